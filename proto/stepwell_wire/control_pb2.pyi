@@ -1,0 +1,46 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Iterable as _Iterable, Optional as _Optional
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class StatusRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StatusReply(_message.Message):
+    __slots__ = ("json",)
+    JSON_FIELD_NUMBER: _ClassVar[int]
+    json: str
+    def __init__(self, json: _Optional[str] = ...) -> None: ...
+
+class FlushRequest(_message.Message):
+    __slots__ = ("timeout_seconds", "run_id")
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    timeout_seconds: float
+    run_id: str
+    def __init__(self, timeout_seconds: _Optional[float] = ..., run_id: _Optional[str] = ...) -> None: ...
+
+class FlushReply(_message.Message):
+    __slots__ = ("stored", "pending_bytes", "detail")
+    STORED_FIELD_NUMBER: _ClassVar[int]
+    PENDING_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    stored: bool
+    pending_bytes: int
+    detail: str
+    def __init__(self, stored: bool = ..., pending_bytes: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class HealthRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class HealthReply(_message.Message):
+    __slots__ = ("ready", "problems")
+    READY_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    ready: bool
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, ready: bool = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...

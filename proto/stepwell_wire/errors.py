@@ -1,0 +1,18 @@
+"""What can be wrong with bytes from the other side."""
+
+
+class WireError(Exception):
+    """Bytes that break the contract of docs/formats/records.md."""
+
+
+class MalformedRecordsError(WireError):
+    """A stream of records that cannot be read past ``offset``."""
+
+    def __init__(self, offset: int, total_bytes: int, expected: str) -> None:
+        super().__init__(
+            f"records: byte {offset} of {total_bytes}: expected {expected}; "
+            "nothing from this byte on was taken"
+        )
+        self.offset = offset
+        self.total_bytes = total_bytes
+        self.expected = expected

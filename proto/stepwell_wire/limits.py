@@ -1,0 +1,44 @@
+"""Every number that both ends of the socket must agree on, and how they relate.
+
+A limit stands here once. What is configurable has its default here as well, so that a test
+can check the relations that make the data path work.
+"""
+
+from typing import Final
+
+PROTOCOL_MAJOR: Final = 1
+PROTOCOL_MINOR: Final = 0
+
+METRIC_NAME_BYTES_MAX: Final = 512
+"""A longer name is cut and ends in a hash of the whole, so that two long names stay two."""
+
+SCHEMA_KEYS_MAX: Final = 4096
+"""Values of one row. A larger dict becomes several rows with the same step and time."""
+
+SCHEMAS_PER_WRITER_MAX: Final = 65_536
+METRICS_PER_WRITER_MAX: Final = 1_000_000
+
+EVENT_BYTES_MAX: Final = 2 * 1024 * 1024 + 512 * 1024
+"""One event's msgpack body. Larger texts and configs are split or cut by the writer."""
+
+FRAME_BYTES_TARGET: Final = 1024 * 1024
+"""A sender cuts a frame at about this size."""
+
+FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Records in one frame; larger is refused."""
+
+MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""gRPC message limit: a frame, or the schema table of a writer with very many metrics."""
+
+IDENTIFIER_BYTES_MAX: Final = 128
+"""Project, run id, writer id and label."""
+
+JOURNAL_SEGMENT_BYTES: Final = 8 * 1024 * 1024
+JOURNAL_BYTES_MAX_DEFAULT: Final = 1024 * 1024 * 1024
+
+ROW_BYTES_MAX: Final = 24 + 8 * SCHEMA_KEYS_MAX
+
+assert ROW_BYTES_MAX <= FRAME_BYTES_TARGET
+assert SCHEMA_KEYS_MAX * (METRIC_NAME_BYTES_MAX + 8) < EVENT_BYTES_MAX
+assert EVENT_BYTES_MAX + FRAME_BYTES_TARGET <= FRAME_BYTES_MAX < MESSAGE_BYTES_MAX
+assert FRAME_BYTES_MAX < JOURNAL_SEGMENT_BYTES <= JOURNAL_BYTES_MAX_DEFAULT

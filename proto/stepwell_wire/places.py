@@ -1,0 +1,57 @@
+"""Where things are on a node when nobody says otherwise: socket, data, journals.
+
+Every part of stepwell asks here, so that they find each other without configuration.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+SOCKET_VARIABLE: Final = "STEPWELL_SOCKET"
+DATA_VARIABLE: Final = "STEPWELL_DATA"
+JOURNALS_VARIABLE: Final = "STEPWELL_DIR"
+SYSTEM_SOCKET: Final = Path("/run/stepwell/stepwell.sock")
+SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of unix(7), less the closing zero
+
+
+def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the daemon's socket: ``STEPWELL_SOCKET``, the node's, else the user's own."""
+    if named := environ.get(SOCKET_VARIABLE):
+        return Path(named).expanduser().absolute()
+    if SYSTEM_SOCKET.exists():
+        return SYSTEM_SOCKET
+    if runtime := environ.get("XDG_RUNTIME_DIR"):
+        return Path(runtime) / "stepwell" / "stepwell.sock"
+    return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}" / "stepwell.sock"
+
+
+def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of spool and embedded store: ``STEPWELL_DATA``, else the user's own."""
+    if named := environ.get(DATA_VARIABLE):
+        return Path(named).expanduser().absolute()
+    base = environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser().absolute() / "stepwell"
+
+
+def default_journals_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of the writers' journals: ``STEPWELL_DIR``, else beside the data."""
+    if named := environ.get(JOURNALS_VARIABLE):
+        return Path(named).expanduser().absolute()
+    return default_data_dir(environ) / "journals"
+
+
+def engine_socket(data_dir: Path) -> Path:
+    """Return the embedded engine's socket of ``data_dir``."""
+    return data_dir / "engine.sock"
+
+
+def check_socket_path(path: Path) -> None:
+    """Raise ValueError when ``path`` is too long for a unix socket."""
+    size = len(os.fsencode(path))
+    if size > SOCKET_PATH_BYTES_MAX:
+        raise ValueError(
+            f"{path}: {size} bytes, but a unix socket's path has at most "
+            f"{SOCKET_PATH_BYTES_MAX}; choose a shorter one with {SOCKET_VARIABLE} or --socket"
+        )

@@ -1,0 +1,15 @@
+"""gRPC method paths, in place of generated stubs.
+
+Generated stubs refuse to run on a grpcio older than the one that made them; a path and a
+pair of (de)serialisers have no such tie.
+"""
+
+from typing import Final
+
+INGEST_SERVICE: Final = "stepwell.v1.Ingest"
+STREAM: Final = f"/{INGEST_SERVICE}/Stream"  # stream ClientMessage -> stream ServerMessage
+
+CONTROL_SERVICE: Final = "stepwell.v1.Control"
+STATUS: Final = f"/{CONTROL_SERVICE}/Status"  # StatusRequest -> StatusReply
+FLUSH: Final = f"/{CONTROL_SERVICE}/Flush"  # FlushRequest -> FlushReply
+HEALTH: Final = f"/{CONTROL_SERVICE}/Health"  # HealthRequest -> HealthReply
