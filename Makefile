@@ -1,0 +1,59 @@
+# Two commands do everything: `make demo` and `make test`. The rest are their parts.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+OLDEST := .venv-oldest
+SOURCES := proto sdk daemon tests benchmarks examples
+
+.PHONY: demo test setup check quick oldest fix proto lock bench crash clean
+
+demo: setup  ## train on real data into an embedded store, show the result, end by itself
+	@sh scripts/demo.sh $(BIN)
+
+test: setup check oldest  ## everything CI runs
+	$(BIN)/python -m pytest -q
+
+quick: setup check  ## what takes seconds
+	$(BIN)/python -m pytest -q -m "not slow"
+
+check: setup
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+setup: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml requirements.lock scripts/make_venv.sh
+	@sh scripts/make_venv.sh $(PYTHON) $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	@touch $@
+
+oldest: $(OLDEST)/.installed  ## the SDK alone, on the oldest grpcio and protobuf that we support
+	$(OLDEST)/bin/python -m pytest -q tests/wire tests/sdk -p no:cacheprovider
+
+$(OLDEST)/.installed: pyproject.toml scripts/make_venv.sh requirements-oldest.txt
+	@sh scripts/make_venv.sh $(PYTHON) $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-oldest.txt -e .
+	@touch $@
+
+fix: setup
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+proto:  ## generate with the oldest protobuf we support: a newer runtime reads it, an older does not
+	@sh scripts/make_venv.sh $(PYTHON) .venv-proto
+	.venv-proto/bin/python -m pip install --quiet 'grpcio-tools==1.63.0' 'protobuf==5.26.1' 'setuptools<80'
+	cd proto && ../.venv-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. \
+		stepwell_wire/ingest.proto stepwell_wire/control.proto
+
+lock: setup  ## write the versions of this environment down
+	$(BIN)/python -m pip freeze --exclude-editable | grep -v '^stepwell' > requirements.lock
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+crash: setup  ## a thousand random kills; SEED=n repeats one
+	$(BIN)/python -m tests.system.crash --kills 1000 $(if $(SEED),--seed $(SEED))
+
+clean:
+	rm -rf $(VENV) $(OLDEST) .venv-proto .demo build dist

@@ -1,0 +1,72 @@
+"""Imports point down: the table of ARCHITECTURE.md, held against the code."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# package -> what it may import of ours. `stepwell.cli` is the command line: it composes
+# everything, and nothing imports it.
+ALLOWED = {
+    "stepwell_wire": set[str](),
+    "stepwell": {"stepwell_wire"},
+    "stepwell.cli": {"stepwell_wire", "stepwell", "stepwell_store", "stepwell_daemon"},
+    "stepwell_store": {"stepwell_wire"},
+    "stepwell_daemon": {"stepwell_wire", "stepwell_store"},
+}
+FOLDERS = {
+    "stepwell_wire": "proto/stepwell_wire",
+    "stepwell": "sdk/stepwell",
+    "stepwell_store": "daemon/stepwell_store",
+    "stepwell_daemon": "daemon/stepwell_daemon",
+}
+OURS = set(FOLDERS)
+
+
+def _owner(path: Path, package: str) -> str:
+    inside = path.relative_to(ROOT / FOLDERS[package])
+    if package == "stepwell" and (inside.parts[0] == "cli" or inside.name == "__main__.py"):
+        return "stepwell.cli"
+    return package
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module)
+    return names
+
+
+def _sources() -> list[tuple[Path, str]]:
+    return [
+        (path, package)
+        for package, folder in FOLDERS.items()
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "package"), _sources(), ids=lambda value: str(value).removeprefix(str(ROOT))
+)
+def test_a_file_imports_only_what_its_layer_may(path: Path, package: str) -> None:
+    owner = _owner(path, package)
+    for name in _imports(path):
+        top = name.split(".")[0]
+        if top in OURS and top != package:
+            assert top in ALLOWED[owner], f"{path}: {owner} may not import {name}"
+        if name == "stepwell.cli" or name.startswith("stepwell.cli."):
+            assert owner == "stepwell.cli", f"{path}: nothing but the command line imports {name}"
+
+
+def test_every_package_is_in_the_table() -> None:
+    found = {
+        path.parent.name
+        for folder in ("proto", "sdk", "daemon")
+        for path in (ROOT / folder).glob("*/__init__.py")
+    }
+    assert found == OURS
