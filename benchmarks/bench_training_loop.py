@@ -1,0 +1,84 @@
+"""What does a training loop lose? One millisecond of Python work a step, ten floats every step.
+
+Bare loop, an empty logger and stepwell, in turn in one process, several rounds; CPU of all threads
+of the training process by its own accounting, and the loop's wall time.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+from benchmarks.harness import daemon_running, table
+
+STEPS = 3000
+ROUNDS = 7
+
+
+def work() -> float:
+    """Take about a millisecond in Python."""
+    total = 0.0
+    for i in range(14_000):
+        total += i * 0.5
+    return total
+
+
+def loop(log: Callable[[dict[str, float]], object] | None) -> tuple[float, float]:
+    """Return wall and CPU microseconds a step."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    for step in range(STEPS):
+        loss = work()
+        if log is not None:
+            log({f"m{i}": loss + i for i in range(10)})
+        elif step < 0:
+            break
+    return (
+        (time.perf_counter() - wall) / STEPS * 1e6,
+        (time.process_time() - cpu) / STEPS * 1e6,
+    )
+
+
+def main() -> None:
+    import stepwell
+
+    def empty(row: dict[str, float]) -> None:
+        """Take the row and forget it."""
+
+    with daemon_running():
+        run = stepwell.init(project="bench")
+        time.sleep(2.0)
+        loop(run.log)
+        variants: dict[str, Callable[[dict[str, float]], object] | None] = {
+            "bare": None,
+            "empty logger": empty,
+            "empty logger again": empty,
+            "stepwell": run.log,
+        }
+        figures: dict[str, list[tuple[float, float]]] = {name: [] for name in variants}
+        for _ in range(ROUNDS):
+            for name, log in variants.items():
+                figures[name].append(loop(log))
+                time.sleep(0.5)  # What is left to send is not charged to the next.
+        run.finish()
+    rows = []
+    for name, pairs in figures.items():
+        walls = [
+            pair[0] / base[0] for pair, base in zip(pairs, figures["empty logger"], strict=True)
+        ]
+        cpus = [
+            pair[1] / base[1] for pair, base in zip(pairs, figures["empty logger"], strict=True)
+        ]
+        rows.append(
+            [
+                name,
+                statistics.median(pair[0] for pair in pairs),
+                statistics.median(pair[1] for pair in pairs),
+                f"{(statistics.median(walls) - 1) * 100:+.2f} %",
+                f"{(statistics.median(cpus) - 1) * 100:+.2f} %",
+            ]
+        )
+    headings = ["loop", "wall µs/step", "CPU µs/step", "wall against empty", "CPU against empty"]
+    print(table(headings, rows))
+
+
+if __name__ == "__main__":
+    main()
