@@ -1,0 +1,34 @@
+"""The store: ClickHouse tables of runs and points, what goes in and what comes out."""
+
+from stepwell_store.blocks import Block, BlockBuilder
+from stepwell_store.embedded import EmbeddedStore, connect_embedded, open_embedded
+from stepwell_store.errors import (
+    AmbiguousRunError,
+    QueryError,
+    RunNotFoundError,
+    SchemaTooNewError,
+    StoreBusyError,
+    StoreError,
+    StoreRejectedError,
+    StoreUnavailableError,
+)
+from stepwell_store.store import Store
+from stepwell_store.writer import WriterInfo
+
+__all__ = [
+    "AmbiguousRunError",
+    "Block",
+    "BlockBuilder",
+    "EmbeddedStore",
+    "QueryError",
+    "RunNotFoundError",
+    "SchemaTooNewError",
+    "Store",
+    "StoreBusyError",
+    "StoreError",
+    "StoreRejectedError",
+    "StoreUnavailableError",
+    "WriterInfo",
+    "connect_embedded",
+    "open_embedded",
+]

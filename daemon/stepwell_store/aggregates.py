@@ -1,0 +1,182 @@
+"""Partial statistics and rollups of sorted points, in numpy.
+
+A block's points, sorted by (series, step, time), are cut where the series or the bucket changes,
+and each slice is reduced once; wider buckets and whole series are reduced from those results.
+The rows are partial: AggregatingMergeTree joins what several blocks say of one bucket. Why this
+is not a materialized view: docs/decisions/0002-rollups-in-numpy.md.
+
+NaN and infinities are counted apart. minimum, maximum and sum are over finite values only; with
+none of them they are +inf, -inf and 0, the neutral elements.
+"""
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell_store.native import Column, number_column, tuple_column
+
+ROLLUP_WIDTHS: Final = (64, 512)
+"""Steps in a bucket, finest first; each a power of two and a multiple of the one before."""
+
+assert all(width & (width - 1) == 0 for width in ROLLUP_WIDTHS)
+assert list(ROLLUP_WIDTHS) == sorted(ROLLUP_WIDTHS)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Points sorted by (series, step, time)."""
+
+    series: NDArray[np.uint64]
+    steps: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregates:
+    """One row per slice, in the order of the slices; every array has shape (slices,)."""
+
+    series: NDArray[np.uint64]
+    bucket: NDArray[np.int64]
+    count: NDArray[np.int64]
+    nan_count: NDArray[np.int64]
+    positive_inf_count: NDArray[np.int64]
+    negative_inf_count: NDArray[np.int64]
+    minimum: NDArray[np.float64]
+    maximum: NDArray[np.float64]
+    total: NDArray[np.float64]
+    first_step: NDArray[np.int64]
+    first_time: NDArray[np.int64]
+    first_value: NDArray[np.float64]
+    last_step: NDArray[np.int64]
+    last_time: NDArray[np.int64]
+    last_value: NDArray[np.float64]
+    time_min: NDArray[np.int64]
+    time_max: NDArray[np.int64]
+
+    def columns(self) -> list[Column]:
+        """Return the columns that rollups and statistics share."""
+        return [
+            number_column("count", "UInt64", self.count),
+            number_column("nan_count", "UInt64", self.nan_count),
+            number_column("positive_inf_count", "UInt64", self.positive_inf_count),
+            number_column("negative_inf_count", "UInt64", self.negative_inf_count),
+            number_column("min", "Float64", self.minimum),
+            number_column("max", "Float64", self.maximum),
+            number_column("sum", "Float64", self.total),
+            _point_column("last", self.last_step, self.last_time, self.last_value),
+        ]
+
+    def extent_columns(self) -> list[Column]:
+        """Return the columns that only whole series have."""
+        return [
+            _point_column("first", self.first_step, self.first_time, self.first_value),
+            number_column("time_min", "Int64", self.time_min),
+            number_column("time_max", "Int64", self.time_max),
+        ]
+
+
+def aggregate(points: Points) -> tuple[list[Aggregates], Aggregates]:
+    """Return the rollups of ``points``, one per width in ``ROLLUP_WIDTHS``, and the statistics.
+
+    ``points`` holds at least one point.
+    """
+    shift = ROLLUP_WIDTHS[0].bit_length() - 1
+    rollups = [_slices_of_points(points, points.steps >> shift)]
+    for finer, width in itertools.pairwise(ROLLUP_WIDTHS):
+        shift = (width // finer).bit_length() - 1
+        rollups.append(_slices_of_slices(rollups[-1], rollups[-1].bucket >> shift))
+    whole = np.zeros(len(rollups[-1].series), dtype=np.int64)
+    return rollups, _slices_of_slices(rollups[-1], whole)
+
+
+def slice_starts(series: NDArray[np.uint64], buckets: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return where a new series or bucket begins; the first is 0."""
+    changes = np.empty(len(series), dtype=bool)
+    changes[0] = True
+    np.not_equal(series[1:], series[:-1], out=changes[1:])
+    changes[1:] |= buckets[1:] != buckets[:-1]
+    return np.flatnonzero(changes)
+
+
+def _slices_of_points(points: Points, buckets: NDArray[np.int64]) -> Aggregates:
+    starts = slice_starts(points.series, buckets)
+    lasts = np.append(starts[1:], len(buckets)) - 1
+    values = points.values
+    finite = np.isfinite(values)
+    nothing = np.zeros(len(starts), dtype=np.int64)
+    if finite.all():
+        low = high = addend = values
+        nan_count = positive = negative = nothing
+    else:
+        low = np.where(finite, values, np.inf)
+        high = np.where(finite, values, -np.inf)
+        addend = np.where(finite, values, 0.0)
+        nan_count = _count(np.isnan(values), starts)
+        positive = _count(values == np.inf, starts)
+        negative = _count(values == -np.inf, starts)
+    with np.errstate(over="ignore"):
+        total = np.add.reduceat(addend, starts)
+    return Aggregates(
+        series=points.series[starts],
+        bucket=buckets[starts],
+        count=lasts - starts + 1,
+        nan_count=nan_count,
+        positive_inf_count=positive,
+        negative_inf_count=negative,
+        minimum=np.minimum.reduceat(low, starts),
+        maximum=np.maximum.reduceat(high, starts),
+        total=total,
+        first_step=points.steps[starts],
+        first_time=points.times[starts],
+        first_value=values[starts],
+        last_step=points.steps[lasts],
+        last_time=points.times[lasts],
+        last_value=values[lasts],
+        time_min=np.minimum.reduceat(points.times, starts),
+        time_max=np.maximum.reduceat(points.times, starts),
+    )
+
+
+def _slices_of_slices(finer: Aggregates, buckets: NDArray[np.int64]) -> Aggregates:
+    starts = slice_starts(finer.series, buckets)
+    lasts = np.append(starts[1:], len(buckets)) - 1
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.add.reduceat(finer.total, starts)
+    return Aggregates(
+        series=finer.series[starts],
+        bucket=buckets[starts],
+        count=np.add.reduceat(finer.count, starts),
+        nan_count=np.add.reduceat(finer.nan_count, starts),
+        positive_inf_count=np.add.reduceat(finer.positive_inf_count, starts),
+        negative_inf_count=np.add.reduceat(finer.negative_inf_count, starts),
+        minimum=np.minimum.reduceat(finer.minimum, starts),
+        maximum=np.maximum.reduceat(finer.maximum, starts),
+        total=total,
+        first_step=finer.first_step[starts],
+        first_time=finer.first_time[starts],
+        first_value=finer.first_value[starts],
+        last_step=finer.last_step[lasts],
+        last_time=finer.last_time[lasts],
+        last_value=finer.last_value[lasts],
+        time_min=np.minimum.reduceat(finer.time_min, starts),
+        time_max=np.maximum.reduceat(finer.time_max, starts),
+    )
+
+
+def _count(mask: NDArray[np.bool_], starts: NDArray[np.intp]) -> NDArray[np.int64]:
+    return np.add.reduceat(mask, starts, dtype=np.int64)
+
+
+def _point_column(
+    name: str, steps: NDArray[Any], times: NDArray[Any], values: NDArray[Any]
+) -> Column:
+    return tuple_column(
+        name,
+        number_column("step", "Int64", steps),
+        number_column("time", "Int64", times),
+        number_column("value", "Float64", values),
+    )

@@ -1,0 +1,119 @@
+"""Nested values as rows of `attributes`, one per path, and back.
+
+    {"optimizer": {"lr": 0.1}}  ⇄  path "optimizer.lr", type "float", float 0.1
+
+A name that holds a dot means the same as nesting. Each path carries the time it was set; applied
+in that order, a later value replaces whatever stood at its path, and a deletion takes what lay
+below it as well.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+DEPTH_MAX: Final = 32
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class TypedValue:
+    """One value in typed columns; ``type`` says which of them counts."""
+
+    type: str
+    number: float = 0.0
+    integer: int = 0
+    text: str = ""
+
+
+def typed(value: object) -> TypedValue:
+    """Return ``value`` as the columns hold it; what is no scalar becomes JSON."""
+    match value:
+        case None:
+            return TypedValue("null")
+        case bool():
+            return TypedValue("bool", float(value), int(value))
+        case int() if INT64_MIN <= value <= INT64_MAX:
+            return TypedValue("int", float(value), value)
+        case int():
+            return TypedValue("int", _nearest_float(value), 0, str(value))
+        case float():
+            return TypedValue("float", value)
+        case str():
+            return TypedValue("text", text=value)
+    return TypedValue("json", text=to_json(value))
+
+
+def untyped(type_name: str, number: float, integer: int, text: str) -> Any:
+    """Return the value that ``typed`` was given."""
+    match type_name:
+        case "null":
+            return None
+        case "bool":
+            return bool(integer)
+        case "int":
+            return int(text) if text else integer
+        case "float":
+            return number
+        case "json":
+            return json.loads(text)
+    return text
+
+
+def to_json(value: object) -> str:
+    """Return ``value`` as JSON; what JSON has no form for becomes its ``repr``."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=repr, skipkeys=True)
+
+
+def flatten(
+    nested: Mapping[Any, Any], prefix: str = "", depth: int = 1
+) -> Iterator[tuple[str, Any]]:
+    """Yield ``(dotted path, value)`` for every leaf; an empty dict is a leaf."""
+    for name, value in nested.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, dict) and value and depth < DEPTH_MAX:
+            yield from flatten(value, f"{path}.", depth + 1)
+        else:
+            yield path, value
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One row of `attributes`, read back."""
+
+    version: int
+    path: str
+    value: Any
+    deleted: bool
+
+
+def nest(assignments: Iterable[Assignment]) -> dict[str, Any]:
+    """Return the nested dict that ``assignments`` leave, applied oldest first.
+
+    At the same time deletions come first: one change may clear a path and fill it anew.
+    """
+    result: dict[str, Any] = {}
+    for each in sorted(assignments, key=lambda row: (row.version, not row.deleted, row.path)):
+        *parents, name = each.path.split(".")
+        place = result
+        for parent in parents:
+            below = place.get(parent)
+            if not isinstance(below, dict):
+                if each.deleted:
+                    break
+                below = place[parent] = {}
+            place = below
+        else:
+            if each.deleted:
+                place.pop(name, None)
+            else:
+                place[name] = each.value
+    return result
+
+
+def _nearest_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

@@ -1,0 +1,290 @@
+"""The store in an embedded engine: the client side, and the supervision of the engine process.
+
+The owner (the daemon, or a tool that found no engine running) starts the engine, pings it,
+kills it when it hangs and starts it again when it died. Others only connect to its socket.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell_store.blocks import Block
+from stepwell_store.channel import (
+    Message,
+    read_memory_file,
+    receive_message,
+    send_message,
+    socket_address,
+    write_memory_file,
+)
+from stepwell_store.engine import SOCKET_FILE
+from stepwell_store.engine_process import EngineProcess
+from stepwell_store.errors import (
+    SocketMissingError,
+    StoreBusyError,
+    StoreError,
+    StoreUnavailableError,
+    TableMissingError,
+    insert_error,
+    query_error,
+)
+from stepwell_store.migrate import apply_migrations
+from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameters
+from stepwell_store.supervisor import Supervisor
+
+logger = logging.getLogger("stepwell_store")
+
+MEMORY_BYTES_MAX_DEFAULT: Final = 2 << 30
+INSERT_TIMEOUT_SECONDS: Final = 300.0
+MIGRATION_TIMEOUT_SECONDS: Final = 600.0
+_GRACE_SECONDS: Final = 5.0  # For the engine to report its own timeout before ours ends the wait.
+_IDLE_CONNECTIONS_MAX: Final = 8
+_TAKE_OVER_SECONDS: Final = 15.0
+
+
+class EmbeddedStore:
+    """A Store in an engine process, its own or another's."""
+
+    kind = "embedded"
+
+    def __init__(self, data_dir: Path, supervisor: Supervisor | None) -> None:
+        self._data_dir = data_dir
+        self._socket_path = data_dir / SOCKET_FILE
+        self._supervisor = supervisor
+        self._idle: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._owner_pid = os.getpid()
+
+    @property
+    def engine_pid(self) -> int | None:
+        """The engine's process, where this store started it."""
+        return self._supervisor.engine_pid if self._supervisor else None
+
+    @property
+    def restarts(self) -> int:
+        """How often the engine had to be started again."""
+        return self._supervisor.restarts if self._supervisor else 0
+
+    def migrate(self) -> None:
+        def execute(sql: str) -> None:
+            self.query(sql, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
+
+        apply_migrations(execute, self.query)
+
+    def insert(self, block: Block, token: str) -> None:
+        try:
+            self._insert(block, token)
+        except TableMissingError:
+            logger.warning("table or column missing, migrating table=%s", block.table)
+            self.migrate()
+            self._insert(block, token)
+
+    def query(
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+    ) -> list[dict[str, Any]]:
+        return decode_rows(
+            self.query_bytes(
+                sql,
+                output_format=ROWS_FORMAT,
+                parameters=parameters,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def query_bytes(
+        self,
+        sql: str,
+        *,
+        output_format: str,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+    ) -> bytes:
+        request = {
+            "op": "query",
+            "sql": sql,
+            "format": output_format,
+            "parameters": encode_parameters(parameters),
+            "timeout_seconds": timeout_seconds,
+        }
+        answer = self._ask(request, timeout_seconds=timeout_seconds + _GRACE_SECONDS)
+        try:
+            if error := answer.fields.get("error"):
+                raise query_error(error["code"], error["message"])
+            if answer.descriptors:
+                return read_memory_file(answer.descriptors[0])
+            return answer.body
+        finally:
+            answer.close()
+
+    def ping(self, timeout_seconds: float = 2) -> bool:
+        try:
+            answer = self._ask({"op": "ping"}, timeout_seconds=timeout_seconds)
+        except StoreError:
+            return False
+        answer.close()
+        return "error" not in answer.fields
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+            self._closed = True
+        for peer in idle:
+            peer.close()
+        if self._supervisor and os.getpid() == self._owner_pid:
+            self._supervisor.close()
+
+    def _insert(self, block: Block, token: str) -> None:
+        request = {
+            "op": "insert",
+            "table": block.table,
+            "columns": [column.name for column in block.columns],
+            "token": token,
+        }
+        descriptor = write_memory_file("stepwell-block", block.native())
+        try:
+            answer = self._ask(
+                request, timeout_seconds=INSERT_TIMEOUT_SECONDS, descriptors=(descriptor,)
+            )
+        finally:
+            os.close(descriptor)
+        answer.close()
+        if error := answer.fields.get("error"):
+            raise insert_error(block.table, error["code"], error["message"])
+
+    def _ask(
+        self,
+        request: Mapping[str, Any],
+        *,
+        timeout_seconds: float,
+        descriptors: tuple[int, ...] = (),
+    ) -> Message:
+        """Send ``request`` and return the answer.
+
+        A connection that was idle may belong to an engine that is gone: then the request is
+        repeated once on a new one. Everything sent here may be done twice.
+        """
+        self._forget_connections_of_parent()
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            peer, is_fresh = self._connection(deadline)
+            try:
+                peer.settimeout(max(0.001, deadline - time.monotonic()))
+                send_message(peer, request, descriptors=descriptors)
+                answer = receive_message(peer)
+                if answer is None:
+                    raise ConnectionResetError("the engine closed the connection")
+            except TimeoutError as error:
+                peer.close()
+                raise StoreUnavailableError(
+                    f"{self._socket_path}: no answer to {request['op']} within "
+                    f"{timeout_seconds:g} s; try again, or ask for less"
+                ) from error
+            except OSError as error:
+                peer.close()
+                if is_fresh:
+                    raise StoreUnavailableError(
+                        f"{self._socket_path}: the store engine broke off during "
+                        f"{request['op']} ({error}); it is started again, then try once more"
+                    ) from error
+                continue
+            except BaseException:
+                peer.close()
+                raise
+            self._give_back(peer)
+            return answer
+
+    def _connection(self, deadline: float) -> tuple[socket.socket, bool]:
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailableError(
+                    f"{self._data_dir}: this store was closed; open it anew"
+                )
+            if self._idle:
+                return self._idle.pop(), False
+        if self._supervisor:
+            self._supervisor.wait_until_up(max(0.0, deadline - time.monotonic()))
+        return connect(self._socket_path), True
+
+    def _give_back(self, peer: socket.socket) -> None:
+        with self._lock:
+            if not self._closed and len(self._idle) < _IDLE_CONNECTIONS_MAX:
+                self._idle.append(peer)
+                return
+        peer.close()
+
+    def _forget_connections_of_parent(self) -> None:
+        """In a forked child: never talk on the parent's connections, nor own its engine."""
+        if os.getpid() == self._owner_pid:
+            return
+        self._owner_pid = os.getpid()
+        self._lock = threading.Lock()
+        self._idle = []
+        self._supervisor = None
+
+
+def connect(path: Path) -> socket.socket:
+    """Return a connection to the engine that listens at ``path``."""
+    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with socket_address(path) as address:
+            peer.connect(address)
+    except OSError as error:
+        peer.close()
+        raise SocketMissingError(path, error.strerror or error) from error
+    return peer
+
+
+def open_embedded(
+    data_dir: Path, *, memory_bytes_max: int = MEMORY_BYTES_MAX_DEFAULT
+) -> EmbeddedStore:
+    """Start an engine on ``data_dir`` and own it until ``close``.
+
+    Raises:
+        StoreBusyError: Another process holds the directory and did not let go of it.
+        StoreUnavailableError: The engine cannot be started.
+    """
+    return _own(data_dir, memory_bytes_max, _TAKE_OVER_SECONDS)
+
+
+def connect_embedded(data_dir: Path) -> EmbeddedStore:
+    """Use the engine that lives on ``data_dir``, else start one for as long as this is open."""
+    deadline = time.monotonic() + _TAKE_OVER_SECONDS
+    while True:
+        with suppress(SocketMissingError):
+            connect(data_dir / SOCKET_FILE).close()
+            return EmbeddedStore(data_dir, None)
+        try:
+            return _own(data_dir, MEMORY_BYTES_MAX_DEFAULT, 0.5)
+        except StoreBusyError:  # One is just starting or ending.
+            if time.monotonic() >= deadline:
+                raise
+
+
+def _own(data_dir: Path, memory_bytes_max: int, lock_wait_seconds: float) -> EmbeddedStore:
+    data_dir = data_dir.absolute()
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreUnavailableError(
+            f"{data_dir}: cannot be made ({error.strerror}); choose another data folder"
+        ) from error
+
+    def start(wait_seconds: float) -> EngineProcess:
+        return EngineProcess(
+            data_dir, memory_bytes_max=memory_bytes_max, lock_wait_seconds=wait_seconds
+        )
+
+    engine = start(lock_wait_seconds)
+    supervisor = Supervisor(engine, lambda: start(_TAKE_OVER_SECONDS), data_dir / SOCKET_FILE)
+    return EmbeddedStore(data_dir, supervisor)

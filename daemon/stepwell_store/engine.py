@@ -1,0 +1,287 @@
+"""The embedded engine: the one process that opens a data directory's ClickHouse.
+
+    python -m stepwell_store.engine DATA_DIR --control-fd N [--memory-bytes-max B] …
+
+It is a process of its own because chdb opens a directory in one process only, hangs in forked
+children and may hang when it crashes: here it can be killed without harm to the daemon. It
+listens on DATA_DIR/engine.sock, answers each connection in a thread of its own, and ends when
+its owner closes the control socket or dies. Signals to the process group do not end it: the
+owner decides when everything has been written.
+
+Inserts go only through INSERT … FROM INFILE: `send_insert` reports success for rows that the
+table refused (chdb-core 26.9).
+"""
+
+import argparse
+import fcntl
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell_store.channel import (
+    INLINE_BYTES_MAX,
+    Message,
+    receive_message,
+    send_message,
+    socket_address,
+    write_memory_file,
+)
+from stepwell_store.errors import code_of
+
+LOCK_FILE: Final = "engine.lock"
+SOCKET_FILE: Final = "engine.sock"
+READY: Final = b"ready"
+BUSY: Final = b"busy"
+CONNECTIONS_MAX: Final = 128
+_DRAIN_SECONDS: Final = 10.0
+_MESSAGE_CHARACTERS_MAX: Final = 2000
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{1,256}")
+_CANNOT_LOCK: Final = 76
+_SESSION_SETTINGS: Final = (
+    "SET async_insert = 0, output_format_json_quote_denormals = 1, "
+    "output_format_json_quote_64bit_integers = 0, session_timezone = 'UTC', "
+    "output_format_native_write_json_as_string = 1"
+)
+
+
+class Engine:
+    """The open store and its connections."""
+
+    def __init__(self, url: str) -> None:
+        import chdb
+
+        connect: Callable[[str], Any] = chdb.connect
+        self._connect = lambda: connect(url)
+        self._first = self._connect()  # Keeps the store open while no client is connected.
+        self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self._peers: set[socket.socket] = set()
+        self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def serve(self, listener: socket.socket) -> None:
+        """Accept connections until the listener is closed."""
+        while True:
+            self._slots.acquire()
+            try:
+                peer, _ = listener.accept()
+            except OSError:
+                self._slots.release()
+                return
+            thread = threading.Thread(target=self._converse, args=(peer,), daemon=True)
+            with self._lock:
+                if self._stopping:
+                    peer.close()
+                    self._slots.release()
+                    return
+                self._peers.add(peer)
+                self._threads.add(thread)
+            thread.start()
+
+    def stop(self) -> None:
+        """Let each request in progress end, up to a limit, and close the store."""
+        with self._lock:
+            self._stopping = True
+            threads = list(self._threads)
+            for peer in self._peers:
+                try:
+                    peer.shutdown(socket.SHUT_RD)
+                except OSError:
+                    pass  # It has just ended by itself.
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._first.close()
+
+    def _converse(self, peer: socket.socket) -> None:
+        session = Session(self._connect())
+        try:
+            while (message := receive_message(peer)) is not None:
+                try:
+                    session.answer(peer, message)
+                finally:
+                    message.close()
+        except (OSError, ValueError):
+            pass  # The client is gone or talks nonsense; it sees the connection end.
+        finally:
+            session.close()
+            with self._lock:
+                self._peers.discard(peer)
+                self._threads.discard(threading.current_thread())
+            peer.close()
+            self._slots.release()
+
+
+class Session:
+    """One connection's own view of the store: requests run in turn, each under its time limit."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._limit_seconds = 0.0
+        connection.query(_SESSION_SETTINGS)
+
+    def answer(self, peer: socket.socket, message: Message) -> None:
+        """Do what ``message`` asks and send the outcome to ``peer``."""
+        try:
+            result = self._perform(message)
+        except Exception as error:  # Whatever chdb raises belongs to the client, not to us.
+            text = str(error)
+            fields = {"code": code_of(text), "message": text[:_MESSAGE_CHARACTERS_MAX]}
+            send_message(peer, {"error": fields})
+            return
+        if len(result) <= INLINE_BYTES_MAX:
+            send_message(peer, {}, body=result)
+            return
+        descriptor = write_memory_file("stepwell-result", [result])
+        try:
+            send_message(peer, {}, descriptors=[descriptor])
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _perform(self, message: Message) -> bytes:
+        fields = message.fields
+        match fields.get("op"):
+            case "insert":
+                self._limit(0.0)
+                return self._insert(fields, message.descriptors)
+            case "query":
+                self._limit(float(fields["timeout_seconds"]))
+                result = self._connection.query(
+                    fields["sql"], fields["format"], params=fields["parameters"]
+                )
+                return bytes(result.bytes() or b"")
+            case "ping":
+                self._limit(0.0)
+                self._connection.query("SELECT 1")
+                return b""
+        raise ValueError(f"{fields.get('op')!r} is no request this engine knows")
+
+    def _insert(self, fields: dict[str, Any], descriptors: list[int]) -> bytes:
+        names = [fields["table"], *fields["columns"]]
+        if not all(_NAME.fullmatch(name) for name in names) or len(descriptors) != 1:
+            raise ValueError("an insert needs plain names and one memory file")
+        if not _TOKEN.fullmatch(fields["token"]):
+            raise ValueError(f"{fields['token']!r} is no token: letters, digits and _.:/@+=- only")
+        columns = ", ".join(f"`{name}`" for name in fields["columns"])
+        self._connection.query(
+            f"INSERT INTO `{fields['table']}` ({columns}) "
+            f"FROM INFILE '/proc/self/fd/{descriptors[0]}' SETTINGS async_insert = 0, "
+            f"insert_deduplication_token = '{fields['token']}' FORMAT Native"
+        )
+        return b""
+
+    def _limit(self, seconds: float) -> None:
+        if seconds != self._limit_seconds:
+            self._connection.query(f"SET max_execution_time = {seconds!r}")
+            self._limit_seconds = seconds
+
+
+def main() -> int:
+    """Run the engine until its owner lets go of it."""
+    parser = argparse.ArgumentParser(prog="stepwell_store.engine")
+    parser.add_argument("data_dir", type=Path)
+    parser.add_argument("--control-fd", type=int, required=True)
+    parser.add_argument("--owner-pid", type=int, required=True)
+    parser.add_argument("--memory-bytes-max", type=int, default=2 << 30)
+    parser.add_argument("--lock-wait-seconds", type=float, default=15.0)
+    options = parser.parse_args()
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    control = socket.socket(fileno=options.control_fd)
+    lock = _take_lock(options.data_dir / LOCK_FILE, options.lock_wait_seconds)
+    if lock is None:
+        control.sendall(BUSY)
+        return 3
+    settings = {
+        "max_server_memory_usage": options.memory_bytes_max,
+        "mark_cache_size": 64 << 20,
+        "uncompressed_cache_size": 0,
+    }
+    url = f"{options.data_dir / 'store'}?" + "&".join(f"{k}={v}" for k, v in settings.items())
+    engine = _open(url, options.lock_wait_seconds)
+    listener = _listen(options.data_dir / SOCKET_FILE)
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)  # Again: chdb has set handlers of its own.
+    accepting = threading.Thread(target=engine.serve, args=(listener,), daemon=True)
+    accepting.start()
+    control.sendall(READY)
+    _wait_for_owner(control, options.owner_pid)
+    # A crash or a hang while closing harms nothing, but must not keep the directory.
+    threading.Timer(_DRAIN_SECONDS + 5, os._exit, (4,)).start()
+    listener.shutdown(socket.SHUT_RDWR)
+    (options.data_dir / SOCKET_FILE).unlink(missing_ok=True)
+    engine.stop()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _take_lock(path: Path, wait_seconds: float) -> int | None:
+    """Return the held lock's descriptor, None when another engine keeps it all the time."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(0.05)
+            continue
+        os.truncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+        return descriptor
+
+
+def _open(url: str, wait_seconds: float) -> Engine:
+    """Open the store; chdb's own lock outlives ours for the moment that a killed engine dies."""
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            return Engine(url)
+        except Exception as error:
+            locked = code_of(str(error)) == _CANNOT_LOCK or "Cannot lock file" in str(error)
+            if not locked or time.monotonic() >= deadline:
+                raise
+        time.sleep(0.1)
+
+
+def _listen(path: Path) -> socket.socket:
+    """Return a socket that listens at ``path``, for owner and group only."""
+    path.unlink(missing_ok=True)  # We hold the lock, so what lies here is of a dead engine.
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o117)
+    try:
+        with socket_address(path) as address:
+            listener.bind(address)
+    finally:
+        os.umask(mask)
+    listener.listen(CONNECTIONS_MAX)
+    return listener
+
+
+def _wait_for_owner(control: socket.socket, owner_pid: int) -> None:
+    """Return when the owner closes the control socket, or has died.
+
+    A forked child of the owner may hold the socket open, so the parent is looked at as well.
+    """
+    while os.getppid() == owner_pid:
+        readable, _, _ = select.select([control], [], [], 1.0)
+        if readable and not control.recv(64):
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""What can go wrong with a store, and what each kind of failure asks of the caller.
+
+ClickHouse numbers its errors; this is the one place where a number becomes a decision: the same
+rows again later, never again, or a person is needed.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+
+class StoreError(Exception):
+    """Anything the store could not do; ``code`` is ClickHouse's number, 0 where it has none."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot take or answer this now; whether it took it is unknown.
+
+    Repeat the same block under the same token until it succeeds: it is stored once.
+    """
+
+
+class StoreBusyError(StoreUnavailableError):
+    """Another process holds the data directory."""
+
+
+class StoreRejectedError(StoreError):
+    """The rows themselves are refused; the same rows will be refused again."""
+
+
+class TableMissingError(StoreUnavailableError):
+    """A table or column of the schema is missing: migrate, then repeat."""
+
+
+class QueryError(StoreError):
+    """The query is wrong: syntax, names, types or parameters."""
+
+
+class SchemaTooNewError(StoreError):
+    """The directory was written by a newer stepwell."""
+
+    def __init__(self, found: int, newest: int) -> None:
+        super().__init__(
+            f"the store has schema version {found}, but this stepwell knows versions up to "
+            f"{newest}; nothing was changed: upgrade stepwell to read or write this store"
+        )
+        self.found = found
+        self.newest = newest
+
+
+class SocketMissingError(StoreUnavailableError):
+    """No engine listens at ``path``."""
+
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(
+            f"{path}: no store engine answers there ({reason}); start `stepwell up` or "
+            "`stepwell daemon`, or open the data directory with a command that starts one"
+        )
+        self.path = path
+
+
+class RunNotFoundError(StoreError):
+    """No run has this id, name or path."""
+
+    def __init__(self, reference: str, nearest: list[str]) -> None:
+        hint = f"the nearest are {', '.join(nearest)}" if nearest else "the store holds no runs"
+        super().__init__(f"no run is called {reference!r}; {hint}; `stepwell runs` lists them")
+        self.reference = reference
+        self.nearest = nearest
+
+
+class AmbiguousRunError(StoreError):
+    """Several runs have this id or name."""
+
+    def __init__(self, reference: str, candidates: list[str]) -> None:
+        shown = ", ".join(candidates[:10]) + (", …" if len(candidates) > 10 else "")
+        super().__init__(
+            f"{len(candidates)} runs are called {reference!r}: {shown}; say which as PROJECT/RUN-ID"
+        )
+        self.reference = reference
+        self.candidates = candidates
+
+
+_RETRYABLE: Final = frozenset(
+    {
+        3,  # UNEXPECTED_END_OF_FILE: a torn hand-over of the block
+        159,  # TIMEOUT_EXCEEDED
+        160,  # TOO_SLOW
+        164,  # READONLY
+        202,  # TOO_MANY_SIMULTANEOUS_QUERIES
+        203,  # NO_FREE_CONNECTION
+        209,  # SOCKET_TIMEOUT
+        210,  # NETWORK_ERROR
+        236,  # ABORTED
+        241,  # MEMORY_LIMIT_EXCEEDED
+        242,  # TABLE_IS_READ_ONLY
+        243,  # NOT_ENOUGH_SPACE
+        252,  # TOO_MANY_PARTS
+        285,  # TOO_FEW_LIVE_REPLICAS
+        319,  # UNKNOWN_STATUS_OF_INSERT
+        394,  # QUERY_WAS_CANCELLED
+        425,  # SYSTEM_ERROR
+        439,  # CANNOT_SCHEDULE_TASK
+        473,  # DEADLOCK_AVOIDED
+        999,  # KEEPER_EXCEPTION
+        1000,  # POCO_EXCEPTION: errors of the operating system that have no number of their own
+        1001,  # STD_EXCEPTION
+    }
+)
+_POISON: Final = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        33,  # CANNOT_READ_ALL_DATA
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        117,  # INCORRECT_DATA
+        131,  # TOO_LARGE_STRING_SIZE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        469,  # VIOLATED_CONSTRAINT
+    }
+)
+_SCHEMA: Final = frozenset({16, 60, 81})  # NO_SUCH_COLUMN, UNKNOWN_TABLE, UNKNOWN_DATABASE
+_CODE: Final = re.compile(r"Code: (\d+)\. ")
+
+
+def code_of(message: str) -> int:
+    """Return ClickHouse's error number in ``message``, 0 where there is none."""
+    found = _CODE.search(message)
+    return int(found.group(1)) if found else 0
+
+
+def insert_error(table: str, code: int, message: str) -> StoreError:
+    """Return the error that an insert into ``table`` which failed with ``code`` means.
+
+    An unknown number counts as unavailable: keeping data and trying again loses nothing.
+    """
+    if code in _SCHEMA:
+        return TableMissingError(
+            f"insert into {table}: {message}; migrate the store, then send the block again", code
+        )
+    if code in _POISON:
+        return StoreRejectedError(
+            f"insert into {table}: {message}; these rows will never be taken, set them aside", code
+        )
+    return StoreUnavailableError(
+        f"insert into {table}: {message}; send the same block under the same token again", code
+    )
+
+
+def query_error(code: int, message: str) -> StoreError:
+    """Return the error that a query which failed with ``code`` means."""
+    if code in _SCHEMA:
+        return TableMissingError(f"query: {message}; check the name, or migrate the store", code)
+    if code in _RETRYABLE:
+        return StoreUnavailableError(f"query: {message}; try again later or ask for less", code)
+    return QueryError(f"query: {message}; correct the query", code)

@@ -1,0 +1,296 @@
+"""Events as rows of their tables: who wrote, what was configured, printed, dropped or said.
+
+What an event of a known kind must look like is in docs/formats/records.md. One that looks
+otherwise, or whose kind is unknown, is kept as it is in the `events` table: a newer client's
+events survive an older daemon.
+"""
+
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from typing import Any, Final
+
+import numpy as np
+
+from stepwell_store.attributes import INT64_MAX, INT64_MIN, flatten, to_json, typed
+from stepwell_store.native import Column, number_column, text_column, tuple_column
+from stepwell_store.writer import WriterInfo
+from stepwell_wire import records
+from stepwell_wire.rows import Event
+
+RUNNING: Final = "running"
+_Row = tuple[Any, ...]
+_Layout = tuple[tuple[str, str], ...]
+
+# Column names and types as sent; a dotted name belongs to the Tuple of that name.
+LAYOUTS: Final[dict[str, _Layout]] = {
+    "writers": (
+        ("project", "String"),
+        ("run_id", "String"),
+        ("writer_id", "String"),
+        ("label", "String"),
+        ("host", "String"),
+        ("pid", "Int64"),
+        ("rank", "Int32"),
+        ("world_size", "Int32"),
+        ("client", "String"),
+        ("resumed", "UInt8"),
+        ("started_at", "Int64"),
+        ("last_seen", "Int64"),
+        ("state.time", "Int64"),
+        ("state.state", "String"),
+        ("state.exit_code", "Int32"),
+    ),
+    "attributes": (
+        ("project", "String"),
+        ("run_id", "String"),
+        ("kind", "String"),
+        ("path", "String"),
+        ("type", "String"),
+        ("float", "Float64"),
+        ("int", "Int64"),
+        ("text", "String"),
+        ("deleted", "UInt8"),
+        ("version", "Int64"),
+    ),
+    "console": (
+        ("project", "String"),
+        ("run_id", "String"),
+        ("writer_id", "String"),
+        ("label", "String"),
+        ("stream", "String"),
+        ("number", "Int64"),
+        ("time", "Int64"),
+        ("text", "String"),
+    ),
+    "texts": (
+        ("project", "String"),
+        ("run_id", "String"),
+        ("metric", "String"),
+        ("label", "String"),
+        ("step", "Int64"),
+        ("time", "Int64"),
+        ("type", "String"),
+        ("text", "String"),
+    ),
+    "gaps": (
+        ("project", "String"),
+        ("run_id", "String"),
+        ("writer_id", "String"),
+        ("label", "String"),
+        ("time", "Int64"),
+        ("reason", "String"),
+        ("rows", "UInt64"),
+        ("points", "UInt64"),
+        ("first_step", "Int64"),
+        ("last_step", "Int64"),
+    ),
+    "events": (
+        ("project", "String"),
+        ("run_id", "String"),
+        ("writer_id", "String"),
+        ("label", "String"),
+        ("step", "Int64"),
+        ("time", "Int64"),
+        ("kind", "String"),
+        ("body", "String"),
+    ),
+}
+_SORT_COLUMNS: Final = {
+    "writers": (0, 1, 2),
+    "attributes": (0, 1, 2, 3),
+    "console": (0, 1, 2, 4, 5),
+    "texts": (0, 1, 2, 3, 4),
+    "gaps": (0, 1, 2, 4),
+    "events": (0, 1, 6, 5),
+}
+
+
+class EventRows:
+    """Gathers the rows that an extent's events make."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, list[_Row]] = {table: [] for table in LAYOUTS}
+
+    def add(self, writer: WriterInfo, event: Event) -> None:
+        """Take one event; never fails on what a client sent."""
+        handler = None if writer.is_node else _HANDLERS.get(event.kind)
+        if handler is not None:
+            try:
+                made = handler(writer, event)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+                handler = None
+            else:
+                for table, row in made:
+                    self._rows[table].append(row)
+        if handler is None:
+            who = (writer.project, writer.run_id, writer.writer_id, writer.label)
+            body = to_json(event.body)
+            self._rows["events"].append((*who, event.step, event.time_us, event.kind, body))
+
+    def tables(self) -> Iterator[tuple[str, int, list[Column]]]:
+        """Yield ``(table, rows, columns)`` for each table with rows, sorted by its key."""
+        for table, rows in self._rows.items():
+            if table == "attributes":
+                rows = _latest_of_each_path(rows)
+            if rows:
+                rows = sorted(rows, key=itemgetter(*_SORT_COLUMNS[table]))
+                yield table, len(rows), _columns(LAYOUTS[table], rows)
+
+
+def _columns(layout: _Layout, rows: list[_Row]) -> list[Column]:
+    columns: list[Column] = []
+    elements: list[Column] = []
+    for (name, type_name), values in zip(layout, zip(*rows, strict=True), strict=True):
+        outer, _, inner = name.partition(".")
+        if type_name == "String":
+            column = text_column(inner or outer, values)
+        else:
+            column = number_column(inner or outer, type_name, np.array(values))
+        if not inner:
+            columns.append(column)
+            continue
+        elements.append(column)
+        if name == layout[-1][0]:  # A layout has one Tuple at most, and it stands last.
+            columns.append(tuple_column(outer, *elements))
+    return columns
+
+
+def _latest_of_each_path(rows: list[_Row]) -> list[_Row]:
+    """Keep one row per path, as the engine does; at the same time the later one in log order."""
+    latest: dict[_Row, _Row] = {}
+    for row in rows:
+        held = latest.get(row[:4])
+        if held is None or row[-1] >= held[-1]:
+            latest[row[:4]] = row
+    return list(latest.values())
+
+
+_Made = list[tuple[str, _Row]]
+
+
+def _start(writer: WriterInfo, event: Event) -> _Made:
+    body = event.body
+    resumed = bool(body.get("resumed"))
+    started_at = _integer(body.get("started_at") or event.time_us)
+    row = _writer_row(
+        writer,
+        event.time_us,
+        (started_at, RUNNING, 0),
+        started_at=started_at,
+        rank=_integer(body.get("rank"), -1),
+        world_size=_integer(body.get("world_size"), 0),
+        client=str(body.get("client") or ""),
+        resumed=resumed,
+    )
+    made: _Made = [("writers", row)]
+    name = body.get("name")
+    if name and not resumed:  # A resumed run keeps the name that it may have been given since.
+        made.append(_attribute(writer, "run", "name", str(name), event.time_us))
+    return made
+
+
+def _finish(writer: WriterInfo, event: Event) -> _Made:
+    exit_code = _integer(event.body.get("exit_code"), 0)
+    state = (event.time_us, str(event.body["state"]), exit_code)
+    return [("writers", _writer_row(writer, event.time_us, state))]
+
+
+def _writer_row(
+    writer: WriterInfo,
+    seen_at: int,
+    state: tuple[int, str, int],
+    *,
+    started_at: int = 0,
+    rank: int = -1,
+    world_size: int = 0,
+    client: str = "",
+    resumed: bool = False,
+) -> _Row:
+    time_us, name, exit_code = state
+    who = (writer.project, writer.run_id, writer.writer_id, writer.label, writer.host, writer.pid)
+    about = (_int32(rank), _int32(world_size), client, int(resumed), started_at, seen_at)
+    return (*who, *about, time_us, name, _int32(exit_code))
+
+
+def _set_and_delete(writer: WriterInfo, event: Event) -> _Made:
+    kind, version = event.kind, event.time_us
+    made: _Made = []
+    for path in event.body.get("delete") or ():
+        row = (writer.project, writer.run_id, kind, str(path), "null", 0.0, 0, "", 1, version)
+        made.append(("attributes", row))
+    for path, value in flatten(event.body.get("set") or {}):
+        made.append(_attribute(writer, kind, path, value, version))
+    return made
+
+
+def _run(writer: WriterInfo, event: Event) -> _Made:
+    return [
+        _attribute(writer, "run", path, value, event.time_us) for path, value in flatten(event.body)
+    ]
+
+
+def _define_metric(writer: WriterInfo, event: Event) -> _Made:
+    body = {key: value for key, value in event.body.items() if key != "name"}
+    name = str(event.body["name"])
+    return [_attribute(writer, "define_metric", name, body, event.time_us)]
+
+
+def _console(writer: WriterInfo, event: Event) -> _Made:
+    who = (writer.project, writer.run_id, writer.writer_id, writer.label)
+    stream = str(event.body["stream"])
+    return [
+        ("console", (*who, stream, _integer(number), _integer(time_us), str(text)))
+        for number, time_us, text in event.body["lines"]
+    ]
+
+
+def _values(writer: WriterInfo, event: Event) -> _Made:
+    made: _Made = []
+    for metric, value in event.body["values"].items():
+        held = typed(value)
+        text = held.text if held.type in ("null", "text", "json") else to_json(value)
+        type_name = held.type if held.type in ("null", "text") else "json"
+        where = (writer.project, writer.run_id, str(metric), writer.label)
+        made.append(("texts", (*where, event.step, event.time_us, type_name, text)))
+    return made
+
+
+def _gap(writer: WriterInfo, event: Event) -> _Made:
+    body = event.body
+    who = (writer.project, writer.run_id, writer.writer_id, writer.label)
+    counts = (max(_integer(body["rows"]), 0), max(_integer(body["points"]), 0))
+    steps = (_integer(body.get("first_step"), 0), _integer(body.get("last_step"), 0))
+    return [("gaps", (*who, event.time_us, str(body["reason"]), *counts, *steps))]
+
+
+def _attribute(
+    writer: WriterInfo, kind: str, path: str, value: object, version: int
+) -> tuple[str, _Row]:
+    held = typed(value)
+    where = (writer.project, writer.run_id, kind, path)
+    what = (held.type, held.number, held.integer, held.text)
+    return "attributes", (*where, *what, 0, version)
+
+
+def _integer(value: Any, default: int | None = None) -> int:
+    if value is None and default is not None:
+        return default
+    return min(max(int(value), INT64_MIN), INT64_MAX)
+
+
+def _int32(value: int) -> int:
+    return min(max(value, -(2**31)), 2**31 - 1)
+
+
+_HANDLERS: Final[dict[str, Callable[[WriterInfo, Event], _Made]]] = {
+    records.START: _start,
+    records.FINISH: _finish,
+    records.RUN: _run,
+    records.CONFIG: _set_and_delete,
+    records.SUMMARY: _set_and_delete,
+    records.METADATA: _set_and_delete,
+    records.DEFINE_METRIC: _define_metric,
+    records.CONSOLE: _console,
+    records.VALUES: _values,
+    records.GAP: _gap,
+}

@@ -1,0 +1,92 @@
+"""Bring a store to the newest schema: numbered SQL files, applied once each, in order.
+
+A file is never changed after a release. Every statement can be run twice, because a crash may
+come between a statement and the note that its version is done.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Final
+
+from stepwell_store.errors import SchemaTooNewError
+
+DURABLE_SETTINGS: Final[dict[str, int]] = {
+    # The store remembers this many blocks a table; a resent one among them changes nothing.
+    "non_replicated_deduplication_window": 1000,
+    # What was acknowledged survives a power loss; without these it may not.
+    "fsync_after_insert": 1,
+    "fsync_part_directory": 1,
+    "min_compressed_bytes_to_fsync_after_merge": 1,
+    # Seconds that merged parts stay on disk after their successor; the embedded default is 0.
+    "old_parts_lifetime": 480,
+}
+
+_VERSIONS_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS schema_versions
+(
+    version UInt32,
+    name String,
+    applied_at DateTime DEFAULT now()
+)
+ENGINE = ReplacingMergeTree ORDER BY version
+SETTINGS {durable}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    version: int
+    name: str
+    statements: tuple[str, ...]
+
+
+def load_migrations() -> list[Migration]:
+    """Return the migrations that come with this package, by version."""
+    found = []
+    for entry in (resources.files("stepwell_store") / "schema").iterdir():
+        if entry.name.endswith(".sql"):
+            number, _, name = entry.name.removesuffix(".sql").partition("_")
+            found.append(Migration(int(number), name, split_statements(entry.read_text("utf-8"))))
+    found.sort(key=lambda migration: migration.version)
+    assert [each.version for each in found] == list(range(1, len(found) + 1))
+    return found
+
+
+def split_statements(script: str) -> tuple[str, ...]:
+    """Return the statements of ``script`` with their settings filled in."""
+    lines = [line for line in script.splitlines() if not line.lstrip().startswith("--")]
+    parts = "\n".join(lines).split(";\n")
+    whole = (part.strip().removesuffix(";") for part in parts)
+    return tuple(_with_settings(part) for part in whole if part)
+
+
+def apply_migrations(
+    execute: Callable[[str], None], rows_of: Callable[[str], list[dict[str, Any]]]
+) -> int:
+    """Apply what is missing and return the schema's version.
+
+    Raises:
+        SchemaTooNewError: The store has a version that this package does not know.
+    """
+    migrations = load_migrations()
+    newest = migrations[-1].version
+    execute(_with_settings(_VERSIONS_TABLE))
+    found = int(rows_of("SELECT max(version) AS version FROM schema_versions")[0]["version"])
+    if found > newest:
+        raise SchemaTooNewError(found, newest)
+    for migration in migrations:
+        if migration.version <= found:
+            continue
+        for statement in migration.statements:
+            execute(statement)
+        execute(
+            "INSERT INTO schema_versions (version, name) SETTINGS async_insert = 0 "
+            f"VALUES ({migration.version}, '{migration.name}')"
+        )
+    return newest
+
+
+def _with_settings(statement: str) -> str:
+    settings = ", ".join(f"{name} = {value}" for name, value in DURABLE_SETTINGS.items())
+    return statement.replace("{durable}", settings)
