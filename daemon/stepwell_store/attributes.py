@@ -88,28 +88,41 @@ class Assignment:
     deleted: bool
 
 
-def nest(assignments: Iterable[Assignment]) -> dict[str, Any]:
+def nest(
+    assignments: Iterable[Assignment], *, onto: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the nested dict that ``assignments`` leave, applied oldest first.
 
     At the same time deletions come first: one change may clear a path and fill it anew.
+
+    Args:
+        onto: what stands before the first assignment; changed in place. A name in it may hold
+            dots and is then meant whole.
     """
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {} if onto is None else onto
     for each in sorted(assignments, key=lambda row: (row.version, not row.deleted, row.path)):
-        *parents, name = each.path.split(".")
-        place = result
-        for parent in parents:
-            below = place.get(parent)
-            if not isinstance(below, dict):
-                if each.deleted:
-                    break
-                below = place[parent] = {}
-            place = below
+        if each.path in result:
+            place, name = result, each.path
         else:
-            if each.deleted:
-                place.pop(name, None)
-            else:
-                place[name] = each.value
+            *parents, name = each.path.split(".")
+            place = _descend(result, parents, create=not each.deleted)
+        if each.deleted:
+            place.pop(name, None)
+        else:
+            place[name] = each.value
     return result
+
+
+def _descend(place: dict[str, Any], parents: list[str], *, create: bool) -> dict[str, Any]:
+    """Return the dict below ``parents``; one that is in no tree where nothing is created."""
+    for parent in parents:
+        below = place.get(parent)
+        if not isinstance(below, dict):
+            below = {}
+            if create:
+                place[parent] = below
+        place = below
+    return place
 
 
 def _nearest_float(value: int) -> float:

@@ -14,6 +14,7 @@ table refused (chdb-core 26.9).
 
 import argparse
 import fcntl
+import importlib
 import os
 import re
 import select
@@ -57,10 +58,8 @@ class Engine:
     """The open store and its connections."""
 
     def __init__(self, url: str) -> None:
-        import chdb
-
-        connect: Callable[[str], Any] = chdb.connect
-        self._connect = lambda: connect(url)
+        chdb: Any = importlib.import_module("chdb")  # Late: a waiting engine need not hold it.
+        self._connect: Callable[[], Any] = lambda: chdb.connect(url)
         self._first = self._connect()  # Keeps the store open while no client is connected.
         self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._peers: set[socket.socket] = set()

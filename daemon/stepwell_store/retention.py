@@ -1,0 +1,70 @@
+"""Retention: how long what is kept.
+
+Node series and console lines go by their own age (the engine's TTL). Runs go as a whole, some
+days after they were last seen: a curve without its beginning would lie.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell_store.deletion import delete_run
+from stepwell_store.event_rows import RUNNING
+from stepwell_store.runs import RunRef, list_runs
+from stepwell_store.store import Store
+
+DAY_SECONDS: Final = 86_400
+_RUNS_MAX: Final = 1_000_000
+_TTL: Final = re.compile(r" TTL .*?toIntervalDay\((\d+)\)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """Days that things are kept; 0 keeps them for ever."""
+
+    run_days: int = 0
+    """Runs that do not run, after they were last seen."""
+    node_days: int = 90
+    """Points of nodes."""
+    console_days: int = 0
+    """Console lines."""
+
+    def __post_init__(self) -> None:
+        for name in ("run_days", "node_days", "console_days"):
+            days = getattr(self, name)
+            if not 0 <= days <= 36_500:
+                raise ValueError(f"{name} is {days}; it must be 0 (for ever) to 36,500 days")
+
+
+def apply_retention(store: Store, settings: RetentionSettings, *, now: float) -> list[RunRef]:
+    """Make ``settings`` hold and return the runs that were deleted.
+
+    To be called at start and then about daily. ``now`` is in seconds since 1970 UTC.
+    """
+    _set_ttl(store, "node_points", settings.node_days)
+    _set_ttl(store, "console", settings.console_days)
+    deleted = []
+    if settings.run_days:
+        before = now - settings.run_days * DAY_SECONDS
+        for run in list_runs(store, limit=_RUNS_MAX):
+            if run["state"] != RUNNING and run["last_seen"] and run["last_seen"] < before:
+                delete_run(store, run["project"], run["run_id"])
+                deleted.append(RunRef(run["project"], run["run_id"]))
+    return deleted
+
+
+def _set_ttl(store: Store, table: str, days: int) -> None:
+    engine = store.query(
+        "SELECT engine_full FROM system.tables "
+        "WHERE database = currentDatabase() AND name = {table:String}",
+        parameters={"table": table},
+    )[0]["engine_full"]
+    found = _TTL.search(engine)
+    if (int(found.group(1)) if found else 0) == days:
+        return
+    change = (
+        f"MODIFY TTL toDateTime(intDiv(time, 1000000)) + toIntervalDay({days})"
+        if days
+        else "REMOVE TTL"
+    )
+    store.query(f"ALTER TABLE {table} {change}", timeout_seconds=600)
