@@ -3,6 +3,7 @@
 Replaced parts stay on disk for some minutes (old_parts_lifetime), unreachable by queries.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from stepwell_store.identity import fingerprint
@@ -35,7 +36,7 @@ def delete_run(store: Store, project: str, run_id: str) -> None:
         _delete(store, table, of_run, name)
 
 
-def _delete(store: Store, table: str, condition: str, parameters: dict[str, object]) -> None:
+def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, object]) -> None:
     rows = store.query(
         f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1",
         parameters=parameters,

@@ -23,7 +23,7 @@ from stepwell_store.channel import (
     socket_address,
     write_memory_file,
 )
-from stepwell_store.engine import SOCKET_FILE
+from stepwell_store.engine import SOCKET_FILE, TOKEN
 from stepwell_store.engine_process import EngineProcess
 from stepwell_store.errors import (
     SocketMissingError,
@@ -54,7 +54,7 @@ class EmbeddedStore:
     kind = "embedded"
 
     def __init__(self, data_dir: Path, supervisor: Supervisor | None) -> None:
-        self._data_dir = data_dir
+        self.data_dir = data_dir
         self._socket_path = data_dir / SOCKET_FILE
         self._supervisor = supervisor
         self._idle: list[socket.socket] = []
@@ -73,17 +73,14 @@ class EmbeddedStore:
         return self._supervisor.restarts if self._supervisor else 0
 
     def migrate(self) -> None:
-        def execute(sql: str) -> None:
-            self.query(sql, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
-
-        apply_migrations(execute, self.query)
+        self._migrate(from_start=False)
 
     def insert(self, block: Block, token: str) -> None:
         try:
             self._insert(block, token)
         except TableMissingError:
             logger.warning("table or column missing, migrating table=%s", block.table)
-            self.migrate()
+            self._migrate(from_start=True)
             self._insert(block, token)
 
     def query(
@@ -144,7 +141,15 @@ class EmbeddedStore:
         if self._supervisor and os.getpid() == self._owner_pid:
             self._supervisor.close()
 
+    def _migrate(self, *, from_start: bool) -> None:
+        def execute(sql: str) -> None:
+            self.query(sql, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
+
+        apply_migrations(execute, self.query, from_start=from_start)
+
     def _insert(self, block: Block, token: str) -> None:
+        if not TOKEN.fullmatch(token):
+            raise ValueError(f"{token!r} is no token: 1 to 256 letters, digits and _.:/@+=- only")
         request = {
             "op": "insert",
             "table": block.table,
@@ -207,9 +212,7 @@ class EmbeddedStore:
     def _connection(self, deadline: float) -> tuple[socket.socket, bool]:
         with self._lock:
             if self._closed:
-                raise StoreUnavailableError(
-                    f"{self._data_dir}: this store was closed; open it anew"
-                )
+                raise StoreUnavailableError(f"{self.data_dir}: this store was closed; open it anew")
             if self._idle:
                 return self._idle.pop(), False
         if self._supervisor:
@@ -246,15 +249,22 @@ def connect(path: Path) -> socket.socket:
 
 
 def open_embedded(
-    data_dir: Path, *, memory_bytes_max: int = MEMORY_BYTES_MAX_DEFAULT
+    data_dir: Path,
+    *,
+    memory_bytes_max: int = MEMORY_BYTES_MAX_DEFAULT,
+    lock_wait_seconds: float = _TAKE_OVER_SECONDS,
 ) -> EmbeddedStore:
     """Start an engine on ``data_dir`` and own it until ``close``.
+
+    Args:
+        memory_bytes_max: what the engine may use for queries, merges and caches.
+        lock_wait_seconds: how long to wait for an engine that is just ending.
 
     Raises:
         StoreBusyError: Another process holds the directory and did not let go of it.
         StoreUnavailableError: The engine cannot be started.
     """
-    return _own(data_dir, memory_bytes_max, _TAKE_OVER_SECONDS)
+    return _own(data_dir, memory_bytes_max, lock_wait_seconds)
 
 
 def connect_embedded(data_dir: Path) -> EmbeddedStore:

@@ -45,7 +45,7 @@ CONNECTIONS_MAX: Final = 128
 _DRAIN_SECONDS: Final = 10.0
 _MESSAGE_CHARACTERS_MAX: Final = 2000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{1,256}")
+TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{1,256}")
 _CANNOT_LOCK: Final = 76
 _SESSION_SETTINGS: Final = (
     "SET async_insert = 0, output_format_json_quote_denormals = 1, "
@@ -171,8 +171,8 @@ class Session:
         names = [fields["table"], *fields["columns"]]
         if not all(_NAME.fullmatch(name) for name in names) or len(descriptors) != 1:
             raise ValueError("an insert needs plain names and one memory file")
-        if not _TOKEN.fullmatch(fields["token"]):
-            raise ValueError(f"{fields['token']!r} is no token: letters, digits and _.:/@+=- only")
+        if not TOKEN.fullmatch(fields["token"]):
+            raise ValueError(f"{fields['token']!r} is no token")
         columns = ", ".join(f"`{name}`" for name in fields["columns"])
         self._connection.query(
             f"INSERT INTO `{fields['table']}` ({columns}) "

@@ -90,7 +90,9 @@ class EngineProcess:
         if word == READY:
             self._control.settimeout(None)
             return
-        self.kill()
+        if not self.wait(_START_SECONDS if word else 5.0):
+            self.kill()
+        self._control.close()
         if word == BUSY:
             raise StoreBusyError(
                 f"{self._data_dir}: another process (pid {_lock_holder(self._data_dir)}) keeps "
@@ -125,4 +127,4 @@ def _last_words(path: Path) -> str:
             lines = log.read().decode("utf-8", "replace").strip().splitlines()
     except OSError:
         return "none"
-    return lines[-1][:500] if lines else "none"
+    return " ".join(lines[-3:])[-500:] if lines else "none"

@@ -62,9 +62,15 @@ def split_statements(script: str) -> tuple[str, ...]:
 
 
 def apply_migrations(
-    execute: Callable[[str], None], rows_of: Callable[[str], list[dict[str, Any]]]
+    execute: Callable[[str], None],
+    rows_of: Callable[[str], list[dict[str, Any]]],
+    *,
+    from_start: bool = False,
 ) -> int:
     """Apply what is missing and return the schema's version.
+
+    Args:
+        from_start: run every statement again, to make anew what somebody dropped.
 
     Raises:
         SchemaTooNewError: The store has a version that this package does not know.
@@ -76,7 +82,7 @@ def apply_migrations(
     if found > newest:
         raise SchemaTooNewError(found, newest)
     for migration in migrations:
-        if migration.version <= found:
+        if migration.version <= found and not from_start:
             continue
         for statement in migration.statements:
             execute(statement)

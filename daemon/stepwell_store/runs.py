@@ -19,12 +19,12 @@ _SECOND: Final = 1_000_000
 _STATE_ORDER: Final = (RUNNING, "failed", "crashed", "killed", "finished")
 
 _WRITERS: Final = """
-SELECT project, run_id, writer_id, max(label) AS label, max(host) AS host, max(pid) AS pid,
-       max(rank) AS rank, max(world_size) AS world_size, max(client) AS client,
-       max(resumed) AS resumed, max(started_at) AS started_at, max(last_seen) AS last_seen,
-       max(state).time AS state_time, max(state).state AS state,
-       max(state).exit_code AS exit_code
-FROM writers
+SELECT project, run_id, writer_id, max(w.label) AS label, max(w.host) AS host, max(w.pid) AS pid,
+       max(w.rank) AS rank, max(w.world_size) AS world_size, max(w.client) AS client,
+       max(w.resumed) AS resumed, max(w.started_at) AS started_at, max(w.last_seen) AS last_seen,
+       max(w.state).time AS state_time, max(w.state).state AS state,
+       max(w.state).exit_code AS exit_code
+FROM writers AS w
 WHERE ({project:String} = '' OR project = {project:String})
   AND ({run_id:String} = '' OR run_id = {run_id:String})
 GROUP BY project, run_id, writer_id
@@ -40,8 +40,8 @@ WHERE ({project:String} = '' OR project = {project:String})
 """
 
 _LAST_POINTS: Final = """
-SELECT run_key, max(time_max) AS time_max
-FROM series_stats
+SELECT run_key, max(s.time_max) AS time_max
+FROM series_stats AS s
 WHERE ({project:String} = '' OR project_id = {project_id:UInt64})
 GROUP BY run_key
 """

@@ -1,0 +1,140 @@
+"""Deletion and retention: what is gone is gone from every table, and nothing else is."""
+
+import pytest
+
+from stepwell_store import EmbeddedStore
+from stepwell_store.identity import fingerprint
+from stepwell_store.queries import delete_run, history, list_runs, run_detail
+from stepwell_store.retention import RetentionSettings, apply_retention
+from tests.store.made import (
+    START_US,
+    build,
+    decoded,
+    event,
+    fresh_project,
+    insert,
+    log,
+    rows,
+    tell,
+    writer,
+)
+
+BY_NAME = ("series", "writers", "attributes", "console", "texts", "gaps", "events")
+
+
+def make_run(store: EmbeddedStore, project: str, run_id: str, *, at_us: int = START_US) -> None:
+    who = writer(project, run_id)
+    body = {"name": run_id, "started_at": at_us}
+    tell(
+        store,
+        who,
+        event("start", body, time_us=at_us),
+        event("config", {"set": {"lr": 0.1}}, time_us=at_us),
+        event("console", {"stream": "stdout", "lines": [[1, at_us, "hi"]]}, time_us=at_us),
+        event("values", {"values": {"note": "x"}}, time_us=at_us),
+        event("gap", {"reason": "full", "rows": 1, "points": 1}, time_us=at_us),
+        event("alert", {"title": "x"}, time_us=at_us),
+        event("finish", {"state": "finished", "exit_code": 0}, time_us=at_us + 1),
+    )
+    made = rows(1, range(300), range(300), times=range(at_us, at_us + 300))
+    insert(store, build((who, decoded([made])), schemas={1: ("loss",)}), f"{project}{run_id}")
+
+
+def held(store: EmbeddedStore, project: str, run_id: str, series: list[int]) -> dict[str, int]:
+    """Return how many rows of the run each table has, read from active parts."""
+    counts = {}
+    name = {"project": project, "run_id": run_id}
+    for table in BY_NAME:
+        (row,) = store.query(
+            f"SELECT count() AS n FROM {table} "
+            "WHERE project = {project:String} AND run_id = {run_id:String}",
+            parameters=name,
+        )
+        counts[table] = row["n"]
+    for table in ("points", "rollups", "series_stats"):
+        (row,) = store.query(
+            f"SELECT count() AS n FROM {table} WHERE series IN {{series:Array(UInt64)}}",
+            parameters={"series": series},
+        )
+        counts[table] = row["n"]
+    (row,) = store.query(
+        "SELECT count() AS n FROM series_stats WHERE run_key = {key:UInt64}",
+        parameters={"key": fingerprint(project, run_id)},
+    )
+    counts["series_stats by run"] = row["n"]
+    return counts
+
+
+def series_of(store: EmbeddedStore, project: str, run_id: str) -> list[int]:
+    rows_found = store.query(
+        "SELECT DISTINCT series FROM series "
+        "WHERE project = {project:String} AND run_id = {run_id:String}",
+        parameters={"project": project, "run_id": run_id},
+    )
+    return [row["series"] for row in rows_found]
+
+
+def test_a_deleted_run_leaves_nothing_and_its_neighbour_everything(store: EmbeddedStore):
+    project = fresh_project()
+    make_run(store, project, "gone")
+    make_run(store, project, "kept")
+    gone, kept = series_of(store, project, "gone"), series_of(store, project, "kept")
+    before = held(store, project, "kept", kept)
+    assert all(held(store, project, "gone", gone).values())
+    for _ in range(2):
+        delete_run(store, project, "gone")
+        assert not any(held(store, project, "gone", gone).values())
+    assert held(store, project, "kept", kept) == before
+    assert [run["run_id"] for run in list_runs(store, project=project)] == ["kept"]
+    assert len(list(history(store, project, "kept"))) == 300
+
+
+def test_a_run_deleted_may_be_logged_anew_but_not_resent(store: EmbeddedStore):
+    project = fresh_project()
+    make_run(store, project, "run")
+    delete_run(store, project, "run")
+    make_run(store, project, "run")  # Its points come under the token they had.
+    assert run_detail(store, project, "run")["metrics"] == []
+    log(store, writer(project, "run"), [1000], loss=[5.0])
+    assert [row["loss"] for row in history(store, project, "run", metrics=["loss"])] == [5.0]
+
+
+def test_retention_takes_old_runs_that_ended_and_leaves_those_that_run(store: EmbeddedStore):
+    project = fresh_project()
+    make_run(store, project, "old", at_us=1_000_000)
+    make_run(store, project, "new", at_us=START_US)
+    start = event("start", {"name": "r", "started_at": 1_000_000}, time_us=1_000_000)
+    tell(store, writer(project, "running"), start)
+    settings = RetentionSettings(run_days=2, node_days=0)
+    deleted = apply_retention(store, settings, now=START_US / 1e6 + 86_400)
+    assert [ref.run_id for ref in deleted if ref.project == project] == ["old"]
+    assert {run["run_id"] for run in list_runs(store, project=project)} == {"new", "running"}
+
+
+def test_retention_sets_and_takes_back_the_age_limits_of_tables(store: EmbeddedStore):
+    def engine(table):
+        return store.query(
+            "SELECT engine_full FROM system.tables WHERE name = {t:String}", parameters={"t": table}
+        )[0]["engine_full"]
+
+    apply_retention(store, RetentionSettings(node_days=90, console_days=7), now=0)
+    assert "toIntervalDay(90)" in engine("node_points")
+    assert "toIntervalDay(7)" in engine("console")
+    apply_retention(store, RetentionSettings(node_days=30), now=0)
+    apply_retention(store, RetentionSettings(node_days=30), now=0)
+    assert "toIntervalDay(30)" in engine("node_points")
+    assert "TTL" not in engine("console")
+    who = writer("", "d", scope="node", host=fresh_project())
+    made = rows(1, [0, 1], [1.0, 2.0], times=[1_000_000, 4_000_000_000_000_000])
+    insert(store, build((who, decoded([made])), schemas={1: ("cpu",)}), who.host)
+    store.query("OPTIMIZE TABLE node_points FINAL")
+    found = store.query(
+        "SELECT value FROM node_points WHERE series IN "
+        "(SELECT series FROM node_series WHERE host = {h:String})",
+        parameters={"h": who.host},
+    )
+    assert found == [{"value": 2.0}]
+    apply_retention(store, RetentionSettings(node_days=0), now=0)
+    assert "TTL" not in engine("node_points")
+    with pytest.raises(ValueError, match="node_days is -1"):
+        RetentionSettings(node_days=-1)
