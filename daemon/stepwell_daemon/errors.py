@@ -1,0 +1,35 @@
+"""What can go wrong in a daemon, each with where and what to do."""
+
+from pathlib import Path
+
+
+class DaemonError(Exception):
+    """A failure that the daemon reports with a remedy."""
+
+
+class ConfigError(DaemonError):
+    """A setting is unknown or has a value that cannot be."""
+
+
+class AlreadyRunningError(DaemonError):
+    """Another daemon holds the data folder or the socket."""
+
+
+class SpoolUnavailableError(DaemonError):
+    """The spool cannot make anything durable now. Nothing of the group was acknowledged."""
+
+    def __init__(self, path: Path, reason: OSError) -> None:
+        super().__init__(
+            f"{path}: cannot write ({reason.strerror or reason}); nothing is acknowledged until "
+            "it can: free space or repair the disk, the daemon keeps trying"
+        )
+        self.path = path
+        self.reason = reason
+
+
+class DamagedStateError(DaemonError):
+    """A small state file (cursor, writers table) is not what was written."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"{path}: {what}")
+        self.path = path

@@ -1,0 +1,1 @@
+"""The spool: the write-ahead log between the writers and the store."""

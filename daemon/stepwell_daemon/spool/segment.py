@@ -1,0 +1,104 @@
+"""Segments: the files of the spool.
+
+    segment := page | record*           NNNNNNNNNNNNNNNN.seg, numbered 1, 2, 3 …
+    page    := magic[8] | version u32 | crc u32 | spool u64 | number u64 | previous_end u64
+               | created u64 | zeros to 4096
+
+``previous_end`` is where the segment before ends: a segment that follows a failed sync says by it
+how much of its predecessor counts. The CRC covers the 32 bytes after it.
+"""
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Self
+
+from stepwell_daemon.spool.disk import Disk
+
+PAGE_BYTES: Final = 4096
+VERSION: Final = 1
+SUFFIX: Final = ".seg"
+_MAGIC: Final = b"SWSPOOL\n"
+_PAGE: Final = struct.Struct("<8sIIQQQQ")
+_COVERED: Final = struct.Struct("<QQQQ")
+
+
+class Location(NamedTuple):
+    """A place in the spool."""
+
+    segment: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentPage:
+    spool: int
+    number: int
+    previous_end: int
+    created_us: int
+
+    @property
+    def seed(self) -> int:
+        """What the CRCs of this segment's records start from."""
+        return zlib.crc32(struct.pack("<QQ", self.spool, self.number))
+
+    def pack(self) -> bytes:
+        covered = _COVERED.pack(self.spool, self.number, self.previous_end, self.created_us)
+        page = struct.pack("<8sII", _MAGIC, VERSION, zlib.crc32(covered)) + covered
+        return page.ljust(PAGE_BYTES, b"\0")
+
+    @classmethod
+    def unpack(cls, page: bytes) -> Self | None:
+        """Return what ``page`` says, None where it is damaged or of another version."""
+        if len(page) < _PAGE.size:
+            return None
+        magic, version, crc, spool, number, previous_end, created_us = _PAGE.unpack_from(page)
+        covered = _COVERED.pack(spool, number, previous_end, created_us)
+        if magic != _MAGIC or version != VERSION or zlib.crc32(covered) != crc:
+            return None
+        return cls(spool, number, previous_end, created_us)
+
+
+def seed_of(spool: int, number: int) -> int:
+    return SegmentPage(spool, number, 0, 0).seed
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    return folder / f"{number:016d}{SUFFIX}"
+
+
+def list_segments(folder: Path) -> list[int]:
+    """Return the numbers of the segments in ``folder``, oldest first."""
+    return sorted(
+        int(path.stem)
+        for path in folder.glob(f"*{SUFFIX}")
+        if path.stem.isascii() and path.stem.isdigit()
+    )
+
+
+def create_segment(disk: Disk, folder: Path, page: SegmentPage, size: int) -> int:
+    """Create a segment durably and return its descriptor.
+
+    It appears under its name only when its page is on disk.
+    """
+    path = segment_path(folder, page.number)
+    temporary = path.with_suffix(".tmp")
+    descriptor = disk.create(temporary, size)
+    try:
+        disk.write(descriptor, page.pack(), 0)
+        disk.sync(descriptor)
+        disk.rename(temporary, path)
+        disk.sync_folder(folder)
+    except BaseException:
+        disk.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_page(disk: Disk, path: Path) -> SegmentPage | None:
+    descriptor = disk.open_to_read(path)
+    try:
+        return SegmentPage.unpack(disk.read(descriptor, PAGE_BYTES, 0))
+    finally:
+        disk.close(descriptor)
