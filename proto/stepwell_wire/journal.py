@@ -1,286 +1,409 @@
-"""Journals: what one writer logged, as it lies on disk, and how to read it when it is dead.
+"""Journals: what one writer leaves on disk, and how others read it.
 
-    folder   := <journals>/<run_id>-<writer_id>/
-                writer.json | lock | <base, 20 digits>.seg …
-    segment  := page of 4,096 bytes | records …, rest undefined
-    page     := magic "SWJRNL01" | base u64 | committed u64 | acked u64
-                | check slot | check slot, from byte 64 on
-    slot     := turn u64 | position u64 | crc u32 | crc u32 of the slot before it
+One folder a writer: `writer.json` (who writes), `lock` (held with flock while it lives) and
+segments (see `segment.py`) named by the position of their first record, in 20 decimal digits.
+Segments follow each other without a hole. A file named `spare-…` belongs to the writer alone.
 
-`base` is the position of the segment's first record, `committed` how far `log` has written,
-`acked` how far the daemon has everything on disk. A check slot says the CRC-32 of the records
-from `base` to its position; after a reboot only what a slot covers is believed, because pages may
-have been written in any order. Records never cross segments: the next one's base is this one's
-committed position. The standard library only: training processes import this.
+What cannot be believed, after a restart of the machine or damage, is set aside, never deleted.
 """
 
+import bisect
+import contextlib
 import fcntl
 import json
 import os
 import shutil
-import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from stepwell_wire.errors import MalformedRecordsError
-from stepwell_wire.records import EVENT_SCHEMA, SCHEMA, scan_records, unpack_event
+from stepwell_wire.errors import MalformedRecordsError, WireError
+from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, aligned, check_header, unpack_event
+from stepwell_wire.segment import (
+    ACKED_AT,
+    BASE_AT,
+    COMMITTED_AT,
+    MAGIC,
+    PAGE,
+    PAGE_BYTES,
+    SEGMENT_SUFFIX,
+    scan_events,
+    unpack_checked,
+    whole_records,
+)
 
-MAGIC: Final = b"SWJRNL01"
-PAGE_BYTES: Final = 4096
-PAGE: Final = struct.Struct("<8sQQQ")
-BASE_WORD: Final = 1  # index of the fields as 64-bit words of the page
-COMMITTED_WORD: Final = 2
-ACKED_WORD: Final = 3
-SLOT: Final = struct.Struct("<QQI")
-SLOT_OFFSETS: Final = (64, 128)
-SUFFIX: Final = ".seg"
-FORMAT_VERSION: Final = 1
+WRITER_FILE: Final = "writer.json"
+LOCK_FILE: Final = "lock"
+JOURNAL_VERSION: Final = 1
+UNVERIFIED_SUFFIX: Final = ".unverified"
 
 
-class JournalError(Exception):
-    """A journal that cannot be read: which, why, and what to do."""
+class JournalError(WireError):
+    """A journal that cannot be read, with what is wrong, where, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterFile:
-    """``writer.json``: who writes a journal."""
+    """Who writes a journal: the content of ``writer.json``. Moments are µs since 1970 UTC."""
 
-    version: int
     project: str
     run_id: str
     writer_id: str
-    label: str
-    scope: str
-    host: str
-    pid: int
-    boot_id: str
-    created_at: int  # microseconds since 1970 UTC
-    mode: str
+    label: str = ""
+    scope: str = "run"
+    host: str = ""
+    pid: int = 0
+    boot_id: str = ""
+    created_at: int = 0
+    mode: str = "online"
+    version: int = JOURNAL_VERSION
 
-    def write(self, folder: Path) -> None:
-        """Put the file into ``folder``, whole or not at all."""
-        temporary = folder / "writer.json.tmp"
-        temporary.write_text(json.dumps(asdict(self)))
-        temporary.rename(folder / "writer.json")
+    def to_json(self) -> str:
+        return json.dumps({each.name: getattr(self, each.name) for each in fields(self)})
 
     @classmethod
-    def read(cls, folder: Path) -> "WriterFile":
-        path = folder / "writer.json"
-        try:
-            fields = json.loads(path.read_text())
-            known = {name: fields[name] for name in cls.__slots__}
-        except FileNotFoundError as error:
-            raise JournalError(
-                f"{folder}: no writer.json; a journal's folder is expected"
-            ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise JournalError(f"{path}: cannot be read ({error}); is it a journal's?") from error
-        if known["version"] > FORMAT_VERSION:
-            raise JournalError(
-                f"{path}: format {known['version']}, this stepwell reads {FORMAT_VERSION}; "
-                "use a newer one"
-            )
+    def from_json(cls, text: str) -> "WriterFile":
+        """Raise ValueError unless ``text`` is a writer's file of a version that we know."""
+        found = json.loads(text)
+        if not isinstance(found, dict):
+            raise ValueError("expected a JSON object")
+        version = found.get("version")
+        if not isinstance(version, int) or not 1 <= version <= JOURNAL_VERSION:
+            raise ValueError(f"expected version 1 to {JOURNAL_VERSION}, not {version!r}")
+        known: dict[str, Any] = {}
+        for each in fields(cls):
+            if each.name in found:
+                if not isinstance(
+                    found[each.name], each.type if isinstance(each.type, type) else object
+                ):
+                    raise ValueError(f"{each.name}: expected {each.type}")
+                known[each.name] = found[each.name]
+        for name in ("project", "run_id", "writer_id"):
+            if not known.get(name):
+                raise ValueError(f"{name} is missing")
         return cls(**known)
 
 
 def boot_id() -> str:
-    """Return what names this boot of the kernel, or nothing where the kernel does not say."""
+    """Return what names this start of this machine; "" where the system has no such thing."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
 
 
-def segment_name(base: int) -> str:
-    return f"{base:020d}{SUFFIX}"
-
-
-def pack_slot(turn: int, position: int, crc: int) -> bytes:
-    body = SLOT.pack(turn, position, crc)
-    return body + struct.pack("<I", zlib.crc32(body))
-
-
-def read_slot(page: bytes | memoryview) -> tuple[int, int, int] | None:
-    """Return (turn, position, crc) of the newer good check slot of ``page``, if any."""
-    best: tuple[int, int, int] | None = None
-    for offset in SLOT_OFFSETS:
-        body = bytes(page[offset : offset + SLOT.size])
-        (crc,) = struct.unpack_from("<I", page, offset + SLOT.size)
-        if crc == zlib.crc32(body):
-            slot = SLOT.unpack(body)
-            if slot[0] and (best is None or slot[0] > best[0]):
-                best = slot
-    return best
-
-
 def find_journals(folder: Path) -> list[Path]:
-    """Return the writers' folders in ``folder``, or itself if it is one, oldest first."""
-    if (folder / "writer.json").exists():
-        return [folder]
-    if not folder.is_dir():
-        return []
-    found = [path.parent for path in folder.glob("*/writer.json")]
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
-def try_lock(folder: Path) -> int | None:
-    """Return a descriptor that holds the journal's lock, or None when its writer lives."""
-    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
+    """Return the writers' folders in ``folder``, oldest first; none without such a folder."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue  # Not whole yet.
+            with contextlib.suppress(OSError):
+                made_ns = os.stat(os.path.join(entry.path, WRITER_FILE)).st_mtime_ns
+                found.append((made_ns, entry.name))
+    return [Path(folder) / name for _, name in sorted(found)]
 
 
 @dataclass(slots=True)
 class _Segment:
-    path: Path
     base: int
-    end: int  # position up to which its records are believed
+    path: Path
+    descriptor: int
+    end: int  # file offset up to which records are believed
+    claimed: int  # file offset up to which the writer says that it wrote
+
+    @property
+    def limit(self) -> int:
+        """The position just past the last record."""
+        return self.base + self.end - PAGE_BYTES
 
 
 class JournalReader:
-    """Reads a writer's journal, live or dead. The state is that of the moment of opening."""
+    """Reads a writer's folder, of a live writer or a dead one.
+
+    Attributes:
+        info: who writes.
+        unverified_bytes: what lies beyond the last byte that can be believed.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.info = WriterFile.read(path)
-        self.unverified_bytes = 0
-        self._suspect = bool(self.info.boot_id) and self.info.boot_id != boot_id()
+        self.path = Path(path)
+        try:
+            self.info = WriterFile.from_json((self.path / WRITER_FILE).read_text())
+        except FileNotFoundError as error:
+            raise JournalError(
+                f"{self.path}: no {WRITER_FILE}; this is no journal of stepwell"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise JournalError(
+                f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run, "
+                "repair the file or move the folder away"
+            ) from error
+        here = boot_id()
+        self._restarted = not here or self.info.boot_id != here
+        self._lock_descriptor: int | None = None
         self._segments: list[_Segment] = []
-        self._fds: dict[Path, int] = {}
-        self.acked = 0
-        self._open_segments()
-        self.oldest = self._segments[0].base if self._segments else self.acked
-        self.committed = self._segments[-1].end if self._segments else self.acked
-        self.acked = max(self.acked, self.oldest)
+        self._acked = 0
+        self.unverified_bytes = 0
+        self._scan()
 
-    def _open_segments(self) -> None:
-        names = sorted(p for p in self.path.glob(f"*{SUFFIX}") if p.stem.isdigit())
-        for path in names:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            self._fds[path] = fd
-            page = os.pread(fd, PAGE_BYTES, 0)
-            if len(page) < PAGE_BYTES or page[:8] != MAGIC:
-                self.unverified_bytes += max(0, os.fstat(fd).st_size - PAGE_BYTES)
-                break
-            _, base, committed, acked = PAGE.unpack_from(page)
-            size = os.fstat(fd).st_size
-            if base != int(path.stem) or not base <= committed <= base + size - PAGE_BYTES:
-                self.unverified_bytes += size - PAGE_BYTES
-                break
-            if self._segments and self._segments[-1].end != base:
-                break  # What lies between was not verified: the stream ends before it.
-            self.acked = max(self.acked, acked)
-            end = self._verified_end(fd, page, base, committed)
-            self.unverified_bytes += committed - end
-            self._segments.append(_Segment(path, base, end))
-            if end != committed:
-                break
-
-    def _verified_end(self, fd: int, page: bytes, base: int, committed: int) -> int:
-        if not self._suspect:
-            return committed
-        slot = read_slot(page)
-        if slot is None or not base <= slot[1] <= committed:
-            return base
-        data = os.pread(fd, slot[1] - base, PAGE_BYTES)
-        return slot[1] if zlib.crc32(data) == slot[2] else base
+    # ------------------------------------------------------------------ who holds it
 
     def writer_is_alive(self) -> bool:
-        """Return whether somebody holds the journal's lock."""
-        fd = try_lock(self.path)
-        if fd is None:
+        """Return whether another process holds the journal: its writer or a recoverer."""
+        if self._lock_descriptor is not None:
+            return False
+        if not self.take_lock():
             return True
-        os.close(fd)
+        self.release_lock()
         return False
 
+    def take_lock(self) -> bool:
+        """Become the journal's only reader; False when its writer or another one holds it."""
+        if self._lock_descriptor is not None:
+            return True
+        try:
+            descriptor = os.open(
+                self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660
+            )
+        except FileNotFoundError:
+            return False  # The folder has gone: its writer or another recoverer was quicker.
+        except OSError as error:
+            raise JournalError(f"{self.path / LOCK_FILE}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return False
+        self._lock_descriptor = descriptor
+        return True
+
+    def release_lock(self) -> None:
+        if self._lock_descriptor is not None:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = None
+
+    # ------------------------------------------------------------------ what is held
+
+    @property
+    def oldest(self) -> int:
+        """The oldest position still held."""
+        return self._segments[0].base if self._segments else self._acked
+
+    @property
+    def committed(self) -> int:
+        """The position just past the last record that can be believed; looks anew at each call."""
+        self._scan()
+        return self._segments[-1].limit if self._segments else self._acked
+
+    @property
+    def acked(self) -> int:
+        """The position up to which the writer or a recoverer was told that all is durable."""
+        return self._acked
+
     def read(self, position: int, bytes_max: int) -> bytes:
-        """Return whole records from ``position``, at least one, about ``bytes_max``; b"" at the end.
+        """Return whole records from ``position`` on, from one segment; ``b""`` at the end.
+
+        At most ``bytes_max``, but at least one record, however large.
 
         Raises:
-            JournalError: The position is not held, or no record starts there.
+            JournalError: ``position`` is older than what is held, or the bytes there are no
+                records.
         """
-        for segment in self._segments:
-            if segment.base <= position < segment.end:
-                size = min(segment.end - position, bytes_max)
-                data = self._bytes(segment, position, size)
-                end = 0
-                try:
-                    for record in scan_records(data):
-                        end = record.end
-                except MalformedRecordsError as error:
-                    if end == 0 and size < segment.end - position:
-                        return self.read(position, bytes_max * 2)
-                    if size == segment.end - position:
-                        raise JournalError(
-                            f"{segment.path}: no record at position {position + end} ({error}); "
-                            "what lies before was taken, the file is kept"
-                        ) from error
-                return data[:end]
         if position < self.oldest:
-            raise JournalError(f"{self.path}: position {position} is gone, oldest is {self.oldest}")
-        return b""
-
-    def _bytes(self, segment: _Segment, position: int, size: int) -> bytes:
-        return os.pread(self._fds[segment.path], size, PAGE_BYTES + position - segment.base)
-
-    def _events(self) -> Iterator[tuple[str, dict[str, object]]]:
-        for segment in self._segments:
-            data = self._bytes(segment, segment.base, segment.end - segment.base)
+            raise JournalError(
+                f"{self.path}: position {position} is gone, the oldest held is {self.oldest}"
+            )
+        segment = self._segment_of(position)
+        if segment is None:
+            self._scan()
+            segment = self._segment_of(position)
+        if segment is None:
+            return b""
+        offset = position - segment.base + PAGE_BYTES
+        available = segment.end - offset
+        if available <= bytes_max:
+            return self._bytes(segment, offset, available)
+        chunk = self._bytes(segment, offset, min(available, bytes_max))
+        end = whole_records(chunk)
+        if end == 0:
+            header = chunk[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0")
+            schema, size, _, _ = HEADER.unpack(header)
             try:
-                for record in scan_records(data):
-                    if record.schema == EVENT_SCHEMA:
-                        yield unpack_event(data, record)
-            except MalformedRecordsError:
-                return
+                check_header(schema, size, 0, available)
+            except MalformedRecordsError as error:
+                raise JournalError(f"{segment.path}: offset {offset}: {error}") from error
+            return self._bytes(segment, offset, aligned(size))
+        return chunk[:end]
 
     def schemas(self) -> dict[int, tuple[str, ...]]:
         """Return every schema that is defined in what is held."""
+        self._scan()
         found: dict[int, tuple[str, ...]] = {}
-        for kind, body in self._events():
-            if kind == SCHEMA:
-                number, keys = body["id"], body["keys"]
-                assert isinstance(number, int)
-                assert isinstance(keys, list)
-                found[number] = tuple(keys)
+        for segment in self._segments:
+            records = self._bytes(segment, PAGE_BYTES, segment.end - PAGE_BYTES)
+            with contextlib.suppress(MalformedRecordsError):
+                for record in scan_events(records):
+                    kind, body = unpack_event(records, record)
+                    if kind == SCHEMA:
+                        found[int(body["id"])] = tuple(body["keys"])
         return found
 
+    # ------------------------------------------------------------------ what a recoverer writes
+
     def mark_acked(self, position: int) -> None:
-        """Write down that everything before ``position`` is safe elsewhere."""
-        if not self._segments:
+        """Note on disk that all before ``position`` is durable elsewhere; frees nothing."""
+        if position <= self._acked:
             return
-        fd = os.open(self._segments[-1].path, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            os.pwrite(fd, struct.pack("<Q", position), 8 * ACKED_WORD)
-            os.fdatasync(fd)
-        finally:
-            os.close(fd)
-        self.acked = max(self.acked, position)
+        self._acked = position
+        if self._segments:
+            last = self._segments[-1]
+            try:
+                os.pwrite(last.descriptor, position.to_bytes(8, "little"), ACKED_AT)
+            except OSError as error:
+                raise JournalError(f"{last.path}: {error.strerror}") from error
 
     def remove(self) -> None:
-        """Delete the journal; what could not be verified is kept under a name that says so.
+        """Delete the folder of a dead writer of which everything believed is acknowledged.
+
+        What is not believed stays under names that end in ``.unverified``.
 
         Raises:
-            JournalError: Not everything in it is acknowledged.
+            JournalError: The writer lives, or something is not acknowledged.
         """
+        if self.writer_is_alive():
+            raise JournalError(f"{self.path}: its writer still runs; nothing was removed")
         if self.acked < self.committed:
             raise JournalError(
-                f"{self.path}: {self.committed - self.acked} bytes are not acknowledged; kept"
+                f"{self.path}: {self.committed - self.acked} bytes are not acknowledged; "
+                "nothing was removed"
             )
-        if self.unverified_bytes:
-            (self.path / "writer.json").rename(self.path / "writer.json.unverified")
+        if not self.unverified_bytes:
+            self.close()
+            shutil.rmtree(self.path, ignore_errors=True)
             return
-        # The folder stops being a journal first: nobody finds half of one.
-        (self.path / "writer.json").unlink(missing_ok=True)
-        shutil.rmtree(self.path, ignore_errors=True)
+        for name in sorted(os.listdir(self.path)):
+            file = self.path / name
+            if name == WRITER_FILE or (name.endswith(SEGMENT_SUFFIX) and self._is_doubtful(file)):
+                file.rename(file.with_name(name + UNVERIFIED_SUFFIX))
+            elif not name.endswith(UNVERIFIED_SUFFIX):
+                file.unlink(missing_ok=True)
+        self.close()
 
     def close(self) -> None:
-        for fd in self._fds.values():
-            os.close(fd)
-        self._fds.clear()
+        """Release files and lock; safe to call twice."""
+        for segment in self._segments:
+            os.close(segment.descriptor)
+        self._segments = []
+        self.release_lock()
+
+    # ------------------------------------------------------------------ inside
+
+    def _is_doubtful(self, file: Path) -> bool:
+        held = next((each for each in self._segments if each.path == file), None)
+        return held is None or held.claimed > held.end
+
+    def _segment_of(self, position: int) -> _Segment | None:
+        index = bisect.bisect_right(self._segments, position, key=lambda each: each.base) - 1
+        if index < 0:
+            return None
+        segment = self._segments[index]
+        return segment if position < segment.limit else None
+
+    def _bytes(self, segment: _Segment, offset: int, size: int) -> bytes:
+        try:
+            read = os.pread(segment.descriptor, size, offset)
+            base = int.from_bytes(os.pread(segment.descriptor, 8, BASE_AT), "little")
+        except OSError as error:
+            raise JournalError(f"{segment.path}: {error.strerror}") from error
+        if base != segment.base:
+            raise JournalError(f"{segment.path}: its writer freed it while it was read; try again")
+        if len(read) != size:
+            raise JournalError(
+                f"{segment.path}: {offset + len(read)} bytes, expected {offset + size}; "
+                "the file was cut by something else than stepwell"
+            )
+        return read
+
+    def _scan(self) -> None:
+        """Bring the list of segments up to date."""
+        known = {each.base: each for each in self._segments}
+        fresh: list[_Segment] = []
+        doubtful = 0
+        for path in self._segment_paths():
+            base = int(path.stem)
+            segment = known.pop(base, None)
+            if segment is None or not self._is_same(segment):
+                if segment is not None:
+                    os.close(segment.descriptor)
+                segment = self._open(path, base)
+                if segment is None:
+                    with contextlib.suppress(OSError):
+                        doubtful += path.stat().st_size - PAGE_BYTES
+                    continue
+            elif not self._restarted:
+                segment.end = segment.claimed = self._committed_end(segment.descriptor)
+            if fresh and fresh[-1].limit != base:
+                # A hole: what lies behind it cannot be joined to what lies before.
+                doubtful += segment.claimed - PAGE_BYTES
+                os.close(segment.descriptor)
+                continue
+            doubtful += segment.claimed - segment.end
+            fresh.append(segment)
+        for gone in known.values():
+            os.close(gone.descriptor)
+        self._segments = fresh
+        self.unverified_bytes = max(doubtful, 0)
+
+    def _is_same(self, segment: _Segment) -> bool:
+        with contextlib.suppress(OSError):
+            return (
+                int.from_bytes(os.pread(segment.descriptor, 8, BASE_AT), "little") == segment.base
+            )
+        return False
+
+    def _segment_paths(self) -> list[Path]:
+        try:
+            names = os.listdir(self.path)
+        except OSError:
+            return []  # Removed by its writer after the last ack: nothing is held any more.
+        return [
+            self.path / name
+            for name in sorted(names)
+            if name.endswith(SEGMENT_SUFFIX) and name[: -len(SEGMENT_SUFFIX)].isdigit()
+        ]
+
+    def _open(self, path: Path, base: int) -> _Segment | None:
+        """Return the segment, or None when its page is not one of segment ``base``."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except PermissionError:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None  # Freed since the folder was listed.
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}") from error
+        page = os.pread(descriptor, PAGE_BYTES, 0)
+        if len(page) < PAGE_BYTES or PAGE.unpack_from(page)[:2] != (MAGIC, base):
+            os.close(descriptor)
+            return None
+        self._acked = max(self._acked, PAGE.unpack_from(page)[3])
+        claimed = self._committed_end(descriptor)
+        end = self._checked_end(descriptor, page) if self._restarted else claimed
+        return _Segment(base, path, descriptor, end, max(claimed, end))
+
+    def _committed_end(self, descriptor: int) -> int:
+        committed = int.from_bytes(os.pread(descriptor, 8, COMMITTED_AT), "little")
+        size = os.fstat(descriptor).st_size
+        return max(PAGE_BYTES, min(committed, size) & ~7)
+
+    def _checked_end(self, descriptor: int, page: bytes) -> int:
+        """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does."""
+        for end, crc in unpack_checked(page):
+            if end >= PAGE_BYTES and not end & 7:
+                records = os.pread(descriptor, end - PAGE_BYTES, PAGE_BYTES)
+                if len(records) == end - PAGE_BYTES and zlib.crc32(records) == crc:
+                    return end
+        return PAGE_BYTES
