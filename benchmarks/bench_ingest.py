@@ -1,17 +1,17 @@
 """How many points a second from the sockets to durable in the embedded engine?
 
 Eight writers, each a process that sends ready-made frames (10 floats a row, about 1 MiB a frame)
-as the SDK's sender does, with a window of frames not yet acknowledged. The rate counts what the
-store holds when the time is up; memory of daemon and engine is sampled meanwhile.
+as the SDK's sender does. Together they offer a fixed rate for a minute, senders and all on the same
+cores; what the store holds when the time is up is counted, and how long the rest takes. Memory of
+daemon and engine is sampled meanwhile.
 
-    python -m benchmarks.bench_ingest [SECONDS]
+    python -m benchmarks.bench_ingest [SECONDS [POINTS_PER_SECOND]]
 """
 
 import multiprocessing
 import os
 import struct
 import sys
-import threading
 import time
 import zlib
 from typing import Any
@@ -21,11 +21,11 @@ from benchmarks.harness import daemon_running, table
 WRITERS = 8
 WIDTH = 10
 ROWS = 10_000  # About a MiB.
-WINDOW = 4
+OFFERED = 2_400_000.0
 
 
-def send(number: int, socket: str, seconds: float, results: Any) -> None:
-    """Send frames for ``seconds``; put the number of points acknowledged."""
+def send(number: int, socket: str, seconds: float, offered: float, results: Any) -> None:
+    """Send frames for ``seconds`` at ``offered`` points a second; put the number of points."""
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     import grpc
     import numpy as np
@@ -39,27 +39,21 @@ def send(number: int, socket: str, seconds: float, results: Any) -> None:
     row = np.zeros(ROWS, [("head", "<u8"), ("step", "<i8"), ("time", "<i8"), ("v", "<f8", WIDTH)])
     row["head"] = struct.unpack("<Q", struct.pack("<II", 1, size))[0]
     noise = random.normal(0, 0.05, (16, ROWS, WIDTH)).astype("f4").astype("f8")
-    window = threading.Semaphore(WINDOW)
-    done = threading.Event()
+    info = Hello(protocol_major=1, project="bench", run_id=f"ingest{number}", scope="run")
+    info.writer_id = f"ingest-writer-{number}"
+    keys = [f"layer{i}/loss" for i in range(WIDTH)]
+    names = {"project": "bench", "run_id": info.run_id, "writer_id": info.writer_id}
     sent = 0
 
     def messages() -> Any:
         nonlocal sent
-        info = Hello(protocol_major=1, project="bench", run_id=f"ingest{number}", scope="run")
-        info.writer_id = f"ingest-writer-{number}"
         yield ClientMessage(hello=info)
-        keys = [f"layer{i}/loss" for i in range(WIDTH)]
-        start = pack_event(
-            "start",
-            {"project": "bench", "run_id": info.run_id, "writer_id": info.writer_id},
-            step=0,
-            time_us=time.time_ns() // 1000,
-        ) + pack_event("schema", {"id": 1, "keys": keys}, step=0, time_us=0)
-        position, step = 0, 0
-        deadline = time.monotonic() + seconds
-        payload = start
-        while time.monotonic() < deadline:
-            window.acquire()
+        now = time.time_ns() // 1000
+        payload = pack_event("start", names, step=0, time_us=now)
+        payload += pack_event("schema", {"id": 1, "keys": keys}, step=0, time_us=now)
+        position = step = 0
+        start = time.monotonic()
+        while True:
             message = ClientMessage()
             message.frame.position = position
             message.frame.records = payload
@@ -67,41 +61,34 @@ def send(number: int, socket: str, seconds: float, results: Any) -> None:
             position += len(payload)
             yield message
             sent = step * WIDTH
+            due = start + sent / offered
+            if due > start + seconds:
+                return
+            time.sleep(max(0.0, due - time.monotonic()))
             row["step"] = np.arange(step, step + ROWS)
             row["time"] = time.time_ns() // 1000 + np.arange(ROWS)
             row["v"] = noise[(step // ROWS) % 16] + np.exp(-row["step"] / 1e6)[:, None]
             payload = row.tobytes()
             step += ROWS
-        done.wait(60)
 
     with grpc.insecure_channel(f"unix:{socket}") as channel:
         stream = channel.stream_stream(
             STREAM, ClientMessage.SerializeToString, ServerMessage.FromString
         )
-        call = stream(messages())
-        end = time.monotonic() + seconds
-        for reply in call:
-            kind = reply.WhichOneof("body")
-            if kind == "refusal":
+        for reply in stream(messages()):
+            if reply.WhichOneof("body") == "refusal":
                 raise RuntimeError(f"refused: {reply.refusal.detail}")
-            if kind == "ack":
-                for _ in range(WINDOW):
-                    window.release()
-                    if window._value >= WINDOW:
-                        break
-            if time.monotonic() > end + 1:
-                break
-        done.set()
-        call.cancel()
     results.put(sent)
 
 
-def main(seconds: float = 60.0) -> None:
+def main(seconds: float = 60.0, offered: float = OFFERED) -> None:
     with daemon_running("--sample-seconds", "0") as daemon:
         context = multiprocessing.get_context("spawn")
         results = context.Queue()
         writers = [
-            context.Process(target=send, args=(n, str(daemon.socket), seconds, results))
+            context.Process(
+                target=send, args=(n, str(daemon.socket), seconds, offered / WRITERS, results)
+            )
             for n in range(WRITERS)
         ]
         before, start = daemon.cpu_seconds(), time.monotonic()
@@ -109,13 +96,14 @@ def main(seconds: float = 60.0) -> None:
             each.start()
         memory = []
         stored_in_time = 0
-        while time.monotonic() - start < seconds + 3:
+        while time.monotonic() - start < seconds:
             time.sleep(1.0)
             memory.append(daemon.rss_bytes())
             stored_in_time = daemon.status()["totals"]["points_stored"]
         elapsed = time.monotonic() - start
         for each in writers:
             each.join(120)
+        sent = sum(results.get(timeout=60) for _ in writers)
         daemon.flush(600)
         drained = time.monotonic() - start
         stored = daemon.status()["totals"]["points_stored"]
@@ -123,7 +111,7 @@ def main(seconds: float = 60.0) -> None:
         rows = [
             ["points stored per second while sending", stored_in_time / elapsed],
             ["points stored per second until drained", stored / drained],
-            ["points stored", stored],
+            ["points sent / stored", f"{sent:,} / {stored:,}"],
             ["seconds of sending / until drained", f"{elapsed:.1f} / {drained:.1f}"],
             ["CPU of daemon + engine, µs a point", cpu / stored * 1e6],
             ["daemon RSS MB, first quarter / last / highest", _spread(memory, 0)],
@@ -138,4 +126,4 @@ def _spread(memory: list[tuple[int, int]], part: int) -> str:
 
 
 if __name__ == "__main__":
-    main(*(float(word) for word in sys.argv[1:2]))
+    main(*(float(word) for word in sys.argv[1:3]))
