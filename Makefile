@@ -11,6 +11,7 @@ demo: setup  ## train on real data into an embedded store, show the result, end 
 	@sh scripts/demo.sh $(BIN)
 
 test: setup check oldest  ## everything CI runs
+	@sh scripts/install_test_packages.sh
 	$(BIN)/python -m pytest -q
 
 quick: setup check  ## what takes seconds
