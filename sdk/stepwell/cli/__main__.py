@@ -1,0 +1,101 @@
+"""``stepwell``: finds the command's module, lets it declare its arguments, and runs it.
+
+    module.add_arguments(parser)    declares its arguments
+    module.run(options) -> int      does the work and returns the exit code
+
+Starting costs argparse and the one module: `stepwell version` loads no numpy and no grpc.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from stepwell.cli.errors import INTERRUPTED, OK, PIPE_CLOSED, USAGE, CommandError
+
+COMMANDS: Final = {
+    "up": "start a daemon with an embedded store, in the foreground",
+    "daemon": "run the daemon itself; takes the daemon's own arguments",
+    "run": "run a command with the tracker wired in",
+    "runs": "list runs",
+    "show": "show one run",
+    "export": "write a run's or a project's history to a file",
+    "sql": "ask the store in SQL, read-only",
+    "sync": "send what offline or dead writers left in their journals",
+    "status": "say how the daemon is and where things are",
+    "top": "watch writers, rates and spool",
+    "doctor": "check everything and say what to fix",
+    "rm": "delete runs for good",
+    "version": "say the version",
+}
+_RAW_ARGUMENTS: Final = {"daemon"}  # Everything after the name belongs to another program.
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except CommandError as error:
+        print(f"stepwell: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough; the interpreter must not flush into it again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"stepwell: {where}{error.strerror or error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if not words or words[0] in ("-h", "--help"):
+        print(_overview(), file=sys.stdout if words else sys.stderr)
+        return OK if words else USAGE
+    if words[0] in ("-V", "--version"):
+        words[0] = "version"
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        raise CommandError(_unknown(name), USAGE)
+    module = importlib.import_module(f"stepwell.cli.{name}")
+    if name in _RAW_ARGUMENTS:
+        return int(module.run(rest))
+    parser = argparse.ArgumentParser(
+        prog=f"stepwell {name}",
+        description=f"{COMMANDS[name].capitalize()}.",
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return int(module.run(parser.parse_args(rest)))
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        ["usage: stepwell COMMAND …", "", *lines, "", "`stepwell COMMAND --help` says more."]
+    )
+
+
+def _unknown(name: str) -> str:
+    import difflib
+
+    nearest = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean `stepwell {nearest[0]}`?" if nearest else "`stepwell --help` lists them"
+    return f"{name!r} is no command; {hint}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""What the command line asks of a daemon: status and flush, over its socket."""
+
+import json
+import os
+import socket
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+from stepwell.cli.errors import UNREACHABLE, CommandError
+from stepwell_wire.service import FLUSH, STATUS
+
+STATUS_TIMEOUT_SECONDS: Final = 5.0
+_CONNECT_TIMEOUT_SECONDS: Final = 2.0
+
+
+def is_answered(path: Path) -> bool:
+    """Return whether somebody accepts connections at ``path``; costs no import of grpc."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(_CONNECT_TIMEOUT_SECONDS)
+        try:
+            peer.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def no_daemon(path: Path) -> CommandError:
+    return CommandError(
+        f"no daemon answers on {path}; start one with `stepwell up`, "
+        "or say where it is with --socket or STEPWELL_SOCKET",
+        UNREACHABLE,
+    )
+
+
+class DaemonClient:
+    """A connection to the daemon at ``path``; a context manager.
+
+    Raises:
+        CommandError: No daemon answers there, or it stops answering.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not is_answered(path):
+            raise no_daemon(path)
+        # Before the first import of grpc: its chatter is not for users, and it may fork later.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+        import grpc
+
+        from stepwell_wire import control_pb2
+
+        self.path = path
+        self._messages: Any = control_pb2
+        self._failed: type[Exception] = grpc.RpcError
+        self._channel = grpc.insecure_channel(f"unix:{path}")
+
+    def __enter__(self) -> "DaemonClient":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._channel.close()
+
+    def status(self, timeout_seconds: float = STATUS_TIMEOUT_SECONDS) -> dict[str, Any]:
+        """Return the daemon's status, see docs/formats/status.md."""
+        messages = self._messages
+        reply = self._call(
+            STATUS, messages.StatusRequest(), messages.StatusReply.FromString, timeout_seconds
+        )
+        found = json.loads(reply.json)
+        assert isinstance(found, dict)
+        return found
+
+    def flush(self, timeout_seconds: float) -> tuple[bool, int]:
+        """Wait until what was spooled before is queryable.
+
+        Returns:
+            Whether it is, and the bytes still in the spool.
+        """
+        messages = self._messages
+        reply = self._call(
+            FLUSH,
+            messages.FlushRequest(timeout_seconds=timeout_seconds),
+            messages.FlushReply.FromString,
+            timeout_seconds + STATUS_TIMEOUT_SECONDS,
+        )
+        return bool(reply.stored), int(reply.pending_bytes)
+
+    def _call(self, method: str, request: Any, decode: Any, timeout_seconds: float) -> Any:
+        ask = self._channel.unary_unary(
+            method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=decode,
+        )
+        try:
+            return ask(request, timeout=timeout_seconds)
+        except self._failed as error:
+            code = getattr(error, "code", lambda: None)()
+            reason = getattr(code, "name", "unknown").lower().replace("_", " ")
+            raise CommandError(
+                f"the daemon on {self.path} does not answer ({reason}); "
+                "`stepwell doctor` looks for the reason",
+                UNREACHABLE,
+            ) from error
+
+
+def status_of(path: Path) -> dict[str, Any] | None:
+    """Return the status of the daemon at ``path``, None when there is none."""
+    if not is_answered(path):
+        return None
+    with DaemonClient(path) as daemon:
+        return daemon.status()

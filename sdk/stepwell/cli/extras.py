@@ -1,0 +1,33 @@
+"""What the base installation lacks: find out before anything is imported."""
+
+from importlib.util import find_spec
+from typing import Final
+
+from stepwell.cli.errors import CommandError
+
+_DAEMON: Final = ("numpy", "lz4", "prometheus_client", "psutil")
+_STORE: Final = ("numpy", "chdb")
+
+
+def missing_modules(modules: tuple[str, ...]) -> list[str]:
+    return [name for name in modules if find_spec(name) is None]
+
+
+def missing_for_daemon() -> list[str]:
+    """Return the modules that a daemon with an embedded store needs and does not find."""
+    return missing_modules(("stepwell_daemon", *_DAEMON, "chdb"))
+
+
+def require_daemon() -> None:
+    _require(missing_for_daemon())
+
+
+def require_store() -> None:
+    _require(missing_modules(("stepwell_store", *_STORE)))
+
+
+def _require(missing: list[str]) -> None:
+    if missing:
+        raise CommandError(
+            f"needs pip install 'stepwell[all]': {', '.join(missing)} cannot be found"
+        )

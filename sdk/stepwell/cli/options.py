@@ -1,0 +1,64 @@
+"""Options that several commands share: where the socket and the data are."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from stepwell.cli.errors import USAGE, CommandError
+from stepwell_wire.places import (
+    check_socket_path,
+    default_data_dir,
+    default_journals_dir,
+    default_socket,
+)
+
+
+class Places(NamedTuple):
+    """Where things are for one command.
+
+    Attributes:
+        data_named: the user said which data folder, so no daemon's answer replaces it.
+    """
+
+    socket: Path
+    data: Path
+    journals: Path
+    data_named: bool
+
+
+def add_socket(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--socket", type=Path, metavar="PATH", help="the daemon's socket (STEPWELL_SOCKET)"
+    )
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder of spool and store (STEPWELL_DATA)"
+    )
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON; its keys are stable")
+
+
+def places(options: argparse.Namespace) -> Places:
+    """Return where things are, by options, environment and defaults in this order."""
+    socket: Path | None = getattr(options, "socket", None)
+    data: Path | None = getattr(options, "data", None)
+    # A folder that is named on the command line takes its journals along.
+    environ = dict(os.environ)
+    if data is not None:
+        environ["STEPWELL_DATA"] = str(data)
+    found = Places(
+        socket=default_socket() if socket is None else socket.expanduser().absolute(),
+        data=default_data_dir(environ),
+        journals=default_journals_dir(environ),
+        data_named=data is not None,
+    )
+    try:
+        check_socket_path(found.socket)
+    except ValueError as error:
+        raise CommandError(str(error), USAGE) from error
+    return found

@@ -1,0 +1,90 @@
+"""`stepwell run -- CMD`: sets the environment, sees to a daemon, and becomes the command.
+
+Becoming it (exec) rather than starting it keeps its process id, and passes signals and the exit
+code through without anything in between.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+
+from stepwell.cli import daemon_process
+from stepwell.cli.daemon_client import is_answered
+from stepwell.cli.errors import USAGE, CommandError
+from stepwell.cli.extras import missing_for_daemon
+from stepwell.cli.options import Places, add_data, add_socket, places
+from stepwell_wire.places import DATA_VARIABLE, JOURNALS_VARIABLE, SOCKET_VARIABLE
+
+_COMMAND_MISSING = 127
+_COMMAND_REFUSED = 126
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data(parser)
+    add_socket(parser)
+    parser.add_argument("--no-daemon", action="store_true", help="start no personal daemon")
+    parser.add_argument("--project", help="the project of runs that name none (STEPWELL_PROJECT)")
+    parser.add_argument(
+        "--offline", action="store_true", help="keep everything in journals (STEPWELL_MODE)"
+    )
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD …")
+
+
+def run(options: argparse.Namespace) -> int:
+    words = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not words:
+        raise CommandError("nothing to run; e.g. `stepwell run -- python train.py`", USAGE)
+    where = places(options)
+    environ = _environment(options, where)
+    stays_alone = options.no_daemon or options.offline or environ.get("STEPWELL_NO_DAEMON")
+    if shutil.which(words[0], path=environ.get("PATH")) is None:
+        raise CommandError(f"{words[0]}: no such command", _COMMAND_MISSING)
+    if not stays_alone and not is_answered(where.socket):
+        _start_daemon(where)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvpe(words[0], words, environ)
+    except OSError as error:
+        raise CommandError(f"{words[0]}: {error.strerror}", _COMMAND_REFUSED) from error
+
+
+def _environment(options: argparse.Namespace, where: Places) -> dict[str, str]:
+    environ = dict(os.environ)
+    environ[SOCKET_VARIABLE] = str(where.socket)
+    environ[DATA_VARIABLE] = str(where.data)
+    environ[JOURNALS_VARIABLE] = str(where.journals)
+    if options.project:
+        environ["STEPWELL_PROJECT"] = options.project
+    if options.offline:
+        environ["STEPWELL_MODE"] = "offline"
+    if options.no_daemon:
+        environ["STEPWELL_NO_DAEMON"] = "1"
+    return environ
+
+
+def _start_daemon(where: Places) -> None:
+    """Start a personal daemon; the command runs whether or not that works."""
+    if missing_for_daemon():
+        print(
+            "stepwell: no daemon, and to start one needs pip install 'stepwell[all]'; "
+            f"what is logged stays in {where.journals}: `stepwell sync` sends it",
+            file=sys.stderr,
+        )
+        return
+    try:
+        process = daemon_process.start_personal(where)
+        answered = daemon_process.wait_until_answered(where.socket, process)
+    except OSError as error:
+        reason = f"{error.filename or where.data}: {error.strerror}"
+    else:
+        # Another daemon may have been started meanwhile; ours ends then, and all is well.
+        if answered:
+            return
+        reason = daemon_process.last_words(where.data / daemon_process.PERSONAL_LOG_FILE)
+    print(
+        f"stepwell: no daemon could be started ({reason}); what is logged stays in "
+        f"{where.journals}: `stepwell sync` sends it",
+        file=sys.stderr,
+    )

@@ -1,0 +1,117 @@
+"""`stepwell status`: how the daemon is, and where things are."""
+
+import argparse
+from typing import Any
+
+from stepwell.cli.daemon_client import no_daemon, status_of
+from stepwell.cli.errors import FAILED, OK
+from stepwell.cli.options import add_json, add_socket, places
+from stepwell.cli.text import (
+    bytes_text,
+    count_text,
+    json_text,
+    number_text,
+    pairs_text,
+    plain,
+    seconds_text,
+    table_text,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_socket(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    socket = places(options).socket
+    status = status_of(socket)
+    if status is None:
+        missing = no_daemon(socket)
+        if options.json:
+            print(json_text({"ready": False, "socket": str(socket), "problems": [str(missing)]}))
+        raise missing
+    print(json_text(status) if options.json else status_text(status))
+    return OK if status.get("ready") else FAILED
+
+
+def status_text(status: dict[str, Any]) -> str:
+    """Return the status for a person."""
+    blocks = [pairs_text(_places(status), indent="")]
+    if problems := status.get("problems"):
+        blocks.append("\n".join(f"! {plain(each)}" for each in problems))
+    blocks.append(pairs_text(_flow(status), indent=""))
+    if writers := status.get("writers"):
+        blocks.append(writers_table(writers))
+    return "\n\n".join(blocks)
+
+
+def _places(status: dict[str, Any]) -> list[tuple[str, str]]:
+    uptime = seconds_text(status.get("uptime_seconds"))
+    state = "ready" if status.get("ready") else "NOT READY"
+    return [
+        ("daemon", f"{state}, pid {status.get('pid')}, {status.get('version')}, up {uptime}"),
+        ("socket", plain(status.get("socket", ""))),
+        ("page", plain(status.get("page_url") or "none yet")),
+        ("metrics", plain(status.get("metrics_url") or "off")),
+        ("data", plain(status.get("data_dir", ""))),
+    ]
+
+
+def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
+    rates, totals = status.get("rates", {}), status.get("totals", {})
+    spool, sink = status.get("spool", {}), status.get("sink", {})
+    refused = totals.get("refused") or {}
+    lines = [
+        (
+            "received",
+            f"{count_text(totals.get('points_received', 0))} points, "
+            f"{number_text(float(rates.get('points_received_per_second', 0)))} /s now",
+        ),
+        (
+            "stored",
+            f"{count_text(totals.get('points_stored', 0))} points, "
+            f"{number_text(float(rates.get('points_stored_per_second', 0)))} /s now",
+        ),
+        (
+            "spool",
+            f"{bytes_text(spool.get('bytes', 0))} of {bytes_text(spool.get('bytes_max', 0))}, "
+            f"oldest {seconds_text(spool.get('oldest_unforwarded_seconds') or 0.0)}",
+        ),
+        ("sink", sink_text(sink)),
+    ]
+    if refused:
+        lines.append(("refused", ", ".join(f"{plain(k)} {n}" for k, n in refused.items())))
+    set_aside = totals.get("set_aside_records", 0)
+    if set_aside:
+        lines.append(("set aside", f"{count_text(set_aside)} records, kept in the spool's folder"))
+    return lines
+
+
+def sink_text(sink: dict[str, Any]) -> str:
+    """Return how the sink is, in one line."""
+    health = "healthy" if sink.get("healthy") else f"FAILING: {plain(sink.get('last_error', ''))}"
+    mean = seconds_text(sink.get("insert_seconds_mean") or 0.0)
+    return (
+        f"{sink.get('kind', '')}, {health}, {count_text(sink.get('inserts', 0))} inserts of {mean}"
+    )
+
+
+def writers_table(writers: list[dict[str, Any]]) -> str:
+    """Return the table of writers, the busiest first."""
+    rows = [
+        [
+            plain(f"{each['project']}/{each['run_id']}"),
+            plain(each.get("label") or "-"),
+            plain(f"{each.get('host', '')}:{each.get('pid', '')}"),
+            "yes" if each.get("connected") else "no",
+            number_text(float(each.get("points_per_second") or 0)),
+            seconds_text(each.get("seconds_since_last_frame")),
+        ]
+        for each in sorted(writers, key=lambda one: -(one.get("points_per_second") or 0))
+    ]
+    return table_text(
+        ["writer", "label", "host:pid", "connected", "points/s", "last frame"],
+        rows,
+        right=(4, 5),
+    )

@@ -1,0 +1,150 @@
+"""Values as people read them in a terminal, and as JSON. Pure functions."""
+
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+_ESCAPES: Final = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: object) -> str:
+    """Return ``text`` on one line and without anything that would steer a terminal."""
+    line = _ESCAPES.sub("", str(text)).replace("\t", "    ").replace("\n", "⏎")
+    return _CONTROL.sub("", line)
+
+
+def bytes_text(count: float) -> str:
+    """Return e.g. ``12.3 MB``; powers of 1,000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def count_text(count: float) -> str:
+    """Return ``count`` with thousands apart."""
+    return f"{count:,.0f}"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """Return e.g. ``4.2s``, ``3m05s``, ``2h07m``, ``5d03h``."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    for size, above, below, unit in ((60, 3600, 1, "ms"), (3600, 86400, 60, "hm")):
+        if whole < above:
+            return f"{whole // size}{unit[0]}{whole % size // below:02d}{unit[1]}"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def moment_text(seconds: float | None) -> str:
+    """Return a moment in local time."""
+    if not seconds:
+        return "-"
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def value_text(value: object) -> str:
+    """Return a value as one word or one line."""
+    if isinstance(value, bool) or value is None:
+        return json.dumps(value)
+    if isinstance(value, float):
+        return number_text(value)
+    if isinstance(value, Mapping | list | tuple):
+        return plain(json.dumps(jsonable(value), ensure_ascii=False))
+    return plain(value)
+
+
+def number_text(value: float | None) -> str:
+    """Return a float with six significant digits."""
+    if value is None:
+        return "-"
+    if value.is_integer() and abs(value) < 1e15:
+        return f"{value:.0f}"
+    return f"{value:.6g}"
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Return (dotted path, value) for every leaf."""
+    found: list[tuple[str, Any]] = []
+    for name, value in nested.items():
+        if isinstance(value, Mapping) and value:
+            found += flat(value, f"{prefix}{name}.")
+        else:
+            found.append((f"{prefix}{name}", value))
+    return found
+
+
+def table_text(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()
+) -> str:
+    """Return an aligned table.
+
+    Args:
+        right: numbers of the columns that are aligned to the right.
+    """
+    lines = [list(headers), *(list(row) for row in rows)]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]
+
+    def cell(text: str, column: int) -> str:
+        space = " " * (widths[column] - _width(text))
+        return space + text if column in right else text + space
+
+    return "\n".join(
+        "  ".join(cell(text, column) for column, text in enumerate(line)).rstrip() for line in lines
+    )
+
+
+def pairs_text(pairs: Sequence[tuple[str, str]], indent: str = "  ") -> str:
+    """Return one ``name  value`` a line, aligned."""
+    width = max((_width(name) for name, _ in pairs), default=0)
+    return "\n".join(
+        f"{indent}{name}{' ' * (width - _width(name))}  {text}".rstrip() for name, text in pairs
+    )
+
+
+def _width(text: str) -> int:
+    """Return the terminal's columns for ``text``."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.combining(character)
+        else 2
+        if unicodedata.east_asian_width(character) in "WF"
+        else 1
+        for character in text
+    )
+
+
+def json_number(value: float) -> float | str:
+    """Return a float as strict JSON knows it: NaN and infinities become text."""
+    if math.isfinite(value):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
+
+
+def jsonable(value: Any) -> Any:
+    """Return ``value`` with NaN and infinities as text, at any depth."""
+    if isinstance(value, float):
+        return json_number(value)
+    if isinstance(value, Mapping):
+        return {str(name): jsonable(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return value
+
+
+def json_text(value: Any, *, indent: int | None = 2) -> str:
+    """Return strict JSON."""
+    return json.dumps(jsonable(value), ensure_ascii=False, allow_nan=False, indent=indent)

@@ -1,0 +1,106 @@
+"""`stepwell up`: a daemon with an embedded store as a child in the foreground.
+
+SIGINT, SIGTERM   the daemon drains its spool into the store and ends; again: it ends at once
+SIGHUP            the daemon reads its configuration again
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+from typing import Any, Final
+
+from stepwell.cli import daemon_process
+from stepwell.cli.daemon_client import DaemonClient
+from stepwell.cli.errors import OK, UNREACHABLE, CommandError
+from stepwell.cli.extras import require_daemon
+from stepwell.cli.options import Places, add_data, add_socket, places
+
+_POLL_SECONDS: Final = 0.1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data(parser)
+    add_socket(parser)
+    parser.add_argument("--host", help="address of /metrics; 127.0.0.1 unless said")
+    parser.add_argument("--port", type=int, help="port of /metrics; 0 takes any free one")
+    parser.add_argument("--config", metavar="FILE", help="the daemon's TOML file")
+
+
+def run(options: argparse.Namespace) -> int:
+    require_daemon()
+    where = places(options)
+    more: list[str] = []
+    for name, value in (
+        ("--host", options.host),
+        ("--metrics-port", options.port),
+        ("--config", options.config),
+    ):
+        if value is not None:
+            more += [name, str(value)]
+    foreground = _Foreground()
+    process = daemon_process.start_attached(daemon_process.command(where, *more))
+    foreground.process = process
+    if daemon_process.wait_until_answered(
+        where.socket, process, stopped=lambda: foreground.asked_to_stop > 0
+    ):
+        _announce(where, process)
+    elif process.poll() is None and not foreground.asked_to_stop:
+        process.terminate()
+        raise CommandError(
+            f"the daemon did not answer on {where.socket} within "
+            f"{daemon_process.START_SECONDS:.0f} s; its messages stand above",
+            UNREACHABLE,
+        )
+    code = process.wait()
+    if code < 0 and foreground.asked_to_stop:
+        return OK
+    return 128 - code if code < 0 else code
+
+
+class _Foreground:
+    """Passes signals on to the daemon."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.asked_to_stop = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._send(signal.SIGHUP)
+            return
+        self.asked_to_stop += 1
+        if self.asked_to_stop == 1:
+            print("stopping; again stops at once, nothing is lost by it", file=sys.stderr)
+            self._send(signal.SIGTERM)
+        else:
+            self._send(signal.SIGKILL)
+
+    def _send(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+
+def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
+    """Print where things are, once it is our daemon that answers."""
+    status: dict[str, Any] = {}
+    deadline = time.monotonic() + daemon_process.START_SECONDS
+    while status.get("pid") != process.pid:
+        if process.poll() is not None or time.monotonic() > deadline:
+            return
+        try:
+            with DaemonClient(where.socket) as daemon:
+                status = daemon.status()
+        except CommandError:
+            pass  # It is just starting or ending; the loop's conditions know.
+        time.sleep(_POLL_SECONDS)
+    lines = [("socket", status["socket"]), ("data", status["data_dir"])]
+    lines += [("metrics", status["metrics_url"])] if status.get("metrics_url") else []
+    lines += [("page", status["page_url"])] if status.get("page_url") else []
+    for name, text in lines:
+        print(f"{name:<8} {text}")
+    print("Ctrl-C stops it; `stepwell runs` in another terminal lists what ran", flush=True)
