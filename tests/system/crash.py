@@ -212,9 +212,9 @@ def world(seed: int, *, keep: bool = False) -> Iterator[World]:
 def wait_until_stored(made: World, *, timeout_seconds: float) -> None:
     """Wait until no journal is left and the daemon says that all it has is in the store."""
     import grpc
-    from stepwell_wire.journal import find_journals
 
     from stepwell_wire.control_pb2 import FlushReply, FlushRequest
+    from stepwell_wire.journal import find_journals
     from stepwell_wire.service import FLUSH
 
     deadline = time.monotonic() + timeout_seconds
