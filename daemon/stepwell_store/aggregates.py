@@ -10,7 +10,7 @@ none of them they are +inf, -inf and 0, the neutral elements.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 import numpy as np
@@ -56,6 +56,10 @@ class Aggregates:
     last_value: NDArray[np.float64]
     time_min: NDArray[np.int64]
     time_max: NDArray[np.int64]
+
+    def taken(self, order: NDArray[np.intp]) -> "Aggregates":
+        """Return the rows in another order."""
+        return Aggregates(**{each.name: getattr(self, each.name)[order] for each in fields(self)})
 
     def columns(self) -> list[Column]:
         """Return the columns that rollups and statistics share."""

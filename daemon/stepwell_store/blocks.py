@@ -8,7 +8,7 @@ block that is sent again after a crash is recognised as the one that was sent be
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,11 +28,16 @@ _Key = tuple[WriterInfo, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Rows for one insert into one table, as columns."""
+    """Rows for one insert into one table, as columns.
+
+    Attributes:
+        names: in a table of names, what is named: once stored, it need not be stored again.
+    """
 
     table: str
     rows: int
     columns: tuple[Column, ...]
+    names: tuple[Hashable, ...] = ()
 
     def native(self) -> list[bytes | memoryview]:
         """Return the rows in ClickHouse's Native format, in pieces for ``os.writev``."""
@@ -199,10 +204,13 @@ def _statistics_block(statistics: Aggregates, keys: list[_Key]) -> Block:
     project_id, run_key = np.repeat(projects, widths), np.repeat(runs, widths)
     known, where = np.unique(series, return_index=True)
     where = where[np.searchsorted(known, statistics.series)]
+    project_id, metric_id, run_key = project_id[where], metric_id[where], run_key[where]
+    order = np.lexsort((statistics.series, run_key, metric_id, project_id))
+    statistics = statistics.taken(order)
     columns = (
-        number_column("project_id", "UInt64", project_id[where]),
-        number_column("metric_id", "UInt64", metric_id[where]),
-        number_column("run_key", "UInt64", run_key[where]),
+        number_column("project_id", "UInt64", project_id[order]),
+        number_column("metric_id", "UInt64", metric_id[order]),
+        number_column("run_key", "UInt64", run_key[order]),
         number_column("series", "UInt64", statistics.series),
         *statistics.columns(),
         *statistics.extent_columns(),
@@ -230,7 +238,7 @@ def _series_block(keys: list[_Key]) -> Block:
         number_column("metric_id", "UInt64", np.concatenate([each.metric_id for each in ids])),
         number_column("run_key", "UInt64", np.repeat(runs, widths)),
     )
-    return Block("series", sum(widths), columns)
+    return Block("series", sum(widths), columns, _names_of(keys))
 
 
 def _node_series_block(keys: list[_Key]) -> Block:
@@ -242,7 +250,14 @@ def _node_series_block(keys: list[_Key]) -> Block:
         _repeated("label", [writer.label for writer, _ in keys], widths),
         number_column("series", "UInt64", np.concatenate([each.series for each in ids])),
     )
-    return Block("node_series", sum(widths), columns)
+    return Block("node_series", sum(widths), columns, _names_of(keys))
+
+
+def _names_of(keys: list[_Key]) -> tuple[Hashable, ...]:
+    return tuple(
+        (writer.project, writer.run_id, writer.label, writer.is_node and writer.host, metrics)
+        for writer, metrics in keys
+    )
 
 
 def _repeated(name: str, texts: list[str], counts: list[int]) -> Column:

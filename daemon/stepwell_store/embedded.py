@@ -34,6 +34,7 @@ from stepwell_store.errors import (
     insert_error,
     query_error,
 )
+from stepwell_store.known_names import KnownNames
 from stepwell_store.migrate import apply_migrations
 from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameters
 from stepwell_store.supervisor import Supervisor
@@ -44,6 +45,7 @@ MEMORY_BYTES_MAX_DEFAULT: Final = 2 << 30
 INSERT_TIMEOUT_SECONDS: Final = 300.0
 MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 _GRACE_SECONDS: Final = 5.0  # For the engine to report its own timeout before ours ends the wait.
+_READING: Final = ("SELECT", "WITH", "SHOW", "DESC", "EXPLAIN", "EXISTS")
 _IDLE_CONNECTIONS_MAX: Final = 8
 _TAKE_OVER_SECONDS: Final = 15.0
 
@@ -59,6 +61,7 @@ class EmbeddedStore:
         self._supervisor = supervisor
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._known = KnownNames()
         self._closed = False
         self._owner_pid = os.getpid()
 
@@ -76,12 +79,15 @@ class EmbeddedStore:
         self._migrate(from_start=False)
 
     def insert(self, block: Block, token: str) -> None:
+        if block.names and self._known.has_all(block.names):
+            return
         try:
             self._insert(block, token)
         except TableMissingError:
             logger.warning("table or column missing, migrating table=%s", block.table)
             self._migrate(from_start=True)
             self._insert(block, token)
+        self._known.add(block.names)
 
     def query(
         self,
@@ -107,6 +113,8 @@ class EmbeddedStore:
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
     ) -> bytes:
+        if not sql.lstrip().upper().startswith(_READING):
+            self._known.clear()
         request = {
             "op": "query",
             "sql": sql,

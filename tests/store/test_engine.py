@@ -100,6 +100,7 @@ def test_bytes_that_are_no_block_are_an_error(store: EmbeddedStore):
     class Torn:
         table = "points"
         columns = points_block("torn").columns
+        names = ()
 
         def native(self):
             return [b"".join(points_block("torn").native())[:-100]]

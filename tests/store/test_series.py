@@ -94,10 +94,18 @@ def test_a_long_history_is_read_in_windows_and_whole(store, monkeypatch: pytest.
 
 def test_console_lines_come_in_order_and_a_line_rewritten_is_shown_last(store: EmbeddedStore):
     project = fresh_project()
-    first = {"stream": "stdout", "lines": [[1, START_US, "a"], [2, START_US + 1, "10 %"]]}
+    first = {
+        "stream": "stdout",
+        "lines": [[1, START_US, "a"], [2, START_US + 1, "5 %"], [2, START_US + 3, "10 %"]],
+    }
     second = {"stream": "stdout", "lines": [[2, START_US + 5, "20 %"], [3, START_US + 6, ""]]}
     error = {"stream": "stderr", "lines": [[1, START_US + 2, "oh\n'no'"]]}
     tell(store, writer(project), event("console", first), event("console", error))
+    assert [line["text"] for line in console_lines(store, project, "run")] == [
+        "a",
+        "oh\n'no'",
+        "10 %",
+    ]
     tell(store, writer(project), event("console", second))
     lines = console_lines(store, project, "run")
     assert [(line["stream"], line["text"]) for line in lines] == [

@@ -1,0 +1,124 @@
+"""How long do the page's two heavy questions take, from embedded ClickHouse, arrays in hand?
+
+100 series of a million points each in 1,000 buckets; statistics of 10,000 runs of 50 metrics.
+The data is made inside the engine: the questions are measured here, not the way to them.
+``STEPWELL_BENCH_SCALE=0.01`` makes it small.
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import table
+
+REPEATS = 7
+METRICS = 50
+
+
+def main() -> None:
+    from stepwell_store import open_embedded
+    from stepwell_store.queries import buckets, list_runs, table_statistics
+
+    scale = float(os.environ.get("STEPWELL_BENCH_SCALE", "1"))
+    series_count, points, runs = 100, round(1_000_000 * scale), round(10_000 * scale)
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_embedded(Path(folder))
+        store.migrate()
+        make_series(store, series_count, points)
+        metrics = make_runs(store, runs)
+        every = list(range(series_count))
+        questions: list[tuple[str, Callable[[], Any]]] = [
+            (
+                f"{series_count} series × {points:,} points, 1,000 buckets",
+                lambda: buckets(store, every, 0, points - 1, 1000),
+            ),
+            (
+                "the same, a tenth of the steps",
+                lambda: buckets(store, every, 0, points // 10 - 1, 1000),
+            ),
+            ("1 series, 1,000 buckets", lambda: buckets(store, [7], 0, points - 1, 1000)),
+            (
+                "1 series, 1,000 buckets of raw points",
+                lambda: buckets(store, [7], 0, min(points, 60_000) - 1, 1000),
+            ),
+            (
+                f"statistics of {runs:,} runs × {METRICS} metrics",
+                lambda: table_statistics(store, "bench", metrics),
+            ),
+            (f"list of {runs:,} runs", lambda: list_runs(store, project="bench", limit=runs)),
+        ]
+        rows = []
+        for name, ask in questions:
+            ask()
+            taken = []
+            for _ in range(REPEATS):
+                started = time.perf_counter()
+                ask()
+                taken.append((time.perf_counter() - started) * 1000)
+            rows.append([name, f"{statistics.median(taken):.0f}", f"{max(taken):.0f}"])
+        store.close()
+    print(table(["question", "median ms", "max ms"], rows))
+
+
+def make_series(store: Any, series_count: int, points: int) -> None:
+    """Fill points and rollups with noisy falling losses, a few extents of each series."""
+    from stepwell_store.aggregates import ROLLUP_WIDTHS
+
+    for first in range(0, points, 250_000):
+        last = min(first + 250_000, points)
+        store.query(
+            "INSERT INTO points SELECT intDiv(number, {n:UInt64}) AS series, "
+            "{first:Int64} + number % {n:UInt64} AS step, 1700000000000000 + step * 1000, "
+            "toFloat32(exp(-step / 300000) + randNormal(0, 0.05)) "
+            "FROM numbers({n:UInt64} * {series:UInt64})",
+            parameters={"n": last - first, "first": first, "series": series_count},
+            timeout_seconds=600,
+        )
+    for width in ROLLUP_WIDTHS:
+        for series in range(0, series_count, 10):
+            store.query(
+                "INSERT INTO rollups SELECT {width:UInt16}, series, intDiv(step, {width:Int64}) "
+                "AS bucket, count(), 0, 0, 0, min(value), max(value), sum(value), "
+                "max((step, time, value)) FROM points "
+                "WHERE series BETWEEN {s:UInt64} AND {s:UInt64} + 9 GROUP BY series, bucket",
+                parameters={"width": width, "s": series},
+                timeout_seconds=600,
+            )
+
+
+def make_runs(store: Any, runs: int) -> list[str]:
+    """Fill writers and statistics of ``runs`` runs; return their metrics."""
+    from stepwell_store import BlockBuilder, WriterInfo
+    from stepwell_store.identity import fingerprint
+    from stepwell_wire.rows import DecodedRecords, Event
+
+    metrics = [f"group{number % 5}/metric{number}" for number in range(METRICS)]
+    builder = BlockBuilder()
+    keys = []
+    for number in range(runs):
+        writer = WriterInfo("bench", f"run-{number:05}", "w", "", "run", "node", 1)
+        keys.append(writer.run_key)
+        at = 1_700_000_000_000_000 + number
+        start = Event(0, at, "start", {"name": f"run {number}", "started_at": at})
+        builder.add(writer, DecodedRecords([], [start], 0, 0), {})
+    for block in builder.build():
+        store.insert(block, f"bench:{block.digest()}")
+    ids = [fingerprint(metric) for metric in metrics]
+    store.query(
+        "INSERT INTO series_stats SELECT {project:UInt64}, metric, run, "
+        "cityHash64(metric, run), 1000, 0, 0, 0, rand() / 1e9, rand() / 1e9, 1000.0, "
+        "(0, 0, 1.0), (999, 1700000000000000, rand() / 1e9), 1700000000000000, 1700000001000000 "
+        "FROM (SELECT arrayJoin({ids:Array(UInt64)}) AS metric, "
+        "arrayJoin({keys:Array(UInt64)}) AS run)",
+        parameters={"project": fingerprint("bench"), "ids": ids, "keys": keys},
+        timeout_seconds=600,
+    )
+    return metrics
+
+
+if __name__ == "__main__":
+    main()
