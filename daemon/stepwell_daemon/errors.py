@@ -16,15 +16,20 @@ class AlreadyRunningError(DaemonError):
 
 
 class SpoolUnavailableError(DaemonError):
-    """The spool cannot make anything durable now. Nothing of the group was acknowledged."""
+    """The spool cannot make anything durable now.
 
-    def __init__(self, path: Path, reason: OSError) -> None:
+    Attributes:
+        done: how many frames of the group are durable all the same.
+    """
+
+    def __init__(self, path: Path, reason: OSError, done: int = 0) -> None:
         super().__init__(
             f"{path}: cannot write ({reason.strerror or reason}); nothing is acknowledged until "
             "it can: free space or repair the disk, the daemon keeps trying"
         )
         self.path = path
         self.reason = reason
+        self.done = done
 
 
 class DamagedStateError(DaemonError):

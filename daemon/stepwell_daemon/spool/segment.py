@@ -77,16 +77,19 @@ def list_segments(folder: Path) -> list[int]:
     )
 
 
-def create_segment(disk: Disk, folder: Path, page: SegmentPage, size: int) -> int:
-    """Create a segment durably and return its descriptor.
+def create_segment(
+    disk: Disk, folder: Path, page: SegmentPage, size: int, content: bytes = b""
+) -> int:
+    """Create a segment that begins with the records ``content``; return its descriptor.
 
-    It appears under its name only when its page is on disk.
+    It appears under its name only when page and content are on disk: what follows from its
+    ``previous_end`` and what its first records replace hold at the same moment.
     """
     path = segment_path(folder, page.number)
     temporary = path.with_suffix(".tmp")
-    descriptor = disk.create(temporary, size)
+    descriptor = disk.create(temporary, max(size, PAGE_BYTES + len(content)))
     try:
-        disk.write(descriptor, page.pack(), 0)
+        disk.write(descriptor, page.pack() + content, 0)
         disk.sync(descriptor)
         disk.rename(temporary, path)
         disk.sync_folder(folder)

@@ -1,0 +1,98 @@
+"""What the daemon counts. One owner: the event loop."""
+
+import bisect
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+SYNC_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+INSERT_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+
+class Histogram:
+    """Counts of observations by upper bound."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+        self.largest = 0.0
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+    def observe(self, value: float) -> None:
+        self.counts[bisect.bisect_left(self.bounds, value)] += 1
+        self.total += value
+        self.largest = max(self.largest, value)
+
+    def cumulative(self) -> list[tuple[str, float]]:
+        """Return ``(upper bound, observations up to it)`` as Prometheus wants them."""
+        total = 0
+        rows = []
+        for bound, count in zip((*self.bounds, math.inf), self.counts, strict=True):
+            total += count
+            rows.append(("+Inf" if bound == math.inf else repr(bound), float(total)))
+        return rows
+
+
+class Rate:
+    """Events per second, weighted so that those of the last seconds count most.
+
+    Costs one multiplication an event and nothing while nothing happens.
+    """
+
+    _SECONDS: Final = 3.0
+
+    def __init__(self) -> None:
+        self._weight = 0.0
+        self._at = self._since = time.monotonic()
+
+    def add(self, count: int) -> None:
+        now = time.monotonic()
+        if not self._weight:
+            self._since = now
+        self._weight = self._weight * math.exp((self._at - now) / self._SECONDS) + count
+        self._at = now
+
+    def per_second(self) -> float:
+        now = time.monotonic()
+        weight = self._weight * math.exp((self._at - now) / self._SECONDS)
+        if weight < 1e-3:
+            return 0.0
+        # Right from the first second on: the average age of nothing is not three seconds.
+        span = self._SECONDS * (1.0 - math.exp(-max(now - self._since, 0.05) / self._SECONDS))
+        return weight / span
+
+
+@dataclass(slots=True)
+class Counters:
+    """Since the start of the daemon."""
+
+    points_received: int = 0
+    points_stored: int = 0
+    rows_stored: int = 0
+    frames_received: int = 0
+    bytes_received: int = 0
+    duplicate_bytes: int = 0
+    lost_bytes: int = 0
+    """What a writer could not send any more when the daemon had not got it."""
+    refused: Counter[str] = field(default_factory=Counter)
+    set_aside_records: int = 0
+    recovered_journals: int = 0
+    quarantined_records: int = 0
+    torn_bytes: int = 0
+    commits: int = 0
+    commit_failures: int = 0
+    inserts: int = 0
+    insert_failures: int = 0
+    node_samples: int = 0
+    handler_errors: int = 0
+    sync_seconds: Histogram = field(default_factory=lambda: Histogram(SYNC_BUCKETS))
+    insert_seconds: Histogram = field(default_factory=lambda: Histogram(INSERT_BUCKETS))
+    points_received_rate: Rate = field(default_factory=Rate)
+    points_stored_rate: Rate = field(default_factory=Rate)
+    bytes_received_rate: Rate = field(default_factory=Rate)

@@ -1,0 +1,240 @@
+"""The Ingest service: frames in, acks out.
+
+Messages are parsed here and not by grpc, so that what cannot be parsed gets an answer that says
+why. What a frame brought lives in the spool's queue, not in the call: a client that goes away
+takes nothing back.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import SpoolUnavailableError
+from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.writers import WriterState
+from stepwell_wire import __version__
+from stepwell_wire.ingest_pb2 import BUSY, MALFORMED, ClientMessage, ServerMessage
+from stepwell_wire.limits import FRAME_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
+from stepwell_wire.service import INGEST_SERVICE
+
+logger = logging.getLogger("stepwell_daemon")
+
+_HELLO_SECONDS_MAX: Final = 30.0
+
+Write = Callable[[bytes], Awaitable[None]]
+
+
+class Receiver:
+    """Takes frames from all connections into one spool."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        counters: Counters,
+        writers_max: int,
+        connections_max: int,
+        page_url: str = "",
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._spool = spool
+        self._counters = counters
+        self._writers_max = writers_max
+        self._connections_max = connections_max
+        self._page_url = page_url
+        self._on_change = on_change
+        self._connections = 0
+        self._closing = False
+        spool.on_durable = self._tell_durable
+        spool.on_failure = self._tell_failure
+
+    @property
+    def connections(self) -> int:
+        return self._connections
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        method = grpc.stream_stream_rpc_method_handler(self._stream)
+        return grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Stream": method})
+
+    def close(self) -> None:
+        """Refuse whatever comes from now on; open streams end once their frames are durable."""
+        self._closing = True
+        for state in self._spool.registry.connected():
+            if state.session is not None:
+                state.session.refuse(self._busy("the daemon is shutting down", state))
+
+    # ------------------------------------------------------------------ one connection
+
+    async def _stream(self, _: Any, context: Any) -> None:
+        self._connections += 1
+        session: Session | None = None
+        try:
+            session = await self._greet(context)
+            if session is not None:
+                await self._serve(session, context)
+        except RefusedError as refused:
+            await self._send_refusal(refused.refusal, context)
+        except Exception:
+            self._counters.handler_errors += 1
+            logger.exception("a connection failed; its writer will connect again")
+            await context.abort(grpc.StatusCode.INTERNAL, "the daemon failed; see its log")
+        finally:
+            self._connections -= 1
+            if session is not None and session.state.session is session:
+                session.state.session = None
+                session.state.disconnected_at = time.monotonic()
+            self._on_change()
+
+    async def _greet(self, context: Any) -> Session | None:
+        async with asyncio.timeout(_HELLO_SECONDS_MAX):
+            data = await context.read()
+        if data is grpc.aio.EOF:
+            return None
+        message = _parse(data)
+        if message.WhichOneof("body") != "hello":
+            raise RefusedError(MALFORMED, "the first message must be a hello")
+        self._check_ready()
+        if self._connections > self._connections_max:
+            raise RefusedError(
+                BUSY,
+                f"more than {self._connections_max} connections; raise connections_max, or close "
+                "some",
+            )
+        session = open_session(
+            message.hello, self._spool.registry, writers_max=self._writers_max
+        )
+        state = session.state
+        if session.jumped:
+            logger.warning(
+                "a writer goes on later than it was acknowledged writer=%s position=%d",
+                state.info.writer_id,
+                state.accepted,
+            )
+        state.seen_at = time.time()
+        self._on_change()
+        welcome = ServerMessage()
+        welcome.welcome.protocol_major = PROTOCOL_MAJOR
+        welcome.welcome.protocol_minor = PROTOCOL_MINOR
+        welcome.welcome.server = f"stepwell-daemon/{__version__}"
+        welcome.welcome.daemon_id = self._spool.daemon_id
+        welcome.welcome.position = state.durable
+        welcome.welcome.frame_bytes_max = FRAME_BYTES_MAX
+        welcome.welcome.page_url = self._page_url
+        await context.write(welcome.SerializeToString())
+        return session
+
+    async def _serve(self, session: Session, context: Any) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(self._read_frames(session, context), name="read-frames")
+            await self._acknowledge(session, context)
+            reading.cancel()
+        if session.refusal is not None:
+            await self._send_refusal(session.refusal, context)
+
+    async def _read_frames(self, session: Session, context: Any) -> None:
+        try:
+            while True:
+                await self._spool.room()
+                data = await context.read()
+                if data is grpc.aio.EOF:
+                    break
+                message = _parse(data)
+                if message.WhichOneof("body") != "frame":
+                    raise RefusedError(MALFORMED, "after the hello only frames may follow")
+                if session.refusal is not None:
+                    break
+                self._check_ready(session.state)
+                self._take(session, message)
+        except RefusedError as refused:
+            session.refuse(refused.refusal)
+        session.ended = True
+        session.changed.set()
+
+    def _take(self, session: Session, message: ClientMessage) -> None:
+        """Check a frame and hand it to the spool, in one step of the loop."""
+        counters, state = self._counters, session.state
+        taken = session.take(message.frame)
+        state.seen_at = time.time()
+        counters.frames_received += 1
+        counters.duplicate_bytes += taken.duplicate_bytes
+        if not taken.records:
+            session.acked = min(session.acked, taken.position - 1)  # Tell the mark once more.
+            session.changed.set()
+            return
+        state.learn(taken.defined)
+        state.last_time_us = max(state.last_time_us, taken.last_time_us)
+        self._spool.append(
+            state, taken.position, taken.records, points=taken.points, flags=taken.flags
+        )
+        counters.points_received += taken.points
+        counters.bytes_received += len(taken.records)
+        counters.points_received_rate.add(taken.points)
+        counters.bytes_received_rate.add(len(taken.records))
+        state.rate.add(taken.points)
+
+    async def _acknowledge(self, session: Session, context: Any) -> None:
+        """Send acks until the stream is to end."""
+        state = session.state
+        while True:
+            await session.changed.wait()
+            session.changed.clear()
+            if state.durable > session.acked:
+                session.acked = state.durable
+                message = ServerMessage()
+                message.ack.position = session.acked
+                await context.write(message.SerializeToString())
+            if session.refusal is not None:
+                return
+            if session.ended and state.durable >= state.accepted:
+                return
+
+    async def _send_refusal(self, refusal: Refusal, context: Any) -> None:
+        self._counters.refused[refusal.reason] += 1
+        message = ServerMessage()
+        message.refusal.code = refusal.code
+        message.refusal.detail = refusal.detail
+        message.refusal.position = refusal.position
+        await context.write(message.SerializeToString())
+
+    # ------------------------------------------------------------------ what happens meanwhile
+
+    def _check_ready(self, state: WriterState | None = None) -> None:
+        position = state.durable if state is not None else 0
+        if self._closing:
+            raise RefusedError(BUSY, "the daemon is shutting down; try again later", position)
+        if self._spool.failure is not None:
+            raise RefusedError(BUSY, str(self._spool.failure), position)
+        if self._spool.is_full:
+            raise RefusedError(
+                BUSY,
+                f"the spool holds {self._spool.unforwarded_bytes} bytes that the store has not "
+                "taken yet, its limit: see why the store is behind, or raise spool_bytes_max",
+                position,
+            )
+
+    def _tell_durable(self, state: WriterState) -> None:
+        if state.session is not None:
+            state.session.changed.set()
+
+    def _tell_failure(self, error: SpoolUnavailableError) -> None:
+        for state in self._spool.registry.connected():
+            if state.session is not None:
+                state.session.refuse(self._busy(str(error), state))
+
+    def _busy(self, detail: str, state: WriterState) -> Refusal:
+        return Refusal(BUSY, f"{detail}; try again later", state.durable)
+
+
+def _parse(data: bytes) -> ClientMessage:
+    try:
+        return ClientMessage.FromString(data)
+    except DecodeError as error:
+        raise RefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error

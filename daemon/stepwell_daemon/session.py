@@ -1,0 +1,279 @@
+"""Sessions: what a connection may say, and what follows from it. No I/O, no clock.
+
+    hello  →  Welcome with the writer's high-water mark, or a refusal
+    frame  →  taken whole, taken without what is known already, or a refusal
+
+A refusal ends the stream. Positions decide everything: what lies before the accepted mark is a
+duplicate, what begins beyond it is a gap.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepwell_daemon.spool import record
+from stepwell_daemon.writers import Registry, Schemas, WriterState
+from stepwell_store.writer import NODE_SCOPE, WriterInfo
+from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.ingest_pb2 import (
+    BUSY,
+    GAP,
+    LIMIT,
+    MALFORMED,
+    UNSUPPORTED_VERSION,
+    Frame,
+    Hello,
+    RefusalCode,
+)
+from stepwell_wire.limits import (
+    FRAME_BYTES_MAX,
+    IDENTIFIER_BYTES_MAX,
+    METRIC_NAME_BYTES_MAX,
+    METRICS_PER_WRITER_MAX,
+    PROTOCOL_MAJOR,
+    SCHEMA_KEYS_MAX,
+    SCHEMAS_PER_WRITER_MAX,
+)
+from stepwell_wire.records import FINISH
+from stepwell_wire.rows import DecodedRecords, decode_records
+
+_SCOPES = ("run", NODE_SCOPE)
+_PATH_BYTES_MAX = 4096
+_HOST_BYTES_MAX = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing more is taken on this stream."""
+
+    code: RefusalCode
+    detail: str
+    position: int = 0
+
+    @property
+    def reason(self) -> str:
+        return RefusalCode.Name(self.code).lower()
+
+
+class RefusedError(Exception):
+    """Ends a stream."""
+
+    def __init__(self, code: RefusalCode, detail: str, position: int = 0) -> None:
+        super().__init__(detail)
+        self.refusal = Refusal(code, detail, position)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What of a frame goes into the spool; ``records`` is empty when nothing is new."""
+
+    position: int
+    records: bytes
+    duplicate_bytes: int = 0
+    points: int = 0
+    flags: int = 0
+    defined: Schemas = field(default_factory=dict)
+    last_time_us: int = 0
+
+
+class Session:
+    """The state of one connection of one writer.
+
+    Attributes:
+        acked: the position that this connection was told last.
+        changed: set when there is something to tell: an ack, a refusal, the end.
+        ended: the writer sends nothing more on this stream.
+    """
+
+    def __init__(self, state: WriterState) -> None:
+        self.state = state
+        self.acked = state.durable
+        self.changed = asyncio.Event()
+        self.refusal: Refusal | None = None
+        self.ended = False
+        self.jumped = False
+
+    def refuse(self, refusal: Refusal) -> None:
+        if self.refusal is None:
+            self.refusal = refusal
+            self.changed.set()
+
+    def take(self, frame: Frame) -> Taken:
+        """Return what of ``frame`` is new.
+
+        Raises:
+            RefusedError: It is damaged, malformed, too large or beyond the mark.
+        """
+        records, position = frame.records, frame.position
+        mark = self.state.accepted
+        if len(records) > FRAME_BYTES_MAX:
+            raise RefusedError(
+                LIMIT,
+                f"a frame of {len(records)} bytes; at most {FRAME_BYTES_MAX} are taken, send less "
+                "at a time",
+                mark,
+            )
+        if zlib.crc32(records) != frame.crc32:
+            raise RefusedError(
+                MALFORMED, f"frame at {position}: the checksum does not fit its bytes", mark
+            )
+        if position > mark:
+            raise RefusedError(
+                GAP, f"frame at {position}: everything up to {mark} is here; go on there", mark
+            )
+        known = min(mark - position, len(records))
+        if known:
+            records = records[known:]
+        if not records:
+            return Taken(mark, b"", known)
+        try:
+            decoded, defined = decode_records(records, self.state.schemas)
+        except MalformedRecordsError as error:
+            raise RefusedError(MALFORMED, f"frame at {position}: {error}", mark) from error
+        self._check_names(defined)
+        flags = record.DEFINES if defined else 0
+        if any(event.kind == FINISH for event in decoded.events):
+            flags |= record.FINISHES
+        if self.jumped:
+            flags |= record.JUMPS
+            self.jumped = False
+        return Taken(
+            mark, records, known, decoded.point_count, flags, defined, last_time_us(decoded)
+        )
+
+    def _check_names(self, defined: Mapping[int, tuple[str, ...]]) -> None:
+        state = self.state
+        check_names(defined, state.accepted)
+        added = sum(len(keys) for number, keys in defined.items() if number not in state.schemas)
+        if state.metric_count + added > METRICS_PER_WRITER_MAX:
+            raise RefusedError(
+                LIMIT,
+                f"{state.metric_count + added} metrics in one writer; at most "
+                f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
+                state.accepted,
+            )
+
+
+def last_time_us(decoded: DecodedRecords) -> int:
+    """Return the time of the last row or event, 0 where there is none."""
+    times = [int(rows.times[-1]) for rows in decoded.rows if len(rows.times)]
+    times += [event.time_us for event in decoded.events[-1:]]
+    return max(times, default=0)
+
+
+def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> None:
+    """Raise RefusedError when a metric's name is longer than names may be."""
+    for keys in schemas.values():
+        for key in keys:
+            # The cheap test first: no character takes more than four bytes.
+            if len(key) * 4 > METRIC_NAME_BYTES_MAX and len(key.encode()) > METRIC_NAME_BYTES_MAX:
+                raise RefusedError(
+                    LIMIT,
+                    f"a metric's name of {len(key.encode())} bytes ({key[:40]}…); at most "
+                    f"{METRIC_NAME_BYTES_MAX} are possible",
+                    position,
+                )
+
+
+def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Session:
+    """Return the session that ``hello`` opens; the writer is registered by it.
+
+    A second connection of a writer ends the first.
+
+    Raises:
+        RefusedError: Another protocol, an impossible identity, or too many writers.
+    """
+    if hello.protocol_major != PROTOCOL_MAJOR:
+        raise RefusedError(
+            UNSUPPORTED_VERSION,
+            f"protocol {hello.protocol_major} is spoken, this daemon speaks {PROTOCOL_MAJOR}; "
+            "install the same major version of stepwell on both sides",
+        )
+    schemas = _check_hello(hello)
+    info = WriterInfo(
+        hello.project,
+        hello.run_id,
+        hello.writer_id,
+        hello.label,
+        hello.scope or "run",
+        hello.host,
+        hello.pid,
+    )
+    state = registry.get(hello.writer_id)
+    if state is None:
+        connected = len(registry.connected())
+        if connected >= writers_max:
+            raise RefusedError(
+                BUSY,
+                f"{connected} writers are connected and writers_max is {writers_max}; raise it, "
+                "or log from fewer processes",
+            )
+        state = WriterState(info, accepted=hello.position, durable=hello.position)
+        registry.add(state)
+    elif (state.info.writer_id, state.info.run_id, state.info.project) != (
+        *(info.writer_id, info.run_id, info.project),
+    ):
+        raise RefusedError(
+            MALFORMED,
+            f"writer {info.writer_id} belongs to run {state.info.project}/{state.info.run_id}; a "
+            "writer id is used once",
+            state.durable,
+        )
+    for number, keys in schemas.items():
+        if state.schemas.get(number, keys) != keys:
+            raise RefusedError(
+                MALFORMED, f"schema {number} was defined with other names before", state.durable
+            )
+    state.learn(schemas)
+    state.client = hello.client[:200]
+    state.journal_dir = hello.journal_dir or state.journal_dir
+    if state.session is not None:
+        state.session.refuse(
+            Refusal(BUSY, "the writer has connected anew; this stream is the older", state.durable)
+        )
+    session = Session(state)
+    if hello.position > state.accepted:
+        session.jumped = True
+        state.accepted = hello.position
+        state.durable = max(state.durable, hello.position)
+        session.acked = state.durable
+    state.session = session
+    state.disconnected_at = None
+    return session
+
+
+def _check_hello(hello: Hello) -> Schemas:
+    for name in ("run_id", "writer_id"):
+        if not getattr(hello, name):
+            raise RefusedError(MALFORMED, f"hello without {name}")
+    for name in ("project", "run_id", "writer_id", "label"):
+        size = len(getattr(hello, name).encode())
+        if size > IDENTIFIER_BYTES_MAX:
+            raise RefusedError(
+                LIMIT, f"{name} has {size} bytes; at most {IDENTIFIER_BYTES_MAX} are possible"
+            )
+    if hello.scope not in ("", *_SCOPES):
+        raise RefusedError(MALFORMED, f"scope {hello.scope!r}; known are {', '.join(_SCOPES)}")
+    if len(hello.host.encode()) > _HOST_BYTES_MAX:
+        raise RefusedError(LIMIT, f"host has more than {_HOST_BYTES_MAX} bytes")
+    journal_dir = hello.journal_dir
+    if len(journal_dir.encode()) > _PATH_BYTES_MAX or "\0" in journal_dir:
+        raise RefusedError(LIMIT, "journal_dir is no path that can be")
+    if hello.position & 7:
+        raise RefusedError(MALFORMED, f"position {hello.position} is no multiple of 8")
+    if len(hello.schemas) > SCHEMAS_PER_WRITER_MAX:
+        raise RefusedError(LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas")
+    schemas: Schemas = {}
+    total = 0
+    for schema in hello.schemas:
+        keys = tuple(schema.keys)
+        if not 1 <= schema.id <= SCHEMAS_PER_WRITER_MAX or not 1 <= len(keys) <= SCHEMA_KEYS_MAX:
+            raise RefusedError(MALFORMED, f"schema {schema.id} with {len(keys)} names")
+        if schemas.setdefault(schema.id, keys) != keys:
+            raise RefusedError(MALFORMED, f"schema {schema.id} is there twice")
+        total += len(keys)
+    if total > METRICS_PER_WRITER_MAX:
+        raise RefusedError(LIMIT, f"more than {METRICS_PER_WRITER_MAX} metrics in one writer")
+    check_names(schemas)
+    return schemas

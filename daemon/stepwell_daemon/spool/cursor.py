@@ -1,0 +1,124 @@
+"""The cursor file: how far the forwarder got, and the extent that it is sending.
+
+    file := slot | slot                 each in a block of 4096 bytes of its own
+    slot := magic[8] | crc u32 | 0 u32 | generation u64
+            | segment u64 | offset u64 | extent_end u64
+
+Writes go to the two slots in turn, each synced: a torn write leaves the other slot, which is the
+state before. ``extent_end`` is an offset in the cursor's segment; 0 means that nothing is being
+sent. The CRC covers what follows it.
+"""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from stepwell_daemon.errors import DamagedStateError
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.segment import Location
+
+_SLOT: Final = struct.Struct("<8sIIQQQQ")
+_MAGIC: Final = b"SWCURSR\n"
+_SLOT_BYTES: Final = 4096
+_COVERED_FROM: Final = 16
+
+
+class Progress(NamedTuple):
+    """Everything before ``cursor`` is stored; up to ``extent_end`` is being stored."""
+
+    cursor: Location
+    extent_end: int = 0
+
+
+class CursorFile:
+    """Keeps one Progress durably. One caller at a time."""
+
+    def __init__(self, path: Path, disk: Disk | None = None) -> None:
+        self._disk = disk or Disk()
+        self._path = path
+        self._generation = 0
+        self._descriptor = -1
+
+    def open(self, default: Progress) -> Progress:
+        """Return what was saved last; ``default`` where nothing was yet.
+
+        Raises:
+            DamagedStateError: The file is there and neither slot is whole.
+        """
+        if not self._path.exists():
+            self._create(default)
+            return default
+        self._descriptor = self._disk.open_to_write(self._path)
+        found = [slot for number in (0, 1) if (slot := self._read(number))]
+        if not found:
+            self.close()
+            raise DamagedStateError(
+                self._path,
+                "both slots are damaged, so it is not known what was stored already; the file is "
+                "set aside and everything in the spool is sent again",
+            )
+        self._generation, progress = max(found)
+        return progress
+
+    def set_aside(self) -> Path:
+        """Move a damaged file out of the way and return where it is."""
+        target = self._path.with_name(f"{self._path.name}.damaged")
+        self._disk.rename(self._path, target)
+        return target
+
+    def save(self, progress: Progress) -> None:
+        """Make ``progress`` durable.
+
+        Raises:
+            OSError: It may or may not be; the caller keeps to the one before and tries again.
+        """
+        if self._descriptor < 0:
+            self._descriptor = self._disk.open_to_write(self._path)
+        generation = self._generation + 1
+        try:
+            slot = _pack(generation, progress)
+            self._disk.write(self._descriptor, slot, generation % 2 * _SLOT_BYTES)
+            self._disk.sync(self._descriptor)
+        except OSError:
+            # Never sync a file again after a failed sync: begin a new one next time.
+            self.close()
+            self._create(progress)
+            return
+        self._generation = generation
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            self._disk.close(self._descriptor)
+            self._descriptor = -1
+
+    def _create(self, progress: Progress) -> None:
+        temporary = self._path.with_name(f"{self._path.name}.tmp")
+        descriptor = self._disk.create(temporary, 2 * _SLOT_BYTES)
+        try:
+            generation = self._generation + 1
+            slot = _pack(generation, progress)
+            self._disk.write(descriptor, slot, generation % 2 * _SLOT_BYTES)
+            self._disk.sync(descriptor)
+            self._disk.rename(temporary, self._path)
+            self._disk.sync_folder(self._path.parent)
+        except BaseException:
+            self._disk.close(descriptor)
+            raise
+        self._generation += 1
+        self._descriptor = descriptor
+
+    def _read(self, number: int) -> tuple[int, Progress] | None:
+        data = self._disk.read(self._descriptor, _SLOT.size, number * _SLOT_BYTES)
+        if len(data) < _SLOT.size:
+            return None
+        magic, crc, _, generation, segment, offset, extent_end = _SLOT.unpack(data)
+        if magic != _MAGIC or zlib.crc32(data[_COVERED_FROM:]) != crc:
+            return None
+        return generation, Progress(Location(segment, offset), extent_end)
+
+
+def _pack(generation: int, progress: Progress) -> bytes:
+    (segment, offset), extent_end = progress
+    covered = struct.pack("<QQQQ", generation, segment, offset, extent_end)
+    return struct.pack("<8sII", _MAGIC, zlib.crc32(covered), 0) + covered

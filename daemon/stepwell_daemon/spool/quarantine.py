@@ -1,0 +1,38 @@
+"""Bytes of the spool that are no record: kept, never deleted."""
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.spool.record import Damage, Read
+
+logger = logging.getLogger("stepwell_daemon.spool")
+
+FOLDER: Final = "quarantine"
+_COPY_BYTES_MAX: Final = 64 << 20
+
+
+def quarantine(folder: Path, segment: int, damage: Damage, read: Read) -> Path | None:
+    """Copy the damaged bytes into ``folder``/quarantine; return where they are.
+
+    Quarantining the same bytes twice makes one file. A disk that cannot take the copy does not
+    stop the daemon: the segment itself is still there.
+    """
+    path = folder / FOLDER / f"{segment:016d}-{damage.offset}-{damage.end}.bytes"
+    size = min(damage.end - damage.offset, _COPY_BYTES_MAX)
+    logger.error(
+        "damaged record in the spool, skipped segment=%d offset=%d bytes=%d kept=%s",
+        segment,
+        damage.offset,
+        damage.end - damage.offset,
+        path,
+    )
+    if not size or path.exists():
+        return path if size else None
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(read(size, damage.offset))
+    except OSError as error:
+        logger.warning("cannot keep a copy of damaged bytes: %s", error)
+        return None
+    return path

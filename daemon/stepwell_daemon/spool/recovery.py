@@ -1,0 +1,202 @@
+"""Opening a spool after whatever happened: what counts, where each segment ends, who wrote.
+
+The end of the spool is known up to the highest place that something later vouches for: a record
+that was written after a sync, the cursor, the page of the next segment. What lies beyond it in
+the last segment may or may not have been acknowledged, and may be read from memory only. All of
+it that is whole and fits on its writer's high-water mark is written anew.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stepwell_daemon.errors import DamagedStateError
+from stepwell_daemon.spool import record
+from stepwell_daemon.spool.cursor import Progress
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.quarantine import quarantine
+from stepwell_daemon.spool.record import Damage, SpoolRecord
+from stepwell_daemon.spool.segment import (
+    PAGE_BYTES,
+    Location,
+    SegmentPage,
+    list_segments,
+    seed_of,
+    segment_path,
+)
+from stepwell_daemon.spool.writer import Append
+from stepwell_daemon.spool.writers_table import FILE, load_writers
+from stepwell_daemon.writers import WriterState, unpack_description
+
+logger = logging.getLogger("stepwell_daemon.spool")
+
+
+@dataclass(slots=True)
+class RecoveredSpool:
+    """What was found. ``salvage`` must be adopted before anything else is appended."""
+
+    writers: dict[int, WriterState] = field(default_factory=dict)
+    ends: dict[int, int] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)
+    salvage: list[Append] = field(default_factory=list)
+    quarantined: int = 0
+    torn_bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def last(self) -> Location:
+        number = max(self.ends, default=0)
+        return Location(number, self.ends.get(number, PAGE_BYTES))
+
+
+def recover_spool(
+    folder: Path, spool: int, progress: Progress | None, disk: Disk | None = None
+) -> RecoveredSpool:
+    """Read the spool in ``folder``.
+
+    Args:
+        spool: the spool's number; segments of another spool are left alone and reported.
+        progress: what the cursor file says; None where it says nothing.
+
+    Raises:
+        OSError: The disk does not let itself be read.
+    """
+    disk = disk or Disk()
+    found = RecoveredSpool()
+    covers = Location(0, 0)
+    try:
+        found.writers, covers = load_writers(folder)
+    except DamagedStateError as error:
+        found.problems.append(str(error))
+        disk.rename(folder / FILE, folder / f"{FILE}.damaged")
+    for path in folder.glob("*.tmp"):
+        disk.unlink(path)  # Never had its name, so nothing in it was acknowledged.
+    segments = [
+        segment
+        for number in list_segments(folder)
+        if (segment := _open(disk, folder, spool, number, found)) is not None
+    ]
+    for segment, after in zip(segments, [*segments[1:], None], strict=True):
+        if after is not None and after.page is not None and after.number == segment.number + 1:
+            segment.end = min(after.page.previous_end, segment.end)
+        try:
+            if after is None:
+                _read_last(folder, segment, found, _vouched_by_cursor(progress, segment.number))
+            elif segment.number >= covers.segment:
+                _take_all(folder, segment, found, segment.end)
+        finally:
+            disk.close(segment.descriptor)
+        found.ends[segment.number] = segment.end
+        found.sizes[segment.number] = segment.size
+    return found
+
+
+@dataclass(slots=True)
+class _Segment:
+    disk: Disk
+    number: int
+    descriptor: int
+    page: SegmentPage | None
+    seed: int
+    size: int
+    end: int
+
+    def read(self, size: int, offset: int) -> bytes:
+        return self.disk.read(self.descriptor, size, offset)
+
+
+def _open(
+    disk: Disk, folder: Path, spool: int, number: int, found: RecoveredSpool
+) -> _Segment | None:
+    path = segment_path(folder, number)
+    descriptor = disk.open_to_read(path)
+    page = SegmentPage.unpack(disk.read(descriptor, PAGE_BYTES, 0))
+    size = max(disk.size(descriptor), PAGE_BYTES)
+    if page is None:
+        found.problems.append(
+            f"{path}: the first page is damaged; its records are read all the same"
+        )
+    elif page.spool != spool or page.number != number:
+        found.problems.append(
+            f"{path}: belongs to another spool ({page.spool:016x}, segment {page.number}); it is "
+            "left as it is and not forwarded"
+        )
+        disk.close(descriptor)
+        return None
+    return _Segment(disk, number, descriptor, page, seed_of(spool, number), size, size)
+
+
+def _vouched_by_cursor(progress: Progress | None, number: int) -> int:
+    if progress is None or progress.cursor.segment != number:
+        return PAGE_BYTES
+    return max(progress.cursor.offset, progress.extent_end, PAGE_BYTES)
+
+
+def _read_last(folder: Path, segment: _Segment, found: RecoveredSpool, vouched: int) -> None:
+    """Take what is surely durable, salvage the rest, and end the segment between them."""
+    durable = vouched
+    for item in record.scan(segment.read, PAGE_BYTES, segment.end, segment.seed):
+        if isinstance(item, SpoolRecord):
+            durable = max(durable, item.durable)
+    _take_all(folder, segment, found, durable)
+    for item in record.scan(segment.read, durable, segment.end, segment.seed):
+        if isinstance(item, Damage):
+            found.torn_bytes += item.end - item.offset
+        elif item.kind == record.WRITER:
+            _describe(item, found)
+        else:
+            _salvage(folder, segment, item, found)
+    segment.end = durable
+
+
+def _take_all(folder: Path, segment: _Segment, found: RecoveredSpool, end: int) -> None:
+    for item in record.scan(segment.read, PAGE_BYTES, end, segment.seed):
+        if isinstance(item, Damage):
+            found.quarantined += 1
+            quarantine(folder, segment.number, item, segment.read)
+        elif item.kind == record.WRITER:
+            _describe(item, found)
+        elif (state := found.writers.get(item.writer)) is not None:
+            _advance(state, item)
+
+
+def _describe(item: SpoolRecord, found: RecoveredSpool) -> None:
+    try:
+        state, schemas = unpack_description(item.content())
+    except ValueError as error:
+        found.problems.append(f"a writer's description cannot be read: {error}")
+        return
+    known = found.writers.setdefault(item.writer, state)
+    known.learn(schemas)
+    known.durable = known.accepted = max(known.durable, state.durable)
+
+
+def _advance(state: WriterState, item: SpoolRecord) -> None:
+    state.seen_at = max(state.seen_at, item.time_us / 1e6)
+    if item.flags & record.FINISHES:
+        state.finished = True
+    if not item.flags & record.SYNTHETIC:
+        state.durable = state.accepted = max(state.durable, item.position + item.raw_bytes)
+
+
+def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: RecoveredSpool) -> None:
+    state = found.writers.get(item.writer)
+    jumps = item.flags & (record.JUMPS | record.SYNTHETIC)
+    if state is None or (item.position > state.durable and not jumps):
+        # Something before it is missing: its writer sends it again, or nobody can.
+        found.quarantined += 1
+        quarantine(folder, segment.number, Damage(item.offset, item.end), segment.read)
+        return
+    _advance(state, item)
+    description = state.describe()
+    found.salvage.append(
+        Append(
+            writer=item.writer,
+            describe=lambda: description,
+            position=item.position,
+            records=item.content(),
+            points=item.points,
+            time_us=item.time_us,
+            flags=item.flags & ~record.COMPRESSED,
+        )
+    )

@@ -1,0 +1,424 @@
+"""The spool as the event loop sees it: append now, durable a moment later.
+
+Frames that wait form a group: one write, one sync, then their acks. A group begins at once when
+the disk is idle; under load groups follow each other at a small distance, so that a sync covers
+many frames.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import DamagedStateError, SpoolUnavailableError
+from stepwell_daemon.spool.cursor import CursorFile, Progress
+from stepwell_daemon.spool.disk import Disk, replace_file
+from stepwell_daemon.spool.record import FINISHES
+from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
+from stepwell_daemon.spool.segment import (
+    PAGE_BYTES,
+    Location,
+    list_segments,
+    read_page,
+    segment_path,
+)
+from stepwell_daemon.spool.writer import SEGMENT_BYTES_DEFAULT, Append, SpoolLog
+from stepwell_daemon.spool.writers_table import pack_table, write_table
+from stepwell_daemon.writers import Registry, WriterState
+
+logger = logging.getLogger("stepwell_daemon.spool")
+
+_GROUP_BYTES_MAX: Final = 16 << 20
+_ID_FILE: Final = "spool.id"
+_SLOW_SYNC_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpoolSettings:
+    segment_bytes: int = SEGMENT_BYTES_DEFAULT
+    bytes_max: int = 8 << 30
+    in_flight_bytes_max: int = 64 << 20
+    commit_interval_seconds: float = 0.01
+    sync_groups: bool = True
+    keep_seconds: float = 600.0
+    keep_bytes: int = 256 << 20
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    append: Append
+    state: WriterState
+    end: int
+
+
+class Spool:
+    """Appends, commits, frees. Owned by the event loop; disk work runs in one thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: SpoolSettings,
+        *,
+        counters: Counters,
+        disk: Disk | None = None,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.disk = disk or Disk()
+        self.on_durable: Callable[[WriterState], None] = lambda state: None
+        self.on_failure: Callable[[SpoolUnavailableError], None] = lambda error: None
+        self.counters = counters
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.number = _spool_number(folder, self.disk)
+        self.cursor_file = CursorFile(folder / "cursor", self.disk)
+        self.problems: list[str] = []
+        self.failure: SpoolUnavailableError | None = None
+        self.data_arrived = asyncio.Event()
+        self.in_flight_bytes = 0
+        self.appended_at = time.monotonic()
+        progress = self._open_cursor()
+        self.progress, self.registry, self._log, self._found = self._recover(progress)
+        self._pending: deque[_Pending] = deque()
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._settled = asyncio.Event()
+        self._settled.set()
+        self._passed_at: dict[int, float] = {
+            number: time.monotonic() for number in self._found.ends if number < self.cursor.segment
+        }
+        self._sizes = dict(self._found.sizes)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
+        self._adopt_salvage()
+        self.end = self._log.end
+
+    # ------------------------------------------------------------------ what others ask
+
+    @property
+    def daemon_id(self) -> str:
+        return f"{self.number:016x}"
+
+    @property
+    def cursor(self) -> Location:
+        return self.progress.cursor
+
+    @property
+    def segment_count(self) -> int:
+        return len(self._sizes)
+
+    @property
+    def disk_bytes(self) -> int:
+        return sum(self._sizes.values())
+
+    @property
+    def unforwarded_bytes(self) -> int:
+        cursor = self.cursor
+        held = 0
+        for number in self._sizes:
+            if number >= cursor.segment:
+                start = cursor.offset if number == cursor.segment else PAGE_BYTES
+                held += max(0, self.end_of(number) - start)
+        return held
+
+    @property
+    def is_full(self) -> bool:
+        """Nothing more may be taken; freed as soon as the store takes what is here."""
+        return self.unforwarded_bytes + self.in_flight_bytes >= self.settings.bytes_max
+
+    @property
+    def is_forwarded(self) -> bool:
+        return not self._pending and self.cursor >= self.end
+
+    def end_of(self, number: int) -> int:
+        """Return the durable end of segment ``number``; the page's where nothing is in it."""
+        if number == self.end.segment:
+            return self.end.offset
+        return self._ends.get(number, PAGE_BYTES)
+
+    def next_segment(self, number: int) -> int | None:
+        """Return the number of the first segment after ``number``."""
+        return min((other for other in self._sizes if other > number), default=None)
+
+    # ------------------------------------------------------------------ appending
+
+    def append(
+        self,
+        state: WriterState,
+        position: int,
+        records: bytes,
+        *,
+        points: int,
+        flags: int = 0,
+        takes_place: bool = True,
+    ) -> None:
+        """Take a checked frame into the next group and move the writer's accepted mark.
+
+        ``takes_place=False`` is for records that are not part of the writer's own stream.
+        """
+        append = Append(
+            writer=state.number,
+            describe=state.describe,
+            position=position,
+            records=records,
+            points=points,
+            time_us=time.time_ns() // 1000,
+            flags=flags,
+        )
+        if takes_place:
+            state.accepted = position + len(records)
+        state.pending += 1
+        self._pending.append(_Pending(append, state, state.accepted))
+        self.in_flight_bytes += len(records)
+        if self.in_flight_bytes >= self.settings.in_flight_bytes_max:
+            self._room.clear()
+        self._settled.clear()
+        self._wake.set()
+
+    async def room(self) -> None:
+        """Wait until another frame may be read from a socket."""
+        await self._room.wait()
+
+    async def settled(self) -> None:
+        """Wait until nothing is waiting to become durable."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """Commit groups until cancelled."""
+        loop = asyncio.get_running_loop()
+        backoff = Backoff(first_seconds=0.05, last_seconds=2.0)
+        last_started = 0.0
+        while True:
+            await self._wake.wait()
+            wait = last_started + self.settings.commit_interval_seconds - loop.time()
+            if wait > 0 and self.in_flight_bytes < _GROUP_BYTES_MAX:
+                await asyncio.sleep(wait)
+            last_started = loop.time()
+            group = self._next_group()
+            error: SpoolUnavailableError | None = None
+            committing = loop.run_in_executor(
+                self._executor, self._log.commit, [each.append for each in group]
+            )
+            try:
+                # The thread goes on when this task is cancelled: wait for what it did.
+                await asyncio.shield(committing)
+            except SpoolUnavailableError as failed:
+                error = failed
+            self._committed(group, len(group) if error is None else error.done)
+            if error is None:
+                if self.failure is not None:
+                    logger.info("spool writes again after failures=%d", backoff.failures)
+                    self.failure = None
+                backoff.reset()
+                continue
+            if self.failure is None:
+                logger.error("%s", error)
+            self.failure = error
+            self.on_failure(error)
+            self.counters.commit_failures += 1
+            self.free_forwarded(everything=True)
+            await asyncio.sleep(backoff.next_delay())
+
+    def _next_group(self) -> list[_Pending]:
+        group: list[_Pending] = []
+        size = 0
+        for each in self._pending:
+            size += len(each.append.records)
+            if group and size > _GROUP_BYTES_MAX:
+                break
+            group.append(each)
+        return group
+
+    def _committed(self, group: list[_Pending], done: int) -> None:
+        self._collect_log_state()
+        touched: dict[int, WriterState] = {}
+        for each in group[:done]:
+            self._pending.popleft()
+            self.in_flight_bytes -= len(each.append.records)
+            state = each.state
+            state.pending -= 1
+            state.durable = max(state.durable, each.end)
+            state.location = self.end
+            if each.append.flags & FINISHES:
+                state.finished = True
+            touched[id(state)] = state
+        if done:
+            self.counters.commits += 1
+            self.appended_at = time.monotonic()
+            self.data_arrived.set()
+        if not self._pending:
+            self._wake.clear()
+            self._settled.set()
+        if self.in_flight_bytes < self.settings.in_flight_bytes_max:
+            self._room.set()
+        for state in touched.values():
+            self.on_durable(state)
+
+    def _collect_log_state(self) -> None:
+        self._ends.update(self._log.ends)
+        for number, size in self._log.sizes.items():
+            self._sizes[number] = size
+        self._log.ends.clear()
+        self._log.sizes.clear()
+        self.end = self._log.end
+
+    # ------------------------------------------------------------------ progress and freeing
+
+    async def save_progress(self, progress: Progress) -> None:
+        """Make ``progress`` durable; tries until it can."""
+        loop = asyncio.get_running_loop()
+        backoff = Backoff()
+        while True:
+            try:
+                await loop.run_in_executor(self._executor, self.cursor_file.save, progress)
+            except OSError as error:
+                if not backoff.failures:
+                    logger.error("cannot save the cursor, forwarding waits: %s", error)
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            break
+        for number in self._sizes:
+            if self.progress.cursor.segment <= number < progress.cursor.segment:
+                self._passed_at[number] = time.monotonic()
+        self.progress = progress
+
+    def freeable(self, *, everything: bool = False) -> list[int]:
+        """Return the segments that may go: stored, and kept for long enough since."""
+        passed = sorted(number for number in self._sizes if number < self.cursor.segment)
+        if everything:
+            return passed
+        kept = sum(self._sizes[number] for number in passed)
+        tight = self.disk_bytes >= self.settings.bytes_max
+        oldest = time.monotonic() - self.settings.keep_seconds
+        chosen = []
+        for number in passed:
+            old = self._passed_at.get(number, 0.0) <= oldest
+            if not (old or kept > self.settings.keep_bytes or tight):
+                break
+            kept -= self._sizes[number]
+            chosen.append(number)
+        return chosen
+
+    def free_forwarded(self, *, everything: bool = False) -> None:
+        """Begin to free what may be freed; the writers table is saved before."""
+        numbers = self.freeable(everything=everything)
+        if numbers:
+            self._executor.submit(partial(self._free, numbers, self._pack_writers()))
+            for number in numbers:
+                self._sizes.pop(number, None)
+                self._ends.pop(number, None)
+                self._passed_at.pop(number, None)
+
+    def save_writers(self) -> None:
+        """Save the writers table now; part of a clean stop."""
+        try:
+            write_table(self.folder, self._pack_writers(), disk=self.disk)
+        except OSError as error:
+            logger.warning("cannot save the writers table: %s", error)
+
+    def close(self) -> None:
+        """Stop the thread and seal the segment. Can be called twice."""
+        self._executor.shutdown(wait=True)
+        self._log.close()
+        self.cursor_file.close()
+
+    def _pack_writers(self) -> bytes:
+        # The marks hold what is durable, and so cover at least up to `end`.
+        return pack_table(self.registry.states.values(), self.end, now=time.time())
+
+    def _free(self, numbers: list[int], packed: bytes) -> None:
+        try:
+            write_table(self.folder, packed, disk=self.disk)
+            for number in numbers:
+                self.disk.unlink(segment_path(self.folder, number))
+            self.disk.sync_folder(self.folder)
+        except OSError as error:
+            logger.warning("cannot free segments, they are freed after a restart: %s", error)
+
+    # ------------------------------------------------------------------ opening
+
+    def _open_cursor(self) -> Progress | None:
+        first = min(list_segments(self.folder), default=1)
+        default = Progress(Location(first, PAGE_BYTES))
+        try:
+            return self.cursor_file.open(default)
+        except DamagedStateError as error:
+            self.problems.append(str(error))
+            self.cursor_file.set_aside()
+            return self.cursor_file.open(default)
+
+    def _recover(
+        self, progress: Progress | None
+    ) -> tuple[Progress, Registry, SpoolLog, RecoveredSpool]:
+        found = recover_spool(self.folder, self.number, progress, self.disk)
+        self.problems += found.problems
+        self.counters.quarantined_records += found.quarantined
+        self.counters.torn_bytes += found.torn_bytes
+        assert progress is not None
+        last = found.last
+        first_number = max(last.segment, progress.cursor.segment - 1) + 1
+        log = SpoolLog(
+            self.folder,
+            self.number,
+            first_number=first_number,
+            previous_end=last.offset if last.segment == first_number - 1 else PAGE_BYTES,
+            segment_bytes=self.settings.segment_bytes,
+            disk=self.disk,
+            sync_groups=self.settings.sync_groups,
+            observe_sync=self._observe_sync,
+        )
+        self._ends = dict(found.ends)
+        if found.torn_bytes or found.quarantined or found.salvage:
+            logger.warning(
+                "spool was not closed in order: rewritten_frames=%d torn_bytes=%d quarantined=%d",
+                len(found.salvage),
+                found.torn_bytes,
+                found.quarantined,
+            )
+        return progress, Registry(found.writers), log, found
+
+    def _adopt_salvage(self) -> None:
+        if self._found.salvage:
+            try:
+                self._log.adopt(self._found.salvage)
+            except OSError as error:
+                path = segment_path(self.folder, self._log.end.segment + 1)
+                raise SpoolUnavailableError(path, error) from error
+            self._found.salvage.clear()
+        self.end = self._log.end
+        self._collect_log_state()
+
+    def _observe_sync(self, seconds: float) -> None:
+        self.counters.sync_seconds.observe(seconds)
+        if seconds > _SLOW_SYNC_SECONDS:
+            logger.warning("slow sync of the spool seconds=%.1f", seconds)
+
+
+def _spool_number(folder: Path, disk: Disk) -> int:
+    """Return the spool's number, made at random when the folder is new."""
+    path = folder / _ID_FILE
+    try:
+        number = int(path.read_text(), 16)
+    except FileNotFoundError:
+        number = 0
+    except ValueError:
+        number = 0
+    if number:
+        return number
+    for segment in reversed(list_segments(folder)):
+        page = read_page(disk, segment_path(folder, segment))
+        if page is not None:
+            number = page.spool
+            break
+    else:
+        number = int.from_bytes(os.urandom(8), "little") or 1
+    replace_file(disk, path, f"{number:016x}\n".encode())
+    return number

@@ -1,0 +1,159 @@
+"""Writers: what the daemon knows of each, for ever or for as long as it may come back.
+
+A writer's *high-water marks* are positions in its stream: up to ``accepted`` everything was taken
+into memory, up to ``durable`` it is on disk and acknowledged.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from stepwell_daemon.counters import Rate
+from stepwell_daemon.spool.record import writer_number
+from stepwell_daemon.spool.segment import Location
+from stepwell_store.writer import WriterInfo
+
+if TYPE_CHECKING:
+    from stepwell_daemon.session import Session
+
+Schemas = dict[int, tuple[str, ...]]
+
+_KEPT_DAYS: Final = 30
+
+
+@dataclass(slots=True, eq=False)
+class WriterState:
+    """One writer. Owned by the event loop."""
+
+    info: WriterInfo
+    client: str = ""
+    journal_dir: str = ""
+    accepted: int = 0
+    durable: int = 0
+    finished: bool = False
+    """A ``finish`` was taken, the writer's own or one made for it after its death."""
+    last_time_us: int = 0
+    """The latest time that the writer itself gave a record."""
+    seen_at: float = 0.0
+    """When its last frame or its hello came; seconds since 1970 UTC."""
+    schemas: Schemas = field(default_factory=dict)
+    metric_count: int = 0
+    session: "Session | None" = None
+    location: Location = Location(0, 0)
+    """The spool's end when its last frame had become durable."""
+    pending: int = 0
+    """Frames accepted and not yet durable."""
+    rate: Rate = field(default_factory=Rate)
+    """Points received."""
+    disconnected_at: float | None = None
+    """Monotonic; None while connected and for writers that were not seen since the start."""
+
+    @property
+    def number(self) -> int:
+        return writer_number(self.info.writer_id)
+
+    def describe(self) -> bytes:
+        """Return the content of a WRITER record: all that reading a segment alone needs."""
+        schemas = dict(self.schemas)  # One step of C: the loop may add to it meanwhile.
+        return pack_description(self, schemas)
+
+    def learn(self, schemas: Mapping[int, tuple[str, ...]]) -> None:
+        for number, keys in schemas.items():
+            if number not in self.schemas:
+                self.schemas[number] = keys
+                self.metric_count += len(keys)
+
+
+def pack_description(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> bytes:
+    packed: bytes = msgpack.packb(
+        {**_fields(state), "schemas": {number: list(keys) for number, keys in schemas.items()}}
+    )
+    return packed
+
+
+def unpack_description(content: bytes) -> tuple[WriterState, Schemas]:
+    """Return the writer that a WRITER record describes, and its schemas.
+
+    Raises:
+        ValueError: The content is none.
+    """
+    try:
+        fields = msgpack.unpackb(content, strict_map_key=False)
+        schemas = {int(number): tuple(keys) for number, keys in fields.pop("schemas").items()}
+        return _state(fields), schemas
+    except (KeyError, TypeError, AttributeError, msgpack.UnpackException) as error:
+        raise ValueError(f"no description of a writer: {error}") from error
+
+
+_INFO: Final = ("project", "run_id", "writer_id", "label", "scope", "host", "pid")
+
+
+def _fields(state: WriterState) -> dict[str, Any]:
+    fields: dict[str, Any] = {name: getattr(state.info, name) for name in _INFO}
+    fields |= {
+        "client": state.client,
+        "journal_dir": state.journal_dir,
+        "durable": state.durable,
+        "finished": state.finished,
+        "last_time_us": state.last_time_us,
+        "seen_at": state.seen_at,
+    }
+    return fields
+
+
+def _state(fields: Mapping[str, Any]) -> WriterState:
+    durable = int(fields["durable"])
+    return WriterState(
+        info=WriterInfo(**{name: fields[name] for name in _INFO}),
+        client=fields["client"],
+        journal_dir=fields["journal_dir"],
+        accepted=durable,
+        durable=durable,
+        finished=bool(fields["finished"]),
+        last_time_us=int(fields["last_time_us"]),
+        seen_at=float(fields["seen_at"]),
+    )
+
+
+def pack_states(states: Iterable[WriterState], *, now: float) -> list[dict[str, Any]]:
+    """Return what of ``states`` is kept on disk: those seen in the last 30 days."""
+    oldest = now - _KEPT_DAYS * 86_400
+    return [
+        _fields(state) for state in states if state.seen_at >= oldest or state.session is not None
+    ]
+
+
+def unpack_states(rows: Iterable[Mapping[str, Any]]) -> dict[int, WriterState]:
+    states = (_state(row) for row in rows)
+    return {state.number: state for state in states}
+
+
+class Registry:
+    """All writers, by number."""
+
+    def __init__(self, states: dict[int, WriterState]) -> None:
+        self.states = states
+
+    def get(self, writer_id: str) -> WriterState | None:
+        return self.states.get(writer_number(writer_id))
+
+    def add(self, state: WriterState) -> None:
+        self.states[state.number] = state
+
+    def connected(self) -> list[WriterState]:
+        return [state for state in self.states.values() if state.session is not None]
+
+    def journal_dirs(self) -> set[str]:
+        return {state.journal_dir for state in self.states.values() if state.journal_dir}
+
+    def forget_idle(self) -> None:
+        """Let go of the schemas of writers that are gone, and of those not seen for a month."""
+        oldest = time.time() - _KEPT_DAYS * 86_400
+        for number, state in list(self.states.items()):
+            if state.session is not None or state.pending:
+                continue
+            if state.seen_at < oldest:
+                del self.states[number]
