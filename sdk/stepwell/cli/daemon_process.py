@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +26,7 @@ def command(places: Places, *more: str) -> list[str]:
     return [*words, "--socket", str(places.socket), "--data", str(places.data), *more]
 
 
-def start_attached(words: Sequence[str]) -> subprocess.Popen[bytes]:
+def start_attached(places: Places, *more: str) -> subprocess.Popen[bytes]:
     """Start a daemon that shares our output and ends when we die.
 
     It is in a process group of its own: a Ctrl-C in the terminal reaches us alone, and we tell
@@ -40,7 +40,12 @@ def start_attached(words: Sequence[str]) -> subprocess.Popen[bytes]:
         if os.getppid() != owner:  # It died before we had asked.
             os._exit(1)
 
-    return subprocess.Popen(words, preexec_fn=end_with_owner, process_group=0)
+    return subprocess.Popen(
+        command(places, *more),
+        env=places.environment(),
+        preexec_fn=end_with_owner,
+        process_group=0,
+    )
 
 
 def start_personal(places: Places) -> subprocess.Popen[bytes]:
@@ -54,6 +59,7 @@ def start_personal(places: Places) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            env=places.environment(),
             start_new_session=True,
             cwd="/",
         )

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell_wire.places import (
+    DATA_VARIABLE,
+    JOURNALS_VARIABLE,
+    SOCKET_VARIABLE,
     check_socket_path,
     default_data_dir,
     default_journals_dir,
@@ -25,6 +28,15 @@ class Places(NamedTuple):
     data: Path
     journals: Path
     data_named: bool
+
+    def environment(self) -> dict[str, str]:
+        """Return our environment with these places in it, for a child."""
+        return {
+            **os.environ,
+            SOCKET_VARIABLE: str(self.socket),
+            DATA_VARIABLE: str(self.data),
+            JOURNALS_VARIABLE: str(self.journals),
+        }
 
 
 def add_socket(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +62,7 @@ def places(options: argparse.Namespace) -> Places:
     # A folder that is named on the command line takes its journals along.
     environ = dict(os.environ)
     if data is not None:
-        environ["STEPWELL_DATA"] = str(data)
+        environ[DATA_VARIABLE] = str(data)
     found = Places(
         socket=default_socket() if socket is None else socket.expanduser().absolute(),
         data=default_data_dir(environ),

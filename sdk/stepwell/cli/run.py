@@ -14,7 +14,6 @@ from stepwell.cli.daemon_client import is_answered
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon
 from stepwell.cli.options import Places, add_data, add_socket, places
-from stepwell_wire.places import DATA_VARIABLE, JOURNALS_VARIABLE, SOCKET_VARIABLE
 
 _COMMAND_MISSING = 127
 _COMMAND_REFUSED = 126
@@ -51,10 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _environment(options: argparse.Namespace, where: Places) -> dict[str, str]:
-    environ = dict(os.environ)
-    environ[SOCKET_VARIABLE] = str(where.socket)
-    environ[DATA_VARIABLE] = str(where.data)
-    environ[JOURNALS_VARIABLE] = str(where.journals)
+    environ = where.environment()
     if options.project:
         environ["STEPWELL_PROJECT"] = options.project
     if options.offline:

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         if value is not None:
             more += [name, str(value)]
     foreground = _Foreground()
-    process = daemon_process.start_attached(daemon_process.command(where, *more))
+    process = daemon_process.start_attached(where, *more)
     foreground.process = process
     if daemon_process.wait_until_answered(
         where.socket, process, stopped=lambda: foreground.asked_to_stop > 0

@@ -1,0 +1,162 @@
+"""`stepwell export`: the history of a run or of a project as csv, jsonl or parquet.
+
+Rows are fetched in windows of steps and written as they come, so that a long history needs no
+more memory than a short one. The file takes its name when it is complete.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+
+from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
+from stepwell.cli.options import add_data, add_socket, places
+from stepwell.cli.output import binary_stdout, replaced_file
+from stepwell.cli.reading import reading
+from stepwell.cli.rows import FORMATS, HistoryColumn, row_writer
+from stepwell.cli.text import count_text
+
+if TYPE_CHECKING:
+    from stepwell_store import Store
+    from stepwell_store.queries import RunRef
+
+_COLUMNS: Final = """
+SELECT metric, min(is_text) = 0 AS has_floats, max(is_text) = 1 AS has_others
+FROM (
+    SELECT metric, 0 AS is_text FROM series
+    WHERE project = {project:String} AND run_id IN {runs:Array(String)}
+    UNION ALL
+    SELECT metric, 1 AS is_text FROM texts
+    WHERE project = {project:String} AND run_id IN {runs:Array(String)}
+)
+GROUP BY metric ORDER BY metric
+"""
+
+
+class Target(NamedTuple):
+    """What is exported: one run, or every run of a project."""
+
+    project: str
+    run_ids: list[str]
+    is_project: bool
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="RUN|PROJECT/RUN|PROJECT")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="its ending says the format; - stdout"
+    )
+    parser.add_argument("--format", choices=FORMATS, help="jsonl for stdout unless said")
+    parser.add_argument(
+        "--metric", action="append", metavar="NAME", help="only this one; can be repeated"
+    )
+    add_data(parser)
+    add_socket(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    format_name = format_of(options.output, options.format)
+    to_stdout = options.output == "-"
+    if to_stdout and format_name == "parquet" and sys.stdout.isatty():
+        raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
+    with reading(places(options)) as store:
+        target = find_target(store, options.reference)
+        columns = columns_of(store, target, options.metric)
+        opened: AbstractContextManager[BinaryIO] = (
+            nullcontext(binary_stdout()) if to_stdout else replaced_file(options.output)
+        )
+        count = 0
+        with opened as file:
+            writer = row_writer(format_name, file, columns, with_run=target.is_project)
+            for row in rows_of(store, target, [column.name for column in columns]):
+                writer.write(row)
+                count += 1
+            writer.close()
+    if not to_stdout:
+        print(f"{count_text(count)} rows in {options.output}", file=sys.stderr)
+    return OK
+
+
+def format_of(output: str, chosen: str | None) -> str:
+    """Return the format that was chosen, or that the file's ending says."""
+    if chosen:
+        return chosen
+    if output == "-":
+        return "jsonl"
+    ending = Path(output).suffix.removeprefix(".").lower()
+    if ending not in FORMATS:
+        raise CommandError(
+            f"{output}: which format? end it in .{', .'.join(FORMATS)}, or say --format", USAGE
+        )
+    return ending
+
+
+def find_target(store: "Store", reference: str) -> Target:
+    """Return what ``reference`` names; ``PROJECT/`` can only be a project.
+
+    Raises:
+        RunNotFoundError: Neither a run nor a project has this name.
+        CommandError: A run and a project have it.
+    """
+    from stepwell_store.errors import RunNotFoundError
+    from stepwell_store.queries import find_run
+
+    project = reference.removesuffix("/")
+    run_ids = _runs_of_project(store, project)
+    if reference.endswith("/"):
+        if not run_ids:
+            raise CommandError(f"no project is called {project!r}", NOT_FOUND)
+        return Target(project, run_ids, True)
+    try:
+        ref: RunRef = find_run(store, reference)
+    except RunNotFoundError:
+        if not run_ids:
+            raise
+        return Target(project, run_ids, True)
+    if run_ids:
+        raise CommandError(
+            f"a run and a project are called {reference!r}; say {ref} or {project}/", USAGE
+        )
+    return Target(ref.project, [ref.run_id], False)
+
+
+def _runs_of_project(store: "Store", project: str) -> list[str]:
+    rows = store.query(
+        "SELECT run_id FROM (SELECT project, run_id FROM writers UNION DISTINCT "
+        "SELECT project, run_id FROM series) WHERE project = {project:String} "
+        "GROUP BY run_id ORDER BY run_id",
+        parameters={"project": project},
+    )
+    return [row["run_id"] for row in rows]
+
+
+def columns_of(store: "Store", target: Target, wanted: list[str] | None) -> list[HistoryColumn]:
+    """Return the metrics that the history has, by name.
+
+    Raises:
+        CommandError: One that is wanted does not exist.
+    """
+    rows = store.query(_COLUMNS, parameters={"project": target.project, "runs": target.run_ids})
+    found = {
+        row["metric"]: HistoryColumn(row["metric"], floats_only=not row["has_others"])
+        for row in rows
+    }
+    if wanted is None:
+        return list(found.values())
+    for name in wanted:
+        if name not in found:
+            known = ", ".join(list(found)[:10]) or "none"
+            raise CommandError(f"no metric {name!r} was logged; known are {known}", NOT_FOUND)
+    return [found[name] for name in dict.fromkeys(wanted)]
+
+
+def rows_of(store: "Store", target: Target, metrics: list[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows, run by run; a project's begin with ``_run``."""
+    from stepwell_store.queries import history
+
+    # The columns are settled: what is logged for the first time from now on is left out.
+    for run_id in target.run_ids:
+        for row in history(store, target.project, run_id, metrics=metrics):
+            yield {"_run": run_id, **row} if target.is_project else row

@@ -1,0 +1,193 @@
+"""`stepwell show RUN`: what a run was started with, what came out, and how its nodes fared."""
+
+import argparse
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwell.cli.errors import OK
+from stepwell.cli.options import add_data, add_json, add_socket, places
+from stepwell.cli.reading import reading
+from stepwell.cli.runs import duration_seconds
+from stepwell.cli.text import (
+    count_text,
+    flat,
+    json_text,
+    moment_text,
+    number_text,
+    pairs_text,
+    plain,
+    seconds_text,
+    table_text,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    from stepwell_store import Store
+
+TAIL_DEFAULT: Final = 10
+_LINES_MAX: Final = 60
+"""Of config, summary, metrics and node each; the JSON has all."""
+
+_NODE_SUMMARY: Final = """
+SELECT s.host AS host, s.metric AS metric, s.label AS label, p.points AS points,
+       p.minimum AS minimum, p.maximum AS maximum, p.mean AS mean, p.newest AS newest
+FROM (
+    SELECT series, count() AS points, min(value) AS minimum, max(value) AS maximum,
+           avg(value) AS mean, argMax(value, time) AS newest
+    FROM node_points
+    WHERE time BETWEEN {first:Int64} AND {last:Int64}
+      AND series IN (SELECT series FROM node_series WHERE has({hosts:Array(String)}, host))
+    GROUP BY series
+) AS p
+INNER JOIN (SELECT DISTINCT host, metric, label, series FROM node_series) AS s
+    ON s.series = p.series
+ORDER BY host, metric, label
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", metavar="RUN", help="run id, name, or PROJECT/ either")
+    parser.add_argument(
+        "--tail", type=int, default=TAIL_DEFAULT, metavar="N", help="so many console lines"
+    )
+    add_json(parser)
+    add_data(parser)
+    add_socket(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    with reading(places(options)) as store:
+        from stepwell_store.queries import console_lines, find_run, run_detail
+
+        ref = find_run(store, options.reference)
+        detail = run_detail(store, ref.project, ref.run_id)
+        detail["console"] = console_lines(store, ref.project, ref.run_id, tail=max(0, options.tail))
+        detail["node"] = node_summary(store, detail)
+    print(json_text(detail) if options.json else detail_text(detail, now=time.time()))
+    return OK
+
+
+def node_summary(store: "Store", detail: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return ``{host, metric, label, count, min, max, mean, last}`` in the run's time span."""
+    started = detail["started_at"]
+    if started is None or not detail["hosts"]:
+        return []
+    ended = detail["ended_at"] or detail["last_seen"] or time.time()
+    rows = store.query(
+        _NODE_SUMMARY,
+        parameters={
+            "hosts": detail["hosts"],
+            "first": round(started * 1e6),
+            "last": round(ended * 1e6),
+        },
+    )
+    return [
+        {
+            "host": row["host"],
+            "metric": row["metric"],
+            "label": row["label"],
+            "count": row["points"],
+            "min": row["minimum"],
+            "max": row["maximum"],
+            "mean": row["mean"],
+            "last": row["newest"],
+        }
+        for row in rows
+    ]
+
+
+def detail_text(detail: dict[str, Any], *, now: float) -> str:
+    """Return the run for a person."""
+    blocks = [pairs_text(_head(detail, now=now), indent="")]
+    for name in ("config", "summary"):
+        if pairs := flat(detail[name]):
+            shown = [(plain(path), value_text(value)) for path, value in pairs]
+            blocks.append(_section(name, pairs_text(_cut(shown, len(shown)))))
+    if metrics := detail["metrics"]:
+        blocks.append(_section("metrics", _metrics_table(metrics)))
+    if gaps := detail["gaps"]:
+        lines = [
+            f"  {plain(gap['reason'])}: {count_text(gap['points'])} points of steps "
+            f"{gap['first_step']} to {gap['last_step']}"
+            for gap in gaps[:_LINES_MAX]
+        ]
+        blocks.append(_section("dropped", "\n".join(lines)))
+    if node := detail["node"]:
+        blocks.append(_section("node, while it ran", _node_table(node)))
+    if console := detail["console"]:
+        lines = ["  " + plain(line["text"]) for line in console]
+        blocks.append(_section("console, the last lines", "\n".join(lines)))
+    return "\n\n".join(blocks)
+
+
+def _section(title: str, body: str) -> str:
+    return f"{title}\n{body}"
+
+
+def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
+    code = f", exit code {detail['exit_code']}" if detail["exit_code"] else ""
+    took = seconds_text(duration_seconds(detail, now=now))
+    metadata = dict(flat(detail["metadata"]))
+    lines = [
+        ("run", plain(f"{detail['project']}/{detail['run_id']}")),
+        ("name", plain(detail["name"])),
+        ("state", plain(detail["state"]) + code),
+        ("started", f"{moment_text(detail['started_at'])}, took {took}"),
+        ("hosts", plain(", ".join(detail["hosts"]))),
+        ("writers", str(len(detail["writers"]))),
+        ("points", count_text(sum(metric["count"] for metric in detail["metrics"]))),
+    ]
+    if detail["dropped_points"]:
+        lines.append(("DROPPED", f"{count_text(detail['dropped_points'])} points, see below"))
+    for name in ("tags", "group", "job_type", "notes"):
+        if held := detail[name]:
+            lines.append((name, plain(", ".join(held) if isinstance(held, list) else held)))
+    for path in ("git.commit", "command", "python"):
+        if path in metadata:
+            lines.append((path, value_text(metadata[path])))
+    return lines
+
+
+def _cut(rows: list[Any], count: int) -> list[Any]:
+    if count <= _LINES_MAX:
+        return rows
+    return [*rows[:_LINES_MAX], ("…", f"{count - _LINES_MAX} more; --json has all")]
+
+
+def _metrics_table(metrics: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            "  " + plain(each["metric"]),
+            count_text(each["count"]),
+            *(number_text(each[name]) for name in ("first", "last", "min", "max", "mean")),
+            str(each["last_step"]),
+            _odd(each),
+        ]
+        for each in metrics[:_LINES_MAX]
+    ]
+    headers = ["  name", "points", "first", "last", "min", "max", "mean", "last step", ""]
+    table = table_text(headers, rows, right=range(1, 8))
+    left = len(metrics) - _LINES_MAX
+    return f"{table}\n  … {left} more; --json has all" if left > 0 else table
+
+
+def _odd(metric: dict[str, Any]) -> str:
+    counts = (
+        ("NaN", metric["nan_count"]),
+        ("+inf", metric["positive_inf_count"]),
+        ("-inf", metric["negative_inf_count"]),
+    )
+    return ", ".join(f"{count_text(count)} {name}" for name, count in counts if count)
+
+
+def _node_table(node: list[dict[str, Any]]) -> str:
+    several = len({each["host"] for each in node}) > 1
+    rows = [
+        [
+            "  " + plain(" ".join(filter(None, (each["host"] if several else "", each["metric"])))),
+            plain(each["label"]),
+            *(number_text(each[name]) for name in ("min", "mean", "max", "last")),
+        ]
+        for each in node[:_LINES_MAX]
+    ]
+    return table_text(["  name", "", "min", "mean", "max", "last"], rows, right=range(2, 6))

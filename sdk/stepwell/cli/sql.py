@@ -1,0 +1,77 @@
+"""`stepwell sql "SELECT …"`: one statement, which may read and change nothing.
+
+Two guards: the first word, for a clear message; and the engine's own `readonly`, for the rest.
+"""
+
+import argparse
+import re
+import sys
+from typing import Final
+
+from stepwell.cli.errors import OK, USAGE, CommandError
+from stepwell.cli.options import add_data, add_socket, places
+from stepwell.cli.output import binary_stdout, replaced_file
+from stepwell.cli.reading import reading
+
+FORMATS: Final = {
+    "table": "PrettyCompactMonoBlock",
+    "json": "JSONEachRow",
+    "jsonl": "JSONEachRow",
+    "csv": "CSVWithNames",
+    "parquet": "Parquet",
+}
+_READING: Final = ("select", "with", "show", "describe", "desc", "explain", "exists", "from")
+_SKIPPED: Final = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
+# readonly 2: nothing can be changed but settings, and readonly itself is none of these.
+_SETTINGS: Final = "SET output_format_pretty_color = 0, output_format_pretty_row_numbers = 0"
+_GUARD: Final = "SET readonly = 2"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("statement", metavar="SQL", help="one statement; - reads it from stdin")
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("-o", "--output", default="-", metavar="FILE", help="- is stdout")
+    parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS")
+    add_data(parser)
+    add_socket(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    statement = sys.stdin.read() if options.statement == "-" else options.statement
+    statement = checked(statement)
+    if options.format == "parquet" and options.output == "-" and sys.stdout.isatty():
+        raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
+    with reading(places(options)) as store:
+        # One caller, one connection: what is set here holds for the statement after it.
+        store.query(_SETTINGS)
+        store.query(_GUARD)
+        result = store.query_bytes(
+            statement, output_format=FORMATS[options.format], timeout_seconds=options.timeout
+        )
+    if options.format == "json":
+        result = b"[" + b",\n".join(result.splitlines()) + b"]\n"
+    if options.output == "-":
+        binary_stdout().write(result)
+    else:
+        with replaced_file(options.output) as file:
+            file.write(result)
+    return OK
+
+
+def checked(statement: str) -> str:
+    """Return the statement without its closing semicolon.
+
+    Raises:
+        CommandError: It is empty, or its first word does not read.
+    """
+    statement = statement.strip().rstrip(";").rstrip()
+    first = re.match(r"\w+", _SKIPPED.sub("", statement))
+    if first is None:
+        raise CommandError("no statement; e.g. stepwell sql 'SHOW TABLES'", USAGE)
+    if first.group().lower() not in _READING:
+        raise CommandError(
+            f"{first.group()!r} does not only read; SELECT, WITH, SHOW, DESCRIBE, EXPLAIN and "
+            "EXISTS do. `stepwell rm` deletes runs",
+            USAGE,
+        )
+    return statement
