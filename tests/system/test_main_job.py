@@ -1,0 +1,128 @@
+"""The main job: a script trains on real data, the command line reads everything back."""
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import Node
+
+EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "train_digits.py"
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_training_run_is_read_back_whole(node: Node) -> None:
+    node.start_daemon("--sample-seconds", "0.5")
+    trained = node.command([sys.executable, str(EXAMPLE)])
+    assert trained.returncode == 0, trained.stderr
+    time.sleep(0.6)
+
+    listed = node.stepwell("runs", "--json")
+    assert listed.returncode == 0, listed.stderr
+    (run,) = json.loads(listed.stdout)
+    assert run["state"] == "finished"
+
+    shown = node.stepwell("show", run["run_id"], "--json")
+    assert shown.returncode == 0, shown.stderr
+    detail = json.loads(shown.stdout)
+    assert detail["config"]["learning_rate"] > 0
+    assert detail["summary"]
+    metrics = {metric["metric"]: metric for metric in detail["metrics"]}
+    loss = metrics["train/loss"]
+    assert loss["count"] > 100
+    assert loss["last"] < loss["first"], "the network learned nothing from the digits"
+    console = node.stepwell("sql", "SELECT text FROM console ORDER BY number", "--format", "jsonl")
+    assert console.returncode == 0, console.stderr
+    printed = [json.loads(line)["text"] for line in console.stdout.splitlines()]
+    assert [line for line in trained.stdout.splitlines() if line] == [t for t in printed if t]
+
+    exported = node.folder / "run.jsonl"
+    done = node.stepwell("export", run["run_id"], "-o", str(exported))
+    assert done.returncode == 0, done.stderr
+    history = [json.loads(line) for line in exported.read_text().splitlines()]
+    assert sum("train/loss" in row for row in history) == loss["count"]
+    assert [row["_step"] for row in history] == sorted({row["_step"] for row in history})
+    assert all(abs(row["_timestamp"] - time.time()) < 600 for row in history)
+
+    host = node.stepwell(
+        "sql",
+        "SELECT metric, count() AS n FROM node_points JOIN node_series USING series GROUP BY metric",
+        "--format",
+        "jsonl",
+    )
+    sampled = {json.loads(line)["metric"] for line in host.stdout.splitlines()}
+    assert any(re.match(r"cpu/.*ratio", metric) for metric in sampled), sampled
+    assert any(metric.startswith("memory/") for metric in sampled)
+    assert any(metric.startswith("network/") for metric in sampled)
+
+    removed = node.stepwell("rm", run["run_id"], "--yes")
+    assert removed.returncode == 0, removed.stderr
+    left = node.stepwell("sql", "SELECT count() AS n FROM points", "--format", "jsonl")
+    assert int(json.loads(left.stdout)["n"]) == 0
+    assert node.stepwell("show", run["run_id"]).returncode == 4
+
+
+def test_offline_runs_are_synced_once_however_often_they_are_sent(node: Node) -> None:
+    done = node.python(
+        "import stepwell\n"
+        "run = stepwell.init(project='away', id='offline1', mode='offline', config={'lr': 0.5})\n"
+        "for step in range(1000): run.log({'loss': 1.0 / (step + 1)})\n"
+        "run.finish()"
+    )
+    assert done.returncode == 0, done.stderr
+    node.start_daemon()
+    for _ in range(2):
+        sent = node.stepwell("sync", str(node.journals))
+        assert sent.returncode == 0, sent.stderr
+    shown = json.loads(node.stepwell("show", "offline1", "--json").stdout)
+    assert shown["state"] == "finished"
+    assert shown["config"] == {"lr": 0.5}
+    (loss,) = shown["metrics"]
+    assert (loss["count"], loss["first"], loss["last_step"]) == (1000, 1.0, 999)
+
+
+def test_a_killed_trainer_loses_nothing_and_is_seen_as_crashed(node: Node) -> None:
+    node.start_daemon("--recover-seconds", "0.5")
+    done = node.python(
+        "import os, signal, stepwell\n"
+        "run = stepwell.init(project='killed', id='killed1')\n"
+        "for step in range(5000): run.log({'loss': float(step)})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert done.returncode == -9
+    deadline = time.monotonic() + 60
+    while True:
+        shown = node.stepwell("show", "killed1", "--json")
+        detail = json.loads(shown.stdout) if shown.returncode == 0 else {}
+        if detail.get("state") == "crashed":
+            break
+        assert time.monotonic() < deadline, shown.stdout + shown.stderr
+        time.sleep(0.5)
+    (loss,) = detail["metrics"]
+    assert (loss["count"], loss["last"]) == (5000, 4999.0)
+    assert list(node.journals.glob("*/writer.json")) == []
+
+
+def test_many_writers_of_one_run_keep_their_ranks_apart(node: Node) -> None:
+    node.start_daemon()
+    code = (
+        "import stepwell, os\n"
+        "run = stepwell.init(project='ranks')\n"
+        "for step in range(100): run.log({'loss': float(os.environ['RANK'])}, step=step)\n"
+        "run.finish()"
+    )
+    for rank in range(3):
+        launched = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "3"}
+        done = node.python(code, STEPWELL_RUN_ID="together", **launched)
+        assert done.returncode == 0, done.stderr
+    (run,) = json.loads(node.stepwell("runs", "--json").stdout)
+    assert run["run_id"] == "together"
+    detail = json.loads(node.stepwell("show", "together", "--json").stdout)
+    by_label = {metric["label"]: metric for metric in detail["metrics"]}
+    assert set(by_label) == {"rank0", "rank1", "rank2"}
+    assert all(metric["count"] == 100 for metric in by_label.values())
+    assert by_label["rank2"]["max"] == 2.0
