@@ -1,0 +1,162 @@
+"""The stream to the daemon over its unix socket; the only file of the SDK that imports grpc.
+
+It is imported on the sender's thread, or by a tool: grpc costs 100 ms and 20 MB.
+"""
+
+import os
+
+# With grpc's own fork support on, a parent that forks while it sends can deadlock (measured);
+# off, the parent is undisturbed, and a child does not touch what it inherited (see `_fork.py`).
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+import queue
+import threading
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import grpc
+
+from stepwell.errors import DaemonUnreachableError, RefusedError
+from stepwell_wire.ingest_pb2 import (
+    ClientMessage,
+    Frame,
+    Hello,
+    RefusalCode,
+    Schema,
+    ServerMessage,
+)
+from stepwell_wire.journal import WriterFile
+from stepwell_wire.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
+from stepwell_wire.service import STREAM
+
+WELCOME_SECONDS_MAX: Final = 10.0
+
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    # A connection of our own: a shared one may stand in a back-off that we did not choose.
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_retries", 0),
+    ("grpc.http2.max_pings_without_data", 0),
+    # An http_proxy variable must not catch a unix socket.
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+def hello_of(
+    info: WriterFile,
+    *,
+    folder: str,
+    position: int,
+    schemas: Iterable[tuple[int, tuple[str, ...]]],
+    client: str,
+    recovered: bool = False,
+) -> Hello:
+    """Return the first message of a stream."""
+    return Hello(
+        protocol_major=PROTOCOL_MAJOR,
+        protocol_minor=PROTOCOL_MINOR,
+        client=client,
+        project=info.project,
+        run_id=info.run_id,
+        writer_id=info.writer_id,
+        label=info.label,
+        scope=info.scope,
+        host=info.host,
+        pid=info.pid,
+        journal_dir=folder,
+        position=position,
+        schemas=[Schema(id=number, keys=keys) for number, keys in schemas],
+        recovered=recovered,
+    )
+
+
+class Connection:
+    """One stream, from hello to its end.
+
+    ``on_ack`` and ``on_end`` are called on a thread of the connection's own; ``on_end`` once,
+    also when the stream never began, with what ended it.
+
+    Raises:
+        DaemonUnreachableError: No welcome came.
+        RefusedError: The daemon refused the hello.
+    """
+
+    def __init__(
+        self,
+        socket: str,
+        hello: Hello,
+        *,
+        on_ack: Callable[[int], None],
+        on_end: Callable[[Exception], None],
+        welcome_seconds_max: float = WELCOME_SECONDS_MAX,
+    ) -> None:
+        self.socket = socket
+        self.position = 0  # the daemon's high-water mark, from its welcome
+        self.frame_bytes_max = 0
+        self.page_url = ""
+        self._on_ack, self._on_end = on_ack, on_end
+        self._welcomed = threading.Event()
+        self._end: Exception | None = None
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._channel = grpc.insecure_channel(f"unix:{socket}", options=_OPTIONS)
+        stream = self._channel.stream_stream(
+            STREAM, request_serializer=None, response_deserializer=ServerMessage.FromString
+        )
+        self._outgoing.put(ClientMessage(hello=hello).SerializeToString())
+        try:
+            self._call: Any = stream(iter(self._outgoing.get, None))
+            threading.Thread(target=self._receive, name="stepwell-acks", daemon=True).start()
+        except RuntimeError as error:  # The interpreter is ending: no thread can be started.
+            self._channel.close()
+            raise DaemonUnreachableError(socket, str(error)) from error
+        if not self._welcomed.wait(welcome_seconds_max):
+            self.close()
+            raise DaemonUnreachableError(socket, f"no welcome within {welcome_seconds_max:.0f} s")
+        if self._end is not None:
+            self.close()
+            raise self._end
+
+    def send(self, position: int, records: bytes) -> None:
+        """Hand one frame to grpc; returns at once."""
+        frame = Frame(position=position, records=records, crc32=zlib.crc32(records))
+        self._outgoing.put(ClientMessage(frame=frame).SerializeToString())
+
+    def close(self) -> None:
+        """End the stream; safe to call twice."""
+        self._outgoing.put(None)
+        self._call.cancel()
+        self._channel.close()
+
+    def _receive(self) -> None:
+        end: Exception = DaemonUnreachableError(self.socket, "it ended the stream")
+        try:
+            for reply in self._call:
+                kind = reply.WhichOneof("body")
+                if kind == "ack":
+                    self._on_ack(reply.ack.position)
+                elif kind == "welcome":
+                    self.position = reply.welcome.position
+                    self.frame_bytes_max = reply.welcome.frame_bytes_max
+                    self.page_url = reply.welcome.page_url
+                    self._welcomed.set()
+                elif kind == "refusal":
+                    refusal = reply.refusal
+                    end = RefusedError(_code_name(refusal.code), refusal.detail, refusal.position)
+                    break
+        except grpc.RpcError as error:
+            details = getattr(error, "details", lambda: None)() or str(error)
+            end = DaemonUnreachableError(self.socket, details.splitlines()[0])
+        self._end = end
+        self._welcomed.set()
+        self._on_end(end)
+
+
+def _code_name(code: int) -> str:
+    try:
+        return str(RefusalCode.Name(code))
+    except ValueError:
+        return str(code)  # Of a newer daemon.

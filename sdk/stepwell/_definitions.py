@@ -1,0 +1,200 @@
+"""`define_metric`: which summary a metric has and which other metric is its axis. Pure."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+SUMMARY_OPERATIONS: Final = ("min", "max", "mean", "last", "first", "best", "copy", "none")
+GOALS: Final = ("minimize", "maximize")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One `define_metric` call; ``name`` may end in ``*``."""
+
+    name: str
+    step_metric: str | None = None
+    step_sync: bool = False
+    summary: tuple[str, ...] = ()
+    goal: str | None = None
+    hidden: bool = False
+
+    @property
+    def prefix(self) -> str | None:
+        """What matching names start with, when this is a glob."""
+        return self.name[:-1] if self.name.endswith("*") else None
+
+    def matches(self, metric: str) -> bool:
+        prefix = self.prefix
+        if prefix is None:
+            return metric == self.name
+        return metric.startswith(prefix) and not metric.startswith("_")
+
+    def to_event(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "step_metric": self.step_metric,
+            "step_sync": self.step_sync,
+            "summary": list(self.summary),
+            "goal": self.goal,
+            "hidden": self.hidden,
+        }
+
+
+def make_definition(
+    name: str,
+    *,
+    step_metric: Any = None,
+    step_sync: bool | None = None,
+    hidden: bool | None = None,
+    summary: str | Iterable[str] | None = None,
+    goal: str | None = None,
+) -> Definition:
+    """Check the arguments of `define_metric`.
+
+    Raises:
+        TypeError: ``name`` is no string, or ``step_metric`` neither name nor definition.
+        ValueError: An unknown operation or goal, or a ``*`` that is not at the end.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"define_metric: expected a metric name, not {type(name).__name__}")
+    if not name or "*" in name[:-1]:
+        raise ValueError(f"define_metric: {name!r}: a * may stand at the end of a name only")
+    if step_metric is not None and not isinstance(step_metric, str):
+        step_metric = getattr(step_metric, "name", step_metric)
+        if not isinstance(step_metric, str):
+            raise TypeError("define_metric: step_metric must be a name or a defined metric")
+    words = summary.split(",") if isinstance(summary, str) else list(summary or ())
+    operations = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
+    for operation in operations:
+        if operation not in SUMMARY_OPERATIONS:
+            raise ValueError(
+                f"define_metric: unknown summary {operation!r}; expected some of "
+                + ", ".join(SUMMARY_OPERATIONS)
+            )
+    if goal is not None and goal not in GOALS:
+        raise ValueError(f"define_metric: unknown goal {goal!r}; expected minimize or maximize")
+    sync = step_metric is not None if step_sync is None else bool(step_sync)
+    return Definition(
+        name=name,
+        step_metric=step_metric,
+        step_sync=sync and step_metric is not None,
+        summary=operations,
+        goal=goal,
+        hidden=bool(hidden),
+    )
+
+
+def merge(old: Definition | None, new: Definition) -> Definition:
+    """Return ``new`` on top of what was defined under the same name before."""
+    if old is None:
+        return new
+    return Definition(
+        name=new.name,
+        step_metric=new.step_metric or old.step_metric,
+        step_sync=new.step_sync if new.step_metric else old.step_sync,
+        summary=new.summary or old.summary,
+        goal=new.goal or old.goal,
+        hidden=new.hidden or old.hidden,
+    )
+
+
+@dataclass(slots=True)
+class Tracker:
+    """Running summary of one metric that was defined with operations."""
+
+    operations: tuple[str, ...]
+    goal: str | None = None
+    started: bool = False
+    count: int = 0
+    total: float = 0.0
+    first: float = math.nan
+    last: float = math.nan
+    lowest: float = math.inf
+    highest: float = -math.inf
+
+    def add(self, value: float) -> None:
+        """NaN counts as first and last only; infinities are extremes but spoil no mean."""
+        if not self.started:
+            self.started, self.first = True, value
+        self.last = value
+        if value != value:
+            return
+        self.lowest = min(self.lowest, value)
+        self.highest = max(self.highest, value)
+        if math.isfinite(value):
+            self.count += 1
+            self.total += value
+
+    def summary(self) -> Any:
+        """Return what stands in the summary: None for nothing, else a dict or the last value."""
+        if "none" in self.operations:
+            return None
+        seen = self.highest >= self.lowest
+        found: dict[str, float] = {}
+        for operation in self.operations:
+            if operation == "min" and seen:
+                found["min"] = self.lowest
+            elif operation == "max" and seen:
+                found["max"] = self.highest
+            elif operation == "mean" and self.count:
+                found["mean"] = self.total / self.count
+            elif operation == "first":
+                found["first"] = self.first
+            elif operation == "last":
+                found["last"] = self.last
+            elif operation == "best" and seen:
+                found["best"] = self.highest if self.goal == "maximize" else self.lowest
+        if not found or list(found) == ["last"]:
+            return self.last
+        return found
+
+
+@dataclass(slots=True)
+class Definitions:
+    """All definitions of a run and what they mean for a metric."""
+
+    by_name: dict[str, Definition] = field(default_factory=dict)
+    trackers: dict[str, Tracker] = field(default_factory=dict)
+
+    def add(self, definition: Definition, *, overwrite: bool = False) -> Definition:
+        old = None if overwrite else self.by_name.get(definition.name)
+        merged = self.by_name[definition.name] = merge(old, definition)
+        for metric, tracker in self.trackers.items():
+            found = self.of(metric)
+            if found is not None and found.summary:
+                tracker.operations, tracker.goal = found.summary, found.goal
+        return merged
+
+    def of(self, metric: str) -> Definition | None:
+        """Return the definition for ``metric``: its own, else the longest glob that matches."""
+        exact = self.by_name.get(metric)
+        if exact is not None and exact.prefix is None:
+            return exact
+        globs = [
+            each
+            for each in self.by_name.values()
+            if each.prefix is not None and each.matches(metric)
+        ]
+        return max(globs, key=lambda each: len(each.name), default=None)
+
+    def tracker_of(self, metric: str) -> Tracker | None:
+        tracker = self.trackers.get(metric)
+        if tracker is None:
+            definition = self.of(metric)
+            if definition is None or not definition.summary or definition.summary == ("last",):
+                return None
+            tracker = self.trackers[metric] = Tracker(definition.summary, definition.goal)
+        return tracker
+
+    def missing_axes(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the step metrics that rows of ``metrics`` must be given."""
+        if not self.by_name:
+            return ()
+        axes: dict[str, None] = {}
+        for metric in metrics:
+            definition = self.of(metric)
+            if definition is not None and definition.step_sync and definition.step_metric:
+                axes[definition.step_metric] = None
+        return tuple(axis for axis in axes if axis not in metrics)

@@ -1,0 +1,194 @@
+"""Delivery: one writer's bytes on their way to the daemon, whoever holds them.
+
+The writer's own sender, the relay of a forked child and `stepwell sync` differ in where the
+bytes lie and when they look; what is sent, acknowledged and sent again is the same for all.
+"""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
+
+from stepwell.errors import RefusedError
+from stepwell_wire.journal import JournalReader, WriterFile
+from stepwell_wire.limits import FRAME_BYTES_MAX, FRAME_BYTES_TARGET
+
+if TYPE_CHECKING:
+    from stepwell._channel import Connection
+
+WINDOW_BYTES_MAX = 8 * 1024 * 1024  # Sent and not yet acknowledged; held twice in memory by grpc.
+
+
+class Source(Protocol):
+    """Where a writer's bytes lie."""
+
+    @property
+    def info(self) -> WriterFile: ...
+    @property
+    def folder(self) -> str: ...
+    @property
+    def oldest(self) -> int: ...
+    @property
+    def committed(self) -> int: ...
+    @property
+    def acked(self) -> int: ...
+    def schemas(self) -> Iterable[tuple[int, tuple[str, ...]]]: ...
+    def read(self, position: int, bytes_max: int) -> bytes: ...
+    def note_acked(self, position: int) -> None: ...
+
+
+class ReaderSource:
+    """The journal of another process."""
+
+    def __init__(self, reader: JournalReader) -> None:
+        self.reader = reader
+        self.info = reader.info
+        self.folder = str(reader.path.absolute())
+
+    @property
+    def oldest(self) -> int:
+        return self.reader.oldest
+
+    @property
+    def committed(self) -> int:
+        return self.reader.committed
+
+    @property
+    def acked(self) -> int:
+        return self.reader.acked
+
+    def schemas(self) -> Iterable[tuple[int, tuple[str, ...]]]:
+        return self.reader.schemas().items()
+
+    def read(self, position: int, bytes_max: int) -> bytes:
+        return self.reader.read(position, bytes_max)
+
+    def note_acked(self, position: int) -> None:
+        self.reader.mark_acked(position)
+
+
+class Delivery:
+    """Sends a source over one connection after another.
+
+    All methods but the callbacks belong to one thread. ``changed`` is notified when an ack
+    came or the stream ended; then ``on_change`` is called, on the connection's thread.
+
+    Attributes:
+        sent: the position up to which this connection was handed everything.
+        failure: what ended the last connection, until the next one.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        socket: str,
+        client: str,
+        recovered: bool = False,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.source = source
+        self.sent = source.acked
+        self.failure: Exception | None = None
+        self.changed = threading.Condition()
+        self.page_url = ""
+        self._socket, self._client, self._recovered = socket, client, recovered
+        self._on_change = on_change
+        self._connection: Connection | None = None
+        self._generation = 0
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None and self.failure is None
+
+    @property
+    def window_is_full(self) -> bool:
+        return self.sent - self.source.acked >= WINDOW_BYTES_MAX
+
+    def connect(self) -> None:
+        """Open a stream and go on from where the daemon stands.
+
+        Raises:
+            DaemonUnreachableError: Nobody answers.
+            RefusedError: The daemon refused, or asks for what is not held any more.
+        """
+        from stepwell._channel import Connection, hello_of
+
+        self.disconnect()
+        self._generation += 1
+        generation = self._generation
+        self.failure = None
+        source = self.source
+        hello = hello_of(
+            source.info,
+            folder=source.folder,
+            position=source.oldest,
+            schemas=source.schemas(),
+            client=self._client,
+            recovered=self._recovered,
+        )
+        connection = Connection(
+            self._socket,
+            hello,
+            on_ack=self._on_ack,
+            on_end=lambda error: self._on_end(generation, error),
+        )
+        position = connection.position
+        if not source.oldest <= position <= source.committed:
+            connection.close()
+            raise RefusedError(
+                "POSITION",
+                f"the daemon wants to go on at {position}, but {source.folder} holds "
+                f"{source.oldest} to {source.committed}; was its data folder replaced?",
+                position,
+            )
+        self._connection = connection
+        self.page_url = connection.page_url
+        self.sent = position
+        self._on_ack(position)
+
+    def pump(self) -> int:
+        """Send what is there, as far as the window allows; return the bytes handed over."""
+        connection = self._connection
+        if connection is None:
+            return 0
+        size_max = min(FRAME_BYTES_TARGET, connection.frame_bytes_max or FRAME_BYTES_MAX)
+        total = 0
+        while self.failure is None and not self.window_is_full:
+            records = self.source.read(self.sent, size_max)
+            if not records:
+                break
+            connection.send(self.sent, records)
+            self.sent += len(records)
+            total += len(records)
+        return total
+
+    def disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def wait_acked(self, position: int, timeout_seconds: float) -> bool:
+        """Wait until all before ``position`` is acknowledged or the stream ends."""
+        with self.changed:
+            return (
+                self.changed.wait_for(
+                    lambda: self.source.acked >= position or self.failure is not None,
+                    timeout_seconds,
+                )
+                and self.source.acked >= position
+            )
+
+    def _on_ack(self, position: int) -> None:
+        with self.changed:
+            if position > self.source.acked:
+                self.source.note_acked(position)
+            self.changed.notify_all()
+        self._on_change()
+
+    def _on_end(self, generation: int, error: Exception) -> None:
+        if generation != self._generation:
+            return  # Of a connection that was given up.
+        with self.changed:
+            self.failure = error
+            self.changed.notify_all()
+        self._on_change()

@@ -1,0 +1,343 @@
+"""The journal as its writer sees it: segments made ahead, filled by `log`, freed after the ack.
+
+`log` stores into the mapping of the current segment (see `_writer.py`). Everything that may
+touch a disk happens here: only `advance` is called from `log`, and only to take the segment
+that the sender's thread has prepared. The other methods belong to that thread.
+"""
+
+import contextlib
+import errno
+import fcntl
+import mmap
+import os
+import shutil
+import time
+import zlib
+from collections import deque
+from pathlib import Path
+
+from stepwell_wire.journal import LOCK_FILE, WRITER_FILE, WriterFile
+from stepwell_wire.records import HEADER, aligned
+from stepwell_wire.segment import (
+    ACKED_WORD,
+    BASE_AT,
+    COMMITTED_WORD,
+    NO_BASE,
+    PAGE_BYTES,
+    checked_slot_at,
+    pack_checked,
+    pack_page,
+    segment_name,
+    whole_records,
+)
+
+_RETRY_SECONDS = 1.0  # After a failed creation: a full disk is not asked at every row.
+_SAFE_SLOT_SECONDS = 30.0  # The kernel writes dirty pages back in about this time.
+_SAFE, _LATEST = 0, 1  # The two checked slots: surely on disk; as of the last tick.
+
+
+class Segment:
+    """One file: mapped while it is the current one, a descriptor until it is freed."""
+
+    __slots__ = (
+        "base",
+        "check_crc",
+        "check_end",
+        "descriptor",
+        "end",
+        "mapping",
+        "path",
+        "size",
+        "synced_end",
+        "words",
+    )
+
+    def __init__(self, path: Path, descriptor: int, size: int) -> None:
+        self.path, self.descriptor, self.size = path, descriptor, size
+        self.base = NO_BASE
+        self.end: int | None = None  # file offset past the last record, once retired
+        self.mapping: mmap.mmap | None = None
+        self.words: memoryview | None = None
+        self.check_end, self.check_crc = PAGE_BYTES, 0
+        self.synced_end = PAGE_BYTES
+        self.map()
+
+    def map(self) -> None:
+        self.mapping = mmap.mmap(self.descriptor, self.size)
+        self.words = memoryview(self.mapping)[:PAGE_BYTES].cast("Q")
+
+    @property
+    def committed_end(self) -> int:
+        """The file offset past the last record."""
+        end = self.end
+        if end is not None:
+            return end
+        words = self.words
+        if words is None:  # Retired between the two lines above.
+            return self.end or PAGE_BYTES
+        return int(words[COMMITTED_WORD])
+
+    @property
+    def limit(self) -> int:
+        """The position past the last record."""
+        return self.base + self.committed_end - PAGE_BYTES
+
+    def unmap(self) -> None:
+        # Not closed by hand: another thread may just look at the page; the last one unmaps.
+        self.words = self.mapping = None
+
+    def close(self) -> None:
+        self.unmap()
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class Journal:
+    """One writer's folder.
+
+    Raises:
+        OSError: The folder or its first segment cannot be made; nothing is left behind.
+    """
+
+    def __init__(
+        self, parent: Path, info: WriterFile, *, segment_bytes: int, bytes_max: int, durable: bool
+    ) -> None:
+        self.info = info
+        self.folder = parent / f"{info.run_id}-{info.writer_id}"
+        self.segment_bytes = segment_bytes
+        self.segments_max = max(2, bytes_max // segment_bytes)
+        self.durable = durable
+        self.acked = 0
+        self.problem: OSError | None = None  # why the last creation failed
+        self.retired: deque[Segment] = deque()
+        self._spare: Segment | None = None
+        self._made_count = 0
+        self._retry_at = 0.0
+        self._safe_slot_at = time.monotonic()
+        self._lock_descriptor = -1
+        made = parent / f".{self.folder.name}"
+        parent.mkdir(parents=True, exist_ok=True)
+        made.mkdir()
+        try:
+            self._lock_descriptor = os.open(
+                made / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660
+            )
+            fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (made / WRITER_FILE).write_text(info.to_json())
+            self.current = self._make(made)
+            self._activate(self.current, 0, made)
+            made.rename(self.folder)
+        except OSError:
+            if self._lock_descriptor >= 0:
+                os.close(self._lock_descriptor)
+            shutil.rmtree(made, ignore_errors=True)
+            raise
+        self.current.path = self.folder / self.current.path.name
+
+    # ------------------------------------------------------------------ from log()
+
+    @property
+    def committed(self) -> int:
+        """The position past the last record that `log` has published."""
+        return self.current.limit
+
+    def advance(self, *, beyond_limit: bool = False) -> bool:
+        """Make a fresh segment the current one; False when there is no room for one.
+
+        ``problem`` then says whether the disk refused, or is None when the journal is as large
+        as it may become.
+        """
+        held_count = len(self.retired) + 1
+        if held_count >= self.segments_max and not beyond_limit:
+            self.problem = None
+            return False
+        segment, self._spare = self._spare, None
+        old = self.current
+        base = old.limit
+        try:
+            if segment is None:
+                now = time.monotonic()
+                if now < self._retry_at and not beyond_limit:
+                    return False
+                self._retry_at = now + _RETRY_SECONDS
+                segment = self._make(self.folder)
+                self._retry_at = 0.0
+            self._activate(segment, base, self.folder)
+        except OSError as error:
+            self.problem = error
+            return False
+        self.problem = None
+        old.end = old.committed_end
+        self.retired.append(old)
+        self.current = segment
+        return True
+
+    # ------------------------------------------------------------------ from the sender's thread
+
+    def read(self, position: int, bytes_max: int) -> bytes:
+        """Return whole records from ``position`` on, from one segment; ``b""`` at the end."""
+        for segment in (*self.retired, self.current):
+            if segment.base <= position < segment.limit:
+                break
+        else:
+            return b""
+        offset = position - segment.base + PAGE_BYTES
+        available = segment.committed_end - offset
+        if available <= bytes_max:
+            return os.pread(segment.descriptor, available, offset)
+        chunk = os.pread(segment.descriptor, bytes_max, offset)
+        end = whole_records(chunk)
+        if end:
+            return chunk[:end]
+        _, size, _, _ = HEADER.unpack_from(chunk)
+        return os.pread(segment.descriptor, aligned(size), offset)
+
+    @property
+    def oldest(self) -> int:
+        """The oldest position that can still be read."""
+        retired = self.retired
+        return retired[0].base if retired else self.current.base
+
+    def note_acked(self, position: int) -> None:
+        """Write the acknowledged position to disk; any thread may call this."""
+        self.acked = position
+        words = self.current.words
+        if words is not None:
+            words[ACKED_WORD] = position
+
+    def tend(self) -> None:
+        """Free what is acknowledged, prepare what `log` needs next, check what is new."""
+        self._free()
+        current = self.current
+        if self._spare is None and current.committed_end > current.size // 4:
+            room = len(self.retired) + 1 < self.segments_max
+            if room and time.monotonic() >= self._retry_at:
+                try:
+                    self._spare = self._make(self.folder)
+                except OSError:
+                    self._retry_at = time.monotonic() + _RETRY_SECONDS
+        self.check()
+
+    def check(self) -> None:
+        """Extend the checksums to what was written since, and note them in the segments."""
+        safe_due = not self.durable and time.monotonic() - self._safe_slot_at > _SAFE_SLOT_SECONDS
+        if safe_due:
+            self._safe_slot_at = time.monotonic()
+        for segment in (*self.retired, self.current):
+            end = segment.committed_end
+            if segment.descriptor < 0 or end == segment.check_end:
+                continue
+            if safe_due:
+                self._write_slot(segment, _SAFE)
+            while segment.check_end < end:
+                size = min(end - segment.check_end, 1 << 20)
+                records = os.pread(segment.descriptor, size, segment.check_end)
+                if not records:
+                    return
+                segment.check_crc = zlib.crc32(records, segment.check_crc)
+                segment.check_end += len(records)
+            self._write_slot(segment, _LATEST)
+
+    def sync(self) -> None:
+        """Bring to disk what is written; OSError when the disk fails."""
+        self.check()
+        for segment in (*self.retired, self.current):
+            if segment.descriptor >= 0 and segment.synced_end < segment.check_end:
+                os.fdatasync(segment.descriptor)
+                self._write_slot(segment, _SAFE)
+                segment.synced_end = segment.check_end
+
+    def close(self) -> None:
+        """Check all, cut what was preallocated and let go of the lock; the folder stays."""
+        with contextlib.suppress(OSError):
+            self.check()
+        current = self.current
+        end = current.committed_end
+        current.end = end
+        current.unmap()
+        with contextlib.suppress(OSError):
+            os.ftruncate(current.descriptor, end)
+            if self.durable:
+                self.sync()
+        if self._spare is not None:
+            self._spare.close()
+            self._spare.path.unlink(missing_ok=True)
+            self._spare = None
+        for segment in (*self.retired, current):
+            segment.close()
+        self.release_lock()
+
+    def remove(self) -> None:
+        """Delete the folder; only after everything in it was acknowledged."""
+        if self._spare is not None:
+            self._spare.close()
+        for segment in (*self.retired, self.current):
+            segment.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.release_lock()
+
+    def release_lock(self) -> None:
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1
+
+    # ------------------------------------------------------------------ inside
+
+    def _make(self, folder: Path) -> Segment:
+        self._made_count += 1
+        path = folder / f"spare-{self._made_count}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
+        try:
+            # Allocated for real: a full disk is an error here, not a SIGBUS in `log`.
+            os.posix_fallocate(descriptor, 0, self.segment_bytes)
+            os.pwrite(descriptor, pack_page(NO_BASE), 0)
+            return Segment(path, descriptor, self.segment_bytes)
+        except (OSError, ValueError) as error:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise
+            raise OSError(errno.ENODEV, str(error)) from error
+
+    def _activate(self, segment: Segment, base: int, folder: Path) -> None:
+        """Give ``segment`` its name and base; OSError leaves it unused."""
+        words = segment.words
+        assert words is not None
+        words[ACKED_WORD] = self.acked
+        words[BASE_AT // 8] = base
+        segment.base = base
+        path = folder / segment_name(base)
+        try:
+            segment.path.rename(path)
+        except OSError:
+            segment.close()
+            segment.path.unlink(missing_ok=True)
+            raise
+        segment.path = path
+
+    def _free(self) -> None:
+        acked = self.acked
+        while self.retired and self.retired[0].limit <= acked:
+            segment = self.retired.popleft()
+            if self._spare is None:
+                with contextlib.suppress(OSError):
+                    self._spare = self._recycle(segment)
+                    continue
+            segment.close()
+            segment.path.unlink(missing_ok=True)
+        for segment in self.retired:
+            segment.unmap()
+
+    def _recycle(self, segment: Segment) -> Segment:
+        """Turn a freed segment into a spare one: its blocks are allocated already."""
+        self._made_count += 1
+        path = self.folder / f"spare-{self._made_count}"
+        segment.path.rename(path)  # First: under its old name it would look damaged.
+        segment.unmap()
+        os.pwrite(segment.descriptor, pack_page(NO_BASE), 0)
+        return Segment(path, segment.descriptor, segment.size)
+
+    def _write_slot(self, segment: Segment, slot: int) -> None:
+        packed = pack_checked(segment.check_end, segment.check_crc)
+        os.pwrite(segment.descriptor, packed, checked_slot_at(slot))

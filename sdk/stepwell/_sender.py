@@ -1,0 +1,318 @@
+"""The sender: a thread that takes the journal to the daemon and tends it.
+
+It sleeps without a time limit while nothing is logged; `log` wakes it then (one attribute test
+in `log`). While rows come in it looks every `flush_seconds`, sooner when much is waiting. A gRPC
+message costs the training process close to a millisecond of CPU whatever its size, which is
+why it does not look more often.
+"""
+
+import contextlib
+import random
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from stepwell._delivery import Delivery
+from stepwell._journal import Journal
+from stepwell._spawn import daemon_answers
+from stepwell._writer import Writer
+from stepwell.errors import DaemonUnreachableError, RefusedError
+from stepwell_wire.journal import WriterFile
+
+GATHER_SECONDS: Final = 0.02
+"""After a rest: time for the rows of one training step to come together."""
+
+_RETRY_SECONDS_MIN, _RETRY_SECONDS_MAX = 0.1, 5.0
+_SYNC_SECONDS = 1.0
+_FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
+_REMEDIES = {
+    "MALFORMED": "this is a bug of stepwell, please report it with the journal",
+    "UNSUPPORTED_VERSION": "use the same release of stepwell for the daemon and for training",
+    "LIMIT": "see the daemon's limits in `stepwell status`",
+    "POSITION": "give the run a new id, or bring the daemon's data folder back",
+}
+
+
+class JournalSource:
+    """The journal of this process, as a delivery sees it."""
+
+    def __init__(self, journal: Journal, writer: Writer) -> None:
+        self._journal, self._writer = journal, writer
+        self.folder = str(journal.folder.absolute())
+
+    @property
+    def info(self) -> WriterFile:
+        return self._journal.info
+
+    @property
+    def oldest(self) -> int:
+        return self._journal.oldest
+
+    @property
+    def committed(self) -> int:
+        return self._journal.committed
+
+    @property
+    def acked(self) -> int:
+        return self._journal.acked
+
+    def schemas(self) -> Iterable[tuple[int, tuple[str, ...]]]:
+        return self._writer.schema_table()
+
+    def read(self, position: int, bytes_max: int) -> bytes:
+        return self._journal.read(position, bytes_max)
+
+    def note_acked(self, position: int) -> None:
+        self._journal.note_acked(position)
+
+
+class Sender:
+    """Owns the journal's disk work and, unless ``online`` is False, its way to the daemon.
+
+    ``collect`` is called on the thread before each look, to bring in what waits elsewhere
+    (console lines); ``begin`` once, after the first attempt to connect.
+    """
+
+    def __init__(
+        self,
+        *,
+        socket: str,
+        client: str,
+        online: bool,
+        flush_seconds: float,
+        say: Callable[[str], None],
+        collect: Callable[[], bool] = lambda: False,
+        begin: Callable[[], None] = lambda: None,
+        note_step: Callable[[int], None] = lambda step: None,
+        relay: Callable[[str], None] | None = None,
+    ) -> None:
+        self.online = online
+        self.stopped_for: RefusedError | None = None
+        self.ever_connected = False
+        self.expects_daemon = False
+        self.flush_seconds = flush_seconds
+        self._socket, self._client = socket, client
+        self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
+        self._relay = relay
+        self._woken = threading.Event()
+        self._hurry = False
+        self._moved = False  # Something was sent in the last look.
+        self._waits_for_window = False
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._attempt_at = 0.0
+        self._failures = 0
+        self._synced_at = 0.0
+        self._synced_position = 0
+        self._noted_step: int | None = None
+
+    def attach(self, writer: Writer, journal: Journal) -> None:
+        """Say what is sent; before `start`."""
+        self._writer, self._journal = writer, journal
+        self._delivery = Delivery(
+            JournalSource(journal, writer),
+            socket=self._socket,
+            client=self._client,
+            on_change=self._on_change,
+        )
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="stepwell-sender", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # No more threads: the journal keeps everything all the same.
+            self._thread = None
+
+    def wake(self) -> None:
+        """Called by `log`, from any thread and any signal handler."""
+        writer = getattr(self, "_writer", None)
+        if writer is not None:
+            writer.idle = False
+        self._woken.set()
+
+    @property
+    def is_this_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    @property
+    def page_url(self) -> str:
+        return self._delivery.page_url
+
+    @property
+    def can_deliver(self) -> bool:
+        """Whether waiting for an ack makes sense."""
+        return (
+            self.online
+            and self._thread is not None
+            and self._thread.is_alive()
+            and self.stopped_for is None
+            and (self._relay is not None or self.ever_connected or self.expects_daemon)
+        )
+
+    def wait_acked(self, position: int, timeout_seconds: float) -> bool:
+        """Send at once and wait until all before ``position`` is durable in the daemon."""
+        deadline = time.monotonic() + timeout_seconds
+        changed = self._delivery.changed
+        while self._journal.acked < position:
+            self._hurry = True
+            self.wake()
+            left = deadline - time.monotonic()
+            if left <= 0 or not self.can_deliver:
+                return False
+            with changed:
+                # Bounded also for the case that the thread ends without a word.
+                changed.wait_for(lambda: self._journal.acked >= position, min(left, 0.25))
+        return True
+
+    def stop(self, timeout_seconds: float = 2.0) -> None:
+        """End the thread and the connection; what was not sent stays in the journal."""
+        self._stopping = True
+        self._woken.set()
+        if self._thread is not None and not self.is_this_thread:
+            self._thread.join(timeout_seconds)
+
+    # ------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        begun = False
+        try:
+            while not self._stopping:
+                try:
+                    self._look()
+                    if not begun:
+                        begun = True
+                        self._begin()
+                        continue
+                    self._rest()
+                except OSError as error:
+                    # A failing disk: what is in memory still goes out, and `log` counts drops.
+                    self._say(f"the journal {self._journal.folder} cannot be tended: {error}")
+                    self._woken.wait(_RETRY_SECONDS_MAX)
+        except Exception:
+            # Ours alone: training goes on, the journal keeps what is logged.
+            self._say(
+                "the sender stopped; the journal keeps everything:\n" + traceback.format_exc()
+            )
+        finally:
+            with contextlib.suppress(Exception):
+                self._delivery.disconnect()
+
+    def _look(self) -> None:
+        """Bring in, send, free, prepare: everything that is due."""
+        self._hurry = self._moved = False
+        self._woken.clear()
+        self._collect()
+        if self._relay is not None:
+            self._follow_relay()
+        elif self.online and self.stopped_for is None:
+            self._send()
+        self._journal.tend()
+        now = time.monotonic()
+        if self._journal.durable and now - self._synced_at >= _SYNC_SECONDS:
+            self._synced_position = self._journal.committed
+            self._journal.sync()
+            self._synced_at = now
+        if self._writer.step != self._noted_step:
+            self._noted_step = self._writer.step
+            self._note_step(self._noted_step)
+
+    def _send(self) -> None:
+        delivery = self._delivery
+        if delivery.failure is not None:
+            self._on_failure(delivery.failure)
+        if not delivery.connected:
+            if self._journal.committed == self._journal.acked and self.ever_connected:
+                return  # Nothing to say; the next row brings us back.
+            if time.monotonic() < self._attempt_at:
+                return
+            try:
+                if not daemon_answers(self._socket):
+                    raise DaemonUnreachableError(self._socket, "nobody listens")
+                delivery.connect()
+            except (DaemonUnreachableError, RefusedError) as error:
+                self._on_failure(error)
+                return
+            self.ever_connected = True
+            self._failures = 0
+        self._moved = delivery.pump() > 0
+
+    def _on_failure(self, error: Exception) -> None:
+        delivery = self._delivery
+        delivery.disconnect()
+        delivery.failure = None
+        if isinstance(error, RefusedError):
+            if error.code in _FOR_GOOD or (
+                error.code == "GAP" and error.position < self._journal.oldest
+            ):
+                self.stopped_for = error
+                remedy = _REMEDIES.get(error.code, _REMEDIES["POSITION"])
+                self._say(f"{error}; the journal keeps everything, {remedy}")
+                with delivery.changed:
+                    delivery.changed.notify_all()
+                return
+            if error.code == "GAP":
+                self._attempt_at = 0.0  # The next welcome says where to go on.
+                self._failures += 1
+                if self._failures < 3:
+                    return
+        self._failures += 1
+        delay = min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
+        self._attempt_at = time.monotonic() + delay * random.Random().uniform(0.5, 1.0)
+
+    def _follow_relay(self) -> None:
+        """Take the acks that a relay process wrote into the journal; see `_relay.py`."""
+        assert self._relay is not None
+        words = self._journal.current.words
+        if words is None:
+            return
+        from stepwell_wire.segment import ACKED_WORD
+
+        acked = int(words[ACKED_WORD])
+        if acked > self._journal.acked:
+            with self._delivery.changed:
+                self._journal.acked = acked
+                self._delivery.changed.notify_all()
+        elif self._journal.committed > acked:
+            self._relay(str(self._journal.folder))
+
+    def _rest(self) -> None:
+        seconds = self._rest_seconds()
+        if seconds is None:
+            # The flag first, then a last look: a row that came in between has seen the flag or
+            # is seen here.
+            self._writer.idle = True
+            if self._rest_seconds() is None and not self._stopping:
+                self._woken.wait()
+                seconds = GATHER_SECONDS
+            self._writer.idle = False
+            if seconds is None or self._hurry:
+                return
+            self._woken.clear()
+        if not self._stopping and not self._hurry:
+            self._woken.wait(seconds)
+
+    def _rest_seconds(self) -> float | None:
+        """Return until when to rest, None for as long as nothing is logged."""
+        committed = self._journal.committed
+        if self._journal.durable:
+            return _SYNC_SECONDS if committed > self._synced_position else None
+        if not self.online or self.stopped_for is not None:
+            return None
+        if self._relay is None and self._delivery.connected:
+            if self._delivery.window_is_full:
+                self._waits_for_window = True  # An ack wakes us.
+                return _RETRY_SECONDS_MAX
+            return self.flush_seconds if self._moved or committed > self._delivery.sent else None
+        if committed <= self._journal.acked:
+            return None
+        if self._relay is not None:
+            return self.flush_seconds
+        return max(self._attempt_at - time.monotonic(), 0.01)
+
+    def _on_change(self) -> None:
+        """An ack or the end of a stream, on the connection's thread."""
+        if self._waits_for_window or self._journal.retired or self._delivery.failure is not None:
+            self._waits_for_window = False
+            self._woken.set()

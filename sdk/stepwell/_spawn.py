@@ -1,0 +1,74 @@
+"""Find the daemon on the socket, or start a personal one."""
+
+import importlib.util
+import os
+import socket as sockets
+import subprocess
+import sys
+from pathlib import Path
+
+_started: list["subprocess.Popen[bytes]"] = []
+
+
+def daemon_answers(socket: str) -> bool:
+    """Return whether somebody listens on ``socket``; waits for nobody."""
+    try:
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as probe:
+            probe.setblocking(False)
+            probe.connect(socket)
+    except BlockingIOError:
+        return True  # Its backlog is full, so it lives.
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def can_start_daemon() -> bool:
+    """Return whether the daemon and the embedded engine are installed."""
+    names = ("stepwell_daemon", "stepwell_store", "chdb", "numpy", "lz4")
+    try:
+        return all(importlib.util.find_spec(name) is not None for name in names)
+    except (ImportError, ValueError):
+        return False
+
+
+def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -> None:
+    """Start a personal daemon that outlives this process and ends when nobody needs it.
+
+    Raises:
+        OSError: It could not be started.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    Path(socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = [sys.executable, "-m", "stepwell_daemon", "--socket", socket]
+    command += ["--data", str(data_dir), "--idle-exit", str(idle_exit_seconds)]
+    command += ["--metrics-port", "0"]
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        # A training job's limits on threads and devices are not the daemon's.
+        if name not in ("CUDA_VISIBLE_DEVICES", "LD_PRELOAD", "PYTHONINSPECT")
+    }
+    with (data_dir / "daemon.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env=environment,
+        )
+    # Kept, so that its end leaves no warning about a process that still runs.
+    _started.append(process)
+
+
+def started_daemon_failed() -> int | None:
+    """Return the exit code of the daemon that this process started, None while it runs.
+
+    Code 3 says that another one was quicker, which is as good.
+    """
+    if not _started:
+        return None
+    code = _started[-1].poll()
+    return None if code in (None, 3) else code

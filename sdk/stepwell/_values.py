@@ -1,0 +1,167 @@
+"""What `log` does with values that are not plain scalars: pure functions, called rarely.
+
+Each value becomes a float (a point), something JSON-like (kept in the history as it is) or the
+text of its `repr`. Nothing here raises for a value, whatever it is.
+"""
+
+import datetime
+import enum
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from stepwell_wire.limits import METRIC_NAME_BYTES_MAX
+
+REPR_CHARACTERS_MAX: Final = 1000
+TEXT_CHARACTERS_MAX: Final = 256 * 1024
+LIST_ITEMS_MAX: Final = 10_000
+DEPTH_MAX: Final = 32
+ARRAY_ITEMS_MAX: Final = 1024
+
+Warn = Callable[[str, str], None]
+"""Takes what makes the warning one of its kind, and its text; prints each kind once."""
+
+
+def split_values(data: Mapping[Any, Any], warn: Warn) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return the points in ``data`` and what is kept as it is, both by metric name.
+
+    Nested dicts are joined with dots. A later key wins over an earlier one of the same name.
+    """
+    points: dict[str, float] = {}
+    others: dict[str, Any] = {}
+    _split(data, "", 0, points, others, warn)
+    return points, others
+
+
+def _split(
+    data: Mapping[Any, Any],
+    prefix: str,
+    depth: int,
+    points: dict[str, float],
+    others: dict[str, Any],
+    warn: Warn,
+) -> None:
+    for key, value in data.items():
+        name = metric_name(prefix, key, warn)
+        if isinstance(value, Mapping) and value and depth < DEPTH_MAX:
+            _split(value, name + ".", depth + 1, points, others, warn)
+            continue
+        number = as_point(value)
+        if number is not None:
+            points[name] = number
+            others.pop(name, None)
+        else:
+            others[name] = as_json(value, warn)
+            points.pop(name, None)
+
+
+def metric_name(prefix: str, key: Any, warn: Warn) -> str:
+    """Return the name under which ``key`` is stored."""
+    if not isinstance(key, str):
+        text: str = _safe(str, key)
+        warn(
+            "key", f"metric names are strings; {text!r} ({type(key).__name__}) was turned into one"
+        )
+        key = text
+    name: str = prefix + key
+    packed = name.encode("utf-8", "replace")
+    if len(packed) <= METRIC_NAME_BYTES_MAX:
+        # Not a lone surrogate: it could be neither sent nor stored.
+        return name if len(packed) == len(name) else packed.decode("utf-8")
+    warn(
+        "long key",
+        f"metric name of {len(packed)} bytes cut to {METRIC_NAME_BYTES_MAX}: {name[:40]!r}…",
+    )
+    return cut_name(packed)
+
+
+def cut_name(packed: bytes) -> str:
+    """Return a name of at most ``METRIC_NAME_BYTES_MAX`` bytes that ends in a hash of the whole."""
+    seal = hashlib.blake2b(packed, digest_size=8).hexdigest()
+    room = METRIC_NAME_BYTES_MAX - len(seal) - 1
+    return packed[:room].decode("utf-8", "ignore") + "~" + seal
+
+
+def as_point(value: Any) -> float | None:
+    """Return ``value`` as a float64, or None when it is no number of one value."""
+    if value is None or isinstance(value, str | bytes | bytearray):
+        return None
+    if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
+        return None
+    if getattr(value, "ndim", 0):
+        # An array of one value is a number; float() of it is on its way out in numpy.
+        if _size_of(value) != 1:
+            return None
+        try:
+            value = value.reshape(-1)[0]
+        except Exception:
+            return None
+    try:
+        return float(value)
+    except Exception:  # Anybody's __float__: whatever it raises, the value is kept otherwise.
+        return None
+
+
+def as_json(value: Any, warn: Warn, depth: int = 0) -> Any:
+    """Return ``value`` in terms of None, bool, int, float, text, list and dict."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, str):
+        return cut_text(str(value))
+    if isinstance(value, int):
+        if -(2**63) <= value < 2**64:
+            return int(value)
+        try:
+            return cut_text(str(int(value)))
+        except ValueError:  # Beyond sys.get_int_max_str_digits(); hexadecimal has no such limit.
+            return cut_text(hex(value))
+    if depth < DEPTH_MAX:
+        if isinstance(value, Mapping):
+            return {
+                cut_text(_safe(str, key)): as_json(item, warn, depth + 1)
+                for key, item in list(value.items())[:LIST_ITEMS_MAX]
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return [as_json(item, warn, depth + 1) for item in list(value)[:LIST_ITEMS_MAX]]
+        if hasattr(value, "tolist") and _size_of(value) <= ARRAY_ITEMS_MAX:
+            try:
+                return as_json(value.tolist(), warn, depth + 1)
+            except Exception:
+                return _described(value, warn)
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        return value.isoformat()
+    number = as_point(value)
+    if number is not None:
+        return number
+    return _described(value, warn)
+
+
+def cut_text(text: str) -> str:
+    """Return ``text`` in valid UTF-8, cut at ``TEXT_CHARACTERS_MAX``."""
+    if len(text) > TEXT_CHARACTERS_MAX:
+        text = text[:TEXT_CHARACTERS_MAX] + f"… ({len(text)} characters)"
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _described(value: Any, warn: Warn) -> str:
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    warn(f"type {kind}", f"a {kind} is no number and nothing JSON-like; its repr is kept as text")
+    return cut_text(_safe(repr, value)[:REPR_CHARACTERS_MAX])
+
+
+def _size_of(value: Any) -> int:
+    """Return how many values an array or tensor holds; a large number when it does not say."""
+    try:
+        size = value.numel() if hasattr(value, "numel") else value.size
+        return int(size() if callable(size) else size)
+    except Exception:
+        return 2**31
+
+
+def _safe(describe: Callable[[Any], str], value: Any) -> str:
+    try:
+        return describe(value)
+    except Exception as error:  # A broken __repr__ or __str__.
+        return f"<{type(value).__name__} whose text cannot be made: {type(error).__name__}>"

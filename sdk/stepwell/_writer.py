@@ -1,0 +1,554 @@
+"""The writer: `log` and everything else that puts records into the journal.
+
+`log` finds the schema of the dict's keys, packs one row and publishes it by storing the new
+end of the journal. Everything unusual (new keys, a value that is no number, a full segment, a
+finished run, a forked child) makes the fast path fall through to `_log_slowly`, which begins
+again from the start: the fast path changes nothing before the row is certain.
+
+Between taking the offset and publishing it no Python function is called. CPython runs signal
+handlers only at calls, function entries and backward jumps (3.11 on), so a handler that logs in
+the middle of a `log` of the same thread finds the journal whole. The lock keeps other threads
+out; it is re-entrant for that very case.
+"""
+
+import operator
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from stepwell._definitions import Definitions
+from stepwell._journal import Journal
+from stepwell._values import Warn, metric_name, split_values
+from stepwell.errors import RunFinishedError
+from stepwell_wire.limits import (
+    EVENT_BYTES_MAX,
+    METRICS_PER_WRITER_MAX,
+    SCHEMA_KEYS_MAX,
+    SCHEMAS_PER_WRITER_MAX,
+)
+from stepwell_wire.records import GAP, SCHEMA, VALUES, pack_event
+from stepwell_wire.segment import COMMITTED_WORD
+
+WAKE_BYTES: Final = 512 * 1024
+"""The sender is woken each time that this much was written, before its interval is over."""
+
+_STEP_MAX = 2**63 - 1
+_SCHEMAS_SHARED_MAX = SCHEMAS_PER_WRITER_MAX * 3 // 4  # From there on one schema a metric.
+_BLOCK_SECONDS = 0.05
+_committed = COMMITTED_WORD
+_time_ns = time.time_ns
+
+
+class Schema:
+    """Ordered metric names with an id, and how a row of them is packed."""
+
+    __slots__ = ("id", "keys", "last", "pack", "size", "special")
+
+    def __init__(self, number: int, keys: tuple[str, ...], *, special: bool) -> None:
+        packer = struct.Struct(f"<IIqq{len(keys)}d")
+        self.id = number
+        self.keys = keys
+        self.size = packer.size
+        self.pack = packer.pack
+        self.special = special  # Something is to be done with the values besides keeping them.
+        self.last = 0  # Offset of its last row in the current segment, 0 for none.
+
+
+class Writer:
+    """One process's records of one run.
+
+    Attributes:
+        dropped_points: what found no room in the journal; counted, and stored as gaps.
+        idle: set by the sender while it sleeps without a time limit; `log` then wakes it.
+    """
+
+    def __init__(
+        self,
+        make_journal: Callable[[], Journal | None],
+        *,
+        run_id: str,
+        wake: Callable[[], None],
+        warn: Warn,
+        starting_step: int = 0,
+        disabled: bool = False,
+        block_when_full: bool = False,
+        may_block: Callable[[], bool] = lambda: True,
+        in_child: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._schemas: dict[tuple[str, ...], Schema] = {}
+        self._step = starting_step
+        self._last_us = 0
+        self._offset = 0
+        self._limit = 0
+        self.idle = False
+        self.wake = wake
+        self.warn = warn
+        self.run_id = run_id
+        self.definitions = Definitions()
+        self.dropped_points = 0
+        self._ids: dict[tuple[str, ...], int] = {}
+        self._metrics: set[str] = set()
+        self._latest: dict[str, tuple[int, Any]] = {}
+        self._gap: dict[str, Any] | None = None
+        self._beyond_limits: dict[str, Any] | None = None
+        self._disabled = disabled
+        self._sequence = 0  # Stands for a position where there is no journal.
+        self._warned_full = False
+        self._finished = False
+        self._block = block_when_full
+        self._may_block = may_block
+        self._in_child = in_child
+        self._make_journal = make_journal
+        self._pid = os.getpid()
+        self.open()
+
+    def open(self) -> None:
+        """Begin a journal; without one (a full or read-only disk) everything is dropped."""
+        self.journal = self._make_journal()
+        self._adopt()
+
+    def _adopt(self) -> None:
+        """Write on in the journal's current segment."""
+        if self.journal is None:
+            self._buffer: Any = None
+            self._words: Any = None
+            self._offset = self._limit = self._end = 0
+            return
+        current = self.journal.current
+        self._buffer, self._words = current.mapping, current.words
+        self._offset = current.committed_end
+        self._end = current.size
+        self._limit = min(self._offset + WAKE_BYTES, self._end)
+
+    # ------------------------------------------------------------------ rows
+
+    def log(
+        self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None
+    ) -> None:
+        """See `Run.log`."""
+        with self._lock:
+            try:
+                schema = self._schemas.get(tuple(data))
+                if schema is not None and not schema.special:
+                    time_us = _time_ns() // 1000
+                    if time_us <= self._last_us < time_us + 1_000_000:
+                        time_us = self._last_us + 1  # So that a later row has a later time.
+                    if step is None:
+                        at = self._step
+                        following = at if commit is False else at + 1
+                    else:
+                        at = following = operator.index(step)
+                        if commit:
+                            following += 1
+                    row = schema.pack(schema.id, schema.size, at, time_us, *data.values())
+                    offset = self._offset
+                    end = offset + schema.size
+                    if end <= self._limit:
+                        # No call from here to the end: see the top of the file.
+                        self._step = following
+                        self._last_us = time_us
+                        self._offset = end
+                        self._buffer[offset:end] = row
+                        schema.last = offset
+                        self._words[_committed] = self._offset
+                        if self.idle:
+                            self.wake()
+                        return
+            except Exception:
+                # Whatever a value's __float__ raises, and our own surprises (no dict, no
+                # number, no integer step): all are looked at in peace below.
+                pass
+            self._log_slowly(data, step, commit)
+
+    def _log_slowly(self, data: Any, step: Any, commit: bool | None) -> None:
+        self._check_open("log()")
+        if not isinstance(data, Mapping):
+            raise TypeError(f"log: expected a dict of metrics, not {type(data).__name__}")
+        at, following = self._steps(step, commit)
+        points, others = split_values(data, self.warn)
+        for axis in self.definitions.missing_axes((*points, *others)):
+            value = self.latest(axis)
+            points[axis] = value if isinstance(value, float) else 0.0
+        time_us = self._now()
+        self._step = following
+        names = tuple(points)
+        for first in range(0, len(names), SCHEMA_KEYS_MAX):
+            part = names[first : first + SCHEMA_KEYS_MAX]
+            schema = self._write_row(part, [points[name] for name in part], at, time_us)
+            raw = tuple(data)
+            if schema is not None and len(raw) == len(part) == len(data) and not others:
+                self._remember_raw(raw, schema, data)
+        for name, value in points.items():
+            tracker = self.definitions.tracker_of(name)
+            if tracker is not None:
+                tracker.add(value)
+        if others:
+            self._write_values(others, at, time_us)
+        if self.idle:
+            self.wake()
+
+    def _remember_raw(self, raw: tuple[Any, ...], schema: Schema, data: Mapping[Any, Any]) -> None:
+        """Let the fast path find ``schema`` by keys that had to be made names first."""
+        plain = not any(isinstance(value, Mapping) for value in data.values())
+        if plain and len(self._schemas) < SCHEMAS_PER_WRITER_MAX:
+            silent: Warn = lambda kind, text: None  # noqa: E731
+            if tuple(metric_name("", key, silent) for key in raw) == schema.keys:
+                self._schemas.setdefault(raw, schema)
+
+    def _steps(self, step: Any, commit: bool | None) -> tuple[int, int]:
+        """Return the row's step and the current step after it."""
+        if step is None:
+            at = self._step
+            return at, at if commit is False else at + 1
+        try:
+            at = operator.index(step)
+        except TypeError:
+            raise TypeError(f"log: step must be an integer, not {type(step).__name__}") from None
+        if not -_STEP_MAX <= at < _STEP_MAX:
+            raise ValueError(f"log: step {at} does not fit 64 bits")
+        return at, at + 1 if commit else at
+
+    def _now(self) -> int:
+        time_us = _time_ns() // 1000
+        if time_us <= self._last_us < time_us + 1_000_000:
+            time_us = self._last_us + 1
+        self._last_us = time_us
+        return time_us
+
+    def _write_row(
+        self, keys: tuple[str, ...], values: list[float], at: int, time_us: int
+    ) -> Schema | None:
+        if self._disabled:
+            self._sequence += 1
+            self._latest.update(
+                (key, (self._sequence, value)) for key, value in zip(keys, values, strict=True)
+            )
+            return None
+        for _ in range(3):  # A fresh segment knows no schema; two moves are the most there can be.
+            if self._gap is not None and not self._advance():
+                break
+            schema = self._schemas.get(keys)
+            if schema is None:
+                number = self._number_of(keys)
+                if number is None:
+                    self._split_row(keys, values, at, time_us)
+                    return None
+                schema = self._define(number, keys, at)
+                if schema is None:
+                    break
+            row = schema.pack(schema.id, schema.size, at, time_us, *values)
+            if self._offset + schema.size <= self._end:
+                schema.last = self._place(row)
+                return schema
+            if not self._advance():
+                break
+        self._drop(len(values), at)
+        return None
+
+    def _split_row(self, keys: tuple[str, ...], values: list[float], at: int, time_us: int) -> None:
+        """Write a row whose set of names is one too many: each value apart, or counted as lost."""
+        if len(keys) > 1:
+            for key, value in zip(keys, values, strict=True):
+                self._write_row((key,), [value], at, time_us)
+            return
+        self.dropped_points += 1
+        self._beyond_limits = _add_to_gap(self._beyond_limits, "limit", 1, at)
+
+    def _write_values(self, others: dict[str, Any], at: int, time_us: int) -> None:
+        if self._disabled:
+            self._sequence += 1
+            self._latest.update((name, (self._sequence, value)) for name, value in others.items())
+            return
+        for part in _parts(others):
+            offset = self._write_event(VALUES, {"values": part}, at, time_us)
+            if offset is None:
+                self._drop(len(part), at)
+                continue
+            position = self._position(offset)
+            for name, value in part.items():
+                self._latest[name] = (position, value)
+
+    def _number_of(self, keys: tuple[str, ...]) -> int | None:
+        """Return the id of the schema of ``keys``, a fresh one if need be; None at a limit."""
+        number = self._ids.get(keys)
+        if number is not None:
+            return number
+        number = len(self._ids) + 1
+        schemas_max = SCHEMAS_PER_WRITER_MAX if len(keys) == 1 else _SCHEMAS_SHARED_MAX
+        fresh_count = sum(key not in self._metrics for key in keys)
+        if number <= schemas_max and len(self._metrics) + fresh_count <= METRICS_PER_WRITER_MAX:
+            return number
+        self.warn(
+            "schemas",
+            f"{number - 1} different sets of metric names in one writer; further ones are logged "
+            f"name by name, and dropped from {SCHEMAS_PER_WRITER_MAX} on",
+        )
+        return None
+
+    def _define(self, number: int, keys: tuple[str, ...], at: int) -> Schema | None:
+        """Write the definition of ``keys`` into the current segment; None without room."""
+        body = {"id": number, "keys": list(keys)}
+        if self._write_event(SCHEMA, body, at, self._last_us) is None:
+            return None
+        self._ids[keys] = number
+        self._metrics.update(keys)
+        schema = Schema(number, keys, special=self._is_special(keys))
+        self._schemas[keys] = schema
+        return schema
+
+    def _is_special(self, keys: tuple[str, ...]) -> bool:
+        definitions = self.definitions
+        if not definitions.by_name:
+            return False
+        return bool(definitions.missing_axes(keys)) or any(
+            definitions.tracker_of(key) is not None for key in keys
+        )
+
+    # ------------------------------------------------------------------ events
+
+    def write_event(self, kind: str, body: Mapping[str, Any]) -> bool:
+        """Write one event at the current step; False when it found no room."""
+        with self._lock:
+            self._check_open(kind)
+            if self._disabled:
+                return True
+            written = self._write_event(kind, body, self._step, self._now()) is not None
+            if self.idle:
+                self.wake()
+            return written
+
+    def write_set(self, kind: str, values: Mapping[str, Any], delete: Iterable[str] = ()) -> None:
+        """Write a config, summary or metadata event, in parts where it is large."""
+        with self._lock:
+            removed = list(delete)
+            for part in _parts(dict(values)) or [{}]:
+                body: dict[str, Any] = {"set": part}
+                if removed:
+                    body["delete"], removed = removed, []
+                self.write_event(kind, body)
+
+    def _write_event(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> int | None:
+        """Return the offset at which the event was written, None when it was not."""
+        try:
+            record = pack_event(kind, body, step=at, time_us=time_us)
+        except (ValueError, TypeError, OverflowError) as error:
+            self.warn(f"event {kind}", f"{kind} was not kept: {error}")
+            return None
+        if self._gap is None and self._offset + len(record) <= self._end:
+            return self._place(record)
+        return self._place(record) if self._advance() else None
+
+    def _place(self, record: bytes) -> int:
+        """Publish ``record``, for which there is room; return its offset."""
+        # As in `log`, no call between taking the offset and publishing it.
+        offset = self._offset
+        end = offset + len(record)
+        self._offset = end
+        self._buffer[offset:end] = record
+        self._words[_committed] = self._offset
+        if end > self._limit:
+            self._limit = min(end + WAKE_BYTES, self._end)
+            self.wake()
+        return offset
+
+    def _position(self, offset: int) -> int:
+        assert self.journal is not None
+        return self.journal.current.base + offset
+
+    # ------------------------------------------------------------------ room
+
+    def _advance(self, *, beyond_limit: bool = False) -> bool:
+        """Go on in a fresh segment; write the gap that was left when there was none before."""
+        journal = self.journal
+        if journal is None:
+            self._warn_full(None)
+            return False
+        self._capture()
+        while not journal.advance(beyond_limit=beyond_limit):
+            self.wake()
+            if not (self._block and journal.problem is None and self._may_block()):
+                self._warn_full(journal.problem)
+                return False
+            time.sleep(_BLOCK_SECONDS)
+        self._schemas.clear()
+        self._adopt()
+        self.wake()
+        self._write_gaps()
+        return True
+
+    def _write_gaps(self) -> None:
+        gaps = (self._gap, self._beyond_limits)
+        self._gap = self._beyond_limits = None
+        for gap in gaps:
+            if gap is not None:
+                self._warned_full = False
+                self._write_event(GAP, gap, int(gap["first_step"]), self._now())
+
+    def _drop(self, point_count: int, at: int) -> None:
+        self.dropped_points += point_count
+        full = self.journal is not None and self.journal.problem is None
+        self._gap = _add_to_gap(self._gap, "journal full" if full else "disk", point_count, at)
+        # Rows that would fit into the rest of the segment must not jump the gap.
+        self._limit = 0
+
+    def _warn_full(self, problem: OSError | None) -> None:
+        if self._warned_full:
+            return
+        self._warned_full = True
+        why = "the journal is full" if problem is None else f"{problem.strerror or problem}"
+        if self.journal is None:
+            why = "no journal could be made"
+        self.warn(
+            f"full {self.dropped_points}",
+            f"points are dropped and counted until there is room again: {why}; training goes on. "
+            "Is the daemon running? See `stepwell doctor`",
+        )
+
+    # ------------------------------------------------------------------ state
+
+    @property
+    def step(self) -> int:
+        return self._step
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self._step = value
+
+    @property
+    def lock(self) -> threading.RLock:
+        return self._lock
+
+    def schema_table(self) -> list[tuple[int, tuple[str, ...]]]:
+        """Return every schema defined so far."""
+        ids = self._ids.copy()  # One call in C: safe beside `log` in another thread.
+        return [(number, keys) for keys, number in ids.items()]
+
+    def redefine(self) -> None:
+        """Look anew at which schemas are special, after a definition."""
+        with self._lock:
+            self._capture()
+            for schema in self._schemas.values():
+                schema.special = self._is_special(schema.keys)
+
+    def latest(self, metric: str) -> Any:
+        """Return the last value of ``metric``, None before the first."""
+        return self.latest_values((metric,)).get(metric)
+
+    def latest_values(self, metrics: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return the last value of each metric, read back from the journal."""
+        with self._lock:
+            self._capture()
+            if metrics is None:
+                return {name: value for name, (_, value) in self._latest.items()}
+            return {name: self._latest[name][1] for name in metrics if name in self._latest}
+
+    def set_latest(self, values: Mapping[str, Any]) -> None:
+        """Let ``values`` stand until the next row of their metrics."""
+        with self._lock:
+            self._capture()
+            self._sequence += 1
+            position = self._sequence if self.journal is None else self._position(self._offset)
+            for name, value in values.items():
+                self._latest[name] = (position, value)
+                self.definitions.trackers.pop(name, None)
+
+    def forget_latest(self, name: str) -> None:
+        with self._lock:
+            self._capture()
+            self._latest.pop(name, None)
+
+    def _capture(self) -> None:
+        """Take the last row of each schema out of the current segment."""
+        if self.journal is None or self._buffer is None:
+            return
+        rows = sorted(
+            (schema for schema in set(self._schemas.values()) if schema.last),
+            key=lambda schema: schema.last,
+        )
+        for schema in rows:
+            position = self._position(schema.last)
+            values = struct.unpack_from(f"<{len(schema.keys)}d", self._buffer, schema.last + 24)
+            for name, value in zip(schema.keys, values, strict=True):
+                held = self._latest.get(name)
+                if held is None or held[0] <= position:
+                    self._latest[name] = (position, value)
+            schema.last = 0
+
+    def _check_open(self, call: str) -> None:
+        if self._pid != os.getpid():
+            self._in_child()
+        if self._finished:
+            raise RunFinishedError(self.run_id, call)
+
+    def make_room_for_the_end(self) -> None:
+        """Begin a segment beyond the limit when rows are being dropped."""
+        with self._lock:
+            if self._gap is not None:
+                self._advance(beyond_limit=True)
+            elif self._beyond_limits is not None:
+                self._write_gaps()
+
+    def finish(self) -> None:
+        """Take no more; the journal stays open until it is closed."""
+        with self._lock:
+            self._capture()
+            self._finished = True
+            self._schemas = {}
+
+    def reset_in_child(self) -> None:
+        """Forget what belongs to the parent; called right after a fork, touches no file."""
+        self._lock = threading.RLock()
+        self._schemas = {}
+        self.idle = False
+
+    def begin_in_child(self, make_journal: Callable[[], Journal | None]) -> None:
+        """Become a writer of its own, in a forked child that logs."""
+        self._pid = os.getpid()
+        self._make_journal = make_journal
+        self._ids, self._metrics, self._gap, self._beyond_limits = {}, set(), None, None
+        self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
+        self.dropped_points = 0
+        self.open()
+
+
+def _add_to_gap(
+    gap: dict[str, Any] | None, reason: str, point_count: int, at: int
+) -> dict[str, Any]:
+    """Return ``gap``, or a new one, with one more row in it."""
+    if gap is None:
+        gap = {"reason": reason, "rows": 0, "points": 0, "first_step": at, "last_step": at}
+    gap["rows"] += 1
+    gap["points"] += point_count
+    gap["first_step"] = min(gap["first_step"], at)
+    gap["last_step"] = max(gap["last_step"], at)
+    return gap
+
+
+def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cut ``values`` so that each part is surely smaller than one event may be."""
+    room = EVENT_BYTES_MAX // 2
+    parts: list[dict[str, Any]] = []
+    size = room + 1
+    for name, value in values.items():
+        need = len(name) * 4 + _size_of(value)
+        if size + need > room:
+            parts.append({})
+            size = 0
+        parts[-1][name] = value
+        size += need
+    return parts
+
+
+def _size_of(value: Any) -> int:
+    """Return about how many bytes ``value`` takes in msgpack; rather more than fewer."""
+    if isinstance(value, str):
+        return len(value) * 4 + 8
+    if isinstance(value, Mapping):
+        return 8 + sum(_size_of(key) + _size_of(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return 8 + sum(_size_of(item) for item in value)
+    return 16

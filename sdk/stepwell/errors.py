@@ -1,0 +1,69 @@
+"""Every exception that stepwell raises on purpose; all are a StepwellError."""
+
+
+class StepwellError(Exception):
+    """What a user of stepwell can catch."""
+
+
+class UsageError(StepwellError):
+    """A call that makes no sense where it stands."""
+
+
+class NoRunError(UsageError):
+    """A module-level call without a run."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"stepwell.{name} needs a run; call stepwell.init() first")
+        self.name = name
+
+
+class RunFinishedError(UsageError):
+    """A call on a run that was finished."""
+
+    def __init__(self, run_id: str, call: str) -> None:
+        super().__init__(
+            f"run {run_id} is finished, so {call} has no effect; log before finish(), or go on "
+            f'with stepwell.init(id="{run_id}", resume="allow")'
+        )
+        self.run_id = run_id
+
+
+class ResumeError(UsageError):
+    """The run that was asked for exists though it must not, or does not though it must."""
+
+
+class ConfigError(StepwellError):
+    """A config value would be changed without ``allow_val_change=True``."""
+
+
+class SettingsError(StepwellError, ValueError):
+    """An argument of ``init`` or a ``STEPWELL_*`` variable that cannot be used."""
+
+
+class SyncError(StepwellError):
+    """What an offline or dead writer left could not be sent."""
+
+
+class DaemonUnreachableError(StepwellError):
+    """No daemon answers on the socket."""
+
+    def __init__(self, socket: str, detail: str) -> None:
+        super().__init__(
+            f"{socket}: no daemon answers ({detail}); start one with `stepwell up` or name its "
+            "socket with STEPWELL_SOCKET"
+        )
+        self.socket, self.detail = socket, detail
+
+
+class RefusedError(StepwellError):
+    """The daemon does not take what this writer sends.
+
+    Attributes:
+        code: name of the wire's refusal code.
+        detail: the daemon's words.
+        position: the daemon's high-water mark of this writer.
+    """
+
+    def __init__(self, code: str, detail: str, position: int) -> None:
+        super().__init__(f"the daemon refused ({code}): {detail}")
+        self.code, self.detail, self.position = code, detail, position
