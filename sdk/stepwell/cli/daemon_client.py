@@ -64,6 +64,9 @@ class DaemonClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._channel.close()
 
     def status(self, timeout_seconds: float = STATUS_TIMEOUT_SECONDS) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from stepwell.cli.daemon_client import is_answered
+from stepwell.cli.extras import missing_for_daemon
 from stepwell.cli.options import Places
 
 START_SECONDS: Final = 60.0
-PERSONAL_IDLE_SECONDS: Final = 600
-PERSONAL_LOG_FILE: Final = "daemon.log"
+_PERSONAL_LOG_FILE: Final = "daemon.log"
 _POLL_SECONDS: Final = 0.05
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -48,37 +48,42 @@ def start_attached(places: Places, *more: str) -> subprocess.Popen[bytes]:
     )
 
 
-def start_personal(places: Places) -> subprocess.Popen[bytes]:
-    """Start a daemon that outlives us and ends by itself when nobody has used it for a while."""
-    places.data.mkdir(parents=True, exist_ok=True)
-    log = places.data / PERSONAL_LOG_FILE
-    words = command(places, "--metrics-port", "0", "--idle-exit", str(PERSONAL_IDLE_SECONDS))
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=places.environment(),
-            start_new_session=True,
-            cwd="/",
-        )
-
-
 def wait_until_answered(
     socket: Path,
-    process: subprocess.Popen[bytes],
+    has_ended: Callable[[], bool],
     *,
     timeout_seconds: float = START_SECONDS,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Return whether ``socket`` is answered, before the process ended or the time was over."""
+    """Return whether ``socket`` is answered, before the daemon ended or the time was over."""
     deadline = time.monotonic() + timeout_seconds
     while not is_answered(socket):
-        if process.poll() is not None or stopped() or time.monotonic() > deadline:
+        if has_ended() or time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def see_to_personal(places: Places) -> str:
+    """Start a personal daemon unless one answers, and wait until it does.
+
+    Returns:
+        Why there is none, "" when there is one.
+    """
+    if is_answered(places.socket):
+        return ""
+    if missing_for_daemon():
+        return "to start one needs pip install 'stepwell[all]'"
+    from stepwell._spawn import start_daemon, started_daemon_failed
+
+    os.environ.update(places.environment())  # A daemon finds the journals by it.
+    try:
+        start_daemon(str(places.socket), places.data)
+    except OSError as error:
+        return f"{error.filename or places.data}: {error.strerror}"
+    if wait_until_answered(places.socket, lambda: started_daemon_failed() is not None):
+        return ""
+    reason = last_words(places.data / _PERSONAL_LOG_FILE)
+    return f"it ended or does not answer: {reason}" if reason else "it does not answer"
 
 
 def last_words(log: Path) -> str:

@@ -10,9 +10,7 @@ import shutil
 import sys
 
 from stepwell.cli import daemon_process
-from stepwell.cli.daemon_client import is_answered
 from stepwell.cli.errors import USAGE, CommandError
-from stepwell.cli.extras import missing_for_daemon
 from stepwell.cli.options import Places, add_data, add_socket, places
 
 _COMMAND_MISSING = 127
@@ -39,8 +37,13 @@ def run(options: argparse.Namespace) -> int:
     stays_alone = options.no_daemon or options.offline or environ.get("STEPWELL_NO_DAEMON")
     if shutil.which(words[0], path=environ.get("PATH")) is None:
         raise CommandError(f"{words[0]}: no such command", _COMMAND_MISSING)
-    if not stays_alone and not is_answered(where.socket):
-        _start_daemon(where)
+    if not stays_alone and (reason := daemon_process.see_to_personal(where)):
+        # The command runs whether or not that works: training comes first.
+        print(
+            f"stepwell: no daemon, {reason}; what is logged stays in {where.journals}: "
+            "`stepwell sync` sends it",
+            file=sys.stderr,
+        )
     sys.stdout.flush()
     sys.stderr.flush()
     try:
@@ -58,29 +61,3 @@ def _environment(options: argparse.Namespace, where: Places) -> dict[str, str]:
     if options.no_daemon:
         environ["STEPWELL_NO_DAEMON"] = "1"
     return environ
-
-
-def _start_daemon(where: Places) -> None:
-    """Start a personal daemon; the command runs whether or not that works."""
-    if missing_for_daemon():
-        print(
-            "stepwell: no daemon, and to start one needs pip install 'stepwell[all]'; "
-            f"what is logged stays in {where.journals}: `stepwell sync` sends it",
-            file=sys.stderr,
-        )
-        return
-    try:
-        process = daemon_process.start_personal(where)
-        answered = daemon_process.wait_until_answered(where.socket, process)
-    except OSError as error:
-        reason = f"{error.filename or where.data}: {error.strerror}"
-    else:
-        # Another daemon may have been started meanwhile; ours ends then, and all is well.
-        if answered:
-            return
-        reason = daemon_process.last_words(where.data / daemon_process.PERSONAL_LOG_FILE)
-    print(
-        f"stepwell: no daemon could be started ({reason}); what is logged stays in "
-        f"{where.journals}: `stepwell sync` sends it",
-        file=sys.stderr,
-    )

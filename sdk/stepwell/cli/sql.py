@@ -25,6 +25,10 @@ _SKIPPED: Final = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DO
 # readonly 2: nothing can be changed but settings, and readonly itself is none of these.
 _SETTINGS: Final = "SET output_format_pretty_color = 0, output_format_pretty_row_numbers = 0"
 _GUARD: Final = "SET readonly = 2"
+_READONLY_CODE: Final = 164
+_CHANGES: Final = (
+    "the statement would change something, or is more than one; `stepwell sql` only reads"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,9 +49,16 @@ def run(options: argparse.Namespace) -> int:
         # One caller, one connection: what is set here holds for the statement after it.
         store.query(_SETTINGS)
         store.query(_GUARD)
-        result = store.query_bytes(
-            statement, output_format=FORMATS[options.format], timeout_seconds=options.timeout
-        )
+        from stepwell_store import StoreError
+
+        try:
+            result = store.query_bytes(
+                statement, output_format=FORMATS[options.format], timeout_seconds=options.timeout
+            )
+        except StoreError as error:
+            if error.code == _READONLY_CODE:
+                raise CommandError(_CHANGES, USAGE) from error
+            raise
     if options.format == "json":
         result = b"[" + b",\n".join(result.splitlines()) + b"]\n"
     if options.output == "-":

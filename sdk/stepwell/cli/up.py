@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     process = daemon_process.start_attached(where, *more)
     foreground.process = process
     if daemon_process.wait_until_answered(
-        where.socket, process, stopped=lambda: foreground.asked_to_stop > 0
+        where.socket, lambda: process.poll() is not None or foreground.asked_to_stop > 0
     ):
         _announce(where, process)
     elif process.poll() is None and not foreground.asked_to_stop:
