@@ -64,9 +64,14 @@ class Receiver:
         method = grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Stream": method})
 
-    def close(self) -> None:
-        """Refuse whatever comes from now on; open streams end once their frames are durable."""
+    async def drain(self, timeout_seconds: float) -> None:
+        """Take nothing more; acknowledge what was taken, then end every stream."""
         self._closing = True
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._spool.settled()
+        except TimeoutError:
+            logger.warning("frames in memory could not be made durable; their writers keep them")
         for state in self._spool.registry.connected():
             if state.session is not None:
                 state.session.refuse(self._busy("the daemon is shutting down", state))
@@ -108,9 +113,7 @@ class Receiver:
                 f"more than {self._connections_max} connections; raise connections_max, or close "
                 "some",
             )
-        session = open_session(
-            message.hello, self._spool.registry, writers_max=self._writers_max
-        )
+        session = open_session(message.hello, self._spool.registry, writers_max=self._writers_max)
         state = session.state
         if session.jumped:
             logger.warning(

@@ -75,9 +75,7 @@ class SpoolReader:
         self._window_offset = 0
         self._end = 0
 
-    def read_extent(
-        self, start: Location, end: int, *, points_max: int, bytes_max: int
-    ) -> Extent:
+    def read_extent(self, start: Location, end: int, *, points_max: int, bytes_max: int) -> Extent:
         """Return the extent from ``start`` up to the first limit, at least one record.
 
         Args:

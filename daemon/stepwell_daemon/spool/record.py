@@ -134,11 +134,8 @@ def parse_record(read: Read, offset: int, end: int, seed: int) -> SpoolRecord | 
     head = read(HEADER_BYTES, offset)
     if len(head) < HEADER_BYTES:
         return None
-    (
-        *(magic, crc, chain, kind, flags, _),
-        *(stored, raw, points, _),
-        *(writer, position, time_us, durable),
-    ) = HEADER.unpack(head)
+    magic, crc, chain, kind, flags, _, stored, raw, points, _, *places = HEADER.unpack(head)
+    writer, position, time_us, durable = places
     last = offset + HEADER_BYTES + stored + (-stored & 7)
     if magic != MAGIC or last > end or raw > _RAW_BYTES_MAX.get(kind, 0) or durable > offset:
         return None

@@ -40,6 +40,7 @@ logger = logging.getLogger("stepwell_daemon.spool")
 _GROUP_BYTES_MAX: Final = 16 << 20
 _ID_FILE: Final = "spool.id"
 _SLOW_SYNC_SECONDS: Final = 1.0
+_AGES_MAX: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,8 @@ class Spool:
         self.failure: SpoolUnavailableError | None = None
         self.data_arrived = asyncio.Event()
         self.in_flight_bytes = 0
-        self.appended_at = time.monotonic()
+        self.points_waiting = 0
+        """Durable and not yet stored, as far as appended since the start."""
         progress = self._open_cursor()
         self.progress, self.registry, self._log, self._found = self._recover(progress)
         self._pending: deque[_Pending] = deque()
@@ -99,7 +101,10 @@ class Spool:
         self._sizes = dict(self._found.sizes)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._adopt_salvage()
-        self.end = self._log.end
+        for state in self.registry.states.values():
+            state.location = self.end
+        # When the spool reached which end, about once a second, oldest first.
+        self._ages: deque[tuple[Location, float]] = deque([(self.end, time.monotonic())])
 
     # ------------------------------------------------------------------ what others ask
 
@@ -133,6 +138,13 @@ class Spool:
     def is_full(self) -> bool:
         """Nothing more may be taken; freed as soon as the store takes what is here."""
         return self.unforwarded_bytes + self.in_flight_bytes >= self.settings.bytes_max
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the oldest record that is not stored came, monotonic, to about a second."""
+        if self.cursor >= self.end:
+            return None
+        return next((at for end, at in self._ages if end > self.cursor), time.monotonic())
 
     @property
     def is_forwarded(self) -> bool:
@@ -247,12 +259,13 @@ class Spool:
             state.pending -= 1
             state.durable = max(state.durable, each.end)
             state.location = self.end
+            self.points_waiting += each.append.points
             if each.append.flags & FINISHES:
                 state.finished = True
             touched[id(state)] = state
         if done:
             self.counters.commits += 1
-            self.appended_at = time.monotonic()
+            self._note_age()
             self.data_arrived.set()
         if not self._pending:
             self._wake.clear()
@@ -261,6 +274,18 @@ class Spool:
             self._room.set()
         for state in touched.values():
             self.on_durable(state)
+
+    def _note_age(self) -> None:
+        now = time.monotonic()
+        while self._ages and self._ages[0][0] <= self.cursor:
+            self._ages.popleft()
+        if self._ages and now - self._ages[-1][1] < 1.0:
+            # Together with those just before: the time of the oldest, the end of the newest.
+            self._ages[-1] = (self.end, self._ages[-1][1])
+            return
+        if len(self._ages) >= _AGES_MAX:
+            self._ages = deque(list(self._ages)[::2])
+        self._ages.append((self.end, now))
 
     def _collect_log_state(self) -> None:
         self._ends.update(self._log.ends)

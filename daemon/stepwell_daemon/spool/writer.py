@@ -156,7 +156,9 @@ class SpoolLog:
             self._spool, self._next_number, self._previous_end, time.time_ns() // 1000
         )
         empty = _Active(page.number, -1, page.seed, 0, PAGE_BYTES, page.seed)
-        group = self._pack(appends, start, empty, self._segment_bytes - PAGE_BYTES, at_least=at_least)
+        group = self._pack(
+            appends, start, empty, self._segment_bytes - PAGE_BYTES, at_least=at_least
+        )
         size = max(self._segment_bytes, PAGE_BYTES + group.size)
         started = time.perf_counter()
         empty.descriptor = create_segment(
@@ -211,10 +213,12 @@ class SpoolLog:
             )
             pieces.append(packed)
             size = sum(map(len, pieces))
-            if group.count >= at_least and group.size + size > min(room, _GROUP_BYTES_MAX):
-                # A single frame may be larger than a group, not than the room.
-                if group.count or size > room:
-                    break
+            # A single frame may be larger than a group, not than the room.
+            fits = size <= room - group.size and (
+                not group.count or group.size + size <= _GROUP_BYTES_MAX
+            )
+            if group.count >= at_least and not fits:
+                break
             group.pieces += pieces
             group.size += size
             group.chain = chain

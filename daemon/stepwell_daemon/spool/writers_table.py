@@ -36,7 +36,7 @@ def save_writers(
 
 
 def pack_table(states: Iterable[WriterState], covers: Location, *, now: float) -> bytes:
-    content = msgpack.packb(
+    content: bytes = msgpack.packb(
         {
             "segment": covers.segment,
             "offset": covers.offset,

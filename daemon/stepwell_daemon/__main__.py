@@ -1,0 +1,101 @@
+"""`stepwelld`: arguments, configuration, event loop, signals, exit code.
+
+Exit codes: 0 stopped in order, 1 failed, 2 the configuration is wrong, 3 another daemon is there.
+"""
+
+import os
+import sys
+
+# Before grpc is imported: its fork handlers are of no use here and can block a fork.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.config import DaemonConfig, build_parser, load_config
+from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DaemonError
+from stepwell_daemon.instance import Instance
+from stepwell_daemon.serve import Daemon
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_CONFIG: Final = 2
+ALREADY_RUNNING: Final = 3
+
+logger = logging.getLogger("stepwell_daemon")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the daemon and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    try:
+        config = load_config(options)
+        if options.check_config:
+            print(config.to_json())
+            return OK
+        os.umask(0o077)
+        configure_logging(config)
+        with Instance(config.data, config.socket):
+            daemon_loop(config, lambda: load_config(options))
+    except ConfigError as error:
+        return _complain(error, BAD_CONFIG)
+    except AlreadyRunningError as error:
+        return _complain(error, ALREADY_RUNNING)
+    except DaemonError as error:
+        return _complain(error, FAILED)
+    return OK
+
+
+def daemon_loop(config: DaemonConfig, load: Callable[[], DaemonConfig]) -> None:
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        factory = uvloop.new_event_loop
+
+    async def run() -> None:
+        daemon = Daemon(config, load=load)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, daemon.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, daemon.reload)
+        await daemon.run()
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        try:
+            runner.run(run())
+        except* DaemonError as group:
+            # A task group wraps what ended it; one cause is the message.
+            raise group.exceptions[0] from None
+
+
+def configure_logging(config: DaemonConfig) -> None:
+    handler: logging.Handler
+    if config.log_file:
+        path = Path(config.log_file).expanduser()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(path)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot write the log ({error.strerror})") from error
+    else:
+        handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.log_level.upper())
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"stepwelld: {error}", file=sys.stderr, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

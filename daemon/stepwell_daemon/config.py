@@ -1,0 +1,248 @@
+"""Configuration: defaults, then a TOML file, then STEPWELLD_* variables, then flags.
+
+Every setting has one name: `block_points` in the file, STEPWELLD_BLOCK_POINTS in the environment,
+--block-points as a flag. An unknown name is an error that names the nearest known one.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.forwarder import ForwardSettings
+from stepwell_daemon.spool.spool import SpoolSettings
+from stepwell_store.retention import RetentionSettings
+from stepwell_wire.places import (
+    check_socket_path,
+    default_data_dir,
+    default_journals_dir,
+    default_socket,
+)
+
+PREFIX: Final = "STEPWELLD_"
+_CONFIG_VARIABLE: Final = "STEPWELLD_CONFIG"
+RELOADABLE: Final = frozenset(
+    {
+        "log_level",
+        "sample_seconds",
+        "recover_seconds",
+        "retention_run_days",
+        "retention_node_days",
+        "retention_console_days",
+        "drain_seconds",
+    }
+)
+"""What SIGHUP may change while the daemon runs."""
+
+
+def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaemonConfig:
+    """Everything that can be set, read once at start and passed down."""
+
+    socket: Path = _setting(Path(), "the unix socket that writers connect to")
+    data: Path = _setting(Path(), "folder of spool and embedded store")
+    journals: Path = _setting(Path(), "folder of the writers' journals, to recover dead ones")
+    host: str = _setting("127.0.0.1", "address of the HTTP server")
+    metrics_port: int = _setting(
+        9464, "port of /metrics, /healthz, /readyz, /status.json; 0: any free one", 0, 65_535
+    )
+    log_level: str = _setting("info", "debug, info, warning or error")
+    log_file: str = _setting("", "write the log here instead of to stderr")
+    idle_exit: float = _setting(
+        0.0, "end after so many seconds with no writer and all stored; 0: never", 0
+    )
+    drain_seconds: float = _setting(10.0, "at a stop, forward what is spooled for so long", 0)
+    sample_seconds: float = _setting(5.0, "seconds between samples of the host; 0: none", 0)
+    recover_seconds: float = _setting(
+        10.0, "seconds between looks for journals of dead writers; 0: none", 0
+    )
+    writers_max: int = _setting(4096, "writers connected at once", 1)
+    connections_max: int = _setting(8192, "connections at once", 1)
+    in_flight_bytes_max: int = _setting(64 << 20, "frames in memory, not yet on disk", 8 << 20)
+    durability: str = _setting(
+        "synced",
+        "what an ack means: synced (survives loss of power) or written (survives a kill)",
+    )
+    commit_interval_seconds: float = _setting(0.01, "least time between two syncs", 0, 1)
+    segment_bytes: int = _setting(64 << 20, "size of a spool segment", 64 << 10, 4 << 30)
+    spool_bytes_max: int = _setting(8 << 30, "spooled bytes not yet stored", 1 << 20)
+    keep_seconds: float = _setting(600.0, "keep stored segments for so long", 0)
+    keep_bytes: int = _setting(256 << 20, "keep at most so many stored bytes", 0)
+    block_points: int = _setting(400_000, "points in one block for the store", 1)
+    block_bytes: int = _setting(16 << 20, "bytes of records in one block", 1 << 10)
+    block_delay_seconds: float = _setting(0.15, "least time that records gather", 0, 60)
+    insert_threads: int = _setting(2, "blocks inserted at once", 1, 64)
+    engine_memory_bytes: int = _setting(2 << 30, "memory of the embedded engine", 256 << 20)
+    retention_run_days: int = _setting(0, "delete runs so long after their end; 0: never", 0)
+    retention_node_days: int = _setting(90, "keep points of nodes for so long; 0: for ever", 0)
+    retention_console_days: int = _setting(0, "keep console lines for so long; 0: for ever", 0)
+
+    def spool_settings(self) -> SpoolSettings:
+        return SpoolSettings(
+            segment_bytes=self.segment_bytes,
+            bytes_max=self.spool_bytes_max,
+            in_flight_bytes_max=self.in_flight_bytes_max,
+            commit_interval_seconds=self.commit_interval_seconds,
+            sync_groups=self.durability == "synced",
+            keep_seconds=self.keep_seconds,
+            keep_bytes=self.keep_bytes,
+        )
+
+    def forward_settings(self) -> ForwardSettings:
+        return ForwardSettings(
+            block_points=self.block_points,
+            block_bytes=self.block_bytes,
+            block_delay_seconds=self.block_delay_seconds,
+            insert_threads=self.insert_threads,
+        )
+
+    def retention(self) -> RetentionSettings:
+        return RetentionSettings(
+            run_days=self.retention_run_days,
+            node_days=self.retention_node_days,
+            console_days=self.retention_console_days,
+        )
+
+    def to_json(self) -> str:
+        """Return the settings as JSON, for ``--check-config``."""
+        values = {name: getattr(self, name) for name in FIELDS}
+        return json.dumps(values, indent=2, default=str)
+
+
+FIELDS: Final = {each.name: each for each in dataclasses.fields(DaemonConfig)}
+_CHOICES: Final = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "durability": ("synced", "written"),
+}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stepwelld",
+        description="The daemon of a node: takes what writers log, keeps it, stores it.",
+        epilog=f"Every setting can also stand in the TOML file, or in {PREFIX}NAME.",
+    )
+    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    parser.add_argument(
+        "--check-config", action="store_true", help="print the effective settings and end"
+    )
+    for name, each in FIELDS.items():
+        default = "" if each.default == Path() else f" (default {each.default})"
+        parser.add_argument(
+            "--" + name.replace("_", "-"),
+            dest=name,
+            metavar=_kind(name).__name__.upper(),
+            help=(each.metadata["help"] + default).replace("%", "%%"),
+        )
+    return parser
+
+
+def load_config(
+    arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> DaemonConfig:
+    """Return the effective configuration.
+
+    Raises:
+        ConfigError: Something is unknown, unreadable or impossible; says what and where.
+    """
+    values: dict[str, Any] = {
+        "socket": default_socket(environ),
+        "data": default_data_dir(environ),
+        "journals": None,
+    }
+    path = arguments.config or environ.get(_CONFIG_VARIABLE)
+    if path:
+        values |= _from_file(Path(path).expanduser())
+    for name, text in environ.items():
+        if name.startswith(PREFIX) and name != _CONFIG_VARIABLE:
+            key = name.removeprefix(PREFIX).lower()
+            _check_known(key, name, [PREFIX + known.upper() for known in FIELDS])
+            values[key] = _convert(key, text, name)
+    for name in FIELDS:
+        if (given := getattr(arguments, name, None)) is not None:
+            values[name] = _convert(name, given, "--" + name.replace("_", "-"))
+    if values["journals"] is None:
+        values["journals"] = default_journals_dir({**environ, "STEPWELL_DATA": str(values["data"])})
+    config = DaemonConfig(**values)
+    try:
+        check_socket_path(config.socket)
+        config.retention()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if config.block_bytes > config.in_flight_bytes_max:
+        raise ConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
+    return config
+
+
+def check_reload(old: DaemonConfig, new: DaemonConfig) -> tuple[DaemonConfig, list[str]]:
+    """Return what holds after a reload, and the names of changes that need a restart."""
+    changed = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]
+    applied = {name: getattr(new, name) for name in changed if name in RELOADABLE}
+    refused = [name for name in changed if name not in RELOADABLE]
+    return dataclasses.replace(old, **applied), refused
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            found = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    values = {}
+    for name, value in found.items():
+        _check_known(name, f"{path}: {name}", list(FIELDS), short=name)
+        values[name] = _convert(name, value, f"{path}: {name}")
+    return values
+
+
+def _check_known(name: str, where: str, known: Sequence[str], short: str | None = None) -> None:
+    if name in FIELDS:
+        return
+    nearest = difflib.get_close_matches(short or where, known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(sorted(known))}"
+    raise ConfigError(f"{where}: no such setting; {hint}")
+
+
+def _kind(name: str) -> type:
+    default = FIELDS[name].default
+    return Path if isinstance(default, Path) else type(default)
+
+
+def _convert(name: str, value: Any, where: str) -> Any:
+    kind = _kind(name)
+    if kind is Path:
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{where}: expected a path, not {value!r}")
+        return Path(value).expanduser().absolute()
+    if kind is str:
+        choices = _CHOICES.get(name)
+        if not isinstance(value, str) or (choices and value not in choices):
+            expected = " or ".join(choices) if choices else "text"
+            raise ConfigError(f"{where}: expected {expected}, not {value!r}")
+        return value
+    try:
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise ValueError
+        number = kind(value)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"{where}: expected {'a whole number' if kind is int else 'a number'}, not {value!r}"
+        ) from None
+    low, high = FIELDS[name].metadata["low"], FIELDS[name].metadata["high"]
+    if not (low is None or number >= low) or not (high is None or number <= high):
+        limits = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+        raise ConfigError(f"{where}: expected {limits}, not {value}")
+    return number

@@ -1,0 +1,193 @@
+"""Delivery: an extent of the spool as blocks under tokens, down to the frame that is refused.
+
+    token := daemon id - segment - start - end - table - digest of the rows
+
+The same extent makes the same blocks and tokens in any process, so sending it again stores
+nothing twice. A block that the store rejects is halved by frames until the poisonous frame is
+alone; what remains of the extent is stored under the tokens of its parts.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.reader import Extent, Stretch
+from stepwell_daemon.spool.set_aside import set_aside
+from stepwell_store import Block, BlockBuilder, Store, StoreError, StoreRejectedError
+from stepwell_wire.errors import WireError
+from stepwell_wire.rows import decode_records
+
+logger = logging.getLogger("stepwell_daemon")
+
+BAD_DATA: Final = (
+    WireError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
+"""What decoding and building may raise for frames that got past every check: a bug of ours, but
+one that must not stop everything behind them."""
+
+
+def build_blocks(stretches: Sequence[Stretch]) -> list[Block]:
+    """Return the blocks of ``stretches``; a pure function of them."""
+    builder = BlockBuilder()
+    for stretch in stretches:
+        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+        builder.add(stretch.info, decoded, stretch.schemas)
+    return builder.build()
+
+
+class SinkHealth:
+    """What the last attempts to insert said."""
+
+    def __init__(self) -> None:
+        self.healthy = True
+        self.last_error = ""
+        self.insert_seconds = 0.05
+        """How long an extent's inserts took lately, for the forwarder's pace."""
+
+    def failed(self, error: Exception) -> None:
+        if self.healthy:
+            logger.warning("the store does not take blocks, retrying: %s", error)
+        self.healthy = False
+        self.last_error = str(error)
+
+    def succeeded(self) -> None:
+        if not self.healthy:
+            logger.info("the store takes blocks again")
+        self.healthy = True
+
+
+class Delivery:
+    """Brings extents into a store; never gives up on one, never stores one twice."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        folder: Path,
+        spool: int,
+        counters: Counters,
+        health: SinkHealth,
+        executor: Executor,
+        disk: Disk | None = None,
+        new_backoff: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._spool = spool
+        self._counters = counters
+        self._health = health
+        self._executor = executor
+        self._disk = disk or Disk()
+        self._new_backoff = new_backoff
+
+    async def deliver(self, extent: Extent, blocks: list[Block] | None) -> None:
+        """Return when everything of ``extent`` is stored or set aside.
+
+        Args:
+            blocks: those of the extent; None where building them failed.
+        """
+        started = time.monotonic()
+        if blocks is None:
+            await self._halve(extent.segment, extent.stretches, None, "cannot be decoded")
+        else:
+            place = (extent.segment, extent.start, extent.end)
+            await self._insert_all(place, extent.stretches, blocks)
+        self._health.insert_seconds = time.monotonic() - started
+
+    async def _insert_all(
+        self, place: tuple[int, int, int], stretches: Sequence[Stretch], blocks: list[Block]
+    ) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for block in blocks:
+                tasks.create_task(
+                    self._insert(place, stretches, block), name=f"insert-{block.table}"
+                )
+
+    async def _insert(
+        self, place: tuple[int, int, int], stretches: Sequence[Stretch], block: Block
+    ) -> None:
+        """Store one block, or those parts of it that the store takes."""
+        loop = asyncio.get_running_loop()
+        backoff = self._new_backoff()
+        while True:
+            try:
+                seconds = await loop.run_in_executor(self._executor, self._send, place, block)
+            except StoreRejectedError as error:
+                await self._halve(place[0], stretches, block.table, str(error))
+                return
+            except (StoreError, OSError, MemoryError) as error:
+                self._counters.insert_failures += 1
+                self._health.failed(error)
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            self._health.succeeded()
+            self._counters.inserts += 1
+            self._counters.rows_stored += block.rows
+            self._counters.insert_seconds.observe(seconds)
+            return
+
+    def _send(self, place: tuple[int, int, int], block: Block) -> float:
+        """Insert in a thread; return the seconds that it took."""
+        started = time.perf_counter()
+        segment, start, end = place
+        digest = block.digest()
+        token = f"{self._spool:016x}-{segment}-{start}-{end}-{block.table}-{digest}"
+        self._store.insert(block, token)
+        return time.perf_counter() - started
+
+    async def _halve(
+        self, segment: int, stretches: Sequence[Stretch], table: str | None, reason: str
+    ) -> None:
+        """Store the halves of what was rejected as a whole; ``table`` None means all tables."""
+        if len(stretches) == 1:
+            await self._set_aside(segment, stretches[0], table or "", reason)
+            return
+        middle = len(stretches) // 2
+        for half in (stretches[:middle], stretches[middle:]):
+            if half:
+                await self._send_part(segment, half, table)
+
+    async def _send_part(self, segment: int, part: Sequence[Stretch], table: str | None) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            blocks = await loop.run_in_executor(self._executor, build_blocks, part)
+        except BAD_DATA as error:
+            await self._halve(segment, part, table, f"cannot be decoded: {error!r}")
+            return
+        place = (segment, part[0].record.offset, part[-1].record.end)
+        chosen = [block for block in blocks if table is None or block.table == table]
+        await self._insert_all(place, part, chosen)
+
+    async def _set_aside(self, segment: int, stretch: Stretch, table: str, reason: str) -> None:
+        loop = asyncio.get_running_loop()
+        backoff = self._new_backoff()
+        what = (self._folder, self._spool, segment, stretch, table, reason, self._disk)
+        while True:
+            try:
+                path = await loop.run_in_executor(self._executor, set_aside, *what)
+            except OSError as error:
+                self._health.failed(error)
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            break
+        self._counters.set_aside_records += 1
+        logger.error(
+            "a frame is set aside, the store will never take it run=%s table=%s kept=%s: %s",
+            stretch.info.run_id,
+            table or "all",
+            path,
+            reason,
+        )

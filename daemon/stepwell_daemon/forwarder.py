@@ -1,0 +1,226 @@
+"""The forwarder: from the spool into the store, extent by extent, exactly once.
+
+    choose an extent → its end is durable in the cursor file → inserts → the cursor moves past it
+
+After a crash between the second and the last step the very same extent is sent again, and the
+store drops what it has. While one extent is being inserted, the next is read and built.
+"""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.delivery import BAD_DATA, Delivery, SinkHealth, build_blocks
+from stepwell_daemon.spool.cursor import Progress
+from stepwell_daemon.spool.reader import Binding, Extent, SpoolReader
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location
+from stepwell_daemon.spool.spool import Spool
+from stepwell_store import Block, Store
+
+logger = logging.getLogger("stepwell_daemon")
+
+_NO_LIMIT: Final = 1 << 62
+_LINGER_SECONDS_MAX: Final = 1.0
+_LINGER_INSERTS: Final = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardSettings:
+    block_points: int = 400_000
+    block_bytes: int = 16 << 20
+    block_delay_seconds: float = 0.15
+    insert_threads: int = 2
+
+
+@dataclass(slots=True)
+class _Prepared:
+    extent: Extent
+    blocks: list[Block] | None
+
+
+def linger_seconds(last_insert_seconds: float, least_seconds: float) -> float:
+    """Return how long waiting data may gather before it is sent.
+
+    In proportion to what an insert costs: inserting then takes a fixed share of the time at most,
+    and a store that is slow gets fewer and larger blocks.
+    """
+    return min(_LINGER_SECONDS_MAX, max(least_seconds, _LINGER_INSERTS * last_insert_seconds))
+
+
+class Forwarder:
+    """Owns the cursor. ``run`` needs the store to be open."""
+
+    def __init__(self, spool: Spool, settings: ForwardSettings, *, counters: Counters) -> None:
+        self.health = SinkHealth()
+        self.settings = settings
+        self._spool = spool
+        self._counters = counters
+        self._moved = asyncio.Condition()
+        self._hurried = asyncio.Event()
+        self._waiters = 0
+        fallback = {
+            number: Binding(state.info, state.schemas)
+            for number, state in spool.registry.states.items()
+        }
+        self._reader = SpoolReader(spool.folder, spool.number, fallback=fallback, disk=spool.disk)
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="forward")
+        self._inserting = ThreadPoolExecutor(settings.insert_threads, thread_name_prefix="insert")
+
+    async def run(self, store: Store) -> None:
+        """Forward until cancelled."""
+        delivery = Delivery(
+            store,
+            folder=self._spool.folder,
+            spool=self._spool.number,
+            counters=self._counters,
+            health=self.health,
+            executor=self._inserting,
+            disk=self._spool.disk,
+        )
+        prepared = await self._replay()
+        while True:
+            if prepared is None:
+                prepared = await self._gather()
+            extent = prepared.extent
+            start = Location(extent.segment, extent.start)
+            if self._spool.progress != (start, extent.end):
+                await self._spool.save_progress(Progress(start, extent.end))
+            following = self._prepare_following(extent)
+            await delivery.deliver(extent, prepared.blocks)
+            self._count(extent)
+            end = Location(extent.segment, extent.end)
+            prepared = await following if following is not None else None
+            if prepared is not None:
+                # One write for both: this extent is stored, and that one is being sent.
+                next_start = Location(prepared.extent.segment, prepared.extent.start)
+                await self._moved_to(Progress(next_start, prepared.extent.end))
+            else:
+                await self._moved_to(Progress(end))
+
+    async def reach(self, target: Location) -> None:
+        """Wait until everything before ``target`` is stored; whatever waits goes at once."""
+        self._waiters += 1
+        self._hurried.set()
+        try:
+            async with self._moved:
+                await self._moved.wait_for(lambda: self._spool.cursor >= target)
+        finally:
+            self._waiters -= 1
+            if not self._waiters:
+                self._hurried.clear()
+
+    def close(self) -> None:
+        """Release threads and files. Can be called twice."""
+        self._reading.shutdown(wait=True, cancel_futures=True)
+        self._inserting.shutdown(wait=True, cancel_futures=True)
+        self._reader.close()
+
+    # ------------------------------------------------------------------ what is sent next
+
+    async def _replay(self) -> _Prepared | None:
+        """Return the extent that was being sent when the daemon ended, if one was."""
+        (segment, offset), end = self._spool.progress
+        if not end:
+            return None
+        logger.info("sending again segment=%d start=%d end=%d", segment, offset, end)
+        return await self._prepare(Location(segment, offset), end, exactly=True)
+
+    async def _gather(self) -> _Prepared:
+        """Wait for data, let it gather, and return the next extent."""
+        while True:
+            self._spool.data_arrived.clear()
+            found = self._available()
+            if found is None:
+                await self._spool.data_arrived.wait()
+                continue
+            await self._linger()
+            found = self._available()
+            assert found is not None, "what was there cannot go: only this task moves the cursor"
+            return await self._prepare(*found)
+
+    async def _linger(self) -> None:
+        wait = linger_seconds(self.health.insert_seconds, self.settings.block_delay_seconds)
+        try:
+            async with asyncio.timeout(wait):
+                while not self._is_much() and not self._hurried.is_set():
+                    self._spool.data_arrived.clear()
+                    waiting = [
+                        asyncio.ensure_future(self._spool.data_arrived.wait()),
+                        asyncio.ensure_future(self._hurried.wait()),
+                    ]
+                    try:
+                        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        for each in waiting:
+                            each.cancel()
+        except TimeoutError:
+            return
+
+    def _is_much(self) -> bool:
+        return (
+            self._spool.points_waiting >= self.settings.block_points
+            or self._spool.unforwarded_bytes >= self.settings.block_bytes
+        )
+
+    def _available(self, after: Location | None = None) -> tuple[Location, int] | None:
+        """Return where reading goes on and up to which offset of that segment it may."""
+        place = after or self._spool.cursor
+        while True:
+            end = self._spool.end_of(place.segment)
+            if place.offset < end:
+                return place, end
+            following = self._spool.next_segment(place.segment)
+            if following is None:
+                return None
+            place = Location(following, PAGE_BYTES)
+
+    def _prepare_following(self, extent: Extent) -> "asyncio.Future[_Prepared] | None":
+        """Begin to read what comes after ``extent``, if it is worth a block by now."""
+        if self._spool.points_waiting - extent.points < self.settings.block_points:
+            return None
+        found = self._available(Location(extent.segment, extent.end))
+        return None if found is None else asyncio.ensure_future(self._prepare(*found))
+
+    async def _prepare(self, start: Location, end: int, *, exactly: bool = False) -> _Prepared:
+        loop = asyncio.get_running_loop()
+        backoff = Backoff()
+        while True:
+            try:
+                return await loop.run_in_executor(
+                    self._reading, self._read_and_build, start, end, exactly
+                )
+            except OSError as error:
+                self.health.failed(error)
+                await asyncio.sleep(backoff.next_delay())
+
+    def _read_and_build(self, start: Location, end: int, exactly: bool) -> _Prepared:
+        settings = self.settings
+        extent = self._reader.read_extent(
+            start,
+            end,
+            points_max=_NO_LIMIT if exactly else settings.block_points,
+            bytes_max=_NO_LIMIT if exactly else settings.block_bytes,
+        )
+        try:
+            return _Prepared(extent, build_blocks(extent.stretches))
+        except BAD_DATA as error:
+            logger.error("an extent cannot be decoded as a whole: %r", error)
+            return _Prepared(extent, None)
+
+    # ------------------------------------------------------------------ what was sent
+
+    async def _moved_to(self, progress: Progress) -> None:
+        await self._spool.save_progress(progress)
+        self._spool.free_forwarded()
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _count(self, extent: Extent) -> None:
+        self._spool.points_waiting = max(0, self._spool.points_waiting - extent.points)
+        self._counters.points_stored += extent.points
+        self._counters.points_stored_rate.add(extent.points)
+        self._counters.quarantined_records += extent.damaged

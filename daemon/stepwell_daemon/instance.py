@@ -1,0 +1,118 @@
+"""One daemon per data folder and per socket: locks, and the socket's place."""
+
+import fcntl
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Self
+
+from stepwell_daemon.errors import AlreadyRunningError, ConfigError
+
+_CONNECT_SECONDS = 2.0
+
+
+class Instance:
+    """The claim on one data folder and one socket, held until ``close`` or the process's end.
+
+    The lock files stay: removing one would let two daemons hold locks of one name.
+    """
+
+    def __init__(self, data: Path, socket_path: Path) -> None:
+        """Claim both.
+
+        Raises:
+            AlreadyRunningError: Another daemon has one of them.
+            ConfigError: A folder cannot be made or belongs to somebody else.
+        """
+        self._descriptors: list[int] = []
+        self.socket_path = socket_path
+        try:
+            make_private_folder(data)
+            self._lock(data / "daemon.lock", f"the data folder {data}")
+            make_private_folder(socket_path.parent)
+            check_socket_folder(socket_path.parent)
+            self._lock(
+                socket_path.with_name(socket_path.name + ".lock"), f"the socket {socket_path}"
+            )
+            self._clear_socket()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go. Can be called twice."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _lock(self, path: Path, what: str) -> None:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be opened ({error.strerror})") from error
+        self._descriptors.append(descriptor)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "?"
+            raise AlreadyRunningError(
+                f"another daemon (pid {pid}) has {what}; use it, stop it, or choose another with "
+                "--data and --socket"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def _clear_socket(self) -> None:
+        """Remove a socket that a killed daemon left; refuse one that answers."""
+        path = self.socket_path
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(mode):
+            raise ConfigError(f"{path}: is there and is no socket; choose another with --socket")
+        if socket_answers(path):
+            raise AlreadyRunningError(
+                f"somebody answers on {path}; use that daemon, stop it, or choose another socket"
+            )
+        path.unlink(missing_ok=True)
+
+
+def socket_answers(path: Path) -> bool:
+    """Return whether a process accepts connections on ``path``."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(_CONNECT_SECONDS)
+        try:
+            probe.connect(str(path))
+        except TimeoutError:
+            return True  # Its queue is full: somebody is there.
+        except OSError:
+            return False
+    return True
+
+
+def make_private_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+def check_socket_folder(folder: Path) -> None:
+    """Raise ConfigError when somebody else could put their own socket in our place."""
+    found = folder.stat()
+    sticky = found.st_mode & stat.S_ISVTX
+    if found.st_uid not in (os.geteuid(), 0):
+        raise ConfigError(
+            f"{folder}: belongs to another user (uid {found.st_uid}); choose another --socket"
+        )
+    if found.st_mode & stat.S_IWOTH and not sticky:
+        raise ConfigError(
+            f"{folder}: everybody may write there; take that right away or choose another --socket"
+        )

@@ -1,0 +1,125 @@
+"""Prometheus metrics: the daemon's health and the node's gauges, in base units.
+
+No run, step or writer in a label: their number has no bound, and curves live in the store.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from stepwell_daemon.counters import Histogram
+from stepwell_daemon.status import Facts
+from stepwell_wire import __version__
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_COUNTERS: Final = (
+    ("points_received", "Points taken from writers."),
+    ("points_stored", "Points that the store has taken."),
+    ("frames_received", "Frames taken from writers."),
+    ("bytes_received", "Bytes of new records taken from writers."),
+    ("duplicate_bytes", "Bytes that were sent again and were known."),
+    ("set_aside_records", "Frames that the store refused for good, kept aside."),
+    ("quarantined_records", "Damaged records of the spool, kept aside."),
+    ("recovered_journals", "Journals of dead writers that were taken in."),
+    ("commits", "Groups of frames made durable."),
+    ("commit_failures", "Groups that could not be made durable at once."),
+    ("inserts", "Blocks inserted into the store."),
+    ("insert_failures", "Inserts that failed and were tried again."),
+    ("handler_errors", "Connections that ended by a fault of the daemon."),
+)
+
+
+class DaemonCollector(Collector):
+    """Reads the daemon's counters at each scrape."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def collect(self) -> Iterator[Metric]:
+        facts = self._facts
+        counters = facts.counters
+        for name, text in _COUNTERS:
+            yield _counter(f"stepwell_{name}", text, getattr(counters, name))
+        refused = CounterMetricFamily(
+            "stepwell_refused", "Frames and connections refused, by reason.", labels=["reason"]
+        )
+        for reason, count in sorted(counters.refused.items()):
+            refused.add_metric([reason], float(count))
+        yield refused
+        yield _histogram(
+            "stepwell_spool_sync_seconds", "Time of one sync of the spool.", counters.sync_seconds
+        )
+        yield _histogram(
+            "stepwell_insert_seconds", "Time of one insert into the store.", counters.insert_seconds
+        )
+        yield from self._gauges()
+        yield from _node_metrics(facts.node)
+
+    def _gauges(self) -> Iterator[Metric]:
+        facts, spool = self._facts, self._facts.spool
+        info = GaugeMetricFamily(
+            "stepwell_daemon_info", "The daemon.", labels=["version", "daemon_id"]
+        )
+        info.add_metric([__version__, spool.daemon_id], 1.0)
+        yield info
+        for name, text, value in (
+            ("start_time_seconds", "When the daemon started, since 1970 UTC.", facts.started_at),
+            ("ready", "1 where frames are taken and made durable.", facts.ready),
+            ("problems", "How many problems the status names.", len(facts.problems())),
+            ("writers_connected", "Writers connected.", len(spool.registry.connected())),
+            ("spool_bytes", "Bytes that the spool takes on disk.", spool.disk_bytes),
+            ("spool_segments", "Segments of the spool.", spool.segment_count),
+            ("spool_unforwarded_bytes", "Spooled, not yet stored.", spool.unforwarded_bytes),
+            (
+                "spool_oldest_unforwarded_seconds",
+                "How long the oldest record waits for the store.",
+                facts.oldest_unforwarded_seconds(),
+            ),
+            ("spool_in_flight_bytes", "Taken, not yet durable.", spool.in_flight_bytes),
+            (
+                "sink_healthy",
+                "1 where the store takes blocks.",
+                facts.health.healthy and not facts.store_problem,
+            ),
+        ):
+            yield GaugeMetricFamily(f"stepwell_{name}", text, value=float(value))
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    return generate_latest(registry)
+
+
+def build_registry(facts: Facts) -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(DaemonCollector(facts))
+    return registry
+
+
+def _counter(name: str, text: str, value: int) -> Metric:
+    return CounterMetricFamily(name, text, value=float(value))
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(
+        name, text, buckets=histogram.cumulative(), sum_value=histogram.total
+    )
+
+
+def _node_metrics(values: dict[str, float]) -> Iterable[Metric]:
+    for name, value in values.items():
+        if name.endswith("_per_second"):
+            continue  # Prometheus has rate() for that.
+        metric = "stepwell_node_" + name.replace("/", "_")
+        if metric.endswith("_total"):
+            yield CounterMetricFamily(metric.removesuffix("_total"), f"{name}.", value=value)
+        else:
+            yield GaugeMetricFamily(metric, f"{name} of the node.", value=value)

@@ -1,0 +1,235 @@
+"""Recovery: what dead writers left behind.
+
+A journal whose lock is free has no writer any more. Its rest is appended from the writer's
+high-water mark on, as frames would be; a writer that never said how it ended gets a ``finish``
+with state ``crashed``. When all of it is durable the journal is removed.
+
+Offline journals are left to ``stepwell sync``.
+"""
+
+import asyncio
+import fcntl
+import logging
+import os
+import socket
+import time
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.session import RefusedError, Session
+from stepwell_daemon.spool import record
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.writers import WriterState
+from stepwell_store.writer import NODE_SCOPE, WriterInfo
+from stepwell_wire.ingest_pb2 import Frame
+from stepwell_wire.journal import (
+    LOCK_FILE,
+    WRITER_FILE,
+    JournalError,
+    JournalReader,
+    find_journals,
+)
+from stepwell_wire.limits import FRAME_BYTES_TARGET
+from stepwell_wire.records import FINISH, pack_event
+
+logger = logging.getLogger("stepwell_daemon")
+
+_OFFLINE: Final = "offline"
+_GONE_SECONDS: Final = 15.0
+"""So long after its connection ended a writer without a journal is looked for by its pid."""
+_UNKNOWN_EXIT_CODE: Final = -1
+
+
+class JournalRecovery:
+    """Looks for journals of dead writers."""
+
+    def __init__(self, spool: Spool, *, journals: Path, counters: Counters) -> None:
+        self.problems: dict[Path, str] = {}
+        """What could not be recovered, by journal."""
+        self._spool = spool
+        self._journals = journals
+        self._counters = counters
+        self._host = socket.gethostname()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="recover")
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def look(self) -> None:
+        """Recover every journal of a dead writer, and end the runs of those that left none."""
+        loop = asyncio.get_running_loop()
+        folders = self._spool.registry.journal_dirs()
+        found = await loop.run_in_executor(
+            self._executor, _abandoned, self._journals, folders, frozenset(self.problems)
+        )
+        self.problems = {path: why for path, why in self.problems.items() if path.exists()}
+        for path in found:
+            try:
+                await self._recover(path)
+            except (JournalError, RefusedError, OSError) as error:
+                logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
+                self.problems[path] = f"{path}: {error}"
+        for state in list(self._spool.registry.states.values()):
+            if self._is_gone(state):
+                logger.info("a writer is gone without a word run=%s", state.info.run_id)
+                self._append_crashed(state)
+
+    # ------------------------------------------------------------------ journals
+
+    async def _recover(self, path: Path) -> None:
+        loop = asyncio.get_running_loop()
+        reader = await loop.run_in_executor(self._executor, JournalReader, path)
+        try:
+            if reader.info.mode != _OFFLINE and reader.take_lock():
+                await self._drain(reader)
+        finally:
+            reader.close()
+
+    async def _drain(self, reader: JournalReader) -> None:
+        loop = asyncio.get_running_loop()
+        info = reader.info
+        state = self._state_of(reader)
+        if state.session is not None:
+            return  # Its stream has not ended yet; the next look finds it ended.
+        start = max(reader.acked, reader.oldest)
+        session = Session(state)
+        if start > state.accepted:
+            session.jumped = state.accepted > 0
+            state.accepted = start
+            state.durable = max(state.durable, start)
+        state.learn(await loop.run_in_executor(self._executor, reader.schemas))
+        first = state.accepted
+        while True:
+            await self._spool.room()
+            if self._spool.is_full or state.session is not None:
+                return  # At another time.
+            position = state.accepted
+            records = await loop.run_in_executor(
+                self._executor, reader.read, position, FRAME_BYTES_TARGET
+            )
+            if not records:
+                break
+            frame = Frame(position=position, records=records, crc32=zlib.crc32(records))
+            taken = session.take(frame)
+            state.learn(taken.defined)
+            state.last_time_us = max(state.last_time_us, taken.last_time_us)
+            self._spool.append(
+                state, position, taken.records, points=taken.points, flags=taken.flags
+            )
+            self._counters.points_received += taken.points
+            self._counters.points_received_rate.add(taken.points)
+        await self._spool.settled()
+        if not state.finished and state.accepted:
+            self._append_crashed(state)
+            await self._spool.settled()
+        self._counters.recovered_journals += 1
+        logger.info(
+            "recovered a journal run=%s writer=%s bytes=%d",
+            info.run_id,
+            info.writer_id,
+            state.durable - first,
+        )
+        if reader.unverified_bytes:
+            logger.warning(
+                "the end of a journal cannot be believed after a restart of the machine, kept "
+                "path=%s bytes=%d",
+                reader.path,
+                reader.unverified_bytes,
+            )
+        reader.mark_acked(state.durable)
+        await loop.run_in_executor(self._executor, reader.remove)
+
+    def _state_of(self, reader: JournalReader) -> WriterState:
+        found = reader.info
+        state = self._spool.registry.get(found.writer_id)
+        if state is None:
+            info = WriterInfo(
+                found.project,
+                found.run_id,
+                found.writer_id,
+                found.label,
+                found.scope,
+                found.host,
+                found.pid,
+            )
+            state = WriterState(info, journal_dir=str(reader.path), seen_at=time.time())
+            self._spool.registry.add(state)
+        return state
+
+    # ------------------------------------------------------------------ ends
+
+    def _append_crashed(self, state: WriterState) -> None:
+        """Say for a dead writer how it ended; takes no place in the writer's own stream."""
+        time_us = max(state.last_time_us + 1, int(state.seen_at * 1e6))
+        body = {"state": "crashed", "exit_code": _UNKNOWN_EXIT_CODE}
+        self._spool.append(
+            state,
+            state.accepted,
+            pack_event(FINISH, body, step=0, time_us=time_us),
+            points=0,
+            flags=record.FINISHES | record.SYNTHETIC,
+            takes_place=False,
+        )
+
+    def _is_gone(self, state: WriterState) -> bool:
+        """Return whether ``state`` is of a process of this host that ended without a word.
+
+        Only what is sure counts: a journal that is there speaks for itself, and one that cannot
+        be seen from here may belong to another namespace of processes.
+        """
+        if state.finished or state.session is not None or state.pending or not state.accepted:
+            return False
+        if state.info.scope == NODE_SCOPE or state.info.host != self._host:
+            return False
+        ended_at = state.disconnected_at
+        if ended_at is not None and time.monotonic() - ended_at < _GONE_SECONDS:
+            return False
+        if state.journal_dir:
+            folder = Path(state.journal_dir)
+            if folder.exists() or not folder.parent.exists():
+                return False
+        return not _process_exists(state.info.pid)
+
+
+def _abandoned(journals: Path, folders: Iterable[str], skip: frozenset[Path]) -> list[Path]:
+    """Return the journals that nobody holds, oldest first."""
+    paths = find_journals(journals)
+    known = set(paths)
+    for folder in folders:
+        path = Path(folder)
+        if path not in known and (path / WRITER_FILE).exists():
+            paths.append(path)
+    return [path for path in paths if path not in skip and _is_free(path)]
+
+
+def _is_free(path: Path) -> bool:
+    """Return whether the journal's lock is free, without reading the journal."""
+    try:
+        descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _process_exists(pid: int) -> bool:
+    if pid <= 0:
+        return True  # Unknown.
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

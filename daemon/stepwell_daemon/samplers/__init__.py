@@ -1,0 +1,1 @@
+"""Samplers: what reads the node's devices on a schedule."""

@@ -1,0 +1,315 @@
+"""The composition root: builds the parts, starts them bottom-up, stops them top-down."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Final
+
+import grpc.aio
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.config import DaemonConfig, check_reload
+from stepwell_daemon.control import Control
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.forwarder import Forwarder
+from stepwell_daemon.http_server import Answer, HttpServer
+from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
+from stepwell_daemon.notify import notify, watchdog_seconds
+from stepwell_daemon.receiver import Receiver
+from stepwell_daemon.recovery import JournalRecovery
+from stepwell_daemon.samplers.host import HostSampler
+from stepwell_daemon.samplers.node_writer import NodeWriter
+from stepwell_daemon.samplers.schedule import Schedule
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.status import Facts, status
+from stepwell_store import Store, StoreError, open_embedded
+from stepwell_store.retention import apply_retention
+from stepwell_wire.limits import MESSAGE_BYTES_MAX
+
+logger = logging.getLogger("stepwell_daemon")
+
+_SOCKET_MODE: Final = 0o660
+_DAY_SECONDS: Final = 86_400.0
+_SETTLE_SECONDS: Final = 5.0
+_STREAMS_END_SECONDS: Final = 2.0
+_GRPC_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.so_reuseport", 0),
+)
+
+OpenStore = Callable[[DaemonConfig], Store]
+
+
+def open_configured_store(config: DaemonConfig) -> Store:
+    return open_embedded(config.data, memory_bytes_max=config.engine_memory_bytes)
+
+
+class Daemon:
+    """One running daemon. ``run`` is called once."""
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        *,
+        load: Callable[[], DaemonConfig],
+        open_store: OpenStore = open_configured_store,
+    ) -> None:
+        """
+        Args:
+            load: reads the configuration anew, for a reload.
+        """
+        self.stop = asyncio.Event()
+        self._config = config
+        self._load = load
+        self._open_store = open_store
+        self._store: Store | None = None
+        self._store_executor = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._activity = asyncio.Event()
+        self._retention_changed = asyncio.Event()
+        self._looked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until ``stop`` is set, then drain and return."""
+        config = self._config
+        counters = Counters()
+        # Reading a large spool takes a while; nothing else runs yet.
+        spool = await asyncio.to_thread(
+            Spool, config.data / "spool", config.spool_settings(), counters=counters
+        )
+        forwarder = Forwarder(spool, config.forward_settings(), counters=counters)
+        self._facts = facts = Facts(config, spool, counters, forwarder.health)
+        receiver = Receiver(
+            spool,
+            counters=counters,
+            writers_max=config.writers_max,
+            connections_max=config.connections_max,
+            on_change=self._activity.set,
+        )
+        self._recovery = JournalRecovery(spool, journals=config.journals, counters=counters)
+        node = NodeWriter(spool)
+        sampler = HostSampler(config.data, time.monotonic)
+        self._schedule = Schedule(
+            sampler.sample,
+            lambda values, time_us: self._take_sample(node, values, time_us),
+            seconds=config.sample_seconds,
+        )
+        server = grpc.aio.server(options=_GRPC_OPTIONS)
+        server.add_generic_rpc_handlers(
+            (receiver.handlers(), Control(facts, spool, forwarder).handlers())
+        )
+        http = HttpServer(self._routes())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                committing = tasks.create_task(spool.run(), name="commit")
+                forwarding = tasks.create_task(self._forward(forwarder), name="forward")
+                await self._listen(server, http)
+                others = [
+                    tasks.create_task(self._recover(), name="recover"),
+                    tasks.create_task(self._schedule.run(), name="sample"),
+                    tasks.create_task(self._keep_retention(), name="retention"),
+                    tasks.create_task(self._feed_watchdog(), name="watchdog"),
+                    tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
+                ]
+                await self.stop.wait()
+                notify("STOPPING=1")
+                logger.info("stopping")
+                for task in others:
+                    task.cancel()
+                await self._drain(receiver, server, http, forwarder)
+                forwarding.cancel()
+                committing.cancel()
+        finally:
+            self._close(forwarder)
+            spool.save_writers()
+            spool.close()
+        logger.info("stopped spooled_bytes=%d", spool.unforwarded_bytes)
+
+    def reload(self) -> None:
+        """Read the configuration again and apply what can change while running."""
+        try:
+            loaded = self._load()
+        except ConfigError as error:
+            logger.error("the configuration was not reloaded: %s", error)
+            return
+        config, refused = check_reload(self._config, loaded)
+        if refused:
+            logger.warning("changes that need a restart: %s", ", ".join(refused))
+        self._config = self._facts.config = config
+        logging.getLogger().setLevel(config.log_level.upper())
+        if config.sample_seconds != self._schedule.seconds:
+            self._schedule.change(config.sample_seconds)
+        self._retention_changed.set()
+        logger.info("configuration reloaded")
+
+    # ------------------------------------------------------------------ start and stop
+
+    async def _listen(self, server: Any, http: HttpServer) -> None:
+        config, facts = self._config, self._facts
+        try:
+            await http.start(config.host, config.metrics_port)
+        except OSError as error:
+            raise ConfigError(
+                f"{config.host} port {config.metrics_port}: cannot listen ({error.strerror}); "
+                "choose others with --host and --metrics-port"
+            ) from error
+        facts.metrics_url = f"{http.url}/metrics"
+        address = f"unix:{config.socket}"
+        if server.add_insecure_port(address) == 0:
+            raise ConfigError(f"{config.socket}: cannot listen there; choose another --socket")
+        await server.start()
+        os.chmod(config.socket, _SOCKET_MODE)
+        facts.accepting = True
+        notify("READY=1\nSTATUS=accepting frames")
+        line = f"ready socket={config.socket} metrics={facts.metrics_url}"
+        print(line, file=sys.stderr, flush=True)
+
+    async def _drain(
+        self, receiver: Receiver, server: Any, http: HttpServer, forwarder: Forwarder
+    ) -> None:
+        facts = self._facts
+        facts.accepting = False
+        await receiver.drain(_SETTLE_SECONDS)
+        await server.stop(_STREAMS_END_SECONDS)
+        self._config.socket.unlink(missing_ok=True)
+        await http.close()
+        if self._store is None or not facts.health.healthy:
+            return
+        try:
+            async with asyncio.timeout(self._config.drain_seconds):
+                await forwarder.reach(facts.spool.end)
+        except TimeoutError:
+            # Not a loss: what is spooled is forwarded after the next start.
+            logger.warning("stopping undrained spooled_bytes=%d", facts.spool.unforwarded_bytes)
+
+    def _close(self, forwarder: Forwarder) -> None:
+        self._recovery.close()
+        # The store first: an insert that hangs ends with it.
+        self._store_executor.shutdown(wait=True, cancel_futures=True)
+        if self._store is not None:
+            self._store.close()
+        forwarder.close()
+
+    # ------------------------------------------------------------------ tasks
+
+    async def _forward(self, forwarder: Forwarder) -> None:
+        loop = asyncio.get_running_loop()
+        backoff = Backoff(first_seconds=0.5)
+        while True:
+            try:
+                await loop.run_in_executor(self._store_executor, self._open_and_migrate)
+            except StoreError as error:
+                if not backoff.failures:
+                    logger.error("the store cannot be opened, frames wait in the spool: %s", error)
+                self._facts.store_problem = str(error)
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            break
+        if backoff.failures:
+            logger.info("the store is open")
+        self._facts.store_problem = ""
+        assert self._store is not None
+        self._facts.sink_kind = self._store.kind
+        self._retention_changed.set()
+        await forwarder.run(self._store)
+
+    def _open_and_migrate(self) -> None:
+        if self._store is None:
+            self._store = self._open_store(self._config)
+        self._store.migrate()
+
+    async def _recover(self) -> None:
+        self._facts.journal_problems = self._recovery.problems
+        while True:
+            if self._config.recover_seconds > 0:
+                await self._recovery.look()
+                self._facts.journal_problems = self._recovery.problems
+            self._looked.set()
+            await asyncio.sleep(self._config.recover_seconds or 60.0)
+
+    def _take_sample(self, node: NodeWriter, values: Any, time_us: int) -> None:
+        self._facts.node = dict(values)
+        self._facts.counters.node_samples += 1
+        node.append(values, time_us)
+
+    async def _keep_retention(self) -> None:
+        """Apply retention once the store is open, after a reload, and daily."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout(_DAY_SECONDS):
+                    await self._retention_changed.wait()
+            except TimeoutError:
+                pass
+            self._retention_changed.clear()
+            store = self._store
+            if store is None:
+                continue
+            settings = self._config.retention()
+            try:
+                apply = partial(apply_retention, store, settings, now=time.time())
+                deleted = await loop.run_in_executor(self._store_executor, apply)
+            except StoreError as error:
+                logger.warning("retention could not be applied, again tomorrow: %s", error)
+                continue
+            for run in deleted:
+                logger.info("deleted a run that outlived retention run=%s", run)
+
+    async def _feed_watchdog(self) -> None:
+        seconds = watchdog_seconds()
+        while seconds:
+            notify("WATCHDOG=1")
+            await asyncio.sleep(seconds)
+
+    async def _watch_idleness(self, receiver: Receiver, spool: Spool) -> None:
+        """Set ``stop`` when nobody has been connected and nothing was left for long enough."""
+        seconds = self._config.idle_exit
+        if not seconds:
+            return
+        await self._looked.wait()
+        wait = seconds
+        while True:
+            self._activity.clear()
+            try:
+                async with asyncio.timeout(wait):
+                    await self._activity.wait()
+            except TimeoutError:
+                pass
+            else:
+                wait = seconds
+                continue
+            if not receiver.connections:
+                if spool.is_forwarded:
+                    logger.info("nothing to do for idle_exit=%g seconds", seconds)
+                    self.stop.set()
+                    return
+                wait = min(1.0, seconds)  # Only the last sample is still on its way.
+            else:
+                wait = seconds
+
+    # ------------------------------------------------------------------ HTTP
+
+    def _routes(self) -> dict[str, Callable[[], Answer]]:
+        registry = build_registry(self._facts)
+
+        def ready() -> Answer:
+            facts = self._facts
+            text = "\n".join(("ready" if facts.ready else "not ready", *facts.problems()))
+            return Answer(f"{text}\n".encode(), status=200 if facts.ready else 503)
+
+        def status_json() -> Answer:
+            return Answer(json.dumps(status(self._facts)).encode(), "application/json")
+
+        return {
+            "/metrics": lambda: Answer(render(registry), CONTENT_TYPE),
+            "/healthz": lambda: Answer(b"alive\n"),
+            "/readyz": ready,
+            "/status.json": status_json,
+        }

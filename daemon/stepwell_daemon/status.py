@@ -1,0 +1,152 @@
+"""What the daemon says of itself: the status JSON (docs/formats/status.md) and its problems."""
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.delivery import SinkHealth
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.writers import WriterState
+from stepwell_store.writer import NODE_SCOPE
+from stepwell_wire import __version__
+
+_LISTED_MAX = 1000
+_SHOWN_SECONDS = 600.0
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything that a status is made of. Read on the event loop only."""
+
+    config: DaemonConfig
+    spool: Spool
+    counters: Counters
+    health: SinkHealth
+    started_at: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.monotonic)
+    metrics_url: str = ""
+    page_url: str = ""
+    sink_kind: str = "embedded"
+    store_problem: str = ""
+    accepting: bool = False
+    node: dict[str, float] = field(default_factory=dict)
+    journal_problems: dict[Any, str] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Frames are taken and made durable; says nothing of the store."""
+        return self.accepting and self.spool.failure is None and not self.spool.is_full
+
+    def problems(self) -> list[str]:
+        found = list(self.spool.problems)
+        if self.spool.failure is not None:
+            found.append(str(self.spool.failure))
+        if self.spool.is_full:
+            found.append(
+                f"the spool is full ({self.spool.unforwarded_bytes} bytes not yet stored): see why "
+                "the store is behind, or raise spool_bytes_max"
+            )
+        if self.store_problem:
+            found.append(self.store_problem)
+        elif not self.health.healthy:
+            found.append(
+                f"the store does not take blocks, they wait in the spool: {self.health.last_error}"
+            )
+        if self.counters.set_aside_records:
+            found.append(
+                f"{self.counters.set_aside_records} frames were refused by the store and set aside "
+                f"in {self.spool.folder / 'set_aside'}; the .reason files say why"
+            )
+        if self.counters.quarantined_records:
+            found.append(
+                f"{self.counters.quarantined_records} damaged records were skipped and kept in "
+                f"{self.spool.folder / 'quarantine'}; check the disk"
+            )
+        found += self.journal_problems.values()
+        return found
+
+    def oldest_unforwarded_seconds(self) -> float:
+        oldest = self.spool.waiting_since
+        return 0.0 if oldest is None else max(0.0, time.monotonic() - oldest)
+
+
+def status(facts: Facts) -> dict[str, Any]:
+    """Return the status as it goes out as JSON."""
+    config, spool, counters = facts.config, facts.spool, facts.counters
+    inserts = counters.insert_seconds
+    return {
+        "version": __version__,
+        "daemon_id": spool.daemon_id,
+        "pid": os.getpid(),
+        "started_at": int(facts.started_at * 1e6),
+        "uptime_seconds": time.monotonic() - facts.started,
+        "socket": str(config.socket),
+        "data_dir": str(config.data),
+        "page_url": facts.page_url,
+        "metrics_url": facts.metrics_url,
+        "ready": facts.ready,
+        "problems": facts.problems(),
+        "writers": _writers(spool),
+        "rates": {
+            "points_received_per_second": counters.points_received_rate.per_second(),
+            "points_stored_per_second": counters.points_stored_rate.per_second(),
+            "bytes_received_per_second": counters.bytes_received_rate.per_second(),
+        },
+        "totals": {
+            "points_received": counters.points_received,
+            "points_stored": counters.points_stored,
+            "frames_received": counters.frames_received,
+            "bytes_received": counters.bytes_received,
+            "duplicate_bytes": counters.duplicate_bytes,
+            "refused": dict(counters.refused),
+            "set_aside_records": counters.set_aside_records,
+            "recovered_journals": counters.recovered_journals,
+        },
+        "spool": {
+            "bytes": spool.disk_bytes,
+            "unforwarded_bytes": spool.unforwarded_bytes,
+            "bytes_max": config.spool_bytes_max,
+            "segments": spool.segment_count,
+            "oldest_unforwarded_seconds": facts.oldest_unforwarded_seconds(),
+            "quarantined_records": counters.quarantined_records,
+        },
+        "sink": {
+            "kind": facts.sink_kind,
+            "healthy": facts.health.healthy and not facts.store_problem,
+            "last_error": facts.store_problem or facts.health.last_error,
+            "inserts": counters.inserts,
+            "insert_seconds_mean": inserts.total / inserts.count if inserts.count else 0.0,
+        },
+    }
+
+
+def _writers(spool: Spool) -> list[dict[str, Any]]:
+    """Return the connected writers first, then those seen lately."""
+    now = time.time()
+    shown = [
+        state
+        for state in spool.registry.states.values()
+        if state.info.scope != NODE_SCOPE
+        and (state.session is not None or now - state.seen_at < _SHOWN_SECONDS)
+    ]
+    shown.sort(key=lambda state: (state.session is None, -state.seen_at))
+    return [_writer(state, now) for state in shown[:_LISTED_MAX]]
+
+
+def _writer(state: WriterState, now: float) -> dict[str, Any]:
+    info = state.info
+    return {
+        "project": info.project,
+        "run_id": info.run_id,
+        "writer_id": info.writer_id,
+        "label": info.label,
+        "host": info.host,
+        "pid": info.pid,
+        "connected": state.session is not None,
+        "position": state.durable,
+        "points_per_second": state.rate.per_second(),
+        "seconds_since_last_frame": max(0.0, now - state.seen_at),
+    }
