@@ -237,7 +237,7 @@ class Daemon:
     def _take_sample(self, node: NodeWriter, values: Any, time_us: int) -> None:
         self._facts.node = dict(values)
         self._facts.counters.node_samples += 1
-        node.append(values, time_us)
+        self._facts.counters.points_received += node.append(values, time_us)
 
     async def _keep_retention(self) -> None:
         """Apply retention once the store is open, after a reload, and daily."""

@@ -33,10 +33,10 @@ class NodeWriter:
         self._numbers: dict[tuple[str, ...], int] = {}
         spool.registry.add(self.state)
 
-    def append(self, values: Mapping[str, float], time_us: int) -> None:
-        """Append one row of ``values``, unless the spool cannot take it now."""
+    def append(self, values: Mapping[str, float], time_us: int) -> int:
+        """Append one row of ``values``, unless the spool cannot take it now; return its points."""
         if not values or self._spool.failure is not None or self._spool.is_full:
-            return
+            return 0
         keys = tuple(values)
         pieces = []
         flags = 0
@@ -55,3 +55,4 @@ class NodeWriter:
         self._spool.append(
             self.state, self.state.accepted, b"".join(pieces), points=len(keys), flags=flags
         )
+        return len(keys)

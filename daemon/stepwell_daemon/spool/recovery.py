@@ -6,6 +6,7 @@ the last segment may or may not have been acknowledged, and may be read from mem
 it that is whole and fits on its writer's high-water mark is written anew.
 """
 
+import itertools
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ def recover_spool(
         for number in list_segments(folder)
         if (segment := _open(disk, folder, spool, number, found)) is not None
     ]
-    for segment, after in zip(segments, [*segments[1:], None], strict=True):
+    for segment, after in itertools.zip_longest(segments, segments[1:]):
         if after is not None and after.page is not None and after.number == segment.number + 1:
             segment.end = min(after.page.previous_end, segment.end)
         try:
