@@ -24,7 +24,8 @@ _RLE: Final = 3
 _GZIP: Final = 2
 _CREATED_BY: Final = b"stepwell"
 
-_Field = tuple[int, Any]  # (field id, value): see _struct
+_Field = tuple[int, Any]  # (field id, value)
+_Struct = tuple[_Field, ...]
 
 
 class ColumnKind(Enum):
@@ -52,7 +53,7 @@ class ParquetWriter:
         self._columns = columns
         self._rows: list[Mapping[str, Any]] = []
         self._value_count = 0
-        self._groups: list[list[_Field]] = []
+        self._groups: list[_Struct] = []
         self._row_count = 0
         self._position = 0
         self._put(_MAGIC)
@@ -65,15 +66,15 @@ class ParquetWriter:
 
     def close(self) -> None:
         self._end_group()
-        root = [(4, b"schema"), (5, len(self._columns))]
+        root = ((4, b"schema"), (5, len(self._columns)))
         footer = _struct(
-            [
+            (
                 (1, 2),
                 (2, [root, *map(_schema_element, self._columns)]),
                 (3, _Long(self._row_count)),
                 (4, self._groups),
                 (6, _CREATED_BY),
-            ]
+            )
         )
         self._put(footer + struct.pack("<I", len(footer)) + _MAGIC)
 
@@ -87,41 +88,38 @@ class ParquetWriter:
         start = self._position
         chunks = [self._put_chunk(column) for column in self._columns]
         count = len(self._rows)
-        self._groups.append([(1, chunks), (2, _Long(self._position - start)), (3, _Long(count))])
+        self._groups.append(((1, chunks), (2, _Long(self._position - start)), (3, _Long(count))))
         self._row_count += count
         self._rows = []
         self._value_count = 0
 
-    def _put_chunk(self, column: Column) -> list[_Field]:
+    def _put_chunk(self, column: Column) -> _Struct:
         values = [row.get(column.name) for row in self._rows]
         body = _page_body(column, values)
         compressor = zlib.compressobj(1, wbits=31)
         packed = compressor.compress(body) + compressor.flush()
-        page = [(1, len(values)), (2, _PLAIN), (3, _RLE), (4, _RLE)]
-        header = _struct([(1, 0), (2, len(body)), (3, len(packed)), (5, page)])
+        page = ((1, len(values)), (2, _PLAIN), (3, _RLE), (4, _RLE))
+        header = _struct(((1, 0), (2, len(body)), (3, len(packed)), (5, page)))
         offset = self._position
         self._put(header + packed)
-        meta = [
+        meta = (
             (1, column.kind.value),
             (2, [_PLAIN, _RLE]),
-            (3, [column.name.encode()]),
+            (3, [column.name.encode("utf-8", "backslashreplace")]),
             (4, _GZIP),
             (5, _Long(len(values))),
             (6, _Long(len(header) + len(body))),
             (7, _Long(len(header) + len(packed))),
             (9, _Long(offset)),
-        ]
-        return [(2, _Long(offset)), (3, meta)]
+        )
+        return ((2, _Long(offset)), (3, meta))
 
 
-def _schema_element(column: Column) -> list[_Field]:
-    fields: list[_Field] = [
-        (1, column.kind.value),
-        (3, int(column.optional)),
-        (4, column.name.encode()),
-    ]
+def _schema_element(column: Column) -> _Struct:
+    name = column.name.encode("utf-8", "backslashreplace")
+    fields = ((1, column.kind.value), (3, int(column.optional)), (4, name))
     if column.kind is ColumnKind.TEXT:
-        fields += [(6, 0), (10, [(1, [])])]  # UTF8, in the old way of saying it and the new
+        return (*fields, (6, 0), (10, ((1, ()),)))  # UTF8, in the old way of saying it and the new
     return fields
 
 
@@ -153,8 +151,8 @@ class _Long(int):
     """An integer that Thrift declares as i64."""
 
 
-def _struct(fields: Sequence[_Field]) -> bytes:
-    """Return a Thrift struct: int, _Long, bytes, list of fields (struct) or list of values."""
+def _struct(fields: _Struct) -> bytes:
+    """Return a Thrift struct; a value is an int, a _Long, bytes, a struct or a list of these."""
     out = bytearray()
     last = 0
     for number, value in fields:
@@ -167,17 +165,21 @@ def _struct(fields: Sequence[_Field]) -> bytes:
 
 def _value(value: Any) -> tuple[int, bytes]:
     """Return the compact protocol's number of the type, and the bytes."""
-    if isinstance(value, bytes):
-        return 8, _varint(len(value)) + value
-    if isinstance(value, int):
-        return (6 if isinstance(value, _Long) else 5), _varint(value << 1)  # zigzag; none negative
-    if not value or isinstance(value[0], tuple):
-        return 12, _struct(value)
+    match value:
+        case bytes():
+            return 8, _varint(len(value)) + value
+        case _Long():
+            return 6, _varint(value << 1)  # Zigzag; none is negative.
+        case int():
+            return 5, _varint(value << 1)
+        case tuple():
+            return 12, _struct(value)
     items = [_value(item) for item in value]
-    kind = items[0][0]
-    size = bytes([len(items) << 4 | kind]) if len(items) < 15 else bytes([0xF0 | kind])
-    length = b"" if len(items) < 15 else _varint(len(items))
-    return 9, size + length + b"".join(data for _, data in items)
+    kind = items[0][0] if items else 12
+    count = len(items)
+    is_short = count < 15
+    head = bytes([count << 4 | kind]) if is_short else bytes([0xF0 | kind]) + _varint(count)
+    return 9, head + b"".join(data for _, data in items)
 
 
 def _varint(number: int) -> bytes:

@@ -1,0 +1,138 @@
+"""Train a small network on scikit-learn's handwritten digits, and log how it goes.
+
+    stepwell run -- python examples/train_digits.py
+    python examples/train_digits.py --epochs 20 --learning-rate 0.05
+
+The data comes with scikit-learn: 1,797 images of 8 × 8 pixels. The network has one hidden
+layer and is written out in numpy, so that nothing hides between the loss and what is logged.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+import stepwell
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+CLASS_COUNT = 10
+
+
+def main() -> None:
+    """Train, log, and print one line an epoch."""
+    options = parse_arguments()
+    random = np.random.default_rng(options.seed)
+    train_x, train_y, test_x, test_y = load_data(options.seed)
+    parameters = make_network(random, inputs=train_x.shape[1], hidden=options.hidden)
+    velocity = {name: np.zeros_like(values) for name, values in parameters.items()}
+
+    with stepwell.init(project="digits", config=vars(options)) as run:
+        run.define_metric("validation/loss", summary="min", goal="minimize")
+        run.define_metric("validation/accuracy", summary="max", goal="maximize")
+        print(f"{len(train_x)} images to learn from, {len(test_x)} to check with")
+        step = 0
+        for epoch in range(options.epochs):
+            started = time.perf_counter()
+            rate = options.learning_rate * options.decay**epoch
+            order = random.permutation(len(train_x))
+            for first in range(0, len(order), options.batch_size):
+                chosen = order[first : first + options.batch_size]
+                loss, accuracy, gradients = learn(parameters, train_x[chosen], train_y[chosen])
+                for name, gradient in gradients.items():
+                    velocity[name] = options.momentum * velocity[name] - rate * gradient
+                    parameters[name] += velocity[name]
+                run.log(
+                    {
+                        "train/loss": loss,
+                        "train/accuracy": accuracy,
+                        "train/learning_rate": rate,
+                        "train/gradient_norm": norm(gradients),
+                    },
+                    step=step,
+                )
+                step += 1
+            loss, accuracy, _ = learn(parameters, test_x, test_y)
+            seconds = time.perf_counter() - started
+            run.log(
+                {
+                    "epoch": epoch,
+                    "validation/loss": loss,
+                    "validation/accuracy": accuracy,
+                    "images_per_second": len(train_x) / seconds,
+                },
+                step=step - 1,
+            )
+            print(f"epoch {epoch + 1:2d}  loss {loss:.4f}  accuracy {accuracy:.4f}")
+        run.summary["parameters"] = int(sum(values.size for values in parameters.values()))
+        run.summary["test_errors"] = round((1 - accuracy) * len(test_x))
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train a small network on handwritten digits.")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--hidden", type=int, default=64)
+    parser.add_argument("--learning-rate", type=float, default=0.1)
+    parser.add_argument("--decay", type=float, default=0.97)
+    parser.add_argument("--momentum", type=float, default=0.8)
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+def load_data(seed: int) -> tuple[Array, Labels, Array, Labels]:
+    """Return pixels (0 to 1) and digits to train with, then those to check with."""
+    images, digits = load_digits(return_X_y=True)
+    train_x, test_x, train_y, test_y = train_test_split(
+        images / 16.0, digits, test_size=0.25, random_state=seed, stratify=digits
+    )
+    return train_x, train_y, test_x, test_y
+
+
+def make_network(random: np.random.Generator, *, inputs: int, hidden: int) -> dict[str, Array]:
+    """Return weights and biases of two layers (He et al. 2015 for the weights' spread)."""
+    return {
+        "weights_1": random.normal(0.0, np.sqrt(2.0 / inputs), (inputs, hidden)),
+        "biases_1": np.zeros(hidden),
+        "weights_2": random.normal(0.0, np.sqrt(2.0 / hidden), (hidden, CLASS_COUNT)),
+        "biases_2": np.zeros(CLASS_COUNT),
+    }
+
+
+def learn(
+    parameters: dict[str, Array], images: Array, digits: Labels
+) -> tuple[float, float, dict[str, Array]]:
+    """Return mean cross-entropy, accuracy (0 to 1) and the gradients for one batch."""
+    hidden = np.maximum(images @ parameters["weights_1"] + parameters["biases_1"], 0.0)
+    scores = hidden @ parameters["weights_2"] + parameters["biases_2"]
+    scores -= scores.max(axis=1, keepdims=True)  # No exponential overflows then.
+    chances = np.exp(scores)
+    chances /= chances.sum(axis=1, keepdims=True)
+    rows = np.arange(len(digits))
+    loss = float(-np.log(chances[rows, digits]).mean())
+    accuracy = float((chances.argmax(axis=1) == digits).mean())
+
+    error = chances
+    error[rows, digits] -= 1.0
+    error /= len(digits)
+    back = (error @ parameters["weights_2"].T) * (hidden > 0.0)
+    gradients = {
+        "weights_1": images.T @ back,
+        "biases_1": back.sum(axis=0),
+        "weights_2": hidden.T @ error,
+        "biases_2": error.sum(axis=0),
+    }
+    return loss, accuracy, gradients
+
+
+def norm(gradients: dict[str, Array]) -> float:
+    """Return the length of all gradients as one vector."""
+    return float(np.sqrt(sum(float((gradient**2).sum()) for gradient in gradients.values())))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The daemon on its socket, its data folder and its spool."""
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from stepwell.cli.checks.finding import Finding, Level
+from stepwell.cli.daemon_client import status_of
+from stepwell.cli.errors import CommandError
+from stepwell.cli.options import Places
+from stepwell.cli.text import bytes_text, count_text, seconds_text
+
+_FREE_BYTES_FAIL: Final = 256 << 20
+_FREE_BYTES_WARN: Final = 5 << 30
+_SPOOL_RATIO_WARN: Final = 0.5
+_UNFORWARDED_SECONDS_WARN: Final = 60.0
+_REMOTE: Final = ("nfs", "cifs", "smb", "fuse.sshfs", "lustre", "beegfs", "ceph", "9p", "gpfs")
+
+
+class DaemonStatus(NamedTuple):
+    fields: dict[str, Any]
+    data_dir: Path
+
+
+def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
+    """Return the daemon's status, if one answers, and what is to be said of its socket."""
+    path = where.socket
+    try:
+        fields = status_of(path)
+    except CommandError as error:
+        return None, [Finding("daemon", Level.FAIL, str(error), "stop it and start it again")]
+    except ImportError as error:
+        return None, [
+            Finding("daemon", Level.FAIL, f"grpc cannot be imported: {error}", "see above")
+        ]
+    if fields is None:
+        return None, [unanswered(path)]
+    found = DaemonStatus(fields, Path(fields["data_dir"]))
+    findings = [permissions(path)]
+    message = (
+        f"pid {fields['pid']}, {fields['version']}, up {seconds_text(fields['uptime_seconds'])}"
+    )
+    findings.append(Finding("daemon", Level.OK, message))
+    findings += [
+        Finding("daemon", Level.WARN if fields["ready"] else Level.FAIL, str(each))
+        for each in fields["problems"]
+    ]
+    refused = sum(fields["totals"].get("refused", {}).values())
+    if refused:
+        reasons = ", ".join(f"{key} {n}" for key, n in fields["totals"]["refused"].items())
+        findings.append(
+            Finding(
+                "daemon",
+                Level.WARN,
+                f"{count_text(refused)} frames were refused since its start: {reasons}",
+                "the daemon's log says which writers sent them",
+            )
+        )
+    return found, findings
+
+
+def unanswered(path: Path) -> Finding:
+    """Return why nobody answers at ``path``."""
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return Finding(
+            "socket",
+            Level.WARN,
+            f"no daemon on {path}",
+            "nothing, when runs start a personal one; else `stepwell up`",
+        )
+    except OSError as error:
+        return Finding(
+            "socket",
+            Level.FAIL,
+            f"{path}: {error.strerror}",
+            "let your group into the folder, or name another socket with STEPWELL_SOCKET",
+        )
+    if not stat.S_ISSOCK(kind):
+        return Finding(
+            "socket", Level.FAIL, f"{path} is no socket", "move it away, or name another path"
+        )
+    if not os.access(path, os.W_OK):
+        return Finding(
+            "socket",
+            Level.FAIL,
+            f"{path}: you may not write to it",
+            f"join the group that owns it: sudo usermod -aG {_group(path)} $USER, then log in anew",
+        )
+    return Finding(
+        "socket",
+        Level.WARN,
+        f"{path}: what a daemon left that did not end in order; nobody listens",
+        "nothing: the next daemon takes it over",
+    )
+
+
+def permissions(path: Path) -> Finding:
+    """Return who may reach the socket."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & stat.S_IWOTH and _open_to_all(path.parent):
+        return Finding(
+            "socket",
+            Level.WARN,
+            f"{path}: every user of this machine may log into it (mode {mode:04o})",
+            f"chmod o-rwx {path}, unless that is meant",
+        )
+    return Finding("socket", Level.OK, f"{path} (mode {mode:04o})")
+
+
+def _open_to_all(folder: Path) -> bool:
+    return all(path.stat().st_mode & stat.S_IXOTH for path in (folder, *folder.parents))
+
+
+def _group(path: Path) -> str:
+    try:
+        return path.group()
+    except KeyError:
+        return str(path.stat().st_gid)
+
+
+def data_dir(path: Path) -> Iterator[Finding]:
+    """Yield whether data can be written at ``path``, and how much."""
+    place = next(each for each in (path, *path.parents) if each.is_dir())
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield Finding(
+            "data",
+            Level.FAIL,
+            f"{place}: you may not write there",
+            "make it yours, or name another folder with --data or STEPWELL_DATA",
+        )
+        return
+    kind = file_system(place)
+    if any(kind.startswith(remote) for remote in _REMOTE):
+        yield Finding(
+            "data",
+            Level.WARN,
+            f"{place} lies on {kind}",
+            "keep spool and store on a local disk: fsync there is slow or means nothing",
+        )
+    else:
+        yield Finding("data", Level.OK, f"{path}" + (f" on {kind}" if kind else ""))
+    yield free_space(place, shutil.disk_usage(place).free)
+
+
+def free_space(place: Path, free_bytes: int) -> Finding:
+    """Return whether ``free_bytes`` are enough to go on with."""
+    message = f"{bytes_text(free_bytes)} free in {place}"
+    if free_bytes < _FREE_BYTES_FAIL:
+        return Finding("disk", Level.FAIL, message, "make room now: the daemon stops taking points")
+    if free_bytes < _FREE_BYTES_WARN:
+        return Finding("disk", Level.WARN, message, "make room, or `stepwell rm` old runs")
+    return Finding("disk", Level.OK, message)
+
+
+def file_system(path: Path) -> str:
+    """Return the kind of file system that holds ``path``, "" where it is not known."""
+    try:
+        mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return ""
+    resolved = path.resolve()
+    best, kind = -1, ""
+    for _, point, name, *_ in mounts:
+        mounted = Path(point.replace("\\040", " "))
+        if resolved.is_relative_to(mounted) and len(mounted.parts) > best:
+            best, kind = len(mounted.parts), name
+    return kind
+
+
+def spool(status: DaemonStatus | None) -> Iterator[Finding]:
+    """Yield how full the spool of the daemon is, and whether the sink takes what it holds."""
+    if status is None:
+        return
+    held, sink = status.fields["spool"], status.fields["sink"]
+    oldest = held.get("oldest_unforwarded_seconds") or 0.0
+    message = (
+        f"{bytes_text(held['bytes'])} of {bytes_text(held['bytes_max'])}, "
+        f"oldest not yet stored {seconds_text(oldest)}"
+    )
+    full = held["bytes"] > _SPOOL_RATIO_WARN * held["bytes_max"]
+    late = oldest > _UNFORWARDED_SECONDS_WARN
+    remedy = "see the sink below; nothing is lost while there is room" if full or late else ""
+    yield Finding("spool", Level.WARN if remedy else Level.OK, message, remedy)
+    if held.get("quarantined_records"):
+        yield Finding(
+            "spool",
+            Level.WARN,
+            f"{count_text(held['quarantined_records'])} damaged records are set aside",
+            f"kept in {status.data_dir / 'spool'}; check the disk",
+        )
+    if sink["healthy"]:
+        yield Finding("sink", Level.OK, f"{sink['kind']}, {count_text(sink['inserts'])} inserts")
+    else:
+        yield Finding(
+            "sink",
+            Level.FAIL,
+            f"{sink['kind']}: {sink['last_error']}",
+            "mend that; the daemon tries again by itself and loses nothing meanwhile",
+        )

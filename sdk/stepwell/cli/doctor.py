@@ -1,0 +1,57 @@
+"""`stepwell doctor`: checks everything that must be right, and says what to fix.
+
+Each check is a function that returns findings; none of them raises, waits long or changes
+anything that stays.
+"""
+
+import argparse
+from collections.abc import Iterator
+
+from stepwell.cli.checks import Finding, Level, environment, node, stored
+from stepwell.cli.errors import FAILED, OK
+from stepwell.cli.options import Places, add_data, add_json, add_socket, places
+from stepwell.cli.text import json_text, plain
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_data(parser)
+    add_socket(parser)
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    findings = list(examine(places(options)))
+    if options.json:
+        print(json_text({"findings": [each.as_json() for each in findings]}))
+    else:
+        print(findings_text(findings))
+    return FAILED if any(each.level is Level.FAIL for each in findings) else OK
+
+
+def examine(where: Places) -> Iterator[Finding]:
+    """Yield every finding; the order is that of a cause before its effects."""
+    yield from environment.versions()
+    yield from environment.clock(where.data)
+    status, findings = node.daemon(where)
+    yield from findings
+    data = where.data if status is None or where.data_named else status.data_dir
+    yield from node.data_dir(data)
+    yield from node.spool(status)
+    yield from stored.store(data)
+    yield from stored.journals(where.journals)
+
+
+def findings_text(findings: list[Finding]) -> str:
+    """Return one line a finding, with what to do below it, and a last line that sums up."""
+    lines = []
+    for each in findings:
+        lines.append(f"{each.level.value:<4}  {each.check:<10} {plain(each.message)}")
+        if each.remedy:
+            lines.append(f"{'':<16} → {plain(each.remedy)}")
+    counts = {level: sum(each.level is level for each in findings) for level in Level}
+    lines.append("")
+    if not counts[Level.FAIL] and not counts[Level.WARN]:
+        lines.append("all is well")
+    else:
+        lines.append(f"{counts[Level.FAIL]} to fix, {counts[Level.WARN]} to know about")
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""`stepwell`: finds the command, is quick to start, and fails in one line."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from stepwell.cli.__main__ import COMMANDS
+from stepwell_wire import __version__
+from tests.cli.conftest import Call
+
+
+def test_version_says_the_version(call: Call) -> None:
+    for words in (["version"], ["--version"], ["-V"]):
+        assert call(*words).out == f"stepwell {__version__}\n"
+    assert call("version", "--json").out == f'{{"version": "{__version__}"}}\n'
+
+
+def test_help_names_every_command(call: Call) -> None:
+    helped = call("--help")
+    assert helped.code == 0
+    assert all(f"\n  {name} " in helped.out for name in COMMANDS)
+    assert call("help").out == helped.out
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"daemon"}))
+def test_every_command_explains_itself(call: Call, name: str) -> None:
+    helped = call(name, "--help")
+    assert helped.code == 0
+    assert helped.out.startswith(f"usage: stepwell {name}")
+    assert call("help", name).out == helped.out
+
+
+def test_nothing_to_do_is_wrong_usage(call: Call) -> None:
+    assert call().code == 2
+
+
+def test_an_unknown_command_names_the_nearest(call: Call) -> None:
+    wrong = call("rums")
+    assert wrong.code == 2
+    assert wrong.err == "stepwell: 'rums' is no command; did you mean `stepwell runs`?\n"
+
+
+def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
+    assert call("runs", "--jsno").code == 2
+
+
+def test_a_socket_path_that_is_too_long_is_refused_with_the_remedy(call: Call) -> None:
+    wrong = call("status", "--socket", "/tmp/" + "x" * 200)
+    assert wrong.code == 2
+    assert "choose a shorter one" in wrong.err
+
+
+def test_version_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from stepwell.cli.__main__ import main; main(['version'])\n"
+        "heavy = {'numpy', 'grpc', 'asyncio', 'msgpack', 'google.protobuf', 'chdb', 'psutil'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "stepwell", "--help"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -1,0 +1,251 @@
+"""runs, show, sql and rm on a real store."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepwell_store import EmbeddedStore
+from tests.cli.conftest import Call, made
+from tests.cli.fake_daemon import FakeDaemon
+from tests.store.made import fresh_project
+
+OVERVIEW_KEYS = {
+    "project",
+    "run_id",
+    "name",
+    "state",
+    "exit_code",
+    "started_at",
+    "ended_at",
+    "last_seen",
+    "writers",
+    "hosts",
+    "tags",
+    "group",
+    "job_type",
+    "notes",
+}
+
+
+def test_runs_lists_what_ran(call: Call) -> None:
+    listed = call("runs", "--project", "digits")
+    assert listed.code == 0
+    assert "run-a" in listed.out
+    assert "second try" in listed.out
+    assert "faces" not in listed.out
+    assert "1m30s" in listed.out
+
+
+def test_runs_as_json_has_stable_keys(call: Call) -> None:
+    found = json.loads(call("runs", "--project", "faces", "--json").out)
+    assert [set(each) for each in found] == [OVERVIEW_KEYS]
+    assert (found[0]["run_id"], found[0]["state"], found[0]["exit_code"]) == ("run-c", "failed", 7)
+
+
+def test_runs_are_limited_unless_all_are_asked_for(call: Call) -> None:
+    assert len(json.loads(call("runs", "--project", "digits", "--limit", "1", "--json").out)) == 1
+    assert len(json.loads(call("runs", "--project", "digits", "--limit", "0", "--json").out)) == 2
+    assert call("runs", "--project", "nothing").out == "no runs yet\n"
+
+
+def test_show_tells_everything_about_a_run(call: Call) -> None:
+    shown = call("show", "first try")
+    assert shown.code == 0
+    for part in ("digits/run-a", "finished", "net.hidden  64", "train/loss", "0.292897"):
+        assert part in shown.out
+    assert "1 NaN, 1 +inf, 1 -inf" in shown.out
+    assert "cpu/utilization_ratio" in shown.out
+    assert "red bell" in shown.out
+    assert "\x1b" not in shown.out
+
+
+def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
+    detail = json.loads(call("show", "digits/run-a", "--json").out)
+    assert set(detail) == OVERVIEW_KEYS | {
+        "config",
+        "summary",
+        "metadata",
+        "metrics",
+        "defined_metrics",
+        "gaps",
+        "dropped_points",
+        "console",
+        "node",
+    }
+    assert detail["config"] == {"lr": 0.1, "net": {"hidden": 64}}
+    odd, loss = detail["metrics"]
+    assert (odd["first"], odd["nan_count"], odd["positive_inf_count"]) == ("NaN", 1, 1)
+    assert (loss["metric"], loss["count"], loss["last"]) == ("train/loss", 10, 0.1)
+    assert detail["console"][0]["text"] == "begin"
+    (cpu,) = detail["node"]
+    assert (cpu["metric"], cpu["min"], cpu["max"]) == ("cpu/utilization_ratio", 0.25, 0.75)
+
+
+def test_show_cuts_the_console_to_its_tail(call: Call) -> None:
+    assert len(json.loads(call("show", "run-a", "--tail", "1", "--json").out)["console"]) == 1
+    assert json.loads(call("show", "run-a", "--tail", "0", "--json").out)["console"] == []
+
+
+def test_an_unknown_run_is_not_found_and_the_nearest_are_named(call: Call) -> None:
+    wrong = call("show", "run-z")
+    assert wrong.code == 4
+    assert "run-a" in wrong.err
+    assert wrong.out == ""
+
+
+def test_an_ambiguous_run_is_asked_for_more_exactly(call: Call, store: EmbeddedStore) -> None:
+    made(store, "twins", "t1", name="twin")
+    made(store, "twins", "t2", name="twin")
+    wrong = call("show", "twin")
+    assert wrong.code == 2
+    assert "twins/t1, twins/t2" in wrong.err
+
+
+def test_without_a_store_it_says_where_it_looked(call: Call, place: Path) -> None:
+    for words in (["runs"], ["show", "x"], ["sql", "SELECT 1"], ["rm", "x", "--yes"]):
+        wrong = call(*words, "--data", place / "empty")
+        assert wrong.code == 3
+        assert str(place / "empty") in wrong.err
+        assert "stepwell up" in wrong.err
+    assert not (place / "empty").exists(), "reading made a folder"
+
+
+@pytest.mark.parametrize(
+    ("format_name", "out"),
+    [
+        ("json", '[{"step":0,"value":1},\n{"step":1,"value":0.5}]\n'),
+        ("jsonl", '{"step":0,"value":1}\n{"step":1,"value":0.5}\n'),
+        ("csv", '"step","value"\n0,1\n1,0.5\n'),
+    ],
+)
+def test_sql_answers_in_the_format_asked_for(call: Call, format_name: str, out: str) -> None:
+    statement = "SELECT number::Int64 AS step, 1 / (number + 1) AS value FROM numbers(2);"
+    assert call("sql", statement, "--format", format_name).out == out
+
+
+def test_sql_draws_a_table_unless_told_otherwise(call: Call) -> None:
+    drawn = call("sql", "SELECT 42 AS answer").out
+    assert "answer" in drawn
+    assert "│" in drawn
+    assert "\x1b" not in drawn
+
+
+def test_sql_without_rows_is_an_empty_list(call: Call) -> None:
+    assert json.loads(call("sql", "SELECT 1 WHERE 0", "--format", "json").out) == []
+
+
+def test_sql_writes_parquet_that_others_read(call: Call, tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    file = tmp_path / "x.parquet"
+    done = call("sql", "SELECT 42 AS answer", "--format", "parquet", "-o", file)
+    assert done.code == 0
+    assert pyarrow.parquet.read_table(file).to_pylist() == [{"answer": 42}]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE points",
+        "  -- a comment\n /* another */ (alter TABLE points DELETE WHERE 1)",
+        "INSERT INTO points VALUES (1, 1, 1, 1)",
+        "WITH x AS (SELECT 1) INSERT INTO points SELECT 1, 1, 1, 1",
+        "SELECT 1; DROP TABLE points",
+        "SELECT 1 SETTINGS readonly = 0",
+        "SET readonly = 0",
+        "EXPLAIN SELECT 1; DROP TABLE points",
+        "",
+        "-- nothing",
+    ],
+)
+def test_sql_changes_nothing(call: Call, store: EmbeddedStore, statement: str) -> None:
+    before = store.query("SELECT count() AS n FROM points")
+    wrong = call("sql", statement)
+    assert wrong.code == 2, wrong
+    assert wrong.out == ""
+    assert store.query("SELECT count() AS n FROM points") == before
+
+
+def test_sql_that_is_wrong_says_so_in_one_line(call: Call) -> None:
+    wrong = call("sql", "SELECT nothing FROM nowhere")
+    assert wrong.code != 0
+    assert "nowhere" in wrong.err
+    assert "Traceback" not in wrong.err
+
+
+def test_rm_deletes_for_good_and_only_what_was_named(call: Call, store: EmbeddedStore) -> None:
+    project = fresh_project()
+    made(store, project, "keep", name="keep")
+    made(store, project, "gone1", name="gone one")
+    made(store, project, "gone2", name="gone two")
+    done = call("rm", f"{project}/gone1", f"{project}/gone two", "--yes")
+    assert done.code == 0
+    assert done.out == f"deleted {project}/gone1\ndeleted {project}/gone2\n"
+    left = json.loads(call("runs", "--project", project, "--json").out)
+    assert [each["run_id"] for each in left] == ["keep"]
+    assert left[0]["name"] == "keep"
+
+
+def test_rm_of_an_unknown_run_deletes_nothing(call: Call, store: EmbeddedStore) -> None:
+    project = fresh_project()
+    made(store, project, "here", name="here")
+    assert call("rm", f"{project}/here", f"{project}/missing", "--yes").code == 4
+    assert len(json.loads(call("runs", "--project", project, "--json").out)) == 1
+
+
+def test_rm_asks_where_it_can_and_refuses_where_it_cannot(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path(os.devnull).open() as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        wrong = call("rm", "run-a")
+    assert wrong.code == 2
+    assert "--yes" in wrong.err
+
+
+def test_a_daemon_is_asked_to_store_what_it_holds_first(
+    call: Call, daemon: FakeDaemon, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPWELL_DATA", str(place / "elsewhere"))
+    listed = call("runs")
+    assert "run-a" in listed.out, "the daemon's folder is read, not the default"
+    assert listed.err == ""
+    assert daemon.flush_count == 1
+
+
+def test_what_the_daemon_could_not_store_in_time_is_said(call: Call, daemon: FakeDaemon) -> None:
+    daemon.flushed.stored = False
+    daemon.flushed.pending_bytes = 2_000_000
+    listed = call("runs")
+    assert "run-a" in listed.out
+    assert "2.0 MB in the daemon's spool are not in the store yet" in listed.err
+
+
+def test_a_folder_that_was_named_wins_over_the_daemons(
+    call: Call, daemon: FakeDaemon, place: Path
+) -> None:
+    assert call("runs", "--data", place / "other").code == 3
+    assert daemon.flush_count == 0
+
+
+def test_without_an_engine_one_is_started_for_the_moment(place: Path) -> None:
+    environ = {**os.environ, "STEPWELL_SOCKET": str(place / "s.sock")}
+    code = (
+        "import sys; from pathlib import Path; from stepwell_store import open_embedded\n"
+        "store = open_embedded(Path(sys.argv[1])); store.migrate(); store.close()"
+    )
+    data = place / "data"
+    subprocess.run([sys.executable, "-c", code, str(data)], check=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "stepwell", "runs", "--json", "--data", str(data)],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (listed.returncode, listed.stdout, listed.stderr) == (0, "[]\n", "")
+    assert not (data / "engine.sock").exists()

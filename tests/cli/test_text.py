@@ -1,0 +1,83 @@
+"""Values as people read them, and as strict JSON."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stepwell.cli import text
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(values)
+def test_json_is_strict_whatever_was_logged(value: Any) -> None:
+    def refuse(token: str) -> None:
+        raise AssertionError(token)
+
+    json.loads(text.json_text(value), parse_constant=refuse)
+
+
+def test_what_json_has_no_number_for_is_text_that_float_reads() -> None:
+    odd = [math.nan, math.inf, -math.inf]
+    held = json.loads(text.json_text(odd))
+    assert held == ["NaN", "Infinity", "-Infinity"]
+    assert [repr(float(each)) for each in held] == [repr(each) for each in odd]
+
+
+@given(st.text())
+def test_nothing_that_was_logged_steers_the_terminal(logged: str) -> None:
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text.plain(logged))
+
+
+def test_colours_leave_no_rest() -> None:
+    assert text.plain("\x1b[1;31mred\x1b[0m\x1b]0;title\x07!") == "red!"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "-"),
+        (0.04, "0.0s"),
+        (59.94, "59.9s"),
+        (60, "1m00s"),
+        (3599, "59m59s"),
+        (3600, "1h00m"),
+        (86_399, "23h59m"),
+        (86_400, "1d00h"),
+        (950_400, "11d00h"),
+    ],
+)
+def test_durations_have_two_units(seconds: float | None, shown: str) -> None:
+    assert text.seconds_text(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2.5e12, "2.5 TB")]
+)
+def test_bytes_have_three_digits(count: float, shown: str) -> None:
+    assert text.bytes_text(count) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "1"), (1 / 3, "0.333333"), (1e-9, "1e-09"), (math.nan, "nan"), (None, "-")],
+)
+def test_numbers_have_six_digits(value: float | None, shown: str) -> None:
+    assert text.number_text(value) == shown
+
+
+def test_tables_are_aligned_by_what_a_terminal_shows() -> None:
+    lines = text.table_text(["a", "n"], [["日本", "1"], ["e\u0301", "22"]], right=[1]).splitlines()
+    assert lines == ["a      n", "日本   1", "e\u0301     22"]
+
+
+def test_nested_names_are_joined_by_dots() -> None:
+    assert text.flat({"a": {"b": 1, "c": {}}, "d": [2]}) == [("a.b", 1), ("a.c", {}), ("d", [2])]
