@@ -1,0 +1,249 @@
+"""Everything that was acknowledged is stored once, whatever fails in between."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepwell_daemon.backoff import Backoff, retry_delay
+from stepwell_daemon.forwarder import Forwarder, ForwardSettings, linger_seconds
+from stepwell_daemon.spool.cursor import CursorFile, Progress
+from stepwell_daemon.spool.segment import Location, list_segments
+from stepwell_daemon.spool.spool import Spool
+from stepwell_store import Block
+from tests.daemon.disks import CrashError
+from tests.daemon.fakes import FakeSink
+from tests.daemon.made import (
+    append,
+    finish_event,
+    new_writer,
+    row,
+    schema_event,
+    spool_running,
+)
+
+ROWS = 40
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.0)
+
+
+async def fill(spool: Spool, *, writers: int = 2) -> None:
+    """Append ROWS rows for each writer, a frame a row."""
+    for number in range(writers):
+        append(spool, new_writer(spool, f"w{number}"), schema_event())
+    for step in range(ROWS):
+        for number in range(writers):
+            append(spool, new_writer(spool, f"w{number}"), row(step))
+    await spool.settled()
+
+
+async def forward(spool: Spool, sink: FakeSink, *, block_points: int = 16) -> None:
+    """Forward until everything is stored or the forwarder fails."""
+    settings = ForwardSettings(block_points=block_points, block_delay_seconds=0.0)
+    forwarder = Forwarder(spool, settings, counters=spool.counters)
+    try:
+        async with asyncio.timeout(30):
+            running = asyncio.create_task(forwarder.run(sink))
+            reaching = asyncio.create_task(forwarder.reach(spool.end))
+            await asyncio.wait({running, reaching}, return_when=asyncio.FIRST_COMPLETED)
+            reaching.cancel()
+            if running.done():
+                running.result()
+            running.cancel()
+            await asyncio.wait({running})
+    finally:
+        forwarder.close()
+
+
+def all_stored(sink: FakeSink, *, writers: int = 2) -> bool:
+    """Two metrics of each row of each writer, each once."""
+    points = sink.points()
+    return len(points) == ROWS * writers * 2 and set(points.values()) == {1}
+
+
+def run_once(folder: Path, sink: FakeSink, *, new: bool, block_points: int = 16) -> None:
+    async def run() -> None:
+        async with spool_running(folder) as spool:
+            if new:
+                await fill(spool)
+            await forward(spool, sink, block_points=block_points)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("block_points", [1, 7, 16, 1000])
+def test_all_points_arrive_in_blocks_of_any_size(tmp_path: Path, block_points: int) -> None:
+    sink = FakeSink()
+    run_once(tmp_path, sink, new=True, block_points=block_points)
+    assert all_stored(sink)
+    blocks = [block.rows for block in sink.blocks if block.table == "points"]
+    assert max(blocks) <= max(block_points, 2)
+
+
+def test_a_store_that_is_away_is_asked_again_with_the_same_tokens(tmp_path: Path) -> None:
+    sink = FakeSink()
+    sink.unavailable = 7
+    run_once(tmp_path, sink, new=True)
+    assert all_stored(sink)
+
+
+def test_an_insert_whose_answer_is_lost_is_not_stored_twice(tmp_path: Path) -> None:
+    sink = FakeSink()
+    sink.uncertain = 9
+    run_once(tmp_path, sink, new=True)
+    assert all_stored(sink)
+
+
+def _crash_in_insert(number: int) -> Callable[[FakeSink], None]:
+    def arm(sink: FakeSink) -> None:
+        seen = 0
+
+        def before(_: Block) -> None:
+            nonlocal seen
+            seen += 1
+            if seen == number:
+                raise CrashError
+
+        sink.before_insert = before
+
+    return arm
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 9, 14])
+def test_a_crash_between_inserts_stores_everything_once(tmp_path: Path, number: int) -> None:
+    sink = FakeSink()
+    _crash_in_insert(number)(sink)
+    with pytest.raises(BaseExceptionGroup) as crashed:
+        run_once(tmp_path, sink, new=True)
+    assert crashed.group_contains(CrashError)
+    sink.before_insert = lambda block: None
+    # Other limits after the restart: the extent that was begun keeps its own.
+    run_once(tmp_path, sink, new=False, block_points=5)
+    assert all_stored(sink)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_crash_at_any_write_of_the_cursor_stores_everything_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, after: bool
+) -> None:
+    save = CursorFile.save
+    for number in range(1, 9):
+        folder = tmp_path / str(number)
+        sink = FakeSink()
+        saves = 0
+
+        def crashing(self: CursorFile, progress: Progress, number: int = number) -> None:
+            nonlocal saves
+            saves += 1
+            if saves == number:
+                if after:
+                    save(self, progress)
+                raise CrashError
+            save(self, progress)
+
+        monkeypatch.setattr(CursorFile, "save", crashing)
+        with pytest.raises(CrashError):
+            run_once(folder, sink, new=True)
+        monkeypatch.setattr(CursorFile, "save", save)
+        run_once(folder, sink, new=False, block_points=6)
+        assert all_stored(sink), f"cursor write {number}"
+
+
+def test_a_poisonous_frame_is_set_aside_alone(tmp_path: Path) -> None:
+    sink = FakeSink()
+    poison = 17
+
+    def rejects(block: Block) -> bool:
+        if block.table != "points":
+            return False
+        sinks = FakeSink()
+        sinks.blocks = [block]
+        return poison in sinks.steps()
+
+    sink.rejects = rejects
+
+    async def run() -> int:
+        async with spool_running(tmp_path) as spool:
+            await fill(spool, writers=1)
+            await forward(spool, sink, block_points=1000)
+            return spool.counters.set_aside_records
+
+    assert asyncio.run(run()) == 1
+    assert sink.steps() == sorted(step for step in [*range(ROWS), *range(ROWS)] if step != poison)
+    kept = sorted(path.suffix for path in (tmp_path / "set_aside").iterdir())
+    assert kept == [".reason", ".seg"]
+    reason = next((tmp_path / "set_aside").glob("*.reason")).read_text()
+    assert "does not like it" in reason
+
+
+def test_events_go_to_their_tables(tmp_path: Path) -> None:
+    sink = FakeSink()
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            append(spool, new_writer(spool), finish_event("failed"))
+            await spool.settled()
+            await forward(spool, sink)
+
+    asyncio.run(run())
+    assert [row["state.state"] for row in sink.columns("writers")] == [["failed"]]
+
+
+def test_stored_segments_are_freed_when_their_time_has_come(tmp_path: Path) -> None:
+    sink = FakeSink()
+
+    async def run() -> int:
+        async with spool_running(tmp_path, segment_bytes=5000, keep_seconds=0.0) as spool:
+            await fill(spool)
+            before = len(list_segments(tmp_path))
+            await forward(spool, sink)
+            return before
+
+    assert asyncio.run(run()) > 2
+    assert len(list_segments(tmp_path)) == 1
+    assert all_stored(sink)
+
+
+def test_stored_segments_are_kept_for_a_while_otherwise(tmp_path: Path) -> None:
+    async def run() -> int:
+        async with spool_running(tmp_path, segment_bytes=5000) as spool:
+            await fill(spool)
+            before = len(list_segments(tmp_path))
+            await forward(spool, FakeSink())
+            return before
+
+    assert asyncio.run(run()) == len(list_segments(tmp_path))
+
+
+def test_flushing_waits_for_what_was_there(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            await fill(spool)
+            assert spool.cursor < spool.end
+            await forward(spool, FakeSink())
+            assert spool.cursor >= spool.end
+            assert spool.is_forwarded
+            assert spool.waiting_since is None
+
+    asyncio.run(run())
+
+
+def test_gathering_takes_longer_where_inserts_do() -> None:
+    assert linger_seconds(0.0, 0.15) == 0.15
+    assert linger_seconds(0.1, 0.15) == pytest.approx(0.3)
+    assert linger_seconds(60.0, 0.15) == 1.0
+
+
+def test_retries_slow_down_to_a_limit_and_never_end() -> None:
+    delays = [retry_delay(failures, jitter=0.0) for failures in range(1, 1000)]
+    assert delays[:3] == [0.1, 0.2, 0.4]
+    assert max(delays) == delays[-1] == 10.0
+    assert retry_delay(5, jitter=1.0) == retry_delay(5, jitter=0.0) / 2
+
+
+def test_places_in_the_spool_are_ordered() -> None:
+    assert Location(1, 9000) < Location(2, 4096) < Location(2, 4104)
