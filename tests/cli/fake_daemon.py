@@ -57,6 +57,7 @@ def healthy_status(socket: Path, data: Path) -> dict[str, Any]:
         },
         "spool": {
             "bytes": 64 << 20,
+            "unforwarded_bytes": 512 << 20,
             "bytes_max": 1 << 30,
             "segments": 1,
             "oldest_unforwarded_seconds": 0.4,

@@ -45,7 +45,8 @@ def test_colours_leave_no_rest() -> None:
     ("seconds", "shown"),
     [
         (None, "-"),
-        (0.04, "0.0s"),
+        (0.04, "40ms"),
+        (4.25, "4.2s"),
         (59.94, "59.9s"),
         (60, "1m00s"),
         (3599, "59m59s"),

@@ -73,11 +73,7 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
             f"{count_text(totals.get('points_stored', 0))} points, "
             f"{number_text(float(rates.get('points_stored_per_second', 0)))} /s now",
         ),
-        (
-            "spool",
-            f"{bytes_text(spool.get('bytes', 0))} of {bytes_text(spool.get('bytes_max', 0))}, "
-            f"oldest {seconds_text(spool.get('oldest_unforwarded_seconds') or 0.0)}",
-        ),
+        ("spool", spool_text(spool)),
         ("sink", sink_text(sink)),
     ]
     if refused:
@@ -86,6 +82,21 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
     if set_aside:
         lines.append(("set aside", f"{count_text(set_aside)} records, kept in the spool's folder"))
     return lines
+
+
+def waiting_bytes(spool: dict[str, Any]) -> int:
+    """Return what is spooled and not yet stored; the files hold more, for a while."""
+    return int(spool.get("unforwarded_bytes", spool.get("bytes", 0)))
+
+
+def spool_text(spool: dict[str, Any]) -> str:
+    """Return how full the spool is, in one line."""
+    oldest = spool.get("oldest_unforwarded_seconds") or 0.0
+    age = f", the oldest {seconds_text(oldest)} old" if oldest else ""
+    return (
+        f"{bytes_text(waiting_bytes(spool))} waiting{age}; room for "
+        f"{bytes_text(spool.get('bytes_max', 0))}, {bytes_text(spool.get('bytes', 0))} on disk"
+    )
 
 
 def sink_text(sink: dict[str, Any]) -> str:

@@ -33,9 +33,11 @@ def count_text(count: float) -> str:
 
 
 def seconds_text(seconds: float | None) -> str:
-    """Return e.g. ``4.2s``, ``3m05s``, ``2h07m``, ``5d03h``."""
+    """Return e.g. ``40ms``, ``4.2s``, ``3m05s``, ``2h07m``, ``5d03h``."""
     if seconds is None:
         return "-"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
     if seconds < 60:
         return f"{seconds:.1f}s"
     whole = int(seconds)

@@ -19,7 +19,7 @@ from typing import Any, Final
 from stepwell.cli.daemon_client import DaemonClient, is_answered, no_daemon
 from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.options import add_socket, places
-from stepwell.cli.status import sink_text, writers_table
+from stepwell.cli.status import sink_text, spool_text, waiting_bytes, writers_table
 from stepwell.cli.text import bytes_text, count_text, moment_text, plain, seconds_text
 
 _ENTER: Final = "\x1b[?1049h\x1b[?25l"
@@ -105,7 +105,6 @@ def frame(status: dict[str, Any], *, now: float) -> list[str]:
     """Return the lines of one frame."""
     rates, totals, spool = status["rates"], status["totals"], status["spool"]
     state = "ready" if status["ready"] else "NOT READY"
-    oldest = seconds_text(spool.get("oldest_unforwarded_seconds") or 0.0)
     lines = [
         f"stepwell {status['version']}  {state}  up {seconds_text(status['uptime_seconds'])}"
         f"  {moment_text(now)}",
@@ -116,8 +115,7 @@ def frame(status: dict[str, Any], *, now: float) -> list[str]:
         f"   {count_text(totals['points_received'])} in all",
         f"stored   {count_text(rates['points_stored_per_second']):>12} points/s"
         f"   {count_text(totals['points_stored'])} in all",
-        f"spool    {bar(spool['bytes'], spool['bytes_max'])} {bytes_text(spool['bytes'])} of "
-        f"{bytes_text(spool['bytes_max'])}, oldest {oldest}",
+        f"spool    {bar(waiting_bytes(spool), spool['bytes_max'])} {spool_text(spool)}",
         f"sink     {sink_text(status['sink'])}",
     ]
     lines += [f"! {plain(each)}" for each in status["problems"]]

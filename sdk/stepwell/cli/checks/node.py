@@ -11,6 +11,7 @@ from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.daemon_client import status_of
 from stepwell.cli.errors import CommandError
 from stepwell.cli.options import Places
+from stepwell.cli.status import spool_text, waiting_bytes
 from stepwell.cli.text import bytes_text, count_text, seconds_text
 
 _FREE_BYTES_FAIL: Final = 256 << 20
@@ -178,11 +179,8 @@ def spool(status: DaemonStatus | None) -> Iterator[Finding]:
         return
     held, sink = status.fields["spool"], status.fields["sink"]
     oldest = held.get("oldest_unforwarded_seconds") or 0.0
-    message = (
-        f"{bytes_text(held['bytes'])} of {bytes_text(held['bytes_max'])}, "
-        f"oldest not yet stored {seconds_text(oldest)}"
-    )
-    full = held["bytes"] > _SPOOL_RATIO_WARN * held["bytes_max"]
+    message = spool_text(held)
+    full = waiting_bytes(held) > _SPOOL_RATIO_WARN * held["bytes_max"]
     late = oldest > _UNFORWARDED_SECONDS_WARN
     remedy = "see the sink below; nothing is lost while there is room" if full or late else ""
     yield Finding("spool", Level.WARN if remedy else Level.OK, message, remedy)

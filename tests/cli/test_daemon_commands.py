@@ -1,0 +1,142 @@
+"""status and top: what a daemon says of itself, and what is said when there is none."""
+
+import contextlib
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from stepwell.cli import top
+from tests.cli.conftest import Call
+from tests.cli.fake_daemon import FakeDaemon, healthy_status
+
+
+def test_status_names_socket_page_and_metrics(call: Call, daemon: FakeDaemon, place: Path) -> None:
+    told = call("status")
+    assert told.code == 0
+    for part in (
+        str(place / "s.sock"),
+        "page     none yet",
+        "http://127.0.0.1:9999/metrics",
+        "1,000,000 points",
+        "536.9 MB waiting",
+        "digits/run-a",
+        "rank0",
+    ):
+        assert part in told.out
+
+
+def test_status_as_json_is_the_daemons_own(call: Call, daemon: FakeDaemon) -> None:
+    assert json.loads(call("status", "--json").out) == daemon.status
+
+
+def test_a_daemon_that_is_not_ready_says_why_and_fails(call: Call, daemon: FakeDaemon) -> None:
+    daemon.status["ready"] = False
+    daemon.status["problems"] = ["the disk is full: make room"]
+    told = call("status")
+    assert told.code == 1
+    assert "NOT READY" in told.out
+    assert "! the disk is full: make room" in told.out
+
+
+def test_without_a_daemon_status_says_so_and_ends_with_3(call: Call, place: Path) -> None:
+    told = call("status")
+    assert (told.code, told.out) == (3, "")
+    assert f"no daemon answers on {place / 's.sock'}" in told.err
+    assert "stepwell up" in told.err
+    as_json = call("status", "--json")
+    assert as_json.code == 3
+    found = json.loads(as_json.out)
+    assert (found["ready"], found["socket"]) == (False, str(place / "s.sock"))
+
+
+def test_a_socket_that_is_left_over_is_no_daemon(call: Call, place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(place / "s.sock"))
+    assert call("status").code == 3
+    assert call("top", "--once").code == 3
+
+
+def _close_all(listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            listener.accept()[0].close()
+
+
+def test_something_else_on_the_socket_is_told_apart_from_nothing(call: Call, place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(place / "s.sock"))
+        other.listen()
+        # It accepts and closes; then grpc sees an end rather than a timeout.
+        thread = threading.Thread(target=_close_all, args=(other,), daemon=True)
+        thread.start()
+        told = call("status")
+        other.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert told.code == 3
+    assert "does not answer" in told.err
+    assert "stepwell doctor" in told.err
+
+
+def test_top_prints_one_frame_for_a_pipe(call: Call, daemon: FakeDaemon) -> None:
+    told = call("top", "--once")
+    assert told.code == 0
+    assert "[" + "#" * 15 + "." * 15 + "]" in told.out
+    assert "1 of 1 writers connected" in told.out
+    assert "\x1b" not in told.out
+
+
+def test_top_without_a_terminal_points_at_once(call: Call, daemon: FakeDaemon) -> None:
+    told = call("top")
+    assert told.code == 2
+    assert "--once" in told.err
+
+
+def test_top_draws_until_q_and_leaves_the_terminal_as_it_was(
+    daemon: FakeDaemon, place: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stepwell", "top", "--socket", str(place / "s.sock")],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "100", "LINES": "30"},
+    )
+    os.close(theirs)
+    drawn = b""
+    while b"q leaves" not in drawn:
+        drawn += os.read(ours, 65_536)
+    os.write(ours, b"q")
+    assert process.wait(30) == 0
+    while True:
+        try:
+            data = os.read(ours, 65_536)
+        except OSError:  # The other end of the terminal is closed.
+            break
+        drawn += data
+    os.close(ours)
+    assert drawn.startswith(b"\x1b[?1049h")
+    assert drawn.endswith(b"\x1b[?1049l")
+    assert b"digits/run-a" in drawn
+
+
+def test_names_that_steer_a_terminal_are_made_harmless(place: Path) -> None:
+    status = healthy_status(place / "s.sock", place)
+    status["writers"][0]["project"] = "\x1b[2Jevil\n"
+    status["sink"] |= {"healthy": False, "last_error": "\x07no room"}
+    text = "\n".join(top.frame(status, now=0.0))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "FAILING: no room" in text
+
+
+@pytest.mark.parametrize(("part", "filled"), [(0, 0), (5, 15), (10, 30), (99, 30)])
+def test_a_bar_is_full_at_the_limit(part: float, filled: int) -> None:
+    assert top.bar(part, 10).count("#") == filled

@@ -1,0 +1,102 @@
+"""`stepwell doctor`: one line a fact, and what to do about it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from stepwell.cli.checks import Level, environment, node, stored
+from tests.cli.conftest import Call
+from tests.cli.fake_daemon import FakeDaemon
+
+
+def test_all_is_well_with_a_daemon_and_a_store(call: Call, daemon: FakeDaemon) -> None:
+    told = call("doctor")
+    assert told.code == 0, told
+    assert "fail " not in told.out
+    for check in ("python", "packages", "clock", "socket", "daemon", "disk", "spool", "store"):
+        assert f"{check} " in told.out
+    assert "points, schema" in told.out
+
+
+def test_json_has_stable_keys(call: Call, daemon: FakeDaemon) -> None:
+    findings = json.loads(call("doctor", "--json").out)["findings"]
+    assert all(set(each) == {"check", "level", "message", "remedy"} for each in findings)
+    assert {each["level"] for each in findings} <= {"ok", "warn", "fail"}
+
+
+def test_no_daemon_is_known_about_and_no_failure(call: Call) -> None:
+    told = call("doctor")
+    assert told.code == 0
+    assert "warn  socket     no daemon on" in told.out
+
+
+def test_what_fails_makes_the_exit_code(call: Call, daemon: FakeDaemon) -> None:
+    daemon.status["sink"] |= {"healthy": False, "last_error": "no space left"}
+    told = call("doctor")
+    assert told.code == 1
+    assert "fail  sink       embedded: no space left" in told.out
+    assert "→" in told.out
+    assert "1 to fix" in told.out
+
+
+def test_what_a_daemon_says_of_itself_is_passed_on(call: Call, daemon: FakeDaemon) -> None:
+    daemon.status["problems"] = ["the spool is full: make room"]
+    daemon.status["totals"]["refused"] = {"LIMIT": 3}
+    daemon.status["spool"] |= {"quarantined_records": 2, "oldest_unforwarded_seconds": 300.0}
+    told = call("doctor").out
+    assert "the spool is full: make room" in told
+    assert "3 frames were refused since its start: LIMIT 3" in told
+    assert "2 damaged records are set aside" in told
+    assert "5m00s old" in told
+
+
+def test_a_file_where_the_socket_should_be_fails(place: Path) -> None:
+    (place / "s.sock").write_text("")
+    assert node.unanswered(place / "s.sock").level is Level.FAIL
+
+
+def test_a_folder_that_cannot_be_written_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # A root user may write everywhere.
+    (finding,) = node.data_dir(tmp_path / "data")
+    assert finding.level is Level.FAIL
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "level"), [(1 << 20, Level.FAIL), (1 << 30, Level.WARN), (1 << 40, Level.OK)]
+)
+def test_little_room_is_said_before_there_is_none(free_bytes: int, level: Level) -> None:
+    assert node.free_space(Path("/"), free_bytes).level is level
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [
+        (None, Level.FAIL),
+        ("5.25.9", Level.FAIL),
+        ("5.26.0", Level.OK),
+        ("7.36.2rc1", Level.OK),
+        ("8.0.0", Level.FAIL),
+    ],
+)
+def test_versions_are_held_against_the_range(version: str | None, level: Level) -> None:
+    assert environment.base_package("protobuf", version, (5, 26), (8,)).level is level
+
+
+def test_a_damaged_store_fails_with_a_reason(place: Path) -> None:
+    (place / "store").write_text("")
+    assert [each.level for each in stored.store(place)] == [Level.OK], "a file is no store"
+
+
+def test_a_folder_that_is_no_journal_is_kept_and_said(place: Path) -> None:
+    broken = place / "journals" / "run-w"
+    broken.mkdir(parents=True)
+    (broken / "writer.json").write_text("{")
+    first, last = stored.journals(place / "journals")
+    assert first.level is Level.WARN
+    assert "writer.json" in first.message
+    assert last.level is Level.OK
+    assert (broken / "writer.json").exists()
