@@ -17,7 +17,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from stepwell_wire.errors import MalformedRecordsError
-from stepwell_wire.records import EVENT_SCHEMA, HEADER, HEADER_BYTES, Record, aligned, check_header
+from stepwell_wire.records import (
+    EVENT_SCHEMA,
+    HEADER,
+    HEADER_BYTES,
+    PADDING_SCHEMA,
+    Record,
+    aligned,
+    check_header,
+)
 
 PAGE_BYTES: Final = 4096
 MAGIC: Final = b"stepseg1"
@@ -121,3 +129,12 @@ def _spans(records: bytes) -> Iterator[tuple[int, int, int, int]]:
                 count += _RUN_ROWS
         yield offset, schema, size, count
         offset += aligned(size) * count
+
+
+def last_step(records: bytes) -> int | None:
+    """Return the step of the last row in ``records``, None without a row."""
+    step = None
+    for offset, schema, size, count in _spans(records):
+        if schema not in (EVENT_SCHEMA, PADDING_SCHEMA):
+            step = int(HEADER.unpack_from(records, offset + aligned(size) * (count - 1))[2])
+    return step

@@ -16,10 +16,12 @@ from typing import Final
 
 from stepwell._delivery import Delivery
 from stepwell._journal import Journal
+from stepwell._relay_process import Relay
 from stepwell._spawn import daemon_answers
 from stepwell._writer import Writer
 from stepwell.errors import DaemonUnreachableError, RefusedError
 from stepwell_wire.journal import WriterFile
+from stepwell_wire.segment import ACKED_WORD
 
 GATHER_SECONDS: Final = 0.02
 """After a rest: time for the rows of one training step to come together."""
@@ -72,7 +74,8 @@ class Sender:
     """Owns the journal's disk work and, unless ``online`` is False, its way to the daemon.
 
     ``collect`` is called on the thread before each look, to bring in what waits elsewhere
-    (console lines); ``begin`` once, after the first attempt to connect.
+    (console lines), and ``is_pending`` says whether something does; ``begin`` once, after the
+    first attempt to connect; ``prepare`` before that. With ``relay`` another process sends.
     """
 
     def __init__(
@@ -83,10 +86,12 @@ class Sender:
         online: bool,
         flush_seconds: float,
         say: Callable[[str], None],
-        collect: Callable[[], bool] = lambda: False,
+        prepare: Callable[[], None] = lambda: None,
+        collect: Callable[[], None] = lambda: None,
+        is_pending: Callable[[], bool] = lambda: False,
         begin: Callable[[], None] = lambda: None,
         note_step: Callable[[int], None] = lambda step: None,
-        relay: Callable[[str], None] | None = None,
+        relay: Relay | None = None,
     ) -> None:
         self.online = online
         self.stopped_for: RefusedError | None = None
@@ -95,6 +100,8 @@ class Sender:
         self.flush_seconds = flush_seconds
         self._socket, self._client = socket, client
         self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
+        self._prepare = prepare
+        self._is_pending = is_pending
         self._relay = relay
         self._woken = threading.Event()
         self._hurry = False
@@ -148,7 +155,7 @@ class Sender:
             and self._thread is not None
             and self._thread.is_alive()
             and self.stopped_for is None
-            and (self._relay is not None or self.ever_connected or self.expects_daemon)
+            and (self.ever_connected or self.expects_daemon or daemon_answers(self._socket))
         )
 
     def wait_acked(self, position: int, timeout_seconds: float) -> bool:
@@ -178,6 +185,7 @@ class Sender:
     def _run(self) -> None:
         begun = False
         try:
+            self._prepare()
             while not self._stopping:
                 try:
                     self._look()
@@ -198,6 +206,8 @@ class Sender:
         finally:
             with contextlib.suppress(Exception):
                 self._delivery.disconnect()
+                if self._relay is not None:
+                    self._relay.stop()
 
     def _look(self) -> None:
         """Bring in, send, free, prepare: everything that is due."""
@@ -267,15 +277,13 @@ class Sender:
         words = self._journal.current.words
         if words is None:
             return
-        from stepwell_wire.segment import ACKED_WORD
-
         acked = int(words[ACKED_WORD])
         if acked > self._journal.acked:
             with self._delivery.changed:
                 self._journal.acked = acked
                 self._delivery.changed.notify_all()
         elif self._journal.committed > acked:
-            self._relay(str(self._journal.folder))
+            self._relay.see_to(str(self._journal.folder.absolute()))
 
     def _rest(self) -> None:
         seconds = self._rest_seconds()
@@ -295,6 +303,8 @@ class Sender:
 
     def _rest_seconds(self) -> float | None:
         """Return until when to rest, None for as long as nothing is logged."""
+        if self._is_pending():
+            return self.flush_seconds
         committed = self._journal.committed
         if self._journal.durable:
             return _SYNC_SECONDS if committed > self._synced_position else None

@@ -29,7 +29,7 @@ from stepwell_wire.limits import (
     SCHEMA_KEYS_MAX,
     SCHEMAS_PER_WRITER_MAX,
 )
-from stepwell_wire.records import GAP, SCHEMA, VALUES, pack_event
+from stepwell_wire.records import GAP, HEADER, HEADER_BYTES, SCHEMA, VALUES, pack_event
 from stepwell_wire.segment import COMMITTED_WORD
 
 WAKE_BYTES: Final = 512 * 1024
@@ -96,6 +96,7 @@ class Writer:
         self._gap: dict[str, Any] | None = None
         self._beyond_limits: dict[str, Any] | None = None
         self._disabled = disabled
+        self._row_step, self._row_us = starting_step - 1, 0
         self._sequence = 0  # Stands for a position where there is no journal.
         self._warned_full = False
         self._finished = False
@@ -188,6 +189,8 @@ class Writer:
                 tracker.add(value)
         if others:
             self._write_values(others, at, time_us)
+        if others or self._disabled:
+            self._row_step, self._row_us = at, time_us
         if self.idle:
             self.wake()
 
@@ -241,8 +244,9 @@ class Writer:
                 if schema is None:
                     break
             row = schema.pack(schema.id, schema.size, at, time_us, *values)
-            if self._offset + schema.size <= self._end:
-                schema.last = self._place(row)
+            offset = self._place(row)
+            if offset is not None:
+                schema.last = offset
                 return schema
             if not self._advance():
                 break
@@ -338,15 +342,19 @@ class Writer:
         except (ValueError, TypeError, OverflowError) as error:
             self.warn(f"event {kind}", f"{kind} was not kept: {error}")
             return None
-        if self._gap is None and self._offset + len(record) <= self._end:
-            return self._place(record)
-        return self._place(record) if self._advance() else None
+        offset = self._place(record) if self._gap is None else None
+        if offset is None and self._advance():
+            offset = self._place(record)
+        return offset
 
-    def _place(self, record: bytes) -> int:
-        """Publish ``record``, for which there is room; return its offset."""
-        # As in `log`, no call between taking the offset and publishing it.
+    def _place(self, record: bytes) -> int | None:
+        """Publish ``record`` and return its offset; None without room in this segment."""
+        size = len(record)
+        # As in `log`, no call from here to the publishing.
         offset = self._offset
-        end = offset + len(record)
+        end = offset + size
+        if end > self._end:
+            return None
         self._offset = end
         self._buffer[offset:end] = record
         self._words[_committed] = self._offset
@@ -364,7 +372,7 @@ class Writer:
     def _advance(self, *, beyond_limit: bool = False) -> bool:
         """Go on in a fresh segment; write the gap that was left when there was none before."""
         journal = self.journal
-        if journal is None:
+        if journal is None or self._finished:
             self._warn_full(None)
             return False
         self._capture()
@@ -419,6 +427,20 @@ class Writer:
         self._step = value
 
     @property
+    def has_logged(self) -> bool:
+        return bool(self._latest) or any(schema.last for schema in self._schemas.values())
+
+    @property
+    def last_us(self) -> int:
+        """When the last row was logged, in microseconds since 1970 UTC; 0 before the first."""
+        return self._row_us
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last row, as of the last look at the latest values."""
+        return self._row_step
+
+    @property
     def lock(self) -> threading.RLock:
         return self._lock
 
@@ -469,9 +491,14 @@ class Writer:
             (schema for schema in set(self._schemas.values()) if schema.last),
             key=lambda schema: schema.last,
         )
+        if rows:
+            at = rows[-1].last
+            _, _, self._row_step, self._row_us = HEADER.unpack_from(self._buffer, at)
         for schema in rows:
             position = self._position(schema.last)
-            values = struct.unpack_from(f"<{len(schema.keys)}d", self._buffer, schema.last + 24)
+            values = struct.unpack_from(
+                f"<{len(schema.keys)}d", self._buffer, schema.last + HEADER_BYTES
+            )
             for name, value in zip(schema.keys, values, strict=True):
                 held = self._latest.get(name)
                 if held is None or held[0] <= position:
@@ -498,6 +525,8 @@ class Writer:
             self._capture()
             self._finished = True
             self._schemas = {}
+            # A `log` of this very thread that a signal handler interrupted finds no room.
+            self._limit = self._end = 0
 
     def reset_in_child(self) -> None:
         """Forget what belongs to the parent; called right after a fork, touches no file."""

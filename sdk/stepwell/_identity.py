@@ -1,0 +1,67 @@
+"""Run ids and display names, made locally: no server is asked, and none can be away.
+
+The random bytes come from the system, never from `random`: a user's seed must not make two runs
+one, and drawing an id must not move the user's generator.
+"""
+
+import hashlib
+import os
+from typing import Final
+
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
+RUN_ID_DIGITS: Final = 8
+
+_FIRST_WORDS: Final = """
+amber autumn bold brave bright brisk calm clear clever cobalt cool copper coral crisp curious
+dawn deep eager early ember fair fancy fast fern floral fresh frosty gentle gilded glad golden
+grand green happy hazel hidden honest humble icy indigo ivory jade jolly keen kind lively lucid
+lucky lunar mellow merry mild misty noble north olive pale patient pearl plain polar polite
+proud quiet rapid rare red rosy royal rustic sandy scarlet serene sharp silent silver sleek
+smooth snowy soft solar solid spring steady still stone summer sunny swift tidy tranquil upper
+valiant vivid warm western whole wild winter wise woven young
+"""
+_SECOND_WORDS: Final = """
+aqueduct arch bank basin bay beach birch bluff bridge brook canal canyon cape cascade cave cedar
+channel cistern cliff cloud coast cove creek current dale dam delta dew dock dune eddy estuary
+falls fen field fjord flood foam ford forest fountain gale geyser glacier glade gorge grove gulf
+harbor haven hill island isle lagoon lake landing ledge loch marsh meadow mill mist moor moss
+oasis ocean orchard pass path peak pier pine plain pond pool prairie quay rain rapids reed reef
+ridge river rock sea shoal shore sluice spring steppe step stone strait stream summit surf
+terrace thicket tide trail valley wadi water wave well weir wharf willow wind wood
+"""
+
+
+_FIRST: Final = tuple(_FIRST_WORDS.split())
+_SECOND: Final = tuple(_SECOND_WORDS.split())
+
+
+def new_run_id() -> str:
+    """Return 8 base-36 digits at random."""
+    return _base36(int.from_bytes(os.urandom(16), "little"))
+
+
+def new_writer_id() -> str:
+    return os.urandom(16).hex()
+
+
+def run_id_from(hint: str) -> str:
+    """Return the run id that every process derives from the same ``hint``."""
+    return _base36(
+        int.from_bytes(hashlib.blake2b(hint.encode(), digest_size=16).digest(), "little")
+    )
+
+
+def display_name(run_id: str) -> str:
+    """Return ``word-word-number``, the same in every process of the run."""
+    number = int.from_bytes(hashlib.blake2b(run_id.encode(), digest_size=8).digest(), "little")
+    number, first = divmod(number, len(_FIRST))
+    number, second = divmod(number, len(_SECOND))
+    return f"{_FIRST[first]}-{_SECOND[second]}-{number % 999 + 1}"
+
+
+def _base36(number: int) -> str:
+    digits = []
+    for _ in range(RUN_ID_DIGITS):
+        number, digit = divmod(number, 36)
+        digits.append(_DIGITS[digit])
+    return "".join(digits)

@@ -1,0 +1,117 @@
+"""`init`: from arguments and environment to a running `Run`, without waiting for anything."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from stepwell import _session
+from stepwell._config import parse_config
+from stepwell._identity import display_name, new_run_id
+from stepwell._memory import Memory, Remembered
+from stepwell._ranks import Place, find_place
+from stepwell._run import Run
+from stepwell._settings import Settings, read_settings
+from stepwell._terminal import Voice
+from stepwell.errors import ResumeError
+
+
+def start_run(
+    arguments: dict[str, Any],
+    *,
+    config: Any,
+    include: Iterable[str] | None,
+    exclude: Iterable[str] | None,
+    settings: object,
+    voice: Voice | None = None,
+) -> Run:
+    """See `stepwell.init`; ``arguments`` are named as in `Settings`."""
+    voice = voice or Voice()
+    wanted = read_settings(arguments, settings, voice=voice)
+    voice.silent = wanted.silent
+    before = _session.current()
+    if before is not None:
+        if wanted.reinit in ("default", "return_previous"):
+            if wanted.reinit == "default" and not wanted.quiet:
+                voice.say(
+                    f"init: run {before.id} is still running and is returned; finish() it first, "
+                    'or pass reinit="finish_previous" or "create_new"'
+                )
+            return before
+        if wanted.reinit == "finish_previous":
+            before.finish()
+    given = parse_config(config, include=include, exclude=exclude)
+    place = Place() if wanted.mode == "disabled" else find_place()
+    primary = place.is_primary if wanted.primary is None else wanted.primary
+    memory = Memory(wanted.journals_dir, wanted.project)
+    run_id = _choose_run_id(wanted, place, memory)
+    remembered = _recall(wanted, memory, run_id, primary=primary)
+    if remembered is not None and not wanted.name and remembered.name:
+        name = remembered.name
+    else:
+        name = wanted.name or display_name(run_id)
+    if wanted.mode == "disabled":
+        name = wanted.name or f"dummy-{run_id}"
+    if wanted.resume == "auto" and wanted.mode != "disabled":
+        memory.set_auto_run_id(run_id)
+    run = Run(
+        wanted,
+        run_id=run_id,
+        name=name,
+        label=_choose_label(wanted, place, primary=primary),
+        primary=primary,
+        rank=place.rank,
+        world_size=place.world_size,
+        remembered=remembered,
+        voice=voice,
+    )
+    if remembered is not None:
+        run.config._items.update(remembered.config)
+        if remembered.summary:
+            run._writer.set_latest(
+                {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
+            )
+    _session.begin(run, make_current=wanted.reinit != "create_new" or before is None)
+    run._start(given)
+    return run
+
+
+def _choose_run_id(wanted: Settings, place: Place, memory: Memory) -> str:
+    if wanted.run_id is not None:
+        return wanted.run_id
+    if wanted.resume == "auto" and (held := memory.auto_run_id()):
+        return held
+    return place.run_id or new_run_id()
+
+
+def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:
+    if wanted.label is not None:
+        return wanted.label
+    if place.rank < 0 and wanted.mode == "shared" and not primary:
+        import os
+        import socket
+
+        return f"{socket.gethostname()[:64]}-{os.getpid()}"
+    return place.label
+
+
+def _recall(wanted: Settings, memory: Memory, run_id: str, *, primary: bool) -> Remembered | None:
+    """Return what a resumed run goes on from, None for a fresh one.
+
+    Raises:
+        ResumeError: ``must`` and this machine knows no such run, or ``never`` and it does.
+    """
+    if wanted.resume is None or wanted.mode == "disabled":
+        return None
+    held = memory.recall(run_id)
+    if wanted.resume == "must" and held is None:
+        raise ResumeError(
+            f'resume="must": no run {run_id} of project {wanted.project} is known on this machine '
+            f'(looked in {wanted.journals_dir}); resume="allow" starts it if it is not there'
+        )
+    if wanted.resume == "never":
+        if held is not None and primary:
+            raise ResumeError(
+                f'resume="never": run {run_id} of project {wanted.project} exists; choose another '
+                'id, or resume="allow" to go on with it'
+            )
+        return None
+    return held

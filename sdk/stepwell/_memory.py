@@ -1,0 +1,138 @@
+"""What this machine remembers of its runs, so that `resume` needs no server.
+
+    <journals>/.runs/<project>/<run_id>.json   name, config, summary, state
+    <journals>/.runs/<project>/<run_id>.step   next step, 8 bytes, as of the sender's last look
+    <journals>/.runs/<project>/auto            run id for resume="auto"; gone after a good end
+
+A convenience: nothing here is needed to keep data, and no failure here is an error.
+"""
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stepwell_wire.journal import JournalError, JournalReader, find_journals
+from stepwell_wire.segment import last_step
+
+_FOLDER = ".runs"
+_AUTO = "auto"
+_TAIL_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Remembered:
+    """A run as this machine knows it. ``next_step`` is one more than the last one logged."""
+
+    run_id: str
+    next_step: int = 0
+    name: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    runtime_seconds: float = 0.0
+
+
+class Memory:
+    """The runs of one project in one journals folder."""
+
+    def __init__(self, journals_dir: Path, project: str) -> None:
+        self._journals_dir, self._project = journals_dir, project
+        self._folder = journals_dir / _FOLDER / project
+        self._step_descriptor = -1
+
+    def recall(self, run_id: str) -> Remembered | None:
+        """Return what is known of ``run_id``, from memory and from journals; None for nothing."""
+        found: Remembered | None = None
+        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError):
+            held = json.loads(self._path(run_id).read_text())
+            found = Remembered(
+                run_id=run_id,
+                name=str(held.get("name", "")),
+                config=dict(held.get("config") or {}),
+                summary=dict(held.get("summary") or {}),
+                runtime_seconds=float(held.get("runtime_seconds") or 0.0),
+            )
+        with contextlib.suppress(OSError):
+            step = int.from_bytes(self._step_path(run_id).read_bytes()[:8], "little", signed=True)
+            found = found or Remembered(run_id)
+            found.next_step = step
+        for path in find_journals(self._journals_dir):
+            step_there = self._next_step_in(path, run_id)
+            if step_there is not None:
+                found = found or Remembered(run_id)
+                found.next_step = max(found.next_step, step_there)
+        return found
+
+    def note(self, remembered: Remembered) -> None:
+        """Keep what is known of a run."""
+        held = {
+            "name": remembered.name,
+            "config": remembered.config,
+            "summary": remembered.summary,
+            "runtime_seconds": remembered.runtime_seconds,
+        }
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._path(remembered.run_id)
+            fresh = path.with_name(f"{path.name}.{os.getpid()}")
+            fresh.write_text(json.dumps(held))
+            fresh.replace(path)
+
+    def note_step(self, run_id: str, next_step: int) -> None:
+        with contextlib.suppress(OSError, OverflowError):
+            if self._step_descriptor < 0:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._step_descriptor = os.open(
+                    self._step_path(run_id), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o660
+                )
+            os.pwrite(self._step_descriptor, next_step.to_bytes(8, "little", signed=True), 0)
+
+    def close(self) -> None:
+        if self._step_descriptor >= 0:
+            os.close(self._step_descriptor)
+            self._step_descriptor = -1
+
+    def auto_run_id(self) -> str | None:
+        """Return the run id that ``resume="auto"`` goes on with."""
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            return (self._folder / _AUTO).read_text().strip() or None
+        return None
+
+    def set_auto_run_id(self, run_id: str | None) -> None:
+        with contextlib.suppress(OSError):
+            if run_id is None:
+                (self._folder / _AUTO).unlink(missing_ok=True)
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / _AUTO).write_text(run_id)
+
+    def _path(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.json"
+
+    def _step_path(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.step"
+
+    def _next_step_in(self, path: Path, run_id: str) -> int | None:
+        """Return the step after the last one in a journal of ``run_id``, else None."""
+        if not path.name.startswith(f"{run_id}-"):
+            return None
+        try:
+            reader = JournalReader(path)
+        except JournalError:
+            return None
+        try:
+            if (reader.info.project, reader.info.run_id) != (self._project, run_id):
+                return None
+            step = -1
+            position = reader.oldest
+            while records := reader.read(position, _TAIL_BYTES):
+                position += len(records)
+                found = last_step(records)
+                step = step if found is None else found
+            return step + 1
+        except JournalError:
+            return 0
+        finally:
+            reader.close()

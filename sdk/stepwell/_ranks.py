@@ -1,0 +1,81 @@
+"""Which process of a distributed job this is, from what its launcher put in the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from stepwell._identity import run_id_from
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """This process among its peers.
+
+    Attributes:
+        rank: 0 to ``world_size - 1``; -1 when this is no distributed job.
+        run_id: what all processes of the job derive alike, None when nothing tells.
+    """
+
+    rank: int = -1
+    world_size: int = 1
+    run_id: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"rank{self.rank}" if self.rank >= 0 else ""
+
+    @property
+    def is_primary(self) -> bool:
+        return self.rank <= 0
+
+
+# Launcher: rank, world size, and what must be there as well, so that a variable that somebody
+# left in a shell does not make one process part of a job.
+_LAUNCHERS = (
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun, accelerate, deepspeed
+    ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_ID"),  # srun
+    ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_ID"),
+    ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),  # Open MPI
+    ("PMI_RANK", "PMI_SIZE", "PMI_RANK"),  # MPICH, Intel MPI
+)
+
+
+def find_place(environ: Mapping[str, str] = os.environ) -> Place:
+    """Return this process's place; a job of one process is no distributed job."""
+    for rank_name, size_name, proof in _LAUNCHERS:
+        rank, size = _number(environ.get(rank_name)), _number(environ.get(size_name))
+        if rank is None or size is None or proof not in environ:
+            continue
+        if size > 1 and 0 <= rank < size:
+            return Place(rank, size, _job_run_id(environ))
+    return Place()
+
+
+def _job_run_id(environ: Mapping[str, str]) -> str | None:
+    elastic = environ.get("TORCHELASTIC_RUN_ID")
+    if elastic and elastic != "none":  # torchrun's default is the word none.
+        return run_id_from(f"torchelastic {elastic}")
+    if job := environ.get("SLURM_JOB_ID"):
+        return run_id_from(f"slurm {job} {environ.get('SLURM_STEP_ID', '')}")
+    if namespace := environ.get("PMIX_NAMESPACE") or environ.get("OMPI_MCA_ess_base_jobid"):
+        return run_id_from(f"mpi {namespace}")
+    if elastic and environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
+        # One node: the launcher is the parent of all, and its start tells it from later ones.
+        return run_id_from(f"launcher {os.uname().nodename} {os.getppid()} {_parent_start()}")
+    return None
+
+
+def _parent_start() -> str:
+    """Return when the parent process started, in kernel ticks; "" where /proc does not say."""
+    try:
+        with open(f"/proc/{os.getppid()}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _number(text: str | None) -> int | None:
+    try:
+        return int(text) if text is not None else None
+    except ValueError:
+        return None

@@ -1,0 +1,376 @@
+"""Recording: one process's part of a run: its journal, writer, sender and captured console.
+
+`Run` is what a user sees; this is what makes it durable, and what has to be made anew in a
+forked or spawned process.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stepwell import _console, _spawn
+from stepwell._identity import new_writer_id
+from stepwell._journal import Journal
+from stepwell._relay_process import Relay
+from stepwell._sender import Sender
+from stepwell._settings import Settings
+from stepwell._terminal import Voice
+from stepwell._writer import Writer
+from stepwell_wire import __version__
+from stepwell_wire.journal import WriterFile, boot_id
+from stepwell_wire.records import CONSOLE, FINISH, METADATA, START
+
+CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
+_CONSOLE_EVENT_CHARACTERS = 256 * 1024
+_PROGRESS_SECONDS = 1.0
+
+
+class Recording:
+    """What one process logs into one run.
+
+    Attributes:
+        label: this process's name in the run, "" for the only one.
+        primary: whether it speaks for the run (metadata, summary, display name).
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        run_id: str,
+        label: str,
+        primary: bool,
+        start: Mapping[str, Any],
+        starting_step: int,
+        voice: Voice,
+        note_step: Callable[[int], None] = lambda step: None,
+    ) -> None:
+        self.settings = settings
+        self.run_id = run_id
+        self.label = label
+        self.primary = primary
+        self.voice = voice
+        self.finished = False
+        self._start = dict(start)
+        self._note_step = note_step
+        self._pid = os.getpid()
+        self._forked = False  # In a child that has not logged yet.
+        self._finishing = False
+        self._capture: _console.Capture | None = None
+        self._kept: list[Sender] = []
+        self.disabled = settings.mode == "disabled"
+        self.sender = self._make_sender()
+        self.writer = Writer(
+            self._make_journal,
+            run_id=run_id,
+            wake=self.sender.wake,
+            warn=voice.warn_once,
+            starting_step=starting_step,
+            disabled=self.disabled,
+            block_when_full=settings.on_full == "block" and settings.mode != "offline",
+            may_block=lambda: not self._finishing and not self.sender.is_this_thread,
+            in_child=self._begin_in_child,
+        )
+        self._open()
+
+    # ------------------------------------------------------------------ events
+
+    def write(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Write one event; silently nothing after the end of the run."""
+        if not self.finished:
+            self.writer.write_event(kind, body)
+
+    def write_set(self, kind: str, values: Mapping[str, Any], delete: list[str]) -> None:
+        if not self.finished:
+            self.writer.write_set(kind, values, delete)
+
+    @property
+    def page_url(self) -> str:
+        return self.sender.page_url if self.writer.journal is not None else ""
+
+    @property
+    def journal_folder(self) -> Path | None:
+        journal = self.writer.journal
+        return None if journal is None else journal.folder
+
+    # ------------------------------------------------------------------ start
+
+    def _open(self) -> None:
+        if self.disabled:
+            return
+        journal = self.writer.journal
+        if journal is not None:
+            self.sender.attach(self.writer, journal)
+        started = {**self._start, "label": self.label, "pid": os.getpid()}
+        info = journal.info if journal is not None else self._writer_file()
+        started |= {"project": info.project, "run_id": info.run_id, "writer_id": info.writer_id}
+        started |= {"host": info.host, "client": CLIENT, "started_at": info.created_at}
+        self.writer.write_event(START, started)
+
+    def begin_sending(self) -> None:
+        """Start the sender's thread; after the first events, so that they travel together."""
+        if self.disabled or self.writer.journal is None:
+            return
+        if self.settings.console and not self._forked:
+            writer, sender = self.writer, self.sender
+            self._capture = _console.Capture(lambda: sender.wake() if writer.idle else None)
+            _console.start_capture(self._capture)
+        self.sender.start()
+
+    def see_to_daemon(self) -> None:
+        """Start a personal daemon when nobody listens, or say where the data stays."""
+        settings, sender = self.settings, self.sender
+        if not sender.online or _spawn.daemon_answers(settings.socket):
+            return
+        if settings.no_daemon or not _spawn.can_start_daemon():
+            why = "no daemon on" if settings.no_daemon else "no daemon (nor one installed) on"
+            self.voice.say(
+                f"{why} {settings.socket}; what is logged stays in {self.journal_folder} until a "
+                f"daemon runs or `stepwell sync {self.settings.journals_dir}` sends it"
+            )
+            return
+        sender.expects_daemon = True  # The sender's thread starts it: a fork takes milliseconds.
+
+    def _make_sender(self) -> Sender:
+        settings = self.settings
+        return Sender(
+            socket=settings.socket,
+            client=CLIENT,
+            online=settings.mode in ("online", "shared"),
+            flush_seconds=settings.flush_seconds,
+            say=self.voice.say,
+            prepare=self._start_daemon,
+            collect=self._collect_console,
+            is_pending=self._console_waits,
+            begin=self._collect_metadata,
+            note_step=self._note_step,
+            relay=Relay(settings.socket) if self._forked and _fork_inherited_grpc() else None,
+        )
+
+    def _writer_file(self) -> WriterFile:
+        return WriterFile(
+            project=self.settings.project,
+            run_id=self.run_id,
+            writer_id=new_writer_id(),
+            label=self.label,
+            scope="run",
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            boot_id=boot_id(),
+            created_at=time.time_ns() // 1000,
+            mode=self.settings.mode,
+        )
+
+    def _make_journal(self) -> Journal | None:
+        if self.disabled:
+            return None
+        settings = self.settings
+        instead = Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}" / "journals"
+        for parent in (settings.journals_dir, instead):
+            try:
+                return Journal(
+                    parent,
+                    self._writer_file(),
+                    segment_bytes=settings.journal_segment_bytes,
+                    bytes_max=settings.journal_bytes_max,
+                    durable=settings.mode == "offline",
+                )
+            except OSError as error:
+                self.voice.warn_once(
+                    f"journal {parent}",
+                    f"{parent}: no journal can be made there: {error.strerror or error}; "
+                    "free some space or name another folder with STEPWELL_DIR",
+                )
+        return None
+
+    # ------------------------------------------------------------------ on the sender's thread
+
+    def _start_daemon(self) -> None:
+        if not self.sender.expects_daemon:
+            return
+        try:
+            _spawn.start_daemon(self.settings.socket, self.settings.data_dir)
+        except OSError as error:
+            self.sender.expects_daemon = False
+            self.voice.say(
+                f"a personal daemon could not be started: {error}; see `stepwell doctor`"
+            )
+
+    def _console_waits(self) -> bool:
+        return self._capture is not None and self._capture.waits
+
+    def _collect_console(self) -> None:
+        if self._capture is not None and self._capture.waits:
+            # Never waits for `log`, which may itself wait for room that only we can make.
+            if not self.writer.lock.acquire(blocking=False):
+                return
+            try:
+                self._write_console(final=False)
+            finally:
+                self.writer.lock.release()
+
+    def _write_console(self, *, final: bool) -> None:
+        if self._capture is None or self.finished:
+            return
+        for stream, lines in self._capture.take(final=final).items():
+            part: list[list[Any]] = []
+            size = 0
+            for number, time_us, text in lines:
+                part.append([number, time_us, text])
+                size += len(text) + 32
+                if size > _CONSOLE_EVENT_CHARACTERS:
+                    self.writer.write_event(CONSOLE, {"stream": stream, "lines": part})
+                    part, size = [], 0
+            if part:
+                self.writer.write_event(CONSOLE, {"stream": stream, "lines": part})
+
+    def _collect_metadata(self) -> None:
+        if not (self.primary and self.settings.metadata) or self._forked:
+            return
+        from stepwell._metadata import collect_metadata
+
+        metadata = collect_metadata(git=self.settings.git)
+        with self.writer.lock:
+            if not self.finished:
+                self.writer.write_set(METADATA, metadata)
+
+    # ------------------------------------------------------------------ flush and finish
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Wait until everything logged so far is durable in the daemon."""
+        journal = self.writer.journal
+        if journal is None or self.finished or self._forked:
+            return self.disabled
+        self._write_console(final=False)
+        return self.sender.wait_acked(journal.committed, timeout_seconds)
+
+    def finish(self, *, state: str, exit_code: int, last_words: Callable[[], None]) -> None:
+        """Write the end, wait for the daemon as long as the settings allow, then let go.
+
+        ``last_words`` is called while events can still be written. Bounded in any case.
+        """
+        if self.finished:
+            return
+        if self._forked:
+            self.finished = True  # Nothing was logged here; the run is the parent's.
+            return
+        self._finishing = True
+        if self._capture is not None:
+            _console.stop_capture(self._capture)
+        writer = self.writer
+        with writer.lock:
+            if self.finished:
+                return
+            writer.make_room_for_the_end()
+            with contextlib.suppress(OSError):
+                self._write_console(final=True)
+            last_words()
+            if not self.disabled:
+                writer.write_event(FINISH, {"state": state, "exit_code": exit_code})
+            writer.finish()
+            self.finished = True
+        journal = writer.journal
+        if journal is None:
+            return
+        self._deliver_rest(journal)
+
+    def _deliver_rest(self, journal: Journal) -> None:
+        sender, settings = self.sender, self.settings
+        position = journal.committed
+        deadline = time.monotonic() + settings.finish_timeout
+        delivered = False
+        try:
+            delivered = sender.wait_acked(position, min(_PROGRESS_SECONDS, settings.finish_timeout))
+            if not delivered and sender.can_deliver and time.monotonic() < deadline:
+                self.voice.say(
+                    f"handing {_size(position - journal.acked)} to the daemon, "
+                    f"{settings.finish_timeout:.0f} s at most; Ctrl-C keeps them for later"
+                )
+                delivered = sender.wait_acked(position, deadline - time.monotonic())
+        except KeyboardInterrupt:
+            self.voice.say("not waiting any longer")
+        sender.stop()
+        if delivered and sender.online:
+            journal.remove()
+            return
+        journal.close()
+        if settings.mode == "offline":
+            if not settings.quiet:
+                self.voice.say(
+                    f"kept in {journal.folder}; `stepwell sync {journal.folder}` sends it"
+                )
+            return
+        self.voice.say(
+            f"the daemon has not taken {_size(position - journal.acked)} yet; they are safe: a "
+            f"daemon on this host will fetch them, or `stepwell sync {journal.folder}` sends them"
+        )
+
+    # ------------------------------------------------------------------ fork
+
+    def reset_in_child(self) -> None:
+        """Right after a fork: be nobody until something is logged. Touches no file but the lock."""
+        if self.finished:
+            return
+        self._forked = True
+        self._finishing = False
+        self._capture = None
+        # Never deallocated: a channel that was opened before the fork must not be touched.
+        self._kept.append(self.sender)
+        if self.writer.journal is not None:
+            self.writer.journal.release_lock()
+        self.writer.reset_in_child()
+
+    def _begin_in_child(self) -> None:
+        """Become a writer of this process's own; called by the first `log` after a fork."""
+        self.label = child_label(self.label, "fork")
+        self.primary = False
+        self._pid = os.getpid()
+        self._start.pop("name", None)
+        self.sender = self._make_sender()
+        self.writer.wake = self.sender.wake
+        self.writer.begin_in_child(self._make_journal)
+        self._open()
+        self.begin_sending()
+        self._forked = False
+        _finish_with_process(self)
+
+
+def child_label(label: str, kind: str) -> str:
+    own = f"{kind}-{os.getpid()}"
+    return f"{label}.{own}" if label else own
+
+
+_grpc_inherited = False
+
+
+def note_fork() -> None:
+    """In a forked child: remember whether grpc was in use, which a child cannot use any more."""
+    global _grpc_inherited
+    _grpc_inherited = _grpc_inherited or "grpc" in sys.modules
+
+
+def _fork_inherited_grpc() -> bool:
+    return _grpc_inherited
+
+
+def _finish_with_process(recording: Recording) -> None:
+    """A child of multiprocessing ends without atexit, but runs its own finalizers."""
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        from stepwell import _session
+
+        util.Finalize(None, _session.finish_all, exitpriority=10)
+
+
+def _size(byte_count: int) -> str:
+    if byte_count < 10_000:
+        return f"{byte_count} bytes"
+    if byte_count < 10_000_000:
+        return f"{byte_count / 1000:.0f} kB"
+    return f"{byte_count / 1e6:.0f} MB"

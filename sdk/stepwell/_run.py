@@ -1,0 +1,414 @@
+"""`Run`: what `init` returns."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from stepwell import _session
+from stepwell._config import Config
+from stepwell._definitions import Definition, make_definition
+from stepwell._memory import Memory, Remembered
+from stepwell._recording import Recording, child_label
+from stepwell._settings import Settings, as_dict, read_settings
+from stepwell._summary import Summary
+from stepwell._terminal import Voice
+from stepwell._values import as_json
+from stepwell.errors import RunFinishedError
+from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
+
+
+class Run:
+    """One execution of a training job, as this process sees it.
+
+    Made by `stepwell.init`. A context manager: leaving it finishes the run, as ``failed`` after
+    an exception. Pickled into another process it goes on there as a writer of its own; a forked
+    child that logs does the same.
+
+    Attributes:
+        config: what the run was started with.
+        summary: one value a metric.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        run_id: str,
+        name: str,
+        label: str,
+        primary: bool,
+        rank: int,
+        world_size: int,
+        remembered: Remembered | None,
+        voice: Voice,
+        attach_id: str | None = None,
+    ) -> None:
+        self._settings = settings
+        self._id = run_id
+        self._name = name
+        self._notes = settings.notes
+        self._tags = settings.tags
+        self._rank, self._world_size = rank, world_size
+        self._resumed = remembered is not None
+        self._started_at = time.time()
+        self._runtime_before = remembered.runtime_seconds if remembered else 0.0
+        self._starting_step = remembered.next_step if remembered else 0
+        self._voice = voice
+        self._attach_id = attach_id or os.urandom(8).hex()
+        self._memory = Memory(settings.journals_dir, settings.project)
+        keeps_memory = primary and settings.mode != "disabled"
+        start: dict[str, Any] = {
+            "rank": rank,
+            "world_size": world_size,
+            "resumed": self._resumed,
+        }
+        if primary:
+            start["name"] = name
+        self._recording = Recording(
+            settings,
+            run_id=run_id,
+            label=label,
+            primary=primary,
+            start=start,
+            starting_step=self._starting_step,
+            voice=voice,
+            note_step=self._note_step if keeps_memory else lambda step: None,
+        )
+        self._writer = self._recording.writer
+        self.config = Config(self._publish(CONFIG), voice.warn_once)
+        self.summary = Summary(
+            self._writer, self._publish(SUMMARY), voice.warn_once, self._runtime_seconds
+        )
+
+    # ------------------------------------------------------------------ logging
+
+    def log(
+        self,
+        data: Mapping[str, Any],
+        step: int | None = None,
+        commit: bool | None = None,
+        sync: bool | None = None,
+    ) -> None:
+        """Record one point per metric. Does no I/O and never waits for the daemon.
+
+        Args:
+            data: metric name to value. Numbers become points; anything else is kept in the
+                history, see docs/logging.md. NaN and infinities are kept.
+            step: the training step; it stays the current step for a ``log`` without one. Default:
+                the current step, which then grows by one.
+            commit: False leaves the current step as it is, True closes it.
+            sync: taken for the sake of old code; without effect.
+
+        Raises:
+            TypeError: ``data`` is no dict or ``step`` no integer.
+            RunFinishedError: ``finish()`` was called before.
+
+        A value never raises. Points that do not fit in the journal are dropped and counted, see
+        ``dropped_points``.
+        """
+        self._writer.log(data, step, commit)
+
+    def define_metric(
+        self,
+        name: str,
+        step_metric: "str | Definition | None" = None,
+        step_sync: bool | None = None,
+        hidden: bool | None = None,
+        summary: str | Iterable[str] | None = None,
+        goal: str | None = None,
+        overwrite: bool | None = None,
+    ) -> Definition:
+        """Say how a metric is summarised and which other metric is its axis.
+
+        Args:
+            name: a metric, or a prefix that ends in ``*``.
+            step_metric: the metric to draw it over.
+            step_sync: give rows that lack the step metric its last value; default with one.
+            hidden: leave it out of default charts.
+            summary: some of min, max, mean, last, first, best, none, joined by commas.
+            goal: ``minimize`` or ``maximize``: what ``best`` means.
+            overwrite: forget what was defined under this name before, instead of adding to it.
+        """
+        definition = make_definition(
+            name,
+            step_metric=step_metric,
+            step_sync=step_sync,
+            hidden=hidden,
+            summary=summary,
+            goal=goal,
+        )
+        with self._writer.lock:
+            self._check_running("define_metric()")
+            merged = self._writer.definitions.add(definition, overwrite=bool(overwrite))
+            self._writer.redefine()
+            self._recording.write(DEFINE_METRIC, merged.to_event())
+        return merged
+
+    def flush(self, timeout: float = 30.0) -> bool:
+        """Wait until everything logged so far is safe in the daemon; False at the timeout."""
+        return self._recording.flush(timeout)
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
+        """End the run and hand over what is left, ``finish_timeout`` seconds at most.
+
+        Safe to call twice. What could not be handed over stays on disk, and a line says where.
+        """
+        if self._recording.finished:
+            return
+        code = exit_code or 0
+        state = {0: "finished", _session.INTERRUPTED_EXIT_CODE: "killed"}.get(code, "failed")
+        if quiet:
+            self._voice.silent = True
+        try:
+            self._recording.finish(
+                state=state, exit_code=code, last_words=lambda: self._last_words(state)
+            )
+        finally:
+            self._memory.close()
+            _session.end(self)
+
+    def _last_words(self, state: str) -> None:
+        if not self._recording.primary:
+            return
+        summary = self.summary.as_dict()
+        if summary:
+            self._recording.write_set(SUMMARY, summary, [])
+        if self.disabled:
+            return
+        self._note_step(self._writer.step)
+        self._memory.note(
+            Remembered(
+                run_id=self._id,
+                name=self._name,
+                config={k: as_json(v, self._voice.warn_once) for k, v in self.config.items()},
+                summary=summary,
+                runtime_seconds=self._runtime_seconds(),
+            )
+        )
+        if state == "finished" and self._settings.resume == "auto":
+            self._memory.set_auto_run_id(None)
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @name.setter
+    def name(self, value: str) -> None:
+        self._name = str(value)
+        self._recording.write(RUN, {"name": self._name})
+
+    display_name = name
+
+    @property
+    def notes(self) -> str | None:
+        return self._notes
+
+    @notes.setter
+    def notes(self, value: str | None) -> None:
+        self._notes = None if value is None else str(value)
+        self._recording.write(RUN, {"notes": self._notes})
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return self._tags
+
+    @tags.setter
+    def tags(self, value: Iterable[str]) -> None:
+        self._tags = tuple(dict.fromkeys(str(tag) for tag in value))
+        self._recording.write(RUN, {"tags": list(self._tags)})
+
+    @property
+    def project(self) -> str:
+        return self._settings.project
+
+    @property
+    def entity(self) -> str:
+        return self._settings.entity or ""
+
+    @property
+    def group(self) -> str | None:
+        return self._settings.group
+
+    @property
+    def job_type(self) -> str | None:
+        return self._settings.job_type
+
+    @property
+    def path(self) -> str:
+        return f"{self.project}/{self._id}"
+
+    @property
+    def url(self) -> str | None:
+        """The run's page, None while no page is known."""
+        page = self._recording.page_url
+        return f"{page.rstrip('/')}/{self.path}" if page else None
+
+    @property
+    def dir(self) -> str:
+        """The folder of this writer's journal."""
+        return str(self._recording.journal_folder or self._settings.journals_dir)
+
+    @property
+    def settings(self) -> Settings:
+        return self._settings
+
+    @property
+    def mode(self) -> str:
+        return self._settings.mode
+
+    @property
+    def label(self) -> str:
+        """This process's name among the run's writers; "" for a run of one process."""
+        return self._recording.label
+
+    @property
+    def rank(self) -> int:
+        """This process's rank, -1 when the job is not distributed."""
+        return self._rank
+
+    @property
+    def step(self) -> int:
+        """The step that a ``log`` without one would get."""
+        return self._writer.step
+
+    @property
+    def starting_step(self) -> int:
+        return self._starting_step
+
+    @property
+    def start_time(self) -> float:
+        return self._started_at
+
+    @property
+    def resumed(self) -> bool:
+        return self._resumed
+
+    @property
+    def offline(self) -> bool:
+        return self.mode == "offline"
+
+    @property
+    def disabled(self) -> bool:
+        return self.mode == "disabled"
+
+    @property
+    def finished(self) -> bool:
+        return self._recording.finished
+
+    @property
+    def dropped_points(self) -> int:
+        """Points that found no room in the journal; stored as gaps, never silent."""
+        return self._writer.dropped_points
+
+    def __repr__(self) -> str:
+        state = "finished" if self.finished else self.mode
+        return f"<stepwell run {self._name} ({self.path}, {state})>"
+
+    # ------------------------------------------------------------------ context manager, copies
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.finish(exit_code=0)
+        elif isinstance(error, KeyboardInterrupt):
+            self.finish(exit_code=_session.INTERRUPTED_EXIT_CODE)
+        elif isinstance(error, SystemExit):
+            self.finish(exit_code=_session.exit_code_of(error.code))
+        else:
+            self.finish(exit_code=1)
+
+    def __copy__(self) -> "Run":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Run":
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[dict[str, Any]], "Run"], tuple[dict[str, Any]]]:
+        return attach, (
+            {
+                "settings": as_dict(self._settings),
+                "run_id": self._id,
+                "name": self._name,
+                "label": self.label,
+                "rank": self._rank,
+                "world_size": self._world_size,
+                "attach_id": self._attach_id,
+                "config": {k: as_json(v, self._voice.warn_once) for k, v in self.config.items()},
+            },
+        )
+
+    # ------------------------------------------------------------------ inside
+
+    def _start(self, config: Mapping[str, Any]) -> None:
+        """Write what the run begins with and start sending."""
+        settings = self._settings
+        about = {
+            "name": settings.name if self._recording.primary else None,
+            "notes": settings.notes,
+            "tags": list(settings.tags) or None,
+            "group": settings.group,
+            "job_type": settings.job_type,
+            "entity": settings.entity,
+        }
+        given = {name: value for name, value in about.items() if value is not None}
+        if given:
+            self._recording.write(RUN, given)
+        if config:
+            self.config.update(config, allow_val_change=True)
+        if self._recording.primary and not self.disabled:
+            self._memory.note_step(self._id, self._starting_step)
+        self._recording.see_to_daemon()
+        self._recording.begin_sending()
+
+    def _publish(self, kind: str) -> Callable[[dict[str, Any], list[str]], None]:
+        return lambda values, delete: self._recording.write_set(kind, values, delete)
+
+    def _note_step(self, step: int) -> None:
+        self._memory.note_step(self._id, step)
+
+    def _runtime_seconds(self) -> float:
+        return self._runtime_before + time.time() - self._started_at
+
+    def _check_running(self, call: str) -> None:
+        if self.finished:
+            raise RunFinishedError(self._id, call)
+
+
+def attach(info: dict[str, Any]) -> Run:
+    """Return the pickled run: the very run in its own process, else a new writer of it."""
+    found = _session.find(info["run_id"], info["attach_id"])
+    if found is not None:
+        return found
+    kept = {name: value for name, value in info["settings"].items() if name != "run_id"}
+    settings = read_settings({}, kept, environ={})
+    run = Run(
+        settings,
+        run_id=info["run_id"],
+        name=info["name"],
+        label=child_label(info["label"], "process"),
+        primary=False,
+        rank=info["rank"],
+        world_size=info["world_size"],
+        remembered=None,
+        voice=Voice(silent=settings.silent),
+        attach_id=info["attach_id"],
+    )
+    run.config._items.update(info["config"])
+    _session.begin(run, make_current=_session.current() is None)
+    run._recording.begin_sending()
+    return run

@@ -1,0 +1,107 @@
+"""The runs of this process, which of them the module-level names mean, and how they end.
+
+The hooks (end of the interpreter, an uncaught exception, `sys.exit`, fork) are installed by the
+first run, never by an import.
+"""
+
+import atexit
+import contextlib
+import os
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from stepwell import _console, _recording
+
+if TYPE_CHECKING:
+    from stepwell._run import Run
+
+INTERRUPTED_EXIT_CODE = 255
+
+active: list["Run"] = []
+_current: "Run | None" = None
+_exit_code = 0
+_hooked = False
+
+
+def current() -> "Run | None":
+    """Return the run that the module-level names mean."""
+    return _current
+
+
+def begin(run: "Run", *, make_current: bool) -> None:
+    _hook()
+    active.append(run)
+    if make_current:
+        bind(run)
+
+
+def end(run: "Run") -> None:
+    if run in active:
+        active.remove(run)
+    if _current is run:
+        bind(None)
+
+
+def bind(run: "Run | None") -> None:
+    """Make ``run`` what `stepwell.log`, `stepwell.config` and the others mean."""
+    global _current
+    _current = run
+    import stepwell
+
+    stepwell._bind(run)
+
+
+def find(run_id: str, attach_id: str) -> "Run | None":
+    """Return the run of this process that was pickled as ``attach_id``."""
+    for run in active:
+        if run.id == run_id and run._attach_id == attach_id:
+            return run
+    return None
+
+
+def finish_all() -> None:
+    """End what is still running, with what is known of why the process ends."""
+    for run in list(active):
+        with contextlib.suppress(Exception):
+            run.finish(exit_code=_exit_code)
+
+
+def _hook() -> None:
+    global _hooked
+    if _hooked:
+        return
+    _hooked = True
+    atexit.register(finish_all)
+    os.register_at_fork(after_in_child=_after_fork)
+    excepthook = sys.excepthook
+    exit_ = sys.exit
+
+    def note_exception(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        global _exit_code
+        _exit_code = INTERRUPTED_EXIT_CODE if issubclass(kind, KeyboardInterrupt) else 1
+        excepthook(kind, error, traceback)
+
+    def note_exit(status: Any = None) -> Any:
+        global _exit_code
+        _exit_code = exit_code_of(status)
+        exit_(status)
+
+    sys.excepthook = note_exception
+    sys.exit = note_exit
+
+
+def exit_code_of(status: Any) -> int:
+    """Return the exit code that ``sys.exit(status)`` gives."""
+    if status is None:
+        return 0
+    return status if isinstance(status, int) else 1
+
+
+def _after_fork() -> None:
+    _recording.note_fork()
+    _console.forget_captures()
+    for run in active:
+        run._recording.reset_in_child()

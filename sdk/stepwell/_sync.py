@@ -1,0 +1,184 @@
+"""`stepwell sync`: send what offline or dead writers left in their journals."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepwell._delivery import Delivery, ReaderSource
+from stepwell._recording import CLIENT
+from stepwell._spawn import daemon_answers
+from stepwell.errors import DaemonUnreachableError, StepwellError, SyncError
+from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader, find_journals
+from stepwell_wire.places import default_journals_dir, default_socket
+
+ACK_SECONDS_MAX = 60.0
+_REASONS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SyncProgress:
+    """Where `sync` stands.
+
+    Attributes:
+        journal: the folder that is being sent, None at the end.
+        journal_number: 1 for the first.
+        journal_count: how many there are.
+        sent_bytes: acknowledged of all of them.
+        total_bytes: held by all of them and not yet acknowledged at the start.
+    """
+
+    journal: Path | None
+    journal_number: int
+    journal_count: int
+    sent_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What `sync` did.
+
+    Attributes:
+        sent: run paths (``project/run_id``) whose journals were sent whole and removed.
+        live: folders that were left alone because their writer still runs.
+        failed: folder and reason of what could not be sent; it is kept.
+        sent_bytes: acknowledged by the daemon.
+        unverified_bytes: lost to a crash of the machine or set aside, see docs/formats/records.md.
+    """
+
+    sent: tuple[str, ...]
+    live: tuple[Path, ...]
+    failed: tuple[tuple[Path, str], ...]
+    sent_bytes: int
+    unverified_bytes: int
+
+
+def sync(
+    paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
+    *,
+    socket: str | os.PathLike[str] | None = None,
+    progress: Callable[[SyncProgress], Any] | None = None,
+    keep: bool = False,
+) -> SyncReport:
+    """Send journals to the daemon and remove each after everything in it is acknowledged.
+
+    Running it twice adds nothing: the daemon knows each writer's position.
+
+    Args:
+        paths: journals or folders of journals; default the user's own folder.
+        socket: the daemon's; default as everywhere.
+        progress: called at the start, after each ack and at the end.
+        keep: remove nothing.
+
+    Raises:
+        SyncError: A path that holds no journal.
+        DaemonUnreachableError: No daemon answers.
+    """
+    if paths is None:
+        paths = [default_journals_dir()]
+    elif isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    target = str(socket) if socket is not None else str(default_socket())
+    folders = _find([Path(path) for path in paths])
+    if folders and not daemon_answers(target):
+        raise DaemonUnreachableError(target, "nobody listens")
+    run = _Sync(target, progress or (lambda _: None), keep=keep)
+    return run.all(folders)
+
+
+class _Sync:
+    def __init__(self, socket: str, progress: Callable[[SyncProgress], Any], *, keep: bool) -> None:
+        self._socket, self._progress, self._keep = socket, progress, keep
+        self._live: list[Path] = []
+        self._failed: list[tuple[Path, str]] = []
+        self._sent: list[str] = []
+        self._sent_bytes = self._unverified_bytes = self._total_bytes = 0
+
+    def all(self, folders: list[Path]) -> SyncReport:
+        readers: list[JournalReader] = []
+        for folder in folders:
+            reader = self._open(folder)
+            if reader is not None:
+                readers.append(reader)
+                self._total_bytes += reader.committed - max(reader.acked, reader.oldest)
+        try:
+            for number, reader in enumerate(readers, 1):
+                place = (reader.path, number, len(readers))
+                self._tell(*place, 0)
+                try:
+                    self._one(reader, place)
+                except (StepwellError, JournalError, OSError) as error:
+                    self._failed.append((reader.path, str(error)))
+        finally:
+            for reader in readers:
+                reader.close()
+        self._tell(None, len(readers), len(readers), 0)
+        return SyncReport(
+            tuple(dict.fromkeys(self._sent)),
+            tuple(self._live),
+            tuple(self._failed),
+            self._sent_bytes,
+            self._unverified_bytes,
+        )
+
+    def _open(self, folder: Path) -> JournalReader | None:
+        try:
+            reader = JournalReader(folder)
+            if reader.take_lock():
+                return reader
+            reader.close()
+        except JournalError as error:
+            self._failed.append((folder, str(error)))
+            return None
+        self._live.append(folder)
+        return None
+
+    def _one(self, reader: JournalReader, place: tuple[Path, int, int]) -> None:
+        source = ReaderSource(reader)
+        delivery = Delivery(source, socket=self._socket, client=CLIENT, recovered=True)
+        committed = reader.committed
+        start = max(reader.acked, reader.oldest)
+        try:
+            delivery.connect()
+            while reader.acked < committed:
+                before = reader.acked
+                delivery.pump()
+                if not delivery.wait_acked(before + 1, ACK_SECONDS_MAX):
+                    raise delivery.failure or SyncError(
+                        f"{reader.path}: the daemon acknowledged nothing for {ACK_SECONDS_MAX:.0f} "
+                        "s; see `stepwell status`, what was not acknowledged is kept"
+                    )
+                self._tell(*place, reader.acked - start)
+        finally:
+            delivery.disconnect()
+            self._sent_bytes += max(reader.acked - start, 0)
+        self._unverified_bytes += reader.unverified_bytes
+        self._sent.append(f"{reader.info.project}/{reader.info.run_id}")
+        if not self._keep:
+            reader.remove()
+
+    def _tell(self, journal: Path | None, number: int, count: int, more_bytes: int) -> None:
+        self._progress(
+            SyncProgress(journal, number, count, self._sent_bytes + more_bytes, self._total_bytes)
+        )
+
+
+def _find(paths: list[Path]) -> list[Path]:
+    """Return the journals named by ``paths``, each once.
+
+    Raises:
+        SyncError: A path that is no folder.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if (path / WRITER_FILE).exists():
+            found[path.absolute()] = None
+        elif path.is_dir():
+            found.update((each.absolute(), None) for each in find_journals(path))
+        elif path == default_journals_dir():
+            continue  # Nothing was ever logged here.
+        else:
+            raise SyncError(f"{path}: no such folder; name a journal or a folder of journals")
+    return list(found)
