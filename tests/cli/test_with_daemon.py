@@ -28,7 +28,12 @@ class Up:
             "STEPWELL_DIR": str(place / "journals"),
         }
         self.process = self.start()
-        self.said = self.process.stdout.readline() if self.process.stdout else ""
+        assert self.process.stdout is not None
+        self.said = ""
+        while "Ctrl-C" not in self.said:
+            line = self.process.stdout.readline()
+            assert line, self.process.communicate()[1]
+            self.said += line
 
     def start(self, *more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -81,15 +86,15 @@ def wait_for_end(pid: int) -> None:
 
 
 def test_up_says_where_things_are_and_stops_in_order(up: Up, place: Path) -> None:
-    assert up.said == f"socket   {place / 's.sock'}\n"
+    assert f"socket   {place / 's.sock'}\n" in up.said
+    assert re.search(r"^metrics  http://127\.0\.0\.1:\d+", up.said, re.MULTILINE)
     status = up.json("status")
     assert status["data_dir"] == str(place / "data")
     assert up.call("doctor").returncode == 0
     assert "ready" in up.call("top", "--once").stdout
     up.process.send_signal(signal.SIGINT)
-    out, _ = up.process.communicate(timeout=60)
+    up.process.communicate(timeout=60)
     assert up.process.returncode == 0
-    assert re.search(r"metrics  http://127\.0\.0\.1:\d+", out)
     assert not is_alive(status["pid"])
     assert up.call("status").returncode == 3
 
@@ -156,3 +161,86 @@ def test_run_starts_a_personal_daemon_that_outlives_the_command(place: Path) -> 
     finally:
         os.kill(status["pid"], signal.SIGTERM)
         wait_for_end(status["pid"])
+
+
+LOG = (
+    "import stepwell\n"
+    "with stepwell.init(project='p', id='one', name='the one', config={'lr': 0.5}) as run:\n"
+    "    print('hello from the run', flush=True)\n"
+    "    for step in range(1000): run.log({'loss': 1 / (step + 1), 'odd': float('nan')})\n"
+)
+
+
+def logged(up: Up, **variables: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOG],
+        env={**up.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_run_is_read_back_as_soon_as_it_has_finished(up: Up, place: Path) -> None:
+    logged(up)
+    (listed,) = up.json("runs")
+    assert (listed["run_id"], listed["name"], listed["state"]) == ("one", "the one", "finished")
+    detail = up.json("show", "one")
+    assert detail["config"] == {"lr": 0.5}
+    loss, odd = detail["metrics"]
+    assert (loss["count"], loss["last"], odd["nan_count"]) == (1000, 0.001, 1000)
+    assert "hello from the run" in [line["text"] for line in detail["console"]]
+    shown = up.call("show", "p/the one")
+    assert shown.returncode == 0, shown.stderr
+    assert "hello from the run" in shown.stdout
+    done = up.call("export", "p", "-o", str(place / "all.jsonl"))
+    assert done.returncode == 0, done.stderr
+    rows = [json.loads(line) for line in (place / "all.jsonl").read_text().splitlines()]
+    assert [(row["_step"], row["_run"], row["loss"]) for row in rows] == [
+        (step, "one", 1 / (step + 1)) for step in range(1000)
+    ]
+    up.process.send_signal(signal.SIGTERM)
+    up.process.communicate(timeout=60)
+    assert up.json("runs") == [listed], "without a daemon the store is read all the same"
+    assert up.call("rm", "one", "--yes").returncode == 0
+    assert up.json("runs") == []
+
+
+def test_an_offline_run_is_sent_once_however_often_it_is_synced(up: Up, place: Path) -> None:
+    logged(up, STEPWELL_MODE="offline")
+    assert up.json("runs") == []
+    sent = up.json("sync", "--keep")
+    assert (sent["sent"], sent["failed"], sent["live"]) == (["p/one"], [], [])
+    assert sent["sent_bytes"] > 0
+    again = up.call("sync")
+    assert again.returncode == 0, again.stderr
+    (loss, _) = up.json("show", "one")["metrics"]
+    assert loss["count"] == 1000
+    assert list((place / "journals").glob("*/writer.json")) == []
+    assert up.call("sync").stdout == "nothing to send\n"
+
+
+def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -> None:
+    environ = {**ENVIRONMENT, "STEPWELL_DIR": str(place), "STEPWELL_SOCKET": str(place / "s.sock")}
+    script = [sys.executable, "-c", LOG]
+    subprocess.run(script, env={**environ, "STEPWELL_MODE": "offline"}, check=True, timeout=60)
+
+    def sync(*words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "stepwell", "sync", *words],
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    done = sync("--no-daemon")
+    assert done.returncode == 3
+    assert "no daemon answers" in done.stderr
+    assert len(list(place.glob("*/writer.json"))) == 1
+    missing = sync(str(place / "missing"))
+    assert missing.returncode == 4
+    assert "missing: no such folder" in missing.stderr

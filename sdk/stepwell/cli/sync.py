@@ -1,0 +1,128 @@
+"""`stepwell sync [DIR…]`: sends what offline or dead writers left, and shows how far it is."""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stepwell.cli import daemon_process
+from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
+from stepwell.cli.options import Places, add_data, add_json, add_socket, places
+from stepwell.cli.text import bytes_text, count_text, json_text, plain
+
+if TYPE_CHECKING:
+    from stepwell._sync import SyncProgress, SyncReport
+
+_BAR_CELLS: Final = 24
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        metavar="DIR",
+        help="a journal or a folder of journals; the default one (STEPWELL_DIR) unless said",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep journals that were sent whole")
+    parser.add_argument("--no-daemon", action="store_true", help="start no personal daemon")
+    add_json(parser)
+    add_data(parser)
+    add_socket(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    where = places(options)
+    folders = options.folders or ([where.journals] if where.journals.is_dir() else [])
+    from stepwell_wire.journal import find_journals
+
+    if any(find_journals(folder) for folder in folders):
+        _see_to_daemon(where, may_start=not options.no_daemon)
+    report = _send(where, folders, keep=options.keep)
+    if options.json:
+        print(json_text(_as_json(report)))
+    else:
+        print(report_text(report))
+    return FAILED if report.failed else OK
+
+
+def _see_to_daemon(where: Places, *, may_start: bool) -> None:
+    from stepwell.cli.daemon_client import is_answered, no_daemon
+
+    if is_answered(where.socket):
+        return
+    if not may_start:
+        raise no_daemon(where.socket)
+    if reason := daemon_process.see_to_personal(where):
+        raise CommandError(
+            f"no daemon on {where.socket}, {reason}; nothing was sent, everything is kept",
+            UNREACHABLE,
+        )
+
+
+def _send(where: Places, folders: list[Path], *, keep: bool) -> "SyncReport":
+    from stepwell._sync import sync
+    from stepwell.errors import DaemonUnreachableError, SyncError
+
+    shows = sys.stderr.isatty()
+    try:
+        return sync(folders, socket=where.socket, progress=_draw if shows else None, keep=keep)
+    except DaemonUnreachableError as error:
+        raise CommandError(str(error), UNREACHABLE) from error
+    except SyncError as error:
+        raise CommandError(str(error), NOT_FOUND) from error
+    finally:
+        if shows:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _draw(progress: "SyncProgress") -> None:
+    columns = shutil.get_terminal_size().columns
+    sys.stderr.write("\r\x1b[K" + progress_text(progress)[: columns - 1])
+    sys.stderr.flush()
+
+
+def progress_text(progress: "SyncProgress") -> str:
+    """Return one line: a bar, bytes, and which journal it is."""
+    total = progress.total_bytes
+    ratio = progress.sent_bytes / total if total else 1.0
+    filled = round(min(1.0, ratio) * _BAR_CELLS)
+    name = plain(progress.journal.name) if progress.journal else ""
+    return (
+        f"[{'#' * filled}{'.' * (_BAR_CELLS - filled)}] "
+        f"{bytes_text(progress.sent_bytes)} of {bytes_text(total)}  "
+        f"{progress.journal_number}/{progress.journal_count} {name}"
+    ).rstrip()
+
+
+def report_text(report: "SyncReport") -> str:
+    """Return what was done, and what was not and why."""
+    lines = []
+    if report.sent:
+        names = ", ".join(map(plain, report.sent[:10])) + (", …" if report.sent[10:] else "")
+        lines.append(
+            f"sent {bytes_text(report.sent_bytes)} of {count_text(len(report.sent))} runs: {names}"
+        )
+    elif not report.failed:
+        lines.append("nothing to send")
+    if report.live:
+        lines.append(f"{count_text(len(report.live))} left alone: their writers are at work")
+    if report.unverified_bytes:
+        lines.append(
+            f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of the "
+            "machine and are set aside"
+        )
+    lines += [f"not sent: {plain(path)}: {plain(reason)}" for path, reason in report.failed]
+    return "\n".join(lines)
+
+
+def _as_json(report: "SyncReport") -> dict[str, object]:
+    return {
+        "sent": list(report.sent),
+        "sent_bytes": report.sent_bytes,
+        "live": [str(path) for path in report.live],
+        "failed": [{"journal": str(path), "reason": why} for path, why in report.failed],
+        "unverified_bytes": report.unverified_bytes,
+    }
