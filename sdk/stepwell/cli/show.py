@@ -1,6 +1,7 @@
 """`stepwell show RUN`: what a run was started with, what came out, and how its nodes fared."""
 
 import argparse
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,6 +10,7 @@ from stepwell.cli.options import add_data, add_json, add_socket, places
 from stepwell.cli.reading import reading
 from stepwell.cli.runs import duration_seconds
 from stepwell.cli.text import (
+    bytes_text,
     count_text,
     flat,
     json_text,
@@ -101,7 +103,7 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
     blocks = [pairs_text(_head(detail, now=now), indent="")]
     for name in ("config", "summary"):
         if pairs := flat(detail[name]):
-            shown = [(plain(path), value_text(value)) for path, value in pairs]
+            shown = [(plain(path), _leaf_text(path, value)) for path, value in pairs]
             blocks.append(_section(name, pairs_text(_cut(shown, len(shown)))))
     if metrics := detail["metrics"]:
         blocks.append(_section("metrics", _metrics_table(metrics)))
@@ -118,6 +120,12 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
         lines = ["  " + plain(line["text"]) for line in console]
         blocks.append(_section("console, the last lines", "\n".join(lines)))
     return "\n\n".join(blocks)
+
+
+def _leaf_text(path: str, value: object) -> str:
+    if path == "_timestamp" and isinstance(value, float):
+        return moment_text(value)
+    return value_text(value)
 
 
 def _section(title: str, body: str) -> str:
@@ -181,13 +189,25 @@ def _odd(metric: dict[str, Any]) -> str:
 
 
 def _node_table(node: list[dict[str, Any]]) -> str:
+    """Return the node's series but those that only count up; the JSON has all."""
     several = len({each["host"] for each in node}) > 1
+    shown = [each for each in node if not each["metric"].endswith("_total")]
     rows = [
         [
             "  " + plain(" ".join(filter(None, (each["host"] if several else "", each["metric"])))),
             plain(each["label"]),
-            *(number_text(each[name]) for name in ("min", "mean", "max", "last")),
+            *(_node_value(each["metric"], each[name]) for name in ("min", "mean", "max", "last")),
         ]
-        for each in node[:_LINES_MAX]
+        for each in shown[:_LINES_MAX]
     ]
     return table_text(["  name", "", "min", "mean", "max", "last"], rows, right=range(2, 6))
+
+
+def _node_value(metric: str, value: float) -> str:
+    if not math.isfinite(value):
+        return number_text(value)
+    if metric.endswith("_bytes"):
+        return bytes_text(value)
+    if metric.endswith("_bytes_per_second"):
+        return f"{bytes_text(value)}/s"
+    return f"{100 * value:.1f} %" if metric.endswith("_ratio") else f"{value:.4g}"
