@@ -12,11 +12,9 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import zlib
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stepwell_wire.errors import MalformedRecordsError, WireError
 from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, aligned, check_header, unpack_event
@@ -43,8 +41,7 @@ class JournalError(WireError):
     """A journal that cannot be read, with what is wrong, where, and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriterFile:
+class WriterFile(NamedTuple):
     """Who writes a journal: the content of ``writer.json``. Moments are µs since 1970 UTC."""
 
     project: str
@@ -60,7 +57,7 @@ class WriterFile:
     version: int = JOURNAL_VERSION
 
     def to_json(self) -> str:
-        return json.dumps({each.name: getattr(self, each.name) for each in fields(self)})
+        return json.dumps(self._asdict())
 
     @classmethod
     def from_json(cls, text: str) -> "WriterFile":
@@ -72,13 +69,12 @@ class WriterFile:
         if not isinstance(version, int) or not 1 <= version <= JOURNAL_VERSION:
             raise ValueError(f"expected version 1 to {JOURNAL_VERSION}, not {version!r}")
         known: dict[str, Any] = {}
-        for each in fields(cls):
-            if each.name in found:
-                if not isinstance(
-                    found[each.name], each.type if isinstance(each.type, type) else object
-                ):
-                    raise ValueError(f"{each.name}: expected {each.type}")
-                known[each.name] = found[each.name]
+        for name in cls._fields:
+            if name in found:
+                kind = int if name in ("pid", "created_at", "version") else str
+                if not isinstance(found[name], kind):
+                    raise ValueError(f"{name}: expected {kind.__name__}")
+                known[name] = found[name]
         for name in ("project", "run_id", "writer_id"):
             if not known.get(name):
                 raise ValueError(f"{name} is missing")
@@ -106,13 +102,13 @@ def find_journals(folder: Path) -> list[Path]:
     return [Path(folder) / name for _, name in sorted(found)]
 
 
-@dataclass(slots=True)
 class _Segment:
-    base: int
-    path: Path
-    descriptor: int
-    end: int  # file offset up to which records are believed
-    claimed: int  # file offset up to which the writer says that it wrote
+    __slots__ = ("base", "claimed", "descriptor", "end", "path")
+
+    def __init__(self, base: int, path: Path, descriptor: int, end: int, claimed: int) -> None:
+        self.base, self.path, self.descriptor = base, path, descriptor
+        self.end = end  # file offset up to which records are believed
+        self.claimed = claimed  # file offset up to which the writer says that it wrote
 
     @property
     def limit(self) -> int:
@@ -281,6 +277,8 @@ class JournalReader:
                 "nothing was removed"
             )
         if not self.unverified_bytes:
+            import shutil  # Here: training processes import this file and never come by.
+
             self.close()
             shutil.rmtree(self.path, ignore_errors=True)
             return

@@ -10,13 +10,16 @@ Importing does nothing and loads nothing but the standard library. `stepwell.log
 `summary` and the others act on the run that `init` made last.
 """
 
-import importlib
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
 
 from stepwell_wire import __version__
 
+TYPE_CHECKING = False  # Not from typing: that module alone would be half of our import's cost.
 if TYPE_CHECKING:
+    from typing import Any
+
     from stepwell._config import Config
     from stepwell._definitions import Definition
     from stepwell._run import Run
@@ -105,9 +108,9 @@ class _NoRunYet:
         return f"<stepwell.{object.__getattribute__(self, '_name')}: no run>"
 
 
-run: "Run | None" = None
-config: "Config | Any" = _NoRunYet("config")
-summary: "Summary | Any" = _NoRunYet("summary")
+run: Run | None = None
+config: Config | Any = _NoRunYet("config")
+summary: Summary | Any = _NoRunYet("summary")
 
 
 def init(
@@ -129,7 +132,7 @@ def init(
     resume: bool | str | None = None,
     settings: object = None,
     **ignored: Any,
-) -> "Run":
+) -> Run:
     """Start a run, or go on with one, without waiting for anything.
 
     Args:
@@ -188,7 +191,7 @@ def log(
     _run_or_complain("log").log(data, step, commit)
 
 
-def define_metric(name: str, *args: Any, **kwargs: Any) -> "Definition":
+def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:
     """See `Run.define_metric`."""
     return _run_or_complain("define_metric").define_metric(name, *args, **kwargs)
 
@@ -199,7 +202,7 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
         run.finish(exit_code=exit_code, quiet=quiet)
 
 
-def _run_or_complain(name: str) -> "Run":
+def _run_or_complain(name: str) -> Run:
     if run is None:
         from stepwell.errors import NoRunError
 
@@ -216,7 +219,7 @@ _placeholders: dict[str, Any] = {
 }
 
 
-def _bind(current: "Run | None") -> None:
+def _bind(current: Run | None) -> None:
     """Make the module-level names mean ``current``; without one they complain again."""
     names = globals()
     names["run"] = current
@@ -229,8 +232,8 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'stepwell' has no attribute {name!r}")
     if not home:
-        return importlib.import_module(f"stepwell.{name}")
-    value = getattr(importlib.import_module(f"stepwell.{home}"), name)
+        return __import__(f"stepwell.{name}", fromlist=["*"])
+    value = getattr(__import__(f"stepwell.{home}", fromlist=["*"]), name)
     globals()[name] = value
     return value
 

@@ -4,7 +4,6 @@ A value is set once; changing it needs ``allow_val_change=True``, so that a typo
 does not rewrite what a run was.
 """
 
-import argparse
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -167,8 +166,6 @@ def parse_config(
         found = {str(key): value for key, value in values.items()}
     elif isinstance(values, Config):
         found = values.as_dict()
-    elif isinstance(values, argparse.Namespace):
-        found = dict(vars(values))
     elif hasattr(values, "flag_values_dict"):
         found = dict(values.flag_values_dict())
     elif hasattr(values, "__dict__"):

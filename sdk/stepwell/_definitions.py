@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 SUMMARY_OPERATIONS: Final = ("min", "max", "mean", "last", "first", "best", "copy", "none")
 GOALS: Final = ("minimize", "maximize")
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """One `define_metric` call; ``name`` may end in ``*``."""
 
     name: str
@@ -100,19 +98,16 @@ def merge(old: Definition | None, new: Definition) -> Definition:
     )
 
 
-@dataclass(slots=True)
 class Tracker:
     """Running summary of one metric that was defined with operations."""
 
-    operations: tuple[str, ...]
-    goal: str | None = None
-    started: bool = False
-    count: int = 0
-    total: float = 0.0
-    first: float = math.nan
-    last: float = math.nan
-    lowest: float = math.inf
-    highest: float = -math.inf
+    def __init__(self, operations: tuple[str, ...], goal: str | None = None) -> None:
+        self.operations, self.goal = operations, goal
+        self.started = False
+        self.count = 0  # of finite values
+        self.total = 0.0
+        self.first = self.last = math.nan
+        self.lowest, self.highest = math.inf, -math.inf
 
     def add(self, value: float) -> None:
         """NaN counts as first and last only; infinities are extremes but spoil no mean."""
@@ -151,12 +146,12 @@ class Tracker:
         return found
 
 
-@dataclass(slots=True)
 class Definitions:
     """All definitions of a run and what they mean for a metric."""
 
-    by_name: dict[str, Definition] = field(default_factory=dict)
-    trackers: dict[str, Tracker] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.by_name: dict[str, Definition] = {}
+        self.trackers: dict[str, Tracker] = {}
 
     def add(self, definition: Definition, *, overwrite: bool = False) -> Definition:
         old = None if overwrite else self.by_name.get(definition.name)

@@ -4,8 +4,8 @@ The random bytes come from the system, never from `random`: a user's seed must n
 one, and drawing an id must not move the user's generator.
 """
 
-import hashlib
 import os
+import zlib
 from typing import Final
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -46,14 +46,16 @@ def new_writer_id() -> str:
 
 def run_id_from(hint: str) -> str:
     """Return the run id that every process derives from the same ``hint``."""
-    return _base36(
-        int.from_bytes(hashlib.blake2b(hint.encode(), digest_size=16).digest(), "little")
-    )
+    import hashlib
+
+    digest = hashlib.blake2b(hint.encode(), digest_size=16).digest()
+    return _base36(int.from_bytes(digest, "little"))
 
 
 def display_name(run_id: str) -> str:
     """Return ``word-word-number``, the same in every process of the run."""
-    number = int.from_bytes(hashlib.blake2b(run_id.encode(), digest_size=8).digest(), "little")
+    # Names need no more than to look different; hashlib would cost every start 2 ms.
+    number = zlib.crc32(run_id.encode()) << 32 | zlib.crc32(run_id[::-1].encode())
     number, first = divmod(number, len(_FIRST))
     number, second = divmod(number, len(_SECOND))
     return f"{_FIRST[first]}-{_SECOND[second]}-{number % 999 + 1}"

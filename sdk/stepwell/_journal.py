@@ -10,7 +10,6 @@ import errno
 import fcntl
 import mmap
 import os
-import shutil
 import time
 import zlib
 from collections import deque
@@ -129,6 +128,8 @@ class Journal:
             self._activate(self.current, 0, made)
             made.rename(self.folder)
         except OSError:
+            import shutil
+
             if self._lock_descriptor >= 0:
                 os.close(self._lock_descriptor)
             shutil.rmtree(made, ignore_errors=True)
@@ -270,6 +271,8 @@ class Journal:
 
     def remove(self) -> None:
         """Delete the folder; only after everything in it was acknowledged."""
+        import shutil
+
         if self._spare is not None:
             self._spare.close()
         for segment in (*self.retired, self.current):

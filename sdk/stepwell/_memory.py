@@ -10,7 +10,6 @@ A convenience: nothing here is needed to keep data, and no failure here is an er
 import contextlib
 import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +21,22 @@ _AUTO = "auto"
 _TAIL_BYTES = 8 * 1024 * 1024
 
 
-@dataclass(slots=True)
 class Remembered:
     """A run as this machine knows it. ``next_step`` is one more than the last one logged."""
 
-    run_id: str
-    next_step: int = 0
-    name: str = ""
-    config: dict[str, Any] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-    runtime_seconds: float = 0.0
+    def __init__(
+        self,
+        run_id: str,
+        *,
+        name: str = "",
+        config: dict[str, Any] | None = None,
+        summary: dict[str, Any] | None = None,
+        runtime_seconds: float = 0.0,
+    ) -> None:
+        self.run_id, self.name = run_id, name
+        self.config, self.summary = config or {}, summary or {}
+        self.runtime_seconds = runtime_seconds
+        self.next_step = 0
 
 
 class Memory:

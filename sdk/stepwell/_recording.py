@@ -6,9 +6,7 @@ forked or spawned process.
 
 import contextlib
 import os
-import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -160,7 +158,7 @@ class Recording:
             writer_id=new_writer_id(),
             label=self.label,
             scope="run",
-            host=socket.gethostname(),
+            host=os.uname().nodename,
             pid=os.getpid(),
             boot_id=boot_id(),
             created_at=time.time_ns() // 1000,
@@ -171,8 +169,8 @@ class Recording:
         if self.disabled:
             return None
         settings = self.settings
-        instead = Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}" / "journals"
-        for parent in (settings.journals_dir, instead):
+        for turn in range(2):
+            parent = settings.journals_dir if turn == 0 else _temporary_journals()
             try:
                 return Journal(
                     parent,
@@ -339,6 +337,12 @@ class Recording:
         self.begin_sending()
         self._forked = False
         _finish_with_process(self)
+
+
+def _temporary_journals() -> Path:
+    import tempfile
+
+    return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}" / "journals"
 
 
 def child_label(label: str, kind: str) -> str:

@@ -5,10 +5,12 @@ gRPC does not survive a fork: in a child of a process that has used it, a new co
 along and sends. It ends with the child, whose rest the daemon's recovery then takes.
 """
 
-import subprocess
 import sys
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import subprocess
 
 _RESTART_SECONDS: Final = 5.0
 
@@ -25,6 +27,8 @@ class Relay:
         """Start the relay of ``folder`` unless it runs; at most once in a while."""
         if self._process is not None and self._process.poll() is None:
             return
+        import subprocess
+
         now = time.monotonic()
         if self._process is not None and now - self._started_at < _RESTART_SECONDS:
             return

@@ -10,7 +10,6 @@ import contextlib
 import random
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -200,6 +199,8 @@ class Sender:
                     self._woken.wait(_RETRY_SECONDS_MAX)
         except Exception:
             # Ours alone: training goes on, the journal keeps what is logged.
+            import traceback
+
             self._say(
                 "the sender stopped; the journal keeps everything:\n" + traceback.format_exc()
             )

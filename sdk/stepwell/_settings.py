@@ -3,12 +3,10 @@
 Read once, in `init`. Arguments win over ``settings=``, which wins over the environment.
 """
 
-import difflib
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stepwell._terminal import Voice
 from stepwell.errors import SettingsError
@@ -28,8 +26,7 @@ _FORBIDDEN_IN_PROJECT = "/\\#?%:"
 _FORBIDDEN_IN_RUN_ID = "/\\#?%:;,'"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """One run's settings.
 
     Attributes:
@@ -282,13 +279,13 @@ def read_settings(
     if settings.run_id is not None:
         _check_identifier("run id", settings.run_id, _FORBIDDEN_IN_RUN_ID)
     if settings.label is not None:
-        settings = replace(settings, label=_cut(settings.label))
+        settings = settings._replace(label=_cut(settings.label))
     return settings
 
 
 def as_dict(settings: Settings) -> dict[str, Any]:
     """Return ``settings`` as what can be pickled into another process."""
-    return {each.name: getattr(settings, each.name) for each in fields(settings)}
+    return settings._asdict()
 
 
 def _converted(name: str, value: Any, source: str) -> Any:
@@ -309,9 +306,15 @@ def _items(extra: object) -> list[tuple[str, Any]]:
 
 
 def _refuse_unknown(name: str) -> None:
-    near = difflib.get_close_matches(name, [*_CONVERT, *_OTHER_NAMES], 3)
+    near = _near(name, [*_CONVERT, *_OTHER_NAMES], 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(_CONVERT)}"
     raise SettingsError(f"settings: unknown name {name!r}{hint}")
+
+
+def _near(name: str, known: Iterable[str], count: int) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(name, list(known), count)
 
 
 def _warn_unknown(environ: Mapping[str, str], voice: Voice | None) -> None:
@@ -322,7 +325,7 @@ def _warn_unknown(environ: Mapping[str, str], voice: Voice | None) -> None:
     for name in environ:
         if not name.startswith("STEPWELL_") or name in known or name.startswith(_NOT_SETTINGS):
             continue
-        near = difflib.get_close_matches(name, known, 1)
+        near = _near(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
         voice.warn_once(name, f"{name} is no setting of stepwell and has no effect; {hint}")
 

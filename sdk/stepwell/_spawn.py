@@ -2,16 +2,20 @@
 
 import importlib.util
 import os
-import socket as sockets
-import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import subprocess
 
 _started: list["subprocess.Popen[bytes]"] = []
 
 
 def daemon_answers(socket: str) -> bool:
     """Return whether somebody listens on ``socket``; waits for nobody."""
+    import socket as sockets
+
     try:
         with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as probe:
             probe.setblocking(False)
@@ -38,6 +42,8 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
     Raises:
         OSError: It could not be started.
     """
+    import subprocess
+
     data_dir.mkdir(parents=True, exist_ok=True)
     Path(socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = [sys.executable, "-m", "stepwell_daemon", "--socket", socket]

@@ -4,9 +4,7 @@ Each value becomes a float (a point), something JSON-like (kept in the history a
 text of its `repr`. Nothing here raises for a value, whatever it is.
 """
 
-import datetime
-import enum
-import hashlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -77,6 +75,8 @@ def metric_name(prefix: str, key: Any, warn: Warn) -> str:
 
 def cut_name(packed: bytes) -> str:
     """Return a name of at most ``METRIC_NAME_BYTES_MAX`` bytes that ends in a hash of the whole."""
+    import hashlib
+
     seal = hashlib.blake2b(packed, digest_size=8).hexdigest()
     room = METRIC_NAME_BYTES_MAX - len(seal) - 1
     return packed[:room].decode("utf-8", "ignore") + "~" + seal
@@ -106,8 +106,8 @@ def as_json(value: Any, warn: Warn, depth: int = 0) -> Any:
     """Return ``value`` in terms of None, bool, int, float, text, list and dict."""
     if value is None or isinstance(value, bool | float):
         return value
-    if isinstance(value, enum.Enum):
-        return value.name
+    if _is_enum(value):
+        return str(value.name)
     if isinstance(value, str):
         return cut_text(str(value))
     if isinstance(value, int):
@@ -130,8 +130,8 @@ def as_json(value: Any, warn: Warn, depth: int = 0) -> Any:
                 return as_json(value.tolist(), warn, depth + 1)
             except Exception:
                 return _described(value, warn)
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
+    if type(value).__module__ == "datetime" and hasattr(value, "isoformat"):
+        return str(value.isoformat())
     number = as_point(value)
     if number is not None:
         return number
@@ -143,6 +143,11 @@ def cut_text(text: str) -> str:
     if len(text) > TEXT_CHARACTERS_MAX:
         text = text[:TEXT_CHARACTERS_MAX] + f"… ({len(text)} characters)"
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _is_enum(value: Any) -> bool:
+    enum = sys.modules.get("enum")  # Who has a member of an Enum has imported it.
+    return enum is not None and isinstance(value, enum.Enum)
 
 
 def _described(value: Any, warn: Warn) -> str:
