@@ -48,7 +48,7 @@ def linger_seconds(last_insert_seconds: float, least_seconds: float) -> float:
     In proportion to what an insert costs: inserting then takes a fixed share of the time at most,
     and a store that is slow gets fewer and larger blocks.
     """
-    return min(_LINGER_SECONDS_MAX, max(least_seconds, _LINGER_INSERTS * last_insert_seconds))
+    return max(least_seconds, min(_LINGER_SECONDS_MAX, _LINGER_INSERTS * last_insert_seconds))
 
 
 class Forwarder:

@@ -50,7 +50,9 @@ class DaemonCollector(Collector):
         for name, text in _COUNTERS:
             yield _counter(f"stepwell_{name}", text, getattr(counters, name))
         refused = CounterMetricFamily(
-            "stepwell_refused", "Frames and connections refused, by reason.", labels=["reason"]
+            "stepwell_refused_frames",
+            "Frames and connections refused, by reason.",
+            labels=["reason"],
         )
         for reason, count in sorted(counters.refused.items()):
             refused.add_metric([reason], float(count))
@@ -77,6 +79,7 @@ class DaemonCollector(Collector):
             ("problems", "How many problems the status names.", len(facts.problems())),
             ("writers_connected", "Writers connected.", len(spool.registry.connected())),
             ("spool_bytes", "Bytes that the spool takes on disk.", spool.disk_bytes),
+            ("spool_bytes_max", "Limit of what waits for the store.", spool.settings.bytes_max),
             ("spool_segments", "Segments of the spool.", spool.segment_count),
             ("spool_unforwarded_bytes", "Spooled, not yet stored.", spool.unforwarded_bytes),
             (

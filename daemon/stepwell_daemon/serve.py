@@ -180,8 +180,8 @@ class Daemon:
         await server.stop(_STREAMS_END_SECONDS)
         self._config.socket.unlink(missing_ok=True)
         await http.close()
-        if self._store is None or not facts.health.healthy:
-            return
+        if facts.store_problem or not facts.health.healthy:
+            return  # It would be waiting in vain.
         try:
             async with asyncio.timeout(self._config.drain_seconds):
                 await forwarder.reach(facts.spool.end)

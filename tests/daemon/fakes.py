@@ -52,7 +52,11 @@ class FakeSink:
                 raise StoreUnavailableError("the fake store took it and did not say so")
 
     def query(
-        self, sql: str, *, parameters: Mapping[str, object] | None = None, timeout_seconds: float = 3
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 3,
     ) -> list[dict[str, Any]]:
         if "system.tables" in sql:
             return [{"engine_full": "MergeTree TTL toDateTime(t) + toIntervalDay(90)"}]
@@ -80,9 +84,7 @@ class FakeSink:
         """Return how often each (series, step, value) is stored."""
         found: Counter[tuple[int, int, float]] = Counter()
         for columns in self.columns("points"):
-            found.update(
-                zip(columns["series"], columns["step"], columns["value"], strict=True)
-            )
+            found.update(zip(columns["series"], columns["step"], columns["value"], strict=True))
         return found
 
     def steps(self) -> list[int]:

@@ -37,8 +37,13 @@ def finish_event(state: str = "finished") -> bytes:
 
 def writer_info(name: str = "w1", **changes: Any) -> WriterInfo:
     fields = {
-        **{"project": "demo", "run_id": f"run-{name}", "writer_id": name},
-        **{"label": "", "scope": "run", "host": "here", "pid": 1},
+        "project": "demo",
+        "run_id": f"run-{name}",
+        "writer_id": name,
+        "label": "",
+        "scope": "run",
+        "host": "here",
+        "pid": 1,
     }
     return WriterInfo(**{**fields, **changes})
 

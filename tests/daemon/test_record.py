@@ -4,6 +4,7 @@ from itertools import accumulate
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.record import Damage, SpoolRecord, pack_record, scan
 
@@ -76,9 +77,7 @@ def test_zeros_behind_the_last_record_are_no_damage(written: list[bytes], zeros:
 
 
 @given(contents, st.binary(min_size=1, max_size=200))
-def test_bytes_that_are_no_records_are_named_and_passed(
-    written: list[bytes], noise: bytes
-) -> None:
+def test_bytes_that_are_no_records_are_named_and_passed(written: list[bytes], noise: bytes) -> None:
     noise = noise.rstrip(b"\0") + b"\1"
     noise += bytes(-len(noise) & 7)
     pieces = packed(written)

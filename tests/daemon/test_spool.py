@@ -157,6 +157,7 @@ def test_a_crash_at_any_call_loses_nothing_acknowledged_and_doubles_nothing(
 
 def _write_synchronously(folder: Path, disk: Disk, acked: list[int]) -> None:
     """Write frames through the log itself, so that a crash unwinds to here."""
+
     async def run() -> None:
         spool = Spool(folder, SpoolSettings(segment_bytes=1 << 16), counters=Counters(), disk=disk)
         try:
@@ -188,15 +189,21 @@ def test_a_disk_that_fails_for_ever_stops_acks_and_is_told(
         nonlocal failing
         async with spool_running(tmp_path, disk=disk) as spool:
             told: list[SpoolUnavailableError] = []
-            spool.on_failure = told.append
+            third = asyncio.Event()
+
+            def tell(error: SpoolUnavailableError) -> None:
+                told.append(error)
+                if len(told) == 3:
+                    third.set()
+
+            spool.on_failure = tell
             acked: list[int] = []
             await write_frames(spool, acked)
             state = new_writer(spool)
             durable = state.durable
             failing = True
             append(spool, state, row(FRAMES))
-            while len(told) < 3:
-                await asyncio.sleep(0)
+            await third.wait()
             assert spool.failure is not None
             assert "No space left" in str(spool.failure)
             assert state.durable == durable
@@ -239,9 +246,7 @@ def test_a_segment_whose_sync_failed_is_never_synced_again(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("damage", [lambda old: old ^ 1, lambda old: 0, lambda old: old ^ 0x80])
-def test_damage_costs_the_record_that_it_hits(
-    tmp_path: Path, damage: Callable[[int], int]
-) -> None:
+def test_damage_costs_the_record_that_it_hits(tmp_path: Path, damage: Callable[[int], int]) -> None:
     acked: list[int] = []
 
     async def run() -> None:

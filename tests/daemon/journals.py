@@ -1,0 +1,41 @@
+"""Journals as a writer leaves them."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+from stepwell_wire.journal import LOCK_FILE, WRITER_FILE, WriterFile, boot_id
+from stepwell_wire.segment import ACKED_AT, COMMITTED_AT, PAGE_BYTES, pack_page, segment_name
+from tests.daemon.made import writer_info
+
+
+def make_journal(
+    parent: Path, name: str, records: bytes, *, acked: int = 0, base: int = 0, **changes: Any
+) -> Path:
+    """Write the journal of writer ``name`` whose process is gone."""
+    info = writer_info(name)
+    fields = {
+        "project": info.project,
+        "run_id": info.run_id,
+        "writer_id": name,
+        "host": info.host,
+        "pid": 1,
+        "boot_id": boot_id(),
+    }
+    folder = parent / f"{info.run_id}-{name}"
+    folder.mkdir(parents=True)
+    (folder / WRITER_FILE).write_text(WriterFile(**{**fields, **changes}).to_json())
+    (folder / LOCK_FILE).touch()
+    page = bytearray(pack_page(base))
+    page[COMMITTED_AT : COMMITTED_AT + 8] = (PAGE_BYTES + len(records)).to_bytes(8, "little")
+    page[ACKED_AT : ACKED_AT + 8] = acked.to_bytes(8, "little")
+    (folder / segment_name(base)).write_bytes(bytes(page) + records + bytes(4096))
+    return folder
+
+
+def hold_lock(folder: Path) -> int:
+    """Take the lock as a live writer does; the descriptor must be closed."""
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor

@@ -1,0 +1,110 @@
+"""Settings: where they come from, which wins, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stepwell_daemon.__main__ import BAD_CONFIG, OK, main
+from stepwell_daemon.config import (
+    FIELDS,
+    RELOADABLE,
+    DaemonConfig,
+    build_parser,
+    check_reload,
+    load_config,
+)
+from stepwell_daemon.errors import ConfigError
+
+
+def load(*arguments: str, **environ: str) -> DaemonConfig:
+    return load_config(build_parser().parse_args(arguments), {"STEPWELL_DATA": "/d", **environ})
+
+
+def written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "stepwelld.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_flags_win_over_variables_over_the_file_over_defaults(tmp_path: Path) -> None:
+    file = written(tmp_path, "block_points = 1\nwriters_max = 2\nconnections_max = 3\n")
+    config = load(
+        *("--config", file, "--block-points", "10"),
+        STEPWELLD_BLOCK_POINTS="11",
+        STEPWELLD_WRITERS_MAX="12",
+    )
+    assert (config.block_points, config.writers_max, config.connections_max) == (10, 12, 3)
+    assert config.insert_threads == FIELDS["insert_threads"].default
+
+
+def test_places_come_from_the_variables_that_every_part_knows() -> None:
+    config = load(STEPWELL_SOCKET="/s/s.sock", STEPWELL_DATA="/data")
+    assert config.socket == Path("/s/s.sock")
+    assert config.data == Path("/data")
+    assert config.journals == Path("/data/journals")
+    assert load("--data", "/other").journals == Path("/other/journals")
+    assert load("--data", "/other", STEPWELL_DIR="/j").journals == Path("/j")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("block_point = 1", "did you mean block_points?"),
+        ("[spool]\nsegment_bytes = 1", "no such setting"),
+        ("block_points = 'many'", "a whole number"),
+        ("block_points = 1.5", "a whole number"),
+        ("block_points = true", "a whole number"),
+        ("block_points = 0", "expected 1 or more"),
+        ("metrics_port = 70000", "expected 0 to 65535"),
+        ("drain_seconds = nan", "expected 0 or more"),
+        ("log_level = 'loud'", "debug or info or warning or error"),
+        ("durability = 3", "synced or written"),
+        ("data = 3", "expected a path"),
+        ("retention_run_days = 99999999", "run_days"),
+        ("block_points", "not TOML"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigError) as refused:
+        load("--config", file)
+    assert message in str(refused.value)
+
+
+def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean STEPWELLD_SAMPLE_SECONDS"):
+        load(STEPWELLD_SAMPLES_SECONDS="3")
+
+
+def test_a_socket_path_that_is_too_long_is_refused() -> None:
+    with pytest.raises(ConfigError, match="107"):
+        load("--socket", "/" + "s" * 120)
+
+
+def test_check_config_prints_what_holds(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["--check-config", "--data", str(tmp_path), "--block-points", "7"]) == OK
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["block_points"] == 7
+    assert set(printed) == set(FIELDS)
+
+
+def test_a_wrong_configuration_ends_with_its_own_code(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["--config", str(tmp_path / "missing.toml")]) == BAD_CONFIG
+    assert "missing.toml" in capsys.readouterr().err
+
+
+def test_a_reload_applies_what_it_can_and_names_the_rest() -> None:
+    old = load()
+    new = load("--sample-seconds", "1", "--segment-bytes", "1000000")
+    config, refused = check_reload(old, new)
+    assert config.sample_seconds == 1.0
+    assert config.segment_bytes == old.segment_bytes
+    assert refused == ["segment_bytes"]
+    assert set(FIELDS) > RELOADABLE
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(each.metadata["help"] for each in FIELDS.values())

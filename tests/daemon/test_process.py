@@ -1,0 +1,207 @@
+"""The daemon as a process: what is acknowledged survives a kill, and a stop is orderly."""
+
+import os
+import signal
+import stat
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+from stepwell_store import connect_embedded
+from stepwell_wire.ingest_pb2 import BUSY, GAP, LIMIT, MALFORMED, ClientMessage
+from tests.daemon.client import Client, flush, status_of
+from tests.daemon.conftest import Process
+from tests.daemon.journals import make_journal
+from tests.daemon.made import frame, hello, row, schema_event
+
+ROWS = 20
+START = schema_event()
+STREAM = START + b"".join(row(step) for step in range(ROWS))
+
+
+def send_all(process: Process, name: str = "w1") -> None:
+    client = Client(process.socket, hello(name))
+    assert client.next().welcome.position == 0
+    client.send(0, STREAM)
+    client.wait_acked(len(STREAM))
+    client.close()
+
+
+def count_points(process: Process) -> int:
+    store = connect_embedded(process.data)
+    try:
+        return int(store.query("SELECT count() AS n FROM points")[0]["n"])
+    finally:
+        store.close()
+
+
+def test_acknowledged_frames_survive_a_kill_and_are_stored_once(process: Process) -> None:
+    process.start("--block-delay-seconds", "30")
+    send_all(process)
+    process.stop(signal.SIGKILL)
+    process.start()
+    client = Client(process.socket)
+    assert client.next().welcome.position == len(STREAM)
+    client.send(0, STREAM)  # All of it is known.
+    client.wait_acked(len(STREAM))
+    client.send(len(STREAM), row(ROWS))
+    client.wait_acked(len(STREAM) + len(row(0)))
+    client.close()
+    assert flush(process.socket).stored
+    assert count_points(process) == 2 * (ROWS + 1)
+    totals = status_of(process.socket)["totals"]
+    assert totals["duplicate_bytes"] == len(STREAM)
+    assert totals["points_received"] == 2
+    assert totals["points_stored"] == 2 * (ROWS + 1)
+
+
+def test_a_stop_drains_and_removes_the_socket(process: Process) -> None:
+    process.start("--block-delay-seconds", "30")
+    assert stat.S_IMODE(process.socket.stat().st_mode) == 0o660
+    send_all(process)
+    assert process.stop() == 0
+    assert not process.socket.exists()
+    assert "spooled_bytes=0" in process.log.read_text()
+    assert count_points(process) == 2 * ROWS
+
+
+def test_a_connected_writer_is_told_that_the_daemon_stops(process: Process) -> None:
+    process.start()
+    client = Client(process.socket)
+    client.next()
+    client.send(0, STREAM)
+    client.wait_acked(len(STREAM))
+    assert process.running is not None
+    process.running.send_signal(signal.SIGTERM)
+    answer = client.next()
+    assert answer.refusal.code == BUSY
+    assert "shutting down" in answer.refusal.detail
+    assert answer.refusal.position == len(STREAM)
+    assert process.running.wait(60) == 0
+
+
+def test_a_second_daemon_ends_at_once_with_its_own_code(process: Process) -> None:
+    process.start()
+    for words in (process.command(), process.command("--data", str(process.folder / "other"))):
+        second = subprocess.run(
+            words, env=process.environment, capture_output=True, timeout=60, check=False
+        )
+        assert second.returncode == 3
+        assert b"another daemon" in second.stderr
+        assert str(process.running.pid if process.running else "").encode() in second.stderr
+    assert status_of(process.socket)["ready"]
+
+
+def test_wrong_frames_are_refused_with_a_reason_and_harm_nobody_else(process: Process) -> None:
+    process.start("--writers-max", "3")
+    good = Client(process.socket, hello("good"))
+    good.next()
+    damaged = ClientMessage(frame=frame(0, STREAM))
+    damaged.frame.crc32 ^= 1
+    for first, message, code in (
+        (b"\xff\xff\xff", None, MALFORMED),
+        (ClientMessage(frame=frame(0, STREAM)).SerializeToString(), None, MALFORMED),
+        (hello("bad"), ClientMessage(hello=hello("bad")), MALFORMED),
+        (hello("bad"), ClientMessage(frame=frame(8, STREAM)), GAP),
+        (hello("bad"), ClientMessage(frame=frame(0, bytes(5 << 20))), LIMIT),
+        (hello("bad"), damaged, MALFORMED),
+    ):
+        client = Client(process.socket, first)
+        if message is not None:
+            assert client.next().WhichOneof("body") == "welcome"
+            client.send_bytes(message.SerializeToString())
+        answer = client.next()
+        assert answer.refusal.code == code
+        assert answer.refusal.detail
+        with pytest.raises(StopIteration):
+            client.next()
+        client.close()
+    good.send(0, STREAM)
+    good.wait_acked(len(STREAM))
+    good.end()
+    with pytest.raises(StopIteration):
+        good.next()
+    refused = status_of(process.socket)["totals"]["refused"]
+    assert refused == {"malformed": 4, "gap": 1, "limit": 1}
+
+
+def test_a_client_that_goes_away_takes_nothing_back(process: Process) -> None:
+    process.start()
+    client = Client(process.socket)
+    client.next()
+    client.send(0, STREAM)
+    client.end()  # The half-close waits for the ack.
+    client.wait_acked(len(STREAM))
+    client.close()
+    assert flush(process.socket, run_id="run-w1").stored
+    assert count_points(process) == 2 * ROWS
+
+
+def test_journals_of_dead_writers_are_taken_in_at_start(process: Process) -> None:
+    folder = make_journal(process.journals, "dead", STREAM)
+    process.start("--idle-exit", "0.2")
+    assert process.running is not None
+    assert process.running.wait(60) == 0
+    process.running = None
+    assert not folder.exists()
+    assert count_points(process) == 2 * ROWS
+    store = connect_embedded(process.data)
+    states = store.query("SELECT state.state AS s FROM writers FINAL")
+    store.close()
+    assert [row["s"] for row in states] == ["crashed"]
+
+
+def test_http_is_there_and_the_address_is_in_the_status(process: Process) -> None:
+    process.start()
+    status = status_of(process.socket)
+    base = status["metrics_url"].removesuffix("/metrics")
+    assert base.startswith("http://127.0.0.1:")
+    for path, expected in (
+        ("/metrics", b"stepwell_ready 1.0"),
+        ("/healthz", b"alive"),
+        ("/readyz", b"ready"),
+        ("/status.json", status["daemon_id"].encode()),
+    ):
+        with urllib.request.urlopen(base + path, timeout=30) as answer:
+            assert expected in answer.read()
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(base + "/other", timeout=30)
+
+
+def test_a_reload_changes_what_it_can(process: Process) -> None:
+    config = process.folder / "c.toml"
+    config.write_text("log_level = 'info'\n")
+    process.start("--config", str(config))
+    config.write_text("log_level = 'debug'\nsegment_bytes = 1000000\n")
+    assert process.running is not None
+    process.running.send_signal(signal.SIGHUP)
+    process.wait_logged("configuration reloaded")
+    process.wait_logged("changes that need a restart: segment_bytes")
+    config.write_text("log_levle = 'debug'\n")
+    process.running.send_signal(signal.SIGHUP)
+    process.wait_logged("did you mean log_level?")
+
+
+def test_a_stale_socket_is_replaced(process: Process) -> None:
+    process.start()
+    process.stop(signal.SIGKILL)
+    assert process.socket.exists()
+    process.start()
+    assert status_of(process.socket)["ready"]
+
+
+def test_a_socket_folder_that_everybody_may_write_is_refused(process: Process) -> None:
+    open_folder = process.folder / "open"
+    open_folder.mkdir()
+    os.chmod(open_folder, 0o777)
+    ended = subprocess.run(
+        process.command("--socket", str(open_folder / "s.sock")),
+        env=process.environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert b"everybody may write" in ended.stderr

@@ -1,0 +1,229 @@
+"""What dead writers left is taken in once, and their runs get an end."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from stepwell_daemon.recovery import JournalRecovery
+from stepwell_daemon.session import Session
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.writers import WriterState
+from stepwell_wire.rows import Event, decode_records
+from tests.daemon.journals import hold_lock, make_journal
+from tests.daemon.made import (
+    append,
+    finish_event,
+    new_writer,
+    row,
+    schema_event,
+    spool_running,
+    steps_in,
+    stretches_of,
+    writer_info,
+)
+
+ROWS = 12
+START = schema_event()
+STREAM = START + b"".join(row(step) for step in range(ROWS))
+
+
+def recovery_of(spool: Spool, journals: Path) -> JournalRecovery:
+    return JournalRecovery(spool, journals=journals, counters=spool.counters)
+
+
+def events_in(spool: Spool) -> list[Event]:
+    return [
+        event
+        for stretch in stretches_of(spool)
+        for event in decode_records(stretch.record.content(), stretch.schemas)[0].events
+    ]
+
+
+def states_in(spool: Spool) -> list[str]:
+    return [event.body["state"] for event in events_in(spool) if event.kind == "finish"]
+
+
+async def look(spool: Spool, journals: Path) -> JournalRecovery:
+    recovery = recovery_of(spool, journals)
+    await recovery.look()
+    await spool.settled()
+    recovery.close()
+    return recovery
+
+
+def test_the_journal_of_a_dead_writer_is_taken_in_and_removed(tmp_path: Path) -> None:
+    folder = make_journal(tmp_path / "j", "w1", STREAM)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, tmp_path / "j")
+            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert states_in(spool) == ["crashed"]
+            assert spool.counters.recovered_journals == 1
+            await look(spool, tmp_path / "j")
+            assert states_in(spool) == ["crashed"]
+
+    asyncio.run(run())
+    assert not folder.exists()
+
+
+def test_the_end_that_a_writer_gave_itself_stands(tmp_path: Path) -> None:
+    make_journal(tmp_path / "j", "w1", STREAM + finish_event("failed"))
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, tmp_path / "j")
+            assert states_in(spool) == ["failed"]
+
+    asyncio.run(run())
+
+
+def test_only_what_the_daemon_lacks_is_taken(tmp_path: Path) -> None:
+    make_journal(tmp_path / "j", "w1", STREAM)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            append(spool, new_writer(spool), STREAM[: len(START) + 5 * len(row(0))])
+            await spool.settled()
+            await look(spool, tmp_path / "j")
+            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            state = spool.registry.get("w1")
+            assert state is not None
+            assert state.durable == len(STREAM)
+
+    asyncio.run(run())
+
+
+def test_what_another_daemon_acknowledged_is_not_taken_again(tmp_path: Path) -> None:
+    acked = len(START) + 4 * len(row(0))
+    make_journal(tmp_path / "j", "w1", STREAM, acked=acked)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, tmp_path / "j")
+            assert steps_in(stretches_of(spool)) == list(range(4, ROWS))
+
+    asyncio.run(run())
+
+
+def test_live_and_offline_writers_are_left_alone(tmp_path: Path) -> None:
+    live = make_journal(tmp_path / "j", "live", STREAM)
+    offline = make_journal(tmp_path / "j", "offline", STREAM, mode="offline")
+    lock = hold_lock(live)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, tmp_path / "j")
+            assert stretches_of(spool) == []
+
+    asyncio.run(run())
+    os.close(lock)
+    assert live.exists()
+    assert offline.exists()
+
+
+def test_a_journal_elsewhere_is_found_when_its_writer_told_of_it(tmp_path: Path) -> None:
+    folder = make_journal(tmp_path / "elsewhere", "w1", STREAM)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            new_writer(spool).journal_dir = str(folder)
+            await look(spool, tmp_path / "nothing")
+            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+
+    asyncio.run(run())
+    assert not folder.exists()
+
+
+def test_a_journal_that_cannot_be_read_is_kept_and_named(tmp_path: Path) -> None:
+    broken = make_journal(tmp_path / "j", "broken", row(1))
+    make_journal(tmp_path / "j", "whole", STREAM)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            recovery = await look(spool, tmp_path / "j")
+            assert list(recovery.problems) == [broken]
+            assert "schema 1" in recovery.problems[broken]
+            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+
+    asyncio.run(run())
+    assert broken.exists()
+
+
+def test_a_restart_between_recovery_and_removal_adds_nothing(tmp_path: Path) -> None:
+    folder = make_journal(tmp_path / "j", "w1", STREAM)
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    async def run() -> list[int]:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, tmp_path / "j")
+            assert states_in(spool) == ["crashed"]
+            return steps_in(stretches_of(spool))
+
+    first = asyncio.run(run())
+    folder.mkdir()
+    for name, content in kept.items():
+        (folder / name).write_bytes(content)
+    assert asyncio.run(run()) == first
+    assert not folder.exists()
+
+
+def _gone_state(spool: Spool, pid: int, **changes: object) -> WriterState:
+    info = writer_info("w1", host=socket.gethostname(), pid=pid, **changes)
+    state = WriterState(info, seen_at=time.time(), disconnected_at=-1e9)
+    spool.registry.add(state)
+    return state
+
+
+def _dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("dead", ["crashed"]),
+        ("alive", []),
+        ("other host", []),
+        ("node", []),
+        ("connected", []),
+        ("just ended", []),
+        ("journal out of sight", []),
+        ("journal removed", ["crashed"]),
+    ],
+)
+def test_a_writer_that_is_surely_gone_gets_an_end(
+    tmp_path: Path, case: str, expected: list[str]
+) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            pid = os.getpid() if case == "alive" else _dead_pid()
+            state = _gone_state(spool, pid)
+            if case == "other host":
+                state.info = writer_info("w1", host="far-away", pid=pid)
+            if case == "node":
+                state.info = writer_info("w1", host=socket.gethostname(), pid=pid, scope="node")
+            if case == "connected":
+                state.session = Session(state)
+            if case == "just ended":
+                state.disconnected_at = time.monotonic()
+            if case == "journal out of sight":
+                state.journal_dir = "/nowhere/at/all/run-w1"
+            if case == "journal removed":
+                state.journal_dir = str(tmp_path / "run-w1")
+            append(spool, state, STREAM)
+            await spool.settled()
+            await look(spool, tmp_path / "j")
+            await look(spool, tmp_path / "j")
+            assert states_in(spool) == expected
+            assert state.accepted == len(STREAM)
+
+    asyncio.run(run())
