@@ -11,7 +11,7 @@ import pytest
 from stepwell_store import EmbeddedStore
 from tests.cli.conftest import Call, made
 from tests.cli.fake_daemon import FakeDaemon
-from tests.store.made import fresh_project
+from tests.store.made import fresh_project, log, writer
 
 OVERVIEW_KEYS = {
     "project",
@@ -75,6 +75,7 @@ def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
         "dropped_points",
         "console",
         "node",
+        "series",
     }
     assert detail["config"] == {"lr": 0.1, "net": {"hidden": 64}}
     odd, loss = detail["metrics"]
@@ -83,6 +84,18 @@ def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
     assert detail["console"][0]["text"] == "begin"
     (cpu,) = detail["node"]
     assert (cpu["metric"], cpu["min"], cpu["max"]) == ("cpu/utilization_ratio", 0.25, 0.75)
+
+
+def test_show_as_json_keeps_the_ranks_apart_too(call: Call, store: EmbeddedStore) -> None:
+    project = fresh_project()
+    for rank in range(3):
+        who = writer(project, "together", label=f"rank{rank}")
+        log(store, who, range(5), loss=[float(rank)] * 5)
+    detail = json.loads(call("show", f"{project}/together", "--json").out)
+    (joined,) = detail["metrics"]
+    assert (joined["count"], joined["min"], joined["max"]) == (15, 0.0, 2.0)
+    found = [(each["label"], each["count"], each["max"]) for each in detail["series"]]
+    assert found == [("rank0", 5, 0.0), ("rank1", 5, 1.0), ("rank2", 5, 2.0)]
 
 
 def test_show_cuts_the_console_to_its_tail(call: Call) -> None:

@@ -63,10 +63,32 @@ def run(options: argparse.Namespace) -> int:
 
         ref = find_run(store, options.reference)
         detail = run_detail(store, ref.project, ref.run_id)
+        detail["series"] = series_of(store, detail)
         detail["console"] = console_lines(store, ref.project, ref.run_id, tail=max(0, options.tail))
         detail["node"] = node_summary(store, detail)
     print(json_text(detail) if options.json else detail_text(detail, now=time.time()))
     return OK
+
+
+def series_of(store: "Store", detail: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the statistics of each label apart, of the metrics that have several labels."""
+    if all(len(metric["labels"]) < 2 for metric in detail["metrics"]):
+        return []
+    from stepwell_store.queries import metrics_of, series_statistics
+
+    project, run_id = detail["project"], detail["run_id"]
+    statistics = series_statistics(store, project, run_id)
+    joined = [metrics_of(store, project, run_id, statistics=[each])[0] for each in statistics]
+    several = {m["metric"] for m in detail["metrics"] if len(m["labels"]) > 1}
+    return [
+        {
+            "metric": each["metric"],
+            "label": each["labels"][0],
+            **{name: value for name, value in each.items() if name not in ("metric", "labels")},
+        }
+        for each in joined
+        if each["metric"] in several
+    ]
 
 
 def node_summary(store: "Store", detail: dict[str, Any]) -> list[dict[str, Any]]:
