@@ -149,7 +149,9 @@ class World:
         """SIGKILL a trainer, the daemon or its engine; start again what does not by itself."""
         victim = self.random.choices(["trainer", "daemon", "engine"], [5, 3, 2])[0]
         if victim == "engine":
-            pid = self.engine_pid()
+            deadline = time.monotonic() + 5.0  # A daemon that just started has none yet.
+            while (pid := self.engine_pid()) is None and time.monotonic() < deadline:
+                time.sleep(0.02)
             if pid is None:
                 victim = "daemon"
             else:
