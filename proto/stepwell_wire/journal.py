@@ -222,11 +222,10 @@ class JournalReader:
         available = segment.end - offset
         if available <= bytes_max:
             return self._bytes(segment, offset, available)
-        chunk = self._bytes(segment, offset, min(available, bytes_max))
+        chunk = self._bytes(segment, offset, min(available, max(bytes_max, HEADER_BYTES)))
         end = whole_records(chunk)
         if end == 0:
-            header = chunk[:HEADER_BYTES].ljust(HEADER_BYTES, b"\0")
-            schema, size, _, _ = HEADER.unpack(header)
+            schema, size, _, _ = HEADER.unpack_from(chunk)
             try:
                 check_header(schema, size, 0, available)
             except MalformedRecordsError as error:
