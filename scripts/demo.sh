@@ -11,7 +11,9 @@ runtime=$(mktemp -d "${TMPDIR:-/tmp}/stepwell-demo.XXXXXX")
 STEPWELL_SOCKET=$runtime/stepwell.sock
 STEPWELL_DATA=$data
 STEPWELL_DIR=$here/.demo/journals
-export STEPWELL_SOCKET STEPWELL_DATA STEPWELL_DIR
+# A short run: sample the host often enough to see it.
+STEPWELLD_SAMPLE_SECONDS=1
+export STEPWELL_SOCKET STEPWELL_DATA STEPWELL_DIR STEPWELLD_SAMPLE_SECONDS
 mkdir -p "$data"
 
 "$bin/stepwell" up --data "$data" --socket "$STEPWELL_SOCKET" --port 0 >"$here/.demo/up.log" 2>&1 &

@@ -122,7 +122,9 @@ def test_many_writers_of_one_run_keep_their_ranks_apart(node: Node) -> None:
     (run,) = json.loads(node.stepwell("runs", "--json").stdout)
     assert run["run_id"] == "together"
     detail = json.loads(node.stepwell("show", "together", "--json").stdout)
-    by_label = {metric["label"]: metric for metric in detail["metrics"]}
+    by_label = {series["label"]: series for series in detail["series"]}
+    (joined,) = detail["metrics"]
+    assert joined["count"] == 300
     assert set(by_label) == {"rank0", "rank1", "rank2"}
     assert all(metric["count"] == 100 for metric in by_label.values())
     assert by_label["rank2"]["max"] == 2.0

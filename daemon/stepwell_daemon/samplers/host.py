@@ -60,7 +60,7 @@ def _processors() -> dict[str, float]:
     busy = sum(share for name, share in shares._asdict().items() if name not in idle)
     values = {
         "cpu/utilization_ratio": min(1.0, busy / 100.0),
-        "cpu/count": float(psutil.cpu_count() or 0),
+        "cpu/cores": float(psutil.cpu_count() or 0),
     }
     for name in ("user", "system", "iowait", "steal"):
         share = getattr(shares, name, None)
