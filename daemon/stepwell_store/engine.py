@@ -23,6 +23,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -285,4 +286,13 @@ def _wait_for_owner(control: socket.socket, owner_pid: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = 1
+    try:
+        code = main()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # Never the interpreter's own way out: with the store open it can hang in chdb's crash
+        # handler and keep the directory for ever.
+        sys.stderr.flush()
+        os._exit(code)
