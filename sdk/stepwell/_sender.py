@@ -25,6 +25,11 @@ from stepwell_wire.segment import ACKED_WORD
 GATHER_SECONDS: Final = 0.02
 """After a rest: time for the rows of one training step to come together."""
 
+_BUSY_BYTES: Final = 16 * 1024
+_BUSY_FACTOR: Final = 2.5
+"""A writer that logged so much since the last look rests longer: a loop of a thousand steps a
+second gains nothing from five looks a second, and pays for each with a few milliseconds."""
+
 _RETRY_SECONDS_MIN, _RETRY_SECONDS_MAX = 0.1, 5.0
 _SYNC_SECONDS = 1.0
 _FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
@@ -104,7 +109,7 @@ class Sender:
         self._relay = relay
         self._woken = threading.Event()
         self._hurry = False
-        self._moved = False  # Something was sent in the last look.
+        self._moved = 0  # Bytes that the last look sent.
         self._waits_for_window = False
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -212,7 +217,8 @@ class Sender:
 
     def _look(self) -> None:
         """Bring in, send, free, prepare: everything that is due."""
-        self._hurry = self._moved = False
+        self._hurry = False
+        self._moved = 0
         self._woken.clear()
         self._collect()
         if self._relay is not None:
@@ -247,7 +253,7 @@ class Sender:
                 return
             self.ever_connected = True
             self._failures = 0
-        self._moved = delivery.pump() > 0
+        self._moved = delivery.pump()
 
     def _on_failure(self, error: Exception) -> None:
         delivery = self._delivery
@@ -315,6 +321,8 @@ class Sender:
             if self._delivery.window_is_full:
                 self._waits_for_window = True  # An ack wakes us.
                 return _RETRY_SECONDS_MAX
+            if self._moved >= _BUSY_BYTES:
+                return self.flush_seconds * _BUSY_FACTOR
             return self.flush_seconds if self._moved or committed > self._delivery.sent else None
         if committed <= self._journal.acked:
             return None
