@@ -232,6 +232,7 @@ class Daemon:
                 await self._recovery.look()
                 self._facts.journal_problems = self._recovery.problems
             self._looked.set()
+            self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
             await asyncio.sleep(self._config.recover_seconds or 60.0)
 
     def _take_sample(self, node: NodeWriter, values: Any, time_us: int) -> None:

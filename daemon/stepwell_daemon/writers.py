@@ -4,7 +4,6 @@ A writer's *high-water marks* are positions in its stream: up to ``accepted`` ev
 into memory, up to ``durable`` it is on disk and acknowledged.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 Schemas = dict[int, tuple[str, ...]]
 
 _KEPT_DAYS: Final = 30
+_SCHEMAS_KEPT_SECONDS: Final = 60.0
 
 
 @dataclass(slots=True, eq=False)
@@ -149,11 +149,18 @@ class Registry:
     def journal_dirs(self) -> set[str]:
         return {state.journal_dir for state in self.states.values() if state.journal_dir}
 
-    def forget_idle(self) -> None:
-        """Let go of the schemas of writers that are gone, and of those not seen for a month."""
-        oldest = time.time() - _KEPT_DAYS * 86_400
+    def forget_idle(self, *, now: float, monotonic: float) -> None:
+        """Let go of what nobody needs: schemas of writers that left, writers unseen for a month.
+
+        A writer that comes back says its schemas anew.
+        """
         for number, state in list(self.states.items()):
             if state.session is not None or state.pending:
                 continue
-            if state.seen_at < oldest:
+            if state.seen_at < now - _KEPT_DAYS * 86_400:
                 del self.states[number]
+                continue
+            left = state.disconnected_at
+            if left is not None and monotonic - left > _SCHEMAS_KEPT_SECONDS:
+                # Not cleared: whoever reads the spool may hold the old one.
+                state.schemas, state.metric_count = {}, 0

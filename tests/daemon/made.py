@@ -102,7 +102,7 @@ async def spool_running(
 def stretches_of(spool: Spool) -> list[Stretch]:
     """Return every frame in the spool, oldest first."""
     found: list[Stretch] = []
-    for number in sorted(spool._sizes):
+    for number in sorted(spool._held.sizes):
         end = spool.end_of(number)
         if end > PAGE_BYTES:
             found += iterate_frames(spool.folder, spool.number, number, end)

@@ -7,7 +7,6 @@ many frames.
 
 import asyncio
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,14 +20,15 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import DamagedStateError, SpoolUnavailableError
 from stepwell_daemon.spool.cursor import CursorFile, Progress
-from stepwell_daemon.spool.disk import Disk, replace_file
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.held import HeldSegments
+from stepwell_daemon.spool.identity import spool_number
 from stepwell_daemon.spool.record import FINISHES
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     Location,
     list_segments,
-    read_page,
     segment_path,
 )
 from stepwell_daemon.spool.writer import SEGMENT_BYTES_DEFAULT, Append, SpoolLog
@@ -38,7 +38,6 @@ from stepwell_daemon.writers import Registry, WriterState
 logger = logging.getLogger("stepwell_daemon.spool")
 
 _GROUP_BYTES_MAX: Final = 16 << 20
-_ID_FILE: Final = "spool.id"
 _SLOW_SYNC_SECONDS: Final = 1.0
 _AGES_MAX: Final = 4096
 
@@ -79,7 +78,7 @@ class Spool:
         self.on_failure: Callable[[SpoolUnavailableError], None] = lambda error: None
         self.counters = counters
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.number = _spool_number(folder, self.disk)
+        self.number = spool_number(folder, self.disk)
         self.cursor_file = CursorFile(folder / "cursor", self.disk)
         self.problems: list[str] = []
         self.failure: SpoolUnavailableError | None = None
@@ -95,10 +94,7 @@ class Spool:
         self._room.set()
         self._settled = asyncio.Event()
         self._settled.set()
-        self._passed_at: dict[int, float] = {
-            number: time.monotonic() for number in self._found.ends if number < self.cursor.segment
-        }
-        self._sizes = dict(self._found.sizes)
+        self._held = HeldSegments(self._found.ends, self._found.sizes, self.cursor)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._adopt_salvage()
         for state in self.registry.states.values():
@@ -118,17 +114,17 @@ class Spool:
 
     @property
     def segment_count(self) -> int:
-        return len(self._sizes)
+        return len(self._held.sizes)
 
     @property
     def disk_bytes(self) -> int:
-        return sum(self._sizes.values())
+        return self._held.disk_bytes
 
     @property
     def unforwarded_bytes(self) -> int:
         cursor = self.cursor
         held = 0
-        for number in self._sizes:
+        for number in self._held.sizes:
             if number >= cursor.segment:
                 start = cursor.offset if number == cursor.segment else PAGE_BYTES
                 held += max(0, self.end_of(number) - start)
@@ -154,11 +150,11 @@ class Spool:
         """Return the durable end of segment ``number``; the page's where nothing is in it."""
         if number == self.end.segment:
             return self.end.offset
-        return self._ends.get(number, PAGE_BYTES)
+        return self._held.end_of(number)
 
     def next_segment(self, number: int) -> int | None:
         """Return the number of the first segment after ``number``."""
-        return min((other for other in self._sizes if other > number), default=None)
+        return self._held.after(number)
 
     # ------------------------------------------------------------------ appending
 
@@ -288,9 +284,7 @@ class Spool:
         self._ages.append((self.end, now))
 
     def _collect_log_state(self) -> None:
-        self._ends.update(self._log.ends)
-        for number, size in self._log.sizes.items():
-            self._sizes[number] = size
+        self._held.update(self._log.ends, self._log.sizes)
         self._log.ends.clear()
         self._log.sizes.clear()
         self.end = self._log.end
@@ -310,37 +304,25 @@ class Spool:
                 await asyncio.sleep(backoff.next_delay())
                 continue
             break
-        for number in self._sizes:
-            if self.progress.cursor.segment <= number < progress.cursor.segment:
-                self._passed_at[number] = time.monotonic()
+        self._held.note_passed(self.cursor, progress.cursor)
         self.progress = progress
 
-    def freeable(self, *, everything: bool = False) -> list[int]:
-        """Return the segments that may go: stored, and kept for long enough since."""
-        passed = sorted(number for number in self._sizes if number < self.cursor.segment)
-        if everything:
-            return passed
-        kept = sum(self._sizes[number] for number in passed)
-        tight = self.disk_bytes >= self.settings.bytes_max
-        oldest = time.monotonic() - self.settings.keep_seconds
-        chosen = []
-        for number in passed:
-            old = self._passed_at.get(number, 0.0) <= oldest
-            if not (old or kept > self.settings.keep_bytes or tight):
-                break
-            kept -= self._sizes[number]
-            chosen.append(number)
-        return chosen
-
     def free_forwarded(self, *, everything: bool = False) -> None:
-        """Begin to free what may be freed; the writers table is saved before."""
-        numbers = self.freeable(everything=everything)
+        """Begin to free what may be freed; the writers table is saved before.
+
+        Args:
+            everything: all that is stored, however short a time ago.
+        """
+        settings = self.settings
+        numbers = self._held.freeable(
+            self.cursor,
+            keep_seconds=0.0 if everything else settings.keep_seconds,
+            keep_bytes=settings.keep_bytes,
+            bytes_max=settings.bytes_max,
+        )
         if numbers:
             self._executor.submit(partial(self._free, numbers, self._pack_writers()))
-            for number in numbers:
-                self._sizes.pop(number, None)
-                self._ends.pop(number, None)
-                self._passed_at.pop(number, None)
+            self._held.forget(numbers)
 
     def save_writers(self) -> None:
         """Save the writers table now; part of a clean stop."""
@@ -400,7 +382,6 @@ class Spool:
             sync_groups=self.settings.sync_groups,
             observe_sync=self._observe_sync,
         )
-        self._ends = dict(found.ends)
         if found.torn_bytes or found.quarantined or found.salvage:
             logger.warning(
                 "spool was not closed in order: rewritten_frames=%d torn_bytes=%d quarantined=%d",
@@ -425,25 +406,3 @@ class Spool:
         self.counters.sync_seconds.observe(seconds)
         if seconds > _SLOW_SYNC_SECONDS:
             logger.warning("slow sync of the spool seconds=%.1f", seconds)
-
-
-def _spool_number(folder: Path, disk: Disk) -> int:
-    """Return the spool's number, made at random when the folder is new."""
-    path = folder / _ID_FILE
-    try:
-        number = int(path.read_text(), 16)
-    except FileNotFoundError:
-        number = 0
-    except ValueError:
-        number = 0
-    if number:
-        return number
-    for segment in reversed(list_segments(folder)):
-        page = read_page(disk, segment_path(folder, segment))
-        if page is not None:
-            number = page.spool
-            break
-    else:
-        number = int.from_bytes(os.urandom(8), "little") or 1
-    replace_file(disk, path, f"{number:016x}\n".encode())
-    return number

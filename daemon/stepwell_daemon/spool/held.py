@@ -1,0 +1,68 @@
+"""Which segments the spool holds: where each ends, what it takes on disk, which may go."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location
+
+
+class HeldSegments:
+    """Bookkeeping of segments that are on disk. No I/O."""
+
+    def __init__(
+        self,
+        ends: Mapping[int, int],
+        sizes: Mapping[int, int],
+        cursor: Location,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.sizes = dict(sizes)
+        self._ends = dict(ends)
+        self._clock = clock
+        self._passed_at = {number: clock() for number in ends if number < cursor.segment}
+
+    @property
+    def disk_bytes(self) -> int:
+        return sum(self.sizes.values())
+
+    def update(self, ends: Mapping[int, int], sizes: Mapping[int, int]) -> None:
+        self._ends.update(ends)
+        self.sizes.update(sizes)
+
+    def end_of(self, number: int) -> int:
+        """Return where closed segment ``number`` ends; the page's end where it is not known."""
+        return self._ends.get(number, PAGE_BYTES)
+
+    def after(self, number: int) -> int | None:
+        """Return the number of the first segment after ``number``."""
+        return min((other for other in self.sizes if other > number), default=None)
+
+    def note_passed(self, before: Location, cursor: Location) -> None:
+        """Note that the forwarder moved: a segment that it left may go after a while."""
+        for number in self.sizes:
+            if before.segment <= number < cursor.segment:
+                self._passed_at[number] = self._clock()
+
+    def freeable(
+        self, cursor: Location, *, keep_seconds: float, keep_bytes: int, bytes_max: int
+    ) -> list[int]:
+        """Return the stored segments that were kept for long enough, or that take too much."""
+        passed = sorted(number for number in self.sizes if number < cursor.segment)
+        kept = sum(self.sizes[number] for number in passed)
+        total = self.disk_bytes
+        oldest = self._clock() - keep_seconds
+        chosen = []
+        for number in passed:
+            is_old = self._passed_at.get(number, oldest) <= oldest
+            if not is_old and kept <= keep_bytes and total <= bytes_max:
+                break
+            kept -= self.sizes[number]
+            total -= self.sizes[number]
+            chosen.append(number)
+        return chosen
+
+    def forget(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.sizes.pop(number, None)
+            self._ends.pop(number, None)
+            self._passed_at.pop(number, None)
