@@ -81,7 +81,7 @@ class DaemonConfig:
     keep_bytes: int = _setting(256 << 20, "keep at most so many stored bytes", 0)
     block_points: int = _setting(400_000, "points in one block for the store", 1)
     block_bytes: int = _setting(16 << 20, "bytes of records in one block", 1 << 10)
-    block_delay_seconds: float = _setting(0.15, "least time that records gather", 0, 60)
+    block_delay_seconds: float = _setting(0.2, "least time that records gather", 0, 60)
     insert_threads: int = _setting(2, "blocks inserted at once", 1, 64)
     engine_memory_bytes: int = _setting(2 << 30, "memory of the embedded engine", 256 << 20)
     retention_run_days: int = _setting(0, "delete runs so long after their end; 0: never", 0)

@@ -32,7 +32,7 @@ _LINGER_INSERTS: Final = 3.0
 class ForwardSettings:
     block_points: int = 400_000
     block_bytes: int = 16 << 20
-    block_delay_seconds: float = 0.15
+    block_delay_seconds: float = 0.2
     insert_threads: int = 2
 
 

@@ -26,7 +26,7 @@ GATHER_SECONDS: Final = 0.02
 """After a rest: time for the rows of one training step to come together."""
 
 _BUSY_BYTES: Final = 16 * 1024
-_BUSY_FACTOR: Final = 2.5
+_BUSY_FACTOR: Final = 4.0
 """A writer that logged so much since the last look rests longer: a loop of a thousand steps a
 second gains nothing from five looks a second, and pays for each with a few milliseconds."""
 
@@ -101,6 +101,7 @@ class Sender:
         self.stopped_for: RefusedError | None = None
         self.ever_connected = False
         self.expects_daemon = False
+        self.surprise_count = 0
         self.flush_seconds = flush_seconds
         self._socket, self._client = socket, client
         self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
@@ -148,6 +149,10 @@ class Sender:
         return threading.current_thread() is self._thread
 
     @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def page_url(self) -> str:
         return self._delivery.page_url
 
@@ -156,8 +161,7 @@ class Sender:
         """Whether waiting for an ack makes sense."""
         return (
             self.online
-            and self._thread is not None
-            and self._thread.is_alive()
+            and self.is_alive
             and self.stopped_for is None
             and (self.ever_connected or self.expects_daemon or daemon_answers(self._socket))
         )
@@ -189,31 +193,39 @@ class Sender:
     def _run(self) -> None:
         begun = False
         try:
-            self._prepare()
             while not self._stopping:
                 try:
+                    if not begun:
+                        self._prepare()
                     self._look()
                     if not begun:
                         begun = True
                         self._begin()
                         continue
                     self._rest()
-                except OSError as error:
-                    # A failing disk: what is in memory still goes out, and `log` counts drops.
-                    self._say(f"the journal {self._journal.folder} cannot be tended: {error}")
-                    self._woken.wait(_RETRY_SECONDS_MAX)
-        except Exception:
-            # Ours alone: training goes on, the journal keeps what is logged.
-            import traceback
-
-            self._say(
-                "the sender stopped; the journal keeps everything:\n" + traceback.format_exc()
-            )
+                except Exception as error:
+                    begun = True
+                    self._on_surprise(error)
         finally:
             with contextlib.suppress(Exception):
                 self._delivery.disconnect()
                 if self._relay is not None:
                     self._relay.stop()
+
+    def _on_surprise(self, error: Exception) -> None:
+        """A failing disk, or a mistake of ours: say it once, rest, go on; training never knows."""
+        self.surprise_count += 1
+        if self.surprise_count == 1:
+            import traceback
+
+            detail = str(error) if isinstance(error, OSError) else traceback.format_exc()
+            self._say(
+                f"the sender of {self._journal.folder} goes on after an error; the journal keeps "
+                f"what is logged: {detail}"
+            )
+        self._delivery.disconnect()
+        self._woken.clear()
+        self._woken.wait(min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_MIN * self.surprise_count))
 
     def _look(self) -> None:
         """Bring in, send, free, prepare: everything that is due."""
