@@ -10,9 +10,9 @@ import errno
 import fcntl
 import mmap
 import os
+import threading
 import time
 import zlib
-from collections import deque
 from pathlib import Path
 
 from stepwell_wire.journal import LOCK_FILE, WRITER_FILE, WriterFile
@@ -54,7 +54,7 @@ class Segment:
     def __init__(self, path: Path, descriptor: int, size: int) -> None:
         self.path, self.descriptor, self.size = path, descriptor, size
         self.base = NO_BASE
-        self.end: int | None = None  # file offset past the last record, once retired
+        self.end: int | None = None  # file offset past the last record, once unmapped
         self.mapping: mmap.mmap | None = None
         self.words: memoryview | None = None
         self.check_end, self.check_crc = PAGE_BYTES, 0
@@ -68,12 +68,10 @@ class Segment:
     @property
     def committed_end(self) -> int:
         """The file offset past the last record."""
-        end = self.end
-        if end is not None:
-            return end
         words = self.words
-        if words is None:  # Retired between the two lines above.
-            return self.end or PAGE_BYTES
+        if words is None:
+            assert self.end is not None
+            return self.end
         return int(words[COMMITTED_WORD])
 
     @property
@@ -82,8 +80,10 @@ class Segment:
         return self.base + self.committed_end - PAGE_BYTES
 
     def unmap(self) -> None:
-        # Not closed by hand: another thread may just look at the page; the last one unmaps.
-        self.words = self.mapping = None
+        if self.words is not None:
+            self.end = self.committed_end
+            # Not closed by hand: another thread may just look at the page; the last one unmaps.
+            self.words = self.mapping = None
 
     def close(self) -> None:
         self.unmap()
@@ -109,7 +109,8 @@ class Journal:
         self.durable = durable
         self.acked = 0
         self.problem: OSError | None = None  # why the last creation failed
-        self.retired: deque[Segment] = deque()
+        self.closed = False
+        self._held_lock = threading.RLock()
         self._spare: Segment | None = None
         self._made_count = 0
         self._retry_at = 0.0
@@ -124,8 +125,9 @@ class Journal:
             )
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (made / WRITER_FILE).write_text(info.to_json())
-            self.current = self._make(made)
-            self._activate(self.current, 0, made)
+            first = self._make(made)
+            self._set_base(first, 0)
+            first.path.rename(made / segment_name(0))
             made.rename(self.folder)
         except OSError:
             import shutil
@@ -134,9 +136,15 @@ class Journal:
                 os.close(self._lock_descriptor)
             shutil.rmtree(made, ignore_errors=True)
             raise
-        self.current.path = self.folder / self.current.path.name
+        first.path = self.folder / segment_name(0)
+        self.held: tuple[Segment, ...] = (first,)  # oldest first; the last one is being filled
 
     # ------------------------------------------------------------------ from log()
+
+    @property
+    def current(self) -> Segment:
+        """The segment that `log` fills."""
+        return self.held[-1]
 
     @property
     def committed(self) -> int:
@@ -146,39 +154,62 @@ class Journal:
     def advance(self, *, beyond_limit: bool = False) -> bool:
         """Make a fresh segment the current one; False when there is no room for one.
 
-        ``problem`` then says whether the disk refused, or is None when the journal is as large
-        as it may become.
+        The caller sees to it that nothing is written into the old one meanwhile. ``problem``
+        says whether the disk refused, or is None when the journal is as large as it may become.
+
+        A signal handler may interrupt this and call it itself (see `_writer.py`): then the inner
+        call's segment stands, and the outer one gives its own back.
         """
-        held_count = len(self.retired) + 1
-        if held_count >= self.segments_max and not beyond_limit:
+        old = self.held[-1]
+        if len(self.held) >= self.segments_max and not beyond_limit:
             self.problem = None
             return False
-        segment, self._spare = self._spare, None
-        old = self.current
-        base = old.limit
         try:
+            segment = self._take_spare(at_once=beyond_limit)
             if segment is None:
-                now = time.monotonic()
-                if now < self._retry_at and not beyond_limit:
-                    return False
-                self._retry_at = now + _RETRY_SECONDS
-                segment = self._make(self.folder)
-                self._retry_at = 0.0
-            self._activate(segment, base, self.folder)
+                return False
+            base = old.limit
+            self._set_base(segment, base)
+            source, target = str(segment.path), str(self.folder / segment_name(base))
+            # No Python function is called between a check and what depends on it.
+            if self.held[-1] is old and not self.closed:
+                os.rename(source, target)
+                with self._held_lock:
+                    if self.held[-1] is old and not self.closed:
+                        self.held = (*self.held, segment)
+            if self.held[-1] is segment:
+                segment.path = Path(target)
+            else:
+                self._discard(segment)
         except OSError as error:
             self.problem = error
-            return False
+            return self.held[-1] is not old
         self.problem = None
-        old.end = old.committed_end
-        self.retired.append(old)
-        self.current = segment
-        return True
+        return self.held[-1] is not old
+
+    def _take_spare(self, *, at_once: bool) -> Segment | None:
+        """Return the segment that was made ahead, else make one; None shortly after a failure.
+
+        Raises:
+            OSError: None can be made.
+        """
+        segment, self._spare = self._spare, None
+        if segment is not None:
+            return segment
+        now = time.monotonic()
+        if now < self._retry_at and not at_once:
+            return None
+        try:
+            return self._make(self.folder)
+        except OSError:
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            raise
 
     # ------------------------------------------------------------------ from the sender's thread
 
     def read(self, position: int, bytes_max: int) -> bytes:
         """Return whole records from ``position`` on, from one segment; ``b""`` at the end."""
-        for segment in (*self.retired, self.current):
+        for segment in self.held:
             if segment.base <= position < segment.limit:
                 break
         else:
@@ -197,8 +228,7 @@ class Journal:
     @property
     def oldest(self) -> int:
         """The oldest position that can still be read."""
-        retired = self.retired
-        return retired[0].base if retired else self.current.base
+        return self.held[0].base
 
     def note_acked(self, position: int) -> None:
         """Write the acknowledged position to disk; any thread may call this."""
@@ -212,7 +242,7 @@ class Journal:
         self._free()
         current = self.current
         if self._spare is None and current.committed_end > current.size // 4:
-            room = len(self.retired) + 1 < self.segments_max
+            room = len(self.held) < self.segments_max
             if room and time.monotonic() >= self._retry_at:
                 try:
                     self._spare = self._make(self.folder)
@@ -225,7 +255,7 @@ class Journal:
         safe_due = not self.durable and time.monotonic() - self._safe_slot_at > _SAFE_SLOT_SECONDS
         if safe_due:
             self._safe_slot_at = time.monotonic()
-        for segment in (*self.retired, self.current):
+        for segment in self.held:
             end = segment.committed_end
             if segment.descriptor < 0 or end == segment.check_end:
                 continue
@@ -243,7 +273,7 @@ class Journal:
     def sync(self) -> None:
         """Bring to disk what is written; OSError when the disk fails."""
         self.check()
-        for segment in (*self.retired, self.current):
+        for segment in self.held:
             if segment.descriptor >= 0 and segment.synced_end < segment.check_end:
                 os.fdatasync(segment.descriptor)
                 self._write_slot(segment, _SAFE)
@@ -251,21 +281,20 @@ class Journal:
 
     def close(self) -> None:
         """Check all, cut what was preallocated and let go of the lock; the folder stays."""
+        self.closed = True
         with contextlib.suppress(OSError):
             self.check()
         current = self.current
-        end = current.committed_end
-        current.end = end
         current.unmap()
         with contextlib.suppress(OSError):
-            os.ftruncate(current.descriptor, end)
+            os.ftruncate(current.descriptor, current.committed_end)
             if self.durable:
                 self.sync()
         if self._spare is not None:
             self._spare.close()
             self._spare.path.unlink(missing_ok=True)
             self._spare = None
-        for segment in (*self.retired, current):
+        for segment in self.held:
             segment.close()
         self.release_lock()
 
@@ -273,9 +302,10 @@ class Journal:
         """Delete the folder; only after everything in it was acknowledged."""
         import shutil
 
+        self.closed = True
         if self._spare is not None:
             self._spare.close()
-        for segment in (*self.retired, self.current):
+        for segment in self.held:
             segment.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.release_lock()
@@ -303,33 +333,33 @@ class Journal:
                 raise
             raise OSError(errno.ENODEV, str(error)) from error
 
-    def _activate(self, segment: Segment, base: int, folder: Path) -> None:
-        """Give ``segment`` its name and base; OSError leaves it unused."""
+    def _set_base(self, segment: Segment, base: int) -> None:
         words = segment.words
         assert words is not None
         words[ACKED_WORD] = self.acked
         words[BASE_AT // 8] = base
         segment.base = base
-        path = folder / segment_name(base)
-        try:
-            segment.path.rename(path)
-        except OSError:
-            segment.close()
-            segment.path.unlink(missing_ok=True)
-            raise
-        segment.path = path
+
+    def _discard(self, segment: Segment) -> None:
+        """Let go of a segment that was not needed; its file may have been replaced already."""
+        segment.close()
+        with contextlib.suppress(OSError):
+            if segment.path.name.startswith("spare-"):
+                segment.path.unlink(missing_ok=True)
 
     def _free(self) -> None:
         acked = self.acked
-        while self.retired and self.retired[0].limit <= acked:
-            segment = self.retired.popleft()
+        while len(self.held) > 1 and self.held[0].limit <= acked:
+            segment = self.held[0]
+            with self._held_lock:
+                self.held = self.held[1:]
             if self._spare is None:
                 with contextlib.suppress(OSError):
                     self._spare = self._recycle(segment)
                     continue
             segment.close()
             segment.path.unlink(missing_ok=True)
-        for segment in self.retired:
+        for segment in self.held[:-1]:
             segment.unmap()
 
     def _recycle(self, segment: Segment) -> Segment:

@@ -72,7 +72,7 @@ class Recording:
             starting_step=starting_step,
             disabled=self.disabled,
             block_when_full=settings.on_full == "block" and settings.mode != "offline",
-            may_block=lambda: not self._finishing and not self.sender.is_this_thread,
+            may_block=self._may_block,
             in_child=self._begin_in_child,
         )
         self._open()
@@ -170,8 +170,10 @@ class Recording:
             return None
         settings = self.settings
         for turn in range(2):
-            parent = settings.journals_dir if turn == 0 else _temporary_journals()
+            parent = settings.journals_dir
             try:
+                if turn == 1:
+                    parent = _temporary_journals()
                 return Journal(
                     parent,
                     self._writer_file(),
@@ -188,6 +190,11 @@ class Recording:
         return None
 
     # ------------------------------------------------------------------ on the sender's thread
+
+    def _may_block(self) -> bool:
+        """Whether waiting for room in the journal can end: somebody else must make it."""
+        sender = self.sender
+        return not self._finishing and sender.is_alive and not sender.is_this_thread
 
     def _start_daemon(self) -> None:
         if not self.sender.expects_daemon:
@@ -253,8 +260,8 @@ class Recording:
 
         ``last_words`` is called while events can still be written. Bounded in any case.
         """
-        if self.finished:
-            return
+        if self.finished or self._finishing:
+            return  # Also a signal handler's call in the middle of this one.
         if self._forked:
             self.finished = True  # Nothing was logged here; the run is the parent's.
             return

@@ -344,6 +344,10 @@ class Sender:
 
     def _on_change(self) -> None:
         """An ack or the end of a stream, on the connection's thread."""
-        if self._waits_for_window or self._journal.retired or self._delivery.failure is not None:
+        if (
+            self._waits_for_window
+            or len(self._journal.held) > 1
+            or self._delivery.failure is not None
+        ):
             self._waits_for_window = False
             self._woken.set()

@@ -38,6 +38,7 @@ WAKE_BYTES: Final = 512 * 1024
 _STEP_MAX = 2**63 - 1
 _SCHEMAS_SHARED_MAX = SCHEMAS_PER_WRITER_MAX * 3 // 4  # From there on one schema a metric.
 _BLOCK_SECONDS = 0.05
+_ATTEMPTS_MAX = 8  # Two moves to a fresh segment are the most without a handler in between.
 _committed = COMMITTED_WORD
 _time_ns = time.time_ns
 
@@ -45,14 +46,15 @@ _time_ns = time.time_ns
 class Schema:
     """Ordered metric names with an id, and how a row of them is packed."""
 
-    __slots__ = ("id", "keys", "last", "pack", "size", "special")
+    __slots__ = ("home", "id", "keys", "last", "pack", "size", "special")
 
-    def __init__(self, number: int, keys: tuple[str, ...], *, special: bool) -> None:
+    def __init__(self, number: int, keys: tuple[str, ...], home: Any, *, special: bool) -> None:
         packer = struct.Struct(f"<IIqq{len(keys)}d")
         self.id = number
         self.keys = keys
         self.size = packer.size
         self.pack = packer.pack
+        self.home = home  # The mapping of the segment that holds its definition.
         self.special = special  # Something is to be done with the values besides keeping them.
         self.last = 0  # Offset of its last row in the current segment, 0 for none.
 
@@ -82,8 +84,13 @@ class Writer:
         self._schemas: dict[tuple[str, ...], Schema] = {}
         self._step = starting_step
         self._last_us = 0
-        self._offset = 0
-        self._limit = 0
+        self._buffer: Any = None  # the mapping of the segment that is being filled
+        self._words: Any = None  # its page, as words
+        self._offset = 0  # where the next record goes
+        self._limit = (
+            0  # where the fast path ends: the sender is to be woken, or the segment is full
+        )
+        self._end = 0  # where the segment ends
         self.idle = False
         self.wake = wake
         self.warn = warn
@@ -114,16 +121,24 @@ class Writer:
 
     def _adopt(self) -> None:
         """Write on in the journal's current segment."""
-        if self.journal is None:
-            self._buffer: Any = None
-            self._words: Any = None
+        journal = self.journal
+        if journal is None:
+            self._buffer = self._words = None
             self._offset = self._limit = self._end = 0
             return
-        current = self.journal.current
-        self._buffer, self._words = current.mapping, current.words
-        self._offset = current.committed_end
-        self._end = current.size
-        self._limit = min(self._offset + WAKE_BYTES, self._end)
+        while True:
+            current = journal.held[-1]
+            mapping, words = current.mapping, current.words
+            offset, end = current.committed_end, current.size
+            limit = min(offset + WAKE_BYTES, end)
+            # No call from here on: what was read is still so, and all is changed at once.
+            if journal.held[-1] is not current:
+                continue
+            if self._buffer is not mapping and not self._finished:
+                self._schemas = {}  # A fresh segment knows no schema.
+                self._buffer, self._words = mapping, words
+                self._offset, self._end, self._limit = offset, end, limit
+            return
 
     # ------------------------------------------------------------------ rows
 
@@ -148,7 +163,7 @@ class Writer:
                     row = schema.pack(schema.id, schema.size, at, time_us, *data.values())
                     offset = self._offset
                     end = offset + schema.size
-                    if end <= self._limit:
+                    if end <= self._limit and schema.home is self._buffer:
                         # No call from here to the end: see the top of the file.
                         self._step = following
                         self._last_us = time_us
@@ -231,7 +246,7 @@ class Writer:
                 (key, (self._sequence, value)) for key, value in zip(keys, values, strict=True)
             )
             return None
-        for _ in range(3):  # A fresh segment knows no schema; two moves are the most there can be.
+        for _ in range(_ATTEMPTS_MAX):
             if self._gap is not None and not self._advance():
                 break
             schema = self._schemas.get(keys)
@@ -244,11 +259,11 @@ class Writer:
                 if schema is None:
                     break
             row = schema.pack(schema.id, schema.size, at, time_us, *values)
-            offset = self._place(row)
+            offset = self._place(row, schema.home)
             if offset is not None:
                 schema.last = offset
                 return schema
-            if not self._advance():
+            if schema.home is self._buffer and not self._advance():
                 break
         self._drop(len(values), at)
         return None
@@ -295,12 +310,15 @@ class Writer:
 
     def _define(self, number: int, keys: tuple[str, ...], at: int) -> Schema | None:
         """Write the definition of ``keys`` into the current segment; None without room."""
+        home = None
         body = {"id": number, "keys": list(keys)}
-        if self._write_event(SCHEMA, body, at, self._last_us) is None:
-            return None
+        while home is not self._buffer:  # A handler in between may have moved on.
+            home = self._buffer
+            if self._write_event(SCHEMA, body, at, self._last_us) is None:
+                return None
         self._ids[keys] = number
         self._metrics.update(keys)
-        schema = Schema(number, keys, special=self._is_special(keys))
+        schema = Schema(number, keys, home, special=self._is_special(keys))
         self._schemas[keys] = schema
         return schema
 
@@ -347,13 +365,16 @@ class Writer:
             offset = self._place(record)
         return offset
 
-    def _place(self, record: bytes) -> int | None:
-        """Publish ``record`` and return its offset; None without room in this segment."""
+    def _place(self, record: bytes, home: Any = None) -> int | None:
+        """Publish ``record`` and return its offset; None without room in this segment.
+
+        With ``home`` it is written there only: a row stands behind its schema's definition.
+        """
         size = len(record)
         # As in `log`, no call from here to the publishing.
         offset = self._offset
         end = offset + size
-        if end > self._end:
+        if end > self._end or (home is not None and home is not self._buffer):
             return None
         self._offset = end
         self._buffer[offset:end] = record
@@ -376,13 +397,18 @@ class Writer:
             self._warn_full(None)
             return False
         self._capture()
-        while not journal.advance(beyond_limit=beyond_limit):
-            self.wake()
-            if not (self._block and journal.problem is None and self._may_block()):
-                self._warn_full(journal.problem)
-                return False
-            time.sleep(_BLOCK_SECONDS)
-        self._schemas.clear()
+        old, end = self._buffer, self._end
+        if old is journal.held[-1].mapping:
+            # Nothing may be written here any more: the next segment's name says where this ends.
+            self._limit = self._end = 0
+            while not journal.advance(beyond_limit=beyond_limit):
+                self.wake()
+                if not (self._block and journal.problem is None and self._may_block()):
+                    if self._buffer is old and not self._finished:
+                        self._end = end
+                    self._warn_full(journal.problem)
+                    return False
+                time.sleep(_BLOCK_SECONDS)
         self._adopt()
         self.wake()
         self._write_gaps()

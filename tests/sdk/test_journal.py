@@ -1,0 +1,334 @@
+"""The journal under pressure: many segments, none left, no disk, and no process any more."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell import Run
+from stepwell._journal import Journal
+from stepwell.testing import RecordingDaemon
+from stepwell_wire.journal import JournalReader, WriterFile, boot_id, find_journals
+from stepwell_wire.segment import PAGE_BYTES
+from tests.sdk.conftest import Start, python
+from tests.sdk.held import read_journal
+
+SEGMENT = 64 * 1024
+SMALL = {"journal_segment_bytes": SEGMENT, "journal_bytes_max": 4 * SEGMENT}
+
+
+def journal_of(run: Run) -> Journal:
+    journal = run._writer.journal
+    assert journal is not None
+    return journal
+
+
+def test_rows_go_on_in_the_next_segment_and_each_segment_can_be_read_alone(offline: Start) -> None:
+    run = offline(settings={"journal_segment_bytes": SEGMENT})
+    for i in range(5000):
+        run.log({"a": float(i), "b": 0.5})
+        if i % 7 == 0:
+            run.log({"c": float(i)}, step=i)
+    held = read_journal(run.dir)
+    assert [value for _, value in held.series("a")] == [float(i) for i in range(5000)]
+    assert [value for _, value in held.series("c")] == [float(i) for i in range(0, 5000, 7)]
+    segments = sorted(Path(run.dir).glob("*.seg"))
+    assert len(segments) > 3
+    for each in segments[:-1]:
+        each.unlink()
+    last = read_journal(run.dir)
+    assert last.rows == held.rows[-len(last.rows) :]
+
+
+def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
+    start: Start, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(settings=SMALL)  # Nobody acknowledges.
+    for i in range(20_000):
+        run.log({"a": float(i), "b": 1.0})
+    dropped = run.dropped_points
+    assert dropped > 0
+    held = read_journal(run.dir)
+    kept = [value for _, value in held.series("a")]
+    assert kept == [float(i) for i in range(len(kept))]
+    assert 2 * len(kept) + dropped == 40_000
+    run._recording.settings = run.settings._replace(finish_timeout=0.0)
+    folder = run.dir
+    run.finish()
+    after = read_journal(folder)
+    (gap,) = after.bodies("gap")
+    assert gap == {
+        "reason": "journal full",
+        "rows": dropped // 2,
+        "points": dropped,
+        "first_step": len(kept),
+        "last_step": 19_999,
+    }
+    assert after.events[-1][0] == "finish"
+    assert capfd.readouterr().err.count("points are dropped") == 1
+
+
+def test_after_room_was_made_logging_goes_on_behind_the_gap(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    daemon.hold_acks = True
+    run = start(settings=SMALL)
+    steps = 0
+    while not run.dropped_points:
+        run.log({"a": float(steps)})
+        steps += 1
+    for _ in range(10):
+        run.log({"a": float(steps)})
+        steps += 1
+    daemon.hold_acks = False
+    daemon.stop()  # A new connection gets the acks that were held.
+    daemon.start()
+    assert run.flush(30)
+    dropped = run.dropped_points
+    run.log({"a": -1.0})
+    run.finish()
+    values = [point.value for point in daemon.points("a")]
+    assert values == [*map(float, range(steps - dropped)), -1.0]
+    (gap,) = daemon.events("gap")
+    assert gap.body["points"] == dropped
+    assert (gap.body["first_step"], gap.body["last_step"]) == (steps - dropped, steps - 1)
+
+
+def test_the_policy_block_waits_for_room_instead(start: Start, daemon: RecordingDaemon) -> None:
+    run = start(settings={**SMALL, "on_full": "block"})
+    for i in range(30_000):
+        run.log({"a": float(i)})
+    run.finish()
+    assert run.dropped_points == 0
+    assert [point.value for point in daemon.points("a")] == [float(i) for i in range(30_000)]
+
+
+def test_freed_segments_are_used_again(start: Start, daemon: RecordingDaemon) -> None:
+    run = start(settings=SMALL)
+    for i in range(40_000):
+        run.log({"a": float(i)})
+        if i % 1000 == 0:
+            assert run.flush(30)
+    assert len(list(Path(run.dir).iterdir())) <= 2 + 4 + 1
+    folder = run.dir
+    run.finish()
+    assert [point.value for point in daemon.points("a")] == [float(i) for i in range(40_000)]
+    assert not Path(folder).exists()
+    assert run.dropped_points == 0
+
+
+def test_a_full_disk_drops_and_says_so_once_and_recovers(
+    offline: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline(settings={"journal_segment_bytes": SEGMENT})
+    real = os.posix_fallocate
+
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    for i in range(5000):
+        run.log({"a": float(i)})
+    assert run.dropped_points > 0
+    monkeypatch.setattr(os, "posix_fallocate", real)
+    journal_of(run)._retry_at = 0.0
+    run.log({"a": -1.0})
+    held = read_journal(run.dir)
+    (gap,) = held.bodies("gap")
+    assert (gap["reason"], gap["points"]) == ("disk", run.dropped_points)
+    assert held.series("a")[-1][1] == -1.0
+    assert len(held.series("a")) + run.dropped_points == 5001
+    assert capfd.readouterr().err.count("No space left") == 1
+
+
+def test_without_any_place_for_a_journal_training_goes_on(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import tempfile
+
+    (folder / "file").write_text("")
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder / "file"))
+        run = start(dir=folder / "file" / "below")
+    for i in range(10):
+        run.log({"a": float(i), "b": "text"})
+    run.summary["best"] = 1
+    run.config.update({"c": 2})
+    assert run.dropped_points >= 10
+    assert not run.flush(1.0)
+    run.finish()
+    assert "no journal can be made" in capfd.readouterr().err
+
+
+def test_an_unwritable_folder_is_replaced_by_a_temporary_one(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tempfile
+
+    (folder / "file").write_text("")
+    (folder / "tmp").mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(folder / "tmp"))
+        run = start(dir=folder / "file" / "below")
+    run.log({"a": 1.0})
+    assert run.dir.startswith(str(folder / "tmp"))
+    assert read_journal(run.dir).series("a") == [(0, 1.0)]
+
+
+def test_very_many_sets_of_names_fall_back_to_single_names(
+    offline: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stepwell import _writer
+
+    monkeypatch.setattr(_writer, "_SCHEMAS_SHARED_MAX", 10)
+    monkeypatch.setattr(_writer, "SCHEMAS_PER_WRITER_MAX", 30)
+    run = offline()
+    for i in range(40):
+        run.log({"always": float(i), f"m{i}": 1.0})
+    held = read_journal(run.dir)
+    assert held.series("always") == [(i, float(i)) for i in range(40)]
+    assert sum(len(row.values) for row in held.rows) + run.dropped_points == 80
+    assert run.dropped_points > 0
+    folder = run.dir
+    run.finish()
+    (gap,) = read_journal(folder).bodies("gap")
+    assert (gap["reason"], gap["points"]) == ("limit", run.dropped_points)
+
+
+def test_a_killed_process_loses_nothing_that_log_returned_for(folder: Path) -> None:
+    code = (
+        "import os, sys, stepwell\n"
+        "run = stepwell.init('p', id='killed1', settings={'journal_segment_bytes': 65536,\n"
+        "    'console': False, 'metadata': False})\n"
+        "i = 0\n"
+        "while True:\n"
+        "    run.log({'a': float(i), 'b': i / 2})\n"
+        "    if i % 5 == 0: run.log({'c': 'text'}, step=i)\n"
+        "    i += 1\n"
+        "    os.write(1, b'%d\\n' % i)\n"
+    )
+    for rounds in (300, 7000):
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        for _ in range(rounds):
+            line = process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+        rest = process.stdout.read().split()
+        returned = int(rest[-1]) if rest else int(line)
+        process.wait()
+        process.stdout.close()
+        (path,) = find_journals(folder / "journals")
+        reader = JournalReader(path)
+        assert not reader.writer_is_alive()
+        held = read_journal(path)
+        count = len(held.series("a"))
+        assert returned <= count <= returned + 1
+        assert held.series("b") == [(i, i / 2) for i in range(count)] or [
+            value for _, value in held.series("b")
+        ] == [i / 2 for i in range(count)]
+        assert len(held.texts("c")) in (-(-returned // 5), -(-(returned + 1) // 5))
+        reader.mark_acked(reader.committed)
+        reader.remove()
+
+
+def test_an_offline_journal_is_checked_to_its_end_and_cut_to_its_size(offline: Start) -> None:
+    run = offline()
+    for i in range(100):
+        run.log({"a": float(i)})
+    path = Path(run.dir)
+    run.finish()
+    # As after a restart of the machine, or on another one.
+    info = json.loads((path / "writer.json").read_text())
+    (path / "writer.json").write_text(json.dumps({**info, "boot_id": "another"}))
+    reader = JournalReader(path)
+    assert reader.unverified_bytes == 0
+    assert len(read_journal(path).series("a")) == 100
+    (segment,) = path.glob("*.seg")
+    assert segment.stat().st_size == reader.committed + PAGE_BYTES
+    assert not list(path.glob("spare-*"))
+
+
+def test_the_sender_checks_what_a_live_writer_has_written(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start()
+    for i in range(10):
+        run.log({"a": float(i)})
+    assert run.flush(30)
+    journal = journal_of(run)
+    journal.check()
+    info = json.loads((Path(run.dir) / "writer.json").read_text())
+    (Path(run.dir) / "writer.json").write_text(json.dumps({**info, "boot_id": "another"}))
+    assert len(read_journal(run.dir).series("a")) == 10
+
+
+def test_a_signal_handler_may_log_and_finish_in_the_middle_of_log(folder: Path) -> None:
+    done = python(
+        "import random, signal, stepwell, time\n"
+        "from stepwell.errors import RunFinishedError\n"
+        "run = stepwell.init('p', mode='offline', settings={'journal_segment_bytes': 65536})\n"
+        "outer = inner = 0\n"
+        "def handler(*_):\n"
+        "    global inner\n"
+        "    run.log({'inner': float(inner), 'y': 1.0})\n"
+        "    inner += 1\n"
+        "    if inner == 400: run.finish()\n"
+        "    else: signal.setitimer(signal.ITIMER_REAL, random.uniform(0.0001, 0.001))\n"
+        "signal.signal(signal.SIGALRM, handler)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.001)\n"
+        "deadline = time.monotonic() + 60\n"
+        "try:\n"
+        "    while time.monotonic() < deadline:\n"
+        "        run.log({'outer': float(outer)})\n"
+        "        outer += 1\n"
+        "except RunFinishedError: pass\n"
+        "print(outer, inner)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    outer, inner = map(int, done.stdout.split())
+    assert inner == 400
+    (path,) = find_journals(folder / "journals")
+    held = read_journal(path)
+    assert [value for _, value in held.series("inner")] == [float(i) for i in range(400)]
+    count = len(held.series("outer"))
+    assert outer <= count <= outer + 1
+    assert [value for _, value in held.series("outer")] == [float(i) for i in range(count)]
+
+
+def test_a_journal_that_cannot_be_made_leaves_nothing_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    info = WriterFile(project="p", run_id="r", writer_id="w", boot_id=boot_id())
+    with pytest.raises(OSError, match="broken"):
+        Journal(folder / "j", info, segment_bytes=SEGMENT, bytes_max=SEGMENT, durable=False)
+    assert list((folder / "j").iterdir()) == []
+
+
+def test_reading_and_freeing_run_beside_logging(start: Start, daemon: RecordingDaemon) -> None:
+    run = start(settings={**SMALL, "on_full": "block"})
+
+    def work(number: int) -> None:
+        for i in range(5000):
+            run.log({f"t{number}": float(i)})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    run.finish()
+    for number in range(3):
+        values = [point.value for point in daemon.points(f"t{number}")]
+        assert values == [float(i) for i in range(5000)]
+    assert daemon.writers[0].duplicate_bytes == 0
