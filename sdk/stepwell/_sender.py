@@ -251,6 +251,8 @@ class Sender:
         delivery = self._delivery
         if delivery.failure is not None:
             self._on_failure(delivery.failure)
+            if self.stopped_for is not None:
+                return
         if not delivery.connected:
             if self._journal.committed == self._journal.acked and self.ever_connected:
                 return  # Nothing to say; the next row brings us back.

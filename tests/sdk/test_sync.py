@@ -1,0 +1,94 @@
+"""`sync` sends what offline and dead writers left, once."""
+
+from pathlib import Path
+
+import pytest
+
+import stepwell
+from stepwell._sync import SyncProgress
+from stepwell.errors import DaemonUnreachableError, SyncError
+from stepwell.testing import RecordingDaemon
+from stepwell_wire.journal import find_journals
+from tests.sdk.conftest import Start
+
+
+def offline_run(offline: Start, name: str, count: int = 100) -> str:
+    run = offline(id=name, config={"name": name})
+    for i in range(count):
+        run.log({"x": float(i)})
+    folder = run.dir
+    run.finish()
+    return folder
+
+
+def test_an_offline_run_is_sent_whole_and_removed(offline: Start, daemon: RecordingDaemon) -> None:
+    folder = offline_run(offline, "one")
+    report = stepwell.sync(folder)
+    assert report.sent == ("test/one",)
+    assert not report.failed
+    assert [point.value for point in daemon.points("x")] == [float(i) for i in range(100)]
+    assert daemon.events()[-1].kind == "finish"
+    assert daemon.writers[0].hello.recovered
+    assert not Path(folder).exists()
+    assert report.sent_bytes == len(daemon.writers[0].records)
+
+
+def test_sending_twice_adds_nothing(offline: Start, daemon: RecordingDaemon) -> None:
+    folder = offline_run(offline, "one")
+    stepwell.sync(folder, keep=True)
+    again = stepwell.sync(folder, keep=True)
+    assert again.sent_bytes == 0
+    assert len(daemon.points("x")) == 100
+    assert daemon.writers[0].duplicate_bytes == 0
+    assert stepwell.sync(Path(folder).parent).sent == ("test/one",)
+    assert stepwell.sync(Path(folder).parent).sent == ()
+
+
+def test_a_folder_of_journals_is_sent_with_progress(
+    offline: Start, daemon: RecordingDaemon, folder: Path
+) -> None:
+    for name in ("one", "two", "three"):
+        offline_run(offline, name, 20_000)
+    seen: list[SyncProgress] = []
+    report = stepwell.sync([folder / "journals"], progress=seen.append)
+    assert report.sent == ("test/one", "test/two", "test/three")
+    assert {each.journal_count for each in seen} == {3}
+    assert [each.sent_bytes for each in seen] == sorted(each.sent_bytes for each in seen)
+    assert seen[-1].journal is None
+    assert seen[-1].sent_bytes == seen[-1].total_bytes == report.sent_bytes
+    assert daemon.run_ids == ["one", "two", "three"]
+
+
+def test_a_live_writer_is_left_alone(offline: Start, daemon: RecordingDaemon) -> None:
+    run = offline()
+    run.log({"x": 1.0})
+    report = stepwell.sync(run.dir)
+    assert report.live == (Path(run.dir),)
+    assert daemon.points() == []
+
+
+def test_nobody_on_the_socket_is_an_error_with_the_remedy(offline: Start) -> None:
+    folder = offline_run(offline, "one")
+    with pytest.raises(DaemonUnreachableError, match="stepwell up"):
+        stepwell.sync(folder)
+    assert len(find_journals(Path(folder).parent)) == 1
+
+
+def test_a_path_without_journals_is_an_error_the_default_folder_is_not(folder: Path) -> None:
+    with pytest.raises(SyncError, match="no such folder"):
+        stepwell.sync(folder / "nowhere")
+    assert stepwell.sync().sent == ()
+
+
+def test_a_refused_journal_is_kept_and_the_others_are_sent(
+    offline: Start, daemon: RecordingDaemon, folder: Path
+) -> None:
+    offline_run(offline, "one")
+    offline_run(offline, "two")
+    (folder / "journals" / "broken").mkdir()
+    (folder / "journals" / "broken" / "writer.json").write_text("{")
+    daemon.refuse_next("MALFORMED", "a test")
+    report = stepwell.sync(folder / "journals")
+    assert report.sent == ("test/two",)
+    assert {path.name.split("-")[0] for path, _ in report.failed} == {"one", "broken"}
+    assert stepwell.sync(folder / "journals").sent == ("test/one",)
