@@ -100,6 +100,8 @@ class Connection:
         self.page_url = ""
         self._on_ack, self._on_end = on_ack, on_end
         self._welcomed = threading.Event()
+        self._awaited = 0  # the position that the last frame handed over reaches
+        self._handed_over = threading.Event()
         self._end: Exception | None = None
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._channel = grpc.insecure_channel(f"unix:{socket}", options=_OPTIONS)
@@ -123,11 +125,14 @@ class Connection:
     def send(self, position: int, records: bytes) -> None:
         """Hand one frame to grpc; returns at once."""
         frame = Frame(position=position, records=records, crc32=zlib.crc32(records))
+        self._awaited = position + len(records)
         self._outgoing.put(ClientMessage(frame=frame).SerializeToString())
+        self._handed_over.set()
 
     def close(self) -> None:
         """End the stream; safe to call twice."""
         self._outgoing.put(None)
+        self._handed_over.set()
         self._call.cancel()
         self._channel.close()
 
@@ -138,11 +143,13 @@ class Connection:
                 kind = reply.WhichOneof("body")
                 if kind == "ack":
                     self._on_ack(reply.ack.position)
+                    self._rest_until_awaiting(reply.ack.position)
                 elif kind == "welcome":
                     self.position = reply.welcome.position
                     self.frame_bytes_max = reply.welcome.frame_bytes_max
                     self.page_url = reply.welcome.page_url
                     self._welcomed.set()
+                    self._rest_until_awaiting(reply.welcome.position)
                 elif kind == "refusal":
                     refusal = reply.refusal
                     end = RefusedError(_code_name(refusal.code), refusal.detail, refusal.position)
@@ -153,6 +160,14 @@ class Connection:
         self._end = end
         self._welcomed.set()
         self._on_end(end)
+
+    def _rest_until_awaiting(self, acked: int) -> None:
+        """Wait until an ack is due: grpc's own wait wakes ten times a second, for nothing."""
+        while self._awaited <= acked and self._end is None:
+            self._handed_over.wait()
+            self._handed_over.clear()
+            if self._awaited <= acked:
+                return  # Closed, or all of it was known: look at the stream.
 
 
 def _code_name(code: int) -> str:

@@ -26,7 +26,7 @@ GATHER_SECONDS: Final = 0.02
 """After a rest: time for the rows of one training step to come together."""
 
 _BUSY_BYTES: Final = 16 * 1024
-_BUSY_FACTOR: Final = 4.0
+_BUSY_FACTOR: Final = 5.0
 """A writer that logged so much since the last look rests longer: a loop of a thousand steps a
 second gains nothing from five looks a second, and pays for each with a few milliseconds."""
 
