@@ -7,6 +7,7 @@ forked or spawned process.
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ from stepwell_wire.records import CONSOLE, FINISH, METADATA, START
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 _CONSOLE_EVENT_CHARACTERS = 256 * 1024
 _PROGRESS_SECONDS = 1.0
+_METADATA_SECONDS = 2.0
 
 
 class Recording:
@@ -61,6 +63,7 @@ class Recording:
         self._forked = False  # In a child that has not logged yet.
         self._finishing = False
         self._capture: _console.Capture | None = None
+        self._metadata_done = threading.Event()
         self._kept: list[Sender] = []
         self.disabled = settings.mode == "disabled"
         self.sender = self._make_sender()
@@ -236,8 +239,13 @@ class Recording:
                 self.writer.write_event(CONSOLE, {"stream": stream, "lines": part})
 
     def _collect_metadata(self) -> None:
-        if not (self.primary and self.settings.metadata) or self._forked:
-            return
+        try:
+            if self.primary and self.settings.metadata and not self._forked:
+                self._write_metadata()
+        finally:
+            self._metadata_done.set()
+
+    def _write_metadata(self) -> None:
         from stepwell._metadata import collect_metadata
 
         metadata = collect_metadata(git=self.settings.git)
@@ -266,6 +274,10 @@ class Recording:
             self.finished = True  # Nothing was logged here; the run is the parent's.
             return
         self._finishing = True
+        if self.primary and self.settings.metadata and self.sender.is_alive:
+            # A run of a moment is to say where it ran as well.
+            self.sender.wake()
+            self._metadata_done.wait(_METADATA_SECONDS)
         if self._capture is not None:
             _console.stop_capture(self._capture)
         writer = self.writer

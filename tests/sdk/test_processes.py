@@ -1,0 +1,282 @@
+"""Fork, spawn, ranks and ends of processes: one writer a process, and nothing hangs."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import stepwell
+from stepwell import Run, _session
+from stepwell.testing import RecordingDaemon
+from stepwell_wire.journal import find_journals
+from tests.sdk.conftest import Start, python
+from tests.sdk.held import read_journal
+
+ALARM_SECONDS = 60
+
+
+def in_fork(work: Any) -> int:
+    """Run ``work`` in a forked child; return its exit code, a hang is a failure."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(ALARM_SECONDS)
+        code = 1
+        try:
+            work()
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_forked_child_that_does_not_log_changes_nothing(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start()
+    run.log({"x": 0.0})
+    assert run.flush(30)
+    journals = list(Path(run.settings.journals_dir).iterdir())
+    for _ in range(10):
+        assert in_fork(lambda: None) == 0
+        assert in_fork(run.finish) == 0
+        assert in_fork(_session.finish_all) == 0
+        run.log({"x": 1.0})
+    assert run.flush(30)
+    assert list(Path(run.settings.journals_dir).iterdir()) == journals
+    run.finish()
+    assert len(daemon.writers) == 1
+    assert len(daemon.points("x")) == 11
+
+
+def test_a_forked_child_that_logs_is_a_writer_of_its_own(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start(id="forked")
+    run.log({"x": 0.0})
+    assert run.flush(30)  # The connection lives, and grpc with it.
+
+    def work() -> None:
+        stepwell.log({"child": 1.0})
+        run.log({"child": 2.0, "note": "text"})
+        assert run.label == f"fork-{os.getpid()}"
+        assert run.flush(30)
+        run.log({"child": 3.0})
+        run.finish()
+
+    assert in_fork(work) == 0
+    run.log({"x": 1.0})
+    run.finish()
+    assert [point.value for point in daemon.points("child")] == [1.0, 2.0, 3.0]
+    assert [point.value for point in daemon.points("x")] == [0.0, 1.0]
+    assert len({writer.hello.writer_id for writer in daemon.writers}) == 2
+    assert {writer.hello.run_id for writer in daemon.writers} == {"forked"}
+    assert {point.label.split("-")[0] for point in daemon.points("child")} == {"fork"}
+    names = [event.body.get("name") for event in daemon.events("start")]
+    assert names[1] is None  # The child does not rename the run.
+
+
+def test_a_child_forked_before_anything_was_sent_sends_by_itself(folder: Path) -> None:
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        done = python(
+            "import os, stepwell\n"
+            "run = stepwell.init('p', mode='online')\n"
+            "child = os.fork()\n"
+            "run.log({'x': float(child == 0)})\n"
+            "run.finish()\n"
+            "if child: os.waitpid(child, 0)\n"
+            "os._exit(0)\n",
+            STEPWELL_SOCKET=daemon.socket,
+        )
+        assert done.returncode == 0, done.stderr
+        assert sorted(point.value for point in daemon.points("x")) == [0.0, 1.0]
+        assert find_journals(folder / "journals") == []
+
+
+def test_children_of_multiprocessing_finish_their_part(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start(id="pool")
+    run.log({"x": 0.0})
+    assert run.flush(30)
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=run.log, args=({"child": float(n)},)) for n in range(2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(ALARM_SECONDS)
+        assert child.exitcode == 0
+    run.finish()
+    assert sorted(point.value for point in daemon.points("child")) == [0.0, 1.0]
+    assert len(daemon.events("finish")) == 3
+    assert find_journals(Path(run.settings.journals_dir)) == []
+
+
+def test_a_fork_while_another_thread_logs_leaves_no_lock_behind(offline: Start) -> None:
+    import threading
+
+    run = offline()
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            run.log({"x": 1.0})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    codes = [in_fork(lambda: run.log({"child": 1.0})) for _ in range(20)]
+    stop.set()
+    thread.join()
+    assert codes == [0] * 20
+    children = [path for path in find_journals(Path(run.dir).parent) if str(path) != run.dir]
+    assert len(children) == 20
+    assert all(read_journal(path).series("child")[0][1] == 1.0 for path in children)
+
+
+def _spawned(run: Run, value: float) -> None:
+    run.log({"child": value})
+    assert stepwell.run is run
+
+
+def test_a_run_is_pickled_into_a_spawned_process(start: Start, daemon: RecordingDaemon) -> None:
+    run = start(id="spawned", config={"lr": 0.5})
+    run.log({"x": 0.0})
+    assert pickle.loads(pickle.dumps(run)) is run
+    context = multiprocessing.get_context("spawn")
+    child = context.Process(target=_spawned, args=(run, 4.0))
+    child.start()
+    child.join(ALARM_SECONDS)
+    assert child.exitcode == 0
+    run.finish()
+    assert [point.value for point in daemon.points("child")] == [4.0]
+    assert daemon.points("child")[0].label == f"process-{child.pid}"
+    assert {writer.hello.run_id for writer in daemon.writers} == {"spawned"}
+
+
+def test_ranks_share_a_run_and_keep_their_labels(folder: Path) -> None:
+    code = (
+        "import os, stepwell\n"
+        "run = stepwell.init('p', config={'lr': 1})\n"
+        "run.log({'x': float(os.environ['RANK'])})\n"
+        "print(run.id, run.name, run.label)\n"
+        "run.finish()\n"
+    )
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        told = []
+        for rank in range(3):
+            variables = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "3"}
+            done = python(
+                code,
+                STEPWELL_SOCKET=daemon.socket,
+                TORCHELASTIC_RUN_ID="job-7",
+                **variables,
+            )
+            assert done.returncode == 0, done.stderr
+            told.append(done.stdout.split())
+        assert len({(run_id, name) for run_id, name, _ in told}) == 1
+        assert [label for _, _, label in told] == ["rank0", "rank1", "rank2"]
+        assert {(p.label, p.value) for p in daemon.points("x")} == {
+            (f"rank{rank}", float(rank)) for rank in range(3)
+        }
+        starts = daemon.events("start")
+        assert [event.body["rank"] for event in starts] == [0, 1, 2]
+        assert [event.body.get("name") is not None for event in starts] == [True, False, False]
+        assert len(daemon.events("metadata")) == 1
+        assert [event.label for event in daemon.events("summary")] == ["rank0"]
+
+
+# ---------------------------------------------------------------------------- ends
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "code"),
+    [
+        ("", "finished", 0),
+        ("raise ValueError('x')", "failed", 1),
+        ("sys.exit(3)", "failed", 3),
+        ("sys.exit()", "finished", 0),
+        ("sys.exit('message')", "failed", 1),
+        ("raise KeyboardInterrupt", "killed", 255),
+        ("run.finish(exit_code=4)", "failed", 4),
+        ("run.__exit__(SystemExit, SystemExit(0), None)", "finished", 0),
+    ],
+)
+def test_the_end_of_a_script_ends_its_run(folder: Path, ending: str, state: str, code: int) -> None:
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        python(
+            f"import sys, stepwell\nrun = stepwell.init('p')\nrun.log({{'x': 1.0}})\n{ending}\n",
+            STEPWELL_SOCKET=daemon.socket,
+        )
+        (finish,) = daemon.events("finish")
+        assert finish.body == {"state": state, "exit_code": code}
+        assert len(daemon.points("x")) == 1
+
+
+def test_a_script_without_a_daemon_ends_quickly_and_keeps_its_data(folder: Path) -> None:
+    began = time.monotonic()
+    done = python("import stepwell\nstepwell.init('p')\nstepwell.log({'x': 1.0})\n")
+    assert done.returncode == 0
+    assert time.monotonic() - began < 20
+    (journal,) = find_journals(folder / "journals")
+    assert read_journal(journal).series("x") == [(0, 1.0)]
+    assert done.stderr.count("\n") == 2
+
+
+def test_an_interrupted_finish_keeps_the_data(folder: Path) -> None:
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                "import stepwell\n"
+                "run = stepwell.init('p')\n"
+                "run.log({'x': 1.0}); run.flush()\n"
+                "input()\n"
+                "run.log({'x': 2.0})\n"
+                "run.finish()\n",
+            ],
+            env={**os.environ, "STEPWELL_SOCKET": daemon.socket},
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        assert process.stderr is not None
+        assert daemon.wait_for(lambda: len(daemon.points("x")) == 1)
+        daemon.hold_acks = True
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert "handing" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert "not waiting" in process.stderr.read()
+        process.stdin.close()
+        process.stderr.close()
+    (journal,) = find_journals(folder / "journals")
+    assert len(read_journal(journal).series("x")) == 2
+
+
+def test_importing_loads_only_the_standard_library_and_little_of_it() -> None:
+    done = python(
+        "import sys\n"
+        "before = set(sys.modules)\n"
+        "import stepwell\n"
+        "print(*sorted({name.split('.')[0] for name in set(sys.modules) - before}))\n"
+        "run = stepwell.init('p', mode='offline')\n"
+        "run.log({'x': 1.0})\n"
+        "heavy = {'grpc', 'google', 'numpy', 'asyncio', 'yaml', 'subprocess', 'dataclasses'}\n"
+        "print(*sorted(heavy & {name.split('.')[0] for name in sys.modules}))\n"
+        "stepwell.errors.StepwellError, stepwell.Run, stepwell.sync\n",
+        STEPWELL_METADATA="0",
+    )
+    assert done.returncode == 0, done.stderr
+    imported, heavy = done.stdout.split("\n")[:2]
+    assert set(imported.split()) - sys.stdlib_module_names == {"stepwell", "stepwell_wire"}
+    assert not set(imported.split()) & {"typing", "threading", "pathlib", "json", "re"}
+    assert heavy == ""

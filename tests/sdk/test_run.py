@@ -1,0 +1,536 @@
+"""`init` and what it returns: settings, names, config, summary, definitions, resume, modes."""
+
+import argparse
+import copy
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import stepwell
+from stepwell import _session, _spawn
+from stepwell.errors import (
+    ConfigError,
+    NoRunError,
+    ResumeError,
+    RunFinishedError,
+    SettingsError,
+)
+from stepwell.testing import RecordingDaemon
+from tests.sdk.conftest import Start
+from tests.sdk.held import read_journal
+
+# ---------------------------------------------------------------------------- the module's names
+
+
+def test_module_level_names_mean_the_run_while_there_is_one(start: Start) -> None:
+    early = stepwell.log
+    for call in (
+        lambda: stepwell.log({"x": 1}),
+        lambda: stepwell.define_metric("x"),
+        lambda: stepwell.config.lr,
+        lambda: stepwell.config["lr"],
+        lambda: stepwell.config.update({}),
+        lambda: stepwell.summary.update({}),
+    ):
+        with pytest.raises(NoRunError, match=r"stepwell\.init"):
+            call()
+    stepwell.finish()
+    run = start(mode="offline", config={"lr": 0.1})
+    assert stepwell.run is run
+    stepwell.log({"x": 1.0})
+    early({"x": 2.0})
+    stepwell.config.later = 3
+    stepwell.summary["best"] = 4
+    stepwell.define_metric("x", summary="max")
+    assert (stepwell.config.lr, run.config["later"], run.summary["best"]) == (0.1, 3, 4)
+    folder = run.dir
+    stepwell.finish()
+    assert stepwell.run is None
+    with pytest.raises(NoRunError):
+        early({"x": 3.0})
+    assert len(read_journal(folder).series("x")) == 2
+
+
+def test_every_public_name_exists_and_unknown_ones_do_not() -> None:
+    for name in stepwell.__all__:
+        assert getattr(stepwell, name, None) is not None or name == "run"
+    with pytest.raises(AttributeError, match="nothing_such"):
+        stepwell.nothing_such  # noqa: B018
+
+
+# ---------------------------------------------------------------------------- many runs
+
+
+def test_a_second_init_returns_the_active_run_with_a_notice(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = start(mode="offline")
+    assert start(mode="offline") is run
+    assert "still running" in capfd.readouterr().err
+    assert start(mode="offline", reinit="return_previous") is run
+    assert capfd.readouterr().err == ""
+
+
+def test_reinit_finishes_the_previous_run_or_leaves_it(start: Start) -> None:
+    first = start(mode="offline")
+    second = start(mode="offline", reinit=True)
+    assert first.finished
+    assert stepwell.run is second
+    third = start(mode="offline", reinit="create_new")
+    assert stepwell.run is second
+    second.log({"x": 2.0})
+    third.log({"x": 3.0})
+    assert read_journal(second.dir).series("x") == [(0, 2.0)]
+    assert read_journal(third.dir).series("x") == [(0, 3.0)]
+    third.finish()
+    assert stepwell.run is second
+
+
+def test_a_context_manager_ends_the_run_as_it_went(start: Start) -> None:
+    folders = []
+    with start(mode="offline") as run:
+        folders.append(run.dir)
+    for error in (ValueError, KeyboardInterrupt):
+        run = start(mode="offline")
+        folders.append(run.dir)
+        with pytest.raises(error), run:
+            raise error
+    ends = [read_journal(folder).bodies("finish")[0] for folder in folders]
+    assert [end["state"] for end in ends] == ["finished", "failed", "killed"]
+    assert [end["exit_code"] for end in ends] == [0, 1, 255]
+
+
+# ---------------------------------------------------------------------------- identity
+
+
+def test_ids_and_names_are_made_locally(offline: Start) -> None:
+    runs = [offline() for _ in range(5)]
+    assert len({run.id for run in runs}) == 5
+    for run in runs:
+        assert len(run.id) == 8
+        assert run.id.isalnum()
+        assert run.id == run.id.lower()
+        first, second, number = run.name.split("-")
+        assert first.isalpha()
+        assert second.isalpha()
+        assert number.isdigit()
+        assert run.path == f"test/{run.id}"
+
+
+def test_a_users_random_seed_neither_moves_nor_decides_the_id(offline: Start) -> None:
+    import random
+
+    random.seed(1)
+    first = offline().id
+    random.seed(1)
+    expected = random.Random(1).random()
+    second = offline().id
+    assert first != second
+    assert random.random() == expected
+
+
+def test_what_describes_a_run_is_kept_and_can_be_changed(start: Start) -> None:
+    run = start(
+        mode="offline", name="n", notes="some", tags=["a", "b", "a"], group="g", job_type="train"
+    )
+    assert (run.name, run.notes, run.tags, run.group) == ("n", "some", ("a", "b"), "g")
+    run.name = "other"
+    run.tags = ("c",)
+    run.notes = None
+    bodies = read_journal(run.dir).bodies("run")
+    assert bodies[0] == {
+        "name": "n",
+        "notes": "some",
+        "tags": ["a", "b"],
+        "group": "g",
+        "job_type": "train",
+    }
+    assert bodies[1:] == [{"name": "other"}, {"tags": ["c"]}, {"notes": None}]
+    assert copy.copy(run) is copy.deepcopy(run) is run
+
+
+def test_the_environment_gives_defaults_and_arguments_win(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPWELL_PROJECT", "from-env")
+    monkeypatch.setenv("STEPWELL_NAME", "env-name")
+    monkeypatch.setenv("STEPWELL_TAGS", "a, b,,c")
+    monkeypatch.setenv("STEPWELL_RUN_ID", "envid")
+    monkeypatch.setenv("STEPWELL_MODE", "offline")
+    monkeypatch.setenv("STEPWELL_FLUSH_SECONDS", "0.5")
+    run = stepwell.init(name="given", settings={"flush_seconds": 0.7, "console": "off"})
+    assert (run.project, run.name, run.id) == ("from-env", "given", "envid")
+    assert run.tags == ("a", "b", "c")
+    assert run.offline
+    assert run.settings.flush_seconds == 0.7
+    assert not run.settings.console
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"project": "a/b"}, "must not contain"),
+        ({"project": ""}, "expected 1 to"),
+        ({"project": "x" * 200}, "expected 1 to"),
+        ({"id": "a:b"}, "must not contain"),
+        ({"id": ".."}, "expected 1 to"),
+        ({"mode": "sideways"}, "expected one of online"),
+        ({"resume": "maybe"}, "expected one of allow"),
+        ({"reinit": "what"}, "expected one of default"),
+        ({"settings": {"flush_secs": 1}}, "did you mean flush_seconds"),
+        ({"settings": {"flush_seconds": 0.001}}, "expected 0.02 or more"),
+        ({"settings": {"flush_seconds": "soon"}}, "settings: flush_seconds"),
+        ({"settings": SimpleNamespace(on_full="explode")}, "drop, block"),
+        ({"config": 7}, "expected a dict"),
+        ({"config": "/nowhere.yaml"}, "nowhere.yaml"),
+        (
+            {"config": {"a": 1}, "config_include_keys": ["a"], "config_exclude_keys": ["b"]},
+            "not both",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_with_what_is_expected(
+    arguments: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        stepwell.init(**{"mode": "offline", **arguments})
+    assert stepwell.run is None
+
+
+def test_a_variable_that_nobody_reads_is_named_once(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STEPWELL_PROJEKT", "x")
+    stepwell.init("p", mode="disabled")
+    assert "did you mean STEPWELL_PROJECT?" in capfd.readouterr().err
+
+
+def test_settings_of_other_trackers_are_taken_without_effect(start: Start) -> None:
+    run = start(mode="offline", settings={"save_code": True, "x_label": "me", "init_timeout": 3})
+    assert run.label == "me"
+
+
+# ---------------------------------------------------------------------------- config
+
+
+def test_config_is_read_by_item_and_attribute_and_set_once(offline: Start) -> None:
+    run = offline(config={"lr": 0.1, "n": {"a": 1}, "--dash": 2})
+    config = run.config
+    assert (config.lr, config["n"], config.get("none", 5), config.dash) == (0.1, {"a": 1}, 5, 2)
+    config.lr = 0.1
+    config["new"] = [1, 2]
+    config.setdefaults({"lr": 7, "default": 8})
+    with pytest.raises(ConfigError, match="allow_val_change"):
+        config.lr = 0.2
+    config.update({"lr": 0.3}, allow_val_change=True)
+    with pytest.raises(AttributeError, match="missing"):
+        config.missing  # noqa: B018
+    assert not hasattr(config, "missing")
+    del config["default"]
+    assert dict(config) == {"lr": 0.3, "n": {"a": 1}, "dash": 2, "new": [1, 2]}
+    assert vars(config)["_items"] == dict(config)
+    assert ("lr" in config, len(config), list(config)) == (True, 4, ["lr", "n", "dash", "new"])
+    config.update_locked({"lr": 9})
+    config.lr = 10
+    assert config.lr == 9
+    told: dict[str, Any] = {}
+    for body in read_journal(run.dir).bodies("config"):
+        told.update(body["set"])
+        for path in body.get("delete", ()):
+            del told[path]
+    assert told == {"lr": 9, "n": {"a": 1}, "dash": 2, "new": [1, 2]}
+
+
+def test_config_comes_from_what_people_have(offline: Start, folder: Path) -> None:
+    (folder / "c.json").write_text(json.dumps({"a": 1, "b": {"value": 2, "desc": "x"}}))
+    assert dict(offline(config=folder / "c.json").config) == {"a": 1, "b": 2}
+    assert dict(offline(config=argparse.Namespace(a=1, b=None)).config) == {"a": 1, "b": None}
+    run = offline(config={"a": 1, "b": 2, "c": 3}, config_exclude_keys=["b"])
+    assert dict(run.config) == {"a": 1, "c": 3}
+    assert dict(offline(config=run.config).config) == {"a": 1, "c": 3}
+
+
+def test_config_takes_what_is_no_json_as_text(offline: Start) -> None:
+    run = offline(config={"path": Path("/a"), "set": {1}, "fn": len, "big": 2**70})
+    (body,) = read_journal(run.dir).bodies("config")
+    assert body["set"]["set"] == [1]
+    assert "/a" in body["set"]["path"]
+    assert body["set"]["big"] == str(2**70)
+
+
+def test_a_huge_config_is_cut_into_events(offline: Start) -> None:
+    run = offline(config={f"k{i}": "x" * 10_000 for i in range(500)})
+    bodies = read_journal(run.dir).bodies("config")
+    assert len(bodies) > 1
+    assert len({key for body in bodies for key in body["set"]}) == 500
+
+
+# ---------------------------------------------------------------------------- summary
+
+
+def test_the_summary_is_the_last_value_unless_set(offline: Start) -> None:
+    run = offline(settings={"journal_segment_bytes": 64 * 1024})
+    for i in range(3000):  # Several segments.
+        run.log({"x": float(i), "y": 1.0})
+    run.log({"note": "text", "nothing": None, "z": math.nan})
+    summary = run.summary
+    assert (summary["x"], summary.y, summary["note"], summary["_step"]) == (
+        2999.0,
+        1.0,
+        "text",
+        3000,
+    )
+    assert math.isnan(summary["z"])
+    assert "nothing" not in summary
+    summary["x"] = -1
+    assert summary.get("x") == -1
+    run.log({"x": 5.0})
+    assert summary["x"] == 5.0
+    summary.update({"best": {"a": 1}})
+    del summary["y"]
+    with pytest.raises(KeyError):
+        summary["y"]
+    assert not hasattr(summary, "y")
+    assert summary.get("y", 3) == 3
+    assert dict(summary)["best"] == {"a": 1}
+    folder = run.dir
+    run.finish()
+    last = read_journal(folder).bodies("summary")[-1]["set"]
+    assert (last["x"], last["note"], last["_step"]) == (5.0, "text", 3001)
+
+
+# ---------------------------------------------------------------------------- define_metric
+
+
+def test_defined_summaries_are_kept_over_all_rows(offline: Start) -> None:
+    run = offline()
+    run.define_metric("loss", summary="min,max,mean,first,last")
+    run.define_metric("acc", summary="best", goal="maximize")
+    run.define_metric("hid*", summary="none")
+    run.define_metric("last", summary="last")
+    for value in (3.0, 1.0, math.nan, 2.0):
+        run.log({"loss": value, "acc": value, "hidden": value, "last": value})
+    summary = run.summary.as_dict()
+    assert summary["loss"] == {"min": 1.0, "max": 3.0, "mean": 2.0, "first": 3.0, "last": 2.0}
+    assert summary["acc"] == {"best": 3.0}
+    assert "hidden" not in summary
+    assert summary["last"] == 2.0
+    assert len(read_journal(run.dir).series("loss")) == 4
+
+
+def test_a_definition_also_holds_for_schemas_that_are_in_use(offline: Start) -> None:
+    run = offline()
+    run.log({"loss": 5.0})
+    run.log({"loss": 4.0})
+    run.define_metric("loss", summary="max")
+    run.log({"loss": 1.0})
+    assert run.summary["loss"] == {"max": 1.0}
+    run.define_metric("loss", summary="min")
+    run.log({"loss": 0.5})
+    assert run.summary["loss"] == {"min": 0.5}
+
+
+def test_rows_get_the_step_metric_that_they_lack(offline: Start) -> None:
+    run = offline()
+    run.define_metric("epoch")
+    run.define_metric("val/*", step_metric="epoch")
+    for _ in range(2):
+        run.log({"val/loss": 1.0})
+        run.log({"epoch": 3.0, "train/loss": 0.0})
+        run.log({"val/loss": 2.0})
+        run.log({"val/loss": 3.0, "epoch": 7.0})
+    held = read_journal(run.dir)
+    assert [
+        (r.values["val/loss"], r.values["epoch"]) for r in held.rows if "val/loss" in r.values
+    ] == [
+        (1.0, 0.0),
+        (2.0, 3.0),
+        (3.0, 7.0),
+        (1.0, 7.0),
+        (2.0, 3.0),
+        (3.0, 7.0),
+    ]
+    assert "epoch" not in held.rows[0].values or held.rows[0].values["epoch"] == 0.0
+    assert held.bodies("define_metric")[1] == {
+        "name": "val/*",
+        "step_metric": "epoch",
+        "step_sync": True,
+        "summary": [],
+        "goal": None,
+        "hidden": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("a*b",), ValueError),
+        (("",), ValueError),
+        ((3,), TypeError),
+        (("a", 3), TypeError),
+        (("a", None, None, None, "median"), ValueError),
+        (("a", None, None, None, "best", "up"), ValueError),
+    ],
+)
+def test_a_definition_that_cannot_be_is_refused(
+    offline: Start, arguments: tuple[Any, ...], error: type[Exception]
+) -> None:
+    with pytest.raises(error, match="define_metric"):
+        offline().define_metric(*arguments)
+
+
+def test_definitions_add_up_unless_overwritten(offline: Start) -> None:
+    run = offline()
+    epoch = run.define_metric("epoch")
+    run.define_metric("loss", step_metric=epoch)
+    merged = run.define_metric("loss", summary="min")
+    assert (merged.step_metric, merged.summary) == ("epoch", ("min",))
+    fresh = run.define_metric("loss", summary="max", overwrite=True)
+    assert (fresh.step_metric, fresh.summary) == (None, ("max",))
+
+
+# ---------------------------------------------------------------------------- resume
+
+
+def test_a_resumed_run_goes_on_behind_its_last_step(start: Start) -> None:
+    with start(mode="offline", id="again", config={"lr": 1}, name="n") as run:
+        for i in range(10):
+            run.log({"x": float(i)})
+        run.summary["best"] = 5
+    run = start(mode="offline", id="again", resume="allow", config={"more": 2})
+    assert run.resumed
+    assert (run.starting_step, run.step, run.name) == (10, 10, "n")
+    assert dict(run.config) == {"lr": 1, "more": 2}
+    assert run.summary["best"] == 5
+    run.log({"x": 10.0})
+    held = read_journal(run.dir)
+    assert held.series("x") == [(10, 10.0)]
+    assert held.bodies("start")[0]["resumed"] is True
+
+
+def test_must_and_never_are_held_by_what_this_machine_knows(start: Start) -> None:
+    with pytest.raises(ResumeError, match="no run r1"):
+        start(mode="offline", id="r1", resume="must")
+    start(mode="offline", id="r1", resume="never").finish()
+    with pytest.raises(ResumeError, match="exists"):
+        start(mode="offline", id="r1", resume="never")
+    assert start(mode="offline", id="r1", resume="must").resumed
+    assert not start(mode="offline", id="r2", resume="allow", reinit=True).resumed
+
+
+def test_auto_goes_on_with_the_run_that_was_not_finished(start: Start) -> None:
+    run = start(mode="offline", resume=True)
+    run.log({"x": 1.0})
+    first = run.id
+    run.finish(exit_code=1)
+    run = start(mode="offline", resume="auto")
+    assert (run.id, run.resumed, run.step) == (first, True, 1)
+    run.finish()
+    assert start(mode="offline", resume="auto").id != first
+
+
+def test_the_steps_of_a_killed_run_are_read_from_its_journal(folder: Path, start: Start) -> None:
+    from tests.sdk.conftest import python
+
+    python(
+        "import os, signal, stepwell\n"
+        "run = stepwell.init('test', id='killed', mode='offline')\n"
+        "for i in range(5000): run.log({'x': 1.0})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    run = start(mode="offline", id="killed", resume="must")
+    assert run.step == 5000
+
+
+# ---------------------------------------------------------------------------- modes
+
+
+def test_a_disabled_run_keeps_nothing_and_takes_every_call(start: Start, folder: Path) -> None:
+    run = start(mode="disabled", config={"a": 1})
+    run.define_metric("x", summary="max")
+    run.log({"x": 1.0, "note": "text"})
+    run.log({"x": 0.5}, step=4)
+    run.name = "other"
+    run.summary["s"] = 1
+    assert run.flush()
+    assert run.summary.as_dict()["x"] == {"max": 1.0}
+    assert run.summary["note"] == "text"
+    assert (run.url, run.step, run.dropped_points, run.disabled) == (None, 4, 0, True)
+    run.finish()
+    assert not (folder / "journals").exists()
+    with pytest.raises(RunFinishedError):
+        run.log({"x": 1.0})
+
+
+def test_shared_mode_gives_each_further_process_a_label(start: Start) -> None:
+    run = start(mode="shared", id="together", settings={"x_primary": False})
+    assert "-" in run.label
+    primary = start(mode="shared", id="together", settings={"x_primary": True}, reinit=True)
+    assert primary.label == ""
+
+
+def test_offline_runs_say_how_to_send_them(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
+    run = start(mode="offline")
+    folder = run.dir
+    run.finish()
+    assert f"stepwell sync {folder}" in capfd.readouterr().err
+
+
+def test_silent_is_silent(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
+    run = start(settings={"silent": True})
+    run.log({"x": object()})
+    run.finish()
+    assert capfd.readouterr().err == ""
+
+
+# ---------------------------------------------------------------------------- a personal daemon
+
+
+def test_a_personal_daemon_is_started_when_nobody_listens(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    started: list[tuple[str, Path]] = []
+    monkeypatch.setenv("STEPWELL_NO_DAEMON", "0")
+    monkeypatch.setattr(_spawn, "can_start_daemon", lambda: True)
+    daemon = RecordingDaemon(folder / "nobody.sock")
+
+    def start_daemon(socket: str, data_dir: Path) -> None:
+        started.append((socket, data_dir))
+        daemon.start()
+
+    monkeypatch.setattr(_spawn, "start_daemon", start_daemon)
+    try:
+        run = start()
+        run.log({"x": 1.0})
+        run.finish()
+        assert started == [(str(folder / "nobody.sock"), folder / "data")]
+        assert len(daemon.points("x")) == 1
+        assert capfd.readouterr().err == ""
+    finally:
+        daemon.stop()
+
+
+def test_a_daemon_on_the_socket_is_used_as_it_is(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*arguments: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setenv("STEPWELL_NO_DAEMON", "0")
+    monkeypatch.setattr(_spawn, "start_daemon", never)
+    start().finish()
+    assert len(daemon.events("finish")) == 1
+
+
+def test_the_hooks_are_installed_once(offline: Start) -> None:
+    import sys
+
+    offline()
+    hook = sys.excepthook
+    offline()
+    assert sys.excepthook is hook
+    assert len(_session.active) == 2
