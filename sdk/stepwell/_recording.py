@@ -29,6 +29,7 @@ CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info
 _CONSOLE_EVENT_CHARACTERS = 256 * 1024
 _PROGRESS_SECONDS = 1.0
 _METADATA_SECONDS = 2.0
+_RESTART_SECONDS = 30.0
 
 
 class Recording:
@@ -64,6 +65,7 @@ class Recording:
         self._finishing = False
         self._capture: _console.Capture | None = None
         self._metadata_done = threading.Event()
+        self._daemon_started_at: float | None = None
         self._kept: list[Sender] = []
         self.disabled = settings.mode == "disabled"
         self.sender = self._make_sender()
@@ -200,8 +202,22 @@ class Recording:
         return not self._finishing and sender.is_alive and not sender.is_this_thread
 
     def _start_daemon(self) -> None:
+        """Start a personal daemon, again when the last one left for want of work."""
         if not self.sender.expects_daemon:
             return
+        now = time.monotonic()
+        if self._daemon_started_at is not None:
+            code = _spawn.started_daemon_code()
+            if code not in (None, 0, _spawn.ANOTHER_RUNS):
+                self.sender.expects_daemon = False
+                self.voice.say(
+                    f"the personal daemon ended with code {code}; what is logged stays in "
+                    f"{self.journal_folder}, see {self.settings.data_dir / 'daemon.log'}"
+                )
+                return
+            if code is None or now - self._daemon_started_at < _RESTART_SECONDS:
+                return
+        self._daemon_started_at = now
         try:
             _spawn.start_daemon(self.settings.socket, self.settings.data_dir)
         except OSError as error:

@@ -79,7 +79,8 @@ class Sender:
 
     ``collect`` is called on the thread before each look, to bring in what waits elsewhere
     (console lines), and ``is_pending`` says whether something does; ``begin`` once, after the
-    first attempt to connect; ``prepare`` before that. With ``relay`` another process sends.
+    first attempt to connect; ``prepare`` each time that nobody listens. With ``relay`` another
+    process sends.
     """
 
     def __init__(
@@ -195,8 +196,6 @@ class Sender:
         try:
             while not self._stopping:
                 try:
-                    if not begun:
-                        self._prepare()
                     self._look()
                     if not begun:
                         begun = True
@@ -260,6 +259,7 @@ class Sender:
                 return
             try:
                 if not daemon_answers(self._socket):
+                    self._prepare()
                     raise DaemonUnreachableError(self._socket, "nobody listens")
                 delivery.connect()
             except (DaemonUnreachableError, RefusedError) as error:

@@ -4,10 +4,13 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import subprocess
+
+ANOTHER_RUNS: Final = 3
+"""Exit code of a daemon that found another one on its socket or data: as good as started."""
 
 _started: list["subprocess.Popen[bytes]"] = []
 
@@ -69,12 +72,6 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
     _started.append(process)
 
 
-def started_daemon_failed() -> int | None:
-    """Return the exit code of the daemon that this process started, None while it runs.
-
-    Code 3 says that another one was quicker, which is as good.
-    """
-    if not _started:
-        return None
-    code = _started[-1].poll()
-    return None if code in (None, 3) else code
+def started_daemon_code() -> int | None:
+    """Return the exit code of the daemon that this process started last, None while it runs."""
+    return _started[-1].poll() if _started else None
