@@ -265,6 +265,7 @@ class Writer:
                 return schema
             if schema.home is self._buffer and not self._advance():
                 break
+        self._check_open("log()")  # A signal handler may have finished the run meanwhile.
         self._drop(len(values), at)
         return None
 
