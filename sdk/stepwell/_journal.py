@@ -32,6 +32,8 @@ from stepwell_wire.segment import (
 
 _RETRY_SECONDS = 1.0  # After a failed creation: a full disk is not asked at every row.
 _SAFE_SLOT_SECONDS = 30.0  # The kernel writes dirty pages back in about this time.
+_CHECK_SECONDS = 2.0  # Between checksums of what is new; needed after a crash of the machine only.
+_COPY_BYTES_MAX = 256 * 1024
 _SAFE, _LATEST = 0, 1  # The two checked slots: surely on disk; as of the last tick.
 
 
@@ -114,7 +116,7 @@ class Journal:
         self._spare: Segment | None = None
         self._made_count = 0
         self._retry_at = 0.0
-        self._safe_slot_at = time.monotonic()
+        self._safe_slot_at = self._checked_at = time.monotonic()
         self._lock_descriptor = -1
         made = parent / f".{self.folder.name}"
         parent.mkdir(parents=True, exist_ok=True)
@@ -217,6 +219,11 @@ class Journal:
         offset = position - segment.base + PAGE_BYTES
         available = segment.committed_end - offset
         if available <= bytes_max:
+            mapping = segment.mapping
+            if mapping is not None and available <= _COPY_BYTES_MAX:
+                # Without a system call: each one gives the interpreter's lock to the training
+                # loop, and getting it back costs both more than the copy.
+                return mapping[offset : offset + available]
             return os.pread(segment.descriptor, available, offset)
         chunk = os.pread(segment.descriptor, bytes_max, offset)
         end = whole_records(chunk)
@@ -248,7 +255,10 @@ class Journal:
                     self._spare = self._make(self.folder)
                 except OSError:
                     self._retry_at = time.monotonic() + _RETRY_SECONDS
-        self.check()
+        now = time.monotonic()
+        if now - self._checked_at >= _CHECK_SECONDS:
+            self._checked_at = now
+            self.check()
 
     def check(self) -> None:
         """Extend the checksums to what was written since, and note them in the segments."""

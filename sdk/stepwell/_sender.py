@@ -32,6 +32,7 @@ second gains nothing from five looks a second, and pays for each with a few mill
 
 _RETRY_SECONDS_MIN, _RETRY_SECONDS_MAX = 0.1, 5.0
 _SYNC_SECONDS = 1.0
+_NOTE_SECONDS = 2.0
 _FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
 _REMEDIES = {
     "MALFORMED": "this is a bug of stepwell, please report it with the journal",
@@ -120,6 +121,7 @@ class Sender:
         self._synced_at = 0.0
         self._synced_position = 0
         self._noted_step: int | None = None
+        self._noted_at = 0.0
 
     def attach(self, writer: Writer, journal: Journal) -> None:
         """Say what is sent; before `start`."""
@@ -242,6 +244,12 @@ class Sender:
             self._synced_position = self._journal.committed
             self._journal.sync()
             self._synced_at = now
+        if now - self._noted_at >= _NOTE_SECONDS:
+            self._noted_at = now
+            self._note_progress()
+
+    def _note_progress(self) -> None:
+        """Let the disk know how far the run is."""
         if self._writer.step != self._noted_step:
             self._noted_step = self._writer.step
             self._note_step(self._noted_step)
@@ -311,6 +319,8 @@ class Sender:
         if seconds is None:
             # The flag first, then a last look: a row that came in between has seen the flag or
             # is seen here.
+            self._note_progress()
+            self._journal.check()
             self._writer.idle = True
             if self._rest_seconds() is None and not self._stopping:
                 self._woken.wait()

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwell import _console
@@ -41,6 +41,7 @@ def test_writes_become_lines_as_a_terminal_shows_them(writes: list[str], lines: 
     assert [text for _, text in shown(*writes)] == lines
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab\n", max_size=6)))
 def test_without_carriage_returns_nothing_is_lost_or_reordered(writes: list[str]) -> None:
     whole = "".join(writes)

@@ -92,7 +92,7 @@ rows = st.builds(
 records = st.one_of(rows, st.builds(lambda text: event(name=text), st.text(max_size=40)))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(records, min_size=1, max_size=20), min_size=1, max_size=4), st.data())
 def test_all_records_come_back_whole_in_order_whatever_the_size_of_a_read(
     tmp_path_factory: pytest.TempPathFactory, written: list[list[bytes]], data: st.DataObject
@@ -107,6 +107,7 @@ def test_all_records_come_back_whole_in_order_whatever_the_size_of_a_read(
     reader.close()
 
 
+@settings(deadline=None)
 @given(st.lists(records, max_size=100), st.data())
 def test_a_cut_at_any_byte_keeps_exactly_the_records_before_it(
     written: list[bytes], data: st.DataObject
@@ -212,6 +213,7 @@ def test_after_a_restart_only_what_was_checked_is_believed(tmp_path: Path) -> No
     assert find_journals(tmp_path) == []
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_after_a_restart_a_byte_that_changed_is_never_believed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
