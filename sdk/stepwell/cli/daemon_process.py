@@ -73,14 +73,18 @@ def see_to_personal(places: Places) -> str:
         return ""
     if missing_for_daemon():
         return "to start one needs pip install 'stepwell[all]'"
-    from stepwell._spawn import start_daemon, started_daemon_failed
+    from stepwell._spawn import ANOTHER_RUNS, start_daemon, started_daemon_code
 
     os.environ.update(places.environment())  # A daemon finds the journals by it.
     try:
         start_daemon(str(places.socket), places.data)
     except OSError as error:
         return f"{error.filename or places.data}: {error.strerror}"
-    if wait_until_answered(places.socket, lambda: started_daemon_failed() is not None):
+
+    def has_failed() -> bool:
+        return started_daemon_code() not in (None, ANOTHER_RUNS)
+
+    if wait_until_answered(places.socket, has_failed):
         return ""
     reason = last_words(places.data / _PERSONAL_LOG_FILE)
     return f"it ended or does not answer: {reason}" if reason else "it does not answer"
