@@ -75,3 +75,9 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
 def started_daemon_code() -> int | None:
     """Return the exit code of the daemon that this process started last, None while it runs."""
     return _started[-1].poll() if _started else None
+
+
+def started_daemon_failed() -> int | None:
+    """Return the exit code of the started daemon when nobody can be expected on the socket."""
+    code = started_daemon_code()
+    return None if code in (None, ANOTHER_RUNS) else code

@@ -21,10 +21,10 @@ from typing import Any, Final
 
 from stepwell._definitions import Definitions
 from stepwell._journal import Journal
+from stepwell._rows import Schema, add_to_gap, cut_into_parts
 from stepwell._values import Warn, metric_name, split_values
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import (
-    EVENT_BYTES_MAX,
     METRICS_PER_WRITER_MAX,
     SCHEMA_KEYS_MAX,
     SCHEMAS_PER_WRITER_MAX,
@@ -41,22 +41,6 @@ _BLOCK_SECONDS = 0.05
 _ATTEMPTS_MAX = 8  # Two moves to a fresh segment are the most without a handler in between.
 _committed = COMMITTED_WORD
 _time_ns = time.time_ns
-
-
-class Schema:
-    """Ordered metric names with an id, and how a row of them is packed."""
-
-    __slots__ = ("home", "id", "keys", "last", "pack", "size", "special")
-
-    def __init__(self, number: int, keys: tuple[str, ...], home: Any, *, special: bool) -> None:
-        packer = struct.Struct(f"<IIqq{len(keys)}d")
-        self.id = number
-        self.keys = keys
-        self.size = packer.size
-        self.pack = packer.pack
-        self.home = home  # The mapping of the segment that holds its definition.
-        self.special = special  # Something is to be done with the values besides keeping them.
-        self.last = 0  # Offset of its last row in the current segment, 0 for none.
 
 
 class Writer:
@@ -276,14 +260,14 @@ class Writer:
                 self._write_row((key,), [value], at, time_us)
             return
         self.dropped_points += 1
-        self._beyond_limits = _add_to_gap(self._beyond_limits, "limit", 1, at)
+        self._beyond_limits = add_to_gap(self._beyond_limits, "limit", 1, at)
 
     def _write_values(self, others: dict[str, Any], at: int, time_us: int) -> None:
         if self._disabled:
             self._sequence += 1
             self._latest.update((name, (self._sequence, value)) for name, value in others.items())
             return
-        for part in _parts(others):
+        for part in cut_into_parts(others):
             offset = self._write_event(VALUES, {"values": part}, at, time_us)
             if offset is None:
                 self._drop(len(part), at)
@@ -348,7 +332,7 @@ class Writer:
         """Write a config, summary or metadata event, in parts where it is large."""
         with self._lock:
             removed = list(delete)
-            for part in _parts(dict(values)) or [{}]:
+            for part in cut_into_parts(dict(values)) or [{}]:
                 body: dict[str, Any] = {"set": part}
                 if removed:
                     body["delete"], removed = removed, []
@@ -426,7 +410,7 @@ class Writer:
     def _drop(self, point_count: int, at: int) -> None:
         self.dropped_points += point_count
         full = self.journal is not None and self.journal.problem is None
-        self._gap = _add_to_gap(self._gap, "journal full" if full else "disk", point_count, at)
+        self._gap = add_to_gap(self._gap, "journal full" if full else "disk", point_count, at)
         # Rows that would fit into the rest of the segment must not jump the gap.
         self._limit = 0
 
@@ -569,42 +553,3 @@ class Writer:
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
         self.dropped_points = 0
         self.open()
-
-
-def _add_to_gap(
-    gap: dict[str, Any] | None, reason: str, point_count: int, at: int
-) -> dict[str, Any]:
-    """Return ``gap``, or a new one, with one more row in it."""
-    if gap is None:
-        gap = {"reason": reason, "rows": 0, "points": 0, "first_step": at, "last_step": at}
-    gap["rows"] += 1
-    gap["points"] += point_count
-    gap["first_step"] = min(gap["first_step"], at)
-    gap["last_step"] = max(gap["last_step"], at)
-    return gap
-
-
-def _parts(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cut ``values`` so that each part is surely smaller than one event may be."""
-    room = EVENT_BYTES_MAX // 2
-    parts: list[dict[str, Any]] = []
-    size = room + 1
-    for name, value in values.items():
-        need = len(name) * 4 + _size_of(value)
-        if size + need > room:
-            parts.append({})
-            size = 0
-        parts[-1][name] = value
-        size += need
-    return parts
-
-
-def _size_of(value: Any) -> int:
-    """Return about how many bytes ``value`` takes in msgpack; rather more than fewer."""
-    if isinstance(value, str):
-        return len(value) * 4 + 8
-    if isinstance(value, Mapping):
-        return 8 + sum(_size_of(key) + _size_of(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return 8 + sum(_size_of(item) for item in value)
-    return 16
