@@ -78,8 +78,8 @@ class Counters:
     frames_received: int = 0
     bytes_received: int = 0
     duplicate_bytes: int = 0
-    lost_bytes: int = 0
-    """What a writer could not send any more when the daemon had not got it."""
+    skipped_bytes: int = 0
+    """What writers went past: another spool had acknowledged it, or it was lost with this one's."""
     refused: Counter[str] = field(default_factory=Counter)
     set_aside_records: int = 0
     recovered_journals: int = 0

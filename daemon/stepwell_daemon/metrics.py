@@ -27,6 +27,7 @@ _COUNTERS: Final = (
     ("frames_received", "Frames taken from writers."),
     ("bytes_received", "Bytes of new records taken from writers."),
     ("duplicate_bytes", "Bytes that were sent again and were known."),
+    ("skipped_bytes", "Bytes that writers went past: not held by this spool."),
     ("set_aside_records", "Frames that the store refused for good, kept aside."),
     ("quarantined_records", "Damaged records of the spool, kept aside."),
     ("recovered_journals", "Journals of dead writers that were taken in."),

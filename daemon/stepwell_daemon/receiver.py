@@ -116,10 +116,12 @@ class Receiver:
         session = open_session(message.hello, self._spool.registry, writers_max=self._writers_max)
         state = session.state
         if session.jumped:
+            self._counters.skipped_bytes += session.jumped
             logger.warning(
-                "a writer goes on later than it was acknowledged writer=%s position=%d",
+                "a writer goes on later than it was acknowledged writer=%s position=%d bytes=%d",
                 state.info.writer_id,
                 state.accepted,
+                session.jumped,
             )
         state.seen_at = time.time()
         self._on_change()

@@ -98,7 +98,8 @@ class JournalRecovery:
         start = max(reader.acked, reader.oldest)
         session = Session(state)
         if start > state.accepted:
-            session.jumped = state.accepted > 0
+            session.jumped = start - state.accepted if state.accepted else 0
+            self._counters.skipped_bytes += session.jumped
             state.accepted = start
             state.durable = max(state.durable, start)
         state.learn(await loop.run_in_executor(self._executor, reader.schemas))

@@ -92,7 +92,7 @@ class Session:
         self.changed = asyncio.Event()
         self.refusal: Refusal | None = None
         self.ended = False
-        self.jumped = False
+        self.jumped = 0  # bytes that the next frame goes past
 
     def refuse(self, refusal: Refusal) -> None:
         if self.refusal is None:
@@ -137,7 +137,7 @@ class Session:
             flags |= record.FINISHES
         if self.jumped:
             flags |= record.JUMPS
-            self.jumped = False
+            self.jumped = 0
         return Taken(
             mark, records, known, decoded.point_count, flags, defined, last_time_us(decoded)
         )
@@ -234,7 +234,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
         )
     session = Session(state)
     if hello.position > state.accepted:
-        session.jumped = True
+        session.jumped = hello.position - state.accepted
         state.accepted = hello.position
         state.durable = max(state.durable, hello.position)
         session.acked = state.durable

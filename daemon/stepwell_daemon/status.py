@@ -101,6 +101,7 @@ def status(facts: Facts) -> dict[str, Any]:
             "frames_received": counters.frames_received,
             "bytes_received": counters.bytes_received,
             "duplicate_bytes": counters.duplicate_bytes,
+            "skipped_bytes": counters.skipped_bytes,
             "refused": dict(counters.refused),
             "set_aside_records": counters.set_aside_records,
             "recovered_journals": counters.recovered_journals,

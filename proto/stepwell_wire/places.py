@@ -4,7 +4,6 @@ Every part of stepwell asks here, so that they find each other without configura
 """
 
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -24,6 +23,8 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
         return SYSTEM_SOCKET
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "stepwell" / "stepwell.sock"
+    import tempfile  # Not at the top: training processes import this, and rarely come here.
+
     return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}" / "stepwell.sock"
 
 

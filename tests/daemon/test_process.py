@@ -57,6 +57,13 @@ def test_acknowledged_frames_survive_a_kill_and_are_stored_once(process: Process
     assert totals["points_stored"] == 2 * (ROWS + 1)
 
 
+def test_what_a_writer_goes_past_is_counted(process: Process) -> None:
+    client = Client(process.socket, hello(position=4096))
+    assert client.next().welcome.position == 4096
+    client.close()
+    assert status_of(process.socket)["totals"]["skipped_bytes"] == 4096
+
+
 def test_a_stop_drains_and_removes_the_socket(process: Process) -> None:
     process.start("--block-delay-seconds", "30")
     assert stat.S_IMODE(process.socket.stat().st_mode) == 0o660

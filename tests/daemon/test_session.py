@@ -165,6 +165,7 @@ def test_a_writer_that_cannot_send_the_missing_bytes_goes_on_where_it_can() -> N
     registry = Registry({})
     take(opened(registry), 0, STREAM[: BOUNDARIES[5]])
     session = opened(registry, position=BOUNDARIES[9])
+    assert session.jumped == BOUNDARIES[9] - BOUNDARIES[5]
     taken = session.take(frame(BOUNDARIES[9], STREAM[BOUNDARIES[9] :]))
     assert taken.flags & record.JUMPS
     assert taken.records == STREAM[BOUNDARIES[9] :]
