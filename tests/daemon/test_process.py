@@ -58,8 +58,10 @@ def test_acknowledged_frames_survive_a_kill_and_are_stored_once(process: Process
 
 
 def test_what_a_writer_goes_past_is_counted(process: Process) -> None:
-    client = Client(process.socket, hello(position=4096))
-    assert client.next().welcome.position == 4096
+    process.start()
+    send_all(process)
+    client = Client(process.socket, hello(position=len(STREAM) + 4096))
+    assert client.next().welcome.position == len(STREAM) + 4096
     client.close()
     assert status_of(process.socket)["totals"]["skipped_bytes"] == 4096
 
