@@ -128,3 +128,5 @@ def test_many_writers_of_one_run_keep_their_ranks_apart(node: Node) -> None:
     assert set(by_label) == {"rank0", "rank1", "rank2"}
     assert all(metric["count"] == 100 for metric in by_label.values())
     assert by_label["rank2"]["max"] == 2.0
+    shown = node.stepwell("show", "together").stdout
+    assert all(f"loss [rank{rank}]" in shown for rank in range(3))

@@ -129,6 +129,9 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
             blocks.append(_section(name, pairs_text(_cut(shown, len(shown)))))
     if metrics := detail["metrics"]:
         blocks.append(_section("metrics", _metrics_table(metrics)))
+    if series := detail["series"]:
+        apart = [{**each, "metric": f"{each['metric']} [{each['label']}]"} for each in series]
+        blocks.append(_section("metrics, each rank apart", _metrics_table(apart)))
     if gaps := detail["gaps"]:
         lines = [
             f"  {plain(gap['reason'])}: {count_text(gap['points'])} points of steps "
