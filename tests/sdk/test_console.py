@@ -124,12 +124,15 @@ def test_two_runs_at_once_both_get_the_lines(start: Start, daemon: RecordingDaem
     first.finish()
     print("second only")
     second.finish()
+    # An unfinished line is sent again, under its number, when the rest of it has come.
     lines = [
-        [
-            line[2]
-            for event in daemon.events("console", run_id=run.id)
-            for line in event.body["lines"]
-        ]
+        list(
+            {
+                number: text
+                for event in daemon.events("console", run_id=run.id)
+                for number, _, text in event.body["lines"]
+            }.values()
+        )
         for run in (first, second)
     ]
     assert lines == [["both"], ["both", "second only"]]

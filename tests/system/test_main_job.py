@@ -35,7 +35,9 @@ def test_a_training_run_is_read_back_whole(node: Node) -> None:
     loss = metrics["train/loss"]
     assert loss["count"] > 100
     assert loss["last"] < loss["first"], "the network learned nothing from the digits"
-    console = node.stepwell("sql", "SELECT text FROM console ORDER BY number", "--format", "jsonl")
+    console = node.stepwell(
+        "sql", "SELECT text FROM console FINAL ORDER BY number", "--format", "jsonl"
+    )
     assert console.returncode == 0, console.stderr
     printed = [json.loads(line)["text"] for line in console.stdout.splitlines()]
     assert [line for line in trained.stdout.splitlines() if line] == [t for t in printed if t]
