@@ -6,7 +6,8 @@ It is imported on the sender's thread, or by a tool: grpc costs 100 ms and 20 MB
 import os
 
 # With grpc's own fork support on, a parent that forks while it sends can deadlock (measured);
-# off, the parent is undisturbed, and a child does not touch what it inherited (see `_relay_process.py`).
+# off, the parent is undisturbed, and a child does not touch what it inherited
+# (see `_relay_process.py`).
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import queue
