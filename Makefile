@@ -15,7 +15,7 @@ test: setup check oldest  ## everything CI runs
 	$(BIN)/python -m pytest -q
 
 quick: setup check  ## what takes seconds
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow and not processes"
 
 check: setup
 	$(BIN)/ruff check $(SOURCES)
