@@ -108,6 +108,38 @@ def test_high_water_marks_outlive_their_segments(tmp_path: Path) -> None:
     assert asyncio.run(again()) == durable
 
 
+class ReadingDisk(Disk):
+    """Counts the bytes that are read."""
+
+    def __init__(self) -> None:
+        self.bytes_read = 0
+
+    def read(self, descriptor: int, size: int, offset: int) -> bytes:
+        data = super().read(descriptor, size, offset)
+        self.bytes_read += len(data)
+        return data
+
+
+def test_a_start_after_a_kill_reads_the_newest_segments_only(tmp_path: Path) -> None:
+    """The time to the first ack does not grow with what the store has not taken yet."""
+    acked: list[int] = []
+
+    async def run() -> None:
+        # Closed without saving the table, as a kill leaves it.
+        async with spool_running(tmp_path) as spool:
+            for turn in range(4):
+                await write_frames(spool, acked, first=turn * FRAMES)
+
+    asyncio.run(run())
+    segments = list_segments(tmp_path)
+    assert len(segments) > 10
+    disk = ReadingDisk()
+    spool = Spool(tmp_path, SpoolSettings(segment_bytes=1 << 16), counters=Counters(), disk=disk)
+    spool.close()
+    assert disk.bytes_read < len(segments) * PAGE_BYTES + 6 * (1 << 16)
+    assert stored_steps(tmp_path) == acked
+
+
 def count_calls(tmp_path: Path) -> int:
     disk = FaultyDisk(lambda call, name: None)
 

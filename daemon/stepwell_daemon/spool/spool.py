@@ -246,6 +246,7 @@ class Spool:
         return group
 
     def _committed(self, group: list[_Pending], done: int) -> None:
+        segment = self.end.segment
         self._collect_log_state()
         touched: dict[int, WriterState] = {}
         for each in group[:done]:
@@ -263,6 +264,9 @@ class Spool:
             self.counters.commits += 1
             self._note_age()
             self.data_arrived.set()
+        if done and self.end.segment != segment:
+            # A start reads only segments that the table does not cover: at most about two.
+            self._executor.submit(partial(self._save_table, self._pack_writers()))
         if not self._pending:
             self._wake.clear()
             self._settled.set()
@@ -326,10 +330,7 @@ class Spool:
 
     def save_writers(self) -> None:
         """Save the writers table now; part of a clean stop."""
-        try:
-            write_table(self.folder, self._pack_writers(), disk=self.disk)
-        except OSError as error:
-            logger.warning("cannot save the writers table: %s", error)
+        self._save_table(self._pack_writers())
 
     def close(self) -> None:
         """Stop the thread and seal the segment. Can be called twice."""
@@ -340,6 +341,12 @@ class Spool:
     def _pack_writers(self) -> bytes:
         # The marks hold what is durable, and so cover at least up to `end`.
         return pack_table(self.registry.states.values(), self.end, now=time.time())
+
+    def _save_table(self, packed: bytes) -> None:
+        try:
+            write_table(self.folder, packed, disk=self.disk)
+        except OSError as error:
+            logger.warning("cannot save the writers table, more is read at a start: %s", error)
 
     def _free(self, numbers: list[int], packed: bytes) -> None:
         try:
