@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +84,8 @@ class Node:
         )
 
 
-@pytest.fixture
-def node() -> Iterator[Node]:
+@contextmanager
+def made_node() -> Iterator[Node]:
     # Not tmp_path: a unix socket's path has at most 107 bytes.
     made = Node(Path(tempfile.mkdtemp(prefix="sw-")))
     try:
@@ -93,3 +94,9 @@ def node() -> Iterator[Node]:
         if made.daemon is not None and made.daemon.poll() is None:
             made.stop_daemon(how=signal.SIGKILL)
         shutil.rmtree(made.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    with made_node() as made:
+        yield made
