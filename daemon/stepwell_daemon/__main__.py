@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.config import DaemonConfig, build_parser, load_config
 from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DaemonError
 from stepwell_daemon.instance import Instance
@@ -41,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return OK
         os.umask(0o077)
         configure_logging(config)
+        if armed := failpoints.arm(os.environ.get(failpoints.VARIABLE, "")):
+            logger.warning("fail-points are armed, for tests alone: %s", ", ".join(armed))
         with Instance(config.data, config.socket):
             daemon_loop(config, lambda: load_config(options))
     except ConfigError as error:

@@ -15,6 +15,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.spool.disk import Disk
@@ -145,7 +146,9 @@ class Delivery:
         segment, start, end = place
         digest = block.digest()
         token = f"{self._spool:016x}-{segment}-{start}-{end}-{block.table}-{digest}"
+        failpoints.hit("forward.before-insert")
         self._store.insert(block, token)
+        failpoints.hit("forward.inserted")
         return time.perf_counter() - started
 
     async def _halve(
@@ -183,6 +186,7 @@ class Delivery:
                 await asyncio.sleep(backoff.next_delay())
                 continue
             break
+        failpoints.hit("forward.set-aside")
         self._counters.set_aside_records += 1
         logger.error(
             "a frame is set aside, the store will never take it run=%s table=%s kept=%s: %s",

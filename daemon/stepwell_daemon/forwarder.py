@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import BAD_DATA, Delivery, SinkHealth, build_blocks
@@ -87,10 +88,13 @@ class Forwarder:
                 prepared = await self._gather()
             extent = prepared.extent
             start = Location(extent.segment, extent.start)
+            failpoints.hit("forward.before-extent")
             if self._spool.progress != (start, extent.end):
                 await self._spool.save_progress(Progress(start, extent.end))
+            failpoints.hit("forward.extent-named")
             following = self._prepare_following(extent)
             await delivery.deliver(extent, prepared.blocks)
+            failpoints.hit("forward.delivered")
             self._count(extent)
             end = Location(extent.segment, extent.end)
             prepared = await following if following is not None else None
@@ -215,6 +219,7 @@ class Forwarder:
 
     async def _moved_to(self, progress: Progress) -> None:
         await self._spool.save_progress(progress)
+        failpoints.hit("forward.moved")
         self._spool.free_forwarded()
         async with self._moved:
             self._moved.notify_all()

@@ -15,6 +15,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
@@ -151,6 +152,7 @@ class Receiver:
                 data = await context.read()
                 if data is grpc.aio.EOF:
                     break
+                failpoints.hit("receive.read")
                 message = _parse(data)
                 if message.WhichOneof("body") != "frame":
                     raise RefusedError(MALFORMED, "after the hello only frames may follow")
@@ -179,6 +181,7 @@ class Receiver:
         self._spool.append(
             state, taken.position, taken.records, points=taken.points, flags=taken.flags
         )
+        failpoints.hit("receive.taken")
         counters.points_received += taken.points
         counters.bytes_received += len(taken.records)
         counters.points_received_rate.add(taken.points)
@@ -195,7 +198,9 @@ class Receiver:
                 session.acked = state.durable
                 message = ServerMessage()
                 message.ack.position = session.acked
+                failpoints.hit("ack.before")
                 await context.write(message.SerializeToString())
+                failpoints.hit("ack.after")
             if session.refusal is not None:
                 return
             if session.ended and state.durable >= state.accepted:

@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.session import RefusedError, Session
 from stepwell_daemon.spool import record
@@ -142,7 +143,9 @@ class JournalRecovery:
                 reader.unverified_bytes,
             )
         reader.mark_acked(state.durable)
+        failpoints.hit("journal.before-remove")
         await loop.run_in_executor(self._executor, reader.remove)
+        failpoints.hit("journal.removed")
 
     def _state_of(self, reader: JournalReader) -> WriterState:
         found = reader.info

@@ -14,8 +14,9 @@ import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.errors import DamagedStateError
-from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.disk import Disk, write_halting
 from stepwell_daemon.spool.segment import Location
 
 _SLOT: Final = struct.Struct("<8sIIQQQQ")
@@ -78,8 +79,12 @@ class CursorFile:
         generation = self._generation + 1
         try:
             slot = _pack(generation, progress)
-            self._disk.write(self._descriptor, slot, generation % 2 * _SLOT_BYTES)
+            failpoints.hit("cursor.before-write")
+            place = generation % 2 * _SLOT_BYTES
+            write_halting(self._disk, self._descriptor, slot, place, "cursor.mid-write")
+            failpoints.hit("cursor.written")
             self._disk.sync(self._descriptor)
+            failpoints.hit("cursor.synced")
         except OSError:
             # Never sync a file again after a failed sync: begin a new one next time.
             self.close()
@@ -100,7 +105,9 @@ class CursorFile:
             slot = _pack(generation, progress)
             self._disk.write(descriptor, slot, generation % 2 * _SLOT_BYTES)
             self._disk.sync(descriptor)
+            failpoints.hit("cursor.created")
             self._disk.rename(temporary, self._path)
+            failpoints.hit("cursor.renamed")
             self._disk.sync_folder(self._path.parent)
         except BaseException:
             self._disk.close(descriptor)

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from stepwell_daemon import failpoints
+
 _FILE_MODE = 0o600
 
 
@@ -80,9 +82,21 @@ def replace_file(disk: Disk, path: Path, content: bytes) -> None:
     temporary = path.with_name(path.name + ".tmp")
     descriptor = disk.create(temporary, 0)
     try:
+        failpoints.hit("file.created")
         disk.write(descriptor, content, 0)
+        failpoints.hit("file.written")
         disk.sync(descriptor)
+        failpoints.hit("file.synced")
     finally:
         disk.close(descriptor)
     disk.rename(temporary, path)
+    failpoints.hit("file.renamed")
     disk.sync_folder(path.parent)
+
+
+def write_halting(disk: Disk, descriptor: int, data: bytes, offset: int, point: str) -> None:
+    """Write all of ``data``; with fail-point ``point`` armed, the first half before it."""
+    if failpoints.is_armed(point):
+        disk.write(descriptor, data[: len(data) // 2], offset)
+        failpoints.hit(point)
+    disk.write(descriptor, data, offset)

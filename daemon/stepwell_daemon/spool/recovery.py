@@ -11,6 +11,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.errors import DamagedStateError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import Progress
@@ -72,6 +73,7 @@ def recover_spool(
         disk.rename(folder / FILE, folder / f"{FILE}.damaged")
     for path in folder.glob("*.tmp"):
         disk.unlink(path)  # Never had its name, so nothing in it was acknowledged.
+        failpoints.hit("recover.temporary-removed")
     segments = [
         segment
         for number in list_segments(folder)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon import failpoints
+from stepwell_daemon.spool.disk import Disk, write_halting
 
 PAGE_BYTES: Final = 4096
 VERSION: Final = 1
@@ -89,10 +90,15 @@ def create_segment(
     temporary = path.with_suffix(".tmp")
     descriptor = disk.create(temporary, max(size, PAGE_BYTES + len(content)))
     try:
-        disk.write(descriptor, page.pack() + content, 0)
+        failpoints.hit("segment.created")
+        write_halting(disk, descriptor, page.pack() + content, 0, "segment.mid-write")
+        failpoints.hit("segment.written")
         disk.sync(descriptor)
+        failpoints.hit("segment.synced")
         disk.rename(temporary, path)
+        failpoints.hit("segment.renamed")
         disk.sync_folder(folder)
+        failpoints.hit("segment.durable")
     except BaseException:
         disk.close(descriptor)
         raise

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import DamagedStateError, SpoolUnavailableError
@@ -352,8 +353,11 @@ class Spool:
         try:
             write_table(self.folder, packed, disk=self.disk)
             for number in numbers:
+                failpoints.hit("free.before-unlink")
                 self.disk.unlink(segment_path(self.folder, number))
+                failpoints.hit("free.unlinked")
             self.disk.sync_folder(self.folder)
+            failpoints.hit("free.done")
         except OSError as error:
             logger.warning("cannot free segments, they are freed after a restart: %s", error)
 
@@ -400,11 +404,13 @@ class Spool:
 
     def _adopt_salvage(self) -> None:
         if self._found.salvage:
+            failpoints.hit("recover.before-salvage")
             try:
                 self._log.adopt(self._found.salvage)
             except OSError as error:
                 path = segment_path(self.folder, self._log.end.segment + 1)
                 raise SpoolUnavailableError(path, error) from error
+            failpoints.hit("recover.salvaged")
             self._found.salvage.clear()
         self.end = self._log.end
         self._collect_log_state()

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from stepwell_daemon import failpoints
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.disk import Disk, write_halting
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     Location,
@@ -140,8 +141,14 @@ class SpoolLog:
         if active is not None:
             group = self._pack(appends, start, active, active.size - active.end)
             if group.count:
-                self._disk.write(active.descriptor, b"".join(group.pieces), active.end)
+                content = b"".join(group.pieces)
+                failpoints.hit("group.before-write")
+                write_halting(
+                    self._disk, active.descriptor, content, active.end, "group.mid-record"
+                )
+                failpoints.hit("group.written")
                 self._sync(active.descriptor)
+                failpoints.hit("group.synced")
                 self._advance(active, group)
                 return group.count
             self._seal(active)
@@ -244,12 +251,14 @@ class SpoolLog:
         """Close a segment whose every record is durable; what was reserved goes back."""
         self._active = None
         self._closed(active)
+        failpoints.hit("segment.before-seal")
         try:
             self._disk.truncate(active.descriptor, active.end)
             self.sizes[active.number] = active.end
         except OSError:
             pass  # It only keeps its reserved space until it is freed.
         self._close_quietly(active.descriptor)
+        failpoints.hit("segment.sealed")
 
     def _give_up_segment(self) -> None:
         active = self._active
@@ -263,6 +272,7 @@ class SpoolLog:
         except OSError:
             pass  # The next segment's page says where this one ends.
         self._close_quietly(active.descriptor)
+        failpoints.hit("segment.given-up")
 
     def _closed(self, active: _Active) -> None:
         self.ends[active.number] = active.end

@@ -1,0 +1,161 @@
+"""Named places at which a test lets the daemon die, fail or wait. Off unless asked for.
+
+    STEPWELL_FAILPOINT = point | point,point,…
+    point              = NAME:ACTION[:WHEN]
+    ACTION             = kill | error=ENOSPC | error=EIO | error=REJECTED | sleep=SECONDS
+    WHEN               = N, at the N-th hit alone; N+, from the N-th on; every hit without it
+
+``kill`` is SIGKILL to the daemon itself. While the variable is not set, a place costs one call
+and one comparison, once per group of frames, extent or message, never per point.
+"""
+
+import difflib
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from stepwell_daemon.errors import ConfigError
+
+VARIABLE: Final = "STEPWELL_FAILPOINT"
+
+FAILPOINTS: Final[Mapping[str, str]] = {
+    "receive.read": "a message was read from a connection; nothing has looked at it",
+    "receive.taken": "a frame was checked and waits in memory for the next group",
+    "ack.before": "a group is on disk; its ack is about to be sent",
+    "ack.after": "an ack was handed to the connection",
+    "group.before-write": "a group of frames is packed and not written",
+    "group.mid-record": "the first half of a group's bytes is written",
+    "group.written": "a group is written and not synced",
+    "group.synced": "a group is synced; nobody was told",
+    "segment.given-up": "a write or sync failed; the segment is closed where it was durable",
+    "segment.before-seal": "a full segment is about to lose its reserved space",
+    "segment.sealed": "a full segment was closed; the next does not exist",
+    "segment.created": "a new segment exists under its temporary name, empty",
+    "segment.mid-write": "half of a new segment's first bytes is written",
+    "segment.written": "a new segment's page and first records are written and not synced",
+    "segment.synced": "a new segment is synced under its temporary name",
+    "segment.renamed": "a new segment has its name; its folder is not synced",
+    "segment.durable": "a new segment has its name for good; nobody was told",
+    "cursor.before-write": "a cursor slot is about to be written",
+    "cursor.mid-write": "half of a cursor slot is written",
+    "cursor.written": "a cursor slot is written and not synced",
+    "cursor.synced": "a cursor slot is synced; the forwarder does not know",
+    "cursor.created": "a new cursor file exists under its temporary name, written and synced",
+    "cursor.renamed": "a new cursor file has its name; its folder is not synced",
+    "file.created": "a small file (identity, writers table, set-aside frame) is there, empty",
+    "file.written": "a small file is written under its temporary name and not synced",
+    "file.synced": "a small file is synced under its temporary name",
+    "file.renamed": "a small file has its name; its folder is not synced",
+    "free.before-unlink": "the writers table is durable; a stored segment is about to go",
+    "free.unlinked": "a stored segment was unlinked; its folder is not synced",
+    "free.done": "stored segments are gone for good",
+    "recover.temporary-removed": "an opening spool removed a file that never got its name",
+    "recover.before-salvage": "an opening spool is about to write a torn segment's rest anew",
+    "recover.salvaged": "an opening spool has written a torn segment's rest anew",
+    "journal.before-remove": "all of a dead writer's journal is durable; the journal is there",
+    "journal.removed": "a dead writer's journal is gone",
+    "forward.before-extent": "an extent is chosen; the cursor file does not name it",
+    "forward.extent-named": "the cursor file names an extent; nothing of it is inserted",
+    "forward.before-insert": "a block is about to be sent to the store",
+    "forward.inserted": "the store has acknowledged a block",
+    "forward.delivered": "an extent is stored; the cursor stands before it",
+    "forward.moved": "the cursor stands behind a stored extent",
+    "forward.set-aside": "a refused frame was set aside; the cursor stands before it",
+}
+
+_ERRNO: Final = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
+_REJECTED: Final = "REJECTED"
+
+
+@dataclass(slots=True)
+class _Point:
+    name: str
+    action: str
+    argument: str
+    first: int = 1
+    last: int | None = None
+    hits: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def hit(self) -> None:
+        with self.lock:
+            self.hits += 1
+            hits = self.hits
+        if hits < self.first or (self.last is not None and hits > self.last):
+            return
+        if self.action == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+            signal.pause()  # Not a step further, should the signal take a moment.
+        elif self.action == "sleep":
+            time.sleep(float(self.argument))
+        elif self.argument == _REJECTED:
+            from stepwell_store import StoreRejectedError
+
+            raise StoreRejectedError(f"fail-point {self.name}")
+        else:
+            number = _ERRNO[self.argument]
+            raise OSError(number, f"{os.strerror(number)} (fail-point {self.name})")
+
+
+_armed: dict[str, _Point] | None = None
+
+
+def hit(name: str) -> None:
+    """Do what was asked for at ``name``; nothing while no fail-point is armed."""
+    if _armed is not None and (point := _armed.get(name)) is not None:
+        point.hit()
+
+
+def is_armed(name: str) -> bool:
+    """Return whether ``name`` will do something: for places that prepare their own disaster."""
+    return _armed is not None and name in _armed
+
+
+def arm(text: str) -> list[str]:
+    """Arm the fail-points that ``text`` names; an empty text disarms all. Returns their names.
+
+    Raises:
+        ConfigError: A name, an action or a number is none.
+    """
+    global _armed
+    points = [_parse(part.strip()) for part in text.split(",") if part.strip()]
+    _armed = {point.name: point for point in points} or None
+    return [point.name for point in points]
+
+
+def _parse(text: str) -> _Point:
+    name, _, rest = text.partition(":")
+    action, _, when = rest.partition(":")
+    verb, _, argument = action.partition("=")
+    if name not in FAILPOINTS:
+        nearest = difflib.get_close_matches(name, FAILPOINTS, n=1, cutoff=0.0)[0]
+        raise ConfigError(f"{VARIABLE}: no fail-point {name!r}; did you mean {nearest}?")
+    if not (
+        action == "kill"
+        or (verb == "error" and argument in (*_ERRNO, _REJECTED))
+        or (verb == "sleep" and _is_seconds(argument))
+    ):
+        raise ConfigError(
+            f"{VARIABLE}: {text}: expected kill, error=ENOSPC, error=EIO, error=REJECTED or "
+            f"sleep=SECONDS after the name, not {action!r}"
+        )
+    point = _Point(name, verb, argument)
+    if when:
+        digits = when.removesuffix("+")
+        if not digits.isascii() or not digits.isdigit() or int(digits) < 1:
+            raise ConfigError(f"{VARIABLE}: {text}: expected N or N+ from 1 on, not {when!r}")
+        point.first = int(digits)
+        point.last = None if when.endswith("+") else point.first
+    return point
+
+
+def _is_seconds(text: str) -> bool:
+    try:
+        return 0.0 <= float(text) < 3600.0
+    except ValueError:
+        return False
