@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from stepwell_daemon.failpoints import VARIABLE
 from tests.system.crash import World, compare, wait_until_stored, world
@@ -60,7 +60,6 @@ class Trial:
 
     world: World
     next_trainer: int = 0
-    logs: list[str] = field(default_factory=list)
 
     def start_trainer(self) -> None:
         self.world.start_trainer(self.next_trainer)
@@ -124,7 +123,8 @@ class Trial:
         totals = compare(self.world)
         assert daemon.poll() is None, self.log_tail()
         spool = self.world.data / "spool"
-        damaged = sorted(os.listdir(spool / "quarantine")) if (spool / "quarantine").exists() else []
+        kept = spool / "quarantine"
+        damaged = sorted(os.listdir(kept)) if kept.exists() else []
         assert not damaged, f"a kill damages nothing: {damaged}\n{self.log_tail()}"
         assert may_set_aside or not (spool / "set_aside").exists()
         return totals

@@ -1,6 +1,6 @@
 """A daemon killed at every place where it matters, twice: nothing lost, nothing doubled.
 
-    python -m pytest tests/faults/test_failpoints.py -k group.written      one place alone
+python -m pytest tests/faults/test_failpoints.py -k group.written      one place alone
 """
 
 import re
