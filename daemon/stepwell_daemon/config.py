@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.forwarder import ForwardSettings
+from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
 from stepwell_daemon.spool.spool import SpoolSettings
 from stepwell_store.retention import RetentionSettings
 from stepwell_wire.places import (
@@ -83,6 +84,23 @@ class DaemonConfig:
     block_bytes: int = _setting(16 << 20, "bytes of records in one block", 1 << 10)
     block_delay_seconds: float = _setting(0.2, "least time that records gather", 0, 60)
     insert_threads: int = _setting(2, "blocks inserted at once", 1, 64)
+    sink: str = _setting("store", "where records go: store, or gateway (another daemon)")
+    gateway_address: str = _setting("", "host:port of the gateway, for sink = gateway")
+    gateway_token_file: str = _setting("", "file with the token for the gateway")
+    gateway_ca_file: str = _setting("", "CA certificates that the gateway's must come from")
+    gateway_cert_file: str = _setting("", "certificate to show to the gateway")
+    gateway_key_file: str = _setting("", "its key")
+    gateway_timeout_seconds: float = _setting(
+        30.0, "a gateway that is silent for so long is connected anew", 1
+    )
+    gateway_listen: str = _setting("", "host:port where other daemons may relay to; empty: none")
+    gateway_listen_cert_file: str = _setting("", "certificate of that port; beyond loopback a must")
+    gateway_listen_key_file: str = _setting("", "its key")
+    gateway_listen_client_ca_file: str = _setting(
+        "", "CA certificates that a daemon's must come from; empty: none is asked for"
+    )
+    gateway_tokens_file: str = _setting("", "file of tokens, one a line; one is asked for then")
+    socket_group: str = _setting("", "group that may use the socket; empty: the daemon's own")
     engine_memory_bytes: int = _setting(2 << 30, "memory of the embedded engine", 256 << 20)
     retention_run_days: int = _setting(0, "delete runs so long after their end; 0: never", 0)
     retention_node_days: int = _setting(90, "keep points of nodes for so long; 0: for ever", 0)
@@ -107,6 +125,41 @@ class DaemonConfig:
             insert_threads=self.insert_threads,
         )
 
+    def relay_settings(self) -> RelaySettings:
+        """Return how to reach the gateway.
+
+        Raises:
+            ConfigError: The settings do not go together.
+        """
+        settings = RelaySettings(
+            address=self.gateway_address,
+            token_file=_path(self.gateway_token_file),
+            ca_file=_path(self.gateway_ca_file),
+            cert_file=_path(self.gateway_cert_file),
+            key_file=_path(self.gateway_key_file),
+            timeout_seconds=self.gateway_timeout_seconds,
+        )
+        settings.check()
+        return settings
+
+    def listen_settings(self) -> ListenSettings | None:
+        """Return where other daemons may relay to, None for nowhere.
+
+        Raises:
+            ConfigError: The settings do not go together, or leave the network too much.
+        """
+        if not self.gateway_listen:
+            return None
+        settings = ListenSettings(
+            address=self.gateway_listen,
+            cert_file=_path(self.gateway_listen_cert_file),
+            key_file=_path(self.gateway_listen_key_file),
+            client_ca_file=_path(self.gateway_listen_client_ca_file),
+            tokens_file=_path(self.gateway_tokens_file),
+        )
+        settings.check()
+        return settings
+
     def retention(self) -> RetentionSettings:
         return RetentionSettings(
             run_days=self.retention_run_days,
@@ -124,7 +177,12 @@ FIELDS: Final = {each.name: each for each in dataclasses.fields(DaemonConfig)}
 _CHOICES: Final = {
     "log_level": ("debug", "info", "warning", "error"),
     "durability": ("synced", "written"),
+    "sink": ("store", "gateway"),
 }
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -180,6 +238,9 @@ def load_config(
         config.retention()
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    config.listen_settings()
+    if config.sink == "gateway":
+        config.relay_settings()
     if config.block_bytes > config.in_flight_bytes_max:
         raise ConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
     return config

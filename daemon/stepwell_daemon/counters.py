@@ -89,6 +89,8 @@ class Counters:
     commit_failures: int = 0
     inserts: int = 0
     insert_failures: int = 0
+    upstream_changes: int = 0
+    """How often the gateway turned out to have another spool than before."""
     node_samples: int = 0
     handler_errors: int = 0
     sync_seconds: Histogram = field(default_factory=lambda: Histogram(SYNC_BUCKETS))

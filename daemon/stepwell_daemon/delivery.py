@@ -60,13 +60,13 @@ class SinkHealth:
 
     def failed(self, error: Exception) -> None:
         if self.healthy:
-            logger.warning("the store does not take blocks, retrying: %s", error)
+            logger.warning("the sink takes nothing now, retrying: %s", error)
         self.healthy = False
         self.last_error = str(error)
 
     def succeeded(self) -> None:
         if not self.healthy:
-            logger.info("the store takes blocks again")
+            logger.info("the sink takes blocks again")
         self.healthy = True
 
 
@@ -93,6 +93,21 @@ class Delivery:
         self._executor = executor
         self._disk = disk or Disk()
         self._new_backoff = new_backoff
+
+    @property
+    def kind(self) -> str:
+        return self._store.kind
+
+    def prepare(self, extent: Extent) -> list[Block] | None:
+        """Return the blocks of ``extent``, None where they cannot be built. Runs in a thread."""
+        try:
+            return build_blocks(extent.stretches)
+        except BAD_DATA as error:
+            logger.error("an extent cannot be decoded as a whole: %r", error)
+            return None
+
+    async def close(self) -> None:
+        """Nothing to let go of: the store belongs to whoever opened it."""
 
     async def deliver(self, extent: Extent, blocks: list[Block] | None) -> None:
         """Return when everything of ``extent`` is stored or set aside.

@@ -1,4 +1,4 @@
-"""The forwarder: from the spool into the store, extent by extent, exactly once.
+"""The forwarder: from the spool into the sink, extent by extent, exactly once.
 
     choose an extent → its end is durable in the cursor file → inserts → the cursor moves past it
 
@@ -8,19 +8,23 @@ store drops what it has. While one extent is being inserted, the next is read an
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
-from stepwell_daemon.delivery import BAD_DATA, Delivery, SinkHealth, build_blocks
+from stepwell_daemon.delivery import Delivery, SinkHealth
+from stepwell_daemon.gateway.settings import RelaySettings
+from stepwell_daemon.gateway.sink import GatewaySink
+from stepwell_daemon.sink import Sink
 from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import Binding, Extent, SpoolReader
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location
 from stepwell_daemon.spool.spool import Spool
-from stepwell_store import Block, Store
+from stepwell_store import Store
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -40,7 +44,7 @@ class ForwardSettings:
 @dataclass(slots=True)
 class _Prepared:
     extent: Extent
-    blocks: list[Block] | None
+    content: Any
 
 
 def linger_seconds(last_insert_seconds: float, least_seconds: float) -> float:
@@ -68,20 +72,47 @@ class Forwarder:
             for number, state in spool.registry.states.items()
         }
         self._reader = SpoolReader(spool.folder, spool.number, fallback=fallback, disk=spool.disk)
+        self._prepare_in_thread: Callable[[Extent], Any] = lambda extent: None
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="forward")
         self._inserting = ThreadPoolExecutor(settings.insert_threads, thread_name_prefix="insert")
 
     async def run(self, store: Store) -> None:
-        """Forward until cancelled."""
-        delivery = Delivery(
-            store,
-            folder=self._spool.folder,
-            spool=self._spool.number,
-            counters=self._counters,
-            health=self.health,
-            executor=self._inserting,
-            disk=self._spool.disk,
+        """Forward into ``store`` until cancelled."""
+        await self.run_sink(
+            Delivery(
+                store,
+                folder=self._spool.folder,
+                spool=self._spool.number,
+                counters=self._counters,
+                health=self.health,
+                executor=self._inserting,
+                disk=self._spool.disk,
+            )
         )
+
+    async def run_relay(self, settings: RelaySettings) -> None:
+        """Forward to a gateway until cancelled."""
+        await self.run_sink(
+            GatewaySink(
+                settings,
+                folder=self._spool.folder,
+                spool=self._spool.number,
+                counters=self._counters,
+                health=self.health,
+                executor=self._inserting,
+                disk=self._spool.disk,
+            )
+        )
+
+    async def run_sink(self, sink: Sink) -> None:
+        """Forward into ``sink`` until cancelled, and close it."""
+        self._prepare_in_thread = sink.prepare
+        try:
+            await self._run(sink)
+        finally:
+            await sink.close()
+
+    async def _run(self, sink: Sink) -> None:
         prepared = await self._replay()
         while True:
             if prepared is None:
@@ -93,7 +124,7 @@ class Forwarder:
                 await self._spool.save_progress(Progress(start, extent.end))
             failpoints.hit("forward.extent-named")
             following = self._prepare_following(extent)
-            await delivery.deliver(extent, prepared.blocks)
+            await sink.deliver(extent, prepared.content)
             failpoints.hit("forward.delivered")
             self._count(extent)
             end = Location(extent.segment, extent.end)
@@ -209,11 +240,7 @@ class Forwarder:
             points_max=_NO_LIMIT if exactly else settings.block_points,
             bytes_max=_NO_LIMIT if exactly else settings.block_bytes,
         )
-        try:
-            return _Prepared(extent, build_blocks(extent.stretches))
-        except BAD_DATA as error:
-            logger.error("an extent cannot be decoded as a whole: %r", error)
-            return _Prepared(extent, None)
+        return _Prepared(extent, self._prepare_in_thread(extent))
 
     # ------------------------------------------------------------------ what was sent
 

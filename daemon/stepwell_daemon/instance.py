@@ -1,6 +1,7 @@
 """One daemon per data folder and per socket: locks, and the socket's place."""
 
 import fcntl
+import grp
 import os
 import socket
 import stat
@@ -102,6 +103,30 @@ def make_private_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+def open_to_group(socket_path: Path, group: str) -> None:
+    """Let the members of ``group`` use the socket: 0660 in a folder of 0750.
+
+    Raises:
+        ConfigError: There is no such group, or the daemon's user may not give it the socket.
+    """
+    try:
+        number = grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ConfigError(f"socket_group {group}: there is no such group") from None
+    folder = socket_path.parent
+    try:
+        os.chown(socket_path, -1, number)
+        found = folder.stat()
+        if found.st_uid == os.geteuid() and not found.st_mode & stat.S_IXOTH:
+            os.chown(folder, -1, number)
+            folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IRGRP | stat.S_IXGRP)
+    except OSError as error:
+        raise ConfigError(
+            f"socket_group {group}: {socket_path} cannot be given to it ({error.strerror}); the "
+            "daemon's user must be a member"
+        ) from error
 
 
 def check_socket_folder(folder: Path) -> None:

@@ -35,6 +35,7 @@ _COUNTERS: Final = (
     ("commit_failures", "Groups that could not be made durable at once."),
     ("inserts", "Blocks inserted into the store."),
     ("insert_failures", "Inserts that failed and were tried again."),
+    ("upstream_changes", "How often the gateway had another spool than before."),
     ("handler_errors", "Connections that ended by a fault of the daemon."),
 )
 
@@ -89,6 +90,7 @@ class DaemonCollector(Collector):
                 facts.oldest_unforwarded_seconds(),
             ),
             ("spool_in_flight_bytes", "Taken, not yet durable.", spool.in_flight_bytes),
+            ("relaying_daemons", "Daemons that relay to this one.", len(facts.relaying())),
             (
                 "sink_healthy",
                 "1 where the store takes blocks.",

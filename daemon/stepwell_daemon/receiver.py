@@ -8,7 +8,8 @@ takes nothing back.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import grpc
@@ -61,6 +62,16 @@ class Receiver:
     def connections(self) -> int:
         return self._connections
 
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Count a connection that another service serves."""
+        self._connections += 1
+        try:
+            yield
+        finally:
+            self._connections -= 1
+            self._on_change()
+
     def handlers(self) -> grpc.GenericRpcHandler:
         method = grpc.stream_stream_rpc_method_handler(self._stream)
         return grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Stream": method})
@@ -107,7 +118,7 @@ class Receiver:
         message = _parse(data)
         if message.WhichOneof("body") != "hello":
             raise RefusedError(MALFORMED, "the first message must be a hello")
-        self._check_ready()
+        self.check_ready()
         if self._connections > self._connections_max:
             raise RefusedError(
                 BUSY,
@@ -158,7 +169,7 @@ class Receiver:
                     raise RefusedError(MALFORMED, "after the hello only frames may follow")
                 if session.refusal is not None:
                     break
-                self._check_ready(session.state)
+                self.check_ready(session.state)
                 self._take(session, message)
         except RefusedError as refused:
             session.refuse(refused.refusal)
@@ -216,7 +227,8 @@ class Receiver:
 
     # ------------------------------------------------------------------ what happens meanwhile
 
-    def _check_ready(self, state: WriterState | None = None) -> None:
+    def check_ready(self, state: WriterState | None = None) -> None:
+        """Raise RefusedError where nothing more can be taken now."""
         position = state.durable if state is not None else 0
         if self._closing:
             raise RefusedError(BUSY, "the daemon is shutting down; try again later", position)

@@ -187,6 +187,8 @@ class JournalRecovery:
         """
         if state.finished or state.session is not None or state.pending or not state.accepted:
             return False
+        if state.via:
+            return False  # Its own node's daemon sees to that.
         if state.info.scope == NODE_SCOPE or state.info.host != self._host:
             return False
         ended_at = state.disconnected_at

@@ -19,7 +19,11 @@ from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.forwarder import Forwarder
+from stepwell_daemon.gateway.listener import Listener
+from stepwell_daemon.gateway.relay import Relay
+from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.http_server import Answer, HttpServer
+from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
 from stepwell_daemon.notify import notify, watchdog_seconds
 from stepwell_daemon.receiver import Receiver
@@ -101,6 +105,11 @@ class Daemon:
             lambda values, time_us: self._take_sample(node, values, time_us),
             seconds=config.sample_seconds,
         )
+        listener = None
+        if (listening := config.listen_settings()) is not None:
+            relay = Relay(receiver, spool, tokens=Tokens(listening.tokens_file))
+            listener = Listener(listening, relay)
+            facts.relaying = lambda: relay.daemons
         server = grpc.aio.server(options=_GRPC_OPTIONS)
         server.add_generic_rpc_handlers(
             (receiver.handlers(), Control(facts, spool, forwarder).handlers())
@@ -110,6 +119,9 @@ class Daemon:
             async with asyncio.TaskGroup() as tasks:
                 committing = tasks.create_task(spool.run(), name="commit")
                 forwarding = tasks.create_task(self._forward(forwarder), name="forward")
+                if listener is not None:
+                    await listener.start()
+                    facts.gateway_port = listener.port
                 await self._listen(server, http)
                 others = [
                     tasks.create_task(self._recover(), name="recover"),
@@ -123,6 +135,9 @@ class Daemon:
                 logger.info("stopping")
                 for task in others:
                     task.cancel()
+                if listener is not None:
+                    facts.accepting = False
+                    await listener.stop(_STREAMS_END_SECONDS)
                 await self._drain(receiver, server, http, forwarder)
                 forwarding.cancel()
                 committing.cancel()
@@ -166,6 +181,8 @@ class Daemon:
             raise ConfigError(f"{config.socket}: cannot listen there; choose another --socket")
         await server.start()
         os.chmod(config.socket, _SOCKET_MODE)
+        if config.socket_group:
+            open_to_group(config.socket, config.socket_group)
         facts.accepting = True
         notify("READY=1\nSTATUS=accepting frames")
         line = f"ready socket={config.socket} metrics={facts.metrics_url}"
@@ -200,6 +217,13 @@ class Daemon:
     # ------------------------------------------------------------------ tasks
 
     async def _forward(self, forwarder: Forwarder) -> None:
+        if self._config.sink == "gateway":
+            self._facts.sink_kind = f"gateway {self._config.gateway_address}"
+            await forwarder.run_relay(self._config.relay_settings())
+            return
+        await self._forward_to_store(forwarder)
+
+    async def _forward_to_store(self, forwarder: Forwarder) -> None:
         loop = asyncio.get_running_loop()
         backoff = Backoff(first_seconds=0.5)
         while True:

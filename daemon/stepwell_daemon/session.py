@@ -190,7 +190,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
             f"protocol {hello.protocol_major} is spoken, this daemon speaks {PROTOCOL_MAJOR}; "
             "install the same major version of stepwell on both sides",
         )
-    schemas = _check_hello(hello)
+    schemas = check_hello(hello)
     info = WriterInfo(
         hello.project,
         hello.run_id,
@@ -243,7 +243,12 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     return session
 
 
-def _check_hello(hello: Hello) -> Schemas:
+def check_hello(hello: Hello) -> Schemas:
+    """Return the schemas that ``hello`` names.
+
+    Raises:
+        RefusedError: An identity or a schema is not what it may be.
+    """
     for name in ("run_id", "writer_id"):
         if not getattr(hello, name):
             raise RefusedError(MALFORMED, f"hello without {name}")

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +34,9 @@ class Facts:
     store_problem: str = ""
     accepting: bool = False
     node: dict[str, float] = field(default_factory=dict)
+    relaying: Callable[[], list[str]] = list
+    """The ids of the daemons that relay to here now."""
+    gateway_port: int = 0
     journal_problems: dict[Any, str] = field(default_factory=dict)
 
     @property
@@ -53,7 +57,7 @@ class Facts:
             found.append(self.store_problem)
         elif not self.health.healthy:
             found.append(
-                f"the store does not take blocks, they wait in the spool: {self.health.last_error}"
+                f"the sink takes nothing now, records wait in the spool: {self.health.last_error}"
             )
         if self.counters.set_aside_records:
             found.append(
@@ -113,6 +117,11 @@ def status(facts: Facts) -> dict[str, Any]:
             "segments": spool.segment_count,
             "oldest_unforwarded_seconds": facts.oldest_unforwarded_seconds(),
             "quarantined_records": counters.quarantined_records,
+        },
+        "gateway": {
+            "port": facts.gateway_port,
+            "daemons": facts.relaying(),
+            "upstream_changes": counters.upstream_changes,
         },
         "sink": {
             "kind": facts.sink_kind,

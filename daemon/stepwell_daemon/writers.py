@@ -48,6 +48,10 @@ class WriterState:
     """Frames accepted and not yet durable."""
     rate: Rate = field(default_factory=Rate)
     """Points received."""
+    via: str = ""
+    """The daemon that relays it; its process, journal and host are out of reach then."""
+    synthetic: tuple[int, int] | None = None
+    """Position and CRC-32 of the record that was last made on its behalf and relayed."""
     disconnected_at: float | None = None
     """Monotonic; None while connected and for writers that were not seen since the start."""
 
@@ -100,6 +104,7 @@ def _fields(state: WriterState) -> dict[str, Any]:
         "finished": state.finished,
         "last_time_us": state.last_time_us,
         "seen_at": state.seen_at,
+        "via": state.via,
     }
     return fields
 
@@ -115,6 +120,7 @@ def _state(fields: Mapping[str, Any]) -> WriterState:
         finished=bool(fields["finished"]),
         last_time_us=int(fields["last_time_us"]),
         seen_at=float(fields["seen_at"]),
+        via=fields.get("via", ""),
     )
 
 

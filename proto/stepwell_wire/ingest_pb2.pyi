@@ -122,3 +122,107 @@ class ServerMessage(_message.Message):
     ack: Ack
     refusal: Refusal
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+
+class RelayHello(_message.Message):
+    __slots__ = ("protocol_major", "protocol_minor", "client", "daemon_id", "host")
+    PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FIELD_NUMBER: _ClassVar[int]
+    DAEMON_ID_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    protocol_major: int
+    protocol_minor: int
+    client: str
+    daemon_id: str
+    host: str
+    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., client: _Optional[str] = ..., daemon_id: _Optional[str] = ..., host: _Optional[str] = ...) -> None: ...
+
+class RelayWriter(_message.Message):
+    __slots__ = ("index", "writer")
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    index: int
+    writer: Hello
+    def __init__(self, index: _Optional[int] = ..., writer: _Optional[_Union[Hello, _Mapping]] = ...) -> None: ...
+
+class RelayFrame(_message.Message):
+    __slots__ = ("writer", "position", "records", "crc32", "synthetic", "may_jump")
+    WRITER_FIELD_NUMBER: _ClassVar[int]
+    POSITION_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    CRC32_FIELD_NUMBER: _ClassVar[int]
+    SYNTHETIC_FIELD_NUMBER: _ClassVar[int]
+    MAY_JUMP_FIELD_NUMBER: _ClassVar[int]
+    writer: int
+    position: int
+    records: bytes
+    crc32: int
+    synthetic: bool
+    may_jump: bool
+    def __init__(self, writer: _Optional[int] = ..., position: _Optional[int] = ..., records: _Optional[bytes] = ..., crc32: _Optional[int] = ..., synthetic: bool = ..., may_jump: bool = ...) -> None: ...
+
+class RelayBatch(_message.Message):
+    __slots__ = ("writers", "frames")
+    WRITERS_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    writers: _containers.RepeatedCompositeFieldContainer[RelayWriter]
+    frames: _containers.RepeatedCompositeFieldContainer[RelayFrame]
+    def __init__(self, writers: _Optional[_Iterable[_Union[RelayWriter, _Mapping]]] = ..., frames: _Optional[_Iterable[_Union[RelayFrame, _Mapping]]] = ...) -> None: ...
+
+class PackedBatch(_message.Message):
+    __slots__ = ("number", "raw_bytes", "payload")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    RAW_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    raw_bytes: int
+    payload: bytes
+    def __init__(self, number: _Optional[int] = ..., raw_bytes: _Optional[int] = ..., payload: _Optional[bytes] = ...) -> None: ...
+
+class RelayRequest(_message.Message):
+    __slots__ = ("hello", "batch")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    hello: RelayHello
+    batch: PackedBatch
+    def __init__(self, hello: _Optional[_Union[RelayHello, _Mapping]] = ..., batch: _Optional[_Union[PackedBatch, _Mapping]] = ...) -> None: ...
+
+class RelayWelcome(_message.Message):
+    __slots__ = ("protocol_major", "protocol_minor", "server", "daemon_id")
+    PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
+    SERVER_FIELD_NUMBER: _ClassVar[int]
+    DAEMON_ID_FIELD_NUMBER: _ClassVar[int]
+    protocol_major: int
+    protocol_minor: int
+    server: str
+    daemon_id: str
+    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., server: _Optional[str] = ..., daemon_id: _Optional[str] = ...) -> None: ...
+
+class RefusedFrame(_message.Message):
+    __slots__ = ("frame", "code", "detail")
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    frame: int
+    code: RefusalCode
+    detail: str
+    def __init__(self, frame: _Optional[int] = ..., code: _Optional[_Union[RefusalCode, str]] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class BatchAck(_message.Message):
+    __slots__ = ("number", "refused")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    refused: _containers.RepeatedCompositeFieldContainer[RefusedFrame]
+    def __init__(self, number: _Optional[int] = ..., refused: _Optional[_Iterable[_Union[RefusedFrame, _Mapping]]] = ...) -> None: ...
+
+class RelayReply(_message.Message):
+    __slots__ = ("welcome", "ack", "refusal")
+    WELCOME_FIELD_NUMBER: _ClassVar[int]
+    ACK_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    welcome: RelayWelcome
+    ack: BatchAck
+    refusal: Refusal
+    def __init__(self, welcome: _Optional[_Union[RelayWelcome, _Mapping]] = ..., ack: _Optional[_Union[BatchAck, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...

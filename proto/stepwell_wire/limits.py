@@ -7,7 +7,7 @@ can check the relations that make the data path work.
 from typing import Final
 
 PROTOCOL_MAJOR: Final = 1
-PROTOCOL_MINOR: Final = 0
+PROTOCOL_MINOR: Final = 1
 
 METRIC_NAME_BYTES_MAX: Final = 512
 """A longer name is cut and ends in a hash of the whole, so that two long names stay two."""
@@ -30,6 +30,15 @@ FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 """gRPC message limit: a frame, or the schema table of a writer with very many metrics."""
 
+RELAY_BATCH_BYTES_TARGET: Final = 4 * 1024 * 1024
+"""Records in one batch between daemons, before compression."""
+
+RELAY_BATCH_BYTES_MAX: Final = 16 * 1024 * 1024
+"""One unpacked batch, descriptions of writers included; larger is refused before it is unpacked."""
+
+RELAY_WRITERS_MAX: Final = 4096
+"""Writers named on one stream between daemons; a sender with more begins a new stream."""
+
 IDENTIFIER_BYTES_MAX: Final = 128
 """Project, run id, writer id and label."""
 
@@ -42,3 +51,4 @@ assert ROW_BYTES_MAX <= FRAME_BYTES_TARGET
 assert SCHEMA_KEYS_MAX * (METRIC_NAME_BYTES_MAX + 8) < EVENT_BYTES_MAX
 assert EVENT_BYTES_MAX + FRAME_BYTES_TARGET <= FRAME_BYTES_MAX < MESSAGE_BYTES_MAX
 assert FRAME_BYTES_MAX < JOURNAL_SEGMENT_BYTES <= JOURNAL_BYTES_MAX_DEFAULT
+assert RELAY_BATCH_BYTES_TARGET + FRAME_BYTES_MAX < RELAY_BATCH_BYTES_MAX < MESSAGE_BYTES_MAX

@@ -8,6 +8,7 @@ from typing import Final
 
 INGEST_SERVICE: Final = "stepwell.v1.Ingest"
 STREAM: Final = f"/{INGEST_SERVICE}/Stream"  # stream ClientMessage -> stream ServerMessage
+RELAY: Final = f"/{INGEST_SERVICE}/Relay"  # stream RelayRequest -> stream RelayReply
 
 CONTROL_SERVICE: Final = "stepwell.v1.Control"
 STATUS: Final = f"/{CONTROL_SERVICE}/Status"  # StatusRequest -> StatusReply

@@ -171,6 +171,7 @@ def _describe(item: SpoolRecord, found: RecoveredSpool) -> None:
         return
     known = found.writers.setdefault(item.writer, state)
     known.learn(schemas)
+    known.via = state.via or known.via
     known.durable = known.accepted = max(known.durable, state.durable)
 
 

@@ -77,6 +77,11 @@ class Spool:
         self.disk = disk or Disk()
         self.on_durable: Callable[[WriterState], None] = lambda state: None
         self.on_failure: Callable[[SpoolUnavailableError], None] = lambda error: None
+        self.watchers: list[Callable[[], None]] = []
+        """Called whenever frames became durable or could not."""
+        self.append_count = 0
+        self.durable_count = 0
+        """Appends since the start, and how many of them, in order, are durable."""
         self.counters = counters
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.number = spool_number(folder, self.disk)
@@ -185,6 +190,7 @@ class Spool:
         if takes_place:
             state.accepted = position + len(records)
         state.pending += 1
+        self.append_count += 1
         self._pending.append(_Pending(append, state, state.accepted))
         self.in_flight_bytes += len(records)
         if self.in_flight_bytes >= self.settings.in_flight_bytes_max:
@@ -232,6 +238,7 @@ class Spool:
                 logger.error("%s", error)
             self.failure = error
             self.on_failure(error)
+            self._tell_watchers()
             self.counters.commit_failures += 1
             self.free_forwarded(everything=True)
             await asyncio.sleep(backoff.next_delay())
@@ -275,6 +282,13 @@ class Spool:
             self._room.set()
         for state in touched.values():
             self.on_durable(state)
+        self.durable_count += done
+        if done:
+            self._tell_watchers()
+
+    def _tell_watchers(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     def _note_age(self) -> None:
         now = time.monotonic()

@@ -1,0 +1,96 @@
+"""The gateway's port: TLS, certificates that can be changed while it runs, one service only."""
+
+import logging
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.gateway.relay import Relay
+from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
+from stepwell_daemon.gateway.settings import ListenSettings, split_address
+from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
+
+logger = logging.getLogger("stepwell_daemon")
+
+_OPTIONS: Final = (
+    # Bytes that do not compress grow a little.
+    ("grpc.max_receive_message_length", RELAY_BATCH_BYTES_MAX + (1 << 20)),
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_concurrent_streams", 16),
+    ("grpc.max_metadata_size", 16 << 10),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+
+
+class Listener:
+    """Serves a Relay on a TCP port."""
+
+    def __init__(self, settings: ListenSettings, relay: Relay) -> None:
+        """
+        Raises:
+            ConfigError: The settings or a file cannot be used.
+        """
+        settings.check()
+        self._settings = settings
+        self._relay = relay
+        self.port = 0
+        self._credentials = _credentials(settings)
+        self._server: Any = None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigError: The address cannot be had.
+        """
+        address = self._settings.address
+        self._server = grpc.aio.server(options=_OPTIONS)
+        self._server.add_generic_rpc_handlers((self._relay.handlers(),))
+        try:
+            if self._credentials is None:
+                self.port = self._server.add_insecure_port(address)
+            else:
+                self.port = self._server.add_secure_port(address, self._credentials)
+        except RuntimeError as error:
+            raise ConfigError(f"gateway_listen {address}: cannot listen there ({error})") from error
+        if not self.port:
+            raise ConfigError(f"gateway_listen {address}: cannot listen there; choose another")
+        await self._server.start()
+        host, _ = split_address(address, "gateway_listen")
+        logger.info(
+            "daemons may relay to here address=%s:%d tls=%s",
+            host,
+            self.port,
+            "no" if self._credentials is None else "yes",
+        )
+
+    async def stop(self, grace_seconds: float) -> None:
+        """End every stream. Can be called twice."""
+        self._relay.drain()
+        if self._server is not None:
+            await self._server.stop(grace_seconds)
+
+
+def _credentials(settings: ListenSettings) -> grpc.ServerCredentials | None:
+    cert, key, authority = settings.cert_file, settings.key_file, settings.client_ca_file
+    if cert is None or key is None:
+        return None
+
+    def load() -> grpc.ServerCertificateConfiguration:
+        try:
+            chain = cert.read_bytes()
+            roots = authority.read_bytes() if authority is not None else None
+        except OSError as error:
+            raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
+        return grpc.ssl_server_certificate_configuration([(read_secret(key), chain)], roots)
+
+    paths = (cert, key) if authority is None else (cert, key, authority)
+    files = WatchedFiles(paths, load)
+    # Asked at every handshake: a certificate that was changed counts from the next one on.
+    return grpc.dynamic_ssl_server_credentials(
+        files.current(), files.current, require_client_authentication=authority is not None
+    )

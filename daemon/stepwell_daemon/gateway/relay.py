@@ -1,0 +1,249 @@
+"""The Relay service: batches of other daemons in, acks out; the gateway's end.
+
+A relayed frame is taken as a writer's own would be: checked, cut by position, appended to the
+spool, acknowledged when it is durable. What is different: one stream carries many writers, a
+frame that can never be taken is refused alone, and the writers live elsewhere, so that nobody
+here looks for their journals or processes.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from stepwell_daemon.gateway.batches import unpack_batch
+from stepwell_daemon.gateway.relayed import RelayedWriters
+from stepwell_daemon.gateway.tokens import Caller, Tokens
+from stepwell_daemon.receiver import Receiver
+from stepwell_daemon.session import Refusal, RefusedError
+from stepwell_daemon.spool.spool import Spool
+from stepwell_wire import __version__
+from stepwell_wire.ingest_pb2 import (
+    BUSY,
+    LIMIT,
+    MALFORMED,
+    UNSUPPORTED_VERSION,
+    BatchAck,
+    PackedBatch,
+    RefusalCode,
+    RelayReply,
+    RelayRequest,
+)
+from stepwell_wire.limits import IDENTIFIER_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
+from stepwell_wire.service import INGEST_SERVICE
+
+logger = logging.getLogger("stepwell_daemon")
+
+_HELLO_SECONDS_MAX: Final = 30.0
+_BATCHES_MAX: Final = 16
+"""Batches of one stream that wait for the disk; more are left on the socket."""
+
+
+@dataclass(slots=True, eq=False)
+class _Stream:
+    """One connection of one daemon."""
+
+    caller: Caller
+    daemon_id: str = ""
+    waiting: deque[tuple[int, BatchAck]] = field(default_factory=deque)
+    """(append count that must be durable, ack), oldest first."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    refusal: Refusal | None = None
+    ended: bool = False
+
+    def refuse(self, refusal: Refusal) -> None:
+        if self.refusal is None:
+            self.refusal = refusal
+        self.changed.set()
+        self.room.set()
+
+
+class Relay:
+    """Takes batches from all daemons that relay to this one."""
+
+    def __init__(self, receiver: Receiver, spool: Spool, *, tokens: Tokens) -> None:
+        self._receiver = receiver
+        self._spool = spool
+        self._counters = spool.counters
+        self._tokens = tokens
+        self._streams: set[_Stream] = set()
+        spool.watchers.append(self._look)
+
+    @property
+    def daemons(self) -> list[str]:
+        """The ids of the daemons that are connected."""
+        return sorted(stream.daemon_id for stream in self._streams if stream.daemon_id)
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        method = grpc.stream_stream_rpc_method_handler(self._stream)
+        return grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Relay": method})
+
+    def drain(self) -> None:
+        """End every stream; what was durable by now has been acknowledged."""
+        self._look()
+        for stream in self._streams:
+            stream.refuse(Refusal(BUSY, "the daemon is shutting down; try again later"))
+
+    # ------------------------------------------------------------------ one connection
+
+    async def _stream(self, _: Any, context: Any) -> None:
+        caller = self._tokens.caller(context.invocation_metadata() or ())
+        if caller is None:
+            self._counters.refused["unauthenticated"] += 1
+            logger.warning("a daemon was refused, its token is not known peer=%s", context.peer())
+            await context.abort(
+                grpc.StatusCode.UNAUTHENTICATED,
+                "the token is not known here; compare gateway_token_file of the node with "
+                "gateway_tokens_file of the gateway",
+            )
+            return
+        stream = _Stream(caller)
+        writers: RelayedWriters | None = None
+        try:
+            with self._receiver.connected():
+                self._streams.add(stream)
+                writers = await self._greet(stream, context)
+                if writers is not None:
+                    await self._serve(stream, writers, context)
+        except RefusedError as refused:
+            await self._send_refusal(refused.refusal, context)
+        except Exception:
+            self._counters.handler_errors += 1
+            logger.exception("a relay failed; its daemon will connect again")
+            await context.abort(grpc.StatusCode.INTERNAL, "the gateway failed; see its log")
+        finally:
+            self._streams.discard(stream)
+            if writers is not None:
+                writers.close()
+                logger.info("a daemon has left daemon=%s", stream.daemon_id)
+
+    async def _greet(self, stream: _Stream, context: Any) -> RelayedWriters | None:
+        try:
+            async with asyncio.timeout(_HELLO_SECONDS_MAX):
+                data = await context.read()
+        except TimeoutError:
+            raise RefusedError(BUSY, f"no hello within {_HELLO_SECONDS_MAX:g} seconds") from None
+        if data is grpc.aio.EOF:
+            return None
+        message = _parse(data)
+        if message.WhichOneof("body") != "hello":
+            raise RefusedError(MALFORMED, "the first message must be a hello")
+        hello = message.hello
+        if hello.protocol_major != PROTOCOL_MAJOR:
+            raise RefusedError(
+                UNSUPPORTED_VERSION,
+                f"protocol {hello.protocol_major} is spoken, this daemon speaks {PROTOCOL_MAJOR}; "
+                "install the same major version of stepwell on both sides",
+            )
+        if not hello.daemon_id or len(hello.daemon_id.encode()) > IDENTIFIER_BYTES_MAX:
+            raise RefusedError(MALFORMED, "hello without a daemon_id that can be")
+        if hello.daemon_id == self._spool.daemon_id:
+            raise RefusedError(
+                LIMIT, "this daemon relays to itself; set gateway_address to another one"
+            )
+        self._receiver.check_ready()
+        for other in self._streams:
+            if other.daemon_id == hello.daemon_id:
+                other.refuse(Refusal(BUSY, "the daemon has connected anew; this is the older"))
+        stream.daemon_id = hello.daemon_id
+        logger.info(
+            "a daemon relays to here daemon=%s host=%s token=%s",
+            hello.daemon_id,
+            hello.host[:255],
+            stream.caller.name or "none",
+        )
+        reply = RelayReply()
+        reply.welcome.protocol_major = PROTOCOL_MAJOR
+        reply.welcome.protocol_minor = PROTOCOL_MINOR
+        reply.welcome.server = f"stepwell-daemon/{__version__}"
+        reply.welcome.daemon_id = self._spool.daemon_id
+        await context.write(reply.SerializeToString())
+        return RelayedWriters(self._spool, via=hello.daemon_id)
+
+    async def _serve(self, stream: _Stream, writers: RelayedWriters, context: Any) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(
+                self._read_batches(stream, writers, context), name="read-batches"
+            )
+            await self._acknowledge(stream, context)
+            reading.cancel()
+        if stream.refusal is not None:
+            await self._send_refusal(stream.refusal, context)
+
+    async def _read_batches(self, stream: _Stream, writers: RelayedWriters, context: Any) -> None:
+        loop = asyncio.get_running_loop()
+        number = 0
+        try:
+            while stream.refusal is None:
+                await self._spool.room()
+                data = await context.read()
+                if data is grpc.aio.EOF:
+                    break
+                message = _parse(data)
+                if message.WhichOneof("body") != "batch":
+                    raise RefusedError(MALFORMED, "after the hello only batches may follow")
+                number += 1
+                packed: PackedBatch = message.batch
+                if packed.number != number:
+                    raise RefusedError(MALFORMED, f"batch {packed.number} where {number} is next")
+                try:
+                    batch = await loop.run_in_executor(None, unpack_batch, packed)
+                except ValueError as error:
+                    raise RefusedError(MALFORMED, str(error)) from error
+                if stream.refusal is not None:
+                    break
+                if not self._tokens.still_holds(stream.caller):
+                    raise RefusedError(BUSY, "the token is no longer valid here")
+                self._receiver.check_ready()
+                ack = BatchAck(number=number, refused=writers.take(batch))
+                for each in ack.refused:
+                    self._counters.refused[RefusalCode.Name(each.code).lower()] += 1
+                stream.waiting.append((self._spool.append_count, ack))
+                stream.changed.set()
+                while len(stream.waiting) >= _BATCHES_MAX and stream.refusal is None:
+                    stream.room.clear()
+                    await stream.room.wait()
+        except RefusedError as refused:
+            stream.refuse(refused.refusal)
+        stream.ended = True
+        stream.changed.set()
+
+    async def _acknowledge(self, stream: _Stream, context: Any) -> None:
+        """Send acks until the stream is to end."""
+        while True:
+            await stream.changed.wait()
+            stream.changed.clear()
+            while stream.waiting and stream.waiting[0][0] <= self._spool.durable_count:
+                _, ack = stream.waiting.popleft()
+                stream.room.set()
+                await context.write(RelayReply(ack=ack).SerializeToString())
+            if stream.refusal is not None or (stream.ended and not stream.waiting):
+                return
+
+    async def _send_refusal(self, refusal: Refusal, context: Any) -> None:
+        self._counters.refused[refusal.reason] += 1
+        reply = RelayReply()
+        reply.refusal.code = refusal.code
+        reply.refusal.detail = refusal.detail
+        await context.write(reply.SerializeToString())
+
+    def _look(self) -> None:
+        """Called when something became durable or could not."""
+        failure = self._spool.failure
+        for stream in self._streams:
+            if failure is not None:
+                stream.refuse(Refusal(BUSY, f"{failure}; try again later"))
+            stream.changed.set()
+
+
+def _parse(data: bytes) -> RelayRequest:
+    try:
+        return RelayRequest.FromString(data)
+    except DecodeError as error:
+        raise RefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error

@@ -1,0 +1,228 @@
+"""What one stream between daemons says of its writers, and which of their frames are taken.
+
+Positions decide, as for a writer of this node: what lies before the mark is known, what begins
+beyond it is a hole. A hole is passed only where the sender has settled everything before it
+(``may_jump``): its bytes are lost or were never sent, and are counted as skipped.
+"""
+
+import logging
+import time
+import zlib
+
+from stepwell_daemon.session import RefusedError, Session, check_hello, last_time_us
+from stepwell_daemon.spool import record
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.writers import WriterState
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.ingest_pb2 import (
+    GAP,
+    LIMIT,
+    MALFORMED,
+    Frame,
+    RefusedFrame,
+    RelayBatch,
+    RelayFrame,
+    RelayWriter,
+)
+from stepwell_wire.limits import FRAME_BYTES_MAX, RELAY_WRITERS_MAX
+from stepwell_wire.records import FINISH
+from stepwell_wire.rows import decode_records
+
+logger = logging.getLogger("stepwell_daemon")
+
+
+class RelayedWriters:
+    """The writers of one stream. Owned by the event loop."""
+
+    def __init__(self, spool: Spool, *, via: str) -> None:
+        """
+        Args:
+            via: the id of the daemon that relays.
+        """
+        self._spool = spool
+        self._via = via
+        self._states: dict[int, WriterState] = {}
+        self._refused: dict[int, RefusedError] = {}
+
+    def take(self, batch: RelayBatch) -> list[RefusedFrame]:
+        """Append what is new in ``batch`` to the spool; return what was refused.
+
+        Raises:
+            RefusedError: The batch as a whole cannot be.
+        """
+        for writer in batch.writers:
+            self._learn(writer)
+        refused = []
+        for place, frame in enumerate(batch.frames):
+            try:
+                self._take_frame(frame)
+            except RefusedError as error:
+                code, detail = error.refusal.code, error.refusal.detail
+                refused.append(RefusedFrame(frame=place, code=code, detail=detail))
+        return refused
+
+    def close(self) -> None:
+        """Let the writers go: they may come again by another stream."""
+        now = time.monotonic()
+        for state in self._states.values():
+            if state.session is None:
+                state.disconnected_at = now
+        self._states.clear()
+
+    # ------------------------------------------------------------------ writers
+
+    def _learn(self, description: RelayWriter) -> None:
+        index, hello = description.index, description.writer
+        if index not in self._states and len(self._states) >= RELAY_WRITERS_MAX:
+            raise RefusedError(
+                LIMIT, f"more than {RELAY_WRITERS_MAX} writers on one stream; begin a new one"
+            )
+        try:
+            schemas = check_hello(hello)
+            info = WriterInfo(
+                hello.project,
+                hello.run_id,
+                hello.writer_id,
+                hello.label,
+                hello.scope or "run",
+                hello.host,
+                hello.pid,
+            )
+            state = self._state_of(info)
+            for number, keys in schemas.items():
+                if state.schemas.get(number, keys) != keys:
+                    raise RefusedError(
+                        MALFORMED, f"schema {number} was defined with other names before"
+                    )
+        except RefusedError as error:
+            self._refused[index] = error
+            self._states.pop(index, None)
+            return
+        state.learn(schemas)
+        state.via = self._via
+        state.seen_at = time.time()
+        state.disconnected_at = None
+        self._states[index] = state
+        self._refused.pop(index, None)
+
+    def _state_of(self, info: WriterInfo) -> WriterState:
+        registry = self._spool.registry
+        state = registry.get(info.writer_id)
+        if state is None:
+            state = WriterState(info, seen_at=time.time())
+            registry.add(state)
+            return state
+        known = state.info
+        if (known.writer_id, known.run_id, known.project) != (
+            *(info.writer_id, info.run_id, info.project),
+        ):
+            raise RefusedError(
+                MALFORMED,
+                f"writer {info.writer_id} belongs to run {known.project}/{known.run_id}; a writer "
+                "id is used once",
+            )
+        if state.session is not None:
+            raise RefusedError(
+                LIMIT,
+                f"writer {info.writer_id} is connected to this daemon itself; let it log to one "
+                "daemon only",
+            )
+        return state
+
+    # ------------------------------------------------------------------ frames
+
+    def _take_frame(self, frame: RelayFrame) -> None:
+        if (error := self._refused.get(frame.writer)) is not None:
+            raise error
+        state = self._states.get(frame.writer)
+        if state is None:
+            raise RefusedError(MALFORMED, f"a frame of writer {frame.writer}, never described")
+        if state.session is not None:
+            raise RefusedError(LIMIT, "the writer is connected to this daemon itself")
+        counters = self._spool.counters
+        if self._spool.registry.get(state.info.writer_id) is not state:
+            self._spool.registry.add(state)  # It was forgotten meanwhile.
+        state.seen_at = time.time()
+        counters.frames_received += 1
+        if frame.synthetic:
+            self._take_synthetic(state, frame)
+            return
+        mark = state.accepted
+        session = Session(state)
+        if frame.position > mark:
+            if not frame.may_jump:
+                raise RefusedError(
+                    GAP, f"frame at {frame.position}: everything up to {mark} is here", mark
+                )
+            session.jumped = frame.position - mark
+            state.accepted = frame.position
+        try:
+            taken = session.take(
+                Frame(position=frame.position, records=frame.records, crc32=frame.crc32)
+            )
+        except RefusedError:
+            state.accepted = mark
+            raise
+        counters.duplicate_bytes += taken.duplicate_bytes
+        if not taken.records:
+            return
+        if frame.position > mark:
+            counters.skipped_bytes += frame.position - mark
+            logger.warning(
+                "a relayed writer goes on later than it was acknowledged run=%s writer=%s "
+                "position=%d bytes=%d daemon=%s",
+                state.info.run_id,
+                state.info.writer_id,
+                frame.position,
+                frame.position - mark,
+                self._via,
+            )
+        state.learn(taken.defined)
+        state.last_time_us = max(state.last_time_us, taken.last_time_us)
+        self._spool.append(
+            state, taken.position, taken.records, points=taken.points, flags=taken.flags
+        )
+        self._count(state, len(taken.records), taken.points)
+
+    def _take_synthetic(self, state: WriterState, frame: RelayFrame) -> None:
+        """Take a record made on behalf of a dead writer, once."""
+        place = (frame.position, frame.crc32)
+        if place == state.synthetic:
+            self._spool.counters.duplicate_bytes += len(frame.records)
+            return
+        if len(frame.records) > FRAME_BYTES_MAX:
+            raise RefusedError(LIMIT, f"a frame of {len(frame.records)} bytes")
+        if zlib.crc32(frame.records) != frame.crc32:
+            raise RefusedError(
+                MALFORMED, f"frame at {frame.position}: the checksum does not fit its bytes"
+            )
+        try:
+            decoded, _ = decode_records(frame.records, state.schemas)
+        except MalformedRecordsError as error:
+            raise RefusedError(MALFORMED, f"frame at {frame.position}: {error}") from error
+        flags = record.SYNTHETIC
+        if any(event.kind == FINISH for event in decoded.events):
+            if state.finished:
+                self._spool.counters.duplicate_bytes += len(frame.records)
+                return
+            flags |= record.FINISHES
+        state.last_time_us = max(state.last_time_us, last_time_us(decoded))
+        state.synthetic = place
+        self._spool.append(
+            state,
+            frame.position,
+            frame.records,
+            points=decoded.point_count,
+            flags=flags,
+            takes_place=False,
+        )
+        self._count(state, len(frame.records), decoded.point_count)
+
+    def _count(self, state: WriterState, size: int, points: int) -> None:
+        counters = self._spool.counters
+        counters.points_received += points
+        counters.bytes_received += size
+        counters.points_received_rate.add(points)
+        counters.bytes_received_rate.add(size)
+        state.rate.add(points)

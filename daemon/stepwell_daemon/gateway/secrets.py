@@ -1,0 +1,79 @@
+"""Secret files: read anew when they change, refused when others may read them.
+
+A file is looked at again when its modification time, size or inode differ from when it was read.
+What cannot be read or understood leaves the former content in force and is logged once: a typo
+while rotating must not take a gateway down.
+"""
+
+import logging
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from stepwell_daemon.errors import ConfigError
+
+logger = logging.getLogger("stepwell_daemon")
+
+Content = TypeVar("Content")
+
+
+def read_secret(path: Path) -> bytes:
+    """Return what ``path`` holds.
+
+    Raises:
+        ConfigError: It cannot be read, or everybody may read it.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
+                raise ConfigError(
+                    f"{path}: others may read or change it (mode {stat.S_IMODE(mode):04o}); "
+                    f"chmod 600 {path}, or 640 with a group of its own"
+                )
+            return file.read()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+class WatchedFiles(Generic[Content]):
+    """What some files mean, kept up to date."""
+
+    def __init__(self, paths: tuple[Path, ...], load: Callable[[], Content]) -> None:
+        """
+        Args:
+            load: reads the files.
+
+        Raises:
+            ConfigError: They cannot be used.
+        """
+        self._paths = paths
+        self._load = load
+        self._seen = self._stamps()
+        self._content = load()
+
+    def current(self) -> Content:
+        """Return what the files mean now, or meant when they last were in order."""
+        stamps = self._stamps()
+        if stamps != self._seen:
+            self._seen = stamps
+            try:
+                self._content = self._load()
+            except ConfigError as error:
+                logger.error("a changed secret cannot be used, the former one stays: %s", error)
+            else:
+                logger.info("read again: %s", ", ".join(map(str, self._paths)))
+        return self._content
+
+    def _stamps(self) -> tuple[tuple[int, int, int] | None, ...]:
+        return tuple(_stamp(path) for path in self._paths)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,89 @@
+"""Settings of both ends of a relay, checked."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stepwell_daemon.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenSettings:
+    """The gateway's end."""
+
+    address: str
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+    tokens_file: Path | None = None
+
+    def check(self) -> None:
+        """Raise ConfigError where the network would be given more than it should."""
+        host, _ = split_address(self.address, "gateway_listen")
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ConfigError("gateway_listen_cert_file and gateway_listen_key_file go together")
+        if self.client_ca_file and not self.cert_file:
+            raise ConfigError("gateway_listen_client_ca_file needs gateway_listen_cert_file")
+        if is_loopback(host):
+            return
+        if not self.cert_file:
+            raise ConfigError(
+                f"gateway_listen {self.address}: beyond loopback TLS is required; set "
+                "gateway_listen_cert_file and gateway_listen_key_file"
+            )
+        if not self.tokens_file and not self.client_ca_file:
+            raise ConfigError(
+                f"gateway_listen {self.address}: everybody could write; set gateway_tokens_file, "
+                "gateway_listen_client_ca_file or both"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaySettings:
+    """The node's end."""
+
+    address: str
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    timeout_seconds: float = 30.0
+
+    @property
+    def secure(self) -> bool:
+        """TLS is spoken: always beyond loopback, there where a CA is named."""
+        host, _ = split_address(self.address, "gateway_address")
+        return self.ca_file is not None or not is_loopback(host)
+
+    def check(self) -> None:
+        """Raise ConfigError where the settings do not go together."""
+        split_address(self.address, "gateway_address")
+        if bool(self.cert_file) != bool(self.key_file):
+            raise ConfigError("gateway_cert_file and gateway_key_file go together")
+        if self.cert_file and not self.secure:
+            raise ConfigError(
+                "gateway_cert_file on loopback needs gateway_ca_file: TLS is not spoken else"
+            )
+
+
+def split_address(address: str, name: str) -> tuple[str, int]:
+    """Return host and port.
+
+    Raises:
+        ConfigError: ``address`` is not ``host:port``.
+    """
+    host, separator, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not port.isdecimal() or int(port) > 65_535:
+        raise ConfigError(f"{name}: expected host:port, not {address!r}")
+    return host, int(port)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``host`` is this machine only; names other than localhost are not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

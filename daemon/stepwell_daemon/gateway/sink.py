@@ -1,0 +1,239 @@
+"""The gateway as a sink: extents of the spool go to another daemon, each until it is settled.
+
+An extent is settled when every frame of it is durable at the gateway or set aside here. Only then
+does the cursor move, as with a store. Whatever fails, the open frames are sent again on a new
+stream, and the gateway recognises what it has.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.delivery import SinkHealth
+from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.gateway.batches import (
+    Piece,
+    describe,
+    first_places,
+    frame_of,
+    groups_of,
+    of_so_many_writers,
+    pack_batch,
+    pieces_of,
+    split,
+)
+from stepwell_daemon.gateway.connection import Connection, GatewayError, connect
+from stepwell_daemon.gateway.settings import RelaySettings
+from stepwell_daemon.spool.disk import Disk, replace_file
+from stepwell_daemon.spool.reader import Extent
+from stepwell_daemon.spool.set_aside import set_aside
+from stepwell_wire.ingest_pb2 import GAP, PackedBatch, RelayBatch
+from stepwell_wire.limits import RELAY_BATCH_BYTES_TARGET, RELAY_WRITERS_MAX
+
+logger = logging.getLogger("stepwell_daemon")
+
+UPSTREAM_FILE: Final = "gateway"
+_BATCHES_MAX: Final = 4
+"""Batches under way at once; a fifth waits for the first ack."""
+
+
+class _Stream:
+    """A connection and what the other end has been told on it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.indices: dict[int, int] = {}
+        self.told: dict[int, int] = {}
+        """Schemas told, by writer."""
+
+
+class GatewaySink:
+    """Brings extents to a gateway; never gives up on one."""
+
+    kind: Final = "gateway"
+
+    def __init__(
+        self,
+        settings: RelaySettings,
+        *,
+        folder: Path,
+        spool: int,
+        counters: Counters,
+        health: SinkHealth,
+        executor: Executor,
+        disk: Disk | None = None,
+        new_backoff: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._spool = spool
+        self._counters = counters
+        self._health = health
+        self._executor = executor
+        self._disk = disk or Disk()
+        self._new_backoff = new_backoff
+        self._stream: _Stream | None = None
+        self.upstream = _read_upstream(folder)
+
+    @property
+    def connected(self) -> bool:
+        return self._stream is not None
+
+    def prepare(self, extent: Extent) -> list[Piece]:
+        """Merge what ``extent`` holds. Runs in a thread."""
+        return pieces_of(extent)
+
+    async def deliver(self, extent: Extent, prepared: list[Piece]) -> None:
+        """Return when everything of ``extent`` is settled."""
+        started = time.monotonic()
+        pieces = prepared
+        backoff = self._new_backoff()
+        while pieces:
+            try:
+                pieces = await self._send_wave(extent, pieces)
+            except (GatewayError, ConfigError, OSError) as error:
+                self._counters.insert_failures += 1
+                self._health.failed(error)
+                await self.close()
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            self._health.succeeded()
+            backoff.reset()
+        self._health.insert_seconds = time.monotonic() - started
+
+    async def close(self) -> None:
+        """End the stream. Can be called twice."""
+        if self._stream is not None:
+            stream, self._stream = self._stream, None
+            await stream.connection.close()
+
+    # ------------------------------------------------------------------ waves
+
+    async def _send_wave(self, extent: Extent, pieces: Sequence[Piece]) -> list[Piece]:
+        """Send ``pieces``, set aside what will never be taken, and return what is still open."""
+        pieces, later = of_so_many_writers(pieces, RELAY_WRITERS_MAX)
+        stream = await self._connected(pieces)
+        loop = asyncio.get_running_loop()
+        firsts = first_places(pieces)
+        sent: deque[tuple[float, list[int]]] = deque()
+        open_pieces: list[Piece] = []
+        for group in groups_of(pieces):
+            packed = await loop.run_in_executor(
+                self._executor, self._pack, stream, pieces, group, firsts
+            )
+            for batch in packed:
+                sent.append((time.perf_counter(), group if batch is packed[-1] else []))
+                await stream.connection.send(batch)
+                while len(sent) >= _BATCHES_MAX:
+                    open_pieces += await self._receive(stream, extent, pieces, *sent.popleft())
+        while sent:
+            open_pieces += await self._receive(stream, extent, pieces, *sent.popleft())
+        return [*open_pieces, *later]
+
+    def _pack(
+        self, stream: _Stream, pieces: Sequence[Piece], group: list[int], firsts: set[int]
+    ) -> list[PackedBatch]:
+        """Return the next batches: the last holds the frames of ``group``, those before it what
+        does not fit of the writers' descriptions. Runs in a thread, one at a time."""
+        packed: list[PackedBatch] = []
+        batch, described_bytes = RelayBatch(), 0
+        for piece in (pieces[place] for place in group):
+            number = piece.number
+            index = stream.indices.setdefault(number, len(stream.indices) + 1)
+            schemas = dict(piece.schemas)  # One step of C: the reader may add to it meanwhile.
+            if stream.told.get(number, -1) >= len(schemas):
+                continue
+            stream.told[number] = len(schemas)
+            for part in describe(index, piece.info, schemas):
+                batch.writers.append(part)
+                described_bytes += part.ByteSize()
+                if described_bytes > RELAY_BATCH_BYTES_TARGET:
+                    packed.append(pack_batch(stream.connection.next_number + len(packed), batch))
+                    batch, described_bytes = RelayBatch(), 0
+        for place in group:
+            piece = pieces[place]
+            index = stream.indices[piece.number]
+            batch.frames.append(frame_of(piece, index, may_jump=place in firsts))
+        packed.append(pack_batch(stream.connection.next_number + len(packed), batch))
+        return packed
+
+    async def _receive(
+        self,
+        stream: _Stream,
+        extent: Extent,
+        pieces: Sequence[Piece],
+        started: float,
+        group: list[int],
+    ) -> list[Piece]:
+        ack = await stream.connection.receive()
+        open_pieces: list[Piece] = []
+        for refused in ack.refused:
+            if refused.frame >= len(group):
+                raise GatewayError(f"the gateway refused frame {refused.frame} of {len(group)}")
+            piece = pieces[group[refused.frame]]
+            if refused.code == GAP:
+                open_pieces.append(piece)
+            elif len(piece.members) > 1:
+                open_pieces += split(piece)
+            else:
+                await self._set_aside(extent.segment, piece, refused.detail)
+        self._counters.inserts += 1
+        self._counters.insert_seconds.observe(time.perf_counter() - started)
+        return open_pieces
+
+    async def _set_aside(self, segment: int, piece: Piece, reason: str) -> None:
+        loop = asyncio.get_running_loop()
+        what = (self._folder, self._spool, segment, piece.members[0], "", reason, self._disk)
+        path = await loop.run_in_executor(self._executor, set_aside, *what)
+        self._counters.set_aside_records += 1
+        logger.error(
+            "a frame is set aside, the gateway will never take it run=%s kept=%s: %s",
+            piece.info.run_id,
+            path,
+            reason,
+        )
+
+    # ------------------------------------------------------------------ the stream
+
+    async def _connected(self, pieces: Sequence[Piece]) -> _Stream:
+        if self._stream is not None:
+            wanted = {piece.number for piece in pieces} | self._stream.indices.keys()
+            if len(wanted) > RELAY_WRITERS_MAX:
+                await self.close()
+        if self._stream is None:
+            connection = await connect(
+                self._settings, daemon_id=f"{self._spool:016x}", host=socket.gethostname()
+            )
+            self._stream = _Stream(connection)
+            self._note_upstream(connection.welcome.daemon_id)
+        return self._stream
+
+    def _note_upstream(self, daemon_id: str) -> None:
+        if daemon_id == self.upstream:
+            return
+        if self.upstream:
+            self._counters.upstream_changes += 1
+            logger.warning(
+                "the gateway has another spool than before: what it held and had not stored is "
+                "lost, unless %s is another gateway by intent; going on was=%s is=%s",
+                self._settings.address,
+                self.upstream,
+                daemon_id,
+            )
+        self.upstream = daemon_id
+        replace_file(self._disk, self._folder / UPSTREAM_FILE, f"{daemon_id}\n".encode())
+
+
+def _read_upstream(folder: Path) -> str:
+    try:
+        return (folder / UPSTREAM_FILE).read_text().strip()
+    except FileNotFoundError:
+        return ""

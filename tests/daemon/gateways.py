@@ -1,0 +1,116 @@
+"""Gateways and nodes in one process, over a real port of loopback."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from stepwell_daemon.forwarder import Forwarder, ForwardSettings
+from stepwell_daemon.gateway.listener import Listener
+from stepwell_daemon.gateway.relay import Relay
+from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
+from stepwell_daemon.gateway.tokens import Tokens
+from stepwell_daemon.receiver import Receiver
+from stepwell_daemon.spool.spool import Spool
+from tests.daemon.made import spool_running
+
+TOKEN = "a-token-of-enough-characters"
+
+
+@asynccontextmanager
+async def gateway_running(
+    folder: Path, *, address: str = "127.0.0.1:0", **files: Path
+) -> AsyncIterator[tuple[Spool, int]]:
+    """A spool that takes relays, and its port."""
+    async with spool_running(folder, segment_bytes=1 << 20) as spool:
+        receiver = Receiver(spool, counters=spool.counters, writers_max=10, connections_max=10)
+        settings = ListenSettings(address=address, **files)
+        listener = Listener(settings, Relay(receiver, spool, tokens=Tokens(settings.tokens_file)))
+        await listener.start()
+        try:
+            yield spool, listener.port
+        finally:
+            await listener.stop(0.2)
+
+
+@asynccontextmanager
+async def relaying(spool: Spool, port: int, **settings: Any) -> AsyncIterator[Forwarder]:
+    """A forwarder that relays what is in ``spool``."""
+    forwarder = Forwarder(
+        spool, ForwardSettings(block_points=64, block_delay_seconds=0.0), counters=spool.counters
+    )
+    relay = RelaySettings(address=f"localhost:{port}", **settings)
+    running = asyncio.create_task(forwarder.run_relay(relay))
+    try:
+        yield forwarder
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+        forwarder.close()
+        if not running.cancelled():
+            running.result()
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - nothing tells of it.
+            await asyncio.sleep(0.01)
+
+
+async def relay_all(spool: Spool, port: int, **settings: Any) -> None:
+    """Relay until the gateway has all of ``spool``."""
+    async with relaying(spool, port, **settings) as forwarder, asyncio.timeout(30):
+        await forwarder.reach(spool.end)
+
+
+def make_authority(folder: Path, name: str = "ca") -> Path:
+    """Make a certificate authority; return its certificate."""
+    folder.mkdir(exist_ok=True)
+    cert = folder / f"{name}.pem"
+    _openssl(
+        *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+        *("-subj", f"/CN={name}", "-days", "2", "-keyout", folder / f"{name}.key", "-out", cert),
+    )
+    return cert
+
+
+def make_certificate(authority: Path, name: str, *, days: int = 2) -> tuple[Path, Path]:
+    """Make a certificate for localhost; return it and its key. ``days`` below 0: expired."""
+    folder = authority.parent
+    cert, key, request = (folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
+    _openssl(
+        *("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+        *("-subj", f"/CN={name}", "-keyout", key, "-out", request),
+    )
+    extension = folder / f"{name}.ext"
+    extension.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    dates = ("-days", str(days))
+    if days < 0:
+        dates = ("-not_before", "20200101000000Z", "-not_after", "20200201000000Z")
+    _openssl(
+        *(
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            authority,
+            "-CAkey",
+            authority.with_suffix(".key"),
+        ),
+        *("-CAcreateserial", *dates, "-extfile", extension, "-out", cert),
+    )
+    key.chmod(0o600)
+    return cert, key
+
+
+def _openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+def write_secret(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
