@@ -38,3 +38,15 @@ class DamagedStateError(DaemonError):
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}")
         self.path = path
+
+
+class NewerSpoolError(DaemonError):
+    """A later release wrote the spool; nothing in it was touched."""
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        super().__init__(
+            f"{path}: written in version {version} of the format, this release reads up to "
+            f"{known}; start the later release again, or move the folder away to begin an empty "
+            "spool. Nothing was changed"
+        )
+        self.path = path

@@ -61,7 +61,7 @@ def test_a_failed_sync_moves_to_a_new_file(tmp_path: Path) -> None:
         cursor.close()
 
 
-def test_one_damaged_slot_costs_one_step_and_two_are_an_error(tmp_path: Path) -> None:
+def test_a_flipped_bit_costs_nothing(tmp_path: Path) -> None:
     path = tmp_path / "cursor"
     cursor = CursorFile(path)
     cursor.open(FIRST)
@@ -69,14 +69,53 @@ def test_one_damaged_slot_costs_one_step_and_two_are_an_error(tmp_path: Path) ->
         cursor.save(state)
     cursor.close()
     whole = path.read_bytes()
-    for slot, expected in ((0, {STATES[-1], STATES[-2]}), (4096, {STATES[-1], STATES[-2]})):
-        data = bytearray(whole)
-        data[slot + 30] ^= 1
-        path.write_bytes(data)
-        assert last_saved(path) in expected
-    data = bytearray(whole)
-    data[30] ^= 1
-    data[4096 + 30] ^= 1
-    path.write_bytes(data)
+    for at in range(len(whole)):
+        if whole[at] or at % 2048 < 56:
+            data = bytearray(whole)
+            data[at] ^= 1 << at % 8
+            path.write_bytes(data)
+            assert last_saved(path) == STATES[-1], at
+
+
+def test_one_lost_slot_costs_one_step_and_two_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "cursor"
+    cursor = CursorFile(path)
+    cursor.open(FIRST)
+    for state in STATES:
+        cursor.save(state)
+    cursor.close()
+    whole = path.read_bytes()
+    found = set()
+    for slot in (0, 4096):
+        path.write_bytes(whole[:slot] + bytes(4096) + whole[slot + 4096 :])
+        found.add(last_saved(path))
+    assert found == set(STATES[-2:])
+    path.write_bytes(bytes(len(whole)))
     with pytest.raises(DamagedStateError, match="both slots"):
         last_saved(path)
+
+
+def test_a_save_that_failed_halfway_never_touches_what_it_left(tmp_path: Path) -> None:
+    """The new file may have its name already, with one slot: that slot is not written again."""
+    path = tmp_path / "cursor"
+    disk = FaultyDisk(lambda call, name: None)
+    cursor = CursorFile(path, disk)
+    cursor.open(FIRST)
+    synced: list[str] = []
+
+    def fail_both(_: int, name: str) -> OSError | None:
+        if not name.startswith("sync") or (name == "sync" and name in synced):
+            return None
+        synced.append(name)
+        return OSError(5, "Input/output error")
+
+    disk.decide = fail_both
+    with pytest.raises(OSError):
+        cursor.save(STATES[0])
+    assert synced == ["sync", "sync_folder"]
+    assert last_saved(path) == STATES[0]
+    disk.decide = lambda call, name: CrashError() if name == "write" else None
+    with pytest.raises(CrashError):
+        cursor.save(STATES[1])
+    assert last_saved(path) == STATES[0]
+    assert (tmp_path / "cursor.tmp").exists()

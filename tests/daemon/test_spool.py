@@ -335,8 +335,8 @@ def test_a_damaged_cursor_is_set_aside_and_told(tmp_path: Path) -> None:
             await write_frames(spool, [])
             await spool.save_progress(Progress(spool.end))
         data = bytearray((tmp_path / "cursor").read_bytes())
-        for slot in (0, 4096):
-            data[slot + 20] ^= 0xFF
+        for copy in (0, 2048, 4096, 6144):
+            data[copy + 20] ^= 0xFF
         (tmp_path / "cursor").write_bytes(data)
         async with spool_running(tmp_path) as spool:
             assert spool.cursor == Location(1, PAGE_BYTES)

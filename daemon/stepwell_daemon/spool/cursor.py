@@ -5,8 +5,9 @@
             | segment u64 | offset u64 | extent_end u64
 
 Writes go to the two slots in turn, each synced: a torn write leaves the other slot, which is the
-state before. ``extent_end`` is an offset in the cursor's segment; 0 means that nothing is being
-sent. The CRC covers what follows it.
+state before. A slot holds the same twice, 2048 bytes apart, so that one flipped bit costs nothing:
+the slot before would name an older extent. ``extent_end`` is an offset in the cursor's segment; 0
+means that nothing is being sent. The CRC covers what follows it.
 """
 
 import struct
@@ -22,6 +23,7 @@ from stepwell_daemon.spool.segment import Location
 _SLOT: Final = struct.Struct("<8sIIQQQQ")
 _MAGIC: Final = b"SWCURSR\n"
 _SLOT_BYTES: Final = 4096
+_COPY_AT: Final = 2048
 _COVERED_FROM: Final = 16
 
 
@@ -51,7 +53,8 @@ class CursorFile:
             self._create(default)
             return default
         self._descriptor = self._disk.open_to_write(self._path)
-        found = [slot for number in (0, 1) if (slot := self._read(number))]
+        places = (0, _COPY_AT, _SLOT_BYTES, _SLOT_BYTES + _COPY_AT)
+        found = [slot for place in places if (slot := self._read(place))]
         if not found:
             self.close()
             raise DamagedStateError(
@@ -60,6 +63,13 @@ class CursorFile:
                 "set aside and everything in the spool is sent again",
             )
         self._generation, progress = max(found)
+        try:
+            # A killed daemon may have left it in memory only: what follows from it must not
+            # outlive it.
+            self._disk.sync(self._descriptor)
+        except OSError:
+            self.close()
+            self._create(progress)
         return progress
 
     def set_aside(self) -> Path:
@@ -75,7 +85,9 @@ class CursorFile:
             OSError: It may or may not be; the caller keeps to the one before and tries again.
         """
         if self._descriptor < 0:
-            self._descriptor = self._disk.open_to_write(self._path)
+            # The last save failed somewhere: what the file holds now is all that may be relied on.
+            self._create(progress)
+            return
         generation = self._generation + 1
         try:
             slot = _pack(generation, progress)
@@ -115,8 +127,8 @@ class CursorFile:
         self._generation += 1
         self._descriptor = descriptor
 
-    def _read(self, number: int) -> tuple[int, Progress] | None:
-        data = self._disk.read(self._descriptor, _SLOT.size, number * _SLOT_BYTES)
+    def _read(self, place: int) -> tuple[int, Progress] | None:
+        data = self._disk.read(self._descriptor, _SLOT.size, place)
         if len(data) < _SLOT.size:
             return None
         magic, crc, _, generation, segment, offset, extent_end = _SLOT.unpack(data)
@@ -128,4 +140,5 @@ class CursorFile:
 def _pack(generation: int, progress: Progress) -> bytes:
     (segment, offset), extent_end = progress
     covered = struct.pack("<QQQQ", generation, segment, offset, extent_end)
-    return struct.pack("<8sII", _MAGIC, zlib.crc32(covered), 0) + covered
+    slot = struct.pack("<8sII", _MAGIC, zlib.crc32(covered), 0) + covered
+    return slot.ljust(_COPY_AT, b"\0") + slot

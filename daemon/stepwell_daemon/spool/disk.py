@@ -6,6 +6,7 @@ from pathlib import Path
 from stepwell_daemon import failpoints
 
 _FILE_MODE = 0o600
+_FOLDER_MODE = 0o700
 
 
 class Disk:
@@ -68,6 +69,14 @@ class Disk:
 
     def unlink(self, path: Path) -> None:
         os.unlink(path)
+
+    def make_folder(self, folder: Path) -> None:
+        """Make ``folder`` and what is missing above it, durably; nothing where it is there."""
+        if folder.is_dir():
+            return
+        self.make_folder(folder.parent)
+        folder.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+        self.sync_folder(folder.parent)
 
     def sync_folder(self, folder: Path) -> None:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -61,8 +61,16 @@ class HeldSegments:
             chosen.append(number)
         return chosen
 
-    def forget(self, numbers: list[int]) -> None:
+    def forget(self, numbers: list[int]) -> dict[int, tuple[int, int]]:
+        """Let go of ``numbers``; return the end and the size of each, for ``restore``."""
+        held = {number: (self.end_of(number), self.sizes[number]) for number in numbers}
         for number in numbers:
             self.sizes.pop(number, None)
             self._ends.pop(number, None)
             self._passed_at.pop(number, None)
+        return held
+
+    def restore(self, held: Mapping[int, tuple[int, int]]) -> None:
+        """Take back what could not be freed; it may go at once."""
+        for number, (end, size) in held.items():
+            self._ends[number], self.sizes[number] = end, size

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
+from stepwell_daemon.spool.disk import Disk, replace_file
 from stepwell_daemon.spool.record import Damage, Read
 
 logger = logging.getLogger("stepwell_daemon.spool")
@@ -12,7 +13,7 @@ FOLDER: Final = "quarantine"
 _COPY_BYTES_MAX: Final = 64 << 20
 
 
-def quarantine(folder: Path, segment: int, damage: Damage, read: Read) -> Path | None:
+def quarantine(folder: Path, segment: int, damage: Damage, read: Read, disk: Disk) -> Path | None:
     """Copy the damaged bytes into ``folder``/quarantine; return where they are.
 
     Quarantining the same bytes twice makes one file. A disk that cannot take the copy does not
@@ -30,8 +31,8 @@ def quarantine(folder: Path, segment: int, damage: Damage, read: Read) -> Path |
     if not size or path.exists():
         return path if size else None
     try:
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(read(size, damage.offset))
+        disk.make_folder(path.parent)
+        replace_file(disk, path, read(size, damage.offset))
     except OSError as error:
         logger.warning("cannot keep a copy of damaged bytes: %s", error)
         return None

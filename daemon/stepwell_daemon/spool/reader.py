@@ -87,7 +87,7 @@ class SpoolReader:
         for item in record.scan(self._read, start.offset, end, self._seed):
             if isinstance(item, Damage):
                 extent.damaged += 1
-                quarantine(self._folder, start.segment, item, self._read)
+                quarantine(self._folder, start.segment, item, self._read, self._disk)
                 extent.end = item.end
                 continue
             if extent.stretches and (
@@ -103,7 +103,7 @@ class SpoolReader:
             if binding is None:
                 extent.damaged += 1
                 damage = Damage(item.offset, item.end)
-                quarantine(self._folder, start.segment, damage, self._read)
+                quarantine(self._folder, start.segment, damage, self._read, self._disk)
                 continue
             extent.stretches.append(Stretch(item, binding.info, binding.schemas))
             if item.flags & record.DEFINES:

@@ -23,6 +23,7 @@ from stepwell_daemon.spool.segment import (
     Location,
     SegmentPage,
     list_segments,
+    read_page,
     seed_of,
     segment_path,
 )
@@ -112,8 +113,8 @@ def _open(
     disk: Disk, folder: Path, spool: int, number: int, found: RecoveredSpool
 ) -> _Segment | None:
     path = segment_path(folder, number)
+    page = read_page(disk, path)
     descriptor = disk.open_to_read(path)
-    page = SegmentPage.unpack(disk.read(descriptor, PAGE_BYTES, 0))
     size = max(disk.size(descriptor), PAGE_BYTES)
     if page is None:
         found.problems.append(
@@ -156,7 +157,7 @@ def _take_all(folder: Path, segment: _Segment, found: RecoveredSpool, end: int) 
     for item in record.scan(segment.read, PAGE_BYTES, end, segment.seed):
         if isinstance(item, Damage):
             found.quarantined += 1
-            quarantine(folder, segment.number, item, segment.read)
+            quarantine(folder, segment.number, item, segment.read, segment.disk)
         elif item.kind == record.WRITER:
             _describe(item, found)
         elif (state := found.writers.get(item.writer)) is not None:
@@ -189,7 +190,8 @@ def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: Recovere
     if state is None or (item.position > state.durable and not jumps):
         # Something before it is missing: its writer sends it again, or nobody can.
         found.quarantined += 1
-        quarantine(folder, segment.number, Damage(item.offset, item.end), segment.read)
+        hit = Damage(item.offset, item.end)
+        quarantine(folder, segment.number, hit, segment.read, segment.disk)
         return
     _advance(state, item)
     description = state.describe()

@@ -5,7 +5,8 @@
                | created u64 | zeros to 4096
 
 ``previous_end`` is where the segment before ends: a segment that follows a failed sync says by it
-how much of its predecessor counts. The CRC covers the 32 bytes after it.
+how much of its predecessor counts. The CRC covers the 32 bytes after it. A later version covers
+the same bytes and seeds the CRC with its number, so that a flipped bit is not taken for one.
 """
 
 import struct
@@ -15,14 +16,20 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from stepwell_daemon import failpoints
+from stepwell_daemon.errors import NewerSpoolError
 from stepwell_daemon.spool.disk import Disk, write_halting
 
 PAGE_BYTES: Final = 4096
 VERSION: Final = 1
 SUFFIX: Final = ".seg"
+_DIGITS: Final = 16
 _MAGIC: Final = b"SWSPOOL\n"
 _PAGE: Final = struct.Struct("<8sIIQQQQ")
 _COVERED: Final = struct.Struct("<QQQQ")
+
+
+class NewerVersionError(Exception):
+    """A segment of a version that this release does not read."""
 
 
 class Location(NamedTuple):
@@ -51,12 +58,20 @@ class SegmentPage:
 
     @classmethod
     def unpack(cls, page: bytes) -> Self | None:
-        """Return what ``page`` says, None where it is damaged or of another version."""
+        """Return what ``page`` says, None where it is damaged.
+
+        Raises:
+            NewerVersionError: A later release wrote it.
+        """
         if len(page) < _PAGE.size:
             return None
         magic, version, crc, spool, number, previous_end, created_us = _PAGE.unpack_from(page)
         covered = _COVERED.pack(spool, number, previous_end, created_us)
-        if magic != _MAGIC or version != VERSION or zlib.crc32(covered) != crc:
+        if magic != _MAGIC:
+            return None
+        if version > VERSION and zlib.crc32(covered, version) == crc:
+            raise NewerVersionError(version)
+        if version != VERSION or zlib.crc32(covered) != crc:
             return None
         return cls(spool, number, previous_end, created_us)
 
@@ -66,7 +81,7 @@ def seed_of(spool: int, number: int) -> int:
 
 
 def segment_path(folder: Path, number: int) -> Path:
-    return folder / f"{number:016d}{SUFFIX}"
+    return folder / f"{number:0{_DIGITS}d}{SUFFIX}"
 
 
 def list_segments(folder: Path) -> list[int]:
@@ -74,7 +89,7 @@ def list_segments(folder: Path) -> list[int]:
     return sorted(
         int(path.stem)
         for path in folder.glob(f"*{SUFFIX}")
-        if path.stem.isascii() and path.stem.isdigit()
+        if len(path.stem) == _DIGITS and path.stem.isascii() and path.stem.isdigit()
     )
 
 
@@ -109,5 +124,7 @@ def read_page(disk: Disk, path: Path) -> SegmentPage | None:
     descriptor = disk.open_to_read(path)
     try:
         return SegmentPage.unpack(disk.read(descriptor, PAGE_BYTES, 0))
+    except NewerVersionError as error:
+        raise NewerSpoolError(path, int(error.args[0]), VERSION) from None
     finally:
         disk.close(descriptor)

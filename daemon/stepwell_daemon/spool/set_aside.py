@@ -26,7 +26,7 @@ def set_aside(
     """
     item = stretch.record
     path = folder / FOLDER / f"{segment:016d}-{item.offset}-{table or 'all'}{SUFFIX}"
-    path.parent.mkdir(exist_ok=True)
+    disk.make_folder(path.parent)
     page = SegmentPage(spool, segment, PAGE_BYTES, time.time_ns() // 1000)
     description = pack_description(
         WriterState(stretch.info, accepted=item.position, durable=item.position), stretch.schemas

@@ -6,6 +6,7 @@ many frames.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -83,7 +84,7 @@ class Spool:
         self.durable_count = 0
         """Appends since the start, and how many of them, in order, are durable."""
         self.counters = counters
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.disk.make_folder(folder)
         self.number = spool_number(folder, self.disk)
         self.cursor_file = CursorFile(folder / "cursor", self.disk)
         self.problems: list[str] = []
@@ -95,6 +96,7 @@ class Spool:
         progress = self._open_cursor()
         self.progress, self.registry, self._log, self._found = self._recover(progress)
         self._pending: deque[_Pending] = deque()
+        self._not_freed: deque[dict[int, tuple[int, int]]] = deque()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -333,6 +335,8 @@ class Spool:
             everything: all that is stored, however short a time ago.
         """
         settings = self.settings
+        while self._not_freed:
+            self._held.restore(self._not_freed.popleft())
         numbers = self._held.freeable(
             self.cursor,
             keep_seconds=0.0 if everything else settings.keep_seconds,
@@ -340,12 +344,13 @@ class Spool:
             bytes_max=settings.bytes_max,
         )
         if numbers:
-            self._executor.submit(partial(self._free, numbers, self._pack_writers()))
-            self._held.forget(numbers)
+            held = self._held.forget(numbers)
+            self._executor.submit(partial(self._free, held, self._pack_writers()))
 
     def save_writers(self) -> None:
         """Save the writers table now; part of a clean stop."""
-        self._save_table(self._pack_writers())
+        # In the thread: a save that is under way there has the same temporary file.
+        self._executor.submit(self._save_table, self._pack_writers()).result()
 
     def close(self) -> None:
         """Stop the thread and seal the segment. Can be called twice."""
@@ -363,21 +368,24 @@ class Spool:
         except OSError as error:
             logger.warning("cannot save the writers table, more is read at a start: %s", error)
 
-    def _free(self, numbers: list[int], packed: bytes) -> None:
+    def _free(self, held: dict[int, tuple[int, int]], packed: bytes) -> None:
+        numbers = sorted(held)
         try:
             write_table(self.folder, packed, disk=self.disk)
             for number in numbers:
                 failpoints.hit("free.before-unlink")
-                self.disk.unlink(segment_path(self.folder, number))
+                with contextlib.suppress(FileNotFoundError):  # Gone by an attempt before.
+                    self.disk.unlink(segment_path(self.folder, number))
                 failpoints.hit("free.unlinked")
             self.disk.sync_folder(self.folder)
             failpoints.hit("free.done")
         except OSError as error:
-            logger.warning("cannot free segments, they are freed after a restart: %s", error)
+            logger.warning("cannot free segments, again with the next: %s", error)
+            self._not_freed.append(held)
 
     # ------------------------------------------------------------------ opening
 
-    def _open_cursor(self) -> Progress | None:
+    def _open_cursor(self) -> Progress:
         first = min(list_segments(self.folder), default=1)
         default = Progress(Location(first, PAGE_BYTES))
         try:
@@ -387,14 +395,18 @@ class Spool:
             self.cursor_file.set_aside()
             return self.cursor_file.open(default)
 
-    def _recover(
-        self, progress: Progress | None
-    ) -> tuple[Progress, Registry, SpoolLog, RecoveredSpool]:
+    def _recover(self, progress: Progress) -> tuple[Progress, Registry, SpoolLog, RecoveredSpool]:
         found = recover_spool(self.folder, self.number, progress, self.disk)
         self.problems += found.problems
         self.counters.quarantined_records += found.quarantined
         self.counters.torn_bytes += found.torn_bytes
-        assert progress is not None
+        if progress.extent_end and progress.cursor.segment not in found.ends:
+            lost = segment_path(self.folder, progress.cursor.segment)
+            self.problems.append(
+                f"{lost}: missing while it was being sent; the rest of it is lost, what follows "
+                "it goes on"
+            )
+            progress = Progress(progress.cursor)
         last = found.last
         first_number = max(last.segment, progress.cursor.segment - 1) + 1
         log = SpoolLog(
