@@ -66,19 +66,19 @@ class Trial:
         self.next_trainer += 1
 
     def start_daemon(self, armed: str = "") -> subprocess.Popen[bytes]:
-        with (self.world.folder / "daemon.log").open("ab") as log:
+        with (self.world.store.folder / "daemon.log").open("ab") as log:
             log.write(f"---- {armed or 'nothing armed'}\n".encode())
             log.flush()
-            self.world.daemon = subprocess.Popen(
+            self.world.store.process = daemon = subprocess.Popen(
                 [sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0"],
-                env={**self.world.environment(), **SETTINGS, VARIABLE: armed},
+                env={**self.world.store.environment(), **SETTINGS, VARIABLE: armed},
                 stdout=log,
                 stderr=log,
             )
-        return self.world.daemon
+        return daemon
 
     def log_tail(self) -> str:
-        return (self.world.folder / "daemon.log").read_text()[-6000:]
+        return (self.world.store.folder / "daemon.log").read_text()[-6000:]
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS

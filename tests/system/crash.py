@@ -6,7 +6,10 @@ Trainers, the daemon and the engine are killed with SIGKILL at random moments an
 In the end the store must hold every row whose `log` returned, each exactly once; a row whose call
 was cut short may be there or not. Statistics and rollups must count the very same points.
 
-    python -m tests.system.crash --kills 1000 [--seed N]
+    python -m tests.system.crash --kills 1000 [--seed N] [--gateway]
+
+With ``--gateway`` the trainers log to two daemons that relay to a third, which has the store; all
+three are killed.
 
 A failure prints the seed. The schedule of kills follows from it; the machine's timing does not.
 """
@@ -17,6 +20,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -83,13 +87,12 @@ class Trainer:
 
 
 @dataclass
-class World:
+class Daemon:
+    """A daemon in a folder of its own."""
+
     folder: Path
-    random: random.Random
-    daemon: subprocess.Popen[bytes] | None = None
-    trainers: list[Trainer] = field(default_factory=list)
-    dead: list[Trainer] = field(default_factory=list)
-    kills: dict[str, int] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def socket(self) -> Path:
@@ -99,22 +102,31 @@ class World:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def journals(self) -> Path:
+        return self.folder / "journals"
+
+    @property
+    def log(self) -> str:
+        """The end of its log."""
+        return f"{self.folder.name}:\n{(self.folder / 'daemon.log').read_text()[-4000:]}"
+
     def environment(self) -> dict[str, str]:
         return {
             **os.environ,
             SOCKET_VARIABLE: str(self.socket),
             DATA_VARIABLE: str(self.data),
-            JOURNALS_VARIABLE: str(self.folder / "journals"),
+            JOURNALS_VARIABLE: str(self.journals),
             "STEPWELL_NO_DAEMON": "1",
             "PYTHONUNBUFFERED": "1",
         }
 
-    def start_daemon(self) -> None:
+    def start(self) -> None:
         log = (self.folder / "daemon.log").open("ab")
-        self.daemon = subprocess.Popen(
+        self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0"),
-                *("--socket", str(self.socket), "--data", str(self.data)),
+                *("--socket", str(self.socket), "--data", str(self.data), *self.arguments),
             ],
             env=self.environment(),
             stdout=log,
@@ -122,13 +134,48 @@ class World:
         )
         log.close()
 
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+@dataclass
+class World:
+    folder: Path
+    random: random.Random
+    store: Daemon
+    """The daemon that has the store."""
+    nodes: list[Daemon]
+    """The daemons that trainers log to: the same one, or those that relay to it."""
+    trainers: list[Trainer] = field(default_factory=list)
+    dead: list[Trainer] = field(default_factory=list)
+    kills: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def daemons(self) -> list[Daemon]:
+        """All of them, the one with the store last: it is to outlive those that relay."""
+        return [*(node for node in self.nodes if node is not self.store), self.store]
+
+    @property
+    def data(self) -> Path:
+        return self.store.data
+
     def start_trainer(self, number: int) -> None:
         path = self.folder / f"counts-{number}"
         path.write_bytes(bytes(4096))
         log = (self.folder / "trainers.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.system.crash", "--train", str(number), str(path)],
-            env=self.environment(),
+            env=self.nodes[number % len(self.nodes)].environment(),
             stdout=log,
             stderr=log,
         )
@@ -136,9 +183,9 @@ class World:
         self.trainers.append(Trainer(number, process, path))
 
     def engine_pid(self) -> int | None:
-        assert self.daemon is not None
+        assert self.store.process is not None
         try:
-            for child in psutil.Process(self.daemon.pid).children(recursive=True):
+            for child in psutil.Process(self.store.process.pid).children(recursive=True):
                 if any("stepwell_store.engine" in word for word in child.cmdline()):
                     return child.pid
         except psutil.Error:
@@ -146,7 +193,7 @@ class World:
         return None
 
     def kill_one(self, next_number: int) -> str:
-        """SIGKILL a trainer, the daemon or its engine; start again what does not by itself."""
+        """SIGKILL a trainer, a daemon or the engine; start again what does not by itself."""
         victim = self.random.choices(["trainer", "daemon", "engine"], [5, 3, 2])[0]
         if victim == "engine":
             deadline = time.monotonic() + 5.0  # A daemon that just started has none yet.
@@ -157,12 +204,13 @@ class World:
             else:
                 os.kill(pid, signal.SIGKILL)
         if victim == "daemon":
-            assert self.daemon is not None
-            self.daemon.kill()
-            self.daemon.wait()
+            daemon = self.random.choice(self.daemons)
+            if len(self.daemons) > 1:
+                victim = "gateway" if daemon is self.store else "node"
+            daemon.kill()
             if self.random.random() < 0.3:
                 time.sleep(self.random.uniform(0.0, 0.5))
-            self.start_daemon()
+            daemon.start()
         elif victim == "trainer":
             trainer = self.trainers.pop(self.random.randrange(len(self.trainers)))
             trainer.process.kill()
@@ -181,21 +229,36 @@ class World:
 
     def close(self) -> None:
         self.stop_trainers()
-        if self.daemon is not None and self.daemon.poll() is None:
-            self.daemon.terminate()
-            try:
-                self.daemon.wait(60)
-            except subprocess.TimeoutExpired:
-                self.daemon.kill()
-                self.daemon.wait()
+        for daemon in self.daemons:
+            daemon.close()
+
+
+def free_port() -> int:
+    """Return a port that is free now and, being new, is not given out again at once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _daemons(folder: Path, *, gateway: bool) -> tuple[Daemon, list[Daemon]]:
+    if not gateway:
+        alone = Daemon(folder / "d")
+        return alone, [alone]
+    address = f"127.0.0.1:{free_port()}"
+    relay = ("--sink", "gateway", "--gateway-address", address)
+    return (
+        Daemon(folder / "g", ("--gateway-listen", address)),
+        [Daemon(folder / "n0", relay), Daemon(folder / "n1", relay)],
+    )
 
 
 @contextmanager
-def world(seed: int, *, keep: bool = False) -> Iterator[World]:
+def world(seed: int, *, gateway: bool = False, keep: bool = False) -> Iterator[World]:
     # Short: a unix socket's path has at most 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="sw-crash-"))
-    made = World(folder, random.Random(seed))
-    made.data.mkdir()
+    made = World(folder, random.Random(seed), *_daemons(folder, gateway=gateway))
+    for daemon in made.daemons:
+        daemon.data.mkdir(parents=True)
     try:
         yield made
     except BaseException:
@@ -221,22 +284,24 @@ def wait_until_stored(made: World, *, timeout_seconds: float) -> None:
 
     deadline = time.monotonic() + timeout_seconds
     problem = ""
-    while time.monotonic() < deadline:
-        left = find_journals(made.folder / "journals")
-        try:
-            with grpc.insecure_channel(f"unix:{made.socket}") as channel:
-                flush = channel.unary_unary(
-                    FLUSH, FlushRequest.SerializeToString, FlushReply.FromString
-                )
-                reply = flush(FlushRequest(timeout_seconds=20), timeout=30)
-            if reply.stored and not left:
-                return
-            problem = f"{len(left)} journals left, stored={reply.stored} {reply.detail}"
-        except grpc.RpcError as error:
-            problem = str(error)
-        time.sleep(0.5)
-    log = (made.folder / "daemon.log").read_text()[-4000:]
-    raise AssertionError(f"not stored after {timeout_seconds} s: {problem}\n{log}")
+    for daemon in made.daemons:  # Those that relay first.
+        while True:
+            left = find_journals(daemon.journals)
+            try:
+                with grpc.insecure_channel(f"unix:{daemon.socket}") as channel:
+                    flush = channel.unary_unary(
+                        FLUSH, FlushRequest.SerializeToString, FlushReply.FromString
+                    )
+                    reply = flush(FlushRequest(timeout_seconds=20), timeout=30)
+                if reply.stored and not left:
+                    break
+                problem = f"{len(left)} journals left, stored={reply.stored} {reply.detail}"
+            except grpc.RpcError as error:
+                problem = str(error)
+            if time.monotonic() > deadline:
+                log = "\n".join(each.log for each in made.daemons)
+                raise AssertionError(f"not stored after {timeout_seconds} s: {problem}\n{log}")
+            time.sleep(0.5)
 
 
 def compare(made: World) -> dict[str, Any]:
@@ -284,11 +349,14 @@ def compare(made: World) -> dict[str, Any]:
     return {"points": total, "rows_returned": returned_total, "calls_cut_short": open_calls}
 
 
-def run(*, kills: int, seed: int, trainers: int = 3, keep: bool = False) -> dict[str, Any]:
+def run(
+    *, kills: int, seed: int, trainers: int = 3, gateway: bool = False, keep: bool = False
+) -> dict[str, Any]:
     """Kill ``kills`` times, then compare. Returns what happened, for the report."""
-    print(f"seed={seed} kills={kills}", flush=True)
-    with world(seed, keep=keep) as made:
-        made.start_daemon()
+    print(f"seed={seed} kills={kills} gateway={gateway}", flush=True)
+    with world(seed, gateway=gateway, keep=keep) as made:
+        for daemon in made.daemons:
+            daemon.start()
         number = 0
         for _ in range(trainers):
             made.start_trainer(number)
@@ -299,10 +367,11 @@ def run(*, kills: int, seed: int, trainers: int = 3, keep: bool = False) -> dict
             time.sleep(made.random.choice([0.02, 0.1, 0.3, 0.3, 0.6, 1.5]) * made.random.random())
             if made.kill_one(number) == "trainer":
                 number += 1
-            assert made.daemon is not None
-            if made.daemon.poll() is not None:
-                log = (made.folder / "daemon.log").read_text()[-4000:]
-                raise AssertionError(f"the daemon ended by itself: {made.daemon.returncode}\n{log}")
+            for daemon in made.daemons:
+                assert daemon.process is not None
+                if daemon.process.poll() is not None:
+                    code = daemon.process.returncode
+                    raise AssertionError(f"a daemon ended by itself: {code}\n{daemon.log}")
         made.stop_trainers()
         wait_until_stored(made, timeout_seconds=180)
         return {**compare(made), "kills": dict(made.kills), "runs": number}
@@ -312,6 +381,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int)
+    parser.add_argument("--gateway", action="store_true", help="over two daemons that relay")
     parser.add_argument("--keep", action="store_true", help="keep the folder of the test")
     parser.add_argument("--train", nargs=2, metavar=("NUMBER", "COUNTS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -319,7 +389,7 @@ def main() -> None:
         train(int(options.train[0]), options.train[1])
         return
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
-    print(run(kills=options.kills, seed=seed, keep=options.keep))
+    print(run(kills=options.kills, seed=seed, gateway=options.gateway, keep=options.keep))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import grpc.aio
 from stepwell_daemon.errors import ConfigError, DaemonError
 from stepwell_daemon.gateway.secrets import read_secret
 from stepwell_daemon.gateway.settings import RelaySettings
-from stepwell_daemon.gateway.tokens import HEADER, read_token
+from stepwell_daemon.gateway.tokens import ACCEPTED, HEADER, read_token
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import (
     BatchAck,
@@ -102,7 +102,7 @@ class Connection:
                 "whether the network lets it answer"
             ) from error
         except grpc.aio.AioRpcError as error:
-            raise _translated(error) from error
+            raise _refused(error.code(), error.details()) from error
         except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
             raise GatewayError(f"the stream to the gateway is gone: {error}") from error
 
@@ -133,6 +133,12 @@ async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Conn
             daemon_id=daemon_id,
             host=host,
         )
+        # The other end says first whether it takes the call: a write into a call that it refused
+        # would end in an error that says nothing.
+        accepted = await made._bounded(call.initial_metadata())
+        if ACCEPTED[0] not in dict(accepted or ()):
+            code = await made._bounded(call.code())
+            raise _refused(code, await call.details())
         await made._bounded(call.write(RelayRequest(hello=hello).SerializeToString()))
         made.welcome = (await made._reply("welcome")).welcome
     except BaseException:
@@ -156,8 +162,7 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _translated(error: grpc.aio.AioRpcError) -> GatewayError:
-    code, details = error.code(), error.details()
+def _refused(code: grpc.StatusCode, details: str | None) -> GatewayError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return GatewayError(
             "the gateway does not know relays: it is older than protocol 1.1 or no stepwell "
@@ -165,4 +170,6 @@ def _translated(error: grpc.aio.AioRpcError) -> GatewayError:
         )
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return GatewayError(f"the gateway refuses the token: {details}")
+    if code is grpc.StatusCode.INTERNAL:
+        return GatewayError(f"the stream to the gateway broke: {details}")
     return GatewayError(f"the gateway cannot be reached ({code.name.lower()}): {details}")

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from stepwell_daemon.gateway.batches import unpack_batch
 from stepwell_daemon.gateway.relayed import RelayedWriters
-from stepwell_daemon.gateway.tokens import Caller, Tokens
+from stepwell_daemon.gateway.tokens import ACCEPTED, Caller, Tokens
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.session import Refusal, RefusedError
 from stepwell_daemon.spool.spool import Spool
@@ -103,6 +103,7 @@ class Relay:
                 "gateway_tokens_file of the gateway",
             )
             return
+        await context.send_initial_metadata((ACCEPTED,))
         stream = _Stream(caller)
         writers: RelayedWriters | None = None
         try:

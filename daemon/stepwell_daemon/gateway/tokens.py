@@ -16,6 +16,8 @@ from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
 
 HEADER: Final = "authorization"
+ACCEPTED: Final = ("stepwell-relay", "1")
+"""What a gateway says before anything else to a daemon that it listens to."""
 _SCHEME: Final = "Bearer "
 _TOKEN_CHARACTERS_MIN: Final = 16
 
