@@ -50,6 +50,8 @@ class WriterState:
     """Points received."""
     via: str = ""
     """The daemon that relays it; its process, journal and host are out of reach then."""
+    relays: int = 0
+    """Streams between daemons that have named it and are open."""
     synthetic: tuple[int, int] | None = None
     """Position and CRC-32 of the record that was last made on its behalf and relayed."""
     disconnected_at: float | None = None

@@ -10,6 +10,7 @@ import pytest
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.gateway import batches
 from stepwell_daemon.gateway.connection import Connection, GatewayError
+from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.gateway.sink import UPSTREAM_FILE
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import Progress
@@ -18,7 +19,7 @@ from stepwell_daemon.spool.segment import PAGE_BYTES, Location
 from stepwell_daemon.spool.set_aside import FOLDER
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
-from stepwell_wire.ingest_pb2 import PackedBatch
+from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch
 from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
 from stepwell_wire.rows import decode_records
 from tests.daemon.gateways import gateway_running, relay_all, relaying, wait_until
@@ -286,6 +287,26 @@ def test_points_of_a_node_keep_their_host(tmp_path: Path) -> None:
             (stretch,) = stretches_of(gateway)
             assert stretch.info == info
             assert stretch.info.is_node
+
+    asyncio.run(run())
+
+
+def test_an_older_stream_that_ends_late_leaves_the_writers_to_the_newer(tmp_path: Path) -> None:
+    """Else their schemas would be forgotten while frames still come."""
+    info = writer_info("w0")
+    (named,) = batches.describe(1, info, {1: ("loss", "accuracy")})
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "up") as spool:
+            older, newer = RelayedWriters(spool, via="a"), RelayedWriters(spool, via="a")
+            older.take(RelayBatch(writers=[named]))
+            newer.take(RelayBatch(writers=[named, named]))
+            older.close()
+            state = spool.registry.get("w0")
+            assert state is not None
+            assert state.disconnected_at is None
+            newer.close()
+            assert state.disconnected_at is not None
 
     asyncio.run(run())
 

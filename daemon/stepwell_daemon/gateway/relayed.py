@@ -66,7 +66,9 @@ class RelayedWriters:
         """Let the writers go: they may come again by another stream."""
         now = time.monotonic()
         for state in self._states.values():
-            if state.session is None:
+            state.relays -= 1
+            # A newer stream may have named it before this one ended.
+            if not state.relays and state.session is None:
                 state.disconnected_at = now
         self._states.clear()
 
@@ -97,12 +99,17 @@ class RelayedWriters:
                     )
         except RefusedError as error:
             self._refused[index] = error
-            self._states.pop(index, None)
+            if (named := self._states.pop(index, None)) is not None:
+                named.relays -= 1
             return
         state.learn(schemas)
         state.via = self._via
         state.seen_at = time.time()
         state.disconnected_at = None
+        if (named := self._states.get(index)) is not state:
+            state.relays += 1
+            if named is not None:
+                named.relays -= 1
         self._states[index] = state
         self._refused.pop(index, None)
 
