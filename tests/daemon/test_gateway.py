@@ -12,6 +12,7 @@ from stepwell_daemon.gateway import batches
 from stepwell_daemon.gateway.connection import Connection, GatewayError
 from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.gateway.sink import UPSTREAM_FILE
+from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import Stretch
@@ -307,6 +308,25 @@ def test_an_older_stream_that_ends_late_leaves_the_writers_to_the_newer(tmp_path
             assert state.disconnected_at is None
             newer.close()
             assert state.disconnected_at is not None
+
+    asyncio.run(run())
+
+
+def test_a_writer_of_the_gateway_itself_is_not_taken_from_a_relay(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with (
+            gateway_running(tmp_path / "up") as (gateway, port),
+            spool_running(tmp_path / "node") as spool,
+        ):
+            local = new_writer(gateway, "w0")
+            local.session = Session(local)
+            await fill(spool, writers=2, rows=range(3))
+            await relay_all(spool, port)
+            assert steps_of(gateway, "w0") == []
+            assert steps_of(gateway, "w1") == [0, 1, 2]
+            assert local.accepted == 0
+            assert spool.counters.set_aside_records == 4
+            assert gateway.counters.refused["limit"] > 0
 
     asyncio.run(run())
 
