@@ -70,6 +70,7 @@ class DaemonConfig:
     )
     writers_max: int = _setting(4096, "writers connected at once", 1)
     connections_max: int = _setting(8192, "connections at once", 1)
+    hello_seconds: float = _setting(30.0, "a connection must say who it is within so long", 0.1)
     in_flight_bytes_max: int = _setting(64 << 20, "frames in memory, not yet on disk", 8 << 20)
     durability: str = _setting(
         "synced",

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -23,13 +23,11 @@ from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire import __version__
-from stepwell_wire.ingest_pb2 import BUSY, MALFORMED, ClientMessage, ServerMessage
+from stepwell_wire.ingest_pb2 import BUSY, LIMIT, MALFORMED, ClientMessage, ServerMessage
 from stepwell_wire.limits import FRAME_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
 from stepwell_wire.service import INGEST_SERVICE
 
 logger = logging.getLogger("stepwell_daemon")
-
-_HELLO_SECONDS_MAX: Final = 30.0
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -44,6 +42,7 @@ class Receiver:
         counters: Counters,
         writers_max: int,
         connections_max: int,
+        hello_seconds: float = 30.0,
         page_url: str = "",
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
@@ -51,6 +50,7 @@ class Receiver:
         self._counters = counters
         self._writers_max = writers_max
         self._connections_max = connections_max
+        self._hello_seconds = hello_seconds
         self._page_url = page_url
         self._on_change = on_change
         self._connections = 0
@@ -111,8 +111,13 @@ class Receiver:
             self._on_change()
 
     async def _greet(self, context: Any) -> Session | None:
-        async with asyncio.timeout(_HELLO_SECONDS_MAX):
-            data = await context.read()
+        try:
+            async with asyncio.timeout(self._hello_seconds):
+                data = await context.read()
+        except TimeoutError as error:
+            raise RefusedError(
+                LIMIT, f"no hello within {self._hello_seconds:g} seconds; connect anew and say it"
+            ) from error
         if data is grpc.aio.EOF:
             return None
         message = _parse(data)

@@ -95,6 +95,7 @@ class Daemon:
             counters=counters,
             writers_max=config.writers_max,
             connections_max=config.connections_max,
+            hello_seconds=config.hello_seconds,
             on_change=self._activity.set,
         )
         self._recovery = JournalRecovery(spool, journals=config.journals, counters=counters)
