@@ -196,7 +196,8 @@ class JournalRecovery:
             return False
         if state.journal_dir:
             folder = Path(state.journal_dir)
-            if folder.exists() or not folder.parent.exists():
+            # os.path: Path.exists() raises for a name that is too long, and clients choose it.
+            if os.path.exists(folder) or not os.path.exists(folder.parent):
                 return False
         return not _process_exists(state.info.pid)
 
@@ -207,7 +208,7 @@ def _abandoned(journals: Path, folders: Iterable[str], skip: frozenset[Path]) ->
     known = set(paths)
     for folder in folders:
         path = Path(folder)
-        if path not in known and (path / WRITER_FILE).exists():
+        if path not in known and os.path.exists(path / WRITER_FILE):
             paths.append(path)
     return [path for path in paths if path not in skip and _is_free(path)]
 

@@ -41,6 +41,8 @@ from stepwell_wire.rows import DecodedRecords, decode_records
 _SCOPES = ("run", NODE_SCOPE)
 _PATH_BYTES_MAX = 4096
 _HOST_BYTES_MAX = 255
+_POSITION_MAX = 1 << 62
+"""So far from 2^64 that no frame can bring a mark to where it cannot be written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,8 @@ def check_hello(hello: Hello) -> Schemas:
         raise RefusedError(LIMIT, "journal_dir is no path that can be")
     if hello.position & 7:
         raise RefusedError(MALFORMED, f"position {hello.position} is no multiple of 8")
+    if hello.position > _POSITION_MAX:
+        raise RefusedError(LIMIT, f"position {hello.position}; at most {_POSITION_MAX} is possible")
     if len(hello.schemas) > SCHEMAS_PER_WRITER_MAX:
         raise RefusedError(LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas")
     schemas: Schemas = {}

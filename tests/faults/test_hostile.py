@@ -4,9 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stepwell_daemon.receiver import Receiver
+from stepwell_daemon.recovery import JournalRecovery
+from stepwell_daemon.session import RefusedError, open_session
+from stepwell_daemon.writers import Registry
 from stepwell_wire.ingest_pb2 import LIMIT, ServerMessage
-from tests.daemon.made import spool_running
+from tests.daemon.made import hello, new_writer, spool_running
 
 
 class SilentContext:
@@ -47,3 +52,33 @@ async def silent(tmp_path: Path) -> None:
         assert receiver.connections == 0
         assert spool.counters.refused == {"limit": 1}
         assert spool.counters.handler_errors == 0
+
+
+def test_a_position_near_the_end_of_64_bits_is_refused() -> None:
+    with pytest.raises(RefusedError, match="at most") as refused:
+        open_session(hello(position=2**64 - 8), Registry({}), writers_max=1)
+    assert refused.value.refusal.code == LIMIT
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "a/" * 1500, "loop/" * 60])
+def test_a_journal_dir_that_cannot_be_looked_at_does_not_stop_recovery(
+    tmp_path: Path, name: str
+) -> None:
+    """Path.exists() raises for such names; the look, and the daemon with it, ended there."""
+
+    async def look() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            state = new_writer(spool)
+            state.journal_dir = str(tmp_path / name)
+            state.accepted = state.durable = 8
+            recovery = JournalRecovery(
+                spool, journals=tmp_path / "journals", counters=spool.counters
+            )
+            recovery._host = state.info.host
+            try:
+                await recovery.look()
+            finally:
+                recovery.close()
+
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    asyncio.run(look())
