@@ -43,6 +43,8 @@ _OFFLINE: Final = "offline"
 _GONE_SECONDS: Final = 15.0
 """So long after its connection ended a writer without a journal is looked for by its pid."""
 _UNKNOWN_EXIT_CODE: Final = -1
+_TIME_US_MAX: Final = 2**63 - 1
+"""A writer may say any time, also the last one that a record can hold."""
 
 
 class JournalRecovery:
@@ -168,7 +170,7 @@ class JournalRecovery:
 
     def _append_crashed(self, state: WriterState) -> None:
         """Say for a dead writer how it ended; takes no place in the writer's own stream."""
-        time_us = max(state.last_time_us + 1, int(state.seen_at * 1e6))
+        time_us = min(max(state.last_time_us + 1, int(state.seen_at * 1e6)), _TIME_US_MAX)
         body = {"state": "crashed", "exit_code": _UNKNOWN_EXIT_CODE}
         self._spool.append(
             state,
