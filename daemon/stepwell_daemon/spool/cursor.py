@@ -25,6 +25,7 @@ _MAGIC: Final = b"SWCURSR\n"
 _SLOT_BYTES: Final = 4096
 _COPY_AT: Final = 2048
 _COVERED_FROM: Final = 16
+_PLACES: Final = (0, _COPY_AT, _SLOT_BYTES, _SLOT_BYTES + _COPY_AT)
 
 
 class Progress(NamedTuple):
@@ -53,8 +54,7 @@ class CursorFile:
             self._create(default)
             return default
         self._descriptor = self._disk.open_to_write(self._path)
-        places = (0, _COPY_AT, _SLOT_BYTES, _SLOT_BYTES + _COPY_AT)
-        found = [slot for place in places if (slot := self._read(place))]
+        found = [slot for place in _PLACES if (slot := self._read(place))]
         if not found:
             self.close()
             raise DamagedStateError(
@@ -108,6 +108,24 @@ class CursorFile:
         if self._descriptor >= 0:
             self._disk.close(self._descriptor)
             self._descriptor = -1
+
+    def peek(self) -> Progress | None:
+        """Return what was saved last and change nothing; None where nothing was.
+
+        Raises:
+            DamagedStateError: The file is there and neither slot is whole.
+        """
+        try:
+            self._descriptor = self._disk.open_to_read(self._path)
+        except FileNotFoundError:
+            return None
+        try:
+            found = [slot for place in _PLACES if (slot := self._read(place))]
+        finally:
+            self.close()
+        if not found:
+            raise DamagedStateError(self._path, "both slots are damaged")
+        return max(found)[1]
 
     def _create(self, progress: Progress) -> None:
         temporary = self._path.with_name(f"{self._path.name}.tmp")

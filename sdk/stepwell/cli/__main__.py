@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "sync": "send what offline or dead writers left in their journals",
     "status": "say how the daemon is and where things are",
     "top": "watch writers, rates and spool",
+    "spool": "verify, dump or repair a daemon's spool; replay what was set aside",
+    "journal": "verify or dump the journals of writers",
     "doctor": "check everything and say what to fix",
     "rm": "delete runs for good",
     "version": "say the version",

@@ -1,0 +1,59 @@
+"""Mending a spool while no daemon runs: what a start of the daemon does, and nothing else."""
+
+import asyncio
+import fcntl
+import os
+from pathlib import Path
+
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import AlreadyRunningError
+from stepwell_daemon.spool.inspection import verify_spool
+from stepwell_daemon.spool.spool import Spool, SpoolSettings
+
+
+def mend_spool(folder: Path) -> list[str]:
+    """Cut torn tails, quarantine what is damaged, write anew what can be saved.
+
+    Returns:
+        What was found, a line each.
+
+    Raises:
+        AlreadyRunningError: A daemon has the spool.
+        DaemonError: It cannot be opened, for a reason that the error says.
+    """
+    descriptor = os.open(
+        folder.parent / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AlreadyRunningError(
+                f"a daemon has {folder}; stop it first (it mends its spool at every start)"
+            ) from error
+        return asyncio.run(_mend(folder))
+    finally:
+        os.close(descriptor)
+
+
+async def _mend(folder: Path) -> list[str]:
+    found = [
+        f"{each['file']} at {each['offset']}: {each['what']}"
+        for each in verify_spool(folder).damage
+    ]
+    counters = Counters()
+    spool = Spool(folder, SpoolSettings(), counters=counters)
+    committing = asyncio.create_task(spool.run())
+    try:
+        await spool.settled()
+    finally:
+        committing.cancel()
+        await asyncio.wait([committing])
+        spool.save_writers()
+        spool.close()
+    found += spool.problems
+    if counters.torn_bytes:
+        found.append(f"{counters.torn_bytes} bytes of a torn tail were left out")
+    if counters.quarantined_records:
+        found.append(f"{counters.quarantined_records} damaged stretches are quarantined")
+    return found

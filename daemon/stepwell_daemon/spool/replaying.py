@@ -1,0 +1,87 @@
+"""Sending set-aside frames again, into the store, once."""
+
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.delivery import BAD_DATA, build_blocks
+from stepwell_daemon.spool import record, set_aside
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.inspection import read_segment_file
+from stepwell_daemon.spool.reader import Stretch
+from stepwell_daemon.spool.record import SpoolRecord
+from stepwell_daemon.spool.segment import SUFFIX, read_page
+from stepwell_store import Store
+
+REPLAYED_FOLDER: Final = "replayed"
+_ALL_TABLES: Final = "all"
+
+
+class ReplayError(Exception):
+    """A file that cannot be sent: not a set-aside frame, or one that still cannot be decoded."""
+
+
+def list_set_aside(folder: Path) -> list[Path]:
+    """Return the set-aside frames of the spool in ``folder``, oldest first."""
+    return sorted((folder / set_aside.FOLDER).glob(f"*{SUFFIX}"))
+
+
+def reason_of(path: Path) -> str:
+    """Return why the frame in ``path`` was set aside, "" where that is not known."""
+    try:
+        return path.with_suffix(".reason").read_text("utf-8").strip()
+    except OSError:
+        return ""
+
+
+def replay(path: Path, store: Store) -> int:
+    """Store what ``path`` holds and move it to ``replayed``; return how many rows were sent.
+
+    Only the table that refused the frame gets it: the others have it. Twice is once: the token
+    names place, table and content, and the store drops a block that it has under its token.
+
+    Raises:
+        ReplayError: The file holds no frame that can be decoded.
+        StoreError: The store does not take it; the file stays where it is.
+    """
+    page = read_page(Disk(), path)
+    if page is None:
+        raise ReplayError(f"{path}: no set-aside frame (its first page does not check)")
+    stretches: list[Stretch] = []
+    for each in read_segment_file(path):
+        item = each.item
+        if isinstance(item, SpoolRecord) and item.kind == record.FRAME and each.info is not None:
+            stretches.append(Stretch(item, each.info, each.schemas))
+    if len(stretches) != 1:
+        raise ReplayError(f"{path}: {len(stretches)} frames, expected one; the file is damaged")
+    segment, offset, table = _place(path)
+    try:
+        blocks = build_blocks(stretches)
+    except BAD_DATA as error:
+        raise ReplayError(
+            f"{path}: still cannot be decoded ({error!r}); keep it for a later release"
+        ) from error
+    rows = 0
+    for block in blocks:
+        if table not in (_ALL_TABLES, block.table):
+            continue
+        place = f"{page.spool:016x}-{segment}-{offset}-replay"
+        store.insert(block, f"{place}-{block.table}-{block.digest()}")
+        rows += block.rows
+    target = path.parent / REPLAYED_FOLDER
+    target.mkdir(exist_ok=True)
+    reason = path.with_suffix(".reason")
+    if reason.exists():
+        reason.rename(target / reason.name)
+    path.rename(target / path.name)
+    return rows
+
+
+def _place(path: Path) -> tuple[int, int, str]:
+    """Return segment, offset and table that the file's name says."""
+    parts = path.stem.split("-", 2)
+    if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
+        raise ReplayError(
+            f"{path}: not named SEGMENT-OFFSET-TABLE{SUFFIX} as set-aside frames are; give it its "
+            "name back"
+        )
+    return int(parts[0]), int(parts[1]), parts[2]

@@ -1,0 +1,157 @@
+"""`stepwell journal …`: looks into the journals that writers left; changes nothing."""
+
+import argparse
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
+from stepwell.cli.extras import require_store
+from stepwell.cli.options import add_data, add_json, places
+from stepwell.cli.text import bytes_text, json_text, plain
+from stepwell_wire.errors import WireError
+from stepwell_wire.journal import JournalReader, find_journals
+
+_READ_BYTES: Final = 1 << 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, what in (
+        ("verify", "read and check every record"),
+        ("dump", "print every row and event as a line of JSON"),
+    ):
+        action = actions.add_parser(name, help=what)
+        action.add_argument(
+            "folders", nargs="*", type=Path, metavar="DIR", help="a journal, or a folder of them"
+        )
+        add_data(action)
+        if name == "verify":
+            add_json(action)
+        else:
+            action.add_argument("--limit", type=int, default=0, help="stop after so many lines")
+
+
+def run(options: argparse.Namespace) -> int:
+    require_store()  # Decoding needs numpy.
+    folders = [path for each in _named(options) for path in _journals_in(each)]
+    return {"verify": _verify, "dump": _dump}[options.action](options, folders)
+
+
+def _named(options: argparse.Namespace) -> list[Path]:
+    return list(options.folders) or [places(options).journals]
+
+
+def _journals_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise CommandError(
+            f"{folder}: no such folder; say where journals are with DIR or STEPWELL_DIR",
+            UNREACHABLE,
+        )
+    return [folder] if (folder / "writer.json").exists() else find_journals(folder)
+
+
+def _verify(options: argparse.Namespace, folders: list[Path]) -> int:
+    reports = [_examine(path) for path in folders]
+    if options.json:
+        print(json_text({"journals": reports}))
+    else:
+        for each in reports:
+            _print_report(each)
+        print(f"{len(reports)} journals, {sum(not each['whole'] for each in reports)} damaged")
+    return OK if all(each["whole"] for each in reports) else FAILED
+
+
+def _print_report(report: dict[str, Any]) -> None:
+    if "run_id" not in report:
+        print(f"{report['path']}: {plain(report['error'])}")
+        return
+    print(
+        f"{plain(report['project'])}/{plain(report['run_id'])} {report['path']}: "
+        f"{report['rows']} rows, {report['points']} points, {report['events']} events, "
+        f"{bytes_text(report['committed'] - report['oldest'])} held, "
+        f"{bytes_text(max(0, report['committed'] - report['acked']))} not acknowledged, "
+        f"{'in use' if report['in_use'] else 'nobody writes'}"
+    )
+    if report["unverified_bytes"]:
+        print(f"  {report['unverified_bytes']} bytes cannot be believed and are not sent")
+    if report["error"]:
+        print(f"  damaged: {plain(report['error'])}")
+
+
+def _examine(path: Path) -> dict[str, Any]:
+    report: dict[str, Any] = {"path": str(path), "whole": False, "error": ""}
+    try:
+        with closing(JournalReader(path)) as reader:
+            report |= {
+                "project": reader.info.project,
+                "run_id": reader.info.run_id,
+                "writer_id": reader.info.writer_id,
+                "in_use": reader.writer_is_alive(),
+                "oldest": reader.oldest,
+                "committed": reader.committed,
+                "acked": reader.acked,
+                "unverified_bytes": reader.unverified_bytes,
+                "rows": 0,
+                "points": 0,
+                "events": 0,
+            }
+            for decoded, _ in _decoded(reader):
+                report["rows"] += decoded.row_count
+                report["points"] += decoded.point_count
+                report["events"] += len(decoded.events)
+            report["whole"] = not report["unverified_bytes"]
+    except WireError as error:
+        report["error"] = str(error)
+    return report
+
+
+def _decoded(reader: JournalReader) -> Iterator[tuple[Any, dict[int, tuple[str, ...]]]]:
+    """Yield each stretch of records, decoded, with the schemas known after it."""
+    from stepwell_wire.rows import decode_records
+
+    schemas: dict[int, tuple[str, ...]] = {}
+    position, end = reader.oldest, reader.committed
+    while position < end:
+        records = reader.read(position, _READ_BYTES)
+        if not records:
+            return
+        decoded, defined = decode_records(records, schemas)
+        schemas |= defined
+        yield decoded, schemas
+        position += len(records)
+
+
+def _dump(options: argparse.Namespace, folders: list[Path]) -> int:
+    code, shown = OK, 0
+    for path in folders:
+        try:
+            with closing(JournalReader(path)) as reader:
+                for line in _lines(reader):
+                    print(json_text(line, indent=None))
+                    shown += 1
+                    if options.limit and shown >= options.limit:
+                        return code
+        except WireError as error:
+            print(json_text({"path": str(path), "error": str(error)}, indent=None))
+            code = FAILED
+    return code
+
+
+def _lines(reader: JournalReader) -> Iterator[dict[str, Any]]:
+    where = {"run_id": reader.info.run_id, "writer_id": reader.info.writer_id}
+    for decoded, schemas in _decoded(reader):
+        for event in decoded.events:
+            yield {**where, "event": event.kind, "step": event.step, "body": event.body}
+        for group in decoded.rows:
+            keys = schemas[group.schema]
+            for step, time_us, values in zip(
+                group.steps.tolist(), group.times.tolist(), group.values.tolist(), strict=True
+            ):
+                yield {
+                    **where,
+                    "step": step,
+                    "time_us": time_us,
+                    "values": dict(zip(keys, values, strict=True)),
+                }

@@ -1,0 +1,182 @@
+"""`stepwell spool …`: looks into a daemon's spool, mends it, sends again what was set aside."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, CommandError
+from stepwell.cli.extras import require_store
+from stepwell.cli.options import add_data, add_json, add_socket, places
+from stepwell.cli.reading import reading
+from stepwell.cli.text import bytes_text, json_text, plain
+
+if TYPE_CHECKING:
+    from stepwell_daemon.spool.inspection import SpoolReport
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    verify = actions.add_parser("verify", help="read and check every byte; changes nothing")
+    add_data(verify)
+    add_json(verify)
+    dump = actions.add_parser("dump", help="print every record as a line of JSON")
+    add_data(dump)
+    dump.add_argument("--run", help="records of this run id only")
+    dump.add_argument("--writer", help="records of this writer id only")
+    dump.add_argument("--segment", type=int, help="records of this segment only")
+    dump.add_argument("--limit", type=int, default=0, help="stop after so many records")
+    dump.add_argument("--rows", action="store_true", help="also what each frame says")
+    repair = actions.add_parser(
+        "repair", help="cut torn tails and quarantine damage, as a start of the daemon does"
+    )
+    add_data(repair)
+    repair.add_argument("--yes", action="store_true", help="do it; else only say what would be")
+    replay = actions.add_parser("replay", help="send frames again that the store had refused")
+    add_data(replay)
+    add_socket(replay)
+    replay.add_argument("files", nargs="*", type=Path, metavar="FILE")
+    replay.add_argument("--all", action="store_true", help="everything that was set aside")
+    replay.add_argument("--list", action="store_true", help="say what was set aside, and why")
+
+
+def run(options: argparse.Namespace) -> int:
+    require_store()
+    actions = {"verify": _verify, "dump": _dump, "repair": _repair, "replay": _replay}
+    return actions[options.action](options)
+
+
+def _folder(options: argparse.Namespace) -> Path:
+    folder = places(options).data / "spool"
+    if not folder.is_dir():
+        raise CommandError(
+            f"no spool in {folder.parent}; say where the daemon's data is with --data or "
+            "STEPWELL_DATA",
+            UNREACHABLE,
+        )
+    return folder
+
+
+# ---------------------------------------------------------------------------- verify, dump
+
+
+def _report(folder: Path) -> "SpoolReport":
+    from stepwell_daemon.spool.inspection import verify_spool
+
+    try:
+        return verify_spool(folder)
+    except FileNotFoundError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}", UNREACHABLE) from error
+
+
+def _verify(options: argparse.Namespace) -> int:
+    report = _report(_folder(options))
+    if options.json:
+        print(json_text(report.as_json()))
+    else:
+        _print_report(report)
+    return OK if report.is_whole else FAILED
+
+
+def _print_report(report: "SpoolReport") -> None:
+    print(
+        f"spool {report.spool}: {report.segments} segments, {bytes_text(report.bytes)}, "
+        f"{report.frames} frames, {report.points} points"
+    )
+    for writer in report.writers:
+        print(
+            f"  {plain(writer.project)}/{plain(writer.run_id)} writer {plain(writer.writer_id)}: "
+            f"{writer.frames} frames, {writer.points} points, positions "
+            f"{writer.first_position} to {writer.end_position}"
+        )
+    if report.torn_bytes:
+        print(f"{report.torn_bytes} bytes after the last sync, never acknowledged")
+    if report.quarantined_files:
+        print(f"{report.quarantined_files} damaged pieces lie in quarantine/")
+    if report.set_aside_files:
+        print(f"{report.set_aside_files} frames are set aside: `stepwell spool replay --list`")
+    for each in report.damage:
+        print(f"{each['file']} at {each['offset']} to {each['end']}: {each['what']}")
+    if report.is_whole:
+        print("whole")
+    else:
+        print(
+            f"{len(report.damage)} damaged places; `stepwell spool repair` keeps the bytes and "
+            "goes on behind them"
+        )
+
+
+def _dump(options: argparse.Namespace) -> int:
+    from stepwell_daemon.spool.inspection import dump_spool
+
+    shown = 0
+    for each in dump_spool(_folder(options)):
+        if options.segment is not None and each.segment != options.segment:
+            continue
+        if options.run and (each.info is None or each.info.run_id != options.run):
+            continue
+        if options.writer and (each.info is None or each.info.writer_id != options.writer):
+            continue
+        print(json_text(each.as_json(rows=options.rows), indent=None))
+        shown += 1
+        if options.limit and shown >= options.limit:
+            break
+    return OK
+
+
+# ---------------------------------------------------------------------------- repair
+
+
+def _repair(options: argparse.Namespace) -> int:
+    folder = _folder(options)
+    if not options.yes:
+        report = _report(folder)
+        _print_report(report)
+        if not report.is_whole or report.torn_bytes:
+            print("nothing was changed; say --yes to repair", file=sys.stderr)
+        return OK if report.is_whole else FAILED
+    from stepwell_daemon.errors import DaemonError
+    from stepwell_daemon.spool.mending import mend_spool
+
+    try:
+        problems = mend_spool(folder)
+    except DaemonError as error:
+        raise CommandError(str(error), FAILED) from error
+    for problem in problems:
+        print(problem)
+    print("repaired; what was damaged lies in quarantine/")
+    return OK
+
+
+# ---------------------------------------------------------------------------- replay
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from stepwell_daemon.spool.replaying import ReplayError, list_set_aside, reason_of, replay
+
+    folder = _folder(options)
+    held = list_set_aside(folder)
+    if options.list:
+        for path in held:
+            print(f"{path}  {plain(reason_of(path))}")
+        print(f"{len(held)} frames are set aside", file=sys.stderr)
+        return OK
+    files = held if options.all else options.files
+    if not files and not options.all:
+        raise CommandError("say which: --all, or files as `--list` names them", USAGE)
+    for path in files:
+        if not path.is_file():
+            raise CommandError(f"{path}: no such file; `--list` names them", NOT_FOUND)
+    code = OK
+    with reading(places(options)) as store:
+        from stepwell_store import StoreError
+
+        for path in files:
+            try:
+                rows = replay(path, store)
+            except (ReplayError, StoreError) as error:
+                print(f"stepwell: {error}", file=sys.stderr)
+                code = FAILED
+                continue
+            print(f"{path.name}: {rows} rows stored")
+    return code

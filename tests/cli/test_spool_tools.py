@@ -1,0 +1,196 @@
+"""`stepwell spool` and `stepwell journal` on real spools and journals, whole and damaged."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+import stepwell
+from stepwell_daemon.errors import AlreadyRunningError
+from stepwell_daemon.instance import Instance
+from stepwell_daemon.spool.inspection import verify_spool
+from stepwell_daemon.spool.mending import mend_spool
+from stepwell_daemon.spool.replaying import list_set_aside, reason_of, replay
+from stepwell_daemon.spool.segment import PAGE_BYTES, list_segments, segment_path
+from stepwell_store import Block, EmbeddedStore
+from tests.cli.conftest import Call
+from tests.daemon.fakes import FakeSink
+from tests.daemon.made import append, new_writer, row, schema_event, spool_running
+from tests.daemon.test_forwarder import fill, forward
+
+FRAMES = 40
+POISON = 17
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder whose spool holds FRAMES rows of two values, one a frame."""
+
+    async def write() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            state = new_writer(spool)
+            append(spool, state, schema_event())
+            for step in range(FRAMES):
+                append(spool, state, row(step))
+                await spool.settled()
+
+    asyncio.run(write())
+    return tmp_path
+
+
+def damage(data: Path, at: int) -> None:
+    folder = data / "spool"
+    path = segment_path(folder, list_segments(folder)[0])
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x10
+    path.write_bytes(content)
+
+
+def test_a_whole_spool_is_verified_and_counted(call: Call, data: Path) -> None:
+    outcome = call("spool", "verify", "--data", data, "--json")
+    found = json.loads(outcome.out)
+    assert (outcome.code, found["whole"], found["points"]) == (0, True, FRAMES * 2)
+    assert [(each["writer_id"], each["frames"]) for each in found["writers"]] == [
+        ("w1", FRAMES + 1)
+    ]
+    assert "whole" in call("spool", "verify", "--data", data).out
+
+
+def test_damage_is_named_by_place_and_nothing_is_changed(call: Call, data: Path) -> None:
+    damage(data, PAGE_BYTES + 1500)
+    before = segment_path(data / "spool", 1).read_bytes()
+    outcome = call("spool", "verify", "--data", data, "--json")
+    found = json.loads(outcome.out)
+    assert outcome.code == 1
+    assert not found["whole"]
+    place = found["damage"][0]
+    assert place["offset"] <= PAGE_BYTES + 1500 < place["end"]
+    assert found["frames"] == FRAMES
+    assert segment_path(data / "spool", 1).read_bytes() == before
+
+
+def test_a_dump_says_what_each_record_holds(call: Call, data: Path) -> None:
+    outcome = call("spool", "dump", "--data", data, "--rows", "--writer", "w1")
+    lines = [json.loads(line) for line in outcome.out.splitlines()]
+    rows = [each for line in lines for each in line.get("rows", [])]
+    assert [each["step"] for each in rows] == list(range(FRAMES))
+    assert rows[0]["values"] == {"loss": 0.5, "accuracy": 0.25}
+    assert len(call("spool", "dump", "--data", data, "--limit", "3").out.splitlines()) == 3
+    assert call("spool", "dump", "--data", data, "--run", "nobody").out == ""
+
+
+def test_repair_asks_first_then_quarantines_what_is_damaged(call: Call, data: Path) -> None:
+    damage(data, PAGE_BYTES + 1500)
+    asked = call("spool", "repair", "--data", data)
+    assert "--yes" in asked.err
+    assert not (data / "spool" / "quarantine").exists()
+    done = call("spool", "repair", "--data", data, "--yes")
+    assert done.code == 0, done.err
+    assert list((data / "spool" / "quarantine").glob("*.bytes"))
+
+
+def test_repair_leaves_a_running_daemon_alone(data: Path, place: Path) -> None:
+    with Instance(data, place / "s.sock"), pytest.raises(AlreadyRunningError, match="stop it"):
+        mend_spool(data / "spool")
+    assert mend_spool(data / "spool") == []
+    assert verify_spool(data / "spool").is_whole
+
+
+def test_no_spool_is_an_error_with_a_remedy(call: Call, tmp_path: Path) -> None:
+    outcome = call("spool", "verify", "--data", tmp_path / "nowhere")
+    assert outcome.code == 3
+    assert "--data" in outcome.err
+
+
+# ---------------------------------------------------------------------------- replay
+
+
+def poisoned(folder: Path) -> FakeSink:
+    """Forward a spool into a sink that refuses one row's points; return the sink."""
+    sink = FakeSink()
+
+    def rejects(block: Block) -> bool:
+        if block.table != "points":
+            return False
+        alone = FakeSink()
+        alone.blocks = [block]
+        return POISON in alone.steps()
+
+    sink.rejects = rejects
+
+    async def run() -> None:
+        async with spool_running(folder) as spool:
+            await fill(spool, writers=1)
+            await forward(spool, sink, block_points=1000)
+
+    asyncio.run(run())
+    return sink
+
+
+def test_replaying_stores_only_what_was_refused_and_only_once(tmp_path: Path) -> None:
+    sink = poisoned(tmp_path)
+    (path,) = list_set_aside(tmp_path)
+    assert "does not like it" in reason_of(path)
+    sink.rejects = lambda block: False
+    tables = sorted(block.table for block in sink.blocks)
+    content = path.read_bytes()
+    assert replay(path, sink) == 2
+    assert sink.steps().count(POISON) == 2
+    assert sorted(block.table for block in sink.blocks) == sorted([*tables, "points"])
+    assert list_set_aside(tmp_path) == []
+    path.write_bytes(content)  # As if the move had been lost.
+    replay(path, sink)
+    assert sink.steps().count(POISON) == 2
+
+
+def test_replay_on_the_command_line(call: Call, store: EmbeddedStore, tmp_path: Path) -> None:
+    poisoned(store.data_dir / "spool")
+    assert "does not like it" in call("spool", "replay", "--list").out
+    assert call("spool", "replay").code == 2
+    assert call("spool", "replay", tmp_path / "none.seg").code == 4
+    done = call("spool", "replay", "--all")
+    assert (done.code, done.err) == (0, "")
+    (found,) = store.query(f"SELECT count() AS n FROM points WHERE step = {POISON}")
+    assert int(found["n"]) == 2
+    assert call("spool", "replay", "--list").out == ""
+
+
+# ---------------------------------------------------------------------------- journals
+
+
+@pytest.fixture
+def journal(call: Call) -> Path:
+    """A journal that an offline run left."""
+    run = stepwell.init(project="tools", mode="offline", settings={"console": False})
+    for step in range(10):
+        run.log({"loss": 1.0 / (step + 1), "lr": 0.1}, step=step)
+    run.finish()
+    outcome = call("journal", "verify", "--json")
+    (found,) = json.loads(outcome.out)["journals"]
+    assert outcome.code == 0
+    assert (found["whole"], found["rows"], found["points"]) == (True, 10, 20)
+    assert not found["in_use"]
+    return Path(found["path"])
+
+
+def test_a_journal_is_dumped_row_by_row(call: Call, journal: Path) -> None:
+    lines = [json.loads(line) for line in call("journal", "dump", journal).out.splitlines()]
+    assert [line["step"] for line in lines if "values" in line] == list(range(10))
+    assert {"start", "finish"} <= {line.get("event") for line in lines}
+    assert len(call("journal", "dump", journal, "--limit", "2").out.splitlines()) == 2
+
+
+def test_a_damaged_journal_is_named(call: Call, journal: Path) -> None:
+    segment = next(journal.glob("*.seg"))
+    content = bytearray(segment.read_bytes())
+    content[PAGE_BYTES : PAGE_BYTES + 4] = b"\xff\xff\xff\x7f"
+    segment.write_bytes(content)
+    outcome = call("journal", "verify", journal)
+    assert outcome.code == 1
+    assert "damaged" in outcome.out
+
+
+def test_a_folder_without_journals_is_told(call: Call, tmp_path: Path) -> None:
+    assert "0 journals" in call("journal", "verify", tmp_path).out
+    assert call("journal", "verify", tmp_path / "nowhere").code == 3
