@@ -40,6 +40,8 @@ from stepwell_wire.limits import MESSAGE_BYTES_MAX
 logger = logging.getLogger("stepwell_daemon")
 
 _SOCKET_MODE: Final = 0o660
+_SCARCE: Final = (OSError, MemoryError)
+"""What a machine without descriptors, memory or disk raises anywhere: wait and try again."""
 _DAY_SECONDS: Final = 86_400.0
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
@@ -230,7 +232,7 @@ class Daemon:
         while True:
             try:
                 await loop.run_in_executor(self._store_executor, self._open_and_migrate)
-            except StoreError as error:
+            except (StoreError, *_SCARCE) as error:
                 if not backoff.failures:
                     logger.error("the store cannot be opened, frames wait in the spool: %s", error)
                 self._facts.store_problem = str(error)
@@ -254,7 +256,10 @@ class Daemon:
         self._facts.journal_problems = self._recovery.problems
         while True:
             if self._config.recover_seconds > 0:
-                await self._recovery.look()
+                try:
+                    await self._recovery.look()
+                except _SCARCE as error:
+                    logger.error("cannot look for journals of dead writers, again later: %s", error)
                 self._facts.journal_problems = self._recovery.problems
             self._looked.set()
             self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
@@ -282,7 +287,7 @@ class Daemon:
             try:
                 apply = partial(apply_retention, store, settings, now=time.time())
                 deleted = await loop.run_in_executor(self._store_executor, apply)
-            except StoreError as error:
+            except (StoreError, *_SCARCE) as error:
                 logger.warning("retention could not be applied, again tomorrow: %s", error)
                 continue
             for run in deleted:

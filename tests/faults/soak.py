@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 
 from stepwell_store import connect_embedded
-from tests.system.conftest import Node, made_node
+from tests.node import Node, made_node
 
 KEYS = 10
 _WARM_UP = 0.15  # of all samples

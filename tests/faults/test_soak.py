@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.soak import Samples, soak
-from tests.system.conftest import made_node
+from tests.node import made_node
 
 
 @pytest.mark.processes

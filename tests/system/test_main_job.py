@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.conftest import Node
+from tests.node import Node
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "train_digits.py"
 

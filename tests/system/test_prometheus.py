@@ -12,7 +12,7 @@ import urllib.request
 
 import pytest
 
-from tests.system.conftest import Node
+from tests.node import Node
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,7 +8,7 @@ import math
 
 import pytest
 
-from tests.system.conftest import Node
+from tests.node import Node
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,68 @@
+"""What was logged against what is stored, for tests that break things in between."""
+
+import time
+from collections.abc import Callable
+
+from stepwell.cli.daemon_client import DaemonClient
+from stepwell_store import connect_embedded
+from stepwell_wire.journal import find_journals
+from tests.node import Node
+
+Points = dict[tuple[str, str], list[tuple[int, float]]]
+"""(step, value) in the order of steps, by (run id, metric)."""
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, timeout_seconds: float = 90) -> None:
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout_seconds:g} s for {what}"
+        time.sleep(0.05)
+
+
+def wait_until_stored(node: Node, *, timeout_seconds: float = 90) -> None:
+    """Wait until no journal is left and the daemon has stored all that it holds."""
+
+    def done() -> bool:
+        if find_journals(node.journals):
+            return False
+        with DaemonClient(node.socket) as daemon:
+            stored, _ = daemon.flush(10.0)
+        return stored
+
+    wait_until(done, "everything to be stored", timeout_seconds=timeout_seconds)
+
+
+def stored_points(node: Node) -> Points:
+    """Return every stored point; statistics and rollups must count the same.
+
+    Raises:
+        AssertionError: They do not.
+    """
+    store = connect_embedded(node.data)
+    try:
+        rows = store.query(
+            """
+            SELECT s.run_id AS run_id, s.metric AS metric,
+                   arraySort(groupArray((p.step, p.value))) AS points
+            FROM points AS p
+            INNER JOIN (SELECT DISTINCT series, run_id, metric FROM series) AS s
+                ON s.series = p.series
+            GROUP BY run_id, metric
+            """,
+            timeout_seconds=120,
+        )
+        held = {
+            (row["run_id"], row["metric"]): [(int(step), value) for step, value in row["points"]]
+            for row in rows
+        }
+        total = sum(map(len, held.values()))
+        for table in ("series_stats", "rollups WHERE width = 64"):
+            (counted,) = store.query(f"SELECT sum(count) AS n FROM {table}")
+            assert int(counted["n"]) == total, f"{table}: {counted['n']} points, not {total}"
+    finally:
+        store.close()
+    return held
+
+
+def one_each(steps: int, value: Callable[[int], float] = float) -> list[tuple[int, float]]:
+    return [(step, value(step)) for step in range(steps)]

@@ -1,0 +1,245 @@
+"""Parts that stand still, sockets that go away, descriptors that run out: training goes on."""
+
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.node import Node
+
+pytestmark = pytest.mark.processes
+
+_TRAIN = """
+import os, sys, time
+import stepwell
+run = stepwell.init(project="faults", id="steady", settings={"console": False})
+step = 0
+count = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT, 0o600)
+while not os.path.exists(sys.argv[1]):
+    run.log({"loss": step * 0.5}, step=step)
+    step += 1
+    os.pwrite(count, b"%d" % step, 0)
+    time.sleep(0.002)
+run.finish()
+print(step)
+"""
+
+
+class Trainer:
+    """A process that logs until it is told to stop."""
+
+    def __init__(self, node: Node) -> None:
+        self._stop = node.folder / "stop"
+        self._count = node.folder / "count"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _TRAIN, str(self._stop), str(self._count)],
+            env=node.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.wait_for_steps(20)
+
+    @property
+    def steps(self) -> int:
+        try:
+            return int(self._count.read_text() or 0)
+        except FileNotFoundError:
+            return 0
+
+    def wait_for_steps(self, more: int) -> None:
+        """Wait until ``more`` steps were logged from now on."""
+        target = self.steps + more
+        wait_until(lambda: self.steps >= target, f"step {target}")
+
+    def finish(self) -> tuple[int, str]:
+        """Stop; return the number of steps and what was said on standard error."""
+        self._stop.touch()
+        out, errors = self.process.communicate(timeout=120)
+        assert self.process.returncode == 0, errors
+        return int(out.split()[-1]), errors
+
+
+@contextmanager
+def training(node: Node) -> Iterator[Trainer]:
+    trainer = Trainer(node)
+    try:
+        yield trainer
+    finally:
+        if trainer.process.poll() is None:
+            trainer.process.send_signal(signal.SIGCONT)
+            trainer.process.kill()
+            trainer.process.wait()
+
+
+def assert_all_stored(node: Node, steps: int) -> None:
+    wait_until_stored(node)
+    assert stored_points(node) == {("steady", "loss"): one_each(steps, lambda step: step * 0.5)}
+
+
+# ---------------------------------------------------------------------------- SIGSTOP
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def engine_of(node: Node) -> int:
+    assert node.daemon is not None
+    found: list[int] = []
+
+    def look() -> bool:
+        assert node.daemon is not None
+        found[:] = [child.pid for child in psutil.Process(node.daemon.pid).children()]
+        return bool(found)
+
+    wait_until(look, "the engine")
+    return found[0]
+
+
+def test_a_daemon_that_stands_still_costs_training_nothing(node: Node) -> None:
+    node.start_daemon()
+    with training(node) as trainer:
+        assert node.daemon is not None
+        with stopped(node.daemon.pid):
+            trainer.wait_for_steps(500)
+        steps, _ = trainer.finish()
+    assert_all_stored(node, steps)
+
+
+def test_an_engine_that_stands_still_holds_up_no_acks(node: Node) -> None:
+    node.start_daemon()
+    with training(node) as trainer:
+        with stopped(engine_of(node)):
+            trainer.wait_for_steps(500)
+        steps, _ = trainer.finish()
+    assert_all_stored(node, steps)
+
+
+def test_a_trainer_that_stood_still_goes_on(node: Node) -> None:
+    node.start_daemon()
+    with training(node) as trainer:
+        with stopped(trainer.process.pid):
+            before = trainer.steps
+            time.sleep(3)
+            assert trainer.steps == before
+        trainer.wait_for_steps(100)
+        steps, _ = trainer.finish()
+    assert_all_stored(node, steps)
+
+
+# ---------------------------------------------------------------------------- sockets
+
+
+def test_a_socket_that_is_removed_and_a_daemon_that_comes_back(node: Node) -> None:
+    node.start_daemon()
+    with training(node) as trainer:
+        node.socket.unlink()
+        trainer.wait_for_steps(200)
+        node.stop_daemon(how=signal.SIGKILL)
+        trainer.wait_for_steps(200)
+        node.start_daemon()
+        trainer.wait_for_steps(200)
+        steps, errors = trainer.finish()
+    assert errors.count("\n") <= 6, errors
+    assert_all_stored(node, steps)
+
+
+def test_a_foreign_server_on_the_socket_harms_nothing(node: Node) -> None:
+    with socket.socket(socket.AF_UNIX) as foreign:
+        foreign.bind(str(node.socket))
+        foreign.listen(8)
+        with training(node) as trainer:
+            trainer.wait_for_steps(200)
+            foreign.close()
+            node.socket.unlink()
+            node.start_daemon()
+            trainer.wait_for_steps(200)
+            steps, _ = trainer.finish()
+    assert_all_stored(node, steps)
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_something_else_in_the_sockets_place(node: Node, kind: str) -> None:
+    place = node.socket
+    if kind == "folder":
+        place.mkdir()
+    else:
+        place.write_text("")
+    with training(node) as trainer:
+        trainer.wait_for_steps(100)
+        _remove(place)
+        node.start_daemon()
+        steps, _ = trainer.finish()
+    wait_until_stored(node)
+    assert stored_points(node)[("steady", "loss")] == one_each(steps, lambda step: step * 0.5)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink()
+
+
+# ---------------------------------------------------------------------------- descriptors
+
+
+def limit_descriptors(pid: int, soft: int) -> None:
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_daemon_out_of_descriptors_serves_on_after_some_are_free(node: Node) -> None:
+    node.start_daemon()
+    assert node.daemon is not None
+    open_now = psutil.Process(node.daemon.pid).num_fds()
+    limit_descriptors(node.daemon.pid, open_now + 6)
+    with training(node) as trainer:
+        peers = []
+        for _ in range(40):
+            peer = socket.socket(socket.AF_UNIX)
+            peer.setblocking(False)
+            try:
+                peer.connect(str(node.socket))
+            except OSError:
+                pass
+            peers.append(peer)
+        trainer.wait_for_steps(300)
+        assert node.daemon.poll() is None, node.log()
+        for peer in peers:
+            peer.close()
+        limit_descriptors(node.daemon.pid, 1024)
+        trainer.wait_for_steps(100)
+        steps, _ = trainer.finish()
+    assert_all_stored(node, steps)
+
+
+def test_a_trainer_out_of_descriptors_goes_on(node: Node) -> None:
+    node.start_daemon()
+    with training(node) as trainer:
+        pid = trainer.process.pid
+        open_now = psutil.Process(pid).num_fds()
+        limit_descriptors(pid, open_now + 1)
+        node.stop_daemon(how=signal.SIGKILL)
+        trainer.wait_for_steps(300)
+        node.start_daemon()
+        trainer.wait_for_steps(300)
+        limit_descriptors(pid, 1024)
+        steps, _ = trainer.finish()
+    assert_all_stored(node, steps)

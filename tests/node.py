@@ -1,0 +1,99 @@
+"""Real processes: a daemon with its embedded engine in a folder of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Node:
+    """A node: a folder, the environment that points every part at it, and perhaps a daemon."""
+
+    folder: Path
+    daemon: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "s.sock"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def journals(self) -> Path:
+        return self.folder / "journals"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if "STEPWELL" not in name},
+            "STEPWELL_SOCKET": str(self.socket),
+            "STEPWELL_DATA": str(self.data),
+            "STEPWELL_DIR": str(self.journals),
+            "STEPWELL_NO_DAEMON": "1",
+        }
+
+    def start_daemon(self, *arguments: str) -> None:
+        """Start a daemon and wait until it accepts."""
+        log_path = self.folder / f"daemon-{time.monotonic_ns()}.log"
+        with log_path.open("wb") as log:
+            self.daemon = subprocess.Popen(
+                [sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0", *arguments],
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 60
+        while b"ready " not in log_path.read_bytes():
+            if self.daemon.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the daemon did not start:\n{log_path.read_text()}")
+            time.sleep(0.05)
+
+    def log(self) -> str:
+        """Return what the daemons said lately."""
+        paths = sorted(self.folder.glob("daemon-*.log"))
+        return "\n".join(path.read_text("utf-8", "replace") for path in paths)[-8000:]
+
+    def stop_daemon(self, *, how: int = signal.SIGTERM) -> int:
+        assert self.daemon is not None
+        self.daemon.send_signal(how)
+        code = self.daemon.wait(60)
+        self.daemon = None
+        return code
+
+    def python(self, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return self.command([sys.executable, "-c", code], **variables)
+
+    def stepwell(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.command([sys.executable, "-m", "stepwell", *arguments])
+
+    def command(self, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words,
+            env={**self.environment, **variables},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+
+
+@contextmanager
+def made_node() -> Iterator[Node]:
+    # Not tmp_path: a unix socket's path has at most 107 bytes.
+    made = Node(Path(tempfile.mkdtemp(prefix="sw-")))
+    try:
+        yield made
+    finally:
+        if made.daemon is not None and made.daemon.poll() is None:
+            made.stop_daemon(how=signal.SIGKILL)
+        shutil.rmtree(made.folder, ignore_errors=True)
