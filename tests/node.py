@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -19,6 +19,8 @@ class Node:
 
     folder: Path
     daemon: subprocess.Popen[bytes] | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    """More of the environment, for all parts."""
 
     @property
     def socket(self) -> Path:
@@ -40,6 +42,7 @@ class Node:
             "STEPWELL_DATA": str(self.data),
             "STEPWELL_DIR": str(self.journals),
             "STEPWELL_NO_DAEMON": "1",
+            **self.variables,
         }
 
     def start_daemon(self, *arguments: str) -> None:

@@ -32,6 +32,8 @@ from stepwell_wire.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MIN
 from stepwell_wire.service import STREAM
 
 WELCOME_SECONDS_MAX: Final = 10.0
+_DESCRIPTORS_NEEDED: Final = 24
+"""Far more than a connection takes (measured: 4), for others open some meanwhile."""
 
 _OPTIONS = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
@@ -75,6 +77,25 @@ def hello_of(
     )
 
 
+def _check_descriptors(socket: str) -> None:
+    """Raise when the process is about to run out of descriptors.
+
+    grpc ends the process when it gets none for itself (measured: "Eventfd wakeup fd is not
+    supported"); training must go on, so it is not asked then.
+    """
+    opened: list[int] = []
+    try:
+        while len(opened) < _DESCRIPTORS_NEEDED:
+            opened.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        raise DaemonUnreachableError(
+            socket, f"fewer than {_DESCRIPTORS_NEEDED} file descriptors are left: {error.strerror}"
+        ) from error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
 class Connection:
     """One stream, from hello to its end.
 
@@ -82,7 +103,7 @@ class Connection:
     also when the stream never began, with what ended it.
 
     Raises:
-        DaemonUnreachableError: No welcome came.
+        DaemonUnreachableError: No welcome came, or the process has too few descriptors left.
         RefusedError: The daemon refused the hello.
     """
 
@@ -105,6 +126,7 @@ class Connection:
         self._handed_over = threading.Event()
         self._end: Exception | None = None
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        _check_descriptors(socket)
         self._channel = grpc.insecure_channel(f"unix:{socket}", options=_OPTIONS)
         stream = self._channel.stream_stream(
             STREAM, request_serializer=None, response_deserializer=ServerMessage.FromString
