@@ -239,7 +239,8 @@ class JournalReader:
         found: dict[int, tuple[str, ...]] = {}
         for segment in self._segments:
             records = self._bytes(segment, PAGE_BYTES, segment.end - PAGE_BYTES)
-            with contextlib.suppress(MalformedRecordsError):
+            # A damaged definition is none: rows of its schema are refused where they are decoded.
+            with contextlib.suppress(MalformedRecordsError, LookupError, TypeError, ValueError):
                 for record in scan_events(records):
                     kind, body = unpack_event(records, record)
                     if kind == SCHEMA:

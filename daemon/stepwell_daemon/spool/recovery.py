@@ -8,6 +8,7 @@ it that is whole and fits on its writer's high-water mark is written anew.
 
 import itertools
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,11 +82,14 @@ def recover_spool(
         if (segment := _open(disk, folder, spool, number, found)) is not None
     ]
     for segment, after in itertools.zip_longest(segments, segments[1:]):
-        if after is not None and after.page is not None and after.number == segment.number + 1:
-            segment.end = min(after.page.previous_end, segment.end)
+        if after is not None and after.number == segment.number + 1:
+            segment.end = min(_end_before(after, segment), segment.end)
         try:
             if after is None:
-                _read_last(folder, segment, found, _vouched_by_cursor(progress, segment.number))
+                vouched = _vouched_by_cursor(progress, segment.number)
+                if covers.segment == segment.number:
+                    vouched = max(vouched, covers.offset)  # The marks are of durable frames.
+                _read_last(folder, segment, found, min(vouched, segment.end))
             elif segment.number >= covers.segment:
                 _take_all(folder, segment, found, segment.end)
         finally:
@@ -134,6 +138,29 @@ def _vouched_by_cursor(progress: Progress | None, number: int) -> int:
     if progress is None or progress.cursor.segment != number:
         return PAGE_BYTES
     return max(progress.cursor.offset, progress.extent_end, PAGE_BYTES)
+
+
+def _end_before(after: _Segment, segment: _Segment) -> int:
+    """Return where ``segment`` ends by what ``after``, the next one, says."""
+    if after.page is not None:
+        return after.page.previous_end
+    # Its page is damaged. A segment that replaces another's tail begins with that tail.
+    first = next(_frames(after, PAGE_BYTES), None)
+    items = record.scan(segment.read, PAGE_BYTES, segment.end, segment.seed)
+    durable = max((item.durable for item in items if isinstance(item, SpoolRecord)), default=0)
+    if first is None or not durable:
+        return segment.end
+    key = (first.writer, first.position, first.raw_bytes)
+    repeated = any(
+        (item.writer, item.position, item.raw_bytes) == key for item in _frames(segment, durable)
+    )
+    return durable if repeated else segment.end
+
+
+def _frames(segment: _Segment, start: int) -> Iterator[SpoolRecord]:
+    for item in record.scan(segment.read, start, segment.end, segment.seed):
+        if isinstance(item, SpoolRecord) and item.kind == record.FRAME:
+            yield item
 
 
 def _read_last(folder: Path, segment: _Segment, found: RecoveredSpool, vouched: int) -> None:

@@ -1,0 +1,339 @@
+"""Bits that flipped, bytes that were cut, files that are gone: what a start makes of it.
+
+Only what was hit is lost, it is counted and kept, and everything behind it is delivered.
+"""
+
+import asyncio
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from stepwell_daemon.errors import NewerSpoolError
+from stepwell_daemon.session import RefusedError, Session
+from stepwell_daemon.spool import record
+from stepwell_daemon.spool.cursor import Progress
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.reader import Binding, SpoolReader
+from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
+from stepwell_daemon.spool.segment import (
+    PAGE_BYTES,
+    VERSION,
+    Location,
+    SegmentPage,
+    list_segments,
+    segment_path,
+)
+from stepwell_daemon.writers import WriterState
+from stepwell_wire.journal import JournalError, JournalReader
+from tests.daemon.journals import make_journal
+from tests.daemon.made import (
+    append,
+    finish_event,
+    frame,
+    new_writer,
+    row,
+    schema_event,
+    spool_running,
+    steps_in,
+    stretches_of,
+    writer_info,
+)
+
+STEPS = range(6)
+
+
+class QuickDisk(Disk):
+    """Syncs nothing: these tests damage files by hand, thousands of times."""
+
+    def sync(self, descriptor: int) -> None:
+        pass
+
+    def sync_folder(self, folder: Path) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class Made:
+    """A small spool that was closed in order, and which bytes are which record."""
+
+    folder: Path
+    number: int
+    records: list[tuple[int, int, int, int | None]]
+    """(segment, start, end, step of the row or None)"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two segments: two writers in each, a row a frame."""
+    folder = tmp_path_factory.mktemp("made") / "spool"
+
+    async def run() -> int:
+        number = 0
+        for half in (STEPS[:3], STEPS[3:]):
+            async with spool_running(folder, disk=QuickDisk()) as spool:
+                number = spool.number
+                for step in half:
+                    state = new_writer(spool, f"w{step % 2}")
+                    define = b"" if state.schemas else schema_event()
+                    append(spool, state, define + row(step))
+                    await spool.settled()
+                spool.save_writers()
+        return number
+
+    number = asyncio.run(run())
+    records = []
+    for segment in list_segments(folder):
+        path = segment_path(folder, segment)
+        seed = SegmentPage(number, segment, 0, 0).seed
+        data = path.read_bytes()
+        step = iter(STEPS[:3] if segment == 1 else STEPS[3:])
+        for item in record.scan(lambda n, at, d=data: d[at : at + n], PAGE_BYTES, len(data), seed):
+            assert isinstance(item, record.SpoolRecord)
+            row_step = next(step) if item.kind == record.FRAME else None
+            records.append((segment, item.offset, item.end, row_step))
+    return Made(folder, number, records)
+
+
+def look(folder: Path, number: int) -> tuple[list[int], RecoveredSpool, int]:
+    """Return the steps that would be delivered, what recovery found, and what reading counted."""
+    disk = QuickDisk()
+    found = recover_spool(folder, number, Progress(Location(1, PAGE_BYTES)), disk)
+    fallback = {key: Binding(each.info, each.schemas) for key, each in found.writers.items()}
+    reader = SpoolReader(folder, number, fallback=fallback, disk=disk)
+    stretches, damaged = [], 0
+    for segment, end in sorted(found.ends.items()):
+        if end > PAGE_BYTES:
+            start = Location(segment, PAGE_BYTES)
+            extent = reader.read_extent(start, end, points_max=1 << 62, bytes_max=1 << 62)
+            stretches += extent.stretches
+            damaged += extent.damaged
+    reader.close()
+    return steps_in(stretches), found, damaged
+
+
+def flips(made: Made, *, every_bit: bool) -> Iterator[tuple[int, int, int, int | None]]:
+    """Yield (segment, offset, bit, step that is hit or None) for every byte that is checked.
+
+    The bytes that fill a record up to a multiple of 8 hold nothing and are not.
+    """
+    for segment, start, end, step in made.records:
+        data = segment_path(made.folder, segment).read_bytes()
+        stored = record.HEADER.unpack_from(data, start)[6]
+        assert start + record.HEADER_BYTES + stored <= end
+        for at in range(start, start + record.HEADER_BYTES + stored):
+            for bit in range(8) if every_bit else (at * 5 % 8,):
+                yield segment, at, bit, step
+
+
+def flip_and_look(made: Made, folder: Path, *, every_bit: bool) -> int:
+    shutil.copytree(made.folder, folder)
+    tried = 0
+    for segment, at, bit, step in flips(made, every_bit=every_bit):
+        path = segment_path(folder, segment)
+        with path.open("r+b") as file:
+            file.seek(at)
+            (old,) = file.read(1)
+            file.seek(at)
+            file.write(bytes([old ^ 1 << bit]))
+        steps, found, damaged = look(folder, made.number)
+        with path.open("r+b") as file:
+            file.seek(at)
+            file.write(bytes([old]))
+        where = f"segment {segment} offset {at} bit {bit}"
+        assert steps == [each for each in STEPS if each != step], where
+        assert damaged == 1, where
+        assert found.torn_bytes == 0, where
+        assert not found.salvage, where
+        tried += 1
+    return tried
+
+
+def test_one_flipped_bit_in_any_byte_costs_the_record_that_it_hits(
+    made: Made, tmp_path: Path
+) -> None:
+    assert flip_and_look(made, tmp_path / "s", every_bit=False) > 1000
+
+
+@pytest.mark.slow
+def test_any_flipped_bit_costs_the_record_that_it_hits(made: Made, tmp_path: Path) -> None:
+    assert flip_and_look(made, tmp_path / "s", every_bit=True) > 8000
+
+
+def test_any_flipped_bit_of_a_page_costs_nothing(made: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+    for segment in (1, 2):
+        path = segment_path(folder, segment)
+        whole = path.read_bytes()
+        for at in range(48 * 8):
+            data = bytearray(whole)
+            data[at // 8] ^= 1 << at % 8
+            path.write_bytes(data)
+            steps, found, damaged = look(folder, made.number)
+            assert steps == list(STEPS), f"segment {segment} bit {at}"
+            assert damaged == found.quarantined == 0
+            assert "first page is damaged" in found.problems[0]
+        path.write_bytes(whole)
+
+
+def test_a_cut_at_every_byte_leaves_a_beginning_of_every_writer(made: Made, tmp_path: Path) -> None:
+    """The last segment ends anywhere, with zeros behind or without; nothing vouches for it."""
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+    (folder / "writers.tbl").unlink()
+    path = segment_path(folder, 2)
+    whole = path.read_bytes()
+    most = kept = 0
+    for cut in range(len(whole) + 1):
+        if 64 < cut < PAGE_BYTES:
+            continue  # Zeros.
+        for rest in (b"", bytes(len(whole) - cut)):
+            path.write_bytes(whole[:cut] + rest)
+            steps, found, damaged = look(folder, made.number)
+            salvaged = len(found.salvage)
+            assert steps == list(STEPS[: len(steps)]), cut
+            assert damaged == 0, cut
+            kept = len(steps) + salvaged
+            assert kept >= most or not rest, cut
+            most = max(most, kept) if rest else most
+    assert kept == len(STEPS), "the whole segment"
+
+
+def delivered(folder: Path) -> tuple[list[int], list[str]]:
+    """Open the spool as a daemon would; return the steps in it and what it complains of."""
+
+    async def run() -> tuple[list[int], list[str]]:
+        async with spool_running(folder, disk=QuickDisk()) as spool:
+            return sorted(steps_in(stretches_of(spool))), spool.problems
+
+    return asyncio.run(run())
+
+
+def _zero(path: Path) -> None:
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(random.Random(3).randbytes(path.stat().st_size))
+
+
+@pytest.mark.parametrize("break_it", [Path.unlink, _zero, _garbage, _empty])
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("0000000000000001.seg", STEPS[3:]),
+        ("0000000000000002.seg", STEPS[:3]),
+        ("writers.tbl", STEPS),
+        ("spool.id", STEPS),
+        ("cursor", STEPS),
+    ],
+)
+def test_a_file_that_is_gone_or_nonsense_costs_what_was_in_it(
+    made: Made, tmp_path: Path, name: str, kept: range, break_it: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+    break_it(folder / name)
+    steps, _ = delivered(folder)
+    assert steps == list(kept)
+    assert delivered(folder)[0] == list(kept)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["5.seg", "99999999999999999999.seg", "x.seg", "-000000000000001.seg", "0000000000000009.seg"],
+)
+def test_files_of_others_are_left_alone(made: Made, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+    content = segment_path(folder, 1).read_bytes()
+    (folder / name).write_bytes(content)
+    assert delivered(folder)[0] == list(STEPS)
+    assert (folder / name).read_bytes() == content
+
+
+def test_a_flipped_identity_is_written_anew_from_the_segments(made: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+    (folder / "spool.id").write_text(f"{made.number ^ 1:016x}\n")
+    assert delivered(folder)[0] == list(STEPS)
+    assert (folder / "spool.id").read_text() == f"{made.number:016x}\n"
+
+
+def test_an_extent_whose_segment_is_gone_does_not_stop_the_rest(made: Made, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+
+    async def run() -> tuple[Progress, list[str]]:
+        async with spool_running(folder, disk=QuickDisk()) as spool:
+            await spool.save_progress(Progress(Location(1, PAGE_BYTES), spool.end_of(1)))
+        segment_path(folder, 1).unlink()
+        async with spool_running(folder, disk=QuickDisk()) as spool:
+            return spool.progress, spool.problems
+
+    progress, problems = asyncio.run(run())
+    assert progress.extent_end == 0
+    assert "missing while it was being sent" in problems[0]
+
+
+def test_a_spool_of_a_later_release_is_refused_and_kept(made: Made, tmp_path: Path) -> None:
+    import struct
+    import zlib
+
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+    path = segment_path(folder, 2)
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<II", data, 8, VERSION + 1, zlib.crc32(data[16:48], VERSION + 1))
+    path.write_bytes(data)
+    before = {each.name: each.read_bytes() for each in folder.iterdir()}
+    with pytest.raises(NewerSpoolError, match=r"version 2 of the format.*later release"):
+        delivered(folder)
+    assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
+
+
+def test_any_flipped_bit_of_a_journal_is_read_or_refused_never_more(tmp_path: Path) -> None:
+    records = schema_event() + b"".join(row(step) for step in STEPS) + finish_event()
+    folder = make_journal(tmp_path, "w1", records)
+    for path in (folder / "writer.json", *folder.glob("*.seg")):
+        whole = path.read_bytes()
+        size = len(whole) if path.suffix == ".json" else PAGE_BYTES + len(records)
+        for at in [*range(min(size, 64)), *range(PAGE_BYTES, size)]:
+            for bit in range(8):
+                data = bytearray(whole)
+                data[at] ^= 1 << bit
+                path.write_bytes(data)
+                assert _drain(folder) <= len(records) + 4096, (path.name, at, bit)
+        path.write_bytes(whole)
+    assert _drain(folder) == len(records)
+
+
+def _drain(folder: Path) -> int:
+    """Read the journal as recovery does; return how many bytes were taken."""
+    state = WriterState(writer_info("w1"))
+    try:
+        reader = JournalReader(folder)
+    except JournalError:
+        return 0
+    try:
+        state.accepted = max(reader.acked, reader.oldest)
+        session = Session(state)
+        start = state.accepted
+        state.learn(reader.schemas())
+        while records := reader.read(state.accepted, 64):
+            taken = session.take(frame(state.accepted, records))
+            state.learn(taken.defined)
+            state.accepted += len(taken.records)
+    except (JournalError, RefusedError):
+        pass
+    finally:
+        reader.close()
+    return state.accepted - start
