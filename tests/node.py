@@ -21,6 +21,8 @@ class Node:
     daemon: subprocess.Popen[bytes] | None = None
     variables: dict[str, str] = field(default_factory=dict)
     """More of the environment, for all parts."""
+    wrapper: tuple[str, ...] = ()
+    """A command that becomes the daemon; the daemon's words follow it."""
 
     @property
     def socket(self) -> Path:
@@ -50,7 +52,15 @@ class Node:
         log_path = self.folder / f"daemon-{time.monotonic_ns()}.log"
         with log_path.open("wb") as log:
             self.daemon = subprocess.Popen(
-                [sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0", *arguments],
+                [
+                    *self.wrapper,
+                    sys.executable,
+                    "-m",
+                    "stepwell_daemon",
+                    "--metrics-port",
+                    "0",
+                    *arguments,
+                ],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
