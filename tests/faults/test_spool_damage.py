@@ -337,3 +337,38 @@ def _drain(folder: Path) -> int:
     finally:
         reader.close()
     return state.accepted - start
+
+
+def test_a_tail_that_was_written_anew_counts_once_though_its_page_is_damaged(
+    tmp_path: Path,
+) -> None:
+    """A failed sync, a truncate that fails as well, and then a damaged page behind it."""
+    broken: list[str] = []
+
+    class Failing(QuickDisk):
+        def sync(self, descriptor: int) -> None:
+            if broken:
+                broken.clear()
+                raise OSError(5, "Input/output error")
+
+        def truncate(self, descriptor: int, size: int) -> None:
+            raise OSError(5, "Input/output error")
+
+    async def run() -> None:
+        async with spool_running(tmp_path, disk=Failing()) as spool:
+            state = new_writer(spool)
+            append(spool, state, schema_event())
+            for step in STEPS:
+                await spool.settled()
+                if step == 3:
+                    broken.append("once")
+                append(spool, state, row(step))
+            await spool.settled()
+
+    asyncio.run(run())
+    assert list_segments(tmp_path) == [1, 2]
+    path = segment_path(tmp_path, 2)
+    data = bytearray(path.read_bytes())
+    data[20] ^= 1
+    path.write_bytes(data)
+    assert delivered(tmp_path)[0] == list(STEPS)
