@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 WINDOW_BYTES_MAX = 8 * 1024 * 1024  # Sent and not yet acknowledged; held twice in memory by grpc.
 
 
+importing = threading.Lock()
+"""Held while grpc is imported: a fork waits for it (`_session`). A child would inherit the locks
+of half-imported modules, and wait for ever for a thread that it does not have."""
+
+
 class Source(Protocol):
     """Where a writer's bytes lie."""
 
@@ -111,7 +116,8 @@ class Delivery:
             DaemonUnreachableError: Nobody answers.
             RefusedError: The daemon refused, or asks for what is not held any more.
         """
-        from stepwell._channel import Connection, hello_of
+        with importing:
+            from stepwell._channel import Connection, hello_of
 
         self.disconnect()
         self._generation += 1

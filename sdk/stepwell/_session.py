@@ -8,10 +8,11 @@ import atexit
 import contextlib
 import os
 import sys
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from stepwell import _console, _recording
+from stepwell import _console, _delivery, _recording
 
 if TYPE_CHECKING:
     from stepwell._run import Run
@@ -22,6 +23,8 @@ active: list["Run"] = []
 _current: "Run | None" = None
 _exit_code = 0
 _hooked = False
+_kept_importing = False
+_IMPORT_SECONDS_MAX = 2.0
 
 
 def current() -> "Run | None":
@@ -67,13 +70,21 @@ def finish_all() -> None:
             run.finish(exit_code=_exit_code)
 
 
+def _end_process() -> None:
+    finish_all()
+    if (channel := sys.modules.get("stepwell._channel")) is not None:
+        channel.outlive_interpreter()  # Again: ending the runs may have connected anew.
+
+
 def _hook() -> None:
     global _hooked
     if _hooked:
         return
     _hooked = True
-    atexit.register(finish_all)
-    os.register_at_fork(after_in_child=_after_fork)
+    atexit.register(_end_process)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+    )
     excepthook = sys.excepthook
     exit_ = sys.exit
 
@@ -100,7 +111,19 @@ def exit_code_of(status: Any) -> int:
     return status if isinstance(status, int) else 1
 
 
+def _before_fork() -> None:
+    global _kept_importing
+    # Bounded: the import may itself wait for one that this thread is in the middle of.
+    _kept_importing = _delivery.importing.acquire(timeout=_IMPORT_SECONDS_MAX)
+
+
 def _after_fork() -> None:
+    if _kept_importing:
+        _delivery.importing.release()
+
+
+def _after_fork_in_child() -> None:
+    _delivery.importing = threading.Lock()
     _recording.note_fork()
     _console.forget_captures()
     for run in active:

@@ -99,6 +99,34 @@ def test_a_child_forked_before_anything_was_sent_sends_by_itself(folder: Path) -
         assert find_journals(folder / "journals") == []
 
 
+def test_a_fork_in_the_middle_of_an_import_waits_for_it(folder: Path) -> None:
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        done = python(
+            "import importlib.abc, os, sys, threading, time\n"
+            "begun = threading.Event()\n"
+            "class Slow(importlib.abc.MetaPathFinder):\n"
+            "    def find_spec(self, name, path, target=None):\n"
+            "        if name == 'grpc': begun.set(); time.sleep(1)\n"
+            "sys.meta_path.insert(0, Slow())\n"
+            "import stepwell\n"
+            "run = stepwell.init('p', mode='online')\n"
+            "run.log({'x': 0.0})\n"
+            "assert begun.wait(30)\n"
+            "child = os.fork()\n"
+            # They take the place of the thread that imported, whose name would open its locks.
+            "for _ in range(8):\n"
+            "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+            "run.log({'x': 1.0 + (child == 0)})\n"
+            "assert run.flush(20)\n"
+            "run.finish()\n"
+            "code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if child else 0\n"
+            "sys.stderr.flush(); os._exit(code)\n",
+            STEPWELL_SOCKET=daemon.socket,
+        )
+        assert done.returncode == 0, done.stderr
+        assert sorted(point.value for point in daemon.points("x")) == [0.0, 1.0, 2.0]
+
+
 def test_children_of_multiprocessing_finish_their_part(
     start: Start, daemon: RecordingDaemon
 ) -> None:
@@ -216,6 +244,36 @@ def test_the_end_of_a_script_ends_its_run(folder: Path, ending: str, state: str,
         (finish,) = daemon.events("finish")
         assert finish.body == {"state": state, "exit_code": code}
         assert len(daemon.points("x")) == 1
+
+
+def test_a_lock_that_a_thread_of_grpc_keeps_does_not_hold_up_the_end(folder: Path) -> None:
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        done = python(
+            "import atexit, gc, os, threading, time\n"
+            "gc.disable()\n"  # What is rubbish is found when the interpreter ends.
+            "taken = threading.Event()\n"
+            "def keep():\n"
+            "    with condition: taken.set(); time.sleep(1000)\n"
+            "def at_exit():\n"
+            "    threading.Thread(target=keep, daemon=True).start()\n"
+            "    assert taken.wait(10)\n"
+            "    gc.enable()\n"
+            "atexit.register(at_exit)\n"  # Called after those that are registered later.
+            "from stepwell import _channel\n"
+            "from stepwell_wire.journal import WriterFile\n"
+            "info = WriterFile(writer_id='w', project='p', run_id='r')\n"
+            "hello = _channel.hello_of(info, folder='', position=0, schemas=[], client='c')\n"
+            "ignore = lambda _: None\n"
+            "made = _channel.Connection(os.environ['STEPWELL_SOCKET'], hello,\n"
+            "    on_ack=ignore, on_end=ignore)\n"
+            "made.close()\n"
+            "for each in threading.enumerate():\n"
+            "    if each.daemon: each.join(10)\n"
+            "condition = made._call._state.condition\n"
+            "del made, each\n",
+            STEPWELL_SOCKET=daemon.socket,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_script_without_a_daemon_ends_quickly_and_keeps_its_data(folder: Path) -> None:
