@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
@@ -85,7 +86,27 @@ class DaemonConfig:
     block_bytes: int = _setting(16 << 20, "bytes of records in one block", 1 << 10)
     block_delay_seconds: float = _setting(0.2, "least time that records gather", 0, 60)
     insert_threads: int = _setting(2, "blocks inserted at once", 1, 64)
-    sink: str = _setting("store", "where records go: store, or gateway (another daemon)")
+    sink: str = _setting(
+        "store",
+        "where records go: store (embedded), clickhouse (servers) or gateway (another daemon)",
+    )
+    clickhouse_hosts: str = _setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
+    clickhouse_database: str = _setting("stepwell", "the database; made where it is missing")
+    clickhouse_user: str = _setting("default", "the user")
+    clickhouse_password_file: str = _setting("", "file with the user's password")
+    clickhouse_cluster: str = _setting(
+        "", "name of the cluster, for replicated tables on all its shards; empty: one server"
+    )
+    clickhouse_insert_quorum: int = _setting(
+        0, "replicas that must have a block before it counts as stored; 0: one", 0, 64
+    )
+    clickhouse_timeout_seconds: float = _setting(
+        60.0, "a server that is silent for so long while it owes an answer is left", 1
+    )
+    clickhouse_tls: str = _setting("auto", "on, off, or auto: on beyond loopback")
+    clickhouse_ca_file: str = _setting("", "CA certificates that the servers' must come from")
+    clickhouse_cert_file: str = _setting("", "certificate to show to the servers")
+    clickhouse_key_file: str = _setting("", "its key")
     gateway_address: str = _setting("", "host:port of the gateway, for sink = gateway")
     gateway_token_file: str = _setting("", "file with the token for the gateway")
     gateway_ca_file: str = _setting("", "CA certificates that the gateway's must come from")
@@ -178,7 +199,8 @@ FIELDS: Final = {each.name: each for each in dataclasses.fields(DaemonConfig)}
 _CHOICES: Final = {
     "log_level": ("debug", "info", "warning", "error"),
     "durability": ("synced", "written"),
-    "sink": ("store", "gateway"),
+    "sink": ("store", "clickhouse", "gateway"),
+    "clickhouse_tls": ("auto", "on", "off"),
 }
 
 
@@ -242,6 +264,8 @@ def load_config(
     config.listen_settings()
     if config.sink == "gateway":
         config.relay_settings()
+    if config.sink == "clickhouse":
+        server_settings(config)
     if config.block_bytes > config.in_flight_bytes_max:
         raise ConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
     return config

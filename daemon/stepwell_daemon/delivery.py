@@ -1,6 +1,6 @@
 """Delivery: an extent of the spool as blocks under tokens, down to the frame that is refused.
 
-    token := daemon id - segment - start - end - table - digest of the rows
+    token := daemon id - segment - start - end [- shard] - table - digest of the rows
 
 The same extent makes the same blocks and tokens in any process, so sending it again stores
 nothing twice. A block that the store rejects is halved by frames until the poisonous frame is
@@ -21,7 +21,14 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.spool.set_aside import set_aside
-from stepwell_store import Block, BlockBuilder, Store, StoreError, StoreRejectedError
+from stepwell_store import (
+    Block,
+    BlockBuilder,
+    Store,
+    StoreError,
+    StoreRejectedError,
+    WriterInfo,
+)
 from stepwell_wire.errors import WireError
 from stepwell_wire.rows import decode_records
 
@@ -40,13 +47,18 @@ BAD_DATA: Final = (
 one that must not stop everything behind them."""
 
 
-def build_blocks(stretches: Sequence[Stretch]) -> list[Block]:
-    """Return the blocks of ``stretches``; a pure function of them."""
-    builder = BlockBuilder()
+def build_blocks(
+    stretches: Sequence[Stretch], shard_of: Callable[[WriterInfo], int] = lambda writer: 0
+) -> list[Block]:
+    """Return the blocks of ``stretches``, shard by shard; a pure function of them."""
+    builders: dict[int, BlockBuilder] = {}
     for stretch in stretches:
+        shard = shard_of(stretch.info)
+        if shard not in builders:
+            builders[shard] = BlockBuilder(shard)
         decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
-        builder.add(stretch.info, decoded, stretch.schemas)
-    return builder.build()
+        builders[shard].add(stretch.info, decoded, stretch.schemas)
+    return [block for shard in sorted(builders) for block in builders[shard].build()]
 
 
 class SinkHealth:
@@ -93,6 +105,8 @@ class Delivery:
         self._executor = executor
         self._disk = disk or Disk()
         self._new_backoff = new_backoff
+        self._may_repeat = True
+        """The first extent after a start may have been sent before, whole or in part."""
 
     @property
     def kind(self) -> str:
@@ -101,7 +115,7 @@ class Delivery:
     def prepare(self, extent: Extent) -> list[Block] | None:
         """Return the blocks of ``extent``, None where they cannot be built. Runs in a thread."""
         try:
-            return build_blocks(extent.stretches)
+            return build_blocks(extent.stretches, self._store.shard_of)
         except BAD_DATA as error:
             logger.error("an extent cannot be decoded as a whole: %r", error)
             return None
@@ -121,6 +135,7 @@ class Delivery:
         else:
             place = (extent.segment, extent.start, extent.end)
             await self._insert_all(place, extent.stretches, blocks)
+        self._may_repeat = False
         self._health.insert_seconds = time.monotonic() - started
 
     async def _insert_all(
@@ -139,8 +154,11 @@ class Delivery:
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
         while True:
+            may_repeat = self._may_repeat or backoff.failures > 0
             try:
-                seconds = await loop.run_in_executor(self._executor, self._send, place, block)
+                seconds = await loop.run_in_executor(
+                    self._executor, self._send, place, block, may_repeat
+                )
             except StoreRejectedError as error:
                 await self._halve(place[0], stretches, block.table, str(error))
                 return
@@ -155,14 +173,15 @@ class Delivery:
             self._counters.insert_seconds.observe(seconds)
             return
 
-    def _send(self, place: tuple[int, int, int], block: Block) -> float:
+    def _send(self, place: tuple[int, int, int], block: Block, may_repeat: bool) -> float:
         """Insert in a thread; return the seconds that it took."""
         started = time.perf_counter()
         segment, start, end = place
         digest = block.digest()
-        token = f"{self._spool:016x}-{segment}-{start}-{end}-{block.table}-{digest}"
+        shard = f"-{block.shard}" if block.shard else ""
+        token = f"{self._spool:016x}-{segment}-{start}-{end}{shard}-{block.table}-{digest}"
         failpoints.hit("forward.before-insert")
-        self._store.insert(block, token)
+        self._store.insert(block, token, may_repeat=may_repeat)
         failpoints.hit("forward.inserted")
         return time.perf_counter() - started
 
@@ -181,7 +200,9 @@ class Delivery:
     async def _send_part(self, segment: int, part: Sequence[Stretch], table: str | None) -> None:
         loop = asyncio.get_running_loop()
         try:
-            blocks = await loop.run_in_executor(self._executor, build_blocks, part)
+            blocks = await loop.run_in_executor(
+                self._executor, build_blocks, part, self._store.shard_of
+            )
         except BAD_DATA as error:
             await self._halve(segment, part, table, f"cannot be decoded: {error!r}")
             return

@@ -14,6 +14,7 @@ from typing import Any, Final
 import grpc.aio
 
 from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
@@ -55,6 +56,11 @@ OpenStore = Callable[[DaemonConfig], Store]
 
 
 def open_configured_store(config: DaemonConfig) -> Store:
+    """Return the store that ``config`` names; the servers' one is not connected yet."""
+    if config.sink == "clickhouse":
+        from stepwell_store.server.store import open_server  # Its driver is an extra.
+
+        return open_server(server_settings(config))
     return open_embedded(config.data, memory_bytes_max=config.engine_memory_bytes)
 
 

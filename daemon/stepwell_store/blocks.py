@@ -9,7 +9,7 @@ block that is sent again after a crash is recognised as the one that was sent be
 
 import hashlib
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -32,12 +32,14 @@ class Block:
 
     Attributes:
         names: in a table of names, what is named: once stored, it need not be stored again.
+        shard: which shard of the store the rows belong to.
     """
 
     table: str
     rows: int
     columns: tuple[Column, ...]
     names: tuple[Hashable, ...] = ()
+    shard: int = 0
 
     def native(self) -> list[bytes | memoryview]:
         """Return the rows in ClickHouse's Native format, in pieces for ``os.writev``."""
@@ -85,8 +87,9 @@ def _ids_of(key: _Key) -> _SeriesIds:
 class BlockBuilder:
     """Gathers what an extent holds and lays it out as blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, shard: int = 0) -> None:
         self.point_count = 0
+        self._shard = shard
         self._groups: dict[_Key, RowGroup] = {}
         self._events = EventRows()
 
@@ -132,7 +135,7 @@ class BlockBuilder:
             blocks.append(_node_points_block(points))
         for table, rows, columns in self._events.tables():
             blocks.append(Block(table, rows, tuple(columns)))
-        return blocks
+        return [replace(block, shard=self._shard) for block in blocks] if self._shard else blocks
 
 
 def _points_of(groups: Mapping[_Key, RowGroup]) -> Points | None:

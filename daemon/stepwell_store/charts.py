@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell_store.aggregates import ROLLUP_WIDTHS
-from stepwell_store.native import decode_blocks
 from stepwell_store.store import Store
 
 # The later of two points at a step is the last. One 128-bit number of step and time is five times
@@ -110,13 +109,11 @@ def buckets(
     }
     if not series_list:
         return Buckets(width, rollup, {})
-    data = store.query_bytes(
+    columns = store.arrays(
         _RAW if rollup == 1 else _ROLLED,
-        output_format="Native",
         parameters=parameters,
         timeout_seconds=timeout_seconds,
     )
-    columns = decode_blocks(data)
     if not columns:
         return Buckets(width, rollup, {})
     number = columns.pop("bucket" if rollup == 1 else "drawn")

@@ -43,8 +43,4 @@ def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, o
         timeout_seconds=_TIMEOUT_SECONDS,
     )
     if rows:  # A mutation without rows would still pass over every part.
-        store.query(
-            f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2",
-            parameters=parameters,
-            timeout_seconds=_TIMEOUT_SECONDS,
-        )
+        store.delete_rows(table, condition, parameters)

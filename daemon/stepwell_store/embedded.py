@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from numpy.typing import NDArray
+
 from stepwell_store.blocks import Block
 from stepwell_store.channel import (
     Message,
@@ -34,10 +36,13 @@ from stepwell_store.errors import (
     insert_error,
     query_error,
 )
+from stepwell_store.expiry import ttl_change
 from stepwell_store.known_names import KnownNames
 from stepwell_store.migrate import apply_migrations
+from stepwell_store.native import decode_blocks
 from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameters
 from stepwell_store.supervisor import Supervisor
+from stepwell_store.writer import WriterInfo
 
 logger = logging.getLogger("stepwell_store")
 
@@ -78,7 +83,10 @@ class EmbeddedStore:
     def migrate(self) -> None:
         self._migrate(from_start=False)
 
-    def insert(self, block: Block, token: str) -> None:
+    def shard_of(self, writer: WriterInfo) -> int:
+        return 0
+
+    def insert(self, block: Block, token: str, *, may_repeat: bool = False) -> None:
         if block.names and self._known.has_all(block.names):
             return
         try:
@@ -105,6 +113,38 @@ class EmbeddedStore:
             )
         )
 
+    def arrays(
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+    ) -> dict[str, NDArray[Any]]:
+        return decode_blocks(
+            self.query_bytes(
+                sql,
+                output_format="Native",
+                parameters=parameters,
+                timeout_seconds=timeout_seconds,
+            )
+        )
+
+    def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        self.query(
+            f"ALTER TABLE {table} DELETE WHERE {condition} SETTINGS mutations_sync = 2",
+            parameters=parameters,
+            timeout_seconds=MIGRATION_TIMEOUT_SECONDS,
+        )
+
+    def expire(self, table: str, days: int) -> None:
+        (row,) = self.query(
+            "SELECT engine_full FROM system.tables "
+            "WHERE database = currentDatabase() AND name = {table:String}",
+            parameters={"table": table},
+        )
+        if change := ttl_change(row["engine_full"], days):
+            self.query(f"ALTER TABLE {table} {change}", timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
+
     def query_bytes(
         self,
         sql: str,
@@ -113,6 +153,7 @@ class EmbeddedStore:
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
     ) -> bytes:
+        """Return the result of ``sql`` in one of ClickHouse's formats."""
         if not sql.lstrip().upper().startswith(_READING):
             self._known.clear()
         request = {
@@ -153,7 +194,16 @@ class EmbeddedStore:
         def execute(sql: str) -> None:
             self.query(sql, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
 
-        apply_migrations(execute, self.query, from_start=from_start)
+        def found_version() -> int:
+            return int(self.query("SELECT max(version) AS found FROM schema_versions")[0]["found"])
+
+        def record(version: int, name: str) -> None:
+            execute(
+                "INSERT INTO schema_versions (version, name) SETTINGS async_insert = 0 "
+                f"VALUES ({version}, '{name}')"
+            )
+
+        apply_migrations(execute, found_version, record, from_start=from_start)
 
     def _insert(self, block: Block, token: str) -> None:
         if not TOKEN.fullmatch(token):

@@ -6,7 +6,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell_store.native import decode_blocks
 from stepwell_store.runs import text_value
 from stepwell_store.statistics import SeriesStatistics, series_statistics
 from stepwell_store.store import Store
@@ -76,14 +75,12 @@ def _windows(
 def _float_rows(
     store: Store, statistics: Sequence[SeriesStatistics], first: int, last: int
 ) -> _Rows:
-    data = store.query_bytes(
+    columns = store.arrays(
         "SELECT series, step, time, value FROM points WHERE series IN {series:Array(UInt64)} "
         "AND step BETWEEN {first:Int64} AND {last:Int64}",
-        output_format="Native",
         parameters={"series": [each.series for each in statistics], "first": first, "last": last},
         timeout_seconds=_TIMEOUT_SECONDS,
     )
-    columns = decode_blocks(data)
     if not columns:
         return {}
     names = sorted({each.metric for each in statistics})

@@ -7,9 +7,9 @@ come between a statement and the note that its version is done.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, Final
+from typing import Final
 
-from stepwell_store.errors import SchemaTooNewError
+from stepwell_store.errors import SchemaTooNewError, TableMissingError
 
 DURABLE_SETTINGS: Final[dict[str, int]] = {
     # The store remembers this many blocks a table; a resent one among them changes nothing.
@@ -22,7 +22,7 @@ DURABLE_SETTINGS: Final[dict[str, int]] = {
     "old_parts_lifetime": 480,
 }
 
-_VERSIONS_TABLE: Final = """
+VERSIONS_TABLE: Final = """\
 CREATE TABLE IF NOT EXISTS schema_versions
 (
     version UInt32,
@@ -63,13 +63,20 @@ def split_statements(script: str) -> tuple[str, ...]:
 
 def apply_migrations(
     execute: Callable[[str], None],
-    rows_of: Callable[[str], list[dict[str, Any]]],
+    found_version: Callable[[], int],
+    record: Callable[[int, str], None],
     *,
     from_start: bool = False,
 ) -> int:
     """Apply what is missing and return the schema's version.
 
+    Any number of processes may do so at once: each statement can be run twice.
+
     Args:
+        execute: runs one statement of a migration.
+        found_version: returns the newest version that was recorded; raises TableMissingError
+            where there is no table of versions.
+        record: notes that a version, by its name, is complete.
         from_start: run every statement again, to make anew what somebody dropped.
 
     Raises:
@@ -77,8 +84,11 @@ def apply_migrations(
     """
     migrations = load_migrations()
     newest = migrations[-1].version
-    execute(_with_settings(_VERSIONS_TABLE))
-    found = int(rows_of("SELECT max(version) AS version FROM schema_versions")[0]["version"])
+    try:
+        found = found_version()
+    except TableMissingError:
+        execute(_with_settings(VERSIONS_TABLE))
+        found = found_version()
     if found > newest:
         raise SchemaTooNewError(found, newest)
     for migration in migrations:
@@ -86,10 +96,7 @@ def apply_migrations(
             continue
         for statement in migration.statements:
             execute(statement)
-        execute(
-            "INSERT INTO schema_versions (version, name) SETTINGS async_insert = 0 "
-            f"VALUES ({migration.version}, '{migration.name}')"
-        )
+        record(migration.version, migration.name)
     return newest
 
 

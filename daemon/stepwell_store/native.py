@@ -90,6 +90,21 @@ def encode_block(columns: Sequence[Column], rows: int) -> list[bytes | memoryvie
     return pieces
 
 
+def array_of(column: Column, rows: int) -> NDArray[Any]:
+    """Return ``column`` as one array: ``str`` objects for String, a field an element for Tuple."""
+    pieces = column.pieces
+    data = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    found: dict[str, list[NDArray[Any]]] = {}
+    _read_column(data, 0, column.name, column.type, rows, found)
+    if column.name in found:
+        return found[column.name][0]
+    fields = {name.removeprefix(f"{column.name}."): parts[0] for name, parts in found.items()}
+    array = np.empty(rows, dtype=[(name, values.dtype) for name, values in fields.items()])
+    for name, values in fields.items():
+        array[name] = values
+    return array
+
+
 class UnknownTypeError(ValueError):
     """A column type that this reader does not read; the query should cast it."""
 

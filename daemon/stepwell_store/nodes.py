@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from stepwell_store.native import decode_blocks
 from stepwell_store.store import Store
 
 
@@ -36,14 +35,12 @@ def node_series(
         return []
     first = -(2**63) if first_time is None else round(first_time * 1e6)
     last = 2**63 - 1 if last_time is None else round(last_time * 1e6)
-    data = store.query_bytes(
+    columns = store.arrays(
         "SELECT series, time, value FROM node_points WHERE series IN {series:Array(UInt64)} "
         "AND time BETWEEN {first:Int64} AND {last:Int64}",
-        output_format="Native",
         parameters={"series": [row["series"] for row in names], "first": first, "last": last},
         timeout_seconds=timeout_seconds,
     )
-    columns = decode_blocks(data)
     if not columns:
         return []
     order = np.lexsort((columns["time"], columns["series"]))

@@ -4,7 +4,6 @@ Node series and console lines go by their own age (the engine's TTL). Runs go as
 days after they were last seen: a curve without its beginning would lie.
 """
 
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +14,6 @@ from stepwell_store.store import Store
 
 DAY_SECONDS: Final = 86_400
 _RUNS_MAX: Final = 1_000_000
-_TTL: Final = re.compile(r" TTL .*?toIntervalDay\((\d+)\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +39,8 @@ def apply_retention(store: Store, settings: RetentionSettings, *, now: float) ->
 
     To be called at start and then about daily. ``now`` is in seconds since 1970 UTC.
     """
-    _set_ttl(store, "node_points", settings.node_days)
-    _set_ttl(store, "console", settings.console_days)
+    store.expire("node_points", settings.node_days)
+    store.expire("console", settings.console_days)
     deleted = []
     if settings.run_days:
         before = now - settings.run_days * DAY_SECONDS
@@ -51,20 +49,3 @@ def apply_retention(store: Store, settings: RetentionSettings, *, now: float) ->
                 delete_run(store, run["project"], run["run_id"])
                 deleted.append(RunRef(run["project"], run["run_id"]))
     return deleted
-
-
-def _set_ttl(store: Store, table: str, days: int) -> None:
-    engine = store.query(
-        "SELECT engine_full FROM system.tables "
-        "WHERE database = currentDatabase() AND name = {table:String}",
-        parameters={"table": table},
-    )[0]["engine_full"]
-    found = _TTL.search(engine)
-    if (int(found.group(1)) if found else 0) == days:
-        return
-    change = (
-        f"MODIFY TTL toDateTime(intDiv(time, 1000000)) + toIntervalDay({days})"
-        if days
-        else "REMOVE TTL"
-    )
-    store.query(f"ALTER TABLE {table} {change}", timeout_seconds=600)

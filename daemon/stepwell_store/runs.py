@@ -19,15 +19,19 @@ _SECOND: Final = 1_000_000
 _STATE_ORDER: Final = (RUNNING, "failed", "crashed", "killed", "finished")
 
 _WRITERS: Final = """
-SELECT project, run_id, writer_id, max(w.label) AS label, max(w.host) AS host, max(w.pid) AS pid,
-       max(w.rank) AS rank, max(w.world_size) AS world_size, max(w.client) AS client,
-       max(w.resumed) AS resumed, max(w.started_at) AS started_at, max(w.last_seen) AS last_seen,
-       max(w.state).time AS state_time, max(w.state).state AS state,
-       max(w.state).exit_code AS exit_code
-FROM writers AS w
-WHERE ({project:String} = '' OR project = {project:String})
-  AND ({run_id:String} = '' OR run_id = {run_id:String})
-GROUP BY project, run_id, writer_id
+SELECT project, run_id, writer_id, label, host, pid, rank, world_size, client, resumed,
+       started_at, last_seen, tupleElement(ended, 'time') AS state_time,
+       tupleElement(ended, 'state') AS state, tupleElement(ended, 'exit_code') AS exit_code
+FROM (
+    SELECT project, run_id, writer_id, max(w.label) AS label, max(w.host) AS host,
+           max(w.pid) AS pid, max(w.rank) AS rank, max(w.world_size) AS world_size,
+           max(w.client) AS client, max(w.resumed) AS resumed, max(w.started_at) AS started_at,
+           max(w.last_seen) AS last_seen, max(w.state) AS ended
+    FROM writers AS w
+    WHERE ({project:String} = '' OR project = {project:String})
+      AND ({run_id:String} = '' OR run_id = {run_id:String})
+    GROUP BY project, run_id, writer_id
+)
 ORDER BY project, run_id, rank, started_at, writer_id
 """
 
@@ -104,8 +108,10 @@ def find_run(store: Store, reference: str) -> RunRef:
             """
             SELECT w.project AS project, w.run_id AS run_id, a.text AS name
             FROM (
-                SELECT DISTINCT project, run_id FROM writers
-                UNION DISTINCT SELECT DISTINCT project, run_id FROM series
+                SELECT project, run_id FROM (
+                    SELECT project, run_id FROM writers
+                    UNION ALL SELECT project, run_id FROM series
+                ) GROUP BY project, run_id
             ) AS w
             LEFT JOIN (
                 SELECT project, run_id, text FROM attributes FINAL

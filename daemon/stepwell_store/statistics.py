@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell_store.identity import fingerprint
-from stepwell_store.native import decode_blocks
 from stepwell_store.store import Store
 
 _METRIC_IDS_MAX: Final = 2000  # More in one IN list: reading the whole project is quicker.
@@ -127,7 +126,7 @@ def table_statistics(
     ids = {fingerprint(metric): metric for metric in metrics}
     if not ids:
         return {}
-    data = store.query_bytes(
+    columns = store.arrays(
         """
         SELECT metric_id, run_key, sum(count) AS points,
                sum(count - nan_count - positive_inf_count - negative_inf_count) AS finite,
@@ -139,11 +138,9 @@ def table_statistics(
         GROUP BY metric_id, run_key
         SETTINGS optimize_aggregation_in_order = 1
         """,
-        output_format="Native",
         parameters={"project_id": fingerprint(project), "ids": list(ids)},
         timeout_seconds=timeout_seconds,
     )
-    columns = decode_blocks(data)
     if not columns:
         return {}
     known = np.array(sorted(ids), dtype=np.uint64)

@@ -3,13 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from numpy.typing import NDArray
+
 from stepwell_store.blocks import Block
+from stepwell_store.writer import WriterInfo
 
 
 class Store(Protocol):
     """The tables behind a sink. Every call may come from any thread."""
 
-    kind: str
+    @property
+    def kind(self) -> str:
+        """What it is called in the status."""
 
     def migrate(self) -> None:
         """Create or upgrade the tables.
@@ -18,12 +23,19 @@ class Store(Protocol):
             SchemaTooNewError: A newer stepwell wrote this store.
         """
 
-    def insert(self, block: Block, token: str) -> None:
+    def shard_of(self, writer: WriterInfo) -> int:
+        """Return the number of the shard that holds what ``writer`` writes, from 0.
+
+        All of a run lies on one shard, as all of a node does.
+        """
+
+    def insert(self, block: Block, token: str, *, may_repeat: bool = False) -> None:
         """Store the rows of ``block`` once, however often it is sent under ``token``.
 
         Args:
             block: a block as it was built; the same rows for the same token, always.
             token: names the extent and, by ``block.digest()``, the content.
+            may_repeat: it may have been sent before. A store without tokens looks then.
 
         Raises:
             StoreUnavailableError: Send it again later under the same token.
@@ -51,15 +63,23 @@ class Store(Protocol):
             StoreUnavailableError: No answer now.
         """
 
-    def query_bytes(
+    def arrays(
         self,
         sql: str,
         *,
-        output_format: str,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
-    ) -> bytes:
-        """Return the result of ``sql`` in one of ClickHouse's formats."""
+    ) -> dict[str, NDArray[Any]]:
+        """Return the columns of ``sql``, all of them numbers, by name; none without rows.
+
+        Raises as ``query`` does.
+        """
+
+    def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        """Delete the rows of ``table`` for which ``condition`` holds; return when they are gone."""
+
+    def expire(self, table: str, days: int) -> None:
+        """Make rows of ``table`` go so many days after their ``time``; 0 keeps them for ever."""
 
     def ping(self, timeout_seconds: float = 2) -> bool:
         """Return whether the store answers in time."""

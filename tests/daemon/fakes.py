@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from stepwell_store import Block, StoreRejectedError, StoreUnavailableError
+from stepwell_store import Block, StoreRejectedError, StoreUnavailableError, WriterInfo
 from stepwell_store.native import decode_blocks
 
 
@@ -33,7 +33,10 @@ class FakeSink:
     def migrate(self) -> None:
         pass
 
-    def insert(self, block: Block, token: str) -> None:
+    def shard_of(self, writer: WriterInfo) -> int:
+        return 0
+
+    def insert(self, block: Block, token: str, *, may_repeat: bool = False) -> None:
         self.before_insert(block)
         with self.lock:
             if self.unavailable:
@@ -58,12 +61,16 @@ class FakeSink:
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 3,
     ) -> list[dict[str, Any]]:
-        if "system.tables" in sql:
-            return [{"engine_full": "MergeTree TTL toDateTime(t) + toIntervalDay(90)"}]
         return []
 
-    def query_bytes(self, sql: str, **_: Any) -> bytes:
-        return b""
+    def arrays(self, sql: str, **_: Any) -> dict[str, Any]:
+        return {}
+
+    def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        pass
+
+    def expire(self, table: str, days: int) -> None:
+        pass
 
     def ping(self, timeout_seconds: float = 2) -> bool:
         return not self.closed

@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 from stepwell.cli.daemon_client import DaemonClient
-from stepwell_store import connect_embedded
+from stepwell_store import Store, connect_embedded
+from stepwell_store.server.settings import ServerSettings, parse_endpoints
+from stepwell_store.server.store import open_server
 from stepwell_wire.journal import find_journals
 from tests.node import Node
 
@@ -32,13 +34,28 @@ def wait_until_stored(node: Node, *, timeout_seconds: float = 90) -> None:
     wait_until(done, "everything to be stored", timeout_seconds=timeout_seconds)
 
 
+def open_store(node: Node) -> Store:
+    """Return the store that the node's daemon is told to use."""
+    told = node.variables.get
+    if told("STEPWELLD_SINK") != "clickhouse":
+        return connect_embedded(node.data)
+    store = open_server(
+        ServerSettings(
+            endpoints=parse_endpoints(told("STEPWELLD_CLICKHOUSE_HOSTS") or "", 9000),
+            cluster=told("STEPWELLD_CLICKHOUSE_CLUSTER") or "",
+        )
+    )
+    store.migrate()
+    return store
+
+
 def stored_points(node: Node) -> Points:
     """Return every stored point; statistics and rollups must count the same.
 
     Raises:
         AssertionError: They do not.
     """
-    store = connect_embedded(node.data)
+    store = open_store(node)
     try:
         rows = store.query(
             """

@@ -42,9 +42,9 @@ class RecordingSink(FakeSink):
         self.stored: list[tuple[int, str, Block]] = []
         self.rejects = lambda block: block.table == "points" and POISON in _steps(block)
 
-    def insert(self, block: Block, token: str) -> None:
+    def insert(self, block: Block, token: str, *, may_repeat: bool = False) -> None:
         held = len(self.blocks)
-        super().insert(block, token)
+        super().insert(block, token, may_repeat=may_repeat)
         if len(self.blocks) > held:
             self.stored.append((self._disk.operations, token, block))
 

@@ -53,9 +53,9 @@ def build(
     return builder.build()
 
 
-def insert(store: Store, blocks: Iterable[Block], extent: str) -> None:
+def insert(store: Store, blocks: Iterable[Block], extent: str, *, may_repeat: bool = False) -> None:
     for block in blocks:
-        store.insert(block, f"{extent}:{block.digest()}")
+        store.insert(block, f"{extent}:{block.digest()}", may_repeat=may_repeat)
 
 
 def log(store: Store, who: WriterInfo, steps: Sequence[int], **metrics: Sequence[float]) -> None:

@@ -1,11 +1,14 @@
 """Deletion and retention: what is gone is gone from every table, and nothing else is."""
 
+import time
+
 import pytest
 
-from stepwell_store import EmbeddedStore
+from stepwell_store import EmbeddedStore, Store
 from stepwell_store.identity import fingerprint
-from stepwell_store.queries import delete_run, history, list_runs, run_detail
+from stepwell_store.queries import delete_run, history, list_runs, node_series, run_detail
 from stepwell_store.retention import RetentionSettings, apply_retention
+from stepwell_store.server.store import ServerStore
 from tests.store.made import (
     START_US,
     build,
@@ -19,10 +22,11 @@ from tests.store.made import (
     writer,
 )
 
+DAY_US = 86_400_000_000
 BY_NAME = ("series", "writers", "attributes", "console", "texts", "gaps", "events")
 
 
-def make_run(store: EmbeddedStore, project: str, run_id: str, *, at_us: int = START_US) -> None:
+def make_run(store: Store, project: str, run_id: str, *, at_us: int = START_US) -> None:
     who = writer(project, run_id)
     body = {"name": run_id, "started_at": at_us}
     tell(
@@ -40,7 +44,7 @@ def make_run(store: EmbeddedStore, project: str, run_id: str, *, at_us: int = ST
     insert(store, build((who, decoded([made])), schemas={1: ("loss",)}), f"{project}{run_id}")
 
 
-def held(store: EmbeddedStore, project: str, run_id: str, series: list[int]) -> dict[str, int]:
+def held(store: Store, project: str, run_id: str, series: list[int]) -> dict[str, int]:
     """Return how many rows of the run each table has, read from active parts."""
     counts = {}
     name = {"project": project, "run_id": run_id}
@@ -65,7 +69,7 @@ def held(store: EmbeddedStore, project: str, run_id: str, series: list[int]) -> 
     return counts
 
 
-def series_of(store: EmbeddedStore, project: str, run_id: str) -> list[int]:
+def series_of(store: Store, project: str, run_id: str) -> list[int]:
     rows_found = store.query(
         "SELECT DISTINCT series FROM series "
         "WHERE project = {project:String} AND run_id = {run_id:String}",
@@ -74,7 +78,7 @@ def series_of(store: EmbeddedStore, project: str, run_id: str) -> list[int]:
     return [row["series"] for row in rows_found]
 
 
-def test_a_deleted_run_leaves_nothing_and_its_neighbour_everything(store: EmbeddedStore):
+def test_a_deleted_run_leaves_nothing_and_its_neighbour_everything(store: Store):
     project = fresh_project()
     make_run(store, project, "gone")
     make_run(store, project, "kept")
@@ -89,7 +93,8 @@ def test_a_deleted_run_leaves_nothing_and_its_neighbour_everything(store: Embedd
     assert len(list(history(store, project, "kept"))) == 300
 
 
-def test_a_run_deleted_may_be_logged_anew_but_not_resent(store: EmbeddedStore):
+def test_a_run_deleted_may_be_logged_anew_but_not_resent(engine: EmbeddedStore):
+    store = engine
     project = fresh_project()
     make_run(store, project, "run")
     delete_run(store, project, "run")
@@ -100,7 +105,7 @@ def test_a_run_deleted_may_be_logged_anew_but_not_resent(store: EmbeddedStore):
     assert [row["loss"] for row in history(store, project, "run", metrics=["loss"])] == [5.0]
 
 
-def test_retention_takes_old_runs_that_ended_and_leaves_those_that_run(store: EmbeddedStore):
+def test_retention_takes_old_runs_that_ended_and_leaves_those_that_run(store: Store):
     project = fresh_project()
     make_run(store, project, "old", at_us=1_000_000)
     make_run(store, project, "new", at_us=START_US)
@@ -112,19 +117,33 @@ def test_retention_takes_old_runs_that_ended_and_leaves_those_that_run(store: Em
     assert {run["run_id"] for run in list_runs(store, project=project)} == {"new", "running"}
 
 
-def test_retention_sets_and_takes_back_the_age_limits_of_tables(store: EmbeddedStore):
-    def engine(table):
+def test_a_server_without_age_limits_deletes_what_is_old(server: ServerStore):
+    who = writer("", "d", scope="node", host=fresh_project())
+    now_us = round(time.time() * 1e6)
+    old, new = now_us - 40 * DAY_US, now_us - 20 * DAY_US
+    made = rows(1, [0, 1], [1.0, 2.0], times=[old, new])
+    insert(server, build((who, decoded([made])), schemas={1: ("cpu",)}), who.host)
+    apply_retention(server, RetentionSettings(node_days=0), now=now_us / 1e6)
+    assert node_series(server, host=who.host)[0]["values"] == [1.0, 2.0]
+    apply_retention(server, RetentionSettings(node_days=30), now=now_us / 1e6)
+    assert node_series(server, host=who.host)[0]["values"] == [2.0]
+
+
+def test_retention_sets_and_takes_back_the_age_limits_of_tables(engine: EmbeddedStore):
+    store = engine
+
+    def engine_of(table):
         return store.query(
             "SELECT engine_full FROM system.tables WHERE name = {t:String}", parameters={"t": table}
         )[0]["engine_full"]
 
     apply_retention(store, RetentionSettings(node_days=90, console_days=7), now=0)
-    assert "toIntervalDay(90)" in engine("node_points")
-    assert "toIntervalDay(7)" in engine("console")
+    assert "toIntervalDay(90)" in engine_of("node_points")
+    assert "toIntervalDay(7)" in engine_of("console")
     apply_retention(store, RetentionSettings(node_days=30), now=0)
     apply_retention(store, RetentionSettings(node_days=30), now=0)
-    assert "toIntervalDay(30)" in engine("node_points")
-    assert "TTL" not in engine("console")
+    assert "toIntervalDay(30)" in engine_of("node_points")
+    assert "TTL" not in engine_of("console")
     who = writer("", "d", scope="node", host=fresh_project())
     made = rows(1, [0, 1], [1.0, 2.0], times=[1_000_000, 4_000_000_000_000_000])
     insert(store, build((who, decoded([made])), schemas={1: ("cpu",)}), who.host)
@@ -136,6 +155,6 @@ def test_retention_sets_and_takes_back_the_age_limits_of_tables(store: EmbeddedS
     )
     assert found == [{"value": 2.0}]
     apply_retention(store, RetentionSettings(node_days=0), now=0)
-    assert "TTL" not in engine("node_points")
+    assert "TTL" not in engine_of("node_points")
     with pytest.raises(ValueError, match="node_days is -1"):
         RetentionSettings(node_days=-1)

@@ -31,6 +31,11 @@ from stepwell_store.supervisor import RESTART_DELAY_SECONDS_MAX, Supervisor, res
 from tests.store.made import build, decoded, fresh_project, insert, log, rows, writer
 
 
+@pytest.fixture(scope="session")
+def store(engine: EmbeddedStore) -> EmbeddedStore:
+    return engine
+
+
 @pytest.fixture
 def own_store(tmp_path: Path) -> Iterator[EmbeddedStore]:
     """A store that the test may break."""

@@ -1,6 +1,6 @@
 """Names of series are sent again only when they may have been lost."""
 
-from stepwell_store import EmbeddedStore
+from stepwell_store import Store
 from stepwell_store.known_names import AGE_SECONDS_MAX, NAMES_MAX, KnownNames
 from stepwell_store.queries import delete_run
 from tests.store.made import build, decoded, fresh_project, insert, rows, writer
@@ -24,7 +24,7 @@ def test_the_memory_is_bounded():
     assert len(known._stored_at) <= NAMES_MAX
 
 
-def test_a_table_of_names_is_written_once_for_many_extents(store: EmbeddedStore):
+def test_a_table_of_names_is_written_once_for_many_extents(store: Store):
     project = fresh_project()
 
     def parts():

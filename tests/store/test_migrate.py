@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from stepwell_store import SchemaTooNewError, open_embedded
+from stepwell_store.errors import TableMissingError
 from stepwell_store.migrate import (
     DURABLE_SETTINGS,
     apply_migrations,
@@ -14,9 +15,9 @@ from stepwell_store.migrate import (
 
 
 class Recorder:
-    """A store that only notes what it is told."""
+    """A store that only notes what it is told; ``version`` None: it has no table of versions."""
 
-    def __init__(self, version: int, *, breaks_at: int | None = None) -> None:
+    def __init__(self, version: int | None, *, breaks_at: int | None = None) -> None:
         self.version = version
         self.breaks_at = breaks_at
         self.executed: list[str] = []
@@ -26,8 +27,17 @@ class Recorder:
             raise ConnectionError("killed")
         self.executed.append(sql)
 
-    def rows_of(self, sql: str) -> list[dict[str, int]]:
-        return [{"version": self.version}]
+    def found_version(self) -> int:
+        if self.version is None:
+            self.version = 0
+            raise TableMissingError("no such table", 60)
+        return self.version
+
+    def record(self, version: int, name: str) -> None:
+        self.execute(f"INSERT INTO schema_versions (version, name) VALUES ({version}, '{name}')")
+
+    def migrate(self) -> int:
+        return apply_migrations(self.execute, self.found_version, self.record)
 
 
 def test_versions_are_numbered_without_a_hole_and_every_table_carries_the_settings():
@@ -45,21 +55,20 @@ def test_versions_are_numbered_without_a_hole_and_every_table_carries_the_settin
 
 def test_a_store_at_the_newest_version_is_not_touched():
     recorder = Recorder(len(load_migrations()))
-    assert apply_migrations(recorder.execute, recorder.rows_of) == recorder.version
-    assert len(recorder.executed) == 1
-    assert "schema_versions" in recorder.executed[0]
+    assert recorder.migrate() == recorder.version
+    assert recorder.executed == []
 
 
 def test_a_newer_store_is_refused_before_anything_is_changed():
     recorder = Recorder(99)
     with pytest.raises(SchemaTooNewError, match=r"version 99.*upgrade stepwell"):
-        apply_migrations(recorder.execute, recorder.rows_of)
-    assert len(recorder.executed) == 1
+        recorder.migrate()
+    assert recorder.executed == []
 
 
 def test_a_version_is_noted_after_all_its_statements():
-    recorder = Recorder(0)
-    apply_migrations(recorder.execute, recorder.rows_of)
+    recorder = Recorder(None)
+    recorder.migrate()
     first = load_migrations()[0]
     assert tuple(recorder.executed[1 : 1 + len(first.statements)]) == first.statements
     assert recorder.executed[1 + len(first.statements)].startswith("INSERT INTO schema_versions")
@@ -69,9 +78,9 @@ def test_a_migration_cut_short_is_completed_by_the_next(tmp_path: Path):
     statements = sum(len(each.statements) for each in load_migrations())
     store = open_embedded(tmp_path)
     for cut in range(1, statements + 1, 3):
-        recorder = Recorder(0, breaks_at=cut)
+        recorder = Recorder(None, breaks_at=cut)
         with pytest.raises(ConnectionError):
-            apply_migrations(recorder.execute, recorder.rows_of)
+            recorder.migrate()
         for statement in recorder.executed:
             store.query(statement)
     store.migrate()

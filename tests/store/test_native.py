@@ -36,8 +36,8 @@ def test_a_block_comes_back_as_it_was(held):
     assert found["c"].tolist() == [row[3].encode("utf-8", "replace").decode() for row in held]
 
 
-def test_what_clickhouse_sends_is_read(store: EmbeddedStore):
-    data = store.query_bytes(
+def test_what_clickhouse_sends_is_read(engine: EmbeddedStore):
+    data = engine.query_bytes(
         "SELECT number AS n, toString(number) AS s, [number, 7] AS a, if(number = 1, NULL, 2.5) "
         "AS m, CAST((number, 'x'), 'Tuple(k UInt64, v String)') AS t FROM numbers(3)",
         output_format="Native",
@@ -51,8 +51,8 @@ def test_what_clickhouse_sends_is_read(store: EmbeddedStore):
     assert found["t.v"].tolist() == ["x", "x", "x"]
 
 
-def test_blocks_of_one_result_are_joined(store: EmbeddedStore):
-    data = store.query_bytes("SELECT number AS n FROM numbers(200000)", output_format="Native")
+def test_blocks_of_one_result_are_joined(engine: EmbeddedStore):
+    data = engine.query_bytes("SELECT number AS n FROM numbers(200000)", output_format="Native")
     assert decode_blocks(data)["n"].tolist() == list(range(200_000))
 
 
@@ -60,7 +60,7 @@ def test_no_rows_are_no_columns():
     assert decode_blocks(b"") == {}
 
 
-def test_a_type_that_is_not_read_is_named(store: EmbeddedStore):
-    data = store.query_bytes("SELECT map('a', 1) AS m", output_format="Native")
+def test_a_type_that_is_not_read_is_named(engine: EmbeddedStore):
+    data = engine.query_bytes("SELECT map('a', 1) AS m", output_format="Native")
     with pytest.raises(UnknownTypeError, match=r"column m .* cast it"):
         decode_blocks(data)

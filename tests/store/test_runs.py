@@ -2,7 +2,7 @@
 
 import pytest
 
-from stepwell_store import AmbiguousRunError, EmbeddedStore, RunNotFoundError
+from stepwell_store import AmbiguousRunError, RunNotFoundError, Store
 from stepwell_store.queries import find_run, list_runs, metrics_of, run_detail
 from stepwell_store.runs import run_state
 from tests.store.made import (
@@ -35,7 +35,7 @@ def configure(**values):
     return event("config", {"set": values})
 
 
-def test_a_run_that_started_is_running_and_a_finished_one_is_finished(store: EmbeddedStore):
+def test_a_run_that_started_is_running_and_a_finished_one_is_finished(store: Store):
     project = fresh_project()
     tell(store, writer(project, "a"), start("quiet-river", at=1))
     tell(store, writer(project, "b"), start("loud-lake", at=2), finish("failed", at=9, exit_code=3))
@@ -50,7 +50,7 @@ def test_a_run_that_started_is_running_and_a_finished_one_is_finished(store: Emb
     assert {"a", "b"} <= {run["run_id"] for run in list_runs(store) if run["project"] == project}
 
 
-def test_a_point_makes_the_run_seen(store: EmbeddedStore):
+def test_a_point_makes_the_run_seen(store: Store):
     project = fresh_project()
     tell(store, writer(project), start())
     log(store, writer(project), [60_000], loss=[1.0])
@@ -76,7 +76,7 @@ def test_the_worst_state_of_several_writers_counts(states, wanted):
     assert run_state(writers)[0] == wanted
 
 
-def test_a_resumed_run_forgets_how_it_ended_before(store: EmbeddedStore):
+def test_a_resumed_run_forgets_how_it_ended_before(store: Store):
     project = fresh_project()
     tell(store, writer(project, label="0"), start("first", at=0), finish("crashed", at=5))
     tell(store, writer(project, label="1"), start("other", at=20, resumed=True), finish(at=30))
@@ -86,7 +86,7 @@ def test_a_resumed_run_forgets_how_it_ended_before(store: EmbeddedStore):
     assert run["started_at"] == START_US / SECOND
 
 
-def test_a_run_is_found_by_id_name_and_path(store: EmbeddedStore):
+def test_a_run_is_found_by_id_name_and_path(store: Store):
     project, other = fresh_project(), fresh_project()
     tell(store, writer(project, f"id-{project}"), start(f"name-{project}"))
     tell(store, writer(other, f"id-{project}"), start("else"))
@@ -104,14 +104,14 @@ def test_a_run_is_found_by_id_name_and_path(store: EmbeddedStore):
     assert f"name-{project}" in missing.value.nearest
 
 
-def test_a_run_whose_start_was_lost_is_still_found(store: EmbeddedStore):
+def test_a_run_whose_start_was_lost_is_still_found(store: Store):
     project = fresh_project()
     log(store, writer(project, "lost"), [0], loss=[1.0])
     assert find_run(store, f"{project}/lost").run_id == "lost"
     assert run_detail(store, project, "lost")["state"] == "unknown"
 
 
-def test_a_run_is_shown_with_all_that_was_told(store: EmbeddedStore):
+def test_a_run_is_shown_with_all_that_was_told(store: Store):
     project = fresh_project()
     who = writer(project)
     tell(
@@ -143,7 +143,7 @@ def test_a_run_is_shown_with_all_that_was_told(store: EmbeddedStore):
         run_detail(store, project, "nosuch")
 
 
-def test_config_changes_are_applied_in_the_order_of_their_times(store: EmbeddedStore):
+def test_config_changes_are_applied_in_the_order_of_their_times(store: Store):
     project = fresh_project()
     for number, body in enumerate(
         [
@@ -157,7 +157,7 @@ def test_config_changes_are_applied_in_the_order_of_their_times(store: EmbeddedS
     assert run_detail(store, project, "run")["config"] == {"a": {"b": 1, "c": 3}}
 
 
-def test_the_summary_honours_definitions_and_what_was_set_by_hand(store: EmbeddedStore):
+def test_the_summary_honours_definitions_and_what_was_set_by_hand(store: Store):
     project = fresh_project()
     who = writer(project)
     log(
@@ -194,7 +194,7 @@ def test_the_summary_honours_definitions_and_what_was_set_by_hand(store: Embedde
     }
 
 
-def test_metrics_join_the_series_of_all_labels(store: EmbeddedStore):
+def test_metrics_join_the_series_of_all_labels(store: Store):
     project = fresh_project()
     log(store, writer(project, label="0"), [0, 1], loss=[1.0, float("nan")])
     log(store, writer(project, label="1"), [0, 5], loss=[7.0, float("inf")])
@@ -205,7 +205,7 @@ def test_metrics_join_the_series_of_all_labels(store: EmbeddedStore):
     assert (metric["first_step"], metric["last_step"], metric["last"]) == (0, 5, float("inf"))
 
 
-def test_names_of_any_kind_are_only_names(store: EmbeddedStore):
+def test_names_of_any_kind_are_only_names(store: Store):
     project = fresh_project() + "'; DROP TABLE points; --\\"
     who = writer(project, "r'\n\t{x:String}", label='"')
     tell(store, who, start("näme\\"), configure(**{"k'": "v\\"}))

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from stepwell_store import EmbeddedStore
+from stepwell_store import Store
 from stepwell_store import history as history_module
 from stepwell_store.charts import bucket_width
 from stepwell_store.identity import fingerprint, series_fingerprint
@@ -30,7 +30,7 @@ from tests.store.made import (
 )
 
 
-def test_history_gives_each_step_with_what_was_logged_at_it(store: EmbeddedStore):
+def test_history_gives_each_step_with_what_was_logged_at_it(store: Store):
     project = fresh_project()
     log(store, writer(project), [0, 1], loss=[3.0, math.inf], accuracy=[0.5, 0.6])
     log(store, writer(project), [1, 2], lr=[0.1, 0.2])
@@ -45,7 +45,7 @@ def test_history_gives_each_step_with_what_was_logged_at_it(store: EmbeddedStore
     assert list(history(store, project, "nosuch")) == []
 
 
-def test_of_a_repeated_step_the_later_point_is_read_and_both_are_kept(store: EmbeddedStore):
+def test_of_a_repeated_step_the_later_point_is_read_and_both_are_kept(store: Store):
     project = fresh_project()
     made = rows(1, [5, 5, 4], [1.0, 2.0, 3.0], times=[20, 10, 30])
     insert(store, build((writer(project), decoded([made])), schemas={1: ("loss",)}), project)
@@ -57,7 +57,7 @@ def test_of_a_repeated_step_the_later_point_is_read_and_both_are_kept(store: Emb
     assert count["n"] == 3
 
 
-def test_values_that_are_no_floats_stand_at_their_step(store: EmbeddedStore):
+def test_values_that_are_no_floats_stand_at_their_step(store: Store):
     project = fresh_project()
     log(store, writer(project), [1], loss=[1.0])
     tell(
@@ -92,7 +92,7 @@ def test_a_long_history_is_read_in_windows_and_whole(store, monkeypatch: pytest.
     ]
 
 
-def test_console_lines_come_in_order_and_a_line_rewritten_is_shown_last(store: EmbeddedStore):
+def test_console_lines_come_in_order_and_a_line_rewritten_is_shown_last(store: Store):
     project = fresh_project()
     first = {
         "stream": "stdout",
@@ -120,7 +120,7 @@ def test_console_lines_come_in_order_and_a_line_rewritten_is_shown_last(store: E
 
 @pytest.mark.parametrize("first", [0, -700, 130])
 @pytest.mark.parametrize("count", [1, 7, 40, 3000])
-def test_buckets_hold_exactly_the_points_of_their_steps(store: EmbeddedStore, first, count):
+def test_buckets_hold_exactly_the_points_of_their_steps(store: Store, first, count):
     project = fresh_project()
     random = np.random.default_rng(7)
     steps = np.sort(random.choice(np.arange(-1000, 4000), 2000, replace=False))
@@ -167,7 +167,7 @@ def test_the_coarsest_rollup_that_is_fine_enough_is_read():
         bucket_width(0, 1, 0)
 
 
-def test_a_peak_is_seen_at_every_zoom(store: EmbeddedStore):
+def test_a_peak_is_seen_at_every_zoom(store: Store):
     project = fresh_project()
     values = [0.0] * 20_000
     values[12_345] = 9.0
@@ -177,7 +177,7 @@ def test_a_peak_is_seen_at_every_zoom(store: EmbeddedStore):
         assert buckets(store, [series], 0, 19_999, count).series[series].maximum.max() == 9.0
 
 
-def test_a_table_shows_metrics_of_all_runs(store: EmbeddedStore):
+def test_a_table_shows_metrics_of_all_runs(store: Store):
     project = fresh_project()
     log(store, writer(project, "a"), [0, 1], loss=[1.0, 2.0], accuracy=[0.5, 0.25])
     log(store, writer(project, "b", label="0"), [0], loss=[math.nan])
@@ -198,7 +198,7 @@ def test_a_table_shows_metrics_of_all_runs(store: EmbeddedStore):
     assert table_statistics(store, fresh_project(), ["loss"]) == {}
 
 
-def test_node_series_are_read_by_host_and_time(store: EmbeddedStore):
+def test_node_series_are_read_by_host_and_time(store: Store):
     host = fresh_project()
     who = writer("", "daemon", scope="node", host=host)
     made = rows(1, [0, 1, 2], [[1, 10], [2, 20], [3, 30]], times=[1_000_000, 2_000_000, 3_000_000])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
-from stepwell.cli.options import add_data, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, row_writer
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metric", action="append", metavar="NAME", help="only this one; can be repeated"
     )
     add_data(parser)
+    add_config(parser)
     add_socket(parser)
 
 
@@ -124,7 +125,7 @@ def find_target(store: "Store", reference: str) -> Target:
 
 def _runs_of_project(store: "Store", project: str) -> list[str]:
     rows = store.query(
-        "SELECT run_id FROM (SELECT project, run_id FROM writers UNION DISTINCT "
+        "SELECT run_id FROM (SELECT project, run_id FROM writers UNION ALL "
         "SELECT project, run_id FROM series) WHERE project = {project:String} "
         "GROUP BY run_id ORDER BY run_id",
         parameters={"project": project},

@@ -22,12 +22,14 @@ class Places(NamedTuple):
 
     Attributes:
         data_named: the user said which data folder, so no daemon's answer replaces it.
+        config: the daemon's configuration, where the user said which.
     """
 
     socket: Path
     data: Path
     journals: Path
     data_named: bool
+    config: Path | None = None
 
     def environment(self) -> dict[str, str]:
         """Return our environment with these places in it, for a child."""
@@ -51,6 +53,15 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="the daemon's configuration, where its store is in servers (STEPWELLD_CONFIG)",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON; its keys are stable")
 
@@ -68,6 +79,7 @@ def places(options: argparse.Namespace) -> Places:
         data=default_data_dir(environ),
         journals=default_journals_dir(environ),
         data_named=data is not None,
+        config=getattr(options, "config", None),
     )
     try:
         check_socket_path(found.socket)

@@ -1,9 +1,11 @@
-"""Opening the store to read: the daemon's when one runs, else the folder's own.
+"""Opening the store to read: the servers that the daemon's configuration names, else the store
+of the daemon that runs, else the folder's own.
 
 What a run has just logged may still lie in the daemon's spool. So a daemon is asked first to
 store what it holds, within a short limit; what is left then is said, not waited for.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,38 +14,33 @@ from typing import TYPE_CHECKING, Final
 
 from stepwell.cli.daemon_client import DaemonClient, is_answered
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
-from stepwell.cli.extras import require_store
+from stepwell.cli.extras import require_daemon, require_store
 from stepwell.cli.options import Places
 from stepwell.cli.text import bytes_text
 
 if TYPE_CHECKING:
-    from stepwell_store import EmbeddedStore
+    from stepwell_store import Store
+    from stepwell_store.server.settings import ServerSettings
 
 FLUSH_SECONDS: Final = 3.0
+_SERVER_KIND: Final = "clickhouse "
 
 
 @contextmanager
-def reading(places: Places) -> Iterator["EmbeddedStore"]:
+def reading(places: Places) -> Iterator["Store"]:
     """Open the store; what it raises inside the block becomes a CommandError.
 
     Raises:
         CommandError: No store is there, it cannot be opened, or what the block asked failed.
     """
-    require_store()
-    data = settled_data_dir(places)
-    if not (data / "store").is_dir():
-        raise CommandError(
-            f"no store in {data}; log a run first (`stepwell up` starts a daemon), "
-            "or say where the data is with --data or STEPWELL_DATA",
-            UNREACHABLE,
-        )
+    settings = configured_servers(places)
+    if settings is None:
+        require_store()
     import stepwell_store as backend
 
     try:
-        store = backend.connect_embedded(data)
+        store = _open(places, settings)
         try:
-            if store.engine_pid is not None:
-                store.migrate()  # We own the engine: nobody else has brought it up to date.
             yield store
         finally:
             store.close()
@@ -57,19 +54,74 @@ def reading(places: Places) -> Iterator["EmbeddedStore"]:
         raise CommandError(str(error), FAILED) from error
 
 
-def settled_data_dir(places: Places) -> Path:
-    """Return the data folder to read, after its daemon has stored what it holds."""
+def _open(places: Places, settings: "ServerSettings | None") -> "Store":
+    data = settled_data_dir(places, stored_in_servers=settings is not None)
+    if settings is not None:
+        from stepwell_store.server.store import open_server
+
+        server = open_server(settings)
+        server.migrate()
+        return server
+    if not (data / "store").is_dir():
+        raise CommandError(
+            f"no store in {data}; log a run first (`stepwell up` starts a daemon), "
+            "or say where the data is with --data or STEPWELL_DATA",
+            UNREACHABLE,
+        )
+    from stepwell_store import connect_embedded
+
+    store = connect_embedded(data)
+    if store.engine_pid is not None:
+        store.migrate()  # We own the engine: nobody else has brought it up to date.
+    return store
+
+
+def configured_servers(places: Places) -> "ServerSettings | None":
+    """Return the servers that the daemon's configuration names, None where it names none.
+
+    Raises:
+        CommandError: The configuration cannot be used.
+    """
+    if places.config is None and not any(name.startswith("STEPWELLD_") for name in os.environ):
+        return None
+    require_daemon()
+    from stepwell_daemon.clickhouse import server_settings
+    from stepwell_daemon.config import build_parser, load_config
+    from stepwell_daemon.errors import ConfigError
+
+    named = [] if places.config is None else ["--config", str(places.config)]
+    try:
+        config = load_config(build_parser().parse_args(named))
+        return server_settings(config) if config.sink == "clickhouse" else None
+    except ConfigError as error:
+        raise CommandError(str(error), USAGE) from error
+
+
+def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path:
+    """Return the data folder to read, after its daemon has stored what it holds.
+
+    Raises:
+        CommandError: The daemon stores in servers, and nobody said which.
+    """
     if not is_answered(places.socket):
         return places.data
     try:
         with DaemonClient(places.socket) as daemon:
-            found = Path(daemon.status()["data_dir"])
+            status = daemon.status()
+            found = Path(status["data_dir"])
+            kind = status["sink"]["kind"]
             if places.data_named and not _same(found, places.data):
                 return places.data
             stored, pending_bytes = daemon.flush(FLUSH_SECONDS)
     except CommandError as error:  # The store can be read without it.
         print(f"stepwell: {error}; the newest points may be missing", file=sys.stderr)
         return places.data
+    if kind.startswith(_SERVER_KIND) and not stored_in_servers:
+        raise CommandError(
+            f"the daemon stores in {kind}; say how to reach that with --config FILE or "
+            "STEPWELLD_CONFIG, the daemon's own configuration",
+            USAGE,
+        )
     if not stored:
         print(
             f"stepwell: {bytes_text(pending_bytes)} in the daemon's spool are not in the store "

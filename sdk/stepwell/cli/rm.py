@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
-from stepwell.cli.options import add_data, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.reading import reading
 
 
@@ -12,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("references", nargs="+", metavar="RUN", help="run id, name or PROJECT/…")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     add_data(parser)
+    add_config(parser)
     add_socket(parser)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepwell.cli.errors import OK
-from stepwell.cli.options import add_data, add_json, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
 from stepwell.cli.reading import reading
 from stepwell.cli.text import json_text, moment_text, plain, seconds_text, table_text
 
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N; 0 for all")
     add_json(parser)
     add_data(parser)
+    add_config(parser)
     add_socket(parser)
 
 

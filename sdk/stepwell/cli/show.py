@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import OK
-from stepwell.cli.options import add_data, add_json, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
 from stepwell.cli.reading import reading
 from stepwell.cli.runs import duration_seconds
 from stepwell.cli.text import (
@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     add_data(parser)
+    add_config(parser)
     add_socket(parser)
 
 

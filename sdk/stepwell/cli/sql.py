@@ -4,14 +4,22 @@ Two guards: the first word, for a clear message; and the engine's own `readonly`
 """
 
 import argparse
+import csv
+import io
+import json
 import re
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from stepwell.cli.errors import OK, USAGE, CommandError
-from stepwell.cli.options import add_data, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.reading import reading
+from stepwell.cli.text import table_text
+
+if TYPE_CHECKING:
+    from stepwell_store import EmbeddedStore
+    from stepwell_store.server.store import ServerStore
 
 FORMATS: Final = {
     "table": "PrettyCompactMonoBlock",
@@ -37,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="- is stdout")
     parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS")
     add_data(parser)
+    add_config(parser)
     add_socket(parser)
 
 
@@ -46,15 +55,13 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "parquet" and options.output == "-" and sys.stdout.isatty():
         raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
     with reading(places(options)) as store:
-        # One caller, one connection: what is set here holds for the statement after it.
-        store.query(_SETTINGS)
-        store.query(_GUARD)
-        from stepwell_store import StoreError
+        from stepwell_store import EmbeddedStore, StoreError
 
         try:
-            result = store.query_bytes(
-                statement, output_format=FORMATS[options.format], timeout_seconds=options.timeout
-            )
+            if isinstance(store, EmbeddedStore):
+                result = _ask_engine(store, statement, options)
+            else:
+                result = _ask_server(cast("ServerStore", store), statement, options)
         except StoreError as error:
             if error.code == _READONLY_CODE:
                 raise CommandError(_CHANGES, USAGE) from error
@@ -67,6 +74,36 @@ def run(options: argparse.Namespace) -> int:
         with replaced_file(options.output) as file:
             file.write(result)
     return OK
+
+
+def _ask_engine(store: "EmbeddedStore", statement: str, options: argparse.Namespace) -> bytes:
+    # One caller, one connection: what is set here holds for the statement after it.
+    store.query(_SETTINGS)
+    store.query(_GUARD)
+    return store.query_bytes(
+        statement, output_format=FORMATS[options.format], timeout_seconds=options.timeout
+    )
+
+
+def _ask_server(store: "ServerStore", statement: str, options: argparse.Namespace) -> bytes:
+    """Return the result; servers answer in blocks of columns, so the text is made here."""
+    rows = store.query(statement, timeout_seconds=options.timeout, read_only=True)
+    names = list(rows[0]) if rows else []
+    match options.format:
+        case "json" | "jsonl":
+            return "".join(f"{json.dumps(row, default=str)}\n" for row in rows).encode()
+        case "csv":
+            text = io.StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(names)
+            writer.writerows(row.values() for row in rows)
+            return text.getvalue().encode()
+        case "table":
+            cells = [[str(value) for value in row.values()] for row in rows]
+            return f"{table_text(names, cells)}\n".encode()
+    raise CommandError(
+        "of a store in servers there is no parquet here; use csv, or `stepwell export`", USAGE
+    )
 
 
 def checked(statement: str) -> str:

@@ -1,0 +1,85 @@
+"""From the daemon's settings to those of the store in ClickHouse servers, checked."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.gateway.secrets import read_secret
+from stepwell_daemon.gateway.settings import is_loopback
+from stepwell_store.server.settings import (
+    NAME,
+    PORT_DEFAULT,
+    PORT_SECURE_DEFAULT,
+    ServerSettings,
+    parse_endpoints,
+)
+
+if TYPE_CHECKING:
+    from stepwell_daemon.config import DaemonConfig
+
+_NEEDED: Final = ("clickhouse_driver", "lz4", "pandas")
+
+
+def server_settings(config: "DaemonConfig") -> ServerSettings:
+    """Return how to reach the servers.
+
+    Raises:
+        ConfigError: A setting is missing or impossible, or the driver is not installed.
+    """
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"sink = clickhouse needs pip install 'stepwell[server]': {', '.join(missing)} "
+            "cannot be found"
+        )
+    try:
+        named = parse_endpoints(config.clickhouse_hosts, PORT_DEFAULT)
+    except ValueError as error:
+        raise ConfigError(
+            f"clickhouse_hosts is {config.clickhouse_hosts!r}: {error}; expected HOST[:PORT], …"
+        ) from error
+    secure = config.clickhouse_tls == "on" or (
+        config.clickhouse_tls == "auto" and not all(is_loopback(each.host) for each in named)
+    )
+    if len(named) > 1 and not config.clickhouse_cluster:
+        raise ConfigError(
+            "several clickhouse_hosts need clickhouse_cluster: servers that are no replicas of "
+            "each other would each hold a part, and a block sent to two of them would count twice"
+        )
+    for name in ("clickhouse_database", "clickhouse_cluster"):
+        value = getattr(config, name)
+        if value and not NAME.fullmatch(value):
+            raise ConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
+    if not config.clickhouse_database:
+        raise ConfigError("clickhouse_database is empty; name one")
+    if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
+        raise ConfigError("clickhouse_cert_file and clickhouse_key_file go together")
+    password_file = config.clickhouse_password_file
+    if password_file:
+        read_secret(Path(password_file).expanduser())
+
+    def read_password() -> str:
+        if not password_file:
+            return ""
+        return read_secret(Path(password_file).expanduser()).decode().rstrip("\r\n")
+
+    return ServerSettings(
+        endpoints=parse_endpoints(
+            config.clickhouse_hosts, PORT_SECURE_DEFAULT if secure else PORT_DEFAULT
+        ),
+        database=config.clickhouse_database,
+        user=config.clickhouse_user,
+        read_password=read_password,
+        secure=secure,
+        ca_file=_path(config.clickhouse_ca_file),
+        cert_file=_path(config.clickhouse_cert_file),
+        key_file=_path(config.clickhouse_key_file),
+        cluster=config.clickhouse_cluster,
+        insert_quorum=config.clickhouse_insert_quorum,
+        timeout_seconds=config.clickhouse_timeout_seconds,
+    )
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None

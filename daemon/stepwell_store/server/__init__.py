@@ -1,0 +1,1 @@
+"""The store in ClickHouse servers: one, or a cluster of shards and replicas."""

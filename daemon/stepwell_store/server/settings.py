@@ -1,0 +1,70 @@
+"""Where the servers are and how they are spoken to."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""What a database or a cluster may be called: these stand in statements as they are."""
+
+PORT_DEFAULT: Final = 9000
+PORT_SECURE_DEFAULT: Final = 9440
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One server's native protocol."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_endpoints(text: str, port_default: int) -> tuple[Endpoint, ...]:
+    """Return the endpoints of ``"host[:port], …"``; IPv6 addresses stand in brackets.
+
+    Raises:
+        ValueError: There is none, or a port is none.
+    """
+    found = []
+    for part in filter(None, (each.strip() for each in text.split(","))):
+        if part.startswith("["):
+            host, _, rest = part[1:].partition("]")
+            port = rest.removeprefix(":")
+        else:
+            host, _, port = part.rpartition(":") if ":" in part else (part, "", "")
+        if not host or (port and not (port.isdecimal() and 0 < int(port) < 65_536)):
+            raise ValueError(f"{part!r} is no HOST or HOST:PORT")
+        found.append(Endpoint(host, int(port) if port else port_default))
+    if not found:
+        raise ValueError("no host is named")
+    return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """How to reach a server, or a cluster by some of its servers.
+
+    Attributes:
+        cluster: its name in the servers' ``remote_servers``; empty for one server.
+        read_password: asked for each new connection, so that a password can be changed.
+        timeout_seconds: a server that is silent for so long while it owes an answer is left.
+        insert_quorum: replicas that must have a block before it counts as stored; 0: one.
+    """
+
+    endpoints: tuple[Endpoint, ...]
+    database: str = "stepwell"
+    user: str = "default"
+    read_password: Callable[[], str] = lambda: ""
+    secure: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    cluster: str = ""
+    insert_quorum: int = 0
+    connect_seconds: float = 5.0
+    timeout_seconds: float = 60.0

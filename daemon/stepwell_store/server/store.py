@@ -1,0 +1,442 @@
+"""A Store in ClickHouse servers, over their native protocol.
+
+Exactly once rests on three things. A block is one insert, which the server does as a whole or not
+at all. On modern servers the insert carries the block's token, and the server drops one that it
+has seen. Older ones are asked first, where a block may be a repetition, whether an insert of the
+same id still runs and whether its rows are there: each row says in ``batch`` which insert it came
+by. Replicated tables moreover drop equal blocks, whichever replica gets them.
+"""
+
+import hashlib
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
+from numpy.typing import NDArray
+
+from stepwell_store.blocks import Block
+from stepwell_store.engine import TOKEN
+from stepwell_store.errors import (
+    StoreError,
+    StoreUnavailableError,
+    TableMissingError,
+    insert_error,
+    query_error,
+)
+from stepwell_store.expiry import ttl_change
+from stepwell_store.identity import fingerprint
+from stepwell_store.known_names import KnownNames
+from stepwell_store.migrate import VERSIONS_TABLE, apply_migrations, load_migrations
+from stepwell_store.native import array_of
+from stepwell_store.server.connections import FAILURES, Connections, reason_of
+from stepwell_store.server.dialect import (
+    MODERN,
+    Dialect,
+    Table,
+    dialect_of,
+    local_name,
+    named_values,
+    parse_table,
+    table_statements,
+    with_literals,
+)
+from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.writer import WriterInfo
+
+logger = logging.getLogger("stepwell_store")
+
+_MIGRATION_SECONDS: Final = 600.0
+_POLL_SECONDS: Final = 0.2
+_DAY_SECONDS: Final = 86_400.0
+_VERSIONS: Final = "schema_versions"
+_READING_SETTINGS: Final = {
+    "max_query_size": 64 << 20,
+    "max_ast_elements": 10_000_000,
+    "max_expanded_ast_elements": 10_000_000,
+}
+
+
+class ServerStore:
+    """A Store. ``migrate`` comes first: it finds out what the servers are."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.dialect: Dialect = MODERN
+        self.version = ""
+        self._tables = _tables()
+        self._known = KnownNames()
+        self._bare = Connections(settings, settings.endpoints, database="")
+        self._asking = self._connections(settings.endpoints)
+        self._reading = self._connections(settings.endpoints, columnar=True)
+        self._shards: tuple[Connections, ...] = (self._reading,)
+
+    @property
+    def kind(self) -> str:
+        place = self.settings.cluster or ", ".join(map(str, self.settings.endpoints))
+        return f"clickhouse {place}"
+
+    @property
+    def shard_count(self) -> int:
+        return len(self._shards)
+
+    def shard_of(self, writer: WriterInfo) -> int:
+        if self.shard_count == 1:
+            return 0
+        return (fingerprint(writer.host) if writer.is_node else writer.run_key) % self.shard_count
+
+    # ------------------------------------------------------------------ tables
+
+    def migrate(self) -> None:
+        self._migrate(from_start=False)
+
+    def _migrate(self, *, from_start: bool) -> None:
+        self._look()
+        database = self.settings.database
+        found = self._rows(
+            self._bare,
+            "SELECT 1 FROM system.databases WHERE name = {name:String}",
+            {"name": database},
+        )
+        if not found:
+            self._execute(self._bare, f"CREATE DATABASE IF NOT EXISTS {database}{self._everywhere}")
+        apply_migrations(
+            self._make,
+            self._found_version,
+            self._record_version,
+            from_start=from_start,
+        )
+
+    def _look(self) -> None:
+        """Find out how old the servers are and which shards and replicas there are."""
+        (row,) = self._rows(self._bare, "SELECT version() AS version")
+        self.version = row["version"]
+        self.dialect = dialect_of(self.version)
+        cluster = self.settings.cluster
+        if not cluster:
+            return
+        rows = self._rows(
+            self._bare,
+            "SELECT shard_num, host_name, port FROM system.clusters "
+            "WHERE cluster = {cluster:String} ORDER BY shard_num, replica_num",
+            {"cluster": cluster},
+        )
+        if not rows:
+            known = self._rows(self._bare, "SELECT DISTINCT cluster FROM system.clusters")
+            names = ", ".join(row["cluster"] for row in known) or "none"
+            raise StoreUnavailableError(
+                f"the server knows no cluster {cluster!r}, but {names}; correct "
+                "clickhouse_cluster, or remote_servers in the server's configuration"
+            )
+        by_shard: dict[int, list[Endpoint]] = {}
+        for row in rows:
+            by_shard.setdefault(row["shard_num"], []).append(
+                Endpoint(row["host_name"], row["port"])
+            )
+        if [list(each.endpoints) for each in self._shards] != list(by_shard.values()):
+            self._shards = tuple(
+                self._connections(endpoints, columnar=True) for endpoints in by_shard.values()
+            )
+
+    def _make(self, statement: str) -> None:
+        table = parse_table(statement)
+        if table is None:
+            raise ValueError(f"a migration that makes no table is not adapted: {statement}")
+        for adapted in table_statements(
+            table,
+            self.dialect,
+            database=self.settings.database,
+            cluster=self.settings.cluster,
+            everywhere=table.name == _VERSIONS,
+        ):
+            self._execute(self._asking, adapted)
+
+    def _found_version(self) -> int:
+        local = local_name(_VERSIONS, self.settings.cluster)
+        rows = self._rows(self._asking, f"SELECT max(version) AS version FROM {local}")
+        return int(rows[0]["version"])
+
+    def _record_version(self, version: int, name: str) -> None:
+        local = local_name(_VERSIONS, self.settings.cluster)
+        self._execute(
+            self._asking,
+            f"INSERT INTO {local} (version, name) SELECT {version}, {{name:String}}",
+            {"name": name},
+        )
+
+    # ------------------------------------------------------------------ blocks
+
+    def insert(self, block: Block, token: str, *, may_repeat: bool = False) -> None:
+        if not TOKEN.fullmatch(token):
+            raise ValueError(f"{token!r} is no token: 1 to 256 letters, digits and _.:/@+=- only")
+        if block.names and self._known.has_all(block.names):
+            return
+        try:
+            self._insert(block, token, may_repeat)
+        except TableMissingError:
+            logger.warning("table or column missing, migrating table=%s", block.table)
+            self._migrate(from_start=True)
+            self._insert(block, token, may_repeat)
+        self._known.add(block.names)
+
+    def _insert(self, block: Block, token: str, may_repeat: bool) -> None:
+        table = self._tables[block.table]
+        columns = {column.name: array_of(column, block.rows) for column in block.columns}
+        is_marked = not self.dialect.has_tokens and not table.replaces
+        if is_marked:
+            columns["batch"] = np.full(block.rows, _batch_of(token), dtype="<u8")
+        local = local_name(block.table, self.settings.cluster)
+        query_id = f"stepwell-{token}"
+        try:
+            with self._shards[block.shard].client() as client:
+                if is_marked and may_repeat:
+                    _wait_until_ended(client, query_id, self.settings.timeout_seconds)
+                    if _holds(client, local, table.key, columns):
+                        logger.info("a block is already there token=%s", token)
+                        return
+                client.execute(
+                    f"INSERT INTO {local} ({', '.join(columns)}) VALUES",
+                    list(columns.values()),
+                    columnar=True,
+                    query_id=query_id,
+                    settings=self._insert_settings(token),
+                )
+        except ServerException as error:
+            raise insert_error(block.table, error.code, reason_of(error)) from error
+        except FAILURES as error:
+            raise StoreUnavailableError(
+                f"insert into {block.table}: {reason_of(error)}; send the same block under the "
+                "same token again"
+            ) from error
+
+    def _insert_settings(self, token: str) -> dict[str, Any]:
+        settings: dict[str, Any] = {}
+        if self.dialect.has_tokens:
+            settings = {
+                "async_insert": 0,
+                "optimize_on_insert": 0,
+                "insert_deduplication_token": token,
+            }
+        if self.settings.insert_quorum:
+            settings["insert_quorum"] = self.settings.insert_quorum
+        return settings
+
+    # ------------------------------------------------------------------ questions
+
+    def query(
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+        read_only: bool = False,
+    ) -> list[dict[str, Any]]:
+        """See ``Store``. With ``read_only`` the server refuses what would change anything."""
+        more = {"readonly": 2} if read_only else {}
+        return self._rows(self._asking, sql, parameters, timeout_seconds, more)
+
+    def arrays(
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+    ) -> dict[str, NDArray[Any]]:
+        values, columns = self._ask(self._reading, sql, parameters, timeout_seconds)
+        # Without rows there are no arrays either.
+        return {name: each for (name, _), each in zip(columns, values, strict=False)}
+
+    def ping(self, timeout_seconds: float = 2) -> bool:
+        try:
+            self._rows(self._bare, "SELECT 1", None, timeout_seconds)
+        except StoreError:
+            return False
+        return True
+
+    # ------------------------------------------------------------------ deletion
+
+    def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+        self._known.clear()
+        database = self.settings.database
+        local = local_name(table, self.settings.cluster)
+        for name in self._tables:
+            inner = f"FROM {database}.{local_name(name, self.settings.cluster)} "
+            condition = condition.replace(f"FROM {name} ", inner)
+        self._execute(
+            self._asking,
+            f"ALTER TABLE {database}.{local}{self._everywhere} DELETE WHERE {condition}",
+            parameters,
+        )
+        self._wait_for_mutations(local)
+
+    def _wait_for_mutations(self, local: str) -> None:
+        """Return when no server has rows of ``local`` left to delete."""
+        deadline = time.monotonic() + _MIGRATION_SECONDS
+        endpoints = {each for shard in self._shards for each in shard.endpoints}
+        for endpoint in sorted(endpoints, key=str):
+            one = self._connections((endpoint,))
+            try:
+                while self._rows(
+                    one,
+                    "SELECT 1 FROM system.mutations WHERE database = {database:String} "
+                    "AND table = {table:String} AND NOT is_done LIMIT 1",
+                    {"database": self.settings.database, "table": local},
+                ):
+                    if time.monotonic() > deadline:
+                        raise StoreUnavailableError(
+                            f"{endpoint} is still deleting rows of {local}; they go by and by"
+                        )
+                    time.sleep(_POLL_SECONDS)
+            finally:
+                one.close()
+
+    def expire(self, table: str, days: int) -> None:
+        if self.dialect.has_tokens:
+            self._change_ttl(table, days)
+        elif days:
+            before = {"before": round((time.time() - days * _DAY_SECONDS) * 1e6)}
+            condition = "time < {before:Int64}"
+            if self.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", parameters=before):
+                self.delete_rows(table, condition, before)
+
+    def _change_ttl(self, table: str, days: int) -> None:
+        local = local_name(table, self.settings.cluster)
+        (row,) = self.query(
+            "SELECT engine_full FROM system.tables "
+            "WHERE database = {database:String} AND name = {table:String}",
+            parameters={"database": self.settings.database, "table": local},
+        )
+        if change := ttl_change(row["engine_full"], days):
+            place = f"{self.settings.database}.{local}{self._everywhere}"
+            self._execute(self._asking, f"ALTER TABLE {place} {change}")
+
+    def close(self) -> None:
+        for each in (self._bare, self._asking, self._reading, *self._shards):
+            each.close()
+
+    # ------------------------------------------------------------------ how it is asked
+
+    @property
+    def _everywhere(self) -> str:
+        return f" ON CLUSTER {self.settings.cluster}" if self.settings.cluster else ""
+
+    def _connections(self, endpoints: Sequence[Endpoint], *, columnar: bool = False) -> Connections:
+        return Connections(
+            self.settings, endpoints, database=self.settings.database, columnar=columnar
+        )
+
+    def _execute(
+        self,
+        connections: Connections,
+        statement: str,
+        parameters: Mapping[str, object] | None = None,
+    ) -> None:
+        self._ask(connections, statement, parameters, _MIGRATION_SECONDS)
+
+    def _rows(
+        self,
+        connections: Connections,
+        sql: str,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+        more: Mapping[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
+        rows, columns = self._ask(connections, sql, parameters, timeout_seconds, more)
+        return [
+            {
+                name: named_values(type_name, value)
+                for (name, type_name), value in zip(columns, row, strict=True)
+            }
+            for row in rows
+        ]
+
+    def _ask(
+        self,
+        connections: Connections,
+        sql: str,
+        parameters: Mapping[str, object] | None,
+        timeout_seconds: float,
+        more: Mapping[str, Any] | None = None,
+    ) -> tuple[Sequence[Any], Sequence[tuple[str, str]]]:
+        statement = with_literals(self.dialect.adapted(sql), parameters)
+        settings = {
+            **_READING_SETTINGS,
+            "max_execution_time": max(1, math.ceil(timeout_seconds)),
+            **({"distributed_product_mode": "global"} if self.settings.cluster else {}),
+            **(more or {}),
+        }
+        try:
+            with connections.client() as client:
+                result = client.execute(
+                    statement,
+                    with_column_types=True,
+                    columnar=connections.columnar,
+                    settings=settings,
+                )
+        except ServerException as error:
+            raise query_error(error.code, reason_of(error)) from error
+        except FAILURES as error:
+            raise StoreUnavailableError(
+                f"query: {reason_of(error)}; try again later or ask for less"
+            ) from error
+        return result if isinstance(result, tuple) else ((), ())
+
+
+def open_server(settings: ServerSettings) -> ServerStore:
+    """Return the store in servers; none is connected yet."""
+    return ServerStore(settings)
+
+
+def _tables() -> dict[str, Table]:
+    statements = [each for migration in load_migrations() for each in migration.statements]
+    found = filter(None, map(parse_table, [*statements, VERSIONS_TABLE]))
+    return {table.name: table for table in found}
+
+
+def _batch_of(token: str) -> int:
+    digest = hashlib.sha1(token.encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:8], "little")
+
+
+def _wait_until_ended(client: Client, query_id: str, timeout_seconds: float) -> None:
+    """Wait until the server is done with an earlier insert of the same id.
+
+    Raises:
+        StoreUnavailableError: It still works on it.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    question = with_literals(
+        "SELECT count() FROM system.processes WHERE query_id = {query_id:String}",
+        {"query_id": query_id},
+    )
+    while int(client.execute(question, columnar=True)[0][0]):
+        if time.monotonic() > deadline:
+            raise StoreUnavailableError(
+                f"the server still works on an earlier insert of this block ({query_id}); "
+                "it is sent again when that has ended"
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _holds(
+    client: Client, local: str, key: Sequence[str], columns: Mapping[str, NDArray[Any]]
+) -> bool:
+    """Return whether the first row of the insert is stored: then all of them are."""
+    first = {name: columns[name][:1].tolist()[0] for name in (*key, "batch")}
+    condition = " AND ".join(
+        f"{name} = {{{name}:{'String' if isinstance(value, str) else _int_type(columns[name])}}}"
+        for name, value in first.items()
+    )
+    found = client.execute(
+        with_literals(f"SELECT toUInt8(1) FROM {local} WHERE {condition} LIMIT 1", first),
+        columnar=True,
+    )
+    return bool(found)
+
+
+def _int_type(values: NDArray[Any]) -> str:
+    return f"{'U' if values.dtype.kind == 'u' else ''}Int{8 * values.dtype.itemsize}"
