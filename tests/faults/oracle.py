@@ -42,6 +42,7 @@ def open_store(node: Node) -> Store:
     store = open_server(
         ServerSettings(
             endpoints=parse_endpoints(told("STEPWELLD_CLICKHOUSE_HOSTS") or "", 9000),
+            database=told("STEPWELLD_CLICKHOUSE_DATABASE") or "stepwell",
             cluster=told("STEPWELLD_CLICKHOUSE_CLUSTER") or "",
         )
     )

@@ -47,7 +47,7 @@ _CONFIG: Final = """<?xml version="1.0"?>
 _USERS: Final = """<?xml version="1.0"?>
 <yandex>
   <profiles><default>
-    <max_memory_usage>4000000000</max_memory_usage><log_queries>0</log_queries>{profile}
+    <log_queries>0</log_queries>{profile}
   </default><readonly><readonly>1</readonly></readonly></profiles>
   <users>
     <default><password></password><networks><ip>127.0.0.1</ip></networks>
@@ -85,16 +85,22 @@ class ClickHouseServer:
         self.folder = folder
         self.port, http_port, interserver_port = ports or (free_port(), free_port(), free_port())
         self._process: subprocess.Popen[bytes] | None = None
+        self._ports = (self.port, http_port, interserver_port)
         for name in ("data", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
+        self.configure(more=more, profile=profile)
+
+    def configure(self, *, more: str = "", profile: Mapping[str, object] | None = None) -> None:
+        """Write the configuration, for the next start."""
+        port, http_port, interserver_port = self._ports
         settings = "".join(f"<{name}>{value}</{name}>" for name, value in (profile or {}).items())
-        (folder / "users.xml").write_text(
+        (self.folder / "users.xml").write_text(
             _USERS.format(profile=settings, password=escape(PASSWORD))
         )
-        (folder / "config.xml").write_text(
+        (self.folder / "config.xml").write_text(
             _CONFIG.format(
-                folder=folder,
-                port=self.port,
+                folder=self.folder,
+                port=port,
                 http_port=http_port,
                 interserver_port=interserver_port,
                 more=more,
