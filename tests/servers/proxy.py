@@ -18,6 +18,8 @@ class Proxy:
         refuses: connections are closed as soon as they come.
         swallows: nothing goes through any more, in either direction, and nobody is told.
         swallows_replies: what the server says does not go through.
+        swallows_replies_to: likewise, on connections that lately sent so many bytes at once: an
+            insert is done then, and nobody hears of it.
         bytes_per_second: how fast bytes go towards the server; None: at once.
         passed_bytes: went to the server in all.
     """
@@ -26,6 +28,7 @@ class Proxy:
         self.refuses = False
         self.swallows = False
         self.swallows_replies = False
+        self.swallows_replies_to: int | None = None
         self.bytes_per_second: float | None = None
         self.passed_bytes = 0
         self.connections = 0
@@ -83,13 +86,25 @@ class Proxy:
             self.connections += 1
             with self._lock:
                 self._open |= {client, server}
+            unanswered = threading.Event()
             for way in ((client, server, True), (server, client, False)):
-                threading.Thread(target=self._pass, args=way, daemon=True).start()
+                threading.Thread(target=self._pass, args=(*way, unanswered), daemon=True).start()
 
-    def _pass(self, source: socket.socket, sink: socket.socket, to_server: bool) -> None:
+    def _pass(
+        self,
+        source: socket.socket,
+        sink: socket.socket,
+        to_server: bool,
+        unanswered: threading.Event,
+    ) -> None:
         try:
             while data := source.recv(_CHUNK):
-                if self.swallows or (self.swallows_replies and not to_server):
+                limit = self.swallows_replies_to
+                if to_server and limit is not None and len(data) >= limit:
+                    unanswered.set()
+                if self.swallows:
+                    continue
+                if not to_server and (self.swallows_replies or unanswered.is_set()):
                     continue
                 if to_server and self.bytes_per_second:
                     time.sleep(len(data) / self.bytes_per_second)

@@ -1,5 +1,6 @@
 """A server that refuses, vanishes, crawls or dies: nothing is lost, nothing counts twice."""
 
+import random
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -104,24 +105,24 @@ def test_a_broken_network_costs_training_nothing_and_loses_nothing(
 
 
 def test_an_insert_that_was_done_and_not_answered_is_not_done_again(proxy: Proxy) -> None:
-    """The one case that only the look before the repetition saves."""
-    with node_behind(proxy) as node:
-        done = node.python(
-            "import stepwell\nrun = stepwell.init('p', id='r')\nrun.log({'x': 1.0})\nrun.finish()\n"
+    with node_behind(proxy) as node, training(node) as trainer:
+        trainer.wait_for_steps(50)
+        proxy.swallows_replies_to = 2000
+        code = (
+            "import random, stepwell\nrun = stepwell.init('p', id='s')\n"
+            "for step in range(2000): run.log({'x': random.Random(step).random()})\n"
+            "run.finish()\n"
         )
-        assert done.returncode == 0, done.stderr
-        wait_until_stored(node)
-        proxy.swallows_replies = True
-        done = node.python(
-            "import stepwell\nrun = stepwell.init('p', id='s')\n"
-            "for step in range(500): run.log({'x': step})\nrun.finish()\n"
-        )
+        done = node.python(code)
         assert done.returncode == 0, done.stderr
         wait_until(lambda: is_failing(node), "an unanswered insert")
-        proxy.swallows_replies = False
+        proxy.swallows_replies_to = None
         wait_until(lambda: not is_failing(node), "the daemon to come back")
+        trainer.finish()
         wait_until_stored(node)
-        assert stored_points(node)["s", "x"] == one_each(500)
+        stored = stored_points(node)["s", "x"]
+        assert stored == one_each(2000, lambda step: random.Random(step).random())
+        assert "already there" in node.log()
 
 
 def test_a_daemon_killed_between_insert_and_cursor_stores_nothing_twice(
