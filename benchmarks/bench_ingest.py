@@ -82,7 +82,16 @@ def send(number: int, socket: str, seconds: float, offered: float, results: Any)
 
 
 def main(seconds: float = 60.0, offered: float = OFFERED) -> None:
-    with daemon_running("--sample-seconds", "0") as daemon:
+    rows = measure(seconds, offered)
+    print(table(["8 writers, 10 floats a row", ""], rows))
+
+
+def measure(seconds: float, offered: float, *arguments: str) -> list[list[Any]]:
+    """Return the rows of the table; ``arguments`` are the daemon's.
+
+    "Engine" is every child of the daemon: without an embedded store there is none.
+    """
+    with daemon_running("--sample-seconds", "0", *arguments) as daemon:
         context = multiprocessing.get_context("spawn")
         results = context.Queue()
         writers = [
@@ -108,7 +117,7 @@ def main(seconds: float = 60.0, offered: float = OFFERED) -> None:
         drained = time.monotonic() - start
         stored = daemon.status()["totals"]["points_stored"]
         cpu = daemon.cpu_seconds() - before
-        rows = [
+        return [
             ["points stored per second while sending", stored_in_time / elapsed],
             ["points stored per second until drained", stored / drained],
             ["points sent / stored", f"{sent:,} / {stored:,}"],
@@ -117,7 +126,6 @@ def main(seconds: float = 60.0, offered: float = OFFERED) -> None:
             ["daemon RSS MB, first quarter / last / highest", _spread(memory, 0)],
             ["engine RSS MB, first quarter / last / highest", _spread(memory, 1)],
         ]
-    print(table(["8 writers, 10 floats a row", ""], rows))
 
 
 def _spread(memory: list[tuple[int, int]], part: int) -> str:

@@ -20,8 +20,8 @@ _STATE_ORDER: Final = (RUNNING, "failed", "crashed", "killed", "finished")
 
 _WRITERS: Final = """
 SELECT project, run_id, writer_id, label, host, pid, rank, world_size, client, resumed,
-       started_at, last_seen, tupleElement(ended, 'time') AS state_time,
-       tupleElement(ended, 'state') AS state, tupleElement(ended, 'exit_code') AS exit_code
+       started_at, last_seen, tupleElement(ended, 1) AS state_time,
+       tupleElement(ended, 2) AS state, tupleElement(ended, 3) AS exit_code
 FROM (
     SELECT project, run_id, writer_id, max(w.label) AS label, max(w.host) AS host,
            max(w.pid) AS pid, max(w.rank) AS rank, max(w.world_size) AS world_size,

@@ -195,8 +195,9 @@ def _statistics(metric: str, label: str, row: dict[str, Any]) -> SeriesStatistic
     )
 
 
-def _point(held: dict[str, Any]) -> tuple[int, int, float]:
-    return held["step"], held["time"], held["value"]
+def _point(held: dict[str, Any] | list[Any]) -> tuple[int, int, float]:
+    step, time_us, value = held.values() if isinstance(held, dict) else held
+    return step, time_us, value
 
 
 def _metric(metric: str, parts: Sequence[SeriesStatistics]) -> dict[str, Any]:

@@ -58,21 +58,20 @@ def stored_points(node: Node) -> Points:
     """
     store = open_store(node)
     try:
+        names = store.query("SELECT DISTINCT series, run_id, metric FROM series")
         rows = store.query(
-            """
-            SELECT s.run_id AS run_id, s.metric AS metric,
-                   arraySort(groupArray((p.step, p.value))) AS points
-            FROM points AS p
-            INNER JOIN (SELECT DISTINCT series, run_id, metric FROM series) AS s
-                ON s.series = p.series
-            GROUP BY run_id, metric
-            """,
+            "SELECT series, arraySort(groupArray((step, value))) AS points FROM points "
+            "GROUP BY series",
             timeout_seconds=120,
         )
-        held = {
-            (row["run_id"], row["metric"]): [(int(step), value) for step, value in row["points"]]
-            for row in rows
-        }
+        points = {row["series"]: row["points"] for row in rows}
+        held: Points = {}
+        for name in names:
+            found = points.pop(name["series"], [])
+            pairs = [(int(step), value) for step, value in found]
+            held.setdefault((name["run_id"], name["metric"]), []).extend(pairs)
+        assert not points, f"points of series without a name: {list(points)[:3]}"
+        held = {key: sorted(pairs) for key, pairs in held.items() if pairs}
         total = sum(map(len, held.values()))
         for table in ("series_stats", "rollups WHERE width = 64"):
             (counted,) = store.query(f"SELECT sum(count) AS n FROM {table}")

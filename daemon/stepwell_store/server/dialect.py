@@ -17,6 +17,8 @@ _MODERN_SINCE: Final = (23, 3)
 
 _NESTED: Final = r"\((?:[^()]|\([^()]*\))*\)"
 _CODEC: Final = re.compile(rf" CODEC{_NESTED}")
+_TUPLE: Final = re.compile(r"Tuple\(([^()]*)\)")
+_COMMENT: Final = re.compile(r" COMMENT '[^']*'")  # 18.16 takes replicas apart over them.
 _AGGREGATED: Final = re.compile(r"SimpleAggregateFunction\(\w+, ((?:[^()]|\([^()]*\))*)\)")
 _CREATE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)\s*\((.*)\)\s*ENGINE = (.*)", re.S)
 _ENGINE: Final = re.compile(r"(\w*)MergeTree(?:\((\w+)\))? ORDER BY (\w+|\([\w, ]+\))")
@@ -104,7 +106,8 @@ def table_statements(
     settings["min_compressed_bytes_to_fsync_after_merge"] = 1
     if not dialect.has_tokens:
         settings = {}
-        columns = _AGGREGATED.sub(r"\1", _CODEC.sub("", columns))
+        columns = _AGGREGATED.sub(r"\1", _COMMENT.sub("", _CODEC.sub("", columns)))
+        columns = _TUPLE.sub(_without_names, columns)
         if engine == "Aggregating":
             engine = ""
         if engine == "":
@@ -137,19 +140,26 @@ def table_statements(
     return made
 
 
+def _without_names(found: re.Match[str]) -> str:
+    """Return a tuple's type; 18.16 cannot send aggregates of tuples whose elements have names."""
+    members = (each.split()[-1] for each in found[1].split(","))
+    return f"Tuple({', '.join(members)})"
+
+
 # ---------------------------------------------------------------------- queries
 
 
 _NEWEST: Final = re.compile(r"bitShiftLeft\(toInt128\(([\w.]+)\), 64\) \+ ([\w.]+)")
-_ELEMENT: Final = re.compile(r"\b(last|first)\.(step|time|value)\b")
-_OF_EXTREME: Final = re.compile(r"(m(?:ax|in)\([\w.]+\))\.(\w+)")
+_ELEMENT: Final = re.compile(
+    r"(\b(?:last|first)|\bm(?:ax|in)\((?:last|first)\))\.(step|time|value)\b"
+)
+_PLACES: Final = {"step": 1, "time": 2, "value": 3}
 _IN_ORDER: Final = re.compile(r"\s*SETTINGS optimize_aggregation_in_order = 1\s*")
 
 
 def _for_baseline(sql: str) -> str:
     sql = _NEWEST.sub(r"(\1, \2)", sql)
-    sql = _OF_EXTREME.sub(r"tupleElement(\1, '\2')", sql)
-    sql = _ELEMENT.sub(r"tupleElement(\1, '\2')", sql)
+    sql = _ELEMENT.sub(lambda found: f"tupleElement({found[1]}, {_PLACES[found[2]]})", sql)
     return _IN_ORDER.sub("\n", sql)
 
 

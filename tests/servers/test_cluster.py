@@ -1,0 +1,190 @@
+"""Two shards of two replicas and a ZooKeeper: what is stored, and what survives which death."""
+
+import random
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stepwell.cli.daemon_client import DaemonClient
+from stepwell_store import Store, StoreUnavailableError
+from stepwell_store.queries import delete_run, find_run, list_runs, run_detail
+from stepwell_store.server.settings import ServerSettings, parse_endpoints
+from stepwell_store.server.store import ServerStore, open_server
+from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.faults.steady import assert_all_stored, training
+from tests.node import Node, made_node
+from tests.servers.clickhouse import ClickHouseServer
+from tests.servers.cluster import NAME, Cluster
+from tests.servers.conftest import stored_in
+
+pytestmark = pytest.mark.slow
+
+_QUICKLY = ("--block-delay-seconds", "0.05", "--clickhouse-timeout-seconds", "5")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    with Cluster(tmp_path / "cluster") as running:
+        yield running
+
+
+@pytest.fixture
+def node(cluster: Cluster) -> Iterator[Node]:
+    with made_node() as made:
+        made.variables = {**stored_in(cluster.hosts), "STEPWELLD_CLICKHOUSE_CLUSTER": NAME}
+        yield made
+
+
+def settings_of(cluster: Cluster, *, quorum: int = 0) -> ServerSettings:
+    return ServerSettings(
+        endpoints=parse_endpoints(cluster.hosts, 9000), cluster=NAME, insert_quorum=quorum
+    )
+
+
+def opened(cluster: Cluster, *, quorum: int = 0) -> ServerStore:
+    store = open_server(settings_of(cluster, quorum=quorum))
+    store.migrate()
+    return store
+
+
+def local_rows(server: ClickHouseServer, table: str) -> list[dict[str, object]]:
+    store = open_server(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
+    try:
+        return store.query(f"SELECT * FROM {table}_local ORDER BY series, step, value")
+    finally:
+        store.close()
+
+
+def assert_replicas_agree(cluster: Cluster) -> None:
+    for one, other in cluster.servers:
+        wait_until(
+            lambda pair=(one, other): (
+                local_rows(pair[0], "points") == local_rows(pair[1], "points")
+            ),
+            "the replicas to agree",
+        )
+
+
+def test_runs_are_spread_over_shards_and_read_as_one(cluster: Cluster, node: Node) -> None:
+    node.start_daemon(*_QUICKLY)
+    code = (
+        "import stepwell\nfor n in range(12):\n"
+        "    run = stepwell.init('p', id=f'r{n}', name=f'name {n}', config={'n': n})\n"
+        "    for step in range(100): run.log({'x': step, 'y': -step})\n"
+        "    run.finish()\n"
+    )
+    done = node.python(code)
+    assert done.returncode == 0, done.stderr
+    wait_until_stored(node)
+    expected = {}
+    for n in range(12):
+        expected[f"r{n}", "x"] = one_each(100)
+        expected[f"r{n}", "y"] = one_each(100, lambda step: -float(step))
+    assert stored_points(node) == expected
+    held = [{row["series"] for row in local_rows(one, "points")} for one, _ in cluster.servers]
+    assert all(held)
+    assert not held[0] & held[1]  # A run lies on one shard.
+    assert_replicas_agree(cluster)
+    store: Store = opened(cluster)
+    assert len(list_runs(store, project="p")) == 12
+    assert find_run(store, "name 7").run_id == "r7"
+    detail = run_detail(store, "p", "r3")
+    assert detail["config"] == {"n": 3}
+    assert (detail["summary"]["x"], detail["summary"]["y"]) == (99.0, -99.0)
+    delete_run(store, "p", "r3")
+    assert len(list_runs(store, project="p")) == 11
+    assert not {key: value for key, value in stored_points(node).items() if key[0] == "r3"}
+    store.close()
+    assert "name 7" in node.stepwell("runs").stdout
+
+
+def test_replicas_that_die_in_turn_lose_nothing_and_double_nothing(
+    cluster: Cluster, node: Node
+) -> None:
+    node.start_daemon(*_QUICKLY)
+    dice = random.Random(4)
+    with training(node) as trainer:
+        for round_ in range(6):
+            trainer.wait_for_steps(60)
+            dying = [dice.choice(shard) for shard in cluster.servers]
+            for server in dying:
+                server.kill()
+            trainer.wait_for_steps(60)
+            if round_ == 3:
+                node.stop_daemon(how=9)
+                node.start_daemon(*_QUICKLY)
+            for server in dying:
+                server.start()
+        steps, said = trainer.finish()
+        assert said == ""
+        wait_until_stored(node)
+    assert_replicas_agree(cluster)  # What is read may lag behind what is stored.
+    assert_all_stored(node, steps)
+
+
+def test_without_its_zookeeper_a_cluster_is_waited_for(cluster: Cluster, node: Node) -> None:
+    node.start_daemon(*_QUICKLY)
+    with training(node) as trainer:
+        trainer.wait_for_steps(60)
+        cluster.zookeeper.stop()
+
+        def is_failing() -> bool:
+            with DaemonClient(node.socket) as daemon:
+                return not daemon.status()["sink"]["healthy"]
+
+        wait_until(is_failing, "tables that are read-only")
+        trainer.wait_for_steps(100)
+        cluster.zookeeper.start()
+        steps, _ = trainer.finish()
+        wait_until_stored(node)
+    assert_replicas_agree(cluster)
+    assert_all_stored(node, steps)
+
+
+def test_a_quorum_has_a_block_before_it_counts_as_stored(cluster: Cluster, node: Node) -> None:
+    node.variables["STEPWELLD_CLICKHOUSE_INSERT_QUORUM"] = "2"
+    node.start_daemon(*_QUICKLY)
+    with training(node) as trainer:
+        trainer.wait_for_steps(60)
+        steps, _ = trainer.finish()
+        assert_all_stored(node, steps)
+    for one, other in cluster.servers:
+        assert local_rows(one, "points") == local_rows(other, "points")
+
+
+def test_many_daemons_may_make_the_tables_at_once(cluster: Cluster) -> None:
+    problems: list[Exception] = []
+
+    def migrate() -> None:
+        store = open_server(settings_of(cluster))
+        for attempt in range(5):
+            try:
+                store.migrate()
+                break
+            except StoreUnavailableError as error:
+                # One that lost a race may be told to try again, as a daemon does.
+                if attempt == 4:
+                    problems.append(error)
+            except Exception as error:
+                problems.append(error)
+                break
+        store.close()
+
+    threads = [threading.Thread(target=migrate) for _ in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert not problems
+    store = opened(cluster)
+    (found,) = store.query("SELECT max(version) AS version FROM schema_versions")
+    assert found["version"] >= 1
+    store.close()
+
+
+def test_a_cluster_of_another_name_is_told(cluster: Cluster) -> None:
+    settings = ServerSettings(endpoints=parse_endpoints(cluster.hosts, 9000), cluster="other")
+    with pytest.raises(StoreUnavailableError, match=r"no cluster 'other', but wells; correct"):
+        open_server(settings).migrate()
