@@ -1,0 +1,164 @@
+"""Who may write: passwords, TLS, certificates; and what is said when it does not fit."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stepwell_daemon.clickhouse import server_settings
+from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.errors import ConfigError
+from stepwell_store import SchemaTooNewError, StoreUnavailableError
+from stepwell_store.server.settings import Endpoint, ServerSettings, parse_endpoints
+from stepwell_store.server.store import ServerStore, open_server
+from tests.daemon.gateways import make_authority, make_certificate
+from tests.servers.clickhouse import PASSWORD, ClickHouseServer, free_port
+from tests.store.made import fresh_project, log, writer
+
+pytestmark = pytest.mark.processes
+
+
+def settings_of(
+    server: ClickHouseServer, port: int | None = None, **more: object
+) -> ServerSettings:
+    endpoint = Endpoint("127.0.0.1", port or server.port)
+    return replace(
+        ServerSettings(endpoints=(endpoint,), connect_seconds=5.0, timeout_seconds=10.0),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def logs_and_reads(settings: ServerSettings) -> None:
+    store = open_server(settings)
+    try:
+        store.migrate()
+        project = fresh_project()
+        log(store, writer(project), [0, 1], loss=[1.0, 2.0])
+        (found,) = store.query(
+            "SELECT count() AS n FROM points WHERE series IN "
+            "(SELECT series FROM series WHERE project = {project:String})",
+            parameters={"project": project},
+        )
+        assert found == {"n": 2}
+    finally:
+        store.close()
+
+
+def test_a_password_is_read_for_each_connection(server: ClickHouseServer, tmp_path: Path) -> None:
+    held = {"password": "wrong"}
+    settings = settings_of(server, user="writer", read_password=lambda: held["password"])
+    store = open_server(settings)
+    with pytest.raises(
+        StoreUnavailableError, match=r"(?s)no ClickHouse server can be used.*user"
+    ) as told:
+        store.migrate()
+    assert "wrong" not in str(told.value).replace("Wrong password", "")
+    held["password"] = PASSWORD
+    store.migrate()
+    store.close()
+    logs_and_reads(settings)
+
+
+@pytest.fixture
+def tls_server(tmp_path: Path) -> Iterator[tuple[ClickHouseServer, int, Path]]:
+    """A server that wants certificates of our authority, its port for TLS, and the authority."""
+    authority = make_authority(tmp_path / "ca")
+    cert, key = make_certificate(authority, "localhost")
+    port = free_port()
+    more = (
+        f"<tcp_port_secure>{port}</tcp_port_secure><openSSL><server>"
+        f"<certificateFile>{cert}</certificateFile><privateKeyFile>{key}</privateKeyFile>"
+        f"<caConfig>{authority}</caConfig><verificationMode>strict</verificationMode>"
+        "<loadDefaultCAFile>false</loadDefaultCAFile></server></openSSL>"
+    )
+    with ClickHouseServer(tmp_path / "tls", more=more) as running:
+        yield running, port, authority
+
+
+def test_tls_with_certificates_of_both_sides(
+    tls_server: tuple[ClickHouseServer, int, Path], tmp_path: Path
+) -> None:
+    server, port, authority = tls_server
+    cert, key = make_certificate(authority, "node")
+    secure = settings_of(server, port, secure=True, ca_file=authority, cert_file=cert, key_file=key)
+    secure = replace(secure, endpoints=(Endpoint("localhost", port),))
+    logs_and_reads(secure)
+    with pytest.raises(StoreUnavailableError, match="no ClickHouse server can be used"):
+        logs_and_reads(replace(secure, cert_file=None, key_file=None))
+    stranger = make_authority(tmp_path / "other", "other")
+    with pytest.raises(StoreUnavailableError, match=r"(?i)certificate"):
+        logs_and_reads(replace(secure, ca_file=stranger))
+
+
+def test_many_daemons_may_make_the_tables_of_one_server_at_once(server: ClickHouseServer) -> None:
+    problems: list[Exception] = []
+
+    def migrate() -> None:
+        store = open_server(settings_of(server))
+        try:
+            store.migrate()
+        except Exception as error:
+            problems.append(error)
+        finally:
+            store.close()
+
+    threads = [threading.Thread(target=migrate) for _ in range(12)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert problems == []
+    logs_and_reads(settings_of(server))
+
+
+def test_a_schema_of_a_newer_stepwell_is_left_alone(server: ClickHouseServer) -> None:
+    store: ServerStore = open_server(settings_of(server))
+    store.migrate()
+    store.query("INSERT INTO schema_versions (version, name) SELECT 99, 'of the future'")
+    with pytest.raises(SchemaTooNewError, match=r"version 99.*upgrade stepwell"):
+        store.migrate()
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--clickhouse-hosts", "a:x"],
+            r"clickhouse_hosts is 'a:x': 'a:x' is no HOST or HOST:PORT",
+        ),
+        (["--clickhouse-hosts", " "], "no host is named"),
+        (["--clickhouse-hosts", "a,b"], "several clickhouse_hosts need clickhouse_cluster"),
+        (["--clickhouse-database", "a-b"], "expected letters, digits and _ only"),
+        (["--clickhouse-cluster", "a;b"], "expected letters, digits and _ only"),
+        (["--clickhouse-cert-file", "/x"], "go together"),
+        (["--clickhouse-password-file", "/nowhere"], "/nowhere: cannot be read"),
+        (["--clickhouse-tls", "maybe"], "expected auto or on or off"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_told(words: list[str], told: str) -> None:
+    arguments = build_parser().parse_args(["--sink", "clickhouse", *words])
+    with pytest.raises(ConfigError, match=told):
+        load_config(arguments, {})
+
+
+def test_tls_is_spoken_beyond_loopback(tmp_path: Path) -> None:
+    def settings(*words: str) -> ServerSettings:
+        arguments = build_parser().parse_args(["--sink", "clickhouse", *words])
+        return server_settings(load_config(arguments, {"HOME": str(tmp_path)}))
+
+    assert not settings("--clickhouse-hosts", "127.0.0.1").secure
+    found = settings("--clickhouse-hosts", "clickhouse.example")
+    assert (found.secure, found.endpoints) == (True, (Endpoint("clickhouse.example", 9440),))
+    assert not settings("--clickhouse-hosts", "10.0.0.1:9000", "--clickhouse-tls", "off").secure
+
+
+def test_addresses() -> None:
+    assert parse_endpoints("a, b:1 ,[::1]:2,[::1]", 9) == (
+        Endpoint("a", 9),
+        Endpoint("b", 1),
+        Endpoint("::1", 2),
+        Endpoint("::1", 9),
+    )
