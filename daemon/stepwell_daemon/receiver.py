@@ -120,7 +120,7 @@ class Receiver:
             ) from error
         if data is grpc.aio.EOF:
             return None
-        message = _parse(data)
+        message = parse_message(data)
         if message.WhichOneof("body") != "hello":
             raise RefusedError(MALFORMED, "the first message must be a hello")
         self.check_ready()
@@ -169,7 +169,7 @@ class Receiver:
                 if data is grpc.aio.EOF:
                     break
                 failpoints.hit("receive.read")
-                message = _parse(data)
+                message = parse_message(data)
                 if message.WhichOneof("body") != "frame":
                     raise RefusedError(MALFORMED, "after the hello only frames may follow")
                 if session.refusal is not None:
@@ -260,7 +260,12 @@ class Receiver:
         return Refusal(BUSY, f"{detail}; try again later", state.durable)
 
 
-def _parse(data: bytes) -> ClientMessage:
+def parse_message(data: bytes) -> ClientMessage:
+    """Return the message in ``data``.
+
+    Raises:
+        RefusedError: There is none.
+    """
     try:
         return ClientMessage.FromString(data)
     except DecodeError as error:

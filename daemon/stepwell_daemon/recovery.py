@@ -102,10 +102,11 @@ class JournalRecovery:
         session = Session(state)
         if start > state.accepted:
             session.jumped = start - state.accepted if state.accepted else 0
+            state.after_hole = state.after_hole or bool(session.jumped)
             self._counters.skipped_bytes += session.jumped
             state.accepted = start
             state.durable = max(state.durable, start)
-        state.learn(await loop.run_in_executor(self._executor, reader.schemas))
+        state.learn(await loop.run_in_executor(self._executor, reader.schemas), beside=True)
         first = state.accepted
         while True:
             await self._spool.room()

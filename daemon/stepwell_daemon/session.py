@@ -31,6 +31,7 @@ from stepwell_wire.limits import (
     IDENTIFIER_BYTES_MAX,
     METRIC_NAME_BYTES_MAX,
     METRICS_PER_WRITER_MAX,
+    POSITION_MAX,
     PROTOCOL_MAJOR,
     SCHEMA_KEYS_MAX,
     SCHEMAS_PER_WRITER_MAX,
@@ -41,8 +42,6 @@ from stepwell_wire.rows import DecodedRecords, decode_records
 _SCOPES = ("run", NODE_SCOPE)
 _PATH_BYTES_MAX = 4096
 _HOST_BYTES_MAX = 255
-_POSITION_MAX = 1 << 62
-"""So far from 2^64 that no frame can bring a mark to where it cannot be written down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +136,10 @@ class Session:
         flags = record.DEFINES if defined else 0
         if any(event.kind == FINISH for event in decoded.events):
             flags |= record.FINISHES
-        if self.jumped:
+        if self.jumped or self.state.after_hole:
             flags |= record.JUMPS
             self.jumped = 0
+            self.state.after_hole = False
         return Taken(
             mark, records, known, decoded.point_count, flags, defined, last_time_us(decoded)
         )
@@ -227,7 +227,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
             raise RefusedError(
                 MALFORMED, f"schema {number} was defined with other names before", state.durable
             )
-    state.learn(schemas)
+    state.learn(schemas, beside=True)
     state.client = hello.client[:200]
     state.journal_dir = hello.journal_dir or state.journal_dir
     if state.session is not None:
@@ -237,6 +237,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     session = Session(state)
     if hello.position > state.accepted:
         session.jumped = hello.position - state.accepted
+        state.after_hole = True
         state.accepted = hello.position
         state.durable = max(state.durable, hello.position)
         session.acked = state.durable
@@ -269,8 +270,8 @@ def check_hello(hello: Hello) -> Schemas:
         raise RefusedError(LIMIT, "journal_dir is no path that can be")
     if hello.position & 7:
         raise RefusedError(MALFORMED, f"position {hello.position} is no multiple of 8")
-    if hello.position > _POSITION_MAX:
-        raise RefusedError(LIMIT, f"position {hello.position}; at most {_POSITION_MAX} is possible")
+    if hello.position > POSITION_MAX:
+        raise RefusedError(LIMIT, f"position {hello.position}; at most {POSITION_MAX} is possible")
     if len(hello.schemas) > SCHEMAS_PER_WRITER_MAX:
         raise RefusedError(LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas")
     schemas: Schemas = {}

@@ -41,6 +41,10 @@ class WriterState:
     """When its last frame or its hello came; seconds since 1970 UTC."""
     schemas: Schemas = field(default_factory=dict)
     metric_count: int = 0
+    after_hole: bool = False
+    """Its next frame goes past a hole; known beyond the connection that said so."""
+    redescribe: bool = False
+    """It has schemas that its frames do not define: the next one needs a description before it."""
     session: "Session | None" = None
     location: Location = Location(0, 0)
     """The spool's end when its last frame had become durable."""
@@ -66,7 +70,14 @@ class WriterState:
         schemas = dict(self.schemas)  # One step of C: the loop may add to it meanwhile.
         return pack_description(self, schemas)
 
-    def learn(self, schemas: Mapping[int, tuple[str, ...]]) -> None:
+    def learn(self, schemas: Mapping[int, tuple[str, ...]], *, beside: bool = False) -> None:
+        """Take in new schemas.
+
+        Args:
+            beside: they do not come in a frame, so that a reader of the spool would miss them.
+        """
+        if beside and not schemas.keys() <= self.schemas.keys():
+            self.redescribe = True
         for number, keys in schemas.items():
             if number not in self.schemas:
                 self.schemas[number] = keys
@@ -90,7 +101,7 @@ def unpack_description(content: bytes) -> tuple[WriterState, Schemas]:
         fields = msgpack.unpackb(content, strict_map_key=False)
         schemas = {int(number): tuple(keys) for number, keys in fields.pop("schemas").items()}
         return _state(fields), schemas
-    except (KeyError, TypeError, AttributeError, msgpack.UnpackException) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"no description of a writer: {error}") from error
 
 

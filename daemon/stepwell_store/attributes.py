@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-DEPTH_MAX: Final = 32
+from stepwell_wire.limits import VALUE_DEPTH_MAX
+
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
@@ -72,7 +73,7 @@ def flatten(
     """Yield ``(dotted path, value)`` for every leaf; an empty dict is a leaf."""
     for name, value in nested.items():
         path = f"{prefix}{name}"
-        if isinstance(value, dict) and value and depth < DEPTH_MAX:
+        if isinstance(value, dict) and value and depth < VALUE_DEPTH_MAX:
             yield from flatten(value, f"{path}.", depth + 1)
         else:
             yield path, value

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell_wire.errors import MalformedRecordsError, WireError
+from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
 from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, aligned, check_header, unpack_event
 from stepwell_wire.segment import (
     ACKED_AT,
@@ -35,6 +36,13 @@ WRITER_FILE: Final = "writer.json"
 LOCK_FILE: Final = "lock"
 JOURNAL_VERSION: Final = 1
 UNVERIFIED_SUFFIX: Final = ".unverified"
+
+
+_NUMBERS: Final = {"pid": 1 << 32, "created_at": 1 << 63, "version": JOURNAL_VERSION + 1}
+_TEXT_BYTES: Final = {
+    **dict.fromkeys(("project", "run_id", "writer_id", "label"), IDENTIFIER_BYTES_MAX),
+    **dict.fromkeys(("scope", "host", "boot_id", "mode"), 255),
+}
 
 
 class JournalError(WireError):
@@ -62,7 +70,10 @@ class WriterFile(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> "WriterFile":
         """Raise ValueError unless ``text`` is a writer's file of a version that we know."""
-        found = json.loads(text)
+        try:
+            found = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("expected a JSON object, not one nested so deep") from error
         if not isinstance(found, dict):
             raise ValueError("expected a JSON object")
         version = found.get("version")
@@ -75,6 +86,10 @@ class WriterFile(NamedTuple):
                 if not isinstance(found[name], kind):
                     raise ValueError(f"{name}: expected {kind.__name__}")
                 known[name] = found[name]
+                if kind is int and not 0 <= found[name] < _NUMBERS[name]:
+                    raise ValueError(f"{name}: {found[name]} cannot be")
+                if kind is str and len(found[name].encode()) > _TEXT_BYTES[name]:
+                    raise ValueError(f"{name}: expected at most {_TEXT_BYTES[name]} bytes")
         for name in ("project", "run_id", "writer_id"):
             if not known.get(name):
                 raise ValueError(f"{name} is missing")
@@ -100,6 +115,10 @@ def find_journals(folder: Path) -> list[Path]:
                 made_ns = os.stat(os.path.join(entry.path, WRITER_FILE)).st_mtime_ns
                 found.append((made_ns, entry.name))
     return [Path(folder) / name for _, name in sorted(found)]
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 class _Segment:
@@ -225,6 +244,11 @@ class JournalReader:
         chunk = self._bytes(segment, offset, min(available, max(bytes_max, HEADER_BYTES)))
         end = whole_records(chunk)
         if end == 0:
+            if available < HEADER_BYTES:
+                raise JournalError(
+                    f"{segment.path}: offset {offset}: {available} bytes are left, expected a "
+                    f"record of at least {HEADER_BYTES}"
+                )
             schema, size, _, _ = HEADER.unpack_from(chunk)
             try:
                 check_header(schema, size, 0, available)
@@ -370,7 +394,7 @@ class JournalReader:
         return [
             self.path / name
             for name in sorted(names)
-            if name.endswith(SEGMENT_SUFFIX) and name[: -len(SEGMENT_SUFFIX)].isdigit()
+            if name.endswith(SEGMENT_SUFFIX) and _is_number(name[: -len(SEGMENT_SUFFIX)])
         ]
 
     def _open(self, path: Path, base: int) -> _Segment | None:

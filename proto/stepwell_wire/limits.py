@@ -21,6 +21,12 @@ METRICS_PER_WRITER_MAX: Final = 1_000_000
 EVENT_BYTES_MAX: Final = 2 * 1024 * 1024 + 512 * 1024
 """One event's msgpack body. Larger texts and configs are split or cut by the writer."""
 
+VALUE_DEPTH_MAX: Final = 32
+"""Lists and dicts in one another in a value; what lies deeper is written as its text."""
+
+EVENT_DEPTH_MAX: Final = 2 * VALUE_DEPTH_MAX
+"""Lists and dicts in one another in a whole event, its own included; deeper is refused."""
+
 FRAME_BYTES_TARGET: Final = 1024 * 1024
 """A sender cuts a frame at about this size."""
 
@@ -42,6 +48,9 @@ RELAY_WRITERS_MAX: Final = 4096
 IDENTIFIER_BYTES_MAX: Final = 128
 """Project, run id, writer id and label."""
 
+POSITION_MAX: Final = 1 << 62
+"""Where a stream may begin: no frame brings its mark from there to what 64 bits cannot hold."""
+
 JOURNAL_SEGMENT_BYTES: Final = 8 * 1024 * 1024
 JOURNAL_BYTES_MAX_DEFAULT: Final = 1024 * 1024 * 1024
 
@@ -49,6 +58,7 @@ ROW_BYTES_MAX: Final = 24 + 8 * SCHEMA_KEYS_MAX
 
 assert ROW_BYTES_MAX <= FRAME_BYTES_TARGET
 assert SCHEMA_KEYS_MAX * (METRIC_NAME_BYTES_MAX + 8) < EVENT_BYTES_MAX
+assert VALUE_DEPTH_MAX + 8 <= EVENT_DEPTH_MAX
 assert EVENT_BYTES_MAX + FRAME_BYTES_TARGET <= FRAME_BYTES_MAX < MESSAGE_BYTES_MAX
 assert FRAME_BYTES_MAX < JOURNAL_SEGMENT_BYTES <= JOURNAL_BYTES_MAX_DEFAULT
 assert RELAY_BATCH_BYTES_TARGET + FRAME_BYTES_MAX < RELAY_BATCH_BYTES_MAX < MESSAGE_BYTES_MAX

@@ -16,7 +16,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from stepwell_wire.errors import MalformedRecordsError
-from stepwell_wire.limits import EVENT_BYTES_MAX, ROW_BYTES_MAX, SCHEMAS_PER_WRITER_MAX
+from stepwell_wire.limits import (
+    EVENT_BYTES_MAX,
+    EVENT_DEPTH_MAX,
+    ROW_BYTES_MAX,
+    SCHEMAS_PER_WRITER_MAX,
+)
 
 HEADER: Final = struct.Struct("<IIqq")
 HEADER_BYTES: Final = HEADER.size
@@ -60,7 +65,8 @@ def pack_event(kind: str, body: Mapping[str, Any], *, step: int, time_us: int) -
     """Return one whole event record.
 
     Raises:
-        ValueError: The packed body is larger than ``EVENT_BYTES_MAX``.
+        ValueError: The packed body is larger than ``EVENT_BYTES_MAX``, or nested deeper than
+            ``EVENT_DEPTH_MAX``.
     """
     import msgpack
 
@@ -68,6 +74,10 @@ def pack_event(kind: str, body: Mapping[str, Any], *, step: int, time_us: int) -
     size = HEADER_BYTES + len(packed)
     if size > EVENT_BYTES_MAX:
         raise ValueError(f"a {kind} event of {size} bytes; at most {EVENT_BYTES_MAX} are possible")
+    if len(packed) > EVENT_DEPTH_MAX and _is_deeper(body, EVENT_DEPTH_MAX - 1):
+        raise ValueError(
+            f"a {kind} event nested deeper than {EVENT_DEPTH_MAX} levels, the most that is possible"
+        )
     padding = aligned(size) - size
     return HEADER.pack(EVENT_SCHEMA, size, step, time_us) + packed + b"\0" * padding
 
@@ -76,7 +86,8 @@ def unpack_event(records: bytes | memoryview, record: Record) -> tuple[str, dict
     """Return kind and body of the event ``record`` in ``records``.
 
     Raises:
-        MalformedRecordsError: The body is no msgpack ``[kind, {…}]``.
+        MalformedRecordsError: The body is no msgpack ``[kind, {…}]``, or nested deeper than
+            ``EVENT_DEPTH_MAX``.
     """
     import msgpack
 
@@ -91,7 +102,29 @@ def unpack_event(records: bytes | memoryview, record: Record) -> tuple[str, dict
         raise MalformedRecordsError(
             record.offset, len(records), "an event body: msgpack [kind, {…}]"
         )
+    if record.size - HEADER_BYTES > EVENT_DEPTH_MAX and _is_deeper(fields, EVENT_DEPTH_MAX - 1):
+        raise MalformedRecordsError(
+            record.offset,
+            len(records),
+            f"a {kind[:40]} event nested at most {EVENT_DEPTH_MAX} levels deep, not deeper",
+        )
     return kind, fields
+
+
+def _is_deeper(nested: Mapping[Any, Any], depth: int) -> bool:
+    """Return whether more than ``depth`` lists and dicts stand in one another; level by level."""
+    level: list[Any] = [nested]
+    while level:
+        if not depth:
+            return True
+        depth -= 1
+        level = [
+            item
+            for held in level
+            for item in (held.values() if isinstance(held, dict) else held)
+            if isinstance(item, dict | list | tuple)
+        ]
+    return False
 
 
 def scan_records(

@@ -8,12 +8,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from stepwell_wire.limits import METRIC_NAME_BYTES_MAX
+from stepwell_wire.limits import METRIC_NAME_BYTES_MAX, VALUE_DEPTH_MAX
 
 REPR_CHARACTERS_MAX: Final = 1000
 TEXT_CHARACTERS_MAX: Final = 256 * 1024
 LIST_ITEMS_MAX: Final = 10_000
-DEPTH_MAX: Final = 32
 ARRAY_ITEMS_MAX: Final = 1024
 
 Warn = Callable[[str, str], None]
@@ -41,7 +40,7 @@ def _split(
 ) -> None:
     for key, value in data.items():
         name = metric_name(prefix, key, warn)
-        if isinstance(value, Mapping) and value and depth < DEPTH_MAX:
+        if isinstance(value, Mapping) and value and depth < VALUE_DEPTH_MAX:
             _split(value, name + ".", depth + 1, points, others, warn)
             continue
         number = as_point(value)
@@ -117,7 +116,7 @@ def as_json(value: Any, warn: Warn, depth: int = 0) -> Any:
             return cut_text(str(int(value)))
         except ValueError:  # Beyond sys.get_int_max_str_digits(); hexadecimal has no such limit.
             return cut_text(hex(value))
-    if depth < DEPTH_MAX:
+    if depth < VALUE_DEPTH_MAX:
         if isinstance(value, Mapping):
             return {
                 cut_text(_safe(str, key)): as_json(item, warn, depth + 1)

@@ -25,7 +25,7 @@ from stepwell_wire.ingest_pb2 import (
     RelayFrame,
     RelayWriter,
 )
-from stepwell_wire.limits import FRAME_BYTES_MAX, RELAY_WRITERS_MAX
+from stepwell_wire.limits import FRAME_BYTES_MAX, POSITION_MAX, RELAY_WRITERS_MAX
 from stepwell_wire.records import FINISH
 from stepwell_wire.rows import decode_records
 
@@ -102,7 +102,7 @@ class RelayedWriters:
             if (named := self._states.pop(index, None)) is not None:
                 named.relays -= 1
             return
-        state.learn(schemas)
+        state.learn(schemas, beside=True)
         state.via = self._via
         state.seen_at = time.time()
         state.disconnected_at = None
@@ -152,6 +152,12 @@ class RelayedWriters:
             self._spool.registry.add(state)  # It was forgotten meanwhile.
         state.seen_at = time.time()
         counters.frames_received += 1
+        if frame.position & 7 or frame.position > POSITION_MAX:
+            raise RefusedError(
+                MALFORMED,
+                f"frame at {frame.position}: expected a multiple of 8, at most {POSITION_MAX}",
+                state.accepted,
+            )
         if frame.synthetic:
             self._take_synthetic(state, frame)
             return
@@ -173,6 +179,7 @@ class RelayedWriters:
             raise
         counters.duplicate_bytes += taken.duplicate_bytes
         if not taken.records:
+            state.accepted = mark
             return
         if frame.position > mark:
             counters.skipped_bytes += frame.position - mark

@@ -188,7 +188,9 @@ class Spool:
             points=points,
             time_us=time.time_ns() // 1000,
             flags=flags,
+            redescribe=state.redescribe,
         )
+        state.redescribe = False
         if takes_place:
             state.accepted = position + len(records)
         state.pending += 1

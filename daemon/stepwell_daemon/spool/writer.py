@@ -39,6 +39,8 @@ class Append:
     points: int
     time_us: int
     flags: int = 0
+    redescribe: bool = False
+    """Describe the writer although the segment has a description of it."""
 
 
 @dataclass(slots=True)
@@ -193,7 +195,7 @@ class SpoolLog:
         for append in appends[start:]:
             pieces: list[bytes] = []
             chain = group.chain
-            describes = append.writer not in active.described | group.described
+            describes = append.redescribe or append.writer not in active.described | group.described
             if describes:
                 packed, chain = record.pack_record(
                     append.describe(),

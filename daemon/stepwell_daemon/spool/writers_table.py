@@ -75,5 +75,5 @@ def load_writers(folder: Path) -> tuple[dict[int, WriterState], Location]:
     try:
         held = msgpack.unpackb(content)
         return unpack_states(held["writers"]), Location(held["segment"], held["offset"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise damaged from error

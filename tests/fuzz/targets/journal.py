@@ -1,0 +1,125 @@
+"""A writer's folder, as a daemon or `stepwell sync` finds it after whatever happened."""
+
+import shutil
+import tempfile
+import zlib
+from pathlib import Path
+
+from stepwell_daemon.spool.record import writer_number
+from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader, WriterFile, boot_id
+from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
+from stepwell_wire.segment import (
+    ACKED_AT,
+    COMMITTED_AT,
+    PAGE_BYTES,
+    checked_slot_at,
+    pack_checked,
+    pack_page,
+    segment_name,
+    whole_records,
+)
+from tests.fuzz.inputs import entries, entry, number, records_of, seed_records
+from tests.fuzz.ledger import require
+from tests.fuzz.targets.target import Target
+
+_SEGMENT, _WRITER, _RAW_SEGMENT, _FILE, _RESTARTED = range(5)
+_BOOT = boot_id()
+
+
+class Journals(Target):
+    allowed = (JournalError,)
+
+    def __init__(self) -> None:
+        shared = Path("/dev/shm")
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="swf-", dir=shared if shared.is_dir() else None)
+        )
+
+    def seeds(self) -> list[bytes]:
+        writer = WriterFile("demo", "run-1", "w1", boot_id="", pid=1).to_json().encode()
+        segments = [entry(_SEGMENT, bytes([0, 0, 0]) + payload) for payload in seed_records()]
+        return [
+            *segments,
+            b"".join(segments),
+            entry(_RESTARTED) + b"".join(segments[:3]),
+            entry(_WRITER, writer) + segments[0],
+            segments[0] + entry(_RAW_SEGMENT, pack_page(0)[:64] + bytes(64)),
+            segments[0] + entry(_FILE, b"00000000000000000099.seg") + segments[1],
+            segments[0] + entry(_SEGMENT, bytes([1, 8, 8]) + seed_records()[0]),
+        ]
+
+    def feed(self, data: bytes) -> int:
+        folder = self._folder / "run-w"
+        folder.mkdir()
+        try:
+            self._make(folder, data)
+            try:
+                return self._read(folder, 1 + (data[-1] if data else 0) * 8)
+            except self.allowed:
+                return 1
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _make(self, folder: Path, data: bytes) -> None:
+        writer = WriterFile("demo", "run-1", "w1", boot_id=_BOOT, pid=1).to_json().encode()
+        base = 0
+        for op, payload in entries(data):
+            op %= 5
+            if op == _SEGMENT:
+                records = records_of(payload[3:])
+                page = _page(base, records, payload)
+                (folder / segment_name(base)).write_bytes(page + records)
+                base += len(records) & ~7
+            elif op == _WRITER:
+                writer = payload
+            elif op == _RAW_SEGMENT:
+                (folder / segment_name(base)).write_bytes(payload.ljust(PAGE_BYTES, b"\0"))
+            elif op == _FILE:
+                name = payload.decode("utf-8", "ignore").replace("/", "").replace("\0", "")[:60]
+                if name not in ("", ".", "..", WRITER_FILE):
+                    (folder / name).write_bytes(pack_page(base))
+            else:
+                writer = WriterFile("demo", "run-1", "w1", boot_id="before").to_json().encode()
+        (folder / WRITER_FILE).write_bytes(writer)
+
+    def _read(self, folder: Path, bytes_max: int) -> int:
+        reader = JournalReader(folder)
+        try:
+            writer_number(reader.info.writer_id)
+            for name in ("project", "run_id", "writer_id", "label"):
+                size = len(getattr(reader.info, name).encode())
+                require(size <= IDENTIFIER_BYTES_MAX, f"{name} is longer than a daemon takes")
+            require(0 <= reader.info.pid < 2**32, "a process that cannot be")
+            reader.schemas()
+            count, position = 1, reader.oldest
+            while records := reader.read(position, bytes_max):
+                require(
+                    len(records) <= bytes_max or whole_records(records) in (0, len(records)),
+                    "more than one record beyond the limit",
+                )
+                position += len(records)
+                count += 1
+                require(position <= reader.committed, "records beyond what is committed")
+            if reader.take_lock():
+                reader.mark_acked(reader.committed)
+                reader.release_lock()
+                reader.remove()
+            return count
+        finally:
+            reader.close()
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _page(base: int, records: bytes, payload: bytes) -> bytes:
+    """Return a page that is right but for what the first bytes of ``payload`` change."""
+    page = bytearray(pack_page(base))
+    odd, committed, acked = (number(payload, at) for at in range(3))
+    end = PAGE_BYTES + len(records) + (committed if odd & 1 else 0)
+    page[COMMITTED_AT : COMMITTED_AT + 8] = end.to_bytes(8, "little")
+    page[ACKED_AT : ACKED_AT + 8] = (base + acked if odd & 2 else 0).to_bytes(8, "little")
+    slot = pack_checked(PAGE_BYTES + len(records), zlib.crc32(records) ^ (odd >> 2 & 1))
+    at = checked_slot_at(odd >> 3 & 1)
+    page[at : at + len(slot)] = slot
+    return bytes(page)

@@ -1,0 +1,213 @@
+"""What fuzzing found, each as small as it can be."""
+
+import asyncio
+import zlib
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import pytest
+
+from stepwell_daemon.delivery import build_blocks
+from stepwell_daemon.gateway.relayed import RelayedWriters
+from stepwell_daemon.session import RefusedError, open_session
+from stepwell_daemon.spool import record
+from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description
+from stepwell_wire.ingest_pb2 import MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
+from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader
+from stepwell_wire.limits import EVENT_DEPTH_MAX, VALUE_DEPTH_MAX
+from stepwell_wire.records import HEADER, HEADER_BYTES, Record, aligned, pack_event, unpack_event
+from tests.daemon.journals import make_journal
+from tests.daemon.made import (
+    append,
+    frame,
+    hello,
+    new_writer,
+    row,
+    schema_event,
+    spool_running,
+    stretches_of,
+    writer_info,
+)
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for place in range(depth):
+        value = [value] if place % 2 else {"a": value}
+    return value
+
+
+def packed(kind: str, body: Any) -> bytes:
+    """Pack an event without the checks of ``pack_event``."""
+    content = msgpack.packb([kind, body])
+    size = HEADER_BYTES + len(content)
+    return (HEADER.pack(0, size, 1, 2) + content).ljust(aligned(size), b"\0")
+
+
+@pytest.mark.parametrize("depth", [EVENT_DEPTH_MAX, 500, 1000])
+def test_an_event_nested_too_deep_is_refused_before_the_ack(depth: int) -> None:
+    session = open_session(hello(), Registry({}), writers_max=1)
+    with pytest.raises(RefusedError) as refused:
+        # Two levels are the event's own: the body and its "set".
+        session.take(frame(0, packed("config", {"set": nested(depth - 1)})))
+    assert refused.value.refusal.code == MALFORMED
+    if depth < 1000:  # Beyond, it is no msgpack that anybody reads.
+        assert f"a config event nested at most {EVENT_DEPTH_MAX} levels" in str(refused.value)
+
+
+def test_an_event_as_deep_as_it_may_be_is_taken_and_stored() -> None:
+    session = open_session(hello(), Registry({}), writers_max=1)
+    body = {"set": {"deep": nested(EVENT_DEPTH_MAX - 3)}}
+    records = pack_event("config", body, step=0, time_us=1)
+    assert session.take(frame(0, records)).records == records
+    record = Record(0, 0, HEADER.unpack_from(records)[1], 0, 1)
+    assert unpack_event(records, record) == ("config", body)
+    with pytest.raises(ValueError, match=f"deeper than {EVENT_DEPTH_MAX} levels"):
+        pack_event("config", {"set": {"deep": [body]}}, step=0, time_us=1)
+
+
+def test_what_an_sdk_sends_at_its_deepest_is_taken() -> None:
+    from stepwell._values import as_json
+
+    told: list[str] = []
+    value = as_json(nested(900), lambda kind, text: told.append(text))
+    records = pack_event("values", {"values": {"x": value}}, step=0, time_us=1)
+    session = open_session(hello(), Registry({}), writers_max=1)
+    assert session.take(frame(0, records)).records == records
+    depth = 0
+    while isinstance(value, list | dict):
+        value = value[0] if isinstance(value, list) else value["a"]
+        depth += 1
+    assert depth == VALUE_DEPTH_MAX
+    assert isinstance(value, str)
+    assert any("its repr is kept" in text for text in told)
+
+
+def test_schemas_that_come_beside_the_frames_are_in_the_spool(tmp_path: Path) -> None:
+    """Rows of a schema that only a later hello named could not be decoded from the spool."""
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            append(spool, new_writer(spool), schema_event() + row(1))
+            await spool.settled()
+            later = hello(schemas=[Schema(id=2, keys=["later"])])
+            state = open_session(later, spool.registry, writers_max=1).state
+            append(spool, state, row(2, [0.5], schema=2))
+            append(spool, state, row(3))
+            await spool.settled()
+            stretches = stretches_of(spool)
+        assert len(stretches) == 3
+        points = next(each for each in build_blocks(stretches) if each.table == "points")
+        assert points.rows == 5
+
+    asyncio.run(run())
+
+
+def test_a_hole_is_marked_although_its_connection_ended_before_a_frame(tmp_path: Path) -> None:
+    """What was acknowledged behind an unmarked hole could be set aside by the next start."""
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            state = new_writer(spool)
+            append(spool, state, schema_event() + row(1))
+            mark = state.accepted
+            open_session(hello(position=mark + 80), spool.registry, writers_max=1)
+            open_session(hello(), spool.registry, writers_max=1)
+            append(spool, state, row(2))
+            append(spool, state, row(3))
+            await spool.settled()
+            flags = [each.record.flags & record.JUMPS for each in stretches_of(spool)]
+        assert flags == [0, record.JUMPS, 0]
+
+    asyncio.run(run())
+
+
+def test_an_empty_relayed_frame_makes_no_hole(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            writer = RelayWriter(index=1, writer=hello())
+            empty = RelayFrame(writer=1, position=80, may_jump=True)
+            assert (
+                RelayedWriters(spool, via="a").take(RelayBatch(writers=[writer], frames=[empty]))
+                == []
+            )
+            assert new_writer(spool).accepted == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("position", [3, 2**64 - 8, 2**63])
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_a_relayed_frame_at_an_impossible_position_is_refused(
+    tmp_path: Path, position: int, synthetic: bool
+) -> None:
+    """A mark beyond 64 bits cannot be written down: the spool stopped for everybody."""
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            records = schema_event()
+            batch = RelayBatch(
+                writers=[RelayWriter(index=1, writer=hello())],
+                frames=[
+                    RelayFrame(
+                        writer=1,
+                        position=position,
+                        records=records,
+                        crc32=zlib.crc32(records),
+                        may_jump=True,
+                        synthetic=synthetic,
+                    )
+                ],
+            )
+            refused = RelayedWriters(spool, via="a").take(batch)
+            assert [each.code for each in refused] == [MALFORMED]
+            assert new_writer(spool).accepted == 0
+
+    asyncio.run(run())
+
+
+def test_a_file_named_by_digits_of_another_script_is_no_segment(tmp_path: Path) -> None:
+    folder = make_journal(tmp_path, "w1", schema_event())
+    (folder / "²³.seg").touch()
+    reader = JournalReader(folder)
+    assert reader.read(0, 1 << 20) == schema_event()
+    reader.close()
+
+
+def test_the_rest_of_a_segment_that_is_too_short_for_a_record_is_refused(tmp_path: Path) -> None:
+    folder = make_journal(tmp_path, "w1", schema_event() + bytes(8))
+    reader = JournalReader(folder)
+    with pytest.raises(JournalError, match="8 bytes are left"):
+        reader.read(len(schema_event()), 4)
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"version": 1, "project": "p", "run_id": "r", "writer_id": "\\ud800"}',
+        '{"version": 1, "project": "p", "run_id": "r", "writer_id": "%s"}' % ("w" * 129),
+        '{"version": 1, "project": "p", "run_id": "r", "writer_id": "w", "pid": 99999999999}',
+        '{"version": 1, "project": "p", "run_id": "r", "writer_id": "w", "pid": -1}',
+    ],
+    ids=["deep", "surrogate", "long", "pid", "negative"],
+)
+def test_a_writers_file_that_no_daemon_could_use_is_refused(tmp_path: Path, text: str) -> None:
+    folder = make_journal(tmp_path, "w1", schema_event())
+    (folder / WRITER_FILE).write_text(text)
+    with pytest.raises(JournalError, match=WRITER_FILE):
+        JournalReader(folder)
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("-inf")])
+def test_a_description_with_an_infinite_mark_is_none(number: float) -> None:
+    fields = msgpack.unpackb(new_description(), strict_map_key=False)
+    with pytest.raises(ValueError, match="no description"):
+        unpack_description(msgpack.packb({**fields, "durable": number}))
+    unpack_description(msgpack.packb(fields))
+
+
+def new_description() -> bytes:
+    return pack_description(WriterState(writer_info()), {1: ("loss",)})
