@@ -1,0 +1,84 @@
+"""Make the files of the release that is installed: `python -m tests.golden.make NAME`.
+
+Two folders in one archive, as they lie after a kill: journals that were written offline, and the
+spool of a daemon whose store was away. Once released they are never made again: what a release
+wrote, every later one reads. The values are those of `contents`.
+"""
+
+import argparse
+import math
+import signal
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from stepwell_wire.journal import find_journals
+from tests.faults.oracle import wait_until
+from tests.node import Node
+
+HERE: Final = Path(__file__).parent
+STEPS: Final = 50
+
+_TRAIN: Final = """
+import stepwell
+run = stepwell.init("golden", id="{run_id}", name="the {run_id}", mode="{mode}",
+                    config={{"optimizer": {{"lr": 0.1, "name": "adam"}}, "layers": [1, 2]}},
+                    tags=["kept"], settings={{"console": False}})
+stepwell.define_metric("loss", summary="min")
+for step in range({steps}):
+    run.log({{"loss": 1.0 / (step + 1), "odd/näme": float("nan") if step % 7 == 3 else -step}})
+    if step == 20:
+        run.log({{"wide": 1e308, "text": "seen ünicode", "other": [1, {{"a": None}}]}})
+run.summary["best"] = float("-inf")
+run.finish(exit_code=3)
+"""
+
+
+def contents() -> dict[str, list[tuple[int, float]]]:
+    """Return (step, value) by metric, of each of the two runs."""
+    steps = [count if count <= 20 else count + 1 for count in range(STEPS)]
+    counted = list(enumerate(steps))
+    return {
+        "loss": [(step, 1.0 / (count + 1)) for count, step in counted],
+        "odd/näme": [
+            (step, math.nan if count % 7 == 3 else -float(count)) for count, step in counted
+        ],
+        "wide": [(21, 1e308)],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.golden.make")
+    parser.add_argument("name", help="of the release, e.g. 0.1.0")
+    target = HERE / f"{parser.parse_args().name}.tar.xz"
+    if target.exists():
+        print(f"{target} is there; what was released is not made again", file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="golden-") as folder:
+        node = Node(Path(folder))
+        # A daemon that never reaches its store: everything stays in the spool.
+        node.variables = {
+            "STEPWELLD_SINK": "clickhouse",
+            "STEPWELLD_CLICKHOUSE_HOSTS": "127.0.0.1:1",
+            "STEPWELLD_SAMPLE_SECONDS": "0",
+            "STEPWELLD_SEGMENT_BYTES": str(64 << 10),
+        }
+        node.start_daemon()
+        for run_id, mode in (("spooled", "online"), ("offline", "offline")):
+            done = node.python(_TRAIN.format(run_id=run_id, mode=mode, steps=STEPS))
+            if done.returncode:
+                print(done.stderr, file=sys.stderr)
+                return 1
+        wait_until(lambda: len(find_journals(node.journals)) == 1, "the online run's journal to go")
+        node.stop_daemon(how=signal.SIGKILL)
+        with tarfile.open(target, "w:xz") as archive:
+            archive.add(node.journals, "journals")
+            archive.add(node.data / "spool", "data/spool")
+    print(f"{target}: {target.stat().st_size} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
