@@ -43,7 +43,7 @@ def contents() -> dict[str, list[tuple[int, float]]]:
     return {
         "loss": [(step, 1.0 / (count + 1)) for count, step in counted],
         "odd/näme": [
-            (step, math.nan if count % 7 == 3 else -float(count)) for count, step in counted
+            (step, math.nan if count % 7 == 3 else float(-count)) for count, step in counted
         ],
         "wide": [(21, 1e308)],
     }
