@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from stepwell.cli.daemon_client import DaemonClient
 from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node
@@ -174,4 +175,16 @@ def test_a_trainer_out_of_descriptors_goes_on(node: Node) -> None:
         trainer.wait_for_steps(300)
         limit_descriptors(pid, 1024)
         steps, _ = trainer.finish()
+    assert_all_stored(node, steps)
+
+
+def test_syncs_that_take_long_delay_acks_and_nothing_else(node: Node) -> None:
+    node.variables["STEPWELL_FAILPOINT"] = "group.written:sleep=0.5"
+    node.start_daemon()
+    with training(node) as trainer:
+        trainer.wait_for_steps(500)
+        with DaemonClient(node.socket) as daemon:
+            assert daemon.status()["totals"]["points_received"] > 0
+        steps, said = trainer.finish()
+    assert said == ""
     assert_all_stored(node, steps)
