@@ -181,6 +181,7 @@ def test_a_trainer_out_of_descriptors_goes_on(node: Node) -> None:
 def test_syncs_that_take_long_delay_acks_and_nothing_else(node: Node) -> None:
     node.variables["STEPWELL_FAILPOINT"] = "group.written:sleep=0.5"
     node.start_daemon()
+    del node.variables["STEPWELL_FAILPOINT"]
     with training(node) as trainer:
         trainer.wait_for_steps(500)
         with DaemonClient(node.socket) as daemon:
