@@ -411,8 +411,11 @@ class JournalReader:
         if len(page) < PAGE_BYTES or PAGE.unpack_from(page)[:2] != (MAGIC, base):
             os.close(descriptor)
             return None
-        self._acked = max(self._acked, PAGE.unpack_from(page)[3])
         claimed = self._committed_end(descriptor)
+        acked = PAGE.unpack_from(page)[3]
+        # What was never written was not acknowledged either: a damaged number, all is sent again.
+        if not acked & 7 and acked <= base + claimed - PAGE_BYTES:
+            self._acked = max(self._acked, acked)
         end = self._checked_end(descriptor, page) if self._restarted else claimed
         return _Segment(base, path, descriptor, end, max(claimed, end))
 

@@ -7,27 +7,24 @@ be written down, continues its writer's stream, and decodes again from what was 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.record import SpoolRecord
+from stepwell_daemon.spool.writer import Append
 from stepwell_daemon.writers import Registry, Schemas, WriterState, unpack_description
 from stepwell_store.blocks import BlockBuilder
 from stepwell_wire.rows import decode_records
+from tests.fuzz.invariants import BrokenInvariantError, require
+from tests.fuzz.restart import check_restart
 
 _SEED = 7
 _BUILT_OF = 8
 """Rows are built from the first frame on of which one in so many are; they cost the most."""
-
-
-class BrokenInvariantError(AssertionError):
-    """A finding that is no exception of the code under test."""
-
-
-def require(holds: bool, what: str) -> None:
-    if not holds:
-        raise BrokenInvariantError(what)
+_RESTARTED_OF = 16
+"""One in so many inputs ends with a kill and a start."""
 
 
 @dataclass(slots=True)
@@ -36,6 +33,7 @@ class _Written:
     frames: list[tuple[SpoolRecord, Schemas | None]] = field(default_factory=list)
     """Each with the description that stood before it, where one did."""
     end: int | None = None
+    description: bytes = b""
 
 
 class LedgerSpool:
@@ -54,6 +52,7 @@ class LedgerSpool:
         self.watchers: list[Callable[[], None]] = []
         self.written: dict[int, _Written] = {}
         self._pending: list[tuple[WriterState, int]] = []
+        self.appends: list[Append] = []
 
     async def room(self) -> None:
         await asyncio.sleep(0)
@@ -86,9 +85,24 @@ class LedgerSpool:
             held.end = position + len(records)
             require(not position & 7 and held.end < 2**63, "a mark that cannot be")
             state.accepted = held.end
-        schemas = unpack_description(state.describe())[1] if anew else None
+        schemas: Schemas | None = None
+        if anew:
+            held.description = state.describe()
+            schemas = unpack_description(held.description)[1]
         item = _written_down(state, position, records, points, flags)
         held.frames.append((item, schemas))
+        self.appends.append(
+            Append(
+                writer=state.number,
+                describe=partial(bytes, held.description),
+                position=position,
+                records=records,
+                points=points,
+                time_us=1,
+                flags=flags,
+                redescribe=anew,
+            )
+        )
         state.pending += 1
         self.append_count += 1
         self._pending.append((state, state.accepted))
@@ -109,6 +123,7 @@ class LedgerSpool:
         self.commit()
         builder = BlockBuilder(0)
         builds = False
+        last_crc = 1
         for held in self.written.values():
             schemas: Schemas = {}
             taken = 0
@@ -121,10 +136,14 @@ class LedgerSpool:
                 builds = builds or not item.crc % _BUILT_OF
                 if builds:
                     builder.add(held.state.info, decoded, schemas)
+                last_crc = item.crc
                 taken += 1
             require(taken == len(held.frames), "a frame was lost")
         for block in builder.build() if builds else ():
             block.native()
+        if self.appends and not last_crc % _RESTARTED_OF:
+            ends = {key: held.end for key, held in self.written.items() if held.end is not None}
+            check_restart(self.appends, ends)
 
 
 def _written_down(

@@ -211,3 +211,19 @@ def test_a_description_with_an_infinite_mark_is_none(number: float) -> None:
 
 def new_description() -> bytes:
     return pack_description(WriterState(writer_info()), {1: ("loss",)})
+
+
+def test_an_ack_beyond_what_was_written_is_not_believed(tmp_path: Path) -> None:
+    """A damaged number made a daemon delete a journal of which nothing was acknowledged."""
+    records = schema_event() + row(1)
+    for acked in (len(records) + 8, 3, 2**63):
+        folder = make_journal(tmp_path, f"w{acked}", records, acked=acked)
+        reader = JournalReader(folder)
+        assert reader.acked == 0
+        with pytest.raises(JournalError, match="are not acknowledged"):
+            reader.remove()
+        assert reader.read(reader.acked, 1 << 20) == records
+        reader.close()
+    reader = JournalReader(make_journal(tmp_path, "w", records, acked=len(records)))
+    assert reader.acked == len(records)
+    reader.close()

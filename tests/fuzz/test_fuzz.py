@@ -9,12 +9,12 @@ import pytest
 pytest.importorskip("atheris", reason="atheris has no wheel for this Python or machine")
 
 RUNS = {
-    "records": 2500,
-    "session": 2500,
-    "receiver": 1500,
-    "relay": 1500,
-    "journal": 800,
-    "spool": 800,
+    "records": 1200,
+    "session": 1200,
+    "receiver": 700,
+    "relay": 700,
+    "journal": 400,
+    "spool": 400,
 }
 
 

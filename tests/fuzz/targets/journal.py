@@ -1,7 +1,6 @@
 """A writer's folder, as a daemon or `stepwell sync` finds it after whatever happened."""
 
 import shutil
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from stepwell_wire.segment import (
     whole_records,
 )
 from tests.fuzz.inputs import entries, entry, number, records_of, seed_records
-from tests.fuzz.ledger import require
+from tests.fuzz.invariants import require
+from tests.fuzz.restart import fast_folder
 from tests.fuzz.targets.target import Target
 
 _SEGMENT, _WRITER, _RAW_SEGMENT, _FILE, _RESTARTED = range(5)
@@ -30,10 +30,7 @@ class Journals(Target):
     allowed = (JournalError,)
 
     def __init__(self) -> None:
-        shared = Path("/dev/shm")
-        self._folder = Path(
-            tempfile.mkdtemp(prefix="swf-", dir=shared if shared.is_dir() else None)
-        )
+        self._folder = fast_folder()
 
     def seeds(self) -> list[bytes]:
         writer = WriterFile("demo", "run-1", "w1", boot_id="", pid=1).to_json().encode()
@@ -90,6 +87,7 @@ class Journals(Target):
                 size = len(getattr(reader.info, name).encode())
                 require(size <= IDENTIFIER_BYTES_MAX, f"{name} is longer than a daemon takes")
             require(0 <= reader.info.pid < 2**32, "a process that cannot be")
+            require(not reader.acked & 7, "an ack in the middle of a record")
             reader.schemas()
             count, position = 1, reader.oldest
             while records := reader.read(position, bytes_max):

@@ -11,7 +11,8 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire.ingest_pb2 import ServerMessage
 from tests.fuzz.inputs import entries
-from tests.fuzz.ledger import LedgerSpool, require
+from tests.fuzz.invariants import require
+from tests.fuzz.ledger import LedgerSpool
 from tests.fuzz.targets import frames
 from tests.fuzz.targets.target import Target
 

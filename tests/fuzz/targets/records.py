@@ -6,7 +6,7 @@ from stepwell_wire.records import EVENT_SCHEMA, PADDING_SCHEMA, scan_records, un
 from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import last_step, scan_events, whole_records
 from tests.fuzz.inputs import entries, entry, keys_of, records_of, seed_records
-from tests.fuzz.ledger import require
+from tests.fuzz.invariants import require
 from tests.fuzz.targets.target import Target
 
 _SCHEMAS = {number: keys_of(number) for number in (1, 2, 3, 4)}

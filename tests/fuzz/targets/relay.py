@@ -9,7 +9,8 @@ from stepwell_daemon.session import RefusedError
 from stepwell_daemon.spool.spool import Spool
 from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch, RelayFrame, RelayWriter
 from tests.fuzz.inputs import entries, entry, number, records_of, seed_records
-from tests.fuzz.ledger import LedgerSpool, require
+from tests.fuzz.invariants import require
+from tests.fuzz.ledger import LedgerSpool
 from tests.fuzz.targets.frames import NAMES, hello_of
 from tests.fuzz.targets.target import Target
 

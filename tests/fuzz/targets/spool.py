@@ -2,7 +2,6 @@
 
 import shutil
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -21,21 +20,12 @@ from stepwell_daemon.spool.writers_table import FILE, pack_table, save_writers
 from stepwell_daemon.writers import WriterState, pack_description
 from stepwell_store.writer import WriterInfo
 from tests.fuzz.inputs import entries, entry, keys_of, number, records_of, seed_records
-from tests.fuzz.ledger import require
+from tests.fuzz.invariants import require
+from tests.fuzz.restart import QuickDisk, fast_folder
 from tests.fuzz.targets.target import Target
 
 _FRAME, _WRITER, _ANY, _NOISE, _NEXT, _TABLE, _CURSOR, _PAGE = range(8)
 _SPOOL = 0x5157
-
-
-class _QuickDisk(Disk):
-    """Syncs nothing: no machine stops here."""
-
-    def sync(self, descriptor: int) -> None:
-        pass
-
-    def sync_folder(self, folder: Path) -> None:
-        pass
 
 
 class _Segments:
@@ -122,8 +112,7 @@ class Spools(Target):
     allowed = (DaemonError,)
 
     def __init__(self) -> None:
-        shared = Path("/dev/shm")
-        self._root = Path(tempfile.mkdtemp(prefix="swf-", dir=shared if shared.is_dir() else None))
+        self._root = fast_folder()
 
     def seeds(self) -> list[bytes]:
         writer = entry(_WRITER, bytes([0, 0, 3]))
@@ -160,7 +149,7 @@ class Spools(Target):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _recover(self, folder: Path) -> None:
-        disk = _QuickDisk()
+        disk = QuickDisk()
         cursor = CursorFile(folder / "cursor", disk)
         progress = cursor.open(Progress(Location(1, PAGE_BYTES)))
         cursor.close()
