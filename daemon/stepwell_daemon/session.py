@@ -145,16 +145,8 @@ class Session:
         )
 
     def _check_names(self, defined: Mapping[int, tuple[str, ...]]) -> None:
-        state = self.state
-        check_names(defined, state.accepted)
-        added = sum(len(keys) for number, keys in defined.items() if number not in state.schemas)
-        if state.metric_count + added > METRICS_PER_WRITER_MAX:
-            raise RefusedError(
-                LIMIT,
-                f"{state.metric_count + added} metrics in one writer; at most "
-                f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
-                state.accepted,
-            )
+        check_names(defined, self.state.accepted)
+        check_count(self.state, defined)
 
 
 def last_time_us(decoded: DecodedRecords) -> int:
@@ -162,6 +154,18 @@ def last_time_us(decoded: DecodedRecords) -> int:
     times = [int(rows.times[-1]) for rows in decoded.rows if len(rows.times)]
     times += [event.time_us for event in decoded.events[-1:]]
     return max(times, default=0)
+
+
+def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> None:
+    """Raise RefusedError when ``state`` would have more metrics than a writer may."""
+    added = sum(len(keys) for number, keys in schemas.items() if number not in state.schemas)
+    if state.metric_count + added > METRICS_PER_WRITER_MAX:
+        raise RefusedError(
+            LIMIT,
+            f"{state.metric_count + added} metrics in one writer; at most "
+            f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
+            state.accepted,
+        )
 
 
 def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> None:
@@ -227,6 +231,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
             raise RefusedError(
                 MALFORMED, f"schema {number} was defined with other names before", state.durable
             )
+    check_count(state, schemas)
     state.learn(schemas, beside=True)
     state.client = hello.client[:200]
     state.journal_dir = hello.journal_dir or state.journal_dir

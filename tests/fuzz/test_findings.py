@@ -13,9 +13,9 @@ from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.session import RefusedError, open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description
-from stepwell_wire.ingest_pb2 import MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
+from stepwell_wire.ingest_pb2 import LIMIT, MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
 from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader
-from stepwell_wire.limits import EVENT_DEPTH_MAX, VALUE_DEPTH_MAX
+from stepwell_wire.limits import EVENT_DEPTH_MAX, METRICS_PER_WRITER_MAX, VALUE_DEPTH_MAX
 from stepwell_wire.records import HEADER, HEADER_BYTES, Record, aligned, pack_event, unpack_event
 from tests.daemon.journals import make_journal
 from tests.daemon.made import (
@@ -227,3 +227,21 @@ def test_an_ack_beyond_what_was_written_is_not_believed(tmp_path: Path) -> None:
     reader = JournalReader(make_journal(tmp_path, "w", records, acked=len(records)))
     assert reader.acked == len(records)
     reader.close()
+
+
+def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            state = open_session(hello(), spool.registry, writers_max=1).state
+            state.metric_count = METRICS_PER_WRITER_MAX - 1
+            more = hello(schemas=[Schema(id=3, keys=["a", "b"])])
+            with pytest.raises(RefusedError, match="metrics in one writer") as refused:
+                open_session(more, spool.registry, writers_max=1)
+            assert refused.value.refusal.code == LIMIT
+            state.session = None
+            frame_of_it = RelayFrame(writer=1, position=0)
+            batch = RelayBatch(writers=[RelayWriter(index=1, writer=more)], frames=[frame_of_it])
+            assert [each.code for each in RelayedWriters(spool, via="a").take(batch)] == [LIMIT]
+            assert not state.schemas
+
+    asyncio.run(run())

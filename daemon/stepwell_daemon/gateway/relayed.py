@@ -9,7 +9,7 @@ import logging
 import time
 import zlib
 
-from stepwell_daemon.session import RefusedError, Session, check_hello, last_time_us
+from stepwell_daemon.session import RefusedError, Session, check_count, check_hello, last_time_us
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -97,6 +97,7 @@ class RelayedWriters:
                     raise RefusedError(
                         MALFORMED, f"schema {number} was defined with other names before"
                     )
+            check_count(state, schemas)
         except RefusedError as error:
             self._refused[index] = error
             if (named := self._states.pop(index, None)) is not None:
