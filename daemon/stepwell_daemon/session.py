@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stepwell_daemon.spool import record
-from stepwell_daemon.writers import Registry, Schemas, WriterState
+from stepwell_daemon.writers import Registry, Schemas, WriterState, bytes_of
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.ingest_pb2 import (
@@ -31,6 +31,7 @@ from stepwell_wire.limits import (
     IDENTIFIER_BYTES_MAX,
     METRIC_NAME_BYTES_MAX,
     METRICS_PER_WRITER_MAX,
+    NAMES_BYTES_MAX,
     POSITION_MAX,
     PROTOCOL_MAJOR,
     SCHEMA_KEYS_MAX,
@@ -158,7 +159,16 @@ def last_time_us(decoded: DecodedRecords) -> int:
 
 def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> None:
     """Raise RefusedError when ``state`` would have more metrics than a writer may."""
-    added = sum(len(keys) for number, keys in schemas.items() if number not in state.schemas)
+    fresh = [keys for number, keys in schemas.items() if number not in state.schemas]
+    added = sum(map(len, fresh))
+    size = state.names_bytes + sum(map(bytes_of, fresh))
+    if size > NAMES_BYTES_MAX:
+        raise RefusedError(
+            LIMIT,
+            f"names of {size} bytes in one writer; at most {NAMES_BYTES_MAX} are possible: use "
+            "fewer or shorter names",
+            state.accepted,
+        )
     if state.metric_count + added > METRICS_PER_WRITER_MAX:
         raise RefusedError(
             LIMIT,

@@ -41,6 +41,7 @@ class WriterState:
     """When its last frame or its hello came; seconds since 1970 UTC."""
     schemas: Schemas = field(default_factory=dict)
     metric_count: int = 0
+    names_bytes: int = 0
     after_hole: bool = False
     """Its next frame goes past a hole; known beyond the connection that said so."""
     redescribe: bool = False
@@ -82,6 +83,12 @@ class WriterState:
             if number not in self.schemas:
                 self.schemas[number] = keys
                 self.metric_count += len(keys)
+                self.names_bytes += bytes_of(keys)
+
+
+def bytes_of(keys: tuple[str, ...]) -> int:
+    """Return how many bytes names take in UTF-8."""
+    return len("".join(keys).encode())
 
 
 def pack_description(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> bytes:
@@ -182,4 +189,4 @@ class Registry:
             left = state.disconnected_at
             if left is not None and monotonic - left > _SCHEMAS_KEPT_SECONDS:
                 # Not cleared: whoever reads the spool may hold the old one.
-                state.schemas, state.metric_count = {}, 0
+                state.schemas, state.metric_count, state.names_bytes = {}, 0, 0

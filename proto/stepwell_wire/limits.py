@@ -36,6 +36,9 @@ FRAME_BYTES_MAX: Final = 4 * 1024 * 1024
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 """gRPC message limit: a frame, or the schema table of a writer with very many metrics."""
 
+NAMES_BYTES_MAX: Final = MESSAGE_BYTES_MAX - 8 * 1024 * 1024
+"""All names of one writer: a hello and a record of the spool must hold them at once."""
+
 RELAY_BATCH_BYTES_TARGET: Final = 4 * 1024 * 1024
 """Records in one batch between daemons, before compression."""
 

@@ -15,7 +15,12 @@ from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description
 from stepwell_wire.ingest_pb2 import LIMIT, MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
 from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader
-from stepwell_wire.limits import EVENT_DEPTH_MAX, METRICS_PER_WRITER_MAX, VALUE_DEPTH_MAX
+from stepwell_wire.limits import (
+    EVENT_DEPTH_MAX,
+    METRICS_PER_WRITER_MAX,
+    NAMES_BYTES_MAX,
+    VALUE_DEPTH_MAX,
+)
 from stepwell_wire.records import HEADER, HEADER_BYTES, Record, aligned, pack_event, unpack_event
 from tests.daemon.journals import make_journal
 from tests.daemon.made import (
@@ -229,6 +234,18 @@ def test_an_ack_beyond_what_was_written_is_not_believed(tmp_path: Path) -> None:
     reader.close()
 
 
+def test_the_description_of_a_writer_with_the_longest_names_can_be_read_again() -> None:
+    names = tuple(f"{number:0512d}" for number in range(NAMES_BYTES_MAX // 512))
+    schemas = {1 + at: names[at : at + 4096] for at in range(0, len(names), 4096)}
+    content = pack_description(WriterState(writer_info()), schemas)
+    made, _ = record.pack_record(
+        content, kind=record.WRITER, writer=1, position=0, time_us=1, durable=0, chain=1, seed=1
+    )
+    read = record.parse_record(lambda size, at: made[at : at + size], 0, len(made), 1)
+    assert read is not None
+    assert unpack_description(read.content())[1] == schemas
+
+
 def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
@@ -238,6 +255,9 @@ def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: P
             with pytest.raises(RefusedError, match="metrics in one writer") as refused:
                 open_session(more, spool.registry, writers_max=1)
             assert refused.value.refusal.code == LIMIT
+            state.metric_count, state.names_bytes = 0, NAMES_BYTES_MAX - 1
+            with pytest.raises(RefusedError, match=r"names of \d+ bytes in one writer"):
+                open_session(more, spool.registry, writers_max=1)
             state.session = None
             frame_of_it = RelayFrame(writer=1, position=0)
             batch = RelayBatch(writers=[RelayWriter(index=1, writer=more)], frames=[frame_of_it])
