@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("docs/guarantees.md", "docs/faults.md")
+PAGES = ("docs/guarantees.md", "docs/faults.md", "docs/operations.md")
 _TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 

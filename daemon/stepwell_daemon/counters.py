@@ -4,8 +4,11 @@ import bisect
 import math
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
+
+from stepwell_daemon.bounds import BOUNDS, DROPS, Dropped
 
 SYNC_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 INSERT_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
@@ -81,6 +84,10 @@ class Counters:
     skipped_bytes: int = 0
     """What writers went past: another spool had acknowledged it, or it was lost with this one's."""
     refused: Counter[str] = field(default_factory=Counter)
+    bounds_reached: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BOUNDS, 0)))
+    """How often each bound refused or made somebody wait."""
+    dropped_rows: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(DROPS, 0)))
+    dropped_points: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(DROPS, 0)))
     set_aside_records: int = 0
     recovered_journals: int = 0
     quarantined_records: int = 0
@@ -91,10 +98,21 @@ class Counters:
     insert_failures: int = 0
     upstream_changes: int = 0
     """How often the gateway turned out to have another spool than before."""
-    node_samples: int = 0
     handler_errors: int = 0
     sync_seconds: Histogram = field(default_factory=lambda: Histogram(SYNC_BUCKETS))
     insert_seconds: Histogram = field(default_factory=lambda: Histogram(INSERT_BUCKETS))
     points_received_rate: Rate = field(default_factory=Rate)
     points_stored_rate: Rate = field(default_factory=Rate)
     bytes_received_rate: Rate = field(default_factory=Rate)
+
+    def drop(self, dropped: Iterable[Dropped]) -> None:
+        """Count what is gone."""
+        for each in dropped:
+            self.dropped_rows[each.reason] += each.rows
+            self.dropped_points[each.reason] += each.points
+
+    def refuse(self, reason: str, bound: str = "") -> None:
+        """Count a refusal, and the bound that it was made at, where it was one."""
+        self.refused[reason] += 1
+        if bound:
+            self.bounds_reached[bound] += 1

@@ -17,7 +17,9 @@ from typing import Final
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.bounds import SET_ASIDE, Dropped
 from stepwell_daemon.counters import Counters
+from stepwell_daemon.gaps import add_damage, gap_of, points_of, set_aside_reason
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.spool.set_aside import set_aside
@@ -57,6 +59,7 @@ def build_blocks(
         if shard not in builders:
             builders[shard] = BlockBuilder(shard)
         decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+        add_damage(builders[shard], stretch, decoded)
         builders[shard].add(stretch.info, decoded, stretch.schemas)
     return [block for shard in sorted(builders) for block in builders[shard].build()]
 
@@ -224,6 +227,9 @@ class Delivery:
             break
         failpoints.hit("forward.set-aside")
         self._counters.set_aside_records += 1
+        gap = gap_of(stretch, table, set_aside_reason(path.name))
+        rows = gap.missing_rows if gap is not None else 0
+        self._counters.drop([Dropped(SET_ASIDE, rows, points_of(stretch, table))])
         logger.error(
             "a frame is set aside, the store will never take it run=%s table=%s kept=%s: %s",
             stretch.info.run_id,
@@ -231,3 +237,24 @@ class Delivery:
             path,
             reason,
         )
+        if gap is not None:
+            token = f"{self._spool:016x}-{path.stem}-gap-{gap.block.digest()}"
+            await self._insert_gap(gap.block, token)
+
+    async def _insert_gap(self, block: Block, token: str) -> None:
+        """Store the row that says what is missing, or log that it cannot be."""
+        loop = asyncio.get_running_loop()
+        backoff = self._new_backoff()
+        while True:
+            try:
+                await loop.run_in_executor(self._executor, self._store.insert, block, token)
+            except StoreRejectedError as error:
+                logger.error("what is set aside cannot be told in the table of gaps: %s", error)
+                return
+            except (StoreError, OSError, MemoryError) as error:
+                self._counters.insert_failures += 1
+                self._health.failed(error)
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            self._health.succeeded()
+            return

@@ -59,6 +59,15 @@ class DaemonCollector(Collector):
         for reason, count in sorted(counters.refused.items()):
             refused.add_metric([reason], float(count))
         yield refused
+        for name, text, label, counts in (
+            ("bounds_reached", "Refusals and waits at a bound.", "bound", counters.bounds_reached),
+            ("dropped_rows", "Rows that are gone, by reason.", "reason", counters.dropped_rows),
+            ("dropped_points", "Points that are gone.", "reason", counters.dropped_points),
+        ):
+            family = CounterMetricFamily(f"stepwell_{name}", text, labels=[label])
+            for key, count in counts.items():
+                family.add_metric([key], float(count))
+            yield family
         yield _histogram(
             "stepwell_spool_sync_seconds", "Time of one sync of the spool.", counters.sync_seconds
         )

@@ -116,7 +116,9 @@ class Receiver:
                 data = await context.read()
         except TimeoutError as error:
             raise RefusedError(
-                LIMIT, f"no hello within {self._hello_seconds:g} seconds; connect anew and say it"
+                LIMIT,
+                f"no hello within {self._hello_seconds:g} seconds; connect anew and say it",
+                bound="hello_seconds",
             ) from error
         if data is grpc.aio.EOF:
             return None
@@ -129,6 +131,7 @@ class Receiver:
                 BUSY,
                 f"more than {self._connections_max} connections; raise connections_max, or close "
                 "some",
+                bound="connections_max",
             )
         session = open_session(message.hello, self._spool.registry, writers_max=self._writers_max)
         state = session.state
@@ -188,6 +191,7 @@ class Receiver:
         state.seen_at = time.time()
         counters.frames_received += 1
         counters.duplicate_bytes += taken.duplicate_bytes
+        counters.drop(taken.dropped)
         if not taken.records:
             session.acked = min(session.acked, taken.position - 1)  # Tell the mark once more.
             session.changed.set()
@@ -223,7 +227,7 @@ class Receiver:
                 return
 
     async def _send_refusal(self, refusal: Refusal, context: Any) -> None:
-        self._counters.refused[refusal.reason] += 1
+        self._counters.refuse(refusal.reason, refusal.bound)
         message = ServerMessage()
         message.refusal.code = refusal.code
         message.refusal.detail = refusal.detail
@@ -245,6 +249,7 @@ class Receiver:
                 f"the spool holds {self._spool.unforwarded_bytes} bytes that the store has not "
                 "taken yet, its limit: see why the store is behind, or raise spool_bytes_max",
                 position,
+                bound="spool_bytes_max",
             )
 
     def _tell_durable(self, state: WriterState) -> None:

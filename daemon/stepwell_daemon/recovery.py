@@ -125,6 +125,7 @@ class JournalRecovery:
             self._spool.append(
                 state, position, taken.records, points=taken.points, flags=taken.flags
             )
+            self._counters.drop(taken.dropped)
             self._counters.points_received += taken.points
             self._counters.points_received_rate.add(taken.points)
         await self._spool.settled()

@@ -273,7 +273,6 @@ class Daemon:
 
     def _take_sample(self, node: NodeWriter, values: Any, time_us: int) -> None:
         self._facts.node = dict(values)
-        self._facts.counters.node_samples += 1
         self._facts.counters.points_received += node.append(values, time_us)
 
     async def _keep_retention(self) -> None:

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from stepwell_daemon.bounds import Dropped, told_by_writers
 from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry, Schemas, WriterState, bytes_of
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
@@ -47,11 +48,16 @@ _HOST_BYTES_MAX = 255
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing more is taken on this stream."""
+    """Why nothing more is taken on this stream.
+
+    Attributes:
+        bound: the bound that was reached (``stepwell_daemon.bounds``), "" where it was none.
+    """
 
     code: RefusalCode
     detail: str
     position: int = 0
+    bound: str = ""
 
     @property
     def reason(self) -> str:
@@ -61,9 +67,11 @@ class Refusal:
 class RefusedError(Exception):
     """Ends a stream."""
 
-    def __init__(self, code: RefusalCode, detail: str, position: int = 0) -> None:
+    def __init__(
+        self, code: RefusalCode, detail: str, position: int = 0, *, bound: str = ""
+    ) -> None:
         super().__init__(detail)
-        self.refusal = Refusal(code, detail, position)
+        self.refusal = Refusal(code, detail, position, bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,8 @@ class Taken:
     flags: int = 0
     defined: Schemas = field(default_factory=dict)
     last_time_us: int = 0
+    dropped: tuple[Dropped, ...] = ()
+    """What the writer says it had to drop."""
 
 
 class Session:
@@ -115,6 +125,7 @@ class Session:
                 f"a frame of {len(records)} bytes; at most {FRAME_BYTES_MAX} are taken, send less "
                 "at a time",
                 mark,
+                bound="frame_bytes",
             )
         if zlib.crc32(records) != frame.crc32:
             raise RefusedError(
@@ -142,7 +153,14 @@ class Session:
             self.jumped = 0
             self.state.after_hole = False
         return Taken(
-            mark, records, known, decoded.point_count, flags, defined, last_time_us(decoded)
+            mark,
+            records,
+            known,
+            decoded.point_count,
+            flags,
+            defined,
+            last_time_us(decoded),
+            told_by_writers(decoded.events),
         )
 
     def _check_names(self, defined: Mapping[int, tuple[str, ...]]) -> None:
@@ -168,6 +186,7 @@ def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> N
             f"names of {size} bytes in one writer; at most {NAMES_BYTES_MAX} are possible: use "
             "fewer or shorter names",
             state.accepted,
+            bound="metrics_per_writer",
         )
     if state.metric_count + added > METRICS_PER_WRITER_MAX:
         raise RefusedError(
@@ -175,6 +194,7 @@ def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> N
             f"{state.metric_count + added} metrics in one writer; at most "
             f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
             state.accepted,
+            bound="metrics_per_writer",
         )
 
 
@@ -189,6 +209,7 @@ def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> No
                     f"a metric's name of {len(key.encode())} bytes ({key[:40]}…); at most "
                     f"{METRIC_NAME_BYTES_MAX} are possible",
                     position,
+                    bound="metric_name_bytes",
                 )
 
 
@@ -224,6 +245,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
                 BUSY,
                 f"{connected} writers are connected and writers_max is {writers_max}; raise it, "
                 "or log from fewer processes",
+                bound="writers_max",
             )
         state = WriterState(info, accepted=hello.position, durable=hello.position)
         registry.add(state)
@@ -274,7 +296,9 @@ def check_hello(hello: Hello) -> Schemas:
         size = len(getattr(hello, name).encode())
         if size > IDENTIFIER_BYTES_MAX:
             raise RefusedError(
-                LIMIT, f"{name} has {size} bytes; at most {IDENTIFIER_BYTES_MAX} are possible"
+                LIMIT,
+                f"{name} has {size} bytes; at most {IDENTIFIER_BYTES_MAX} are possible",
+                bound="identifier_bytes",
             )
     if hello.scope not in ("", *_SCOPES):
         raise RefusedError(MALFORMED, f"scope {hello.scope!r}; known are {', '.join(_SCOPES)}")
@@ -288,7 +312,9 @@ def check_hello(hello: Hello) -> Schemas:
     if hello.position > POSITION_MAX:
         raise RefusedError(LIMIT, f"position {hello.position}; at most {POSITION_MAX} is possible")
     if len(hello.schemas) > SCHEMAS_PER_WRITER_MAX:
-        raise RefusedError(LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas")
+        raise RefusedError(
+            LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas", bound="schemas_per_writer"
+        )
     schemas: Schemas = {}
     total = 0
     for schema in hello.schemas:
@@ -299,6 +325,10 @@ def check_hello(hello: Hello) -> Schemas:
             raise RefusedError(MALFORMED, f"schema {schema.id} is there twice")
         total += len(keys)
     if total > METRICS_PER_WRITER_MAX:
-        raise RefusedError(LIMIT, f"more than {METRICS_PER_WRITER_MAX} metrics in one writer")
+        raise RefusedError(
+            LIMIT,
+            f"more than {METRICS_PER_WRITER_MAX} metrics in one writer",
+            bound="metrics_per_writer",
+        )
     check_names(schemas)
     return schemas

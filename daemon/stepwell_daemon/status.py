@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +107,12 @@ def status(facts: Facts) -> dict[str, Any]:
             "duplicate_bytes": counters.duplicate_bytes,
             "skipped_bytes": counters.skipped_bytes,
             "refused": dict(counters.refused),
+            "bounds_reached": _counted(counters.bounds_reached),
+            "dropped": {
+                reason: {"rows": rows, "points": counters.dropped_points[reason]}
+                for reason, rows in counters.dropped_rows.items()
+                if rows or counters.dropped_points[reason]
+            },
             "set_aside_records": counters.set_aside_records,
             "recovered_journals": counters.recovered_journals,
         },
@@ -131,6 +137,10 @@ def status(facts: Facts) -> dict[str, Any]:
             "insert_seconds_mean": inserts.total / inserts.count if inserts.count else 0.0,
         },
     }
+
+
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 def _writers(spool: Spool) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from stepwell_store.charts import Buckets, SeriesBuckets, buckets
 from stepwell_store.deletion import delete_run
+from stepwell_store.gaps import gaps_of
 from stepwell_store.history import console_lines, history
 from stepwell_store.nodes import node_series
 from stepwell_store.runs import RunRef, find_run, list_runs, run_detail
@@ -23,6 +24,7 @@ __all__ = [
     "console_lines",
     "delete_run",
     "find_run",
+    "gaps_of",
     "history",
     "list_runs",
     "metrics_of",

@@ -9,6 +9,7 @@ from typing import Any, Final
 from stepwell_store.attributes import Assignment, nest, untyped
 from stepwell_store.errors import AmbiguousRunError, RunNotFoundError
 from stepwell_store.event_rows import RUNNING
+from stepwell_store.gaps import gaps_of
 from stepwell_store.identity import fingerprint
 from stepwell_store.statistics import metrics_of, series_statistics
 from stepwell_store.store import Store
@@ -157,13 +158,9 @@ def run_detail(store: Store, project: str, run_id: str) -> dict[str, Any]:
     defined = {each.path: each.value for each in held.get("define_metric", ())}
     last_point = max((each.time_max for each in statistics), default=0)
     detail = _overview(RunRef(project, run_id), writers, nest(held.get("run", ())), last_point)
-    gaps = store.query(
-        "SELECT label, time, reason, rows, points, first_step, last_step FROM gaps "
-        "WHERE project = {project:String} AND run_id = {run_id:String} ORDER BY time",
-        parameters=where,
-    )
+    gaps = gaps_of(store, project, [run_id])
     for gap in gaps:
-        gap["time"] /= _SECOND
+        del gap["run_id"]
     detail |= {
         "config": nest(held.get("config", ())),
         "metadata": nest(held.get("metadata", ())),

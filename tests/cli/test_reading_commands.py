@@ -11,7 +11,7 @@ import pytest
 from stepwell_store import EmbeddedStore
 from tests.cli.conftest import Call, made
 from tests.cli.fake_daemon import FakeDaemon
-from tests.store.made import fresh_project, log, writer
+from tests.store.made import event, fresh_project, log, tell, writer
 
 OVERVIEW_KEYS = {
     "project",
@@ -262,3 +262,25 @@ def test_without_an_engine_one_is_started_for_the_moment(place: Path) -> None:
     )
     assert (listed.returncode, listed.stdout, listed.stderr) == (0, "[]\n", "")
     assert not (data / "engine.sock").exists()
+
+
+def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
+    call: Call, store: EmbeddedStore
+) -> None:
+    made(store, "holes", "run-h", name="holes")
+    who = writer("holes", "run-h", host="node-a")
+    steps = {"first_step": 3, "last_step": 5}
+    kept = {"reason": "refused by the store, kept in set_aside/1-2-points.seg", "rows": 3}
+    tell(store, who, event("gap", {**kept, "points": 6, **steps}))
+    tell(store, who, event("gap", {"reason": "damaged", "rows": 0, "points": 0, **steps}))
+    shown = call("show", "run-h")
+    assert "MISSING  6 points and 1 pieces of unknown size, see below" in shown.out
+    assert "1-2-points.seg: 6 points in 3 rows of steps 3 to 5" in shown.out
+    assert "damaged: what was logged about steps 3 to 5, not counted" in shown.out
+    exported = call("export", "run-h", "-o", "-")
+    assert "6 points and 1 pieces of unknown size of 1 runs are missing here" in exported.err
+    filled = {**kept, "reason": f"replayed: {kept['reason']}"}
+    tell(store, who, event("gap", {**filled, "points": 6, **steps}))
+    (left,) = json.loads(call("show", "run-h", "--json").out)["gaps"]
+    assert left["reason"] == "damaged"
+    assert "missing" not in call("export", "run-a", "-o", "-").err

@@ -137,7 +137,7 @@ def test_replaying_stores_only_what_was_refused_and_only_once(tmp_path: Path) ->
     content = path.read_bytes()
     assert replay(path, sink) == 2
     assert sink.steps().count(POISON) == 2
-    assert sorted(block.table for block in sink.blocks) == sorted([*tables, "points"])
+    assert sorted(block.table for block in sink.blocks) == sorted([*tables, "points", "gaps"])
     assert list_set_aside(tmp_path) == []
     path.write_bytes(content)  # As if the move had been lost.
     replay(path, sink)

@@ -51,6 +51,7 @@ async def silent(tmp_path: Path) -> None:
         assert not context.aborted
         assert receiver.connections == 0
         assert spool.counters.refused == {"limit": 1}
+        assert spool.counters.bounds_reached["hello_seconds"] == 1
         assert spool.counters.handler_errors == 0
 
 

@@ -30,7 +30,6 @@ from stepwell_wire.ingest_pb2 import (
     UNSUPPORTED_VERSION,
     BatchAck,
     PackedBatch,
-    RefusalCode,
     RelayReply,
     RelayRequest,
 )
@@ -129,7 +128,9 @@ class Relay:
             async with asyncio.timeout(_HELLO_SECONDS_MAX):
                 data = await context.read()
         except TimeoutError:
-            raise RefusedError(BUSY, f"no hello within {_HELLO_SECONDS_MAX:g} seconds") from None
+            raise RefusedError(
+                BUSY, f"no hello within {_HELLO_SECONDS_MAX:g} seconds", bound="hello_seconds"
+            ) from None
         if data is grpc.aio.EOF:
             return None
         message = _parse(data)
@@ -203,8 +204,6 @@ class Relay:
                     raise RefusedError(BUSY, "the token is no longer valid here")
                 self._receiver.check_ready()
                 ack = BatchAck(number=number, refused=writers.take(batch))
-                for each in ack.refused:
-                    self._counters.refused[RefusalCode.Name(each.code).lower()] += 1
                 stream.waiting.append((self._spool.append_count, ack))
                 stream.changed.set()
                 while len(stream.waiting) >= _BATCHES_MAX and stream.refusal is None:
@@ -228,7 +227,7 @@ class Relay:
                 return
 
     async def _send_refusal(self, refusal: Refusal, context: Any) -> None:
-        self._counters.refused[refusal.reason] += 1
+        self._counters.refuse(refusal.reason, refusal.bound)
         reply = RelayReply()
         reply.refusal.code = refusal.code
         reply.refusal.detail = refusal.detail

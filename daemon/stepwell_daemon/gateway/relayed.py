@@ -58,6 +58,7 @@ class RelayedWriters:
             try:
                 self._take_frame(frame)
             except RefusedError as error:
+                self._spool.counters.refuse(error.refusal.reason, error.refusal.bound)
                 code, detail = error.refusal.code, error.refusal.detail
                 refused.append(RefusedFrame(frame=place, code=code, detail=detail))
         return refused
@@ -78,7 +79,9 @@ class RelayedWriters:
         index, hello = description.index, description.writer
         if index not in self._states and len(self._states) >= RELAY_WRITERS_MAX:
             raise RefusedError(
-                LIMIT, f"more than {RELAY_WRITERS_MAX} writers on one stream; begin a new one"
+                LIMIT,
+                f"more than {RELAY_WRITERS_MAX} writers on one stream; begin a new one",
+                bound="relay_writers",
             )
         try:
             schemas = check_hello(hello)
@@ -179,6 +182,7 @@ class RelayedWriters:
             state.accepted = mark
             raise
         counters.duplicate_bytes += taken.duplicate_bytes
+        counters.drop(taken.dropped)
         if not taken.records:
             state.accepted = mark
             return
@@ -207,7 +211,7 @@ class RelayedWriters:
             self._spool.counters.duplicate_bytes += len(frame.records)
             return
         if len(frame.records) > FRAME_BYTES_MAX:
-            raise RefusedError(LIMIT, f"a frame of {len(frame.records)} bytes")
+            raise RefusedError(LIMIT, f"a frame of {len(frame.records)} bytes", bound="frame_bytes")
         if zlib.crc32(frame.records) != frame.crc32:
             raise RefusedError(
                 MALFORMED, f"frame at {frame.position}: the checksum does not fit its bytes"

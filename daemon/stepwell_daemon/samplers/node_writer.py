@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 
+from stepwell_daemon.bounds import SAMPLE_SPOOL_FAILING, SAMPLE_SPOOL_FULL, Dropped
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -34,8 +35,16 @@ class NodeWriter:
         spool.registry.add(self.state)
 
     def append(self, values: Mapping[str, float], time_us: int) -> int:
-        """Append one row of ``values``, unless the spool cannot take it now; return its points."""
-        if not values or self._spool.failure is not None or self._spool.is_full:
+        """Append one row of ``values`` and return its points.
+
+        A spool that fails, or that has room for runs only, gets none: the row is dropped, counted.
+        """
+        if not values:
+            return 0
+        if self._spool.failure is not None or not self._spool.has_room_for_samples:
+            failing = self._spool.failure is not None
+            reason = SAMPLE_SPOOL_FAILING if failing else SAMPLE_SPOOL_FULL
+            self._spool.counters.drop([Dropped(reason, 1, len(values))])
             return 0
         keys = tuple(values)
         pieces = []

@@ -37,6 +37,8 @@ class Stretch:
     info: WriterInfo
     schemas: Schemas
     """Shared by all frames of the writer in this segment; only ever added to."""
+    missing_bytes: int = 0
+    """So much of the writer's stream was damaged just before it, in this segment."""
 
 
 @dataclass(slots=True)
@@ -71,6 +73,9 @@ class SpoolReader:
         self._number = 0
         self._descriptor = -1
         self._read_until = PAGE_BYTES
+        # Where each writer's stream has come to in this segment, as of ``_ends_at``.
+        self._ends: dict[int, int] = {}
+        self._ends_at = PAGE_BYTES
         self._window = b""
         self._window_offset = 0
         self._end = 0
@@ -100,12 +105,13 @@ class SpoolReader:
                 self._bind(item)
                 continue
             binding = self._bindings.get(item.writer)
+            missing = self._missing_before(item)
             if binding is None:
                 extent.damaged += 1
                 damage = Damage(item.offset, item.end)
                 quarantine(self._folder, start.segment, damage, self._read, self._disk)
                 continue
-            extent.stretches.append(Stretch(item, binding.info, binding.schemas))
+            extent.stretches.append(Stretch(item, binding.info, binding.schemas, missing))
             if item.flags & record.DEFINES:
                 self._learn(item, binding)
             extent.points += item.points
@@ -114,6 +120,7 @@ class SpoolReader:
         else:
             extent.end = end  # Zeros and damage up to here were passed as well.
         self._read_until = max(self._read_until, extent.end)
+        self._ends_at = extent.end
         return extent
 
     def close(self) -> None:
@@ -133,20 +140,39 @@ class SpoolReader:
             self._descriptor = self._disk.open_to_read(segment_path(self._folder, start.segment))
             self._number = start.segment
             self._read_until = PAGE_BYTES
+            self._ends, self._ends_at = {}, PAGE_BYTES
         self._end = end
-        if self._read_until < start.offset:
+        if self._ends_at != start.offset:
+            # A start in the middle, or an extent that is read again: what is missing before a
+            # frame must come out as it did the first time.
             self._prime(start.offset)
+        self._ends_at = -1  # Until the extent has been read to its end.
 
     def _prime(self, end: int) -> None:
         """Learn writers and schemas from what lies before the place to read from."""
-        for item in record.scan(self._read, self._read_until, end, self._seed):
+        self._ends = {}
+        for item in record.scan(self._read, PAGE_BYTES, end, self._seed):
             if isinstance(item, Damage):
+                continue
+            if item.kind != record.WRITER:
+                self._missing_before(item)
+            if item.end <= self._read_until:
                 continue
             if item.kind == record.WRITER:
                 self._bind(item)
             elif item.flags & record.DEFINES and (binding := self._bindings.get(item.writer)):
                 self._learn(item, binding)
-        self._read_until = end
+        self._read_until = max(self._read_until, end)
+
+    def _missing_before(self, item: SpoolRecord) -> int:
+        """Move the writer's end past ``item``; return how much of its stream lies between."""
+        if item.flags & record.SYNTHETIC:
+            return 0  # No part of the writer's own stream.
+        end = self._ends.get(item.writer)
+        self._ends[item.writer] = max(end or 0, item.position + item.raw_bytes)
+        if end is None or item.flags & record.JUMPS:
+            return 0  # What came before this segment is not known; a jump was counted as one.
+        return max(0, item.position - end)
 
     def _bind(self, item: SpoolRecord) -> None:
         try:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from stepwell_daemon.delivery import BAD_DATA, build_blocks
+from stepwell_daemon.gaps import gap_of, set_aside_reason
 from stepwell_daemon.spool import record, set_aside
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.inspection import read_segment_file
@@ -61,12 +62,16 @@ def replay(path: Path, store: Store) -> int:
             f"{path}: still cannot be decoded ({error!r}); keep it for a later release"
         ) from error
     rows = 0
+    gap = gap_of(stretches[0], table, set_aside_reason(path.name), replayed=True)
     for block in blocks:
         if table not in (_ALL_TABLES, block.table):
             continue
         place = f"{page.spool:016x}-{segment}-{offset}-replay"
         store.insert(block, f"{place}-{block.table}-{block.digest()}")
         rows += block.rows
+    if gap is not None:
+        # Its reason names the file, so the gap that was stored then is no longer told.
+        store.insert(gap.block, f"{page.spool:016x}-{path.stem}-filled-{gap.block.digest()}")
     target = path.parent / REPLAYED_FOLDER
     target.mkdir(exist_ok=True)
     reason = path.with_suffix(".reason")

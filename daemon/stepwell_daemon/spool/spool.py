@@ -42,6 +42,7 @@ logger = logging.getLogger("stepwell_daemon.spool")
 _GROUP_BYTES_MAX: Final = 16 << 20
 _SLOW_SYNC_SECONDS: Final = 1.0
 _AGES_MAX: Final = 4096
+_SAMPLES_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +145,12 @@ class Spool:
         return self.unforwarded_bytes + self.in_flight_bytes >= self.settings.bytes_max
 
     @property
+    def has_room_for_samples(self) -> bool:
+        """The last tenth is for runs: a sample of the node is not worth a point of one."""
+        held = self.unforwarded_bytes + self.in_flight_bytes
+        return held < _SAMPLES_SHARE * self.settings.bytes_max
+
+    @property
     def waiting_since(self) -> float | None:
         """When the oldest record that is not stored came, monotonic, to about a second."""
         if self.cursor >= self.end:
@@ -197,7 +204,8 @@ class Spool:
         self.append_count += 1
         self._pending.append(_Pending(append, state, state.accepted))
         self.in_flight_bytes += len(records)
-        if self.in_flight_bytes >= self.settings.in_flight_bytes_max:
+        if self.in_flight_bytes >= self.settings.in_flight_bytes_max and self._room.is_set():
+            self.counters.bounds_reached["in_flight_bytes_max"] += 1
             self._room.clear()
         self._settled.clear()
         self._wake.set()

@@ -16,6 +16,7 @@ from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, row_writer
+from stepwell.cli.show import missing_text
 from stepwell.cli.text import count_text
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     if to_stdout and format_name == "parquet" and sys.stdout.isatty():
         raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
     with reading(places(options)) as store:
+        from stepwell_store.queries import gaps_of
+
         target = find_target(store, options.reference)
         columns = columns_of(store, target, options.metric)
         opened: AbstractContextManager[BinaryIO] = (
@@ -75,6 +78,14 @@ def run(options: argparse.Namespace) -> int:
                 writer.write(row)
                 count += 1
             writer.close()
+        gaps = gaps_of(store, target.project, target.run_ids)
+    if gaps:
+        runs = len({gap["run_id"] for gap in gaps})
+        print(
+            f"stepwell: {missing_text(gaps)} of {count_text(runs)} runs are missing here: dropped "
+            "or damaged before they were stored; `stepwell show RUN` says which",
+            file=sys.stderr,
+        )
     if not to_stdout:
         print(f"{count_text(count)} rows in {options.output}", file=sys.stderr)
     return OK

@@ -134,18 +134,36 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
         apart = [{**each, "metric": f"{each['metric']} [{each['label']}]"} for each in series]
         blocks.append(_section("metrics, each rank apart", _metrics_table(apart)))
     if gaps := detail["gaps"]:
-        lines = [
-            f"  {plain(gap['reason'])}: {count_text(gap['points'])} points of steps "
-            f"{gap['first_step']} to {gap['last_step']}"
-            for gap in gaps[:_LINES_MAX]
-        ]
-        blocks.append(_section("dropped", "\n".join(lines)))
+        lines = [f"  {gap_text(gap)}" for gap in gaps[:_LINES_MAX]]
+        if len(gaps) > _LINES_MAX:
+            lines.append(f"  … {len(gaps) - _LINES_MAX} more; --json has all")
+        blocks.append(_section("missing", "\n".join(lines)))
     if node := detail["node"]:
         blocks.append(_section("node, while it ran", _node_table(node)))
     if console := detail["console"]:
         lines = ["  " + plain(line["text"]) for line in console]
         blocks.append(_section("console, the last lines", "\n".join(lines)))
     return "\n\n".join(blocks)
+
+
+def gap_text(gap: dict[str, Any]) -> str:
+    """Return one gap in one line; where nothing is counted, nobody knows how much it was."""
+    span = f"steps {gap['first_step']} to {gap['last_step']}"
+    if gap["rows"] or gap["points"]:
+        what = f"{count_text(gap['points'])} points in {count_text(gap['rows'])} rows of {span}"
+    else:
+        what = f"what was logged about {span}, not counted"
+    return plain(f"{gap['reason']}: {what}")
+
+
+def missing_text(gaps: list[dict[str, Any]]) -> str:
+    """Return how much ``gaps`` say is missing."""
+    points = sum(gap["points"] for gap in gaps)
+    unknown = sum(not gap["points"] for gap in gaps)
+    parts = [f"{count_text(points)} points"] if points else []
+    if unknown:
+        parts.append(f"{count_text(unknown)} pieces of unknown size")
+    return " and ".join(parts)
 
 
 def _leaf_text(path: str, value: object) -> str:
@@ -171,8 +189,8 @@ def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
         ("writers", str(len(detail["writers"]))),
         ("points", count_text(sum(metric["count"] for metric in detail["metrics"]))),
     ]
-    if detail["dropped_points"]:
-        lines.append(("DROPPED", f"{count_text(detail['dropped_points'])} points, see below"))
+    if detail["gaps"]:
+        lines.append(("MISSING", f"{missing_text(detail['gaps'])}, see below"))
     for name in ("tags", "group", "job_type", "notes"):
         if held := detail[name]:
             lines.append((name, plain(", ".join(held) if isinstance(held, list) else held)))

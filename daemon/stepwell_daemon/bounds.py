@@ -1,0 +1,75 @@
+"""Bounds: their names, and what is dropped at them, by reason.
+
+A bound bears the name of its setting, or of the limit that no setting changes. What is refused
+stays with whoever sent it and counts as reached; what is dropped is gone and counts in rows and
+points. docs/operations.md has the table.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from stepwell_wire.records import GAP
+from stepwell_wire.rows import Event
+
+BOUNDS: Final = (
+    "connections_max",
+    "writers_max",
+    "hello_seconds",
+    "spool_bytes_max",
+    "in_flight_bytes_max",
+    "frame_bytes",
+    "metric_name_bytes",
+    "metrics_per_writer",
+    "schemas_per_writer",
+    "identifier_bytes",
+    "relay_writers",
+)
+"""Where the daemon refuses, or waits, and counts it."""
+
+JOURNAL_FULL: Final = "journal_full"
+JOURNAL_DISK: Final = "journal_disk"
+WRITER_LIMIT: Final = "writer_limit"
+SET_ASIDE: Final = "set_aside"
+SAMPLE_SPOOL_FULL: Final = "sample_spool_full"
+SAMPLE_SPOOL_FAILING: Final = "sample_spool_failing"
+OTHER: Final = "other"
+
+DROPS: Final = (
+    JOURNAL_FULL,
+    JOURNAL_DISK,
+    WRITER_LIMIT,
+    SET_ASIDE,
+    SAMPLE_SPOOL_FULL,
+    SAMPLE_SPOOL_FAILING,
+    OTHER,
+)
+"""Every reason under which rows and points are counted; no client can add to them."""
+
+_TOLD: Final = {"journal full": JOURNAL_FULL, "disk": JOURNAL_DISK, "limit": WRITER_LIMIT}
+_COUNT_MAX: Final = 1 << 53
+"""A counter is a float64 for Prometheus; one event of a client must not end its use."""
+
+
+class Dropped(NamedTuple):
+    """So much is gone, for ``reason``."""
+
+    reason: str
+    rows: int
+    points: int
+
+
+def told_by_writers(events: Iterable[Event]) -> tuple[Dropped, ...]:
+    """Return what the gap events among ``events`` say; anything may stand in their bodies."""
+    return tuple(
+        Dropped(
+            _TOLD.get(str(event.body.get("reason")), OTHER),
+            _count(event.body.get("rows")),
+            _count(event.body.get("points")),
+        )
+        for event in events
+        if event.kind == GAP and isinstance(event.body, dict)
+    )
+
+
+def _count(value: Any) -> int:
+    return min(max(value, 0), _COUNT_MAX) if isinstance(value, int) else 0

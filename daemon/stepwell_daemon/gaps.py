@@ -1,0 +1,99 @@
+"""Gap records of the daemon's own: what is missing from a run, as rows of the table ``gaps``.
+
+Pure functions of what is in the spool, so that a gap that is sent again is stored once.
+"""
+
+from typing import Final, NamedTuple
+
+from stepwell_daemon.spool.reader import Stretch
+from stepwell_store import Block, BlockBuilder
+from stepwell_store.gaps import REPLAYED
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.errors import WireError
+from stepwell_wire.records import GAP, pack_event
+from stepwell_wire.rows import DecodedRecords, decode_records
+
+_TABLE: Final = "gaps"
+_POINTS: Final = ("", "all", "points")
+"""Tables whose refusal takes a frame's points along; every other one holds something besides."""
+_UNDECODABLE: Final = (
+    *(WireError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+    RecursionError,
+)
+
+
+class Gap(NamedTuple):
+    """A row of ``gaps``, and how many rows it says are missing."""
+
+    block: Block
+    missing_rows: int
+
+
+def points_of(stretch: Stretch, table: str) -> int:
+    """Return how many points are missing where ``table`` refused ``stretch``."""
+    return stretch.record.points if table in _POINTS else 0
+
+
+def set_aside_reason(name: str) -> str:
+    """Return the reason under which a frame is missing that is kept in the file ``name``."""
+    return f"refused by the store, kept in set_aside/{name}"
+
+
+def gap_of(stretch: Stretch, table: str, reason: str, *, replayed: bool = False) -> Gap | None:
+    """Return the row that says that ``table`` lacks what ``stretch`` holds, for ``reason``.
+
+    None for telemetry of a node, which is no run's, and where the table of gaps itself refused.
+    Rows and steps are 0 where the frame cannot be decoded. With ``replayed`` the row says that
+    the gap of that reason has been filled.
+    """
+    if stretch.info.is_node or table == _TABLE:
+        return None
+    rows, first, last = 0, 0, 0
+    try:
+        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+    except _UNDECODABLE:
+        pass  # That is why it was set aside.
+    else:
+        rows = decoded.row_count if table in _POINTS else 0
+        first, last = _steps(decoded)
+    body = {
+        "reason": REPLAYED + reason if replayed else reason,
+        "rows": rows,
+        "points": points_of(stretch, table),
+        "first_step": first,
+        "last_step": last,
+    }
+    builder = BlockBuilder()
+    _add(builder, stretch.info, body, stretch.record.time_us)
+    (block,) = builder.build()
+    return Gap(block, rows)
+
+
+def add_damage(builder: BlockBuilder, stretch: Stretch, decoded: DecodedRecords) -> None:
+    """Add the gap that damage of the spool has left just before ``stretch``, if it has.
+
+    How many rows that was nobody knows: rows and points are 0, the steps those that follow.
+    """
+    if not stretch.missing_bytes or stretch.info.is_node:
+        return
+    first, _ = _steps(decoded)
+    body = {
+        "reason": f"damaged in the spool, {stretch.missing_bytes} bytes of records",
+        "rows": 0,
+        "points": 0,
+        "first_step": first,
+        "last_step": first,
+    }
+    _add(builder, stretch.info, body, stretch.record.time_us)
+
+
+def _add(builder: BlockBuilder, info: WriterInfo, body: dict[str, object], time_us: int) -> None:
+    told, _ = decode_records(pack_event(GAP, body, step=0, time_us=time_us), {})
+    builder.add(info, told, {})
+
+
+def _steps(decoded: DecodedRecords) -> tuple[int, int]:
+    """Return the least and the greatest step of the rows, or of the events where there are none."""
+    steps = [int(end) for each in decoded.rows for end in (each.steps.min(), each.steps.max())]
+    steps = steps or [event.step for event in decoded.events]
+    return min(steps, default=0), max(steps, default=0)

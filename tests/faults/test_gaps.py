@@ -1,0 +1,249 @@
+"""What is missing is told: a gap for each frame set aside and each damaged piece of the spool."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.spool import record
+from stepwell_daemon.spool.reader import SpoolReader, Stretch
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location, list_segments, segment_path
+from stepwell_daemon.spool.spool import Spool
+from stepwell_store import Block, StoreUnavailableError
+from tests.daemon.fakes import FakeSink
+from tests.daemon.made import append, new_writer, row, schema_event, spool_running, writer_info
+from tests.daemon.test_forwarder import fill, forward
+
+POISON = 17
+STEPS = 30
+_NO_LIMIT = 1 << 62
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.0)
+
+
+def gaps_in(sink: FakeSink) -> list[dict[str, Any]]:
+    return [
+        {name: values[index] for name, values in columns.items()}
+        for columns in sink.columns("gaps")
+        for index in range(len(columns["reason"]))
+    ]
+
+
+# ---------------------------------------------------------------------------- set aside
+
+
+def refusing(table: str) -> FakeSink:
+    """A sink that refuses every block of ``table`` in which the step POISON is."""
+    sink = FakeSink()
+
+    def rejects(block: Block) -> bool:
+        alone = FakeSink()
+        alone.blocks = [block]
+        return block.table == table and POISON in alone.columns(table)[0]["step"]
+
+    sink.rejects = rejects
+    return sink
+
+
+def test_a_frame_set_aside_leaves_a_gap_that_names_its_file(tmp_path: Path) -> None:
+    sink = refusing("points")
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            await fill(spool, writers=1)
+            await forward(spool, sink, block_points=1000)
+            assert spool.counters.dropped_rows["set_aside"] == 1
+            assert spool.counters.dropped_points["set_aside"] == 2
+
+    asyncio.run(run())
+    (path,) = (tmp_path / "set_aside").glob("*.seg")
+    (gap,) = gaps_in(sink)
+    assert path.name in gap["reason"]
+    assert (gap["run_id"], gap["writer_id"]) == ("run-w0", "w0")
+    assert (gap["rows"], gap["points"], gap["first_step"], gap["last_step"]) == (
+        *(1, 2),
+        *(POISON, POISON),
+    )
+
+
+def test_a_gap_that_the_store_cannot_take_now_is_stored_later_and_once(tmp_path: Path) -> None:
+    sink = refusing("points")
+    failures = [StoreUnavailableError("away"), StoreUnavailableError("away")]
+
+    def before(block: Block) -> None:
+        if block.table == "gaps" and failures:
+            raise failures.pop()
+
+    sink.before_insert = before
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            await fill(spool, writers=1)
+            await forward(spool, sink, block_points=1000)
+
+    asyncio.run(run())
+    assert not failures
+    assert len(gaps_in(sink)) == 1
+
+
+def test_a_store_that_refuses_gaps_as_well_stops_nothing(tmp_path: Path) -> None:
+    sink = refusing("points")
+    rejects = sink.rejects
+    sink.rejects = lambda block: block.table == "gaps" or rejects(block)
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            await fill(spool, writers=1)
+            await forward(spool, sink, block_points=1000)
+            assert spool.is_forwarded
+            assert spool.counters.set_aside_records == 1
+
+    asyncio.run(run())
+    assert POISON not in sink.steps()
+    assert gaps_in(sink) == []
+
+
+# ---------------------------------------------------------------------------- damage
+
+
+def written(folder: Path) -> list[Stretch]:
+    """Write STEPS rows of two writers in turn, a frame each; return the frames."""
+
+    async def run() -> None:
+        async with spool_running(folder, segment_bytes=1 << 20) as spool:
+            for name in ("w0", "w1"):
+                append(spool, new_writer(spool, name), schema_event())
+            for step in range(STEPS):
+                for name in ("w0", "w1"):
+                    append(spool, new_writer(spool, name), row(step))
+            await spool.settled()
+
+    asyncio.run(run())
+    return read(folder)
+
+
+def open_spool(folder: Path) -> tuple[SpoolReader, Location, int]:
+    async def places() -> tuple[int, Location]:
+        async with spool_running(folder) as spool:
+            return spool.number, spool.end
+
+    number, _ = asyncio.run(places())
+    (segment, *_) = list_segments(folder)
+    size = segment_path(folder, segment).stat().st_size
+    return SpoolReader(folder, number), Location(segment, PAGE_BYTES), size
+
+
+def read(folder: Path, *, bytes_max: int = _NO_LIMIT, anew: bool = False) -> list[Stretch]:
+    """Read the first segment in extents, if ``anew`` with a reader of its own for each."""
+    reader, place, end = open_spool(folder)
+    number = reader._spool
+    found: list[Stretch] = []
+    while place.offset < end:
+        extent = reader.read_extent(place, end, points_max=_NO_LIMIT, bytes_max=bytes_max)
+        found += extent.stretches
+        place = Location(place.segment, extent.end)
+        if anew:
+            reader.close()
+            reader = SpoolReader(folder, number)
+    reader.close()
+    return found
+
+
+def missing(stretches: list[Stretch]) -> list[tuple[str, int, int]]:
+    return [
+        (each.info.writer_id, each.record.position, each.missing_bytes)
+        for each in stretches
+        if each.missing_bytes
+    ]
+
+
+def flip(folder: Path, offset: int) -> None:
+    path = segment_path(folder, list_segments(folder)[0])
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 0x10
+    path.write_bytes(content)
+
+
+def damaged(folder: Path, *indexes: int) -> list[tuple[str, int, int]]:
+    """Damage some frames; return what must be found missing."""
+    frames = written(folder)
+    assert missing(frames) == [], "nothing is missing from what is whole"
+    lost: dict[str, list[int]] = {}
+    for index in indexes:
+        item = frames[index].record
+        flip(folder, item.end - 8)
+        lost.setdefault(frames[index].info.writer_id, []).append(index)
+    expected = []
+    for name, places in lost.items():
+        after = next(
+            each.record for each in frames[max(places) + 1 :] if each.info.writer_id == name
+        )
+        size = sum(frames[index].record.raw_bytes for index in places)
+        expected.append((name, after.position, size))
+    return expected
+
+
+@pytest.mark.parametrize("indexes", [(10,), (10, 12), (10, 11)])
+def test_damage_is_missed_by_the_writer_that_it_hit(tmp_path: Path, indexes: list[int]) -> None:
+    expected = damaged(tmp_path, *indexes)
+    assert missing(read(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("bytes_max", [1, 100, 1000])
+def test_extents_of_any_size_and_starts_anywhere_miss_the_same(
+    tmp_path: Path, bytes_max: int
+) -> None:
+    """An extent that is sent again after a kill must make the blocks that it made before."""
+    expected = damaged(tmp_path, 20)
+    assert missing(read(tmp_path, bytes_max=bytes_max)) == expected
+    assert missing(read(tmp_path, bytes_max=bytes_max, anew=True)) == expected
+
+
+def test_an_extent_that_is_read_again_misses_the_same(tmp_path: Path) -> None:
+    expected = damaged(tmp_path, 20)
+    reader, place, end = open_spool(tmp_path)
+    for _ in range(2):
+        extent = reader.read_extent(place, end, points_max=_NO_LIMIT, bytes_max=_NO_LIMIT)
+        assert missing(extent.stretches) == expected
+    reader.close()
+
+
+def test_a_damaged_piece_becomes_a_gap_before_the_steps_that_follow(tmp_path: Path) -> None:
+    ((name, _, size),) = damaged(tmp_path, 20)
+    sink = FakeSink()
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            await forward(spool, sink, block_points=7)
+
+    asyncio.run(run())
+    (gap,) = gaps_in(sink)
+    assert gap["writer_id"] == name
+    assert gap["reason"] == f"damaged in the spool, {size} bytes of records"
+    assert (gap["rows"], gap["points"]) == (0, 0)
+    lost = next(step for step in range(STEPS) if sink.steps().count(step) == 2)
+    assert gap["first_step"] == gap["last_step"] == lost + 1
+
+
+def test_a_jump_and_what_is_made_for_a_dead_writer_are_no_damage(tmp_path: Path) -> None:
+    async def run(spool: Spool) -> None:
+        state = new_writer(spool)
+        append(spool, state, schema_event())
+        spool.append(state, 800, row(1), points=2, flags=record.JUMPS)
+        spool.append(state, 8000, row(2), points=2, flags=record.SYNTHETIC, takes_place=False)
+        append(spool, state, row(3))
+        await spool.settled()
+
+    async def write() -> None:
+        async with spool_running(tmp_path) as spool:
+            await run(spool)
+
+    asyncio.run(write())
+    found = read(tmp_path)
+    assert [each.info for each in found] == [writer_info()] * 4
+    assert missing(found) == []
