@@ -20,6 +20,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.bounds import SET_ASIDE, Dropped
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.gaps import add_damage, gap_of, points_of, set_aside_reason
+from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.spool.set_aside import set_aside
@@ -70,6 +71,8 @@ class SinkHealth:
     def __init__(self) -> None:
         self.healthy = True
         self.last_error = ""
+        self.last_error_kind = ""
+        """One of ``stepwell_daemon.sink_errors.KINDS``."""
         self.insert_seconds = 0.05
         """How long an extent's inserts took lately, for the forwarder's pace."""
 
@@ -78,6 +81,7 @@ class SinkHealth:
             logger.warning("the sink takes nothing now, retrying: %s", error)
         self.healthy = False
         self.last_error = str(error)
+        self.last_error_kind = kind_of(error)
 
     def succeeded(self) -> None:
         if not self.healthy:

@@ -32,6 +32,7 @@ from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.samplers.host import HostSampler
 from stepwell_daemon.samplers.node_writer import NodeWriter
 from stepwell_daemon.samplers.schedule import Schedule
+from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
 from stepwell_store import Store, StoreError, open_embedded
@@ -242,6 +243,7 @@ class Daemon:
                 if not backoff.failures:
                     logger.error("the store cannot be opened, frames wait in the spool: %s", error)
                 self._facts.store_problem = str(error)
+                self._facts.store_problem_kind = kind_of(error)
                 await asyncio.sleep(backoff.next_delay())
                 continue
             break
@@ -250,6 +252,7 @@ class Daemon:
         self._facts.store_problem = ""
         assert self._store is not None
         self._facts.sink_kind = self._store.kind
+        self._facts.engine_restarts = lambda: getattr(self._store, "restarts", 0)
         self._retention_changed.set()
         await forwarder.run(self._store)
 

@@ -1,6 +1,7 @@
 """What the daemon says of itself: the status JSON (docs/formats/status.md) and its problems."""
 
 import os
+import resource
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ class Facts:
     page_url: str = ""
     sink_kind: str = "embedded"
     store_problem: str = ""
+    store_problem_kind: str = ""
+    engine_restarts: Callable[[], int] = lambda: 0
     accepting: bool = False
     node: dict[str, float] = field(default_factory=dict)
     relaying: Callable[[], list[str]] = list
@@ -123,20 +126,36 @@ def status(facts: Facts) -> dict[str, Any]:
             "segments": spool.segment_count,
             "oldest_unforwarded_seconds": facts.oldest_unforwarded_seconds(),
             "quarantined_records": counters.quarantined_records,
+            "full": spool.is_full,
+            "failure": str(spool.failure or ""),
         },
         "gateway": {
             "port": facts.gateway_port,
             "daemons": facts.relaying(),
             "upstream_changes": counters.upstream_changes,
         },
+        "process": _process(),
         "sink": {
             "kind": facts.sink_kind,
             "healthy": facts.health.healthy and not facts.store_problem,
             "last_error": facts.store_problem or facts.health.last_error,
+            "last_error_kind": (
+                facts.store_problem_kind if facts.store_problem else facts.health.last_error_kind
+            ),
+            "engine_restarts": facts.engine_restarts(),
             "inserts": counters.inserts,
             "insert_seconds_mean": inserts.total / inserts.count if inserts.count else 0.0,
         },
     }
+
+
+def _process() -> dict[str, int]:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        held = len(os.listdir("/proc/self/fd"))
+    except OSError:  # There is no descriptor left to look with.
+        held = soft
+    return {"open_files": held, "open_files_max": soft}
 
 
 def _counted(counts: Mapping[str, int]) -> dict[str, int]:

@@ -14,6 +14,8 @@ from stepwell_daemon.gateway.settings import RelaySettings
 from stepwell_daemon.gateway.tokens import ACCEPTED, HEADER, read_token
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import (
+    BUSY,
+    UNSUPPORTED_VERSION,
     BatchAck,
     PackedBatch,
     RefusalCode,
@@ -37,8 +39,19 @@ _OPTIONS: Final = (
 )
 
 
+_REFUSALS: Final = {BUSY: "busy", UNSUPPORTED_VERSION: "version"}
+
+
 class GatewayError(DaemonError):
-    """The gateway does not take batches now; says what to do where that is known."""
+    """The gateway does not take batches now; says what to do where that is known.
+
+    Attributes:
+        kind: one of ``stepwell_daemon.sink_errors.KINDS``.
+    """
+
+    def __init__(self, message: str, kind: str = "other") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Connection:
@@ -87,7 +100,10 @@ class Connection:
         kind = reply.WhichOneof("body")
         if kind == "refusal":
             reason = RefusalCode.Name(reply.refusal.code).lower()
-            raise GatewayError(f"the gateway refuses ({reason}): {reply.refusal.detail}")
+            raise GatewayError(
+                f"the gateway refuses ({reason}): {reply.refusal.detail}",
+                _REFUSALS.get(reply.refusal.code, "other"),
+            )
         if kind != body:
             raise GatewayError(f"the gateway answered {kind} where {body} is due")
         return reply
@@ -99,12 +115,15 @@ class Connection:
         except TimeoutError as error:
             raise GatewayError(
                 f"the gateway says nothing for {self._seconds:g} seconds; see whether it runs and "
-                "whether the network lets it answer"
+                "whether the network lets it answer",
+                "unreachable",
             ) from error
         except grpc.aio.AioRpcError as error:
             raise _refused(error.code(), error.details()) from error
         except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
-            raise GatewayError(f"the stream to the gateway is gone: {error}") from error
+            raise GatewayError(
+                f"the stream to the gateway is gone: {error}", "unreachable"
+            ) from error
 
 
 async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Connection:
@@ -166,10 +185,13 @@ def _refused(code: grpc.StatusCode, details: str | None) -> GatewayError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return GatewayError(
             "the gateway does not know relays: it is older than protocol 1.1 or no stepwell "
-            "daemon; upgrade it, or correct gateway_address"
+            "daemon; upgrade it, or correct gateway_address",
+            "version",
         )
     if code is grpc.StatusCode.UNAUTHENTICATED:
-        return GatewayError(f"the gateway refuses the token: {details}")
+        return GatewayError(f"the gateway refuses the token: {details}", "auth")
     if code is grpc.StatusCode.INTERNAL:
-        return GatewayError(f"the stream to the gateway broke: {details}")
-    return GatewayError(f"the gateway cannot be reached ({code.name.lower()}): {details}")
+        return GatewayError(f"the stream to the gateway broke: {details}", "unreachable")
+    return GatewayError(
+        f"the gateway cannot be reached ({code.name.lower()}): {details}", "unreachable"
+    )

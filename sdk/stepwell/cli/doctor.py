@@ -7,7 +7,16 @@ anything that stays.
 import argparse
 from collections.abc import Iterator
 
-from stepwell.cli.checks import Finding, Level, environment, node, stored
+from stepwell.cli.checks import (
+    Finding,
+    Level,
+    environment,
+    losses,
+    node,
+    process,
+    stored,
+)
+from stepwell.cli.checks.sink import sink
 from stepwell.cli.errors import FAILED, OK
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import json_text, plain
@@ -36,7 +45,14 @@ def examine(where: Places) -> Iterator[Finding]:
     yield from findings
     data = where.data if status is None or where.data_named else status.data_dir
     yield from node.data_dir(data)
+    if status is not None:
+        yield from process.process(status.fields)
+    yield from process.own_files()
     yield from node.spool(status)
+    if status is not None:
+        yield from sink(status.fields)
+        yield from losses.refused(status.fields["totals"])
+    yield from losses.kept(data)
     yield from stored.store(data)
     yield from stored.journals(where.journals)
 

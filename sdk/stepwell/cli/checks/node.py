@@ -174,29 +174,45 @@ def file_system(path: Path) -> str:
 
 
 def spool(status: DaemonStatus | None) -> Iterator[Finding]:
-    """Yield how full the spool of the daemon is, and whether the sink takes what it holds."""
+    """Yield how full the spool of the daemon is, and whether the disk has room for the rest."""
     if status is None:
         return
-    held, sink = status.fields["spool"], status.fields["sink"]
+    held = status.fields["spool"]
     oldest = held.get("oldest_unforwarded_seconds") or 0.0
     message = spool_text(held)
     full = waiting_bytes(held) > _SPOOL_RATIO_WARN * held["bytes_max"]
     late = oldest > _UNFORWARDED_SECONDS_WARN
-    remedy = "see the sink below; nothing is lost while there is room" if full or late else ""
-    yield Finding("spool", Level.WARN if remedy else Level.OK, message, remedy)
-    if held.get("quarantined_records"):
+    if held.get("failure"):
         yield Finding(
             "spool",
-            Level.WARN,
-            f"{count_text(held['quarantined_records'])} damaged records are set aside",
-            f"kept in {status.data_dir / 'spool'}; check the disk",
-        )
-    if sink["healthy"]:
-        yield Finding("sink", Level.OK, f"{sink['kind']}, {count_text(sink['inserts'])} inserts")
-    else:
-        yield Finding(
-            "sink",
             Level.FAIL,
-            f"{sink['kind']}: {sink['last_error']}",
-            "mend that; the daemon tries again by itself and loses nothing meanwhile",
+            held["failure"],
+            f"make room in {status.data_dir}, or repair its disk; writers keep their journals",
+        )
+    if held.get("full"):
+        yield Finding(
+            "spool",
+            Level.FAIL,
+            f"full: {message}",
+            "mend the sink, or raise spool_bytes_max and start the daemon again; writers keep "
+            "their journals",
+        )
+    else:
+        remedy = "see the sink below; nothing is lost while there is room" if full or late else ""
+        yield Finding("spool", Level.WARN if remedy else Level.OK, message, remedy)
+    if room := held["bytes_max"] - waiting_bytes(held):
+        yield from _room(status.data_dir, room)
+
+
+def _room(data: Path, room: int) -> Iterator[Finding]:
+    try:
+        free = shutil.disk_usage(data).free
+    except OSError:
+        return
+    if room > free:
+        yield Finding(
+            "disk",
+            Level.WARN,
+            f"the spool may take {bytes_text(room)} more, {bytes_text(free)} are free in {data}",
+            "make room, or lower spool_bytes_max: a long outage of the sink would fill the disk",
         )

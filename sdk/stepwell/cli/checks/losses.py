@@ -1,0 +1,78 @@
+"""What was refused, dropped, set aside or damaged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell.cli.checks.finding import Finding, Level
+from stepwell.cli.text import count_text
+
+_BOUNDS: Final = {
+    "connections_max": "raise connections_max, or log from fewer processes",
+    "writers_max": "raise writers_max, or log from fewer processes",
+    "hello_seconds": "something connects and says nothing; the daemon's log may say more",
+    "spool_bytes_max": "see the sink, or raise spool_bytes_max; writers keep what they have",
+    "in_flight_bytes_max": "nothing, if it is seldom: writers wait; else raise in_flight_bytes_max",
+    "frame_bytes": "a client sends larger frames than may be: upgrade it",
+    "metric_name_bytes": "a client sends longer names than may be: upgrade it, shorten them",
+    "metrics_per_writer": "put what varies (ids, steps) into values, not into metrics' names",
+    "schemas_per_writer": "log the same metrics together each time",
+    "identifier_bytes": "shorten the project's, run's or rank's name",
+    "relay_writers": "upgrade the daemon that relays",
+}
+_DROPS: Final = {
+    "journal_full": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or STEPWELL_ON_FULL=block",
+    "journal_disk": "make room on the disk of STEPWELL_DIR",
+    "writer_limit": "log fewer or smaller things at once; the run's console says what",
+    "set_aside": "see `stepwell spool replay --list`",
+    "sample_spool_full": "see the sink; samples of the node give way to runs",
+    "sample_spool_failing": "repair the disk of --data, or make room",
+    "other": "the run's gaps say why: `stepwell show RUN`",
+}
+
+
+def refused(totals: dict[str, Any]) -> Iterator[Finding]:
+    """Yield a finding for each bound that was reached and each reason for which rows are gone."""
+    for bound, times in totals.get("bounds_reached", {}).items():
+        yield Finding(
+            "bounds",
+            Level.WARN,
+            f"{bound} was reached {count_text(times)} times since the daemon's start",
+            _BOUNDS.get(bound, "see Bounds in docs/operations.md"),
+        )
+    for reason, lost in totals.get("dropped", {}).items():
+        yield Finding(
+            "dropped",
+            Level.WARN,
+            f"{reason}: {count_text(lost['points'])} points in {count_text(lost['rows'])} rows "
+            "are gone",
+            _DROPS.get(reason, "see Bounds in docs/operations.md"),
+        )
+
+
+def kept(data: Path) -> Iterator[Finding]:
+    """Yield what lies aside in the spool of ``data``, also from before the daemon's start."""
+    spool = data / "spool"
+    if aside := _count(spool / "set_aside", "*.seg"):
+        yield Finding(
+            "set aside",
+            Level.WARN,
+            f"{count_text(aside)} frames that the sink refused for good lie in "
+            f"{spool / 'set_aside'}",
+            "`stepwell spool replay --list` says why; `--all` sends them again after an upgrade",
+        )
+    if damaged := _count(spool / "quarantine", "*"):
+        yield Finding(
+            "quarantine",
+            Level.WARN,
+            f"{count_text(damaged)} damaged pieces lie in {spool / 'quarantine'}",
+            "check the disk (`dmesg`, smartctl); `stepwell show RUN` lists gaps; delete them when "
+            "nobody wants to look at them",
+        )
+
+
+def _count(folder: Path, pattern: str) -> int:
+    try:
+        return sum(path.is_file() for path in folder.glob(pattern))
+    except OSError:
+        return 0
