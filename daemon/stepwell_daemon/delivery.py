@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -231,7 +232,8 @@ class Delivery:
             break
         failpoints.hit("forward.set-aside")
         self._counters.set_aside_records += 1
-        gap = gap_of(stretch, table, set_aside_reason(path.name))
+        shard = self._store.shard_of(stretch.info)
+        gap = gap_of(stretch, table, set_aside_reason(path.name), shard=shard)
         rows = gap.missing_rows if gap is not None else 0
         self._counters.drop([Dropped(SET_ASIDE, rows, points_of(stretch, table))])
         logger.error(
@@ -249,9 +251,11 @@ class Delivery:
         """Store the row that says what is missing, or log that it cannot be."""
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
+        # A daemon killed between this and the cursor sends it again.
+        insert = partial(self._store.insert, block, token, may_repeat=True)
         while True:
             try:
-                await loop.run_in_executor(self._executor, self._store.insert, block, token)
+                await loop.run_in_executor(self._executor, insert)
             except StoreRejectedError as error:
                 logger.error("what is set aside cannot be told in the table of gaps: %s", error)
                 return

@@ -39,7 +39,9 @@ def set_aside_reason(name: str) -> str:
     return f"refused by the store, kept in set_aside/{name}"
 
 
-def gap_of(stretch: Stretch, table: str, reason: str, *, replayed: bool = False) -> Gap | None:
+def gap_of(
+    stretch: Stretch, table: str, reason: str, *, shard: int = 0, replayed: bool = False
+) -> Gap | None:
     """Return the row that says that ``table`` lacks what ``stretch`` holds, for ``reason``.
 
     None for telemetry of a node, which is no run's, and where the table of gaps itself refused.
@@ -51,11 +53,10 @@ def gap_of(stretch: Stretch, table: str, reason: str, *, replayed: bool = False)
     rows, first, last = 0, 0, 0
     try:
         decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+        first, last = _steps(decoded)
+        rows = decoded.row_count if table in _POINTS else 0
     except _UNDECODABLE:
         pass  # That is why it was set aside.
-    else:
-        rows = decoded.row_count if table in _POINTS else 0
-        first, last = _steps(decoded)
     body = {
         "reason": REPLAYED + reason if replayed else reason,
         "rows": rows,
@@ -63,7 +64,7 @@ def gap_of(stretch: Stretch, table: str, reason: str, *, replayed: bool = False)
         "first_step": first,
         "last_step": last,
     }
-    builder = BlockBuilder()
+    builder = BlockBuilder(shard)
     _add(builder, stretch.info, body, stretch.record.time_us)
     (block,) = builder.build()
     return Gap(block, rows)

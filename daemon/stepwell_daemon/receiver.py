@@ -191,7 +191,6 @@ class Receiver:
         state.seen_at = time.time()
         counters.frames_received += 1
         counters.duplicate_bytes += taken.duplicate_bytes
-        counters.drop(taken.dropped)
         if not taken.records:
             session.acked = min(session.acked, taken.position - 1)  # Tell the mark once more.
             session.changed.set()
@@ -201,6 +200,7 @@ class Receiver:
         self._spool.append(
             state, taken.position, taken.records, points=taken.points, flags=taken.flags
         )
+        counters.drop(taken.dropped)
         failpoints.hit("receive.taken")
         counters.points_received += taken.points
         counters.bytes_received += len(taken.records)

@@ -251,7 +251,6 @@ class Daemon:
             logger.info("the store is open")
         self._facts.store_problem = ""
         assert self._store is not None
-        self._facts.sink_kind = self._store.kind
         self._facts.engine_restarts = lambda: getattr(self._store, "restarts", 0)
         self._retention_changed.set()
         await forwarder.run(self._store)
@@ -259,6 +258,7 @@ class Daemon:
     def _open_and_migrate(self) -> None:
         if self._store is None:
             self._store = self._open_store(self._config)
+            self._facts.sink_kind = self._store.kind
         self._store.migrate()
 
     async def _recover(self) -> None:

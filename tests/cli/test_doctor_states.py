@@ -189,6 +189,22 @@ def test_each_failure_of_a_store_is_told_with_its_own_remedy(
     assert sink_checks._STORE[kind] in finding.remedy
 
 
+def test_servers_that_are_away_from_the_start_are_told_as_servers(
+    call: Call, daemon: FakeDaemon
+) -> None:
+    daemon.status["sink"] |= {
+        "kind": "clickhouse ch1:9000",
+        "healthy": False,
+        "last_error": "nobody listens",
+        "last_error_kind": "unreachable",
+    }
+    told = call("doctor").out
+    assert "clickhouse ch1:9000: nobody listens" in told
+    assert "clickhouse_hosts" in told
+    assert "engine.log" not in told
+    assert "the first daemon makes it" not in told, "no store is ever made in the data folder"
+
+
 def test_a_store_of_a_later_release_is_told(tmp_path: Path) -> None:
     opened = open_embedded(tmp_path, memory_bytes_max=1 << 30)
     try:
@@ -253,6 +269,7 @@ def test_a_gateway_with_another_spool_and_an_unsteady_engine_are_told(
 
 def test_every_kind_bound_and_reason_has_a_remedy() -> None:
     assert set(sink_checks._STORE) == set(KINDS)
+    assert set(sink_checks._SERVERS) == set(KINDS)
     assert set(sink_checks._GATEWAY) <= set(KINDS)
     assert set(losses._BOUNDS) == set(BOUNDS)
     assert set(losses._DROPS) == set(DROPS)

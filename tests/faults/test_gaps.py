@@ -108,6 +108,45 @@ def test_a_store_that_refuses_gaps_as_well_stops_nothing(tmp_path: Path) -> None
     assert gaps_in(sink) == []
 
 
+class EndedError(Exception):
+    """The daemon ends here."""
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_an_end_around_the_insert_of_a_gap_leaves_one_gap_and_one_file(
+    tmp_path: Path, is_stored: bool
+) -> None:
+    sink = refusing("points")
+    insert = sink.insert
+    asked: list[tuple[int, bool]] = []
+
+    def ending(block: Block, token: str, *, may_repeat: bool = False) -> None:
+        if block.table != "gaps":
+            insert(block, token, may_repeat=may_repeat)
+            return
+        asked.append((block.shard, may_repeat))
+        if is_stored or len(asked) > 1:
+            insert(block, token, may_repeat=may_repeat)
+        if len(asked) == 1:
+            raise EndedError
+
+    sink.insert = ending  # type: ignore[method-assign]
+    sink.shard_of = lambda writer: 1  # type: ignore[method-assign]
+
+    async def run(*, new: bool) -> None:
+        async with spool_running(tmp_path) as spool:
+            if new:
+                await fill(spool, writers=1)
+            await forward(spool, sink, block_points=1000)
+
+    with pytest.raises(ExceptionGroup):
+        asyncio.run(run(new=True))
+    asyncio.run(run(new=False))
+    assert asked == [(1, True)] * 2, "the writer's shard, and it may be there already"
+    assert len(gaps_in(sink)) == 1
+    assert len(list((tmp_path / "set_aside").glob("*.seg"))) == 1
+
+
 # ---------------------------------------------------------------------------- damage
 
 

@@ -182,7 +182,6 @@ class RelayedWriters:
             state.accepted = mark
             raise
         counters.duplicate_bytes += taken.duplicate_bytes
-        counters.drop(taken.dropped)
         if not taken.records:
             state.accepted = mark
             return
@@ -202,6 +201,7 @@ class RelayedWriters:
         self._spool.append(
             state, taken.position, taken.records, points=taken.points, flags=taken.flags
         )
+        counters.drop(taken.dropped)
         self._count(state, len(taken.records), taken.points)
 
     def _take_synthetic(self, state: WriterState, frame: RelayFrame) -> None:

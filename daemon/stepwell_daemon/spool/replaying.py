@@ -56,22 +56,24 @@ def replay(path: Path, store: Store) -> int:
         raise ReplayError(f"{path}: {len(stretches)} frames, expected one; the file is damaged")
     segment, offset, table = _place(path)
     try:
-        blocks = build_blocks(stretches)
+        blocks = build_blocks(stretches, store.shard_of)
     except BAD_DATA as error:
         raise ReplayError(
             f"{path}: still cannot be decoded ({error!r}); keep it for a later release"
         ) from error
     rows = 0
-    gap = gap_of(stretches[0], table, set_aside_reason(path.name), replayed=True)
+    shard = store.shard_of(stretches[0].info)
+    gap = gap_of(stretches[0], table, set_aside_reason(path.name), shard=shard, replayed=True)
     for block in blocks:
         if table not in (_ALL_TABLES, block.table):
             continue
         place = f"{page.spool:016x}-{segment}-{offset}-replay"
-        store.insert(block, f"{place}-{block.table}-{block.digest()}")
+        store.insert(block, f"{place}-{block.table}-{block.digest()}", may_repeat=True)
         rows += block.rows
     if gap is not None:
         # Its reason names the file, so the gap that was stored then is no longer told.
-        store.insert(gap.block, f"{page.spool:016x}-{path.stem}-filled-{gap.block.digest()}")
+        token = f"{page.spool:016x}-{path.stem}-filled-{gap.block.digest()}"
+        store.insert(gap.block, token, may_repeat=True)
     target = path.parent / REPLAYED_FOLDER
     target.mkdir(exist_ok=True)
     reason = path.with_suffix(".reason")

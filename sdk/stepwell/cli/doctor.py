@@ -16,7 +16,7 @@ from stepwell.cli.checks import (
     process,
     stored,
 )
-from stepwell.cli.checks.sink import sink
+from stepwell.cli.checks.sink import sink, sink_name
 from stepwell.cli.errors import FAILED, OK
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import json_text, plain
@@ -53,7 +53,9 @@ def examine(where: Places) -> Iterator[Finding]:
         yield from sink(status.fields)
         yield from losses.refused(status.fields["totals"])
     yield from losses.kept(data)
-    yield from stored.store(data)
+    stores_here = status is None or sink_name(status.fields) == "embedded"
+    if stores_here or (data / "store").is_dir():
+        yield from stored.store(data)
     yield from stored.journals(where.journals)
 
 

@@ -24,6 +24,24 @@ _STORE: Final = {
     "folder",
     "version": "install the same release on both sides",
 }
+_SERVERS: Final = {
+    "auth": "correct clickhouse_user and clickhouse_password_file, and what the user may do there",
+    "busy": "nothing: the daemon tries again; if it stays, see the server's log",
+    "configuration": "correct the setting or the file that it names; it is read again",
+    "disk": "make room on the disk that it names, or repair it: the server's, or that of --data",
+    "memory": "give the server more memory (max_memory_usage), or lower block_points and start the "
+    "daemon again",
+    "other": "see the daemon's log and the server's",
+    "read_only": "the server's tables are read-only: see that it reaches its keeper, and its disk",
+    "schema": "nothing: the daemon makes missing tables anew; if it stays, see the server's log",
+    "schema_newer": "a later release has this database: upgrade stepwell and start the daemon "
+    "again",
+    "too_many_parts": "nothing: the server merges and takes blocks again; if it stays, raise "
+    "block_delay_seconds",
+    "unreachable": "see that the server runs, that clickhouse_hosts and the firewall are right, "
+    "and that clickhouse_ca_file signed its certificate",
+    "version": "install the same release on both sides",
+}
 _GATEWAY: Final = {
     "auth": "put a token that the gateway has in its gateway_tokens_file into this node's "
     "gateway_token_file; it is read again, no restart is needed",
@@ -37,14 +55,18 @@ _GATEWAY: Final = {
 }
 
 
+def sink_name(fields: dict[str, Any]) -> str:
+    """Return which sink the daemon has: "embedded", "clickhouse" or "gateway"."""
+    return str(fields["sink"]["kind"]).partition(" ")[0]
+
+
 def sink(fields: dict[str, Any]) -> Iterator[Finding]:
     """Yield whether the sink takes what the spool holds, and how steady it is."""
     told = fields["sink"]
-    is_gateway = str(told["kind"]).startswith("gateway")
+    remedies = {"gateway": _GATEWAY, "clickhouse": _SERVERS}.get(sink_name(fields), _STORE)
     if told["healthy"]:
         yield Finding("sink", Level.OK, f"{told['kind']}, {count_text(told['inserts'])} inserts")
     else:
-        remedies = _GATEWAY if is_gateway else _STORE
         remedy = remedies.get(told.get("last_error_kind", ""), remedies["other"])
         yield Finding(
             "sink", Level.FAIL, f"{told['kind']}: {told['last_error']}", f"{remedy}; {_WAITS}"
