@@ -32,6 +32,18 @@ class SpoolUnavailableError(DaemonError):
         self.done = done
 
 
+class SpoolNotOpenedError(DaemonError):
+    """The spool cannot be opened at the start; what it holds stays as it is."""
+
+    def __init__(self, folder: Path, reason: OSError) -> None:
+        super().__init__(
+            f"{reason.filename or folder}: the spool cannot be opened "
+            f"({reason.strerror or reason}); free space, or mend the disk or the permissions of "
+            f"{folder}, and start the daemon again. What the spool holds stays, writers keep "
+            "their journals"
+        )
+
+
 class DamagedStateError(DaemonError):
     """A small state file (cursor, writers table) is not what was written."""
 

@@ -5,6 +5,7 @@ import grp
 import os
 import socket
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -66,8 +67,9 @@ class Instance:
                 f"another daemon (pid {pid}) has {what}; use it, stop it, or choose another with "
                 "--data and --socket"
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # It only names us to others; that a disk is full the spool says.
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def _clear_socket(self) -> None:
         """Remove a socket that a killed daemon left; refuse one that answers."""

@@ -18,7 +18,7 @@ from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import ConfigError, SpoolNotOpenedError
 from stepwell_daemon.forwarder import Forwarder
 from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.relay import Relay
@@ -93,10 +93,14 @@ class Daemon:
         """Serve until ``stop`` is set, then drain and return."""
         config = self._config
         counters = Counters()
-        # Reading a large spool takes a while; nothing else runs yet.
-        spool = await asyncio.to_thread(
-            Spool, config.data / "spool", config.spool_settings(), counters=counters
-        )
+        folder = config.data / "spool"
+        try:
+            # Reading a large spool takes a while; nothing else runs yet.
+            spool = await asyncio.to_thread(
+                Spool, folder, config.spool_settings(), counters=counters
+            )
+        except OSError as error:
+            raise SpoolNotOpenedError(folder, error) from error
         forwarder = Forwarder(spool, config.forward_settings(), counters=counters)
         self._facts = facts = Facts(config, spool, counters, forwarder.health)
         receiver = Receiver(
