@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell_wire.errors import MalformedRecordsError, WireError
+from stepwell_wire.files import open_regular
 from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
 from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, aligned, check_header, unpack_event
 from stepwell_wire.segment import (
@@ -146,7 +147,8 @@ class JournalReader:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
-            self.info = WriterFile.from_json((self.path / WRITER_FILE).read_text())
+            with open(open_regular(self.path / WRITER_FILE, os.O_RDONLY), encoding="utf-8") as file:
+                self.info = WriterFile.from_json(file.read())
         except FileNotFoundError as error:
             raise JournalError(
                 f"{self.path}: no {WRITER_FILE}; this is no journal of stepwell"
@@ -400,9 +402,10 @@ class JournalReader:
     def _open(self, path: Path, base: int) -> _Segment | None:
         """Return the segment, or None when its page is not one of segment ``base``."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        except PermissionError:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                descriptor = open_regular(path, os.O_RDWR)
+            except PermissionError:
+                descriptor = open_regular(path, os.O_RDONLY)
         except FileNotFoundError:
             return None  # Freed since the folder was listed.
         except OSError as error:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,42 @@ def test_a_journal_that_cannot_be_read_is_kept_and_named(tmp_path: Path) -> None
 
     asyncio.run(run())
     assert broken.exists()
+
+
+@pytest.mark.parametrize("name", ["writer.json", "99999999999999999999.seg"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_a_pipe_or_folder_in_a_journal_stops_no_recovery(
+    tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    broken = make_journal(tmp_path / "j", "broken", STREAM)
+    (broken / name).unlink(missing_ok=True)
+    make(broken / name)
+    make_journal(tmp_path / "j", "whole", STREAM)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            async with asyncio.timeout(30):
+                recovery = await look(spool, tmp_path / "j")
+            assert list(recovery.problems) == [broken]
+            assert name in recovery.problems[broken]
+            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+
+    asyncio.run(run())
+    assert broken.exists()
+
+
+@pytest.mark.parametrize("name", ["²³.seg", ".seg", "٣.seg"])
+def test_a_file_that_only_looks_like_a_segment_is_none(tmp_path: Path, name: str) -> None:
+    folder = make_journal(tmp_path / "j", "w1", STREAM)
+    (folder / name).write_bytes(b"something else")
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            recovery = await look(spool, tmp_path / "j")
+            assert recovery.problems == {}
+            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+
+    asyncio.run(run())
 
 
 def test_a_restart_between_recovery_and_removal_adds_nothing(tmp_path: Path) -> None:
