@@ -24,6 +24,7 @@ from stepwell_daemon.gaps import add_damage, gap_of, points_of, set_aside_reason
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Extent, Stretch
+from stepwell_daemon.spool.rejected import RejectedBlocks
 from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_store import (
     Block,
@@ -113,6 +114,7 @@ class Delivery:
         self._executor = executor
         self._disk = disk or Disk()
         self._new_backoff = new_backoff
+        self._rejected = RejectedBlocks(folder, self._disk)
         self._may_repeat = True
         """The first extent after a start may have been sent before, whole or in part."""
 
@@ -138,10 +140,11 @@ class Delivery:
             blocks: those of the extent; None where building them failed.
         """
         started = time.monotonic()
+        place = (extent.segment, extent.start, extent.end)
+        self._rejected.begin(place)
         if blocks is None:
             await self._halve(extent.segment, extent.stretches, None, "cannot be decoded")
         else:
-            place = (extent.segment, extent.start, extent.end)
             await self._insert_all(place, extent.stretches, blocks)
         self._may_repeat = False
         self._health.insert_seconds = time.monotonic() - started
@@ -161,14 +164,17 @@ class Delivery:
         """Store one block, or those parts of it that the store takes."""
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
+        token = await loop.run_in_executor(self._executor, self._token_of, place, block)
         while True:
-            may_repeat = self._may_repeat or backoff.failures > 0
             try:
+                if token in self._rejected:
+                    raise StoreRejectedError("rejected before the daemon started anew")
+                may_repeat = self._may_repeat or backoff.failures > 0
                 seconds = await loop.run_in_executor(
-                    self._executor, self._send, place, block, may_repeat
+                    self._executor, self._send, token, block, may_repeat
                 )
             except StoreRejectedError as error:
-                await self._halve(place[0], stretches, block.table, str(error))
+                await self._part(place[0], stretches, block, token, str(error))
                 return
             except (StoreError, OSError, MemoryError) as error:
                 self._counters.insert_failures += 1
@@ -181,17 +187,38 @@ class Delivery:
             self._counters.insert_seconds.observe(seconds)
             return
 
-    def _send(self, place: tuple[int, int, int], block: Block, may_repeat: bool) -> float:
+    def _token_of(self, place: tuple[int, int, int], block: Block) -> str:
+        segment, start, end = place
+        shard = f"-{block.shard}" if block.shard else ""
+        return f"{self._spool:016x}-{segment}-{start}-{end}{shard}-{block.table}-{block.digest()}"
+
+    def _send(self, token: str, block: Block, may_repeat: bool) -> float:
         """Insert in a thread; return the seconds that it took."""
         started = time.perf_counter()
-        segment, start, end = place
-        digest = block.digest()
-        shard = f"-{block.shard}" if block.shard else ""
-        token = f"{self._spool:016x}-{segment}-{start}-{end}{shard}-{block.table}-{digest}"
         failpoints.hit("forward.before-insert")
         self._store.insert(block, token, may_repeat=may_repeat)
         failpoints.hit("forward.inserted")
         return time.perf_counter() - started
+
+    async def _part(
+        self,
+        segment: int,
+        stretches: Sequence[Stretch],
+        block: Block,
+        token: str,
+        reason: str,
+    ) -> None:
+        """Store in halves a block that was rejected, having noted that it was."""
+        loop = asyncio.get_running_loop()
+        backoff = self._new_backoff()
+        while token not in self._rejected:
+            try:
+                await loop.run_in_executor(self._executor, self._rejected.add, token)
+            except OSError as error:
+                self._health.failed(error)
+                await asyncio.sleep(backoff.next_delay())
+        of_shard = [each for each in stretches if self._store.shard_of(each.info) == block.shard]
+        await self._halve(segment, of_shard, block.table, reason)
 
     async def _halve(
         self, segment: int, stretches: Sequence[Stretch], table: str | None, reason: str

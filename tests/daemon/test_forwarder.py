@@ -180,6 +180,65 @@ def test_a_poisonous_frame_is_set_aside_alone(tmp_path: Path) -> None:
     assert "does not like it" in reason
 
 
+def test_a_rejection_that_passes_while_the_daemon_is_away_doubles_nothing(tmp_path: Path) -> None:
+    """The parts of a block are stored; then the store would take it as a whole."""
+    sink = FakeSink()
+
+    def rejects(block: Block) -> bool:
+        if block.table != "points":
+            return False
+        sinks = FakeSink()
+        sinks.blocks = [block]
+        if len(sinks.steps()) < 4:
+            raise KillError  # Dies among the parts.
+        return 17 in sinks.steps()
+
+    sink.rejects = rejects
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            if not sink.blocks:
+                await fill(spool, writers=1)
+                with pytest.raises(BaseExceptionGroup):
+                    await forward(spool, sink, block_points=1000)
+                return
+            await forward(spool, sink, block_points=1000)
+
+    asyncio.run(run())
+    assert sink.steps()  # Some parts are there.
+    sink.rejects = lambda block: False
+    asyncio.run(run())
+    assert sink.steps() == sorted([*range(ROWS), *range(ROWS)])
+
+
+def test_a_rejection_on_one_shard_sends_nothing_to_the_others_again(tmp_path: Path) -> None:
+    sink = FakeSink()
+    sink.shard_of = lambda writer: int(writer.writer_id[-1]) % 2  # type: ignore[method-assign]
+
+    def rejects(block: Block) -> bool:
+        sinks = FakeSink()
+        sinks.blocks = [block]
+        return block.table == "points" and block.shard == 1 and 17 in sinks.steps()
+
+    sink.rejects = rejects
+
+    async def run() -> int:
+        async with spool_running(tmp_path) as spool:
+            await fill(spool, writers=4)
+            await forward(spool, sink, block_points=1000)
+            return spool.counters.set_aside_records
+
+    set_aside = asyncio.run(run())
+    assert {block.shard for block in sink.blocks} == {0, 1}
+    points = sink.points()
+    assert set(points.values()) == {1}
+    assert len(points) == ROWS * 4 * 2 - set_aside * 2
+
+
+class KillError(Exception):
+    """The daemon dies."""
+
+
 def test_events_go_to_their_tables(tmp_path: Path) -> None:
     sink = FakeSink()
 

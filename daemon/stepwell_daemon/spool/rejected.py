@@ -1,0 +1,60 @@
+"""Which blocks of the extent under way the store has rejected, over a kill.
+
+A block that was rejected is stored in parts, each under a token of its own. If a daemon that starts
+anew sent it as a whole again, and the store by then took it, the parts would count twice. So what
+was rejected once is halved at once, as long as its extent is under way.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.spool.disk import Disk, replace_file
+
+logger = logging.getLogger("stepwell_daemon")
+
+FILE: Final = "rejected"
+
+Place = tuple[int, int, int]
+"""Segment, start and end of an extent."""
+
+
+class RejectedBlocks:
+    """The tokens of rejected blocks, of one extent at a time."""
+
+    def __init__(self, folder: Path, disk: Disk) -> None:
+        self._path = folder / FILE
+        self._disk = disk
+        self._place, self._tokens = _read(self._path)
+
+    def begin(self, place: Place) -> None:
+        """Forget all but what is known of the extent at ``place``."""
+        if place != self._place:
+            self._place, self._tokens = place, frozenset()
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._tokens
+
+    def add(self, token: str) -> None:
+        """Note, durably, that the store has rejected the block of ``token``.
+
+        Raises:
+            OSError: The disk did not take it.
+        """
+        tokens = self._tokens | {token}
+        content = {"extent": self._place, "tokens": sorted(tokens)}
+        replace_file(self._disk, self._path, json.dumps(content).encode())
+        self._tokens = tokens
+
+
+def _read(path: Path) -> tuple[Place | None, frozenset[str]]:
+    try:
+        found = json.loads(path.read_bytes())
+        segment, start, end = found["extent"]
+        return (int(segment), int(start), int(end)), frozenset(map(str, found["tokens"]))
+    except FileNotFoundError:
+        return None, frozenset()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        logger.warning("%s cannot be read, blocks that were rejected go whole: %s", path, error)
+        return None, frozenset()
