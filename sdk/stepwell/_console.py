@@ -134,7 +134,7 @@ class Capture:
 
 _captures: tuple[Capture, ...] = ()
 _wrapped: dict[str, tuple[Any, Any]] = {}  # stream name -> the stream and our write
-_lock = threading.Lock()
+_lock = threading.RLock()  # A signal handler may finish a run in the middle of a start.
 _thread = threading.local()
 
 
@@ -176,7 +176,7 @@ def stop_capture(capture: Capture) -> None:
 def forget_captures() -> None:
     """In a forked child: what it prints is the parent's no more."""
     global _captures, _lock
-    _captures, _lock = (), threading.Lock()
+    _captures, _lock = (), threading.RLock()
 
 
 def _wrap(name: str) -> None:

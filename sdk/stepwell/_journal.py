@@ -153,41 +153,53 @@ class Journal:
         """The position past the last record that `log` has published."""
         return self.current.limit
 
-    def advance(self, *, beyond_limit: bool = False) -> bool:
-        """Make a fresh segment the current one; False when there is no room for one.
+    def advance(self, old: Segment, *, beyond_limit: bool = False) -> bool:
+        """Make a fresh segment follow ``old``; False when there is no room for one.
 
-        The caller sees to it that nothing is written into the old one meanwhile. ``problem``
-        says whether the disk refused, or is None when the journal is as large as it may become.
+        The caller sees to it that nothing is written into ``old`` any more; where another is the
+        current one by now, all is done. ``problem`` says whether the disk refused, or is None
+        when the journal is as large as it may become.
 
         A signal handler may interrupt this and call it itself (see `_writer.py`): then the inner
         call's segment stands, and the outer one gives its own back.
         """
-        old = self.held[-1]
-        if len(self.held) >= self.segments_max and not beyond_limit:
+        if self.held[-1] is old and len(self.held) >= self.segments_max and not beyond_limit:
             self.problem = None
             return False
         try:
-            segment = self._take_spare(at_once=beyond_limit)
-            if segment is None:
-                return False
-            base = old.limit
-            self._set_base(segment, base)
-            source, target = str(segment.path), str(self.folder / segment_name(base))
-            # No Python function is called between a check and what depends on it.
-            if self.held[-1] is old and not self.closed:
-                os.rename(source, target)
-                with self._held_lock:
-                    if self.held[-1] is old and not self.closed:
-                        self.held = (*self.held, segment)
-            if self.held[-1] is segment:
-                segment.path = Path(target)
-            else:
-                self._discard(segment)
+            while self.held[-1] is old and not self.closed:
+                segment = self._take_spare(at_once=beyond_limit)
+                if segment is None:
+                    return self.held[-1] is not old
+                self._let_follow(segment, old)
         except OSError as error:
             self.problem = error
             return self.held[-1] is not old
         self.problem = None
         return self.held[-1] is not old
+
+    def _let_follow(self, segment: Segment, old: Segment) -> None:
+        """Make ``segment`` the current one after ``old``, unless something came in between."""
+        words = old.words
+        if words is None:  # Closed by a signal handler.
+            self._discard(segment)
+            return
+        committed = words[COMMITTED_WORD]
+        base = old.base + committed - PAGE_BYTES
+        self._set_base(segment, base)
+        source, target = str(segment.path), str(self.folder / segment_name(base))
+        # No Python function is called between a check and what depends on it.
+        if self.held[-1] is old and not self.closed:
+            os.rename(source, target)
+            with self._held_lock:
+                if self.held[-1] is old and not self.closed and words[COMMITTED_WORD] == committed:
+                    self.held = (*self.held, segment)
+            if self.held[-1] is old:
+                os.unlink(target)  # Its name would say that ``old`` ends there.
+        if self.held[-1] is segment:
+            segment.path = Path(target)
+        else:
+            self._discard(segment)
 
     def _take_spare(self, *, at_once: bool) -> Segment | None:
         """Return the segment that was made ahead, else make one; None shortly after a failure.

@@ -17,6 +17,7 @@ from stepwell._delivery import Delivery
 from stepwell._journal import Journal
 from stepwell._relay_process import Relay
 from stepwell._spawn import daemon_answers
+from stepwell._wake import Wake
 from stepwell._writer import Writer
 from stepwell.errors import DaemonUnreachableError, RefusedError
 from stepwell_wire.journal import WriterFile
@@ -110,7 +111,7 @@ class Sender:
         self._prepare = prepare
         self._is_pending = is_pending
         self._relay = relay
-        self._woken = threading.Event()
+        self._woken = Wake()
         self._hurry = False
         self._moved = 0  # Bytes that the last look sent.
         self._waits_for_window = False

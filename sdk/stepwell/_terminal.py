@@ -17,7 +17,7 @@ class Voice:
     def __init__(self, *, silent: bool = False) -> None:
         self.silent = silent
         self._said: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal handler may warn in the middle of a warning.
 
     def say(self, text: str) -> None:
         if self.silent:

@@ -5,7 +5,7 @@ text of its `repr`. Nothing here raises for a value, whatever it is.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from stepwell_wire.limits import METRIC_NAME_BYTES_MAX, VALUE_DEPTH_MAX
@@ -14,6 +14,7 @@ REPR_CHARACTERS_MAX: Final = 1000
 TEXT_CHARACTERS_MAX: Final = 256 * 1024
 LIST_ITEMS_MAX: Final = 10_000
 ARRAY_ITEMS_MAX: Final = 1024
+VALUE_ITEMS_MAX: Final = 100_000
 
 Warn = Callable[[str, str], None]
 """Takes what makes the warning one of its kind, and its text; prints each kind once."""
@@ -101,8 +102,21 @@ def as_point(value: Any) -> float | None:
         return None
 
 
-def as_json(value: Any, warn: Warn, depth: int = 0) -> Any:
-    """Return ``value`` in terms of None, bool, int, float, text, list and dict."""
+def as_json(value: Any, warn: Warn) -> Any:
+    """Return ``value`` in terms of None, bool, int, float, text, list and dict.
+
+    What is nested deeper than ``VALUE_DEPTH_MAX``, or comes after ``VALUE_ITEMS_MAX`` items, is
+    kept as a short text: a value that holds itself many times over would take for ever.
+    """
+    return _as_json(value, warn, 0, [VALUE_ITEMS_MAX])
+
+
+def _as_json(value: Any, warn: Warn, depth: int, left: list[int]) -> Any:
+    """``left`` holds how many items there may still be."""
+    left[0] -= 1
+    if left[0] < 0:
+        warn("items", f"a value of more than {VALUE_ITEMS_MAX} items is cut there")
+        return "…"
     if value is None or isinstance(value, bool | float):
         return value
     if _is_enum(value):
@@ -119,14 +133,14 @@ def as_json(value: Any, warn: Warn, depth: int = 0) -> Any:
     if depth < VALUE_DEPTH_MAX:
         if isinstance(value, Mapping):
             return {
-                cut_text(_safe(str, key)): as_json(item, warn, depth + 1)
-                for key, item in list(value.items())[:LIST_ITEMS_MAX]
+                cut_text(_safe(str, key)): _as_json(item, warn, depth + 1, left)
+                for key, item in _first_of(value.items(), left)
             }
         if isinstance(value, list | tuple | set | frozenset):
-            return [as_json(item, warn, depth + 1) for item in list(value)[:LIST_ITEMS_MAX]]
+            return [_as_json(item, warn, depth + 1, left) for item in _first_of(value, left)]
         if hasattr(value, "tolist") and _size_of(value) <= ARRAY_ITEMS_MAX:
             try:
-                return as_json(value.tolist(), warn, depth + 1)
+                return _as_json(value.tolist(), warn, depth + 1, left)
             except Exception:
                 return _described(value, warn)
     if type(value).__module__ == "datetime" and hasattr(value, "isoformat"):
@@ -135,6 +149,11 @@ def as_json(value: Any, warn: Warn, depth: int = 0) -> Any:
     if number is not None:
         return number
     return _described(value, warn)
+
+
+def _first_of(items: Iterable[Any], left: list[int]) -> list[Any]:
+    """Return those items that may still be, and one more where there are more."""
+    return list(items)[: min(LIST_ITEMS_MAX, max(0, left[0]) + 1)]
 
 
 def cut_text(text: str) -> str:

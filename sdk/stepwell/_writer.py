@@ -11,6 +11,7 @@ the middle of a `log` of the same thread finds the journal whole. The lock keeps
 out; it is re-entrant for that very case.
 """
 
+import itertools
 import operator
 import os
 import struct
@@ -82,6 +83,7 @@ class Writer:
         self.definitions = Definitions()
         self.dropped_points = 0
         self._ids: dict[tuple[str, ...], int] = {}
+        self._numbers = itertools.count(1)
         self._metrics: set[str] = set()
         self._latest: dict[str, tuple[int, Any]] = {}
         self._gap: dict[str, Any] | None = None
@@ -234,7 +236,7 @@ class Writer:
             if self._gap is not None and not self._advance():
                 break
             schema = self._schemas.get(keys)
-            if schema is None:
+            if schema is None or schema.home is not self._buffer:
                 number = self._number_of(keys)
                 if number is None:
                     self._split_row(keys, values, at, time_us)
@@ -281,15 +283,20 @@ class Writer:
         number = self._ids.get(keys)
         if number is not None:
             return number
-        number = len(self._ids) + 1
         schemas_max = SCHEMAS_PER_WRITER_MAX if len(keys) == 1 else _SCHEMAS_SHARED_MAX
         fresh_count = sum(key not in self._metrics for key in keys)
-        if number <= schemas_max and len(self._metrics) + fresh_count <= METRICS_PER_WRITER_MAX:
-            return number
+        if (
+            len(self._ids) < schemas_max
+            and len(self._metrics) + fresh_count <= METRICS_PER_WRITER_MAX
+        ):
+            # Taken before it is used: a signal handler that defines keys too gets another.
+            number = self._ids.setdefault(keys, next(self._numbers))
+            if number <= SCHEMAS_PER_WRITER_MAX:
+                return number
         self.warn(
             "schemas",
-            f"{number - 1} different sets of metric names in one writer; further ones are logged "
-            f"name by name, and dropped from {SCHEMAS_PER_WRITER_MAX} on",
+            f"{len(self._ids)} different sets of metric names in one writer; further ones are "
+            f"logged name by name, and dropped from {SCHEMAS_PER_WRITER_MAX} on",
         )
         return None
 
@@ -301,7 +308,6 @@ class Writer:
             home = self._buffer
             if self._write_event(SCHEMA, body, at, self._last_us) is None:
                 return None
-        self._ids[keys] = number
         self._metrics.update(keys)
         schema = Schema(number, keys, home, special=self._is_special(keys))
         self._schemas[keys] = schema
@@ -382,11 +388,12 @@ class Writer:
             self._warn_full(None)
             return False
         self._capture()
+        current = journal.held[-1]
         old, end = self._buffer, self._end
-        if old is journal.held[-1].mapping:
+        if old is current.mapping:
             # Nothing may be written here any more: the next segment's name says where this ends.
             self._limit = self._end = 0
-            while not journal.advance(beyond_limit=beyond_limit):
+            while not journal.advance(current, beyond_limit=beyond_limit):
                 self.wake()
                 if not (self._block and journal.problem is None and self._may_block()):
                     if self._buffer is old and not self._finished:
@@ -415,7 +422,7 @@ class Writer:
         self._limit = 0
 
     def _warn_full(self, problem: OSError | None) -> None:
-        if self._warned_full:
+        if self._warned_full or self._finished:
             return
         self._warned_full = True
         why = "the journal is full" if problem is None else f"{problem.strerror or problem}"
@@ -550,6 +557,7 @@ class Writer:
         self._pid = os.getpid()
         self._make_journal = make_journal
         self._ids, self._metrics, self._gap, self._beyond_limits = {}, set(), None, None
+        self._numbers = itertools.count(1)
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
         self.dropped_points = 0
         self.open()

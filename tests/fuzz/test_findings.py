@@ -172,6 +172,19 @@ def test_a_relayed_frame_at_an_impossible_position_is_refused(
     asyncio.run(run())
 
 
+def test_an_empty_record_for_a_dead_writer_takes_no_place_in_the_spool(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            batch = RelayBatch(
+                writers=[RelayWriter(index=1, writer=hello())],
+                frames=[RelayFrame(writer=1, synthetic=True)],
+            )
+            assert RelayedWriters(spool, via="a").take(batch) == []
+            assert spool.append_count == 0
+
+    asyncio.run(run())
+
+
 def test_a_file_named_by_digits_of_another_script_is_no_segment(tmp_path: Path) -> None:
     folder = make_journal(tmp_path, "w1", schema_event())
     (folder / "²³.seg").touch()

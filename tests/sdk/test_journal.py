@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,104 @@ def test_a_signal_handler_may_log_and_finish_in_the_middle_of_log(folder: Path) 
     count = len(held.series("outer"))
     assert outer <= count <= outer + 1
     assert [value for _, value in held.series("outer")] == [float(i) for i in range(count)]
+
+
+class Interrupted:
+    """Stands for a method that a signal handler interrupts, once, as it begins."""
+
+    def __init__(self, method: Callable[..., Any], handler: Callable[[], None]) -> None:
+        self._method = method
+        self._handler: Callable[[], None] | None = handler
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            handler()
+        return self._method(*arguments, **more)
+
+
+_PLACES = ("_write_event", "_is_special", "_place", "_advance", "_adopt", "_capture")
+_JOURNAL_PLACES = ("advance", "_take_spare", "_let_follow", "_set_base", "_discard", "_make")
+
+
+@pytest.mark.parametrize("many", [1, 3000])
+@pytest.mark.parametrize("place", [*_PLACES, *_JOURNAL_PLACES])
+@pytest.mark.parametrize("after", [0, 1300, 1900])
+def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
+    offline: Start, place: str, many: int, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = offline(settings={"journal_segment_bytes": 65536})
+    writer = run._recording.writer
+    target = writer if place in _PLACES else writer.journal
+
+    def handler() -> None:
+        for step in range(many):
+            run.log({"inner": float(step), "y": 1.0})
+
+    for step in range(after):
+        run.log({"outer": float(step)})
+    monkeypatch.setattr(target, place, Interrupted(getattr(target, place), handler))
+    for step in range(after, 6000):
+        run.log({"outer": float(step)})
+    path = Path(run._recording.writer.journal.folder)
+    monkeypatch.undo()
+    numbers = [number for number, _ in writer.schema_table()]
+    assert len(set(numbers)) == len(numbers)
+    run.finish()
+    held = read_journal(path)
+    assert [value for _, value in held.series("outer")] == [float(step) for step in range(6000)]
+    inner = [value for _, value in held.series("inner")]
+    assert inner in ([], [float(step) for step in range(many)])  # Not every step is taken.
+
+
+def test_a_handler_that_moves_on_while_another_segment_is_begun_loses_nothing(
+    offline: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first handler comes before the segment that is full was looked at, the second after."""
+    run = offline(settings={"journal_segment_bytes": 65536})
+    journal = run._recording.writer.journal
+    set_base, told = journal._set_base, []
+
+    def interrupted_set_base(*arguments: Any) -> None:
+        set_base(*arguments)
+        if not told or told[-1] != "busy":
+            told.append("busy")
+            run.log({"second": float(len(told))})
+            told[-1] = "done"
+
+    def first() -> None:
+        for step in range(50):
+            run.log({"first": float(step)})
+
+    monkeypatch.setattr(journal, "_set_base", interrupted_set_base)
+    for step in range(8000):
+        if step % 1000 == 0:
+            monkeypatch.setattr(
+                journal, "advance", Interrupted(type(journal).advance.__get__(journal), first)
+            )
+        run.log({"outer": float(step)})
+    monkeypatch.undo()
+    run.finish()
+    held = read_journal(journal.folder)
+    assert [value for _, value in held.series("outer")] == [float(step) for step in range(8000)]
+    assert [value for _, value in held.series("second")] == [
+        float(step) for step in range(1, len(told) + 1)
+    ]
+
+
+def test_waking_may_interrupt_itself(folder: Path) -> None:
+    done = python(
+        "import signal, time\n"
+        "from stepwell._wake import Wake\n"
+        "wake = Wake()\n"
+        "signal.signal(signal.SIGALRM, lambda *_: wake.set())\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)\n"
+        "deadline = time.monotonic() + 2\n"
+        "while time.monotonic() < deadline: wake.set(); wake.clear()\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0)\n"
+        "wake.set(); wake.wait()\n"
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_journal_that_cannot_be_made_leaves_nothing_behind(

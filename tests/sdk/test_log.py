@@ -3,10 +3,12 @@
 import datetime
 import decimal
 import enum
+import json
 import math
 import struct
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stepwell._values import VALUE_ITEMS_MAX, as_json
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import METRIC_NAME_BYTES_MAX, SCHEMA_KEYS_MAX
 from tests.sdk.conftest import Start
@@ -372,3 +375,17 @@ def test_a_value_whose_float_logs_itself_leaves_both_rows(offline: Start) -> Non
     held = read_journal(run.dir)
     assert [value for _, value in held.series("outer")] == [3.0] * 3
     assert {value for _, value in held.series("inner")} == {1.0}
+
+
+@pytest.mark.parametrize(
+    "make", [lambda inner: [inner, inner], lambda inner: {"a": inner, "b": inner}]
+)
+def test_a_value_that_holds_itself_many_times_over_is_cut(make: Callable[[Any], Any]) -> None:
+    """Written out in full it would have 2^31 items."""
+    value: Any = 1
+    for _ in range(31):
+        value = make(value)
+    told: list[str] = []
+    cut = as_json(value, lambda kind, text: told.append(text))
+    assert any("cut there" in text for text in told)
+    assert 1 <= json.dumps(cut).count("1") <= VALUE_ITEMS_MAX

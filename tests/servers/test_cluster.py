@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -49,22 +50,31 @@ def opened(cluster: Cluster, *, quorum: int = 0) -> ServerStore:
     return store
 
 
-def local_rows(server: ClickHouseServer, table: str) -> list[dict[str, object]]:
+def local_rows(server: ClickHouseServer, question: str) -> list[dict[str, object]]:
     store = open_server(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
     try:
-        return store.query(f"SELECT * FROM {table}_local ORDER BY series, step, value")
+        return store.query(question)
     finally:
         store.close()
 
 
+_POINTS = "SELECT * FROM points_local ORDER BY series, step, value"
+_ALL = (
+    _POINTS,
+    "SELECT sum(count) AS n FROM series_stats_local",
+    "SELECT sum(count) AS n FROM rollups_local",
+    "SELECT DISTINCT series FROM series_local ORDER BY series",
+)
+
+
 def assert_replicas_agree(cluster: Cluster) -> None:
-    for one, other in cluster.servers:
-        wait_until(
-            lambda pair=(one, other): (
-                local_rows(pair[0], "points") == local_rows(pair[1], "points")
-            ),
-            "the replicas to agree",
-        )
+    def agree(pair: list[ClickHouseServer], question: str) -> bool:
+        one, other = (local_rows(server, question) for server in pair)
+        return one == other
+
+    for pair in cluster.servers:
+        for question in _ALL:
+            wait_until(partial(agree, pair, question), f"the replicas to agree: {question}")
 
 
 def test_runs_are_spread_over_shards_and_read_as_one(cluster: Cluster, node: Node) -> None:
@@ -83,7 +93,7 @@ def test_runs_are_spread_over_shards_and_read_as_one(cluster: Cluster, node: Nod
         expected[f"r{n}", "x"] = one_each(100)
         expected[f"r{n}", "y"] = one_each(100, lambda step: -float(step))
     assert stored_points(node) == expected
-    held = [{row["series"] for row in local_rows(one, "points")} for one, _ in cluster.servers]
+    held = [{row["series"] for row in local_rows(one, _POINTS)} for one, _ in cluster.servers]
     assert all(held)
     assert not held[0] & held[1]  # A run lies on one shard.
     assert_replicas_agree(cluster)
@@ -151,7 +161,7 @@ def test_a_quorum_has_a_block_before_it_counts_as_stored(cluster: Cluster, node:
         steps, _ = trainer.finish()
         assert_all_stored(node, steps)
     for one, other in cluster.servers:
-        assert local_rows(one, "points") == local_rows(other, "points")
+        assert local_rows(one, _POINTS) == local_rows(other, _POINTS)
 
 
 def test_many_daemons_may_make_the_tables_at_once(cluster: Cluster) -> None:

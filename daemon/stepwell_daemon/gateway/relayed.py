@@ -220,6 +220,8 @@ class RelayedWriters:
             decoded, _ = decode_records(frame.records, state.schemas)
         except MalformedRecordsError as error:
             raise RefusedError(MALFORMED, f"frame at {frame.position}: {error}") from error
+        if not frame.records:
+            return  # Nothing happened to the dead writer.
         flags = record.SYNTHETIC
         if any(event.kind == FINISH for event in decoded.events):
             if state.finished:

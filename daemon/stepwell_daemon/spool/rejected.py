@@ -7,6 +7,7 @@ was rejected once is halved at once, as long as its extent is under way.
 
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,7 @@ class RejectedBlocks:
     def __init__(self, folder: Path, disk: Disk) -> None:
         self._path = folder / FILE
         self._disk = disk
+        self._lock = threading.Lock()
         self._place, self._tokens = _read(self._path)
 
     def begin(self, place: Place) -> None:
@@ -42,10 +44,11 @@ class RejectedBlocks:
         Raises:
             OSError: The disk did not take it.
         """
-        tokens = self._tokens | {token}
-        content = {"extent": self._place, "tokens": sorted(tokens)}
-        replace_file(self._disk, self._path, json.dumps(content).encode())
-        self._tokens = tokens
+        with self._lock:  # Blocks of several tables are sent, and rejected, at once.
+            tokens = self._tokens | {token}
+            content = {"extent": self._place, "tokens": sorted(tokens)}
+            replace_file(self._disk, self._path, json.dumps(content).encode())
+            self._tokens = tokens
 
 
 def _read(path: Path) -> tuple[Place | None, frozenset[str]]:
