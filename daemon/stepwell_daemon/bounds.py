@@ -16,6 +16,7 @@ BOUNDS: Final = (
     "writers_max",
     "hello_seconds",
     "spool_bytes_max",
+    "writer_share_max",
     "in_flight_bytes_max",
     "frame_bytes",
     "metric_name_bytes",

@@ -80,6 +80,12 @@ class DaemonConfig:
     commit_interval_seconds: float = _setting(0.01, "least time between two syncs", 0, 1)
     segment_bytes: int = _setting(64 << 20, "size of a spool segment", 64 << 10, 4 << 30)
     spool_bytes_max: int = _setting(8 << 30, "spooled bytes not yet stored", 1 << 20)
+    writer_share_max: float = _setting(
+        0.5,
+        "share of what waits in a spool, three quarters full, that one writer may hold; 1: all",
+        0.01,
+        1,
+    )
     keep_seconds: float = _setting(600.0, "keep stored segments for so long", 0)
     keep_bytes: int = _setting(256 << 20, "keep at most so many stored bytes", 0)
     block_points: int = _setting(400_000, "points in one block for the store", 1)
@@ -132,6 +138,7 @@ class DaemonConfig:
         return SpoolSettings(
             segment_bytes=self.segment_bytes,
             bytes_max=self.spool_bytes_max,
+            writer_share_max=self.writer_share_max,
             in_flight_bytes_max=self.in_flight_bytes_max,
             commit_interval_seconds=self.commit_interval_seconds,
             sync_groups=self.durability == "synced",

@@ -253,6 +253,8 @@ class Forwarder:
 
     def _count(self, extent: Extent) -> None:
         self._spool.points_waiting = max(0, self._spool.points_waiting - extent.points)
+        for stretch in extent.stretches:
+            self._spool.count_forwarded(stretch.record.writer, stretch.record.raw_bytes)
         self._counters.points_stored += extent.points
         self._counters.points_stored_rate.add(extent.points)
         self._counters.quarantined_records += extent.damaged

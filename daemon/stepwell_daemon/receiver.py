@@ -251,6 +251,15 @@ class Receiver:
                 position,
                 bound="spool_bytes_max",
             )
+        if state is not None and self._spool.is_over_its_share(state):
+            raise RefusedError(
+                BUSY,
+                f"the spool fills, and {state.waiting_bytes} of {self._spool.waiting_bytes} bytes "
+                "that wait are this writer's, more than writer_share_max: the rest is left to "
+                "others until the store has caught up",
+                position,
+                bound="writer_share_max",
+            )
 
     def _tell_durable(self, state: WriterState) -> None:
         if state.session is not None:

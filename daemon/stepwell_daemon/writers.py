@@ -50,6 +50,8 @@ class WriterState:
     location: Location = Location(0, 0)
     """The spool's end when its last frame had become durable."""
     pending: int = 0
+    waiting_bytes: int = 0
+    """Of its records that are not stored, as far as appended since the daemon's start."""
     """Frames accepted and not yet durable."""
     rate: Rate = field(default_factory=Rate)
     """Points received."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import grpc.aio
@@ -16,6 +17,7 @@ from stepwell_daemon.config import build_parser, load_config
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import SpoolUnavailableError
+from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.gateway import relayed
 from stepwell_daemon.metrics import build_registry, render
 from stepwell_daemon.receiver import Receiver
@@ -35,6 +37,7 @@ from stepwell_wire.ingest_pb2 import (
 from stepwell_wire.limits import FRAME_BYTES_MAX, IDENTIFIER_BYTES_MAX
 from stepwell_wire.records import GAP, pack_event
 from stepwell_wire.rows import Event
+from tests.daemon.fakes import FakeSink
 from tests.daemon.made import append, frame, hello, new_writer, row, schema_event, spool_running
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -66,6 +69,17 @@ def says(*frames: tuple[int, bytes], **changes: Any) -> Said:
 def receiver_of(spool: Spool, **bounds: int) -> Receiver:
     values = {"writers_max": 10, "connections_max": 10, **bounds}
     return Receiver(spool, counters=spool.counters, **values)
+
+
+async def forward_all(spool: Spool) -> None:
+    """Store everything that ``spool`` holds."""
+    forwarder = Forwarder(spool, ForwardSettings(block_delay_seconds=0.0), counters=spool.counters)
+    running = asyncio.create_task(forwarder.run(FakeSink()))
+    async with asyncio.timeout(30):
+        await forwarder.reach(spool.end)
+    running.cancel()
+    await asyncio.wait({running})
+    forwarder.close()
 
 
 def facts_of(spool: Spool, folder: Path) -> Facts:
@@ -132,6 +146,49 @@ def test_a_refusal_counts_under_the_bound_that_it_was_made_at(
             line = f'stepwell_bounds_reached_total{{bound="{bound}"}}'
             assert metric(spool, tmp_path, line) == 1.0
             assert status(facts_of(spool, tmp_path))["totals"]["bounds_reached"] == {bound: 1}
+
+    asyncio.run(run())
+
+
+def test_a_writer_that_floods_the_spool_leaves_the_rest_to_others(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path, bytes_max=20_000) as spool:
+            flood, other = new_writer(spool, "flood"), new_writer(spool, "other")
+            receiver = receiver_of(spool)
+            random = Random(1)
+            for state in (flood, other):
+                append(spool, state, schema_event())
+            step = 0
+            while not spool.is_over_its_share(flood):
+                receiver.check_ready(flood)
+                append(spool, flood, row(step, [random.random(), random.random()]))
+                await spool.settled()
+                step += 1
+            with pytest.raises(RefusedError) as refused:
+                receiver.check_ready(flood)
+            assert refused.value.refusal.bound == "writer_share_max"
+            assert step > 50
+            assert not spool.is_full
+            receiver.check_ready(other)
+            append(spool, other, row(0))
+            await spool.settled()
+            await forward_all(spool)
+            assert (flood.waiting_bytes, other.waiting_bytes, spool.waiting_bytes) == (0, 0, 0)
+            receiver.check_ready(flood)
+
+    asyncio.run(run())
+
+
+def test_a_writer_alone_has_most_of_the_spool_and_may_be_given_all(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path, bytes_max=20_000, writer_share_max=1.0) as spool:
+            flood = new_writer(spool, "flood")
+            append(spool, flood, schema_event())
+            random = Random(1)
+            while not spool.is_full:
+                assert not spool.is_over_its_share(flood)
+                append(spool, flood, row(0, [random.random(), random.random()]))
+                await spool.settled()
 
     asyncio.run(run())
 

@@ -43,12 +43,15 @@ _GROUP_BYTES_MAX: Final = 16 << 20
 _SLOW_SYNC_SECONDS: Final = 1.0
 _AGES_MAX: Final = 4096
 _SAMPLES_SHARE: Final = 0.9
+_SHARED_FROM: Final = 0.75
+"""How full the spool is before a writer must leave the rest of it to others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpoolSettings:
     segment_bytes: int = SEGMENT_BYTES_DEFAULT
     bytes_max: int = 8 << 30
+    writer_share_max: float = 0.5
     in_flight_bytes_max: int = 64 << 20
     commit_interval_seconds: float = 0.01
     sync_groups: bool = True
@@ -92,6 +95,8 @@ class Spool:
         self.failure: SpoolUnavailableError | None = None
         self.data_arrived = asyncio.Event()
         self.in_flight_bytes = 0
+        self.waiting_bytes = 0
+        """Of records that are not stored, as far as appended since the start."""
         self.points_waiting = 0
         """Durable and not yet stored, as far as appended since the start."""
         progress = self._open_cursor()
@@ -143,6 +148,24 @@ class Spool:
     def is_full(self) -> bool:
         """Nothing more may be taken; freed as soon as the store takes what is here."""
         return self.unforwarded_bytes + self.in_flight_bytes >= self.settings.bytes_max
+
+    def is_over_its_share(self, state: WriterState) -> bool:
+        """Whether ``state`` holds so much of a filling spool that it must leave the rest to others.
+
+        What waits is counted since the daemon started.
+        """
+        if state.waiting_bytes <= self.settings.writer_share_max * self.waiting_bytes:
+            return False
+        held = self.unforwarded_bytes + self.in_flight_bytes
+        return held >= _SHARED_FROM * self.settings.bytes_max
+
+    def count_forwarded(self, writer: int, size: int) -> None:
+        """Note that ``size`` bytes of records of ``writer`` wait no longer."""
+        state = self.registry.states.get(writer)
+        if state is not None:
+            size = min(size, state.waiting_bytes)
+            state.waiting_bytes -= size
+            self.waiting_bytes -= size
 
     @property
     def has_room_for_samples(self) -> bool:
@@ -201,6 +224,8 @@ class Spool:
         if takes_place:
             state.accepted = position + len(records)
         state.pending += 1
+        state.waiting_bytes += len(records)
+        self.waiting_bytes += len(records)
         self.append_count += 1
         self._pending.append(_Pending(append, state, state.accepted))
         self.in_flight_bytes += len(records)

@@ -12,6 +12,7 @@ _BOUNDS: Final = {
     "writers_max": "raise writers_max, or log from fewer processes",
     "hello_seconds": "something connects and says nothing; the daemon's log may say more",
     "spool_bytes_max": "see the sink, or raise spool_bytes_max; writers keep what they have",
+    "writer_share_max": "one writer logs more than the store takes: see the sink, log less there",
     "in_flight_bytes_max": "nothing, if it is seldom: writers wait; else raise in_flight_bytes_max",
     "frame_bytes": "a client sends larger frames than may be: upgrade it",
     "metric_name_bytes": "a client sends longer names than may be: upgrade it, shorten them",
