@@ -54,6 +54,9 @@ class LedgerSpool:
         self._pending: list[tuple[WriterState, int]] = []
         self.appends: list[Append] = []
 
+    def is_over_its_share(self, state: WriterState) -> bool:
+        return False
+
     async def room(self) -> None:
         await asyncio.sleep(0)
 
