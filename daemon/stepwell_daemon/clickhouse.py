@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.gateway.secrets import read_secret
 from stepwell_daemon.gateway.settings import is_loopback
+from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import (
     NAME,
     PORT_DEFAULT,
@@ -55,14 +56,14 @@ def server_settings(config: "DaemonConfig") -> ServerSettings:
         raise ConfigError("clickhouse_database is empty; name one")
     if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
         raise ConfigError("clickhouse_cert_file and clickhouse_key_file go together")
-    password_file = config.clickhouse_password_file
-    if password_file:
-        read_secret(Path(password_file).expanduser())
+    password_file = _path(config.clickhouse_password_file)
+    _password_in(password_file)
 
     def read_password() -> str:
-        if not password_file:
-            return ""
-        return read_secret(Path(password_file).expanduser()).decode().rstrip("\r\n")
+        try:
+            return _password_in(password_file)
+        except ConfigError as error:  # Changed or taken away since: as a server that is away.
+            raise StoreUnavailableError(f"no password for ClickHouse: {error}") from error
 
     return ServerSettings(
         endpoints=parse_endpoints(
@@ -79,6 +80,15 @@ def server_settings(config: "DaemonConfig") -> ServerSettings:
         insert_quorum=config.clickhouse_insert_quorum,
         timeout_seconds=config.clickhouse_timeout_seconds,
     )
+
+
+def _password_in(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return read_secret(path).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: expected UTF-8 text, not other bytes") from error
 
 
 def _path(text: str) -> Path | None:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.bounds import SET_ASIDE, Dropped
 from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.gaps import add_damage, gap_of, points_of, set_aside_reason
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.disk import Disk
@@ -34,22 +34,9 @@ from stepwell_store import (
     StoreRejectedError,
     WriterInfo,
 )
-from stepwell_wire.errors import WireError
 from stepwell_wire.rows import decode_records
 
 logger = logging.getLogger("stepwell_daemon")
-
-BAD_DATA: Final = (
-    WireError,
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    RecursionError,
-)
-"""What decoding and building may raise for frames that got past every check: a bug of ours, but
-one that must not stop everything behind them."""
 
 
 def build_blocks(

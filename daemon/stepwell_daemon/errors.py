@@ -1,6 +1,21 @@
 """What can go wrong in a daemon, each with where and what to do."""
 
 from pathlib import Path
+from typing import Final
+
+from stepwell_wire.errors import WireError
+
+BAD_DATA: Final = (
+    WireError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
+"""What decoding and building may raise for frames that got past every check: a bug of ours, but
+one that must not stop everything behind them."""
 
 
 class DaemonError(Exception):

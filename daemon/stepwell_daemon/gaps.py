@@ -5,21 +5,17 @@ Pure functions of what is in the spool, so that a gap that is sent again is stor
 
 from typing import Final, NamedTuple
 
+from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_store import Block, BlockBuilder
 from stepwell_store.gaps import REPLAYED
 from stepwell_store.writer import WriterInfo
-from stepwell_wire.errors import WireError
 from stepwell_wire.records import GAP, pack_event
 from stepwell_wire.rows import DecodedRecords, decode_records
 
 _TABLE: Final = "gaps"
 _POINTS: Final = ("", "all", "points")
 """Tables whose refusal takes a frame's points along; every other one holds something besides."""
-_UNDECODABLE: Final = (
-    *(WireError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
-    RecursionError,
-)
 
 
 class Gap(NamedTuple):
@@ -55,7 +51,7 @@ def gap_of(
         decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
         first, last = _steps(decoded)
         rows = decoded.row_count if table in _POINTS else 0
-    except _UNDECODABLE:
+    except BAD_DATA:
         pass  # That is why it was set aside.
     body = {
         "reason": REPLAYED + reason if replayed else reason,

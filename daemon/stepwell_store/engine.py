@@ -46,6 +46,9 @@ CONNECTIONS_MAX: Final = 128
 _DRAIN_SECONDS: Final = 10.0
 _MESSAGE_CHARACTERS_MAX: Final = 2000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+FREE_BYTES_MIN: Final = 16 << 20
+"""With less on the disk nothing is inserted: a part that the disk cut short was once taken as whole
+(an empty marks file, after a disk had become full in the middle of an insert)."""
 TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{1,256}")
 _CANNOT_LOCK: Final = 76
 _SESSION_SETTINGS: Final = (
@@ -180,6 +183,7 @@ class Session:
             f"FROM INFILE '/proc/self/fd/{descriptors[0]}' SETTINGS async_insert = 0, "
             # Blocks come with one row a key; merging a block with itself took most of the time.
             "optimize_on_insert = 0, "
+            f"min_free_disk_bytes_to_perform_insert = {FREE_BYTES_MIN}, "
             f"insert_deduplication_token = '{fields['token']}' FORMAT Native"
         )
         return b""

@@ -76,8 +76,10 @@ def make_authority(folder: Path, name: str = "ca") -> Path:
     return cert
 
 
-def make_certificate(authority: Path, name: str, *, days: int = 2) -> tuple[Path, Path]:
-    """Make a certificate for localhost; return it and its key. ``days`` below 0: expired."""
+def make_certificate(
+    authority: Path, name: str, *, days: int = 2, names: str = "DNS:localhost,IP:127.0.0.1"
+) -> tuple[Path, Path]:
+    """Make a certificate for ``names``; return it and its key. ``days`` below 0: expired."""
     folder = authority.parent
     cert, key, request = (folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
     _openssl(
@@ -85,7 +87,7 @@ def make_certificate(authority: Path, name: str, *, days: int = 2) -> tuple[Path
         *("-subj", f"/CN={name}", "-keyout", key, "-out", request),
     )
     extension = folder / f"{name}.ext"
-    extension.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+    extension.write_text(f"subjectAltName={names}\n")
     _openssl(
         *(
             "x509",

@@ -72,7 +72,7 @@ class ZooKeeper:
 
 
 class Cluster:
-    """``servers[shard][replica]``, all of one ``remote_servers`` called ``NAME``."""
+    """``servers[shard][replica]``, all of the cluster ``NAME``; its first shard is ``half`` too."""
 
     def __init__(self, folder: Path) -> None:
         if not _JAR.exists() and not os.environ.get("CI"):
@@ -88,12 +88,13 @@ class Cluster:
             + "</shard>"
             for shard in ports
         )
+        half = shards[: shards.index("</shard>")] + "</shard>"
         self.servers = [
             [
                 ClickHouseServer(
                     folder / f"{shard}-{replica}",
                     ports=ports[shard][replica],
-                    more=f"<remote_servers><{NAME}>{shards}</{NAME}></remote_servers>"
+                    more=f"<remote_servers><{NAME}>{shards}</{NAME}><half>{half}</half></remote_servers>"
                     f"<macros><shard>{shard + 1}</shard><replica>{replica + 1}</replica></macros>"
                     "<zookeeper><node><host>127.0.0.1</host>"
                     f"<port>{self.zookeeper.port}</port></node>"

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import build_parser, load_config
 from stepwell_daemon.errors import ConfigError
-from stepwell_store import SchemaTooNewError, StoreUnavailableError
+from stepwell_daemon.sink_errors import kind_of
+from stepwell_store import SchemaTooNewError, StoreError, StoreUnavailableError
 from stepwell_store.server.settings import Endpoint, ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
 from tests.daemon.gateways import make_authority, make_certificate
@@ -23,7 +25,7 @@ pytestmark = pytest.mark.processes
 def settings_of(
     server: ClickHouseServer, port: int | None = None, **more: object
 ) -> ServerSettings:
-    endpoint = Endpoint("127.0.0.1", port or server.port)
+    endpoint = Endpoint("127.0.0.1", server.port)
     return replace(
         ServerSettings(endpoints=(endpoint,), connect_seconds=5.0, timeout_seconds=10.0),
         **more,  # type: ignore[arg-type]
@@ -54,6 +56,7 @@ def test_a_password_is_read_for_each_connection(server: ClickHouseServer, tmp_pa
         StoreUnavailableError, match=r"(?s)no ClickHouse server can be used.*user"
     ) as told:
         store.migrate()
+    assert kind_of(told.value) == "auth"
     assert "wrong" not in str(told.value).replace("Wrong password", "")
     held["password"] = PASSWORD
     store.migrate()
@@ -61,11 +64,36 @@ def test_a_password_is_read_for_each_connection(server: ClickHouseServer, tmp_pa
     logs_and_reads(settings)
 
 
-@pytest.fixture
-def tls_server(tmp_path: Path) -> Iterator[tuple[ClickHouseServer, int, Path]]:
-    """A server that wants certificates of our authority, its port for TLS, and the authority."""
-    authority = make_authority(tmp_path / "ca")
-    cert, key = make_certificate(authority, "localhost")
+def test_a_password_file_that_is_taken_away_is_a_server_that_is_away(
+    server: ClickHouseServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "password"
+    path.write_text(f"{PASSWORD}\n")
+    path.chmod(0o600)
+    words = ["--clickhouse-hosts", server.address, "--clickhouse-user", "writer"]
+    words += ["--sink", "clickhouse", "--clickhouse-password-file", str(path)]
+    settings = server_settings(load_config(build_parser().parse_args(words), {}))
+    logs_and_reads(settings)
+    path.unlink()
+    with pytest.raises(StoreUnavailableError, match=f"no password.*{path}: cannot be read"):
+        logs_and_reads(settings)
+
+
+def test_a_statement_of_the_user_is_sent_as_it_is(server: ClickHouseServer) -> None:
+    store = open_server(settings_of(server))
+    store.migrate()
+    assert store.query("SELECT '{name:String}' AS text", read_only=True) == [
+        {"text": "{name:String}"}
+    ]
+    with pytest.raises(StoreError, match="readonly mode"):
+        store.query("CREATE TABLE t (a UInt8) ENGINE = Memory", read_only=True)
+    store.close()
+
+
+@contextmanager
+def tls_server(folder: Path, authority: Path, **names: str) -> Iterator[int]:
+    """Run a server that wants certificates of ``authority``; give its port for TLS."""
+    cert, key = make_certificate(authority, folder.name, **names)
     port = free_port()
     more = (
         f"<tcp_port_secure>{port}</tcp_port_secure><openSSL><server>"
@@ -73,23 +101,31 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[ClickHouseServer, int, Path]]:
         f"<caConfig>{authority}</caConfig><verificationMode>strict</verificationMode>"
         "<loadDefaultCAFile>false</loadDefaultCAFile></server></openSSL>"
     )
-    with ClickHouseServer(tmp_path / "tls", more=more) as running:
-        yield running, port, authority
+    with ClickHouseServer(folder, more=more):
+        yield port
 
 
-def test_tls_with_certificates_of_both_sides(
-    tls_server: tuple[ClickHouseServer, int, Path], tmp_path: Path
-) -> None:
-    server, port, authority = tls_server
+def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
+    authority = make_authority(tmp_path / "ca")
     cert, key = make_certificate(authority, "node")
-    secure = settings_of(server, port, secure=True, ca_file=authority, cert_file=cert, key_file=key)
-    secure = replace(secure, endpoints=(Endpoint("localhost", port),))
-    logs_and_reads(secure)
-    with pytest.raises(StoreUnavailableError, match="no ClickHouse server can be used"):
-        logs_and_reads(replace(secure, cert_file=None, key_file=None))
-    stranger = make_authority(tmp_path / "other", "other")
-    with pytest.raises(StoreUnavailableError, match=r"(?i)certificate"):
-        logs_and_reads(replace(secure, ca_file=stranger))
+    with tls_server(tmp_path / "tls", authority) as port:
+        secure = ServerSettings(
+            endpoints=(Endpoint("localhost", port),),
+            secure=True,
+            ca_file=authority,
+            cert_file=cert,
+            key_file=key,
+        )
+        logs_and_reads(secure)
+        with pytest.raises(StoreUnavailableError, match="no ClickHouse server can be used"):
+            logs_and_reads(replace(secure, cert_file=None, key_file=None))
+        stranger = make_authority(tmp_path / "other", "other")
+        with pytest.raises(StoreUnavailableError, match=r"(?i)certificate"):
+            logs_and_reads(replace(secure, ca_file=stranger))
+    with tls_server(tmp_path / "foreign", authority, names="DNS:elsewhere.example") as port:
+        other = replace(secure, endpoints=(Endpoint("localhost", port),))
+        with pytest.raises(StoreUnavailableError, match=r"(?i)hostname mismatch"):
+            logs_and_reads(other)
 
 
 def test_many_daemons_may_make_the_tables_of_one_server_at_once(server: ClickHouseServer) -> None:

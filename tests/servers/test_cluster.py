@@ -3,6 +3,7 @@
 import random
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -204,3 +205,13 @@ def test_a_cluster_of_another_name_is_told(cluster: Cluster) -> None:
     settings = ServerSettings(endpoints=parse_endpoints(cluster.hosts, 9000), cluster="other")
     with pytest.raises(StoreUnavailableError, match=r"no cluster 'other', but wells; correct"):
         open_server(settings).migrate()
+
+
+def test_a_cluster_that_got_another_number_of_shards_asks_for_a_new_start(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(cluster)
+    monkeypatch.setattr(store, "settings", replace(store.settings, cluster="half"))
+    with pytest.raises(StoreUnavailableError, match="has 1 shards now, and had 2"):
+        store._look()
+    store.close()

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from stepwell_daemon.delivery import BAD_DATA, build_blocks
+from stepwell_daemon.delivery import build_blocks
+from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.gaps import gap_of, set_aside_reason
 from stepwell_daemon.spool import record, set_aside
 from stepwell_daemon.spool.disk import Disk

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from clickhouse_driver import Client
 from clickhouse_driver.errors import Error as DriverError
+from clickhouse_driver.errors import ServerException
 
 from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import Endpoint, ServerSettings
@@ -98,7 +99,7 @@ class Connections:
         """Connect the first endpoint that answers; those that lately did not come last."""
         now = time.monotonic()
         order = sorted(self.endpoints, key=lambda each: self._avoided.get(each, 0.0) > now)
-        problems = []
+        problems, code = [], 0
         password = self._settings.read_password()
         for endpoint in order:
             client = self._new_client(endpoint, password)
@@ -108,12 +109,16 @@ class Connections:
                 _drop(client)
                 self._avoided[endpoint] = time.monotonic() + _AVOIDED_SECONDS
                 problems.append(f"{endpoint}: {reason_of(error)}")
+                code = error.code if isinstance(error, ServerException) else code
                 continue
+            if problems:
+                logger.warning("another server is used instead of %s", "; ".join(problems))
             self._avoided.pop(endpoint, None)
             return client
         raise StoreUnavailableError(
             f"no ClickHouse server can be used: {'; '.join(problems)}; "
-            "check clickhouse_hosts, the user and the password"
+            "check clickhouse_hosts, the user and the password",
+            code,
         )
 
     def _new_client(self, endpoint: Endpoint, password: str) -> Client:

@@ -23,7 +23,6 @@ _AGGREGATED: Final = re.compile(r"SimpleAggregateFunction\(\w+, ((?:[^()]|\([^()
 _CREATE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)\s*\((.*)\)\s*ENGINE = (.*)", re.S)
 _ENGINE: Final = re.compile(r"(\w*)MergeTree(?:\((\w+)\))? ORDER BY (\w+|\([\w, ]+\))")
 _PARAMETER: Final = re.compile(r"(\bIN )?\{(\w+):(\w+(?:\(\w+\))?)\}")
-_IN_SUBSELECT: Final = {"String": "''"}
 
 _DEDUPLICATION_WINDOW: Final = 10_000
 """Blocks of a table that a server remembers; of many daemons, so ten times the embedded number."""
@@ -166,22 +165,26 @@ def _for_baseline(sql: str) -> str:
 def with_literals(sql: str, parameters: Mapping[str, object] | None) -> str:
     """Return ``sql`` with the value of each ``{name:Type}`` in its place.
 
+    What has no value is left as it stands: it may be text of the caller's own.
+
     Raises:
-        KeyError: A parameter has no value.
         TypeError: A value is none that a parameter can have.
     """
-    given = parameters or {}
+    if not parameters:
+        return sql
 
     def literal(found: re.Match[str]) -> str:
         is_set, name, type_name = found.groups()
-        value = given[name]
+        if name not in parameters:
+            return found[0]
+        value = parameters[name]
         inner = type_name.removeprefix("Array(").removesuffix(")")
         if inner == type_name:
             return (is_set or "") + _literal(value, type_name)
         if not isinstance(value, Sequence) or isinstance(value, str):
             raise TypeError(f"{name} is a list of {inner}, not {value!r}")
         if is_set and not value:
-            nothing = _IN_SUBSELECT.get(inner, f"CAST('0' AS {inner})")
+            nothing = "''" if inner == "String" else f"CAST('0' AS {inner})"
             return f"IN (SELECT {nothing} FROM system.one WHERE 0)"
         elements = ", ".join(_element(each, inner) for each in value)
         if is_set:

@@ -7,7 +7,6 @@ same id still runs and whether its rows are there: each row says in ``batch`` wh
 by. Replicated tables moreover drop equal blocks, whichever replica gets them.
 """
 
-import hashlib
 import logging
 import math
 import time
@@ -15,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 from numpy.typing import NDArray
 
@@ -45,15 +43,17 @@ from stepwell_store.server.dialect import (
     table_statements,
     with_literals,
 )
+from stepwell_store.server.repeats import batch_of, holds, wait_until_ended
 from stepwell_store.server.settings import Endpoint, ServerSettings
 from stepwell_store.writer import WriterInfo
 
 logger = logging.getLogger("stepwell_store")
 
 _MIGRATION_SECONDS: Final = 600.0
-_POLL_SECONDS: Final = 0.2
+_POLL_SECONDS: Final = 0.5
 _DAY_SECONDS: Final = 86_400.0
 _VERSIONS: Final = "schema_versions"
+_REPLICA_EXISTS: Final = 253
 _READING_SETTINGS: Final = {
     "max_query_size": 64 << 20,
     "max_ast_elements": 10_000_000,
@@ -67,13 +67,13 @@ class ServerStore:
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.dialect: Dialect = MODERN
-        self.version = ""
         self._tables = _tables()
         self._known = KnownNames()
         self._bare = Connections(settings, settings.endpoints, database="")
         self._asking = self._connections(settings.endpoints)
         self._reading = self._connections(settings.endpoints, columnar=True)
         self._shards: tuple[Connections, ...] = (self._reading,)
+        self._has_looked = False
 
     @property
     def kind(self) -> str:
@@ -114,11 +114,19 @@ class ServerStore:
     def _look(self) -> None:
         """Find out how old the servers are and which shards and replicas there are."""
         (row,) = self._rows(self._bare, "SELECT version() AS version")
-        self.version = row["version"]
-        self.dialect = dialect_of(self.version)
-        cluster = self.settings.cluster
-        if not cluster:
-            return
+        self.dialect = dialect_of(row["version"])
+        if self.settings.cluster:
+            self._find_shards(self.settings.cluster)
+        if not self._has_looked:
+            self._has_looked = True
+            logger.info(
+                "found ClickHouse version=%s tables=%s shards=%d",
+                row["version"],
+                self.dialect.name,
+                self.shard_count,
+            )
+
+    def _find_shards(self, cluster: str) -> None:
         rows = self._rows(
             self._bare,
             "SELECT shard_num, host_name, port FROM system.clusters "
@@ -137,10 +145,21 @@ class ServerStore:
             by_shard.setdefault(row["shard_num"], []).append(
                 Endpoint(row["host_name"], row["port"])
             )
-        if [list(each.endpoints) for each in self._shards] != list(by_shard.values()):
-            self._shards = tuple(
-                self._connections(endpoints, columnar=True) for endpoints in by_shard.values()
+        if self._has_looked and len(by_shard) != self.shard_count:
+            # Blocks are cut by shard before they come here.
+            raise StoreUnavailableError(
+                f"the cluster {cluster!r} has {len(by_shard)} shards now, and had "
+                f"{self.shard_count} when the daemon started; start the daemon anew"
             )
+        if [list(each.endpoints) for each in self._shards] == list(by_shard.values()):
+            return
+        former, self._shards = (
+            self._shards,
+            tuple(self._connections(each, columnar=True) for each in by_shard.values()),
+        )
+        for each in former:
+            if each is not self._reading:
+                each.close()
 
     def _make(self, statement: str) -> None:
         table = parse_table(statement)
@@ -153,7 +172,16 @@ class ServerStore:
             cluster=self.settings.cluster,
             everywhere=table.name == _VERSIONS,
         ):
-            self._execute(self._asking, adapted)
+            try:
+                self._execute(self._asking, adapted)
+            except StoreError as error:
+                if error.code != _REPLICA_EXISTS:
+                    raise
+                raise StoreUnavailableError(
+                    f"{error}: that replica was ended while it made the table; remove what the "
+                    "message names from the servers' ZooKeeper, then the table is made",
+                    error.code,
+                ) from error
 
     def _found_version(self) -> int:
         local = local_name(_VERSIONS, self.settings.cluster)
@@ -188,14 +216,14 @@ class ServerStore:
         columns = {column.name: array_of(column, block.rows) for column in block.columns}
         is_marked = not self.dialect.has_tokens and not table.replaces
         if is_marked:
-            columns["batch"] = np.full(block.rows, _batch_of(token), dtype="<u8")
+            columns["batch"] = np.full(block.rows, batch_of(token), dtype="<u8")
         local = local_name(block.table, self.settings.cluster)
         query_id = f"stepwell-{token}"
         try:
             with self._shards[block.shard].client() as client:
                 if is_marked and may_repeat:
-                    _wait_until_ended(client, query_id, self.settings.timeout_seconds)
-                    if _holds(client, local, table.key, columns):
+                    wait_until_ended(client, query_id, self.settings.timeout_seconds)
+                    if holds(client, local, table.key, columns):
                         logger.info("a block is already there token=%s", token)
                         return
                 client.execute(
@@ -395,48 +423,3 @@ def _tables() -> dict[str, Table]:
     statements = [each for migration in load_migrations() for each in migration.statements]
     found = filter(None, map(parse_table, [*statements, VERSIONS_TABLE]))
     return {table.name: table for table in found}
-
-
-def _batch_of(token: str) -> int:
-    digest = hashlib.sha1(token.encode(), usedforsecurity=False).digest()
-    return int.from_bytes(digest[:8], "little")
-
-
-def _wait_until_ended(client: Client, query_id: str, timeout_seconds: float) -> None:
-    """Wait until the server is done with an earlier insert of the same id.
-
-    Raises:
-        StoreUnavailableError: It still works on it.
-    """
-    deadline = time.monotonic() + timeout_seconds
-    question = with_literals(
-        "SELECT count() FROM system.processes WHERE query_id = {query_id:String}",
-        {"query_id": query_id},
-    )
-    while int(client.execute(question, columnar=True)[0][0]):
-        if time.monotonic() > deadline:
-            raise StoreUnavailableError(
-                f"the server still works on an earlier insert of this block ({query_id}); "
-                "it is sent again when that has ended"
-            )
-        time.sleep(_POLL_SECONDS)
-
-
-def _holds(
-    client: Client, local: str, key: Sequence[str], columns: Mapping[str, NDArray[Any]]
-) -> bool:
-    """Return whether the first row of the insert is stored: then all of them are."""
-    first = {name: columns[name][:1].tolist()[0] for name in (*key, "batch")}
-    condition = " AND ".join(
-        f"{name} = {{{name}:{'String' if isinstance(value, str) else _int_type(columns[name])}}}"
-        for name, value in first.items()
-    )
-    found = client.execute(
-        with_literals(f"SELECT toUInt8(1) FROM {local} WHERE {condition} LIMIT 1", first),
-        columnar=True,
-    )
-    return bool(found)
-
-
-def _int_type(values: NDArray[Any]) -> str:
-    return f"{'U' if values.dtype.kind == 'u' else ''}Int{8 * values.dtype.itemsize}"

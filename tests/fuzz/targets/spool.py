@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgpack
 
-from stepwell_daemon.delivery import BAD_DATA, build_blocks
-from stepwell_daemon.errors import DaemonError
+from stepwell_daemon.delivery import build_blocks
+from stepwell_daemon.errors import BAD_DATA, DaemonError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import CursorFile, Progress
 from stepwell_daemon.spool.disk import Disk
