@@ -22,9 +22,7 @@ from tests.store.made import fresh_project, log, writer
 pytestmark = pytest.mark.processes
 
 
-def settings_of(
-    server: ClickHouseServer, port: int | None = None, **more: object
-) -> ServerSettings:
+def settings_of(server: ClickHouseServer, **more: object) -> ServerSettings:
     endpoint = Endpoint("127.0.0.1", server.port)
     return replace(
         ServerSettings(endpoints=(endpoint,), connect_seconds=5.0, timeout_seconds=10.0),
