@@ -61,6 +61,18 @@ def split_statements(script: str) -> tuple[str, ...]:
     return tuple(_with_settings(part) for part in whole if part)
 
 
+def check_version(found: int) -> int:
+    """Return the newest version that this package knows.
+
+    Raises:
+        SchemaTooNewError: ``found`` is beyond it.
+    """
+    newest = load_migrations()[-1].version
+    if found > newest:
+        raise SchemaTooNewError(found, newest)
+    return newest
+
+
 def apply_migrations(
     execute: Callable[[str], None],
     found_version: Callable[[], int],
@@ -83,14 +95,12 @@ def apply_migrations(
         SchemaTooNewError: The store has a version that this package does not know.
     """
     migrations = load_migrations()
-    newest = migrations[-1].version
     try:
         found = found_version()
     except TableMissingError:
         execute(_with_settings(VERSIONS_TABLE))
         found = found_version()
-    if found > newest:
-        raise SchemaTooNewError(found, newest)
+    newest = check_version(found)
     for migration in migrations:
         if migration.version <= found and not from_start:
             continue

@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from stepwell_store.server.settings import ServerSettings, parse_endpoints
+from stepwell_store.server.store import open_server
 from tests.faults.oracle import stored_points, wait_until_stored
 from tests.node import Node
+from tests.servers.clickhouse import ClickHouseServer
 
 pytestmark = pytest.mark.processes
 
@@ -85,3 +88,15 @@ def test_a_configuration_file_says_where_the_servers_are(node: Node) -> None:
     finally:
         node.variables = told
     assert "first" in done.stdout, done.stderr
+
+
+def test_a_command_that_reads_makes_no_database(server: ClickHouseServer, node: Node) -> None:
+    node.variables["STEPWELLD_CLICKHOUSE_DATABASE"] = "misspelt"
+    done = node.stepwell("runs")
+    assert done.returncode != 0
+    assert "misspelt" in done.stderr
+    store = open_server(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
+    store.migrate()
+    databases = {row["name"] for row in store.query("SELECT name FROM system.databases")}
+    store.close()
+    assert "misspelt" not in databases

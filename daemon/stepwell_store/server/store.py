@@ -29,7 +29,12 @@ from stepwell_store.errors import (
 from stepwell_store.expiry import ttl_change
 from stepwell_store.identity import fingerprint
 from stepwell_store.known_names import KnownNames
-from stepwell_store.migrate import VERSIONS_TABLE, apply_migrations, load_migrations
+from stepwell_store.migrate import (
+    VERSIONS_TABLE,
+    apply_migrations,
+    check_version,
+    load_migrations,
+)
 from stepwell_store.native import array_of
 from stepwell_store.server.connections import FAILURES, Connections, reason_of
 from stepwell_store.server.dialect import (
@@ -62,7 +67,7 @@ _READING_SETTINGS: Final = {
 
 
 class ServerStore:
-    """A Store. ``migrate`` comes first: it finds out what the servers are."""
+    """A Store. ``migrate``, or ``look`` where nothing is written, comes first."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
@@ -90,6 +95,16 @@ class ServerStore:
         return (fingerprint(writer.host) if writer.is_node else writer.run_key) % self.shard_count
 
     # ------------------------------------------------------------------ tables
+
+    def look(self) -> None:
+        """Find out what the servers are, for reading; nothing is changed.
+
+        Raises:
+            TableMissingError: There are no tables of ours.
+            SchemaTooNewError: A newer stepwell made them.
+        """
+        self._look()
+        check_version(self._found_version())
 
     def migrate(self) -> None:
         self._migrate(from_start=False)

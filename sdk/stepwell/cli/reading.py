@@ -60,7 +60,11 @@ def _open(places: Places, settings: "ServerSettings | None") -> "Store":
         from stepwell_store.server.store import open_server
 
         server = open_server(settings)
-        server.migrate()
+        try:
+            server.look()  # Whoever reads makes no tables there.
+        except BaseException:
+            server.close()
+            raise
         return server
     if not (data / "store").is_dir():
         raise CommandError(
@@ -71,8 +75,12 @@ def _open(places: Places, settings: "ServerSettings | None") -> "Store":
     from stepwell_store import connect_embedded
 
     store = connect_embedded(data)
-    if store.engine_pid is not None:
-        store.migrate()  # We own the engine: nobody else has brought it up to date.
+    try:
+        if store.engine_pid is not None:
+            store.migrate()  # We own the engine: nobody else has brought it up to date.
+    except BaseException:
+        store.close()
+        raise
     return store
 
 
