@@ -33,10 +33,7 @@ def main() -> int:
         target.close()
         return 0
     limits = Limits(chosen.runs, chosen.frames, chosen.seconds)
-    if chosen.corpus is not None:
-        fuzz(chosen.target, limits, chosen.corpus, chosen.findings, seed=chosen.seed)
-    with tempfile.TemporaryDirectory(prefix="swf-") as corpus:
-        fuzz(chosen.target, limits, Path(corpus), chosen.findings, seed=chosen.seed)
+    fuzz(chosen.target, limits, chosen.corpus, chosen.findings, seed=chosen.seed)
     return 0
 
 

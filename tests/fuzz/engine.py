@@ -6,7 +6,9 @@ import importlib
 import io
 import logging
 import os
+import shutil
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,16 +52,18 @@ def load(name: str, *, instrument: bool = True) -> Target:
     return target
 
 
-def fuzz(name: str, limits: Limits, corpus: Path, findings: Path, *, seed: int = 0) -> None:
+def fuzz(name: str, limits: Limits, corpus: Path | None, findings: Path, *, seed: int = 0) -> None:
     """Fuzz until a limit is reached or something is found; ends the process.
 
     Args:
-        corpus: where interesting inputs are kept and taken from.
+        corpus: where interesting inputs are kept and taken from; None: in a temporary folder.
         findings: where an input that breaks something is written.
         seed: makes a run repeatable; 0 takes one at random.
     """
     logging.disable()  # Refusals and damage by the million are no news here.
     target = load(name)
+    temporary = tempfile.mkdtemp(prefix="swf-") if corpus is None else None
+    corpus = corpus or Path(str(temporary))
     corpus.mkdir(parents=True, exist_ok=True)
     for data in target.seeds():
         (corpus / _digest(data)).write_bytes(data)
@@ -77,6 +81,8 @@ def fuzz(name: str, limits: Limits, corpus: Path, findings: Path, *, seed: int =
 
     def end(code: int) -> None:
         target.close()
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)  # libFuzzer has no other end that leaves the exit code to us.

@@ -2,6 +2,7 @@
 
 import asyncio
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,17 @@ import msgpack
 import pytest
 
 from stepwell_daemon.delivery import build_blocks
+from stepwell_daemon.errors import BAD_DATA
+from stepwell_daemon.gateway.batches import pieces_of
 from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.session import RefusedError, open_session
 from stepwell_daemon.spool import record
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.inspection import read_segment_file
+from stepwell_daemon.spool.reader import Extent, Stretch
+from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description
+from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.ingest_pb2 import LIMIT, MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
 from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader
 from stepwell_wire.limits import (
@@ -278,3 +286,27 @@ def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: P
             assert not state.schemas
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("raw_bytes", [100, 4000])
+def test_a_record_that_checks_but_cannot_be_decompressed_is_kept(
+    tmp_path: Path, raw_bytes: int
+) -> None:
+    """Nothing that the daemon writes; a bug of a release must not stop what lies behind it."""
+    content = schema_event() + b"".join(row(step) for step in range(64))
+    made, _ = record.pack_record(
+        content, kind=record.FRAME, writer=1, position=0, time_us=1, durable=0, chain=1, seed=1
+    )
+    read = record.parse_record(lambda size, at: made[at : at + size], 0, len(made), 1)
+    assert read is not None
+    assert read.flags & record.COMPRESSED
+    broken = replace(read, raw_bytes=raw_bytes)
+    with pytest.raises(MalformedRecordsError, match="LZ4 block"):
+        broken.content()
+    with pytest.raises(BAD_DATA):
+        build_blocks([Stretch(broken, writer_info(), {})])
+    path = set_aside(tmp_path, 1, 1, Stretch(broken, writer_info(), {}), "", "broken", Disk())
+    found = [each.item for each in read_segment_file(path) if each.info is not None]
+    assert found[-1].payload == read.payload
+    (piece,) = pieces_of(Extent(1, 0, 1, [Stretch(broken, writer_info(), {})]))
+    assert piece.records == read.payload

@@ -203,7 +203,9 @@ def test_many_daemons_may_make_the_tables_at_once(cluster: Cluster) -> None:
 
 def test_a_cluster_of_another_name_is_told(cluster: Cluster) -> None:
     settings = ServerSettings(endpoints=parse_endpoints(cluster.hosts, 9000), cluster="other")
-    with pytest.raises(StoreUnavailableError, match=r"no cluster 'other', but half, wells; correct"):
+    with pytest.raises(
+        StoreUnavailableError, match=r"no cluster 'other', but half, wells; correct"
+    ):
         open_server(settings).migrate()
 
 

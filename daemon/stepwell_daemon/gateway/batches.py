@@ -61,7 +61,7 @@ def pieces_of(extent: Extent) -> list[Piece]:
     sizes: dict[int, int] = {}
     for stretch in extent.stretches:
         item = stretch.record
-        content = item.content()
+        content = item.kept()
         synthetic = bool(item.flags & record.SYNTHETIC)
         place = open_at.get(item.writer)
         if place is not None and not synthetic:
@@ -104,7 +104,7 @@ def split(piece: Piece) -> list[Piece]:
             member.info,
             piece.schemas,
             member.record.position,
-            member.record.content(),
+            member.record.kept(),
             piece.synthetic,
             (member,),
         )

@@ -245,7 +245,7 @@ def _items_of(path: Path, number: int, seed: int, disk: Disk) -> Iterator[SpoolI
 def _learn_writer(item: SpoolRecord, known: dict[int, tuple[WriterInfo, Schemas]]) -> None:
     try:
         state, schemas = unpack_description(item.content())
-    except ValueError:
+    except (MalformedRecordsError, ValueError):
         return
     known[item.writer] = (state.info, dict(schemas))
 

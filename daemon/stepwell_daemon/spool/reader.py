@@ -177,7 +177,7 @@ class SpoolReader:
     def _bind(self, item: SpoolRecord) -> None:
         try:
             state, schemas = unpack_description(item.content())
-        except ValueError as error:
+        except (MalformedRecordsError, ValueError) as error:
             logger.error("a writer's description cannot be read: %s", error)
             return
         # A new dict: extents read before hold the old one.

@@ -27,6 +27,7 @@ from typing import Final
 
 import lz4.block
 
+from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.limits import FRAME_BYTES_MAX, MESSAGE_BYTES_MAX
 
 HEADER: Final = struct.Struct("<IIIBBHIIIIQQQQ")
@@ -76,11 +77,29 @@ class SpoolRecord:
     payload: bytes
 
     def content(self) -> bytes:
-        """Return the payload as it was before compression."""
-        if self.flags & COMPRESSED:
+        """Return the payload as it was before compression.
+
+        Raises:
+            MalformedRecordsError: It is no LZ4 of as many bytes as the record says.
+        """
+        if not self.flags & COMPRESSED:
+            return self.payload
+        try:
             content: bytes = lz4.block.decompress(self.payload, uncompressed_size=self.raw_bytes)
-            return content
-        return self.payload
+        except lz4.block.LZ4BlockError as error:
+            expected = f"an LZ4 block of {self.raw_bytes} bytes ({error})"
+            raise MalformedRecordsError(0, len(self.payload), expected) from error
+        if len(content) != self.raw_bytes:
+            expected = f"an LZ4 block of {self.raw_bytes} bytes, not of {len(content)}"
+            raise MalformedRecordsError(0, len(self.payload), expected)
+        return content
+
+    def kept(self) -> bytes:
+        """Return the content, or the payload as it lies where that cannot be decompressed."""
+        try:
+            return self.content()
+        except MalformedRecordsError:
+            return self.payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from stepwell_daemon.spool.segment import (
 from stepwell_daemon.spool.writer import Append
 from stepwell_daemon.spool.writers_table import FILE, load_writers
 from stepwell_daemon.writers import WriterState, unpack_description
+from stepwell_wire.errors import MalformedRecordsError
 
 logger = logging.getLogger("stepwell_daemon.spool")
 
@@ -194,7 +195,7 @@ def _take_all(folder: Path, segment: _Segment, found: RecoveredSpool, end: int) 
 def _describe(item: SpoolRecord, found: RecoveredSpool) -> None:
     try:
         state, schemas = unpack_description(item.content())
-    except ValueError as error:
+    except (MalformedRecordsError, ValueError) as error:
         found.problems.append(f"a writer's description cannot be read: {error}")
         return
     known = found.writers.setdefault(item.writer, state)
@@ -214,7 +215,12 @@ def _advance(state: WriterState, item: SpoolRecord) -> None:
 def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: RecoveredSpool) -> None:
     state = found.writers.get(item.writer)
     jumps = item.flags & (record.JUMPS | record.SYNTHETIC)
-    if state is None or (item.position > state.durable and not jumps):
+    records: bytes | None
+    try:
+        records = item.content()
+    except MalformedRecordsError:
+        records = None
+    if records is None or state is None or (item.position > state.durable and not jumps):
         # Something before it is missing: its writer sends it again, or nobody can.
         found.quarantined += 1
         hit = Damage(item.offset, item.end)
@@ -227,7 +233,7 @@ def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: Recovere
             writer=item.writer,
             describe=lambda: description,
             position=item.position,
-            records=item.content(),
+            records=records,
             points=item.points,
             time_us=item.time_us,
             flags=item.flags & ~record.COMPRESSED,

@@ -35,7 +35,7 @@ def set_aside(
     pieces = [page.pack()]
     for kind, content, flags in (
         (record.WRITER, description, 0),
-        (record.FRAME, item.content(), item.flags & ~record.COMPRESSED),
+        (record.FRAME, item.kept(), item.flags & ~record.COMPRESSED),
     ):
         packed, chain = record.pack_record(
             content,

@@ -3,18 +3,21 @@
 import shutil
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 
 import msgpack
 
 from stepwell_daemon.delivery import build_blocks
 from stepwell_daemon.errors import BAD_DATA, DaemonError
+from stepwell_daemon.gateway.batches import pieces_of, split
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import CursorFile, Progress
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Binding, SpoolReader
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, SegmentPage, segment_path
+from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.spool.writer import SpoolLog
 from stepwell_daemon.spool.writers_table import FILE, pack_table, save_writers
 from stepwell_daemon.writers import WriterState, pack_description
@@ -81,7 +84,12 @@ class _Segments:
             position = int.from_bytes(payload[3:11], "little")
             content = payload[11:]
         offset = PAGE_BYTES + len(self._bytes)
-        packed, self._chain = record.pack_record(
+        if op == _ANY and flags & record.COMPRESSED:
+            flags &= ~record.COMPRESSED
+            pack = partial(_pack_as_compressed, raw_bytes=len(content) + number(payload, 2))
+        else:
+            pack = record.pack_record
+        packed, self._chain = pack(
             content,
             kind=kind,
             writer=writer,
@@ -97,6 +105,20 @@ class _Segments:
 
     def close(self) -> None:
         segment_path(self._folder, self._number).write_bytes(self._head + self._bytes)
+
+
+def _pack_as_compressed(
+    content: bytes, *, raw_bytes: int, seed: int, **more: int
+) -> tuple[bytes, int]:
+    """Return a record that checks, whose payload is said to be LZ4 of ``raw_bytes``."""
+    packed, _ = record.pack_record(b"", seed=seed, **more)
+    fields = list(record.HEADER.unpack(packed))
+    fields[4] |= record.COMPRESSED
+    fields[6:8] = len(content), raw_bytes
+    head = record.HEADER.pack(*fields)
+    crc = zlib.crc32(content, zlib.crc32(head[8:], seed))
+    head = head[:4] + struct.pack("<I", crc) + head[8:]
+    return head + content + bytes(-len(content) & 7), crc
 
 
 def _description(name: str, payload: bytes) -> bytes:
@@ -130,7 +152,11 @@ class Spools(Target):
             entry(_WRITER, bytes([0, 3]) + msgpack.packb(described)) + made[1],
             writer + entry(_ANY, bytes([0, 16, 1]) + struct.pack("<Q", 800) + bytes(48)),
             writer + entry(_ANY, bytes([0, 1, 1]) + struct.pack("<Q", 0) + bytes(200)),
+            writer + entry(_ANY, bytes([0, 1, 9]) + struct.pack("<Q", 0) + bytes(40)) + made[1],
         ]
+
+    def close(self) -> None:
+        shutil.rmtree(self._root, ignore_errors=True)
 
     def feed(self, data: bytes) -> int:
         folder = self._root / "spool"
@@ -188,8 +214,11 @@ class Spools(Target):
                     for stretch in extent.stretches:
                         try:
                             build_blocks([stretch])
-                        except BAD_DATA:
-                            pass  # Set aside alone, which the forwarder does.
+                        except BAD_DATA as error:
+                            # Set aside alone, which the forwarder does.
+                            set_aside(folder, _SPOOL, segment, stretch, "", str(error), disk)
+                    for piece in pieces_of(extent):
+                        split(piece)
                     start = Location(segment, extent.end)
         finally:
             reader.close()
