@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
+def free_port() -> int:
+    """Return a port of loopback that is free now and, being new, is not given out at once again."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class Node:
     """A node: a folder, the environment that points every part at it, and perhaps a daemon."""
@@ -21,6 +29,8 @@ class Node:
     daemon: subprocess.Popen[bytes] | None = None
     variables: dict[str, str] = field(default_factory=dict)
     """More of the environment, for all parts."""
+    arguments: tuple[str, ...] = ()
+    """Of each of its daemons."""
     wrapper: tuple[str, ...] = ()
     """A command that becomes the daemon; the daemon's words follow it."""
 
@@ -49,27 +59,26 @@ class Node:
 
     def start_daemon(self, *arguments: str) -> None:
         """Start a daemon and wait until it accepts."""
-        log_path = self.folder / f"daemon-{time.monotonic_ns()}.log"
-        with log_path.open("wb") as log:
-            self.daemon = subprocess.Popen(
-                [
-                    *self.wrapper,
-                    sys.executable,
-                    "-m",
-                    "stepwell_daemon",
-                    "--metrics-port",
-                    "0",
-                    *arguments,
-                ],
-                env=self.environment,
-                stdout=log,
-                stderr=log,
-            )
+        log_path = self.launch_daemon(*arguments)
+        assert self.daemon is not None
         deadline = time.monotonic() + 60
         while b"ready " not in log_path.read_bytes():
             if self.daemon.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the daemon did not start:\n{log_path.read_text()}")
             time.sleep(0.05)
+
+    def launch_daemon(self, *arguments: str, **variables: str) -> Path:
+        """Start a daemon and return its log at once, whatever becomes of it."""
+        log_path = self.folder / f"daemon-{time.monotonic_ns()}.log"
+        words = (sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0")
+        with log_path.open("wb") as log:
+            self.daemon = subprocess.Popen(
+                [*self.wrapper, *words, *self.arguments, *arguments],
+                env={**self.environment, **variables},
+                stdout=log,
+                stderr=log,
+            )
+        return log_path
 
     def log(self) -> str:
         """Return what the daemons said lately."""
@@ -82,6 +91,11 @@ class Node:
         code = self.daemon.wait(60)
         self.daemon = None
         return code
+
+    def close(self) -> None:
+        """End its daemon, if there is one, by all means."""
+        if self.daemon is not None and self.daemon.poll() is None:
+            self.stop_daemon(how=signal.SIGKILL)
 
     def python(self, code: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return self.command([sys.executable, "-c", code], **variables)
@@ -107,6 +121,5 @@ def made_node() -> Iterator[Node]:
     try:
         yield made
     finally:
-        if made.daemon is not None and made.daemon.poll() is None:
-            made.stop_daemon(how=signal.SIGKILL)
+        made.close()
         shutil.rmtree(made.folder, ignore_errors=True)

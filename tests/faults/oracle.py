@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from stepwell.cli.daemon_client import DaemonClient
+from stepwell.cli.errors import CommandError
 from stepwell_store import Store, connect_embedded
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
@@ -24,14 +25,24 @@ def wait_until(condition: Callable[[], bool], what: str, *, timeout_seconds: flo
 def wait_until_stored(node: Node, *, timeout_seconds: float = 90) -> None:
     """Wait until no journal is left and the daemon has stored all that it holds."""
 
-    def done() -> bool:
-        if find_journals(node.journals):
-            return False
-        with DaemonClient(node.socket) as daemon:
-            stored, _ = daemon.flush(10.0)
-        return stored
+    problem = ""
 
-    wait_until(done, "everything to be stored", timeout_seconds=timeout_seconds)
+    def done() -> bool:
+        nonlocal problem
+        journals = find_journals(node.journals)
+        try:
+            with DaemonClient(node.socket) as daemon:
+                stored, waiting = daemon.flush(10.0)
+        except CommandError as error:
+            problem = str(error)
+            return False
+        problem = f"{len(journals)} journals left, {waiting} bytes wait"
+        return stored and not journals
+
+    try:
+        wait_until(done, "everything to be stored", timeout_seconds=timeout_seconds)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {problem}\n{node.log()}") from None
 
 
 def open_store(node: Node) -> Store:
@@ -59,12 +70,14 @@ def stored_points(node: Node) -> Points:
     store = open_store(node)
     try:
         names = store.query("SELECT DISTINCT series, run_id, metric FROM series")
-        rows = store.query(
-            "SELECT series, arraySort(groupArray((step, value))) AS points FROM points "
-            "GROUP BY series",
-            timeout_seconds=120,
-        )
-        points = {row["series"]: row["points"] for row in rows}
+        points = {
+            row["series"]: row["points"]
+            for row in store.query(
+                "SELECT series, arraySort(groupArray((step, value))) AS points FROM points "
+                "GROUP BY series",
+                timeout_seconds=120,
+            )
+        }
         held: Points = {}
         for name in names:
             found = points.pop(name["series"], [])
@@ -73,7 +86,7 @@ def stored_points(node: Node) -> Points:
         assert not points, f"points of series without a name: {list(points)[:3]}"
         held = {key: sorted(pairs) for key, pairs in held.items() if pairs}
         total = sum(map(len, held.values()))
-        for table in ("series_stats", "rollups WHERE width = 64"):
+        for table in ("series_stats", "rollups WHERE width = 64", "rollups WHERE width = 512"):
             (counted,) = store.query(f"SELECT sum(count) AS n FROM {table}")
             assert int(counted["n"]) == total, f"{table}: {counted['n']} points, not {total}"
     finally:

@@ -3,13 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stepwell_daemon.failpoints import VARIABLE
-from tests.system.crash import World, compare, wait_until_stored, world
+from tests.system.world import World, world
 
 DEADLINE_SECONDS = 60.0
 SETTINGS = {
@@ -60,25 +59,21 @@ class Trial:
 
     world: World
     next_trainer: int = 0
+    armed: dict[str, str] = field(default_factory=dict)
+    """What was armed in the daemon of each log file."""
 
     def start_trainer(self) -> None:
         self.world.start_trainer(self.next_trainer)
         self.next_trainer += 1
 
     def start_daemon(self, armed: str = "") -> subprocess.Popen[bytes]:
-        with (self.world.store.folder / "daemon.log").open("ab") as log:
-            log.write(f"---- {armed or 'nothing armed'}\n".encode())
-            log.flush()
-            self.world.store.process = daemon = subprocess.Popen(
-                [sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0"],
-                env={**self.world.store.environment(), **SETTINGS, VARIABLE: armed},
-                stdout=log,
-                stderr=log,
-            )
-        return daemon
+        log = self.world.store.launch_daemon(**SETTINGS, **{VARIABLE: armed})
+        self.armed[log.name] = armed
+        assert self.world.store.daemon is not None
+        return self.world.store.daemon
 
     def log_tail(self) -> str:
-        return (self.world.store.folder / "daemon.log").read_text()[-6000:]
+        return f"armed: {self.armed}\n{self.world.store.log()}"
 
     def wait(self, what: str, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE_SECONDS
@@ -96,10 +91,7 @@ class Trial:
     def replace_trainer(self) -> None:
         """Kill the oldest trainer and start another one."""
         self.all_log()
-        trainer = self.world.trainers.pop(0)
-        trainer.process.kill()
-        trainer.process.wait()
-        self.world.dead.append(trainer)
+        self.world.kill_trainer(0)
         self.start_trainer()
 
     def die_at(self, armed: str, *, dead_writers: bool) -> None:
@@ -116,23 +108,7 @@ class Trial:
 
     def replay(self) -> None:
         """Send again what is set aside: it is stored once, in its table alone."""
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "stepwell",
-                "spool",
-                "replay",
-                "--all",
-                "--data",
-                str(self.world.data),
-            ],
-            env=self.world.store.environment(),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_SECONDS,
-            check=False,
-        )
+        done = self.world.store.stepwell("spool", "replay", "--all")
         assert done.returncode == 0, done.stdout + done.stderr
 
     def check(self, *, may_set_aside: bool) -> dict[str, object]:
@@ -140,12 +116,12 @@ class Trial:
         daemon = self.start_daemon()
         self.all_log()
         self.world.stop_trainers()
-        wait_until_stored(self.world, timeout_seconds=DEADLINE_SECONDS)
+        self.world.wait_until_stored(timeout_seconds=DEADLINE_SECONDS)
         if may_set_aside:
             self.replay()
-        totals = compare(self.world)
+        totals = self.world.compare()
         assert daemon.poll() is None, self.log_tail()
-        spool = self.world.data / "spool"
+        spool = self.world.store.data / "spool"
         kept = spool / "quarantine"
         damaged = sorted(os.listdir(kept)) if kept.exists() else []
         assert not damaged, f"a kill damages nothing: {damaged}\n{self.log_tail()}"

@@ -1,11 +1,13 @@
 """Make the files of the release that is installed: `python -m tests.golden.make NAME`.
 
-Two folders in one archive, as they lie after a kill: journals that were written offline, and the
-spool of a daemon whose store was away. Once released they are never made again: what a release
-wrote, every later one reads. The values are those of `contents`.
+`NAME.tar.xz` has two folders as they lie after a kill: journals that were written offline, and
+the spool of a daemon whose store was away. The values are those of `contents`. `code/NAME.tar.xz`
+has the release's own packages, which later ones meet as the other side. Once released neither is
+ever made again: what a release wrote, every later one reads.
 """
 
 import argparse
+import importlib.util
 import math
 import signal
 import sys
@@ -20,6 +22,7 @@ from tests.node import Node
 
 HERE: Final = Path(__file__).parent
 STEPS: Final = 50
+PACKAGES: Final = ("stepwell", "stepwell_wire", "stepwell_daemon", "stepwell_store")
 
 _TRAIN: Final = """
 import stepwell
@@ -49,6 +52,22 @@ def contents() -> dict[str, list[tuple[int, float]]]:
     }
 
 
+def pack_code(target: Path) -> None:
+    """Write the packages that this process would import to ``target``."""
+
+    def bare(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        member.uid = member.gid = member.mtime = 0
+        member.uname = member.gname = ""
+        return None if "__pycache__" in member.name else member
+
+    target.parent.mkdir(exist_ok=True)
+    with tarfile.open(target, "w:xz") as archive:
+        for name in PACKAGES:
+            found = importlib.util.find_spec(name)
+            assert found is not None, name
+            archive.add(Path(str(found.origin)).parent, name, filter=bare)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.golden.make")
     parser.add_argument("name", help="of the release, e.g. 0.1.0")
@@ -76,7 +95,10 @@ def main() -> int:
         with tarfile.open(target, "w:xz") as archive:
             archive.add(node.journals, "journals")
             archive.add(node.data / "spool", "data/spool")
-    print(f"{target}: {target.stat().st_size} bytes")
+    code = HERE / "code" / target.name
+    pack_code(code)
+    for made in (target, code):
+        print(f"{made}: {made.stat().st_size} bytes")
     return 0
 
 

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from stepwell.cli.daemon_client import DaemonClient
 from tests.faults.oracle import stored_points, wait_until_stored
 from tests.node import Node, made_node
-from tests.servers.clickhouse import ClickHouseServer
-from tests.servers.conftest import stored_in
+from tests.servers.clickhouse import ClickHouseServer, stored_in
 from tests.servers.proxy import Proxy
 
 METRICS = 10

@@ -19,6 +19,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
+from tests.node import free_port
+
 BINARY: Final = "clickhouse-server"
 _START_SECONDS: Final = 60.0
 
@@ -63,12 +65,6 @@ _USERS: Final = """<?xml version="1.0"?>
 
 PASSWORD: Final = "se<cr&t'"
 """Of the user `writer`; it has what configuration files and languages quote."""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class ClickHouseServer:
@@ -182,3 +178,8 @@ class ClickHouseServer:
     ) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def stored_in(hosts: str) -> dict[str, str]:
+    """Return the variables that have a daemon store in ``hosts``."""
+    return {"STEPWELLD_SINK": "clickhouse", "STEPWELLD_CLICKHOUSE_HOSTS": hosts}

@@ -14,7 +14,8 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
-from tests.servers.clickhouse import ClickHouseServer, free_port
+from tests.node import free_port
+from tests.servers.clickhouse import ClickHouseServer
 
 NAME: Final = "wells"
 _JAR: Final = Path("/usr/share/java/zookeeper.jar")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.node import Node, made_node
-from tests.servers.clickhouse import ClickHouseServer
+from tests.servers.clickhouse import ClickHouseServer, stored_in
 
 
 @pytest.fixture
@@ -19,7 +19,3 @@ def node(server: ClickHouseServer) -> Iterator[Node]:
     with made_node() as made:
         made.variables = stored_in(server.address)
         yield made
-
-
-def stored_in(hosts: str) -> dict[str, str]:
-    return {"STEPWELLD_SINK": "clickhouse", "STEPWELLD_CLICKHOUSE_HOSTS": hosts}

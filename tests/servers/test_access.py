@@ -16,7 +16,8 @@ from stepwell_store import SchemaTooNewError, StoreError, StoreUnavailableError
 from stepwell_store.server.settings import Endpoint, ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
 from tests.daemon.gateways import make_authority, make_certificate
-from tests.servers.clickhouse import PASSWORD, ClickHouseServer, free_port
+from tests.node import free_port
+from tests.servers.clickhouse import PASSWORD, ClickHouseServer
 from tests.store.made import fresh_project, log, writer
 
 pytestmark = pytest.mark.processes

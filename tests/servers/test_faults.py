@@ -15,8 +15,7 @@ from stepwell_store.server.store import open_server
 from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node, made_node
-from tests.servers.clickhouse import ClickHouseServer
-from tests.servers.conftest import stored_in
+from tests.servers.clickhouse import ClickHouseServer, stored_in
 from tests.servers.proxy import Proxy
 
 pytestmark = pytest.mark.processes

@@ -14,7 +14,7 @@ def test_random_kills_of_nodes_gateway_and_engine_lose_nothing_and_double_nothin
 ) -> None:
     seed = int(os.environ.get("STEPWELL_TEST_SEED") or random.SystemRandom().randrange(2**32))
     with capsys.disabled():
-        result = crash.run(kills=20, seed=seed, trainers=2, gateway=True)
+        result = crash.run(kills=20, seed=seed, trainers=2, shape="gateway")
         print(result)
     assert sum(result["kills"].values()) == 20
     assert result["points"] > 1000

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.parse
@@ -12,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from tests.node import Node
+from tests.node import Node, free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,13 +20,6 @@ pytestmark = [
         reason="no prometheus here; scripts/install_test_packages.sh installs it",
     ),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def get(address: str) -> str:
