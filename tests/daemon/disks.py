@@ -1,13 +1,12 @@
 """Disks that fail where a test wants: at the n-th call, once, for ever, or for good."""
 
 import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from stepwell_daemon.spool.disk import Disk
-
-WRITING = ("create", "write", "sync", "truncate", "rename", "unlink", "sync_folder")
 
 
 class CrashError(BaseException):
@@ -18,12 +17,36 @@ class FaultyDisk(Disk):
     """Counts the calls that change something and asks ``decide`` before each what happens.
 
     ``decide(call number, name)`` returns None to go on, or the exception to raise. A failing
-    write has written the first half.
+    write has written the first half. With ``reads`` those that only read count too.
     """
 
-    def __init__(self, decide: Callable[[int, str], BaseException | None]) -> None:
+    def __init__(
+        self, decide: Callable[[int, str], BaseException | None], *, reads: bool = False
+    ) -> None:
         self.decide = decide
+        self.reads = reads
         self.calls = 0
+
+    def open_to_read(self, path: Path) -> int:
+        self._before_reading("open_to_read")
+        return super().open_to_read(path)
+
+    def open_to_write(self, path: Path) -> int:
+        self._before_reading("open_to_write")
+        return super().open_to_write(path)
+
+    def read(self, descriptor: int, size: int, offset: int) -> bytes:
+        self._before_reading("read")
+        return super().read(descriptor, size, offset)
+
+    def size(self, descriptor: int) -> int:
+        self._before_reading("size")
+        return super().size(descriptor)
+
+    def make_folder(self, folder: Path) -> None:
+        if not folder.is_dir():
+            self._before("make_folder")
+        super().make_folder(folder)
 
     def create(self, path: Path, size: int) -> int:
         self._before("create")
@@ -57,6 +80,10 @@ class FaultyDisk(Disk):
         self._before("sync_folder")
         super().sync_folder(folder)
 
+    def _before_reading(self, name: str) -> None:
+        if self.reads:
+            self._before(name)
+
     def _before(self, name: str) -> None:
         self.calls += 1
         error = self.decide(self.calls, name)
@@ -68,14 +95,16 @@ def no_space(*_: Any) -> OSError:
     return OSError(errno.ENOSPC, "No space left on device")
 
 
-def fails_at(number: int, *, for_calls: int = 1) -> FaultyDisk:
-    """Return a disk whose calls ``number`` … fail with EIO."""
+def fails_at(
+    number: int, *, for_calls: float = 1, reason: int = errno.EIO, reads: bool = False
+) -> FaultyDisk:
+    """Return a disk whose calls ``number`` … fail with ``reason``."""
 
     def decide(call: int, _: str) -> OSError | None:
         failing = number <= call < number + for_calls
-        return OSError(errno.EIO, "Input/output error") if failing else None
+        return OSError(reason, os.strerror(reason)) if failing else None
 
-    return FaultyDisk(decide)
+    return FaultyDisk(decide, reads=reads)
 
 
 def crashes_at(number: int) -> FaultyDisk:

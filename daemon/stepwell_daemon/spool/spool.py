@@ -466,11 +466,7 @@ class Spool:
     def _adopt_salvage(self) -> None:
         if self._found.salvage:
             failpoints.hit("recover.before-salvage")
-            try:
-                self._log.adopt(self._found.salvage)
-            except OSError as error:
-                path = segment_path(self.folder, self._log.end.segment + 1)
-                raise SpoolUnavailableError(path, error) from error
+            self._log.adopt(self._found.salvage)
             failpoints.hit("recover.salvaged")
             self._found.salvage.clear()
         self.end = self._log.end
