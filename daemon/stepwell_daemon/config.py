@@ -55,6 +55,10 @@ class DaemonConfig:
     socket: Path = _setting(Path(), "the unix socket that writers connect to")
     data: Path = _setting(Path(), "folder of spool and embedded store")
     journals: Path = _setting(Path(), "folder of the writers' journals, to recover dead ones")
+    journal_roots: str = _setting(
+        "",
+        "further folders, separated by colons, in which journals of other users are taken in",
+    )
     host: str = _setting("127.0.0.1", "address of the HTTP server")
     metrics_port: int = _setting(
         9464, "port of /metrics, /healthz, /readyz, /status.json; 0: any free one", 0, 65_535
@@ -133,6 +137,20 @@ class DaemonConfig:
     retention_run_days: int = _setting(0, "delete runs so long after their end; 0: never", 0)
     retention_node_days: int = _setting(90, "keep points of nodes for so long; 0: for ever", 0)
     retention_console_days: int = _setting(0, "keep console lines for so long; 0: for ever", 0)
+
+    def further_journal_roots(self) -> tuple[Path, ...]:
+        """Return where journals of other users are taken in besides ``journals``.
+
+        Raises:
+            ConfigError: One of them is no absolute path.
+        """
+        named = [text for text in self.journal_roots.split(":") if text]
+        for text in named:
+            if not text.startswith("/"):
+                raise ConfigError(
+                    f"journal_roots names {text!r}; expected absolute paths, separated by colons"
+                )
+        return tuple(map(Path, named))
 
     def spool_settings(self) -> SpoolSettings:
         return SpoolSettings(
@@ -268,6 +286,7 @@ def load_config(
         config.retention()
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    config.further_journal_roots()
     config.listen_settings()
     if config.sink == "gateway":
         config.relay_settings()

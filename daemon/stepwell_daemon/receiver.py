@@ -19,11 +19,12 @@ from google.protobuf.message import DecodeError
 from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
+from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire import __version__
-from stepwell_wire.ingest_pb2 import BUSY, LIMIT, MALFORMED, ClientMessage, ServerMessage
+from stepwell_wire.ingest_pb2 import BUSY, LIMIT, MALFORMED, ClientMessage, Hello, ServerMessage
 from stepwell_wire.limits import FRAME_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
 from stepwell_wire.service import INGEST_SERVICE
 
@@ -44,6 +45,7 @@ class Receiver:
         connections_max: int,
         hello_seconds: float = 30.0,
         page_url: str = "",
+        places: JournalPlaces | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._spool = spool
@@ -52,6 +54,7 @@ class Receiver:
         self._connections_max = connections_max
         self._hello_seconds = hello_seconds
         self._page_url = page_url
+        self._places = places
         self._on_change = on_change
         self._connections = 0
         self._closing = False
@@ -133,6 +136,7 @@ class Receiver:
                 "some",
                 bound="connections_max",
             )
+        notice = await self._notice(message.hello)
         session = open_session(message.hello, self._spool.registry, writers_max=self._writers_max)
         state = session.state
         if session.jumped:
@@ -153,8 +157,16 @@ class Receiver:
         welcome.welcome.position = state.durable
         welcome.welcome.frame_bytes_max = FRAME_BYTES_MAX
         welcome.welcome.page_url = self._page_url
+        welcome.welcome.notice = notice
         await context.write(welcome.SerializeToString())
         return session
+
+    async def _notice(self, hello: Hello) -> str:
+        """Return what the writer's user should know of where its journal is, "" for nothing."""
+        if self._places is None or not hello.journal_dir:
+            return ""
+        loop = asyncio.get_running_loop()  # The folder may be on a file system that answers late.
+        return await loop.run_in_executor(None, self._places.objection, hello.journal_dir)
 
     async def _serve(self, session: Session, context: Any) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -8,7 +8,9 @@ Offline journals are left to ``stepwell sync``.
 """
 
 import asyncio
+import errno
 import fcntl
+import functools
 import logging
 import os
 import socket
@@ -21,11 +23,14 @@ from typing import Final
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
+from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
 from stepwell_daemon.session import RefusedError, Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
+from stepwell_wire.files import open_regular
+from stepwell_wire.folder import JournalFolder
 from stepwell_wire.ingest_pb2 import Frame
 from stepwell_wire.journal import (
     LOCK_FILE,
@@ -42,6 +47,7 @@ logger = logging.getLogger("stepwell_daemon")
 _OFFLINE: Final = "offline"
 _GONE_SECONDS: Final = 15.0
 """So long after its connection ended a writer without a journal is looked for by its pid."""
+_REFUSED_MAX: Final = 100
 _UNKNOWN_EXIT_CODE: Final = -1
 _TIME_US_MAX: Final = 2**63 - 1
 """A writer may say any time, also the last one that a record can hold."""
@@ -50,11 +56,13 @@ _TIME_US_MAX: Final = 2**63 - 1
 class JournalRecovery:
     """Looks for journals of dead writers."""
 
-    def __init__(self, spool: Spool, *, journals: Path, counters: Counters) -> None:
+    def __init__(self, spool: Spool, *, places: JournalPlaces, counters: Counters) -> None:
         self.problems: dict[Path, str] = {}
         """What could not be recovered, by journal."""
+        self.refused: dict[Path, str] = {}
+        """What may not be taken in, by journal; the first hundred. Looked at anew each time."""
         self._spool = spool
-        self._journals = journals
+        self._places = places
         self._counters = counters
         self._host = socket.gethostname()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="recover")
@@ -67,15 +75,22 @@ class JournalRecovery:
         loop = asyncio.get_running_loop()
         folders = self._spool.registry.journal_dirs()
         found = await loop.run_in_executor(
-            self._executor, _abandoned, self._journals, folders, frozenset(self.problems)
+            self._executor, _abandoned, self._places.journals, folders, frozenset(self.problems)
         )
+        refused: dict[Path, str] = {}
         self.problems = {path: why for path, why in self.problems.items() if path.exists()}
         for path in found:
             try:
                 await self._recover(path)
+            except JournalRefusedError as error:
+                if len(refused) < _REFUSED_MAX:
+                    refused[path] = str(error)
+                    if path not in self.refused:
+                        logger.error("a dead writer's journal is not taken in: %s", error)
             except (JournalError, RefusedError, OSError) as error:
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
                 self.problems[path] = f"{path}: {error}"
+        self.refused = refused
         for state in list(self._spool.registry.states.values()):
             if self._is_gone(state):
                 logger.info("a writer is gone without a word run=%s", state.info.run_id)
@@ -85,7 +100,8 @@ class JournalRecovery:
 
     async def _recover(self, path: Path) -> None:
         loop = asyncio.get_running_loop()
-        reader = await loop.run_in_executor(self._executor, JournalReader, path)
+        opened = functools.partial(JournalReader, path, check=self._places.check)
+        reader = await loop.run_in_executor(self._executor, opened)
         try:
             if reader.info.mode != _OFFLINE and reader.take_lock():
                 await self._drain(reader)
@@ -220,11 +236,17 @@ def _abandoned(journals: Path, folders: Iterable[str], skip: frozenset[Path]) ->
 def _is_free(path: Path) -> bool:
     """Return whether the journal's lock is free, without reading the journal."""
     try:
-        descriptor = os.open(path / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+        folder = JournalFolder(path)
+    except OSError as error:
+        return error.errno == errno.ELOOP  # The look itself says what is wrong with it.
+    try:
+        descriptor = open_regular(LOCK_FILE, os.O_RDWR, folder=folder.descriptor)
     except FileNotFoundError:
         return True
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    finally:
+        folder.close()
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -25,6 +25,7 @@ from stepwell_daemon.gateway.relay import Relay
 from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.http_server import Answer, HttpServer
 from stepwell_daemon.instance import open_to_group
+from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
 from stepwell_daemon.notify import notify, watchdog_seconds
 from stepwell_daemon.receiver import Receiver
@@ -103,15 +104,17 @@ class Daemon:
             raise SpoolNotOpenedError(folder, error) from error
         forwarder = Forwarder(spool, config.forward_settings(), counters=counters)
         self._facts = facts = Facts(config, spool, counters, forwarder.health)
+        places = JournalPlaces(config.journals, config.further_journal_roots())
         receiver = Receiver(
             spool,
             counters=counters,
             writers_max=config.writers_max,
             connections_max=config.connections_max,
             hello_seconds=config.hello_seconds,
+            places=places,
             on_change=self._activity.set,
         )
-        self._recovery = JournalRecovery(spool, journals=config.journals, counters=counters)
+        self._recovery = JournalRecovery(spool, places=places, counters=counters)
         node = NodeWriter(spool)
         sampler = HostSampler(config.data, time.monotonic)
         self._schedule = Schedule(
@@ -273,7 +276,7 @@ class Daemon:
                     await self._recovery.look()
                 except _SCARCE as error:
                     logger.error("cannot look for journals of dead writers, again later: %s", error)
-                self._facts.journal_problems = self._recovery.problems
+                self._facts.journal_problems = self._recovery.problems | self._recovery.refused
             self._looked.set()
             self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
             await asyncio.sleep(self._config.recover_seconds or 60.0)

@@ -80,7 +80,7 @@ class ClientMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol_major", "protocol_minor", "server", "daemon_id", "position", "frame_bytes_max", "page_url")
+    __slots__ = ("protocol_major", "protocol_minor", "server", "daemon_id", "position", "frame_bytes_max", "page_url", "notice")
     PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
     SERVER_FIELD_NUMBER: _ClassVar[int]
@@ -88,6 +88,7 @@ class Welcome(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     FRAME_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     PAGE_URL_FIELD_NUMBER: _ClassVar[int]
+    NOTICE_FIELD_NUMBER: _ClassVar[int]
     protocol_major: int
     protocol_minor: int
     server: str
@@ -95,7 +96,8 @@ class Welcome(_message.Message):
     position: int
     frame_bytes_max: int
     page_url: str
-    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., server: _Optional[str] = ..., daemon_id: _Optional[str] = ..., position: _Optional[int] = ..., frame_bytes_max: _Optional[int] = ..., page_url: _Optional[str] = ...) -> None: ...
+    notice: str
+    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., server: _Optional[str] = ..., daemon_id: _Optional[str] = ..., position: _Optional[int] = ..., frame_bytes_max: _Optional[int] = ..., page_url: _Optional[str] = ..., notice: _Optional[str] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("position",)

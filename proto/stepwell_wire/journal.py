@@ -13,11 +13,12 @@ import fcntl
 import json
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell_wire.errors import MalformedRecordsError, WireError
-from stepwell_wire.files import open_regular
+from stepwell_wire.folder import JournalFolder
 from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
 from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, aligned, check_header, unpack_event
 from stepwell_wire.segment import (
@@ -48,6 +49,10 @@ _TEXT_BYTES: Final = {
 
 class JournalError(WireError):
     """A journal that cannot be read, with what is wrong, where, and what to do."""
+
+
+def _no_journal(path: Path) -> JournalError:
+    return JournalError(f"{path}: no {WRITER_FILE}; this is no journal of stepwell")
 
 
 class WriterFile(NamedTuple):
@@ -139,32 +144,52 @@ class _Segment:
 class JournalReader:
     """Reads a writer's folder, of a live writer or a dead one.
 
+    Args:
+        check: looks at the open folder first; what it raises ends the attempt.
+
     Attributes:
         info: who writes.
         unverified_bytes: what lies beyond the last byte that can be believed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, check: Callable[[JournalFolder], None] | None = None) -> None:
         self.path = Path(path)
         try:
-            with open(open_regular(self.path / WRITER_FILE, os.O_RDONLY), encoding="utf-8") as file:
-                self.info = WriterFile.from_json(file.read())
+            self._folder = JournalFolder(self.path)
         except FileNotFoundError as error:
-            raise JournalError(
-                f"{self.path}: no {WRITER_FILE}; this is no journal of stepwell"
-            ) from error
-        except (OSError, ValueError) as error:
-            raise JournalError(
-                f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run, "
-                "repair the file or move the folder away"
-            ) from error
+            raise _no_journal(self.path) from error
+        except OSError as error:
+            raise JournalError(f"{self.path}: {error.strerror}") from error
+        try:
+            if check is not None:
+                check(self._folder)
+            self.info = self._read_info()
+        except BaseException:
+            self._folder.close()
+            raise
         here = boot_id()
         self._restarted = not here or self.info.boot_id != here
         self._lock_descriptor: int | None = None
         self._segments: list[_Segment] = []
         self._acked = 0
         self.unverified_bytes = 0
-        self._scan()
+        try:
+            self._scan()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_info(self) -> WriterFile:
+        try:
+            with open(self._folder.open(WRITER_FILE, os.O_RDONLY), encoding="utf-8") as file:
+                return WriterFile.from_json(file.read())
+        except FileNotFoundError as error:
+            raise _no_journal(self.path) from error
+        except (OSError, ValueError) as error:
+            raise JournalError(
+                f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run, "
+                "repair the file or move the folder away"
+            ) from error
 
     # ------------------------------------------------------------------ who holds it
 
@@ -182,9 +207,7 @@ class JournalReader:
         if self._lock_descriptor is not None:
             return True
         try:
-            descriptor = os.open(
-                self.path / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660
-            )
+            descriptor = self._folder.open_lock(LOCK_FILE)
         except FileNotFoundError:
             return False  # The folder has gone: its writer or another recoverer was quicker.
         except OSError as error:
@@ -303,17 +326,16 @@ class JournalReader:
                 "nothing was removed"
             )
         if not self.unverified_bytes:
-            import shutil  # Here: training processes import this file and never come by.
-
+            # Who wrote it goes last: what a kill leaves of it is still found, and removed.
+            self._folder.remove(last=(LOCK_FILE, WRITER_FILE))
             self.close()
-            shutil.rmtree(self.path, ignore_errors=True)
             return
-        for name in sorted(os.listdir(self.path)):
+        for name in sorted(self._folder.names()):
             file = self.path / name
             if name == WRITER_FILE or (name.endswith(SEGMENT_SUFFIX) and self._is_doubtful(file)):
-                file.rename(file.with_name(name + UNVERIFIED_SUFFIX))
+                self._folder.rename(name, name + UNVERIFIED_SUFFIX)
             elif not name.endswith(UNVERIFIED_SUFFIX):
-                file.unlink(missing_ok=True)
+                self._folder.unlink(name)
         self.close()
 
     def close(self) -> None:
@@ -322,6 +344,7 @@ class JournalReader:
             os.close(segment.descriptor)
         self._segments = []
         self.release_lock()
+        self._folder.close()
 
     # ------------------------------------------------------------------ inside
 
@@ -365,7 +388,7 @@ class JournalReader:
                 segment = self._open(path, base)
                 if segment is None:
                     with contextlib.suppress(OSError):
-                        doubtful += path.stat().st_size - PAGE_BYTES
+                        doubtful += self._folder.size_of(path.name) - PAGE_BYTES
                     continue
             elif not self._restarted:
                 segment.end = segment.claimed = self._committed_end(segment.descriptor)
@@ -390,7 +413,7 @@ class JournalReader:
 
     def _segment_paths(self) -> list[Path]:
         try:
-            names = os.listdir(self.path)
+            names = self._folder.names()
         except OSError:
             return []  # Removed by its writer after the last ack: nothing is held any more.
         return [
@@ -403,9 +426,9 @@ class JournalReader:
         """Return the segment, or None when its page is not one of segment ``base``."""
         try:
             try:
-                descriptor = open_regular(path, os.O_RDWR)
+                descriptor = self._folder.open(path.name, os.O_RDWR)
             except PermissionError:
-                descriptor = open_regular(path, os.O_RDONLY)
+                descriptor = self._folder.open(path.name, os.O_RDONLY)
         except FileNotFoundError:
             return None  # Freed since the folder was listed.
         except OSError as error:

@@ -140,6 +140,7 @@ class Connection:
         self.position = 0  # the daemon's high-water mark, from its welcome
         self.frame_bytes_max = 0
         self.page_url = ""
+        self.notice = ""  # what the daemon wants the user to know
         self._on_ack, self._on_end = on_ack, on_end
         self._welcomed = threading.Event()
         self._awaited = 0  # the position that the last frame handed over reaches
@@ -193,6 +194,7 @@ class Connection:
                     self.position = reply.welcome.position
                     self.frame_bytes_max = reply.welcome.frame_bytes_max
                     self.page_url = reply.welcome.page_url
+                    self.notice = reply.welcome.notice
                     self._welcomed.set()
                     self._rest_until_awaiting(reply.welcome.position)
                 elif kind == "refusal":

@@ -95,7 +95,7 @@ class Delivery:
         self.sent = source.acked
         self.failure: Exception | None = None
         self.changed = threading.Condition()
-        self.page_url = ""
+        self.page_url = self.notice = ""
         self._socket, self._client, self._recovered = socket, client, recovered
         self._on_change = on_change
         self._connection: Connection | None = None
@@ -148,7 +148,7 @@ class Delivery:
                 position,
             )
         self._connection = connection
-        self.page_url = connection.page_url
+        self.page_url, self.notice = connection.page_url, connection.notice
         self.sent = position
         self._on_ack(position)
 

@@ -122,6 +122,7 @@ class Sender:
         self._synced_at = 0.0
         self._synced_position = 0
         self._noted_step: int | None = None
+        self._noticed = ""
         self._noted_at = 0.0
 
     def attach(self, writer: Writer, journal: Journal) -> None:
@@ -276,6 +277,9 @@ class Sender:
                 return
             self.ever_connected = True
             self._failures = 0
+            if delivery.notice and delivery.notice != self._noticed:
+                self._noticed = delivery.notice
+                self._say(f"the daemon says: {delivery.notice}")
         self._moved = delivery.pump()
 
     def _on_failure(self, error: Exception) -> None:

@@ -115,6 +115,7 @@ class RecordingDaemon:
         socket: its unix socket, for ``STEPWELL_SOCKET`` or ``settings={"socket": …}``.
         frame_count: frames received in all.
         hold_acks: while set, frames are taken and not acknowledged.
+        notice: what each writer's user is told when it connects.
     """
 
     def __init__(self, socket: str | Path | None = None) -> None:
@@ -122,6 +123,7 @@ class RecordingDaemon:
         self.socket = str(socket if socket is not None else Path(str(self._folder)) / "s.sock")
         self.frame_count = 0
         self.hold_acks = False
+        self.notice = ""
         self._writers: dict[str, ReceivedWriter] = {}
         self._refusals: list[tuple[int, str]] = []
         self._changed = threading.Condition()
@@ -297,6 +299,7 @@ class RecordingDaemon:
             daemon_id="recording",
             position=writer.position,
             frame_bytes_max=FRAME_BYTES_MAX,
+            notice=self.notice,
         )
         return None, writer, ServerMessage(welcome=welcome)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool.spool import Spool
@@ -35,7 +36,7 @@ STREAM = START + b"".join(row(step) for step in range(ROWS))
 
 
 def recovery_of(spool: Spool, journals: Path) -> JournalRecovery:
-    return JournalRecovery(spool, journals=journals, counters=spool.counters)
+    return JournalRecovery(spool, places=JournalPlaces(journals), counters=spool.counters)
 
 
 def events_in(spool: Spool) -> list[Event]:

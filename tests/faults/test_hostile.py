@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.session import RefusedError, open_session
@@ -73,7 +74,7 @@ def test_a_journal_dir_that_cannot_be_looked_at_does_not_stop_recovery(
             state.journal_dir = str(tmp_path / name)
             state.accepted = state.durable = 8
             recovery = JournalRecovery(
-                spool, journals=tmp_path / "journals", counters=spool.counters
+                spool, places=JournalPlaces(tmp_path / "journals"), counters=spool.counters
             )
             recovery._host = state.info.host
             try:
@@ -90,7 +91,7 @@ def test_a_writer_that_died_at_the_last_moment_of_64_bits_is_ended(tmp_path: Pat
             state = new_writer(spool)
             state.last_time_us = 2**63 - 1
             recovery = JournalRecovery(
-                spool, journals=tmp_path / "journals", counters=spool.counters
+                spool, places=JournalPlaces(tmp_path / "journals"), counters=spool.counters
             )
             try:
                 recovery._append_crashed(state)

@@ -254,3 +254,18 @@ def test_finish_is_bounded_when_the_daemon_acknowledges_nothing(
     run.finish()
     assert "has not taken" in capfd.readouterr().err
     assert len(read_journal(folder).series("x")) == 2
+
+
+def test_what_the_daemon_wants_the_user_to_know_is_said_once(
+    start: Start, daemon: RecordingDaemon, capfd: pytest.CaptureFixture[str]
+) -> None:
+    daemon.notice = "journals lie where they should not"
+    with start() as run:
+        for _ in range(3):
+            run.log({"x": 1.0})
+            assert run.flush(timeout=30)
+            daemon.stop()
+            daemon.start()
+    said = capfd.readouterr().err
+    assert said.count(daemon.notice) == 1
+    assert len(values(daemon)) == 3

@@ -1,0 +1,124 @@
+"""A journal's folder, held by a descriptor: what is opened, renamed and removed lies in it.
+
+Whoever owns a folder can put a symbolic link or another folder in its place at any moment. A
+reader with more rights than the owner must not be led elsewhere by that, so nothing here follows
+a link, and a file must be the folder owner's own: nobody can make or link a file into a folder
+of theirs that then counts as somebody else's.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+from stepwell_wire.files import open_regular
+
+
+class JournalFolder:
+    """An open folder.
+
+    Attributes:
+        path: where it was found.
+        descriptor: the open folder, -1 once closed.
+        owner: the user id that owns it.
+        mode: its permission bits.
+
+    Raises:
+        OSError: There is none, it is a symbolic link, or it cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.descriptor = os.open(
+                path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            )
+        except NotADirectoryError as error:
+            if os.path.islink(path):
+                why = "a symbolic link; name the folder itself"
+                raise OSError(errno.ELOOP, why, os.fspath(path)) from error
+            raise
+        info = os.fstat(self.descriptor)
+        self.owner, self.mode = info.st_uid, stat.S_IMODE(info.st_mode)
+
+    def real_path(self) -> Path:
+        """Return where the folder is, as the kernel says, whatever links led to it."""
+        try:
+            return Path(os.readlink(f"/proc/self/fd/{self.descriptor}"))
+        except OSError:
+            return Path(os.path.realpath(self.path))
+
+    def names(self) -> list[str]:
+        """Return what lies in it; nothing once it was removed."""
+        return os.listdir(self.descriptor)
+
+    def open(self, name: str, flags: int) -> int:
+        """Open the owner's regular file ``name`` and return its descriptor.
+
+        Raises:
+            OSError: It cannot be opened, is no regular file or is somebody else's.
+        """
+        descriptor = open_regular(name, flags, folder=self.descriptor)
+        owner = os.fstat(descriptor).st_uid
+        if owner != self.owner:
+            os.close(descriptor)
+            why = (
+                f"user {owner} owns it and user {self.owner} the folder; expected the same: move "
+                "it away, or give all to one user"
+            )
+            raise OSError(errno.EPERM, why, name)
+        return descriptor
+
+    def open_lock(self, name: str) -> int:
+        """Open the file ``name`` to lock it; it is made where there is none.
+
+        Whose it is does not matter: nothing is read from it or written to it.
+
+        Raises:
+            OSError: It cannot be opened or made.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            return open_regular(name, os.O_RDWR, folder=self.descriptor)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            descriptor = os.open(name, flags, 0o660, dir_fd=self.descriptor)
+        except FileExistsError:  # Somebody was quicker.
+            return open_regular(name, os.O_RDWR, folder=self.descriptor)
+        with contextlib.suppress(PermissionError):
+            os.fchown(descriptor, self.owner, -1)
+        return descriptor
+
+    def size_of(self, name: str) -> int:
+        """Return the size of ``name`` in bytes, following no link."""
+        return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False).st_size
+
+    def rename(self, name: str, target: str) -> None:
+        os.rename(name, target, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
+
+    def unlink(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+    def remove(self, *, last: tuple[str, ...] = ()) -> None:
+        """Remove the folder and what is in it, ``last`` after all else; as far as it can be."""
+        import shutil  # Here: training processes import this file and never come by.
+
+        with contextlib.suppress(OSError):
+            for name in sorted(self.names(), key=lambda each: (each in last, each)):
+                try:
+                    self.unlink(name)
+                except IsADirectoryError:
+                    shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+            parent = os.open("..", flags, dir_fd=self.descriptor)
+            try:
+                os.rmdir(self.path.name, dir_fd=parent)  # Only an empty one can be removed so.
+            finally:
+                os.close(parent)
+
+    def close(self) -> None:
+        """Let go of it; safe to call twice."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
