@@ -58,7 +58,8 @@ class JournalRecovery:
 
     def __init__(self, spool: Spool, *, places: JournalPlaces, counters: Counters) -> None:
         self.problems: dict[Path, str] = {}
-        """What could not be recovered, by journal."""
+        """What could not be recovered, by journal; tried again when its folder changes."""
+        self._problem_marks: dict[Path, int] = {}
         self.refused: dict[Path, str] = {}
         """What may not be taken in, by journal; the first hundred. Looked at anew each time."""
         self._spool = spool
@@ -74,12 +75,13 @@ class JournalRecovery:
         """Recover every journal of a dead writer, and end the runs of those that left none."""
         loop = asyncio.get_running_loop()
         folders = self._spool.registry.journal_dirs()
+        self._forget_mended()
         found = await loop.run_in_executor(
             self._executor, _abandoned, self._places.journals, folders, frozenset(self.problems)
         )
         refused: dict[Path, str] = {}
-        self.problems = {path: why for path, why in self.problems.items() if path.exists()}
         for path in found:
+            mark = _mark(path)
             try:
                 await self._recover(path)
             except JournalRefusedError as error:
@@ -90,11 +92,18 @@ class JournalRecovery:
             except (JournalError, RefusedError, OSError) as error:
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
                 self.problems[path] = f"{path}: {error}"
+                self._problem_marks[path] = mark
         self.refused = refused
         for state in list(self._spool.registry.states.values()):
             if self._is_gone(state):
                 logger.info("a writer is gone without a word run=%s", state.info.run_id)
                 self._append_crashed(state)
+
+    def _forget_mended(self) -> None:
+        """Forget the problems of journals that are gone or were changed since."""
+        for path in list(self.problems):
+            if _mark(path) != self._problem_marks[path]:
+                del self.problems[path], self._problem_marks[path]
 
     # ------------------------------------------------------------------ journals
 
@@ -220,6 +229,14 @@ class JournalRecovery:
             if os.path.exists(folder) or not os.path.exists(folder.parent):
                 return False
         return not _process_exists(state.info.pid)
+
+
+def _mark(path: Path) -> int:
+    """Return what changes when a file in ``path`` is replaced; -1 where it is gone."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return -1
 
 
 def _abandoned(journals: Path, folders: Iterable[str], skip: frozenset[Path]) -> list[Path]:

@@ -1,17 +1,18 @@
-"""`stepwell journal …`: looks into the journals that writers left; changes nothing."""
+"""`stepwell journal …`: looks into the journals that writers left, and mends them."""
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
+from stepwell.cli.errors import FAILED, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.options import add_data, add_json, places
 from stepwell.cli.text import bytes_text, json_text, plain
 from stepwell_wire.errors import WireError
-from stepwell_wire.journal import JournalReader, find_journals
+from stepwell_wire.journal import JournalReader, WriterFile, find_journals
 
 _READ_BYTES: Final = 1 << 20
 
@@ -31,12 +32,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             add_json(action)
         else:
             action.add_argument("--limit", type=int, default=0, help="stop after so many lines")
+    repair = actions.add_parser(
+        "repair", help="bridge what is damaged or missing, so that the rest can be delivered"
+    )
+    repair.add_argument(
+        "folders", nargs="*", type=Path, metavar="DIR", help="a journal, or a folder of them"
+    )
+    add_data(repair)
+    repair.add_argument("--yes", action="store_true", help="do it; else only say what would be")
+    repair.add_argument(
+        "--unverified",
+        action="store_true",
+        help="also take what a restart of the machine left in doubt, as far as it reads",
+    )
+    for name, what in (
+        ("project", "whose it is, where writer.json cannot be read"),
+        ("run", "the run's id, likewise"),
+        ("writer", "the writer's id, likewise; else what follows the run's id in DIR's name"),
+    ):
+        repair.add_argument(f"--{name}", help=what)
 
 
 def run(options: argparse.Namespace) -> int:
     require_store()  # Decoding needs numpy.
-    folders = [path for each in _named(options) for path in _journals_in(each)]
-    return {"verify": _verify, "dump": _dump}[options.action](options, folders)
+    named = _named(options)
+    folders = [path for each in named for path in _journals_in(each)]
+    if options.action == "repair":
+        # One whose writer.json is gone is no journal to anybody else.
+        folders += [each for each in named if each not in folders and any(each.glob("*.seg*"))]
+    actions = {"verify": _verify, "dump": _dump, "repair": _repair}
+    return actions[options.action](options, folders)
 
 
 def _named(options: argparse.Namespace) -> list[Path]:
@@ -155,3 +180,47 @@ def _lines(reader: JournalReader) -> Iterator[dict[str, Any]]:
                     "time_us": time_us,
                     "values": dict(zip(keys, values, strict=True)),
                 }
+
+
+# ---------------------------------------------------------------------------- repair
+
+
+def _repair(options: argparse.Namespace, folders: list[Path]) -> int:
+    from stepwell_wire.mending import plan_mending
+
+    code, waiting = OK, 0
+    for path in folders:
+        try:
+            mending = plan_mending(
+                path, info=_writer_told(options, path), unverified=options.unverified
+            )
+            for each in mending.damage:
+                print(f"{path}: position {each.position}: {each.size} bytes, {each.what}")
+            if mending.unverified_bytes:
+                print(
+                    f"{path}: {mending.unverified_bytes} bytes cannot be believed, as the machine "
+                    "restarted; --unverified takes them as far as they read"
+                )
+            if not mending.is_needed:
+                print(f"{path}: nothing to repair")
+            elif options.yes:
+                print(f"{path}: repaired; as it was: {mending.apply()}")
+            else:
+                waiting += 1
+        except WireError as error:
+            print(f"stepwell: {error}", file=sys.stderr)
+            code = FAILED
+    if waiting:
+        print(f"nothing was changed; say --yes to repair {waiting} journals", file=sys.stderr)
+        return FAILED
+    return code
+
+
+def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
+    """Return whose journal the caller says that it is; None where nothing is said."""
+    if not (options.project or options.run or options.writer):
+        return None
+    if not (options.project and options.run):
+        raise CommandError("say both --project and --run", USAGE)
+    writer = options.writer or path.name.removeprefix(f"{options.run}-")
+    return WriterFile(options.project, options.run, writer)

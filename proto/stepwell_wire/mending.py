@@ -1,0 +1,373 @@
+"""Mend the journal of a dead writer, so that all of it that can be read is delivered.
+
+What cannot be read, or is missing, is replaced by padding of the same length: every other byte
+keeps its position, by which the daemon knows what it has already. A gap event for each stands at
+the end. Files that are changed are kept as they were in `damaged/` beside the journal.
+
+    mending = plan_mending(path)
+    for each in mending.damage: ...
+    mending.apply()
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from stepwell_wire.files import open_regular
+from stepwell_wire.journal import (
+    LOCK_FILE,
+    UNVERIFIED_SUFFIX,
+    WRITER_FILE,
+    JournalError,
+    WriterFile,
+    boot_id,
+)
+from stepwell_wire.records import HEADER_BYTES
+from stepwell_wire.rescue import (
+    Schemas,
+    Stretch,
+    definitions,
+    filled,
+    gap_events,
+    padding,
+    stretches,
+)
+from stepwell_wire.segment import (
+    ACKED_AT,
+    COMMITTED_AT,
+    MAGIC,
+    PAGE,
+    PAGE_BYTES,
+    SEGMENT_SUFFIX,
+    checked_slot_at,
+    pack_checked,
+    pack_page,
+    segment_name,
+    unpack_checked,
+)
+
+KEPT_FOLDER: Final = "damaged"
+_FILLER_BYTES_MAX: Final = 1 << 24
+_HOLE_BYTES_MAX: Final = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """``size`` bytes from ``position`` on that are lost, or that cannot be believed."""
+
+    position: int
+    size: int
+    what: str
+
+
+@dataclass(slots=True)
+class _File:
+    """A segment as it was found; ``records`` is what is taken of it.
+
+    Attributes:
+        doubtful: bytes behind ``records`` that the machine's restart leaves in doubt.
+        is_believed: whether a reader takes all of ``records`` as it lies.
+    """
+
+    base: int
+    path: Path
+    records: bytes
+    acked: int
+    has_page: bool
+    doubtful: int
+    is_believed: bool
+
+
+@dataclass(slots=True)
+class Mending:
+    """What is to be done to one journal.
+
+    Attributes:
+        damage: what is lost, oldest first.
+        unverified_bytes: what could be read and is not believed, as the machine restarted.
+    """
+
+    path: Path
+    info: WriterFile
+    damage: list[Damage] = field(default_factory=list)
+    unverified_bytes: int = 0
+    _writes: dict[str, bytes] = field(default_factory=dict)
+    _replaced: list[Path] = field(default_factory=list)
+    _gaps: list[bytes] = field(default_factory=list)
+
+    @property
+    def is_needed(self) -> bool:
+        return bool(self._writes)
+
+    def apply(self) -> Path | None:
+        """Do it; return where the files lie as they were, None where nothing was changed.
+
+        Raises:
+            JournalError: The writer runs, or the disk does not take it; what was there is kept.
+        """
+        if not self._writes:
+            return None
+        with _held(self.path, make=True):
+            if not all(file.exists() for file in self._replaced if file.suffix == SEGMENT_SUFFIX):
+                raise JournalError(f"{self.path}: delivered meanwhile; nothing was changed")
+            try:
+                kept = self._keep()
+                # Who writes comes last: before, nobody takes the folder for a whole journal.
+                for name in sorted(self._writes, key=lambda name: name == WRITER_FILE):
+                    _replace(self.path / name, self._writes[name])
+                for file in self._replaced:
+                    if file.name not in self._writes:
+                        file.unlink(missing_ok=True)
+                _sync_folder(self.path)
+            except OSError as error:
+                raise JournalError(
+                    f"{error.filename or self.path}: {error.strerror}; what was there is kept, "
+                    "try again when the disk takes it"
+                ) from error
+        return kept
+
+    def _keep(self) -> Path:
+        parent = self.path.parent / KEPT_FOLDER
+        number = 0
+        while (kept := parent / f"{self.path.name}-{number}").exists():
+            number += 1
+        kept.mkdir(parents=True)
+        for file in [*self._replaced, self.path / WRITER_FILE]:
+            if file.exists():
+                shutil.copy2(file, kept / file.name)
+                with (kept / file.name).open("rb") as copy:
+                    os.fsync(copy.fileno())
+        _sync_folder(kept)
+        _sync_folder(parent)
+        return kept
+
+
+def plan_mending(
+    path: Path, *, info: WriterFile | None = None, unverified: bool = False
+) -> Mending:
+    """Read every byte of the journal in ``path`` and return what would mend it; changes nothing.
+
+    Args:
+        info: who wrote it, where ``writer.json`` cannot be read.
+        unverified: also take what cannot be believed after a restart of the machine, as far as
+            it reads: some of its values may never have reached the disk.
+
+    Raises:
+        JournalError: It is in use, it is no journal, or nobody knows whose it is.
+    """
+    with _held(path):
+        found = _writer_of(path, info, unverified=unverified)
+        files = _files(path, found, unverified=unverified)
+        mending = Mending(path, found)
+        if not _is_readable(path / WRITER_FILE):
+            mending._writes[WRITER_FILE] = found.to_json().encode()
+            mending._replaced.append(path / (WRITER_FILE + UNVERIFIED_SUFFIX))
+        schemas: Schemas = {}
+        for file in files:
+            schemas |= definitions(file.records)
+        for place, file in enumerate(files):
+            following = files[place + 1].base if place + 1 < len(files) else None
+            _plan_file(mending, file, following, schemas)
+        return mending
+
+
+def _plan_file(
+    mending: Mending, file: _File, following: int | None, schemas: Mapping[int, tuple[str, ...]]
+) -> None:
+    records = file.records
+    if following is not None:
+        records = records[: following - file.base]
+    elif not file.has_page:
+        records = records.rstrip(b"\0")
+        records += bytes(-len(records) & 7)
+    found = list(stretches(records, schemas))
+    if not file.has_page and following is None:
+        # Without its page nobody knows where it ended: at the last thing that can be read.
+        while found and found[-1].decoded is None:
+            found.pop()
+    end = found[-1].end if found else 0
+    if following is not None and following - file.base - end > _HOLE_BYTES_MAX:
+        raise JournalError(
+            f"{mending.path}: {following - file.base - end} bytes are missing before "
+            f"{segment_name(following)}, more than a journal holds; if that file is of another "
+            "journal, move it away"
+        )
+    missing = 0 if following is None else following - file.base - len(records)
+    if missing:
+        if found and found[-1].decoded is None:
+            found[-1].end += min(missing, _FILLER_BYTES_MAX)
+        else:
+            found.append(Stretch(end, end + min(missing, _FILLER_BYTES_MAX), None))
+    if following is None and found and found[-1].end - found[-1].start < HEADER_BYTES:
+        found.pop()  # No room to say so, and nothing behind it.
+    damaged = [each for each in found if each.decoded is None]
+    if any(each.end - each.start < HEADER_BYTES for each in damaged):
+        raise JournalError(f"{file.path}: too short for a record; move it away")
+    for each in damaged:
+        what = "no records" if each.start < end else "missing"
+        mending.damage.append(Damage(file.base + each.start, each.end - each.start, what))
+    mending._gaps += gap_events(found)
+    mending.unverified_bytes += file.doubtful
+    if not file.has_page:
+        mending.damage.append(Damage(file.base, 0, "the page before the records"))
+    gaps = b"".join(mending._gaps) if following is None else b""
+    is_renamed = file.path.name != segment_name(file.base)
+    if damaged or is_renamed or gaps or not (file.has_page and file.is_believed):
+        content = b"".join(filled(records, found)) + gaps
+        mending._writes[segment_name(file.base)] = _segment(file.base, content, acked=file.acked)
+        mending._replaced.append(file.path)
+        limit = file.base + len(content)
+        # A hole of any size is bridged by segments that hold nothing else.
+        while following is not None and limit < following:
+            size = min(following - limit, _FILLER_BYTES_MAX)
+            mending.damage.append(Damage(limit, size, "missing"))
+            mending._writes[segment_name(limit)] = _segment(limit, padding(size), acked=0)
+            limit += size
+
+
+# ---------------------------------------------------------------------------- what is there
+
+
+def _writer_of(path: Path, info: WriterFile | None, *, unverified: bool) -> WriterFile:
+    names = [WRITER_FILE, *([WRITER_FILE + UNVERIFIED_SUFFIX] if unverified else [])]
+    problem = f"no {WRITER_FILE}"
+    for name in names:
+        try:
+            with open(open_regular(path / name, os.O_RDONLY), encoding="utf-8") as file:
+                return WriterFile.from_json(file.read())
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            problem = f"{name}: {error}"
+    if info is not None:
+        return info
+    raise JournalError(
+        f"{path}: {problem}; what is held cannot be assigned to a run, say whose it is with "
+        "--project and --run"
+    )
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        with open(open_regular(path, os.O_RDONLY), encoding="utf-8") as file:
+            WriterFile.from_json(file.read())
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def _files(path: Path, info: WriterFile, *, unverified: bool) -> list[_File]:
+    here = boot_id()
+    restarted = not here or info.boot_id != here
+    suffixes = (SEGMENT_SUFFIX, SEGMENT_SUFFIX + UNVERIFIED_SUFFIX)[: 1 + unverified]
+    named: dict[int, Path] = {}
+    for name in sorted(os.listdir(path)):
+        for suffix in suffixes:
+            digits = name.removesuffix(suffix)
+            if digits != name and digits.isascii() and digits.isdigit() and not int(digits) & 7:
+                named.setdefault(int(digits), path / name)
+    found = []
+    for base, file in sorted(named.items()):
+        try:
+            with open(open_regular(file, os.O_RDONLY), "rb") as opened:
+                data = opened.read()
+        except OSError as error:
+            raise JournalError(f"{file}: {error.strerror}") from error
+        found.append(_read_file(base, file, data, restarted=restarted, unverified=unverified))
+    if not found:
+        raise JournalError(f"{path}: no segments; there is nothing to repair")
+    return found
+
+
+def _read_file(base: int, path: Path, data: bytes, *, restarted: bool, unverified: bool) -> _File:
+    has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
+    if not has_page:
+        claimed = len(data) & ~7
+        acked = 0
+    else:
+        _, _, committed, acked = PAGE.unpack_from(data)
+        claimed = max(PAGE_BYTES, min(committed, len(data)) & ~7)
+        if acked & 7 or acked > base + claimed - PAGE_BYTES:
+            acked = 0
+    believed = claimed if has_page else PAGE_BYTES
+    if restarted:
+        checked = unpack_checked(data[:PAGE_BYTES]) if has_page else []
+        believed = next(
+            (
+                end
+                for end, crc in checked
+                if PAGE_BYTES <= end <= len(data)
+                and not end & 7
+                and zlib.crc32(data[PAGE_BYTES:end]) == crc
+            ),
+            PAGE_BYTES,
+        )
+    if restarted and not unverified:
+        claimed = max(claimed, believed)
+        return _File(
+            base, path, data[PAGE_BYTES:believed], acked, has_page, claimed - believed, True
+        )
+    return _File(base, path, data[PAGE_BYTES:claimed], acked, has_page, 0, believed >= claimed)
+
+
+@contextlib.contextmanager
+def _held(path: Path, *, make: bool = False) -> Iterator[None]:
+    """Be the only one at the journal, as its writer or a recoverer would.
+
+    Without a lock file nobody is; with ``make`` it is made.
+    """
+    if not path.is_dir():
+        raise JournalError(f"{path}: no such folder")
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+    try:
+        descriptor = os.open(path / LOCK_FILE, flags, 0o660)
+    except FileNotFoundError:
+        yield
+        return
+    except OSError as error:
+        raise JournalError(f"{path / LOCK_FILE}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise JournalError(f"{path}: in use; its writer, or a daemon, holds it") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+# ---------------------------------------------------------------------------- what is written
+
+
+def _segment(base: int, records: bytes, *, acked: int) -> bytes:
+    """Return the whole file of a segment of which every byte can be believed."""
+    page = bytearray(pack_page(base))
+    end = PAGE_BYTES + len(records)
+    page[COMMITTED_AT : COMMITTED_AT + 8] = end.to_bytes(8, "little")
+    page[ACKED_AT : ACKED_AT + 8] = acked.to_bytes(8, "little")
+    slot = pack_checked(end, zlib.crc32(records))
+    page[checked_slot_at(0) : checked_slot_at(0) + len(slot)] = slot
+    return bytes(page) + records
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,153 @@
+"""What of damaged records can be read, and what takes the place of the rest. No I/O here."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.records import (
+    EVENT_SCHEMA,
+    GAP,
+    HEADER,
+    HEADER_BYTES,
+    PADDING_SCHEMA,
+    SCHEMA,
+    Record,
+    check_header,
+    pack_event,
+    scan_records,
+    unpack_event,
+)
+from stepwell_wire.rows import DecodedRecords, Rows, decode_records
+
+Schemas = dict[int, tuple[str, ...]]
+_PADDING_BYTES_MAX: Final = 1 << 16
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Records that decode, or ``decoded`` None and bytes that do not."""
+
+    start: int
+    end: int
+    decoded: DecodedRecords | None
+
+
+def definitions(records: bytes) -> Schemas:
+    """Return the schemas that ``records`` defines, wherever; a damaged definition is none."""
+    found: Schemas = {}
+    offset = 0
+    while offset < len(records):
+        try:
+            for record in scan_records(records, start=offset):
+                offset = record.end
+                if record.schema == EVENT_SCHEMA:
+                    kind, body = unpack_event(records, record)
+                    if kind == SCHEMA:
+                        found[int(body["id"])] = tuple(map(str, body["keys"]))
+        except (MalformedRecordsError, LookupError, TypeError, ValueError):
+            offset = _next_record(records, offset + 8, {})
+    return found
+
+
+def stretches(records: bytes, schemas: Mapping[int, tuple[str, ...]]) -> Iterator[Stretch]:
+    """Yield what decodes and what does not, in turns; neither is shorter than a record."""
+    known = dict(schemas)
+    offset = 0
+    while offset < len(records):
+        try:
+            decoded, _ = decode_records(memoryview(records)[offset:], known)
+        except MalformedRecordsError as error:
+            bad = offset + error.offset
+            if bad > offset:
+                decoded, _ = decode_records(memoryview(records)[offset:bad], known)
+                if len(records) - bad < HEADER_BYTES:
+                    # Too short for a record of its own: the one before goes as well.
+                    bad = deque(scan_records(records, start=offset, end=bad), 1)[0].offset
+                    decoded, _ = decode_records(memoryview(records)[offset:bad], known)
+                if bad > offset:
+                    yield Stretch(offset, bad, decoded)
+            offset = _next_record(records, bad + HEADER_BYTES, known)
+            yield Stretch(bad, offset, None)
+        else:
+            yield Stretch(offset, len(records), decoded)
+            return
+
+
+def _next_record(records: bytes, start: int, schemas: Mapping[int, tuple[str, ...]]) -> int:
+    """Return where the next event, or row of a known schema, begins; else the end."""
+    end = len(records)
+    if start >= end:
+        return end
+    heads = np.frombuffer(records, dtype="<u8")[start // 8 :]
+    rows = np.array(
+        [number | (HEADER_BYTES + 8 * len(keys)) << 32 for number, keys in schemas.items()],
+        dtype=np.uint64,
+    )
+    events = (heads & np.uint64(0xFFFFFFFF) == EVENT_SCHEMA) & (heads >> np.uint64(32) != 0)
+    for place in np.flatnonzero(np.isin(heads, rows) | events).tolist():
+        offset = start + 8 * place
+        if end - offset < HEADER_BYTES:
+            break
+        schema, size, step, time_us = HEADER.unpack_from(records, offset)
+        try:
+            check_header(schema, size, offset, end)
+            if schema == EVENT_SCHEMA:
+                unpack_event(records, Record(offset, schema, size, step, time_us))
+        except MalformedRecordsError:
+            continue
+        return offset
+    return end
+
+
+def filled(records: bytes, found: Sequence[Stretch]) -> Iterator[bytes]:
+    """Yield ``records`` with padding for what does not decode."""
+    for each in found:
+        if each.decoded is not None:
+            yield records[each.start : each.end]
+        else:
+            yield padding(each.end - each.start)
+
+
+def gap_events(found: Sequence[Stretch]) -> Iterator[bytes]:
+    """Yield an event for each stretch that does not decode, between the rows around it."""
+    for place, each in enumerate(found):
+        if each.decoded is not None:
+            continue
+        before = found[place - 1].decoded if place else None
+        after = found[place + 1].decoded if place + 1 < len(found) else None
+        newest = max(
+            ((int(rows.times[-1]), int(rows.steps[-1])) for rows in _rows(before)), default=None
+        )
+        oldest = min(
+            ((int(rows.times[0]), int(rows.steps[0])) for rows in _rows(after)), default=newest
+        )
+        time_us, first = newest or oldest or (time.time_ns() // 1000, 0)
+        last = max(first, oldest[1]) if oldest else first
+        body = {
+            "reason": f"journal damaged, {each.end - each.start} bytes",
+            "rows": 0,  # Nobody knows.
+            "points": 0,
+            "first_step": first,
+            "last_step": last,
+        }
+        yield pack_event(GAP, body, step=first, time_us=time_us)
+
+
+def _rows(decoded: DecodedRecords | None) -> Sequence[Rows]:
+    return decoded.rows if decoded is not None else ()
+
+
+def padding(size: int) -> bytes:
+    """Return records of ``size`` bytes, at least a header's, that mean nothing."""
+    made = []
+    while size:
+        # What is left after this one must be a whole record again.
+        taken = size if size <= _PADDING_BYTES_MAX else _PADDING_BYTES_MAX - HEADER_BYTES
+        made.append(HEADER.pack(PADDING_SCHEMA, taken, 0, 0) + bytes(taken - HEADER_BYTES))
+        size -= taken
+    return b"".join(made)

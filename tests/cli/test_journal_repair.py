@@ -1,0 +1,112 @@
+"""A damaged journal on a node: told, mended by the command, delivered by the daemon that runs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stepwell_wire.journal import find_journals
+from stepwell_wire.segment import PAGE_BYTES, segment_name
+from tests.cli.conftest import Call
+from tests.daemon.journals import make_journal
+from tests.daemon.made import row, schema_event
+from tests.faults.oracle import stored_points, wait_until, wait_until_stored
+from tests.node import Node, made_node
+
+STEPS = 500
+LOST = range(200, 210)
+
+_KILLED = f"""
+import os, stepwell
+run = stepwell.init("mend", id="r", settings={{"console": False}})
+for step in range({STEPS}):
+    run.log({{"loss": step * 0.5}}, step=step)
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    with made_node() as made:
+        yield made
+
+
+def break_rows(node: Node) -> Path:
+    """Overwrite the rows of the steps in LOST; return the journal."""
+    (journal,) = find_journals(node.journals)
+    path = journal / segment_name(0)
+    content = bytearray(path.read_bytes())
+    needle = LOST[0].to_bytes(8, "little")
+    size = 32  # A header and one value.
+    at = next(
+        at
+        for at in range(PAGE_BYTES, len(content), 8)
+        if content[at + 8 : at + 16] == needle and content[at + 4 : at + 8] == b"\x20\0\0\0"
+    )
+    content[at : at + size * len(LOST)] = b"\xaa" * (size * len(LOST))
+    path.write_bytes(content)
+    return journal
+
+
+@pytest.mark.processes
+def test_a_damaged_journal_is_mended_and_the_running_daemon_takes_it(node: Node) -> None:
+    assert node.python(_KILLED).returncode == -9
+    journal = break_rows(node)
+    node.start_daemon("--recover-seconds", "0.2")
+
+    def problems() -> str:
+        return "\n".join(json.loads(node.stepwell("status", "--json").stdout)["problems"])
+
+    wait_until(lambda: str(journal) in problems(), "the daemon to tell")
+    assert node.stepwell("journal", "verify").returncode == 1
+    asked = node.stepwell("journal", "repair")
+    assert asked.returncode == 1
+    assert f"{32 * len(LOST)} bytes, no records" in asked.stdout
+    assert "say --yes to repair 1 journals" in asked.stderr
+    assert journal.exists()
+    done = node.stepwell("journal", "repair", "--yes")
+    assert done.returncode == 0, done.stderr
+    kept = node.journals / "damaged" / f"{journal.name}-0"
+    assert f"{journal}: repaired; as it was: {kept}" in done.stdout
+    wait_until_stored(node)
+    assert stored_points(node) == {
+        ("r", "loss"): [(step, step * 0.5) for step in range(STEPS) if step not in LOST]
+    }
+    assert not problems()
+    shown = json.loads(node.stepwell("show", "r", "--json").stdout)
+    (gap,) = shown["gaps"]
+    assert gap["reason"] == f"journal damaged, {32 * len(LOST)} bytes"
+    assert (gap["first_step"], gap["last_step"]) == (LOST[0] - 1, LOST[-1] + 1)
+    assert (kept / segment_name(0)).exists()
+
+
+def test_nothing_to_repair_is_said(call: Call, tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", schema_event() + row(1))
+    outcome = call("journal", "repair", journal)
+    assert (outcome.code, outcome.out) == (0, f"{journal}: nothing to repair\n")
+
+
+def test_whose_a_journal_is_must_be_said_whole(call: Call, tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", schema_event() + row(1))
+    (journal / "writer.json").unlink()
+    outcome = call("journal", "repair", journal)
+    assert outcome.code == 1
+    assert "say whose it is with --project and --run" in outcome.err
+    outcome = call("journal", "repair", journal, "--run", "r")
+    assert outcome.code == 2
+    assert "say both --project and --run" in outcome.err
+    outcome = call("journal", "repair", journal, "--run", "run-w", "--project", "p", "--yes")
+    assert outcome.code == 0, outcome.err
+    told = json.loads((journal / "writer.json").read_text())
+    assert (told["project"], told["run_id"], told["writer_id"]) == ("p", "run-w", "w")
+
+
+def test_what_is_in_doubt_is_named(call: Call, tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", schema_event() + row(1), boot_id="another start")
+    outcome = call("journal", "repair", journal)
+    assert outcome.code == 0
+    assert "cannot be believed, as the machine restarted; --unverified takes them" in outcome.out
+    outcome = call("journal", "repair", journal, "--unverified", "--yes")
+    assert outcome.code == 0, outcome.err
+    assert call("journal", "verify", journal).code == 0

@@ -1,0 +1,214 @@
+"""Damaged journals: what can be read is delivered, at the positions that it had."""
+
+import os
+import random
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.journal import JournalError, JournalReader, boot_id
+from stepwell_wire.mending import KEPT_FOLDER, Mending, plan_mending
+from stepwell_wire.records import GAP
+from stepwell_wire.rows import decode_records
+from stepwell_wire.segment import COMMITTED_AT, PAGE_BYTES, pack_page, segment_name
+from tests.daemon.journals import hold_lock, make_journal
+from tests.daemon.made import row, schema_event
+
+STEPS = range(40)
+RECORDS = [schema_event(), *(row(step) for step in STEPS)]
+WHOLE = b"".join(RECORDS)
+
+
+def add_segment(folder: Path, base: int, records: bytes) -> Path:
+    page = bytearray(pack_page(base))
+    page[COMMITTED_AT : COMMITTED_AT + 8] = (PAGE_BYTES + len(records)).to_bytes(8, "little")
+    path = folder / segment_name(base)
+    path.write_bytes(bytes(page) + records + bytes(4096))
+    return path
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Two segments of a dead writer."""
+    folder = make_journal(tmp_path, "w", WHOLE)
+    add_segment(folder, len(WHOLE), b"".join(row(step) for step in range(40, 60)))
+    return folder
+
+
+def damage(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(PAGE_BYTES + offset)
+        file.write(data)
+
+
+def first_segment(journal: Path) -> Path:
+    return journal / segment_name(0)
+
+
+def delivered(journal: Path) -> tuple[list[int], list[str], int]:
+    """Return steps and reasons of gaps as a reader takes them, and where the journal ends."""
+    with closing(JournalReader(journal)) as reader:
+        return _read_all(reader)
+
+
+def _read_all(reader: JournalReader) -> tuple[list[int], list[str], int]:
+    schemas: dict[int, tuple[str, ...]] = {}
+    steps: list[int] = []
+    gaps: list[str] = []
+    position = reader.oldest
+    while records := reader.read(position, 1 << 20):
+        decoded, defined = decode_records(records, schemas)
+        schemas |= defined
+        steps += [int(step) for rows in decoded.rows for step in rows.steps]
+        gaps += [str(event.body["reason"]) for event in decoded.events if event.kind == GAP]
+        position += len(records)
+    assert position == reader.committed
+    return steps, gaps, position
+
+
+def mend(journal: Path, *, unverified: bool = False) -> Mending:
+    mending = plan_mending(journal, unverified=unverified)
+    kept = mending.apply()
+    assert (kept is not None) == mending.is_needed
+    assert not plan_mending(journal, unverified=unverified).is_needed, "once is enough"
+    return mending
+
+
+def test_a_whole_journal_needs_nothing_and_is_left_alone(journal: Path) -> None:
+    before = {path: path.read_bytes() for path in journal.iterdir()}
+    assert not mend(journal).damage
+    assert {path: path.read_bytes() for path in journal.iterdir()} == before
+    assert not (journal.parent / KEPT_FOLDER).exists()
+
+
+def test_damaged_records_are_bridged_by_a_gap_and_the_rest_keeps_its_positions(
+    journal: Path,
+) -> None:
+    place = sum(map(len, RECORDS[:11]))
+    damage(first_segment(journal), place, b"\xff" * len(RECORDS[11]) * 5)
+    was = first_segment(journal).read_bytes()
+    with pytest.raises(MalformedRecordsError):
+        delivered(journal)
+    mending = mend(journal)
+    assert [(each.position, each.size) for each in mending.damage] == [
+        (place, len(RECORDS[11]) * 5)
+    ]
+    steps, gaps, end = delivered(journal)
+    assert steps == [step for step in range(60) if not 10 <= step < 15]
+    assert gaps == [f"journal damaged, {len(RECORDS[11]) * 5} bytes"]
+    assert end > len(WHOLE) + 20 * len(row(0)), "the gap is told behind everything else"
+    (kept,) = (journal.parent / KEPT_FOLDER).iterdir()
+    assert (kept / segment_name(0)).read_bytes() == was
+
+
+def test_any_flipped_byte_of_a_header_costs_little_and_moves_nothing(tmp_path: Path) -> None:
+    """Eight bytes of each header say what a record is; the values nobody can check."""
+    chance = random.Random(3)
+    for number, which in enumerate(range(1, len(RECORDS))):
+        journal = make_journal(tmp_path, f"w{number}", WHOLE)
+        place = sum(map(len, RECORDS[:which])) + chance.randrange(8)
+        damage(first_segment(journal), place, bytes([WHOLE[place] ^ 1 << chance.randrange(8)]))
+        mend(journal)
+        steps, _, end = delivered(journal)
+        assert end >= len(WHOLE)
+        assert set(STEPS) - set(steps) <= {which - 1, which, which - 2}
+        assert steps == sorted(set(steps))
+
+
+def test_any_damage_leaves_a_journal_that_reads_to_its_end(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    for number in range(150):
+        journal = make_journal(tmp_path, f"w{number}", WHOLE)
+        start = chance.randrange(0, len(WHOLE), 8)
+        size = chance.choice((8, 16, 24, 120, 400))
+        garbage = chance.choice((bytes(size), b"\xff" * size, chance.randbytes(size), WHOLE[:size]))
+        damage(first_segment(journal), start, garbage[: len(WHOLE) - start])
+        mend(journal)
+        steps, _, _ = delivered(journal)
+        width = len(row(0))
+        hit = range(
+            (start - len(RECORDS[0])) // width - 1, (start + size - len(RECORDS[0])) // width + 2
+        )
+        assert set(STEPS) - set(steps) <= set(hit) or start < len(RECORDS[0]), (start, size)
+
+
+def test_a_missing_segment_is_bridged(journal: Path) -> None:
+    length = len(WHOLE) + 20 * len(row(0))
+    size = len(row(0)) * 7
+    add_segment(journal, length + size, b"".join(row(step) for step in range(67, 70)))
+    assert delivered(journal)[0] == list(range(60))
+    mending = mend(journal)
+    assert [(each.position, each.size) for each in mending.damage] == [(length, size)]
+    steps, gaps, _ = delivered(journal)
+    assert steps == [*range(60), *range(67, 70)]
+    assert len(gaps) == 1
+
+
+def test_a_damaged_page_costs_nothing(journal: Path) -> None:
+    with first_segment(journal).open("r+b") as file:
+        file.write(b"\xff" * 64)
+    mend(journal)
+    assert delivered(journal)[0] == list(range(60))
+
+
+def test_the_last_page_too(journal: Path) -> None:
+    with (journal / segment_name(len(WHOLE))).open("r+b") as file:
+        file.write(b"\0" * 64)
+    mend(journal)
+    assert delivered(journal)[0] == list(range(60))
+
+
+def test_a_file_of_another_journal_is_not_bridged(journal: Path) -> None:
+    add_segment(journal, 1 << 50, row(1))
+    with pytest.raises(JournalError, match="if that file is of another journal, move it away"):
+        plan_mending(journal)
+
+
+def test_after_a_restart_what_is_in_doubt_is_taken_only_when_asked_for(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE, boot_id="another start")
+    damage(first_segment(journal), len(WHOLE) - 3 * len(row(0)), bytes(len(row(0))))
+    mending = mend(journal)
+    assert mending.unverified_bytes == len(WHOLE)
+    assert delivered(journal)[0] == []
+    mend(journal, unverified=True)
+    steps, gaps, _ = delivered(journal)
+    assert steps == [step for step in STEPS if step != 37]
+    assert len(gaps) == 1
+
+
+def test_what_was_set_aside_when_a_journal_was_delivered_can_be_asked_for(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE, boot_id="another start")
+    reader = JournalReader(journal)
+    reader.remove()
+    assert sorted(path.suffix for path in journal.iterdir()) == [".unverified", ".unverified"]
+    with pytest.raises(JournalError, match=r"no writer.json"):
+        plan_mending(journal)
+    mend(journal, unverified=True)
+    assert delivered(journal)[0] == list(STEPS)
+
+
+def test_a_writer_that_runs_is_left_alone(journal: Path) -> None:
+    lock = hold_lock(journal)
+    with pytest.raises(JournalError, match="in use"):
+        plan_mending(journal)
+    os.close(lock)
+
+
+def test_a_journal_that_was_delivered_meanwhile_does_not_come_back(journal: Path) -> None:
+    damage(first_segment(journal), 0, b"\xff" * 64)
+    mending = plan_mending(journal)
+    first_segment(journal).unlink()
+    with pytest.raises(JournalError, match="delivered meanwhile"):
+        mending.apply()
+
+
+def test_whose_it_is_can_be_said(journal: Path) -> None:
+    whole = JournalReader(journal).info
+    (journal / "writer.json").write_text("{")
+    with pytest.raises(JournalError, match="say whose it is with --project and --run"):
+        plan_mending(journal)
+    plan_mending(journal, info=whole._replace(boot_id=boot_id())).apply()
+    assert delivered(journal)[0] == list(range(60))
+    assert JournalReader(journal).info == whole
