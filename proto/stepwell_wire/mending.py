@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -117,10 +118,11 @@ class Mending:
             if not all(file.exists() for file in self._replaced if file.suffix == SEGMENT_SUFFIX):
                 raise JournalError(f"{self.path}: delivered meanwhile; nothing was changed")
             try:
+                like = (self.path / LOCK_FILE).lstat()
                 kept = self._keep()
                 # Who writes comes last: before, nobody takes the folder for a whole journal.
                 for name in sorted(self._writes, key=lambda name: name == WRITER_FILE):
-                    _replace(self.path / name, self._writes[name])
+                    _replace(self.path / name, self._writes[name], like)
                 for file in self._replaced:
                     if file.name not in self._writes:
                         file.unlink(missing_ok=True)
@@ -137,10 +139,13 @@ class Mending:
         number = 0
         while (kept := parent / f"{self.path.name}-{number}").exists():
             number += 1
-        kept.mkdir(parents=True)
+        parent.mkdir(exist_ok=True)
+        if parent.is_symlink():
+            raise JournalError(f"{parent}: a link, expected a folder; move it away")
+        kept.mkdir(mode=0o700)
         for file in [*self._replaced, self.path / WRITER_FILE]:
             if file.exists():
-                shutil.copy2(file, kept / file.name)
+                shutil.copy2(file, kept / file.name, follow_symlinks=False)
                 with (kept / file.name).open("rb") as copy:
                     os.fsync(copy.fileno())
         _sync_folder(kept)
@@ -324,7 +329,7 @@ def _held(path: Path, *, make: bool = False) -> Iterator[None]:
     """
     if not path.is_dir():
         raise JournalError(f"{path}: no such folder")
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0)
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
     try:
         descriptor = os.open(path / LOCK_FILE, flags, 0o660)
     except FileNotFoundError:
@@ -356,10 +361,19 @@ def _segment(base: int, records: bytes, *, acked: int) -> bytes:
     return bytes(page) + records
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, like: os.stat_result) -> None:
+    """Write ``path`` anew, for the owner and with the rights of ``like``.
+
+    An operator may do this in a folder of somebody else: no link of theirs is followed.
+    """
     temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with open(os.open(temporary, flags, 0o600), "wb") as file:
         file.write(content)
+        os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), like.st_uid, like.st_gid)
         file.flush()
         os.fsync(file.fileno())
     temporary.rename(path)

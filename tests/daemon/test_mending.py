@@ -212,3 +212,36 @@ def test_whose_it_is_can_be_said(journal: Path) -> None:
     plan_mending(journal, info=whole._replace(boot_id=boot_id())).apply()
     assert delivered(journal)[0] == list(range(60))
     assert JournalReader(journal).info == whole
+
+
+def test_no_link_is_followed_where_something_is_written(journal: Path, tmp_path: Path) -> None:
+    damage(first_segment(journal), 0, b"\xff" * 64)
+    other = tmp_path / "other"
+    other.write_text("somebody else's")
+    (journal / f".{segment_name(0)}.tmp").symlink_to(other)
+    plan_mending(journal).apply()
+    assert other.read_text() == "somebody else's"
+    assert not first_segment(journal).is_symlink()
+
+
+def test_a_link_in_the_place_of_what_is_kept_is_refused(journal: Path, tmp_path: Path) -> None:
+    damage(first_segment(journal), 0, b"\xff" * 64)
+    was = first_segment(journal).read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    (journal.parent / KEPT_FOLDER).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(JournalError, match="a link, expected a folder"):
+        plan_mending(journal).apply()
+    assert first_segment(journal).read_bytes() == was
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_mends_stays_its_owners(journal: Path) -> None:
+    for path in [journal, *journal.iterdir()]:
+        os.chown(path, 12345, 12345)
+    first_segment(journal).chmod(0o640)
+    (journal / "lock").chmod(0o640)
+    damage(first_segment(journal), 0, b"\xff" * 64)
+    plan_mending(journal).apply()
+    found = first_segment(journal).stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 12345, 0o640)
