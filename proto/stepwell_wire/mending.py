@@ -206,11 +206,13 @@ def _plan_file(
     missing = 0 if following is None else following - file.base - len(records)
     if missing:
         if found and found[-1].decoded is None:
-            found[-1].end += min(missing, _FILLER_BYTES_MAX)
+            found[-1].end += _part(missing)
         else:
-            found.append(Stretch(end, end + min(missing, _FILLER_BYTES_MAX), None))
-    if following is None and found and found[-1].end - found[-1].start < HEADER_BYTES:
-        found.pop()  # No room to say so, and nothing behind it.
+            found.append(Stretch(end, end + _part(missing), None))
+    is_cut = following is None and bool(found) and found[-1].end - found[-1].start < HEADER_BYTES
+    if is_cut:
+        cut = found.pop()  # No room for a record, and nothing behind it.
+        mending.damage.append(Damage(file.base + cut.start, cut.end - cut.start, "no records"))
     damaged = [each for each in found if each.decoded is None]
     if any(each.end - each.start < HEADER_BYTES for each in damaged):
         raise JournalError(f"{file.path}: too short for a record; move it away")
@@ -223,17 +225,22 @@ def _plan_file(
         mending.damage.append(Damage(file.base, 0, "the page before the records"))
     gaps = b"".join(mending._gaps) if following is None else b""
     is_renamed = file.path.name != segment_name(file.base)
-    if damaged or is_renamed or gaps or not (file.has_page and file.is_believed):
+    if damaged or is_cut or is_renamed or gaps or not (file.has_page and file.is_believed):
         content = b"".join(filled(records, found)) + gaps
         mending._writes[segment_name(file.base)] = _segment(file.base, content, acked=file.acked)
         mending._replaced.append(file.path)
         limit = file.base + len(content)
         # A hole of any size is bridged by segments that hold nothing else.
         while following is not None and limit < following:
-            size = min(following - limit, _FILLER_BYTES_MAX)
+            size = _part(following - limit)
             mending.damage.append(Damage(limit, size, "missing"))
             mending._writes[segment_name(limit)] = _segment(limit, padding(size), acked=0)
             limit += size
+
+
+def _part(size: int) -> int:
+    """Return how much of a hole one segment bridges; the rest is never less than a record."""
+    return size if size <= _FILLER_BYTES_MAX else _FILLER_BYTES_MAX - HEADER_BYTES
 
 
 # ---------------------------------------------------------------------------- what is there

@@ -146,6 +146,16 @@ def test_a_missing_segment_is_bridged(journal: Path) -> None:
     assert len(gaps) == 1
 
 
+def test_a_hole_of_more_than_a_segment_is_bridged(journal: Path) -> None:
+    length = len(WHOLE) + 20 * len(row(0))
+    hole = (1 << 24) + 8
+    add_segment(journal, length + hole, row(99))
+    mend(journal)
+    steps, _, end = delivered(journal)
+    assert steps == [*range(60), 99]
+    assert end > length + hole + len(row(0))
+
+
 def test_a_damaged_page_costs_nothing(journal: Path) -> None:
     with first_segment(journal).open("r+b") as file:
         file.write(b"\xff" * 64)

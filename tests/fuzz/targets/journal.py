@@ -2,11 +2,15 @@
 
 import shutil
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 from stepwell_daemon.spool.record import writer_number
+from stepwell_wire.errors import WireError
 from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader, WriterFile, boot_id
 from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
+from stepwell_wire.mending import KEPT_FOLDER, plan_mending
+from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
@@ -24,6 +28,7 @@ from tests.fuzz.targets.target import Target
 
 _SEGMENT, _WRITER, _RAW_SEGMENT, _FILE, _RESTARTED = range(5)
 _BOOT = boot_id()
+_SOMEBODY = WriterFile("demo", "run-1", "w1")
 
 
 class Journals(Target):
@@ -51,11 +56,15 @@ class Journals(Target):
         try:
             self._make(folder, data)
             try:
-                return self._read(folder, 1 + (data[-1] if data else 0) * 8)
+                return self._use(folder, data)
             except self.allowed:
                 return 1
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(self._folder / KEPT_FOLDER, ignore_errors=True)
+
+    def _use(self, folder: Path, data: bytes) -> int:
+        return self._read(folder, 1 + (data[-1] if data else 0) * 8)
 
     def _make(self, folder: Path, data: bytes) -> None:
         writer = WriterFile("demo", "run-1", "w1", boot_id=_BOOT, pid=1).to_json().encode()
@@ -108,6 +117,48 @@ class Journals(Target):
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Mendings(Journals):
+    """The same folders mended: what is left can be read to its end, every byte of it."""
+
+    def _use(self, folder: Path, data: bytes) -> int:
+        unverified = bool(data and data[-1] & 1)
+        whole = _whole_rows(folder)
+        mending = plan_mending(folder, info=_SOMEBODY, unverified=unverified)
+        mending.apply()
+        again = plan_mending(folder, info=_SOMEBODY, unverified=unverified)
+        require(not again.is_needed, "what was mended needs mending")
+        count, rows = 1, 0
+        with closing(JournalReader(folder)) as reader:
+            schemas = reader.schemas()  # As a daemon takes them: also those defined later.
+            position = reader.oldest
+            while records := reader.read(position, 1 << 20):
+                decoded, defined = decode_records(records, schemas)
+                schemas |= defined
+                rows += decoded.row_count
+                position += len(records)
+                count += 1
+            require(position == reader.committed, "a mended journal that ends too early")
+        require(rows >= whole, "rows of a whole journal were lost by mending it")
+        return count
+
+
+def _whole_rows(folder: Path) -> int:
+    """Return how many rows a reader takes before the first damage."""
+    rows = 0
+    try:
+        with closing(JournalReader(folder)) as reader:
+            schemas = reader.schemas()
+            position = reader.oldest
+            while records := reader.read(position, 1 << 20):
+                decoded, defined = decode_records(records, schemas)
+                schemas |= defined
+                rows += decoded.row_count
+                position += len(records)
+    except WireError:
+        pass
+    return rows
 
 
 def _page(base: int, records: bytes, payload: bytes) -> bytes:
