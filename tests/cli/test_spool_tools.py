@@ -156,6 +156,19 @@ def test_replay_on_the_command_line(call: Call, store: EmbeddedStore, tmp_path: 
     assert call("spool", "replay", "--list").out == ""
 
 
+def test_what_a_gateway_refused_is_not_replayed_into_a_store_of_the_node(
+    call: Call, tmp_path: Path
+) -> None:
+    poisoned(tmp_path / "spool")
+    config = tmp_path / "daemon.toml"
+    config.write_text('sink = "gateway"\ngateway_address = "127.0.0.1:1"\n')
+    told = call("spool", "replay", "--all", "--data", tmp_path, "--config", config)
+    assert told.code == 2
+    assert "127.0.0.1:1" in told.err
+    assert str(tmp_path / "spool" / "set_aside") in told.err
+    assert len(list_set_aside(tmp_path / "spool")) == 1
+
+
 # ---------------------------------------------------------------------------- journals
 
 

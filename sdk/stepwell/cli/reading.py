@@ -19,6 +19,7 @@ from stepwell.cli.options import Places
 from stepwell.cli.text import bytes_text
 
 if TYPE_CHECKING:
+    from stepwell_daemon.config import DaemonConfig
     from stepwell_store import Store
     from stepwell_store.server.settings import ServerSettings
 
@@ -90,17 +91,33 @@ def configured_servers(places: Places) -> "ServerSettings | None":
     Raises:
         CommandError: The configuration cannot be used.
     """
+    config = configuration(places)
+    if config is None or config.sink != "clickhouse":
+        return None
+    from stepwell_daemon.clickhouse import server_settings
+    from stepwell_daemon.errors import ConfigError
+
+    try:
+        return server_settings(config)
+    except ConfigError as error:
+        raise CommandError(str(error), USAGE) from error
+
+
+def configuration(places: Places) -> "DaemonConfig | None":
+    """Return the daemon's configuration, None where nobody says what it is.
+
+    Raises:
+        CommandError: It cannot be used.
+    """
     if places.config is None and not any(name.startswith("STEPWELLD_") for name in os.environ):
         return None
     require_daemon()
-    from stepwell_daemon.clickhouse import server_settings
     from stepwell_daemon.config import build_parser, load_config
     from stepwell_daemon.errors import ConfigError
 
     named = [] if places.config is None else ["--config", str(places.config)]
     try:
-        config = load_config(build_parser().parse_args(named))
-        return server_settings(config) if config.sink == "clickhouse" else None
+        return load_config(build_parser().parse_args(named))
     except ConfigError as error:
         raise CommandError(str(error), USAGE) from error
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_store
-from stepwell.cli.options import add_data, add_json, add_socket, places
-from stepwell.cli.reading import reading
+from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
+from stepwell.cli.reading import configuration, reading
 from stepwell.cli.text import bytes_text, json_text, plain
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     replay = actions.add_parser("replay", help="send frames again that the store had refused")
     add_data(replay)
     add_socket(replay)
+    add_config(replay)
     replay.add_argument("files", nargs="*", type=Path, metavar="FILE")
     replay.add_argument("--all", action="store_true", help="everything that was set aside")
     replay.add_argument("--list", action="store_true", help="say what was set aside, and why")
@@ -153,6 +154,7 @@ def _repair(options: argparse.Namespace) -> int:
 
 def _replay(options: argparse.Namespace) -> int:
     from stepwell_daemon.spool.replaying import ReplayError, list_set_aside, reason_of, replay
+    from stepwell_daemon.spool.set_aside import FOLDER
 
     folder = _folder(options)
     held = list_set_aside(folder)
@@ -167,8 +169,17 @@ def _replay(options: argparse.Namespace) -> int:
     for path in files:
         if not path.is_file():
             raise CommandError(f"{path}: no such file; `--list` names them", NOT_FOUND)
+    found = places(options)
+    config = configuration(found)
+    if config is not None and config.sink == "gateway":
+        raise CommandError(
+            f"this daemon hands on to the gateway {config.gateway_address}, which refused these "
+            f"frames for good; copy {folder / FOLDER} into the gateway's spool folder and replay "
+            "there, or name the gateway's configuration with --config where it stores in servers",
+            USAGE,
+        )
     code = OK
-    with reading(places(options)) as store:
+    with reading(found) as store:
         from stepwell_store import StoreError
 
         for path in files:
