@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from stepwell_daemon.bounds import Dropped, told_by_writers
 from stepwell_daemon.spool import record
-from stepwell_daemon.writers import Registry, Schemas, WriterState, bytes_of
+from stepwell_daemon.writers import Registry, Schemas, WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.ingest_pb2 import (
@@ -37,6 +37,7 @@ from stepwell_wire.limits import (
     PROTOCOL_MAJOR,
     SCHEMA_KEYS_MAX,
     SCHEMAS_PER_WRITER_MAX,
+    names_size,
 )
 from stepwell_wire.records import FINISH
 from stepwell_wire.rows import DecodedRecords, decode_records
@@ -178,20 +179,20 @@ def last_time_us(decoded: DecodedRecords) -> int:
 def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> None:
     """Raise RefusedError when ``state`` would have more metrics than a writer may."""
     fresh = [keys for number, keys in schemas.items() if number not in state.schemas]
-    added = sum(map(len, fresh))
-    size = state.names_bytes + sum(map(bytes_of, fresh))
+    size = state.names_bytes + sum(map(names_size, fresh))
     if size > NAMES_BYTES_MAX:
         raise RefusedError(
             LIMIT,
-            f"names of {size} bytes in one writer; at most {NAMES_BYTES_MAX} are possible: use "
-            "fewer or shorter names",
+            f"names of {size} bytes in all sets of one writer; at most {NAMES_BYTES_MAX} are "
+            "possible: use fewer or shorter names, or fewer sets of them",
             state.accepted,
             bound="metrics_per_writer",
         )
-    if state.metric_count + added > METRICS_PER_WRITER_MAX:
+    added = {key for keys in fresh for key in keys if key not in state.names}
+    if len(state.names) + len(added) > METRICS_PER_WRITER_MAX:
         raise RefusedError(
             LIMIT,
-            f"{state.metric_count + added} metrics in one writer; at most "
+            f"{len(state.names) + len(added)} metrics in one writer; at most "
             f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
             state.accepted,
             bound="metrics_per_writer",
@@ -316,15 +317,15 @@ def check_hello(hello: Hello) -> Schemas:
             LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas", bound="schemas_per_writer"
         )
     schemas: Schemas = {}
-    total = 0
+    names: set[str] = set()
     for schema in hello.schemas:
         keys = tuple(schema.keys)
         if not 1 <= schema.id <= SCHEMAS_PER_WRITER_MAX or not 1 <= len(keys) <= SCHEMA_KEYS_MAX:
             raise RefusedError(MALFORMED, f"schema {schema.id} with {len(keys)} names")
         if schemas.setdefault(schema.id, keys) != keys:
             raise RefusedError(MALFORMED, f"schema {schema.id} is there twice")
-        total += len(keys)
-    if total > METRICS_PER_WRITER_MAX:
+        names.update(keys)
+    if len(names) > METRICS_PER_WRITER_MAX:
         raise RefusedError(
             LIMIT,
             f"more than {METRICS_PER_WRITER_MAX} metrics in one writer",

@@ -14,6 +14,7 @@ from stepwell_daemon.counters import Rate
 from stepwell_daemon.spool.record import writer_number
 from stepwell_daemon.spool.segment import Location
 from stepwell_store.writer import WriterInfo
+from stepwell_wire.limits import names_size
 
 if TYPE_CHECKING:
     from stepwell_daemon.session import Session
@@ -40,8 +41,10 @@ class WriterState:
     seen_at: float = 0.0
     """When its last frame or its hello came; seconds since 1970 UTC."""
     schemas: Schemas = field(default_factory=dict)
-    metric_count: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    """Each name of its schemas once; the schemas hold these very strings."""
     names_bytes: int = 0
+    """What its schemas count for towards ``NAMES_BYTES_MAX``."""
     after_hole: bool = False
     """Its next frame goes past a hole; known beyond the connection that said so."""
     redescribe: bool = False
@@ -83,14 +86,8 @@ class WriterState:
             self.redescribe = True
         for number, keys in schemas.items():
             if number not in self.schemas:
-                self.schemas[number] = keys
-                self.metric_count += len(keys)
-                self.names_bytes += bytes_of(keys)
-
-
-def bytes_of(keys: tuple[str, ...]) -> int:
-    """Return how many bytes names take in UTF-8."""
-    return len("".join(keys).encode())
+                self.schemas[number] = tuple(self.names.setdefault(key, key) for key in keys)
+                self.names_bytes += names_size(keys)
 
 
 def pack_description(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> bytes:
@@ -191,4 +188,4 @@ class Registry:
             left = state.disconnected_at
             if left is not None and monotonic - left > _SCHEMAS_KEPT_SECONDS:
                 # Not cleared: whoever reads the spool may hold the old one.
-                state.schemas, state.metric_count, state.names_bytes = {}, 0, 0
+                state.schemas, state.names, state.names_bytes = {}, {}, 0

@@ -4,6 +4,7 @@ A limit stands here once. What is configurable has its default here as well, so 
 can check the relations that make the data path work.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 PROTOCOL_MAJOR: Final = 1
@@ -37,7 +38,10 @@ MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 """gRPC message limit: a frame, or the schema table of a writer with very many metrics."""
 
 NAMES_BYTES_MAX: Final = MESSAGE_BYTES_MAX - 8 * 1024 * 1024
-"""All names of one writer: a hello and a record of the spool must hold them at once."""
+"""All names of all sets of one writer, see ``names_size``: a hello and a record of the spool must
+hold them at once."""
+
+_NAME_OVERHEAD_BYTES: Final = 8  # Of a name in a set, in messages, records and memory.
 
 RELAY_BATCH_BYTES_TARGET: Final = 4 * 1024 * 1024
 """Records in one batch between daemons, before compression."""
@@ -65,3 +69,8 @@ assert VALUE_DEPTH_MAX + 8 <= EVENT_DEPTH_MAX
 assert EVENT_BYTES_MAX + FRAME_BYTES_TARGET <= FRAME_BYTES_MAX < MESSAGE_BYTES_MAX
 assert FRAME_BYTES_MAX < JOURNAL_SEGMENT_BYTES <= JOURNAL_BYTES_MAX_DEFAULT
 assert RELAY_BATCH_BYTES_TARGET + FRAME_BYTES_MAX < RELAY_BATCH_BYTES_MAX < MESSAGE_BYTES_MAX
+
+
+def names_size(keys: Sequence[str]) -> int:
+    """Return the bytes that the names of one set count for, towards ``NAMES_BYTES_MAX``."""
+    return len("".join(keys).encode()) + _NAME_OVERHEAD_BYTES * len(keys)

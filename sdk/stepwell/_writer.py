@@ -27,8 +27,10 @@ from stepwell._values import Warn, metric_name, split_values
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import (
     METRICS_PER_WRITER_MAX,
+    NAMES_BYTES_MAX,
     SCHEMA_KEYS_MAX,
     SCHEMAS_PER_WRITER_MAX,
+    names_size,
 )
 from stepwell_wire.records import GAP, HEADER, HEADER_BYTES, SCHEMA, VALUES, pack_event
 from stepwell_wire.segment import COMMITTED_WORD
@@ -38,6 +40,7 @@ WAKE_BYTES: Final = 512 * 1024
 
 _STEP_MAX = 2**63 - 1
 _SCHEMAS_SHARED_MAX = SCHEMAS_PER_WRITER_MAX * 3 // 4  # From there on one schema a metric.
+_NAMES_SHARED_BYTES_MAX = NAMES_BYTES_MAX * 3 // 4  # Likewise.
 _BLOCK_SECONDS = 0.05
 _ATTEMPTS_MAX = 8  # Two moves to a fresh segment are the most without a handler in between.
 _committed = COMMITTED_WORD
@@ -85,6 +88,7 @@ class Writer:
         self._ids: dict[tuple[str, ...], int] = {}
         self._numbers = itertools.count(1)
         self._metrics: set[str] = set()
+        self._names_bytes = 0
         self._latest: dict[str, tuple[int, Any]] = {}
         self._gap: dict[str, Any] | None = None
         self._beyond_limits: dict[str, Any] | None = None
@@ -283,20 +287,25 @@ class Writer:
         number = self._ids.get(keys)
         if number is not None:
             return number
-        schemas_max = SCHEMAS_PER_WRITER_MAX if len(keys) == 1 else _SCHEMAS_SHARED_MAX
+        alone = len(keys) == 1
+        schemas_max = SCHEMAS_PER_WRITER_MAX if alone else _SCHEMAS_SHARED_MAX
+        size, size_max = names_size(keys), NAMES_BYTES_MAX if alone else _NAMES_SHARED_BYTES_MAX
         fresh_count = sum(key not in self._metrics for key in keys)
         if (
             len(self._ids) < schemas_max
+            and self._names_bytes + size <= size_max
             and len(self._metrics) + fresh_count <= METRICS_PER_WRITER_MAX
         ):
             # Taken before it is used: a signal handler that defines keys too gets another.
             number = self._ids.setdefault(keys, next(self._numbers))
             if number <= SCHEMAS_PER_WRITER_MAX:
+                self._names_bytes += size
                 return number
         self.warn(
             "schemas",
-            f"{len(self._ids)} different sets of metric names in one writer; further ones are "
-            f"logged name by name, and dropped from {SCHEMAS_PER_WRITER_MAX} on",
+            f"{len(self._ids)} different sets of metric names in one writer, {self._names_bytes} "
+            "bytes with all their names; further ones are logged name by name, and dropped from "
+            f"{SCHEMAS_PER_WRITER_MAX} sets or {NAMES_BYTES_MAX} bytes on",
         )
         return None
 
@@ -557,7 +566,7 @@ class Writer:
         self._pid = os.getpid()
         self._make_journal = make_journal
         self._ids, self._metrics, self._gap, self._beyond_limits = {}, set(), None, None
-        self._numbers = itertools.count(1)
+        self._numbers, self._names_bytes = itertools.count(1), 0
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
         self.dropped_points = 0
         self.open()

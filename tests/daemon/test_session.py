@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell_daemon.session import RefusedError, Session, open_session
+from stepwell_daemon.session import RefusedError, Session, check_count, open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry
 from stepwell_wire.ingest_pb2 import (
@@ -19,7 +19,14 @@ from stepwell_wire.ingest_pb2 import (
     Frame,
     Schema,
 )
-from stepwell_wire.limits import FRAME_BYTES_MAX, METRIC_NAME_BYTES_MAX
+from stepwell_wire.limits import (
+    FRAME_BYTES_MAX,
+    METRIC_NAME_BYTES_MAX,
+    METRICS_PER_WRITER_MAX,
+    NAMES_BYTES_MAX,
+    SCHEMA_KEYS_MAX,
+    names_size,
+)
 from stepwell_wire.records import scan_records
 from tests.daemon.made import KEYS, finish_event, frame, hello, row, schema_event
 
@@ -169,3 +176,31 @@ def test_a_writer_that_cannot_send_the_missing_bytes_goes_on_where_it_can() -> N
     taken = session.take(frame(BOUNDARIES[9], STREAM[BOUNDARIES[9] :]))
     assert taken.flags & record.JUMPS
     assert taken.records == STREAM[BOUNDARIES[9] :]
+
+
+def test_names_that_many_sets_share_count_once() -> None:
+    """As the writer counts them: else a run of many overlapping sets would be refused for good."""
+    sets = 250
+    common = [f"layer{number}" for number in range(SCHEMA_KEYS_MAX - 1)]
+    schemas = [Schema(id=1 + at, keys=[*common, f"m{at}"]) for at in range(sets)]
+    assert sets * SCHEMA_KEYS_MAX > METRICS_PER_WRITER_MAX
+    registry = Registry({})
+    state = open_session(hello(schemas=schemas), registry, writers_max=1).state
+    assert len(state.names) == len(common) + sets
+    assert len({id(key) for keys in state.schemas.values() for key in keys}) == len(state.names)
+    more = [Schema(id=1001, keys=["one more"])]
+    assert len(open_session(hello(schemas=more), registry, writers_max=1).state.names) == (
+        len(common) + sets + 1
+    )
+
+
+def test_all_sets_of_a_writer_together_are_bounded() -> None:
+    """However few names are in them: a hello must be able to say them all."""
+    keys = [f"{number:0500d}" for number in range(SCHEMA_KEYS_MAX)]
+    state = opened().state
+    room = NAMES_BYTES_MAX // names_size(keys)
+    for number in range(2, 2 + room):
+        check_count(state, {number: tuple(keys)})
+        state.learn({number: tuple(keys)})
+    with pytest.raises(RefusedError, match="in all sets of one writer"):
+        check_count(state, {2 + room: tuple(keys)})

@@ -271,13 +271,13 @@ def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: P
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
             state = open_session(hello(), spool.registry, writers_max=1).state
-            state.metric_count = METRICS_PER_WRITER_MAX - 1
+            state.names = {f"m{at}": "" for at in range(METRICS_PER_WRITER_MAX - 1)}
             more = hello(schemas=[Schema(id=3, keys=["a", "b"])])
             with pytest.raises(RefusedError, match="metrics in one writer") as refused:
                 open_session(more, spool.registry, writers_max=1)
             assert refused.value.refusal.code == LIMIT
-            state.metric_count, state.names_bytes = 0, NAMES_BYTES_MAX - 1
-            with pytest.raises(RefusedError, match=r"names of \d+ bytes in one writer"):
+            state.names, state.names_bytes = {}, NAMES_BYTES_MAX - 1
+            with pytest.raises(RefusedError, match=r"names of \d+ bytes in all sets of one writer"):
                 open_session(more, spool.registry, writers_max=1)
             state.session = None
             frame_of_it = RelayFrame(writer=1, position=0)

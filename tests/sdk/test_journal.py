@@ -17,6 +17,7 @@ from stepwell import Run
 from stepwell._journal import Journal
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal import JournalReader, WriterFile, boot_id, find_journals
+from stepwell_wire.limits import names_size
 from stepwell_wire.segment import PAGE_BYTES
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
@@ -201,6 +202,26 @@ def test_very_many_sets_of_names_fall_back_to_single_names(
     run.finish()
     (gap,) = read_journal(folder).bodies("gap")
     assert (gap["reason"], gap["points"]) == ("limit", run.dropped_points)
+
+
+def test_sets_of_very_many_names_in_all_fall_back_to_single_names(
+    offline: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon refuses for good what no hello can say."""
+    from stepwell import _writer
+
+    monkeypatch.setattr(_writer, "_NAMES_SHARED_BYTES_MAX", 500)
+    monkeypatch.setattr(_writer, "NAMES_BYTES_MAX", 800)
+    run = offline()
+    for i in range(60):
+        run.log({"always": float(i), f"m{i}": 1.0})
+    held = read_journal(run.dir)
+    assert held.series("always") == [(i, float(i)) for i in range(60)]
+    assert sum(len(row.values) for row in held.rows) + run.dropped_points == 120
+    assert run.dropped_points > 0
+    names = [body["keys"] for body in held.bodies("schema")]
+    assert sum(map(names_size, {tuple(keys) for keys in names})) <= 800
+    run.finish()
 
 
 def test_a_killed_process_loses_nothing_that_log_returned_for(folder: Path) -> None:
