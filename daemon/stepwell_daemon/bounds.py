@@ -29,6 +29,7 @@ BOUNDS: Final = (
 
 JOURNAL_FULL: Final = "journal_full"
 JOURNAL_DISK: Final = "journal_disk"
+CONSOLE_LINES: Final = "console_lines"
 WRITER_LIMIT: Final = "writer_limit"
 SET_ASIDE: Final = "set_aside"
 SAMPLE_SPOOL_FULL: Final = "sample_spool_full"
@@ -38,6 +39,7 @@ OTHER: Final = "other"
 DROPS: Final = (
     JOURNAL_FULL,
     JOURNAL_DISK,
+    CONSOLE_LINES,
     WRITER_LIMIT,
     SET_ASIDE,
     SAMPLE_SPOOL_FULL,
@@ -46,7 +48,13 @@ DROPS: Final = (
 )
 """Every reason under which rows and points are counted; no client can add to them."""
 
-_TOLD: Final = {"journal full": JOURNAL_FULL, "disk": JOURNAL_DISK, "limit": WRITER_LIMIT}
+_TOLD: Final = {
+    "journal full": JOURNAL_FULL,
+    "disk": JOURNAL_DISK,
+    "console, journal full": CONSOLE_LINES,
+    "console, disk": CONSOLE_LINES,
+    "limit": WRITER_LIMIT,
+}
 _COUNT_MAX: Final = 1 << 53
 """A counter is a float64 for Prometheus; one event of a client must not end its use."""
 

@@ -57,6 +57,14 @@ class JournalPlaces:
                 "`chmod o-w`"
             )
 
+    def allows(self, folder: JournalFolder) -> bool:
+        """Return whether ``check`` has nothing against ``folder``."""
+        try:
+            self.check(folder)
+        except JournalRefusedError:
+            return False
+        return True
+
     def objection(self, path: str) -> str:
         """Return why the journal in ``path`` would not be taken in.
 

@@ -41,6 +41,7 @@ from stepwell_wire.journal import (
 )
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
+from stepwell_wire.unborn import remove_unborn
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -77,7 +78,7 @@ class JournalRecovery:
         folders = self._spool.registry.journal_dirs()
         self._forget_mended()
         found = await loop.run_in_executor(
-            self._executor, _abandoned, self._places.journals, folders, frozenset(self.problems)
+            self._executor, _abandoned, self._places, folders, frozenset(self.problems)
         )
         refused: dict[Path, str] = {}
         for path in found:
@@ -239,9 +240,10 @@ def _mark(path: Path) -> int:
         return -1
 
 
-def _abandoned(journals: Path, folders: Iterable[str], skip: frozenset[Path]) -> list[Path]:
-    """Return the journals that nobody holds, oldest first."""
-    paths = find_journals(journals)
+def _abandoned(places: JournalPlaces, folders: Iterable[str], skip: frozenset[Path]) -> list[Path]:
+    """Return the journals that nobody holds, oldest first; remove those never finished."""
+    remove_unborn(places.journals, places.allows)
+    paths = find_journals(places.journals)
     known = set(paths)
     for folder in folders:
         path = Path(folder)

@@ -23,7 +23,7 @@ from stepwell._terminal import Voice
 from stepwell._writer import Writer
 from stepwell_wire import __version__
 from stepwell_wire.journal import WriterFile, boot_id
-from stepwell_wire.records import CONSOLE, FINISH, METADATA, START
+from stepwell_wire.records import FINISH, METADATA, START
 
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 _CONSOLE_EVENT_CHARACTERS = 256 * 1024
@@ -249,10 +249,10 @@ class Recording:
                 part.append([number, time_us, text])
                 size += len(text) + 32
                 if size > _CONSOLE_EVENT_CHARACTERS:
-                    self.writer.write_event(CONSOLE, {"stream": stream, "lines": part})
+                    self.writer.write_console(stream, part)
                     part, size = [], 0
             if part:
-                self.writer.write_event(CONSOLE, {"stream": stream, "lines": part})
+                self.writer.write_console(stream, part)
 
     def _collect_metadata(self) -> None:
         try:
@@ -303,6 +303,7 @@ class Recording:
             writer.make_room_for_the_end()
             with contextlib.suppress(OSError):
                 self._write_console(final=True)
+            writer.make_room_for_the_end()
             last_words()
             if not self.disabled:
                 writer.write_event(FINISH, {"state": state, "exit_code": exit_code})

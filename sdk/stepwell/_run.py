@@ -308,6 +308,11 @@ class Run:
         """Points that found no room in the journal; stored as gaps, never silent."""
         return self._writer.dropped_points
 
+    @property
+    def dropped_lines(self) -> int:
+        """Lines of the console that found no room in the journal; stored as a gap, too."""
+        return self._writer.dropped_lines
+
     def __repr__(self) -> str:
         state = "finished" if self.finished else self.mode
         return f"<stepwell run {self._name} ({self.path}, {state})>"

@@ -7,6 +7,7 @@ why it does not look more often.
 """
 
 import contextlib
+import os
 import random
 import threading
 import time
@@ -20,8 +21,10 @@ from stepwell._spawn import daemon_answers
 from stepwell._wake import Wake
 from stepwell._writer import Writer
 from stepwell.errors import DaemonUnreachableError, RefusedError
+from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal import WriterFile
 from stepwell_wire.segment import ACKED_WORD
+from stepwell_wire.unborn import remove_unborn
 
 GATHER_SECONDS: Final = 0.02
 """After a rest: time for the rows of one training step to come together."""
@@ -203,6 +206,7 @@ class Sender:
                     self._look()
                     if not begun:
                         begun = True
+                        remove_unborn(self._journal.folder.parent, _is_own)
                         self._begin()
                         continue
                     self._rest()
@@ -368,3 +372,7 @@ class Sender:
         ):
             self._waits_for_window = False
             self._woken.set()
+
+
+def _is_own(folder: JournalFolder) -> bool:
+    return folder.owner == os.geteuid()

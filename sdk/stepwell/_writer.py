@@ -32,7 +32,7 @@ from stepwell_wire.limits import (
     SCHEMAS_PER_WRITER_MAX,
     names_size,
 )
-from stepwell_wire.records import GAP, HEADER, HEADER_BYTES, SCHEMA, VALUES, pack_event
+from stepwell_wire.records import CONSOLE, GAP, HEADER, HEADER_BYTES, SCHEMA, VALUES, pack_event
 from stepwell_wire.segment import COMMITTED_WORD
 
 WAKE_BYTES: Final = 512 * 1024
@@ -41,6 +41,7 @@ WAKE_BYTES: Final = 512 * 1024
 _STEP_MAX = 2**63 - 1
 _SCHEMAS_SHARED_MAX = SCHEMAS_PER_WRITER_MAX * 3 // 4  # From there on one schema a metric.
 _NAMES_SHARED_BYTES_MAX = NAMES_BYTES_MAX * 3 // 4  # Likewise.
+_GAPS_BYTES = 1024  # More than the events that tell of gaps take.
 _BLOCK_SECONDS = 0.05
 _ATTEMPTS_MAX = 8  # Two moves to a fresh segment are the most without a handler in between.
 _committed = COMMITTED_WORD
@@ -52,6 +53,7 @@ class Writer:
 
     Attributes:
         dropped_points: what found no room in the journal; counted, and stored as gaps.
+        dropped_lines: lines of the console that found none; likewise.
         idle: set by the sender while it sleeps without a time limit; `log` then wakes it.
     """
 
@@ -84,7 +86,7 @@ class Writer:
         self.warn = warn
         self.run_id = run_id
         self.definitions = Definitions()
-        self.dropped_points = 0
+        self.dropped_points = self.dropped_lines = 0
         self._ids: dict[tuple[str, ...], int] = {}
         self._numbers = itertools.count(1)
         self._metrics: set[str] = set()
@@ -92,6 +94,8 @@ class Writer:
         self._latest: dict[str, tuple[int, Any]] = {}
         self._gap: dict[str, Any] | None = None
         self._beyond_limits: dict[str, Any] | None = None
+        self._console_gap: dict[str, Any] | None = None
+        self._last_dropped_line: dict[str, int] = {}  # its number, by stream
         self._disabled = disabled
         self._row_step, self._row_us = starting_step - 1, 0
         self._sequence = 0  # Stands for a position where there is no journal.
@@ -343,6 +347,19 @@ class Writer:
                 self.wake()
             return written
 
+    def write_console(self, stream: str, lines: list[list[Any]]) -> None:
+        """Write numbered lines of ``stream``; without room they are counted as lost."""
+        with self._lock:
+            if self.write_event(CONSOLE, {"stream": stream, "lines": lines}):
+                return
+            reason = f"{CONSOLE}, {self._why_no_room()}"
+            for number, _, _ in lines:
+                # A line that has no end yet is sent again as it grows, under its number.
+                if number > self._last_dropped_line.get(stream, -1):
+                    self._last_dropped_line[stream] = number
+                    self.dropped_lines += 1
+                    self._console_gap = add_to_gap(self._console_gap, reason, 0, self._step)
+
     def write_set(self, kind: str, values: Mapping[str, Any], delete: Iterable[str] = ()) -> None:
         """Write a config, summary or metadata event, in parts where it is large."""
         with self._lock:
@@ -416,8 +433,8 @@ class Writer:
         return True
 
     def _write_gaps(self) -> None:
-        gaps = (self._gap, self._beyond_limits)
-        self._gap = self._beyond_limits = None
+        gaps = (self._gap, self._beyond_limits, self._console_gap)
+        self._gap = self._beyond_limits = self._console_gap = None
         for gap in gaps:
             if gap is not None:
                 self._warned_full = False
@@ -425,10 +442,13 @@ class Writer:
 
     def _drop(self, point_count: int, at: int) -> None:
         self.dropped_points += point_count
-        full = self.journal is not None and self.journal.problem is None
-        self._gap = add_to_gap(self._gap, "journal full" if full else "disk", point_count, at)
+        self._gap = add_to_gap(self._gap, self._why_no_room(), point_count, at)
         # Rows that would fit into the rest of the segment must not jump the gap.
         self._limit = 0
+
+    def _why_no_room(self) -> str:
+        full = self.journal is not None and self.journal.problem is None
+        return "journal full" if full else "disk"
 
     def _warn_full(self, problem: OSError | None) -> None:
         if self._warned_full or self._finished:
@@ -439,8 +459,8 @@ class Writer:
             why = "no journal could be made"
         self.warn(
             f"full {self.dropped_points}",
-            f"points are dropped and counted until there is room again: {why}; training goes on. "
-            "Is the daemon running? See `stepwell doctor`",
+            "points are dropped and counted, and lines of the console, until there is room again: "
+            f"{why}; training goes on. Is the daemon running? See `stepwell doctor`",
         )
 
     # ------------------------------------------------------------------ state
@@ -539,11 +559,13 @@ class Writer:
             raise RunFinishedError(self.run_id, call)
 
     def make_room_for_the_end(self) -> None:
-        """Begin a segment beyond the limit when rows are being dropped."""
+        """Begin a segment beyond the limit when rows or lines are being dropped."""
         with self._lock:
-            if self._gap is not None:
+            others = self._beyond_limits is not None or self._console_gap is not None
+            has_room = self._end - self._offset >= _GAPS_BYTES
+            if self._gap is not None or (others and not has_room):
                 self._advance(beyond_limit=True)
-            elif self._beyond_limits is not None:
+            elif others:
                 self._write_gaps()
 
     def finish(self) -> None:
@@ -566,7 +588,8 @@ class Writer:
         self._pid = os.getpid()
         self._make_journal = make_journal
         self._ids, self._metrics, self._gap, self._beyond_limits = {}, set(), None, None
+        self._console_gap, self._last_dropped_line = None, {}
         self._numbers, self._names_bytes = itertools.count(1), 0
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
-        self.dropped_points = 0
+        self.dropped_points = self.dropped_lines = 0
         self.open()

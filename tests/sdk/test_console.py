@@ -194,3 +194,47 @@ def test_a_forked_childs_prints_are_not_taken_twice(daemon: RecordingDaemon) -> 
     )
     assert done.stdout.split() == ["parent", "child"]
     assert daemon.console() == ["parent"]
+
+
+def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    small = {"journal_segment_bytes": 65536, "journal_bytes_max": 131072, "finish_timeout": 0.0}
+    run = start(settings={"console": True, **small})  # Nobody acknowledges.
+    folder, recording = run.dir, run._recording
+    lines = 6000
+    for number in range(lines):
+        sys.stdout.write(f"line {number:030d}\n")  # At once: no line is seen without its end.
+        if number % 500 == 499:
+            with run._writer.lock:
+                recording._write_console(final=False)
+    dropped = run.dropped_lines
+    assert dropped > 0
+    assert run.dropped_points == 0
+    run.finish()
+    held = read_journal(folder)
+    kept = sum(len(body["lines"]) for body in held.bodies("console"))
+    (gap,) = held.bodies("gap")
+    assert gap == {
+        "reason": "console, journal full",
+        "rows": dropped,
+        "points": 0,
+        "first_step": 0,
+        "last_step": 0,
+    }
+    assert kept + dropped == lines
+    assert held.events[-1][0] == "finish"
+    assert capfd.readouterr().err.count("lines of the console") == 1
+
+
+def test_a_line_that_grows_while_there_is_no_room_is_lost_once(start: Start) -> None:
+    small = {"journal_segment_bytes": 65536, "journal_bytes_max": 131072, "finish_timeout": 0.0}
+    run = start(settings=small)
+    while not run.dropped_points:
+        run.log({"x": 1.0})
+    writer = run._writer
+    for text in ("10 %", "20 %", "30 %"):
+        writer.write_console("stdout", [[7, 1, text]])
+    writer.write_console("stderr", [[7, 1, "another"]])
+    writer.write_console("stdout", [[7, 1, "40 %"], [8, 1, "next"]])
+    assert run.dropped_lines == 3

@@ -149,7 +149,9 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
 def gap_text(gap: dict[str, Any]) -> str:
     """Return one gap in one line; where nothing is counted, nobody knows how much it was."""
     span = f"steps {gap['first_step']} to {gap['last_step']}"
-    if gap["rows"] or gap["points"]:
+    if _is_console(gap):
+        what = f"{count_text(gap['rows'])} lines about {span}"
+    elif gap["rows"] or gap["points"]:
         what = f"{count_text(gap['points'])} points in {count_text(gap['rows'])} rows of {span}"
     else:
         what = f"what was logged about {span}, not counted"
@@ -159,11 +161,18 @@ def gap_text(gap: dict[str, Any]) -> str:
 def missing_text(gaps: list[dict[str, Any]]) -> str:
     """Return how much ``gaps`` say is missing."""
     points = sum(gap["points"] for gap in gaps)
-    unknown = sum(not gap["points"] for gap in gaps)
+    lines = sum(gap["rows"] for gap in gaps if _is_console(gap))
+    unknown = sum(not gap["points"] and not _is_console(gap) for gap in gaps)
     parts = [f"{count_text(points)} points"] if points else []
     if unknown:
         parts.append(f"{count_text(unknown)} pieces of unknown size")
+    if lines:
+        parts.append(f"{count_text(lines)} lines of the console")
     return " and ".join(parts)
+
+
+def _is_console(gap: dict[str, Any]) -> bool:
+    return str(gap["reason"]).startswith("console,")
 
 
 def _leaf_text(path: str, value: object) -> str:

@@ -24,6 +24,7 @@ _BOUNDS: Final = {
 _DROPS: Final = {
     "journal_full": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or STEPWELL_ON_FULL=block",
     "journal_disk": "make room on the disk of STEPWELL_DIR",
+    "console_lines": "as for journal_full and journal_disk; here rows are lines",
     "writer_limit": "log fewer or smaller things at once; the run's console says what",
     "set_aside": "see `stepwell spool replay --list`",
     "sample_spool_full": "see the sink; samples of the node give way to runs",

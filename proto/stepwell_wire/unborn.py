@@ -1,0 +1,63 @@
+"""Journals that were never finished being made: hidden folders of processes that were killed.
+
+A writer makes its journal in a folder whose name begins with a dot, holds the lock in there from
+the beginning, and renames the folder when it is whole. Where the lock is free, nobody will.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from stepwell_wire.files import open_regular
+from stepwell_wire.folder import JournalFolder
+from stepwell_wire.journal import LOCK_FILE, WRITER_FILE
+from stepwell_wire.segment import SEGMENT_SUFFIX
+
+SPARE_PREFIX: Final = "spare-"
+_YOUNG_SECONDS: Final = 60.0
+"""A writer takes the lock in the moment after it made it; what is younger is left alone."""
+
+
+def remove_unborn(journals: Path, may_remove: Callable[[JournalFolder], bool]) -> int:
+    """Remove the unfinished journals in ``journals`` whose makers are gone; return how many.
+
+    Args:
+        may_remove: says of a folder whether it is the caller's business.
+    """
+    try:
+        with os.scandir(journals) as entries:
+            names = [entry.name for entry in entries if entry.name.startswith(".")]
+    except OSError:
+        return 0
+    return sum(_remove(journals / name, may_remove) for name in names)
+
+
+def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
+    with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+        folder = JournalFolder(path)
+        held.callback(folder.close)
+        names = folder.names()
+        if LOCK_FILE not in names or not all(map(_is_ours, names)) or not may_remove(folder):
+            return False
+        lock = open_regular(LOCK_FILE, os.O_RDWR, folder=folder.descriptor)
+        held.callback(os.close, lock)
+        if time.time() - os.fstat(lock).st_mtime < _YOUNG_SECONDS:
+            return False
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(folder.descriptor)):
+            return False  # Renamed since: it is whole, and its writer has ended.
+        folder.remove(last=(LOCK_FILE,))
+        return True
+    return False
+
+
+def _is_ours(name: str) -> bool:
+    return (
+        name in (LOCK_FILE, WRITER_FILE)
+        or name.startswith(SPARE_PREFIX)
+        or name.endswith(SEGMENT_SUFFIX)
+    )

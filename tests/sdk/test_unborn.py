@@ -1,0 +1,124 @@
+"""What a process leaves that is killed while it makes its journal is removed by the next one."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stepwell_daemon.journal_places import JournalPlaces
+from stepwell_daemon.recovery import JournalRecovery
+from stepwell_wire.journal import find_journals
+from stepwell_wire.unborn import remove_unborn
+from tests.daemon.made import spool_running
+from tests.faults.oracle import wait_until
+from tests.sdk.conftest import Start, python
+
+KILLED_AT = """
+import os, signal
+def killed(*_): os.kill(os.getpid(), signal.SIGKILL)
+os.{function} = killed
+import stepwell
+stepwell.init('p', settings={{'console': False}})
+"""
+
+
+def leave_unborn(journals: Path, function: str = "posix_fallocate") -> Path:
+    """Kill a process in the middle of making its journal; return what it left, made older."""
+    done = python(KILLED_AT.format(function=function), STEPWELL_DIR=str(journals))
+    assert done.returncode == -9, done.stderr
+    (left,) = [path for path in journals.iterdir() if (path / "lock").exists()]
+    assert left.name.startswith(".")
+    grow_old(left)
+    return left
+
+
+def grow_old(folder: Path) -> None:
+    before = time.time() - 3600
+    os.utime(folder / "lock", (before, before))
+
+
+def anybodys(_: object) -> bool:
+    return True
+
+
+@pytest.mark.parametrize("function", ["posix_fallocate", "pwrite"])
+def test_the_next_run_removes_what_a_killed_one_left_half_made(
+    start: Start, folder: Path, function: str
+) -> None:
+    left = leave_unborn(folder / "journals", function)
+    with start(mode="offline") as run:
+        run.log({"x": 1.0})
+        wait_until(lambda: not left.exists(), "the half-made journal to go")
+    assert [path.name for path in find_journals(folder / "journals")] == [Path(run.dir).name]
+
+
+def test_the_daemon_removes_it_too(folder: Path) -> None:
+    left = leave_unborn(folder / "journals")
+
+    async def look() -> None:
+        async with spool_running(folder / "spool") as spool:
+            places = JournalPlaces(folder / "journals")
+            recovery = JournalRecovery(spool, places=places, counters=spool.counters)
+            await recovery.look()
+            recovery.close()
+
+    asyncio.run(look())
+    assert not left.exists()
+
+
+def held(folder: Path) -> int:
+    lock = os.open(folder / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def young(folder: Path) -> None:
+    (folder / "lock").touch()
+
+
+def with_more(folder: Path) -> None:
+    (folder / "thesis.tex").touch()
+
+
+def without_lock(folder: Path) -> None:
+    (folder / "lock").unlink()
+
+
+def a_link(folder: Path) -> None:
+    folder.rename(folder.parent.parent / "elsewhere")
+    folder.symlink_to(folder.parent.parent / "elsewhere")
+
+
+@pytest.mark.parametrize("change", [held, young, with_more, without_lock, a_link])
+def test_what_is_alive_young_or_not_ours_is_left(
+    folder: Path, change: Callable[[Path], int | None]
+) -> None:
+    left = leave_unborn(folder / "journals")
+    descriptor = change(left)
+    before = sorted(path.name for path in left.iterdir())
+    assert remove_unborn(folder / "journals", anybodys) == 0
+    assert sorted(path.name for path in left.iterdir()) == before
+    if descriptor is not None:
+        os.close(descriptor)
+        assert remove_unborn(folder / "journals", anybodys) == 1
+        assert not left.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
+def test_what_another_user_left_is_theirs_to_remove(start: Start, folder: Path) -> None:
+    theirs = leave_unborn(folder / "journals")
+    shutil.copytree(theirs, ours := theirs.with_name(".ours"), copy_function=shutil.copy2)
+    for path in (theirs, *theirs.iterdir()):
+        os.chown(path, 4001, 4001)
+    with start(mode="offline"):
+        wait_until(lambda: not ours.exists(), "our half-made journal to go")
+    assert theirs.exists()
+
+
+def test_a_folder_without_journals_is_no_error(tmp_path: Path) -> None:
+    assert remove_unborn(tmp_path / "missing", anybodys) == 0
