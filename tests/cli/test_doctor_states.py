@@ -278,11 +278,15 @@ def test_every_kind_bound_and_reason_has_a_remedy() -> None:
 def test_what_was_refused_and_dropped_is_told_with_remedies(call: Call, daemon: FakeDaemon) -> None:
     daemon.status["totals"] |= {
         "bounds_reached": {"writers_max": 4},
-        "dropped": {"journal_full": {"rows": 5, "points": 10}},
+        "dropped": {
+            "journal_full": {"rows": 5, "points": 10},
+            "console_lines": {"rows": 7, "points": 0},
+        },
     }
     told = call("doctor").out
     assert "writers_max was reached 4 times" in told
     assert "journal_full: 10 points in 5 rows are gone" in told
+    assert "console_lines: 7 lines of the console are gone" in told
     assert "STEPWELL_JOURNAL_BYTES_MAX" in told
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwell.cli import text
+from stepwell.cli.show import gap_text, missing_text
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -82,3 +83,12 @@ def test_tables_are_aligned_by_what_a_terminal_shows() -> None:
 
 def test_nested_names_are_joined_by_dots() -> None:
     assert text.flat({"a": {"b": 1, "c": {}}, "d": [2]}) == [("a.b", 1), ("a.c", {}), ("d", [2])]
+
+
+def test_lines_of_the_console_are_no_points_and_of_known_number() -> None:
+    span = {"first_step": 3, "last_step": 9}
+    lines = {"reason": "console, journal full", "rows": 12, "points": 0, **span}
+    points = {"reason": "journal full", "rows": 2, "points": 6, **span}
+    assert gap_text(lines) == "console, journal full: 12 lines about steps 3 to 9"
+    assert missing_text([lines]) == "12 lines of the console"
+    assert missing_text([points, lines]) == "6 points and 12 lines of the console"

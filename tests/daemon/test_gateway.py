@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import Stretch
+from stepwell_daemon.spool.replaying import list_set_aside, replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location
 from stepwell_daemon.spool.set_aside import FOLDER
 from stepwell_daemon.spool.spool import Spool
@@ -23,6 +25,7 @@ from stepwell_daemon.writers import WriterState
 from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch
 from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
 from stepwell_wire.rows import decode_records
+from tests.daemon.fakes import FakeSink
 from tests.daemon.gateways import gateway_running, relay_all, relaying, wait_until
 from tests.daemon.made import (
     append,
@@ -362,6 +365,34 @@ def test_a_frame_that_is_never_taken_is_set_aside_alone(tmp_path: Path, bad: lis
             assert "schema 7" in reasons[0].read_text()
 
     asyncio.run(run())
+
+
+def test_what_a_gateway_refused_is_replayed_where_it_stores_and_counts_once(tmp_path: Path) -> None:
+    """The gateway has passed that place of the stream; the copied file says all that is needed."""
+
+    async def run() -> None:
+        async with (
+            gateway_running(tmp_path / "up") as (gateway, port),
+            spool_running(tmp_path / "node") as spool,
+        ):
+            local = new_writer(gateway, "w0")
+            local.session = Session(local)  # So the gateway refuses the node's.
+            await fill(spool, writers=1, rows=range(3))
+            await relay_all(spool, port)
+            assert steps_of(gateway, "w0") == []
+
+    asyncio.run(run())
+    shutil.copytree(tmp_path / "node" / FOLDER, tmp_path / "up" / FOLDER)
+    sink = FakeSink()
+    held = list_set_aside(tmp_path / "up")
+    for path in held:
+        content = path.read_bytes()
+        replay(path, sink)
+        path.write_bytes(content)  # As if the move had been lost.
+        replay(path, sink)
+    assert len(held) == 4
+    assert sink.steps() == [0, 0, 1, 1, 2, 2]
+    assert set(sink.points().values()) == {1}
 
 
 def test_a_full_gateway_makes_the_node_wait(tmp_path: Path) -> None:

@@ -274,7 +274,10 @@ def test_samples_that_a_failing_spool_cannot_take_are_counted(tmp_path: Path) ->
 def test_what_a_writer_dropped_is_counted_once_by_reason(tmp_path: Path) -> None:
     told = b"".join(
         pack_event(GAP, {"reason": reason, "rows": 3, "points": points}, step=0, time_us=1)
-        for reason, points in (("journal full", 6), ("disk", 5), ("limit", 4), ("mine", 2))
+        for reason, points in (
+            *(("journal full", 6), ("disk", 5), ("limit", 4), ("mine", 2)),
+            *(("console, journal full", 0), ("console, disk", 0)),
+        )
     )
 
     async def run() -> None:
@@ -285,6 +288,7 @@ def test_what_a_writer_dropped_is_counted_once_by_reason(tmp_path: Path) -> None
             assert status(facts_of(spool, tmp_path))["totals"]["dropped"] == {
                 "journal_full": {"rows": 3, "points": 6},
                 "journal_disk": {"rows": 3, "points": 5},
+                "console_lines": {"rows": 6, "points": 0},
                 "writer_limit": {"rows": 3, "points": 4},
                 "other": {"rows": 3, "points": 2},
             }

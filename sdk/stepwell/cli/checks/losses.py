@@ -24,7 +24,7 @@ _BOUNDS: Final = {
 _DROPS: Final = {
     "journal_full": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or STEPWELL_ON_FULL=block",
     "journal_disk": "make room on the disk of STEPWELL_DIR",
-    "console_lines": "as for journal_full and journal_disk; here rows are lines",
+    "console_lines": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
     "writer_limit": "log fewer or smaller things at once; the run's console says what",
     "set_aside": "see `stepwell spool replay --list`",
     "sample_spool_full": "see the sink; samples of the node give way to runs",
@@ -46,10 +46,15 @@ def refused(totals: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "dropped",
             Level.WARN,
-            f"{reason}: {count_text(lost['points'])} points in {count_text(lost['rows'])} rows "
-            "are gone",
+            f"{reason}: {_what(reason, lost)} are gone",
             _DROPS.get(reason, "see Bounds in docs/operations.md"),
         )
+
+
+def _what(reason: str, lost: dict[str, int]) -> str:
+    if reason == "console_lines":
+        return f"{count_text(lost['rows'])} lines of the console"
+    return f"{count_text(lost['points'])} points in {count_text(lost['rows'])} rows"
 
 
 def kept(data: Path) -> Iterator[Finding]:
