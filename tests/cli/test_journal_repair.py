@@ -11,8 +11,9 @@ from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.cli.conftest import Call
 from tests.daemon.journals import make_journal
 from tests.daemon.made import row, schema_event
-from tests.faults.oracle import stored_points, wait_until, wait_until_stored
+from tests.faults.oracle import stored_points, wait_until_stored
 from tests.node import Node, made_node
+from tests.waiting import wait_until
 
 STEPS = 500
 LOST = range(200, 210)

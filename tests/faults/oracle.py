@@ -1,6 +1,5 @@
 """What was logged against what is stored, for tests that break things in between."""
 
-import time
 from collections.abc import Callable
 
 from stepwell.cli.daemon_client import DaemonClient
@@ -10,16 +9,10 @@ from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
 from stepwell_wire.journal import find_journals
 from tests.node import Node
+from tests.waiting import wait_until
 
 Points = dict[tuple[str, str], list[tuple[int, float]]]
 """(step, value) in the order of steps, by (run id, metric)."""
-
-
-def wait_until(condition: Callable[[], bool], what: str, *, timeout_seconds: float = 90) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout_seconds:g} s for {what}"
-        time.sleep(0.05)
 
 
 def wait_until_stored(node: Node, *, timeout_seconds: float = 90) -> None:

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.node import Node
+from tests.waiting import wait_until
 
 _TRAIN = """
 import os, sys, time

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from stepwell.cli.daemon_client import DaemonClient
-from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import training
 from tests.node import Node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from stepwell.cli.daemon_client import DaemonClient
-from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from stepwell_wire.journal import find_journals
-from tests.faults.oracle import wait_until
 from tests.node import Node
+from tests.waiting import wait_until
 
 HERE: Final = Path(__file__).parent
 STEPS: Final = 50

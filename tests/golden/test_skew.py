@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from stepwell_wire import __version__
-from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.node import Node, made_node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 

@@ -19,9 +19,9 @@ from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal import JournalReader, WriterFile, boot_id, find_journals
 from stepwell_wire.limits import names_size
 from stepwell_wire.segment import PAGE_BYTES
-from tests.faults.oracle import wait_until
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
+from tests.waiting import wait_until
 
 SEGMENT = 64 * 1024
 SMALL = {"journal_segment_bytes": SEGMENT, "journal_bytes_max": 4 * SEGMENT}

@@ -1,6 +1,5 @@
 """What a process leaves that is killed while it makes its journal is removed by the next one."""
 
-import asyncio
 import fcntl
 import os
 import shutil
@@ -10,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.journal_places import JournalPlaces
-from stepwell_daemon.recovery import JournalRecovery
 from stepwell_wire.journal import find_journals
 from stepwell_wire.unborn import remove_unborn
-from tests.daemon.made import spool_running
-from tests.faults.oracle import wait_until
 from tests.sdk.conftest import Start, python
+from tests.waiting import wait_until
 
 KILLED_AT = """
 import os, signal
@@ -55,20 +51,6 @@ def test_the_next_run_removes_what_a_killed_one_left_half_made(
         run.log({"x": 1.0})
         wait_until(lambda: not left.exists(), "the half-made journal to go")
     assert [path.name for path in find_journals(folder / "journals")] == [Path(run.dir).name]
-
-
-def test_the_daemon_removes_it_too(folder: Path) -> None:
-    left = leave_unborn(folder / "journals")
-
-    async def look() -> None:
-        async with spool_running(folder / "spool") as spool:
-            places = JournalPlaces(folder / "journals")
-            recovery = JournalRecovery(spool, places=places, counters=spool.counters)
-            await recovery.look()
-            recovery.close()
-
-    asyncio.run(look())
-    assert not left.exists()
 
 
 def held(folder: Path) -> int:

@@ -15,11 +15,12 @@ from stepwell_store import Store, StoreUnavailableError
 from stepwell_store.queries import delete_run, find_run, list_runs, run_detail
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
-from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node, made_node
 from tests.servers.clickhouse import ClickHouseServer, stored_in
 from tests.servers.cluster import NAME, Cluster
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

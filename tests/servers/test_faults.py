@@ -12,11 +12,12 @@ import pytest
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
-from tests.faults.oracle import one_each, stored_points, wait_until, wait_until_stored
+from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node, made_node
 from tests.servers.clickhouse import ClickHouseServer, stored_in
 from tests.servers.proxy import Proxy
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
