@@ -24,6 +24,7 @@ BOUNDS: Final = (
     "schemas_per_writer",
     "identifier_bytes",
     "relay_writers",
+    "relay_holes",
 )
 """Where the daemon refuses, or waits, and counts it."""
 

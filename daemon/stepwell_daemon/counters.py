@@ -83,6 +83,8 @@ class Counters:
     duplicate_bytes: int = 0
     skipped_bytes: int = 0
     """What writers went past: another spool had acknowledged it, or it was lost with this one's."""
+    filled_bytes: int = 0
+    """What of it came later, by another relay."""
     refused: Counter[str] = field(default_factory=Counter)
     bounds_reached: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BOUNDS, 0)))
     """How often each bound refused or made somebody wait."""

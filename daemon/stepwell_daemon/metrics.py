@@ -28,6 +28,7 @@ _COUNTERS: Final = (
     ("bytes_received", "Bytes of new records taken from writers."),
     ("duplicate_bytes", "Bytes that were sent again and were known."),
     ("skipped_bytes", "Bytes that writers went past: not held by this spool."),
+    ("filled_bytes", "Bytes of what was skipped that came later, by another daemon."),
     ("set_aside_records", "Frames that the store refused for good, kept aside."),
     ("quarantined_records", "Damaged records of the spool, kept aside."),
     ("recovered_journals", "Journals of dead writers that were taken in."),

@@ -109,6 +109,7 @@ def status(facts: Facts) -> dict[str, Any]:
             "bytes_received": counters.bytes_received,
             "duplicate_bytes": counters.duplicate_bytes,
             "skipped_bytes": counters.skipped_bytes,
+            "filled_bytes": counters.filled_bytes,
             "refused": dict(counters.refused),
             "bounds_reached": _counted(counters.bounds_reached),
             "dropped": {

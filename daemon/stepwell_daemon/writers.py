@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgpack
 
 from stepwell_daemon.counters import Rate
-from stepwell_daemon.spool.record import writer_number
+from stepwell_daemon.holes import Hole, note_frame
+from stepwell_daemon.spool.record import FILLS, JUMPS, writer_number
 from stepwell_daemon.spool.segment import Location
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.limits import names_size
@@ -49,6 +50,10 @@ class WriterState:
     """Its next frame goes past a hole; known beyond the connection that said so."""
     redescribe: bool = False
     """It has schemas that its frames do not define: the next one needs a description before it."""
+    holes: tuple[Hole, ...] = ()
+    """What relays went past, as of ``accepted``."""
+    durable_holes: tuple[Hole, ...] = ()
+    """The same as of ``durable``."""
     session: "Session | None" = None
     location: Location = Location(0, 0)
     """The spool's end when its last frame had become durable."""
@@ -75,6 +80,17 @@ class WriterState:
         """Return the content of a WRITER record: all that reading a segment alone needs."""
         schemas = dict(self.schemas)  # One step of C: the loop may add to it meanwhile.
         return pack_description(self, schemas)
+
+    def note_durable(self, position: int, end: int, flags: int) -> None:
+        """Take in that a frame of the writer's own stream is on disk."""
+        self.durable_holes = note_frame(
+            self.durable_holes,
+            mark=self.durable,
+            position=position,
+            end=end,
+            jumps=bool(flags & (JUMPS | FILLS)),
+        )
+        self.durable = max(self.durable, end)
 
     def learn(self, schemas: Mapping[int, tuple[str, ...]], *, beside: bool = False) -> None:
         """Take in new schemas.
@@ -124,12 +140,14 @@ def _fields(state: WriterState) -> dict[str, Any]:
         "last_time_us": state.last_time_us,
         "seen_at": state.seen_at,
         "via": state.via,
+        "holes": state.durable_holes,
     }
     return fields
 
 
 def _state(fields: Mapping[str, Any]) -> WriterState:
     durable = int(fields["durable"])
+    holes = tuple((int(start), int(end)) for start, end in fields.get("holes", ()))
     return WriterState(
         info=WriterInfo(**{name: fields[name] for name in _INFO}),
         client=fields["client"],
@@ -140,6 +158,8 @@ def _state(fields: Mapping[str, Any]) -> WriterState:
         last_time_us=int(fields["last_time_us"]),
         seen_at=float(fields["seen_at"]),
         via=fields.get("via", ""),
+        holes=holes,
+        durable_holes=holes,
     )
 
 

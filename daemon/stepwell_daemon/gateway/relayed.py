@@ -2,14 +2,25 @@
 
 Positions decide, as for a writer of this node: what lies before the mark is known, what begins
 beyond it is a hole. A hole is passed only where the sender has settled everything before it
-(``may_jump``): its bytes are lost or were never sent, and are counted as skipped.
+(``may_jump``): its bytes are lost or were never sent, and are counted as skipped. The hole is
+remembered (stepwell_daemon.holes): where another daemon still has its bytes, they are taken late.
 """
 
 import logging
 import time
 import zlib
 
-from stepwell_daemon.session import RefusedError, Session, check_count, check_hello, last_time_us
+from stepwell_daemon.bounds import told_by_writers
+from stepwell_daemon.holes import HOLES_MAX, note_frame, parts_in
+from stepwell_daemon.session import (
+    RefusedError,
+    Session,
+    Taken,
+    check_count,
+    check_hello,
+    check_names,
+    last_time_us,
+)
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -166,6 +177,8 @@ class RelayedWriters:
             self._take_synthetic(state, frame)
             return
         mark = state.accepted
+        end = frame.position + len(frame.records)
+        late = self._late_parts(state, frame)
         session = Session(state)
         if frame.position > mark:
             if not frame.may_jump:
@@ -181,7 +194,11 @@ class RelayedWriters:
         except RefusedError:
             state.accepted = mark
             raise
-        counters.duplicate_bytes += taken.duplicate_bytes
+        filled_bytes = sum(len(part.records) for part in late)
+        counters.duplicate_bytes += taken.duplicate_bytes - filled_bytes
+        counters.filled_bytes += filled_bytes
+        for part in late:
+            self._append(state, part, takes_place=False)
         if not taken.records:
             state.accepted = mark
             return
@@ -196,12 +213,72 @@ class RelayedWriters:
                 frame.position - mark,
                 self._via,
             )
+            if len(state.holes) >= HOLES_MAX:
+                counters.bounds_reached["relay_holes"] += 1
+                logger.warning(
+                    "a hole is given up, what comes for it is not taken: more than %d in one "
+                    "writer run=%s writer=%s positions=%s",
+                    HOLES_MAX,
+                    state.info.run_id,
+                    state.info.writer_id,
+                    state.holes[0],
+                )
+            state.holes = note_frame(
+                state.holes, mark=mark, position=frame.position, end=end, jumps=True
+            )
+        self._append(state, taken)
+
+    def _late_parts(self, state: WriterState, frame: RelayFrame) -> list[Taken]:
+        """Return what of ``frame`` lies in a hole that was passed; nothing is taken yet.
+
+        Raises:
+            RefusedError: Its bytes are damaged or malformed.
+        """
+        if len(frame.records) > FRAME_BYTES_MAX or zlib.crc32(frame.records) != frame.crc32:
+            return []  # The session says what is wrong with it.
+        found = []
+        end = frame.position + len(frame.records)
+        for start, stop in parts_in(state.holes, frame.position, end):
+            records = frame.records[start - frame.position : stop - frame.position]
+            try:
+                decoded, defined = decode_records(records, state.schemas)
+            except MalformedRecordsError as error:
+                raise RefusedError(MALFORMED, f"frame at {start}: {error}") from error
+            check_names(defined)
+            check_count(state, defined)
+            flags = record.FILLS | (record.DEFINES if defined else 0)
+            if any(event.kind == FINISH for event in decoded.events):
+                flags |= record.FINISHES
+            found.append(
+                Taken(
+                    start,
+                    records,
+                    points=decoded.point_count,
+                    flags=flags,
+                    defined=defined,
+                    last_time_us=last_time_us(decoded),
+                    dropped=told_by_writers(decoded.events),
+                )
+            )
+        return found
+
+    def _append(self, state: WriterState, taken: Taken, *, takes_place: bool = True) -> None:
         state.learn(taken.defined)
         state.last_time_us = max(state.last_time_us, taken.last_time_us)
+        if not takes_place:
+            end = taken.position + len(taken.records)
+            state.holes = note_frame(
+                state.holes, mark=state.accepted, position=taken.position, end=end, jumps=False
+            )
         self._spool.append(
-            state, taken.position, taken.records, points=taken.points, flags=taken.flags
+            state,
+            taken.position,
+            taken.records,
+            points=taken.points,
+            flags=taken.flags,
+            takes_place=takes_place,
         )
-        counters.drop(taken.dropped)
+        self._spool.counters.drop(taken.dropped)
         self._count(state, len(taken.records), taken.points)
 
     def _take_synthetic(self, state: WriterState, frame: RelayFrame) -> None:

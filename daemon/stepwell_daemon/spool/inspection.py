@@ -35,6 +35,7 @@ _FLAGS: Final = {
     record.FINISHES: "finishes",
     record.SYNTHETIC: "synthetic",
     record.JUMPS: "jumps",
+    record.FILLS: "fills",
 }
 
 

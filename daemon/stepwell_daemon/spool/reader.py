@@ -166,8 +166,8 @@ class SpoolReader:
 
     def _missing_before(self, item: SpoolRecord) -> int:
         """Move the writer's end past ``item``; return how much of its stream lies between."""
-        if item.flags & record.SYNTHETIC:
-            return 0  # No part of the writer's own stream.
+        if item.flags & (record.SYNTHETIC | record.FILLS):
+            return 0  # No part of the writer's own stream, or of what lies behind its end.
         end = self._ends.get(item.writer)
         self._ends[item.writer] = max(end or 0, item.position + item.raw_bytes)
         if end is None or item.flags & record.JUMPS:

@@ -49,6 +49,8 @@ SYNTHETIC: Final = 8
 """Made by the daemon for a dead writer; takes no place in the writer's stream."""
 JUMPS: Final = 16
 """What lies between the writer's high-water mark and this frame cannot be had any more."""
+FILLS: Final = 32
+"""It came late, out of a hole that the writer's high-water mark had passed."""
 
 _RAW_BYTES_MAX: Final = {WRITER: 2 * MESSAGE_BYTES_MAX, FRAME: FRAME_BYTES_MAX}
 _COMPRESS_BYTES_MIN: Final = 128

@@ -201,7 +201,9 @@ def _describe(item: SpoolRecord, found: RecoveredSpool) -> None:
     known = found.writers.setdefault(item.writer, state)
     known.learn(schemas)
     known.via = state.via or known.via
-    known.durable = known.accepted = max(known.durable, state.durable)
+    if state.durable > known.durable:
+        known.durable = known.accepted = state.durable
+        known.holes = known.durable_holes = state.durable_holes  # As of that mark.
 
 
 def _advance(state: WriterState, item: SpoolRecord) -> None:
@@ -209,7 +211,9 @@ def _advance(state: WriterState, item: SpoolRecord) -> None:
     if item.flags & record.FINISHES:
         state.finished = True
     if not item.flags & record.SYNTHETIC:
-        state.durable = state.accepted = max(state.durable, item.position + item.raw_bytes)
+        end = item.position + item.raw_bytes
+        state.note_durable(item.position, end, item.flags)
+        state.accepted, state.holes = state.durable, state.durable_holes
 
 
 def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: RecoveredSpool) -> None:

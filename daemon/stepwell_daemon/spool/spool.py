@@ -25,7 +25,7 @@ from stepwell_daemon.spool.cursor import CursorFile, Progress
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.held import HeldSegments
 from stepwell_daemon.spool.identity import spool_number
-from stepwell_daemon.spool.record import FINISHES
+from stepwell_daemon.spool.record import FINISHES, SYNTHETIC
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
@@ -299,6 +299,9 @@ class Spool:
             self.in_flight_bytes -= len(each.append.records)
             state = each.state
             state.pending -= 1
+            if not each.append.flags & SYNTHETIC:
+                end = each.append.position + len(each.append.records)
+                state.note_durable(each.append.position, end, each.append.flags)
             state.durable = max(state.durable, each.end)
             state.location = self.end
             self.points_waiting += each.append.points

@@ -20,6 +20,7 @@ _BOUNDS: Final = {
     "schemas_per_writer": "log the same metrics together each time",
     "identifier_bytes": "shorten the project's, run's or rank's name",
     "relay_writers": "upgrade the daemon that relays",
+    "relay_holes": "let a node's daemon empty its spool before its journals are sent elsewhere",
 }
 _DROPS: Final = {
     "journal_full": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or STEPWELL_ON_FULL=block",
