@@ -1,4 +1,4 @@
-"""What a writer packs: schemas of rows, parts of large events, and the gap that a full disk leaves.
+"""What a writer packs: schemas of rows, and parts of large events.
 
 No I/O and no state of the journal here.
 """
@@ -24,19 +24,6 @@ class Schema:
         self.home = home  # The mapping of the segment that holds its definition.
         self.special = special  # Something is to be done with the values besides keeping them.
         self.last = 0  # Offset of its last row in the current segment, 0 for none.
-
-
-def add_to_gap(
-    gap: dict[str, Any] | None, reason: str, point_count: int, at: int
-) -> dict[str, Any]:
-    """Return ``gap``, or a new one, with one more row in it."""
-    if gap is None:
-        gap = {"reason": reason, "rows": 0, "points": 0, "first_step": at, "last_step": at}
-    gap["rows"] += 1
-    gap["points"] += point_count
-    gap["first_step"] = min(gap["first_step"], at)
-    gap["last_step"] = max(gap["last_step"], at)
-    return gap
 
 
 def cut_into_parts(values: dict[str, Any]) -> list[dict[str, Any]]:

@@ -306,12 +306,12 @@ class Run:
     @property
     def dropped_points(self) -> int:
         """Points that found no room in the journal; stored as gaps, never silent."""
-        return self._writer.dropped_points
+        return self._writer.losses.points
 
     @property
     def dropped_lines(self) -> int:
         """Lines of the console that found no room in the journal; stored as a gap, too."""
-        return self._writer.dropped_lines
+        return self._writer.losses.lines
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else self.mode

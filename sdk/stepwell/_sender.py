@@ -70,7 +70,7 @@ class JournalSource:
         return self._journal.acked
 
     def schemas(self) -> Iterable[tuple[int, tuple[str, ...]]]:
-        return self._writer.schema_table()
+        return self._writer.name_sets.table()
 
     def read(self, position: int, bytes_max: int) -> bytes:
         return self._journal.read(position, bytes_max)

@@ -11,7 +11,6 @@ the middle of a `log` of the same thread finds the journal whole. The lock keeps
 out; it is re-entrant for that very case.
 """
 
-import itertools
 import operator
 import os
 import struct
@@ -22,16 +21,12 @@ from typing import Any, Final
 
 from stepwell._definitions import Definitions
 from stepwell._journal import Journal
-from stepwell._rows import Schema, add_to_gap, cut_into_parts
+from stepwell._losses import DISK, FULL, Losses
+from stepwell._name_sets import NameSets
+from stepwell._rows import Schema, cut_into_parts
 from stepwell._values import Warn, metric_name, split_values
 from stepwell.errors import RunFinishedError
-from stepwell_wire.limits import (
-    METRICS_PER_WRITER_MAX,
-    NAMES_BYTES_MAX,
-    SCHEMA_KEYS_MAX,
-    SCHEMAS_PER_WRITER_MAX,
-    names_size,
-)
+from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
 from stepwell_wire.records import CONSOLE, GAP, HEADER, HEADER_BYTES, SCHEMA, VALUES, pack_event
 from stepwell_wire.segment import COMMITTED_WORD
 
@@ -39,8 +34,6 @@ WAKE_BYTES: Final = 512 * 1024
 """The sender is woken each time that this much was written, before its interval is over."""
 
 _STEP_MAX = 2**63 - 1
-_SCHEMAS_SHARED_MAX = SCHEMAS_PER_WRITER_MAX * 3 // 4  # From there on one schema a metric.
-_NAMES_SHARED_BYTES_MAX = NAMES_BYTES_MAX * 3 // 4  # Likewise.
 _GAPS_BYTES = 1024  # More than the events that tell of gaps take.
 _BLOCK_SECONDS = 0.05
 _ATTEMPTS_MAX = 8  # Two moves to a fresh segment are the most without a handler in between.
@@ -52,8 +45,7 @@ class Writer:
     """One process's records of one run.
 
     Attributes:
-        dropped_points: what found no room in the journal; counted, and stored as gaps.
-        dropped_lines: lines of the console that found none; likewise.
+        losses: what found no room in the journal; counted, and stored as gaps.
         idle: set by the sender while it sleeps without a time limit; `log` then wakes it.
     """
 
@@ -86,16 +78,9 @@ class Writer:
         self.warn = warn
         self.run_id = run_id
         self.definitions = Definitions()
-        self.dropped_points = self.dropped_lines = 0
-        self._ids: dict[tuple[str, ...], int] = {}
-        self._numbers = itertools.count(1)
-        self._metrics: set[str] = set()
-        self._names_bytes = 0
+        self.losses = Losses()
+        self.name_sets = NameSets()
         self._latest: dict[str, tuple[int, Any]] = {}
-        self._gap: dict[str, Any] | None = None
-        self._beyond_limits: dict[str, Any] | None = None
-        self._console_gap: dict[str, Any] | None = None
-        self._last_dropped_line: dict[str, int] = {}  # its number, by stream
         self._disabled = disabled
         self._row_step, self._row_us = starting_step - 1, 0
         self._sequence = 0  # Stands for a position where there is no journal.
@@ -241,12 +226,13 @@ class Writer:
             )
             return None
         for _ in range(_ATTEMPTS_MAX):
-            if self._gap is not None and not self._advance():
+            if self.losses.has_rows and not self._advance():
                 break
             schema = self._schemas.get(keys)
             if schema is None or schema.home is not self._buffer:
-                number = self._number_of(keys)
+                number = self.name_sets.number_of(keys)
                 if number is None:
+                    self.warn("schemas", str(self.name_sets))
                     self._split_row(keys, values, at, time_us)
                     return None
                 schema = self._define(number, keys, at)
@@ -269,8 +255,7 @@ class Writer:
             for key, value in zip(keys, values, strict=True):
                 self._write_row((key,), [value], at, time_us)
             return
-        self.dropped_points += 1
-        self._beyond_limits = add_to_gap(self._beyond_limits, "limit", 1, at)
+        self.losses.add_beyond_limits(at)
 
     def _write_values(self, others: dict[str, Any], at: int, time_us: int) -> None:
         if self._disabled:
@@ -286,33 +271,6 @@ class Writer:
             for name, value in part.items():
                 self._latest[name] = (position, value)
 
-    def _number_of(self, keys: tuple[str, ...]) -> int | None:
-        """Return the id of the schema of ``keys``, a fresh one if need be; None at a limit."""
-        number = self._ids.get(keys)
-        if number is not None:
-            return number
-        alone = len(keys) == 1
-        schemas_max = SCHEMAS_PER_WRITER_MAX if alone else _SCHEMAS_SHARED_MAX
-        size, size_max = names_size(keys), NAMES_BYTES_MAX if alone else _NAMES_SHARED_BYTES_MAX
-        fresh_count = sum(key not in self._metrics for key in keys)
-        if (
-            len(self._ids) < schemas_max
-            and self._names_bytes + size <= size_max
-            and len(self._metrics) + fresh_count <= METRICS_PER_WRITER_MAX
-        ):
-            # Taken before it is used: a signal handler that defines keys too gets another.
-            number = self._ids.setdefault(keys, next(self._numbers))
-            if number <= SCHEMAS_PER_WRITER_MAX:
-                self._names_bytes += size
-                return number
-        self.warn(
-            "schemas",
-            f"{len(self._ids)} different sets of metric names in one writer, {self._names_bytes} "
-            "bytes with all their names; further ones are logged name by name, and dropped from "
-            f"{SCHEMAS_PER_WRITER_MAX} sets or {NAMES_BYTES_MAX} bytes on",
-        )
-        return None
-
     def _define(self, number: int, keys: tuple[str, ...], at: int) -> Schema | None:
         """Write the definition of ``keys`` into the current segment; None without room."""
         home = None
@@ -321,7 +279,7 @@ class Writer:
             home = self._buffer
             if self._write_event(SCHEMA, body, at, self._last_us) is None:
                 return None
-        self._metrics.update(keys)
+        self.name_sets.define(keys)
         schema = Schema(number, keys, home, special=self._is_special(keys))
         self._schemas[keys] = schema
         return schema
@@ -352,13 +310,7 @@ class Writer:
         with self._lock:
             if self.write_event(CONSOLE, {"stream": stream, "lines": lines}):
                 return
-            reason = f"{CONSOLE}, {self._why_no_room()}"
-            for number, _, _ in lines:
-                # A line that has no end yet is sent again as it grows, under its number.
-                if number > self._last_dropped_line.get(stream, -1):
-                    self._last_dropped_line[stream] = number
-                    self.dropped_lines += 1
-                    self._console_gap = add_to_gap(self._console_gap, reason, 0, self._step)
+            self.losses.add_lines(self._why_no_room(), stream, lines, self._step)
 
     def write_set(self, kind: str, values: Mapping[str, Any], delete: Iterable[str] = ()) -> None:
         """Write a config, summary or metadata event, in parts where it is large."""
@@ -377,7 +329,7 @@ class Writer:
         except (ValueError, TypeError, OverflowError) as error:
             self.warn(f"event {kind}", f"{kind} was not kept: {error}")
             return None
-        offset = self._place(record) if self._gap is None else None
+        offset = None if self.losses.has_rows else self._place(record)
         if offset is None and self._advance():
             offset = self._place(record)
         return offset
@@ -433,22 +385,18 @@ class Writer:
         return True
 
     def _write_gaps(self) -> None:
-        gaps = (self._gap, self._beyond_limits, self._console_gap)
-        self._gap = self._beyond_limits = self._console_gap = None
-        for gap in gaps:
-            if gap is not None:
-                self._warned_full = False
-                self._write_event(GAP, gap, int(gap["first_step"]), self._now())
+        for gap in self.losses.take():
+            self._warned_full = False
+            self._write_event(GAP, gap, int(gap["first_step"]), self._now())
 
     def _drop(self, point_count: int, at: int) -> None:
-        self.dropped_points += point_count
-        self._gap = add_to_gap(self._gap, self._why_no_room(), point_count, at)
+        self.losses.add_row(self._why_no_room(), point_count, at)
         # Rows that would fit into the rest of the segment must not jump the gap.
         self._limit = 0
 
     def _why_no_room(self) -> str:
         full = self.journal is not None and self.journal.problem is None
-        return "journal full" if full else "disk"
+        return FULL if full else DISK
 
     def _warn_full(self, problem: OSError | None) -> None:
         if self._warned_full or self._finished:
@@ -458,7 +406,7 @@ class Writer:
         if self.journal is None:
             why = "no journal could be made"
         self.warn(
-            f"full {self.dropped_points}",
+            f"full {self.losses.points}",
             "points are dropped and counted, and lines of the console, until there is room again: "
             f"{why}; training goes on. Is the daemon running? See `stepwell doctor`",
         )
@@ -490,11 +438,6 @@ class Writer:
     @property
     def lock(self) -> threading.RLock:
         return self._lock
-
-    def schema_table(self) -> list[tuple[int, tuple[str, ...]]]:
-        """Return every schema defined so far."""
-        ids = self._ids.copy()  # One call in C: safe beside `log` in another thread.
-        return [(number, keys) for keys, number in ids.items()]
 
     def redefine(self) -> None:
         """Look anew at which schemas are special, after a definition."""
@@ -561,11 +504,10 @@ class Writer:
     def make_room_for_the_end(self) -> None:
         """Begin a segment beyond the limit when rows or lines are being dropped."""
         with self._lock:
-            others = self._beyond_limits is not None or self._console_gap is not None
             has_room = self._end - self._offset >= _GAPS_BYTES
-            if self._gap is not None or (others and not has_room):
+            if self.losses.has_rows or (self.losses.has_others and not has_room):
                 self._advance(beyond_limit=True)
-            elif others:
+            elif self.losses.has_others:
                 self._write_gaps()
 
     def finish(self) -> None:
@@ -587,9 +529,6 @@ class Writer:
         """Become a writer of its own, in a forked child that logs."""
         self._pid = os.getpid()
         self._make_journal = make_journal
-        self._ids, self._metrics, self._gap, self._beyond_limits = {}, set(), None, None
-        self._console_gap, self._last_dropped_line = None, {}
-        self._numbers, self._names_bytes = itertools.count(1), 0
+        self.name_sets, self.losses = NameSets(), Losses()
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
-        self.dropped_points = self.dropped_lines = 0
         self.open()

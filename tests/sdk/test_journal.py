@@ -188,10 +188,10 @@ def test_an_unwritable_folder_is_replaced_by_a_temporary_one(
 def test_very_many_sets_of_names_fall_back_to_single_names(
     offline: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from stepwell import _writer
+    from stepwell import _name_sets
 
-    monkeypatch.setattr(_writer, "_SCHEMAS_SHARED_MAX", 10)
-    monkeypatch.setattr(_writer, "SCHEMAS_PER_WRITER_MAX", 30)
+    monkeypatch.setattr(_name_sets, "_SHARED_MAX", 10)
+    monkeypatch.setattr(_name_sets, "SCHEMAS_PER_WRITER_MAX", 30)
     run = offline()
     for i in range(40):
         run.log({"always": float(i), f"m{i}": 1.0})
@@ -209,10 +209,10 @@ def test_sets_of_very_many_names_in_all_fall_back_to_single_names(
     offline: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A daemon refuses for good what no hello can say."""
-    from stepwell import _writer
+    from stepwell import _name_sets
 
-    monkeypatch.setattr(_writer, "_NAMES_SHARED_BYTES_MAX", 500)
-    monkeypatch.setattr(_writer, "NAMES_BYTES_MAX", 800)
+    monkeypatch.setattr(_name_sets, "_SHARED_BYTES_MAX", 500)
+    monkeypatch.setattr(_name_sets, "NAMES_BYTES_MAX", 800)
     run = offline()
     for i in range(60):
         run.log({"always": float(i), f"m{i}": 1.0})
@@ -363,7 +363,7 @@ def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
         run.log({"outer": float(step)})
     path = Path(run._recording.writer.journal.folder)
     monkeypatch.undo()
-    numbers = [number for number, _ in writer.schema_table()]
+    numbers = [number for number, _ in writer.name_sets.table()]
     assert len(set(numbers)) == len(numbers)
     run.finish()
     held = read_journal(path)

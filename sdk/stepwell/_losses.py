@@ -1,0 +1,72 @@
+"""What a writer could not keep: counted, and told as gaps as soon as something finds room."""
+
+from typing import Any, Final
+
+from stepwell_wire.records import CONSOLE
+
+FULL: Final = "journal full"
+DISK: Final = "disk"
+_LIMIT: Final = "limit"
+
+_Gap = dict[str, Any]
+
+
+class Losses:
+    """Counts and gaps of one writer.
+
+    Attributes:
+        points: values of rows, of all reasons.
+        lines: lines of the console.
+    """
+
+    def __init__(self) -> None:
+        self.points = self.lines = 0
+        self._rows: _Gap | None = None
+        self._beyond_limits: _Gap | None = None
+        self._console: _Gap | None = None
+        self._last_line: dict[str, int] = {}  # the number of the last lost one, by stream
+
+    @property
+    def has_rows(self) -> bool:
+        """Rows found no room and no gap tells of it yet: a later row must not jump it."""
+        return self._rows is not None
+
+    @property
+    def has_others(self) -> bool:
+        """Something else is not told yet; it has no place among the rows."""
+        return self._beyond_limits is not None or self._console is not None
+
+    def add_row(self, reason: str, point_count: int, at: int) -> None:
+        """Count a row of step ``at`` that found no room."""
+        self.points += point_count
+        self._rows = _added(self._rows, reason, point_count, at)
+
+    def add_beyond_limits(self, at: int) -> None:
+        """Count a value whose name is one too many."""
+        self.points += 1
+        self._beyond_limits = _added(self._beyond_limits, _LIMIT, 1, at)
+
+    def add_lines(self, reason: str, stream: str, lines: list[list[Any]], at: int) -> None:
+        """Count numbered lines; one that has no end yet is sent, and lost, more than once."""
+        for number, _, _ in lines:
+            if number > self._last_line.get(stream, -1):
+                self._last_line[stream] = number
+                self.lines += 1
+                self._console = _added(self._console, f"{CONSOLE}, {reason}", 0, at)
+
+    def take(self) -> list[_Gap]:
+        """Return the gaps that nobody was told of; from now on somebody was."""
+        gaps = (self._rows, self._beyond_limits, self._console)
+        self._rows = self._beyond_limits = self._console = None
+        return [gap for gap in gaps if gap is not None]
+
+
+def _added(gap: _Gap | None, reason: str, point_count: int, at: int) -> _Gap:
+    """Return ``gap``, or a new one, with one more row in it."""
+    if gap is None:
+        gap = {"reason": reason, "rows": 0, "points": 0, "first_step": at, "last_step": at}
+    gap["rows"] += 1
+    gap["points"] += point_count
+    gap["first_step"] = min(gap["first_step"], at)
+    gap["last_step"] = max(gap["last_step"], at)
+    return gap
