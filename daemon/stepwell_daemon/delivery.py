@@ -49,7 +49,7 @@ def build_blocks(
         if shard not in builders:
             builders[shard] = BlockBuilder(shard)
         decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
-        add_damage(builders[shard], stretch, decoded)
+        add_damage(builders[shard], stretch)
         builders[shard].add(stretch.info, decoded, stretch.schemas)
     return [block for shard in sorted(builders) for block in builders[shard].build()]
 

@@ -1,9 +1,10 @@
-"""Gap records of the daemon's own: what is missing from a run, as rows of the table ``gaps``.
+"""Gap records of the daemon's own: what is missing from a run, as rows of the table ``gaps``, or
+as events for a gateway.
 
 Pure functions of what is in the spool, so that a gap that is sent again is stored once.
 """
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.spool.reader import Stretch
@@ -46,34 +47,32 @@ def gap_of(
     """
     if stretch.info.is_node or table == _TABLE:
         return None
-    rows, first, last = 0, 0, 0
-    try:
-        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
-        first, last = _steps(decoded)
-        rows = decoded.row_count if table in _POINTS else 0
-    except BAD_DATA:
-        pass  # That is why it was set aside.
-    body = {
-        "reason": REPLAYED + reason if replayed else reason,
-        "rows": rows,
-        "points": points_of(stretch, table),
-        "first_step": first,
-        "last_step": last,
-    }
+    body = _missing(stretch, table, REPLAYED + reason if replayed else reason)
     builder = BlockBuilder(shard)
-    _add(builder, stretch.info, body, stretch.record.time_us)
+    _add(builder, stretch.info, _packed(body, stretch))
     (block,) = builder.build()
-    return Gap(block, rows)
+    return Gap(block, body["rows"])
 
 
-def add_damage(builder: BlockBuilder, stretch: Stretch, decoded: DecodedRecords) -> None:
-    """Add the gap that damage of the spool has left just before ``stretch``, if it has.
+def event_of_missing(stretch: Stretch, reason: str) -> bytes | None:
+    """Return the event that says that all of ``stretch`` is missing, for ``reason``.
 
-    How many rows that was nobody knows: rows and points are 0, the steps those that follow.
+    None for telemetry of a node.
+    """
+    if stretch.info.is_node:
+        return None
+    return _packed(_missing(stretch, "", reason), stretch)
+
+
+def event_of_damage(stretch: Stretch) -> bytes | None:
+    """Return the event of the gap that damage of the spool has left just before ``stretch``.
+
+    None where it has left none. How many rows that was nobody knows: rows and points are 0, the
+    steps those that follow.
     """
     if not stretch.missing_bytes or stretch.info.is_node:
-        return
-    first, _ = _steps(decoded)
+        return None
+    first, _, _ = _content(stretch)
     body = {
         "reason": f"damaged in the spool, {stretch.missing_bytes} bytes of records",
         "rows": 0,
@@ -81,11 +80,42 @@ def add_damage(builder: BlockBuilder, stretch: Stretch, decoded: DecodedRecords)
         "first_step": first,
         "last_step": first,
     }
-    _add(builder, stretch.info, body, stretch.record.time_us)
+    return _packed(body, stretch)
 
 
-def _add(builder: BlockBuilder, info: WriterInfo, body: dict[str, object], time_us: int) -> None:
-    told, _ = decode_records(pack_event(GAP, body, step=0, time_us=time_us), {})
+def add_damage(builder: BlockBuilder, stretch: Stretch) -> None:
+    """Add the gap that damage of the spool has left just before ``stretch``, if it has."""
+    event = event_of_damage(stretch)
+    if event is not None:
+        _add(builder, stretch.info, event)
+
+
+def _missing(stretch: Stretch, table: str, reason: str) -> dict[str, Any]:
+    first, last, rows = _content(stretch)
+    return {
+        "reason": reason,
+        "rows": rows if table in _POINTS else 0,
+        "points": points_of(stretch, table),
+        "first_step": first,
+        "last_step": last,
+    }
+
+
+def _content(stretch: Stretch) -> tuple[int, int, int]:
+    """Return the least and the greatest step of ``stretch`` and its rows; 0 where nobody knows."""
+    try:
+        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+    except BAD_DATA:
+        return 0, 0, 0  # That is why it was set aside.
+    return *_steps(decoded), decoded.row_count
+
+
+def _packed(body: dict[str, Any], stretch: Stretch) -> bytes:
+    return pack_event(GAP, body, step=0, time_us=stretch.record.time_us)
+
+
+def _add(builder: BlockBuilder, info: WriterInfo, event: bytes) -> None:
+    told, _ = decode_records(event, {})
     builder.add(info, told, {})
 
 

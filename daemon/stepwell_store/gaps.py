@@ -8,7 +8,8 @@ REPLAYED: Final = "replayed: "
 """Begins the reason of a row that says that the gap with the rest as its reason is filled."""
 
 _GAPS: Final = """
-SELECT run_id, writer_id, label, time, reason, rows, points, first_step, last_step FROM gaps
+SELECT DISTINCT run_id, writer_id, label, time, reason, rows, points, first_step, last_step
+FROM gaps
 WHERE project = {project:String} AND run_id IN {runs:Array(String)}
 ORDER BY run_id, time
 """
@@ -17,8 +18,10 @@ ORDER BY run_id, time
 def gaps_of(store: Store, project: str, run_ids: list[str]) -> list[dict[str, Any]]:
     """Return the gaps of the runs that nothing has filled since, oldest first within a run.
 
-    Each has ``run_id, label, time, reason, rows, points, first_step, last_step``; the time in
-    seconds since 1970 UTC. Where rows and points are 0, how many are missing is not known.
+    A node that sends a gap to its gateway again may have it stored again: rows that are equal in
+    everything are one. Each has ``run_id, label, time, reason, rows, points, first_step,
+    last_step``; the time in seconds since 1970 UTC. Where rows and points are 0, how many are
+    missing is not known.
     """
     told = store.query(_GAPS, parameters={"project": project, "runs": run_ids})
     filled = {

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.gaps import set_aside_reason
 from stepwell_daemon.spool import record
+from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import SpoolReader, Stretch
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, list_segments, segment_path
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Block, StoreUnavailableError
 from tests.daemon.fakes import FakeSink
+from tests.daemon.gateways import gateway_running, relay_all
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running, writer_info
 from tests.daemon.test_forwarder import fill, forward
 
@@ -286,3 +289,60 @@ def test_a_jump_and_what_is_made_for_a_dead_writer_are_no_damage(tmp_path: Path)
     found = read(tmp_path)
     assert [each.info for each in found] == [writer_info()] * 4
     assert missing(found) == []
+
+
+# ---------------------------------------------------------------------------- behind a gateway
+
+
+def gaps_behind_a_gateway(tmp_path: Path, *, restart: bool = False) -> list[dict[str, Any]]:
+    """Relay the spool in ``node``, twice, and return the gaps that the gateway's store gets."""
+    sink = FakeSink()
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "node") as spool:
+            for _ in range(2):
+                async with gateway_running(tmp_path / "up") as (gateway, port):
+                    await relay_all(spool, port)
+                    if not restart:
+                        await spool.save_progress(Progress(Location(1, PAGE_BYTES)))
+                        await relay_all(spool, port)
+                    await forward(gateway, sink, block_points=1000)
+                await spool.save_progress(Progress(Location(1, PAGE_BYTES)))
+
+    asyncio.run(run())
+    return gaps_in(sink)
+
+
+def test_damage_on_a_node_is_a_gap_behind_its_gateway(tmp_path: Path) -> None:
+    ((name, _, size),) = damaged(tmp_path / "node", 20)
+    found = gaps_behind_a_gateway(tmp_path)
+    assert {str(gap) for gap in found} == {str(found[0])}, "a reader takes equal ones for one"
+    assert found[0]["writer_id"] == name
+    assert found[0]["reason"] == f"damaged in the spool, {size} bytes of records"
+    assert found[0]["first_step"] > 0
+
+
+def test_what_a_gateway_never_takes_is_a_gap_behind_it(tmp_path: Path) -> None:
+    """The frame lies set aside on the node; the gap has the reason that a replay fills."""
+    sink = FakeSink()
+
+    async def run() -> None:
+        async with (
+            gateway_running(tmp_path / "up") as (gateway, port),
+            spool_running(tmp_path / "node") as spool,
+        ):
+            state = new_writer(spool)
+            append(spool, state, schema_event())
+            append(spool, state, row(1))
+            spool.append(state, state.accepted, row(POISON, schema=7), points=2)
+            append(spool, state, row(3))
+            await spool.settled()
+            await relay_all(spool, port)
+            await forward(gateway, sink, block_points=1000)
+
+    asyncio.run(run())
+    (path,) = (tmp_path / "node" / "set_aside").glob("*.seg")
+    (gap,) = gaps_in(sink)
+    assert gap["reason"] == set_aside_reason(path.name)
+    assert (gap["writer_id"], gap["points"]) == ("w1", 2)
+    assert set(sink.steps()) == {1, 3}

@@ -292,7 +292,9 @@ def test_an_interrupted_finish_keeps_the_data(folder: Path) -> None:
             [
                 sys.executable,
                 "-c",
-                "import stepwell\n"
+                "import signal, stepwell\n"
+                # A job in the background of a script is started with SIGINT ignored.
+                "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
                 "run = stepwell.init('p')\n"
                 "run.log({'x': 1.0}); run.flush()\n"
                 "input()\n"

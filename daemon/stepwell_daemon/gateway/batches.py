@@ -17,6 +17,7 @@ from typing import Final
 import lz4.block
 from google.protobuf.message import DecodeError
 
+from stepwell_daemon.gaps import event_of_damage
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.spool.record import writer_number
@@ -47,6 +48,8 @@ class Piece:
     records: bytes
     synthetic: bool
     members: tuple[Stretch, ...]
+    is_gap: bool = False
+    """Tells of what is missing; sent once, and not kept where the gateway refuses it."""
 
     @property
     def number(self) -> int:
@@ -63,6 +66,8 @@ def pieces_of(extent: Extent) -> list[Piece]:
         item = stretch.record
         content = item.kept()
         synthetic = bool(item.flags & record.SYNTHETIC)
+        if (event := event_of_damage(stretch)) is not None:
+            found.append(gap_piece(stretch, event))
         place = open_at.get(item.writer)
         if place is not None and not synthetic:
             last = found[place]
@@ -90,7 +95,16 @@ def pieces_of(extent: Extent) -> list[Piece]:
         found.append(
             Piece(stretch.info, stretch.schemas, item.position, b"", synthetic, (stretch,))
         )
-    return [_filled(piece, b"".join(gathered[place])) for place, piece in enumerate(found)]
+    return [
+        piece if piece.is_gap else _filled(piece, b"".join(gathered[place]))
+        for place, piece in enumerate(found)
+    ]
+
+
+def gap_piece(stretch: Stretch, event: bytes) -> Piece:
+    """Return a piece that says what is missing at ``stretch``."""
+    position = stretch.record.position
+    return Piece(stretch.info, stretch.schemas, position, event, True, (stretch,), is_gap=True)
 
 
 def _filled(piece: Piece, records: bytes) -> Piece:
@@ -127,10 +141,11 @@ def groups_of(pieces: Sequence[Piece]) -> Iterator[list[int]]:
 
 
 def first_places(pieces: Iterable[Piece]) -> set[int]:
-    """Return the places of each writer's first piece."""
+    """Return the places of each writer's first piece of its own stream."""
     found: dict[int, int] = {}
     for place, piece in enumerate(pieces):
-        found.setdefault(piece.number, place)
+        if not piece.synthetic:
+            found.setdefault(piece.number, place)
     return set(found.values())
 
 

@@ -19,11 +19,13 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.gaps import event_of_missing, set_aside_reason
 from stepwell_daemon.gateway.batches import (
     Piece,
     describe,
     first_places,
     frame_of,
+    gap_piece,
     groups_of,
     of_so_many_writers,
     pack_batch,
@@ -183,13 +185,18 @@ class GatewaySink:
                 open_pieces.append(piece)
             elif len(piece.members) > 1:
                 open_pieces += split(piece)
+            elif piece.is_gap:
+                logger.warning("the gateway takes no gap: %s", refused.detail)
             else:
-                await self._set_aside(extent.segment, piece, refused.detail)
+                path = await self._set_aside(extent.segment, piece, refused.detail)
+                event = event_of_missing(piece.members[0], set_aside_reason(path.name))
+                if event is not None:
+                    open_pieces.append(gap_piece(piece.members[0], event))
         self._counters.inserts += 1
         self._counters.insert_seconds.observe(time.perf_counter() - started)
         return open_pieces
 
-    async def _set_aside(self, segment: int, piece: Piece, reason: str) -> None:
+    async def _set_aside(self, segment: int, piece: Piece, reason: str) -> Path:
         loop = asyncio.get_running_loop()
         what = (self._folder, self._spool, segment, piece.members[0], "", reason, self._disk)
         path = await loop.run_in_executor(self._executor, set_aside, *what)
@@ -200,6 +207,7 @@ class GatewaySink:
             path,
             reason,
         )
+        return path
 
     # ------------------------------------------------------------------ the stream
 
