@@ -31,7 +31,7 @@ from stepwell_daemon.writers import WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.ingest_pb2 import Frame
+from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from stepwell_wire.journal import (
     LOCK_FILE,
     WRITER_FILE,
@@ -92,7 +92,7 @@ class JournalRecovery:
                         logger.error("a dead writer's journal is not taken in: %s", error)
             except (JournalError, RefusedError, OSError) as error:
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
-                self.problems[path] = f"{path}: {error}"
+                self.problems[path] = f"{path}: {error}{_remedy(error)}"
                 self._problem_marks[path] = mark
         self.refused = refused
         for state in list(self._spool.registry.states.values()):
@@ -230,6 +230,14 @@ class JournalRecovery:
             if os.path.exists(folder) or not os.path.exists(folder.parent):
                 return False
         return not _process_exists(state.info.pid)
+
+
+def _remedy(error: Exception) -> str:
+    """Return what to do about a journal that cannot be read as it is; "" about anything else."""
+    is_damage = isinstance(error, JournalError) or (
+        isinstance(error, RefusedError) and error.refusal.code == MALFORMED
+    )
+    return "; `stepwell journal repair` delivers what can be read" if is_damage else ""
 
 
 def _mark(path: Path) -> int:

@@ -60,7 +60,10 @@ def test_a_damaged_journal_is_mended_and_the_running_daemon_takes_it(node: Node)
         return "\n".join(json.loads(node.stepwell("status", "--json").stdout)["problems"])
 
     wait_until(lambda: str(journal) in problems(), "the daemon to tell")
-    assert node.stepwell("journal", "verify").returncode == 1
+    assert "`stepwell journal repair` delivers what can be read" in problems()
+    verified = node.stepwell("journal", "verify")
+    assert verified.returncode == 1
+    assert "1 journals, 1 damaged\n`stepwell journal repair` says what" in verified.stdout
     asked = node.stepwell("journal", "repair")
     assert asked.returncode == 1
     assert f"{32 * len(LOST)} bytes, no records" in asked.stdout

@@ -84,7 +84,10 @@ def _verify(options: argparse.Namespace, folders: list[Path]) -> int:
     else:
         for each in reports:
             _print_report(each)
-        print(f"{len(reports)} journals, {sum(not each['whole'] for each in reports)} damaged")
+        damaged = sum(not each["whole"] for each in reports)
+        print(f"{len(reports)} journals, {damaged} damaged")
+        if damaged:
+            print("`stepwell journal repair` says what can be had of them, and changes nothing")
     return OK if all(each["whole"] for each in reports) else FAILED
 
 
