@@ -123,6 +123,31 @@ def find_journals(folder: Path) -> list[Path]:
     return [Path(folder) / name for _, name in sorted(found)]
 
 
+def find_remains(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the folders in ``folder`` that hold segments without saying whose, by name.
+
+    First those that lost their ``writer.json``, then those of which only what a restart of the
+    machine left in doubt was kept.
+    """
+    ownerless, doubtful = [], []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(".") or not entry.is_dir(follow_symlinks=False):
+                continue
+            with contextlib.suppress(OSError):
+                names = os.listdir(entry.path)
+                if WRITER_FILE in names:
+                    continue
+                if any(name.endswith(SEGMENT_SUFFIX) for name in names):
+                    ownerless.append(entry.name)
+                elif any(name.endswith(SEGMENT_SUFFIX + UNVERIFIED_SUFFIX) for name in names):
+                    doubtful.append(entry.name)
+    folder = Path(folder)
+    return [folder / name for name in sorted(ownerless)], [
+        folder / name for name in sorted(doubtful)
+    ]
+
+
 def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 

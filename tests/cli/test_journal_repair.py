@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_wire.journal import find_journals
+from stepwell.cli.checks import stored
+from stepwell_wire.journal import JournalReader, find_journals
 from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.cli.conftest import Call
 from tests.daemon.journals import make_journal
@@ -114,3 +115,28 @@ def test_what_is_in_doubt_is_named(call: Call, tmp_path: Path) -> None:
     outcome = call("journal", "repair", journal, "--unverified", "--yes")
     assert outcome.code == 0, outcome.err
     assert call("journal", "verify", journal).code == 0
+
+
+def test_doctor_names_what_nobody_would_ever_send(tmp_path: Path) -> None:
+    lost = make_journal(tmp_path, "a", schema_event() + row(1))
+    (lost / "writer.json").unlink()
+    kept = make_journal(tmp_path, "b", schema_event() + row(1), boot_id="another start")
+    JournalReader(kept).remove()
+    make_journal(tmp_path, "c", schema_event() + row(1))
+    (tmp_path / "damaged").mkdir()
+    first, second, third = stored.journals(tmp_path)
+    assert str(lost) in first.message
+    assert f"`stepwell journal repair {lost} --project" in first.remedy
+    assert str(kept) in second.message
+    assert f"`stepwell journal repair --unverified {kept}`" in second.remedy
+    assert "1 ended writers" in third.message
+
+
+def test_verify_names_a_journal_that_nobody_owns(call: Call, tmp_path: Path) -> None:
+    lost = make_journal(tmp_path, "a", schema_event() + row(1))
+    (lost / "writer.json").unlink()
+    make_journal(tmp_path, "b", schema_event() + row(1))
+    outcome = call("journal", "verify", tmp_path)
+    assert outcome.code == 1
+    assert f"{lost}: {lost}: no writer.json" in outcome.out
+    assert "2 journals, 1 damaged" in outcome.out

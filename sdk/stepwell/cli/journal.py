@@ -12,7 +12,13 @@ from stepwell.cli.extras import require_store
 from stepwell.cli.options import add_data, add_json, places
 from stepwell.cli.text import bytes_text, json_text, plain
 from stepwell_wire.errors import WireError
-from stepwell_wire.journal import JournalReader, WriterFile, find_journals
+from stepwell_wire.journal import (
+    WRITER_FILE,
+    JournalReader,
+    WriterFile,
+    find_journals,
+    find_remains,
+)
 
 _READ_BYTES: Final = 1 << 20
 
@@ -55,11 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     require_store()  # Decoding needs numpy.
-    named = _named(options)
-    folders = [path for each in named for path in _journals_in(each)]
-    if options.action == "repair":
-        # One whose writer.json is gone is no journal to anybody else.
-        folders += [each for each in named if each not in folders and any(each.glob("*.seg*"))]
+    folders = [path for each in _named(options) for path in _journals_in(each)]
     actions = {"verify": _verify, "dump": _dump, "repair": _repair}
     return actions[options.action](options, folders)
 
@@ -74,7 +76,10 @@ def _journals_in(folder: Path) -> list[Path]:
             f"{folder}: no such folder; say where journals are with DIR or STEPWELL_DIR",
             UNREACHABLE,
         )
-    return [folder] if (folder / "writer.json").exists() else find_journals(folder)
+    if (folder / WRITER_FILE).exists() or any(folder.glob("*.seg*")):
+        return [folder]
+    ownerless, _ = find_remains(folder)
+    return [*find_journals(folder), *ownerless]
 
 
 def _verify(options: argparse.Namespace, folders: list[Path]) -> int:

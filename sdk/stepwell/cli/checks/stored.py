@@ -9,7 +9,7 @@ from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, moment_text
-from stepwell_wire.journal import JournalError, JournalReader, find_journals
+from stepwell_wire.journal import JournalError, JournalReader, find_journals, find_remains
 
 _FUTURE_SECONDS_MAX: Final = 60.0
 _SUMMARY: Final = """
@@ -65,7 +65,12 @@ def journals(folder: Path) -> Iterator[Finding]:
         try:
             reader = JournalReader(path)
         except (JournalError, OSError) as error:
-            yield Finding("journals", Level.WARN, str(error), "kept as it is; move it away")
+            yield Finding(
+                "journals",
+                Level.WARN,
+                str(error),
+                "kept as it is; `stepwell journal repair` says what can be had of it",
+            )
             continue
         try:
             if reader.writer_is_alive():
@@ -75,6 +80,23 @@ def journals(folder: Path) -> Iterator[Finding]:
                 unsent_bytes += reader.committed - reader.acked
         finally:
             reader.close()
+    ownerless, doubtful = find_remains(folder)
+    for path in ownerless:
+        yield Finding(
+            "journals",
+            Level.WARN,
+            f"{path} holds records and no writer.json: nobody knows whose they are, nobody sends "
+            "them",
+            f"`stepwell journal repair {path} --project … --run …` says whose",
+        )
+    for path in doubtful:
+        yield Finding(
+            "journals",
+            Level.WARN,
+            f"{path} keeps what could not be believed after a restart of the machine",
+            f"`stepwell journal repair --unverified {path}` delivers what can be read of it; else "
+            "remove it",
+        )
     if dead:
         yield Finding(
             "journals",
