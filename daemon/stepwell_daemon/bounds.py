@@ -31,6 +31,7 @@ BOUNDS: Final = (
 JOURNAL_FULL: Final = "journal_full"
 JOURNAL_DISK: Final = "journal_disk"
 CONSOLE_LINES: Final = "console_lines"
+EVENTS: Final = "events"
 WRITER_LIMIT: Final = "writer_limit"
 SET_ASIDE: Final = "set_aside"
 SAMPLE_SPOOL_FULL: Final = "sample_spool_full"
@@ -41,6 +42,7 @@ DROPS: Final = (
     JOURNAL_FULL,
     JOURNAL_DISK,
     CONSOLE_LINES,
+    EVENTS,
     WRITER_LIMIT,
     SET_ASIDE,
     SAMPLE_SPOOL_FULL,
@@ -54,6 +56,8 @@ _TOLD: Final = {
     "disk": JOURNAL_DISK,
     "console, journal full": CONSOLE_LINES,
     "console, disk": CONSOLE_LINES,
+    "events, journal full": EVENTS,
+    "events, disk": EVENTS,
     "limit": WRITER_LIMIT,
 }
 _COUNT_MAX: Final = 1 << 53

@@ -17,13 +17,15 @@ class Losses:
     Attributes:
         points: values of rows, of all reasons.
         lines: lines of the console.
+        events: config, summary and the like, where even what waits for room has none.
     """
 
     def __init__(self) -> None:
-        self.points = self.lines = 0
+        self.points = self.lines = self.events = 0
         self._rows: _Gap | None = None
         self._beyond_limits: _Gap | None = None
         self._console: _Gap | None = None
+        self._events: _Gap | None = None
         self._last_line: dict[str, int] = {}  # the number of the last lost one, by stream
 
     @property
@@ -34,7 +36,7 @@ class Losses:
     @property
     def has_others(self) -> bool:
         """Something else is not told yet; it has no place among the rows."""
-        return self._beyond_limits is not None or self._console is not None
+        return any(gap is not None for gap in (self._beyond_limits, self._console, self._events))
 
     def add_row(self, reason: str, point_count: int, at: int) -> None:
         """Count a row of step ``at`` that found no room."""
@@ -54,10 +56,15 @@ class Losses:
                 self.lines += 1
                 self._console = _added(self._console, f"{CONSOLE}, {reason}", 0, at)
 
+    def add_event(self, reason: str, at: int) -> None:
+        """Count an event that found no room, not even to wait for some."""
+        self.events += 1
+        self._events = _added(self._events, f"events, {reason}", 0, at)
+
     def take(self) -> list[_Gap]:
         """Return the gaps that nobody was told of; from now on somebody was."""
-        gaps = (self._rows, self._beyond_limits, self._console)
-        self._rows = self._beyond_limits = self._console = None
+        gaps = (self._rows, self._beyond_limits, self._console, self._events)
+        self._rows = self._beyond_limits = self._console = self._events = None
         return [gap for gap in gaps if gap is not None]
 
 

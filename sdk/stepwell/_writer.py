@@ -16,6 +16,7 @@ import os
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -27,7 +28,16 @@ from stepwell._rows import Schema, cut_into_parts
 from stepwell._values import Warn, metric_name, split_values
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
-from stepwell_wire.records import CONSOLE, GAP, HEADER, HEADER_BYTES, SCHEMA, VALUES, pack_event
+from stepwell_wire.records import (
+    CONSOLE,
+    FINISH,
+    GAP,
+    HEADER,
+    HEADER_BYTES,
+    SCHEMA,
+    VALUES,
+    pack_event,
+)
 from stepwell_wire.segment import COMMITTED_WORD
 
 WAKE_BYTES: Final = 512 * 1024
@@ -35,6 +45,7 @@ WAKE_BYTES: Final = 512 * 1024
 
 _STEP_MAX = 2**63 - 1
 _GAPS_BYTES = 1024  # More than the events that tell of gaps take.
+_OWED_SHARE = 4  # Events that wait for room take such a part of a segment, so that one holds all.
 _BLOCK_SECONDS = 0.05
 _ATTEMPTS_MAX = 8  # Two moves to a fresh segment are the most without a handler in between.
 _committed = COMMITTED_WORD
@@ -80,6 +91,8 @@ class Writer:
         self.definitions = Definitions()
         self.losses = Losses()
         self.name_sets = NameSets()
+        self._owed: deque[bytes] = deque()  # events that wait for room, oldest first
+        self._is_paying = False
         self._latest: dict[str, tuple[int, Any]] = {}
         self._disabled = disabled
         self._row_step, self._row_us = starting_step - 1, 0
@@ -295,12 +308,21 @@ class Writer:
     # ------------------------------------------------------------------ events
 
     def write_event(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Write one event at the current step; False when it found no room."""
+        """Write one event at the current step; False when it found no room.
+
+        What a run needs to be understood waits for room, up to a bound; the console does not.
+        """
         with self._lock:
             self._check_open(kind)
             if self._disabled:
                 return True
-            written = self._write_event(kind, body, self._step, self._now()) is not None
+            record = self._packed(kind, body, self._step, self._now())
+            if record is None:
+                return False
+            has_turn = self._pay_owed() or kind == FINISH
+            written = has_turn and self._place_somewhere(record) is not None
+            if not written and kind != CONSOLE:
+                self._owe(record)
             if self.idle:
                 self.wake()
             return written
@@ -322,17 +344,47 @@ class Writer:
                     body["delete"], removed = removed, []
                 self.write_event(kind, body)
 
-    def _write_event(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> int | None:
-        """Return the offset at which the event was written, None when it was not."""
+    def _packed(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> bytes | None:
         try:
-            record = pack_event(kind, body, step=at, time_us=time_us)
+            return pack_event(kind, body, step=at, time_us=time_us)
         except (ValueError, TypeError, OverflowError) as error:
             self.warn(f"event {kind}", f"{kind} was not kept: {error}")
             return None
+
+    def _write_event(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> int | None:
+        """Return the offset at which the event was written, None when it was not."""
+        record = self._packed(kind, body, at, time_us)
+        return None if record is None else self._place_somewhere(record)
+
+    def _place_somewhere(self, record: bytes) -> int | None:
         offset = None if self.losses.has_rows else self._place(record)
         if offset is None and self._advance():
             offset = self._place(record)
         return offset
+
+    def _owe(self, record: bytes) -> None:
+        """Keep an event until there is room for it."""
+        bytes_max = 0 if self.journal is None else self.journal.segment_bytes // _OWED_SHARE
+        if sum(map(len, self._owed)) + len(record) <= bytes_max:
+            self._owed.append(record)
+        else:
+            self.losses.add_event(self._why_no_room(), self._step)
+
+    def _pay_owed(self) -> bool:
+        """Write the events that wait for room; False where some go on waiting."""
+        if not self._owed:
+            return True
+        if self._is_paying:
+            return False  # On the way to room, or a signal handler: the outer call goes on.
+        self._is_paying = True
+        try:
+            while self._owed:
+                if self._place_somewhere(self._owed[0]) is None:
+                    return False
+                self._owed.popleft()
+        finally:
+            self._is_paying = False
+        return True
 
     def _place(self, record: bytes, home: Any = None) -> int | None:
         """Publish ``record`` and return its offset; None without room in this segment.
@@ -382,6 +434,7 @@ class Writer:
         self._adopt()
         self.wake()
         self._write_gaps()
+        self._pay_owed()
         return True
 
     def _write_gaps(self) -> None:
@@ -505,7 +558,8 @@ class Writer:
         """Begin a segment beyond the limit when rows or lines are being dropped."""
         with self._lock:
             has_room = self._end - self._offset >= _GAPS_BYTES
-            if self.losses.has_rows or (self.losses.has_others and not has_room):
+            others = self.losses.has_others and not has_room
+            if self.losses.has_rows or self._owed or others:
                 self._advance(beyond_limit=True)
             elif self.losses.has_others:
                 self._write_gaps()
@@ -530,5 +584,6 @@ class Writer:
         self._pid = os.getpid()
         self._make_journal = make_journal
         self.name_sets, self.losses = NameSets(), Losses()
+        self._owed, self._is_paying = deque(), False
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
         self.open()

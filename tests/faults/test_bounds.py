@@ -276,7 +276,7 @@ def test_what_a_writer_dropped_is_counted_once_by_reason(tmp_path: Path) -> None
         pack_event(GAP, {"reason": reason, "rows": 3, "points": points}, step=0, time_us=1)
         for reason, points in (
             *(("journal full", 6), ("disk", 5), ("limit", 4), ("mine", 2)),
-            *(("console, journal full", 0), ("console, disk", 0)),
+            *(("console, journal full", 0), ("console, disk", 0), ("events, disk", 0)),
         )
     )
 
@@ -289,6 +289,7 @@ def test_what_a_writer_dropped_is_counted_once_by_reason(tmp_path: Path) -> None
                 "journal_full": {"rows": 3, "points": 6},
                 "journal_disk": {"rows": 3, "points": 5},
                 "console_lines": {"rows": 6, "points": 0},
+                "events": {"rows": 3, "points": 0},
                 "writer_limit": {"rows": 3, "points": 4},
                 "other": {"rows": 3, "points": 2},
             }

@@ -151,6 +151,8 @@ def gap_text(gap: dict[str, Any]) -> str:
     span = f"steps {gap['first_step']} to {gap['last_step']}"
     if _is_console(gap):
         what = f"{count_text(gap['rows'])} lines about {span}"
+    elif _is_events(gap):
+        what = f"{count_text(gap['rows'])} changes of config, summary or the like about {span}"
     elif gap["rows"] or gap["points"]:
         what = f"{count_text(gap['points'])} points in {count_text(gap['rows'])} rows of {span}"
     else:
@@ -162,12 +164,15 @@ def missing_text(gaps: list[dict[str, Any]]) -> str:
     """Return how much ``gaps`` say is missing."""
     points = sum(gap["points"] for gap in gaps)
     lines = sum(gap["rows"] for gap in gaps if _is_console(gap))
-    unknown = sum(not gap["points"] and not _is_console(gap) for gap in gaps)
+    events = sum(gap["rows"] for gap in gaps if _is_events(gap))
+    unknown = sum(not (gap["points"] or _is_console(gap) or _is_events(gap)) for gap in gaps)
     parts = [f"{count_text(points)} points"] if points else []
     if unknown:
         parts.append(f"{count_text(unknown)} pieces of unknown size")
     if lines:
         parts.append(f"{count_text(lines)} lines of the console")
+    if events:
+        parts.append(f"{count_text(events)} changes of config, summary or the like")
     return " and ".join(parts)
 
 
@@ -264,3 +269,7 @@ def _node_value(metric: str, value: float) -> str:
     if metric.endswith("_bytes_per_second"):
         return f"{bytes_text(value)}/s"
     return f"{100 * value:.1f} %" if metric.endswith("_ratio") else f"{value:.4g}"
+
+
+def _is_events(gap: dict[str, Any]) -> bool:
+    return str(gap["reason"]).startswith("events,")

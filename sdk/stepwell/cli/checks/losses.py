@@ -26,6 +26,7 @@ _DROPS: Final = {
     "journal_full": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or STEPWELL_ON_FULL=block",
     "journal_disk": "make room on the disk of STEPWELL_DIR",
     "console_lines": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
+    "events": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
     "writer_limit": "log fewer or smaller things at once; the run's console says what",
     "set_aside": "see `stepwell spool replay --list`",
     "sample_spool_full": "see the sink; samples of the node give way to runs",
@@ -55,6 +56,8 @@ def refused(totals: dict[str, Any]) -> Iterator[Finding]:
 def _what(reason: str, lost: dict[str, int]) -> str:
     if reason == "console_lines":
         return f"{count_text(lost['rows'])} lines of the console"
+    if reason == "events":
+        return f"{count_text(lost['rows'])} changes of config, summary or the like"
     return f"{count_text(lost['points'])} points in {count_text(lost['rows'])} rows"
 
 

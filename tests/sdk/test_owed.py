@@ -1,0 +1,79 @@
+"""Config, summary and the like while the journal is full: they wait for room."""
+
+from stepwell import Run
+from stepwell.testing import RecordingDaemon
+from tests.sdk.conftest import Start
+from tests.sdk.held import read_journal
+from tests.waiting import wait_until
+
+SMALL = {
+    "journal_segment_bytes": 65536,
+    "journal_bytes_max": 131072,
+    "finish_timeout": 0.0,
+    "console": False,
+}
+
+
+def fill(run: Run) -> None:
+    """Log until there is no room."""
+    while not run.dropped_points:
+        run.log({"x": 1.0})
+
+
+def test_what_is_set_while_there_is_no_room_is_there_in_the_end(start: Start) -> None:
+    run = start(settings=SMALL)  # Nobody acknowledges.
+    folder = run.dir
+    fill(run)
+    run.config.update({"late": 1})
+    run.define_metric("x", summary="max")
+    run.summary["best"] = 2.0
+    run.config.update({"late": 2}, allow_val_change=True)
+    run.finish()
+    held = read_journal(folder)
+    assert [body["set"] for body in held.bodies("config")][-2:] == [{"late": 1}, {"late": 2}]
+    assert held.bodies("define_metric")[-1]["name"] == "x"
+    assert {"best": 2.0} in [body["set"] for body in held.bodies("summary")]
+    assert [gap["reason"] for gap in held.bodies("gap")] == ["journal full"]
+    assert held.events[-1][0] == "finish"
+
+
+def test_it_is_written_as_soon_as_there_is_room(start: Start, daemon: RecordingDaemon) -> None:
+    daemon.hold_acks = True
+    run = start(settings=SMALL)
+    fill(run)
+    run.config.update({"late": 1})
+    daemon.hold_acks = False
+    daemon.stop()  # A new connection gets the acks that were held.
+    daemon.start()
+    assert run.flush(30)
+    assert daemon.events("config") == []
+
+    def log() -> bool:
+        run.log({"x": 2.0})
+        return not run._writer._owed
+
+    wait_until(log, "a segment to be freed")
+    run.config.update({"later": 2})
+    assert run.flush(30)
+    sets = [event.body["set"] for event in daemon.events("config")]
+    assert sets[-2:] == [{"late": 1}, {"later": 2}]
+    run.finish()
+
+
+def test_more_than_may_wait_is_counted_and_leaves_a_gap(start: Start) -> None:
+    run = start(settings=SMALL)
+    folder = run.dir
+    fill(run)
+    for number in range(40):
+        run.config.update({f"large/{number}": "x" * 1000})
+    lost = run._writer.losses.events
+    assert 0 < lost < 40
+    run.finish()
+    held = read_journal(folder)
+    kept = [
+        body for body in held.bodies("config") if "large/0" in str(body) or "large" in str(body)
+    ]
+    assert len(kept) == 40 - lost
+    (gap,) = [gap for gap in held.bodies("gap") if gap["reason"] == "events, journal full"]
+    assert (gap["rows"], gap["points"]) == (lost, 0)
+    assert held.events[-1][0] == "finish"
