@@ -331,6 +331,11 @@ class Interrupted:
         self._method = method
         self._handler: Callable[[], None] | None = handler
 
+    @property
+    def is_armed(self) -> bool:
+        """Whether it was never called."""
+        return self._handler is not None
+
     def __call__(self, *arguments: Any, **more: Any) -> Any:
         handler, self._handler = self._handler, None
         if handler is not None:

@@ -1,9 +1,12 @@
 """Config, summary and the like while the journal is full: they wait for room."""
 
+import pytest
+
 from stepwell import Run
 from stepwell.testing import RecordingDaemon
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
+from tests.sdk.test_journal import Interrupted
 from tests.waiting import wait_until
 
 SMALL = {
@@ -77,3 +80,28 @@ def test_more_than_may_wait_is_counted_and_leaves_a_gap(start: Start) -> None:
     (gap,) = [gap for gap in held.bodies("gap") if gap["reason"] == "events, journal full"]
     assert (gap["rows"], gap["points"]) == (lost, 0)
     assert held.events[-1][0] == "finish"
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+@pytest.mark.parametrize(
+    "place", ["_pay_owed", "_owe", "_place_somewhere", "_place", "_advance", "_write_gaps"]
+)
+def test_a_handler_that_sets_something_meanwhile_loses_nothing_and_doubles_nothing(
+    start: Start, place: str, is_full: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start(settings=SMALL)
+    folder = run.dir
+    writer = run._writer
+    if is_full:
+        fill(run)
+        run.config.update({"first": 0})
+    interrupted = Interrupted(getattr(writer, place), lambda: run.config.update({"inner": 1}))
+    monkeypatch.setattr(writer, place, interrupted)
+    run.config.update({"outer": 2})
+    run.finish()
+    sets = [body["set"] for body in read_journal(folder).bodies("config")]
+    expected = ["first", "inner", "outer"] if is_full else ["inner", "outer"]
+    names = sorted(name for each in sets for name in each)
+    if interrupted.is_armed:
+        expected.remove("inner")
+    assert names == expected
