@@ -1,6 +1,8 @@
 """Real processes: a daemon with its embedded engine in a folder of its own."""
 
+import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -15,10 +17,16 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """Return a port of loopback that is free now and, being new, is not given out at once again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback that is free now.
+
+    From below those that the system gives to outgoing connections, one of which could take it
+    before the server does.
+    """
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
