@@ -148,6 +148,8 @@ def _fields(state: WriterState) -> dict[str, Any]:
 def _state(fields: Mapping[str, Any]) -> WriterState:
     durable = int(fields["durable"])
     holes = tuple((int(start), int(end)) for start, end in fields.get("holes", ()))
+    if not all(0 <= start < end <= durable for start, end in holes):
+        raise ValueError(f"holes {holes[:3]} before position {durable}")
     return WriterState(
         info=WriterInfo(**{name: fields[name] for name in _INFO}),
         client=fields["client"],

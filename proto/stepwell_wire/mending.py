@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -30,15 +30,7 @@ from stepwell_wire.journal import (
     boot_id,
 )
 from stepwell_wire.records import HEADER_BYTES
-from stepwell_wire.rescue import (
-    Schemas,
-    Stretch,
-    definitions,
-    filled,
-    gap_events,
-    padding,
-    stretches,
-)
+from stepwell_wire.rescue import Stretch, filled, gap_events, padding, readable
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
@@ -167,31 +159,34 @@ def plan_mending(
         JournalError: It is in use, it is no journal, or nobody knows whose it is.
     """
     with _held(path):
-        found = _writer_of(path, info, unverified=unverified)
-        files = _files(path, found, unverified=unverified)
-        mending = Mending(path, found)
+        writer = _writer_of(path, info, unverified=unverified)
+        files = _files(path, writer, unverified=unverified)
+        mending = Mending(path, writer)
         if not _is_readable(path / WRITER_FILE):
-            mending._writes[WRITER_FILE] = found.to_json().encode()
+            mending._writes[WRITER_FILE] = writer.to_json().encode()
             mending._replaced.append(path / (WRITER_FILE + UNVERIFIED_SUFFIX))
-        schemas: Schemas = {}
-        for file in files:
-            schemas |= definitions(file.records)
-        for place, file in enumerate(files):
-            following = files[place + 1].base if place + 1 < len(files) else None
-            _plan_file(mending, file, following, schemas)
+        bases = [file.base for file in files]
+        followings = [*bases[1:], None]
+        pieces = [_records_of(*each) for each in zip(files, followings, strict=True)]
+        read = readable(pieces)
+        for file, following, records, found in zip(files, followings, pieces, read, strict=True):
+            _plan_file(mending, file, following, records, found)
         return mending
 
 
-def _plan_file(
-    mending: Mending, file: _File, following: int | None, schemas: Mapping[int, tuple[str, ...]]
-) -> None:
-    records = file.records
+def _records_of(file: _File, following: int | None) -> bytes:
+    """Return what of ``file`` can be records of it: not what lies behind the next one's base."""
     if following is not None:
-        records = records[: following - file.base]
-    elif not file.has_page:
-        records = records.rstrip(b"\0")
-        records += bytes(-len(records) & 7)
-    found = list(stretches(records, schemas))
+        return file.records[: following - file.base]
+    if file.has_page:
+        return file.records
+    records = file.records.rstrip(b"\0")
+    return records + bytes(-len(records) & 7)
+
+
+def _plan_file(
+    mending: Mending, file: _File, following: int | None, records: bytes, found: list[Stretch]
+) -> None:
     if not file.has_page and following is None:
         # Without its page nobody knows where it ended: at the last thing that can be read.
         while found and found[-1].decoded is None:

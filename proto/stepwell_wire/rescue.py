@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -26,15 +26,21 @@ from stepwell_wire.rows import DecodedRecords, Rows, decode_records
 
 Schemas = dict[int, tuple[str, ...]]
 _PADDING_BYTES_MAX: Final = 1 << 16
+_AGREEMENT_ROUNDS_MAX: Final = 16
 
 
 @dataclass(slots=True)
 class Stretch:
-    """Records that decode, or ``decoded`` None and bytes that do not."""
+    """Records that decode, or ``decoded`` None and bytes that do not.
+
+    Attributes:
+        defined: the schemas that they define.
+    """
 
     start: int
     end: int
     decoded: DecodedRecords | None
+    defined: Schemas = field(default_factory=dict)
 
 
 def definitions(records: bytes) -> Schemas:
@@ -57,25 +63,41 @@ def definitions(records: bytes) -> Schemas:
 def stretches(records: bytes, schemas: Mapping[int, tuple[str, ...]]) -> Iterator[Stretch]:
     """Yield what decodes and what does not, in turns; neither is shorter than a record."""
     known = dict(schemas)
+    whole = memoryview(records)
     offset = 0
     while offset < len(records):
         try:
-            decoded, _ = decode_records(memoryview(records)[offset:], known)
+            yield Stretch(offset, len(records), *decode_records(whole[offset:], known))
+            return
         except MalformedRecordsError as error:
             bad = offset + error.offset
-            if bad > offset:
-                decoded, _ = decode_records(memoryview(records)[offset:bad], known)
-                if len(records) - bad < HEADER_BYTES:
-                    # Too short for a record of its own: the one before goes as well.
-                    bad = deque(scan_records(records, start=offset, end=bad), 1)[0].offset
-                    decoded, _ = decode_records(memoryview(records)[offset:bad], known)
-                if bad > offset:
-                    yield Stretch(offset, bad, decoded)
-            offset = _next_record(records, bad + HEADER_BYTES, known)
-            yield Stretch(bad, offset, None)
-        else:
-            yield Stretch(offset, len(records), decoded)
-            return
+        if bad > offset and len(records) - bad < HEADER_BYTES:
+            # Too short for a record of its own: the one before goes as well.
+            bad = deque(scan_records(records, start=offset, end=bad), 1)[0].offset
+        if bad > offset:
+            yield Stretch(offset, bad, *decode_records(whole[offset:bad], known))
+        offset = _next_record(records, bad + HEADER_BYTES, known)
+        yield Stretch(bad, offset, None)
+
+
+def readable(pieces: Sequence[bytes]) -> list[list[Stretch]]:
+    """Return the stretches of each of ``pieces``, with the schemas that all of them define.
+
+    A definition that lies in what cannot be read is none: what only it explains is read anew.
+    """
+    schemas: Schemas = {}
+    for records in pieces:
+        schemas |= definitions(records)
+    for _ in range(_AGREEMENT_ROUNDS_MAX):
+        found = [list(stretches(records, schemas)) for records in pieces]
+        kept: Schemas = {}
+        for each in found:
+            for stretch in each:
+                kept |= stretch.defined
+        if kept == schemas:
+            break
+        schemas = kept
+    return found
 
 
 def _next_record(records: bytes, start: int, schemas: Mapping[int, tuple[str, ...]]) -> int:

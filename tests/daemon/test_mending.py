@@ -255,3 +255,12 @@ def test_what_root_mends_stays_its_owners(journal: Path) -> None:
     plan_mending(journal).apply()
     found = first_segment(journal).stat()
     assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 12345, 0o640)
+
+
+def test_a_definition_in_what_cannot_be_read_explains_nothing(tmp_path: Path) -> None:
+    """Else what was mended would have to be mended again."""
+    again = schema_event()
+    journal = make_journal(tmp_path, "w", b"\xff" * 24 + again[:8] + b"\0" * 8 + again + row(1))
+    add_segment(journal, 24 + 16 + len(again) + len(row(1)), schema_event(keys=("other",)) + b"")
+    mend(journal)
+    delivered(journal)

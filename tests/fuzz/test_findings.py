@@ -288,6 +288,34 @@ def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: P
     asyncio.run(run())
 
 
+def test_a_record_at_a_position_that_no_writer_reaches_is_none() -> None:
+    """Its end did not fit 64 bits, and the table of writers could not be saved."""
+    for position in (2**64 - 8, 2**63 + 8, 2**63):
+        made, _ = record.pack_record(
+            row(1),
+            kind=record.FRAME,
+            writer=1,
+            position=position,
+            time_us=1,
+            durable=0,
+            chain=1,
+            seed=1,
+        )
+        read = record.parse_record(
+            lambda size, at, held=made: held[at : at + size], 0, len(made), 1
+        )
+        assert (read is None) == (position > 2**63)
+
+
+def test_holes_that_cannot_be_are_no_description_of_a_writer() -> None:
+    state = WriterState(writer_info(), durable=80, durable_holes=((8, 16),))
+    fields = msgpack.unpackb(pack_description(state, {}), strict_map_key=False)
+    for hole in ([16, 8], [-1, 8], [8, 88], [8, 2**63]):
+        with pytest.raises(ValueError, match="holes"):
+            unpack_description(msgpack.packb({**fields, "holes": [hole]}))
+    assert unpack_description(msgpack.packb(fields))[0].holes == ((8, 16),)
+
+
 @pytest.mark.parametrize("raw_bytes", [100, 4000])
 def test_a_record_that_checks_but_cannot_be_decompressed_is_kept(
     tmp_path: Path, raw_bytes: int

@@ -28,7 +28,7 @@ from typing import Final
 import lz4.block
 
 from stepwell_wire.errors import MalformedRecordsError
-from stepwell_wire.limits import FRAME_BYTES_MAX, MESSAGE_BYTES_MAX
+from stepwell_wire.limits import FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, POSITION_MAX
 
 HEADER: Final = struct.Struct("<IIIBBHIIIIQQQQ")
 HEADER_BYTES: Final = HEADER.size
@@ -53,6 +53,7 @@ FILLS: Final = 32
 """It came late, out of a hole that the writer's high-water mark had passed."""
 
 _RAW_BYTES_MAX: Final = {WRITER: 2 * MESSAGE_BYTES_MAX, FRAME: FRAME_BYTES_MAX}
+_POSITION_MAX: Final = 2 * POSITION_MAX
 _COMPRESS_BYTES_MIN: Final = 128
 _READ_BYTES: Final = 1 << 20
 
@@ -157,6 +158,8 @@ def parse_record(read: Read, offset: int, end: int, seed: int) -> SpoolRecord | 
         return None
     magic, crc, chain, kind, flags, _, stored, raw, points, _, *places = HEADER.unpack(head)
     writer, position, time_us, durable = places
+    if position > _POSITION_MAX:
+        return None  # No writer may begin beyond half of it, and nobody logs the other half.
     last = offset + HEADER_BYTES + stored + (-stored & 7)
     if magic != MAGIC or last > end or raw > _RAW_BYTES_MAX.get(kind, 0) or durable > offset:
         return None
