@@ -11,6 +11,7 @@ import os
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import atexit
+import ctypes
 import queue
 import threading
 import weakref
@@ -103,14 +104,13 @@ _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 @atexit.register
 def outlive_interpreter() -> None:
-    """Take what grpc made out of the interpreter's last garbage collection.
+    """Take what grpc made out of the interpreter's last garbage collection, or of a fork's.
 
     A call locks itself when it is collected. A thread of grpc's that held that lock when the
-    interpreter began to end never gives it back, and the process would hang (seen in 2 of
-    4,280 ends on a loaded machine). What has one reference too many is not collected.
+    interpreter began to end, or that a forked child does not have, never gives it back, and the
+    process would hang (seen in 2 of 4,280 ends on a loaded machine). What has one reference too
+    many is not collected.
     """
-    import ctypes
-
     for each in list(_alive):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
         _alive.discard(each)

@@ -124,6 +124,9 @@ def _after_fork() -> None:
 
 def _after_fork_in_child() -> None:
     _delivery.importing = threading.Lock()
+    channel = sys.modules.get("stepwell._channel")
+    if channel is not None and hasattr(channel, "outlive_interpreter"):
+        channel.outlive_interpreter()
     _recording.note_fork()
     _console.forget_captures()
     for run in active:

@@ -1,5 +1,6 @@
 """Fork, spawn, ranks and ends of processes: one writer a process, and nothing hangs."""
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -144,6 +145,30 @@ def test_children_of_multiprocessing_finish_their_part(
     assert sorted(point.value for point in daemon.points("child")) == [0.0, 1.0]
     assert len(daemon.events("finish")) == 3
     assert find_journals(Path(run.settings.journals_dir)) == []
+
+
+def test_what_grpc_made_before_a_fork_is_not_collected_in_the_child(offline: Start) -> None:
+    """Its lock may be held by a thread that the child does not have."""
+    from stepwell import _channel
+
+    offline()
+
+    class Made:
+        def __del__(self) -> None:
+            collected.append(self)
+
+    collected: list[Made] = []
+    made = [Made()]
+    _channel._alive.add(made[0])
+
+    def let_go() -> None:
+        made.clear()
+        gc.collect()
+        assert not collected
+
+    assert in_fork(let_go) == 0
+    made.clear()
+    assert len(collected) == 1, "here it is, as the parent has all its threads"
 
 
 def test_a_fork_while_another_thread_logs_leaves_no_lock_behind(offline: Start) -> None:
