@@ -6,6 +6,7 @@ first run, never by an import.
 
 import atexit
 import contextlib
+import gc
 import os
 import sys
 import threading
@@ -127,6 +128,9 @@ def _after_fork_in_child() -> None:
     channel = sys.modules.get("stepwell._channel")
     if channel is not None and hasattr(channel, "outlive_interpreter"):
         channel.outlive_interpreter()
+        # Nor may the child collect what else grpc made: locks of threads that it does not have
+        # would be waited for. What was alive at the fork stays as long as the child lives.
+        gc.freeze()
     _recording.note_fork()
     _console.forget_captures()
     for run in active:
