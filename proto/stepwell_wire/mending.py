@@ -113,7 +113,9 @@ class Mending:
                 like = (self.path / LOCK_FILE).lstat()
                 kept = self._keep()
                 # Who writes comes last: before, nobody takes the folder for a whole journal.
-                for name in sorted(self._writes, key=lambda name: name == WRITER_FILE):
+                # The last segment comes first: it tells of the gaps.
+                names = sorted(self._writes, reverse=True)
+                for name in sorted(names, key=lambda name: name == WRITER_FILE):
                     _replace(self.path / name, self._writes[name], like)
                 for file in self._replaced:
                     if file.name not in self._writes:
@@ -171,6 +173,12 @@ def plan_mending(
         read = readable(pieces)
         for file, following, records, found in zip(files, followings, pieces, read, strict=True):
             _plan_file(mending, file, following, records, found)
+        if mending.is_needed and mending.unverified_bytes:
+            raise JournalError(
+                f"{path}: {mending.unverified_bytes} bytes cannot be believed, as the machine "
+                "restarted or nobody knows whether it did, and would be given up; say --unverified "
+                "to take them as far as they read. Nothing was changed"
+            )
         return mending
 
 
@@ -282,7 +290,9 @@ def _files(path: Path, info: WriterFile, *, unverified: bool) -> list[_File]:
     found = []
     for base, file in sorted(named.items()):
         try:
-            with open(open_regular(file, os.O_RDONLY), "rb") as opened:
+            with open(open_regular(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
+                if os.fstat(opened.fileno()).st_uid != path.stat().st_uid:
+                    raise JournalError(f"{file}: of another user than its folder; move it away")
                 data = opened.read()
         except OSError as error:
             raise JournalError(f"{file}: {error.strerror}") from error

@@ -101,8 +101,14 @@ def test_whose_a_journal_is_must_be_said_whole(call: Call, tmp_path: Path) -> No
     outcome = call("journal", "repair", journal, "--run", "r")
     assert outcome.code == 2
     assert "say both --project and --run" in outcome.err
-    outcome = call("journal", "repair", journal, "--run", "run-w", "--project", "p", "--yes")
+    words = ("journal", "repair", journal, "--run", "run-w", "--project", "p", "--yes")
+    outcome = call(*words)
+    assert outcome.code == 1, "nobody knows whether the machine restarted"
+    assert "say --unverified to take them" in outcome.err
+    assert not (journal / "writer.json").exists()
+    outcome = call(*words, "--unverified")
     assert outcome.code == 0, outcome.err
+    assert "1 rows" in call("journal", "verify", journal).out
     told = json.loads((journal / "writer.json").read_text())
     assert (told["project"], told["run_id"], told["writer_id"]) == ("p", "run-w", "w")
 
@@ -126,7 +132,7 @@ def test_doctor_names_what_nobody_would_ever_send(tmp_path: Path) -> None:
     (tmp_path / "damaged").mkdir()
     first, second, third = stored.journals(tmp_path)
     assert str(lost) in first.message
-    assert f"`stepwell journal repair {lost} --project" in first.remedy
+    assert f"`stepwell journal repair {lost} --unverified --project" in first.remedy
     assert str(kept) in second.message
     assert f"`stepwell journal repair --unverified {kept}`" in second.remedy
     assert "1 ended writers" in third.message

@@ -87,7 +87,7 @@ def journals(folder: Path) -> Iterator[Finding]:
             Level.WARN,
             f"{path} holds records and no writer.json: nobody knows whose they are, nobody sends "
             "them",
-            f"`stepwell journal repair {path} --project … --run …` says whose",
+            f"`stepwell journal repair {path} --unverified --project … --run …` says whose",
         )
     for path in doubtful:
         yield Finding(
