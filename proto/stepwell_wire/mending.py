@@ -184,12 +184,7 @@ def plan_mending(
 
 def _records_of(file: _File, following: int | None) -> bytes:
     """Return what of ``file`` can be records of it: not what lies behind the next one's base."""
-    if following is not None:
-        return file.records[: following - file.base]
-    if file.has_page:
-        return file.records
-    records = file.records.rstrip(b"\0")
-    return records + bytes(-len(records) & 7)
+    return file.records if following is None else file.records[: following - file.base]
 
 
 def _plan_file(

@@ -170,6 +170,15 @@ def test_the_last_page_too(journal: Path) -> None:
     assert delivered(journal)[0] == list(range(60))
 
 
+def test_last_rows_of_zeros_are_no_unwritten_space(tmp_path: Path) -> None:
+    zeros = b"".join(row(step, (0.0, 0.0)) for step in range(5))
+    journal = make_journal(tmp_path, "w", schema_event() + zeros)
+    with first_segment(journal).open("r+b") as file:
+        file.write(b"\xff" * 64)
+    mend(journal)
+    assert delivered(journal)[0] == list(range(5))
+
+
 def test_a_file_of_another_journal_is_not_bridged(journal: Path) -> None:
     add_segment(journal, 1 << 50, row(1))
     with pytest.raises(JournalError, match="if that file is of another journal, move it away"):
