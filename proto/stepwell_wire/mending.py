@@ -12,7 +12,6 @@ the end. Files that are changed are kept as they were in `damaged/` beside the j
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 import zlib
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from stepwell_wire.files import open_regular
+from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal import (
     LOCK_FILE,
     UNVERIFIED_SUFFIX,
@@ -69,7 +68,7 @@ class _File:
     """
 
     base: int
-    path: Path
+    name: str
     records: bytes
     acked: int
     has_page: bool
@@ -91,7 +90,7 @@ class Mending:
     damage: list[Damage] = field(default_factory=list)
     unverified_bytes: int = 0
     _writes: dict[str, bytes] = field(default_factory=dict)
-    _replaced: list[Path] = field(default_factory=list)
+    _replaced: list[str] = field(default_factory=list)
     _gaps: list[bytes] = field(default_factory=list)
 
     @property
@@ -106,21 +105,21 @@ class Mending:
         """
         if not self._writes:
             return None
-        with _held(self.path, make=True):
-            if not all(file.exists() for file in self._replaced if file.suffix == SEGMENT_SUFFIX):
+        with _held(self.path, make=True) as folder:
+            names = folder.names()
+            if not all(name in names for name in self._replaced if name.endswith(SEGMENT_SUFFIX)):
                 raise JournalError(f"{self.path}: delivered meanwhile; nothing was changed")
             try:
-                like = (self.path / LOCK_FILE).lstat()
-                kept = self._keep()
+                kept = self._keep(folder)
                 # Who writes comes last: before, nobody takes the folder for a whole journal.
                 # The last segment comes first: it tells of the gaps.
                 names = sorted(self._writes, reverse=True)
                 for name in sorted(names, key=lambda name: name == WRITER_FILE):
-                    _replace(self.path / name, self._writes[name], like)
-                for file in self._replaced:
-                    if file.name not in self._writes:
-                        file.unlink(missing_ok=True)
-                _sync_folder(self.path)
+                    _replace(folder, name, self._writes[name])
+                for name in self._replaced:
+                    if name not in self._writes:
+                        folder.unlink(name)
+                os.fsync(folder.descriptor)
             except OSError as error:
                 raise JournalError(
                     f"{error.filename or self.path}: {error.strerror}; what was there is kept, "
@@ -128,21 +127,24 @@ class Mending:
                 ) from error
         return kept
 
-    def _keep(self) -> Path:
-        parent = self.path.parent / KEPT_FOLDER
+    def _keep(self, folder: JournalFolder) -> Path:
+        where = folder.real_path()
+        parent = where.parent / KEPT_FOLDER
         number = 0
-        while (kept := parent / f"{self.path.name}-{number}").exists():
+        while (kept := parent / f"{where.name}-{number}").exists():
             number += 1
         parent.mkdir(exist_ok=True)
         if parent.is_symlink():
             raise JournalError(f"{parent}: a link, expected a folder; move it away")
         kept.mkdir(mode=0o700)
-        for file in [*self._replaced, self.path / WRITER_FILE]:
-            if file.exists():
-                shutil.copy2(file, kept / file.name, follow_symlinks=False)
-                with (kept / file.name).open("rb") as copy:
-                    os.fsync(copy.fileno())
-        _sync_folder(kept)
+        target = os.open(kept, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for name in sorted({*self._replaced, WRITER_FILE} & set(folder.names())):
+                with open(folder.open(name, os.O_RDONLY), "rb") as file:
+                    _write_new(name, file.read(), folder=target)
+            os.fsync(target)
+        finally:
+            os.close(target)
         _sync_folder(parent)
         return kept
 
@@ -160,13 +162,13 @@ def plan_mending(
     Raises:
         JournalError: It is in use, it is no journal, or nobody knows whose it is.
     """
-    with _held(path):
-        writer = _writer_of(path, info, unverified=unverified)
-        files = _files(path, writer, unverified=unverified)
+    with _held(path) as folder:
+        writer, is_there = _writer_of(folder, info, unverified=unverified)
+        files = _files(folder, writer, unverified=unverified)
         mending = Mending(path, writer)
-        if not _is_readable(path / WRITER_FILE):
+        if not is_there:
             mending._writes[WRITER_FILE] = writer.to_json().encode()
-            mending._replaced.append(path / (WRITER_FILE + UNVERIFIED_SUFFIX))
+            mending._replaced.append(WRITER_FILE + UNVERIFIED_SUFFIX)
         bases = [file.base for file in files]
         followings = [*bases[1:], None]
         pieces = [_records_of(*each) for each in zip(files, followings, strict=True)]
@@ -213,7 +215,7 @@ def _plan_file(
         mending.damage.append(Damage(file.base + cut.start, cut.end - cut.start, "no records"))
     damaged = [each for each in found if each.decoded is None]
     if any(each.end - each.start < HEADER_BYTES for each in damaged):
-        raise JournalError(f"{file.path}: too short for a record; move it away")
+        raise JournalError(f"{mending.path / file.name}: too short for a record; move it away")
     for each in damaged:
         what = "no records" if each.start < end else "missing"
         mending.damage.append(Damage(file.base + each.start, each.end - each.start, what))
@@ -222,11 +224,11 @@ def _plan_file(
     if not file.has_page:
         mending.damage.append(Damage(file.base, 0, "the page before the records"))
     gaps = b"".join(mending._gaps) if following is None else b""
-    is_renamed = file.path.name != segment_name(file.base)
+    is_renamed = file.name != segment_name(file.base)
     if damaged or is_cut or is_renamed or gaps or not (file.has_page and file.is_believed):
         content = b"".join(filled(records, found)) + gaps
         mending._writes[segment_name(file.base)] = _segment(file.base, content, acked=file.acked)
-        mending._replaced.append(file.path)
+        mending._replaced.append(file.name)
         limit = file.base + len(content)
         # A hole of any size is bridged by segments that hold nothing else.
         while following is not None and limit < following:
@@ -244,60 +246,52 @@ def _part(size: int) -> int:
 # ---------------------------------------------------------------------------- what is there
 
 
-def _writer_of(path: Path, info: WriterFile | None, *, unverified: bool) -> WriterFile:
+def _writer_of(
+    folder: JournalFolder, info: WriterFile | None, *, unverified: bool
+) -> tuple[WriterFile, bool]:
+    """Return who wrote the journal, and whether its ``writer.json`` says so."""
     names = [WRITER_FILE, *([WRITER_FILE + UNVERIFIED_SUFFIX] if unverified else [])]
     problem = f"no {WRITER_FILE}"
     for name in names:
         try:
-            with open(open_regular(path / name, os.O_RDONLY), encoding="utf-8") as file:
-                return WriterFile.from_json(file.read())
+            with open(folder.open(name, os.O_RDONLY), encoding="utf-8") as file:
+                return WriterFile.from_json(file.read()), name == WRITER_FILE
         except FileNotFoundError:
             continue
         except (OSError, ValueError) as error:
             problem = f"{name}: {error}"
     if info is not None:
-        return info
+        return info, False
     raise JournalError(
-        f"{path}: {problem}; what is held cannot be assigned to a run, say whose it is with "
+        f"{folder.path}: {problem}; what is held cannot be assigned to a run, say whose it is with "
         "--project and --run"
     )
 
 
-def _is_readable(path: Path) -> bool:
-    try:
-        with open(open_regular(path, os.O_RDONLY), encoding="utf-8") as file:
-            WriterFile.from_json(file.read())
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def _files(path: Path, info: WriterFile, *, unverified: bool) -> list[_File]:
+def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list[_File]:
     here = boot_id()
     restarted = not here or info.boot_id != here
     suffixes = (SEGMENT_SUFFIX, SEGMENT_SUFFIX + UNVERIFIED_SUFFIX)[: 1 + unverified]
-    named: dict[int, Path] = {}
-    for name in sorted(os.listdir(path)):
+    named: dict[int, str] = {}
+    for name in sorted(folder.names()):
         for suffix in suffixes:
             digits = name.removesuffix(suffix)
             if digits != name and digits.isascii() and digits.isdigit() and not int(digits) & 7:
-                named.setdefault(int(digits), path / name)
+                named.setdefault(int(digits), name)
     found = []
-    for base, file in sorted(named.items()):
+    for base, name in sorted(named.items()):
         try:
-            with open(open_regular(file, os.O_RDONLY | os.O_NOFOLLOW), "rb") as opened:
-                if os.fstat(opened.fileno()).st_uid != path.stat().st_uid:
-                    raise JournalError(f"{file}: of another user than its folder; move it away")
+            with open(folder.open(name, os.O_RDONLY), "rb") as opened:
                 data = opened.read()
         except OSError as error:
-            raise JournalError(f"{file}: {error.strerror}") from error
-        found.append(_read_file(base, file, data, restarted=restarted, unverified=unverified))
+            raise JournalError(f"{folder.path / name}: {error.strerror}") from error
+        found.append(_read_file(base, name, data, restarted=restarted, unverified=unverified))
     if not found:
-        raise JournalError(f"{path}: no segments; there is nothing to repair")
+        raise JournalError(f"{folder.path}: no segments; there is nothing to repair")
     return found
 
 
-def _read_file(base: int, path: Path, data: bytes, *, restarted: bool, unverified: bool) -> _File:
+def _read_file(base: int, name: str, data: bytes, *, restarted: bool, unverified: bool) -> _File:
     has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
     if not has_page:
         claimed = len(data) & ~7
@@ -323,35 +317,30 @@ def _read_file(base: int, path: Path, data: bytes, *, restarted: bool, unverifie
     if restarted and not unverified:
         claimed = max(claimed, believed)
         return _File(
-            base, path, data[PAGE_BYTES:believed], acked, has_page, claimed - believed, True
+            base, name, data[PAGE_BYTES:believed], acked, has_page, claimed - believed, True
         )
-    return _File(base, path, data[PAGE_BYTES:claimed], acked, has_page, 0, believed >= claimed)
+    return _File(base, name, data[PAGE_BYTES:claimed], acked, has_page, 0, believed >= claimed)
 
 
 @contextlib.contextmanager
-def _held(path: Path, *, make: bool = False) -> Iterator[None]:
+def _held(path: Path, *, make: bool = False) -> Iterator[JournalFolder]:
     """Be the only one at the journal, as its writer or a recoverer would.
 
     Without a lock file nobody is; with ``make`` it is made.
     """
-    if not path.is_dir():
-        raise JournalError(f"{path}: no such folder")
-    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0)
-    try:
-        descriptor = os.open(path / LOCK_FILE, flags, 0o660)
-    except FileNotFoundError:
-        yield
-        return
-    except OSError as error:
-        raise JournalError(f"{path / LOCK_FILE}: {error.strerror}") from error
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            folder = JournalFolder(path)
+            held.callback(folder.close)
+            if make or LOCK_FILE in folder.names():
+                lock = folder.open_lock(LOCK_FILE)
+                held.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             raise JournalError(f"{path}: in use; its writer, or a daemon, holds it") from error
-        yield
-    finally:
-        os.close(descriptor)
+        except OSError as error:
+            raise JournalError(f"{path}: {error.strerror}") from error
+        yield folder
 
 
 # ---------------------------------------------------------------------------- what is written
@@ -368,22 +357,28 @@ def _segment(base: int, records: bytes, *, acked: int) -> bytes:
     return bytes(page) + records
 
 
-def _replace(path: Path, content: bytes, like: os.stat_result) -> None:
-    """Write ``path`` anew, for the owner and with the rights of ``like``.
+def _replace(folder: JournalFolder, name: str, content: bytes) -> None:
+    """Write ``name`` anew, for the folder's owner and with the rights of the lock beside it."""
+    temporary = f".{name}.tmp"
+    folder.unlink(temporary)
+    like = os.stat(LOCK_FILE, dir_fd=folder.descriptor, follow_symlinks=False)
+    _write_new(temporary, content, folder=folder.descriptor, like=like)
+    folder.rename(temporary, name)
 
-    An operator may do this in a folder of somebody else: no link of theirs is followed.
-    """
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
+
+def _write_new(
+    name: str, content: bytes, *, folder: int, like: os.stat_result | None = None
+) -> None:
+    """Write a file that is not there yet, durably but for its name."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(temporary, flags, 0o600), "wb") as file:
+    with open(os.open(name, flags, 0o600, dir_fd=folder), "wb") as file:
         file.write(content)
-        os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
-        if os.geteuid() == 0:
-            os.fchown(file.fileno(), like.st_uid, like.st_gid)
         file.flush()
+        if like is not None:
+            os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode))
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), os.fstat(folder).st_uid, like.st_gid)
         os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def _sync_folder(folder: Path) -> None:

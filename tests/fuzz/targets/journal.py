@@ -1,7 +1,9 @@
 """A writer's folder, as a daemon or `stepwell sync` finds it after whatever happened."""
 
+import contextlib
 import shutil
 import zlib
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -129,36 +131,33 @@ class Mendings(Journals):
         mending.apply()
         again = plan_mending(folder, info=_SOMEBODY, unverified=unverified)
         require(not again.is_needed, "what was mended needs mending")
-        count, rows = 1, 0
         with closing(JournalReader(folder)) as reader:
-            schemas = reader.schemas()  # As a daemon takes them: also those defined later.
-            position = reader.oldest
-            while records := reader.read(position, 1 << 20):
-                decoded, defined = decode_records(records, schemas)
-                schemas |= defined
-                rows += decoded.row_count
-                position += len(records)
-                count += 1
-            require(position == reader.committed, "a mended journal that ends too early")
+            taken = list(_taken(reader))
+            end = taken[-1][1] if taken else reader.oldest
+            require(end == reader.committed, "a mended journal that ends too early")
+        rows = sum(row_count for row_count, _ in taken)
         require(rows >= whole, "rows of a whole journal were lost by mending it")
-        return count
+        return 1 + len(taken)
 
 
 def _whole_rows(folder: Path) -> int:
     """Return how many rows a reader takes before the first damage."""
     rows = 0
-    try:
-        with closing(JournalReader(folder)) as reader:
-            schemas = reader.schemas()
-            position = reader.oldest
-            while records := reader.read(position, 1 << 20):
-                decoded, defined = decode_records(records, schemas)
-                schemas |= defined
-                rows += decoded.row_count
-                position += len(records)
-    except WireError:
-        pass
+    with contextlib.suppress(WireError), closing(JournalReader(folder)) as reader:
+        for row_count, _ in _taken(reader):
+            rows += row_count
     return rows
+
+
+def _taken(reader: JournalReader) -> Iterator[tuple[int, int]]:
+    """Yield the rows of each piece of a journal as a daemon takes them, and where it ends."""
+    schemas = reader.schemas()  # Also those defined later.
+    position = reader.oldest
+    while records := reader.read(position, 1 << 20):
+        decoded, defined = decode_records(records, schemas)
+        schemas |= defined
+        position += len(records)
+        yield decoded.row_count, position
 
 
 def _page(base: int, records: bytes, payload: bytes) -> bytes:
