@@ -140,7 +140,7 @@ class ClickHouseServer:
         words = ""
         for name in ("output", "errors"):
             path = self.folder / name
-            words += path.read_text(errors="replace")[-2000:] if path.exists() else ""
+            words += path.read_text(errors="replace")[-6000:] if path.exists() else ""
         return words
 
     def signal(self, number: int) -> None:

@@ -100,7 +100,11 @@ class Cluster:
                     "<zookeeper><node><host>127.0.0.1</host>"
                     f"<port>{self.zookeeper.port}</port></node>"
                     "<session_timeout_ms>6000</session_timeout_ms></zookeeper>"
-                    "<distributed_ddl><path>/clickhouse/task_queue/ddl</path></distributed_ddl>",
+                    "<distributed_ddl><path>/clickhouse/task_queue/ddl</path></distributed_ddl>"
+                    # In tables this small the last part before a kill is a large share, and a
+                    # replica does not start where too much of it is not known to ZooKeeper.
+                    "<merge_tree><replicated_max_ratio_of_wrong_parts>1"
+                    "</replicated_max_ratio_of_wrong_parts></merge_tree>",
                 )
                 for replica in range(2)
             ]
