@@ -11,6 +11,7 @@ from stepwell_store.errors import (
     StoreError,
     StoreRejectedError,
     StoreUnavailableError,
+    TableMissingError,
 )
 from stepwell_store.store import Store
 from stepwell_store.writer import WriterInfo
@@ -28,6 +29,7 @@ __all__ = [
     "StoreError",
     "StoreRejectedError",
     "StoreUnavailableError",
+    "TableMissingError",
     "WriterInfo",
     "connect_embedded",
     "open_embedded",

@@ -53,6 +53,7 @@ _GRACE_SECONDS: Final = 5.0  # For the engine to report its own timeout before o
 _READING: Final = ("SELECT", "WITH", "SHOW", "DESC", "EXPLAIN", "EXISTS")
 _IDLE_CONNECTIONS_MAX: Final = 8
 _TAKE_OVER_SECONDS: Final = 15.0
+_TABLES_POLL_SECONDS: Final = 0.05
 
 
 class EmbeddedStore:
@@ -82,6 +83,14 @@ class EmbeddedStore:
 
     def migrate(self) -> None:
         self._migrate(from_start=False)
+
+    def schema_version(self) -> int:
+        """Return the newest version of the schema that is whole here, 0 before the first is.
+
+        Raises:
+            TableMissingError: Nobody has made the first table yet.
+        """
+        return int(self.query("SELECT max(version) AS found FROM schema_versions")[0]["found"])
 
     def shard_of(self, writer: WriterInfo) -> int:
         return 0
@@ -194,16 +203,13 @@ class EmbeddedStore:
         def execute(sql: str) -> None:
             self.query(sql, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
 
-        def found_version() -> int:
-            return int(self.query("SELECT max(version) AS found FROM schema_versions")[0]["found"])
-
         def record(version: int, name: str) -> None:
             execute(
                 "INSERT INTO schema_versions (version, name) SETTINGS async_insert = 0 "
                 f"VALUES ({version}, '{name}')"
             )
 
-        apply_migrations(execute, found_version, record, from_start=from_start)
+        apply_migrations(execute, self.schema_version, record, from_start=from_start)
 
     def _insert(self, block: Block, token: str) -> None:
         if not TOKEN.fullmatch(token):
@@ -326,17 +332,34 @@ def open_embedded(
 
 
 def connect_embedded(data_dir: Path) -> EmbeddedStore:
-    """Use the engine that lives on ``data_dir``, else start one for as long as this is open."""
+    """Use the engine that lives on ``data_dir``, else start one for as long as this is open.
+
+    Where a daemon is just making the tables of a new store, wait for them.
+    """
     deadline = time.monotonic() + _TAKE_OVER_SECONDS
     while True:
         with suppress(SocketMissingError):
             connect(data_dir / SOCKET_FILE).close()
-            return EmbeddedStore(data_dir, None)
+            store = EmbeddedStore(data_dir, None)
+            try:
+                _wait_for_tables(store, deadline)
+            except BaseException:
+                store.close()
+                raise
+            return store
         try:
             return _own(data_dir, MEMORY_BYTES_MAX_DEFAULT, 0.5)
         except StoreBusyError:  # One is just starting or ending.
             if time.monotonic() >= deadline:
                 raise
+
+
+def _wait_for_tables(store: EmbeddedStore, deadline: float) -> None:
+    while time.monotonic() < deadline:
+        with suppress(TableMissingError):
+            if store.schema_version() > 0:
+                return
+        time.sleep(_TABLES_POLL_SECONDS)
 
 
 def _own(data_dir: Path, memory_bytes_max: int, lock_wait_seconds: float) -> EmbeddedStore:

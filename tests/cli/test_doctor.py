@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepwell.cli.checks import Level, environment, node, stored
+from stepwell_store import open_embedded
 from tests.cli.conftest import Call
 from tests.cli.fake_daemon import FakeDaemon
 
@@ -88,6 +89,14 @@ def test_versions_are_held_against_the_range(version: str | None, level: Level) 
 def test_a_damaged_store_fails_with_a_reason(place: Path) -> None:
     (place / "store").write_text("")
     assert [each.level for each in stored.store(place)] == [Level.OK], "a file is no store"
+
+
+def test_a_store_whose_tables_were_never_made_is_said_and_left_as_it_is(place: Path) -> None:
+    open_embedded(place).close()
+    for _ in range(2):
+        (found,) = stored.store(place)
+        assert found.level is Level.WARN
+        assert "not every table is there" in found.message
 
 
 def test_a_folder_that_is_no_journal_is_kept_and_said(place: Path) -> None:

@@ -309,6 +309,18 @@ def test_a_tool_uses_the_engine_that_lives(store: EmbeddedStore):
     assert store.ping(timeout_seconds=10)
 
 
+def test_a_tool_waits_for_the_tables_of_a_new_store(tmp_path: Path):
+    owner = open_embedded(tmp_path)
+    migration = threading.Timer(0.5, owner.migrate)
+    migration.start()
+    tool = connect_embedded(tmp_path)
+    assert tool.query("SELECT count() AS n FROM points") == [{"n": 0}]
+    assert tool.schema_version() == 1
+    migration.join()
+    tool.close()
+    owner.close()
+
+
 def test_a_tool_without_an_engine_starts_one_for_as_long_as_it_works(tmp_path: Path):
     tool = connect_embedded(tmp_path)
     pid = tool.engine_pid

@@ -30,7 +30,7 @@ def store(data: Path) -> Iterator[Finding]:
     except CommandError as error:
         yield Finding("store", Level.WARN, str(error), "see above")
         return
-    from stepwell_store import StoreError, connect_embedded
+    from stepwell_store import StoreError, TableMissingError, connect_embedded
 
     try:
         opened = connect_embedded(data)
@@ -38,6 +38,14 @@ def store(data: Path) -> Iterator[Finding]:
             (row,) = opened.query(_SUMMARY)
         finally:
             opened.close()
+    except TableMissingError as error:
+        yield Finding(
+            "store",
+            Level.WARN,
+            f"{data / 'store'}: not every table is there ({error})",
+            "nothing: the daemon makes what is missing when it starts, and when it stores",
+        )
+        return
     except StoreError as error:
         yield Finding("store", Level.FAIL, str(error), f"{data / 'engine.log'} says more")
         return
