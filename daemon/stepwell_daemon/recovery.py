@@ -125,6 +125,8 @@ class JournalRecovery:
         if state.session is not None:
             return  # Its stream has not ended yet; the next look finds it ended.
         start = max(reader.acked, reader.oldest)
+        if state.accepted < start and (missing := reader.missing()):
+            raise JournalError(missing)
         session = Session(state)
         if start > state.accepted:
             session.jumped = start - state.accepted if state.accepted else 0

@@ -153,17 +153,53 @@ def _is_number(text: str) -> bool:
 
 
 class _Segment:
-    __slots__ = ("base", "claimed", "descriptor", "end", "path")
+    """An open segment.
 
-    def __init__(self, base: int, path: Path, descriptor: int, end: int, claimed: int) -> None:
+    Attributes:
+        end: file offset up to which records are believed.
+        claimed: file offset up to which the writer says that it wrote, as far as the file goes.
+        cut_bytes: what the writer says that it wrote beyond the end of the file.
+    """
+
+    __slots__ = ("base", "claimed", "cut_bytes", "descriptor", "end", "path")
+
+    def __init__(self, base: int, path: Path, descriptor: int) -> None:
         self.base, self.path, self.descriptor = base, path, descriptor
-        self.end = end  # file offset up to which records are believed
-        self.claimed = claimed  # file offset up to which the writer says that it wrote
+        self.end = self.claimed = PAGE_BYTES
+        self.cut_bytes = 0
+
+    def look(self) -> None:
+        """Take in how far the writer has come."""
+        committed = int.from_bytes(os.pread(self.descriptor, 8, COMMITTED_AT), "little")
+        size = os.fstat(self.descriptor).st_size
+        self.claimed = max(self.claimed, committed_end(committed, size))
+        self.cut_bytes = max(0, committed - size)
+
+    def let_end_at(self, limit: int) -> None:
+        """Take in that the next segment begins at position ``limit``.
+
+        Where the page says otherwise and records lie up to there, the page is damaged; else a
+        file between the two is missing.
+        """
+        start, end = self.end, limit - self.base + PAGE_BYTES
+        if not PAGE_BYTES <= end <= os.fstat(self.descriptor).st_size:
+            return
+        if start < end:
+            records = os.pread(self.descriptor, end - start, start)
+            if whole_records(records) != end - start:
+                return
+        self.end = self.claimed = end
+        self.cut_bytes = 0
 
     @property
     def limit(self) -> int:
         """The position just past the last record."""
         return self.base + self.end - PAGE_BYTES
+
+
+def committed_end(committed: int, size: int) -> int:
+    """Return up to where a file of ``size`` bytes can hold records, as its page says."""
+    return max(PAGE_BYTES, min(committed, size) & ~7)
 
 
 class JournalReader:
@@ -267,6 +303,26 @@ class JournalReader:
     def acked(self) -> int:
         """The position up to which the writer or a recoverer was told that all is durable."""
         return self._acked
+
+    def missing(self) -> str:
+        """Return what of a dead writer's journal is gone, "" where nothing is known to be.
+
+        After a restart of the machine nobody knows: the disk may hold older numbers.
+        """
+        if self._restarted or not self._segments:
+            return ""
+        if self.oldest > self._acked:
+            return (
+                f"{self.path}: {self.oldest - self._acked} bytes before {self._segments[0].path} "
+                "are gone and were never acknowledged; a file is missing"
+            )
+        last = self._segments[-1]
+        if last.limit + last.cut_bytes > max(last.limit, self._acked):
+            return (
+                f"{last.path}: {last.end} bytes, {last.end + last.cut_bytes} were written; the "
+                "file was cut by something else than stepwell"
+            )
+        return ""
 
     def read(self, position: int, bytes_max: int) -> bytes:
         """Return whole records from ``position`` on, from one segment; ``b""`` at the end.
@@ -416,7 +472,12 @@ class JournalReader:
                         doubtful += self._folder.size_of(path.name) - PAGE_BYTES
                     continue
             elif not self._restarted:
-                segment.end = segment.claimed = self._committed_end(segment.descriptor)
+                segment.look()
+                segment.end = segment.claimed
+            # One that holds nothing may be what its writer gave up, and wrote on before it.
+            is_filled = segment.claimed > PAGE_BYTES or segment.cut_bytes > 0
+            if fresh and not self._restarted and (is_filled or base > fresh[-1].limit):
+                fresh[-1].let_end_at(base)
             if fresh and fresh[-1].limit != base:
                 # A hole: what lies behind it cannot be joined to what lies before.
                 doubtful += segment.claimed - PAGE_BYTES
@@ -462,24 +523,26 @@ class JournalReader:
         if len(page) < PAGE_BYTES or PAGE.unpack_from(page)[:2] != (MAGIC, base):
             os.close(descriptor)
             return None
-        claimed = self._committed_end(descriptor)
+        segment = _Segment(base, path, descriptor)
+        segment.look()
+        end = self._checked_end(segment, page)
+        segment.claimed = max(segment.claimed, end)
+        segment.end = end if self._restarted else segment.claimed
         acked = PAGE.unpack_from(page)[3]
         # What was never written was not acknowledged either: a damaged number, all is sent again.
-        if not acked & 7 and acked <= base + claimed - PAGE_BYTES:
+        if not acked & 7 and acked <= base + segment.claimed + segment.cut_bytes - PAGE_BYTES:
             self._acked = max(self._acked, acked)
-        end = self._checked_end(descriptor, page) if self._restarted else claimed
-        return _Segment(base, path, descriptor, end, max(claimed, end))
+        return segment
 
-    def _committed_end(self, descriptor: int) -> int:
-        committed = int.from_bytes(os.pread(descriptor, 8, COMMITTED_AT), "little")
-        size = os.fstat(descriptor).st_size
-        return max(PAGE_BYTES, min(committed, size) & ~7)
+    def _checked_end(self, segment: _Segment, page: bytes) -> int:
+        """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does.
 
-    def _checked_end(self, descriptor: int, page: bytes) -> int:
-        """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does."""
+        Where the machine has not restarted only what goes beyond the page's word is of interest.
+        """
         for end, crc in unpack_checked(page):
-            if end >= PAGE_BYTES and not end & 7:
-                records = os.pread(descriptor, end - PAGE_BYTES, PAGE_BYTES)
-                if len(records) == end - PAGE_BYTES and zlib.crc32(records) == crc:
-                    return end
+            if end & 7 or end <= (PAGE_BYTES if self._restarted else segment.claimed):
+                continue
+            records = os.pread(segment.descriptor, end - PAGE_BYTES, PAGE_BYTES)
+            if len(records) == end - PAGE_BYTES and zlib.crc32(records) == crc:
+                return end
         return PAGE_BYTES

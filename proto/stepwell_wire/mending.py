@@ -11,10 +11,11 @@ the end. Files that are changed are kept as they were in `damaged/` beside the j
 
 import contextlib
 import fcntl
+import functools
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from stepwell_wire.journal import (
     JournalError,
     WriterFile,
     boot_id,
+    committed_end,
 )
 from stepwell_wire.records import HEADER_BYTES
 from stepwell_wire.rescue import Stretch, filled, gap_events, padding, readable
@@ -42,6 +44,7 @@ from stepwell_wire.segment import (
     pack_page,
     segment_name,
     unpack_checked,
+    whole_records,
 )
 
 KEPT_FOLDER: Final = "damaged"
@@ -63,17 +66,30 @@ class _File:
     """A segment as it was found; ``records`` is what is taken of it.
 
     Attributes:
+        following: the position at which the next one begins, None for the last.
         doubtful: bytes behind ``records`` that the machine's restart leaves in doubt.
+        cut_bytes: what the writer says that it wrote beyond the end of the file.
         is_believed: whether a reader takes all of ``records`` as it lies.
     """
 
     base: int
     name: str
     records: bytes
+    following: int | None
     acked: int
     has_page: bool
     doubtful: int
+    cut_bytes: int
     is_believed: bool
+
+    @property
+    def limit(self) -> int:
+        """The position past what is taken."""
+        return self.base + len(self.records)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.has_page and not (self.records or self.doubtful or self.cut_bytes)
 
 
 @dataclass(slots=True)
@@ -91,7 +107,6 @@ class Mending:
     unverified_bytes: int = 0
     _writes: dict[str, bytes] = field(default_factory=dict)
     _replaced: list[str] = field(default_factory=list)
-    _gaps: list[bytes] = field(default_factory=list)
 
     @property
     def is_needed(self) -> bool:
@@ -126,6 +141,17 @@ class Mending:
                     "try again when the disk takes it"
                 ) from error
         return kept
+
+    def _lose(self, position: int, size: int, what: str) -> Stretch:
+        self.damage.append(Damage(position, size, what))
+        return Stretch(position, position + size, None)
+
+    def _write(
+        self, file: _File, found: Sequence[Stretch], more: bytes = b"", *, acked: int
+    ) -> None:
+        content = b"".join(filled(file.records, found)) + more
+        self._writes[segment_name(file.base)] = _segment(file.base, content, acked=acked)
+        self._replaced.append(file.name)
 
     def _keep(self, folder: JournalFolder) -> Path:
         where = folder.real_path()
@@ -169,12 +195,7 @@ def plan_mending(
         if not is_there:
             mending._writes[WRITER_FILE] = writer.to_json().encode()
             mending._replaced.append(WRITER_FILE + UNVERIFIED_SUFFIX)
-        bases = [file.base for file in files]
-        followings = [*bases[1:], None]
-        pieces = [_records_of(*each) for each in zip(files, followings, strict=True)]
-        read = readable(pieces)
-        for file, following, records, found in zip(files, followings, pieces, read, strict=True):
-            _plan_file(mending, file, following, records, found)
+        _plan_files(mending, files, is_front_known=not _has_restarted(writer))
         if mending.is_needed and mending.unverified_bytes:
             raise JournalError(
                 f"{path}: {mending.unverified_bytes} bytes cannot be believed, as the machine "
@@ -184,58 +205,76 @@ def plan_mending(
         return mending
 
 
-def _records_of(file: _File, following: int | None) -> bytes:
-    """Return what of ``file`` can be records of it: not what lies behind the next one's base."""
-    return file.records if following is None else file.records[: following - file.base]
+def _plan_files(mending: Mending, files: list[_File], *, is_front_known: bool) -> None:
+    first, last = files[0], files[-1]
+    acked = max(file.acked for file in files)
+    journal: list[Stretch] = []
+    if is_front_known and first.base > acked:
+        journal.append(mending._lose(acked, first.base - acked, "missing"))
+    for file, found in zip(files, readable([file.records for file in files]), strict=True):
+        is_changed = _plan_file(mending, file, found)
+        journal += (
+            Stretch(file.base + each.start, file.base + each.end, each.decoded) for each in found
+        )
+        if file is not last:
+            if is_changed:
+                mending._write(file, found, acked=file.acked)
+            journal += _fillers(mending, file, found)
+    if last.limit + last.cut_bytes > max(last.limit, acked):
+        journal.append(mending._lose(last.limit, last.cut_bytes, "missing"))
+        is_changed = True
+    gaps = b"".join(gap_events(journal, acked=acked))
+    if is_changed or gaps:
+        # The gap that tells of a missing first segment also ends the search for it.
+        given_up = max(acked, first.base) if is_front_known else last.acked
+        mending._write(last, found, gaps, acked=given_up)
 
 
-def _plan_file(
-    mending: Mending, file: _File, following: int | None, records: bytes, found: list[Stretch]
-) -> None:
-    if not file.has_page and following is None:
+def _plan_file(mending: Mending, file: _File, found: list[Stretch]) -> bool:
+    """Settle what stands in the place of what cannot be read; return whether that is a change."""
+    is_last = file.following is None
+    if not file.has_page and is_last:
         # Without its page nobody knows where it ended: at the last thing that can be read.
         while found and found[-1].decoded is None:
             found.pop()
     end = found[-1].end if found else 0
-    if following is not None and following - file.base - end > _HOLE_BYTES_MAX:
+    missing = 0 if file.following is None else file.following - file.limit
+    if missing > _HOLE_BYTES_MAX:
         raise JournalError(
-            f"{mending.path}: {following - file.base - end} bytes are missing before "
-            f"{segment_name(following)}, more than a journal holds; if that file is of another "
-            "journal, move it away"
+            f"{mending.path}: {missing} bytes are missing before "
+            f"{segment_name(file.limit + missing)}, more than a journal holds; if that file is of "
+            "another journal, move it away"
         )
-    missing = 0 if following is None else following - file.base - len(records)
     if missing:
         if found and found[-1].decoded is None:
             found[-1].end += _part(missing)
         else:
             found.append(Stretch(end, end + _part(missing), None))
-    is_cut = following is None and bool(found) and found[-1].end - found[-1].start < HEADER_BYTES
+    is_cut = is_last and bool(found) and found[-1].end - found[-1].start < HEADER_BYTES
     if is_cut:
         cut = found.pop()  # No room for a record, and nothing behind it.
-        mending.damage.append(Damage(file.base + cut.start, cut.end - cut.start, "no records"))
+        mending._lose(file.base + cut.start, cut.end - cut.start, "no records")
     damaged = [each for each in found if each.decoded is None]
     if any(each.end - each.start < HEADER_BYTES for each in damaged):
         raise JournalError(f"{mending.path / file.name}: too short for a record; move it away")
     for each in damaged:
         what = "no records" if each.start < end else "missing"
-        mending.damage.append(Damage(file.base + each.start, each.end - each.start, what))
-    mending._gaps += gap_events(found)
+        mending._lose(file.base + each.start, each.end - each.start, what)
     mending.unverified_bytes += file.doubtful
     if not file.has_page:
-        mending.damage.append(Damage(file.base, 0, "the page before the records"))
-    gaps = b"".join(mending._gaps) if following is None else b""
+        mending._lose(file.base, 0, "the page before the records")
     is_renamed = file.name != segment_name(file.base)
-    if damaged or is_cut or is_renamed or gaps or not (file.has_page and file.is_believed):
-        content = b"".join(filled(records, found)) + gaps
-        mending._writes[segment_name(file.base)] = _segment(file.base, content, acked=file.acked)
-        mending._replaced.append(file.name)
-        limit = file.base + len(content)
-        # A hole of any size is bridged by segments that hold nothing else.
-        while following is not None and limit < following:
-            size = _part(following - limit)
-            mending.damage.append(Damage(limit, size, "missing"))
-            mending._writes[segment_name(limit)] = _segment(limit, padding(size), acked=0)
-            limit += size
+    return bool(damaged) or is_cut or is_renamed or not (file.has_page and file.is_believed)
+
+
+def _fillers(mending: Mending, file: _File, found: list[Stretch]) -> Iterator[Stretch]:
+    """Bridge what is missing behind ``file`` with segments that hold nothing else."""
+    limit = file.base + (found[-1].end if found else 0)
+    while file.following is not None and limit < file.following:
+        size = _part(file.following - limit)
+        mending._writes[segment_name(limit)] = _segment(limit, padding(size), acked=0)
+        yield mending._lose(limit, size, "missing")
+        limit += size
 
 
 def _part(size: int) -> int:
@@ -268,9 +307,13 @@ def _writer_of(
     )
 
 
-def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list[_File]:
+def _has_restarted(info: WriterFile) -> bool:
     here = boot_id()
-    restarted = not here or info.boot_id != here
+    return not here or info.boot_id != here
+
+
+def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list[_File]:
+    restarted = _has_restarted(info)
     suffixes = (SEGMENT_SUFFIX, SEGMENT_SUFFIX + UNVERIFIED_SUFFIX)[: 1 + unverified]
     named: dict[int, str] = {}
     for name in sorted(folder.names()):
@@ -278,48 +321,69 @@ def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list
             digits = name.removesuffix(suffix)
             if digits != name and digits.isascii() and digits.isdigit() and not int(digits) & 7:
                 named.setdefault(int(digits), name)
-    found = []
-    for base, name in sorted(named.items()):
+    found: list[_File] = []
+    for base, name in sorted(named.items(), reverse=True):
         try:
             with open(folder.open(name, os.O_RDONLY), "rb") as opened:
                 data = opened.read()
         except OSError as error:
             raise JournalError(f"{folder.path / name}: {error.strerror}") from error
-        found.append(_read_file(base, name, data, restarted=restarted, unverified=unverified))
+        read = functools.partial(
+            _read_file, base, name, data, restarted=restarted, unverified=unverified
+        )
+        if found and found[-1].is_empty and read(None).limit > found[-1].base:
+            found.pop()  # Its writer gave it up, and wrote on before it.
+        found.append(read(found[-1].base if found else None))
     if not found:
         raise JournalError(f"{folder.path}: no segments; there is nothing to repair")
-    return found
+    return found[::-1]
 
 
-def _read_file(base: int, name: str, data: bytes, *, restarted: bool, unverified: bool) -> _File:
+def _read_file(
+    base: int, name: str, data: bytes, following: int | None, *, restarted: bool, unverified: bool
+) -> _File:
     has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
-    if not has_page:
-        claimed = len(data) & ~7
+    committed, acked = PAGE.unpack_from(data)[2:] if has_page else (len(data), 0)
+    checked = _checked_end(data) if has_page else PAGE_BYTES
+    claimed = max(committed_end(committed, len(data)), checked)
+    if following is not None:
+        claimed = _end_before(following - base + PAGE_BYTES, data, claimed)
+    may_be_cut = has_page and following is None and not restarted
+    cut_bytes = max(0, committed - len(data)) if may_be_cut else 0
+    is_word_wrong = cut_bytes > _HOLE_BYTES_MAX
+    if is_word_wrong:
+        cut_bytes = 0
+    # What was never written was not acknowledged either: a damaged number.
+    if acked & 7 or acked > base + claimed + cut_bytes - PAGE_BYTES:
         acked = 0
-    else:
-        _, _, committed, acked = PAGE.unpack_from(data)
-        claimed = max(PAGE_BYTES, min(committed, len(data)) & ~7)
-        if acked & 7 or acked > base + claimed - PAGE_BYTES:
-            acked = 0
-    believed = claimed if has_page else PAGE_BYTES
-    if restarted:
-        checked = unpack_checked(data[:PAGE_BYTES]) if has_page else []
-        believed = next(
-            (
-                end
-                for end, crc in checked
-                if PAGE_BYTES <= end <= len(data)
-                and not end & 7
-                and zlib.crc32(data[PAGE_BYTES:end]) == crc
-            ),
-            PAGE_BYTES,
-        )
-    if restarted and not unverified:
-        claimed = max(claimed, believed)
-        return _File(
-            base, name, data[PAGE_BYTES:believed], acked, has_page, claimed - believed, True
-        )
-    return _File(base, name, data[PAGE_BYTES:claimed], acked, has_page, 0, believed >= claimed)
+    end = min(checked, claimed) if restarted and not unverified else claimed
+    return _File(
+        base=base,
+        name=name,
+        records=data[PAGE_BYTES:end],
+        following=following,
+        acked=acked,
+        has_page=has_page,
+        doubtful=claimed - end,
+        cut_bytes=cut_bytes,
+        is_believed=not is_word_wrong and (not restarted or end <= checked),
+    )
+
+
+def _checked_end(data: bytes) -> int:
+    """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does."""
+    for end, crc in unpack_checked(data[:PAGE_BYTES]):
+        is_possible = PAGE_BYTES <= end <= len(data) and not end & 7
+        if is_possible and zlib.crc32(data[PAGE_BYTES:end]) == crc:
+            return end
+    return PAGE_BYTES
+
+
+def _end_before(end: int, data: bytes, claimed: int) -> int:
+    """Return where the records end whose next segment begins at ``end``, as readers see it."""
+    if end > len(data) or (claimed < end and whole_records(data[claimed:end]) != end - claimed):
+        return claimed
+    return end
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -25,6 +25,8 @@ from stepwell_wire.records import (
 from stepwell_wire.rows import DecodedRecords, Rows, decode_records
 
 Schemas = dict[int, tuple[str, ...]]
+_Moment = tuple[int, int]
+"""When a row was logged, µs, and its step."""
 _PADDING_BYTES_MAX: Final = 1 << 16
 _AGREEMENT_ROUNDS_MAX: Final = 16
 
@@ -135,33 +137,41 @@ def filled(records: bytes, found: Sequence[Stretch]) -> Iterator[bytes]:
             yield padding(each.end - each.start)
 
 
-def gap_events(found: Sequence[Stretch]) -> Iterator[bytes]:
-    """Yield an event for each stretch that does not decode, between the rows around it."""
-    for place, each in enumerate(found):
-        if each.decoded is not None:
-            continue
-        before = found[place - 1].decoded if place else None
-        after = found[place + 1].decoded if place + 1 < len(found) else None
-        newest = max(
-            ((int(rows.times[-1]), int(rows.steps[-1])) for rows in _rows(before)), default=None
-        )
-        oldest = min(
-            ((int(rows.times[0]), int(rows.steps[0])) for rows in _rows(after)), default=newest
-        )
-        time_us, first = newest or oldest or (time.time_ns() // 1000, 0)
-        last = max(first, oldest[1]) if oldest else first
-        body = {
-            "reason": f"journal damaged, {each.end - each.start} bytes",
-            "rows": 0,  # Nobody knows.
-            "points": 0,
-            "first_step": first,
-            "last_step": last,
-        }
-        yield pack_event(GAP, body, step=first, time_us=time_us)
+def gap_events(journal: Iterable[Stretch], *, acked: int) -> Iterator[bytes]:
+    """Yield an event for each hole between rows of a journal.
+
+    Args:
+        journal: what stands in it, at positions; what does not decode is a hole.
+        acked: what lies before this position is not lost.
+    """
+    before: _Moment | None = None
+    lost_bytes = 0
+    for each in journal:
+        if each.decoded is None:
+            lost_bytes += max(0, each.end - max(each.start, acked))
+        elif rows := each.decoded.rows:
+            if lost_bytes:
+                yield _gap_event(lost_bytes, before, min(_moment(group, 0) for group in rows))
+                lost_bytes = 0
+            before = max(_moment(group, -1) for group in rows)
+    if lost_bytes:
+        yield _gap_event(lost_bytes, before, None)
 
 
-def _rows(decoded: DecodedRecords | None) -> Sequence[Rows]:
-    return decoded.rows if decoded is not None else ()
+def _moment(rows: Rows, place: int) -> _Moment:
+    return int(rows.times[place]), int(rows.steps[place])
+
+
+def _gap_event(lost_bytes: int, before: _Moment | None, after: _Moment | None) -> bytes:
+    time_us, first = before or after or (time.time_ns() // 1000, 0)
+    body = {
+        "reason": f"journal damaged, {lost_bytes} bytes",
+        "rows": 0,  # Nobody knows.
+        "points": 0,
+        "first_step": first,
+        "last_step": max(first, after[1]) if after else first,
+    }
+    return pack_event(GAP, body, step=first, time_us=time_us)
 
 
 def padding(size: int) -> bytes:

@@ -153,6 +153,11 @@ class Journal:
         """The position past the last record that `log` has published."""
         return self.current.limit
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `log` gets no further segment until one is freed."""
+        return len(self.held) >= self.segments_max
+
     def advance(self, old: Segment, *, beyond_limit: bool = False) -> bool:
         """Make a fresh segment follow ``old``; False when there is no room for one.
 
@@ -163,7 +168,7 @@ class Journal:
         A signal handler may interrupt this and call it itself (see `_writer.py`): then the inner
         call's segment stands, and the outer one gives its own back.
         """
-        if self.held[-1] is old and len(self.held) >= self.segments_max and not beyond_limit:
+        if self.held[-1] is old and self.is_full and not beyond_limit:
             self.problem = None
             return False
         try:
@@ -252,21 +257,18 @@ class Journal:
     def note_acked(self, position: int) -> None:
         """Write the acknowledged position to disk; any thread may call this."""
         self.acked = position
-        words = self.current.words
-        if words is not None:
-            words[ACKED_WORD] = position
+        self._write_acked()
 
     def tend(self) -> None:
         """Free what is acknowledged, prepare what `log` needs next, check what is new."""
         self._free()
         current = self.current
-        if self._spare is None and current.committed_end > current.size // 4:
-            room = len(self.held) < self.segments_max
-            if room and time.monotonic() >= self._retry_at:
-                try:
-                    self._spare = self._make(self.folder)
-                except OSError:
-                    self._retry_at = time.monotonic() + _RETRY_SECONDS
+        is_due = self._spare is None and current.committed_end > current.size // 4
+        if is_due and not self.is_full and time.monotonic() >= self._retry_at:
+            try:
+                self._spare = self._make(self.folder)
+            except OSError:
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
         now = time.monotonic()
         if now - self._checked_at >= _CHECK_SECONDS:
             self._checked_at = now
@@ -372,6 +374,8 @@ class Journal:
     def _free(self) -> None:
         acked = self.acked
         while len(self.held) > 1 and self.held[0].limit <= acked:
+            # Noted first: a journal that begins beyond its ack is one that lost a file.
+            self._write_acked()
             segment = self.held[0]
             with self._held_lock:
                 self.held = self.held[1:]
@@ -392,6 +396,11 @@ class Journal:
         segment.unmap()
         os.pwrite(segment.descriptor, pack_page(NO_BASE), 0)
         return Segment(path, segment.descriptor, segment.size)
+
+    def _write_acked(self) -> None:
+        words = self.current.words
+        if words is not None:
+            words[ACKED_WORD] = self.acked
 
     def _write_slot(self, segment: Segment, slot: int) -> None:
         packed = pack_checked(segment.check_end, segment.check_crc)

@@ -37,6 +37,8 @@ second gains nothing from five looks a second, and pays for each with a few mill
 _RETRY_SECONDS_MIN, _RETRY_SECONDS_MAX = 0.1, 5.0
 _SYNC_SECONDS = 1.0
 _NOTE_SECONDS = 2.0
+_ROOM_SECONDS_MAX = 1.0
+_ROOM_POLL_SECONDS = 0.002
 _FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
 _REMEDIES = {
     "MALFORMED": "this is a bug of stepwell, please report it with the journal",
@@ -187,7 +189,15 @@ class Sender:
             with changed:
                 # Bounded also for the case that the thread ends without a word.
                 changed.wait_for(lambda: self._journal.acked >= position, min(left, 0.25))
+        self._see_to_room(min(deadline, time.monotonic() + _ROOM_SECONDS_MAX))
         return True
+
+    def _see_to_room(self, deadline: float) -> None:
+        """Wait until a full journal was freed of what is acknowledged: the next row finds room."""
+        while self._journal.is_full and self.can_deliver and time.monotonic() < deadline:
+            self._hurry = True
+            self.wake()
+            time.sleep(_ROOM_POLL_SECONDS)
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
         """End the thread and the connection; what was not sent stays in the journal."""

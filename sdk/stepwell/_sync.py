@@ -136,6 +136,8 @@ class _Sync:
         return None
 
     def _one(self, reader: JournalReader, place: tuple[Path, int, int]) -> None:
+        if missing := reader.missing():
+            raise JournalError(f"{missing}; `stepwell journal repair` delivers the rest")
         source = ReaderSource(reader)
         delivery = Delivery(source, socket=self._socket, client=CLIENT, recovered=True)
         committed = reader.committed

@@ -2,8 +2,10 @@
 
 import os
 import random
+import zlib
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,13 +14,22 @@ from stepwell_wire.journal import JournalError, JournalReader, boot_id
 from stepwell_wire.mending import KEPT_FOLDER, Mending, plan_mending
 from stepwell_wire.records import GAP
 from stepwell_wire.rows import decode_records
-from stepwell_wire.segment import COMMITTED_AT, PAGE_BYTES, pack_page, segment_name
+from stepwell_wire.segment import (
+    ACKED_AT,
+    COMMITTED_AT,
+    PAGE_BYTES,
+    checked_slot_at,
+    pack_checked,
+    pack_page,
+    segment_name,
+)
 from tests.daemon.journals import hold_lock, make_journal
 from tests.daemon.made import row, schema_event
 
 STEPS = range(40)
 RECORDS = [schema_event(), *(row(step) for step in STEPS)]
 WHOLE = b"".join(RECORDS)
+SECOND = schema_event() + b"".join(row(step) for step in range(40, 60))
 
 
 def add_segment(folder: Path, base: int, records: bytes) -> Path:
@@ -33,7 +44,7 @@ def add_segment(folder: Path, base: int, records: bytes) -> Path:
 def journal(tmp_path: Path) -> Path:
     """Two segments of a dead writer."""
     folder = make_journal(tmp_path, "w", WHOLE)
-    add_segment(folder, len(WHOLE), b"".join(row(step) for step in range(40, 60)))
+    add_segment(folder, len(WHOLE), SECOND)
     return folder
 
 
@@ -50,19 +61,20 @@ def first_segment(journal: Path) -> Path:
 def delivered(journal: Path) -> tuple[list[int], list[str], int]:
     """Return steps and reasons of gaps as a reader takes them, and where the journal ends."""
     with closing(JournalReader(journal)) as reader:
-        return _read_all(reader)
+        steps, gaps, position = _read_all(reader)
+    return steps, [str(gap["reason"]) for gap in gaps], position
 
 
-def _read_all(reader: JournalReader) -> tuple[list[int], list[str], int]:
+def _read_all(reader: JournalReader) -> tuple[list[int], list[dict[str, Any]], int]:
     schemas: dict[int, tuple[str, ...]] = {}
     steps: list[int] = []
-    gaps: list[str] = []
+    gaps: list[dict[str, Any]] = []
     position = reader.oldest
     while records := reader.read(position, 1 << 20):
         decoded, defined = decode_records(records, schemas)
         schemas |= defined
         steps += [int(step) for rows in decoded.rows for step in rows.steps]
-        gaps += [str(event.body["reason"]) for event in decoded.events if event.kind == GAP]
+        gaps += [event.body for event in decoded.events if event.kind == GAP]
         position += len(records)
     assert position == reader.committed
     return steps, gaps, position
@@ -135,7 +147,7 @@ def test_any_damage_leaves_a_journal_that_reads_to_its_end(tmp_path: Path) -> No
 
 
 def test_a_missing_segment_is_bridged(journal: Path) -> None:
-    length = len(WHOLE) + 20 * len(row(0))
+    length = len(WHOLE) + len(SECOND)
     size = len(row(0)) * 7
     add_segment(journal, length + size, b"".join(row(step) for step in range(67, 70)))
     assert delivered(journal)[0] == list(range(60))
@@ -147,13 +159,109 @@ def test_a_missing_segment_is_bridged(journal: Path) -> None:
 
 
 def test_a_hole_of_more_than_a_segment_is_bridged(journal: Path) -> None:
-    length = len(WHOLE) + 20 * len(row(0))
+    length = len(WHOLE) + len(SECOND)
     hole = (1 << 24) + 8
     add_segment(journal, length + hole, row(99))
     mend(journal)
     steps, _, end = delivered(journal)
     assert steps == [*range(60), 99]
     assert end > length + hole + len(row(0))
+
+
+def set_word(path: Path, place: int, value: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(place)
+        file.write(value.to_bytes(8, "little"))
+
+
+@pytest.mark.parametrize("steps_said", [3, 39, 41])
+def test_a_segment_ends_where_the_next_begins_whatever_its_page_says(
+    journal: Path, steps_said: int
+) -> None:
+    end = PAGE_BYTES + len(RECORDS[0]) + steps_said * len(row(0))
+    set_word(first_segment(journal), COMMITTED_AT, end)
+    assert delivered(journal)[0] == list(range(60))
+    assert not mend(journal).damage
+
+
+def test_a_last_page_that_says_too_little_is_not_believed_over_a_checksum(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE)
+    page = first_segment(journal)
+    with page.open("r+b") as file:
+        file.seek(checked_slot_at(1))
+        file.write(pack_checked(PAGE_BYTES + len(WHOLE), zlib.crc32(WHOLE)))
+    set_word(page, COMMITTED_AT, PAGE_BYTES + len(RECORDS[0]))
+    assert delivered(journal)[0] == list(STEPS)
+    assert not mend(journal).damage
+
+
+def test_a_first_segment_that_is_gone_is_missed_and_told(journal: Path) -> None:
+    first_segment(journal).unlink()
+    with closing(JournalReader(journal)) as reader:
+        assert f"{len(WHOLE)} bytes before" in reader.missing()
+    mending = mend(journal)
+    assert [(each.position, each.size) for each in mending.damage] == [(0, len(WHOLE))]
+    steps, gaps, _ = delivered(journal)
+    assert (steps, gaps) == (list(range(40, 60)), [f"journal damaged, {len(WHOLE)} bytes"])
+    with closing(JournalReader(journal)) as reader:
+        assert not reader.missing()
+
+
+def test_a_first_segment_that_was_acknowledged_is_not_missed(journal: Path) -> None:
+    set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
+    first_segment(journal).unlink()
+    with closing(JournalReader(journal)) as reader:
+        assert not reader.missing()
+    assert not mend(journal).damage
+
+
+def test_after_a_restart_nobody_knows_whether_a_first_segment_is_missing(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE, base=800, boot_id="another start")
+    with closing(JournalReader(journal)) as reader:
+        assert not reader.missing()
+
+
+def test_a_last_segment_cut_between_two_records_is_missed_and_told(journal: Path) -> None:
+    last = journal / segment_name(len(WHOLE))
+    os.truncate(last, PAGE_BYTES + len(SECOND) - 5 * len(row(0)))
+    with closing(JournalReader(journal)) as reader:
+        assert "the file was cut" in reader.missing()
+    mend(journal)
+    steps, gaps, _ = delivered(journal)
+    assert steps == list(range(55))
+    assert gaps == [f"journal damaged, {5 * len(row(0))} bytes"]
+    with closing(JournalReader(journal)) as reader:
+        assert not reader.missing()
+
+
+def test_what_was_acknowledged_before_it_was_damaged_is_no_gap(journal: Path) -> None:
+    set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
+    damage(first_segment(journal), len(WHOLE) - 3 * len(row(0)), b"\xff" * 3 * len(row(0)))
+    assert mend(journal).damage
+    steps, gaps, _ = delivered(journal)
+    assert (steps, gaps) == ([*range(37), *range(40, 60)], [])
+
+
+def test_damage_over_the_edge_of_a_segment_is_one_gap(journal: Path) -> None:
+    size = len(row(0))
+    damage(first_segment(journal), len(WHOLE) - 2 * size, b"\xff" * 2 * size)
+    damage(journal / segment_name(len(WHOLE)), 0, b"\xff" * (len(RECORDS[0]) + 3 * size))
+    mend(journal)
+    with closing(JournalReader(journal)) as reader:
+        (gap,) = _read_all(reader)[1]
+    assert gap["reason"] == f"journal damaged, {5 * size + len(RECORDS[0])} bytes"
+    assert (gap["first_step"], gap["last_step"]) == (37, 43)
+
+
+def test_a_segment_that_its_writer_gave_up_cuts_nothing(tmp_path: Path) -> None:
+    """A signal handler that logs may come between the making of a segment and its use."""
+    journal = make_journal(tmp_path, "w", WHOLE)
+    (journal / segment_name(len(RECORDS[0]))).write_bytes(pack_page(len(RECORDS[0])) + bytes(4096))
+    assert delivered(journal)[0] == list(STEPS)
+    assert not mend(journal).damage
+    damage(first_segment(journal), len(WHOLE) - len(row(0)), b"\xff" * len(row(0)))
+    mend(journal)
+    assert delivered(journal)[0] == list(STEPS)[:-1]
 
 
 def test_a_damaged_page_costs_nothing(journal: Path) -> None:

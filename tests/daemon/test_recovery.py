@@ -16,6 +16,7 @@ from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
+from stepwell_wire.mending import KEPT_FOLDER, plan_mending
 from stepwell_wire.rows import Event, decode_records
 from tests.daemon.journals import hold_lock, make_journal
 from tests.daemon.made import (
@@ -156,6 +157,30 @@ def test_a_journal_that_cannot_be_read_is_kept_and_named(tmp_path: Path) -> None
 
     asyncio.run(run())
     assert broken.exists()
+
+
+def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
+    tmp_path: Path,
+) -> None:
+    for name in ("lost", "known"):
+        make_journal(tmp_path / "j", name, schema_event() + row(ROWS), base=len(STREAM))
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            append(spool, new_writer(spool, "known"), STREAM)
+            await spool.settled()
+            recovery = await look(spool, tmp_path / "j")
+            ((path, problem),) = recovery.problems.items()
+            assert path.name.endswith("-lost")
+            assert f"{len(STREAM)} bytes before" in problem
+            assert problem.endswith("`stepwell journal repair` delivers what can be read")
+            assert steps_in(stretches_of(spool)) == list(range(ROWS + 1))
+            plan_mending(path).apply()
+            assert not (await look(spool, tmp_path / "j")).problems
+            assert steps_in(stretches_of(spool)) == [*range(ROWS + 1), ROWS]
+
+    asyncio.run(run())
+    assert [path.name for path in (tmp_path / "j").iterdir()] == [KEPT_FOLDER]
 
 
 @pytest.mark.parametrize("name", ["writer.json", "99999999999999999999.seg"])

@@ -44,6 +44,23 @@ def test_sending_twice_adds_nothing(offline: Start, daemon: RecordingDaemon) -> 
     assert stepwell.sync(Path(folder).parent).sent == ()
 
 
+def test_a_journal_without_its_first_segment_is_kept_and_named(
+    offline: Start, daemon: RecordingDaemon
+) -> None:
+    run = offline(id="one", settings={"journal_segment_bytes": 64 * 1024})
+    for i in range(3000):
+        run.log({"x": float(i)})
+    run.finish()
+    (first, *_) = sorted(Path(run.dir).glob("*.seg"))
+    first.unlink()
+    report = stepwell.sync(run.dir)
+    assert report.sent == ()
+    ((journal, reason),) = report.failed
+    assert journal == Path(run.dir)
+    assert "a file is missing; `stepwell journal repair` delivers the rest" in reason
+    assert not daemon.points()
+
+
 def test_a_folder_of_journals_is_sent_with_progress(
     offline: Start, daemon: RecordingDaemon, folder: Path
 ) -> None:

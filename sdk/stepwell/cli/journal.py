@@ -134,7 +134,9 @@ def _examine(path: Path) -> dict[str, Any]:
                 report["rows"] += decoded.row_count
                 report["points"] += decoded.point_count
                 report["events"] += len(decoded.events)
-            report["whole"] = not report["unverified_bytes"]
+            if not report["in_use"]:
+                report["error"] = reader.missing()
+            report["whole"] = not (report["error"] or report["unverified_bytes"])
     except WireError as error:
         report["error"] = str(error)
     return report

@@ -12,6 +12,7 @@ from stepwell.cli.text import bytes_text, count_text, moment_text
 from stepwell_wire.journal import JournalError, JournalReader, find_journals, find_remains
 
 _FUTURE_SECONDS_MAX: Final = 60.0
+_REPAIR: Final = "kept as it is; `stepwell journal repair` says what can be had of it"
 _SUMMARY: Final = """
 SELECT (SELECT count() FROM points) AS points,
        (SELECT uniqExact(project, run_id) FROM writers) AS runs,
@@ -77,12 +78,14 @@ def journals(folder: Path) -> Iterator[Finding]:
                 "journals",
                 Level.WARN,
                 str(error),
-                "kept as it is; `stepwell journal repair` says what can be had of it",
+                _REPAIR,
             )
             continue
         try:
             if reader.writer_is_alive():
                 live += 1
+            elif missing := reader.missing():
+                yield Finding("journals", Level.WARN, missing, _REPAIR)
             elif reader.committed > reader.acked:
                 dead += 1
                 unsent_bytes += reader.committed - reader.acked
