@@ -87,7 +87,27 @@ def test_repair_asks_first_then_quarantines_what_is_damaged(call: Call, data: Pa
     assert not (data / "spool" / "quarantine").exists()
     done = call("spool", "repair", "--data", data, "--yes")
     assert done.code == 0, done.err
+    assert "repaired" in done.out
     assert list((data / "spool" / "quarantine").glob("*.bytes"))
+    again = call("spool", "verify", "--data", data)
+    assert again.code == 0, "a repair leaves nothing to repair"
+    assert "1 damaged places still in segments are among them" in again.out
+    assert call("spool", "repair", "--data", data, "--yes").out == "nothing to repair\n"
+
+
+def test_what_no_repair_brings_back_is_said_so(call: Call, data: Path) -> None:
+    asyncio.run(second_segment(data))
+    segment_path(data / "spool", 1).unlink()
+    outcome = call("spool", "verify", "--data", data)
+    assert outcome.code == 1
+    assert "0000000000000001.seg at 0 to 0: missing" in outcome.out
+    assert "a repair can make no more" in outcome.out
+
+
+async def second_segment(data: Path) -> None:
+    async with spool_running(data / "spool") as spool:
+        append(spool, new_writer(spool, "w2"), schema_event() + row(0))
+        await spool.settled()
 
 
 def test_repair_leaves_a_running_daemon_alone(data: Path, place: Path) -> None:

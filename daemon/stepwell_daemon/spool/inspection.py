@@ -3,6 +3,7 @@
 Nothing here takes a lock or writes: it works beside a running daemon and on a copy.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,11 +14,14 @@ from stepwell_daemon.spool import quarantine, record, set_aside
 from stepwell_daemon.spool.cursor import CursorFile, Progress
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.record import Damage, SpoolRecord
+from stepwell_daemon.spool.recovery import vouched_end
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     SUFFIX,
+    Location,
     SegmentPage,
     list_segments,
+    missing_segments,
     read_page,
     seed_of,
     segment_path,
@@ -28,6 +32,7 @@ from stepwell_store.writer import WriterInfo
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.rows import decode_records
 
+_UNKNOWN_END: Final = 1 << 62
 _KINDS: Final = {record.WRITER: "writer", record.FRAME: "frame"}
 _FLAGS: Final = {
     record.COMPRESSED: "compressed",
@@ -57,8 +62,11 @@ class SpoolReport:
     """What ``verify_spool`` found.
 
     Attributes:
-        damage: what is wrong, each with file, offset and what was expected; empty when whole.
+        damage: what is wrong, each with file, offset, what was expected and whether a repair
+            has something to do about it; empty when whole.
         torn_bytes: written after the last sync and never acknowledged; a kill leaves such a tail.
+        quarantined_places: damaged places that a start or a repair has quarantined; nothing is
+            left to do about them.
     """
 
     spool: str
@@ -69,6 +77,7 @@ class SpoolReport:
     bytes: int = 0
     torn_bytes: int = 0
     quarantined_files: int = 0
+    quarantined_places: int = 0
     set_aside_files: int = 0
     cursor_segment: int = 0
     cursor_offset: int = 0
@@ -155,33 +164,56 @@ def verify_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
     if not folder.is_dir() or not ((folder / "spool.id").exists() or numbers):
         raise FileNotFoundError(2, "no spool is there", str(folder))
     report = SpoolReport(spool=_spool_id(folder))
-    _check_small_files(folder, disk, report)
+    progress, covers = _check_small_files(folder, disk, report)
+    for missing in missing_segments(numbers, *progress, covers) if progress is not None else ():
+        _damaged(report, segment_path(folder, missing), 0, 0, "missing")
     writers: dict[int, WriterReport] = {}
-    previous: int | None = None
     for number in numbers:
         path = segment_path(folder, number)
+        size = path.stat().st_size
         report.segments += 1
-        report.bytes += path.stat().st_size
-        if previous is not None and number != previous + 1:
-            _damaged(report, path, 0, 0, f"segment {previous + 1:016d} before it is missing")
-        previous = number
+        report.bytes += size
         chain_ok = True
-        durable = _durable_end(folder, number, disk)
+        durable = _durable_end(folder, number, disk, progress, covers)
+        if size < durable < _UNKNOWN_END:
+            what = "the file was cut: so much was written"
+            _damaged(report, path, size, durable, what)
         for each in _items(folder, number, disk, report):
             item = each.item
             if isinstance(item, Damage):
-                if item.offset >= durable:
-                    report.torn_bytes += item.end - item.offset
-                    continue
-                what = "a record is missing here" if item.offset == item.end else "no valid record"
-                _damaged(report, path, item.offset, item.end, what)
-                chain_ok = False
+                chain_ok = _note_damage(folder, report, each, item, durable, disk) and chain_ok
                 continue
             report.records += 1
             if item.kind == record.FRAME:
                 _count_frame(report, each, item, writers, path, is_chained=chain_ok)
     report.writers = list(writers.values())
     return report
+
+
+def quarantine_damage(folder: Path, disk: Disk | None = None) -> int:
+    """Keep a copy of all that ``verify_spool`` calls no valid record; return how many pieces."""
+    disk = disk or Disk()
+    progress, covers = _check_small_files(folder, disk, SpoolReport(spool=""))
+    count = 0
+    for number in list_segments(folder):
+        durable = _durable_end(folder, number, disk, progress, covers)
+        for each in _items(folder, number, disk, None):
+            item = each.item
+            if not isinstance(item, Damage) or item.offset >= min(item.end, durable):
+                continue
+            if quarantine.path_of(folder, number, item).exists():
+                continue
+            descriptor = disk.open_to_read(each.path)
+            try:
+                read = functools.partial(_read_at, disk, descriptor)
+                count += quarantine.quarantine(folder, number, item, read, disk) is not None
+            finally:
+                disk.close(descriptor)
+    return count
+
+
+def _read_at(disk: Disk, descriptor: int, size: int, offset: int) -> bytes:
+    return disk.read(descriptor, size, offset)
 
 
 def dump_spool(folder: Path, disk: Disk | None = None) -> Iterator[SpoolItem]:
@@ -293,46 +325,73 @@ def _count_frame(
         seen.end_position = max(seen.end_position, item.position + item.raw_bytes)
 
 
-def _durable_end(folder: Path, number: int, disk: Disk) -> int:
+def _note_damage(
+    folder: Path, report: SpoolReport, each: SpoolItem, item: Damage, durable: int, disk: Disk
+) -> bool:
+    """Report damage; return whether nothing that counts is missing there."""
+    path = each.path
+    if quarantine.path_of(folder, each.segment, item).exists():
+        report.quarantined_places += 1
+        return False
+    if item.offset >= durable:
+        if not _is_cut(path, item.offset, disk):
+            report.torn_bytes += item.end - item.offset
+            return True
+        _damaged(report, path, item.offset, item.end, "the file was cut within this record")
+    elif item.offset == item.end:
+        _damaged(report, path, item.offset, item.end, "a record is missing here")
+    else:
+        _damaged(report, path, item.offset, item.end, "no valid record", is_repairable=True)
+    return False
+
+
+def _is_cut(path: Path, offset: int, disk: Disk) -> bool:
+    descriptor = disk.open_to_read(path)
+    try:
+        read = functools.partial(_read_at, disk, descriptor)
+        return record.is_cut(read, offset, disk.size(descriptor))
+    finally:
+        disk.close(descriptor)
+
+
+def _durable_end(
+    folder: Path, number: int, disk: Disk, progress: Progress | None, covers: Location
+) -> int:
     """Return up to where segment ``number`` counts: what lies beyond was never acknowledged."""
+    size = segment_path(folder, number).stat().st_size
     following = segment_path(folder, number + 1)
     if following.exists():
         try:
             page = read_page(disk, following)
         except NewerSpoolError:
             page = None
-        return page.previous_end if page is not None else 1 << 62
+        return page.previous_end if page is not None else _UNKNOWN_END
     durable = PAGE_BYTES
     for each in _items(folder, number, disk, None):
         if isinstance(each.item, SpoolRecord):
             durable = max(durable, each.item.durable)
-    progress = _progress(folder, disk)
-    if progress is not None and progress.cursor.segment == number:
-        durable = max(durable, progress.cursor.offset, progress.extent_end)
-    return durable
+    return max(durable, vouched_end(number, size, progress, covers))
 
 
-def _check_small_files(folder: Path, disk: Disk, report: SpoolReport) -> None:
+def _check_small_files(
+    folder: Path, disk: Disk, report: SpoolReport
+) -> tuple[Progress | None, Location]:
+    """Report on cursor and table of writers; return what they say of the segments."""
+    covers = Location(0, 0)
     try:
         progress = CursorFile(folder / "cursor", disk).peek()
     except DamagedStateError as error:
-        _damaged(report, folder / "cursor", 0, 0, str(error))
+        _damaged(report, folder / "cursor", 0, 0, str(error), is_repairable=True)
         progress = None
     if progress is not None:
         report.cursor_segment, report.cursor_offset = progress.cursor
     try:
-        load_writers(folder)
+        _, covers = load_writers(folder)
     except DamagedStateError as error:
-        _damaged(report, folder / "writers.tbl", 0, 0, str(error))
+        _damaged(report, folder / "writers.tbl", 0, 0, str(error), is_repairable=True)
     report.quarantined_files = _count_files(folder / quarantine.FOLDER, ".bytes")
     report.set_aside_files = _count_files(folder / set_aside.FOLDER, SUFFIX)
-
-
-def _progress(folder: Path, disk: Disk) -> Progress | None:
-    try:
-        return CursorFile(folder / "cursor", disk).peek()
-    except DamagedStateError:
-        return None
+    return progress, covers
 
 
 def _spool_id(folder: Path) -> str:
@@ -346,5 +405,21 @@ def _count_files(folder: Path, suffix: str) -> int:
     return sum(1 for _ in folder.glob(f"*{suffix}")) if folder.is_dir() else 0
 
 
-def _damaged(report: SpoolReport, path: Path, offset: int, end: int, what: str) -> None:
-    report.damage.append({"file": str(path), "offset": offset, "end": end, "what": what})
+def _damaged(
+    report: SpoolReport,
+    path: Path,
+    offset: int,
+    end: int,
+    what: str,
+    *,
+    is_repairable: bool = False,
+) -> None:
+    report.damage.append(
+        {
+            "file": str(path),
+            "offset": offset,
+            "end": end,
+            "what": what,
+            "repairable": is_repairable,
+        }
+    )

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import AlreadyRunningError
-from stepwell_daemon.spool.inspection import verify_spool
+from stepwell_daemon.spool.inspection import quarantine_damage, verify_spool
+from stepwell_daemon.spool.quarantine import FOLDER
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 
 
 def mend_spool(folder: Path) -> list[str]:
-    """Cut torn tails, quarantine what is damaged, write anew what can be saved.
+    """Quarantine what is damaged, write anew what can be saved of the end.
 
     Returns:
         What was found, a line each.
@@ -41,6 +42,9 @@ async def _mend(folder: Path) -> list[str]:
         f"{each['file']} at {each['offset']}: {each['what']}"
         for each in verify_spool(folder).damage
     ]
+    # A start looks only at what the table of writers does not know yet.
+    if pieces := quarantine_damage(folder):
+        found.append(f"{pieces} damaged pieces are kept in {folder / FOLDER}")
     counters = Counters()
     spool = Spool(folder, SpoolSettings(), counters=counters)
     committing = asyncio.create_task(spool.run())
@@ -52,8 +56,4 @@ async def _mend(folder: Path) -> list[str]:
         spool.save_writers()
         spool.close()
     found += spool.problems
-    if counters.torn_bytes:
-        found.append(f"{counters.torn_bytes} bytes of a torn tail were left out")
-    if counters.quarantined_records:
-        found.append(f"{counters.quarantined_records} damaged stretches are quarantined")
     return found

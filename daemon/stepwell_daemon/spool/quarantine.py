@@ -13,13 +13,18 @@ FOLDER: Final = "quarantine"
 _COPY_BYTES_MAX: Final = 64 << 20
 
 
+def path_of(folder: Path, segment: int, damage: Damage) -> Path:
+    """Return where a copy of the damaged bytes is kept."""
+    return folder / FOLDER / f"{segment:016d}-{damage.offset}-{damage.end}.bytes"
+
+
 def quarantine(folder: Path, segment: int, damage: Damage, read: Read, disk: Disk) -> Path | None:
     """Copy the damaged bytes into ``folder``/quarantine; return where they are.
 
     Quarantining the same bytes twice makes one file. A disk that cannot take the copy does not
     stop the daemon: the segment itself is still there.
     """
-    path = folder / FOLDER / f"{segment:016d}-{damage.offset}-{damage.end}.bytes"
+    path = path_of(folder, segment, damage)
     size = min(damage.end - damage.offset, _COPY_BYTES_MAX)
     logger.error(
         "damaged record in the spool, skipped segment=%d offset=%d bytes=%d kept=%s",

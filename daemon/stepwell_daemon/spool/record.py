@@ -176,6 +176,17 @@ def parse_record(read: Read, offset: int, end: int, seed: int) -> SpoolRecord | 
     )
 
 
+def is_cut(read: Read, offset: int, end: int) -> bool:
+    """Return whether a record begins at ``offset`` that goes on beyond ``end``, the file's."""
+    head = read(min(HEADER_BYTES, end - offset), offset)
+    if not head.startswith(_MAGIC_BYTES):
+        return False
+    if len(head) < HEADER_BYTES:
+        return True
+    stored = HEADER.unpack(head)[6]
+    return bool(offset + HEADER_BYTES + stored > end)
+
+
 def scan(read: Read, start: int, end: int, seed: int) -> Iterator[SpoolRecord | Damage]:
     """Yield records from ``start`` on, and each stretch that holds none.
 

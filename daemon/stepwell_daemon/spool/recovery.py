@@ -24,6 +24,7 @@ from stepwell_daemon.spool.segment import (
     Location,
     SegmentPage,
     list_segments,
+    missing_segments,
     read_page,
     seed_of,
     segment_path,
@@ -47,6 +48,8 @@ class RecoveredSpool:
     quarantined: int = 0
     torn_bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    """Numbers of segments that are gone and held what was not stored, or may have."""
 
     @property
     def last(self) -> Location:
@@ -84,12 +87,13 @@ def recover_spool(
     ]
     for segment, after in itertools.zip_longest(segments, segments[1:]):
         if after is not None and after.number == segment.number + 1:
-            segment.end = min(_end_before(after, segment), segment.end)
+            end = _end_before(after, segment)
+            _note_cut(folder, segment, end, found)
+            segment.end = min(end, segment.end)
         try:
             if after is None:
-                vouched = _vouched_by_cursor(progress, segment.number)
-                if covers.segment == segment.number:
-                    vouched = max(vouched, covers.offset)  # The marks are of durable frames.
+                vouched = vouched_end(segment.number, segment.size, progress, covers)
+                _note_cut(folder, segment, vouched, found)
                 _read_last(folder, segment, found, min(vouched, segment.end))
             elif segment.number >= covers.segment:
                 _take_all(folder, segment, found, segment.end)
@@ -97,6 +101,13 @@ def recover_spool(
             disk.close(segment.descriptor)
         found.ends[segment.number] = segment.end
         found.sizes[segment.number] = segment.size
+    if progress is not None:
+        found.missing = missing_segments(found.ends, *progress, covers)
+        found.problems += (
+            f"{segment_path(folder, number)}: missing; what the store has not of it is lost, what "
+            "follows it goes on"
+            for number in found.missing
+        )
     return found
 
 
@@ -135,10 +146,32 @@ def _open(
     return _Segment(disk, number, descriptor, page, seed_of(spool, number), size, size)
 
 
-def _vouched_by_cursor(progress: Progress | None, number: int) -> int:
-    if progress is None or progress.cursor.segment != number:
-        return PAGE_BYTES
-    return max(progress.cursor.offset, progress.extent_end, PAGE_BYTES)
+def _note_cut(folder: Path, segment: _Segment, end: int, found: RecoveredSpool) -> None:
+    if end > segment.size:
+        found.problems.append(
+            f"{segment_path(folder, segment.number)}: {segment.size} bytes, at least {end} were "
+            "written; it was cut by something else than stepwell, and what the store has not of "
+            "the rest is lost"
+        )
+
+
+def vouched_end(number: int, size: int, progress: Progress | None, covers: Location) -> int:
+    """Return up to where cursor and table say that segment ``number`` was synced.
+
+    Args:
+        size: of its file, the last that is there.
+        covers: up to where the table of writers knows the spool.
+    """
+    vouched = PAGE_BYTES
+    places = [covers]  # The table's marks are of durable frames.
+    if progress is not None:
+        places += [progress.cursor, Location(progress.cursor.segment, progress.extent_end)]
+    for place in places:
+        if place.segment == number:
+            vouched = max(vouched, place.offset)
+        elif place.segment > number:
+            vouched = max(vouched, size)  # Nothing was written to it any more.
+    return vouched
 
 
 def _end_before(after: _Segment, segment: _Segment) -> int:
@@ -174,6 +207,12 @@ def _read_last(folder: Path, segment: _Segment, found: RecoveredSpool, vouched: 
     for item in record.scan(segment.read, durable, segment.end, segment.seed):
         if isinstance(item, Damage):
             found.torn_bytes += item.end - item.offset
+            if record.is_cut(segment.read, item.offset, segment.size):
+                found.problems.append(
+                    f"{segment_path(folder, segment.number)}: ends in the middle of a record, at "
+                    f"{segment.size}; it was cut by something else than stepwell, and what the "
+                    "store has not of the rest is lost"
+                )
         elif item.kind == record.WRITER:
             _describe(item, found)
         else:

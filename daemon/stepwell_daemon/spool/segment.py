@@ -11,6 +11,7 @@ the same bytes and seeds the CRC with its number, so that a flipped bit is not t
 
 import struct
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Self
@@ -91,6 +92,23 @@ def list_segments(folder: Path) -> list[int]:
         for path in folder.glob(f"*{SUFFIX}")
         if len(path.stem) == _DIGITS and path.stem.isascii() and path.stem.isdigit()
     )
+
+
+def missing_segments(
+    present: Iterable[int], cursor: Location, extent_end: int, covers: Location
+) -> list[int]:
+    """Return the numbers of segments that must have been there and are not, oldest first.
+
+    Args:
+        cursor: what lies before it is stored, and may be gone.
+        extent_end: up to where the cursor's segment was being sent, 0 for not at all.
+        covers: up to where the table of writers knows the spool.
+    """
+    held = set(present)
+    known = [*held, *(place.segment for place in (cursor, covers) if place.offset > PAGE_BYTES)]
+    if extent_end:
+        known.append(cursor.segment)
+    return [each for each in range(cursor.segment, max(known, default=0) + 1) if each not in held]
 
 
 def create_segment(

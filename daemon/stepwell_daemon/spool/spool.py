@@ -111,6 +111,9 @@ class Spool:
         self._held = HeldSegments(self._found.ends, self._found.sizes, self.cursor)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._adopt_salvage()
+        if self._found.missing:
+            # The table knows more of the spool than there is: what comes now is not of that.
+            self._save_table(self._pack_writers())
         for state in self.registry.states.values():
             state.location = self.end
         # When the spool reached which end, about once a second, oldest first.
@@ -438,15 +441,12 @@ class Spool:
         self.problems += found.problems
         self.counters.quarantined_records += found.quarantined
         self.counters.torn_bytes += found.torn_bytes
-        if progress.extent_end and progress.cursor.segment not in found.ends:
-            lost = segment_path(self.folder, progress.cursor.segment)
-            self.problems.append(
-                f"{lost}: missing while it was being sent; the rest of it is lost, what follows "
-                "it goes on"
-            )
-            progress = Progress(progress.cursor)
         last = found.last
         first_number = max(last.segment, progress.cursor.segment - 1) + 1
+        if progress.cursor.segment in found.missing:
+            # Not what was sent of it: its number is perhaps used again.
+            progress = Progress(Location(progress.cursor.segment, PAGE_BYTES))
+            self.cursor_file.save(progress)
         log = SpoolLog(
             self.folder,
             self.number,

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dump.add_argument("--limit", type=int, default=0, help="stop after so many records")
     dump.add_argument("--rows", action="store_true", help="also what each frame says")
     repair = actions.add_parser(
-        "repair", help="cut torn tails and quarantine damage, as a start of the daemon does"
+        "repair", help="keep a copy of what is damaged and go on behind it, as a daemon does"
     )
     add_data(repair)
     repair.add_argument("--yes", action="store_true", help="do it; else only say what would be")
@@ -91,15 +91,22 @@ def _print_report(report: "SpoolReport") -> None:
             f"{writer.first_position} to {writer.end_position}"
         )
     if report.torn_bytes:
-        print(f"{report.torn_bytes} bytes after the last sync, never acknowledged")
+        print(f"{report.torn_bytes} bytes after the last sync, never acknowledged: left out")
     if report.quarantined_files:
         print(f"{report.quarantined_files} damaged pieces lie in quarantine/")
+    if report.quarantined_places:
+        print(f"{report.quarantined_places} damaged places still in segments are among them")
     if report.set_aside_files:
         print(f"{report.set_aside_files} frames are set aside: `stepwell spool replay --list`")
     for each in report.damage:
         print(f"{each['file']} at {each['offset']} to {each['end']}: {each['what']}")
     if report.is_whole:
         print("whole")
+    elif not any(each["repairable"] for each in report.damage):
+        print(
+            f"{len(report.damage)} damaged places, of which a repair can make no more: the daemon "
+            "goes on behind them"
+        )
     else:
         print(
             f"{len(report.damage)} damaged places; `stepwell spool repair` keeps the bytes and "
@@ -133,7 +140,7 @@ def _repair(options: argparse.Namespace) -> int:
     if not options.yes:
         report = _report(folder)
         _print_report(report)
-        if not report.is_whole or report.torn_bytes:
+        if not report.is_whole:
             print("nothing was changed; say --yes to repair", file=sys.stderr)
         return OK if report.is_whole else FAILED
     from stepwell_daemon.errors import DaemonError
@@ -145,7 +152,7 @@ def _repair(options: argparse.Namespace) -> int:
         raise CommandError(str(error), FAILED) from error
     for problem in problems:
         print(problem)
-    print("repaired; what was damaged lies in quarantine/")
+    print("repaired" if problems else "nothing to repair")
     return OK
 
 
