@@ -21,6 +21,7 @@ from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
 from stepwell_daemon.spool.spool import SpoolSettings
 from stepwell_store.retention import RetentionSettings
+from stepwell_wire.arguments import OneLineParser
 from stepwell_wire.places import (
     check_socket_path,
     default_data_dir,
@@ -97,8 +98,9 @@ class DaemonConfig:
     block_delay_seconds: float = _setting(0.2, "least time that records gather", 0, 60)
     insert_threads: int = _setting(2, "blocks inserted at once", 1, 64)
     sink: str = _setting(
-        "store",
-        "where records go: store (embedded), clickhouse (servers) or gateway (another daemon)",
+        "embedded",
+        "where records go: embedded (a store of its own), clickhouse (servers) or gateway "
+        "(another daemon)",
     )
     clickhouse_hosts: str = _setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
     clickhouse_database: str = _setting("stepwell", "the database; made where it is missing")
@@ -224,7 +226,7 @@ FIELDS: Final = {each.name: each for each in dataclasses.fields(DaemonConfig)}
 _CHOICES: Final = {
     "log_level": ("debug", "info", "warning", "error"),
     "durability": ("synced", "written"),
-    "sink": ("store", "clickhouse", "gateway"),
+    "sink": ("embedded", "clickhouse", "gateway"),
     "clickhouse_tls": ("auto", "on", "off"),
 }
 
@@ -234,7 +236,7 @@ def _path(text: str) -> Path | None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="stepwelld",
         description="The daemon of a node: takes what writers log, keeps it, stores it.",
         epilog=f"Every setting can also stand in the TOML file, or in {PREFIX}NAME.",

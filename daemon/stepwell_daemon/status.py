@@ -2,9 +2,11 @@
 
 import os
 import resource
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from stepwell_daemon.config import DaemonConfig
@@ -124,6 +126,7 @@ def status(facts: Facts) -> dict[str, Any]:
             "bytes": spool.disk_bytes,
             "unforwarded_bytes": spool.unforwarded_bytes,
             "bytes_max": config.spool_bytes_max,
+            "disk_free_bytes": _free_bytes(config.data),
             "segments": spool.segment_count,
             "oldest_unforwarded_seconds": facts.oldest_unforwarded_seconds(),
             "quarantined_records": counters.quarantined_records,
@@ -148,6 +151,13 @@ def status(facts: Facts) -> dict[str, Any]:
             "insert_seconds_mean": inserts.total / inserts.count if inserts.count else 0.0,
         },
     }
+
+
+def _free_bytes(folder: Path) -> int | None:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:
+        return None
 
 
 def _process() -> dict[str, int]:

@@ -127,6 +127,7 @@ _POISON: Final = frozenset(
     }
 )
 _SCHEMA: Final = frozenset({16, 60, 81})  # NO_SUCH_COLUMN, UNKNOWN_TABLE, UNKNOWN_DATABASE
+_NO_SPACE: Final = 243
 _CODE: Final = re.compile(r"Code: (\d+)\. ")
 
 
@@ -143,21 +144,25 @@ def insert_error(table: str, code: int, message: str) -> StoreError:
     """
     if code in _SCHEMA:
         return TableMissingError(
-            f"insert into {table}: {message}; migrate the store, then send the block again", code
+            f"insert into {table}: {message}; the tables are to be made anew", code
         )
     if code in _POISON:
         return StoreRejectedError(
-            f"insert into {table}: {message}; these rows will never be taken, set them aside", code
+            f"insert into {table}: {message}; these rows will never be taken", code
         )
+    if code == _NO_SPACE:
+        message = "the store's disk is full, or nearly; make room"
     return StoreUnavailableError(
-        f"insert into {table}: {message}; send the same block under the same token again", code
+        f"insert into {table}: {message}; tried again until it works", code
     )
 
 
 def query_error(code: int, message: str) -> StoreError:
     """Return the error that a query which failed with ``code`` means."""
     if code in _SCHEMA:
-        return TableMissingError(f"query: {message}; check the name, or migrate the store", code)
+        return TableMissingError(
+            f"query: {message}; check the name; a daemon that starts makes the tables", code
+        )
     if code in _RETRYABLE:
         return StoreUnavailableError(f"query: {message}; try again later or ask for less", code)
     return QueryError(f"query: {message}; correct the query", code)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stepwell.cli import top
+from stepwell.cli.status import spool_text
 from tests.cli.conftest import Call
 from tests.cli.fake_daemon import FakeDaemon, healthy_status
 
@@ -140,3 +141,11 @@ def test_names_that_steer_a_terminal_are_made_harmless(place: Path) -> None:
 @pytest.mark.parametrize(("part", "filled"), [(0, 0), (5, 15), (10, 30), (99, 30)])
 def test_a_bar_is_full_at_the_limit(part: float, filled: int) -> None:
     assert top.bar(part, 10).count("#") == filled
+
+
+@pytest.mark.parametrize(
+    ("free_bytes", "room"), [(0, "0 B"), (50_000_000, "50.0 MB"), (None, "8.0 GB")]
+)
+def test_the_spool_has_no_more_room_than_its_disk(free_bytes: int | None, room: str) -> None:
+    spool = {"unforwarded_bytes": 1000, "bytes": 1000, "bytes_max": 8_000_001_000}
+    assert f"room for {room} more" in spool_text({**spool, "disk_free_bytes": free_bytes})

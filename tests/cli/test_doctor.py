@@ -33,6 +33,15 @@ def test_no_daemon_is_known_about_and_no_failure(call: Call) -> None:
     assert "warn  socket     no daemon on" in told.out
 
 
+def test_a_folder_that_cannot_be_looked_at_is_a_finding_among_the_others(call: Call) -> None:
+    hidden = "/tmp/" + "x" * 300
+    told = call("doctor", "--data", hidden)
+    assert told.code == 1
+    assert f"fail  data       {hidden}: File name too long" in told.out
+    assert "→ run this as the daemon's user" in told.out
+    assert "journals   0 writers at work" in told.out
+
+
 def test_what_fails_makes_the_exit_code(call: Call, daemon: FakeDaemon) -> None:
     daemon.status["sink"] |= {"healthy": False, "last_error": "no space left"}
     told = call("doctor")

@@ -43,7 +43,16 @@ def test_an_unknown_command_names_the_nearest(call: Call) -> None:
 
 
 def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
-    assert call("runs", "--jsno").code == 2
+    wrong = call("runs", "--jsno")
+    assert wrong.code == 2
+    assert wrong.err == (
+        "stepwell runs: unrecognized arguments: --jsno; did you mean --json? "
+        "`stepwell runs --help` says more\n"
+    )
+    wrong = call("spool", "vrify")
+    assert wrong.code == 2
+    assert wrong.err.count("\n") == 1
+    assert "choose from" in wrong.err
 
 
 def test_a_socket_path_that_is_too_long_is_refused_with_the_remedy(call: Call) -> None:

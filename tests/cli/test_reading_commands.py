@@ -40,6 +40,24 @@ def test_runs_lists_what_ran(call: Call) -> None:
     assert "1m30s" in listed.out
 
 
+def test_a_node_that_relays_says_where_runs_are(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEPWELL_DATA")
+    daemon = FakeDaemon(place / "s.sock", place / "data")
+    try:
+        daemon.status["sink"]["kind"] = "gateway gate:7077"
+        told = call("runs")
+    finally:
+        daemon.stop()
+    assert told.code == 2
+    assert "hands everything on to the gateway gate:7077 and stores nothing: ask there" in told.err
+    config = place / "node.toml"
+    config.write_text('sink = "gateway"\ngateway_address = "127.0.0.1:7077"\n')
+    told = call("runs", "--config", config, "--data", place / "data")
+    assert "the gateway 127.0.0.1:7077" in told.err
+
+
 def test_runs_as_json_has_stable_keys(call: Call) -> None:
     found = json.loads(call("runs", "--project", "faces", "--json").out)
     assert [set(each) for each in found] == [OVERVIEW_KEYS]

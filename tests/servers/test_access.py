@@ -47,6 +47,17 @@ def logs_and_reads(settings: ServerSettings) -> None:
         store.close()
 
 
+def test_a_server_that_is_away_is_one_error_and_nothing_in_the_drivers_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    endpoint = Endpoint("127.0.0.1", free_port())
+    store = open_server(ServerSettings(endpoints=(endpoint,), connect_seconds=5.0))
+    with pytest.raises(StoreUnavailableError, match="refused"):
+        store.migrate()
+    store.close()
+    assert not [each for each in caplog.records if each.name.startswith("clickhouse_driver")]
+
+
 def test_a_password_is_read_for_each_connection(server: ClickHouseServer, tmp_path: Path) -> None:
     held = {"password": "wrong"}
     settings = settings_of(server, user="writer", read_password=lambda: held["password"])

@@ -20,6 +20,8 @@ from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import Endpoint, ServerSettings
 
 logger = logging.getLogger("stepwell_store")
+# What it warns of, with a traceback each time, is raised as well, and told once.
+logging.getLogger("clickhouse_driver.connection").setLevel(logging.ERROR)
 
 _IDLE_MAX: Final = 4
 _IDLE_SECONDS_MAX: Final = 60.0

@@ -252,8 +252,7 @@ class ServerStore:
             raise insert_error(block.table, error.code, reason_of(error)) from error
         except FAILURES as error:
             raise StoreUnavailableError(
-                f"insert into {block.table}: {reason_of(error)}; send the same block under the "
-                "same token again"
+                f"insert into {block.table}: {reason_of(error)}; tried again until it works"
             ) from error
 
     def _insert_settings(self, token: str) -> dict[str, Any]:

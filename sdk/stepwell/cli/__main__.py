@@ -6,7 +6,6 @@
 Starting costs argparse and the one module: `stepwell version` loads no numpy and no grpc.
 """
 
-import argparse
 import importlib
 import os
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from stepwell.cli.errors import INTERRUPTED, OK, PIPE_CLOSED, USAGE, CommandError
+from stepwell_wire.arguments import OneLineParser
 
 COMMANDS: Final = {
     "up": "start a daemon with an embedded store, in the foreground",
@@ -74,7 +74,7 @@ def _dispatch(words: list[str]) -> int:
     module = importlib.import_module(f"stepwell.cli.{name}")
     if name in _RAW_ARGUMENTS:
         return int(module.run(rest))
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog=f"stepwell {name}",
         description=f"{COMMANDS[name].capitalize()}.",
         allow_abbrev=False,

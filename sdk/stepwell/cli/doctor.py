@@ -5,6 +5,7 @@ anything that stays.
 """
 
 import argparse
+import os
 from collections.abc import Iterator
 
 from stepwell.cli.checks import (
@@ -40,11 +41,11 @@ def run(options: argparse.Namespace) -> int:
 def examine(where: Places) -> Iterator[Finding]:
     """Yield every finding; the order is that of a cause before its effects."""
     yield from environment.versions()
-    yield from environment.clock(where.data)
+    yield from _guarded("clock", environment.clock(where.data))
     status, findings = node.daemon(where)
     yield from findings
     data = where.data if status is None or where.data_named else status.data_dir
-    yield from node.data_dir(data)
+    yield from _guarded("data", node.data_dir(data))
     if status is not None:
         yield from process.process(status.fields)
     yield from process.own_files()
@@ -52,11 +53,24 @@ def examine(where: Places) -> Iterator[Finding]:
     if status is not None:
         yield from sink(status.fields)
         yield from losses.refused(status.fields["totals"])
-    yield from losses.kept(data)
+    yield from _guarded("data", losses.kept(data))
     stores_here = status is None or sink_name(status.fields) == "embedded"
-    if stores_here or (data / "store").is_dir():
-        yield from stored.store(data)
-    yield from stored.journals(where.journals)
+    if stores_here or os.path.isdir(data / "store"):
+        yield from _guarded("store", stored.store(data))
+    yield from _guarded("journals", stored.journals(where.journals))
+
+
+def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield ``findings``; a file that cannot be looked at is one of them."""
+    try:
+        yield from findings
+    except OSError as error:
+        yield Finding(
+            check,
+            Level.FAIL,
+            f"{error.filename}: {error.strerror}" if error.filename else str(error),
+            "run this as the daemon's user, or let your user read there",
+        )
 
 
 def findings_text(findings: list[Finding]) -> str:

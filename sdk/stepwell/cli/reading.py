@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FLUSH_SECONDS: Final = 3.0
 _SERVER_KIND: Final = "clickhouse "
+_GATEWAY_KIND: Final = "gateway "
 
 
 @contextmanager
@@ -68,6 +69,12 @@ def _open(places: Places, settings: "ServerSettings | None") -> "Store":
             raise
         return server
     if not (data / "store").is_dir():
+        if gateway := _gateway_of(places):
+            raise CommandError(
+                f"the daemon here hands everything on to the gateway {gateway} and stores nothing: "
+                "ask there",
+                USAGE,
+            )
         raise CommandError(
             f"no store in {data}; log a run first (`stepwell up` starts a daemon), "
             "or say where the data is with --data or STEPWELL_DATA",
@@ -83,6 +90,18 @@ def _open(places: Places, settings: "ServerSettings | None") -> "Store":
         store.close()
         raise
     return store
+
+
+def _gateway_of(places: Places) -> str:
+    """Return the address that the daemon relays to, as it or its configuration says; else ""."""
+    config = configuration(places)
+    if config is not None and config.sink == "gateway":
+        return config.gateway_address
+    if places.data_named or not is_answered(places.socket):
+        return ""
+    with DaemonClient(places.socket) as daemon:
+        kind = str(daemon.status()["sink"]["kind"])
+    return kind.removeprefix(_GATEWAY_KIND) if kind.startswith(_GATEWAY_KIND) else ""
 
 
 def configured_servers(places: Places) -> "ServerSettings | None":

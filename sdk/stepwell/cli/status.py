@@ -93,9 +93,15 @@ def spool_text(spool: dict[str, Any]) -> str:
     """Return how full the spool is, in one line."""
     oldest = spool.get("oldest_unforwarded_seconds") or 0.0
     age = f", the oldest {seconds_text(oldest)} old" if oldest else ""
+    waiting = waiting_bytes(spool)
+    room = max(0, spool.get("bytes_max", 0) - waiting)
+    free = spool.get("disk_free_bytes")
+    if free is not None:  # A daemon of an older release does not say.
+        # What lies in its segments and does not wait is freed for what comes.
+        room = min(room, free + max(0, spool.get("bytes", 0) - waiting))
     return (
-        f"{bytes_text(waiting_bytes(spool))} waiting{age}; room for "
-        f"{bytes_text(spool.get('bytes_max', 0))}, {bytes_text(spool.get('bytes', 0))} on disk"
+        f"{bytes_text(waiting)} waiting{age}; room for {bytes_text(room)} more, "
+        f"{bytes_text(spool.get('bytes', 0))} on disk"
     )
 
 

@@ -1,0 +1,18 @@
+"""Command lines whose errors are one line: what is wrong and where to look."""
+
+import argparse
+import difflib
+import sys
+from typing import NoReturn
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong without the whole usage above it; sub-commands inherit that."""
+
+    def error(self, message: str) -> NoReturn:
+        known = [flag for action in self._actions for flag in action.option_strings]
+        asked = [word for word in message.split() if word.startswith("--")]
+        near = [hit for word in asked for hit in difflib.get_close_matches(word, known, n=1)]
+        hint = f"did you mean {near[0]}? " if near and near[0] not in asked else ""
+        print(f"{self.prog}: {message}; {hint}`{self.prog} --help` says more", file=sys.stderr)
+        raise SystemExit(2)
