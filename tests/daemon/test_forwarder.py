@@ -84,11 +84,16 @@ def test_all_points_arrive_in_blocks_of_any_size(tmp_path: Path, block_points: i
     assert max(blocks) <= max(block_points, 2)
 
 
-def test_a_store_that_is_away_is_asked_again_with_the_same_tokens(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failures", [7, 5000])
+def test_a_store_that_is_away_is_asked_again_with_the_same_tokens(
+    tmp_path: Path, failures: int
+) -> None:
+    """As often as it takes: nothing is given up."""
     sink = FakeSink()
-    sink.unavailable = 7
+    sink.unavailable = failures
     run_once(tmp_path, sink, new=True)
     assert all_stored(sink)
+    assert sink.unavailable == 0
 
 
 def test_an_insert_whose_answer_is_lost_is_not_stored_twice(tmp_path: Path) -> None:
@@ -297,7 +302,7 @@ def test_gathering_takes_longer_where_inserts_do() -> None:
     assert linger_seconds(60.0, 0.15) == 1.0
 
 
-def test_retries_slow_down_to_a_limit_and_never_end() -> None:
+def test_retries_slow_down_to_a_limit() -> None:
     delays = [retry_delay(failures, jitter=0.0) for failures in range(1, 1000)]
     assert delays[:3] == [0.1, 0.2, 0.4]
     assert max(delays) == delays[-1] == 10.0

@@ -45,7 +45,7 @@ def engine_of(node: Node) -> int:
     return found[0]
 
 
-def test_a_daemon_that_stands_still_costs_training_nothing(node: Node) -> None:
+def test_a_daemon_that_stands_still_holds_up_no_training(node: Node) -> None:
     node.start_daemon()
     with training(node) as trainer:
         assert node.daemon is not None

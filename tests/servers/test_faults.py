@@ -88,7 +88,7 @@ def crawl(proxy: Proxy) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("break_it", [refuse, black_hole, lose_replies, crawl])
-def test_a_broken_network_costs_training_nothing_and_loses_nothing(
+def test_a_broken_network_holds_up_no_acks_and_loses_nothing(
     proxy: Proxy, break_it: Callable[[Proxy], Callable[[], None]]
 ) -> None:
     with node_behind(proxy) as node, training(node) as trainer:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -76,10 +77,15 @@ def test_offline_runs_are_synced_once_however_often_they_are_sent(node: Node) ->
         "run.finish()"
     )
     assert done.returncode == 0, done.stderr
+    (journal,) = node.journals.glob("offline1-*")
+    copy = node.folder / "copy"
+    shutil.copytree(journal, copy / journal.name)
     node.start_daemon()
-    for _ in range(2):
-        sent = node.stepwell("sync", str(node.journals))
+    for words in (("--keep", node.journals), ("--keep", node.journals), (copy,), (node.journals,)):
+        sent = node.stepwell("sync", *map(str, words))
         assert sent.returncode == 0, sent.stderr
+        assert "away/offline1" in sent.stdout
+        assert journal.exists() == ("--keep" in words or copy in words)
     shown = json.loads(node.stepwell("show", "offline1", "--json").stdout)
     assert shown["state"] == "finished"
     assert shown["config"] == {"lr": 0.5}
