@@ -32,13 +32,8 @@ from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
-from stepwell_wire.journal import (
-    LOCK_FILE,
-    WRITER_FILE,
-    JournalError,
-    JournalReader,
-    find_journals,
-)
+from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, find_journals
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
 from stepwell_wire.unborn import remove_unborn

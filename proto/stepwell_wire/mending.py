@@ -21,14 +21,13 @@ from pathlib import Path
 from typing import Final
 
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal import (
+from stepwell_wire.journal import JournalError, committed_end
+from stepwell_wire.journal_files import (
     LOCK_FILE,
     UNVERIFIED_SUFFIX,
     WRITER_FILE,
-    JournalError,
     WriterFile,
-    boot_id,
-    committed_end,
+    has_restarted,
 )
 from stepwell_wire.records import HEADER_BYTES
 from stepwell_wire.rescue import Stretch, filled, gap_events, padding, readable
@@ -195,7 +194,7 @@ def plan_mending(
         if not is_there:
             mending._writes[WRITER_FILE] = writer.to_json().encode()
             mending._replaced.append(WRITER_FILE + UNVERIFIED_SUFFIX)
-        _plan_files(mending, files, is_front_known=not _has_restarted(writer))
+        _plan_files(mending, files, is_front_known=not has_restarted(writer))
         if mending.is_needed and mending.unverified_bytes:
             raise JournalError(
                 f"{path}: {mending.unverified_bytes} bytes cannot be believed, as the machine "
@@ -307,13 +306,8 @@ def _writer_of(
     )
 
 
-def _has_restarted(info: WriterFile) -> bool:
-    here = boot_id()
-    return not here or info.boot_id != here
-
-
 def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list[_File]:
-    restarted = _has_restarted(info)
+    restarted = has_restarted(info)
     suffixes = (SEGMENT_SUFFIX, SEGMENT_SUFFIX + UNVERIFIED_SUFFIX)[: 1 + unverified]
     named: dict[int, str] = {}
     for name in sorted(folder.names()):

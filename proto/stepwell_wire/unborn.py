@@ -14,7 +14,7 @@ from typing import Final
 
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal import LOCK_FILE, WRITER_FILE
+from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE
 from stepwell_wire.segment import SEGMENT_SUFFIX
 
 SPARE_PREFIX: Final = "spare-"

@@ -30,7 +30,7 @@ from stepwell_wire.ingest_pb2 import (
     Schema,
     ServerMessage,
 )
-from stepwell_wire.journal import WriterFile
+from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
 from stepwell_wire.service import STREAM
 

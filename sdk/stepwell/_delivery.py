@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from stepwell.errors import RefusedError
-from stepwell_wire.journal import JournalReader, WriterFile
+from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import FRAME_BYTES_MAX, FRAME_BYTES_TARGET
 
 if TYPE_CHECKING:

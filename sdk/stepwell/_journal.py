@@ -15,7 +15,7 @@ import time
 import zlib
 from pathlib import Path
 
-from stepwell_wire.journal import LOCK_FILE, WRITER_FILE, WriterFile
+from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, WriterFile
 from stepwell_wire.records import HEADER, aligned
 from stepwell_wire.segment import (
     ACKED_WORD,

@@ -13,7 +13,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stepwell_wire.journal import JournalError, JournalReader, find_journals
+from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal_files import find_journals
 from stepwell_wire.segment import last_step
 
 _FOLDER = ".runs"

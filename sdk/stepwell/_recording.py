@@ -22,7 +22,7 @@ from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell._writer import Writer
 from stepwell_wire import __version__
-from stepwell_wire.journal import WriterFile, boot_id
+from stepwell_wire.journal_files import WriterFile, boot_id
 from stepwell_wire.records import FINISH, METADATA, START
 
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"

@@ -22,7 +22,7 @@ from stepwell._wake import Wake
 from stepwell._writer import Writer
 from stepwell.errors import DaemonUnreachableError, RefusedError
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal import WriterFile
+from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.segment import ACKED_WORD
 from stepwell_wire.unborn import remove_unborn
 

@@ -10,7 +10,8 @@ from stepwell._delivery import Delivery, ReaderSource
 from stepwell._recording import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, StepwellError, SyncError
-from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader, find_journals
+from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal_files import WRITER_FILE, find_journals
 from stepwell_wire.places import default_journals_dir, default_socket
 
 ACK_SECONDS_MAX = 60.0

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from stepwell.cli.checks import stored
-from stepwell_wire.journal import JournalReader, find_journals
+from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal_files import find_journals
 from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.cli.conftest import Call
 from tests.daemon.journals import make_journal

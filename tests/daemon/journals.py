@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stepwell_wire.journal import LOCK_FILE, WRITER_FILE, WriterFile, boot_id
+from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, WriterFile, boot_id
 from stepwell_wire.segment import ACKED_AT, COMMITTED_AT, PAGE_BYTES, pack_page, segment_name
 from tests.daemon.made import writer_info
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from stepwell_wire.errors import MalformedRecordsError
-from stepwell_wire.journal import JournalError, JournalReader, boot_id
+from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal_files import boot_id
 from stepwell_wire.mending import KEPT_FOLDER, Mending, plan_mending
 from stepwell_wire.records import GAP
 from stepwell_wire.rows import decode_records

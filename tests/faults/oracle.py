@@ -7,7 +7,7 @@ from stepwell.cli.errors import CommandError
 from stepwell_store import Store, connect_embedded
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
-from stepwell_wire.journal import find_journals
+from stepwell_wire.journal_files import find_journals
 from tests.node import Node
 from tests.waiting import wait_until
 

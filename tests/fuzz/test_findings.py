@@ -22,7 +22,8 @@ from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.ingest_pb2 import LIMIT, MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
-from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader
+from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal_files import WRITER_FILE
 from stepwell_wire.limits import (
     EVENT_DEPTH_MAX,
     METRICS_PER_WRITER_MAX,

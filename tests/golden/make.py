@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from stepwell_wire.journal import find_journals
+from stepwell_wire.journal_files import find_journals
 from tests.node import Node
 from tests.waiting import wait_until
 

@@ -8,7 +8,7 @@ import pytest
 from stepwell import Run
 from stepwell._sender import Sender
 from stepwell.testing import RecordingDaemon
-from stepwell_wire.journal import find_journals
+from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
 

@@ -16,7 +16,8 @@ import pytest
 from stepwell import Run
 from stepwell._journal import Journal
 from stepwell.testing import RecordingDaemon
-from stepwell_wire.journal import JournalReader, WriterFile, boot_id, find_journals
+from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal_files import WriterFile, boot_id, find_journals
 from stepwell_wire.limits import names_size
 from stepwell_wire.segment import PAGE_BYTES
 from tests.sdk.conftest import Start, python

@@ -16,7 +16,7 @@ import pytest
 import stepwell
 from stepwell import Run, _session
 from stepwell.testing import RecordingDaemon
-from stepwell_wire.journal import find_journals
+from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
 
@@ -285,7 +285,7 @@ def test_a_lock_that_a_thread_of_grpc_keeps_does_not_hold_up_the_end(folder: Pat
             "    gc.enable()\n"
             "atexit.register(at_exit)\n"  # Called after those that are registered later.
             "from stepwell import _channel\n"
-            "from stepwell_wire.journal import WriterFile\n"
+            "from stepwell_wire.journal_files import WriterFile\n"
             "info = WriterFile(writer_id='w', project='p', run_id='r')\n"
             "hello = _channel.hello_of(info, folder='', position=0, schemas=[], client='c')\n"
             "ignore = lambda _: None\n"

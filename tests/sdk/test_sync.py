@@ -8,7 +8,7 @@ import stepwell
 from stepwell._sync import SyncProgress
 from stepwell.errors import DaemonUnreachableError, SyncError
 from stepwell.testing import RecordingDaemon
-from stepwell_wire.journal import find_journals
+from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_wire.journal import find_journals
+from stepwell_wire.journal_files import find_journals
 from stepwell_wire.unborn import remove_unborn
 from tests.sdk.conftest import Start, python
 from tests.waiting import wait_until

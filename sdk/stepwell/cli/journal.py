@@ -12,13 +12,8 @@ from stepwell.cli.extras import require_store
 from stepwell.cli.options import add_data, add_json, places
 from stepwell.cli.text import bytes_text, json_text, plain
 from stepwell_wire.errors import WireError
-from stepwell_wire.journal import (
-    WRITER_FILE,
-    JournalReader,
-    WriterFile,
-    find_journals,
-    find_remains,
-)
+from stepwell_wire.journal import JournalReader
+from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals, find_remains
 
 _READ_BYTES: Final = 1 << 20
 

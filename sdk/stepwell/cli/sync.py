@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     where = places(options)
     folders = options.folders or ([where.journals] if where.journals.is_dir() else [])
-    from stepwell_wire.journal import find_journals
+    from stepwell_wire.journal_files import find_journals
 
     if any(find_journals(folder) for folder in folders):
         _see_to_daemon(where, may_start=not options.no_daemon)

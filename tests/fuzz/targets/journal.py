@@ -9,7 +9,8 @@ from pathlib import Path
 
 from stepwell_daemon.spool.record import writer_number
 from stepwell_wire.errors import WireError
-from stepwell_wire.journal import WRITER_FILE, JournalError, JournalReader, WriterFile, boot_id
+from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal_files import WRITER_FILE, WriterFile, boot_id
 from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
 from stepwell_wire.mending import KEPT_FOLDER, plan_mending
 from stepwell_wire.rows import decode_records

@@ -9,7 +9,8 @@ from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, moment_text
-from stepwell_wire.journal import JournalError, JournalReader, find_journals, find_remains
+from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal_files import find_journals, find_remains
 
 _FUTURE_SECONDS_MAX: Final = 60.0
 _REPAIR: Final = "kept as it is; `stepwell journal repair` says what can be had of it"
