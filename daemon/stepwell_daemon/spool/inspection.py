@@ -3,6 +3,7 @@
 Nothing here takes a lock or writes: it works beside a running daemon and on a copy.
 """
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -165,29 +166,43 @@ def verify_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
         raise FileNotFoundError(2, "no spool is there", str(folder))
     report = SpoolReport(spool=_spool_id(folder))
     progress, covers = _check_small_files(folder, disk, report)
-    for missing in missing_segments(numbers, *progress, covers) if progress is not None else ():
-        _damaged(report, segment_path(folder, missing), 0, 0, "missing")
+    if progress is not None:
+        # Listed again: a daemon may run, make segments and free them meanwhile.
+        present = {*numbers, *list_segments(folder)}
+        for missing in missing_segments(present, *progress, covers):
+            _damaged(report, segment_path(folder, missing), 0, 0, "missing")
     writers: dict[int, WriterReport] = {}
     for number in numbers:
-        path = segment_path(folder, number)
-        size = path.stat().st_size
-        report.segments += 1
-        report.bytes += size
-        chain_ok = True
-        durable = _durable_end(folder, number, disk, progress, covers)
-        if size < durable < _UNKNOWN_END:
-            what = "the file was cut: so much was written"
-            _damaged(report, path, size, durable, what)
-        for each in _items(folder, number, disk, report):
-            item = each.item
-            if isinstance(item, Damage):
-                chain_ok = _note_damage(folder, report, each, item, durable, disk) and chain_ok
-                continue
-            report.records += 1
-            if item.kind == record.FRAME:
-                _count_frame(report, each, item, writers, path, is_chained=chain_ok)
+        with contextlib.suppress(FileNotFoundError):  # Freed since it was listed.
+            durable = _durable_end(folder, number, disk, progress, covers)
+            _verify_segment(folder, number, durable, writers, report, disk)
     report.writers = list(writers.values())
     return report
+
+
+def _verify_segment(
+    folder: Path,
+    number: int,
+    durable: int,
+    writers: dict[int, WriterReport],
+    report: SpoolReport,
+    disk: Disk,
+) -> None:
+    path = segment_path(folder, number)
+    size = path.stat().st_size
+    report.segments += 1
+    report.bytes += size
+    if size < durable < _UNKNOWN_END:
+        _damaged(report, path, size, durable, "the file was cut: so much was written")
+    chain_ok = True
+    for each in _items(folder, number, disk, report):
+        item = each.item
+        if isinstance(item, Damage):
+            chain_ok = _note_damage(folder, report, each, item, durable, disk) and chain_ok
+            continue
+        report.records += 1
+        if item.kind == record.FRAME:
+            _count_frame(report, each, item, writers, path, is_chained=chain_ok)
 
 
 def quarantine_damage(folder: Path, disk: Disk | None = None) -> int:
