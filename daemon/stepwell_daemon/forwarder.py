@@ -20,9 +20,8 @@ from stepwell_daemon.delivery import Delivery, SinkHealth
 from stepwell_daemon.gateway.settings import RelaySettings
 from stepwell_daemon.gateway.sink import GatewaySink
 from stepwell_daemon.sink import Sink
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import Binding, Extent, SpoolReader
-from stepwell_daemon.spool.segment import PAGE_BYTES, Location
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Store
 

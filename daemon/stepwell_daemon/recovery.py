@@ -120,7 +120,7 @@ class JournalRecovery:
         if state.session is not None:
             return  # Its stream has not ended yet; the next look finds it ended.
         start = max(reader.acked, reader.oldest)
-        if state.accepted < start and (missing := reader.missing()):
+        if missing := reader.missing(state.accepted):
             raise JournalError(missing)
         session = Session(state)
         if start > state.accepted:

@@ -80,15 +80,18 @@ class _Segment:
         Where the page says otherwise and records lie up to there, the page is damaged; else a
         file between the two is missing.
         """
-        start, end = self.end, limit - self.base + PAGE_BYTES
+        end = limit - self.base + PAGE_BYTES
         if not PAGE_BYTES <= end <= os.fstat(self.descriptor).st_size:
             return
-        if start < end:
-            records = os.pread(self.descriptor, end - start, start)
-            if whole_records(records) != end - start:
-                return
-        self.end = self.claimed = end
-        self.cut_bytes = 0
+        start = self.end if self.end < end else PAGE_BYTES
+        if whole_records(os.pread(self.descriptor, end - start, start)) == end - start:
+            self.end = self.claimed = end
+            self.cut_bytes = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the page says that nothing was written."""
+        return self.claimed == PAGE_BYTES and not self.cut_bytes
 
     @property
     def limit(self) -> int:
@@ -202,20 +205,24 @@ class JournalReader:
         """The position up to which the writer or a recoverer was told that all is durable."""
         return self._acked
 
-    def missing(self) -> str:
+    def missing(self, had: int = 0) -> str:
         """Return what of a dead writer's journal is gone, "" where nothing is known to be.
 
         After a restart of the machine nobody knows: the disk may hold older numbers.
+
+        Args:
+            had: the position up to which somebody has everything, whatever was acknowledged.
         """
         if self._restarted or not self._segments:
             return ""
-        if self.oldest > self._acked:
+        had = max(had, self._acked)
+        if self.oldest > had:
             return (
-                f"{self.path}: {self.oldest - self._acked} bytes before {self._segments[0].path} "
-                "are gone and were never acknowledged; a file is missing"
+                f"{self.path}: {self.oldest - had} bytes before {self._segments[0].path} are gone "
+                "and were never acknowledged; a file is missing"
             )
         last = self._segments[-1]
-        if last.limit + last.cut_bytes > max(last.limit, self._acked):
+        if last.limit + last.cut_bytes > max(last.limit, had):
             return (
                 f"{last.path}: {last.end} bytes, {last.end + last.cut_bytes} were written; the "
                 "file was cut by something else than stepwell"
@@ -373,9 +380,10 @@ class JournalReader:
                 segment.look()
                 segment.end = segment.claimed
             # One that holds nothing may be what its writer gave up, and wrote on before it.
-            is_filled = segment.claimed > PAGE_BYTES or segment.cut_bytes > 0
-            if fresh and not self._restarted and (is_filled or base > fresh[-1].limit):
+            if fresh and not self._restarted and (base > fresh[-1].limit or not segment.is_empty):
                 fresh[-1].let_end_at(base)
+            if len(fresh) == 1 and fresh[0].is_empty and fresh[0].limit != base:
+                os.close(fresh.pop().descriptor)  # What it was given up for has been freed.
             if fresh and fresh[-1].limit != base:
                 # A hole: what lies behind it cannot be joined to what lies before.
                 doubtful += segment.claimed - PAGE_BYTES

@@ -80,6 +80,7 @@ class _File:
     doubtful: int
     cut_bytes: int
     is_believed: bool
+    is_new: bool = False
 
     @property
     def limit(self) -> int:
@@ -149,8 +150,11 @@ class Mending:
         self, file: _File, found: Sequence[Stretch], more: bytes = b"", *, acked: int
     ) -> None:
         content = b"".join(filled(file.records, found)) + more
+        # An ack beyond the end would not be believed.
+        acked = min(acked, file.base + len(content))
         self._writes[segment_name(file.base)] = _segment(file.base, content, acked=acked)
-        self._replaced.append(file.name)
+        if not file.is_new:
+            self._replaced.append(file.name)
 
     def _keep(self, folder: JournalFolder) -> Path:
         where = folder.real_path()
@@ -189,8 +193,9 @@ def plan_mending(
     """
     with _held(path) as folder:
         writer, is_there = _writer_of(folder, info, unverified=unverified)
-        files = _files(folder, writer, unverified=unverified)
+        files, given_up = _files(folder, writer, unverified=unverified)
         mending = Mending(path, writer)
+        mending._replaced += given_up
         if not is_there:
             mending._writes[WRITER_FILE] = writer.to_json().encode()
             mending._replaced.append(WRITER_FILE + UNVERIFIED_SUFFIX)
@@ -205,8 +210,10 @@ def plan_mending(
 
 
 def _plan_files(mending: Mending, files: list[_File], *, is_front_known: bool) -> None:
-    first, last = files[0], files[-1]
     acked = max(file.acked for file in files)
+    if files[-1].limit + files[-1].cut_bytes > max(files[-1].limit, acked):
+        files = [*files, _behind_cut(files[-1])]
+    first, last = files[0], files[-1]
     journal: list[Stretch] = []
     if is_front_known and first.base > acked:
         journal.append(mending._lose(acked, first.base - acked, "missing"))
@@ -219,14 +226,28 @@ def _plan_files(mending: Mending, files: list[_File], *, is_front_known: bool) -
             if is_changed:
                 mending._write(file, found, acked=file.acked)
             journal += _fillers(mending, file, found)
-    if last.limit + last.cut_bytes > max(last.limit, acked):
-        journal.append(mending._lose(last.limit, last.cut_bytes, "missing"))
-        is_changed = True
     gaps = b"".join(gap_events(journal, acked=acked))
     if is_changed or gaps:
         # The gap that tells of a missing first segment also ends the search for it.
         given_up = max(acked, first.base) if is_front_known else last.acked
         mending._write(last, found, gaps, acked=given_up)
+
+
+def _behind_cut(file: _File) -> _File:
+    """Return an empty segment that begins where the last one, which was cut, had ended."""
+    file.following = file.limit + file.cut_bytes
+    return _File(
+        base=file.following,
+        name=segment_name(file.following),
+        records=b"",
+        following=None,
+        acked=0,
+        has_page=True,
+        doubtful=0,
+        cut_bytes=0,
+        is_believed=True,
+        is_new=True,
+    )
 
 
 def _plan_file(mending: Mending, file: _File, found: list[Stretch]) -> bool:
@@ -306,7 +327,10 @@ def _writer_of(
     )
 
 
-def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list[_File]:
+def _files(
+    folder: JournalFolder, info: WriterFile, *, unverified: bool
+) -> tuple[list[_File], list[str]]:
+    """Return the segments, oldest first, and the names of those that their writer gave up."""
     restarted = has_restarted(info)
     suffixes = (SEGMENT_SUFFIX, SEGMENT_SUFFIX + UNVERIFIED_SUFFIX)[: 1 + unverified]
     named: dict[int, str] = {}
@@ -316,6 +340,8 @@ def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list
             if digits != name and digits.isascii() and digits.isdigit() and not int(digits) & 7:
                 named.setdefault(int(digits), name)
     found: list[_File] = []
+    given_up: list[str] = []
+    is_empty = False
     for base, name in sorted(named.items(), reverse=True):
         try:
             with open(folder.open(name, os.O_RDONLY), "rb") as opened:
@@ -325,12 +351,16 @@ def _files(folder: JournalFolder, info: WriterFile, *, unverified: bool) -> list
         read = functools.partial(
             _read_file, base, name, data, restarted=restarted, unverified=unverified
         )
-        if found and found[-1].is_empty and read(None).limit > found[-1].base:
-            found.pop()  # Its writer gave it up, and wrote on before it.
-        found.append(read(found[-1].base if found else None))
+        alone = read(None)
+        if found and is_empty and alone.limit > found[-1].base:
+            given_up.append(found.pop().name)  # Its writer wrote on before it.
+        is_empty = alone.is_empty
+        found.append(alone if not found else read(found[-1].base))
     if not found:
         raise JournalError(f"{folder.path}: no segments; there is nothing to repair")
-    return found[::-1]
+    if len(found) > 1 and is_empty and found[-1].limit != found[-1].following:
+        given_up.append(found.pop().name)  # What its writer wrote on in has been freed.
+    return found[::-1], given_up
 
 
 def _read_file(
@@ -375,7 +405,8 @@ def _checked_end(data: bytes) -> int:
 
 def _end_before(end: int, data: bytes, claimed: int) -> int:
     """Return where the records end whose next segment begins at ``end``, as readers see it."""
-    if end > len(data) or (claimed < end and whole_records(data[claimed:end]) != end - claimed):
+    start = claimed if claimed < end else PAGE_BYTES
+    if end > len(data) or whole_records(data[start:end]) != end - start:
         return claimed
     return end
 

@@ -15,6 +15,7 @@ import time
 import zlib
 from pathlib import Path
 
+from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, WriterFile
 from stepwell_wire.records import HEADER, aligned
 from stepwell_wire.segment import (
@@ -201,6 +202,8 @@ class Journal:
                     self.held = (*self.held, segment)
             if self.held[-1] is old:
                 os.unlink(target)  # Its name would say that ``old`` ends there.
+            elif all(each.base != base for each in self.held):
+                os.unlink(target)  # A handler's segment follows, at another place.
         if self.held[-1] is segment:
             segment.path = Path(target)
         else:
@@ -324,14 +327,17 @@ class Journal:
 
     def remove(self) -> None:
         """Delete the folder; only after everything in it was acknowledged."""
-        import shutil
-
         self.closed = True
         if self._spare is not None:
             self._spare.close()
+        newest = self.current.path.name
         for segment in self.held:
             segment.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder = JournalFolder(self.folder)
+            # The newest segment knows what is acknowledged: a kill leaves it, or nothing.
+            folder.remove(last=(newest, LOCK_FILE, WRITER_FILE))
+            folder.close()
         self.release_lock()
 
     def release_lock(self) -> None:
@@ -399,7 +405,7 @@ class Journal:
 
     def _write_acked(self) -> None:
         words = self.current.words
-        if words is not None:
+        if words is not None and words[ACKED_WORD] < self.acked:  # A relay writes there as well.
             words[ACKED_WORD] = self.acked
 
     def _write_slot(self, segment: Segment, slot: int) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from stepwell_daemon.errors import DamagedStateError
-from stepwell_daemon.spool.cursor import CursorFile, Progress
-from stepwell_daemon.spool.segment import Location
+from stepwell_daemon.spool.cursor import CursorFile
+from stepwell_daemon.spool.segment import Location, Progress
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 
 FIRST = Progress(Location(1, 4096))

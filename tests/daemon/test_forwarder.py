@@ -8,8 +8,8 @@ import pytest
 
 from stepwell_daemon.backoff import Backoff, retry_delay
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings, linger_seconds
-from stepwell_daemon.spool.cursor import CursorFile, Progress
-from stepwell_daemon.spool.segment import Location, list_segments
+from stepwell_daemon.spool.cursor import CursorFile
+from stepwell_daemon.spool.segment import Location, Progress, list_segments
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Block
 from tests.daemon.disks import CrashError

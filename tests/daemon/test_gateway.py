@@ -15,10 +15,9 @@ from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.gateway.sink import UPSTREAM_FILE
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.replaying import list_set_aside, replay
-from stepwell_daemon.spool.segment import PAGE_BYTES, Location
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.set_aside import FOLDER
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState

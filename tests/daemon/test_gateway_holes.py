@@ -10,10 +10,9 @@ import pytest
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.holes import HOLES_MAX, note_frame, parts_in
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.recovery import recover_spool
-from stepwell_daemon.spool.segment import PAGE_BYTES, Location
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from tests.daemon.fakes import FakeSink

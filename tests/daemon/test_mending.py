@@ -235,6 +235,31 @@ def test_a_last_segment_cut_between_two_records_is_missed_and_told(journal: Path
         assert not reader.missing()
 
 
+def test_a_cut_behind_what_was_acknowledged_keeps_every_position(journal: Path) -> None:
+    last = journal / segment_name(len(WHOLE))
+    limit, size = len(WHOLE) + len(SECOND), len(row(0))
+    set_word(last, ACKED_AT, limit - 5 * size)
+    os.truncate(last, PAGE_BYTES + len(SECOND) - 15 * size)
+    mend(journal)
+    steps, gaps, end = delivered(journal)
+    assert steps == list(range(45))
+    assert gaps == [f"journal damaged, {5 * size} bytes"]
+    with closing(JournalReader(journal)) as reader:
+        assert reader.acked == limit - 5 * size
+        assert decode_records(reader.read(limit, 1 << 20), {})[0].events[0].kind == GAP
+    assert end > limit
+
+
+def test_a_given_up_segment_at_the_front_hides_nothing(journal: Path) -> None:
+    """Its writer wrote on before it, and what it wrote was acknowledged and freed."""
+    first_segment(journal).unlink()
+    orphan = len(WHOLE) - len(row(0))
+    (journal / segment_name(orphan)).write_bytes(pack_page(orphan) + bytes(4096))
+    set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
+    assert delivered(journal)[0] == list(range(40, 60))
+    assert not mend(journal).damage
+
+
 def test_what_was_acknowledged_before_it_was_damaged_is_no_gap(journal: Path) -> None:
     set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
     damage(first_segment(journal), len(WHOLE) - 3 * len(row(0)), b"\xff" * 3 * len(row(0)))

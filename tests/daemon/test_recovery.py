@@ -18,6 +18,7 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire.mending import KEPT_FOLDER, plan_mending
 from stepwell_wire.rows import Event, decode_records
+from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.daemon.journals import hold_lock, make_journal
 from tests.daemon.made import (
     append,
@@ -181,6 +182,28 @@ def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
 
     asyncio.run(run())
     assert [path.name for path in (tmp_path / "j").iterdir()] == [KEPT_FOLDER]
+
+
+def test_a_cut_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None:
+    for name in ("lost", "known"):
+        folder = make_journal(tmp_path / "j", name, STREAM)
+        os.truncate(folder / segment_name(0), PAGE_BYTES + len(STREAM) - 3 * len(row(0)))
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            append(spool, new_writer(spool, "known"), STREAM)
+            await spool.settled()
+            recovery = await look(spool, tmp_path / "j")
+            ((path, problem),) = recovery.problems.items()
+            assert path.name.endswith("-lost")
+            assert "the file was cut" in problem
+            plan_mending(path).apply()
+            assert not (await look(spool, tmp_path / "j")).problems
+            gaps = [event.body["reason"] for event in events_in(spool) if event.kind == "gap"]
+            assert gaps == [f"journal damaged, {3 * len(row(0))} bytes"]
+            assert sorted(steps_in(stretches_of(spool))) == sorted([*range(ROWS), *range(ROWS - 3)])
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("name", ["writer.json", "99999999999999999999.seg"])

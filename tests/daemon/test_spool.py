@@ -10,9 +10,14 @@ import pytest
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.segment import PAGE_BYTES, Location, list_segments, segment_path
+from stepwell_daemon.spool.segment import (
+    PAGE_BYTES,
+    Location,
+    Progress,
+    list_segments,
+    segment_path,
+)
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 from stepwell_wire.records import HEADER, HEADER_BYTES, PADDING_SCHEMA
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at

@@ -9,9 +9,14 @@ import pytest
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.gaps import set_aside_reason
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.reader import SpoolReader, Stretch
-from stepwell_daemon.spool.segment import PAGE_BYTES, Location, list_segments, segment_path
+from stepwell_daemon.spool.segment import (
+    PAGE_BYTES,
+    Location,
+    Progress,
+    list_segments,
+    segment_path,
+)
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Block, StoreUnavailableError
 from tests.daemon.fakes import FakeSink

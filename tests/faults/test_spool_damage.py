@@ -16,7 +16,6 @@ import pytest
 from stepwell_daemon.errors import NewerSpoolError
 from stepwell_daemon.session import RefusedError, Session
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.inspection import verify_spool
 from stepwell_daemon.spool.reader import Binding, SpoolReader
@@ -25,6 +24,7 @@ from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     VERSION,
     Location,
+    Progress,
     SegmentPage,
     list_segments,
     segment_path,
@@ -290,12 +290,12 @@ def test_an_extent_whose_segment_is_gone_does_not_stop_the_rest(made: Made, tmp_
     assert progress.extent_end == 0
     assert problems == [
         f"{segment_path(folder, 1)}: missing; what the store has not of it is lost, what follows "
-        "it goes on"
+        "goes on"
     ]
 
 
 def test_what_comes_after_the_last_segment_is_gone_is_forwarded(tmp_path: Path) -> None:
-    """Its number is used again: the cursor of the old one must not hide what is new."""
+    """The cursor of what is gone must not hide what is new."""
 
     async def run() -> list[int]:
         async with spool_running(tmp_path) as spool:
@@ -316,13 +316,60 @@ def test_what_comes_after_the_last_segment_is_gone_is_forwarded(tmp_path: Path) 
             append(spool, state, row(77))
             await spool.settled()
             assert spool.cursor < spool.end
+        assert list_segments(tmp_path) == [2], "no number is used twice"
         async with spool_running(tmp_path) as spool:
-            assert not spool.problems, "told once: the number is in use again"
             sink = FakeSink()
             await forward(spool, sink)
             return sink.steps()
 
     assert set(asyncio.run(run())) == {77}
+
+
+def test_a_table_that_knows_more_than_there_is_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The marks of writers that come after the newest segments were removed are found again."""
+
+    async def log(name: str, *, kills: bool = False) -> int:
+        async with spool_running(tmp_path, disk=QuickDisk()) as spool:
+            state = new_writer(spool, name)
+            append(spool, state, schema_event())
+            for step in range(20):
+                append(spool, state, row(step))
+                await spool.settled()
+            if not kills:
+                spool.save_writers()
+            return state.durable
+
+    async def marks() -> list[int]:
+        async with spool_running(tmp_path, disk=QuickDisk()) as spool:
+            found = [spool.registry.get(name) for name in ("b", "c")]
+            return [each.durable for each in found if each is not None]
+
+    for _ in range(5):
+        asyncio.run(log("a"))
+    newest = list_segments(tmp_path)[-1]
+    for number in list_segments(tmp_path)[1:]:
+        segment_path(tmp_path, number).unlink()
+    monkeypatch.setattr("stepwell_daemon.spool.spool.write_table", _no_space)
+    durable = [asyncio.run(log(name, kills=True)) for name in ("b", "c")]
+    assert asyncio.run(marks()) == durable
+    assert list_segments(tmp_path)[1] > newest
+
+
+def _no_space(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_a_spool_of_which_only_the_table_is_left_misses_nothing_known(
+    made: Made, tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    shutil.copytree(made.folder, folder)
+    for name in ("cursor", "0000000000000001.seg", "0000000000000002.seg"):
+        (folder / name).unlink()
+    assert verify_spool(folder).is_whole
+    assert delivered(folder) == ([], [])
 
 
 def cut(folder: Path, segment: int, size: int) -> list[str]:

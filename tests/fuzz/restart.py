@@ -5,10 +5,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
-from stepwell_daemon.spool.segment import PAGE_BYTES, Location
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.writer import Append, SpoolLog
 from tests.fuzz.invariants import require
 

@@ -1,5 +1,6 @@
 """The journal under pressure: many segments, none left, no disk, and no process any more."""
 
+import contextlib
 import errno
 import json
 import os
@@ -19,7 +20,8 @@ from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WriterFile, boot_id, find_journals
 from stepwell_wire.limits import names_size
-from stepwell_wire.segment import PAGE_BYTES
+from stepwell_wire.records import pack_event
+from stepwell_wire.segment import ACKED_WORD, COMMITTED_WORD, PAGE_BYTES
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
 from tests.waiting import wait_until
@@ -458,3 +460,32 @@ def test_reading_and_freeing_run_beside_logging(start: Start, daemon: RecordingD
         values = [point.value for point in daemon.points(f"t{number}")]
         assert values == [float(i) for i in range(5000)]
     assert daemon.writers[0].duplicate_bytes == 0
+
+
+def write_records(journal: Journal, count: int) -> None:
+    segment = journal.current
+    assert segment.words is not None
+    assert segment.mapping is not None
+    for number in range(count):
+        record = pack_event("note", {"n": number}, step=number, time_us=number)
+        end = segment.words[COMMITTED_WORD]
+        segment.mapping[end : end + len(record)] = record
+        segment.words[COMMITTED_WORD] = end + len(record)
+
+
+def test_an_ack_that_a_relay_wrote_is_never_put_back(tmp_path: Path) -> None:
+    """A relay process acknowledges in the file itself, between two looks of ours."""
+    info = WriterFile(project="p", run_id="r", writer_id="w", boot_id=boot_id())
+    journal = Journal(tmp_path, info, segment_bytes=SEGMENT, bytes_max=4 * SEGMENT, durable=False)
+    write_records(journal, 100)
+    journal.advance(journal.current)
+    write_records(journal, 100)
+    journal.note_acked(journal.held[1].base)
+    with contextlib.closing(JournalReader(journal.folder)) as relay:
+        relay.mark_acked(relay.committed)
+        journal.tend()
+        assert len(journal.held) == 1, "the first segment is freed"
+        assert journal.current.words is not None
+        assert int(journal.current.words[ACKED_WORD]) == relay.committed
+    journal.remove()
+    assert not journal.folder.exists()

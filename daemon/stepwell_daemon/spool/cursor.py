@@ -13,12 +13,12 @@ means that nothing is being sent. The CRC covers what follows it.
 import struct
 import zlib
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.errors import DamagedStateError
 from stepwell_daemon.spool.disk import Disk, write_halting
-from stepwell_daemon.spool.segment import Location
+from stepwell_daemon.spool.segment import Location, Progress
 
 _SLOT: Final = struct.Struct("<8sIIQQQQ")
 _MAGIC: Final = b"SWCURSR\n"
@@ -28,19 +28,12 @@ _COVERED_FROM: Final = 16
 _PLACES: Final = (0, _COPY_AT, _SLOT_BYTES, _SLOT_BYTES + _COPY_AT)
 
 
-class Progress(NamedTuple):
-    """Everything before ``cursor`` is stored; up to ``extent_end`` is being stored."""
-
-    cursor: Location
-    extent_end: int = 0
-
-
 class CursorFile:
     """Keeps one Progress durably. One caller at a time."""
 
     def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self._disk = disk or Disk()
-        self._path = path
+        self.path = path
         self._generation = 0
         self._descriptor = -1
 
@@ -50,15 +43,15 @@ class CursorFile:
         Raises:
             DamagedStateError: The file is there and neither slot is whole.
         """
-        if not self._path.exists():
+        if not self.path.exists():
             self._create(default)
             return default
-        self._descriptor = self._disk.open_to_write(self._path)
+        self._descriptor = self._disk.open_to_write(self.path)
         found = [slot for place in _PLACES if (slot := self._read(place))]
         if not found:
             self.close()
             raise DamagedStateError(
-                self._path,
+                self.path,
                 "both slots are damaged, so it is not known what was stored already; the file is "
                 "set aside and everything in the spool is sent again",
             )
@@ -74,8 +67,8 @@ class CursorFile:
 
     def set_aside(self) -> Path:
         """Move a damaged file out of the way and return where it is."""
-        target = self._path.with_name(f"{self._path.name}.damaged")
-        self._disk.rename(self._path, target)
+        target = self.path.with_name(f"{self.path.name}.damaged")
+        self._disk.rename(self.path, target)
         return target
 
     def save(self, progress: Progress) -> None:
@@ -116,7 +109,7 @@ class CursorFile:
             DamagedStateError: The file is there and neither slot is whole.
         """
         try:
-            self._descriptor = self._disk.open_to_read(self._path)
+            self._descriptor = self._disk.open_to_read(self.path)
         except FileNotFoundError:
             return None
         try:
@@ -124,11 +117,11 @@ class CursorFile:
         finally:
             self.close()
         if not found:
-            raise DamagedStateError(self._path, "both slots are damaged")
+            raise DamagedStateError(self.path, "both slots are damaged")
         return max(found)[1]
 
     def _create(self, progress: Progress) -> None:
-        temporary = self._path.with_name(f"{self._path.name}.tmp")
+        temporary = self.path.with_name(f"{self.path.name}.tmp")
         descriptor = self._disk.create(temporary, 2 * _SLOT_BYTES)
         try:
             generation = self._generation + 1
@@ -136,9 +129,9 @@ class CursorFile:
             self._disk.write(descriptor, slot, generation % 2 * _SLOT_BYTES)
             self._disk.sync(descriptor)
             failpoints.hit("cursor.created")
-            self._disk.rename(temporary, self._path)
+            self._disk.rename(temporary, self.path)
             failpoints.hit("cursor.renamed")
-            self._disk.sync_folder(self._path.parent)
+            self._disk.sync_folder(self.path.parent)
         except BaseException:
             self._disk.close(descriptor)
             raise

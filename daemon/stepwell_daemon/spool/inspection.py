@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from stepwell_daemon.errors import DamagedStateError, NewerSpoolError
 from stepwell_daemon.spool import quarantine, record, set_aside
-from stepwell_daemon.spool.cursor import CursorFile, Progress
+from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.record import Damage, SpoolRecord
 from stepwell_daemon.spool.recovery import vouched_end
@@ -20,12 +20,14 @@ from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     SUFFIX,
     Location,
+    Progress,
     SegmentPage,
     list_segments,
     missing_segments,
     read_page,
     seed_of,
     segment_path,
+    text_of,
 )
 from stepwell_daemon.spool.writers_table import load_writers
 from stepwell_daemon.writers import Schemas, unpack_description
@@ -166,11 +168,10 @@ def verify_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
         raise FileNotFoundError(2, "no spool is there", str(folder))
     report = SpoolReport(spool=_spool_id(folder))
     progress, covers = _check_small_files(folder, disk, report)
-    if progress is not None:
-        # Listed again: a daemon may run, make segments and free them meanwhile.
-        present = {*numbers, *list_segments(folder)}
-        for missing in missing_segments(present, *progress, covers):
-            _damaged(report, segment_path(folder, missing), 0, 0, "missing")
+    # Listed again: a daemon may run, make segments and free them meanwhile.
+    present = {*numbers, *list_segments(folder)}
+    for run in missing_segments(present, progress, covers):
+        _damaged(report, segment_path(folder, run.start), 0, 0, f"missing{text_of(run)}")
     writers: dict[int, WriterReport] = {}
     for number in numbers:
         with contextlib.suppress(FileNotFoundError):  # Freed since it was listed.

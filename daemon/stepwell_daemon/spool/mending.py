@@ -3,20 +3,27 @@
 import asyncio
 import fcntl
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import AlreadyRunningError
 from stepwell_daemon.spool.inspection import quarantine_damage, verify_spool
 from stepwell_daemon.spool.quarantine import FOLDER
+from stepwell_daemon.spool.segment import list_segments
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 
 
-def mend_spool(folder: Path) -> list[str]:
-    """Quarantine what is damaged, write anew what can be saved of the end.
+@dataclass(frozen=True, slots=True)
+class MendedSpool:
+    """What was found, a line each, and whether anything was done about it."""
 
-    Returns:
-        What was found, a line each.
+    found: list[str]
+    is_changed: bool
+
+
+def mend_spool(folder: Path) -> MendedSpool:
+    """Quarantine what is damaged, write anew what can be saved of the end.
 
     Raises:
         AlreadyRunningError: A daemon has the spool.
@@ -37,14 +44,18 @@ def mend_spool(folder: Path) -> list[str]:
         os.close(descriptor)
 
 
-async def _mend(folder: Path) -> list[str]:
+async def _mend(folder: Path) -> MendedSpool:
+    damage = verify_spool(folder).damage
     found = [
         f"{each['file']} at {each['offset']}: {each['what']}"
-        for each in verify_spool(folder).damage
+        for each in damage
+        if each["repairable"]
     ]
     # A start looks only at what the table of writers does not know yet.
     if pieces := quarantine_damage(folder):
         found.append(f"{pieces} damaged pieces are kept in {folder / FOLDER}")
+    is_changed = bool(found)
+    before = list_segments(folder)
     counters = Counters()
     spool = Spool(folder, SpoolSettings(), counters=counters)
     committing = asyncio.create_task(spool.run())
@@ -55,5 +66,7 @@ async def _mend(folder: Path) -> list[str]:
         await asyncio.wait([committing])
         spool.save_writers()
         spool.close()
-    found += spool.problems
-    return found
+    if list_segments(folder) != before:
+        found.append("frames after the last sync are written anew")
+        is_changed = True
+    return MendedSpool([*found, *spool.problems], is_changed)

@@ -178,6 +178,8 @@ def parse_record(read: Read, offset: int, end: int, seed: int) -> SpoolRecord | 
 
 def is_cut(read: Read, offset: int, end: int) -> bool:
     """Return whether a record begins at ``offset`` that goes on beyond ``end``, the file's."""
+    if offset >= end:
+        return False
     head = read(min(HEADER_BYTES, end - offset), offset)
     if not head.startswith(_MAGIC_BYTES):
         return False

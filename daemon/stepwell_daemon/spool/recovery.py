@@ -15,19 +15,20 @@ from pathlib import Path
 from stepwell_daemon import failpoints
 from stepwell_daemon.errors import DamagedStateError
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.cursor import Progress
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.quarantine import quarantine
 from stepwell_daemon.spool.record import Damage, SpoolRecord
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     Location,
+    Progress,
     SegmentPage,
     list_segments,
     missing_segments,
     read_page,
     seed_of,
     segment_path,
+    text_of,
 )
 from stepwell_daemon.spool.writer import Append
 from stepwell_daemon.spool.writers_table import FILE, load_writers
@@ -48,8 +49,10 @@ class RecoveredSpool:
     quarantined: int = 0
     torn_bytes: int = 0
     problems: list[str] = field(default_factory=list)
-    missing: list[int] = field(default_factory=list)
+    missing: list[range] = field(default_factory=list)
     """Numbers of segments that are gone and held what was not stored, or may have."""
+    newest: int = 0
+    """The highest number that a segment ever had, as far as anything knows."""
 
     @property
     def last(self) -> Location:
@@ -99,15 +102,16 @@ def recover_spool(
                 _take_all(folder, segment, found, segment.end)
         finally:
             disk.close(segment.descriptor)
+        found.newest = segment.number
         found.ends[segment.number] = segment.end
         found.sizes[segment.number] = segment.size
-    if progress is not None:
-        found.missing = missing_segments(found.ends, *progress, covers)
-        found.problems += (
-            f"{segment_path(folder, number)}: missing; what the store has not of it is lost, what "
-            "follows it goes on"
-            for number in found.missing
-        )
+    found.missing = missing_segments(found.ends, progress, covers)
+    found.newest = max(found.newest, covers.segment)
+    found.problems += (
+        f"{segment_path(folder, run.start)}{text_of(run)}: missing; what the store has not of it "
+        "is lost, what follows goes on"
+        for run in found.missing
+    )
     return found
 
 

@@ -40,6 +40,13 @@ class Location(NamedTuple):
     offset: int
 
 
+class Progress(NamedTuple):
+    """Everything before ``cursor`` is stored; up to ``extent_end`` is being stored."""
+
+    cursor: Location
+    extent_end: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class SegmentPage:
     spool: int
@@ -95,20 +102,36 @@ def list_segments(folder: Path) -> list[int]:
 
 
 def missing_segments(
-    present: Iterable[int], cursor: Location, extent_end: int, covers: Location
-) -> list[int]:
-    """Return the numbers of segments that must have been there and are not, oldest first.
+    present: Iterable[int], progress: Progress | None, covers: Location
+) -> list[range]:
+    """Return the numbers of segments that must have been there and are not, in runs, oldest first.
 
     Args:
-        cursor: what lies before it is stored, and may be gone.
-        extent_end: up to where the cursor's segment was being sent, 0 for not at all.
+        progress: what lies before its cursor is stored, and may be gone; None where nobody knows.
         covers: up to where the table of writers knows the spool.
     """
     held = set(present)
-    known = [*held, *(place.segment for place in (cursor, covers) if place.offset > PAGE_BYTES)]
-    if extent_end:
-        known.append(cursor.segment)
-    return [each for each in range(cursor.segment, max(known, default=0) + 1) if each not in held]
+    known = {*held, covers.segment if covers.offset > PAGE_BYTES else 0}
+    if progress is None:
+        first = min(held, default=covers.segment + 1)
+    else:
+        first = progress.cursor.segment
+        if progress.extent_end or progress.cursor.offset > PAGE_BYTES:
+            known.add(first)
+    runs: list[range] = []
+    for number in range(first, max(known) + 1):
+        if number in held:
+            continue
+        if runs and runs[-1].stop == number:
+            runs[-1] = range(runs[-1].start, number + 1)
+        else:
+            runs.append(range(number, number + 1))
+    return runs
+
+
+def text_of(run: range) -> str:
+    """Return how many more segments than its first ``run`` is, for a message; "" for none."""
+    return f" and the {len(run) - 1} after it" if len(run) > 1 else ""
 
 
 def create_segment(

@@ -21,7 +21,7 @@ from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import DamagedStateError, SpoolUnavailableError
-from stepwell_daemon.spool.cursor import CursorFile, Progress
+from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.held import HeldSegments
 from stepwell_daemon.spool.identity import spool_number
@@ -30,6 +30,7 @@ from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     Location,
+    Progress,
     list_segments,
     segment_path,
 )
@@ -99,8 +100,10 @@ class Spool:
         """Of records that are not stored, as far as appended since the start."""
         self.points_waiting = 0
         """Durable and not yet stored, as far as appended since the start."""
-        progress = self._open_cursor()
-        self.progress, self.registry, self._log, self._found = self._recover(progress)
+        progress, is_known = self._open_cursor()
+        self.progress, self.registry, self._log, self._found = self._recover(
+            progress, is_known=is_known
+        )
         self._pending: deque[_Pending] = deque()
         self._not_freed: deque[dict[int, tuple[int, int]]] = deque()
         self._wake = asyncio.Event()
@@ -111,9 +114,6 @@ class Spool:
         self._held = HeldSegments(self._found.ends, self._found.sizes, self.cursor)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._adopt_salvage()
-        if self._found.missing:
-            # The table knows more of the spool than there is: what comes now is not of that.
-            self._save_table(self._pack_writers())
         for state in self.registry.states.values():
             state.location = self.end
         # When the spool reached which end, about once a second, oldest first.
@@ -426,27 +426,32 @@ class Spool:
 
     # ------------------------------------------------------------------ opening
 
-    def _open_cursor(self) -> Progress:
+    def _open_cursor(self) -> tuple[Progress, bool]:
+        """Return where forwarding goes on, and whether the file says so or nothing does."""
         first = min(list_segments(self.folder), default=1)
         default = Progress(Location(first, PAGE_BYTES))
+        is_there = self.cursor_file.path.exists()
         try:
-            return self.cursor_file.open(default)
+            return self.cursor_file.open(default), is_there
         except DamagedStateError as error:
             self.problems.append(str(error))
             self.cursor_file.set_aside()
-            return self.cursor_file.open(default)
+            return self.cursor_file.open(default), False
 
-    def _recover(self, progress: Progress) -> tuple[Progress, Registry, SpoolLog, RecoveredSpool]:
-        found = recover_spool(self.folder, self.number, progress, self.disk)
+    def _recover(
+        self, progress: Progress, *, is_known: bool
+    ) -> tuple[Progress, Registry, SpoolLog, RecoveredSpool]:
+        known = progress if is_known else None
+        found = recover_spool(self.folder, self.number, known, self.disk)
         self.problems += found.problems
         self.counters.quarantined_records += found.quarantined
         self.counters.torn_bytes += found.torn_bytes
         last = found.last
-        first_number = max(last.segment, progress.cursor.segment - 1) + 1
-        if progress.cursor.segment in found.missing:
-            # Not what was sent of it: its number is perhaps used again.
-            progress = Progress(Location(progress.cursor.segment, PAGE_BYTES))
-            self.cursor_file.save(progress)
+        newest = max(found.newest, progress.cursor.segment - 1)
+        if any(progress.cursor.segment in run for run in found.missing):
+            progress = Progress(progress.cursor)  # What was being sent cannot be read again.
+            newest = max(newest, progress.cursor.segment)
+        first_number = newest + 1  # No number is used twice: cursor and table may know it.
         log = SpoolLog(
             self.folder,
             self.number,

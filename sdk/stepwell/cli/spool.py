@@ -147,12 +147,12 @@ def _repair(options: argparse.Namespace) -> int:
     from stepwell_daemon.spool.mending import mend_spool
 
     try:
-        problems = mend_spool(folder)
+        mended = mend_spool(folder)
     except DaemonError as error:
         raise CommandError(str(error), FAILED) from error
-    for problem in problems:
-        print(problem)
-    print("repaired" if problems else "nothing to repair")
+    for line in mended.found:
+        print(line)
+    print("repaired" if mended.is_changed else "nothing to repair")
     return OK
 
 

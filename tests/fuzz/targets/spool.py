@@ -12,11 +12,11 @@ from stepwell_daemon.delivery import build_blocks
 from stepwell_daemon.errors import BAD_DATA, DaemonError
 from stepwell_daemon.gateway.batches import pieces_of, split
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.cursor import CursorFile, Progress
+from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Binding, SpoolReader
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
-from stepwell_daemon.spool.segment import PAGE_BYTES, Location, SegmentPage, segment_path
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress, SegmentPage, segment_path
 from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.spool.writer import SpoolLog
 from stepwell_daemon.spool.writers_table import FILE, pack_table, save_writers
