@@ -72,7 +72,7 @@ class _Segment:
         committed = int.from_bytes(os.pread(self.descriptor, 8, COMMITTED_AT), "little")
         size = os.fstat(self.descriptor).st_size
         self.claimed = max(self.claimed, committed_end(committed, size))
-        self.cut_bytes = max(0, committed - size)
+        self.cut_bytes = max(0, (committed & ~7) - self.claimed)
 
     def let_end_at(self, limit: int) -> None:
         """Take in that the next segment begins at position ``limit``.

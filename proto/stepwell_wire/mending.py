@@ -81,6 +81,8 @@ class _File:
     cut_bytes: int
     is_believed: bool
     is_new: bool = False
+    is_stale: bool = False
+    """Its page says another end than the next segment's place does."""
 
     @property
     def limit(self) -> int:
@@ -89,7 +91,8 @@ class _File:
 
     @property
     def is_empty(self) -> bool:
-        return self.has_page and not (self.records or self.doubtful or self.cut_bytes)
+        is_whole = self.has_page and self.is_believed
+        return is_whole and not (self.records or self.doubtful or self.cut_bytes)
 
 
 @dataclass(slots=True)
@@ -215,6 +218,7 @@ def _plan_files(mending: Mending, files: list[_File], *, is_front_known: bool) -
         files = [*files, _behind_cut(files[-1])]
     first, last = files[0], files[-1]
     journal: list[Stretch] = []
+    stale: list[tuple[_File, list[Stretch]]] = []
     if is_front_known and first.base > acked:
         journal.append(mending._lose(acked, first.base - acked, "missing"))
     for file, found in zip(files, readable([file.records for file in files]), strict=True):
@@ -225,12 +229,17 @@ def _plan_files(mending: Mending, files: list[_File], *, is_front_known: bool) -
         if file is not last:
             if is_changed:
                 mending._write(file, found, acked=file.acked)
+            elif file.is_stale:
+                stale.append((file, found))
             journal += _fillers(mending, file, found)
     gaps = b"".join(gap_events(journal, acked=acked))
     if is_changed or gaps:
         # The gap that tells of a missing first segment also ends the search for it.
         given_up = max(acked, first.base) if is_front_known else last.acked
         mending._write(last, found, gaps, acked=given_up)
+    if mending._writes:
+        for file, found in stale:
+            mending._write(file, found, acked=file.acked)
 
 
 def _behind_cut(file: _File) -> _File:
@@ -355,7 +364,9 @@ def _files(
         if found and is_empty and alone.limit > found[-1].base:
             given_up.append(found.pop().name)  # Its writer wrote on before it.
         is_empty = alone.is_empty
-        found.append(alone if not found else read(found[-1].base))
+        file = read(found[-1].base) if found else alone
+        file.is_stale = file.limit != alone.limit
+        found.append(file)
     if not found:
         raise JournalError(f"{folder.path}: no segments; there is nothing to repair")
     if len(found) > 1 and is_empty and found[-1].limit != found[-1].following:
@@ -373,7 +384,7 @@ def _read_file(
     if following is not None:
         claimed = _end_before(following - base + PAGE_BYTES, data, claimed)
     may_be_cut = has_page and following is None and not restarted
-    cut_bytes = max(0, committed - len(data)) if may_be_cut else 0
+    cut_bytes = max(0, (committed & ~7) - claimed) if may_be_cut else 0
     is_word_wrong = cut_bytes > _HOLE_BYTES_MAX
     if is_word_wrong:
         cut_bytes = 0

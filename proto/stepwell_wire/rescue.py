@@ -175,11 +175,13 @@ def _gap_event(lost_bytes: int, before: _Moment | None, after: _Moment | None) -
 
 
 def padding(size: int) -> bytes:
-    """Return records of ``size`` bytes, at least a header's, that mean nothing."""
-    made = []
-    while size:
-        # What is left after this one must be a whole record again.
-        taken = size if size <= _PADDING_BYTES_MAX else _PADDING_BYTES_MAX - HEADER_BYTES
-        made.append(HEADER.pack(PADDING_SCHEMA, taken, 0, 0) + bytes(taken - HEADER_BYTES))
-        size -= taken
-    return b"".join(made)
+    """Return records of ``size`` bytes, at least a header's, that mean nothing.
+
+    A record can be read from any of its words on: a daemon that has all up to some record that
+    stood here goes on there. (Not from the last two words: no record is so short.)
+    """
+    left = np.arange(size, 0, -8, dtype=np.uint64)
+    # What is left after a record must be a whole one again.
+    sizes = np.where(left <= _PADDING_BYTES_MAX, left, _PADDING_BYTES_MAX - HEADER_BYTES)
+    words = sizes << np.uint64(32) | np.uint64(PADDING_SCHEMA)
+    return words.astype("<u8").tobytes()

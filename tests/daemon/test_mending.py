@@ -14,6 +14,7 @@ from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import boot_id
 from stepwell_wire.mending import KEPT_FOLDER, Mending, plan_mending
 from stepwell_wire.records import GAP
+from stepwell_wire.rescue import padding
 from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import (
     ACKED_AT,
@@ -258,6 +259,28 @@ def test_a_given_up_segment_at_the_front_hides_nothing(journal: Path) -> None:
     set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
     assert delivered(journal)[0] == list(range(40, 60))
     assert not mend(journal).damage
+
+
+@pytest.mark.parametrize("size", [24, 32, 40, 4096, 65536, 65544, 65560, 200_000])
+def test_padding_can_be_read_from_wherever_a_record_ended(size: int) -> None:
+    made = padding(size)
+    assert len(made) == size
+    for start in {0, 8, 16, 24, 4000, size // 16 * 8, size - 32, size - 24}:
+        if 0 <= start <= size - 24:
+            decoded, _ = decode_records(made[start:] + row(7), {1: ("loss", "accuracy")})
+            assert [rows.steps.tolist() for rows in decoded.rows] == [[7]]
+
+
+def test_a_daemon_goes_on_within_what_was_padded(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE)
+    size = len(row(0))
+    damage(first_segment(journal), len(WHOLE) - 9 * size, b"\xff" * 6 * size)
+    mend(journal)
+    with closing(JournalReader(journal)) as reader:
+        for had in range(9, 2, -1):
+            records = reader.read(len(WHOLE) - had * size, 1 << 20)
+            decoded, _ = decode_records(records, {1: ("loss", "accuracy")})
+            assert [int(step) for each in decoded.rows for step in each.steps] == [37, 38, 39]
 
 
 def test_what_was_acknowledged_before_it_was_damaged_is_no_gap(journal: Path) -> None:

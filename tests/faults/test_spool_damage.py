@@ -368,8 +368,9 @@ def test_a_spool_of_which_only_the_table_is_left_misses_nothing_known(
     shutil.copytree(made.folder, folder)
     for name in ("cursor", "0000000000000001.seg", "0000000000000002.seg"):
         (folder / name).unlink()
-    assert verify_spool(folder).is_whole
-    assert delivered(folder) == ([], [])
+    for _ in range(2):
+        assert verify_spool(folder).is_whole
+        assert delivered(folder) == ([], [])
 
 
 def cut(folder: Path, segment: int, size: int) -> list[str]:

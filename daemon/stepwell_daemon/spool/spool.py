@@ -35,7 +35,7 @@ from stepwell_daemon.spool.segment import (
     segment_path,
 )
 from stepwell_daemon.spool.writer import SEGMENT_BYTES_DEFAULT, Append, SpoolLog
-from stepwell_daemon.spool.writers_table import pack_table, write_table
+from stepwell_daemon.spool.writers_table import load_writers, pack_table, write_table
 from stepwell_daemon.writers import Registry, WriterState
 
 logger = logging.getLogger("stepwell_daemon.spool")
@@ -428,7 +428,7 @@ class Spool:
 
     def _open_cursor(self) -> tuple[Progress, bool]:
         """Return where forwarding goes on, and whether the file says so or nothing does."""
-        first = min(list_segments(self.folder), default=1)
+        first = min(list_segments(self.folder), default=0) or self._table_end() + 1
         default = Progress(Location(first, PAGE_BYTES))
         is_there = self.cursor_file.path.exists()
         try:
@@ -437,6 +437,12 @@ class Spool:
             self.problems.append(str(error))
             self.cursor_file.set_aside()
             return self.cursor_file.open(default), False
+
+    def _table_end(self) -> int:
+        try:
+            return load_writers(self.folder)[1].segment
+        except DamagedStateError:
+            return 0  # The recovery says so.
 
     def _recover(
         self, progress: Progress, *, is_known: bool
