@@ -11,7 +11,6 @@ the end. Files that are changed are kept as they were in `damaged/` beside the j
 
 import contextlib
 import fcntl
-import functools
 import os
 import stat
 import zlib
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal import JournalError, committed_end
+from stepwell_wire.journal import JournalError
 from stepwell_wire.journal_files import (
     LOCK_FILE,
     UNVERIFIED_SUFFIX,
@@ -30,25 +29,27 @@ from stepwell_wire.journal_files import (
     has_restarted,
 )
 from stepwell_wire.records import HEADER_BYTES
+from stepwell_wire.remains import (
+    HOLE_BYTES_MAX,
+    FoundSegment,
+    behind_cut,
+    find_segments,
+    find_writer,
+)
 from stepwell_wire.rescue import Stretch, filled, gap_events, padding, readable
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
-    MAGIC,
-    PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
     checked_slot_at,
     pack_checked,
     pack_page,
     segment_name,
-    unpack_checked,
-    whole_records,
 )
 
 KEPT_FOLDER: Final = "damaged"
 _FILLER_BYTES_MAX: Final = 1 << 24
-_HOLE_BYTES_MAX: Final = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +59,6 @@ class Damage:
     position: int
     size: int
     what: str
-
-
-@dataclass(slots=True)
-class _File:
-    """A segment as it was found; ``records`` is what is taken of it.
-
-    Attributes:
-        following: the position at which the next one begins, None for the last.
-        doubtful: bytes behind ``records`` that the machine's restart leaves in doubt.
-        cut_bytes: what the writer says that it wrote beyond the end of the file.
-        is_believed: whether a reader takes all of ``records`` as it lies.
-    """
-
-    base: int
-    name: str
-    records: bytes
-    following: int | None
-    acked: int
-    has_page: bool
-    doubtful: int
-    cut_bytes: int
-    is_believed: bool
-    is_new: bool = False
-    is_stale: bool = False
-    """Its page says another end than the next segment's place does."""
-
-    @property
-    def limit(self) -> int:
-        """The position past what is taken."""
-        return self.base + len(self.records)
-
-    @property
-    def is_empty(self) -> bool:
-        is_whole = self.has_page and self.is_believed
-        return is_whole and not (self.records or self.doubtful or self.cut_bytes)
 
 
 @dataclass(slots=True)
@@ -150,7 +116,7 @@ class Mending:
         return Stretch(position, position + size, None)
 
     def _write(
-        self, file: _File, found: Sequence[Stretch], more: bytes = b"", *, acked: int
+        self, file: FoundSegment, found: Sequence[Stretch], more: bytes = b"", *, acked: int
     ) -> None:
         content = b"".join(filled(file.records, found)) + more
         # An ack beyond the end would not be believed.
@@ -195,8 +161,8 @@ def plan_mending(
         JournalError: It is in use, it is no journal, or nobody knows whose it is.
     """
     with _held(path) as folder:
-        writer, is_there = _writer_of(folder, info, unverified=unverified)
-        files, given_up = _files(folder, writer, unverified=unverified)
+        writer, is_there = find_writer(folder, info, unverified=unverified)
+        files, given_up = find_segments(folder, writer, unverified=unverified)
         mending = Mending(path, writer)
         mending._replaced += given_up
         if not is_there:
@@ -212,13 +178,13 @@ def plan_mending(
         return mending
 
 
-def _plan_files(mending: Mending, files: list[_File], *, is_front_known: bool) -> None:
+def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: bool) -> None:
     acked = max(file.acked for file in files)
     if files[-1].limit + files[-1].cut_bytes > max(files[-1].limit, acked):
-        files = [*files, _behind_cut(files[-1])]
+        files = [*files, behind_cut(files[-1])]
     first, last = files[0], files[-1]
     journal: list[Stretch] = []
-    stale: list[tuple[_File, list[Stretch]]] = []
+    stale: list[tuple[FoundSegment, list[Stretch]]] = []
     if is_front_known and first.base > acked:
         journal.append(mending._lose(acked, first.base - acked, "missing"))
     for file, found in zip(files, readable([file.records for file in files]), strict=True):
@@ -242,24 +208,7 @@ def _plan_files(mending: Mending, files: list[_File], *, is_front_known: bool) -
             mending._write(file, found, acked=file.acked)
 
 
-def _behind_cut(file: _File) -> _File:
-    """Return an empty segment that begins where the last one, which was cut, had ended."""
-    file.following = file.limit + file.cut_bytes
-    return _File(
-        base=file.following,
-        name=segment_name(file.following),
-        records=b"",
-        following=None,
-        acked=0,
-        has_page=True,
-        doubtful=0,
-        cut_bytes=0,
-        is_believed=True,
-        is_new=True,
-    )
-
-
-def _plan_file(mending: Mending, file: _File, found: list[Stretch]) -> bool:
+def _plan_file(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bool:
     """Settle what stands in the place of what cannot be read; return whether that is a change."""
     is_last = file.following is None
     if not file.has_page and is_last:
@@ -268,7 +217,7 @@ def _plan_file(mending: Mending, file: _File, found: list[Stretch]) -> bool:
             found.pop()
     end = found[-1].end if found else 0
     missing = 0 if file.following is None else file.following - file.limit
-    if missing > _HOLE_BYTES_MAX:
+    if missing > HOLE_BYTES_MAX:
         raise JournalError(
             f"{mending.path}: {missing} bytes are missing before "
             f"{segment_name(file.limit + missing)}, more than a journal holds; if that file is of "
@@ -296,7 +245,7 @@ def _plan_file(mending: Mending, file: _File, found: list[Stretch]) -> bool:
     return bool(damaged) or is_cut or is_renamed or not (file.has_page and file.is_believed)
 
 
-def _fillers(mending: Mending, file: _File, found: list[Stretch]) -> Iterator[Stretch]:
+def _fillers(mending: Mending, file: FoundSegment, found: list[Stretch]) -> Iterator[Stretch]:
     """Bridge what is missing behind ``file`` with segments that hold nothing else."""
     limit = file.base + (found[-1].end if found else 0)
     while file.following is not None and limit < file.following:
@@ -309,117 +258,6 @@ def _fillers(mending: Mending, file: _File, found: list[Stretch]) -> Iterator[St
 def _part(size: int) -> int:
     """Return how much of a hole one segment bridges; the rest is never less than a record."""
     return size if size <= _FILLER_BYTES_MAX else _FILLER_BYTES_MAX - HEADER_BYTES
-
-
-# ---------------------------------------------------------------------------- what is there
-
-
-def _writer_of(
-    folder: JournalFolder, info: WriterFile | None, *, unverified: bool
-) -> tuple[WriterFile, bool]:
-    """Return who wrote the journal, and whether its ``writer.json`` says so."""
-    names = [WRITER_FILE, *([WRITER_FILE + UNVERIFIED_SUFFIX] if unverified else [])]
-    problem = f"no {WRITER_FILE}"
-    for name in names:
-        try:
-            with open(folder.open(name, os.O_RDONLY), encoding="utf-8") as file:
-                return WriterFile.from_json(file.read()), name == WRITER_FILE
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError) as error:
-            problem = f"{name}: {error}"
-    if info is not None:
-        return info, False
-    raise JournalError(
-        f"{folder.path}: {problem}; what is held cannot be assigned to a run, say whose it is with "
-        "--project and --run"
-    )
-
-
-def _files(
-    folder: JournalFolder, info: WriterFile, *, unverified: bool
-) -> tuple[list[_File], list[str]]:
-    """Return the segments, oldest first, and the names of those that their writer gave up."""
-    restarted = has_restarted(info)
-    suffixes = (SEGMENT_SUFFIX, SEGMENT_SUFFIX + UNVERIFIED_SUFFIX)[: 1 + unverified]
-    named: dict[int, str] = {}
-    for name in sorted(folder.names()):
-        for suffix in suffixes:
-            digits = name.removesuffix(suffix)
-            if digits != name and digits.isascii() and digits.isdigit() and not int(digits) & 7:
-                named.setdefault(int(digits), name)
-    found: list[_File] = []
-    given_up: list[str] = []
-    is_empty = False
-    for base, name in sorted(named.items(), reverse=True):
-        try:
-            with open(folder.open(name, os.O_RDONLY), "rb") as opened:
-                data = opened.read()
-        except OSError as error:
-            raise JournalError(f"{folder.path / name}: {error.strerror}") from error
-        read = functools.partial(
-            _read_file, base, name, data, restarted=restarted, unverified=unverified
-        )
-        alone = read(None)
-        if found and is_empty and alone.limit > found[-1].base:
-            given_up.append(found.pop().name)  # Its writer wrote on before it.
-        is_empty = alone.is_empty
-        file = read(found[-1].base) if found else alone
-        file.is_stale = file.limit != alone.limit
-        found.append(file)
-    if not found:
-        raise JournalError(f"{folder.path}: no segments; there is nothing to repair")
-    if len(found) > 1 and is_empty and found[-1].limit != found[-1].following:
-        given_up.append(found.pop().name)  # What its writer wrote on in has been freed.
-    return found[::-1], given_up
-
-
-def _read_file(
-    base: int, name: str, data: bytes, following: int | None, *, restarted: bool, unverified: bool
-) -> _File:
-    has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
-    committed, acked = PAGE.unpack_from(data)[2:] if has_page else (len(data), 0)
-    checked = _checked_end(data) if has_page else PAGE_BYTES
-    claimed = max(committed_end(committed, len(data)), checked)
-    if following is not None:
-        claimed = _end_before(following - base + PAGE_BYTES, data, claimed)
-    may_be_cut = has_page and following is None and not restarted
-    cut_bytes = max(0, (committed & ~7) - claimed) if may_be_cut else 0
-    is_word_wrong = cut_bytes > _HOLE_BYTES_MAX
-    if is_word_wrong:
-        cut_bytes = 0
-    # What was never written was not acknowledged either: a damaged number.
-    if acked & 7 or acked > base + claimed + cut_bytes - PAGE_BYTES:
-        acked = 0
-    end = min(checked, claimed) if restarted and not unverified else claimed
-    return _File(
-        base=base,
-        name=name,
-        records=data[PAGE_BYTES:end],
-        following=following,
-        acked=acked,
-        has_page=has_page,
-        doubtful=claimed - end,
-        cut_bytes=cut_bytes,
-        is_believed=not is_word_wrong and (not restarted or end <= checked),
-    )
-
-
-def _checked_end(data: bytes) -> int:
-    """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does."""
-    for end, crc in unpack_checked(data[:PAGE_BYTES]):
-        is_possible = PAGE_BYTES <= end <= len(data) and not end & 7
-        if is_possible and zlib.crc32(data[PAGE_BYTES:end]) == crc:
-            return end
-    return PAGE_BYTES
-
-
-def _end_before(end: int, data: bytes, claimed: int) -> int:
-    """Return where the records end whose next segment begins at ``end``, as readers see it."""
-    start = claimed if claimed < end else PAGE_BYTES
-    if end > len(data) or whole_records(data[start:end]) != end - start:
-        return claimed
-    return end
 
 
 @contextlib.contextmanager

@@ -1,0 +1,188 @@
+"""The files of a dead writer's journal as they are found, each as far as a reader would take it.
+
+For `mending.py`: where a page cannot be believed, the next segment's place, a checksum or nothing
+says where the records end.
+"""
+
+import functools
+import os
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell_wire.folder import JournalFolder
+from stepwell_wire.journal import JournalError, committed_end
+from stepwell_wire.journal_files import UNVERIFIED_SUFFIX, WRITER_FILE, WriterFile, has_restarted
+from stepwell_wire.segment import (
+    MAGIC,
+    PAGE,
+    PAGE_BYTES,
+    SEGMENT_SUFFIX,
+    segment_name,
+    unpack_checked,
+    whole_records,
+)
+
+HOLE_BYTES_MAX: Final = 1 << 32
+"""No journal is larger: a place that says so is damaged, or another journal's."""
+
+
+@dataclass(slots=True)
+class FoundSegment:
+    """A segment as it was found; ``records`` is what is taken of it.
+
+    Attributes:
+        following: the position at which the next one begins, None for the last.
+        doubtful: bytes behind ``records`` that the machine's restart leaves in doubt.
+        cut_bytes: what the writer says that it wrote beyond the end of the file.
+        is_believed: whether a reader takes all of ``records`` as it lies.
+        is_new: it is not there yet.
+        is_stale: its page says another end than the next segment's place does.
+    """
+
+    base: int
+    name: str
+    records: bytes
+    following: int | None
+    acked: int
+    has_page: bool
+    doubtful: int
+    cut_bytes: int
+    is_believed: bool
+    is_new: bool = False
+    is_stale: bool = False
+
+    @property
+    def limit(self) -> int:
+        """The position past what is taken."""
+        return self.base + len(self.records)
+
+    @property
+    def is_empty(self) -> bool:
+        is_whole = self.has_page and self.is_believed
+        return is_whole and not (self.records or self.doubtful or self.cut_bytes)
+
+
+def behind_cut(file: FoundSegment) -> FoundSegment:
+    """Return an empty segment that begins where the last one, which was cut, had ended."""
+    file.following = file.limit + file.cut_bytes
+    return FoundSegment(
+        base=file.following,
+        name=segment_name(file.following),
+        records=b"",
+        following=None,
+        acked=0,
+        has_page=True,
+        doubtful=0,
+        cut_bytes=0,
+        is_believed=True,
+        is_new=True,
+    )
+
+
+def find_writer(
+    folder: JournalFolder, info: WriterFile | None, *, unverified: bool
+) -> tuple[WriterFile, bool]:
+    """Return who wrote the journal, and whether its ``writer.json`` says so."""
+    names = [WRITER_FILE, *([WRITER_FILE + UNVERIFIED_SUFFIX] if unverified else [])]
+    problem = f"no {WRITER_FILE}"
+    for name in names:
+        try:
+            with open(folder.open(name, os.O_RDONLY), encoding="utf-8") as file:
+                return WriterFile.from_json(file.read()), name == WRITER_FILE
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            problem = f"{name}: {error}"
+    if info is not None:
+        return info, False
+    raise JournalError(
+        f"{folder.path}: {problem}; what is held cannot be assigned to a run, say whose it is with "
+        "--project and --run"
+    )
+
+
+def find_segments(
+    folder: JournalFolder, info: WriterFile, *, unverified: bool
+) -> tuple[list[FoundSegment], list[str]]:
+    """Return the segments, oldest first, and the names of those that their writer gave up."""
+    restarted = has_restarted(info)
+    suffixes = (SEGMENT_SUFFIX, SEGMENT_SUFFIX + UNVERIFIED_SUFFIX)[: 1 + unverified]
+    named: dict[int, str] = {}
+    for name in sorted(folder.names()):
+        for suffix in suffixes:
+            digits = name.removesuffix(suffix)
+            if digits != name and digits.isascii() and digits.isdigit() and not int(digits) & 7:
+                named.setdefault(int(digits), name)
+    found: list[FoundSegment] = []
+    given_up: list[str] = []
+    is_empty = False
+    for base, name in sorted(named.items(), reverse=True):
+        try:
+            with open(folder.open(name, os.O_RDONLY), "rb") as opened:
+                data = opened.read()
+        except OSError as error:
+            raise JournalError(f"{folder.path / name}: {error.strerror}") from error
+        read = functools.partial(
+            _read_file, base, name, data, restarted=restarted, unverified=unverified
+        )
+        alone = read(None)
+        if found and is_empty and alone.limit > found[-1].base:
+            given_up.append(found.pop().name)  # Its writer wrote on before it.
+        is_empty = alone.is_empty
+        file = read(found[-1].base) if found else alone
+        file.is_stale = file.limit != alone.limit
+        found.append(file)
+    if not found:
+        raise JournalError(f"{folder.path}: no segments; there is nothing to repair")
+    if len(found) > 1 and is_empty and found[-1].limit != found[-1].following:
+        given_up.append(found.pop().name)  # What its writer wrote on in has been freed.
+    return found[::-1], given_up
+
+
+def _read_file(
+    base: int, name: str, data: bytes, following: int | None, *, restarted: bool, unverified: bool
+) -> FoundSegment:
+    has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
+    committed, acked = PAGE.unpack_from(data)[2:] if has_page else (len(data), 0)
+    checked = _checked_end(data) if has_page else PAGE_BYTES
+    claimed = max(committed_end(committed, len(data)), checked)
+    if following is not None:
+        claimed = _end_before(following - base + PAGE_BYTES, data, claimed)
+    may_be_cut = has_page and following is None and not restarted
+    cut_bytes = max(0, (committed & ~7) - claimed) if may_be_cut else 0
+    is_word_wrong = cut_bytes > HOLE_BYTES_MAX
+    if is_word_wrong:
+        cut_bytes = 0
+    # What was never written was not acknowledged either: a damaged number.
+    if acked & 7 or acked > base + claimed + cut_bytes - PAGE_BYTES:
+        acked = 0
+    end = min(checked, claimed) if restarted and not unverified else claimed
+    return FoundSegment(
+        base=base,
+        name=name,
+        records=data[PAGE_BYTES:end],
+        following=following,
+        acked=acked,
+        has_page=has_page,
+        doubtful=claimed - end,
+        cut_bytes=cut_bytes,
+        is_believed=not is_word_wrong and (not restarted or end <= checked),
+    )
+
+
+def _checked_end(data: bytes) -> int:
+    """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does."""
+    for end, crc in unpack_checked(data[:PAGE_BYTES]):
+        is_possible = PAGE_BYTES <= end <= len(data) and not end & 7
+        if is_possible and zlib.crc32(data[PAGE_BYTES:end]) == crc:
+            return end
+    return PAGE_BYTES
+
+
+def _end_before(end: int, data: bytes, claimed: int) -> int:
+    """Return where the records end whose next segment begins at ``end``, as readers see it."""
+    start = claimed if claimed < end else PAGE_BYTES
+    if end > len(data) or whole_records(data[start:end]) != end - start:
+        return claimed
+    return end
