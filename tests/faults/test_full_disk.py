@@ -57,7 +57,10 @@ def test_a_full_disk_stops_acks_and_everything_arrives_when_there_is_room(node: 
     with training(node) as trainer:
         trainer.wait_for_steps(100)
         disk.fill()
-        wait_until(lambda: any("space" in each.lower() for each in problems()), "it to be told")
+        wait_until(
+            lambda: any("space" in each or "disk is full" in each for each in problems()),
+            "it to be told",
+        )
         trainer.wait_for_steps(500)
         assert node.daemon is not None
         assert node.daemon.poll() is None, node.log()
