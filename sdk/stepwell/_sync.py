@@ -9,13 +9,13 @@ from typing import Any
 from stepwell._delivery import Delivery, ReaderSource
 from stepwell._recording import CLIENT
 from stepwell._spawn import daemon_answers
-from stepwell.errors import DaemonUnreachableError, StepwellError, SyncError
+from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, find_journals
 from stepwell_wire.places import default_journals_dir, default_socket
 
 ACK_SECONDS_MAX = 60.0
-_REASONS_SHOWN = 20
+_REPAIR = "`stepwell journal repair` delivers what can be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,9 @@ class _Sync:
                 self._tell(*place, 0)
                 try:
                     self._one(reader, place)
+                except RefusedError as error:
+                    remedy = f"; {_REPAIR}" if error.code == "MALFORMED" else ""
+                    self._failed.append((reader.path, f"{error}{remedy}"))
                 except (StepwellError, JournalError, OSError) as error:
                     self._failed.append((reader.path, str(error)))
         finally:
@@ -138,7 +141,7 @@ class _Sync:
 
     def _one(self, reader: JournalReader, place: tuple[Path, int, int]) -> None:
         if missing := reader.missing():
-            raise JournalError(f"{missing}; `stepwell journal repair` delivers the rest")
+            raise JournalError(f"{missing}; {_REPAIR}")
         source = ReaderSource(reader)
         delivery = Delivery(source, socket=self._socket, client=CLIENT, recovered=True)
         committed = reader.committed

@@ -430,6 +430,9 @@ def _damaged(
     *,
     is_repairable: bool = False,
 ) -> None:
+    number = int(path.stem) if path.suffix == SUFFIX else None
+    if number is not None and (number, end) <= (report.cursor_segment, report.cursor_offset):
+        what += " (stored already)"
     report.damage.append(
         {
             "file": str(path),

@@ -114,7 +114,7 @@ def journals(folder: Path) -> Iterator[Finding]:
             "journals",
             Level.WARN,
             f"{count_text(dead)} ended writers left {bytes_text(unsent_bytes)} unsent in {folder}",
-            "`stepwell sync` sends it; a running daemon does so by itself",
+            "`stepwell sync` sends it; a running daemon does so by itself, but for offline runs",
         )
     else:
         yield Finding(
