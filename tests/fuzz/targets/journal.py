@@ -136,6 +136,7 @@ class Mendings(Journals):
             taken = list(_taken(reader))
             end = taken[-1][1] if taken else reader.oldest
             require(end == reader.committed, "a mended journal that ends too early")
+            require(not reader.missing(), "a mended journal that misses something")
         rows = sum(row_count for row_count, _ in taken)
         require(rows >= whole, "rows of a whole journal were lost by mending it")
         return 1 + len(taken)
