@@ -11,7 +11,6 @@ import bisect
 import contextlib
 import fcntl
 import os
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,8 +32,10 @@ from stepwell_wire.segment import (
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
+    checked_end,
+    committed_end,
+    end_before,
     scan_events,
-    unpack_checked,
     whole_records,
 )
 
@@ -77,16 +78,16 @@ class _Segment:
     def let_end_at(self, limit: int) -> None:
         """Take in that the next segment begins at position ``limit``.
 
-        Where the page says otherwise and records lie up to there, the page is damaged; else a
-        file between the two is missing.
+        That says where this one ends, unless a file between the two is missing.
         """
         end = limit - self.base + PAGE_BYTES
-        if not PAGE_BYTES <= end <= os.fstat(self.descriptor).st_size:
-            return
-        start = self.end if self.end < end else PAGE_BYTES
-        if whole_records(os.pread(self.descriptor, end - start, start)) == end - start:
+        size = os.fstat(self.descriptor).st_size
+        if end_before(end, size, self.end, self.read) == end:
             self.end = self.claimed = end
             self.cut_bytes = 0
+
+    def read(self, size: int, offset: int) -> bytes:
+        return os.pread(self.descriptor, size, offset)
 
     @property
     def is_empty(self) -> bool:
@@ -97,11 +98,6 @@ class _Segment:
     def limit(self) -> int:
         """The position just past the last record."""
         return self.base + self.end - PAGE_BYTES
-
-
-def committed_end(committed: int, size: int) -> int:
-    """Return up to where a file of ``size`` bytes can hold records, as its page says."""
-    return max(PAGE_BYTES, min(committed, size) & ~7)
 
 
 class JournalReader:
@@ -431,7 +427,9 @@ class JournalReader:
             return None
         segment = _Segment(base, path, descriptor)
         segment.look()
-        end = self._checked_end(segment, page)
+        # Where the machine has not restarted only what goes beyond the page's word matters.
+        beyond = PAGE_BYTES if self._restarted else segment.claimed
+        end = checked_end(page, segment.read, beyond=beyond)
         segment.claimed = max(segment.claimed, end)
         segment.end = end if self._restarted else segment.claimed
         acked = PAGE.unpack_from(page)[3]
@@ -439,16 +437,3 @@ class JournalReader:
         if not acked & 7 and acked <= base + segment.claimed + segment.cut_bytes - PAGE_BYTES:
             self._acked = max(self._acked, acked)
         return segment
-
-    def _checked_end(self, segment: _Segment, page: bytes) -> int:
-        """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does.
-
-        Where the machine has not restarted only what goes beyond the page's word is of interest.
-        """
-        for end, crc in unpack_checked(page):
-            if end & 7 or end <= (PAGE_BYTES if self._restarted else segment.claimed):
-                continue
-            records = os.pread(segment.descriptor, end - PAGE_BYTES, PAGE_BYTES)
-            if len(records) == end - PAGE_BYTES and zlib.crc32(records) == crc:
-                return end
-        return PAGE_BYTES

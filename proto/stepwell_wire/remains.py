@@ -6,21 +6,21 @@ says where the records end.
 
 import functools
 import os
-import zlib
 from dataclasses import dataclass
 from typing import Final
 
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal import JournalError, committed_end
+from stepwell_wire.journal import JournalError
 from stepwell_wire.journal_files import UNVERIFIED_SUFFIX, WRITER_FILE, WriterFile, has_restarted
 from stepwell_wire.segment import (
     MAGIC,
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
+    checked_end,
+    committed_end,
+    end_before,
     segment_name,
-    unpack_checked,
-    whole_records,
 )
 
 HOLE_BYTES_MAX: Final = 1 << 32
@@ -143,12 +143,15 @@ def find_segments(
 def _read_file(
     base: int, name: str, data: bytes, following: int | None, *, restarted: bool, unverified: bool
 ) -> FoundSegment:
+    def read(size: int, offset: int) -> bytes:
+        return data[offset : offset + size]
+
     has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
     committed, acked = PAGE.unpack_from(data)[2:] if has_page else (len(data), 0)
-    checked = _checked_end(data) if has_page else PAGE_BYTES
+    checked = checked_end(data[:PAGE_BYTES], read) if has_page else PAGE_BYTES
     claimed = max(committed_end(committed, len(data)), checked)
     if following is not None:
-        claimed = _end_before(following - base + PAGE_BYTES, data, claimed)
+        claimed = end_before(following - base + PAGE_BYTES, len(data), claimed, read)
     may_be_cut = has_page and following is None and not restarted
     cut_bytes = max(0, (committed & ~7) - claimed) if may_be_cut else 0
     is_word_wrong = cut_bytes > HOLE_BYTES_MAX
@@ -169,20 +172,3 @@ def _read_file(
         cut_bytes=cut_bytes,
         is_believed=not is_word_wrong and (not restarted or end <= checked),
     )
-
-
-def _checked_end(data: bytes) -> int:
-    """Return the furthest checked end whose CRC holds, PAGE_BYTES when none does."""
-    for end, crc in unpack_checked(data[:PAGE_BYTES]):
-        is_possible = PAGE_BYTES <= end <= len(data) and not end & 7
-        if is_possible and zlib.crc32(data[PAGE_BYTES:end]) == crc:
-            return end
-    return PAGE_BYTES
-
-
-def _end_before(end: int, data: bytes, claimed: int) -> int:
-    """Return where the records end whose next segment begins at ``end``, as readers see it."""
-    start = claimed if claimed < end else PAGE_BYTES
-    if end > len(data) or whole_records(data[start:end]) != end - start:
-        return claimed
-    return end

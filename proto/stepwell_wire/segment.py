@@ -13,7 +13,7 @@ that a torn write of one leaves the other. Little-endian throughout. No I/O here
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from stepwell_wire.errors import MalformedRecordsError
@@ -43,6 +43,9 @@ NO_BASE: Final = 2**64 - 1
 PAGE = struct.Struct("<8sQQQ")
 _CHECKED = struct.Struct("<QI")
 _CHECKED_BYTES = 16
+
+Read = Callable[[int, int], bytes]
+"""Returns so many bytes of a segment's file from an offset on; fewer only at its end."""
 
 
 def segment_name(base: int) -> str:
@@ -77,6 +80,34 @@ def unpack_checked(page: bytes) -> list[tuple[int, int]]:
         ):
             slots.append(_CHECKED.unpack(packed))
     return sorted(slots, reverse=True)
+
+
+def committed_end(committed: int, size: int) -> int:
+    """Return up to where a file of ``size`` bytes can hold records, as its page says."""
+    return max(PAGE_BYTES, min(committed, size) & ~7)
+
+
+def checked_end(page: bytes, read: Read, *, beyond: int = PAGE_BYTES) -> int:
+    """Return the furthest checked end past ``beyond`` whose CRC holds, PAGE_BYTES without one."""
+    for end, crc in unpack_checked(page):
+        if end & 7 or end <= beyond:
+            continue
+        records = read(end - PAGE_BYTES, PAGE_BYTES)
+        if len(records) == end - PAGE_BYTES and zlib.crc32(records) == crc:
+            return end
+    return PAGE_BYTES
+
+
+def end_before(end: int, size: int, claimed: int, read: Read) -> int:
+    """Return where a segment ends behind which the next one begins, at ``end`` of this file.
+
+    Where its page claims another end, and records lie up to ``end``, the page is damaged; else a
+    segment between the two is missing, and the page is right.
+    """
+    if end == claimed or not PAGE_BYTES <= end <= size:
+        return claimed
+    start = claimed if claimed < end else PAGE_BYTES
+    return end if whole_records(read(end - start, start)) == end - start else claimed
 
 
 def whole_records(records: bytes) -> int:
