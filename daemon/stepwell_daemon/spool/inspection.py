@@ -22,12 +22,12 @@ from stepwell_daemon.spool.segment import (
     Location,
     Progress,
     SegmentPage,
+    and_more,
     list_segments,
     missing_segments,
     read_page,
     seed_of,
     segment_path,
-    text_of,
 )
 from stepwell_daemon.spool.writers_table import load_writers
 from stepwell_daemon.writers import Schemas, unpack_description
@@ -171,7 +171,7 @@ def verify_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
     # Listed again: a daemon may run, make segments and free them meanwhile.
     present = {*numbers, *list_segments(folder)}
     for run in missing_segments(present, progress, covers):
-        _damaged(report, segment_path(folder, run.start), 0, 0, f"missing{text_of(run)}")
+        _damaged(report, segment_path(folder, run.start), 0, 0, f"missing{and_more(run)}")
     writers: dict[int, WriterReport] = {}
     for number in numbers:
         with contextlib.suppress(FileNotFoundError):  # Freed since it was listed.
@@ -206,30 +206,18 @@ def _verify_segment(
             _count_frame(report, each, item, writers, path, is_chained=chain_ok)
 
 
-def quarantine_damage(folder: Path, disk: Disk | None = None) -> int:
-    """Keep a copy of all that ``verify_spool`` calls no valid record; return how many pieces."""
+def damaged_places(folder: Path, disk: Disk | None = None) -> Iterator[tuple[int, Damage]]:
+    """Yield segment and place of all that ``verify_spool`` calls no valid record."""
     disk = disk or Disk()
     progress, covers = _check_small_files(folder, disk, SpoolReport(spool=""))
-    count = 0
     for number in list_segments(folder):
         durable = _durable_end(folder, number, disk, progress, covers)
         for each in _items(folder, number, disk, None):
             item = each.item
             if not isinstance(item, Damage) or item.offset >= min(item.end, durable):
                 continue
-            if quarantine.path_of(folder, number, item).exists():
-                continue
-            descriptor = disk.open_to_read(each.path)
-            try:
-                read = functools.partial(_read_at, disk, descriptor)
-                count += quarantine.quarantine(folder, number, item, read, disk) is not None
-            finally:
-                disk.close(descriptor)
-    return count
-
-
-def _read_at(disk: Disk, descriptor: int, size: int, offset: int) -> bytes:
-    return disk.read(descriptor, size, offset)
+            if not quarantine.path_of(folder, number, item).exists():
+                yield number, item
 
 
 def dump_spool(folder: Path, disk: Disk | None = None) -> Iterator[SpoolItem]:
@@ -364,7 +352,7 @@ def _note_damage(
 def _is_cut(path: Path, offset: int, disk: Disk) -> bool:
     descriptor = disk.open_to_read(path)
     try:
-        read = functools.partial(_read_at, disk, descriptor)
+        read = functools.partial(disk.read, descriptor)
         return record.is_cut(read, offset, disk.size(descriptor))
     finally:
         disk.close(descriptor)

@@ -2,15 +2,17 @@
 
 import asyncio
 import fcntl
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import AlreadyRunningError
-from stepwell_daemon.spool.inspection import quarantine_damage, verify_spool
-from stepwell_daemon.spool.quarantine import FOLDER
-from stepwell_daemon.spool.segment import list_segments
+from stepwell_daemon.spool.disk import Disk
+from stepwell_daemon.spool.inspection import damaged_places, verify_spool
+from stepwell_daemon.spool.quarantine import FOLDER, quarantine
+from stepwell_daemon.spool.segment import list_segments, segment_path
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 
 
@@ -52,7 +54,7 @@ async def _mend(folder: Path) -> MendedSpool:
         if each["repairable"]
     ]
     # A start looks only at what the table of writers does not know yet.
-    if pieces := quarantine_damage(folder):
+    if pieces := _quarantine_damage(folder):
         found.append(f"{pieces} damaged pieces are kept in {folder / FOLDER}")
     is_changed = bool(found)
     before = list_segments(folder)
@@ -70,3 +72,17 @@ async def _mend(folder: Path) -> MendedSpool:
         found.append("frames after the last sync are written anew")
         is_changed = True
     return MendedSpool([*found, *spool.problems], is_changed)
+
+
+def _quarantine_damage(folder: Path) -> int:
+    """Keep a copy of what is no valid record; return how many pieces that were."""
+    disk = Disk()
+    count = 0
+    for number, damage in damaged_places(folder, disk):
+        descriptor = disk.open_to_read(segment_path(folder, number))
+        try:
+            read = functools.partial(disk.read, descriptor)
+            count += quarantine(folder, number, damage, read, disk) is not None
+        finally:
+            disk.close(descriptor)
+    return count

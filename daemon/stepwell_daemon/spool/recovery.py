@@ -23,12 +23,12 @@ from stepwell_daemon.spool.segment import (
     Location,
     Progress,
     SegmentPage,
+    and_more,
     list_segments,
     missing_segments,
     read_page,
     seed_of,
     segment_path,
-    text_of,
 )
 from stepwell_daemon.spool.writer import Append
 from stepwell_daemon.spool.writers_table import FILE, load_writers
@@ -108,7 +108,7 @@ def recover_spool(
     found.missing = missing_segments(found.ends, progress, covers)
     found.newest = max(found.newest, covers.segment)
     found.problems += (
-        f"{segment_path(folder, run.start)}{text_of(run)}: missing; what the store has not of it "
+        f"{segment_path(folder, run.start)}{and_more(run)}: missing; what the store has not of it "
         "is lost, what follows goes on"
         for run in found.missing
     )

@@ -129,7 +129,7 @@ def missing_segments(
     return runs
 
 
-def text_of(run: range) -> str:
+def and_more(run: range) -> str:
     """Return how many more segments than its first ``run`` is, for a message; "" for none."""
     return f" and the {len(run) - 1} after it" if len(run) > 1 else ""
 
