@@ -11,8 +11,9 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         known = [flag for action in self._actions for flag in action.option_strings]
-        asked = [word for word in message.split() if word.startswith("--")]
-        near = [hit for word in asked for hit in difflib.get_close_matches(word, known, n=1)]
-        hint = f"did you mean {near[0]}? " if near and near[0] not in asked else ""
+        _, _, unknown = message.partition("unrecognized arguments: ")
+        flags = [word for word in unknown.split() if word.startswith("--")]
+        near = [hit for word in flags for hit in difflib.get_close_matches(word, known, n=1)]
+        hint = f"did you mean {near[0]}? " if near else ""
         print(f"{self.prog}: {message}; {hint}`{self.prog} --help` says more", file=sys.stderr)
         raise SystemExit(2)

@@ -49,6 +49,9 @@ def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
         "stepwell runs: unrecognized arguments: --jsno; did you mean --json? "
         "`stepwell runs --help` says more\n"
     )
+    assert call("runs", "--limit").err == (
+        "stepwell runs: argument --limit: expected one argument; `stepwell runs --help` says more\n"
+    )
     wrong = call("spool", "vrify")
     assert wrong.code == 2
     assert wrong.err.count("\n") == 1
