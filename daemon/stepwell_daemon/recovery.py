@@ -33,14 +33,13 @@ from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from stepwell_wire.journal import JournalError, JournalReader
-from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, find_journals
+from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE, find_journals
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
 from stepwell_wire.unborn import remove_unborn
 
 logger = logging.getLogger("stepwell_daemon")
 
-_OFFLINE: Final = "offline"
 _GONE_SECONDS: Final = 15.0
 """So long after its connection ended a writer without a journal is looked for by its pid."""
 _REFUSED_MAX: Final = 100
@@ -108,7 +107,7 @@ class JournalRecovery:
         opened = functools.partial(JournalReader, path, check=self._places.check)
         reader = await loop.run_in_executor(self._executor, opened)
         try:
-            if reader.info.mode != _OFFLINE and reader.take_lock():
+            if reader.info.mode != OFFLINE and reader.take_lock():
                 await self._drain(reader)
         finally:
             reader.close()
@@ -120,8 +119,9 @@ class JournalRecovery:
         if state.session is not None:
             return  # Its stream has not ended yet; the next look finds it ended.
         start = max(reader.acked, reader.oldest)
-        if missing := reader.missing(state.accepted):
-            raise JournalError(missing)
+        damage = await loop.run_in_executor(self._executor, reader.damage, state.accepted)
+        if damage:
+            raise JournalError(damage)
         session = Session(state)
         if start > state.accepted:
             session.jumped = start - state.accepted if state.accepted else 0

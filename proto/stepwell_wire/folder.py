@@ -100,22 +100,37 @@ class JournalFolder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self.descriptor)
 
-    def remove(self, *, last: tuple[str, ...] = ()) -> None:
-        """Remove the folder and what is in it, ``last`` after all else; as far as it can be."""
+    def remove(self, *, last: str) -> None:
+        """Remove the folder and what is in it, the file ``last`` after all else; as far as it can.
+
+        It is hidden first, under its name with a dot before: what a kill leaves is no journal.
+        """
         import shutil  # Here: training processes import this file and never come by.
 
         with contextlib.suppress(OSError):
-            for name in sorted(self.names(), key=lambda each: (each in last, each)):
-                try:
-                    self.unlink(name)
-                except IsADirectoryError:
-                    shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
             parent = os.open("..", flags, dir_fd=self.descriptor)
             try:
-                os.rmdir(self.path.name, dir_fd=parent)  # Only an empty one can be removed so.
+                own_name = self._hide(parent)
+                for name in sorted(self.names(), key=lambda each: (each == last, each)):
+                    try:
+                        self.unlink(name)
+                    except IsADirectoryError:
+                        shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)
+                os.rmdir(own_name, dir_fd=parent)  # Only an empty one can be removed so.
             finally:
                 os.close(parent)
+
+    def _hide(self, parent: int) -> str:
+        """Rename the folder, where that can be done; return its name in ``parent``."""
+        name = self.path.name
+        hidden = f".{name}"
+        with contextlib.suppress(OSError):
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if not name.startswith(".") and os.path.samestat(found, os.fstat(self.descriptor)):
+                os.rename(name, hidden, src_dir_fd=parent, dst_dir_fd=parent)
+                return hidden
+        return name
 
     def close(self) -> None:
         """Let go of it; safe to call twice."""

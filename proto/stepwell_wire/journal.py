@@ -29,13 +29,16 @@ from stepwell_wire.segment import (
     BASE_AT,
     COMMITTED_AT,
     MAGIC,
+    NEXT_AT,
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
+    changed_end,
     checked_end,
     committed_end,
     end_before,
     scan_events,
+    segment_name,
     whole_records,
 )
 
@@ -48,8 +51,8 @@ def _no_journal(path: Path) -> JournalError:
     return JournalError(f"{path}: no {WRITER_FILE}; this is no journal of stepwell")
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
+def _is_base(text: str) -> bool:
+    return text.isascii() and text.isdigit() and not int(text) & 7
 
 
 class _Segment:
@@ -88,6 +91,18 @@ class _Segment:
 
     def read(self, size: int, offset: int) -> bytes:
         return os.pread(self.descriptor, size, offset)
+
+    def changed(self) -> tuple[int, int]:
+        """Return from where to where the records are not what a checksum says; reads them all."""
+        page = self.read(PAGE_BYTES, 0)
+        checked = checked_end(page, self.read)
+        return checked, changed_end(page, checked, os.fstat(self.descriptor).st_size)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the page says that another segment begins where this one ends."""
+        following = int.from_bytes(self.read(8, NEXT_AT), "little")
+        return following == self.limit > self.base
 
     @property
     def is_empty(self) -> bool:
@@ -128,6 +143,7 @@ class JournalReader:
             raise
         self._restarted = has_restarted(self.info)
         self._lock_descriptor: int | None = None
+        self._severed = ""
         self._segments: list[_Segment] = []
         self._acked = 0
         self.unverified_bytes = 0
@@ -145,8 +161,9 @@ class JournalReader:
             raise _no_journal(self.path) from error
         except (OSError, ValueError) as error:
             raise JournalError(
-                f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run, "
-                "repair the file or move the folder away"
+                f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run: "
+                f"`stepwell journal repair {self.path} --unverified --project … --run …` says "
+                "whose it is, or move the folder away"
             ) from error
 
     # ------------------------------------------------------------------ who holds it
@@ -201,17 +218,29 @@ class JournalReader:
         """The position up to which the writer or a recoverer was told that all is durable."""
         return self._acked
 
-    def missing(self, had: int = 0) -> str:
-        """Return what of a dead writer's journal is gone, "" where nothing is known to be.
+    def damage(self, had: int = 0) -> str:
+        """Return what of a dead writer's journal is gone or was changed, "" where all is whole.
 
-        After a restart of the machine nobody knows: the disk may hold older numbers.
+        Reads every record that has a checksum. After a restart of the machine nobody knows: the
+        disk may hold older numbers, and what does not hold is in doubt instead.
 
         Args:
             had: the position up to which somebody has everything, whatever was acknowledged.
+
+        Raises:
+            OSError: It cannot be read.
         """
-        if self._restarted or not self._segments:
+        self._scan()  # The writer may have gone on since, and died.
+        if self._restarted:
             return ""
         had = max(had, self._acked)
+        return self._missing(had) or self._changed(had)
+
+    def _missing(self, had: int) -> str:
+        if self._severed:
+            return self._severed
+        if not self._segments:
+            return f"{self.path}: no segment is left; a journal has one from the beginning"
         if self.oldest > had:
             return (
                 f"{self.path}: {self.oldest - had} bytes before {self._segments[0].path} are gone "
@@ -223,6 +252,23 @@ class JournalReader:
                 f"{last.path}: {last.end} bytes, {last.end + last.cut_bytes} were written; the "
                 "file was cut by something else than stepwell"
             )
+        if last.is_followed:
+            return (
+                f"{self.path}: {segment_name(last.limit)} is gone, which followed "
+                f"{last.path.name}; a file is missing"
+            )
+        return ""
+
+    def _changed(self, had: int) -> str:
+        for segment in self._segments:
+            if segment.limit <= had:
+                continue
+            start, end = segment.changed()
+            if end > start:
+                return (
+                    f"{segment.path}: what lies at {start} to {end} is not what its checksum says; "
+                    "something changed it"
+                )
         return ""
 
     def read(self, position: int, bytes_max: int) -> bytes:
@@ -308,8 +354,7 @@ class JournalReader:
                 "nothing was removed"
             )
         if not self.unverified_bytes:
-            # Who wrote it goes last: what a kill leaves of it is still found, and removed.
-            self._folder.remove(last=(LOCK_FILE, WRITER_FILE))
+            self._folder.remove(last=LOCK_FILE)
             self.close()
             return
         for name in sorted(self._folder.names()):
@@ -361,6 +406,7 @@ class JournalReader:
         known = {each.base: each for each in self._segments}
         fresh: list[_Segment] = []
         doubtful = 0
+        self._severed = ""
         for path in self._segment_paths():
             base = int(path.stem)
             segment = known.pop(base, None)
@@ -370,7 +416,8 @@ class JournalReader:
                 segment = self._open(path, base)
                 if segment is None:
                     with contextlib.suppress(OSError):
-                        doubtful += self._folder.size_of(path.name) - PAGE_BYTES
+                        doubtful += max(0, self._folder.size_of(path.name) - PAGE_BYTES)
+                        self._sever(f"{path}: its first page is none of a segment")
                     continue
             elif not self._restarted:
                 segment.look()
@@ -382,6 +429,12 @@ class JournalReader:
                 os.close(fresh.pop().descriptor)  # What it was given up for has been freed.
             if fresh and fresh[-1].limit != base:
                 # A hole: what lies behind it cannot be joined to what lies before.
+                limit = fresh[-1].limit
+                if not segment.is_empty or base > limit:
+                    self._sever(
+                        f"{path}: begins at {base}, and {fresh[-1].path.name} ends at {limit}; "
+                        "a file is missing or was changed"
+                    )
                 doubtful += segment.claimed - PAGE_BYTES
                 os.close(segment.descriptor)
                 continue
@@ -391,6 +444,9 @@ class JournalReader:
             os.close(gone.descriptor)
         self._segments = fresh
         self.unverified_bytes = max(doubtful, 0)
+
+    def _sever(self, what: str) -> None:
+        self._severed = self._severed or what
 
     def _is_same(self, segment: _Segment) -> bool:
         with contextlib.suppress(OSError):
@@ -407,7 +463,7 @@ class JournalReader:
         return [
             self.path / name
             for name in sorted(names)
-            if name.endswith(SEGMENT_SUFFIX) and _is_number(name[: -len(SEGMENT_SUFFIX)])
+            if name.endswith(SEGMENT_SUFFIX) and _is_base(name[: -len(SEGMENT_SUFFIX)])
         ]
 
     def _open(self, path: Path, base: int) -> _Segment | None:

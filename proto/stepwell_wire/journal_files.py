@@ -15,6 +15,8 @@ from stepwell_wire.segment import SEGMENT_SUFFIX
 WRITER_FILE: Final = "writer.json"
 LOCK_FILE: Final = "lock"
 JOURNAL_VERSION: Final = 1
+OFFLINE: Final = "offline"
+"""The mode of a writer whose journal nothing but ``stepwell sync`` sends."""
 UNVERIFIED_SUFFIX: Final = ".unverified"
 
 

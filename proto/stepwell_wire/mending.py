@@ -32,17 +32,19 @@ from stepwell_wire.records import HEADER_BYTES
 from stepwell_wire.remains import (
     HOLE_BYTES_MAX,
     FoundSegment,
-    behind_cut,
+    behind_lost,
     find_segments,
     find_writer,
 )
-from stepwell_wire.rescue import Stretch, filled, gap_events, padding, readable
+from stepwell_wire.rescue import Stretch, doubt_event, filled, gap_events, padding, readable
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
+    NEXT_AT,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
     checked_slot_at,
+    last_step,
     pack_checked,
     pack_page,
     segment_name,
@@ -67,12 +69,14 @@ class Mending:
 
     Attributes:
         damage: what is lost, oldest first.
+        doubts: what is taken as it reads, though no checksum holds that should.
         unverified_bytes: what could be read and is not believed, as the machine restarted.
     """
 
     path: Path
     info: WriterFile
     damage: list[Damage] = field(default_factory=list)
+    doubts: list[Damage] = field(default_factory=list)
     unverified_bytes: int = 0
     _writes: dict[str, bytes] = field(default_factory=dict)
     _replaced: list[str] = field(default_factory=list)
@@ -121,7 +125,10 @@ class Mending:
         content = b"".join(filled(file.records, found)) + more
         # An ack beyond the end would not be believed.
         acked = min(acked, file.base + len(content))
-        self._writes[segment_name(file.base)] = _segment(file.base, content, acked=acked)
+        is_last = file.following is None
+        self._writes[segment_name(file.base)] = _segment(
+            file.base, content, acked=acked, is_last=is_last
+        )
         if not file.is_new:
             self._replaced.append(file.name)
 
@@ -180,15 +187,19 @@ def plan_mending(
 
 def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: bool) -> None:
     acked = max(file.acked for file in files)
-    if files[-1].limit + files[-1].cut_bytes > max(files[-1].limit, acked):
-        files = [*files, behind_cut(files[-1])]
+    is_end_lost = files[-1].is_end_unknown
+    if is_end_lost or files[-1].limit + files[-1].cut_bytes > max(files[-1].limit, acked):
+        files = [*files, behind_lost(files[-1])]
     first, last = files[0], files[-1]
     journal: list[Stretch] = []
+    doubts = b""
     stale: list[tuple[FoundSegment, list[Stretch]]] = []
     if is_front_known and first.base > acked:
         journal.append(mending._lose(acked, first.base - acked, "missing"))
     for file, found in zip(files, readable([file.records for file in files]), strict=True):
         is_changed = _plan_file(mending, file, found)
+        if file.doubted_at is not None and file.limit > acked:
+            doubts += _doubt(mending, file, found)
         journal += (
             Stretch(file.base + each.start, file.base + each.end, each.decoded) for each in found
         )
@@ -198,7 +209,7 @@ def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: 
             elif file.is_stale:
                 stale.append((file, found))
             journal += _fillers(mending, file, found)
-    gaps = b"".join(gap_events(journal, acked=acked))
+    gaps = b"".join(gap_events(journal, acked=acked, is_end_lost=is_end_lost)) + doubts
     if is_changed or gaps:
         # The gap that tells of a missing first segment also ends the search for it.
         given_up = max(acked, first.base) if is_front_known else last.acked
@@ -245,12 +256,20 @@ def _plan_file(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bo
     return bool(damaged) or is_cut or is_renamed or not (file.has_page and file.is_believed)
 
 
+def _doubt(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bytes:
+    """Note what of ``file`` is taken though no checksum holds; return the event that says so."""
+    start = file.doubted_at or 0
+    size = len(file.records) - start
+    mending.doubts.append(Damage(file.base + start, size, "no checksum holds; taken as they read"))
+    return doubt_event(found, size, last_step(file.records[:start]))
+
+
 def _fillers(mending: Mending, file: FoundSegment, found: list[Stretch]) -> Iterator[Stretch]:
     """Bridge what is missing behind ``file`` with segments that hold nothing else."""
     limit = file.base + (found[-1].end if found else 0)
     while file.following is not None and limit < file.following:
         size = _part(file.following - limit)
-        mending._writes[segment_name(limit)] = _segment(limit, padding(size), acked=0)
+        mending._writes[segment_name(limit)] = _segment(limit, padding(size))
         yield mending._lose(limit, size, "missing")
         limit += size
 
@@ -284,12 +303,14 @@ def _held(path: Path, *, make: bool = False) -> Iterator[JournalFolder]:
 # ---------------------------------------------------------------------------- what is written
 
 
-def _segment(base: int, records: bytes, *, acked: int) -> bytes:
+def _segment(base: int, records: bytes, *, acked: int = 0, is_last: bool = False) -> bytes:
     """Return the whole file of a segment of which every byte can be believed."""
     page = bytearray(pack_page(base))
     end = PAGE_BYTES + len(records)
     page[COMMITTED_AT : COMMITTED_AT + 8] = end.to_bytes(8, "little")
     page[ACKED_AT : ACKED_AT + 8] = acked.to_bytes(8, "little")
+    if not is_last:
+        page[NEXT_AT : NEXT_AT + 8] = (base + len(records)).to_bytes(8, "little")
     slot = pack_checked(end, zlib.crc32(records))
     page[checked_slot_at(0) : checked_slot_at(0) + len(slot)] = slot
     return bytes(page) + records

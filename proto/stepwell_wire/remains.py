@@ -14,9 +14,11 @@ from stepwell_wire.journal import JournalError
 from stepwell_wire.journal_files import UNVERIFIED_SUFFIX, WRITER_FILE, WriterFile, has_restarted
 from stepwell_wire.segment import (
     MAGIC,
+    NEXT_AT,
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
+    changed_end,
     checked_end,
     committed_end,
     end_before,
@@ -25,6 +27,8 @@ from stepwell_wire.segment import (
 
 HOLE_BYTES_MAX: Final = 1 << 32
 """No journal is larger: a place that says so is damaged, or another journal's."""
+_SEGMENT_BYTES: Final = 8 << 20
+"""What the SDK makes, unless it is told otherwise."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,10 @@ class FoundSegment:
         following: the position at which the next one begins, None for the last.
         doubtful: bytes behind ``records`` that the machine's restart leaves in doubt.
         cut_bytes: what the writer says that it wrote beyond the end of the file.
+        doubted_at: from which of ``records`` on no checksum holds that should; None where all is
+            as good as it can be.
+        is_followed: whether its page says that another segment begins where it ends.
+        file_bytes: the size of the file.
         is_believed: whether a reader takes all of ``records`` as it lies.
         is_new: it is not there yet.
         is_stale: its page says another end than the next segment's place does.
@@ -49,6 +57,9 @@ class FoundSegment:
     doubtful: int
     cut_bytes: int
     is_believed: bool
+    doubted_at: int | None = None
+    is_followed: bool = False
+    file_bytes: int = 0
     is_new: bool = False
     is_stale: bool = False
 
@@ -58,14 +69,24 @@ class FoundSegment:
         return self.base + len(self.records)
 
     @property
+    def is_end_unknown(self) -> bool:
+        """Whether what was written behind ``records`` is gone, however much it was."""
+        return self.is_followed or self.file_bytes < PAGE_BYTES
+
+    @property
     def is_empty(self) -> bool:
         is_whole = self.has_page and self.is_believed
         return is_whole and not (self.records or self.doubtful or self.cut_bytes)
 
 
-def behind_cut(file: FoundSegment) -> FoundSegment:
-    """Return an empty segment that begins where the last one, which was cut, had ended."""
-    file.following = file.limit + file.cut_bytes
+def behind_lost(file: FoundSegment) -> FoundSegment:
+    """Return an empty segment that begins behind what is gone after ``file``, the last one left.
+
+    That is what the file was cut by, or a segment that followed it, or all that it held. How much
+    it was in the latter cases nobody knows: as much as a segment has room for.
+    """
+    room = max(file.file_bytes - PAGE_BYTES, _SEGMENT_BYTES)
+    file.following = file.limit + (room if file.is_end_unknown else file.cut_bytes)
     return FoundSegment(
         base=file.following,
         name=segment_name(file.following),
@@ -134,7 +155,7 @@ def find_segments(
         file.is_stale = file.limit != alone.limit
         found.append(file)
     if not found:
-        raise JournalError(f"{folder.path}: no segments; there is nothing to repair")
+        raise JournalError(f"{folder.path}: no segments; there is nothing to repair, remove it")
     if len(found) > 1 and is_empty and found[-1].limit != found[-1].following:
         given_up.append(found.pop().name)  # What its writer wrote on in has been freed.
     return found[::-1], given_up
@@ -157,10 +178,15 @@ def _read_file(
     is_word_wrong = cut_bytes > HOLE_BYTES_MAX
     if is_word_wrong:
         cut_bytes = 0
+    is_changed = (
+        has_page and not restarted and changed_end(data[:PAGE_BYTES], checked, len(data)) > checked
+    )
     # What was never written was not acknowledged either: a damaged number.
     if acked & 7 or acked > base + claimed + cut_bytes - PAGE_BYTES:
         acked = 0
     end = min(checked, claimed) if restarted and not unverified else claimed
+    is_doubted = is_changed or (unverified and end > checked)
+    following_word = int.from_bytes(data[NEXT_AT : NEXT_AT + 8], "little") if has_page else 0
     return FoundSegment(
         base=base,
         name=name,
@@ -170,5 +196,8 @@ def _read_file(
         has_page=has_page,
         doubtful=claimed - end,
         cut_bytes=cut_bytes,
-        is_believed=not is_word_wrong and (not restarted or end <= checked),
+        is_believed=not (is_word_wrong or is_changed) and (not restarted or end <= checked),
+        doubted_at=checked - PAGE_BYTES if is_doubted and checked < end else None,
+        is_followed=may_be_cut and following_word == base + end - PAGE_BYTES > base,
+        file_bytes=len(data),
     )

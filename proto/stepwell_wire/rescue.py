@@ -137,12 +137,15 @@ def filled(records: bytes, found: Sequence[Stretch]) -> Iterator[bytes]:
             yield padding(each.end - each.start)
 
 
-def gap_events(journal: Iterable[Stretch], *, acked: int) -> Iterator[bytes]:
+def gap_events(
+    journal: Iterable[Stretch], *, acked: int, is_end_lost: bool = False
+) -> Iterator[bytes]:
     """Yield an event for each hole between rows of a journal.
 
     Args:
         journal: what stands in it, at positions; what does not decode is a hole.
         acked: what lies before this position is not lost.
+        is_end_lost: the hole at the end is as large as what is gone can have been.
     """
     before: _Moment | None = None
     lost_bytes = 0
@@ -151,21 +154,44 @@ def gap_events(journal: Iterable[Stretch], *, acked: int) -> Iterator[bytes]:
             lost_bytes += max(0, each.end - max(each.start, acked))
         elif rows := each.decoded.rows:
             if lost_bytes:
-                yield _gap_event(lost_bytes, before, min(_moment(group, 0) for group in rows))
+                after = min(_moment(group, 0) for group in rows)
+                yield _gap_event(_damaged(lost_bytes), before, after)
                 lost_bytes = 0
             before = max(_moment(group, -1) for group in rows)
     if lost_bytes:
-        yield _gap_event(lost_bytes, before, None)
+        what = "journal damaged, its end is missing" if is_end_lost else _damaged(lost_bytes)
+        yield _gap_event(what, before, None)
+
+
+def doubt_event(found: Iterable[Stretch], size: int, step: int | None) -> bytes:
+    """Return the event for rows that were taken though no checksum holds; b"" without rows.
+
+    Args:
+        found: what a segment's records read as.
+        size: for how many of its last bytes that is so.
+        step: of the last row before them, None where there is none.
+    """
+    rows = [group for each in found if each.decoded is not None for group in each.decoded.rows]
+    if not rows:
+        return b""
+    time_us, first = min(_moment(group, 0) for group in rows)
+    last = max(_moment(group, -1) for group in rows)
+    what = f"journal taken as it reads, no checksum holds for {size} bytes"
+    return _gap_event(what, (time_us, first if step is None else step), last)
+
+
+def _damaged(lost_bytes: int) -> str:
+    return f"journal damaged, {lost_bytes} bytes"
 
 
 def _moment(rows: Rows, place: int) -> _Moment:
     return int(rows.times[place]), int(rows.steps[place])
 
 
-def _gap_event(lost_bytes: int, before: _Moment | None, after: _Moment | None) -> bytes:
+def _gap_event(reason: str, before: _Moment | None, after: _Moment | None) -> bytes:
     time_us, first = before or after or (time.time_ns() // 1000, 0)
     body = {
-        "reason": f"journal damaged, {lost_bytes} bytes",
+        "reason": reason,
         "rows": 0,  # Nobody knows.
         "points": 0,
         "first_step": first,

@@ -1,14 +1,17 @@
 """Segments: one file of a journal, its page and the records behind it.
 
     segment := page of 4,096 bytes | records
-    page    := magic "stepseg1" | base u64 | committed u64 | acked u64 | checked × 2 | zeros
+    page    := magic "stepseg1" | base u64 | committed u64 | acked u64
+             | checked × 2 | next u64 | zeros
     checked := end u64 | crc32 of records[4096:end] u32 | crc32 of the 12 bytes before u32
 
-`base` and `acked` are positions; `committed` and `end` are offsets in the file, so that `log`
-publishes a row by storing the very number it already has. `committed` is the truth as long as
+`base`, `acked` and `next` are positions; `committed` and `end` are offsets in the file, so that
+`log` publishes a row by storing the very number it already has. `next` is 0 until a segment
+follows, then where it begins: so one that is gone is missed. `committed` is the truth as long as
 the machine has not restarted since: the page cache outlives any process. After a restart pages
 may be missing below it, so only what a checked slot covers is believed; there are two slots, so
-that a torn write of one leaves the other. Little-endian throughout. No I/O here.
+that a torn write of one leaves the other. Where the machine has not restarted, a slot that does
+not hold says that something changed the records. Little-endian throughout. No I/O here.
 """
 
 import struct
@@ -43,6 +46,8 @@ NO_BASE: Final = 2**64 - 1
 PAGE = struct.Struct("<8sQQQ")
 _CHECKED = struct.Struct("<QI")
 _CHECKED_BYTES = 16
+NEXT_AT: Final = CHECKED_AT + 2 * _CHECKED_BYTES
+NEXT_WORD: Final = NEXT_AT // 8
 
 Read = Callable[[int, int], bytes]
 """Returns so many bytes of a segment's file from an offset on; fewer only at its end."""
@@ -96,6 +101,15 @@ def checked_end(page: bytes, read: Read, *, beyond: int = PAGE_BYTES) -> int:
         if len(records) == end - PAGE_BYTES and zlib.crc32(records) == crc:
             return end
     return PAGE_BYTES
+
+
+def changed_end(page: bytes, checked: int, size: int) -> int:
+    """Return up to where a slot covers records of a file of ``size`` bytes, and does not hold.
+
+    From ``checked``, all that holds, up to there something changed the records, if the machine
+    has not restarted. Returns ``checked`` where nothing did.
+    """
+    return max((end for end, _ in unpack_checked(page) if checked < end <= size), default=checked)
 
 
 def end_before(end: int, size: int, claimed: int, read: Read) -> int:

@@ -1,7 +1,8 @@
-"""Journals that were never finished being made: hidden folders of processes that were killed.
+"""Journals that were not finished being made, or removed: hidden folders of killed processes.
 
 A writer makes its journal in a folder whose name begins with a dot, holds the lock in there from
-the beginning, and renames the folder when it is whole. Where the lock is free, nobody will.
+the beginning, and renames the folder when it is whole. Whoever removes one hides it likewise, and
+takes the lock's file away last. Where the lock is free, nobody does either.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ _YOUNG_SECONDS: Final = 60.0
 
 
 def remove_unborn(journals: Path, may_remove: Callable[[JournalFolder], bool]) -> int:
-    """Remove the unfinished journals in ``journals`` whose makers are gone; return how many.
+    """Remove the hidden journals in ``journals`` that nobody holds; return how many.
 
     Args:
         may_remove: says of a folder whether it is the caller's business.
@@ -50,7 +51,7 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(folder.descriptor)):
             return False  # Renamed since: it is whole, and its writer has ended.
-        folder.remove(last=(LOCK_FILE,))
+        folder.remove(last=LOCK_FILE)
         return True
     return False
 

@@ -22,6 +22,7 @@ from stepwell_wire.segment import (
     ACKED_WORD,
     BASE_AT,
     COMMITTED_WORD,
+    NEXT_WORD,
     NO_BASE,
     PAGE_BYTES,
     checked_slot_at,
@@ -199,6 +200,7 @@ class Journal:
             os.rename(source, target)
             with self._held_lock:
                 if self.held[-1] is old and not self.closed and words[COMMITTED_WORD] == committed:
+                    words[NEXT_WORD] = base
                     self.held = (*self.held, segment)
             if self.held[-1] is old:
                 os.unlink(target)  # Its name would say that ``old`` ends there.
@@ -330,13 +332,11 @@ class Journal:
         self.closed = True
         if self._spare is not None:
             self._spare.close()
-        newest = self.current.path.name
         for segment in self.held:
             segment.close()
         with contextlib.suppress(OSError):
             folder = JournalFolder(self.folder)
-            # The newest segment knows what is acknowledged: a kill leaves it, or nothing.
-            folder.remove(last=(newest, LOCK_FILE, WRITER_FILE))
+            folder.remove(last=LOCK_FILE)
             folder.close()
         self.release_lock()
 
@@ -367,6 +367,7 @@ class Journal:
         words = segment.words
         assert words is not None
         words[ACKED_WORD] = self.acked
+        words[NEXT_WORD] = 0
         words[BASE_AT // 8] = base
         segment.base = base
 

@@ -140,8 +140,8 @@ class _Sync:
         return None
 
     def _one(self, reader: JournalReader, place: tuple[Path, int, int]) -> None:
-        if missing := reader.missing():
-            raise JournalError(f"{missing}; {_REPAIR}")
+        if damage := reader.damage():
+            raise JournalError(f"{damage}; {_REPAIR}")
         source = ReaderSource(reader)
         delivery = Delivery(source, socket=self._socket, client=CLIENT, recovered=True)
         committed = reader.committed

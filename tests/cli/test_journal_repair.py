@@ -12,7 +12,7 @@ from stepwell_wire.journal_files import find_journals
 from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.cli.conftest import Call
 from tests.daemon.journals import make_journal
-from tests.daemon.made import row, schema_event
+from tests.daemon.made import finish_event, row, schema_event
 from tests.faults.oracle import stored_points, wait_until_stored
 from tests.node import Node, made_node
 from tests.waiting import wait_until
@@ -124,6 +124,31 @@ def test_what_is_in_doubt_is_named(call: Call, tmp_path: Path) -> None:
     assert call("journal", "verify", journal).code == 0
 
 
+def test_what_was_set_aside_is_named_until_it_is_taken(call: Call, tmp_path: Path) -> None:
+    kept = make_journal(tmp_path, "b", schema_event() + row(1), boot_id="another start")
+    JournalReader(kept).remove()
+    verified = call("journal", "verify", tmp_path)
+    assert verified.code == 1
+    assert f"{kept}: keeps what could not be believed after a restart" in verified.out
+    asked = call("journal", "repair", tmp_path)
+    assert (asked.code, asked.out.startswith(f"{kept}: keeps what could not be")) == (0, True)
+    taken = call("journal", "repair", tmp_path, "--unverified", "--yes")
+    assert taken.code == 0, taken.err
+    assert "no checksum holds; taken as they read" in taken.out
+    whole = call("journal", "verify", tmp_path)
+    assert whole.code == 0, whole.out
+    assert "1 rows" in whole.out
+
+
+def test_verify_tells_a_killed_writer_from_one_that_ended(call: Call, tmp_path: Path) -> None:
+    records = schema_event() + row(1)
+    make_journal(tmp_path, "a", records)
+    make_journal(tmp_path, "b", records + finish_event())
+    killed, ended = call("journal", "verify", tmp_path).out.splitlines()[:2]
+    assert killed.endswith("nobody writes, and it never said `finish`")
+    assert ended.endswith("nobody writes")
+
+
 def test_doctor_names_what_nobody_would_ever_send(tmp_path: Path) -> None:
     lost = make_journal(tmp_path, "a", schema_event() + row(1))
     (lost / "writer.json").unlink()
@@ -145,5 +170,5 @@ def test_verify_names_a_journal_that_nobody_owns(call: Call, tmp_path: Path) -> 
     make_journal(tmp_path, "b", schema_event() + row(1))
     outcome = call("journal", "verify", tmp_path)
     assert outcome.code == 1
-    assert f"{lost}: {lost}: no writer.json" in outcome.out
+    assert f"\n{lost}: no writer.json" in outcome.out
     assert "2 journals, 1 damaged" in outcome.out

@@ -19,6 +19,7 @@ from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
+    NEXT_AT,
     PAGE_BYTES,
     checked_slot_at,
     pack_checked,
@@ -54,6 +55,19 @@ def damage(path: Path, offset: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(PAGE_BYTES + offset)
         file.write(data)
+
+
+def seal(path: Path, size: int, *, turn: int = 0) -> None:
+    """Note the checksum of the first ``size`` bytes of a segment's records, as the SDK does."""
+    data = bytearray(path.read_bytes())
+    slot = pack_checked(PAGE_BYTES + size, zlib.crc32(data[PAGE_BYTES : PAGE_BYTES + size]))
+    data[checked_slot_at(turn) : checked_slot_at(turn) + len(slot)] = slot
+    path.write_bytes(data)
+
+
+def told(journal: Path, had: int = 0) -> str:
+    with closing(JournalReader(journal)) as reader:
+        return reader.damage(had)
 
 
 def first_segment(journal: Path) -> Path:
@@ -200,40 +214,136 @@ def test_a_last_page_that_says_too_little_is_not_believed_over_a_checksum(tmp_pa
 def test_a_first_segment_that_is_gone_is_missed_and_told(journal: Path) -> None:
     first_segment(journal).unlink()
     with closing(JournalReader(journal)) as reader:
-        assert f"{len(WHOLE)} bytes before" in reader.missing()
+        assert f"{len(WHOLE)} bytes before" in reader.damage()
     mending = mend(journal)
     assert [(each.position, each.size) for each in mending.damage] == [(0, len(WHOLE))]
     steps, gaps, _ = delivered(journal)
     assert (steps, gaps) == (list(range(40, 60)), [f"journal damaged, {len(WHOLE)} bytes"])
     with closing(JournalReader(journal)) as reader:
-        assert not reader.missing()
+        assert not reader.damage()
 
 
 def test_a_first_segment_that_was_acknowledged_is_not_missed(journal: Path) -> None:
     set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
     first_segment(journal).unlink()
     with closing(JournalReader(journal)) as reader:
-        assert not reader.missing()
+        assert not reader.damage()
     assert not mend(journal).damage
 
 
 def test_after_a_restart_nobody_knows_whether_a_first_segment_is_missing(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE, base=800, boot_id="another start")
     with closing(JournalReader(journal)) as reader:
-        assert not reader.missing()
+        assert not reader.damage()
+
+
+def test_a_value_that_changed_is_told_and_taken_only_by_a_repair_that_says_so(
+    journal: Path,
+) -> None:
+    path = first_segment(journal)
+    early, size = len(RECORDS[0]) + 10 * len(row(0)), len(row(0))
+    seal(path, early)
+    seal(path, len(WHOLE), turn=1)
+    assert not told(journal)
+    at = len(WHOLE) - 8  # The value of the last row.
+    damage(path, at, b"\1")
+    where = f"{PAGE_BYTES + early} to {PAGE_BYTES + len(WHOLE)} is not what its checksum says"
+    assert where in told(journal)
+    assert not told(journal, len(WHOLE)), "what a daemon has is nobody's business any more"
+    mending = mend(journal)
+    (doubt,) = mending.doubts
+    assert (doubt.position, doubt.size) == (early, len(WHOLE) - early)
+    assert not mending.damage
+    steps, gaps, _ = delivered(journal)
+    assert steps == list(range(60))
+    reason = f"journal taken as it reads, no checksum holds for {30 * size} bytes"
+    assert gaps == [reason]
+    with closing(JournalReader(journal)) as reader:
+        assert not reader.damage()
+        (gap,) = _read_all(reader)[1]
+    assert (gap["first_step"], gap["last_step"]) == (9, 39)
+
+
+def test_any_changed_byte_that_a_checksum_covers_is_told(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE)
+    path = first_segment(journal)
+    seal(path, len(WHOLE))
+    assert not told(journal)
+    whole = path.read_bytes()
+    for offset in range(len(WHOLE)):
+        damage(path, offset, bytes([whole[PAGE_BYTES + offset] ^ 1 << offset % 8]))
+        assert "is not what its checksum says" in told(journal), offset
+        path.write_bytes(whole)
+
+
+def test_a_first_page_that_is_gone_is_told(journal: Path) -> None:
+    for path in (first_segment(journal), journal / segment_name(len(WHOLE))):
+        whole = path.read_bytes()
+        path.write_bytes(bytes(PAGE_BYTES) + whole[PAGE_BYTES:])
+        assert f"{path}: its first page is none of a segment" in told(journal)
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_last_segment_that_is_gone_is_missed_and_told(journal: Path, is_cut: bool) -> None:
+    last = journal / segment_name(len(WHOLE))
+    set_word(first_segment(journal), NEXT_AT, len(WHOLE))
+    assert not told(journal)
+    if is_cut:
+        os.truncate(last, 0)
+        assert f"{last}: its first page" in told(journal)
+    else:
+        last.unlink()
+        assert f"{last.name} is gone" in told(journal)
+    mend(journal)
+    steps, gaps, end = delivered(journal)
+    assert (steps, gaps) == (list(STEPS), ["journal damaged, its end is missing"])
+    assert end > len(WHOLE) + len(SECOND), "a daemon that had part of it takes the gap"
+    assert not told(journal)
+
+
+def test_the_only_segment_that_is_gone_is_missed(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE)
+    os.truncate(first_segment(journal), 0)
+    assert "its first page" in told(journal)
+    first_segment(journal).unlink()
+    assert "no segment is left" in told(journal)
+    with pytest.raises(JournalError, match="nothing to repair, remove it"):
+        plan_mending(journal)
+
+
+def test_a_next_word_that_cannot_be_is_not_believed(journal: Path) -> None:
+    last = journal / segment_name(len(WHOLE))
+    for wrong in (1, len(WHOLE), len(WHOLE) + len(SECOND) - 8, 2**64 - 1):
+        set_word(last, NEXT_AT, wrong)
+        assert not told(journal)
+        assert not plan_mending(journal).is_needed
+
+
+def test_a_segment_that_is_gone_from_the_middle_is_told_and_kept(journal: Path) -> None:
+    third = len(WHOLE) + len(SECOND)
+    add_segment(journal, third, schema_event() + row(60))
+    (journal / segment_name(len(WHOLE))).unlink()
+    assert "a file is missing or was changed" in told(journal)
+    (lost,) = mend(journal).damage
+    assert (lost.position, lost.size) == (len(WHOLE), len(SECOND))
+    assert delivered(journal)[:2] == (
+        [*STEPS, 60],
+        [f"journal damaged, {len(SECOND)} bytes"],
+    )
 
 
 def test_a_last_segment_cut_between_two_records_is_missed_and_told(journal: Path) -> None:
     last = journal / segment_name(len(WHOLE))
     os.truncate(last, PAGE_BYTES + len(SECOND) - 5 * len(row(0)))
     with closing(JournalReader(journal)) as reader:
-        assert "the file was cut" in reader.missing()
+        assert "the file was cut" in reader.damage()
     mend(journal)
     steps, gaps, _ = delivered(journal)
     assert steps == list(range(55))
     assert gaps == [f"journal damaged, {5 * len(row(0))} bytes"]
     with closing(JournalReader(journal)) as reader:
-        assert not reader.missing()
+        assert not reader.damage()
 
 
 def test_a_cut_behind_what_was_acknowledged_keeps_every_position(journal: Path) -> None:
@@ -351,7 +461,10 @@ def test_after_a_restart_what_is_in_doubt_is_taken_only_when_asked_for(tmp_path:
     mend(journal, unverified=True)
     steps, gaps, _ = delivered(journal)
     assert steps == [step for step in STEPS if step != 37]
-    assert len(gaps) == 1
+    assert gaps == [
+        f"journal damaged, {len(row(0))} bytes",
+        f"journal taken as it reads, no checksum holds for {len(WHOLE)} bytes",
+    ]
 
 
 def test_what_was_set_aside_when_a_journal_was_delivered_can_be_asked_for(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`sync` sends what offline and dead writers left, once."""
 
+import struct
 from pathlib import Path
 
 import pytest
@@ -44,21 +45,43 @@ def test_sending_twice_adds_nothing(offline: Start, daemon: RecordingDaemon) -> 
     assert stepwell.sync(Path(folder).parent).sent == ()
 
 
-def test_a_journal_without_its_first_segment_is_kept_and_named(
-    offline: Start, daemon: RecordingDaemon
+@pytest.mark.parametrize("which", ["first", "middle", "last", "all"])
+def test_a_journal_without_one_of_its_segments_is_kept_and_named(
+    offline: Start, daemon: RecordingDaemon, which: str
 ) -> None:
     run = offline(id="one", settings={"journal_segment_bytes": 64 * 1024})
-    for i in range(3000):
+    for i in range(8000):
         run.log({"x": float(i)})
     run.finish()
-    (first, *_) = sorted(Path(run.dir).glob("*.seg"))
-    first.unlink()
+    segments = sorted(Path(run.dir).glob("*.seg"))
+    assert len(segments) > 2
+    gone = {"first": segments[:1], "middle": segments[1:2], "last": segments[-1:]}
+    for path in gone.get(which, segments):
+        path.unlink()
+    left = sorted(Path(run.dir).iterdir())
     report = stepwell.sync(run.dir)
     assert report.sent == ()
     ((journal, reason),) = report.failed
     assert journal == Path(run.dir)
-    assert "a file is missing; `stepwell journal repair` delivers what can be read" in reason
+    assert "a file is missing" in reason or which == "all"
+    assert reason.endswith("; `stepwell journal repair` delivers what can be read")
     assert not daemon.points()
+    assert sorted(Path(run.dir).iterdir()) == left
+
+
+def test_a_value_that_changed_after_the_run_is_not_sent(
+    offline: Start, daemon: RecordingDaemon
+) -> None:
+    folder = Path(offline_run(offline, "one"))
+    (path,) = folder.glob("*.seg")
+    whole = path.read_bytes()
+    at = whole.index(struct.pack("<d", 37.0))
+    path.write_bytes(whole[:at] + struct.pack("<d", 38.0) + whole[at + 8 :])
+    ((_, reason),) = stepwell.sync(folder).failed
+    assert "is not what its checksum says" in reason
+    assert not daemon.points()
+    path.write_bytes(whole)
+    assert stepwell.sync(folder).sent == ("test/one",)
 
 
 def test_a_folder_of_journals_is_sent_with_progress(

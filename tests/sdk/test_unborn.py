@@ -53,6 +53,36 @@ def test_the_next_run_removes_what_a_killed_one_left_half_made(
     assert [path.name for path in find_journals(folder / "journals")] == [Path(run.dir).name]
 
 
+def test_what_a_kill_leaves_of_a_journal_that_is_removed_is_hidden_and_goes(
+    tmp_path: Path,
+) -> None:
+    """A journal without a segment is one that lost it: nobody may leave such a folder."""
+    code = """
+import os, signal
+import stepwell
+from stepwell_wire.journal import JournalReader
+run = stepwell.init('p', mode='offline', settings={'console': False})
+for i in range(10): run.log({'x': i})
+run.finish()
+reader = JournalReader(run.dir)
+reader.mark_acked(reader.committed)
+unlinked = []
+def unlink(name, **more):
+    unlinked.append(name)
+    os_unlink(name, **more)
+    if len(unlinked) == AT: os.kill(os.getpid(), signal.SIGKILL)
+os_unlink, os.unlink = os.unlink, unlink
+reader.remove()
+"""
+    for at in (1, 2):
+        done = python(code.replace("AT", str(at)), STEPWELL_DIR=str(tmp_path))
+        assert done.returncode == -9, done.stderr
+        assert not find_journals(tmp_path)
+        (left,) = tmp_path.glob(".*/lock")
+        grow_old(left.parent)
+        assert remove_unborn(tmp_path, anybodys) == 1
+
+
 def held(folder: Path) -> int:
     lock = os.open(folder / "lock", os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)

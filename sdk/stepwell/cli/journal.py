@@ -14,8 +14,13 @@ from stepwell.cli.text import bytes_text, json_text, plain
 from stepwell_wire.errors import WireError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals, find_remains
+from stepwell_wire.records import FINISH
 
 _READ_BYTES: Final = 1 << 20
+_SET_ASIDE: Final = (
+    "keeps what could not be believed after a restart of the machine; `stepwell journal repair "
+    "--unverified` takes it as far as it reads, else remove it"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,29 +61,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     require_store()  # Decoding needs numpy.
-    folders = [path for each in _named(options) for path in _journals_in(each)]
-    actions = {"verify": _verify, "dump": _dump, "repair": _repair}
-    return actions[options.action](options, folders)
+    folders: list[Path] = []
+    set_aside: list[Path] = []
+    for named in _named(options):
+        found, doubtful = _journals_in(named)
+        folders += found
+        set_aside += doubtful
+    if options.action == "dump":
+        return _dump(options, folders)
+    action = _verify if options.action == "verify" else _repair
+    return action(options, folders, set_aside)
 
 
 def _named(options: argparse.Namespace) -> list[Path]:
     return list(options.folders) or [places(options).journals]
 
 
-def _journals_in(folder: Path) -> list[Path]:
+def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the journals in ``folder``, and the folders of what a restart left in doubt."""
     if not folder.is_dir():
         raise CommandError(
             f"{folder}: no such folder; say where journals are with DIR or STEPWELL_DIR",
             UNREACHABLE,
         )
     if (folder / WRITER_FILE).exists() or any(folder.glob("*.seg*")):
-        return [folder]
-    ownerless, _ = find_remains(folder)
-    return [*find_journals(folder), *ownerless]
+        return [folder], []
+    ownerless, doubtful = find_remains(folder)
+    return [*find_journals(folder), *ownerless], doubtful
 
 
-def _verify(options: argparse.Namespace, folders: list[Path]) -> int:
+def _verify(options: argparse.Namespace, folders: list[Path], set_aside: list[Path]) -> int:
     reports = [_examine(path) for path in folders]
+    reports += [{"path": str(path), "whole": False, "error": _SET_ASIDE} for path in set_aside]
     if options.json:
         print(json_text({"journals": reports}))
     else:
@@ -100,12 +114,21 @@ def _print_report(report: dict[str, Any]) -> None:
         f"{report['rows']} rows, {report['points']} points, {report['events']} events, "
         f"{bytes_text(report['committed'] - report['oldest'])} held, "
         f"{bytes_text(max(0, report['committed'] - report['acked']))} not acknowledged, "
-        f"{'in use' if report['in_use'] else 'nobody writes'}"
+        f"{_state(report)}"
     )
     if report["unverified_bytes"]:
-        print(f"  {report['unverified_bytes']} bytes cannot be believed and are not sent")
+        print(
+            f"  {report['unverified_bytes']} bytes cannot be believed, as the machine restarted, "
+            "and are not sent"
+        )
     if report["error"]:
         print(f"  damaged: {plain(report['error'])}")
+
+
+def _state(report: dict[str, Any]) -> str:
+    if report["in_use"]:
+        return "in use"
+    return "nobody writes" if report["finished"] else "nobody writes, and it never said `finish`"
 
 
 def _examine(path: Path) -> dict[str, Any]:
@@ -124,18 +147,20 @@ def _examine(path: Path) -> dict[str, Any]:
                 "rows": 0,
                 "points": 0,
                 "events": 0,
+                "finished": False,
             }
             for decoded, _ in _decoded(reader):
                 report["rows"] += decoded.row_count
                 report["points"] += decoded.point_count
                 report["events"] += len(decoded.events)
+                report["finished"] |= any(event.kind == FINISH for event in decoded.events)
             if not report["in_use"]:
-                report["error"] = reader.missing()
+                report["error"] = reader.damage()
             # Of a writer at work something is always between here and there.
             doubtful = report["unverified_bytes"] and not report["in_use"]
             report["whole"] = not (report["error"] or doubtful)
     except WireError as error:
-        report["error"] = str(error)
+        report["error"] = str(error).removeprefix(f"{path}: ")
     return report
 
 
@@ -192,16 +217,21 @@ def _lines(reader: JournalReader) -> Iterator[dict[str, Any]]:
 # ---------------------------------------------------------------------------- repair
 
 
-def _repair(options: argparse.Namespace, folders: list[Path]) -> int:
+def _repair(options: argparse.Namespace, folders: list[Path], set_aside: list[Path]) -> int:
     from stepwell_wire.mending import plan_mending
 
     code, waiting = OK, 0
+    if options.unverified:
+        folders = [*folders, *set_aside]
+    else:
+        for path in set_aside:
+            print(f"{path}: {_SET_ASIDE}")
     for path in folders:
         try:
             mending = plan_mending(
                 path, info=_writer_told(options, path), unverified=options.unverified
             )
-            for each in mending.damage:
+            for each in (*mending.damage, *mending.doubts):
                 print(f"{path}: position {each.position}: {each.size} bytes, {each.what}")
             if mending.unverified_bytes:
                 print(

@@ -114,7 +114,9 @@ def report_text(report: "SyncReport") -> str:
             f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of the "
             "machine and are set aside"
         )
-    lines += [f"not sent: {plain(path)}: {plain(reason)}" for path, reason in report.failed]
+    for path, reason in report.failed:
+        where = "" if reason.startswith(str(path)) else f"{plain(path)}: "
+        lines.append(f"not sent: {where}{plain(reason)}")
     return "\n".join(lines)
 
 

@@ -17,6 +17,7 @@ from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
+    NEXT_AT,
     PAGE_BYTES,
     checked_slot_at,
     pack_checked,
@@ -50,6 +51,8 @@ class Journals(Target):
             entry(_WRITER, writer) + segments[0],
             segments[0] + entry(_RAW_SEGMENT, pack_page(0)[:64] + bytes(64)),
             segments[0] + entry(_FILE, b"00000000000000000099.seg") + segments[1],
+            segments[0] + entry(_SEGMENT, bytes([16, 0, 0]) + seed_records()[0]),
+            segments[0] + entry(_RAW_SEGMENT),
             segments[0] + entry(_SEGMENT, bytes([1, 8, 8]) + seed_records()[0]),
         ]
 
@@ -82,7 +85,8 @@ class Journals(Target):
             elif op == _WRITER:
                 writer = payload
             elif op == _RAW_SEGMENT:
-                (folder / segment_name(base)).write_bytes(payload.ljust(PAGE_BYTES, b"\0"))
+                raw = payload.ljust(PAGE_BYTES, b"\0") if payload else b""
+                (folder / segment_name(base)).write_bytes(raw)
             elif op == _FILE:
                 name = payload.decode("utf-8", "ignore").replace("/", "").replace("\0", "")[:60]
                 if name not in ("", ".", "..", WRITER_FILE):
@@ -136,7 +140,7 @@ class Mendings(Journals):
             taken = list(_taken(reader))
             end = taken[-1][1] if taken else reader.oldest
             require(end == reader.committed, "a mended journal that ends too early")
-            require(not reader.missing(), "a mended journal that misses something")
+            require(not reader.damage(), "a mended journal that misses something")
         rows = sum(row_count for row_count, _ in taken)
         require(rows >= whole, "rows of a whole journal were lost by mending it")
         return 1 + len(taken)
@@ -169,6 +173,9 @@ def _page(base: int, records: bytes, payload: bytes) -> bytes:
     end = PAGE_BYTES + len(records) + (committed if odd & 1 else 0)
     page[COMMITTED_AT : COMMITTED_AT + 8] = end.to_bytes(8, "little")
     page[ACKED_AT : ACKED_AT + 8] = (base + acked if odd & 2 else 0).to_bytes(8, "little")
+    if odd & 16:
+        following = base + (len(records) & ~7)
+        page[NEXT_AT : NEXT_AT + 8] = following.to_bytes(8, "little")
     slot = pack_checked(PAGE_BYTES + len(records), zlib.crc32(records) ^ (odd >> 2 & 1))
     at = checked_slot_at(odd >> 3 & 1)
     page[at : at + len(slot)] = slot

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +11,17 @@ from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, moment_text
 from stepwell_wire.journal import JournalError, JournalReader
-from stepwell_wire.journal_files import find_journals, find_remains
+from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
 
 _FUTURE_SECONDS_MAX: Final = 60.0
 _REPAIR: Final = "kept as it is; `stepwell journal repair` says what can be had of it"
+_UNSENT: Final = {
+    False: (
+        "ended writers",
+        "a daemon that runs takes it by itself; else `stepwell sync` sends it",
+    ),
+    True: ("offline writers", "`stepwell sync` sends it, nothing else does"),
+}
 _SUMMARY: Final = """
 SELECT (SELECT count() FROM points) AS points,
        (SELECT uniqExact(project, run_id) FROM writers) AS runs,
@@ -69,29 +77,34 @@ def store(data: Path) -> Iterator[Finding]:
 
 def journals(folder: Path) -> Iterator[Finding]:
     """Yield what lies in the journals' folder and was never acknowledged."""
-    live = dead = 0
-    unsent_bytes = 0
+    live = 0
+    unsent: dict[bool, list[int]] = {False: [], True: []}
+    problems: list[Finding] = []
     for path in find_journals(folder):
         try:
-            reader = JournalReader(path)
+            with closing(JournalReader(path)) as reader:
+                if reader.writer_is_alive():
+                    live += 1
+                elif damage := reader.damage():
+                    problems.append(Finding("journals", Level.WARN, damage, _REPAIR))
+                elif reader.committed > reader.acked:
+                    unsent[reader.info.mode == OFFLINE].append(reader.committed - reader.acked)
         except (JournalError, OSError) as error:
-            yield Finding(
-                "journals",
-                Level.WARN,
-                str(error),
-                _REPAIR,
-            )
-            continue
-        try:
-            if reader.writer_is_alive():
-                live += 1
-            elif missing := reader.missing():
-                yield Finding("journals", Level.WARN, missing, _REPAIR)
-            elif reader.committed > reader.acked:
-                dead += 1
-                unsent_bytes += reader.committed - reader.acked
-        finally:
-            reader.close()
+            problems.append(Finding("journals", Level.WARN, str(error), _REPAIR))
+    problems += _remains(folder)
+    for is_offline, sizes in unsent.items():
+        if sizes:
+            what, remedy = _UNSENT[is_offline]
+            left = f"{count_text(len(sizes))} {what} left {bytes_text(sum(sizes))} unsent"
+            problems.append(Finding("journals", Level.WARN, f"{left} in {folder}", remedy))
+    yield from problems
+    if not problems:
+        yield Finding(
+            "journals", Level.OK, f"{count_text(live)} writers at work, nothing waits in {folder}"
+        )
+
+
+def _remains(folder: Path) -> Iterator[Finding]:
     ownerless, doubtful = find_remains(folder)
     for path in ownerless:
         yield Finding(
@@ -108,15 +121,4 @@ def journals(folder: Path) -> Iterator[Finding]:
             f"{path} keeps what could not be believed after a restart of the machine",
             f"`stepwell journal repair --unverified {path}` delivers what can be read of it; else "
             "remove it",
-        )
-    if dead:
-        yield Finding(
-            "journals",
-            Level.WARN,
-            f"{count_text(dead)} ended writers left {bytes_text(unsent_bytes)} unsent in {folder}",
-            "`stepwell sync` sends it; a running daemon does so by itself, but for offline runs",
-        )
-    else:
-        yield Finding(
-            "journals", Level.OK, f"{count_text(live)} writers at work, nothing waits in {folder}"
         )
