@@ -34,7 +34,7 @@ from stepwell_wire.segment import (
 
 _RETRY_SECONDS = 1.0  # After a failed creation: a full disk is not asked at every row.
 _SAFE_SLOT_SECONDS = 30.0  # The kernel writes dirty pages back in about this time.
-_CHECK_SECONDS = 2.0  # Between checksums of what is new; needed after a crash of the machine only.
+_CHECK_SECONDS = 2.0  # Between checksums of what is new.
 _COPY_BYTES_MAX = 256 * 1024
 _SAFE, _LATEST = 0, 1  # The two checked slots: surely on disk; as of the last tick.
 

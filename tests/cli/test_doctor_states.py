@@ -27,7 +27,7 @@ from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.sink_errors import KINDS, kind_of
 from stepwell_daemon.spool.mending import mend_spool
-from stepwell_daemon.spool.segment import PAGE_BYTES, list_segments, segment_path
+from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
 from stepwell_store import SchemaTooNewError, StoreError, open_embedded
@@ -123,6 +123,36 @@ def test_a_spool_whose_disk_fails_is_a_failure_with_a_remedy(
 def test_a_disk_without_room_for_the_spool_is_told(call: Call, daemon: FakeDaemon) -> None:
     daemon.status["spool"]["bytes_max"] = 1 << 60
     assert "a long outage of the sink would fill the disk" in call("doctor").out
+
+
+def test_a_spool_without_a_daemon_is_looked_at(tmp_path: Path) -> None:
+    assert list(node.idle_spool(tmp_path)) == []
+
+    async def write(name: str) -> int:
+        async with spool_running(tmp_path / "spool") as spool:
+            append(spool, new_writer(spool, name), schema_event())
+            await spool.settled()
+            return spool.end.offset - PAGE_BYTES
+
+    sizes = [asyncio.run(write(name)) for name in ("a", "b")]
+    (waiting,) = node.idle_spool(tmp_path)
+    assert waiting.level is Level.WARN
+    assert (
+        waiting.message == f"{sum(sizes)} B wait in {tmp_path / 'spool'}, and no daemon sends them"
+    )
+    segment_path(tmp_path / "spool", 1).unlink()
+    missing, waiting = node.idle_spool(tmp_path)
+    assert missing.message == f"{segment_path(tmp_path / 'spool', 1)}: missing"
+    assert "stepwell spool verify" in missing.remedy
+    assert waiting.message.startswith(f"{sizes[1]} B wait")
+
+    async def store() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await spool.save_progress(Progress(spool.end))
+
+    asyncio.run(store())
+    (nothing,) = node.idle_spool(tmp_path)
+    assert (nothing.level, nothing.message[:13]) == (Level.OK, "nothing waits")
 
 
 def test_frames_set_aside_are_told_also_after_a_restart(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 import stepwell
+from stepwell.cli.checks import losses
 from stepwell_daemon.errors import AlreadyRunningError
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.spool.inspection import verify_spool
 from stepwell_daemon.spool.mending import mend_spool
 from stepwell_daemon.spool.replaying import list_set_aside, reason_of, replay
-from stepwell_daemon.spool.segment import PAGE_BYTES, list_segments, segment_path
+from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path
 from stepwell_store import Block, EmbeddedStore
 from tests.cli.conftest import Call
 from tests.daemon.fakes import FakeSink
@@ -100,12 +101,49 @@ def test_what_no_repair_brings_back_is_said_so(call: Call, data: Path) -> None:
     segment_path(data / "spool", 1).unlink()
     outcome = call("spool", "verify", "--data", data)
     assert outcome.code == 1
-    assert "0000000000000001.seg at 0 to 0: missing" in outcome.out
-    assert "a repair can make no more" in outcome.out
+    assert "0000000000000001.seg: missing\n" in outcome.out
+    assert "no repair brings back what was there" in outcome.out
+    asked = call("spool", "repair", "--data", data)
+    assert (asked.code, asked.err) == (0, "")
+    assert asked.out.endswith("nothing to repair\n")
     for _ in range(2):
         repaired = call("spool", "repair", "--data", data, "--yes").out
         assert repaired.count("0000000000000001.seg: missing") == 1
     assert repaired.endswith("nothing to repair\n")
+
+
+def test_a_lost_segment_stays_noted_when_nothing_misses_it_any_more(
+    call: Call, data: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = data / "spool"
+
+    async def store_all() -> None:
+        async with spool_running(folder) as spool:
+            await spool.save_progress(Progress(spool.end))
+
+    segment_path(folder, 1).unlink()
+    asyncio.run(second_segment(data))
+    (logged,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert f"{segment_path(folder, 1)}: missing" in logged.getMessage()
+    asyncio.run(store_all())
+    verified = call("spool", "verify", "--data", data)
+    assert (verified.code, "\nwhole\n" in verified.out) == (0, True)
+    assert f"UTC: {segment_path(folder, 1)}: missing; what the store has not" in verified.out
+    (found,) = losses.kept(data)
+    assert "1 losses of segments are noted" in found.message
+
+
+def test_a_spool_without_its_number_is_read_all_the_same(call: Call, data: Path) -> None:
+    before = json.loads(call("spool", "verify", "--data", data, "--json").out)
+    (data / "spool" / "spool.id").unlink()
+    found = json.loads(call("spool", "verify", "--data", data, "--json").out)
+    assert (found["spool"], found["frames"]) == (before["spool"], before["frames"])
+    (damage,) = found["damage"]
+    assert damage["file"].endswith("spool.id")
+    assert damage["what"] == "missing or damaged; a start takes the number from the segments"
+    assert call("spool", "dump", "--data", data, "--limit", "1").out
+    assert call("spool", "repair", "--data", data, "--yes").out.endswith("repaired\n")
+    assert call("spool", "verify", "--data", data).code == 0
 
 
 async def second_segment(data: Path) -> None:

@@ -16,7 +16,7 @@ from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.session import RefusedError, open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.inspection import read_segment_file
+from stepwell_daemon.spool.items import read_segment_file
 from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description

@@ -10,7 +10,7 @@ from pathlib import Path
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import AlreadyRunningError
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.inspection import damaged_places, verify_spool
+from stepwell_daemon.spool.inspection import damage_text, damaged_places, verify_spool
 from stepwell_daemon.spool.quarantine import FOLDER, quarantine
 from stepwell_daemon.spool.segment import list_segments, segment_path
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
@@ -48,11 +48,7 @@ def mend_spool(folder: Path) -> MendedSpool:
 
 async def _mend(folder: Path) -> MendedSpool:
     damage = verify_spool(folder).damage
-    found = [
-        f"{each['file']} at {each['offset']}: {each['what']}"
-        for each in damage
-        if each["repairable"]
-    ]
+    found = [damage_text(each) for each in damage if each["repairable"]]
     # A start looks only at what the table of writers does not know yet.
     if pieces := _quarantine_damage(folder):
         found.append(f"{pieces} damaged pieces are kept in {folder / FOLDER}")

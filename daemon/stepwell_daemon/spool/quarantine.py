@@ -1,6 +1,11 @@
-"""Bytes of the spool that are no record: kept, never deleted."""
+"""What is lost of the spool: bytes that are no record, notes of files that are gone or cut.
 
+Kept in a folder of its own, never deleted.
+"""
+
+import contextlib
 import logging
+import time
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +16,8 @@ logger = logging.getLogger("stepwell_daemon.spool")
 
 FOLDER: Final = "quarantine"
 _COPY_BYTES_MAX: Final = 64 << 20
+_NOTE_SUFFIX: Final = ".lost"
+_NOTE_BYTES_MAX: Final = 4096
 
 
 def path_of(folder: Path, segment: int, damage: Damage) -> Path:
@@ -42,3 +49,30 @@ def quarantine(folder: Path, segment: int, damage: Damage, read: Read, disk: Dis
         logger.warning("cannot keep a copy of damaged bytes: %s", error)
         return None
     return path
+
+
+def note(folder: Path, name: str, what: str, disk: Disk) -> None:
+    """Keep a note of what nothing is left of; noting the same twice makes one file.
+
+    Args:
+        name: names the loss, so that each is noted once.
+        what: is kept together with the moment.
+    """
+    path = folder / FOLDER / f"{name}{_NOTE_SUFFIX}"
+    if path.exists():
+        return
+    moment = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    try:
+        disk.make_folder(path.parent)
+        replace_file(disk, path, f"{moment}: {what}\n".encode()[:_NOTE_BYTES_MAX])
+    except OSError as error:
+        logger.warning("cannot keep a note of what is lost: %s", error)
+
+
+def notes(folder: Path) -> list[str]:
+    """Return the notes in ``folder``/quarantine, oldest segment first."""
+    found = []
+    for path in sorted((folder / FOLDER).glob(f"*{_NOTE_SUFFIX}")):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            found.append(file.read(_NOTE_BYTES_MAX).decode("utf-8", "replace").strip())
+    return found

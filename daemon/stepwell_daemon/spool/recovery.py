@@ -49,10 +49,17 @@ class RecoveredSpool:
     quarantined: int = 0
     torn_bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    losses: dict[str, str] = field(default_factory=dict)
+    """Those of the problems of which nothing would be left to see, by a name for each."""
     missing: list[range] = field(default_factory=list)
     """Numbers of segments that are gone and held what was not stored, or may have."""
     newest: int = 0
     """The highest number that a segment ever had, as far as anything knows."""
+
+    def lose(self, name: str, what: str) -> None:
+        """Note a loss that is told, and kept."""
+        self.problems.append(what)
+        self.losses[name] = what
 
     @property
     def last(self) -> Location:
@@ -107,11 +114,12 @@ def recover_spool(
         found.sizes[segment.number] = segment.size
     found.missing = missing_segments(found.ends, progress, covers)
     found.newest = max(found.newest, covers.segment)
-    found.problems += (
-        f"{segment_path(folder, run.start)}{and_more(run)}: missing; what the store has not of it "
-        "is lost, what follows goes on"
-        for run in found.missing
-    )
+    for run in found.missing:
+        found.lose(
+            f"{run.start:016d}-missing",
+            f"{segment_path(folder, run.start)}{and_more(run)}: missing; what the store has not of "
+            "it is lost, what follows goes on",
+        )
     return found
 
 
@@ -152,10 +160,11 @@ def _open(
 
 def _note_cut(folder: Path, segment: _Segment, end: int, found: RecoveredSpool) -> None:
     if end > segment.size:
-        found.problems.append(
+        found.lose(
+            f"{segment.number:016d}-{segment.size}-cut",
             f"{segment_path(folder, segment.number)}: {segment.size} bytes, at least {end} were "
             "written; it was cut by something else than stepwell, and what the store has not of "
-            "the rest is lost"
+            "the rest is lost",
         )
 
 
@@ -212,10 +221,11 @@ def _read_last(folder: Path, segment: _Segment, found: RecoveredSpool, vouched: 
         if isinstance(item, Damage):
             found.torn_bytes += item.end - item.offset
             if record.is_cut(segment.read, item.offset, segment.size):
-                found.problems.append(
+                found.lose(
+                    f"{segment.number:016d}-{segment.size}-cut",
                     f"{segment_path(folder, segment.number)}: ends in the middle of a record, at "
                     f"{segment.size}; it was cut by something else than stepwell, and what the "
-                    "store has not of the rest is lost"
+                    "store has not of the rest is lost",
                 )
         elif item.kind == record.WRITER:
             _describe(item, found)

@@ -8,7 +8,7 @@ from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.gaps import gap_of, set_aside_reason
 from stepwell_daemon.spool import record, set_aside
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.inspection import read_segment_file
+from stepwell_daemon.spool.items import read_segment_file
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.record import SpoolRecord
 from stepwell_daemon.spool.segment import SUFFIX, read_page

@@ -25,6 +25,7 @@ from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.held import HeldSegments
 from stepwell_daemon.spool.identity import spool_number
+from stepwell_daemon.spool.quarantine import note
 from stepwell_daemon.spool.record import FINISHES, SYNTHETIC
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import (
@@ -434,6 +435,7 @@ class Spool:
         try:
             return self.cursor_file.open(default), is_there
         except DamagedStateError as error:
+            logger.error("%s", error)
             self.problems.append(str(error))
             self.cursor_file.set_aside()
             return self.cursor_file.open(default), False
@@ -449,6 +451,10 @@ class Spool:
     ) -> tuple[Progress, Registry, SpoolLog, RecoveredSpool]:
         known = progress if is_known else None
         found = recover_spool(self.folder, self.number, known, self.disk)
+        for problem in found.problems:
+            logger.error("%s", problem)
+        for name, what in found.losses.items():
+            note(self.folder, name, what, self.disk)
         self.problems += found.problems
         self.counters.quarantined_records += found.quarantined
         self.counters.torn_bytes += found.torn_bytes

@@ -49,8 +49,10 @@ def examine(where: Places) -> Iterator[Finding]:
     if status is not None:
         yield from process.process(status.fields)
     yield from process.own_files()
-    yield from node.spool(status)
-    if status is not None:
+    if status is None:
+        yield from _guarded("spool", node.idle_spool(data))
+    else:
+        yield from node.spool(status)
         yield from sink(status.fields)
         yield from losses.refused(status.fields["totals"])
     yield from _guarded("data", losses.kept(data))

@@ -80,6 +80,8 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _print_report(report: "SpoolReport") -> None:
+    from stepwell_daemon.spool.inspection import damage_text
+
     print(
         f"spool {report.spool}: {report.segments} segments, {bytes_text(report.bytes)}, "
         f"{report.frames} frames, {report.points} points"
@@ -96,16 +98,18 @@ def _print_report(report: "SpoolReport") -> None:
         print(f"{report.quarantined_files} damaged pieces lie in quarantine/")
     if report.quarantined_places:
         print(f"{report.quarantined_places} damaged places still in segments are among them")
+    for note in report.noted:
+        print(f"lost, noted in quarantine/: {plain(note)}")
     if report.set_aside_files:
         print(f"{report.set_aside_files} frames are set aside: `stepwell spool replay --list`")
     for each in report.damage:
-        print(f"{each['file']} at {each['offset']} to {each['end']}: {each['what']}")
+        print(damage_text(each))
     if report.is_whole:
         print("whole")
-    elif not any(each["repairable"] for each in report.damage):
+    elif not report.is_repairable:
         print(
-            f"{len(report.damage)} damaged places, of which a repair can make no more: the daemon "
-            "goes on behind them"
+            f"{len(report.damage)} damaged places; no repair brings back what was there, and the "
+            "daemon goes on behind them"
         )
     else:
         print(
@@ -115,7 +119,7 @@ def _print_report(report: "SpoolReport") -> None:
 
 
 def _dump(options: argparse.Namespace) -> int:
-    from stepwell_daemon.spool.inspection import dump_spool
+    from stepwell_daemon.spool.items import dump_spool
 
     shown = 0
     for each in dump_spool(_folder(options)):
@@ -140,9 +144,11 @@ def _repair(options: argparse.Namespace) -> int:
     if not options.yes:
         report = _report(folder)
         _print_report(report)
-        if not report.is_whole:
-            print("nothing was changed; say --yes to repair", file=sys.stderr)
-        return OK if report.is_whole else FAILED
+        if not report.is_repairable:
+            print("nothing to repair")
+            return OK
+        print("nothing was changed; say --yes to repair", file=sys.stderr)
+        return FAILED
     from stepwell_daemon.errors import DaemonError
     from stepwell_daemon.spool.mending import mend_spool
 

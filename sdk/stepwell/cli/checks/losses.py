@@ -72,13 +72,21 @@ def kept(data: Path) -> Iterator[Finding]:
             f"{spool / 'set_aside'}",
             "`stepwell spool replay --list` says why; `--all` sends them again after an upgrade",
         )
-    if damaged := _count(spool / "quarantine", "*"):
+    if lost := _count(spool / "quarantine", "*.lost"):
+        yield Finding(
+            "spool",
+            Level.WARN,
+            f"{count_text(lost)} losses of segments are noted in {spool / 'quarantine'}",
+            "`stepwell spool verify` prints the notes; nobody knows whose rows they were, so no "
+            "run has a gap for them; delete the notes when they are read",
+        )
+    if damaged := _count(spool / "quarantine", "*.bytes"):
         yield Finding(
             "quarantine",
             Level.WARN,
             f"{count_text(damaged)} damaged pieces lie in {spool / 'quarantine'}",
-            "check the disk (`dmesg`, smartctl); `stepwell show RUN` lists gaps; delete them when "
-            "nobody wants to look at them",
+            "check the disk (`dmesg`, smartctl); `stepwell show RUN` lists gaps, where frames of "
+            "the run lie on both sides; delete them when nobody wants to look at them",
         )
 
 

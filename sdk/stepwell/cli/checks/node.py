@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.daemon_client import status_of
 from stepwell.cli.errors import CommandError
+from stepwell.cli.extras import require_store
 from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text, waiting_bytes
 from stepwell.cli.text import bytes_text, count_text, seconds_text
@@ -173,10 +174,38 @@ def file_system(path: Path) -> str:
     return kind
 
 
-def spool(status: DaemonStatus | None) -> Iterator[Finding]:
-    """Yield how full the spool of the daemon is, and whether the disk has room for the rest."""
-    if status is None:
+def idle_spool(data: Path) -> Iterator[Finding]:
+    """Yield what waits in the spool of ``data`` while no daemon answers, and what is gone of it."""
+    folder = data / "spool"
+    if not folder.is_dir():
         return
+    try:
+        require_store()  # Decoding needs numpy.
+    except CommandError as error:
+        yield Finding("spool", Level.WARN, str(error), "see above")
+        return
+    from stepwell_daemon.spool.inspection import damage_text, glance_at_spool
+
+    try:
+        report = glance_at_spool(folder)
+    except FileNotFoundError:
+        return  # A folder without a spool.
+    for each in report.damage:
+        remedy = "`stepwell spool verify` says more; the daemon goes on behind it when it starts"
+        yield Finding("spool", Level.WARN, damage_text(each), remedy)
+    if report.waiting_bytes:
+        yield Finding(
+            "spool",
+            Level.WARN,
+            f"{bytes_text(report.waiting_bytes)} wait in {folder}, and no daemon sends them",
+            "start the daemon: `stepwell up`, or the service that runs it",
+        )
+    elif not report.damage:
+        yield Finding("spool", Level.OK, f"nothing waits in {folder}")
+
+
+def spool(status: DaemonStatus) -> Iterator[Finding]:
+    """Yield how full the spool of the daemon is, and whether the disk has room for the rest."""
     held = status.fields["spool"]
     oldest = held.get("oldest_unforwarded_seconds") or 0.0
     message = spool_text(held)
