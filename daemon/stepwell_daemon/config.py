@@ -10,7 +10,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
+from stepwell_daemon.instance import group_number
 from stepwell_daemon.spool.spool import SpoolSettings
 from stepwell_store.retention import RetentionSettings
 from stepwell_wire.arguments import OneLineParser
@@ -246,7 +247,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--check-config", action="store_true", help="print the effective settings and end"
     )
     for name, each in FIELDS.items():
-        default = "" if each.default == Path() else f" (default {each.default})"
+        default = "" if each.default in (Path(), "") else f" (default {each.default})"
         parser.add_argument(
             "--" + name.replace("_", "-"),
             dest=name,
@@ -275,7 +276,7 @@ def load_config(
     for name, text in environ.items():
         if name.startswith(PREFIX) and name != _CONFIG_VARIABLE:
             key = name.removeprefix(PREFIX).lower()
-            _check_known(key, name, [PREFIX + known.upper() for known in FIELDS])
+            _check_known(key, name, prefix=PREFIX)
             values[key] = _convert(key, text, name)
     for name in FIELDS:
         if (given := getattr(arguments, name, None)) is not None:
@@ -288,6 +289,13 @@ def load_config(
         config.retention()
     except ValueError as error:
         raise ConfigError(str(error)) from error
+    if not config.host.strip():
+        raise ConfigError(
+            f"host: expected an address or a name, not {config.host!r}; 127.0.0.1 is this machine "
+            "only, 0.0.0.0 every address that it has"
+        )
+    if config.socket_group:
+        group_number(config.socket_group)
     config.further_journal_roots()
     config.listen_settings()
     if config.sink == "gateway":
@@ -317,16 +325,22 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     values = {}
     for name, value in found.items():
-        _check_known(name, f"{path}: {name}", list(FIELDS), short=name)
+        if isinstance(value, dict) and name not in FIELDS:
+            raise ConfigError(
+                f"{path}: [{name}]: no such table, there is none; put its settings at the top of "
+                "the file"
+            )
+        _check_known(name, f"{path}: {name}")
         values[name] = _convert(name, value, f"{path}: {name}")
     return values
 
 
-def _check_known(name: str, where: str, known: Sequence[str], short: str | None = None) -> None:
+def _check_known(name: str, where: str, *, prefix: str = "") -> None:
     if name in FIELDS:
         return
-    nearest = difflib.get_close_matches(short or where, known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(sorted(known))}"
+    nearest = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.5) or sorted(FIELDS)
+    shown = [prefix + (known.upper() if prefix else known) for known in nearest]
+    hint = f"did you mean {shown[0]}?" if len(shown) == 1 else f"known are {', '.join(shown)}"
     raise ConfigError(f"{where}: no such setting; {hint}")
 
 
@@ -357,6 +371,11 @@ def _convert(name: str, value: Any, where: str) -> Any:
         ) from None
     low, high = FIELDS[name].metadata["low"], FIELDS[name].metadata["high"]
     if not (low is None or number >= low) or not (high is None or number <= high):
-        limits = f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+        lowest = _shown(low)
+        limits = f"{lowest} or more" if high is None else f"{lowest} to {_shown(high)}"
         raise ConfigError(f"{where}: expected {limits}, not {value}")
     return number
+
+
+def _shown(number: float) -> str:
+    return f"{number:,}" if number >= 1_000_000 else f"{number:g}"

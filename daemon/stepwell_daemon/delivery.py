@@ -117,6 +117,9 @@ class Delivery:
             logger.error("an extent cannot be decoded as a whole: %r", error)
             return None
 
+    async def open(self) -> None:
+        """Nothing to do: whoever opened the store has reached it."""
+
     async def close(self) -> None:
         """Nothing to let go of: the store belongs to whoever opened it."""
 

@@ -107,6 +107,7 @@ class Forwarder:
         """Forward into ``sink`` until cancelled, and close it."""
         self._prepare_in_thread = sink.prepare
         try:
+            await sink.open()
             await self._run(sink)
         finally:
             await sink.close()

@@ -107,16 +107,25 @@ def make_private_folder(folder: Path) -> None:
         raise ConfigError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
+def group_number(group: str) -> int:
+    """Return the number of ``group``.
+
+    Raises:
+        ConfigError: There is no such group.
+    """
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise ConfigError(f"socket_group {group}: there is no such group") from None
+
+
 def open_to_group(socket_path: Path, group: str) -> None:
     """Let the members of ``group`` use the socket: 0660 in a folder of 0750.
 
     Raises:
         ConfigError: There is no such group, or the daemon's user may not give it the socket.
     """
-    try:
-        number = grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise ConfigError(f"socket_group {group}: there is no such group") from None
+    number = group_number(group)
     folder = socket_path.parent
     try:
         os.chown(socket_path, -1, number)

@@ -197,9 +197,13 @@ class Daemon:
         if server.add_insecure_port(address) == 0:
             raise ConfigError(f"{config.socket}: cannot listen there; choose another --socket")
         await server.start()
-        os.chmod(config.socket, _SOCKET_MODE)
-        if config.socket_group:
-            open_to_group(config.socket, config.socket_group)
+        try:
+            os.chmod(config.socket, _SOCKET_MODE)
+            if config.socket_group:
+                open_to_group(config.socket, config.socket_group)
+        except BaseException:
+            await server.stop(None)
+            raise
         facts.accepting = True
         notify("READY=1\nSTATUS=accepting frames")
         line = f"ready socket={config.socket} metrics={facts.metrics_url}"

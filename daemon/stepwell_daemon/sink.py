@@ -12,6 +12,9 @@ class Sink(Protocol):
     def kind(self) -> str:
         """What it is called in the status."""
 
+    async def open(self) -> None:
+        """Return when it can be reached; tell of it when it cannot, and never give up."""
+
     def prepare(self, extent: Extent) -> Any:
         """Return what ``deliver`` wants to have of ``extent``; a pure function, run in a thread."""
 

@@ -47,6 +47,16 @@ def test_what_fails_makes_the_exit_code(call: Call, daemon: FakeDaemon) -> None:
     told = call("doctor")
     assert told.code == 1
     assert "fail  sink       embedded: no space left" in told.out
+    daemon.status["problems"] = [
+        "the sink takes nothing now, records wait in the spool: no space left",
+        "3 frames were refused by the store and set aside in "
+        f"{daemon.status['data_dir']}/spool/set_aside; the .reason files say why",
+        "something else",
+    ]
+    told = call("doctor")
+    assert told.out.count("no space left") == 1, "what another check says is not said twice"
+    assert ".reason files" not in told.out
+    assert "warn  daemon     something else" in told.out
     assert "→" in told.out
     assert "1 to fix" in told.out
 

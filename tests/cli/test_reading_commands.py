@@ -292,13 +292,24 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     tell(store, who, event("gap", {**kept, "points": 6, **steps}))
     tell(store, who, event("gap", {"reason": "damaged", "rows": 0, "points": 0, **steps}))
     shown = call("show", "run-h")
-    assert "MISSING  6 points and 1 pieces of unknown size, see below" in shown.out
+    assert "MISSING  6 points and 1 piece of unknown size, see below" in shown.out
     assert "1-2-points.seg: 6 points in 3 rows of steps 3 to 5" in shown.out
     assert "damaged: what was logged about steps 3 to 5, not counted" in shown.out
     exported = call("export", "run-h", "-o", "-")
-    assert "6 points and 1 pieces of unknown size of 1 runs are missing here" in exported.err
+    assert "6 points and 1 piece of unknown size of 1 runs are missing here" in exported.err
     filled = {**kept, "reason": f"replayed: {kept['reason']}"}
     tell(store, who, event("gap", {**filled, "points": 6, **steps}))
     (left,) = json.loads(call("show", "run-h", "--json").out)["gaps"]
     assert left["reason"] == "damaged"
+    one = {"rows": 0, "points": 0, "first_step": 9, "last_step": 9}
+    tell(store, who, event("gap", {"reason": "journal damaged, its end is missing", **one}))
+    doubt = "journal taken as it reads, no checksum holds for 64 bytes"
+    tell(store, who, event("gap", {"reason": doubt, "rows": 0, "points": 0, **steps}))
+    shown = call("show", "run-h").out
+    assert "MISSING   2 pieces of unknown size, see below" in shown
+    assert "IN DOUBT  values of 1 stretches of steps may be wrong, see below" in shown
+    assert "its end is missing: what was logged about step 9 or after it, not counted" in shown
+    assert f"{doubt}: values of steps 3 to 5 may be wrong" in shown
+    exported = call("export", "run-h", "-o", "-").err
+    assert "stepwell: values of 1 stretches of steps may be wrong; `stepwell show RUN`" in exported
     assert "missing" not in call("export", "run-a", "-o", "-").err

@@ -51,7 +51,11 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
     ("text", "message"),
     [
         ("block_point = 1", "did you mean block_points?"),
-        ("[spool]\nsegment_bytes = 1", "no such setting"),
+        ("[spool]\nsegment_bytes = 1", "[spool]: no such table, there is none; put its settings"),
+        ("spool_bytes_max = 1", "expected 1,048,576 or more, not 1"),
+        ("host = ''", "host: expected an address or a name, not ''"),
+        ("host = ' '", "127.0.0.1 is this machine only"),
+        ("socket_group = 'no-such-group-here'", "there is no such group"),
         ("block_points = 'many'", "a whole number"),
         ("block_points = 1.5", "a whole number"),
         ("block_points = true", "a whole number"),
@@ -75,6 +79,8 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, mes
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean STEPWELLD_SAMPLE_SECONDS"):
         load(STEPWELLD_SAMPLES_SECONDS="3")
+    with pytest.raises(ConfigError, match="known are STEPWELLD_BLOCK_BYTES, STEPWELLD_BLOCK_DELAY"):
+        load(STEPWELLD_ZZZZZZ="3")
 
 
 def test_a_socket_path_that_is_too_long_is_refused() -> None:

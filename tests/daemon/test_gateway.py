@@ -36,6 +36,7 @@ from tests.daemon.made import (
     stretches_of,
     writer_info,
 )
+from tests.node import free_port
 
 ROWS = 40
 
@@ -419,6 +420,23 @@ def test_a_daemon_that_relays_to_itself_is_told(tmp_path: Path) -> None:
             await fill(gateway)
             async with relaying(gateway, port) as forwarder, asyncio.timeout(30):
                 await wait_until(lambda: "to itself" in forwarder.health.last_error)
+
+    asyncio.run(run())
+
+
+def test_a_gateway_that_nobody_is_at_is_told_before_anything_is_logged(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path / "node") as node:
+            async with relaying(node, free_port()) as forwarder:
+                await wait_until(lambda: not forwarder.health.healthy)
+            assert node.is_forwarded
+        async with (
+            gateway_running(tmp_path / "gateway") as (_, port),
+            spool_running(tmp_path / "other") as node,
+            relaying(node, port) as forwarder,
+        ):
+            forwarder.health.healthy = False
+            await wait_until(lambda: forwarder.health.healthy)
 
     asyncio.run(run())
 

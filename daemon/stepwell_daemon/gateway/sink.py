@@ -45,6 +45,7 @@ logger = logging.getLogger("stepwell_daemon")
 UPSTREAM_FILE: Final = "gateway"
 _BATCHES_MAX: Final = 4
 """Batches under way at once; a fifth waits for the first ack."""
+_FAILURES: Final = (GatewayError, ConfigError, OSError)
 
 
 class _Stream:
@@ -89,6 +90,21 @@ class GatewaySink:
     def connected(self) -> bool:
         return self._stream is not None
 
+    async def open(self) -> None:
+        """Connect, so that a gateway that cannot be reached is told before anything is logged."""
+        backoff = self._new_backoff()
+        while True:
+            try:
+                await self._connected(())
+            except _FAILURES as error:
+                self._counters.insert_failures += 1
+                self._health.failed(error)
+                await self.close()
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            self._health.succeeded()
+            return
+
     def prepare(self, extent: Extent) -> list[Piece]:
         """Merge what ``extent`` holds. Runs in a thread."""
         return pieces_of(extent)
@@ -101,7 +117,7 @@ class GatewaySink:
         while pieces:
             try:
                 pieces = await self._send_wave(extent, pieces)
-            except (GatewayError, ConfigError, OSError) as error:
+            except _FAILURES as error:
                 self._counters.insert_failures += 1
                 self._health.failed(error)
                 await self.close()

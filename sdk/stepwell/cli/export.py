@@ -16,7 +16,7 @@ from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, row_writer
-from stepwell.cli.show import missing_text
+from stepwell.cli.show import doubt_text, missing_text
 from stepwell.cli.text import count_text
 
 if TYPE_CHECKING:
@@ -79,13 +79,15 @@ def run(options: argparse.Namespace) -> int:
                 count += 1
             writer.close()
         gaps = gaps_of(store, target.project, target.run_ids)
-    if gaps:
-        runs = len({gap["run_id"] for gap in gaps})
+    runs = len({gap["run_id"] for gap in gaps})
+    if missing := missing_text(gaps):
         print(
-            f"stepwell: {missing_text(gaps)} of {count_text(runs)} runs are missing here: dropped "
+            f"stepwell: {missing} of {count_text(runs)} runs are missing here: dropped "
             "or damaged before they were stored; `stepwell show RUN` says which",
             file=sys.stderr,
         )
+    if doubt := doubt_text(gaps):
+        print(f"stepwell: {doubt}; `stepwell show RUN` says which", file=sys.stderr)
     if not to_stdout:
         print(f"{count_text(count)} rows in {options.output}", file=sys.stderr)
     return OK

@@ -166,7 +166,7 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
             "STEPWELLD_CONFIG, the daemon's own configuration",
             USAGE,
         )
-    if not stored:
+    if not stored and not kind.startswith(_GATEWAY_KIND):
         print(
             f"stepwell: {bytes_text(pending_bytes)} in the daemon's spool are not in the store "
             "yet; the newest points are missing here",

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TAIL_DEFAULT: Final = 10
 _LINES_MAX: Final = 60
+_UNKNOWN_EXIT_CODE: Final = -1
 """Of config, summary, metrics and node each; the JSON has all."""
 
 _NODE_SUMMARY: Final = """
@@ -148,32 +149,49 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
 
 def gap_text(gap: dict[str, Any]) -> str:
     """Return one gap in one line; where nothing is counted, nobody knows how much it was."""
-    span = f"steps {gap['first_step']} to {gap['last_step']}"
+    first, last = gap["first_step"], gap["last_step"]
+    span = f"steps {first} to {last}" if first != last else f"step {first}"
     if _is_console(gap):
         what = f"{count_text(gap['rows'])} lines about {span}"
     elif _is_events(gap):
         what = f"{count_text(gap['rows'])} changes of config, summary or the like about {span}"
     elif gap["rows"] or gap["points"]:
         what = f"{count_text(gap['points'])} points in {count_text(gap['rows'])} rows of {span}"
+    elif _is_doubt(gap):
+        what = f"values of {span} may be wrong"
+    elif first == last:
+        what = f"what was logged about {span} or after it, not counted"
     else:
         what = f"what was logged about {span}, not counted"
     return plain(f"{gap['reason']}: {what}")
 
 
 def missing_text(gaps: list[dict[str, Any]]) -> str:
-    """Return how much ``gaps`` say is missing."""
+    """Return how much ``gaps`` say is missing, "" for nothing."""
     points = sum(gap["points"] for gap in gaps)
     lines = sum(gap["rows"] for gap in gaps if _is_console(gap))
     events = sum(gap["rows"] for gap in gaps if _is_events(gap))
-    unknown = sum(not (gap["points"] or _is_console(gap) or _is_events(gap)) for gap in gaps)
+    unknown = sum(
+        not (gap["points"] or _is_console(gap) or _is_events(gap) or _is_doubt(gap)) for gap in gaps
+    )
     parts = [f"{count_text(points)} points"] if points else []
     if unknown:
-        parts.append(f"{count_text(unknown)} pieces of unknown size")
+        parts.append(f"{count_text(unknown)} piece{'s' * (unknown != 1)} of unknown size")
     if lines:
         parts.append(f"{count_text(lines)} lines of the console")
     if events:
         parts.append(f"{count_text(events)} changes of config, summary or the like")
     return " and ".join(parts)
+
+
+def doubt_text(gaps: list[dict[str, Any]]) -> str:
+    """Return for how many stretches nobody knows whether all values are right, "" for none."""
+    doubts = sum(_is_doubt(gap) for gap in gaps)
+    return f"values of {count_text(doubts)} stretches of steps may be wrong" if doubts else ""
+
+
+def _is_doubt(gap: dict[str, Any]) -> bool:
+    return str(gap["reason"]).startswith("journal taken as it reads,")
 
 
 def _is_console(gap: dict[str, Any]) -> bool:
@@ -191,7 +209,8 @@ def _section(title: str, body: str) -> str:
 
 
 def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
-    code = f", exit code {detail['exit_code']}" if detail["exit_code"] else ""
+    number = detail["exit_code"]
+    code = f", exit code {'unknown' if number == _UNKNOWN_EXIT_CODE else number}" if number else ""
     took = seconds_text(duration_seconds(detail, now=now))
     metadata = dict(flat(detail["metadata"]))
     lines = [
@@ -203,8 +222,12 @@ def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
         ("writers", str(len(detail["writers"]))),
         ("points", count_text(sum(metric["count"] for metric in detail["metrics"]))),
     ]
-    if detail["gaps"]:
-        lines.append(("MISSING", f"{missing_text(detail['gaps'])}, see below"))
+    for name, what in (
+        ("MISSING", missing_text(detail["gaps"])),
+        ("IN DOUBT", doubt_text(detail["gaps"])),
+    ):
+        if what:
+            lines.append((name, f"{what}, see below"))
     for name in ("tags", "group", "job_type", "notes"):
         if held := detail[name]:
             lines.append((name, plain(", ".join(held) if isinstance(held, list) else held)))

@@ -19,6 +19,7 @@ _FREE_BYTES_FAIL: Final = 256 << 20
 _FREE_BYTES_WARN: Final = 5 << 30
 _SPOOL_RATIO_WARN: Final = 0.5
 _UNFORWARDED_SECONDS_WARN: Final = 60.0
+_LEFT: Final = ("set_aside", "quarantine")
 _REMOTE: Final = ("nfs", "cifs", "smb", "fuse.sshfs", "lustre", "beegfs", "ceph", "9p", "gpfs")
 
 
@@ -49,6 +50,7 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
     findings += [
         Finding("daemon", Level.WARN if fields["ready"] else Level.FAIL, str(each))
         for each in fields["problems"]
+        if not _is_told_elsewhere(str(each), fields)
     ]
     refused = sum(fields["totals"].get("refused", {}).values())
     if refused:
@@ -62,6 +64,17 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
             )
         )
     return found, findings
+
+
+def _is_told_elsewhere(problem: str, fields: dict[str, Any]) -> bool:
+    """Return whether another check says the same, with a remedy."""
+    errors = [fields["spool"].get("failure"), fields["sink"].get("last_error")]
+    if any(error and error in problem for error in errors):
+        return True
+    # As the status words it: the checks `spool`, `set aside` and `quarantine` look themselves.
+    folders = [os.path.join(fields["data_dir"], "spool", name) for name in _LEFT]
+    is_full = fields["spool"].get("full") and problem.startswith("the spool is full")
+    return bool(is_full) or any(each in problem for each in folders)
 
 
 def unanswered(path: Path) -> Finding:
