@@ -2,11 +2,20 @@
 
 import fcntl
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, WriterFile, boot_id
-from stepwell_wire.segment import ACKED_AT, COMMITTED_AT, PAGE_BYTES, pack_page, segment_name
+from stepwell_wire.segment import (
+    ACKED_AT,
+    COMMITTED_AT,
+    PAGE_BYTES,
+    checked_slot_at,
+    pack_checked,
+    pack_page,
+    segment_name,
+)
 from tests.daemon.made import writer_info
 
 
@@ -32,6 +41,14 @@ def make_journal(
     page[ACKED_AT : ACKED_AT + 8] = acked.to_bytes(8, "little")
     (folder / segment_name(base)).write_bytes(bytes(page) + records + bytes(4096))
     return folder
+
+
+def seal(path: Path, size: int, *, turn: int = 0) -> None:
+    """Note the checksum of the first ``size`` bytes of a segment's records, as the SDK does."""
+    data = bytearray(path.read_bytes())
+    slot = pack_checked(PAGE_BYTES + size, zlib.crc32(data[PAGE_BYTES : PAGE_BYTES + size]))
+    data[checked_slot_at(turn) : checked_slot_at(turn) + len(slot)] = slot
+    path.write_bytes(data)
 
 
 def hold_lock(folder: Path) -> int:

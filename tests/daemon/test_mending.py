@@ -26,7 +26,7 @@ from stepwell_wire.segment import (
     pack_page,
     segment_name,
 )
-from tests.daemon.journals import hold_lock, make_journal
+from tests.daemon.journals import hold_lock, make_journal, seal
 from tests.daemon.made import row, schema_event
 
 STEPS = range(40)
@@ -55,14 +55,6 @@ def damage(path: Path, offset: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(PAGE_BYTES + offset)
         file.write(data)
-
-
-def seal(path: Path, size: int, *, turn: int = 0) -> None:
-    """Note the checksum of the first ``size`` bytes of a segment's records, as the SDK does."""
-    data = bytearray(path.read_bytes())
-    slot = pack_checked(PAGE_BYTES + size, zlib.crc32(data[PAGE_BYTES : PAGE_BYTES + size]))
-    data[checked_slot_at(turn) : checked_slot_at(turn) + len(slot)] = slot
-    path.write_bytes(data)
 
 
 def told(journal: Path, had: int = 0) -> str:

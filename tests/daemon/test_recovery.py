@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from stepwell_daemon.writers import WriterState
 from stepwell_wire.mending import KEPT_FOLDER, plan_mending
 from stepwell_wire.rows import Event, decode_records
 from stepwell_wire.segment import PAGE_BYTES, segment_name
-from tests.daemon.journals import hold_lock, make_journal
+from tests.daemon.journals import hold_lock, make_journal, seal
 from tests.daemon.made import (
     append,
     finish_event,
@@ -160,6 +161,30 @@ def test_a_journal_that_cannot_be_read_is_kept_and_named(tmp_path: Path) -> None
     assert broken.exists()
 
 
+@asynccontextmanager
+async def all_but_known(tmp_path: Path, what: str) -> AsyncIterator[tuple[Spool, Path]]:
+    """A daemon that has everything of the journal ``known``, and so refuses ``lost`` alone.
+
+    Yields its spool and the journal that was refused for ``what``.
+    """
+    async with spool_running(tmp_path / "spool") as spool:
+        append(spool, new_writer(spool, "known"), STREAM)
+        await spool.settled()
+        recovery = await look(spool, tmp_path / "j")
+        ((path, problem),) = recovery.problems.items()
+        assert path.name.endswith("-lost")
+        assert what in problem
+        assert problem.endswith("`stepwell journal repair` delivers what can be read")
+        yield spool, path
+
+
+async def mended(spool: Spool, path: Path) -> list[str]:
+    """Repair a journal and let the daemon take it; return the gaps that it tells of."""
+    plan_mending(path).apply()
+    assert not (await look(spool, path.parent)).problems
+    return [str(event.body["reason"]) for event in events_in(spool) if event.kind == "gap"]
+
+
 def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
     tmp_path: Path,
 ) -> None:
@@ -167,17 +192,9 @@ def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
         make_journal(tmp_path / "j", name, schema_event() + row(ROWS), base=len(STREAM))
 
     async def run() -> None:
-        async with spool_running(tmp_path / "spool") as spool:
-            append(spool, new_writer(spool, "known"), STREAM)
-            await spool.settled()
-            recovery = await look(spool, tmp_path / "j")
-            ((path, problem),) = recovery.problems.items()
-            assert path.name.endswith("-lost")
-            assert f"{len(STREAM)} bytes before" in problem
-            assert problem.endswith("`stepwell journal repair` delivers what can be read")
+        async with all_but_known(tmp_path, f"{len(STREAM)} bytes before") as (spool, path):
             assert steps_in(stretches_of(spool)) == list(range(ROWS + 1))
-            plan_mending(path).apply()
-            assert not (await look(spool, tmp_path / "j")).problems
+            await mended(spool, path)
             assert steps_in(stretches_of(spool)) == [*range(ROWS + 1), ROWS]
 
     asyncio.run(run())
@@ -190,18 +207,28 @@ def test_a_cut_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None
         os.truncate(folder / segment_name(0), PAGE_BYTES + len(STREAM) - 3 * len(row(0)))
 
     async def run() -> None:
-        async with spool_running(tmp_path / "spool") as spool:
-            append(spool, new_writer(spool, "known"), STREAM)
-            await spool.settled()
-            recovery = await look(spool, tmp_path / "j")
-            ((path, problem),) = recovery.problems.items()
-            assert path.name.endswith("-lost")
-            assert "the file was cut" in problem
-            plan_mending(path).apply()
-            assert not (await look(spool, tmp_path / "j")).problems
-            gaps = [event.body["reason"] for event in events_in(spool) if event.kind == "gap"]
+        async with all_but_known(tmp_path, "the file was cut") as (spool, path):
+            gaps = await mended(spool, path)
             assert gaps == [f"journal damaged, {3 * len(row(0))} bytes"]
             assert sorted(steps_in(stretches_of(spool))) == sorted([*range(ROWS), *range(ROWS - 3)])
+
+    asyncio.run(run())
+
+
+def test_a_changed_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None:
+    for name in ("lost", "known"):
+        path = make_journal(tmp_path / "j", name, STREAM) / segment_name(0)
+        seal(path, len(STREAM))
+        content = bytearray(path.read_bytes())
+        content[PAGE_BYTES + len(STREAM) - 1] ^= 1  # A value of the last row.
+        path.write_bytes(content)
+
+    async def run() -> None:
+        async with all_but_known(tmp_path, "is not what its checksum says") as (spool, path):
+            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            (gap,) = await mended(spool, path)
+            assert gap.startswith("journal taken as it reads")
+            assert sorted(steps_in(stretches_of(spool))) == sorted([*range(ROWS), *range(ROWS)])
 
     asyncio.run(run())
 
