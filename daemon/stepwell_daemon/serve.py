@@ -66,6 +66,13 @@ def open_configured_store(config: DaemonConfig) -> Store:
     return open_embedded(config.data, memory_bytes_max=config.engine_memory_bytes)
 
 
+def sink_kind(config: DaemonConfig) -> str:
+    """Return what the status calls the sink, from the daemon's first answer on."""
+    if config.sink == "gateway":
+        return f"gateway {config.gateway_address}"
+    return server_settings(config).kind if config.sink == "clickhouse" else config.sink
+
+
 class Daemon:
     """One running daemon. ``run`` is called once."""
 
@@ -103,7 +110,9 @@ class Daemon:
         except OSError as error:
             raise SpoolNotOpenedError(folder, error) from error
         forwarder = Forwarder(spool, config.forward_settings(), counters=counters)
-        self._facts = facts = Facts(config, spool, counters, forwarder.health)
+        self._facts = facts = Facts(
+            config, spool, counters, forwarder.health, sink_kind=sink_kind(config)
+        )
         places = JournalPlaces(config.journals, config.further_journal_roots())
         receiver = Receiver(
             spool,
@@ -239,7 +248,6 @@ class Daemon:
 
     async def _forward(self, forwarder: Forwarder) -> None:
         if self._config.sink == "gateway":
-            self._facts.sink_kind = f"gateway {self._config.gateway_address}"
             await forwarder.run_relay(self._config.relay_settings())
             return
         await self._forward_to_store(forwarder)
@@ -269,7 +277,6 @@ class Daemon:
     def _open_and_migrate(self) -> None:
         if self._store is None:
             self._store = self._open_store(self._config)
-            self._facts.sink_kind = self._store.kind
         self._store.migrate()
 
     async def _recover(self) -> None:

@@ -15,6 +15,7 @@ from stepwell_daemon.config import (
     load_config,
 )
 from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.serve import sink_kind
 
 
 def load(*arguments: str, **environ: str) -> DaemonConfig:
@@ -110,6 +111,16 @@ def test_a_reload_applies_what_it_can_and_names_the_rest() -> None:
     assert config.segment_bytes == old.segment_bytes
     assert refused == ["segment_bytes"]
     assert set(FIELDS) > RELOADABLE
+
+
+def test_what_the_sink_is_called_is_known_before_it_is_opened() -> None:
+    assert sink_kind(load()) == "embedded"
+    relays = load("--sink", "gateway", "--gateway-address", "127.0.0.1:7")
+    assert sink_kind(relays) == "gateway 127.0.0.1:7"
+    servers = load("--sink", "clickhouse", "--clickhouse-hosts", "127.0.0.1:9")
+    assert sink_kind(servers) == "clickhouse 127.0.0.1:9"
+    named = load("--sink", "clickhouse", "--clickhouse-cluster", "two_by_two")
+    assert sink_kind(named) == "clickhouse two_by_two"
 
 
 def test_every_setting_says_what_it_is() -> None:

@@ -186,7 +186,7 @@ def test_a_folder_that_is_swapped_for_a_link_costs_nobody_else_a_file(
     before = content_of(victims)
     folder = give(make_journal(stranger_home, "w1", STREAM, acked=len(STREAM)), STRANGER)
     if doubtful:
-        (folder / "00000000000000099999.seg").write_bytes(bytes(8192))
+        (folder / "00000000000000099992.seg").write_bytes(bytes(8192))
         give(folder, STRANGER)
     places = JournalPlaces(tmp_path / "journals", [stranger_home])
     reader = JournalReader(folder, check=places.check)

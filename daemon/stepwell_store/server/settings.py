@@ -68,3 +68,8 @@ class ServerSettings:
     insert_quorum: int = 0
     connect_seconds: float = 5.0
     timeout_seconds: float = 60.0
+
+    @property
+    def kind(self) -> str:
+        """What a store there is called in the status."""
+        return f"clickhouse {self.cluster or ', '.join(map(str, self.endpoints))}"

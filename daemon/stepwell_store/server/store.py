@@ -82,8 +82,7 @@ class ServerStore:
 
     @property
     def kind(self) -> str:
-        place = self.settings.cluster or ", ".join(map(str, self.settings.endpoints))
-        return f"clickhouse {place}"
+        return self.settings.kind
 
     @property
     def shard_count(self) -> int:
