@@ -11,10 +11,11 @@ the end. Files that are changed are kept as they were in `damaged/` beside the j
 
 import contextlib
 import fcntl
+import functools
 import os
 import stat
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -78,7 +79,7 @@ class Mending:
     damage: list[Damage] = field(default_factory=list)
     doubts: list[Damage] = field(default_factory=list)
     unverified_bytes: int = 0
-    _writes: dict[str, bytes] = field(default_factory=dict)
+    _writes: dict[str, Callable[[], bytes]] = field(default_factory=dict)
     _replaced: list[str] = field(default_factory=list)
 
     @property
@@ -103,7 +104,7 @@ class Mending:
                 # The last segment comes first: it tells of the gaps.
                 names = sorted(self._writes, reverse=True)
                 for name in sorted(names, key=lambda name: name == WRITER_FILE):
-                    _replace(folder, name, self._writes[name])
+                    _replace(folder, name, self._writes[name]())
                 for name in self._replaced:
                     if name not in self._writes:
                         folder.unlink(name)
@@ -122,13 +123,13 @@ class Mending:
     def _write(
         self, file: FoundSegment, found: Sequence[Stretch], more: bytes = b"", *, acked: int
     ) -> None:
-        content = b"".join(filled(file.records, found)) + more
-        # An ack beyond the end would not be believed.
-        acked = min(acked, file.base + len(content))
-        is_last = file.following is None
-        self._writes[segment_name(file.base)] = _segment(
-            file.base, content, acked=acked, is_last=is_last
-        )
+        def content() -> bytes:
+            records = b"".join(filled(file.records, found)) + more
+            # An ack beyond the end would not be believed.
+            believed = min(acked, file.base + len(records))
+            return _segment(file.base, records, acked=believed, is_last=file.following is None)
+
+        self._writes[segment_name(file.base)] = content
         if not file.is_new:
             self._replaced.append(file.name)
 
@@ -173,7 +174,7 @@ def plan_mending(
         mending = Mending(path, writer)
         mending._replaced += given_up
         if not is_there:
-            mending._writes[WRITER_FILE] = writer.to_json().encode()
+            mending._writes[WRITER_FILE] = lambda: writer.to_json().encode()
             mending._replaced.append(WRITER_FILE + UNVERIFIED_SUFFIX)
         _plan_files(mending, files, is_front_known=not has_restarted(writer))
         if mending.is_needed and mending.unverified_bytes:
@@ -222,8 +223,8 @@ def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: 
 def _plan_file(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bool:
     """Settle what stands in the place of what cannot be read; return whether that is a change."""
     is_last = file.following is None
-    if not file.has_page and is_last:
-        # Without its page nobody knows where it ended: at the last thing that can be read.
+    if is_last and (file.is_word_wrong or not file.has_page):
+        # Nobody knows where it ended: at the last thing that can be read.
         while found and found[-1].decoded is None:
             found.pop()
     end = found[-1].end if found else 0
@@ -269,7 +270,7 @@ def _fillers(mending: Mending, file: FoundSegment, found: list[Stretch]) -> Iter
     limit = file.base + (found[-1].end if found else 0)
     while file.following is not None and limit < file.following:
         size = _part(file.following - limit)
-        mending._writes[segment_name(limit)] = _segment(limit, padding(size))
+        mending._writes[segment_name(limit)] = functools.partial(_filler, limit, size)
         yield mending._lose(limit, size, "missing")
         limit += size
 
@@ -314,6 +315,10 @@ def _segment(base: int, records: bytes, *, acked: int = 0, is_last: bool = False
     slot = pack_checked(end, zlib.crc32(records))
     page[checked_slot_at(0) : checked_slot_at(0) + len(slot)] = slot
     return bytes(page) + records
+
+
+def _filler(base: int, size: int) -> bytes:
+    return _segment(base, padding(size))
 
 
 def _replace(folder: JournalFolder, name: str, content: bytes) -> None:

@@ -29,6 +29,8 @@ HOLE_BYTES_MAX: Final = 1 << 32
 """No journal is larger: a place that says so is damaged, or another journal's."""
 _SEGMENT_BYTES: Final = 8 << 20
 """What the SDK makes, unless it is told otherwise."""
+_CUT_BYTES_MAX: Final = 64 << 20
+"""A page that says that more was cut off, and more than is left, is damaged instead."""
 
 
 @dataclass(slots=True)
@@ -43,6 +45,7 @@ class FoundSegment:
             as good as it can be.
         is_followed: whether its page says that another segment begins where it ends.
         file_bytes: the size of the file.
+        is_word_wrong: whether its page says an end that cannot be.
         is_believed: whether a reader takes all of ``records`` as it lies.
         is_new: it is not there yet.
         is_stale: its page says another end than the next segment's place does.
@@ -60,6 +63,7 @@ class FoundSegment:
     doubted_at: int | None = None
     is_followed: bool = False
     file_bytes: int = 0
+    is_word_wrong: bool = False
     is_new: bool = False
     is_stale: bool = False
 
@@ -175,7 +179,7 @@ def _read_file(
         claimed = end_before(following - base + PAGE_BYTES, len(data), claimed, read)
     may_be_cut = has_page and following is None and not restarted
     cut_bytes = max(0, (committed & ~7) - claimed) if may_be_cut else 0
-    is_word_wrong = cut_bytes > HOLE_BYTES_MAX
+    is_word_wrong = cut_bytes > max(_CUT_BYTES_MAX, len(data))
     if is_word_wrong:
         cut_bytes = 0
     is_changed = (
@@ -200,4 +204,5 @@ def _read_file(
         doubted_at=checked - PAGE_BYTES if is_doubted and checked < end else None,
         is_followed=may_be_cut and following_word == base + end - PAGE_BYTES > base,
         file_bytes=len(data),
+        is_word_wrong=is_word_wrong,
     )

@@ -203,6 +203,18 @@ def test_a_last_page_that_says_too_little_is_not_believed_over_a_checksum(tmp_pa
     assert not mend(journal).damage
 
 
+def test_a_last_page_that_says_far_too_much_is_damaged_and_nothing_is_bridged(
+    journal: Path,
+) -> None:
+    last = journal / segment_name(len(WHOLE))
+    set_word(last, COMMITTED_AT, PAGE_BYTES + len(SECOND) | 1 << 31)
+    assert "the file was cut" in told(journal)
+    mend(journal)
+    assert delivered(journal)[:2] == (list(range(60)), [])
+    assert last.stat().st_size < 1 << 20
+    assert not told(journal)
+
+
 def test_a_first_segment_that_is_gone_is_missed_and_told(journal: Path) -> None:
     first_segment(journal).unlink()
     with closing(JournalReader(journal)) as reader:
