@@ -12,6 +12,7 @@ from typing import Final
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal import JournalError
 from stepwell_wire.journal_files import UNVERIFIED_SUFFIX, WRITER_FILE, WriterFile, has_restarted
+from stepwell_wire.limits import JOURNAL_SEGMENT_BYTES
 from stepwell_wire.segment import (
     MAGIC,
     NEXT_AT,
@@ -27,8 +28,6 @@ from stepwell_wire.segment import (
 
 HOLE_BYTES_MAX: Final = 1 << 32
 """No journal is larger: a place that says so is damaged, or another journal's."""
-_SEGMENT_BYTES: Final = 8 << 20
-"""What the SDK makes, unless it is told otherwise."""
 _CUT_BYTES_MAX: Final = 64 << 20
 """A page that says that more was cut off, and more than is left, is damaged instead."""
 
@@ -89,7 +88,7 @@ def behind_lost(file: FoundSegment) -> FoundSegment:
     That is what the file was cut by, or a segment that followed it, or all that it held. How much
     it was in the latter cases nobody knows: as much as a segment has room for.
     """
-    room = max(file.file_bytes - PAGE_BYTES, _SEGMENT_BYTES)
+    room = max(file.file_bytes - PAGE_BYTES, JOURNAL_SEGMENT_BYTES)
     file.following = file.limit + (room if file.is_end_unknown else file.cut_bytes)
     return FoundSegment(
         base=file.following,

@@ -29,6 +29,7 @@ _Moment = tuple[int, int]
 """When a row was logged, µs, and its step."""
 _PADDING_BYTES_MAX: Final = 1 << 16
 _AGREEMENT_ROUNDS_MAX: Final = 16
+_SCHEMA_MAX: Final = (1 << 32) - 1
 
 
 @dataclass(slots=True)
@@ -109,7 +110,11 @@ def _next_record(records: bytes, start: int, schemas: Mapping[int, tuple[str, ..
         return end
     heads = np.frombuffer(records, dtype="<u8")[start // 8 :]
     rows = np.array(
-        [number | (HEADER_BYTES + 8 * len(keys)) << 32 for number, keys in schemas.items()],
+        [
+            number | (HEADER_BYTES + 8 * len(keys)) << 32
+            for number, keys in schemas.items()
+            if 0 <= number <= _SCHEMA_MAX  # A damaged definition may name any.
+        ],
         dtype=np.uint64,
     )
     events = (heads & np.uint64(0xFFFFFFFF) == EVENT_SCHEMA) & (heads >> np.uint64(32) != 0)

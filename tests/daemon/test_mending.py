@@ -13,7 +13,7 @@ from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import boot_id
 from stepwell_wire.mending import KEPT_FOLDER, Mending, plan_mending
-from stepwell_wire.records import GAP
+from stepwell_wire.records import GAP, SCHEMA, pack_event
 from stepwell_wire.rescue import padding
 from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import (
@@ -335,6 +335,16 @@ def test_a_segment_that_is_gone_from_the_middle_is_told_and_kept(journal: Path) 
         [*STEPS, 60],
         [f"journal damaged, {len(SECOND)} bytes"],
     )
+
+
+@pytest.mark.parametrize("number", [-11, 1 << 32, (1 << 64) - 1, 2.5, "x", None])
+def test_a_definition_of_a_number_that_cannot_be_defines_nothing(
+    tmp_path: Path, number: object
+) -> None:
+    broken = pack_event(SCHEMA, {"id": number, "keys": ["a"]}, step=0, time_us=1)
+    journal = make_journal(tmp_path, "w", broken + bytes(64) + WHOLE)
+    mend(journal)
+    assert delivered(journal)[0] == list(STEPS)
 
 
 def test_a_last_segment_cut_between_two_records_is_missed_and_told(journal: Path) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from stepwell_daemon.spool.record import writer_number
+from stepwell_wire import remains
 from stepwell_wire.errors import WireError
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, boot_id
@@ -128,6 +129,10 @@ class Journals(Target):
 
 class Mendings(Journals):
     """The same folders mended: what is left can be read to its end, every byte of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        remains.JOURNAL_SEGMENT_BYTES = 1 << 16  # The bridge for a lost end: 8 MiB are slow.
 
     def _use(self, folder: Path, data: bytes) -> int:
         unverified = bool(data and data[-1] & 1)
