@@ -216,10 +216,12 @@ class JournalRecovery:
             return False
         if state.via:
             return False  # Its own node's daemon sees to that.
-        if state.info.scope == NODE_SCOPE or state.info.host != self._host:
-            return False
         ended_at = state.disconnected_at
         if ended_at is not None and time.monotonic() - ended_at < _GONE_SECONDS:
+            return False
+        if state.is_dead:
+            return True  # Whoever sent what it left said so.
+        if state.info.scope == NODE_SCOPE or state.info.host != self._host:
             return False
         if state.journal_dir:
             folder = Path(state.journal_dir)

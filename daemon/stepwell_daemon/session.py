@@ -267,6 +267,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     check_count(state, schemas)
     state.learn(schemas, beside=True)
     state.client = hello.client[:200]
+    state.is_dead = hello.recovered
     state.journal_dir = hello.journal_dir or state.journal_dir
     if state.session is not None:
         state.session.refuse(

@@ -69,6 +69,8 @@ class WriterState:
     """Streams between daemons that have named it and are open."""
     synthetic: tuple[int, int] | None = None
     """Position and CRC-32 of the record that was last made on its behalf and relayed."""
+    is_dead: bool = False
+    """Its last connection was somebody else's, who sends what it left."""
     disconnected_at: float | None = None
     """Monotonic; None while connected and for writers that were not seen since the start."""
 

@@ -53,9 +53,10 @@ from stepwell_wire.segment import (
 
 KEPT_FOLDER: Final = "damaged"
 _FILLER_BYTES_MAX: Final = 1 << 24
+_MISSING: Final = "missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Damage:
     """``size`` bytes from ``position`` on that are lost, or that cannot be believed."""
 
@@ -196,7 +197,7 @@ def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: 
     doubts = b""
     stale: list[tuple[FoundSegment, list[Stretch]]] = []
     if is_front_known and first.base > acked:
-        journal.append(mending._lose(acked, first.base - acked, "missing"))
+        journal.append(mending._lose(acked, first.base - acked, _MISSING))
     for file, found in zip(files, readable([file.records for file in files]), strict=True):
         is_changed = _plan_file(mending, file, found)
         if file.doubted_at is not None and file.limit > acked:
@@ -210,6 +211,10 @@ def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: 
             elif file.is_stale:
                 stale.append((file, found))
             journal += _fillers(mending, file, found)
+    if is_end_lost:
+        for each in mending.damage:
+            if each.what == _MISSING and each.position >= files[-2].limit:
+                each.what = "missing, or less: nobody knows where the journal ended"
     gaps = b"".join(gap_events(journal, acked=acked, is_end_lost=is_end_lost)) + doubts
     if is_changed or gaps:
         # The gap that tells of a missing first segment also ends the search for it.
@@ -248,7 +253,7 @@ def _plan_file(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bo
     if any(each.end - each.start < HEADER_BYTES for each in damaged):
         raise JournalError(f"{mending.path / file.name}: too short for a record; move it away")
     for each in damaged:
-        what = "no records" if each.start < end else "missing"
+        what = "no records" if each.start < end else _MISSING
         mending._lose(file.base + each.start, each.end - each.start, what)
     mending.unverified_bytes += file.doubtful
     if not file.has_page:
@@ -271,7 +276,7 @@ def _fillers(mending: Mending, file: FoundSegment, found: list[Stretch]) -> Iter
     while file.following is not None and limit < file.following:
         size = _part(file.following - limit)
         mending._writes[segment_name(limit)] = functools.partial(_filler, limit, size)
-        yield mending._lose(limit, size, "missing")
+        yield mending._lose(limit, size, _MISSING)
         limit += size
 
 

@@ -11,8 +11,9 @@ from stepwell._recording import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
 from stepwell_wire.journal import JournalError, JournalReader
-from stepwell_wire.journal_files import WRITER_FILE, find_journals
+from stepwell_wire.journal_files import WRITER_FILE, find_journals, find_remains
 from stepwell_wire.places import default_journals_dir, default_socket
+from stepwell_wire.segment import SEGMENT_SUFFIX
 
 ACK_SECONDS_MAX = 60.0
 _REPAIR = "`stepwell journal repair` delivers what can be read"
@@ -82,11 +83,12 @@ def sync(
     elif isinstance(paths, str | os.PathLike):
         paths = [paths]
     target = str(socket) if socket is not None else str(default_socket())
-    folders = _find([Path(path) for path in paths])
+    named = [Path(path).absolute() for path in paths]
+    folders = _find(named)
     if folders and not daemon_answers(target):
         raise DaemonUnreachableError(target, "nobody listens")
     run = _Sync(target, progress or (lambda _: None), keep=keep)
-    return run.all(folders)
+    return run.all(folders, _ownerless(named))
 
 
 class _Sync:
@@ -97,7 +99,8 @@ class _Sync:
         self._sent: list[str] = []
         self._sent_bytes = self._unverified_bytes = self._total_bytes = 0
 
-    def all(self, folders: list[Path]) -> SyncReport:
+    def all(self, folders: list[Path], failed: list[tuple[Path, str]]) -> SyncReport:
+        self._failed += failed
         readers: list[JournalReader] = []
         for folder in folders:
             reader = self._open(folder)
@@ -183,8 +186,22 @@ def _find(paths: list[Path]) -> list[Path]:
             found[path.absolute()] = None
         elif path.is_dir():
             found.update((each.absolute(), None) for each in find_journals(path))
-        elif path == default_journals_dir():
+        elif path == default_journals_dir().absolute():
             continue  # Nothing was ever logged here.
         else:
             raise SyncError(f"{path}: no such folder; name a journal or a folder of journals")
     return list(found)
+
+
+def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:
+    """Return the folders in ``paths`` that hold records of nobody knows which run, and why."""
+    why = (
+        f"it holds records and no {WRITER_FILE}: `stepwell journal repair --unverified --project … "
+        "--run …` says whose they are"
+    )
+    found: list[Path] = []
+    for path in paths:
+        if (path / WRITER_FILE).exists():
+            continue
+        found += [path] if any(path.glob(f"*{SEGMENT_SUFFIX}")) else find_remains(path)[0]
+    return [(folder, why) for folder in found]

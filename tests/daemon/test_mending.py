@@ -299,7 +299,8 @@ def test_a_last_segment_that_is_gone_is_missed_and_told(journal: Path, is_cut: b
     else:
         last.unlink()
         assert f"{last.name} is gone" in told(journal)
-    mend(journal)
+    lost = mend(journal).damage[0]
+    assert (lost.position, lost.what[:16]) == (len(WHOLE), "missing, or less")
     steps, gaps, end = delivered(journal)
     assert (steps, gaps) == (list(STEPS), ["journal damaged, its end is missing"])
     assert end > len(WHOLE) + len(SECOND), "a daemon that had part of it takes the gap"

@@ -306,6 +306,8 @@ def _dead_pid() -> int:
         ("dead", ["crashed"]),
         ("alive", []),
         ("other host", []),
+        ("sent from another host", ["crashed"]),
+        ("sent just now", []),
         ("node", []),
         ("connected", []),
         ("just ended", []),
@@ -322,6 +324,12 @@ def test_a_writer_that_is_surely_gone_gets_an_end(
             state = _gone_state(spool, pid)
             if case == "other host":
                 state.info = writer_info("w1", host="far-away", pid=pid)
+            if case.startswith("sent"):
+                state.info = writer_info("w1", host="far-away", pid=os.getpid())
+                state.is_dead = True
+                state.journal_dir = str(tmp_path)  # Kept.
+            if case == "sent just now":
+                state.disconnected_at = time.monotonic()
             if case == "node":
                 state.info = writer_info("w1", host=socket.gethostname(), pid=pid, scope="node")
             if case == "connected":

@@ -84,6 +84,21 @@ def test_a_value_that_changed_after_the_run_is_not_sent(
     assert stepwell.sync(folder).sent == ("test/one",)
 
 
+def test_records_of_nobody_are_named_and_the_others_are_sent(
+    offline: Start, daemon: RecordingDaemon, folder: Path
+) -> None:
+    lost = Path(offline_run(offline, "one"))
+    offline_run(offline, "two")
+    (lost / "writer.json").unlink()
+    report = stepwell.sync(folder / "journals")
+    assert report.sent == ("test/two",)
+    ((path, reason),) = report.failed
+    assert path == lost
+    assert "journal repair --unverified --project" in reason
+    assert stepwell.sync(lost).failed == report.failed
+    assert daemon.run_ids == ["two"]
+
+
 def test_a_folder_of_journals_is_sent_with_progress(
     offline: Start, daemon: RecordingDaemon, folder: Path
 ) -> None:

@@ -11,8 +11,8 @@ from stepwell.cli.errors import FAILED, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.options import add_data, add_json, places
 from stepwell.cli.text import bytes_text, json_text, plain
-from stepwell_wire.errors import WireError
-from stepwell_wire.journal import JournalReader
+from stepwell_wire.errors import MalformedRecordsError, WireError
+from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals, find_remains
 from stepwell_wire.records import FINISH
 
@@ -107,7 +107,8 @@ def _verify(options: argparse.Namespace, folders: list[Path], set_aside: list[Pa
 
 def _print_report(report: dict[str, Any]) -> None:
     if "run_id" not in report:
-        print(f"{report['path']}: {plain(report['error'])}")
+        where = "" if report["error"].startswith(report["path"]) else f"{report['path']}: "
+        print(f"{where}{plain(report['error'])}")
         return
     print(
         f"{plain(report['project'])}/{plain(report['run_id'])} {report['path']}: "
@@ -116,7 +117,7 @@ def _print_report(report: dict[str, Any]) -> None:
         f"{bytes_text(max(0, report['committed'] - report['acked']))} not acknowledged, "
         f"{_state(report)}"
     )
-    if report["unverified_bytes"]:
+    if report["unverified_bytes"] and not report["error"]:
         print(
             f"  {report['unverified_bytes']} bytes cannot be believed, as the machine restarted, "
             "and are not sent"
@@ -149,18 +150,23 @@ def _examine(path: Path) -> dict[str, Any]:
                 "events": 0,
                 "finished": False,
             }
-            for decoded, _ in _decoded(reader):
-                report["rows"] += decoded.row_count
-                report["points"] += decoded.point_count
-                report["events"] += len(decoded.events)
-                report["finished"] |= any(event.kind == FINISH for event in decoded.events)
             if not report["in_use"]:
                 report["error"] = reader.damage()
+            try:
+                for decoded, _ in _decoded(reader):
+                    report["rows"] += decoded.row_count
+                    report["points"] += decoded.point_count
+                    report["events"] += len(decoded.events)
+                    report["finished"] |= any(event.kind == FINISH for event in decoded.events)
+            except WireError as error:
+                report["error"] = report["error"] or str(error)
             # Of a writer at work something is always between here and there.
             doubtful = report["unverified_bytes"] and not report["in_use"]
             report["whole"] = not (report["error"] or doubtful)
     except WireError as error:
         report["error"] = str(error).removeprefix(f"{path}: ")
+    except OSError as error:
+        report["error"] = f"{error.filename or path}: {error.strerror}"
     return report
 
 
@@ -174,7 +180,10 @@ def _decoded(reader: JournalReader) -> Iterator[tuple[Any, dict[int, tuple[str, 
         records = reader.read(position, _READ_BYTES)
         if not records:
             return
-        decoded, defined = decode_records(records, schemas)
+        try:
+            decoded, defined = decode_records(records, schemas)
+        except MalformedRecordsError as error:
+            raise JournalError(f"{reader.path}: behind position {position}: {error}") from error
         schemas |= defined
         yield decoded, schemas
         position += len(records)
