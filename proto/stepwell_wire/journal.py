@@ -33,10 +33,11 @@ from stepwell_wire.segment import (
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
-    changed_end,
     checked_end,
     committed_end,
     end_before,
+    is_end_wrong,
+    promised_end,
     scan_events,
     segment_name,
     whole_records,
@@ -96,7 +97,15 @@ class _Segment:
         """Return from where to where the records are not what a checksum says; reads them all."""
         page = self.read(PAGE_BYTES, 0)
         checked = checked_end(page, self.read)
-        return checked, changed_end(page, checked, os.fstat(self.descriptor).st_size)
+        return checked, max(checked, promised_end(page))
+
+    @property
+    def is_end_wrong(self) -> bool:
+        """Whether what the page says of the end cannot be."""
+        page = self.read(PAGE_BYTES, 0)
+        committed = PAGE.unpack_from(page)[2]
+        size = os.fstat(self.descriptor).st_size
+        return is_end_wrong(committed, promised_end(page), size)
 
     @property
     def is_followed(self) -> bool:
@@ -252,6 +261,8 @@ class JournalReader:
                 f"{last.path}: {last.end} bytes, {last.end + last.cut_bytes} were written; the "
                 "file was cut by something else than stepwell"
             )
+        if last.is_end_wrong:
+            return f"{last.path}: its page says an end that cannot be"
         if last.is_followed:
             return (
                 f"{self.path}: {segment_name(last.limit)} is gone, which followed "
@@ -261,9 +272,9 @@ class JournalReader:
 
     def _changed(self, had: int) -> str:
         for segment in self._segments:
-            if segment.limit <= had:
-                continue
             start, end = segment.changed()
+            if segment.base + max(segment.end, end) - PAGE_BYTES <= had:
+                continue
             if end > start:
                 return (
                     f"{segment.path}: what lies at {start} to {end} is not what its checksum says; "

@@ -37,7 +37,17 @@ from stepwell_wire.remains import (
     find_segments,
     find_writer,
 )
-from stepwell_wire.rescue import Stretch, doubt_event, filled, gap_events, padding, readable
+from stepwell_wire.rescue import (
+    Stretch,
+    doubt_event,
+    ends_with_finish,
+    filled,
+    gap_events,
+    last_time,
+    padding,
+    readable,
+    taken_end,
+)
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
@@ -189,18 +199,24 @@ def plan_mending(
 
 def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: bool) -> None:
     acked = max(file.acked for file in files)
-    is_end_lost = files[-1].is_end_unknown
-    if is_end_lost or files[-1].limit + files[-1].cut_bytes > max(files[-1].limit, acked):
+    found_in = readable([file.records for file in files])
+    if files[-1].is_end_guessed:
+        found_in = _guess_end(files, found_in)
+    lost_end = _lost_end(files[-1], found_in[-1])
+    if lost_end or files[-1].limit + files[-1].cut_bytes > max(files[-1].limit, acked):
         files = [*files, behind_lost(files[-1])]
+        found_in.append([])
     first, last = files[0], files[-1]
     journal: list[Stretch] = []
     doubts = b""
     stale: list[tuple[FoundSegment, list[Stretch]]] = []
     if is_front_known and first.base > acked:
         journal.append(mending._lose(acked, first.base - acked, _MISSING))
-    for file, found in zip(files, readable([file.records for file in files]), strict=True):
+    for file, found in zip(files, found_in, strict=True):
+        if is_front_known:
+            file.settle(acked)
         is_changed = _plan_file(mending, file, found)
-        if file.doubted_at is not None and file.limit > acked:
+        if file.doubted_at is not None:
             doubts += _doubt(mending, file, found)
         journal += (
             Stretch(file.base + each.start, file.base + each.end, each.decoded) for each in found
@@ -211,11 +227,11 @@ def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: 
             elif file.is_stale:
                 stale.append((file, found))
             journal += _fillers(mending, file, found)
-    if is_end_lost:
+    if lost_end:
         for each in mending.damage:
             if each.what == _MISSING and each.position >= files[-2].limit:
                 each.what = "missing, or less: nobody knows where the journal ended"
-    gaps = b"".join(gap_events(journal, acked=acked, is_end_lost=is_end_lost)) + doubts
+    gaps = b"".join(gap_events(journal, acked=acked, lost_end=lost_end)) + doubts
     if is_changed or gaps:
         # The gap that tells of a missing first segment also ends the search for it.
         given_up = max(acked, first.base) if is_front_known else last.acked
@@ -225,13 +241,31 @@ def _plan_files(mending: Mending, files: list[FoundSegment], *, is_front_known: 
             mending._write(file, found, acked=file.acked)
 
 
+def _guess_end(files: list[FoundSegment], found_in: list[list[Stretch]]) -> list[list[Stretch]]:
+    """Take of the last file what its writer wrote; return what all of them read as then."""
+    last = files[-1]
+    before_us = None
+    for file, found in zip(files[-2::-1], found_in[-2::-1], strict=True):
+        before_us = last_time(file.records, found)
+        if before_us is not None:
+            break
+    end = taken_end(last.records, found_in[-1], proven=last.proven, before_us=before_us)
+    last.records = last.records[:end]
+    return readable([file.records for file in files])
+
+
+def _lost_end(last: FoundSegment, found: list[Stretch]) -> str:
+    """Return what to say of the journal's end, "" where it is known."""
+    if last.is_followed or last.file_bytes < PAGE_BYTES:
+        return "journal damaged, its end is missing"
+    if last.is_end_guessed and not ends_with_finish(last.records, found):
+        return "journal damaged, its end may be missing"
+    return ""
+
+
 def _plan_file(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bool:
     """Settle what stands in the place of what cannot be read; return whether that is a change."""
     is_last = file.following is None
-    if is_last and (file.is_word_wrong or not file.has_page):
-        # Nobody knows where it ended: at the last thing that can be read.
-        while found and found[-1].decoded is None:
-            found.pop()
     end = found[-1].end if found else 0
     missing = 0 if file.following is None else file.following - file.limit
     if missing > HOLE_BYTES_MAX:
@@ -258,6 +292,8 @@ def _plan_file(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bo
     mending.unverified_bytes += file.doubtful
     if not file.has_page:
         mending._lose(file.base, 0, "the page before the records")
+    elif file.is_word_wrong:
+        mending._lose(file.limit, 0, "the note of where the journal ends")
     is_renamed = file.name != segment_name(file.base)
     return bool(damaged) or is_cut or is_renamed or not (file.has_page and file.is_believed)
 
@@ -266,8 +302,11 @@ def _doubt(mending: Mending, file: FoundSegment, found: list[Stretch]) -> bytes:
     """Note what of ``file`` is taken though no checksum holds; return the event that says so."""
     start = file.doubted_at or 0
     size = len(file.records) - start
-    mending.doubts.append(Damage(file.base + start, size, "no checksum holds; taken as they read"))
-    return doubt_event(found, size, last_step(file.records[:start]))
+    event = doubt_event(found, size, last_step(file.records[:start]))
+    if event:
+        what = "no checksum holds; taken as they read"
+        mending.doubts.append(Damage(file.base + start, size, what))
+    return event
 
 
 def _fillers(mending: Mending, file: FoundSegment, found: list[Stretch]) -> Iterator[Stretch]:

@@ -13,16 +13,18 @@ from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal import JournalError
 from stepwell_wire.journal_files import UNVERIFIED_SUFFIX, WRITER_FILE, WriterFile, has_restarted
 from stepwell_wire.limits import JOURNAL_SEGMENT_BYTES
+from stepwell_wire.records import HEADER_BYTES
 from stepwell_wire.segment import (
     MAGIC,
     NEXT_AT,
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
-    changed_end,
     checked_end,
     committed_end,
     end_before,
+    is_end_wrong,
+    promised_end,
     segment_name,
 )
 
@@ -44,6 +46,7 @@ class FoundSegment:
             as good as it can be.
         is_followed: whether its page says that another segment begins where it ends.
         file_bytes: the size of the file.
+        proven: how many of the first bytes of ``records`` a checksum holds for.
         is_word_wrong: whether its page says an end that cannot be.
         is_believed: whether a reader takes all of ``records`` as it lies.
         is_new: it is not there yet.
@@ -62,6 +65,7 @@ class FoundSegment:
     doubted_at: int | None = None
     is_followed: bool = False
     file_bytes: int = 0
+    proven: int = 0
     is_word_wrong: bool = False
     is_new: bool = False
     is_stale: bool = False
@@ -71,10 +75,16 @@ class FoundSegment:
         """The position past what is taken."""
         return self.base + len(self.records)
 
+    def settle(self, acked: int) -> None:
+        """Let go of doubts about what was acknowledged: nobody sends that again."""
+        if self.limit <= acked and self.following is not None:
+            self.is_believed = self.is_believed or self.doubted_at is not None
+            self.doubted_at = None
+
     @property
-    def is_end_unknown(self) -> bool:
-        """Whether what was written behind ``records`` is gone, however much it was."""
-        return self.is_followed or self.file_bytes < PAGE_BYTES
+    def is_end_guessed(self) -> bool:
+        """Whether nothing says where it ended: ``records`` is all that the file holds."""
+        return self.following is None and (self.is_word_wrong or not self.has_page)
 
     @property
     def is_empty(self) -> bool:
@@ -85,11 +95,17 @@ class FoundSegment:
 def behind_lost(file: FoundSegment) -> FoundSegment:
     """Return an empty segment that begins behind what is gone after ``file``, the last one left.
 
-    That is what the file was cut by, or a segment that followed it, or all that it held. How much
-    it was in the latter cases nobody knows: as much as a segment has room for.
+    That is what the file was cut by, or a segment that followed it, or what it held itself. How
+    much it was in the latter cases nobody knows: at most as much as a segment has room for.
     """
-    room = max(file.file_bytes - PAGE_BYTES, JOURNAL_SEGMENT_BYTES)
-    file.following = file.limit + (room if file.is_end_unknown else file.cut_bytes)
+    room = file.file_bytes - PAGE_BYTES
+    if file.is_followed:
+        lost = max(room, JOURNAL_SEGMENT_BYTES)
+    elif file.is_end_guessed:
+        lost = (room if room >= 0 else JOURNAL_SEGMENT_BYTES) - len(file.records)
+    else:
+        lost = file.cut_bytes
+    file.following = file.limit + max(lost & ~7, HEADER_BYTES)
     return FoundSegment(
         base=file.following,
         name=segment_name(file.following),
@@ -173,22 +189,24 @@ def _read_file(
     has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
     committed, acked = PAGE.unpack_from(data)[2:] if has_page else (len(data), 0)
     checked = checked_end(data[:PAGE_BYTES], read) if has_page else PAGE_BYTES
-    claimed = max(committed_end(committed, len(data)), checked)
+    promised = promised_end(data) if has_page and not restarted else PAGE_BYTES
+    claimed = max(committed_end(max(committed, promised), len(data)), checked)
     if following is not None:
         claimed = end_before(following - base + PAGE_BYTES, len(data), claimed, read)
+        claimed = min(claimed, following - base + PAGE_BYTES)  # Behind that the file is unused.
     may_be_cut = has_page and following is None and not restarted
     cut_bytes = max(0, (committed & ~7) - claimed) if may_be_cut else 0
-    is_word_wrong = cut_bytes > max(_CUT_BYTES_MAX, len(data))
-    if is_word_wrong:
-        cut_bytes = 0
-    is_changed = (
-        has_page and not restarted and changed_end(data[:PAGE_BYTES], checked, len(data)) > checked
+    is_word_wrong = cut_bytes > max(_CUT_BYTES_MAX, len(data)) or (
+        may_be_cut and is_end_wrong(committed, promised, len(data))
     )
+    if is_word_wrong:
+        cut_bytes, claimed = 0, committed_end(len(data), len(data))
+    is_changed = promised > checked
     # What was never written was not acknowledged either: a damaged number.
     if acked & 7 or acked > base + claimed + cut_bytes - PAGE_BYTES:
         acked = 0
     end = min(checked, claimed) if restarted and not unverified else claimed
-    is_doubted = is_changed or (unverified and end > checked)
+    is_doubted = is_changed or not has_page or is_word_wrong or (unverified and end > checked)
     following_word = int.from_bytes(data[NEXT_AT : NEXT_AT + 8], "little") if has_page else 0
     return FoundSegment(
         base=base,
@@ -203,5 +221,6 @@ def _read_file(
         doubted_at=checked - PAGE_BYTES if is_doubted and checked < end else None,
         is_followed=may_be_cut and following_word == base + end - PAGE_BYTES > base,
         file_bytes=len(data),
+        proven=max(0, min(checked, end) - PAGE_BYTES),
         is_word_wrong=is_word_wrong,
     )

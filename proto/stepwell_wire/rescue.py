@@ -11,6 +11,7 @@ import numpy as np
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.records import (
     EVENT_SCHEMA,
+    FINISH,
     GAP,
     HEADER,
     HEADER_BYTES,
@@ -142,15 +143,13 @@ def filled(records: bytes, found: Sequence[Stretch]) -> Iterator[bytes]:
             yield padding(each.end - each.start)
 
 
-def gap_events(
-    journal: Iterable[Stretch], *, acked: int, is_end_lost: bool = False
-) -> Iterator[bytes]:
+def gap_events(journal: Iterable[Stretch], *, acked: int, lost_end: str = "") -> Iterator[bytes]:
     """Yield an event for each hole between rows of a journal.
 
     Args:
         journal: what stands in it, at positions; what does not decode is a hole.
         acked: what lies before this position is not lost.
-        is_end_lost: the hole at the end is as large as what is gone can have been.
+        lost_end: what to say of the end, whose hole is as large as what is gone can have been.
     """
     before: _Moment | None = None
     lost_bytes = 0
@@ -160,12 +159,60 @@ def gap_events(
         elif rows := each.decoded.rows:
             if lost_bytes:
                 after = min(_moment(group, 0) for group in rows)
+                if before is None and not acked:
+                    before = after[0], 0  # Of the run's beginning.
                 yield _gap_event(_damaged(lost_bytes), before, after)
                 lost_bytes = 0
             before = max(_moment(group, -1) for group in rows)
-    if lost_bytes:
-        what = "journal damaged, its end is missing" if is_end_lost else _damaged(lost_bytes)
-        yield _gap_event(what, before, None)
+    if lost_bytes or lost_end:
+        yield _gap_event(lost_end or _damaged(lost_bytes), before, None)
+
+
+def taken_end(
+    records: bytes, found: Iterable[Stretch], *, proven: int, before_us: int | None
+) -> int:
+    """Return where the last record ends that its writer wrote, where nothing says where it ended.
+
+    What lay in the file before it was used anew is older than all that was written since: a
+    writer's times go forward, unless its clock is set back.
+
+    Args:
+        found: what ``records`` reads as.
+        proven: up to where a checksum holds.
+        before_us: when the last record before ``records`` was logged; None where nobody knows.
+    """
+    end = proven
+    for each in found:
+        if each.decoded is None:
+            continue
+        for record in scan_records(records, start=each.start, end=each.end):
+            if record.schema == PADDING_SCHEMA:
+                continue
+            if before_us is None:
+                before_us = record.time_us
+            if record.time_us >= before_us:
+                end = max(end, record.end)
+    return end
+
+
+def last_time(records: bytes, found: Sequence[Stretch]) -> int | None:
+    """Return when the last record that can be read was logged, µs; None without one."""
+    for each in reversed(found):
+        if each.decoded is not None:
+            scanned = scan_records(records, start=each.start, end=each.end)
+            for record in deque((one for one in scanned if one.schema != PADDING_SCHEMA), 1):
+                return record.time_us
+    return None
+
+
+def ends_with_finish(records: bytes, found: Sequence[Stretch]) -> bool:
+    """Return whether the last record is the ``finish`` that a writer ends with."""
+    if not found or found[-1].decoded is None:
+        return False
+    (last,) = deque(scan_records(records, start=found[-1].start, end=found[-1].end), 1)
+    if last.schema != EVENT_SCHEMA:
+        return False
+    return unpack_event(records, last)[0] == FINISH
 
 
 def doubt_event(found: Iterable[Stretch], size: int, step: int | None) -> bytes:

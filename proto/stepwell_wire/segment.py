@@ -103,13 +103,25 @@ def checked_end(page: bytes, read: Read, *, beyond: int = PAGE_BYTES) -> int:
     return PAGE_BYTES
 
 
-def changed_end(page: bytes, checked: int, size: int) -> int:
-    """Return up to where a slot covers records of a file of ``size`` bytes, and does not hold.
+def promised_end(page: bytes) -> int:
+    """Return up to where a slot of the page says that records lay, whether or not it holds.
 
-    From ``checked``, all that holds, up to there something changed the records, if the machine
-    has not restarted. Returns ``checked`` where nothing did.
+    From what holds up to there something changed the records, or cut the file, if the machine has
+    not restarted.
     """
-    return max((end for end, _ in unpack_checked(page) if checked < end <= size), default=checked)
+    return max((end for end, _ in unpack_checked(page) if not end & 7), default=PAGE_BYTES)
+
+
+def is_end_wrong(committed: int, promised: int, size: int) -> bool:
+    """Return whether what a page says of its end cannot be, if the machine has not restarted.
+
+    Args:
+        committed: what it says.
+        promised: up to where a slot says that records lay.
+        size: of the file; a writer that ends cuts it to what it holds, which needs no word.
+    """
+    is_offset = committed >= PAGE_BYTES and not committed & 7
+    return not is_offset or (committed < promised and promised != size)
 
 
 def end_before(end: int, size: int, claimed: int, read: Read) -> int:

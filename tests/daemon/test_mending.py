@@ -2,7 +2,6 @@
 
 import os
 import random
-import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import boot_id
 from stepwell_wire.mending import KEPT_FOLDER, Mending, plan_mending
-from stepwell_wire.records import GAP, SCHEMA, pack_event
+from stepwell_wire.records import FINISH, GAP, SCHEMA, pack_event
 from stepwell_wire.rescue import padding
 from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import (
@@ -21,8 +20,6 @@ from stepwell_wire.segment import (
     COMMITTED_AT,
     NEXT_AT,
     PAGE_BYTES,
-    checked_slot_at,
-    pack_checked,
     pack_page,
     segment_name,
 )
@@ -55,6 +52,11 @@ def damage(path: Path, offset: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(PAGE_BYTES + offset)
         file.write(data)
+
+
+def damage_page(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(bytes(PAGE_BYTES) + data[PAGE_BYTES:])
 
 
 def told(journal: Path, had: int = 0) -> str:
@@ -192,15 +194,95 @@ def test_a_segment_ends_where_the_next_begins_whatever_its_page_says(
     assert not mend(journal).damage
 
 
-def test_a_last_page_that_says_too_little_is_not_believed_over_a_checksum(tmp_path: Path) -> None:
+@pytest.mark.parametrize("word", [0, 8, PAGE_BYTES, PAGE_BYTES + len(RECORDS[0])])
+def test_a_last_page_that_says_too_little_is_not_believed_over_a_checksum(
+    tmp_path: Path, word: int
+) -> None:
     journal = make_journal(tmp_path, "w", WHOLE)
     page = first_segment(journal)
-    with page.open("r+b") as file:
-        file.seek(checked_slot_at(1))
-        file.write(pack_checked(PAGE_BYTES + len(WHOLE), zlib.crc32(WHOLE)))
+    seal(page, len(WHOLE) - 3 * len(row(0)), turn=1)
+    set_word(page, COMMITTED_AT, word)
+    assert "its page says an end that cannot be" in told(journal)
+    mend(journal)
+    steps, (reason, doubt), _ = delivered(journal)
+    assert (steps, reason) == (list(STEPS), "journal damaged, its end may be missing")
+    assert doubt.endswith(f"no checksum holds for {3 * len(row(0))} bytes")
+
+
+def test_a_last_page_that_says_too_little_costs_nothing_where_the_writer_had_ended(
+    tmp_path: Path,
+) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE)
+    page = first_segment(journal)
+    os.truncate(page, PAGE_BYTES + len(WHOLE))
+    seal(page, len(WHOLE))
     set_word(page, COMMITTED_AT, PAGE_BYTES + len(RECORDS[0]))
+    assert not told(journal)
     assert delivered(journal)[0] == list(STEPS)
     assert not mend(journal).damage
+
+
+def test_a_last_segment_that_was_zeroed_is_told(journal: Path) -> None:
+    last = journal / segment_name(len(WHOLE))
+    last.write_bytes(bytes(last.stat().st_size))
+    assert "its first page" in told(journal)
+    assert "missing, or less" in mend(journal).damage[0].what
+    steps, gaps, end = delivered(journal)
+    assert (steps, gaps) == (list(STEPS), ["journal damaged, its end may be missing"])
+    assert end > len(WHOLE) + len(SECOND)
+
+
+def test_nothing_is_said_of_an_end_that_the_writer_itself_told(journal: Path) -> None:
+    finish = pack_event(FINISH, {"state": "finished", "exit_code": 0}, step=0, time_us=2_000_000)
+    last = add_segment(journal, len(WHOLE), SECOND + finish)
+    damage_page(last)
+    mend(journal)
+    doubt = f"journal taken as it reads, no checksum holds for {len(SECOND + finish)} bytes"
+    assert delivered(journal)[1] == [doubt]
+
+
+def test_a_page_and_records_of_a_segment_in_the_middle_may_both_be_damaged(journal: Path) -> None:
+    path = first_segment(journal)
+    damage_page(path)
+    damage(path, len(RECORDS[0]), b"\xaa" * 100)
+    (lost, _) = mend(journal).damage
+    assert lost.position == len(RECORDS[0])
+    assert delivered(journal)[0] == list(range(lost.size // len(row(0)), 60))
+
+
+@pytest.mark.parametrize("is_word", [True, False])
+def test_what_lay_in_a_file_before_is_not_taken_for_new(journal: Path, is_word: bool) -> None:
+    """A segment's file may have been another's, whose rows are older than all that followed."""
+    last = journal / segment_name(len(WHOLE))
+    older = b"".join(row(step) for step in range(20))
+    with last.open("r+b") as file:
+        file.seek(PAGE_BYTES + len(SECOND))
+        file.write(older)
+    if is_word:
+        set_word(last, COMMITTED_AT, PAGE_BYTES + len(SECOND) | 1 << 40)
+    else:
+        damage_page(last)
+    mend(journal)
+    assert delivered(journal)[0] == list(range(60))
+
+
+def test_a_cut_file_whose_rest_was_changed_is_in_doubt(tmp_path: Path) -> None:
+    journal = make_journal(tmp_path, "w", WHOLE)
+    path = first_segment(journal)
+    seal(path, len(WHOLE))
+    damage(path, len(WHOLE) - 5 * len(row(0)) - 8, b"\1")
+    os.truncate(path, PAGE_BYTES + len(WHOLE) - 2 * len(row(0)))
+    (doubt,) = mend(journal).doubts
+    assert (doubt.position, doubt.size) == (0, len(WHOLE) - 2 * len(row(0)))
+    assert any("taken as it reads" in gap for gap in delivered(journal)[1])
+
+
+def test_what_changed_after_it_was_acknowledged_is_nobodys_business(journal: Path) -> None:
+    seal(first_segment(journal), len(WHOLE))
+    damage(first_segment(journal), len(WHOLE) - 8, b"\1")
+    set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
+    assert not told(journal)
+    assert not mend(journal).is_needed
 
 
 def test_a_last_page_that_says_far_too_much_is_damaged_and_nothing_is_bridged(
@@ -209,8 +291,15 @@ def test_a_last_page_that_says_far_too_much_is_damaged_and_nothing_is_bridged(
     last = journal / segment_name(len(WHOLE))
     set_word(last, COMMITTED_AT, PAGE_BYTES + len(SECOND) | 1 << 31)
     assert "the file was cut" in told(journal)
-    mend(journal)
-    assert delivered(journal)[:2] == (list(range(60)), [])
+    (_, lost) = mend(journal).damage
+    assert lost.what == "the note of where the journal ends"
+    assert delivered(journal)[:2] == (
+        list(range(60)),
+        [
+            "journal damaged, its end may be missing",
+            f"journal taken as it reads, no checksum holds for {len(SECOND)} bytes",
+        ],
+    )
     assert last.stat().st_size < 1 << 20
     assert not told(journal)
 
