@@ -44,6 +44,8 @@ _GONE_SECONDS: Final = 15.0
 """So long after its connection ended a writer without a journal is looked for by its pid."""
 _REFUSED_MAX: Final = 100
 _UNKNOWN_EXIT_CODE: Final = -1
+_GONE: Final = -1
+_UNKNOWN: Final = -2
 _TIME_US_MAX: Final = 2**63 - 1
 """A writer may say any time, also the last one that a record can hold."""
 
@@ -85,6 +87,8 @@ class JournalRecovery:
                     if path not in self.refused:
                         logger.error("a dead writer's journal is not taken in: %s", error)
             except (JournalError, RefusedError, OSError) as error:
+                if _mark(path) == _GONE:
+                    continue  # Somebody else was quicker.
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
                 self.problems[path] = f"{path}: {error}{_remedy(error)}"
                 self._problem_marks[path] = mark
@@ -97,7 +101,8 @@ class JournalRecovery:
     def _forget_mended(self) -> None:
         """Forget the problems of journals that are gone or were changed since."""
         for path in list(self.problems):
-            if _mark(path) != self._problem_marks[path]:
+            mark = _mark(path)
+            if mark == _GONE or mark != self._problem_marks[path]:
                 del self.problems[path], self._problem_marks[path]
 
     # ------------------------------------------------------------------ journals
@@ -240,11 +245,13 @@ def _remedy(error: Exception) -> str:
 
 
 def _mark(path: Path) -> int:
-    """Return what changes when a file in ``path`` is replaced; -1 where it is gone."""
+    """Return what changes when a file in ``path`` is replaced; _GONE where it is gone."""
     try:
         return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return _GONE
     except OSError:
-        return -1
+        return _UNKNOWN
 
 
 def _abandoned(places: JournalPlaces, folders: Iterable[str], skip: frozenset[Path]) -> list[Path]:

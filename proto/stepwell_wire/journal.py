@@ -243,7 +243,15 @@ class JournalReader:
         if self._restarted:
             return ""
         had = max(had, self._acked)
-        return self._missing(had) or self._changed(had)
+        found = self._missing(had) or self._changed(had)
+        return "" if self._is_gone() else found
+
+    def _is_gone(self) -> bool:
+        """Return whether the folder was removed, or hidden to be, by somebody who has it all."""
+        with contextlib.suppress(OSError):
+            found = os.stat(self.path, follow_symlinks=False)
+            return not os.path.samestat(found, os.fstat(self._folder.descriptor))
+        return True
 
     def _missing(self, had: int) -> str:
         if self._severed:

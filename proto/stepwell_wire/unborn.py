@@ -15,10 +15,12 @@ from typing import Final
 
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE
+from stepwell_wire.journal_files import LOCK_FILE, UNVERIFIED_SUFFIX, WRITER_FILE
 from stepwell_wire.segment import SEGMENT_SUFFIX
 
 SPARE_PREFIX: Final = "spare-"
+_TEMPORARY_SUFFIX: Final = ".tmp"
+"""What a repair writes before it has its name."""
 _YOUNG_SECONDS: Final = 60.0
 """A writer takes the lock in the moment after it made it; what is younger is left alone."""
 
@@ -42,6 +44,9 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
         folder = JournalFolder(path)
         held.callback(folder.close)
         names = folder.names()
+        if not names and time.time() - os.fstat(folder.descriptor).st_mtime >= _YOUNG_SECONDS:
+            os.rmdir(path)  # Only an empty one can be removed so.
+            return True
         if LOCK_FILE not in names or not all(map(_is_ours, names)) or not may_remove(folder):
             return False
         lock = open_regular(LOCK_FILE, os.O_RDWR, folder=folder.descriptor)
@@ -60,5 +65,5 @@ def _is_ours(name: str) -> bool:
     return (
         name in (LOCK_FILE, WRITER_FILE)
         or name.startswith(SPARE_PREFIX)
-        or name.endswith(SEGMENT_SUFFIX)
+        or name.endswith((SEGMENT_SUFFIX, UNVERIFIED_SUFFIX, _TEMPORARY_SUFFIX))
     )

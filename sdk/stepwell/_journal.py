@@ -13,6 +13,7 @@ import os
 import threading
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from stepwell_wire.folder import JournalFolder
@@ -79,6 +80,10 @@ class Segment:
         return int(words[COMMITTED_WORD])
 
     @property
+    def is_empty(self) -> bool:
+        return self.committed_end == PAGE_BYTES
+
+    @property
     def limit(self) -> int:
         """The position past the last record."""
         return self.base + self.committed_end - PAGE_BYTES
@@ -115,6 +120,7 @@ class Journal:
         self.problem: OSError | None = None  # why the last creation failed
         self.closed = False
         self._held_lock = threading.RLock()
+        self._check_lock = threading.Lock()
         self._spare: Segment | None = None
         self._made_count = 0
         self._retry_at = 0.0
@@ -281,6 +287,21 @@ class Journal:
 
     def check(self) -> None:
         """Extend the checksums to what was written since, and note them in the segments."""
+        with self._checking() as is_ours:
+            if is_ours:
+                self._check()
+
+    @contextlib.contextmanager
+    def _checking(self) -> Iterator[bool]:
+        """Be the only one who extends checksums; yields False where another thread goes on."""
+        is_ours = self._check_lock.acquire(timeout=_CHECK_SECONDS)
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                self._check_lock.release()
+
+    def _check(self) -> None:
         safe_due = not self.durable and time.monotonic() - self._safe_slot_at > _SAFE_SLOT_SECONDS
         if safe_due:
             self._safe_slot_at = time.monotonic()
@@ -301,12 +322,15 @@ class Journal:
 
     def sync(self) -> None:
         """Bring to disk what is written; OSError when the disk fails."""
-        self.check()
-        for segment in self.held:
-            if segment.descriptor >= 0 and segment.synced_end < segment.check_end:
-                os.fdatasync(segment.descriptor)
-                self._write_slot(segment, _SAFE)
-                segment.synced_end = segment.check_end
+        with self._checking() as is_ours:
+            if not is_ours:
+                return
+            self._check()
+            for segment in self.held:
+                if segment.descriptor >= 0 and segment.synced_end < segment.check_end:
+                    os.fdatasync(segment.descriptor)
+                    self._write_slot(segment, _SAFE)
+                    segment.synced_end = segment.check_end
 
     def close(self) -> None:
         """Check all, cut what was preallocated and let go of the lock; the folder stays."""

@@ -142,8 +142,14 @@ def _at_least(lowest: float) -> Callable[[Any], float]:
     return convert
 
 
-def _whole_at_least(lowest: int) -> Callable[[Any], int]:
-    return lambda value: int(_at_least(lowest)(value))
+def _whole_at_least(lowest: int, highest: int | None = None) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        number = int(_at_least(lowest)(value))
+        if highest is not None and number > highest:
+            raise ValueError(f"expected at most {highest}, not {value}")
+        return number
+
+    return convert
 
 
 def _text(value: Any) -> str:
@@ -169,7 +175,7 @@ _CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
     "flush_seconds": _at_least(0.02),
     "finish_timeout": _at_least(0),
     "journal_bytes_max": _whole_at_least(1),
-    "journal_segment_bytes": _whole_at_least(64 * 1024),
+    "journal_segment_bytes": _whole_at_least(64 * 1024, 1 << 30),
     "on_full": _on_full,
 }
 

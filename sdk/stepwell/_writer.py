@@ -420,7 +420,8 @@ class Writer:
         self._capture()
         current = journal.held[-1]
         old, end = self._buffer, self._end
-        if old is current.mapping:
+        # Behind an empty one nothing fits that does not fit into it.
+        if old is current.mapping and not current.is_empty:
             # Nothing may be written here any more: the next segment's name says where this ends.
             self._limit = self._end = 0
             while not journal.advance(current, beyond_limit=beyond_limit):

@@ -313,7 +313,7 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     shown = call("show", "run-h").out
     assert "MISSING   2 pieces of unknown size, see below" in shown
     assert "IN DOUBT  values of 1 stretches of steps may be wrong, see below" in shown
-    assert "its end is missing: what was logged about step 9 or after it, not counted" in shown
+    assert "its end is missing: what was logged before or after step 9, not counted" in shown
     assert f"{doubt}: values of steps 3 to 5 may be wrong" in shown
     exported = call("export", "run-h", "-o", "-").err
     assert "stepwell: values of 1 stretches of steps may be wrong; `stepwell show RUN`" in exported

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.mending import KEPT_FOLDER, plan_mending
 from stepwell_wire.rows import Event, decode_records
 from stepwell_wire.segment import PAGE_BYTES, segment_name
@@ -76,6 +78,43 @@ def test_the_journal_of_a_dead_writer_is_taken_in_and_removed(tmp_path: Path) ->
 
     asyncio.run(run())
     assert not folder.exists()
+
+
+def test_a_journal_that_somebody_else_removes_first_is_no_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_journal(tmp_path / "j", "w1", STREAM)
+
+    def taken_meanwhile(*arguments: object) -> list[Path]:
+        shutil.rmtree(folder, ignore_errors=True)
+        return [folder]
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            monkeypatch.setattr("stepwell_daemon.recovery._abandoned", taken_meanwhile)
+            assert (await look(spool, tmp_path / "j")).problems == {}
+            monkeypatch.undo()
+            kept = make_journal(tmp_path / "j", "w2", row(1))  # Of a schema that nobody defines.
+            recovery = recovery_of(spool, tmp_path / "j")
+            await recovery.look()
+            assert list(recovery.problems) == [kept]
+            shutil.rmtree(kept)
+            await recovery.look()
+            assert recovery.problems == {}
+            recovery.close()
+
+    asyncio.run(run())
+
+
+def test_a_journal_that_is_removed_while_it_is_looked_at_is_not_called_damaged(
+    tmp_path: Path,
+) -> None:
+    folder = make_journal(tmp_path / "j", "w1", STREAM)
+    with closing(JournalReader(folder)) as slow:
+        with closing(JournalReader(folder)) as quick:
+            quick.mark_acked(quick.committed)
+            quick.remove()
+        assert slow.damage() == ""
 
 
 def test_the_end_that_a_writer_gave_itself_stands(tmp_path: Path) -> None:

@@ -107,6 +107,23 @@ def test_after_room_was_made_logging_goes_on_behind_the_gap(
     assert (gap.body["first_step"], gap.body["last_step"]) == (steps - dropped, steps - 1)
 
 
+def test_what_is_larger_than_a_segment_is_dropped_and_costs_nothing_else(start: Start) -> None:
+    run = start(settings=SMALL)
+    for i in range(10):
+        run.log({"a": float(i)})
+    for _ in range(3):
+        run.log({"text": "x" * (2 * SEGMENT)})
+    held = journal_of(run).held
+    assert len({each.base for each in held}) == len(held)
+    for i in range(10, 20):
+        run.log({"a": float(i)}, step=i)
+    read = read_journal(run.dir)
+    assert [value for _, value in read.series("a")] == [float(i) for i in range(20)]
+    gaps = read.bodies("gap")
+    assert sum(gap["rows"] for gap in gaps) == 3, "each is told"
+    assert all(each.path.exists() for each in journal_of(run).held)
+
+
 def test_the_policy_block_waits_for_room_instead(start: Start, daemon: RecordingDaemon) -> None:
     run = start(settings={**SMALL, "on_full": "block"})
     for i in range(30_000):

@@ -83,6 +83,21 @@ reader.remove()
         assert remove_unborn(tmp_path, anybodys) == 1
 
 
+def test_any_part_of_a_journal_that_was_being_removed_goes(tmp_path: Path) -> None:
+    empty = tmp_path / ".run-a"
+    empty.mkdir()
+    assert remove_unborn(tmp_path, anybodys) == 0, "it may be in the making"
+    before = time.time() - 3600
+    os.utime(empty, (before, before))
+    repaired = tmp_path / ".run-b"
+    repaired.mkdir()
+    for name in ("lock", "writer.json", ".0.seg.tmp", "0.seg.unverified"):
+        (repaired / name).touch()
+    grow_old(repaired)
+    assert remove_unborn(tmp_path, anybodys) == 2
+    assert not list(tmp_path.iterdir())
+
+
 def held(folder: Path) -> int:
     lock = os.open(folder / "lock", os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_EX)

@@ -160,7 +160,7 @@ def gap_text(gap: dict[str, Any]) -> str:
     elif _is_doubt(gap):
         what = f"values of {span} may be wrong"
     elif first == last:
-        what = f"what was logged about {span} or after it, not counted"
+        what = f"what was logged before or after {span}, not counted"
     else:
         what = f"what was logged about {span}, not counted"
     return plain(f"{gap['reason']}: {what}")
