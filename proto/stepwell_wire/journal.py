@@ -25,7 +25,6 @@ from stepwell_wire.journal_files import (
 )
 from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, aligned, check_header, unpack_event
 from stepwell_wire.segment import (
-    ACKED_AT,
     BASE_AT,
     COMMITTED_AT,
     MAGIC,
@@ -33,10 +32,12 @@ from stepwell_wire.segment import (
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
+    acked_in,
     checked_end,
     committed_end,
     end_before,
     is_end_wrong,
+    pack_acked,
     promised_end,
     scan_events,
     segment_name,
@@ -353,7 +354,8 @@ class JournalReader:
         if self._segments:
             last = self._segments[-1]
             try:
-                os.pwrite(last.descriptor, position.to_bytes(8, "little"), ACKED_AT)
+                for at, word in pack_acked(position):
+                    os.pwrite(last.descriptor, word, at)
             except OSError as error:
                 raise JournalError(f"{last.path}: {error.strerror}") from error
 
@@ -507,8 +509,8 @@ class JournalReader:
         end = checked_end(page, segment.read, beyond=beyond)
         segment.claimed = max(segment.claimed, end)
         segment.end = end if self._restarted else segment.claimed
-        acked = PAGE.unpack_from(page)[3]
+        acked = acked_in(page)
         # What was never written was not acknowledged either: a damaged number, all is sent again.
-        if not acked & 7 and acked <= base + segment.claimed + segment.cut_bytes - PAGE_BYTES:
+        if acked <= base + segment.claimed + segment.cut_bytes - PAGE_BYTES:
             self._acked = max(self._acked, acked)
         return segment

@@ -49,13 +49,13 @@ from stepwell_wire.rescue import (
     taken_end,
 )
 from stepwell_wire.segment import (
-    ACKED_AT,
     COMMITTED_AT,
     NEXT_AT,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
     checked_slot_at,
     last_step,
+    pack_acked,
     pack_checked,
     pack_page,
     segment_name,
@@ -353,7 +353,8 @@ def _segment(base: int, records: bytes, *, acked: int = 0, is_last: bool = False
     page = bytearray(pack_page(base))
     end = PAGE_BYTES + len(records)
     page[COMMITTED_AT : COMMITTED_AT + 8] = end.to_bytes(8, "little")
-    page[ACKED_AT : ACKED_AT + 8] = acked.to_bytes(8, "little")
+    for at, word in pack_acked(acked):
+        page[at : at + 8] = word
     if not is_last:
         page[NEXT_AT : NEXT_AT + 8] = (base + len(records)).to_bytes(8, "little")
     slot = pack_checked(end, zlib.crc32(records))

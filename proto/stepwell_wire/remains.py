@@ -20,6 +20,7 @@ from stepwell_wire.segment import (
     PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
+    acked_in,
     checked_end,
     committed_end,
     end_before,
@@ -187,7 +188,8 @@ def _read_file(
         return data[offset : offset + size]
 
     has_page = len(data) >= PAGE_BYTES and PAGE.unpack_from(data)[:2] == (MAGIC, base)
-    committed, acked = PAGE.unpack_from(data)[2:] if has_page else (len(data), 0)
+    committed = PAGE.unpack_from(data)[2] if has_page else len(data)
+    acked = acked_in(data) if has_page else 0
     checked = checked_end(data[:PAGE_BYTES], read) if has_page else PAGE_BYTES
     promised = promised_end(data) if has_page and not restarted else PAGE_BYTES
     claimed = max(committed_end(max(committed, promised), len(data)), checked)
@@ -203,7 +205,7 @@ def _read_file(
         cut_bytes, claimed = 0, committed_end(len(data), len(data))
     is_changed = promised > checked
     # What was never written was not acknowledged either: a damaged number.
-    if acked & 7 or acked > base + claimed + cut_bytes - PAGE_BYTES:
+    if acked > base + claimed + cut_bytes - PAGE_BYTES:
         acked = 0
     end = min(checked, claimed) if restarted and not unverified else claimed
     is_doubted = is_changed or not has_page or is_word_wrong or (unverified and end > checked)

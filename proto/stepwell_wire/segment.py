@@ -2,7 +2,7 @@
 
     segment := page of 4,096 bytes | records
     page    := magic "stepseg1" | base u64 | committed u64 | acked u64
-             | checked × 2 | next u64 | zeros
+             | checked × 2 | next u64 | ~acked u64 | zeros
     checked := end u64 | crc32 of records[4096:end] u32 | crc32 of the 12 bytes before u32
 
 `base`, `acked` and `next` are positions; `committed` and `end` are offsets in the file, so that
@@ -10,8 +10,9 @@
 follows, then where it begins: so one that is gone is missed. `committed` is the truth as long as
 the machine has not restarted since: the page cache outlives any process. After a restart pages
 may be missing below it, so only what a checked slot covers is believed; there are two slots, so
-that a torn write of one leaves the other. Where the machine has not restarted, a slot that does
-not hold says that something changed the records. Little-endian throughout. No I/O here.
+that a torn write of one leaves the other. Of `acked` and its complement the earlier counts. Where
+the machine has not restarted, a slot that does not hold says that something changed the records.
+Little-endian throughout. No I/O here.
 """
 
 import struct
@@ -48,6 +49,8 @@ _CHECKED = struct.Struct("<QI")
 _CHECKED_BYTES = 16
 NEXT_AT: Final = CHECKED_AT + 2 * _CHECKED_BYTES
 NEXT_WORD: Final = NEXT_AT // 8
+ACKED_COPY_AT: Final = NEXT_AT + 8
+ACKED_COPY_WORD: Final = ACKED_COPY_AT // 8
 
 Read = Callable[[int, int], bytes]
 """Returns so many bytes of a segment's file from an offset on; fewer only at its end."""
@@ -101,6 +104,29 @@ def checked_end(page: bytes, read: Read, *, beyond: int = PAGE_BYTES) -> int:
         if len(records) == end - PAGE_BYTES and zlib.crc32(records) == crc:
             return end
     return PAGE_BYTES
+
+
+def acked_copy(acked: int) -> int:
+    """Return what stands beside an ack, so that a flipped bit cannot make it a later one."""
+    return ~acked & (1 << 64) - 1
+
+
+def acked_in(page: bytes) -> int:
+    """Return up to where a page says that all is acknowledged, 0 where that cannot be.
+
+    Of the two notes the earlier one counts: a kill may come between them. Pages of releases that
+    kept one have zeros in the place of the other.
+    """
+    acked = int.from_bytes(page[ACKED_AT : ACKED_AT + 8], "little")
+    copy = int.from_bytes(page[ACKED_COPY_AT : ACKED_COPY_AT + 8], "little")
+    found = min(acked, acked_copy(copy)) if copy else acked
+    return 0 if found & 7 else found
+
+
+def pack_acked(acked: int) -> list[tuple[int, bytes]]:
+    """Return what to write of an ack, and at which offsets."""
+    words = ((ACKED_AT, acked), (ACKED_COPY_AT, acked_copy(acked)))
+    return [(at, word.to_bytes(8, "little")) for at, word in words]
 
 
 def promised_end(page: bytes) -> int:

@@ -20,12 +20,14 @@ from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, WriterFile
 from stepwell_wire.records import HEADER, aligned
 from stepwell_wire.segment import (
+    ACKED_COPY_WORD,
     ACKED_WORD,
     BASE_AT,
     COMMITTED_WORD,
     NEXT_WORD,
     NO_BASE,
     PAGE_BYTES,
+    acked_copy,
     checked_slot_at,
     pack_checked,
     pack_page,
@@ -390,7 +392,7 @@ class Journal:
     def _set_base(self, segment: Segment, base: int) -> None:
         words = segment.words
         assert words is not None
-        words[ACKED_WORD] = self.acked
+        words[ACKED_WORD], words[ACKED_COPY_WORD] = self.acked, acked_copy(self.acked)
         words[NEXT_WORD] = 0
         words[BASE_AT // 8] = base
         segment.base = base
@@ -431,7 +433,7 @@ class Journal:
     def _write_acked(self) -> None:
         words = self.current.words
         if words is not None and words[ACKED_WORD] < self.acked:  # A relay writes there as well.
-            words[ACKED_WORD] = self.acked
+            words[ACKED_WORD], words[ACKED_COPY_WORD] = self.acked, acked_copy(self.acked)
 
     def _write_slot(self, segment: Segment, slot: int) -> None:
         packed = pack_checked(segment.check_end, segment.check_crc)

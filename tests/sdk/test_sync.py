@@ -1,6 +1,7 @@
 """`sync` sends what offline and dead writers left, once."""
 
 import struct
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import stepwell
 from stepwell._sync import SyncProgress
 from stepwell.errors import DaemonUnreachableError, SyncError
 from stepwell.testing import RecordingDaemon
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
+from stepwell_wire.segment import ACKED_AT, ACKED_COPY_AT
 from tests.sdk.conftest import Start
 
 
@@ -82,6 +85,25 @@ def test_a_value_that_changed_after_the_run_is_not_sent(
     assert not daemon.points()
     path.write_bytes(whole)
     assert stepwell.sync(folder).sent == ("test/one",)
+
+
+def test_no_flipped_bit_makes_an_ack_a_later_one(offline: Start) -> None:
+    folder = Path(offline_run(offline, "one"))
+    (path,) = folder.glob("*.seg")
+    for acked in (0, 512):
+        with closing(JournalReader(folder)) as reader:
+            reader.mark_acked(acked)
+        whole = path.read_bytes()
+        for place in (ACKED_AT, ACKED_COPY_AT):
+            for bit in range(64):
+                changed = bytearray(whole)
+                changed[place + bit // 8] ^= 1 << bit % 8
+                path.write_bytes(changed)
+                with closing(JournalReader(folder)) as reader:
+                    assert reader.acked <= acked
+        path.write_bytes(whole)
+        with closing(JournalReader(folder)) as reader:
+            assert reader.acked == acked
 
 
 def test_records_of_nobody_are_named_and_the_others_are_sent(
