@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import difflib
 import json
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -321,7 +322,7 @@ def _from_file(path: Path) -> dict[str, Any]:
             found = tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     values = {}
     for name, value in found.items():
@@ -365,6 +366,8 @@ def _convert(name: str, value: Any, where: str) -> Any:
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise ValueError
         number = kind(value)
+        if not math.isfinite(number):
+            raise ValueError
     except (TypeError, ValueError):
         raise ConfigError(
             f"{where}: expected {'a whole number' if kind is int else 'a number'}, not {value!r}"

@@ -32,7 +32,7 @@ from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader
 from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE, find_journals
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
@@ -90,7 +90,8 @@ class JournalRecovery:
                 if _mark(path) == _GONE:
                     continue  # Somebody else was quicker.
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
-                self.problems[path] = f"{path}: {error}{_remedy(error)}"
+                where = "" if str(error).startswith(str(path)) else f"{path}: "
+                self.problems[path] = f"{where}{error}{_remedy(error)}"
                 self._problem_marks[path] = mark
         self.refused = refused
         for state in list(self._spool.registry.states.values()):
@@ -158,6 +159,7 @@ class JournalRecovery:
             self._counters.points_received_rate.add(taken.points)
         await self._spool.settled()
         if not state.finished and state.accepted:
+            state.is_dead = True  # What it left says when it ended, not when that was found.
             self._append_crashed(state)
             await self._spool.settled()
         self._counters.recovered_journals += 1
@@ -200,7 +202,10 @@ class JournalRecovery:
 
     def _append_crashed(self, state: WriterState) -> None:
         """Say for a dead writer how it ended; takes no place in the writer's own stream."""
-        time_us = min(max(state.last_time_us + 1, int(state.seen_at * 1e6)), _TIME_US_MAX)
+        ended_us = state.last_time_us + 1
+        if not (state.is_dead and state.last_time_us):
+            ended_us = max(ended_us, int(state.seen_at * 1e6))
+        time_us = min(ended_us, _TIME_US_MAX)
         body = {"state": "crashed", "exit_code": _UNKNOWN_EXIT_CODE}
         self._spool.append(
             state,
@@ -241,7 +246,9 @@ def _remedy(error: Exception) -> str:
     is_damage = isinstance(error, JournalError) or (
         isinstance(error, RefusedError) and error.refusal.code == MALFORMED
     )
-    return "; `stepwell journal repair` delivers what can be read" if is_damage else ""
+    if not is_damage or str(error).endswith(NOTHING_LEFT):
+        return ""
+    return "; `stepwell journal repair` delivers what can be read"
 
 
 def _mark(path: Path) -> int:

@@ -13,6 +13,7 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from stepwell_wire.errors import MalformedRecordsError, WireError
 from stepwell_wire.folder import JournalFolder
@@ -44,13 +45,24 @@ from stepwell_wire.segment import (
     whole_records,
 )
 
+NOTHING_LEFT: Final = "and so nothing to repair; remove the folder"
+
 
 class JournalError(WireError):
     """A journal that cannot be read, with what is wrong, where, and what to do."""
 
 
-def _no_journal(path: Path) -> JournalError:
+def _no_journal(path: Path, *, has_records: bool = False) -> JournalError:
+    if has_records:
+        return JournalError(
+            f"{path}: it holds records and no {WRITER_FILE}: {whose_hint(path)} says whose they are"
+        )
     return JournalError(f"{path}: no {WRITER_FILE}; this is no journal of stepwell")
+
+
+def whose_hint(path: Path) -> str:
+    """Return the command that says whose the journal in ``path`` is."""
+    return f"`stepwell journal repair {path} --unverified --project … --run …`"
 
 
 def _is_base(text: str) -> bool:
@@ -168,12 +180,12 @@ class JournalReader:
             with open(self._folder.open(WRITER_FILE, os.O_RDONLY), encoding="utf-8") as file:
                 return WriterFile.from_json(file.read())
         except FileNotFoundError as error:
-            raise _no_journal(self.path) from error
+            has_records = any(name.endswith(SEGMENT_SUFFIX) for name in self._folder.names())
+            raise _no_journal(self.path, has_records=has_records) from error
         except (OSError, ValueError) as error:
             raise JournalError(
                 f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run: "
-                f"`stepwell journal repair {self.path} --unverified --project … --run …` says "
-                "whose it is, or move the folder away"
+                f"{whose_hint(self.path)} says whose it is, or move the folder away"
             ) from error
 
     # ------------------------------------------------------------------ who holds it
@@ -258,7 +270,7 @@ class JournalReader:
         if self._severed:
             return self._severed
         if not self._segments:
-            return f"{self.path}: no segment is left; a journal has one from the beginning"
+            return f"{self.path}: no segment is left, {NOTHING_LEFT}"
         if self.oldest > had:
             return (
                 f"{self.path}: {self.oldest - had} bytes before {self._segments[0].path} are gone "

@@ -139,7 +139,7 @@ def find_writer(
         return info, False
     raise JournalError(
         f"{folder.path}: {problem}; what is held cannot be assigned to a run, say whose it is with "
-        "--project and --run"
+        "--project and --run, and --unverified"
     )
 
 

@@ -226,8 +226,10 @@ def doubt_event(found: Iterable[Stretch], size: int, step: int | None) -> bytes:
     rows = [group for each in found if each.decoded is not None for group in each.decoded.rows]
     if not rows:
         return b""
+    # All of them: a step may itself be what was changed.
     time_us, first = min(_moment(group, 0) for group in rows)
-    last = max(_moment(group, -1) for group in rows)
+    first = min(first, *(int(group.steps.min()) for group in rows))
+    last = time_us, max(int(group.steps.max()) for group in rows)
     what = f"journal taken as it reads, no checksum holds for {size} bytes"
     return _gap_event(what, (time_us, first if step is None else step), last)
 

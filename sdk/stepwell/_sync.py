@@ -10,7 +10,7 @@ from stepwell._delivery import Delivery, ReaderSource
 from stepwell._recording import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader, whose_hint
 from stepwell_wire.journal_files import WRITER_FILE, find_journals, find_remains
 from stepwell_wire.places import default_journals_dir, default_socket
 from stepwell_wire.segment import SEGMENT_SUFFIX
@@ -144,7 +144,8 @@ class _Sync:
 
     def _one(self, reader: JournalReader, place: tuple[Path, int, int]) -> None:
         if damage := reader.damage():
-            raise JournalError(f"{damage}; {_REPAIR}")
+            remedy = "" if damage.endswith(NOTHING_LEFT) else f"; {_REPAIR}"
+            raise JournalError(f"{damage}{remedy}")
         source = ReaderSource(reader)
         delivery = Delivery(source, socket=self._socket, client=CLIENT, recovered=True)
         committed = reader.committed
@@ -195,13 +196,12 @@ def _find(paths: list[Path]) -> list[Path]:
 
 def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:
     """Return the folders in ``paths`` that hold records of nobody knows which run, and why."""
-    why = (
-        f"it holds records and no {WRITER_FILE}: `stepwell journal repair --unverified --project … "
-        "--run …` says whose they are"
-    )
     found: list[Path] = []
     for path in paths:
         if (path / WRITER_FILE).exists():
             continue
         found += [path] if any(path.glob(f"*{SEGMENT_SUFFIX}")) else find_remains(path)[0]
-    return [(folder, why) for folder in found]
+    return [
+        (each, f"it holds records and no {WRITER_FILE}: {whose_hint(each)} says whose they are")
+        for each in found
+    ]

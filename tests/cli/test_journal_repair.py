@@ -114,6 +114,24 @@ def test_whose_a_journal_is_must_be_said_whole(call: Call, tmp_path: Path) -> No
     assert (told["project"], told["run_id"], told["writer_id"]) == ("p", "run-w", "w")
 
 
+def test_several_journals_are_never_given_to_one_run(call: Call, tmp_path: Path) -> None:
+    lost = [make_journal(tmp_path, name, schema_event() + row(1)) for name in ("a", "b")]
+    for folder in lost:
+        (folder / "writer.json").unlink()
+    words = ("--project", "p", "--run", "run-a", "--unverified")
+    outcome = call("journal", "repair", tmp_path, *words, "--yes")
+    assert outcome.code == 2
+    assert "2 have no owner: name one of" in outcome.err
+    outcome = call("journal", "repair", lost[1], *words)
+    assert outcome.code == 2, "the folder's name says another run"
+    assert "does not begin with run-a-; correct --run" in outcome.err
+    outcome = call("journal", "repair", lost[0], "--project", "p", "--run", "r" * 200, *words[4:])
+    assert outcome.code == 2
+    outcome = call("journal", "repair", lost[0], *words)
+    assert f"{lost[0]}: goes to p/run-a, writer a\n" in outcome.out
+    assert not (lost[0] / "writer.json").exists()
+
+
 def test_what_is_in_doubt_is_named(call: Call, tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", schema_event() + row(1), boot_id="another start")
     outcome = call("journal", "repair", journal)
@@ -170,5 +188,5 @@ def test_verify_names_a_journal_that_nobody_owns(call: Call, tmp_path: Path) -> 
     make_journal(tmp_path, "b", schema_event() + row(1))
     outcome = call("journal", "verify", tmp_path)
     assert outcome.code == 1
-    assert f"\n{lost}: no writer.json" in outcome.out
+    assert f"\n{lost}: it holds records and no writer.json" in outcome.out
     assert "2 journals, 1 damaged" in outcome.out

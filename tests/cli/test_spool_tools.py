@@ -146,6 +146,15 @@ def test_a_spool_without_its_number_is_read_all_the_same(call: Call, data: Path)
     assert call("spool", "verify", "--data", data).code == 0
 
 
+def test_a_cursor_that_is_gone_is_told(call: Call, data: Path) -> None:
+    (data / "spool" / "cursor").unlink()
+    outcome = call("spool", "verify", "--data", data)
+    assert outcome.code == 1
+    assert f"{data / 'spool' / 'cursor'}: missing; a start sends everything again" in outcome.out
+    assert call("spool", "repair", "--data", data, "--yes").code == 0
+    assert call("spool", "verify", "--data", data).code == 0
+
+
 async def second_segment(data: Path) -> None:
     async with spool_running(data / "spool") as spool:
         append(spool, new_writer(spool, "w2"), schema_event() + row(0))

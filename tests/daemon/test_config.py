@@ -62,7 +62,8 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("block_points = true", "a whole number"),
         ("block_points = 0", "expected 1 or more"),
         ("metrics_port = 70000", "expected 0 to 65535"),
-        ("drain_seconds = nan", "expected 0 or more"),
+        ("drain_seconds = nan", "expected a number, not nan"),
+        ("sample_seconds = inf", "expected a number, not inf"),
         ("log_level = 'loud'", "debug or info or warning or error"),
         ("durability = 3", "synced or written"),
         ("data = 3", "expected a path"),
@@ -75,6 +76,13 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, mes
     with pytest.raises(ConfigError) as refused:
         load("--config", file)
     assert message in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not TOML"):
+        load("--config", str(file))
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:

@@ -117,6 +117,19 @@ def test_a_journal_that_is_removed_while_it_is_looked_at_is_not_called_damaged(
         assert slow.damage() == ""
 
 
+def test_a_dead_writers_run_ends_with_its_last_record(tmp_path: Path) -> None:
+    """Not when somebody found what it left, perhaps days later."""
+    make_journal(tmp_path / "j", "w1", STREAM)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, tmp_path / "j")
+            (end,) = [event for event in events_in(spool) if event.kind == "finish"]
+            assert end.time_us == 1_000_000 + ROWS  # The last row's, and one more.
+
+    asyncio.run(run())
+
+
 def test_the_end_that_a_writer_gave_itself_stands(tmp_path: Path) -> None:
     make_journal(tmp_path / "j", "w1", STREAM + finish_event("failed"))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from stepwell_daemon.errors import NewerSpoolError
+from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.session import RefusedError, Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk
@@ -323,6 +324,21 @@ def test_what_comes_after_the_last_segment_is_gone_is_forwarded(tmp_path: Path) 
             return sink.steps()
 
     assert set(asyncio.run(run())) == {77}
+
+
+def test_nothing_waits_for_ever_for_what_is_gone(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            append(spool, new_writer(spool), schema_event())
+            await spool.settled()
+            spool.save_writers()
+        segment_path(tmp_path, 1).unlink()
+        async with spool_running(tmp_path) as spool:
+            assert spool.is_forwarded
+            assert spool.waiting_since is None
+            await Forwarder(spool, ForwardSettings(), counters=spool.counters).reach(spool.end)
+
+    asyncio.run(run())
 
 
 def test_a_table_that_knows_more_than_there_is_hides_nothing(

@@ -162,6 +162,9 @@ class _Look:
             self._progress = CursorFile(folder / "cursor", self._disk).peek()
         except DamagedStateError as error:
             self._damaged(folder / "cursor", str(error), is_repairable=True)
+        if self._progress is None and self.numbers and not (folder / "cursor").exists():
+            what = "missing; a start sends everything again, and what is stored is recognised"
+            self._damaged(folder / "cursor", what, is_repairable=True)
         if self._progress is not None:
             report.cursor_segment, report.cursor_offset = self._progress.cursor
         try:
@@ -304,7 +307,7 @@ class _Look:
         number = int(path.stem) if path.suffix == SUFFIX else None
         upto = end or _UNKNOWN_END  # A file as a whole.
         if number is not None and (number, upto) <= (report.cursor_segment, report.cursor_offset):
-            what += " (stored already)"
+            what += " (before the cursor: the daemon is past it)"
         report.damage.append(
             {
                 "file": str(path),

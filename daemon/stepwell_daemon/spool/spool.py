@@ -115,6 +115,8 @@ class Spool:
         self._held = HeldSegments(self._found.ends, self._found.sizes, self.cursor)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._adopt_salvage()
+        if not self.progress.extent_end and self.cursor < self.end and not self.unforwarded_bytes:
+            self.progress = Progress(self.end)  # What lay between is gone.
         for state in self.registry.states.values():
             state.location = self.end
         # When the spool reached which end, about once a second, oldest first.

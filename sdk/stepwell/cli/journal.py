@@ -1,6 +1,7 @@
 """`stepwell journal …`: looks into the journals that writers left, and mends them."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,7 +14,13 @@ from stepwell.cli.options import add_data, add_json, places
 from stepwell.cli.text import bytes_text, json_text, plain
 from stepwell_wire.errors import MalformedRecordsError, WireError
 from stepwell_wire.journal import JournalError, JournalReader
-from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals, find_remains
+from stepwell_wire.journal_files import (
+    UNVERIFIED_SUFFIX,
+    WRITER_FILE,
+    WriterFile,
+    find_journals,
+    find_remains,
+)
 from stepwell_wire.records import FINISH
 
 _READ_BYTES: Final = 1 << 20
@@ -230,6 +237,7 @@ def _repair(options: argparse.Namespace, folders: list[Path], set_aside: list[Pa
     from stepwell_wire.mending import plan_mending
 
     code, waiting = OK, 0
+    _check_owner(options, [*folders, *set_aside] if options.unverified else folders)
     if options.unverified:
         folders = [*folders, *set_aside]
     else:
@@ -240,6 +248,12 @@ def _repair(options: argparse.Namespace, folders: list[Path], set_aside: list[Pa
             mending = plan_mending(
                 path, info=_writer_told(options, path), unverified=options.unverified
             )
+            if not _has_owner(path):
+                whose = mending.info
+                print(
+                    f"{path}: goes to {plain(whose.project)}/{plain(whose.run_id)}, writer "
+                    f"{plain(whose.writer_id)}"
+                )
             for each in (*mending.damage, *mending.doubts):
                 print(f"{path}: position {each.position}: {each.size} bytes, {each.what}")
             if mending.unverified_bytes:
@@ -268,5 +282,36 @@ def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
         return None
     if not (options.project and options.run):
         raise CommandError("say both --project and --run", USAGE)
-    writer = options.writer or path.name.removeprefix(f"{options.run}-")
-    return WriterFile(options.project, options.run, writer)
+    prefix = f"{options.run}-"
+    if not options.writer and not path.name.startswith(prefix) and not _has_owner(path):
+        raise CommandError(
+            f"{path}: a journal's folder is called RUN-WRITER, and this one's name does not begin "
+            f"with {prefix}; correct --run, or say --writer as well",
+            USAGE,
+        )
+    told = WriterFile(options.project, options.run, options.writer or path.name[len(prefix) :])
+    try:
+        return WriterFile.from_json(told.to_json())
+    except ValueError as error:
+        raise CommandError(f"--project, --run or --writer: {error}", USAGE) from error
+
+
+def _check_owner(options: argparse.Namespace, folders: list[Path]) -> None:
+    """Refuse to give several journals to one run: each is a run of its own, or a rank."""
+    if not options.run:
+        return
+    nobodys = [path for path in folders if not _has_owner(path)]
+    if len(nobodys) > 1:
+        raise CommandError(
+            f"--run says whose one journal is, and {len(nobodys)} have no owner: name one of "
+            f"{', '.join(map(str, nobodys[:5]))}{', …' if nobodys[5:] else ''}",
+            USAGE,
+        )
+
+
+def _has_owner(path: Path) -> bool:
+    for name in (WRITER_FILE, WRITER_FILE + UNVERIFIED_SUFFIX):
+        with contextlib.suppress(OSError, ValueError):
+            WriterFile.from_json((path / name).read_text("utf-8"))
+            return True
+    return False

@@ -1,6 +1,7 @@
 """`stepwell spool …`: looks into a daemon's spool, mends it, sends again what was set aside."""
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -152,6 +153,8 @@ def _repair(options: argparse.Namespace) -> int:
     from stepwell_daemon.errors import DaemonError
     from stepwell_daemon.spool.mending import mend_spool
 
+    # What it finds is printed below.
+    logging.getLogger("stepwell_daemon").addHandler(logging.NullHandler())
     try:
         mended = mend_spool(folder)
     except DaemonError as error:

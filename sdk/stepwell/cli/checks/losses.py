@@ -77,8 +77,8 @@ def kept(data: Path) -> Iterator[Finding]:
             "spool",
             Level.WARN,
             f"{count_text(lost)} losses of segments are noted in {spool / 'quarantine'}",
-            "`stepwell spool verify` prints the notes; nobody knows whose rows they were, so no "
-            "run has a gap for them; delete the notes when they are read",
+            "`stepwell spool verify` prints the notes; no run has a gap for them; delete the "
+            "notes when they are read",
         )
     if damaged := _count(spool / "quarantine", "*.bytes"):
         yield Finding(

@@ -87,6 +87,8 @@ def journals(folder: Path) -> Iterator[Finding]:
                     live += 1
                 elif damage := reader.damage():
                     problems.append(Finding("journals", Level.WARN, damage, _REPAIR))
+                elif reader.unverified_bytes:
+                    problems.append(_in_doubt(reader))
                 elif reader.committed > reader.acked:
                     unsent[reader.info.mode == OFFLINE].append(reader.committed - reader.acked)
         except (JournalError, OSError) as error:
@@ -102,6 +104,18 @@ def journals(folder: Path) -> Iterator[Finding]:
         yield Finding(
             "journals", Level.OK, f"{count_text(live)} writers at work, nothing waits in {folder}"
         )
+
+
+def _in_doubt(reader: JournalReader) -> Finding:
+    unsent = max(0, reader.committed - reader.acked)
+    return Finding(
+        "journals",
+        Level.WARN,
+        f"{reader.path}: the machine restarted, and {bytes_text(reader.unverified_bytes)} of it "
+        f"cannot be believed; {bytes_text(unsent)} can",
+        "`stepwell sync`, or a daemon, sends what can be believed and sets the rest aside; "
+        "`stepwell journal repair --unverified` takes it as far as it reads",
+    )
 
 
 def _remains(folder: Path) -> Iterator[Finding]:
