@@ -97,10 +97,7 @@ class GatewaySink:
             try:
                 await self._connected(())
             except _FAILURES as error:
-                self._counters.insert_failures += 1
-                self._health.failed(error)
-                await self.close()
-                await asyncio.sleep(backoff.next_delay())
+                await self._give_up(error, backoff)
                 continue
             self._health.succeeded()
             return
@@ -118,14 +115,18 @@ class GatewaySink:
             try:
                 pieces = await self._send_wave(extent, pieces)
             except _FAILURES as error:
-                self._counters.insert_failures += 1
-                self._health.failed(error)
-                await self.close()
-                await asyncio.sleep(backoff.next_delay())
+                await self._give_up(error, backoff)
                 continue
             self._health.succeeded()
             backoff.reset()
         self._health.insert_seconds = time.monotonic() - started
+
+    async def _give_up(self, error: Exception, backoff: Backoff) -> None:
+        """Tell of ``error``, end the stream, and wait before another."""
+        self._counters.insert_failures += 1
+        self._health.failed(error)
+        await self.close()
+        await asyncio.sleep(backoff.next_delay())
 
     async def close(self) -> None:
         """End the stream. Can be called twice."""
