@@ -54,15 +54,17 @@ class JournalError(WireError):
 
 def _no_journal(path: Path, *, has_records: bool = False) -> JournalError:
     if has_records:
-        return JournalError(
-            f"{path}: it holds records and no {WRITER_FILE}: {whose_hint(path)} says whose they are"
-        )
+        return JournalError(f"{path}: {nobodys_text(path)}")
     return JournalError(f"{path}: no {WRITER_FILE}; this is no journal of stepwell")
 
 
-def whose_hint(path: Path) -> str:
-    """Return the command that says whose the journal in ``path`` is."""
+def _whose_hint(path: Path) -> str:
     return f"`stepwell journal repair {path} --unverified --project … --run …`"
+
+
+def nobodys_text(path: Path) -> str:
+    """Return what is wrong with a folder of records that do not say whose they are."""
+    return f"it holds records and no {WRITER_FILE}: {_whose_hint(path)} says whose they are"
 
 
 def _is_base(text: str) -> bool:
@@ -185,7 +187,7 @@ class JournalReader:
         except (OSError, ValueError) as error:
             raise JournalError(
                 f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run: "
-                f"{whose_hint(self.path)} says whose it is, or move the folder away"
+                f"{_whose_hint(self.path)} says whose it is, or move the folder away"
             ) from error
 
     # ------------------------------------------------------------------ who holds it

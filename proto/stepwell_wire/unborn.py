@@ -44,7 +44,8 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
         folder = JournalFolder(path)
         held.callback(folder.close)
         names = folder.names()
-        if not names and time.time() - os.fstat(folder.descriptor).st_mtime >= _YOUNG_SECONDS:
+        age_seconds = time.time() - os.fstat(folder.descriptor).st_mtime
+        if not names and age_seconds >= _YOUNG_SECONDS and may_remove(folder):
             os.rmdir(path)  # Only an empty one can be removed so.
             return True
         if LOCK_FILE not in names or not all(map(_is_ours, names)) or not may_remove(folder):

@@ -10,7 +10,7 @@ from stepwell._delivery import Delivery, ReaderSource
 from stepwell._recording import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
-from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader, whose_hint
+from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader, nobodys_text
 from stepwell_wire.journal_files import WRITER_FILE, find_journals, find_remains
 from stepwell_wire.places import default_journals_dir, default_socket
 from stepwell_wire.segment import SEGMENT_SUFFIX
@@ -201,7 +201,4 @@ def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:
         if (path / WRITER_FILE).exists():
             continue
         found += [path] if any(path.glob(f"*{SEGMENT_SUFFIX}")) else find_remains(path)[0]
-    return [
-        (each, f"it holds records and no {WRITER_FILE}: {whose_hint(each)} says whose they are")
-        for each in found
-    ]
+    return [(each, nobodys_text(each)) for each in found]
