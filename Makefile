@@ -3,9 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
-SOURCES := proto sdk daemon tests benchmarks examples
+SOURCES := proto sdk daemon tests benchmarks examples scripts hatch_build.py
 
-.PHONY: demo test setup check quick oldest fix proto lock bench crash clean
+.PHONY: demo test setup page check quick oldest fix proto lock bench crash clean
 
 demo: setup  ## train on real data into an embedded store, show the result, end by itself
 	@sh scripts/demo.sh $(BIN)
@@ -18,11 +18,15 @@ quick: setup check  ## what takes seconds
 	$(BIN)/python -m pytest -q -m "not slow and not processes"
 
 check: setup
+	$(BIN)/python scripts/build_page.py --check --install-node
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 
-setup: $(VENV)/.installed
+setup: $(VENV)/.installed page
+
+page: $(VENV)/.installed  ## build the hub's page, if its sources changed
+	@$(BIN)/python scripts/build_page.py --install-node
 
 $(VENV)/.installed: pyproject.toml requirements.lock scripts/make_venv.sh
 	@sh scripts/make_venv.sh $(PYTHON) $(VENV)
@@ -57,4 +61,4 @@ crash: setup  ## a thousand random kills; SEED=n repeats one
 	$(BIN)/python -m tests.system.crash --kills 1000 $(if $(SEED),--seed $(SEED))
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .venv-proto .demo build dist
+	rm -rf $(VENV) $(OLDEST) .venv-proto .demo build dist hub/web/node_modules hub/stepwell_hub/static

@@ -1,0 +1,34 @@
+/** The page of the route, in the shell. Pages are chunks of their own, loaded when opened. */
+import { isSignedOut } from "./api/client.js";
+import { Missing } from "./pages/Missing.js";
+import { SignedOut } from "./pages/SignedOut.js";
+import { lazy } from "./parts/lazy.js";
+import { Shell } from "./parts/Shell.js";
+import { route } from "./state/navigation.js";
+import type { Route } from "./state/routes.js";
+
+const Projects = lazy(() => import("./pages/projects/Projects.js").then((file) => file.Projects));
+const Status = lazy(() => import("./pages/status/Status.js").then((file) => file.Status));
+
+export function App() {
+  if (isSignedOut.value) return <SignedOut />;
+  return (
+    <Shell route={route.value}>
+      <Page route={route.value} />
+    </Shell>
+  );
+}
+
+function Page({ route }: { route: Route }) {
+  switch (route.page) {
+    case "projects":
+      return <Projects />;
+    case "status":
+      return <Status />;
+    case "charts":
+    case "table":
+    case "run":
+    case "missing":
+      return <Missing />;
+  }
+}

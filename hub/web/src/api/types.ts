@@ -1,0 +1,143 @@
+/** What the hub's JSON holds. Moments (`…_at`, `time`, `last_seen`) are seconds since 1970 UTC. */
+import type { Value, ValueMap } from "./values.js";
+
+export interface ProjectOverview {
+  project: string;
+  run_count: number;
+  running_count: number;
+  started_at: number | null;
+  last_activity_at: number | null;
+}
+
+export interface RunOverview {
+  project: string;
+  run_id: string;
+  name: string;
+  state: string;
+  exit_code: number | null;
+  started_at: number | null;
+  ended_at: number | null;
+  last_seen: number | null;
+  writers: number;
+  hosts: readonly string[];
+  tags: readonly string[];
+  group: string;
+  job_type: string;
+  notes: string;
+  color: string;
+  archived: boolean;
+  columns: ValueMap;
+  slot: number;
+}
+
+export interface RunDetail extends RunOverview {
+  config: ValueMap;
+  summary: ValueMap;
+  metadata: ValueMap;
+  defined_metrics: readonly Value[] | ValueMap;
+  metric_count: number;
+  point_count: number;
+  gap_count: number;
+  dropped_points: number;
+  version: number;
+}
+
+export interface RunChanges {
+  name?: string;
+  notes?: string;
+  tags?: readonly string[];
+  group?: string;
+  color?: string;
+  archived?: boolean;
+}
+
+export interface RunsQuery {
+  filter: string;
+  sort: readonly string[];
+  columns: readonly string[];
+  limit: number;
+  cursor: string | null;
+  archived: boolean;
+}
+
+export interface RunsPage {
+  runs: readonly RunOverview[];
+  next_cursor: string | null;
+  total: number | null;
+}
+
+export interface ProjectsPage {
+  projects: readonly ProjectOverview[];
+  next_cursor: string | null;
+  total: number | null;
+}
+
+export interface MetricName {
+  metric: string;
+  run_count: number | null;
+  point_count: number;
+}
+
+export interface MetricStatistics {
+  metric: string;
+  count: number;
+  min: number | null;
+  max: number | null;
+  mean: number | null;
+  first: number | null;
+  last: number | null;
+  nan_count: number;
+}
+
+export interface AttributeKey {
+  kind: string;
+  path: string;
+  types: readonly string[];
+  run_count: number;
+}
+
+export interface Writer {
+  writer_id: string;
+  label: string;
+  host: string;
+  pid: number | null;
+  rank: number | null;
+  world_size: number | null;
+  client: string;
+  state: string;
+  exit_code: number | null;
+  started_at: number | null;
+  last_seen: number | null;
+}
+
+export interface ConsoleLine {
+  cursor: string;
+  stream: string;
+  label: string;
+  number: number;
+  time: number | null;
+  text: string;
+}
+
+export interface ConsolePage {
+  lines: readonly ConsoleLine[];
+  before: string | null;
+  after: string | null;
+  total: number | null;
+}
+
+export interface Gap {
+  [fact: string]: Value;
+}
+
+export interface RunNode {
+  host: string;
+  devices: readonly { label: string; kind: string }[];
+  metrics: readonly string[];
+}
+
+export interface HubStatus {
+  hub: ValueMap;
+  daemon: ValueMap | null;
+  store: { tables: readonly { table: string; rows: number; bytes: number }[] };
+}

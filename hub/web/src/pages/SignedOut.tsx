@@ -1,0 +1,18 @@
+/** The hub does not know this browser. Only a link from the command line signs it in. */
+import { CopyButton } from "../parts/CopyButton.js";
+import { Logo } from "../parts/Logo.js";
+
+export function SignedOut() {
+  return (
+    <main class="signed-out">
+      <Logo />
+      <h1>This browser is not signed in</h1>
+      <p>The hub shows runs only to who can read its key. Open the page from a terminal:</p>
+      <p class="command">
+        <code>stepwell open</code>
+        <CopyButton text="stepwell open" what="the command" />
+      </p>
+      <p class="fact">On another machine, run the command where the hub runs, and open the link that it prints.</p>
+    </main>
+  );
+}

@@ -1,0 +1,67 @@
+/**
+ * Routes: which page a path names, and the path of a page. Pure.
+ *
+ *     /                                projects
+ *     /p/PROJECT                       charts
+ *     /p/PROJECT/table                 runs table
+ *     /p/PROJECT/runs/ID[/TAB]         run; the first tab, charts, has no segment of its own
+ *     /status                          hub, daemon and store
+ */
+
+export const RUN_TABS = ["charts", "overview", "logs", "system"] as const;
+export type RunTab = (typeof RUN_TABS)[number];
+
+export type Route =
+  | { page: "projects" }
+  | { page: "charts"; project: string }
+  | { page: "table"; project: string }
+  | { page: "run"; project: string; runId: string; tab: RunTab }
+  | { page: "status" }
+  | { page: "missing"; path: string };
+
+export function parsePath(path: string): Route {
+  const missing: Route = { page: "missing", path };
+  const segments = path.split("/").filter((segment) => segment !== "").map(decode);
+  if (segments.some((segment) => segment === null)) return missing;
+  const [first, project, section, runId, tab, ...rest] = segments as string[];
+  if (first === undefined) return { page: "projects" };
+  if (first === "status" && project === undefined) return { page: "status" };
+  if (first !== "p" || project === undefined || rest.length > 0) return missing;
+  if (section === undefined) return { page: "charts", project };
+  if (section === "table" && runId === undefined) return { page: "table", project };
+  if (section !== "runs" || runId === undefined) return missing;
+  if (tab === undefined) return { page: "run", project, runId, tab: "charts" };
+  if (!isRunTab(tab)) return missing;
+  return { page: "run", project, runId, tab };
+}
+
+export function pathOf(route: Route): string {
+  switch (route.page) {
+    case "projects":
+      return "/";
+    case "status":
+      return "/status";
+    case "charts":
+      return `/p/${encodeURIComponent(route.project)}`;
+    case "table":
+      return `/p/${encodeURIComponent(route.project)}/table`;
+    case "run": {
+      const run = `/p/${encodeURIComponent(route.project)}/runs/${encodeURIComponent(route.runId)}`;
+      return route.tab === "charts" ? run : `${run}/${route.tab}`;
+    }
+    case "missing":
+      return route.path;
+  }
+}
+
+function isRunTab(text: string): text is RunTab {
+  return (RUN_TABS as readonly string[]).includes(text);
+}
+
+function decode(segment: string): string | null {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return null;
+  }
+}

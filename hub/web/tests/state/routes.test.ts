@@ -1,0 +1,32 @@
+/** Routes: which page a path names, and back. */
+import { expect, test } from "vitest";
+
+import { parsePath, pathOf, RUN_TABS, type Route } from "../../src/state/routes.js";
+
+test.each<[string, Route]>([
+  ["/", { page: "projects" }],
+  ["/status", { page: "status" }],
+  ["/p/a%2Fb", { page: "charts", project: "a/b" }],
+  ["/p/a/table", { page: "table", project: "a" }],
+  ["/p/a/runs/x", { page: "run", project: "a", runId: "x", tab: "charts" }],
+  ["/p/a/runs/x/logs", { page: "run", project: "a", runId: "x", tab: "logs" }],
+])("%s is a page", (path, route) => {
+  expect(parsePath(path)).toEqual(route);
+});
+
+test.each(["/p", "/nowhere", "/p/a/runs", "/p/a/runs/x/nowhere", "/p/a/runs/x/logs/1", "/p/%E0%A4%A", "/status/x"])(
+  "%s is no page",
+  (path) => expect(parsePath(path)).toEqual({ page: "missing", path }),
+);
+
+test.each(["plain", "a/b", "100%", "?#&=", "..", "späße", "<img src=x>", "a b"])(
+  "a path brings a project and a run named %s back",
+  (name) => {
+    for (const tab of RUN_TABS) {
+      const route: Route = { page: "run", project: name, runId: name, tab };
+      const url = new URL(pathOf(route), "http://hub");
+      // A browser removes the segments "." and "..", also when they are encoded.
+      if (name !== "..") expect(parsePath(url.pathname)).toEqual(route);
+    }
+  },
+);
