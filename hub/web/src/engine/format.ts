@@ -1,0 +1,102 @@
+/** Numbers, moments and durations as short text. */
+
+const SUFFIXES = [
+  [1e12, "T"],
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "k"],
+] as const;
+
+/** Label of a tick; `step` is the distance of ticks, 0 where they are not even. */
+export function formatTick(value: number, step: number): string {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e15 || size < 1e-4) return exponent(value, step);
+  const unit = SUFFIXES.find(([least]) => size >= least * 10 || (size >= least && least > 1e3));
+  if (unit !== undefined || size >= 1e4) {
+    const [divisor, suffix] = unit ?? SUFFIXES[3];
+    return String(Number(trimmed(value / divisor, step / divisor))) + suffix;
+  }
+  return trimmed(value, step);
+}
+
+function trimmed(value: number, step: number): string {
+  if (!(step > 0)) return String(Number(value.toPrecision(4)));
+  const decimals = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
+  return value.toFixed(decimals);
+}
+
+function exponent(value: number, step: number): string {
+  const power = Math.floor(Math.log10(Math.abs(value)) + 1e-12);
+  const decimals =
+    step > 0 ? Math.min(6, Math.max(0, power - Math.floor(Math.log10(step) + 1e-9))) : 0;
+  return `${(value / 10 ** power).toFixed(decimals)}e${power}`;
+}
+
+/** A value in a read-out: five significant digits, the same width for near values. */
+export function formatValue(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (!Number.isFinite(value)) return value > 0 ? "+Inf" : "-Inf";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e7 || size < 1e-4) return value.toExponential(3).replace("e+", "e");
+  if (size >= 1e5) return Math.round(value).toString();
+  const digits = Math.max(0, 4 - Math.floor(Math.log10(size)));
+  return Number.isInteger(value) ? value.toString() : value.toFixed(Math.min(digits, 6));
+}
+
+/** A count of points: 950, 1.2 k, 1.0 M. */
+export function formatCount(count: number): string {
+  for (const [least, suffix] of SUFFIXES)
+    if (count >= least) return `${(count / least).toFixed(1)} ${suffix}`;
+  return String(count);
+}
+
+/** Seconds as a duration; `step` (seconds) decides how fine. */
+export function formatDuration(seconds: number, step = 0): string {
+  const sign = seconds < 0 ? "-" : "";
+  const size = Math.abs(seconds);
+  if (size === 0) return "0";
+  if (size < 60)
+    return `${sign}${step > 0 && step < 1 ? trimmed(size, step) : Number(size.toPrecision(3))}s`;
+  const total = Math.round(size);
+  const [days, hours, minutes, rest] = [
+    Math.floor(total / 86400),
+    Math.floor(total / 3600) % 24,
+    Math.floor(total / 60) % 60,
+    total % 60,
+  ];
+  if (days > 0) return `${sign}${days}d${hours > 0 ? `${hours}h` : ""}`;
+  if (hours > 0)
+    return `${sign}${hours}h${minutes > 0 ? `${String(minutes).padStart(2, "0")}m` : ""}`;
+  return `${sign}${minutes}m${rest > 0 ? `${String(rest).padStart(2, "0")}s` : ""}`;
+}
+
+/** Local time of day, or the date at midnight; `step` (seconds) decides how fine. */
+export function formatClock(seconds: number, step: number): string {
+  const moment = new Date(seconds * 1000);
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const midnight =
+    moment.getHours() === 0 && moment.getMinutes() === 0 && moment.getSeconds() === 0;
+  if (step >= 86400 || (midnight && step >= 60))
+    return moment.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  const minutes = `${two(moment.getHours())}:${two(moment.getMinutes())}`;
+  if (step >= 60) return minutes;
+  const whole = `${minutes}:${two(moment.getSeconds())}`;
+  return step < 1 ? `${whole}.${String(moment.getMilliseconds()).padStart(3, "0")}` : whole;
+}
+
+/** A moment in full, for read-outs. */
+export function formatMoment(seconds: number): string {
+  const moment = new Date(seconds * 1000);
+  return `${moment.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${moment.toLocaleTimeString()}`;
+}
+
+/** x in a read-out. */
+export function formatX(value: number, unit: "number" | "time" | "relative"): string {
+  if (unit === "time") return formatMoment(value / 1e6);
+  if (unit === "relative") return formatDuration(value / 1e6);
+  return Number.isInteger(value)
+    ? value.toLocaleString("en").replaceAll(",", "\u202f")
+    : formatValue(value);
+}

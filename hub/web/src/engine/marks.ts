@@ -1,0 +1,49 @@
+/** Marks: the non-finite values of a series, which no line can show. */
+
+import type { BucketSeries } from "./frames.js";
+
+export type MarkKind = "nan" | "positiveInf" | "negativeInf";
+
+export interface Mark {
+  readonly kind: MarkKind;
+  readonly x: number;
+}
+
+export interface NonFinite {
+  readonly nan: number;
+  readonly positiveInf: number;
+  readonly negativeInf: number;
+  /** x of the first of them. */
+  readonly firstX: number;
+}
+
+const KINDS: readonly MarkKind[] = ["nan", "positiveInf", "negativeInf"];
+
+/** One mark per bucket and kind. */
+export function marksOf(series: BucketSeries): Mark[] {
+  const marks: Mark[] = [];
+  for (const kind of KINDS) {
+    const counts = series[kind];
+    if (counts === null) continue;
+    for (let i = 0; i < series.length; i++)
+      if (counts[i]! > 0) marks.push({ kind, x: (series.firstX[i]! + series.lastX[i]!) / 2 });
+  }
+  return marks;
+}
+
+/** How many non-finite values the series hold, and where the first is; null without any. */
+export function countNonFinite(all: readonly BucketSeries[]): NonFinite | null {
+  const total = { nan: 0, positiveInf: 0, negativeInf: 0, firstX: Number.POSITIVE_INFINITY };
+  for (const series of all) {
+    for (const kind of KINDS) {
+      const counts = series[kind];
+      if (counts === null) continue;
+      for (let i = 0; i < series.length; i++) {
+        if (counts[i]! === 0) continue;
+        total[kind] += counts[i]!;
+        total.firstX = Math.min(total.firstX, series.firstX[i]!);
+      }
+    }
+  }
+  return total.firstX === Number.POSITIVE_INFINITY ? null : total;
+}
