@@ -36,6 +36,7 @@ WRITER_LIMIT: Final = "writer_limit"
 SET_ASIDE: Final = "set_aside"
 SAMPLE_SPOOL_FULL: Final = "sample_spool_full"
 SAMPLE_SPOOL_FAILING: Final = "sample_spool_failing"
+SAMPLE_NAMES: Final = "sample_names"
 OTHER: Final = "other"
 
 DROPS: Final = (
@@ -47,6 +48,7 @@ DROPS: Final = (
     SET_ASIDE,
     SAMPLE_SPOOL_FULL,
     SAMPLE_SPOOL_FAILING,
+    SAMPLE_NAMES,
     OTHER,
 )
 """Every reason under which rows and points are counted; no client can add to them."""

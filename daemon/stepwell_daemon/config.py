@@ -21,6 +21,7 @@ from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
 from stepwell_daemon.instance import group_number
+from stepwell_daemon.samplers.known import SAMPLERS, chosen_samplers
 from stepwell_daemon.spool.spool import SpoolSettings
 from stepwell_store.retention import RetentionSettings
 from stepwell_wire.arguments import OneLineParser
@@ -72,7 +73,10 @@ class DaemonConfig:
         0.0, "end after so many seconds with no writer and all stored; 0: never", 0
     )
     drain_seconds: float = _setting(10.0, "at a stop, forward what is spooled for so long", 0)
-    sample_seconds: float = _setting(5.0, "seconds between samples of the host; 0: none", 0)
+    sample_seconds: float = _setting(5.0, "seconds between samples of the node; 0: none", 0)
+    samplers: str = _setting(
+        ",".join(SAMPLERS), "what is sampled of the node, separated by commas; empty: nothing"
+    )
     recover_seconds: float = _setting(
         10.0, "seconds between looks for journals of dead writers; 0: none", 0
     )
@@ -288,6 +292,7 @@ def load_config(
     try:
         check_socket_path(config.socket)
         config.retention()
+        chosen_samplers(config.samplers)
     except ValueError as error:
         raise ConfigError(str(error)) from error
     if not config.host.strip():

@@ -3,7 +3,7 @@
 No run, step or writer in a label: their number has no bound, and curves live in the store.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -16,6 +16,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from stepwell_daemon.counters import Histogram
+from stepwell_daemon.samplers.exposition import sampler_metrics
 from stepwell_daemon.status import Facts
 from stepwell_wire import __version__
 
@@ -76,7 +77,7 @@ class DaemonCollector(Collector):
             "stepwell_insert_seconds", "Time of one insert into the store.", counters.insert_seconds
         )
         yield from self._gauges()
-        yield from _node_metrics(facts.node)
+        yield from sampler_metrics(facts.samplers)
 
     def _gauges(self) -> Iterator[Metric]:
         facts, spool = self._facts, self._facts.spool
@@ -128,14 +129,3 @@ def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
     return HistogramMetricFamily(
         name, text, buckets=histogram.cumulative(), sum_value=histogram.total
     )
-
-
-def _node_metrics(values: dict[str, float]) -> Iterable[Metric]:
-    for name, value in values.items():
-        if name.endswith("_per_second"):
-            continue  # Prometheus has rate() for that.
-        metric = "stepwell_node_" + name.replace("/", "_")
-        if metric.endswith("_total"):
-            yield CounterMetricFamily(metric.removesuffix("_total"), f"{name}.", value=value)
-        else:
-            yield GaugeMetricFamily(metric, f"{name} of the node.", value=value)

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
@@ -30,12 +30,14 @@ from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
 from stepwell_daemon.notify import notify, watchdog_seconds
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
-from stepwell_daemon.samplers.host import HostSampler
-from stepwell_daemon.samplers.node_writer import NodeWriter
-from stepwell_daemon.samplers.schedule import Schedule
+from stepwell_daemon.samplers.known import chosen_samplers
+from stepwell_daemon.samplers.node_writer import NodeWriters
+from stepwell_daemon.samplers.protocol import Reading, SamplerContext
+from stepwell_daemon.samplers.schedule import Sampling
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
+from stepwell_daemon.writers import training_pids
 from stepwell_store import Store, StoreError, open_embedded
 from stepwell_store.retention import apply_retention
 from stepwell_wire.limits import MESSAGE_BYTES_MAX
@@ -124,13 +126,14 @@ class Daemon:
             on_change=self._activity.set,
         )
         self._recovery = JournalRecovery(spool, places=places, counters=counters)
-        node = NodeWriter(spool)
-        sampler = HostSampler(config.data, time.monotonic)
-        self._schedule = Schedule(
-            sampler.sample,
-            lambda values, time_us: self._take_sample(node, values, time_us),
+        node = NodeWriters(spool)
+        self._sampling = Sampling(
+            chosen_samplers(config.samplers),
+            SamplerContext(config.data, time.monotonic, partial(training_pids, spool.registry)),
+            lambda readings, time_us: self._take_readings(node, readings, time_us),
             seconds=config.sample_seconds,
         )
+        facts.samplers = self._sampling.healths
         listener = None
         if (listening := config.listen_settings()) is not None:
             relay = Relay(receiver, spool, tokens=Tokens(listening.tokens_file))
@@ -151,7 +154,7 @@ class Daemon:
                 await self._listen(server, http)
                 others = [
                     tasks.create_task(self._recover(), name="recover"),
-                    tasks.create_task(self._schedule.run(), name="sample"),
+                    tasks.create_task(self._sampling.run(), name="sample"),
                     tasks.create_task(self._keep_retention(), name="retention"),
                     tasks.create_task(self._feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
@@ -183,10 +186,10 @@ class Daemon:
         config, refused = check_reload(self._config, loaded)
         if refused:
             logger.warning("changes that need a restart: %s", ", ".join(refused))
-        self._config = self._facts.config = config
         logging.getLogger().setLevel(config.log_level.upper())
-        if config.sample_seconds != self._schedule.seconds:
-            self._schedule.change(config.sample_seconds)
+        if config.sample_seconds != self._config.sample_seconds:
+            self._sampling.change(config.sample_seconds)
+        self._config = self._facts.config = config
         self._retention_changed.set()
         logger.info("configuration reloaded")
 
@@ -292,9 +295,10 @@ class Daemon:
             self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
             await asyncio.sleep(self._config.recover_seconds or 60.0)
 
-    def _take_sample(self, node: NodeWriter, values: Any, time_us: int) -> None:
-        self._facts.node = dict(values)
-        self._facts.counters.points_received += node.append(values, time_us)
+    def _take_readings(self, node: NodeWriters, readings: Sequence[Reading], time_us: int) -> int:
+        points = node.append(readings, time_us)
+        self._facts.counters.points_received += points
+        return points
 
     async def _keep_retention(self) -> None:
         """Apply retention once the store is open, after a reload, and daily."""

@@ -4,7 +4,7 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
+from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_store.writer import NODE_SCOPE
@@ -38,7 +39,7 @@ class Facts:
     store_problem_kind: str = ""
     engine_restarts: Callable[[], int] = lambda: 0
     accepting: bool = False
-    node: dict[str, float] = field(default_factory=dict)
+    samplers: Sequence[SamplerHealth] = ()
     relaying: Callable[[], list[str]] = list
     """The ids of the daemons that relay to here now."""
     gateway_port: int = 0
@@ -75,6 +76,8 @@ class Facts:
                 f"{self.spool.folder / 'quarantine'}; check the disk"
             )
         found += self.journal_problems.values()
+        now = time.monotonic()
+        found += filter(None, (sampler.problem(now) for sampler in self.samplers))
         return found
 
     def oldest_unforwarded_seconds(self) -> float:
@@ -139,6 +142,7 @@ def status(facts: Facts) -> dict[str, Any]:
             "upstream_changes": counters.upstream_changes,
         },
         "process": _process(),
+        "samplers": [sampler.as_status() for sampler in facts.samplers],
         "sink": {
             "kind": facts.sink_kind,
             "healthy": facts.health.healthy and not facts.store_problem,

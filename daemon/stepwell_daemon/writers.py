@@ -4,6 +4,7 @@ A writer's *high-water marks* are positions in its stream: up to ``accepted`` ev
 into memory, up to ``durable`` it is on disk and acknowledged.
 """
 
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -213,3 +214,25 @@ class Registry:
             if left is not None and monotonic - left > _SCHEMAS_KEPT_SECONDS:
                 # Not cleared: whoever reads the spool may hold the old one.
                 state.schemas, state.names, state.names_bytes = {}, {}, 0
+
+
+def training_pids(registry: Registry, *, host: str = "") -> list[int]:
+    """Return the processes of this node that log into runs now. Any thread may call it.
+
+    A process in a container with a host name and process ids of its own is not among them: its
+    number would name another process here.
+
+    Args:
+        host: this node's name, by default the system's.
+    """
+    host = host or socket.gethostname()
+    states = list(registry.states.values())  # One step of C: the loop may add to it meanwhile.
+    return [
+        state.info.pid
+        for state in states
+        if state.session is not None
+        and not state.via
+        and not state.info.is_node
+        and state.info.host == host
+        and state.info.pid > 0
+    ]

@@ -131,5 +131,11 @@ def test_what_the_sink_is_called_is_known_before_it_is_opened() -> None:
     assert sink_kind(named) == "clickhouse two_by_two"
 
 
+def test_an_unknown_sampler_is_refused() -> None:
+    assert load("--samplers", "host").samplers == "host"
+    with pytest.raises(ConfigError, match="'gpus' is unknown; known are host, disks"):
+        load("--samplers", "host,gpus")
+
+
 def test_every_setting_says_what_it_is() -> None:
     assert all(each.metadata["help"] for each in FIELDS.values())

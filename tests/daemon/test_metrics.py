@@ -13,10 +13,14 @@ from stepwell_daemon.counters import Counters, Histogram, Rate
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.http_server import Answer, HttpServer
 from stepwell_daemon.metrics import build_registry, render
+from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.samplers.host import HostSampler
+from stepwell_daemon.samplers.protocol import Reading
+from stepwell_daemon.samplers.thread import Outcome
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 from stepwell_daemon.status import Facts, status
 from tests.daemon.made import append, new_writer, schema_event, spool_running
+from tests.daemon.samplers import GPUS, context
 
 
 def facts_of(spool: Spool, folder: Path) -> Facts:
@@ -24,11 +28,24 @@ def facts_of(spool: Spool, folder: Path) -> Facts:
     return Facts(config, spool, spool.counters, SinkHealth(), accepting=True)
 
 
+def sampled() -> SamplerHealth:
+    """Return the health of a sampler that read the host and two GPUs."""
+    health = SamplerHealth("host", 10.0)
+    gpus = [
+        Reading(
+            gpu, {"gpu/power_watts": 300.0, "gpu/energy_joules_total": 5.0, "x/y_per_second": 1.0}
+        )
+        for gpu in GPUS[:2]
+    ]
+    health.answered(Outcome((*HostSampler(context()).sample(), *gpus), (), 1, 0.25))
+    return health
+
+
 def test_metrics_have_base_units_and_help(tmp_path: Path) -> None:
     async def run() -> str:
         async with spool_running(tmp_path) as spool:
             facts = facts_of(spool, tmp_path)
-            facts.node = HostSampler(tmp_path, lambda: 0.0).sample()
+            facts.samplers = (sampled(), SamplerHealth("gpus", 10.0))
             facts.counters.refused["gap"] += 2
             return render(build_registry(facts)).decode()
 
@@ -36,6 +53,22 @@ def test_metrics_have_base_units_and_help(tmp_path: Path) -> None:
     names = {family.name for family in families}
     assert {"stepwell_points_received", "stepwell_spool_sync_seconds"} <= names
     assert {"stepwell_node_memory_used_bytes", "stepwell_node_cpu_utilization_ratio"} <= names
+    by_name = {family.name: family for family in families}
+    power = by_name["stepwell_device_gpu_power_watts"].samples
+    assert {sample.labels["device"]: sample.value for sample in power} == {
+        "gpu0": 300.0,
+        "gpu1": 300.0,
+    }
+    assert by_name["stepwell_device_gpu_energy_joules"].type == "counter"
+    assert "stepwell_device_x_y_per_second" not in by_name
+    for name, values in (("samples", (1.0, 0.0)), ("failures", (0.0, 0.0))):
+        family = by_name[f"stepwell_sampler_{name}"]
+        assert tuple(sample.value for sample in family.samples) == values
+    durations = by_name["stepwell_sampler_duration_seconds"].samples
+    assert {sample.labels["sampler"]: sample.value for sample in durations} == {
+        "host": 0.25,
+        "gpus": 0.0,
+    }
     for family in families:
         assert family.documentation
         assert family.type in ("counter", "gauge", "histogram")
@@ -65,6 +98,26 @@ def test_the_status_has_the_keys_that_are_promised(tmp_path: Path) -> None:
         *("project", "run_id", "writer_id", "label", "host", "pid", "connected", "position"),
         *("points_per_second", "seconds_since_last_frame"),
     }
+
+
+def test_the_status_says_how_each_sampler_does(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            facts = facts_of(spool, tmp_path)
+            hung = SamplerHealth("gpus", 10.0)
+            facts.samplers = (sampled(), hung)
+            assert facts.problems() == []
+            hung.hangs(0.0)
+            (problem,) = facts.problems()
+            assert "gpus has not answered" in problem
+            assert facts.ready, "a sampler that hangs stops no frame"
+            host, gpus = status(facts)["samplers"]
+            assert (host["state"], host["samples"], host["last_seconds"]) == ("ok", 1, 0.25)
+            assert host["devices"][1] == {"kind": "gpu", "label": "gpu0", "id": "GPU-00000000"}
+            assert (gpus["state"], gpus["failures"], gpus["devices"]) == ("hung", 1, [])
+            assert gpus["last_error"] == "no answer within 10 seconds"
+
+    asyncio.run(run())
 
 
 def test_problems_say_what_to_do(tmp_path: Path) -> None:
@@ -141,14 +194,3 @@ def test_a_rate_is_zero_before_anything_came() -> None:
 def test_settings_of_the_spool_have_defaults_that_fit_together() -> None:
     settings = SpoolSettings()
     assert settings.segment_bytes < settings.keep_bytes < settings.bytes_max
-
-
-def test_the_host_is_sampled_in_base_units(tmp_path: Path) -> None:
-    times = iter((10.0, 12.0))
-    sampler = HostSampler(tmp_path, lambda: next(times))
-    first, second = sampler.sample(), sampler.sample()
-    assert 0.0 <= first["cpu/utilization_ratio"] <= 1.0
-    assert 0 < first["memory/used_bytes"] < first["memory/total_bytes"]
-    assert "network/receive_bytes_per_second" not in first
-    if "network/receive_bytes_total" in second:
-        assert second["network/receive_bytes_per_second"] >= 0.0

@@ -21,7 +21,7 @@ from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.gateway import relayed
 from stepwell_daemon.metrics import build_registry, render
 from stepwell_daemon.receiver import Receiver
-from stepwell_daemon.samplers.node_writer import NodeWriter
+from stepwell_daemon.samplers.node_writer import NodeWriters
 from stepwell_daemon.session import RefusedError
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
@@ -39,6 +39,7 @@ from stepwell_wire.records import GAP, pack_event
 from stepwell_wire.rows import Event
 from tests.daemon.fakes import FakeSink
 from tests.daemon.made import append, frame, hello, new_writer, row, schema_event, spool_running
+from tests.daemon.samplers import reading
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
@@ -241,8 +242,8 @@ def test_frames_beyond_the_memory_for_them_wait_and_are_all_taken(tmp_path: Path
 def test_samples_of_the_node_leave_the_last_of_the_spool_to_runs(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path, bytes_max=100_000) as spool:
-            node = NodeWriter(spool, "here")
-            assert node.append({"cpu": 1.0, "memory": 2.0}, 1_000_000) == 2
+            node = NodeWriters(spool, "here")
+            assert node.append([reading(cpu=1.0, memory=2.0)], 1_000_000) == 2
             state = new_writer(spool)
             append(spool, state, schema_event())
             step = 0
@@ -251,7 +252,7 @@ def test_samples_of_the_node_leave_the_last_of_the_spool_to_runs(tmp_path: Path)
                 await spool.settled()
                 step += 1
             assert not spool.is_full
-            assert node.append({"cpu": 1.0, "memory": 2.0}, 2_000_000) == 0
+            assert node.append([reading(cpu=1.0, memory=2.0)], 2_000_000) == 0
             assert receiver_of(spool).check_ready() is None
             assert spool.counters.dropped_rows["sample_spool_full"] == 1
             assert spool.counters.dropped_points["sample_spool_full"] == 2
@@ -265,7 +266,7 @@ def test_samples_that_a_failing_spool_cannot_take_are_counted(tmp_path: Path) ->
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
             spool.failure = SpoolUnavailableError(tmp_path, OSError(5, "Input/output error"))
-            assert NodeWriter(spool, "here").append({"cpu": 1.0}, 1_000_000) == 0
+            assert NodeWriters(spool, "here").append([reading(cpu=1.0)], 1_000_000) == 0
             assert spool.counters.dropped_rows["sample_spool_failing"] == 1
 
     asyncio.run(run())

@@ -1,56 +1,20 @@
-"""The host's processors, memory, disks and network, through psutil.
-
-Units are bytes, seconds and ratios from 0 to 1. Counters are named `…_total` and come with a rate
-over the time since the sample before.
-"""
+"""The node's processors and memory, through psutil. Bytes and ratios from 0 to 1."""
 
 import os
-from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
+from stepwell_daemon.samplers.protocol import NODE, Reading, SamplerContext
+
 
 class HostSampler:
-    """Reads the host. What the system does not tell is left out, never zero."""
+    """Reads the node as a whole. What the system does not tell is left out, never zero."""
 
-    def __init__(self, folder: Path, clock: Callable[[], float]) -> None:
-        """
-        Args:
-            folder: the disk whose space is told is the one that holds this folder.
-            clock: seconds that never go back.
-        """
-        self._folder = folder
-        self._clock = clock
-        self._before: dict[str, float] = {}
-        self._before_at = 0.0
-        psutil.cpu_times_percent(interval=None)
+    def __init__(self, context: SamplerContext) -> None:
+        psutil.cpu_times_percent(interval=None)  # Shares are of the time since the call before.
 
-    def sample(self) -> dict[str, float]:
-        """Return metric name to value."""
-        now = self._clock()
-        values = {**_processors(), **_memory(), **self._space()}
-        totals = _totals()
-        seconds = now - self._before_at
-        if self._before and seconds > 0:
-            for name, value in totals.items():
-                before = self._before.get(name)
-                if before is not None and value >= before:  # Counters may begin anew.
-                    rate = name.removesuffix("_total") + "_per_second"
-                    values[rate] = (value - before) / seconds
-        self._before, self._before_at = totals, now
-        return {**values, **totals}
-
-    def _space(self) -> dict[str, float]:
-        try:
-            usage = psutil.disk_usage(str(self._folder))
-        except OSError:
-            return {}
-        return {
-            "disk/used_bytes": float(usage.used),
-            "disk/free_bytes": float(usage.free),
-            "disk/total_bytes": float(usage.total),
-        }
+    def sample(self) -> tuple[Reading, ...]:
+        return (Reading(NODE, {**_processors(), **_memory()}),)
 
 
 def _processors() -> dict[str, float]:
@@ -81,20 +45,3 @@ def _memory() -> dict[str, float]:
         "swap/used_bytes": float(swap.used),
         "swap/total_bytes": float(swap.total),
     }
-
-
-def _totals() -> dict[str, float]:
-    totals: dict[str, float] = {}
-    disk = psutil.disk_io_counters()
-    if disk is not None:
-        totals["disk/read_bytes_total"] = float(disk.read_bytes)
-        totals["disk/written_bytes_total"] = float(disk.write_bytes)
-        totals["disk/reads_total"] = float(disk.read_count)
-        totals["disk/writes_total"] = float(disk.write_count)
-    network = psutil.net_io_counters()
-    if network is not None:
-        totals["network/receive_bytes_total"] = float(network.bytes_recv)
-        totals["network/transmit_bytes_total"] = float(network.bytes_sent)
-        totals["network/receive_errors_total"] = float(network.errin + network.dropin)
-        totals["network/transmit_errors_total"] = float(network.errout + network.dropout)
-    return totals

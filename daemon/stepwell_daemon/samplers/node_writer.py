@@ -1,67 +1,146 @@
-"""The daemon as a writer of its own: the node's series go the way of every other point."""
+"""The daemon as writers of its own: the node's series go the way of every other point.
+
+One writer for each label. In the wire format a label belongs to a writer, not to a row, and every
+daemon and gateway since 0.1.0 files a writer's rows under its label. So devices need no new
+message, no new column, and no release of the gateway before the release of its nodes. The cost is
+one spool record per device and sample, about 100 bytes, where one writer would need one for all.
+(Rejected: the label inside the metric names, which old daemons would store as metrics of the node.)
+"""
 
 import os
 import socket
 import struct
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from stepwell_daemon.bounds import SAMPLE_SPOOL_FAILING, SAMPLE_SPOOL_FULL, Dropped
+from stepwell_daemon.bounds import SAMPLE_NAMES, SAMPLE_SPOOL_FAILING, SAMPLE_SPOOL_FULL, Dropped
+from stepwell_daemon.samplers.protocol import (
+    DEVICES_MAX,
+    LABEL_BYTES_MAX,
+    NAME_BYTES_MAX,
+    VALUES_MAX,
+    Reading,
+)
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
+from stepwell_wire.limits import (
+    IDENTIFIER_BYTES_MAX,
+    METRIC_NAME_BYTES_MAX,
+    METRICS_PER_WRITER_MAX,
+    SCHEMA_KEYS_MAX,
+    SCHEMAS_PER_WRITER_MAX,
+)
 from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, pack_event
 
+LABELS_MAX: Final = 512
+"""Labels since the daemon's start. Interfaces that come and go must not fill a gateway."""
 
-class NodeWriter:
-    """Packs samples as rows of a writer with scope ``node``; its step is the unix second."""
+NAMES_MAX: Final = 2048
+"""Metrics of one label since the daemon's start."""
+
+_SCHEMAS_MAX: Final = 1024
+"""Sets of names of one writer; another writer goes on after that."""
+
+assert DEVICES_MAX < LABELS_MAX
+assert LABEL_BYTES_MAX <= IDENTIFIER_BYTES_MAX
+assert min(NAMES_MAX, SCHEMA_KEYS_MAX) >= VALUES_MAX
+assert NAMES_MAX <= METRICS_PER_WRITER_MAX
+assert _SCHEMAS_MAX <= SCHEMAS_PER_WRITER_MAX
+assert NAME_BYTES_MAX <= METRIC_NAME_BYTES_MAX
+
+
+class NodeWriters:
+    """Packs readings as rows of writers with scope ``node``; their step is the unix second."""
 
     def __init__(self, spool: Spool, host: str | None = None) -> None:
-        host = host or socket.gethostname()
-        info = WriterInfo(
-            project="",
-            run_id=f"node-{host}",
-            writer_id=f"node-{host[:64]}-{uuid.uuid4().hex[:16]}",
-            label="",
-            scope=NODE_SCOPE,
-            host=host,
-            pid=os.getpid(),
-        )
-        self.state = WriterState(info, client="stepwell-daemon")
         self._spool = spool
-        self._numbers: dict[tuple[str, ...], int] = {}
-        spool.registry.add(self.state)
+        self._host = host or socket.gethostname()
+        self._writers: dict[str, _NodeWriter] = {}
 
-    def append(self, values: Mapping[str, float], time_us: int) -> int:
-        """Append one row of ``values`` and return its points.
+    def append(self, readings: Sequence[Reading], time_us: int) -> int:
+        """Append one row for each reading and return the points.
 
-        A spool that fails, or that has room for runs only, gets none: the row is dropped, counted.
+        A spool that fails, or that has room for runs only, gets none: the rows are dropped and
+        counted. So is what exceeds ``LABELS_MAX`` or ``NAMES_MAX``.
         """
+        return sum(self._append(each.device.label, each.values, time_us) for each in readings)
+
+    def _append(self, label: str, values: Mapping[str, float], time_us: int) -> int:
         if not values:
             return 0
-        if self._spool.failure is not None or not self._spool.has_room_for_samples:
-            failing = self._spool.failure is not None
-            reason = SAMPLE_SPOOL_FAILING if failing else SAMPLE_SPOOL_FULL
-            self._spool.counters.drop([Dropped(reason, 1, len(values))])
-            return 0
+        if self._spool.failure is not None:
+            return self._drop(SAMPLE_SPOOL_FAILING, len(values))
+        if not self._spool.has_room_for_samples:
+            return self._drop(SAMPLE_SPOOL_FULL, len(values))
+        writer = self._writers.get(label)
+        if writer is None:
+            if len(self._writers) == LABELS_MAX:
+                return self._drop(SAMPLE_NAMES, len(values))
+            writer = self._writers[label] = _NodeWriter(self._spool, self._host, label)
+        known = writer.names_that_fit(values)
+        if len(known) < len(values):
+            self._drop(SAMPLE_NAMES, len(values) - len(known), rows=0 if known else 1)
+        return writer.append(known, time_us) if known else 0
+
+    def _drop(self, reason: str, points: int, *, rows: int = 1) -> int:
+        self._spool.counters.drop([Dropped(reason, rows, points)])
+        return 0
+
+
+class _NodeWriter:
+    """The writer of one label."""
+
+    def __init__(self, spool: Spool, host: str, label: str) -> None:
+        self._spool = spool
+        self._host = host
+        self._label = label
+        self._names: set[str] = set()
+        self._begin()
+
+    def _begin(self) -> None:
+        info = WriterInfo(
+            project="",
+            run_id=f"node-{self._host}",
+            writer_id=f"node-{self._host[:64]}-{uuid.uuid4().hex[:16]}",
+            label=self._label,
+            scope=NODE_SCOPE,
+            host=self._host,
+            pid=os.getpid(),
+        )
+        self._state = WriterState(info, client="stepwell-daemon")
+        self._numbers: dict[tuple[str, ...], int] = {}
+        self._spool.registry.add(self._state)
+
+    def names_that_fit(self, values: Mapping[str, float]) -> Mapping[str, float]:
+        """Return ``values`` without the names that exceed ``NAMES_MAX``."""
+        if self._names.issuperset(values):
+            return values
+        fresh = [name for name in values if name not in self._names]
+        self._names.update(fresh[: NAMES_MAX - len(self._names)])
+        return {name: value for name, value in values.items() if name in self._names}
+
+    def append(self, values: Mapping[str, float], time_us: int) -> int:
         keys = tuple(values)
         pieces = []
         flags = 0
-        number = self._numbers.get(keys)
         step = time_us // 1_000_000
+        number = self._numbers.get(keys)
         if number is None:
+            if len(self._numbers) == _SCHEMAS_MAX:
+                self._begin()
             number = self._numbers[keys] = len(self._numbers) + 1
             body = {"id": number, "keys": list(keys)}
             pieces.append(pack_event(SCHEMA, body, step=step, time_us=time_us))
-            self.state.learn({number: keys})
+            self._state.learn({number: keys})
             flags = record.DEFINES
         size = HEADER_BYTES + 8 * len(keys)
         pieces.append(HEADER.pack(number, size, step, time_us))
         pieces.append(struct.pack(f"<{len(keys)}d", *values.values()))
-        self.state.seen_at = time.time()
-        self._spool.append(
-            self.state, self.state.accepted, b"".join(pieces), points=len(keys), flags=flags
-        )
+        state = self._state
+        state.seen_at = time.time()
+        self._spool.append(state, state.accepted, b"".join(pieces), points=len(keys), flags=flags)
         return len(keys)

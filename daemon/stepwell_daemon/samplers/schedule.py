@@ -1,61 +1,53 @@
-"""When to sample: at a steady distance, in a thread, never two at once."""
+"""When a sampler is called: at a steady distance, never twice at once, each for itself."""
 
 import asyncio
-import logging
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 
-logger = logging.getLogger("stepwell_daemon")
+from stepwell_daemon.samplers.health import SamplerHealth
+from stepwell_daemon.samplers.protocol import Reading, Sampler, SamplerContext, SamplerSpec
+from stepwell_daemon.samplers.thread import SamplerThread
+
+Take = Callable[[Sequence[Reading], int], int]
+"""Gets readings and their time in microseconds since 1970 UTC, returns the points it took."""
 
 
 class Schedule:
-    """Samples until cancelled and hands each result on.
+    """Calls one sampler until cancelled and hands its readings on.
 
-    A sampler that is slow makes fewer samples; one that fails is tried again at the next turn and
-    logs its first failure and its recovery.
+    A call that exceeds its time limit is reported, and the sampler waits for it: a driver that
+    hangs gets no second call. When the call returns, the next turn begins.
     """
 
     def __init__(
-        self,
-        sample: Callable[[], Mapping[str, float]],
-        take: Callable[[Mapping[str, float], int], None],
-        *,
-        seconds: float,
+        self, spec: SamplerSpec, context: SamplerContext, take: Take, *, seconds: float
     ) -> None:
-        self._sample = sample
+        def open_sampler() -> Sampler:
+            return spec.open(context)
+
+        self.health = SamplerHealth(spec.name, spec.timeout_seconds)
+        self._thread = SamplerThread(spec.name, open_sampler)
         self._take = take
-        self.seconds = seconds
+        self._seconds = seconds
         self._changed = asyncio.Event()
-        self.failing = ""
 
     def change(self, seconds: float) -> None:
         """Sample every ``seconds`` from now on; 0 pauses."""
-        self.seconds = seconds
+        self._seconds = seconds
         self._changed.set()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, thread_name_prefix="sample") as executor:
-            due = loop.time()
+        due = loop.time()
+        try:
             while True:
-                if self.seconds <= 0:
+                if self._seconds <= 0:
                     self._changed.clear()
                     await self._changed.wait()
                     due = loop.time()
                     continue
-                try:
-                    values = await loop.run_in_executor(executor, self._sample)
-                except (OSError, ValueError, RuntimeError) as error:
-                    if not self.failing:
-                        logger.warning("sampling the host failed, trying again: %s", error)
-                    self.failing = str(error)
-                else:
-                    if self.failing:
-                        logger.info("sampling the host works again")
-                    self.failing = ""
-                    self._take(values, time.time_ns() // 1000)
-                due = max(due + self.seconds, loop.time())
+                await self._call()
+                due = max(due + self._seconds, loop.time())
                 self._changed.clear()
                 try:
                     async with asyncio.timeout_at(due):
@@ -63,3 +55,48 @@ class Schedule:
                     due = loop.time()
                 except TimeoutError:
                     pass
+        finally:
+            self._thread.close()
+
+    async def _call(self) -> None:
+        health = self.health
+        started = time.monotonic()
+        try:
+            calling = self._thread.call()
+        except RuntimeError as error:
+            health.not_started(error)
+            return
+        done, _ = await asyncio.wait((calling,), timeout=health.timeout_seconds)
+        if not done:
+            health.hangs(started)
+            health.answered_late(await calling)
+            return
+        answer = calling.result()
+        health.answered(answer)
+        health.points += self._take(answer.readings, answer.time_us)
+
+
+class Sampling:
+    """All samplers of the daemon: one schedule, thread and task each."""
+
+    def __init__(
+        self,
+        specs: Sequence[SamplerSpec],
+        context: SamplerContext,
+        take: Take,
+        *,
+        seconds: float,
+    ) -> None:
+        self._schedules = [Schedule(spec, context, take, seconds=seconds) for spec in specs]
+        self.healths = tuple(schedule.health for schedule in self._schedules)
+
+    def change(self, seconds: float) -> None:
+        """Sample every ``seconds`` from now on; 0 pauses."""
+        for schedule in self._schedules:
+            schedule.change(seconds)
+
+    async def run(self) -> None:
+        """Sample until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for schedule in self._schedules:
+                tasks.create_task(schedule.run(), name=f"sample {schedule.health.name}")

@@ -1,0 +1,37 @@
+"""The samplers that the setting ``samplers`` can name."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from stepwell_daemon.samplers.disks import DiskSampler
+from stepwell_daemon.samplers.host import HostSampler
+from stepwell_daemon.samplers.network import NetworkSampler
+from stepwell_daemon.samplers.protocol import SamplerSpec
+from stepwell_daemon.samplers.training import TrainingSampler
+
+SAMPLERS: Final[Mapping[str, SamplerSpec]] = {
+    spec.name: spec
+    for spec in (
+        SamplerSpec("host", HostSampler),
+        SamplerSpec("disks", DiskSampler),
+        SamplerSpec("network", NetworkSampler),
+        SamplerSpec("training", TrainingSampler),
+    )
+}
+
+
+def chosen_samplers(names: str) -> tuple[SamplerSpec, ...]:
+    """Return the samplers in ``names``, which commas separate; an empty text is none.
+
+    Raises:
+        ValueError: One is unknown or there twice.
+    """
+    chosen: list[SamplerSpec] = []
+    for name in (part.strip() for part in names.split(",") if part.strip()):
+        spec = SAMPLERS.get(name)
+        if spec is None:
+            raise ValueError(f"samplers: {name!r} is unknown; known are {', '.join(SAMPLERS)}")
+        if spec in chosen:
+            raise ValueError(f"samplers: {name!r} is there twice; name each once")
+        chosen.append(spec)
+    return tuple(chosen)

@@ -1,0 +1,100 @@
+"""Checks what a sampler answered. Pure: an answer in, valid readings and problems out."""
+
+import math
+import numbers
+from collections.abc import Iterable, Mapping
+from itertools import islice
+
+from stepwell_daemon.samplers.protocol import (
+    DEVICES_MAX,
+    LABEL_BYTES_MAX,
+    NAME_BYTES_MAX,
+    VALUES_MAX,
+    Device,
+    Reading,
+)
+
+_SHOWN_CHARACTERS = 80
+
+
+def check_readings(answer: Iterable[Reading]) -> tuple[tuple[Reading, ...], tuple[str, ...]]:
+    """Return the valid readings of ``answer`` and one sentence for each part that is invalid.
+
+    A value that is no finite number is invalid: a driver that does not know a value leaves it out.
+    What is valid beside an invalid part is kept. Readings of equal labels become one.
+
+    Raises:
+        Exception: any, from the objects in ``answer``.
+    """
+    if not isinstance(answer, Iterable):
+        return (), (f"the answer is {_shown(answer)}; expected readings",)
+    problems: list[str] = []
+    found: dict[str, tuple[Device, dict[str, float]]] = {}
+    for reading in islice(answer, DEVICES_MAX + 1):
+        if len(found) == DEVICES_MAX:
+            problems.append(f"more than {DEVICES_MAX} devices; the rest is left out")
+            break
+        if not isinstance(reading, Reading) or not isinstance(reading.device, Device):
+            problems.append(f"{_shown(reading)} is no reading")
+            continue
+        device = reading.device
+        if problem := _text_problem("label", device.label, LABEL_BYTES_MAX):
+            problems.append(problem)
+            continue
+        if not isinstance(reading.values, Mapping):
+            problems.append(f"device {device.label!r}: {_shown(reading.values)} is no mapping")
+            continue
+        known = found.setdefault(device.label, (_plain(device), {}))[1]
+        _take_values(device.label, reading.values, known, problems)
+    readings = (Reading(device, values) for device, values in found.values() if values)
+    return tuple(readings), tuple(problems)
+
+
+def _take_values(
+    label: str, values: Mapping[str, float], known: dict[str, float], problems: list[str]
+) -> None:
+    for name, value in islice(values.items(), VALUES_MAX + 1):
+        if name in known:
+            problems.append(f"device {label!r}: {name!r} is there twice; the first is kept")
+        elif len(known) == VALUES_MAX:
+            problems.append(f"device {label!r}: more than {VALUES_MAX} values")
+            break
+        elif problem := _text_problem("metric name", name, NAME_BYTES_MAX) or _value_problem(value):
+            problems.append(f"device {label!r}: {_shown(name)}: {problem}")
+        elif not name:
+            problems.append(f"device {label!r}: a metric without a name")
+        else:
+            known[str(name)] = float(value)
+
+
+def _text_problem(what: str, text: object, bytes_max: int) -> str:
+    if not isinstance(text, str):
+        return f"the {what} {_shown(text)} is no text"
+    if not text.isprintable():  # Lone surrogates are not, so the rest has an encoding.
+        return f"the {what} {text[:_SHOWN_CHARACTERS]!r} has characters that cannot be printed"
+    if len(text.encode()) > bytes_max:
+        return f"the {what} {text[:_SHOWN_CHARACTERS]!r} has more than {bytes_max} bytes"
+    return ""
+
+
+def _value_problem(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return f"{_shown(value)} is no number"
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # An integer beyond what a float holds.
+        finite = False
+    return "" if finite else f"{_shown(value)} is not finite"
+
+
+def _plain(device: Device) -> Device:
+    """Return ``device`` with texts that can be shown, whatever the sampler put there."""
+    return Device(_shown_text(device.kind), str(device.label), _shown_text(device.id))
+
+
+def _shown_text(text: object) -> str:
+    return str(text)[:_SHOWN_CHARACTERS].encode("utf-8", "replace").decode()
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:_SHOWN_CHARACTERS]

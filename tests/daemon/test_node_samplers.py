@@ -1,0 +1,193 @@
+"""The samplers of the node itself: base units, bounds, one reading a device."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from stepwell_daemon.samplers.disks import DiskSampler
+from stepwell_daemon.samplers.host import HostSampler
+from stepwell_daemon.samplers.network import NetworkSampler
+from stepwell_daemon.samplers.protocol import Reading, SamplerContext
+from stepwell_daemon.samplers.rates import Rates
+from stepwell_daemon.samplers.readings import check_readings
+from stepwell_daemon.samplers.training import TrainingSampler
+from stepwell_daemon.session import Session
+from stepwell_daemon.writers import Registry, WriterState, training_pids
+from tests.daemon.made import writer_info
+
+
+def ticking(folder: Path, *pids: int) -> SamplerContext:
+    """Return a context whose clock goes one second a call."""
+    seconds = iter(range(100))
+    return SamplerContext(folder, lambda: float(next(seconds)), lambda: list(pids))
+
+
+def by_label(readings: list[Reading] | tuple[Reading, ...]) -> dict[str, dict[str, float]]:
+    checked, problems = check_readings(readings)
+    assert problems == ()
+    return {each.device.label: dict(each.values) for each in checked}
+
+
+def test_the_host_is_sampled_in_base_units(tmp_path: Path) -> None:
+    values = by_label(HostSampler(ticking(tmp_path)).sample())[""]
+    assert 0.0 <= values["cpu/utilization_ratio"] <= 1.0
+    assert 0 < values["memory/used_bytes"] < values["memory/total_bytes"]
+
+
+def test_rates_are_of_the_time_between_and_never_of_a_counter_that_began_anew() -> None:
+    rates = Rates()
+    assert rates.take({"a": {"x_total": 10.0}}, 1.0) == {"a": {"x_total": 10.0}}
+    assert rates.take({"a": {"x_total": 30.0}}, 5.0)["a"]["x_per_second"] == 5.0
+    assert "x_per_second" not in rates.take({"a": {"x_total": 1.0}}, 6.0)["a"]
+    assert "x_per_second" not in rates.take({"a": {"x_total": 2.0}}, 6.0)["a"], "no time went by"
+    assert rates.take({"b": {"x_total": 2.0}}, 7.0).keys() == {"b"}
+    assert "x_per_second" not in rates.take({"a": {"x_total": 9.0}}, 8.0)["a"], "it was away"
+
+
+Disk = namedtuple("Disk", ["read_count", "write_count", "read_bytes", "write_bytes", "busy_time"])
+
+
+@pytest.fixture
+def disks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Two physical disks, a partition, and a volume on them; counters that grow each call."""
+    for name in ("nvme0n1", "sda"):
+        (tmp_path / name / "device").mkdir(parents=True)
+    (tmp_path / "dm-0").mkdir()
+    (tmp_path / "nvme0n1" / "wwid").write_text("eui.0025\n")
+    calls = iter(range(100))
+
+    def counters(perdisk: bool = False, nowrap: bool = True) -> object:
+        n = next(calls)
+        disk = Disk(n, 2 * n, 1000 * n, 4000 * n, 5000 * n)
+        return dict.fromkeys(("nvme0n1", "nvme0n1p1", "dm-0", "sda"), disk) if perdisk else disk
+
+    monkeypatch.setattr(psutil, "disk_io_counters", counters)
+    return tmp_path
+
+
+def test_each_physical_disk_has_a_reading_and_a_stable_id(disks: Path) -> None:
+    sampler = DiskSampler(ticking(disks), block=disks)
+    assert "disk/read_bytes_per_second" not in by_label(sampler.sample())["sda"]
+    readings = sampler.sample()
+    values = by_label(readings)
+    assert set(values) == {"", "nvme0n1", "sda"}
+    assert values["sda"]["disk/read_bytes_per_second"] == 2000.0
+    assert values["sda"]["disk/written_bytes_per_second"] == 8000.0
+    assert values["sda"]["disk/busy_ratio"] == 1.0, "a ratio is never above 1"
+    assert values[""]["disk/free_bytes"] <= values[""]["disk/total_bytes"]
+    assert "disk/busy_ratio" not in values[""]
+    assert {each.device.label: each.device.id for each in readings}["nvme0n1"] == "eui.0025"
+
+
+Interface = namedtuple(
+    "Interface", ["bytes_sent", "bytes_recv", "errin", "errout", "dropin", "dropout"]
+)
+
+
+@pytest.mark.parametrize(
+    ("physical", "shown"),
+    [(("ens1", "ib0"), {"", "ens1", "ib0"}), ((), {"", "ens1", "ib0", "docker0", "veth12"})],
+)
+def test_each_physical_interface_has_a_reading(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    physical: tuple[str, ...],
+    shown: set[str],
+) -> None:
+    for name in physical:
+        (tmp_path / name / "device").mkdir(parents=True)
+        (tmp_path / name / "address").write_text("52:54:00:12:34:56\n")
+    calls = iter(range(100))
+
+    def counters(pernic: bool = False, nowrap: bool = True) -> object:
+        n = next(calls)
+        every = Interface(100 * n, 200 * n, n, 0, n, 0)
+        names = ("lo", "docker0", "veth12", "ens1", "ib0")
+        return dict.fromkeys(names, every) if pernic else every
+
+    monkeypatch.setattr(psutil, "net_io_counters", counters)
+    sampler = NetworkSampler(ticking(tmp_path), net=tmp_path)
+    sampler.sample()
+    readings = sampler.sample()
+    values = by_label(readings)
+    assert set(values) == shown
+    assert values["ens1"]["network/receive_bytes_per_second"] == 400.0
+    assert values["ens1"]["network/receive_errors_total"] == 4.0
+    ids = {each.device.label: each.device.id for each in readings}
+    assert ids["ens1"] == ("52:54:00:12:34:56" if physical else "")
+
+
+def test_this_machines_own_disks_and_interfaces_can_be_read(tmp_path: Path) -> None:
+    for kind in (DiskSampler, NetworkSampler):
+        sampler = kind(ticking(tmp_path))
+        sampler.sample()
+        for values in by_label(sampler.sample()).values():
+            assert all(value >= 0.0 for value in values.values())
+
+
+CHILDREN = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+print(child.pid, flush=True)
+input()
+"""
+
+
+def test_training_processes_and_their_children_are_added_up(tmp_path: Path) -> None:
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", CHILDREN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert trainer.stdout is not None
+    try:
+        child = int(trainer.stdout.readline())
+        sampler = TrainingSampler(ticking(tmp_path, trainer.pid, 2**22 - 1))
+        first, second = (by_label(sampler.sample())[""] for _ in range(2))
+        assert first["training/processes"] == second["training/processes"] == 2.0
+        both = sum(psutil.Process(pid).memory_info().rss for pid in (trainer.pid, child))
+        assert second["training/resident_bytes"] == pytest.approx(both, rel=0.2)
+        assert "training/cpu_cores" not in first
+        assert 0.0 <= second["training/cpu_cores"] <= (os.cpu_count() or 1)
+    finally:
+        trainer.communicate(b"\n")
+
+
+def test_without_training_there_is_no_reading(tmp_path: Path) -> None:
+    assert TrainingSampler(ticking(tmp_path)).sample() == ()
+
+
+def test_only_connected_writers_of_this_node_are_its_training_processes() -> None:
+    registry = Registry({})
+    here = socket.gethostname()
+    cases = {
+        "mine": (here, "", "run", True),
+        "elsewhere": ("far", "", "run", True),
+        "relayed": (here, "another-daemon", "run", True),
+        "node": (here, "", "node", True),
+        "left": (here, "", "run", False),
+    }
+    for pid, (name, (host, via, scope, connected)) in enumerate(cases.items(), 100):
+        state = WriterState(writer_info(name, host=host, scope=scope, pid=pid), via=via)
+        if connected:
+            state.session = Session(state)
+        registry.add(state)
+    assert training_pids(registry) == [100]
+    assert training_pids(registry, host="far") == [101]
+
+
+def test_a_disk_without_a_busy_time_has_no_busy_ratio(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = SimpleNamespace(read_count=1, write_count=1, read_bytes=1, write_bytes=1)
+    monkeypatch.setattr(
+        psutil, "disk_io_counters", lambda perdisk=False, nowrap=True: {} if perdisk else disk
+    )
+    sampler = DiskSampler(ticking(tmp_path), block=tmp_path)
+    sampler.sample()
+    assert "disk/busy_ratio" not in by_label(sampler.sample())[""]
