@@ -1,0 +1,132 @@
+/** Which columns of runs are shown: the project's config and summary, searched by the hub. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+
+import { listAttributes, listMetrics } from "../api/hub.js";
+import { OWN_COLUMNS, columnTitle } from "../state/columns.js";
+import { makeResource } from "../state/resource.js";
+import { Popover } from "./Popover.js";
+import { formatCount } from "./format.js";
+
+interface ColumnChooserProps {
+  project: string;
+  columns: readonly string[];
+  onChange(columns: readonly string[]): void;
+  label?: string;
+  name?: string;
+}
+
+const LIMIT = 100;
+const DELAY_MS = 120;
+const STATISTICS = ["last", "min", "max", "mean"] as const;
+
+export function ColumnChooser({ project, columns, onChange, label = "Columns", name }: ColumnChooserProps) {
+  return (
+    <Popover label={label} {...(name ? { name } : {})} title="Columns">
+      {() => <Chooser project={project} columns={columns} onChange={onChange} />}
+    </Popover>
+  );
+}
+
+interface Choice {
+  column: string;
+  title: string;
+  note: string;
+}
+type Groups = readonly { name: string; choices: readonly Choice[] }[];
+
+function Chooser({ project, columns, onChange }: Omit<ColumnChooserProps, "label" | "name">) {
+  const search = useSignal("");
+  const found = useMemo(
+    () => makeResource<Groups>((signal) => findChoices(project, "", signal)),
+    [project],
+  );
+  useEffect(() => {
+    const start = () => found.load((signal) => findChoices(project, search.value, signal));
+    const timer = setTimeout(() => void start(), search.value === "" ? 0 : DELAY_MS);
+    return () => clearTimeout(timer);
+  }, [search.value]);
+  const toggle = (column: string) =>
+    onChange(columns.includes(column) ? columns.filter((each) => each !== column) : [...columns, column]);
+  const groups = found.data.value ?? [];
+  return (
+    <div class="chooser">
+      <input
+        type="search"
+        aria-label="Search columns"
+        placeholder="Search columns (RE2)"
+        spellcheck={false}
+        autofocus
+        value={search.value}
+        onInput={(event) => (search.value = event.currentTarget.value)}
+      />
+      {columns.length > 0 && search.value === "" && (
+        <Group
+          name="Shown"
+          choices={columns.map((column) => ({ column, title: columnTitle(column), note: kindOf(column) }))}
+          columns={columns}
+          onToggle={toggle}
+        />
+      )}
+      {found.error.value && <p class="filter-error" role="status">{found.error.value.message}</p>}
+      {groups.map((group) => (
+        <Group key={group.name} {...group} columns={columns} onToggle={toggle} />
+      ))}
+      {found.data.value && groups.every((group) => group.choices.length === 0) && (
+        <p class="fact">No column has such a name.</p>
+      )}
+    </div>
+  );
+}
+
+interface GroupProps {
+  name: string;
+  choices: readonly Choice[];
+  columns: readonly string[];
+  onToggle(column: string): void;
+}
+
+function Group({ name, choices, columns, onToggle }: GroupProps) {
+  if (choices.length === 0) return null;
+  return (
+    <fieldset>
+      <legend>{name}</legend>
+      {choices.map(({ column, title, note }) => (
+        <label key={column} class="choice">
+          <input type="checkbox" checked={columns.includes(column)} onChange={() => onToggle(column)} />
+          <span class="choice-title mono" title={column}>{title}</span>
+          <span class="fact">{note}</span>
+        </label>
+      ))}
+      {choices.length === LIMIT && <p class="fact">The first {LIMIT}. Search for others.</p>}
+    </fieldset>
+  );
+}
+
+async function findChoices(project: string, search: string, signal: AbortSignal): Promise<Groups> {
+  const [config, summary, metrics] = await Promise.all([
+    listAttributes(project, { kind: "config", search, limit: LIMIT }, { signal }),
+    listAttributes(project, { kind: "summary", search, limit: LIMIT }, { signal }),
+    search === "" ? null : listMetrics(project, { search, limit: LIMIT / STATISTICS.length }, { signal }),
+  ]);
+  const keys = (kind: string, { attributes }: typeof config) =>
+    attributes.map(({ path, run_count }) => ({
+      column: `${kind}.${path}`, title: path, note: `${formatCount(run_count)} runs`,
+    }));
+  const own = OWN_COLUMNS.filter((column) => column.includes(search.toLowerCase()));
+  return [
+    { name: "Config", choices: keys("config", config) },
+    { name: "Summary", choices: keys("summary", summary) },
+    {
+      name: "Statistics of metrics",
+      choices: (metrics?.metrics ?? []).flatMap(({ metric }) =>
+        STATISTICS.map((name) => ({ column: `metric.${metric}:${name}`, title: `${metric}:${name}`, note: "" })),
+      ),
+    },
+    { name: "Run", choices: own.map((column) => ({ column, title: columnTitle(column), note: "" })) },
+  ];
+}
+
+function kindOf(column: string): string {
+  return /^(config|summary|metric)\./.exec(column)?.[1] ?? "run";
+}

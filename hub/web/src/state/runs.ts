@@ -1,0 +1,185 @@
+/**
+ * The runs of a page: what is listed, what is drawn, and which run the pointer is on.
+ *
+ * A page takes RUNS_FIELDS into its view and gives the view's state:
+ *
+ *     const VIEW = { ...RUNS_FIELDS, x: oneOf(["step", "time"], "step") };
+ *     const view = useMemo(() => viewState(VIEW), []);
+ *     const runs = useRuns(project, view);
+ */
+import { computed, effect, signal, untracked, type ReadonlySignal, type Signal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+
+import { isAborted } from "../api/errors.js";
+import { listAttributes, listRuns } from "../api/hub.js";
+import type { AttributeKey, RunOverview } from "../api/types.js";
+import { columnsToAsk } from "./columns.js";
+import type { ViewState } from "./navigation.js";
+import { flag, list, text } from "./query.js";
+import { makeRunsList, type RunsList } from "./runsList.js";
+import {
+  formatSelection, needsAllRows, parseSelection, selectIds, toggleRun,
+  type Selection, type SelectionMode,
+} from "./selection.js";
+
+/** `c=auto` stands for columns that the page chooses. */
+const AUTO_COLUMNS = ["auto"] as const;
+
+export const RUNS_FIELDS = {
+  q: text(),
+  s: list(["-started"]),
+  c: list(AUTO_COLUMNS),
+  sel: list(),
+  archived: flag(),
+};
+
+export interface RunsState {
+  project: string;
+  list: RunsList;
+  filter: ReadonlySignal<string>;
+  sort: ReadonlySignal<readonly string[]>;
+  columns: ReadonlySignal<readonly string[]>;
+  archived: ReadonlySignal<boolean>;
+  selection: ReadonlySignal<Selection>;
+  /** The runs that are drawn, in the list's order; those beyond the loaded rows come last. */
+  shown: ReadonlySignal<readonly RunOverview[]>;
+  shownIds: ReadonlySignal<ReadonlySet<string>>;
+  /** The run that is pointed at, in the rail or in a chart. */
+  highlighted: Signal<string | null>;
+  setFilter(filter: string): void;
+  setSort(sort: readonly string[]): void;
+  setColumns(columns: readonly string[]): void;
+  setArchived(archived: boolean): void;
+  setMode(mode: SelectionMode): void;
+  toggle(runId: string): void;
+  showOnly(runId: string): void;
+  close(): void;
+}
+
+export function useRuns(project: string, view: ViewState<typeof RUNS_FIELDS>): RunsState {
+  const runs = useMemo(() => makeRuns(project, view), [project, view]);
+  useEffect(() => runs.close, [runs]);
+  return runs;
+}
+
+export function makeRuns(project: string, view: ViewState<typeof RUNS_FIELDS>): RunsState {
+  const runsList = makeRunsList(project);
+  const chosenByPage = signal<readonly string[] | null>(null);
+  const elsewhere = signal<ReadonlyMap<string, RunOverview>>(new Map());
+  const closing = new AbortController();
+
+  const part = <T>(read: (values: ViewState<typeof RUNS_FIELDS>["values"]["value"]) => T) => {
+    const serialized = computed(() => JSON.stringify(read(view.values.value)));
+    return computed<T>(() => JSON.parse(serialized.value) as T);
+  };
+  const filter = part((values) => values.q);
+  const sort = part((values) => values.s);
+  const archived = part((values) => values.archived);
+  const asked = part((values) => values.c);
+  const tokens = part((values) => values.sel);
+  const isAuto = computed(() => asked.value.length === 1 && asked.value[0] === AUTO_COLUMNS[0]);
+  const columns = computed(() => (isAuto.value ? (chosenByPage.value ?? []) : asked.value));
+  const selection = computed(() => parseSelection(tokens.value));
+
+  const loadedIds = computed(() => new Set(runsList.rows.value.map((row) => row.run_id)));
+  const shownIds = computed(() => selectIds(runsList.rows.value, selection.value));
+  const shown = computed(() => [
+    ...runsList.rows.value.filter((row) => shownIds.value.has(row.run_id)),
+    ...[...elsewhere.value.values()].filter(
+      ({ run_id }) => shownIds.value.has(run_id) && !loadedIds.value.has(run_id),
+    ),
+  ]);
+
+  const stops = [
+    effect(() => {
+      if (isAuto.value && chosenByPage.value === null) return void chooseColumns();
+      runsList.show({
+        filter: filter.value, sort: sort.value, columns: columnsToAsk(columns.value), archived: archived.value,
+      });
+    }),
+    effect(() => {
+      if (needsAllRows(selection.value)) runsList.need(runsList.total.value ?? Infinity);
+    }),
+    effect(() => {
+      if (!runsList.isReady.value) return;
+      const missing = [...selection.value.added].filter(
+        (id) => !loadedIds.value.has(id) && !elsewhere.peek().has(id),
+      );
+      if (missing.length > 0) void fetchElsewhere(missing);
+    }),
+  ];
+
+  async function chooseColumns(): Promise<void> {
+    let keys: readonly AttributeKey[] = [];
+    try {
+      const query = { kind: "summary", limit: 200 };
+      keys = (await listAttributes(project, query, { signal: closing.signal })).attributes;
+    } catch (failure) {
+      if (isAborted(failure)) return;
+      // Without columns the list is still of use, and its own request says what is wrong.
+    }
+    chosenByPage.value = defaultColumns(keys);
+  }
+
+  async function fetchElsewhere(ids: readonly string[]): Promise<void> {
+    const query = {
+      filter: ids.map((id) => `id:${JSON.stringify(id)}`).join("|"),
+      sort: ["-started"],
+      columns: columnsToAsk(untracked(() => columns.value)),
+      limit: ids.length,
+      cursor: null,
+      archived: true,
+    };
+    try {
+      const page = await listRuns(project, query, { signal: closing.signal });
+      elsewhere.value = new Map([
+        ...elsewhere.peek(),
+        ...page.runs.map((run) => [run.run_id, run] as const),
+      ]);
+    } catch {
+      // They stay out of the charts; the rail's own requests say what is wrong.
+    }
+  }
+
+  const select = (next: Selection) => view.change({ sel: formatSelection(next) });
+  return {
+    project,
+    list: runsList,
+    filter,
+    sort,
+    columns,
+    archived,
+    selection,
+    shown,
+    shownIds,
+    highlighted: signal<string | null>(null),
+    setFilter: (q) => view.change({ q }),
+    setSort: (s) => view.change({ s }),
+    setColumns: (c) => view.change({ c }),
+    setArchived: (next) => view.change({ archived: next }),
+    setMode: (mode) => select({ mode, added: new Set(), removed: new Set() }),
+    toggle: (runId) => select(toggleRun(runsList.rows.peek(), selection.peek(), runId)),
+    showOnly: (runId) => select({ mode: "none", added: new Set([runId]), removed: new Set() }),
+    close() {
+      closing.abort();
+      stops.forEach((stop) => stop());
+      runsList.close();
+    },
+  };
+}
+
+const LIKELY = [/^val.*loss/i, /^eval.*loss/i, /^test.*loss/i, /loss/i, /acc/i, /score|reward|bleu|f1|perplexity|ppl/i];
+
+/** At most two numbers of the summary that tell a run's worth: a loss first, then the next best. */
+export function defaultColumns(keys: readonly Pick<AttributeKey, "path" | "types">[]): string[] {
+  const numeric = keys.filter(({ types }) => types.some((type) => /^(int|float|number)/i.test(type)));
+  const rank = ({ path }: { path: string }) => {
+    const at = LIKELY.findIndex((pattern) => pattern.test(path));
+    return at < 0 ? LIKELY.length : at;
+  };
+  return numeric
+    .filter((key) => !key.path.startsWith("_"))
+    .toSorted((a, b) => rank(a) - rank(b))
+    .slice(0, 2)
+    .map(({ path }) => `summary.${path}`);
+}

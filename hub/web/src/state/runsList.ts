@@ -1,0 +1,148 @@
+/**
+ * The runs of a project, filtered and sorted by the hub, as far as they are needed.
+ *
+ * Pages come by cursor, so rows are a prefix of the list. `need` says how far somebody looks or
+ * draws; pages are fetched until then. A new view keeps the old rows on the screen until its first
+ * page is in, and so does a refresh until all rows that are needed were read anew.
+ */
+import { batch, signal, type ReadonlySignal } from "@preact/signals";
+
+import { ApiError, isAborted } from "../api/errors.js";
+import { listRuns } from "../api/hub.js";
+import type { RunOverview, RunsPage, RunsQuery } from "../api/types.js";
+
+export type RunsListView = Pick<RunsQuery, "filter" | "sort" | "columns" | "archived">;
+type Ask = (project: string, query: RunsQuery, abort: { signal: AbortSignal }) => Promise<RunsPage>;
+
+const FIRST_PAGE = 100;
+const NEXT_PAGE = 500;
+
+export interface RunsList {
+  rows: ReadonlySignal<readonly RunOverview[]>;
+  /** How many runs the view has, loaded or not; null until the hub said it. */
+  total: ReadonlySignal<number | null>;
+  /** What the hub said of the filter; the rows are those of the last good one. */
+  filterError: ReadonlySignal<ApiError | null>;
+  error: ReadonlySignal<Error | null>;
+  isLoading: ReadonlySignal<boolean>;
+  /** False until the first page of the first view. */
+  isReady: ReadonlySignal<boolean>;
+  show(view: RunsListView): void;
+  need(count: number): void;
+  refresh(): void;
+  /** Change a loaded row at once, before the hub confirms it. */
+  patch(runId: string, changes: Partial<RunOverview>): void;
+  remove(runIds: ReadonlySet<string>): void;
+  close(): void;
+}
+
+export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
+  const rows = signal<readonly RunOverview[]>([]);
+  const total = signal<number | null>(null);
+  const filterError = signal<ApiError | null>(null);
+  const error = signal<Error | null>(null);
+  const isLoading = signal(false);
+  const isReady = signal(false);
+  let view: RunsListView | null = null;
+  let cursor: string | null = null;
+  let wanted = FIRST_PAGE;
+  let running: AbortController | null = null;
+  let isRefreshDue = false;
+
+  async function run(task: (abort: AbortSignal) => Promise<void>): Promise<void> {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    isLoading.value = true;
+    try {
+      await task(mine.signal);
+      if (running === mine) batch(() => ((error.value = null), (filterError.value = null)));
+    } catch (failure) {
+      if (running === mine && !isAborted(failure)) keepFailure(failure as Error);
+    }
+    if (running !== mine) return;
+    running = null;
+    isLoading.value = false;
+    if (isRefreshDue) refresh();
+  }
+
+  function keepFailure(failure: Error): void {
+    const isFilter = failure instanceof ApiError && failure.details.field === "filter";
+    batch(() => {
+      filterError.value = isFilter ? failure : null;
+      error.value = isFilter ? null : failure;
+    });
+  }
+
+  async function readAnew(abort: AbortSignal): Promise<void> {
+    if (view === null) return;
+    const read: RunOverview[] = [];
+    let next: string | null = null;
+    do {
+      const limit = Math.min(NEXT_PAGE, Math.max(wanted - read.length, FIRST_PAGE));
+      const page: RunsPage = await ask(project, { ...view, limit, cursor: next }, { signal: abort });
+      abort.throwIfAborted();
+      read.push(...page.runs);
+      next = page.next_cursor;
+      if (!isReady.peek() || next === null || read.length >= wanted) take(read, next, page.total);
+    } while (next !== null && read.length < wanted);
+  }
+
+  async function readOn(abort: AbortSignal): Promise<void> {
+    while (view !== null && cursor !== null && rows.peek().length < wanted) {
+      const query = { ...view, limit: NEXT_PAGE, cursor };
+      const page = await ask(project, query, { signal: abort });
+      abort.throwIfAborted();
+      take([...rows.peek(), ...page.runs], page.next_cursor, page.total ?? total.peek());
+    }
+  }
+
+  function take(read: readonly RunOverview[], next: string | null, count: number | null): void {
+    cursor = next;
+    batch(() => {
+      rows.value = withoutRepeats(read);
+      total.value = count ?? (next === null ? read.length : total.peek());
+      isReady.value = true;
+    });
+  }
+
+  function refresh(): void {
+    isRefreshDue = running !== null;
+    if (!isRefreshDue) void run(readAnew);
+  }
+
+  return {
+    rows,
+    total,
+    filterError,
+    error,
+    isLoading,
+    isReady,
+    refresh,
+    show(next) {
+      if (view !== null && JSON.stringify(view) === JSON.stringify(next)) return;
+      view = next;
+      wanted = FIRST_PAGE;
+      void run(readAnew);
+    },
+    need(count) {
+      wanted = Math.max(wanted, count);
+      if (running === null && cursor !== null && rows.peek().length < wanted) void run(readOn);
+    },
+    patch(runId, changes) {
+      rows.value = rows.peek().map((row) => (row.run_id === runId ? { ...row, ...changes } : row));
+    },
+    remove(runIds) {
+      const left = rows.peek().filter((row) => !runIds.has(row.run_id));
+      const gone = rows.peek().length - left.length;
+      batch(() => ((rows.value = left), (total.value = Math.max(0, (total.peek() ?? 0) - gone))));
+    },
+    close: () => running?.abort(),
+  };
+}
+
+/** A run that moved between two pages would be listed twice; its first place counts. */
+function withoutRepeats(read: readonly RunOverview[]): readonly RunOverview[] {
+  const seen = new Set<string>();
+  return read.filter(({ run_id }) => !seen.has(run_id) && seen.add(run_id));
+}

@@ -1,0 +1,52 @@
+/** Columns of runs, their sort, and where a filter is wrong. */
+import { expect, test } from "vitest";
+
+import { columnsToAsk, columnTitle, sortAfterClick, sortOf } from "../../src/state/columns.js";
+import { splitAtError } from "../../src/parts/filterError.js";
+import { shownState } from "../../src/parts/shownState.js";
+import { defaultColumns } from "../../src/state/runs.js";
+
+test("clicks on a header go round", () => {
+  const first = sortAfterClick(["-started"], "config.lr");
+  const second = sortAfterClick(first, "config.lr");
+  expect([first, second, sortAfterClick(second, "config.lr")]).toEqual([["-config.lr"], ["config.lr"], ["-started"]]);
+});
+
+test("with Shift a column joins those that sort already", () => {
+  expect(sortAfterClick(["-started", "name"], "started", { isMore: true })).toEqual(["name", "started"]);
+  expect(sortAfterClick(["a"], "a", { isMore: true })).toEqual(["-started"]);
+  expect(sortOf(["-a", "b"], "b")).toBe("ascending");
+});
+
+test("a run's own facts are not asked for again", () => {
+  expect(columnsToAsk(["state", "config.lr", "host", "metric.loss:min"])).toEqual(["config.lr", "metric.loss:min"]);
+});
+
+test("a title leaves out where the value comes from", () => {
+  expect(columnTitle("summary.val/loss")).toBe("val/loss");
+  expect(columnTitle("config.job_type")).toBe("job_type");
+});
+
+test.each([
+  ["lr<<1", { position: 3, length: 1 }, ["lr<", "<", "1"]],
+  ["a:😀 b", { position: 2, length: 1 }, ["a:", "😀", " b"]],
+  ["lr<", { position: 3 }, ["lr<", "\u00a0", ""]],
+  ["lr<", {}, ["", "lr<", ""]],
+  ["x", { position: 99, length: 5 }, ["x", "\u00a0", ""]],
+])("the error in %j is underlined", (text, error, [before, wrong, after]) => {
+  expect(splitAtError(text, error)).toEqual({ before, wrong, after });
+});
+
+test("a running run of which nothing came for a minute is stale", () => {
+  const run = { state: "running", exitCode: null, now: 1000 };
+  expect(shownState({ ...run, lastSeen: 941 }).kind).toBe("live");
+  expect(shownState({ ...run, lastSeen: 939 }).kind).toBe("stale");
+  expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: 137 }).title).toContain("137");
+});
+
+test("the default columns are numbers, a validation loss first", () => {
+  const key = (path: string, type = "float") => ({ path, types: [type] });
+  const keys = [key("_step"), key("note", "string"), key("train/loss"), key("val/loss"), key("x")];
+  expect(defaultColumns(keys)).toEqual(["summary.val/loss", "summary.train/loss"]);
+  expect(defaultColumns([])).toEqual([]);
+});
