@@ -10,13 +10,14 @@ none of them they are +inf, -inf and 0, the neutral elements.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell_store.native import Column, number_column, tuple_column
+from stepwell_store.table_block import Values
 
 ROLLUP_WIDTHS: Final = (64, 512)
 """Steps in a bucket, finest first; each a power of two and a multiple of the one before."""
@@ -61,26 +62,33 @@ class Aggregates:
         """Return the rows in another order."""
         return Aggregates(**{each.name: getattr(self, each.name)[order] for each in fields(self)})
 
-    def columns(self) -> list[Column]:
-        """Return the columns that rollups and statistics share."""
-        return [
-            number_column("count", "UInt64", self.count),
-            number_column("nan_count", "UInt64", self.nan_count),
-            number_column("positive_inf_count", "UInt64", self.positive_inf_count),
-            number_column("negative_inf_count", "UInt64", self.negative_inf_count),
-            number_column("min", "Float64", self.minimum),
-            number_column("max", "Float64", self.maximum),
-            number_column("sum", "Float64", self.total),
-            _point_column("last", self.last_step, self.last_time, self.last_value),
-        ]
+    def columns(self) -> dict[str, Values]:
+        """Return the columns that the tables of partial rows have, by their names there."""
+        return {
+            "series": self.series,
+            "bucket": self.bucket,
+            "count": self.count,
+            "nan_count": self.nan_count,
+            "positive_inf_count": self.positive_inf_count,
+            "negative_inf_count": self.negative_inf_count,
+            "min": self.minimum,
+            "max": self.maximum,
+            "sum": self.total,
+            "first": (self.first_step, self.first_time, self.first_value),
+            "last": (self.last_step, self.last_time, self.last_value),
+            "time_min": self.time_min,
+            "time_max": self.time_max,
+        }
 
-    def extent_columns(self) -> list[Column]:
-        """Return the columns that only whole series have."""
-        return [
-            _point_column("first", self.first_step, self.first_time, self.first_value),
-            number_column("time_min", "Int64", self.time_min),
-            number_column("time_max", "Int64", self.time_max),
-        ]
+
+def joined(parts: Sequence[Aggregates]) -> Aggregates:
+    """Return the rows of ``parts``, one below the other."""
+    return Aggregates(
+        **{
+            each.name: np.concatenate([getattr(part, each.name) for part in parts])
+            for each in fields(Aggregates)
+        }
+    )
 
 
 def aggregate(points: Points) -> tuple[list[Aggregates], Aggregates]:
@@ -173,14 +181,3 @@ def _slices_of_slices(finer: Aggregates, buckets: NDArray[np.int64]) -> Aggregat
 
 def _count(mask: NDArray[np.bool_], starts: NDArray[np.intp]) -> NDArray[np.int64]:
     return np.add.reduceat(mask, starts, dtype=np.int64)
-
-
-def _point_column(
-    name: str, steps: NDArray[Any], times: NDArray[Any], values: NDArray[Any]
-) -> Column:
-    return tuple_column(
-        name,
-        number_column("step", "Int64", steps),
-        number_column("time", "Int64", times),
-        number_column("value", "Float64", values),
-    )

@@ -15,11 +15,21 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell_store.aggregates import ROLLUP_WIDTHS, Aggregates, Points, aggregate
+from stepwell_store.aggregates import ROLLUP_WIDTHS, Aggregates, Points, aggregate, joined
 from stepwell_store.event_rows import EventRows
 from stepwell_store.identity import fingerprint, node_fingerprint, series_fingerprints
-from stepwell_store.native import Column, encode_block, number_column, string, strings
+from stepwell_store.native import Column, encode_block, string, strings
 from stepwell_store.points import RowGroup, sort_points
+from stepwell_store.table_block import Values, block_columns
+from stepwell_store.table_spec import TableSpec
+from stepwell_store.tables import (
+    NODE_POINTS,
+    NODE_SERIES,
+    POINTS,
+    ROLLUPS,
+    SERIES,
+    SERIES_STATS,
+)
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.rows import DecodedRecords
 
@@ -143,58 +153,33 @@ def _points_of(groups: Mapping[_Key, RowGroup]) -> Points | None:
     return sort_points(filled) if filled else None
 
 
+def _block(table: TableSpec, rows: int, values: Mapping[str, Values]) -> Block:
+    return Block(table.name, rows, block_columns(table, values))
+
+
 def _points_block(points: Points) -> Block:
-    return Block(
-        "points",
-        len(points.series),
-        (
-            number_column("series", "UInt64", points.series),
-            number_column("step", "Int64", points.steps),
-            number_column("time", "Int64", points.times),
-            number_column("value", "Float64", points.values),
-        ),
-    )
+    values = {
+        "series": points.series,
+        "step": points.steps,
+        "time": points.times,
+        "value": points.values,
+    }
+    return _block(POINTS, len(points.series), values)
 
 
 def _node_points_block(points: Points) -> Block:
     order = np.lexsort((points.times, points.series))
-    return Block(
-        "node_points",
-        len(points.series),
-        (
-            number_column("series", "UInt64", points.series[order]),
-            number_column("time", "Int64", points.times[order]),
-            number_column("value", "Float64", points.values[order]),
-        ),
-    )
+    values = {
+        "series": points.series[order],
+        "time": points.times[order],
+        "value": points.values[order],
+    }
+    return _block(NODE_POINTS, len(points.series), values)
 
 
 def _rollups_block(rollups: list[Aggregates]) -> Block:
-    lengths = [len(rollup.series) for rollup in rollups]
-    widths = np.repeat(np.array(ROLLUP_WIDTHS, dtype="<u2"), lengths)
-    shared = [rollup.columns() for rollup in rollups]
-    joined = [
-        Column(parts[0].name, parts[0].type, _joined_pieces(parts))
-        for parts in zip(*shared, strict=True)
-    ]
-    series = np.concatenate([rollup.series for rollup in rollups])
-    bucket = np.concatenate([rollup.bucket for rollup in rollups])
-    head = (
-        number_column("width", "UInt16", widths),
-        number_column("series", "UInt64", series),
-        number_column("bucket", "Int64", bucket),
-    )
-    return Block("rollups", sum(lengths), (*head, *joined))
-
-
-def _joined_pieces(parts: tuple[Column, ...]) -> tuple[bytes | memoryview, ...]:
-    """Return the pieces of equal columns of several tables one below the other.
-
-    A Tuple lies element by element, so its pieces are taken turn by turn.
-    """
-    return tuple(
-        piece for turn in zip(*(part.pieces for part in parts), strict=True) for piece in turn
-    )
+    widths = np.repeat(ROLLUP_WIDTHS, [len(rollup.series) for rollup in rollups])
+    return _block(ROLLUPS, len(widths), {"width": widths, **joined(rollups).columns()})
 
 
 def _statistics_block(statistics: Aggregates, keys: list[_Key]) -> Block:
@@ -210,15 +195,13 @@ def _statistics_block(statistics: Aggregates, keys: list[_Key]) -> Block:
     project_id, metric_id, run_key = project_id[where], metric_id[where], run_key[where]
     order = np.lexsort((statistics.series, run_key, metric_id, project_id))
     statistics = statistics.taken(order)
-    columns = (
-        number_column("project_id", "UInt64", project_id[order]),
-        number_column("metric_id", "UInt64", metric_id[order]),
-        number_column("run_key", "UInt64", run_key[order]),
-        number_column("series", "UInt64", statistics.series),
-        *statistics.columns(),
-        *statistics.extent_columns(),
-    )
-    return Block("series_stats", len(statistics.series), columns)
+    values = {
+        "project_id": project_id[order],
+        "metric_id": metric_id[order],
+        "run_key": run_key[order],
+        **statistics.columns(),
+    }
+    return _block(SERIES_STATS, len(statistics.series), values)
 
 
 def _series_block(keys: list[_Key]) -> Block:
@@ -231,29 +214,29 @@ def _series_block(keys: list[_Key]) -> Block:
     widths = [len(each.series) for each in ids]
     projects = np.array([fingerprint(writer.project) for writer, _ in keys], dtype="<u8")
     runs = np.array([writer.run_key for writer, _ in keys], dtype="<u8")
-    columns = (
-        _repeated("project", [writer.project for writer, _ in keys], widths),
-        _repeated("run_id", [writer.run_id for writer, _ in keys], widths),
-        Column("metric", "String", tuple(each.names for each in ids)),
-        _repeated("label", [writer.label for writer, _ in keys], widths),
-        number_column("series", "UInt64", np.concatenate([each.series for each in ids])),
-        number_column("project_id", "UInt64", np.repeat(projects, widths)),
-        number_column("metric_id", "UInt64", np.concatenate([each.metric_id for each in ids])),
-        number_column("run_key", "UInt64", np.repeat(runs, widths)),
-    )
-    return Block("series", sum(widths), columns, _names_of(keys))
+    values: dict[str, Values] = {
+        "project": _repeated("project", [writer.project for writer, _ in keys], widths),
+        "run_id": _repeated("run_id", [writer.run_id for writer, _ in keys], widths),
+        "metric": Column("metric", "String", tuple(each.names for each in ids)),
+        "label": _repeated("label", [writer.label for writer, _ in keys], widths),
+        "series": np.concatenate([each.series for each in ids]),
+        "project_id": np.repeat(projects, widths),
+        "metric_id": np.concatenate([each.metric_id for each in ids]),
+        "run_key": np.repeat(runs, widths),
+    }
+    return replace(_block(SERIES, sum(widths), values), names=_names_of(keys))
 
 
 def _node_series_block(keys: list[_Key]) -> Block:
     ids = [_ids_of(key) for key in keys]
     widths = [len(each.series) for each in ids]
-    columns = (
-        _repeated("host", [writer.host for writer, _ in keys], widths),
-        Column("metric", "String", tuple(each.names for each in ids)),
-        _repeated("label", [writer.label for writer, _ in keys], widths),
-        number_column("series", "UInt64", np.concatenate([each.series for each in ids])),
-    )
-    return Block("node_series", sum(widths), columns, _names_of(keys))
+    values: dict[str, Values] = {
+        "host": _repeated("host", [writer.host for writer, _ in keys], widths),
+        "metric": Column("metric", "String", tuple(each.names for each in ids)),
+        "label": _repeated("label", [writer.label for writer, _ in keys], widths),
+        "series": np.concatenate([each.series for each in ids]),
+    }
+    return replace(_block(NODE_SERIES, sum(widths), values), names=_names_of(keys))
 
 
 def _names_of(keys: list[_Key]) -> tuple[Hashable, ...]:

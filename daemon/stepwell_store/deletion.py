@@ -8,12 +8,18 @@ from typing import Final
 
 from stepwell_store.identity import fingerprint
 from stepwell_store.store import Store
+from stepwell_store.table_spec import Deletion
+from stepwell_store.tables import deleted_with_a_run
 
 _TIMEOUT_SECONDS: Final = 600.0
 
-_BY_SERIES: Final = ("points", "rollups")
-_BY_NAME: Final = ("attributes", "console", "texts", "gaps", "events", "series", "writers")
-"""In this order: what names the run goes last, so that a deletion cut short can be repeated."""
+_OF_RUN: Final = "project = {project:String} AND run_id = {run_id:String}"
+_CONDITIONS: Final = {
+    Deletion.BY_SERIES: f"series IN (SELECT series FROM series WHERE {_OF_RUN})",
+    Deletion.BY_RUN_KEY: "project_id = {project_id:UInt64} AND run_key = {run_key:UInt64}",
+    Deletion.BY_NAME: _OF_RUN,
+    Deletion.BY_NAME_LAST: _OF_RUN,
+}
 
 
 def delete_run(store: Store, project: str, run_id: str) -> None:
@@ -22,18 +28,11 @@ def delete_run(store: Store, project: str, run_id: str) -> None:
     A writer that is still running adds new rows afterwards.
     """
     name = {"project": project, "run_id": run_id}
-    of_run = "project = {project:String} AND run_id = {run_id:String}"
-    for table in _BY_SERIES:
-        _delete(store, table, f"series IN (SELECT series FROM series WHERE {of_run})", name)
     keys = {"project_id": fingerprint(project), "run_key": fingerprint(project, run_id)}
-    _delete(
-        store,
-        "series_stats",
-        "project_id = {project_id:UInt64} AND run_key = {run_key:UInt64}",
-        keys,
-    )
-    for table in _BY_NAME:
-        _delete(store, table, of_run, name)
+    for table in deleted_with_a_run():
+        assert table.deletion is not None
+        parameters = keys if table.deletion is Deletion.BY_RUN_KEY else name
+        _delete(store, table.name, _CONDITIONS[table.deletion], parameters)
 
 
 def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, object]) -> None:

@@ -25,6 +25,7 @@ from stepwell_store.channel import (
     socket_address,
     write_memory_file,
 )
+from stepwell_store.embedded_schema import MIGRATION_TIMEOUT_SECONDS, EmbeddedSchema
 from stepwell_store.engine import SOCKET_FILE, TOKEN
 from stepwell_store.engine_process import EngineProcess
 from stepwell_store.errors import (
@@ -38,7 +39,7 @@ from stepwell_store.errors import (
 )
 from stepwell_store.expiry import ttl_change
 from stepwell_store.known_names import KnownNames
-from stepwell_store.migrate import apply_migrations
+from stepwell_store.migrations import is_between, migrate
 from stepwell_store.native import decode_blocks
 from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameters
 from stepwell_store.supervisor import Supervisor
@@ -48,7 +49,6 @@ logger = logging.getLogger("stepwell_store")
 
 MEMORY_BYTES_MAX_DEFAULT: Final = 2 << 30
 INSERT_TIMEOUT_SECONDS: Final = 300.0
-MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 _GRACE_SECONDS: Final = 5.0  # For the engine to report its own timeout before ours ends the wait.
 _READING: Final = ("SELECT", "WITH", "SHOW", "DESC", "EXPLAIN", "EXISTS")
 _IDLE_CONNECTIONS_MAX: Final = 8
@@ -85,12 +85,12 @@ class EmbeddedStore:
         self._migrate(from_start=False)
 
     def schema_version(self) -> int:
-        """Return the newest version of the schema that is whole here, 0 before the first is.
+        """Return the newest version of the schema that is complete here, 0 before the first is.
 
         Raises:
             TableMissingError: Nobody has made the first table yet.
         """
-        return int(self.query("SELECT max(version) AS found FROM schema_versions")[0]["found"])
+        return EmbeddedSchema(self).found_version()
 
     def shard_of(self, writer: WriterInfo) -> int:
         return 0
@@ -200,16 +200,7 @@ class EmbeddedStore:
             self._supervisor.close()
 
     def _migrate(self, *, from_start: bool) -> None:
-        def execute(sql: str) -> None:
-            self.query(sql, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)
-
-        def record(version: int, name: str) -> None:
-            execute(
-                "INSERT INTO schema_versions (version, name) SETTINGS async_insert = 0 "
-                f"VALUES ({version}, '{name}')"
-            )
-
-        apply_migrations(execute, self.schema_version, record, from_start=from_start)
+        migrate(EmbeddedSchema(self), from_start=from_start)
 
     def _insert(self, block: Block, token: str) -> None:
         if not TOKEN.fullmatch(token):
@@ -357,7 +348,7 @@ def connect_embedded(data_dir: Path) -> EmbeddedStore:
 def _wait_for_tables(store: EmbeddedStore, deadline: float) -> None:
     while time.monotonic() < deadline:
         with suppress(TableMissingError):
-            if store.schema_version() > 0:
+            if not is_between(store.schema_version()):
                 return
         time.sleep(_TABLES_POLL_SECONDS)
 

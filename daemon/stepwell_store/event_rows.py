@@ -13,6 +13,8 @@ import numpy as np
 
 from stepwell_store.attributes import INT64_MAX, INT64_MIN, flatten, to_json, typed
 from stepwell_store.native import Column, number_column, text_column, tuple_column
+from stepwell_store.table_spec import layout, sort_positions
+from stepwell_store.tables import TABLES
 from stepwell_store.writer import WriterInfo
 from stepwell_wire import records
 from stepwell_wire.rows import Event
@@ -21,88 +23,10 @@ RUNNING: Final = "running"
 _Row = tuple[Any, ...]
 _Layout = tuple[tuple[str, str], ...]
 
-# Column names and types as sent; a dotted name belongs to the Tuple of that name.
-LAYOUTS: Final[dict[str, _Layout]] = {
-    "writers": (
-        ("project", "String"),
-        ("run_id", "String"),
-        ("writer_id", "String"),
-        ("label", "String"),
-        ("host", "String"),
-        ("pid", "Int64"),
-        ("rank", "Int32"),
-        ("world_size", "Int32"),
-        ("client", "String"),
-        ("resumed", "UInt8"),
-        ("started_at", "Int64"),
-        ("last_seen", "Int64"),
-        ("state.time", "Int64"),
-        ("state.state", "String"),
-        ("state.exit_code", "Int32"),
-    ),
-    "attributes": (
-        ("project", "String"),
-        ("run_id", "String"),
-        ("kind", "String"),
-        ("path", "String"),
-        ("type", "String"),
-        ("float", "Float64"),
-        ("int", "Int64"),
-        ("text", "String"),
-        ("deleted", "UInt8"),
-        ("version", "Int64"),
-    ),
-    "console": (
-        ("project", "String"),
-        ("run_id", "String"),
-        ("writer_id", "String"),
-        ("label", "String"),
-        ("stream", "String"),
-        ("number", "Int64"),
-        ("time", "Int64"),
-        ("text", "String"),
-    ),
-    "texts": (
-        ("project", "String"),
-        ("run_id", "String"),
-        ("metric", "String"),
-        ("label", "String"),
-        ("step", "Int64"),
-        ("time", "Int64"),
-        ("type", "String"),
-        ("text", "String"),
-    ),
-    "gaps": (
-        ("project", "String"),
-        ("run_id", "String"),
-        ("writer_id", "String"),
-        ("label", "String"),
-        ("time", "Int64"),
-        ("reason", "String"),
-        ("rows", "UInt64"),
-        ("points", "UInt64"),
-        ("first_step", "Int64"),
-        ("last_step", "Int64"),
-    ),
-    "events": (
-        ("project", "String"),
-        ("run_id", "String"),
-        ("writer_id", "String"),
-        ("label", "String"),
-        ("step", "Int64"),
-        ("time", "Int64"),
-        ("kind", "String"),
-        ("body", "String"),
-    ),
-}
-_SORT_COLUMNS: Final = {
-    "writers": (0, 1, 2),
-    "attributes": (0, 1, 2, 3),
-    "console": (0, 1, 2, 4, 5),
-    "texts": (0, 1, 2, 3, 4),
-    "gaps": (0, 1, 2, 4),
-    "events": (0, 1, 6, 5),
-}
+_OF_EVENTS: Final = {table.name: table for table in TABLES if table.is_of_events}
+LAYOUTS: Final[dict[str, _Layout]] = {name: layout(table) for name, table in _OF_EVENTS.items()}
+"""Names and types of a row's values; a dotted name belongs to the Tuple of that name."""
+_SORT_POSITIONS: Final = {name: sort_positions(table) for name, table in _OF_EVENTS.items()}
 
 
 class EventRows:
@@ -133,7 +57,7 @@ class EventRows:
             if table == "attributes":
                 rows = _latest_of_each_path(rows)
             if rows:
-                rows = sorted(rows, key=itemgetter(*_SORT_COLUMNS[table]))
+                rows = sorted(rows, key=itemgetter(*_SORT_POSITIONS[table]))
                 yield table, len(rows), _columns(LAYOUTS[table], rows)
 
 

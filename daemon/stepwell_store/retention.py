@@ -11,6 +11,7 @@ from stepwell_store.deletion import delete_run
 from stepwell_store.event_rows import RUNNING
 from stepwell_store.runs import RunRef, list_runs
 from stepwell_store.store import Store
+from stepwell_store.tables import TABLES
 
 DAY_SECONDS: Final = 86_400
 _RUNS_MAX: Final = 1_000_000
@@ -39,8 +40,9 @@ def apply_retention(store: Store, settings: RetentionSettings, *, now: float) ->
 
     To be called at start and then about daily. ``now`` is in seconds since 1970 UTC.
     """
-    store.expire("node_points", settings.node_days)
-    store.expire("console", settings.console_days)
+    for table in TABLES:
+        if table.kept_days:
+            store.expire(table.name, getattr(settings, table.kept_days))
     deleted = []
     if settings.run_days:
         before = now - settings.run_days * DAY_SECONDS

@@ -24,9 +24,9 @@ from stepwell_store import (
     connect_embedded,
     open_embedded,
 )
+from stepwell_store.ddl import DURABLE_SETTINGS
 from stepwell_store.engine_process import EngineProcess
 from stepwell_store.errors import SocketMissingError
-from stepwell_store.migrate import DURABLE_SETTINGS
 from stepwell_store.supervisor import RESTART_DELAY_SECONDS_MAX, Supervisor, restart_delay
 from tests.store.made import build, decoded, fresh_project, insert, log, rows, writer
 

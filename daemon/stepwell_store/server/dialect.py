@@ -11,21 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from stepwell_store.ddl import DURABLE_SETTINGS, Features, add_column, create_table
 from stepwell_store.native import split_types
+from stepwell_store.table_spec import ColumnSpec, TableSpec
 
 _MODERN_SINCE: Final = (23, 3)
 
-_NESTED: Final = r"\((?:[^()]|\([^()]*\))*\)"
-_CODEC: Final = re.compile(rf" CODEC{_NESTED}")
-_TUPLE: Final = re.compile(r"Tuple\(([^()]*)\)")
-_COMMENT: Final = re.compile(r" COMMENT '[^']*'")  # 18.16 takes replicas apart over them.
-_AGGREGATED: Final = re.compile(r"SimpleAggregateFunction\(\w+, ((?:[^()]|\([^()]*\))*)\)")
-_CREATE: Final = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)\s*\((.*)\)\s*ENGINE = (.*)", re.S)
-_ENGINE: Final = re.compile(r"(\w*)MergeTree(?:\((\w+)\))? ORDER BY (\w+|\([\w, ]+\))")
 _PARAMETER: Final = re.compile(r"(\bIN )?\{(\w+):(\w+(?:\(\w+\))?)\}")
 
 _DEDUPLICATION_WINDOW: Final = 10_000
 """Blocks of a table that a server remembers; of many daemons, so ten times the embedded number."""
+_SERVER_SETTINGS: Final = (
+    "fsync_after_insert",
+    "fsync_part_directory",
+    "min_compressed_bytes_to_fsync_after_merge",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class Dialect:
 
     name: str
     has_tokens: bool
+
+    @property
+    def features(self) -> Features:
+        # pandas' types stand between the driver and dictionaries; tables that have them are small.
+        return Features(is_baseline=not self.has_tokens, has_dictionaries=False)
 
     def adapted(self, sql: str) -> str:
         """Return one of our queries as the server understands it."""
@@ -53,96 +58,82 @@ def dialect_of(version: str) -> Dialect:
 # ---------------------------------------------------------------------- tables
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table as a migration makes it.
-
-    Attributes:
-        key: the columns that it is sorted by.
-        replaces: rows of one key are one row, so that storing them twice changes nothing.
-    """
-
-    name: str
-    columns: str
-    engine: str
-    version: str
-    key: tuple[str, ...]
-
-    @property
-    def replaces(self) -> bool:
-        return self.engine == "Replacing"
-
-
-def parse_table(statement: str) -> Table | None:
-    """Return the table that ``statement`` makes, None where it makes none."""
-    created = _CREATE.match(statement)
-    if created is None:
-        return None
-    name, columns, rest = created.groups()
-    engine = _ENGINE.match(rest)
-    assert engine is not None, f"no engine is understood in {rest!r}"
-    kind, version, key = engine.groups()
-    return Table(name, columns.strip(), kind, version or "", tuple(re.findall(r"\w+", key)))
-
-
 def local_name(table: str, cluster: str) -> str:
     """Return where a server keeps its own part of ``table``."""
     return f"{table}_local" if cluster else table
 
 
-def table_statements(
-    table: Table, dialect: Dialect, *, database: str, cluster: str, everywhere: bool = False
-) -> list[str]:
-    """Return what makes ``table`` on the servers.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where tables are made: a database of a server, or of all servers of ``cluster``."""
 
-    Args:
-        everywhere: each server of the cluster holds all of it, instead of its shard.
-    """
-    columns, engine = table.columns, table.engine
-    # pandas' types stand between the driver and these; the tables that have them are small.
-    columns = columns.replace("LowCardinality(String)", "String")
-    settings = {"fsync_after_insert": 1, "fsync_part_directory": 1}
-    settings["min_compressed_bytes_to_fsync_after_merge"] = 1
-    if not dialect.has_tokens:
-        settings = {}
-        columns = _AGGREGATED.sub(r"\1", _COMMENT.sub("", _CODEC.sub("", columns)))
-        columns = _TUPLE.sub(_without_names, columns)
-        if engine == "Aggregating":
-            engine = ""
-        if engine == "":
-            columns += ",\n    batch UInt64"
-    arguments = [table.version] if table.version else []
-    prefix = ""
-    if cluster:
-        prefix = "Replicated"
-        shard, replica = ("all", "{shard}-{replica}") if everywhere else ("{shard}", "{replica}")
-        path = f"/clickhouse/tables/{shard}/{database}/{table.name}"
-        arguments = [f"'{path}'", f"'{replica}'", *arguments]
-        settings["replicated_deduplication_window"] = _DEDUPLICATION_WINDOW
-    elif dialect.has_tokens:
-        settings["non_replicated_deduplication_window"] = _DEDUPLICATION_WINDOW
-    on_cluster = f" ON CLUSTER {cluster}" if cluster else ""
-    local = f"{database}.{local_name(table.name, cluster)}"
-    given = f"({', '.join(arguments)})" if arguments else ""
-    ordered = ", ".join(table.key)
-    held = ", ".join(f"{name} = {value}" for name, value in settings.items())
-    made = [
-        f"CREATE TABLE IF NOT EXISTS {local}{on_cluster} ({columns}\n) "
-        f"ENGINE = {prefix}{engine}MergeTree{given} ORDER BY ({ordered})"
-        + (f" SETTINGS {held}" if held else "")
-    ]
-    if cluster:
-        made.append(
-            f"CREATE TABLE IF NOT EXISTS {database}.{table.name}{on_cluster} AS {local} "
-            f"ENGINE = Distributed({cluster}, {database}, {local_name(table.name, cluster)})"
+    dialect: Dialect
+    database: str
+    cluster: str = ""
+
+    @property
+    def everywhere(self) -> str:
+        """What goes behind a name for every server to obey."""
+        return f" ON CLUSTER {self.cluster}" if self.cluster else ""
+
+    def local(self, table: str) -> str:
+        """Return where rows of ``table`` are kept."""
+        return f"{self.database}.{local_name(table, self.cluster)}"
+
+    def names(self, table: str) -> tuple[str, ...]:
+        """Return each table that stands for ``table``: what holds rows first."""
+        whole = f"{self.database}.{table}"
+        return (self.local(table), whole) if self.cluster else (whole,)
+
+    def create(self, table: TableSpec) -> list[str]:
+        """Return what makes ``table``."""
+        settings = {name: DURABLE_SETTINGS[name] for name in _SERVER_SETTINGS}
+        if not self.dialect.has_tokens:
+            settings = {}
+        replica: tuple[str, ...] = ()
+        if self.cluster:
+            shard, name = (
+                ("all", "{shard}-{replica}")
+                if table.is_on_every_server
+                else ("{shard}", "{replica}")
+            )
+            path = f"/clickhouse/tables/{shard}/{self.database}/{table.name}"
+            replica = (f"'{path}'", f"'{name}'")
+            settings["replicated_deduplication_window"] = _DEDUPLICATION_WINDOW
+        elif self.dialect.has_tokens:
+            settings["non_replicated_deduplication_window"] = _DEDUPLICATION_WINDOW
+        made = create_table(
+            table,
+            self.dialect.features,
+            name=self.local(table.name),
+            on_cluster=self.everywhere,
+            replica=replica,
+            settings=settings,
         )
-    return made
+        return [made, self._distributed(table.name)] if self.cluster else [made]
 
+    def add_column(self, table: TableSpec, column: ColumnSpec) -> list[tuple[str, str]]:
+        """Return each table that needs ``column``, and what gives it that."""
+        features = self.dialect.features
+        return [
+            (
+                name.removeprefix(f"{self.database}."),
+                add_column(name, column, features, self.everywhere),
+            )
+            for name in self.names(table.name)
+        ]
 
-def _without_names(found: re.Match[str]) -> str:
-    """Return a tuple's type; 18.16 cannot send aggregates of tuples whose elements have names."""
-    members = (each.split()[-1] for each in found[1].split(","))
-    return f"Tuple({', '.join(members)})"
+    def drop(self, table: str) -> list[str]:
+        """Return what removes ``table`` with its rows, where it is there."""
+        return [f"DROP TABLE IF EXISTS {name}{self.everywhere}" for name in self.names(table)[::-1]]
+
+    def _distributed(self, table: str) -> str:
+        kept_in = local_name(table, self.cluster)
+        return (
+            f"CREATE TABLE IF NOT EXISTS {self.database}.{table}{self.everywhere} "
+            f"AS {self.local(table)} "
+            f"ENGINE = Distributed({self.cluster}, {self.database}, {kept_in})"
+        )
 
 
 # ---------------------------------------------------------------------- queries

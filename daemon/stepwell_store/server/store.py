@@ -29,36 +29,29 @@ from stepwell_store.errors import (
 from stepwell_store.expiry import ttl_change
 from stepwell_store.identity import fingerprint
 from stepwell_store.known_names import KnownNames
-from stepwell_store.migrate import (
-    VERSIONS_TABLE,
-    apply_migrations,
-    check_version,
-    load_migrations,
-)
+from stepwell_store.migrate import check_version
+from stepwell_store.migrations import NEWEST, migrate
 from stepwell_store.native import array_of
 from stepwell_store.server.connections import FAILURES, Connections, reason_of
 from stepwell_store.server.dialect import (
     MODERN,
     Dialect,
-    Table,
+    Place,
     dialect_of,
     local_name,
     named_values,
-    parse_table,
-    table_statements,
     with_literals,
 )
 from stepwell_store.server.repeats import batch_of, holds, wait_until_ended
+from stepwell_store.server.schema import MIGRATION_SECONDS, ServerSchema
 from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.tables import BY_NAME
 from stepwell_store.writer import WriterInfo
 
 logger = logging.getLogger("stepwell_store")
 
-_MIGRATION_SECONDS: Final = 600.0
 _POLL_SECONDS: Final = 0.5
 _DAY_SECONDS: Final = 86_400.0
-_VERSIONS: Final = "schema_versions"
-_REPLICA_EXISTS: Final = 253
 _READING_SETTINGS: Final = {
     "max_query_size": 64 << 20,
     "max_ast_elements": 10_000_000,
@@ -72,7 +65,6 @@ class ServerStore:
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.dialect: Dialect = MODERN
-        self._tables = _tables()
         self._known = KnownNames()
         self._bare = Connections(settings, settings.endpoints, database="")
         self._asking = self._connections(settings.endpoints)
@@ -103,7 +95,7 @@ class ServerStore:
             SchemaTooNewError: A newer stepwell made them.
         """
         self._look()
-        check_version(self._found_version())
+        check_version(self.schema.found_version(), NEWEST)
 
     def migrate(self) -> None:
         self._migrate(from_start=False)
@@ -117,13 +109,10 @@ class ServerStore:
             {"name": database},
         )
         if not found:
-            self._execute(self._bare, f"CREATE DATABASE IF NOT EXISTS {database}{self._everywhere}")
-        apply_migrations(
-            self._make,
-            self._found_version,
-            self._record_version,
-            from_start=from_start,
-        )
+            self._execute(
+                self._bare, f"CREATE DATABASE IF NOT EXISTS {database}{self._place.everywhere}"
+            )
+        migrate(self.schema, from_start=from_start)
 
     def _look(self) -> None:
         """Find out how old the servers are and which shards and replicas there are."""
@@ -175,40 +164,14 @@ class ServerStore:
             if each is not self._reading:
                 each.close()
 
-    def _make(self, statement: str) -> None:
-        table = parse_table(statement)
-        if table is None:
-            raise ValueError(f"a migration that makes no table is not adapted: {statement}")
-        for adapted in table_statements(
-            table,
-            self.dialect,
-            database=self.settings.database,
-            cluster=self.settings.cluster,
-            everywhere=table.name == _VERSIONS,
-        ):
-            try:
-                self._execute(self._asking, adapted)
-            except StoreError as error:
-                if error.code != _REPLICA_EXISTS:
-                    raise
-                raise StoreUnavailableError(
-                    f"{error}: that replica was ended while it made the table; remove what the "
-                    "message names from the servers' ZooKeeper, then the table is made",
-                    error.code,
-                ) from error
+    @property
+    def schema(self) -> ServerSchema:
+        """The tables, as migrations change them."""
+        return ServerSchema(self, self._place)
 
-    def _found_version(self) -> int:
-        local = local_name(_VERSIONS, self.settings.cluster)
-        rows = self._rows(self._asking, f"SELECT max(version) AS version FROM {local}")
-        return int(rows[0]["version"])
-
-    def _record_version(self, version: int, name: str) -> None:
-        local = local_name(_VERSIONS, self.settings.cluster)
-        self._execute(
-            self._asking,
-            f"INSERT INTO {local} (version, name) SELECT {version}, {{name:String}}",
-            {"name": name},
-        )
+    @property
+    def _place(self) -> Place:
+        return Place(self.dialect, self.settings.database, self.settings.cluster)
 
     # ------------------------------------------------------------------ blocks
 
@@ -226,7 +189,7 @@ class ServerStore:
         self._known.add(block.names)
 
     def _insert(self, block: Block, token: str, may_repeat: bool) -> None:
-        table = self._tables[block.table]
+        table = BY_NAME[block.table]
         columns = {column.name: array_of(column, block.rows) for column in block.columns}
         is_marked = not self.dialect.has_tokens and not table.replaces
         if is_marked:
@@ -304,19 +267,19 @@ class ServerStore:
         self._known.clear()
         database = self.settings.database
         local = local_name(table, self.settings.cluster)
-        for name in self._tables:
+        for name in BY_NAME:
             inner = f"FROM {database}.{local_name(name, self.settings.cluster)} "
             condition = condition.replace(f"FROM {name} ", inner)
         self._execute(
             self._asking,
-            f"ALTER TABLE {database}.{local}{self._everywhere} DELETE WHERE {condition}",
+            f"ALTER TABLE {database}.{local}{self._place.everywhere} DELETE WHERE {condition}",
             parameters,
         )
         self._wait_for_mutations(local)
 
     def _wait_for_mutations(self, local: str) -> None:
         """Return when no server has rows of ``local`` left to delete."""
-        deadline = time.monotonic() + _MIGRATION_SECONDS
+        deadline = time.monotonic() + MIGRATION_SECONDS
         endpoints = {each for shard in self._shards for each in shard.endpoints}
         for endpoint in sorted(endpoints, key=str):
             one = self._connections((endpoint,))
@@ -352,7 +315,7 @@ class ServerStore:
             parameters={"database": self.settings.database, "table": local},
         )
         if change := ttl_change(row["engine_full"], days):
-            place = f"{self.settings.database}.{local}{self._everywhere}"
+            place = f"{self.settings.database}.{local}{self._place.everywhere}"
             self._execute(self._asking, f"ALTER TABLE {place} {change}")
 
     def close(self) -> None:
@@ -360,10 +323,6 @@ class ServerStore:
             each.close()
 
     # ------------------------------------------------------------------ how it is asked
-
-    @property
-    def _everywhere(self) -> str:
-        return f" ON CLUSTER {self.settings.cluster}" if self.settings.cluster else ""
 
     def _connections(self, endpoints: Sequence[Endpoint], *, columnar: bool = False) -> Connections:
         return Connections(
@@ -376,7 +335,7 @@ class ServerStore:
         statement: str,
         parameters: Mapping[str, object] | None = None,
     ) -> None:
-        self._ask(connections, statement, parameters, _MIGRATION_SECONDS)
+        self._ask(connections, statement, parameters, MIGRATION_SECONDS)
 
     def _rows(
         self,
@@ -430,9 +389,3 @@ class ServerStore:
 def open_server(settings: ServerSettings) -> ServerStore:
     """Return the store in servers; none is connected yet."""
     return ServerStore(settings)
-
-
-def _tables() -> dict[str, Table]:
-    statements = [each for migration in load_migrations() for each in migration.statements]
-    found = filter(None, map(parse_table, [*statements, VERSIONS_TABLE]))
-    return {table.name: table for table in found}

@@ -1,0 +1,53 @@
+"""The tables of an embedded store, as migrations make and change them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from stepwell_store.ddl import EMBEDDED, add_column, create_table, table_columns
+from stepwell_store.table_spec import TableSpec
+from stepwell_store.tables import SCHEMA_VERSIONS
+
+MIGRATION_TIMEOUT_SECONDS: Final = 600.0
+
+
+class _Engine(Protocol):
+    def query(
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+    ) -> list[dict[str, Any]]: ...
+
+
+class EmbeddedSchema:
+    """A ``Schema`` behind the engine's queries."""
+
+    def __init__(self, engine: _Engine) -> None:
+        self._engine = engine
+
+    def found_version(self) -> int:
+        (row,) = self._engine.query(f"SELECT max(version) AS found FROM {SCHEMA_VERSIONS.name}")
+        return int(row["found"])
+
+    def note_version(self, version: int, name: str) -> None:
+        self._execute(
+            f"INSERT INTO {SCHEMA_VERSIONS.name} (version, name) SETTINGS async_insert = 0 "
+            f"VALUES ({version}, '{name}')"
+        )
+
+    def create(self, table: TableSpec) -> None:
+        self._execute(create_table(table))
+
+    def add_missing_columns(self, tables: Sequence[TableSpec]) -> None:
+        rows = self._engine.query(
+            "SELECT table, name FROM system.columns WHERE database = currentDatabase()"
+        )
+        held = {(row["table"], row["name"]) for row in rows}
+        for table in tables:
+            for column in table_columns(table, EMBEDDED):
+                if (table.name, column.name) not in held:
+                    self._execute(add_column(table.name, column, EMBEDDED))
+
+    def _execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        self._engine.query(sql, parameters=parameters, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)

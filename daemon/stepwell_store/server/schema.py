@@ -1,0 +1,80 @@
+"""The tables in servers, as migrations make and change them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from stepwell_store.ddl import table_columns
+from stepwell_store.errors import StoreError, StoreUnavailableError
+from stepwell_store.server.dialect import Place
+from stepwell_store.table_spec import TableSpec
+from stepwell_store.tables import SCHEMA_VERSIONS
+
+MIGRATION_SECONDS: Final = 600.0
+_COLUMN_EXISTS: Final = 44
+_REPLICA_EXISTS: Final = 253
+
+
+class _Server(Protocol):
+    def query(
+        self,
+        sql: str,
+        *,
+        parameters: Mapping[str, object] | None = None,
+        timeout_seconds: float = 30,
+    ) -> list[dict[str, Any]]: ...
+
+
+class ServerSchema:
+    """A ``Schema`` of one server, or of a cluster."""
+
+    def __init__(self, server: _Server, place: Place) -> None:
+        self._server = server
+        self._place = place
+
+    def found_version(self) -> int:
+        # Of any one server: all have the same, also while a shard is away.
+        local = self._place.local(SCHEMA_VERSIONS.name)
+        (row,) = self._server.query(f"SELECT max(version) AS version FROM {local}")
+        return int(row["version"])
+
+    def note_version(self, version: int, name: str) -> None:
+        local = self._place.local(SCHEMA_VERSIONS.name)
+        self._execute(
+            f"INSERT INTO {local} (version, name) SELECT {version}, {{name:String}}",
+            {"name": name},
+        )
+
+    def create(self, table: TableSpec) -> None:
+        for statement in self._place.create(table):
+            try:
+                self._execute(statement)
+            except StoreError as error:
+                if error.code != _REPLICA_EXISTS:
+                    raise
+                raise StoreUnavailableError(
+                    f"{error}: that replica was ended while it made the table; remove what the "
+                    "message names from the servers' ZooKeeper, then the table is made",
+                    error.code,
+                ) from error
+
+    def add_missing_columns(self, tables: Sequence[TableSpec]) -> None:
+        rows = self._server.query(
+            "SELECT table, name FROM system.columns WHERE database = {database:String}",
+            parameters={"database": self._place.database},
+        )
+        held = {(row["table"], row["name"]) for row in rows}
+        for table in tables:
+            for column in table_columns(table, self._place.dialect.features):
+                for name, statement in self._place.add_column(table, column):
+                    if (name, column.name) not in held:
+                        self._add_column(statement)
+
+    def _add_column(self, statement: str) -> None:
+        try:
+            self._execute(statement)
+        except StoreError as error:
+            if error.code != _COLUMN_EXISTS:  # Another daemon was quicker.
+                raise
+
+    def _execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        self._server.query(sql, parameters=parameters, timeout_seconds=MIGRATION_SECONDS)

@@ -1,0 +1,121 @@
+"""What a table is, as data: from it come its SQL, its blocks, its deletion and its retention.
+
+The declarations themselves are in ``tables.py``. No I/O here.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from stepwell_store.native import split_types
+
+POINT_TYPE: Final = "Tuple(step Int64, time Int64, value Float64)"
+"""A point inside a row of statistics."""
+
+
+class Engine(StrEnum):
+    """What merges do with rows of one key; the value goes before ``MergeTree``."""
+
+    PLAIN = ""
+    REPLACING = "Replacing"
+    """The newest by ``version_column`` stays."""
+    AGGREGATING = "Aggregating"
+    """They are joined, column by column."""
+
+
+class Deletion(IntEnum):
+    """How the rows of a run are found. Deletions go in this order, and then in that of the tables.
+
+    What names a run goes last, so that a deletion cut short can be repeated.
+    """
+
+    BY_SERIES = 1
+    """``series`` is one of the run's."""
+    BY_RUN_KEY = 2
+    """``project_id`` and ``run_key``."""
+    BY_NAME = 3
+    """``project`` and ``run_id``."""
+    BY_NAME_LAST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """One column.
+
+    Attributes:
+        type: as blocks carry it.
+        joined_by: in an aggregating table, the function that joins the values of one key.
+        is_dictionary: few different texts; kept as LowCardinality where the engine can.
+        default: what rows have that came without the column, as SQL.
+    """
+
+    name: str
+    type: str
+    codec: str = "ZSTD(1)"
+    comment: str = ""
+    joined_by: str = ""
+    is_dictionary: bool = False
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """One table.
+
+    Attributes:
+        key: the columns that rows are sorted by, in the tables as in blocks.
+        version_column: of a replacing table, "" where the last one stored stays.
+        sent: the columns of a block, in the order of its bytes; () means all, as declared.
+        is_of_events: events make its rows (``event_rows.py``).
+        deletion: None where no row belongs to a run.
+        kept_days: the setting of retention that limits the age of rows by their ``time``.
+        is_on_every_server: in a cluster each server holds all of it, instead of its shard.
+    """
+
+    name: str
+    columns: tuple[ColumnSpec, ...]
+    key: tuple[str, ...]
+    engine: Engine = Engine.PLAIN
+    version_column: str = ""
+    sent: tuple[str, ...] = ()
+    is_of_events: bool = False
+    deletion: Deletion | None = None
+    kept_days: str = ""
+    is_on_every_server: bool = False
+
+    @property
+    def replaces(self) -> bool:
+        """Whether rows of one key are one row, so that storing them twice changes nothing."""
+        return self.engine is Engine.REPLACING
+
+    def column(self, name: str) -> ColumnSpec:
+        return next(column for column in self.columns if column.name == name)
+
+    def block_columns(self) -> tuple[ColumnSpec, ...]:
+        """Return what a block has, in order."""
+        return tuple(map(self.column, self.sent)) if self.sent else self.columns
+
+
+def tuple_members(type_name: str) -> tuple[tuple[str, str], ...]:
+    """Return name and type of each element of a named Tuple, () for any other type."""
+    if not type_name.startswith("Tuple("):
+        return ()
+    members = split_types(type_name.removeprefix("Tuple(").removesuffix(")"))
+    return tuple((name, inner) for name, _, inner in (each.partition(" ") for each in members))
+
+
+def layout(table: TableSpec) -> tuple[tuple[str, str], ...]:
+    """Return name and type of each value of a row; a Tuple's are ``name.element``."""
+    found: list[tuple[str, str]] = []
+    for column in table.block_columns():
+        members = tuple_members(column.type)
+        found += [(f"{column.name}.{name}", inner) for name, inner in members] or [
+            (column.name, column.type)
+        ]
+    return tuple(found)
+
+
+def sort_positions(table: TableSpec) -> tuple[int, ...]:
+    """Return where in a row of ``layout`` the columns of the key are."""
+    names = [name for name, _ in layout(table)]
+    return tuple(names.index(name) for name in table.key)

@@ -1,0 +1,272 @@
+"""Every table of the store, declared once.
+
+Adding one takes a declaration here and a migration (``migrations.py``). What a column means is in
+docs/formats/store.md. All moments are microseconds since 1970 UTC.
+"""
+
+from typing import Final
+
+from stepwell_store.table_spec import POINT_TYPE, ColumnSpec, Deletion, Engine, TableSpec
+
+_MOMENT: Final = "microseconds since 1970 UTC"
+_COUNT_CODEC: Final = "T64, ZSTD(1)"
+_STEP_CODEC: Final = "DoubleDelta, ZSTD(1)"
+_TIME_CODEC: Final = "Delta, ZSTD(1)"
+_VALUE_CODEC: Final = "Gorilla, ZSTD(1)"
+_TEXT_CODEC: Final = "ZSTD(3)"
+_BARE: Final = ""
+
+
+def _text(name: str, codec: str = "ZSTD(1)", comment: str = "") -> ColumnSpec:
+    return ColumnSpec(name, "String", codec, comment)
+
+
+def _kind(name: str, comment: str = "") -> ColumnSpec:
+    return ColumnSpec(name, "String", _BARE, comment, is_dictionary=True)
+
+
+def _identifier(name: str) -> ColumnSpec:
+    return ColumnSpec(name, "UInt64")
+
+
+def _latest(name: str, type_name: str, comment: str = "") -> ColumnSpec:
+    return ColumnSpec(name, type_name, _BARE, comment, joined_by="max")
+
+
+def _counts() -> tuple[ColumnSpec, ...]:
+    names = ("count", "nan_count", "positive_inf_count", "negative_inf_count")
+    return tuple(ColumnSpec(name, "UInt64", _COUNT_CODEC, joined_by="sum") for name in names)
+
+
+def _finite(codec: str) -> tuple[ColumnSpec, ...]:
+    joined = (("min", "min"), ("max", "max"), ("sum", "sum"))
+    return tuple(ColumnSpec(name, "Float64", codec, joined_by=how) for name, how in joined)
+
+
+_FIRST: Final = ColumnSpec("first", POINT_TYPE, joined_by="min")
+_LAST: Final = ColumnSpec("last", POINT_TYPE, joined_by="max")
+_RUN: Final = (_text("project"), _text("run_id"))
+_WRITER: Final = (*_RUN, _text("writer_id"), _text("label"))
+_BARE_RUN: Final = (_text("project", _BARE), _text("run_id", _BARE))
+
+POINTS: Final = TableSpec(
+    "points",
+    (
+        _identifier("series"),
+        ColumnSpec("step", "Int64", _STEP_CODEC),
+        ColumnSpec("time", "Int64", _TIME_CODEC, _MOMENT),
+        ColumnSpec("value", "Float64", _VALUE_CODEC),
+    ),
+    key=("series", "step"),
+    deletion=Deletion.BY_SERIES,
+)
+
+SERIES_STATS: Final = TableSpec(
+    "series_stats",
+    (
+        _identifier("project_id"),
+        _identifier("metric_id"),
+        _identifier("run_key"),
+        _identifier("series"),
+        *_counts(),
+        *_finite("ZSTD(1)"),
+        _FIRST,
+        _LAST,
+        ColumnSpec("time_min", "Int64", joined_by="min"),
+        ColumnSpec("time_max", "Int64", joined_by="max"),
+    ),
+    key=("project_id", "metric_id", "run_key", "series"),
+    engine=Engine.AGGREGATING,
+    sent=(
+        *("project_id", "metric_id", "run_key", "series"),
+        *("count", "nan_count", "positive_inf_count", "negative_inf_count", "min", "max", "sum"),
+        # Not as declared: what was sent before this order was noted must stay the same bytes.
+        *("last", "first", "time_min", "time_max"),
+    ),
+    deletion=Deletion.BY_RUN_KEY,
+)
+
+ROLLUPS: Final = TableSpec(
+    "rollups",
+    (
+        ColumnSpec("width", "UInt16", comment="steps in a bucket"),
+        _identifier("series"),
+        ColumnSpec("bucket", "Int64", _STEP_CODEC, "floor(step / width)"),
+        *_counts(),
+        *_finite(_VALUE_CODEC),
+        _LAST,
+    ),
+    key=("width", "series", "bucket"),
+    engine=Engine.AGGREGATING,
+    deletion=Deletion.BY_SERIES,
+)
+
+SERIES: Final = TableSpec(
+    "series",
+    (
+        *_RUN,
+        _text("metric"),
+        _text("label"),
+        _identifier("series"),
+        _identifier("project_id"),
+        _identifier("metric_id"),
+        _identifier("run_key"),
+    ),
+    key=("project", "run_id", "metric", "label"),
+    engine=Engine.REPLACING,
+    deletion=Deletion.BY_NAME_LAST,
+)
+
+WRITERS: Final = TableSpec(
+    "writers",
+    (
+        *_BARE_RUN,
+        _text("writer_id", _BARE),
+        _latest("label", "String"),
+        _latest("host", "String"),
+        _latest("pid", "Int64"),
+        _latest("rank", "Int32", "-1 until known"),
+        _latest("world_size", "Int32", "0 until known"),
+        _latest("client", "String"),
+        _latest("resumed", "UInt8"),
+        _latest("started_at", "Int64", f"{_MOMENT}; 0 until known"),
+        _latest("last_seen", "Int64", "of its latest event; points: series_stats.time_max"),
+        _latest("state", "Tuple(time Int64, state String, exit_code Int32)"),
+    ),
+    key=("project", "run_id", "writer_id"),
+    engine=Engine.AGGREGATING,
+    is_of_events=True,
+    deletion=Deletion.BY_NAME_LAST,
+)
+
+ATTRIBUTES: Final = TableSpec(
+    "attributes",
+    (
+        *_RUN,
+        _kind("kind", "config, summary, metadata, run or define_metric"),
+        _text("path", comment="nested names joined by dots"),
+        _kind("type", "float, int, bool, text, json or null"),
+        ColumnSpec("float", "Float64", comment="of float, int and bool"),
+        ColumnSpec("int", "Int64", comment="of int and bool"),
+        _text("text", comment="of text, json and ints beyond 64 bits"),
+        ColumnSpec("deleted", "UInt8", _BARE),
+        ColumnSpec("version", "Int64", _BARE, _MOMENT),
+    ),
+    key=("project", "run_id", "kind", "path"),
+    engine=Engine.REPLACING,
+    version_column="version",
+    is_of_events=True,
+    deletion=Deletion.BY_NAME,
+)
+
+CONSOLE: Final = TableSpec(
+    "console",
+    (
+        *_WRITER,
+        _kind("stream"),
+        ColumnSpec("number", "Int64", _STEP_CODEC),
+        ColumnSpec("time", "Int64", _TIME_CODEC),
+        _text("text", _TEXT_CODEC),
+    ),
+    key=("project", "run_id", "writer_id", "stream", "number"),
+    engine=Engine.REPLACING,
+    version_column="time",
+    is_of_events=True,
+    deletion=Deletion.BY_NAME,
+    kept_days="console_days",
+)
+
+TEXTS: Final = TableSpec(
+    "texts",
+    (
+        *_RUN,
+        _text("metric"),
+        _text("label"),
+        ColumnSpec("step", "Int64", _STEP_CODEC),
+        ColumnSpec("time", "Int64", _TIME_CODEC),
+        _kind("type", "null, text or json"),
+        _text("text", _TEXT_CODEC),
+    ),
+    key=("project", "run_id", "metric", "label", "step"),
+    is_of_events=True,
+    deletion=Deletion.BY_NAME,
+)
+
+GAPS: Final = TableSpec(
+    "gaps",
+    (
+        *_BARE_RUN,
+        _text("writer_id", _BARE),
+        _text("label", _BARE),
+        ColumnSpec("time", "Int64", _BARE),
+        _kind("reason"),
+        ColumnSpec("rows", "UInt64", _BARE),
+        ColumnSpec("points", "UInt64", _BARE),
+        ColumnSpec("first_step", "Int64", _BARE),
+        ColumnSpec("last_step", "Int64", _BARE),
+    ),
+    key=("project", "run_id", "writer_id", "time"),
+    is_of_events=True,
+    deletion=Deletion.BY_NAME,
+)
+
+EVENTS: Final = TableSpec(
+    "events",
+    (
+        *_WRITER,
+        ColumnSpec("step", "Int64", _BARE),
+        ColumnSpec("time", "Int64", _BARE),
+        _kind("kind"),
+        _text("body", _TEXT_CODEC, "JSON"),
+    ),
+    key=("project", "run_id", "kind", "time"),
+    is_of_events=True,
+    deletion=Deletion.BY_NAME,
+)
+
+NODE_SERIES: Final = TableSpec(
+    "node_series",
+    (_text("host"), _text("metric"), _text("label"), _identifier("series")),
+    key=("host", "metric", "label"),
+    engine=Engine.REPLACING,
+)
+
+NODE_POINTS: Final = TableSpec(
+    "node_points",
+    (
+        _identifier("series"),
+        ColumnSpec("time", "Int64", _STEP_CODEC, _MOMENT),
+        ColumnSpec("value", "Float64", _VALUE_CODEC),
+    ),
+    key=("series", "time"),
+    kept_days="node_days",
+)
+
+TABLES: Final = (
+    *(POINTS, SERIES_STATS, ROLLUPS, SERIES, WRITERS, ATTRIBUTES, CONSOLE, TEXTS, GAPS, EVENTS),
+    *(NODE_SERIES, NODE_POINTS),
+)
+"""In the order in which the blocks of events are built."""
+
+SCHEMA_VERSIONS: Final = TableSpec(
+    "schema_versions",
+    (
+        ColumnSpec("version", "UInt32", _BARE),
+        ColumnSpec("name", "String", _BARE),
+        ColumnSpec("applied_at", "DateTime", _BARE, default="now()"),
+    ),
+    key=("version",),
+    engine=Engine.REPLACING,
+    is_on_every_server=True,
+)
+"""Which migrations are complete here."""
+
+BY_NAME: Final = {table.name: table for table in (*TABLES, SCHEMA_VERSIONS)}
+
+assert len(BY_NAME) == len(TABLES) + 1
+
+
+def deleted_with_a_run() -> tuple[TableSpec, ...]:
+    """Return the tables that hold rows of runs, in the order in which they are deleted."""
+    held = [table for table in TABLES if table.deletion is not None]
+    return tuple(sorted(held, key=lambda table: table.deletion or 0))
