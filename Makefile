@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
-SOURCES := proto sdk daemon tests benchmarks examples scripts hatch_build.py
+SOURCES := proto sdk daemon hub/stepwell_hub tests benchmarks examples scripts hatch_build.py
 
 .PHONY: demo test setup page check quick oldest fix proto lock bench crash clean
 

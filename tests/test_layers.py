@@ -12,15 +12,23 @@ ROOT = Path(__file__).parent.parent
 ALLOWED = {
     "stepwell_wire": set[str](),
     "stepwell": {"stepwell_wire"},
-    "stepwell.cli": {"stepwell_wire", "stepwell", "stepwell_store", "stepwell_daemon"},
+    "stepwell.cli": {
+        "stepwell_wire",
+        "stepwell",
+        "stepwell_store",
+        "stepwell_daemon",
+        "stepwell_hub",
+    },
     "stepwell_store": {"stepwell_wire"},
     "stepwell_daemon": {"stepwell_wire", "stepwell_store"},
+    "stepwell_hub": {"stepwell_wire", "stepwell_store"},
 }
 FOLDERS = {
     "stepwell_wire": "proto/stepwell_wire",
     "stepwell": "sdk/stepwell",
     "stepwell_store": "daemon/stepwell_store",
     "stepwell_daemon": "daemon/stepwell_daemon",
+    "stepwell_hub": "hub/stepwell_hub",
 }
 OURS = set(FOLDERS)
 
@@ -66,7 +74,7 @@ def test_a_file_imports_only_what_its_layer_may(path: Path, package: str) -> Non
 def test_every_package_is_in_the_table() -> None:
     found = {
         path.parent.name
-        for folder in ("proto", "sdk", "daemon")
+        for folder in ("proto", "sdk", "daemon", "hub")
         for path in (ROOT / folder).glob("*/__init__.py")
     }
     assert found == OURS

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.gateway.secrets import read_secret
-from stepwell_daemon.gateway.settings import is_loopback
 from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import (
     NAME,
@@ -15,6 +14,7 @@ from stepwell_store.server.settings import (
     ServerSettings,
     parse_endpoints,
 )
+from stepwell_wire.hub_address import is_loopback
 
 if TYPE_CHECKING:
     from stepwell_daemon.config import DaemonConfig

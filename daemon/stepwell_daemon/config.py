@@ -6,13 +6,10 @@ Every setting has one name: `block_points` in the file, STEPWELLD_BLOCK_POINTS i
 
 import argparse
 import dataclasses
-import difflib
 import json
-import math
 import os
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +22,9 @@ from stepwell_daemon.samplers.known import SAMPLERS, chosen_samplers
 from stepwell_daemon.spool.spool import SpoolSettings
 from stepwell_store.retention import RetentionSettings
 from stepwell_wire.arguments import OneLineParser
+from stepwell_wire.configuration import SettingError, SettingsReader, setting
+from stepwell_wire.hub_address import PORT_DEFAULT as HUB_PORT_DEFAULT
+from stepwell_wire.hub_address import HubAddress, HubAddressError
 from stepwell_wire.places import (
     check_socket_path,
     default_data_dir,
@@ -33,7 +33,6 @@ from stepwell_wire.places import (
 )
 
 PREFIX: Final = "STEPWELLD_"
-_CONFIG_VARIABLE: Final = "STEPWELLD_CONFIG"
 RELOADABLE: Final = frozenset(
     {
         "log_level",
@@ -48,103 +47,113 @@ RELOADABLE: Final = frozenset(
 """What SIGHUP may change while the daemon runs."""
 
 
-def _setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
-
-
 @dataclass(frozen=True, kw_only=True)
 class DaemonConfig:
     """Everything that can be set, read once at start and passed down."""
 
-    socket: Path = _setting(Path(), "the unix socket that writers connect to")
-    data: Path = _setting(Path(), "folder of spool and embedded store")
-    journals: Path = _setting(Path(), "folder of the writers' journals, to recover dead ones")
-    journal_roots: str = _setting(
+    socket: Path = setting(Path(), "the unix socket that writers connect to")
+    data: Path = setting(Path(), "folder of spool and embedded store")
+    journals: Path = setting(Path(), "folder of the writers' journals, to recover dead ones")
+    journal_roots: str = setting(
         "",
         "further folders, separated by colons, in which journals of other users are taken in",
     )
-    host: str = _setting("127.0.0.1", "address of the HTTP server")
-    metrics_port: int = _setting(
+    host: str = setting("127.0.0.1", "address of the HTTP server")
+    metrics_port: int = setting(
         9464, "port of /metrics, /healthz, /readyz, /status.json; 0: any free one", 0, 65_535
     )
-    log_level: str = _setting("info", "debug, info, warning or error")
-    log_file: str = _setting("", "write the log here instead of to stderr")
-    idle_exit: float = _setting(
+    log_level: str = setting("info", "debug, info, warning or error")
+    log_file: str = setting("", "write the log here instead of to stderr")
+    idle_exit: float = setting(
         0.0, "end after so many seconds with no writer and all stored; 0: never", 0
     )
-    drain_seconds: float = _setting(10.0, "at a stop, forward what is spooled for so long", 0)
-    sample_seconds: float = _setting(5.0, "seconds between samples of the node; 0: none", 0)
-    samplers: str = _setting(
+    drain_seconds: float = setting(10.0, "at a stop, forward what is spooled for so long", 0)
+    sample_seconds: float = setting(5.0, "seconds between samples of the node; 0: none", 0)
+    samplers: str = setting(
         ",".join(SAMPLERS), "what is sampled of the node, separated by commas; empty: nothing"
     )
-    recover_seconds: float = _setting(
+    recover_seconds: float = setting(
         10.0, "seconds between looks for journals of dead writers; 0: none", 0
     )
-    writers_max: int = _setting(4096, "writers connected at once", 1)
-    connections_max: int = _setting(8192, "connections at once", 1)
-    hello_seconds: float = _setting(30.0, "a connection must say who it is within so long", 0.1)
-    in_flight_bytes_max: int = _setting(64 << 20, "frames in memory, not yet on disk", 8 << 20)
-    durability: str = _setting(
+    writers_max: int = setting(4096, "writers connected at once", 1)
+    connections_max: int = setting(8192, "connections at once", 1)
+    hello_seconds: float = setting(30.0, "a connection must say who it is within so long", 0.1)
+    in_flight_bytes_max: int = setting(64 << 20, "frames in memory, not yet on disk", 8 << 20)
+    durability: str = setting(
         "synced",
         "what an ack means: synced (survives loss of power) or written (survives a kill)",
     )
-    commit_interval_seconds: float = _setting(0.01, "least time between two syncs", 0, 1)
-    segment_bytes: int = _setting(64 << 20, "size of a spool segment", 64 << 10, 4 << 30)
-    spool_bytes_max: int = _setting(8 << 30, "spooled bytes not yet stored", 1 << 20)
-    writer_share_max: float = _setting(
+    commit_interval_seconds: float = setting(0.01, "least time between two syncs", 0, 1)
+    segment_bytes: int = setting(64 << 20, "size of a spool segment", 64 << 10, 4 << 30)
+    spool_bytes_max: int = setting(8 << 30, "spooled bytes not yet stored", 1 << 20)
+    writer_share_max: float = setting(
         0.5,
         "share of what waits in a spool, three quarters full, that one writer may hold; 1: all",
         0.01,
         1,
     )
-    keep_seconds: float = _setting(600.0, "keep stored segments for so long", 0)
-    keep_bytes: int = _setting(256 << 20, "keep at most so many stored bytes", 0)
-    block_points: int = _setting(400_000, "points in one block for the store", 1)
-    block_bytes: int = _setting(16 << 20, "bytes of records in one block", 1 << 10)
-    block_delay_seconds: float = _setting(0.2, "least time that records gather", 0, 60)
-    insert_threads: int = _setting(2, "blocks inserted at once", 1, 64)
-    sink: str = _setting(
+    keep_seconds: float = setting(600.0, "keep stored segments for so long", 0)
+    keep_bytes: int = setting(256 << 20, "keep at most so many stored bytes", 0)
+    block_points: int = setting(400_000, "points in one block for the store", 1)
+    block_bytes: int = setting(16 << 20, "bytes of records in one block", 1 << 10)
+    block_delay_seconds: float = setting(0.2, "least time that records gather", 0, 60)
+    insert_threads: int = setting(2, "blocks inserted at once", 1, 64)
+    sink: str = setting(
         "embedded",
         "where records go: embedded (a store of its own), clickhouse (servers) or gateway "
         "(another daemon)",
     )
-    clickhouse_hosts: str = _setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
-    clickhouse_database: str = _setting("stepwell", "the database; made where it is missing")
-    clickhouse_user: str = _setting("default", "the user")
-    clickhouse_password_file: str = _setting("", "file with the user's password")
-    clickhouse_cluster: str = _setting(
+    clickhouse_hosts: str = setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
+    clickhouse_database: str = setting("stepwell", "the database; made where it is missing")
+    clickhouse_user: str = setting("default", "the user")
+    clickhouse_password_file: str = setting("", "file with the user's password")
+    clickhouse_cluster: str = setting(
         "", "name of the cluster, for replicated tables on all its shards; empty: one server"
     )
-    clickhouse_insert_quorum: int = _setting(
+    clickhouse_insert_quorum: int = setting(
         0, "replicas that must have a block before it counts as stored; 0: one", 0, 64
     )
-    clickhouse_timeout_seconds: float = _setting(
+    clickhouse_timeout_seconds: float = setting(
         60.0, "a server that is silent for so long while it owes an answer is left", 1
     )
-    clickhouse_tls: str = _setting("auto", "on, off, or auto: on beyond loopback")
-    clickhouse_ca_file: str = _setting("", "CA certificates that the servers' must come from")
-    clickhouse_cert_file: str = _setting("", "certificate to show to the servers")
-    clickhouse_key_file: str = _setting("", "its key")
-    gateway_address: str = _setting("", "host:port of the gateway, for sink = gateway")
-    gateway_token_file: str = _setting("", "file with the token for the gateway")
-    gateway_ca_file: str = _setting("", "CA certificates that the gateway's must come from")
-    gateway_cert_file: str = _setting("", "certificate to show to the gateway")
-    gateway_key_file: str = _setting("", "its key")
-    gateway_timeout_seconds: float = _setting(
+    clickhouse_tls: str = setting("auto", "on, off, or auto: on beyond loopback")
+    clickhouse_ca_file: str = setting("", "CA certificates that the servers' must come from")
+    clickhouse_cert_file: str = setting("", "certificate to show to the servers")
+    clickhouse_key_file: str = setting("", "its key")
+    gateway_address: str = setting("", "host:port of the gateway, for sink = gateway")
+    gateway_token_file: str = setting("", "file with the token for the gateway")
+    gateway_ca_file: str = setting("", "CA certificates that the gateway's must come from")
+    gateway_cert_file: str = setting("", "certificate to show to the gateway")
+    gateway_key_file: str = setting("", "its key")
+    gateway_timeout_seconds: float = setting(
         30.0, "a gateway that is silent for so long is connected anew", 1
     )
-    gateway_listen: str = _setting("", "host:port where other daemons may relay to; empty: none")
-    gateway_listen_cert_file: str = _setting("", "certificate of that port; beyond loopback a must")
-    gateway_listen_key_file: str = _setting("", "its key")
-    gateway_listen_client_ca_file: str = _setting(
+    gateway_listen: str = setting("", "host:port where other daemons may relay to; empty: none")
+    gateway_listen_cert_file: str = setting("", "certificate of that port; beyond loopback a must")
+    gateway_listen_key_file: str = setting("", "its key")
+    gateway_listen_client_ca_file: str = setting(
         "", "CA certificates that a daemon's must come from; empty: none is asked for"
     )
-    gateway_tokens_file: str = _setting("", "file of tokens, one a line; one is asked for then")
-    socket_group: str = _setting("", "group that may use the socket; empty: the daemon's own")
-    engine_memory_bytes: int = _setting(2 << 30, "memory of the embedded engine", 256 << 20)
-    retention_run_days: int = _setting(0, "delete runs so long after their end; 0: never", 0)
-    retention_node_days: int = _setting(90, "keep points of nodes for so long; 0: for ever", 0)
-    retention_console_days: int = _setting(0, "keep console lines for so long; 0: for ever", 0)
+    gateway_tokens_file: str = setting("", "file of tokens, one a line; one is asked for then")
+    socket_group: str = setting("", "group that may use the socket; empty: the daemon's own")
+    hub: str = setting(
+        "auto", "auto: start the hub, the page, where this daemon has a store of its own; or off"
+    )
+    hub_host: str = setting("127.0.0.1", "address of the page")
+    hub_port: int = setting(
+        HUB_PORT_DEFAULT, "port of the page; 0, or where it is taken: any free one", 0, 65_535
+    )
+    hub_url: str = setting("", "the page's address as browsers see it, where it is another")
+    hub_cert_file: str = setting("", "certificate of the page; beyond loopback a must")
+    hub_key_file: str = setting("", "its key")
+    hub_proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")
+    hub_catalog: str = setting(
+        "", "postgresql://… for the hub's own small tables; empty: a file beside the store"
+    )
+    engine_memory_bytes: int = setting(2 << 30, "memory of the embedded engine", 256 << 20)
+    retention_run_days: int = setting(0, "delete runs so long after their end; 0: never", 0)
+    retention_node_days: int = setting(90, "keep points of nodes for so long; 0: for ever", 0)
+    retention_console_days: int = setting(0, "keep console lines for so long; 0: for ever", 0)
 
     def further_journal_roots(self) -> tuple[Path, ...]:
         """Return where journals of other users are taken in besides ``journals``.
@@ -215,6 +224,26 @@ class DaemonConfig:
         settings.check()
         return settings
 
+    def hub_address(self) -> HubAddress:
+        """Return where the hub listens.
+
+        Raises:
+            ConfigError: The settings do not go together, or leave the network too much.
+        """
+        address = HubAddress(
+            host=self.hub_host,
+            port=self.hub_port,
+            url=self.hub_url,
+            cert_file=_path(self.hub_cert_file),
+            key_file=_path(self.hub_key_file),
+            proxy=self.hub_proxy,
+        )
+        try:
+            address.check()
+        except HubAddressError as error:
+            raise ConfigError(str(error)) from error
+        return address
+
     def retention(self) -> RetentionSettings:
         return RetentionSettings(
             run_days=self.retention_run_days,
@@ -228,13 +257,17 @@ class DaemonConfig:
         return json.dumps(values, indent=2, default=str)
 
 
-FIELDS: Final = {each.name: each for each in dataclasses.fields(DaemonConfig)}
 _CHOICES: Final = {
     "log_level": ("debug", "info", "warning", "error"),
     "durability": ("synced", "written"),
     "sink": ("embedded", "clickhouse", "gateway"),
     "clickhouse_tls": ("auto", "on", "off"),
+    "hub": ("auto", "off"),
 }
+
+
+_READER: Final = SettingsReader(DaemonConfig, prefix=PREFIX, choices=_CHOICES)
+FIELDS: Final = _READER.fields
 
 
 def _path(text: str) -> Path | None:
@@ -247,18 +280,10 @@ def build_parser() -> argparse.ArgumentParser:
         description="The daemon of a node: takes what writers log, keeps it, stores it.",
         epilog=f"Every setting can also stand in the TOML file, or in {PREFIX}NAME.",
     )
-    parser.add_argument("--config", metavar="FILE", help="TOML file with settings")
+    _READER.add_arguments(parser)
     parser.add_argument(
         "--check-config", action="store_true", help="print the effective settings and end"
     )
-    for name, each in FIELDS.items():
-        default = "" if each.default in (Path(), "") else f" (default {each.default})"
-        parser.add_argument(
-            "--" + name.replace("_", "-"),
-            dest=name,
-            metavar=_kind(name).__name__.upper(),
-            help=(each.metadata["help"] + default).replace("%", "%%"),
-        )
     return parser
 
 
@@ -275,17 +300,10 @@ def load_config(
         "data": default_data_dir(environ),
         "journals": None,
     }
-    path = arguments.config or environ.get(_CONFIG_VARIABLE)
-    if path:
-        values |= _from_file(Path(path).expanduser())
-    for name, text in environ.items():
-        if name.startswith(PREFIX) and name != _CONFIG_VARIABLE:
-            key = name.removeprefix(PREFIX).lower()
-            _check_known(key, name, prefix=PREFIX)
-            values[key] = _convert(key, text, name)
-    for name in FIELDS:
-        if (given := getattr(arguments, name, None)) is not None:
-            values[name] = _convert(name, given, "--" + name.replace("_", "-"))
+    try:
+        values |= _READER.read(arguments, environ)
+    except SettingError as error:
+        raise ConfigError(str(error)) from error
     if values["journals"] is None:
         values["journals"] = default_journals_dir({**environ, "STEPWELL_DATA": str(values["data"])})
     config = DaemonConfig(**values)
@@ -304,6 +322,7 @@ def load_config(
         group_number(config.socket_group)
     config.further_journal_roots()
     config.listen_settings()
+    config.hub_address()
     if config.sink == "gateway":
         config.relay_settings()
     if config.sink == "clickhouse":
@@ -319,71 +338,3 @@ def check_reload(old: DaemonConfig, new: DaemonConfig) -> tuple[DaemonConfig, li
     applied = {name: getattr(new, name) for name in changed if name in RELOADABLE}
     refused = [name for name in changed if name not in RELOADABLE]
     return dataclasses.replace(old, **applied), refused
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            found = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    values = {}
-    for name, value in found.items():
-        if isinstance(value, dict) and name not in FIELDS:
-            raise ConfigError(
-                f"{path}: [{name}]: no such table, there is none; put its settings at the top of "
-                "the file"
-            )
-        _check_known(name, f"{path}: {name}")
-        values[name] = _convert(name, value, f"{path}: {name}")
-    return values
-
-
-def _check_known(name: str, where: str, *, prefix: str = "") -> None:
-    if name in FIELDS:
-        return
-    nearest = difflib.get_close_matches(name, FIELDS, n=1, cutoff=0.5) or sorted(FIELDS)
-    shown = [prefix + (known.upper() if prefix else known) for known in nearest]
-    hint = f"did you mean {shown[0]}?" if len(shown) == 1 else f"known are {', '.join(shown)}"
-    raise ConfigError(f"{where}: no such setting; {hint}")
-
-
-def _kind(name: str) -> type:
-    default = FIELDS[name].default
-    return Path if isinstance(default, Path) else type(default)
-
-
-def _convert(name: str, value: Any, where: str) -> Any:
-    kind = _kind(name)
-    if kind is Path:
-        if not isinstance(value, str) or not value:
-            raise ConfigError(f"{where}: expected a path, not {value!r}")
-        return Path(value).expanduser().absolute()
-    if kind is str:
-        choices = _CHOICES.get(name)
-        if not isinstance(value, str) or (choices and value not in choices):
-            expected = " or ".join(choices) if choices else "text"
-            raise ConfigError(f"{where}: expected {expected}, not {value!r}")
-        return value
-    try:
-        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
-            raise ValueError
-        number = kind(value)
-        if not math.isfinite(number):
-            raise ValueError
-    except (TypeError, ValueError):
-        raise ConfigError(
-            f"{where}: expected {'a whole number' if kind is int else 'a number'}, not {value!r}"
-        ) from None
-    low, high = FIELDS[name].metadata["low"], FIELDS[name].metadata["high"]
-    if not (low is None or number >= low) or not (high is None or number <= high):
-        lowest = _shown(low)
-        limits = f"{lowest} or more" if high is None else f"{lowest} to {_shown(high)}"
-        raise ConfigError(f"{where}: expected {limits}, not {value}")
-    return number
-
-
-def _shown(number: float) -> str:
-    return f"{number:,}" if number >= 1_000_000 else f"{number:g}"

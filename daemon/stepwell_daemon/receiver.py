@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
+from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
 from stepwell_daemon.spool.spool import Spool
@@ -44,7 +45,7 @@ class Receiver:
         writers_max: int,
         connections_max: int,
         hello_seconds: float = 30.0,
-        page_url: str = "",
+        hub: HubProcess | None = None,
         places: JournalPlaces | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
@@ -53,7 +54,7 @@ class Receiver:
         self._writers_max = writers_max
         self._connections_max = connections_max
         self._hello_seconds = hello_seconds
-        self._page_url = page_url
+        self._hub = hub
         self._places = places
         self._on_change = on_change
         self._connections = 0
@@ -156,7 +157,9 @@ class Receiver:
         welcome.welcome.daemon_id = self._spool.daemon_id
         welcome.welcome.position = state.durable
         welcome.welcome.frame_bytes_max = FRAME_BYTES_MAX
-        welcome.welcome.page_url = self._page_url
+        if self._hub is not None:
+            welcome.welcome.page_url = self._hub.url
+            welcome.welcome.hub_folder = self._hub.folder
         welcome.welcome.notice = notice
         await context.write(welcome.SerializeToString())
         return session

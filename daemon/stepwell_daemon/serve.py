@@ -24,6 +24,7 @@ from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.relay import Relay
 from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.http_server import Answer, HttpServer
+from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
@@ -116,6 +117,7 @@ class Daemon:
             config, spool, counters, forwarder.health, sink_kind=sink_kind(config)
         )
         places = JournalPlaces(config.journals, config.further_journal_roots())
+        self._hub = hub = HubProcess(config, on_use=self._activity.set)
         receiver = Receiver(
             spool,
             counters=counters,
@@ -123,6 +125,7 @@ class Daemon:
             connections_max=config.connections_max,
             hello_seconds=config.hello_seconds,
             places=places,
+            hub=hub,
             on_change=self._activity.set,
         )
         self._recovery = JournalRecovery(spool, places=places, counters=counters)
@@ -158,6 +161,7 @@ class Daemon:
                     tasks.create_task(self._keep_retention(), name="retention"),
                     tasks.create_task(self._feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
+                    tasks.create_task(hub.run(), name="hub"),
                 ]
                 await self.stop.wait()
                 notify("STOPPING=1")
@@ -172,6 +176,7 @@ class Daemon:
                 committing.cancel()
         finally:
             self._close(forwarder)
+            self._hub.close()
             spool.save_writers()
             spool.close()
         logger.info("stopped spooled_bytes=%d", spool.unforwarded_bytes)
@@ -205,6 +210,9 @@ class Daemon:
                 "choose others with --host and --metrics-port"
             ) from error
         facts.metrics_url = f"{http.url}/metrics"
+        self._hub.status_url = f"{http.url}/status.json"
+        self._hub.prepare()
+        facts.hub = self._hub
         address = f"unix:{config.socket}"
         if server.add_insecure_port(address) == 0:
             raise ConfigError(f"{config.socket}: cannot listen there; choose another --socket")

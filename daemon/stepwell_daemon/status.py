@@ -12,6 +12,7 @@ from typing import Any
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
+from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -33,7 +34,7 @@ class Facts:
     started_at: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic)
     metrics_url: str = ""
-    page_url: str = ""
+    hub: HubProcess | None = None
     sink_kind: str = "embedded"
     store_problem: str = ""
     store_problem_kind: str = ""
@@ -78,6 +79,8 @@ class Facts:
         found += self.journal_problems.values()
         now = time.monotonic()
         found += filter(None, (sampler.problem(now) for sampler in self.samplers))
+        if self.hub is not None and self.hub.problem:
+            found.append(self.hub.problem)
         return found
 
     def oldest_unforwarded_seconds(self) -> float:
@@ -97,7 +100,8 @@ def status(facts: Facts) -> dict[str, Any]:
         "uptime_seconds": time.monotonic() - facts.started,
         "socket": str(config.socket),
         "data_dir": str(config.data),
-        "page_url": facts.page_url,
+        "page_url": facts.hub.url if facts.hub is not None else "",
+        "hub_folder": facts.hub.folder if facts.hub is not None else "",
         "metrics_url": facts.metrics_url,
         "ready": facts.ready,
         "problems": facts.problems(),

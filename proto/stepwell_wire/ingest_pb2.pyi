@@ -80,7 +80,7 @@ class ClientMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frame: _Optional[_Union[Frame, _Mapping]] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("protocol_major", "protocol_minor", "server", "daemon_id", "position", "frame_bytes_max", "page_url", "notice")
+    __slots__ = ("protocol_major", "protocol_minor", "server", "daemon_id", "position", "frame_bytes_max", "page_url", "notice", "hub_folder")
     PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
     SERVER_FIELD_NUMBER: _ClassVar[int]
@@ -89,6 +89,7 @@ class Welcome(_message.Message):
     FRAME_BYTES_MAX_FIELD_NUMBER: _ClassVar[int]
     PAGE_URL_FIELD_NUMBER: _ClassVar[int]
     NOTICE_FIELD_NUMBER: _ClassVar[int]
+    HUB_FOLDER_FIELD_NUMBER: _ClassVar[int]
     protocol_major: int
     protocol_minor: int
     server: str
@@ -97,7 +98,8 @@ class Welcome(_message.Message):
     frame_bytes_max: int
     page_url: str
     notice: str
-    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., server: _Optional[str] = ..., daemon_id: _Optional[str] = ..., position: _Optional[int] = ..., frame_bytes_max: _Optional[int] = ..., page_url: _Optional[str] = ..., notice: _Optional[str] = ...) -> None: ...
+    hub_folder: str
+    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., server: _Optional[str] = ..., daemon_id: _Optional[str] = ..., position: _Optional[int] = ..., frame_bytes_max: _Optional[int] = ..., page_url: _Optional[str] = ..., notice: _Optional[str] = ..., hub_folder: _Optional[str] = ...) -> None: ...
 
 class Ack(_message.Message):
     __slots__ = ("position",)

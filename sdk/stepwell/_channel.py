@@ -140,6 +140,7 @@ class Connection:
         self.position = 0  # the daemon's high-water mark, from its welcome
         self.frame_bytes_max = 0
         self.page_url = ""
+        self.hub_folder = ""  # where the key of the page is
         self.notice = ""  # what the daemon wants the user to know
         self._on_ack, self._on_end = on_ack, on_end
         self._welcomed = threading.Event()
@@ -194,6 +195,7 @@ class Connection:
                     self.position = reply.welcome.position
                     self.frame_bytes_max = reply.welcome.frame_bytes_max
                     self.page_url = reply.welcome.page_url
+                    self.hub_folder = reply.welcome.hub_folder
                     self.notice = reply.welcome.notice
                     self._welcomed.set()
                     self._rest_until_awaiting(reply.welcome.position)

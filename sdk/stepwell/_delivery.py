@@ -96,7 +96,7 @@ class Delivery:
         self.sent = source.acked
         self.failure: Exception | None = None
         self.changed = threading.Condition()
-        self.page_url = self.notice = ""
+        self.page_url = self.hub_folder = self.notice = ""
         self._socket, self._client, self._recovered = socket, client, recovered
         self._on_change = on_change
         self._connection: Connection | None = None
@@ -149,7 +149,8 @@ class Delivery:
                 position,
             )
         self._connection = connection
-        self.page_url, self.notice = connection.page_url, connection.notice
+        self.page_url, self.hub_folder = connection.page_url, connection.hub_folder
+        self.notice = connection.notice
         self.sent = position
         self._on_ack(position)
 

@@ -153,8 +153,19 @@ class Recording:
             is_pending=self._console_waits,
             begin=self._collect_metadata,
             note_step=self._note_step,
+            note_page=self._say_page,
             relay=Relay(settings.socket) if self._forked and _fork_inherited_grpc() else None,
         )
+
+    def _say_page(self, page_url: str, hub_folder: str) -> None:
+        """Say where the run is seen, once the daemon said it; on the sender's thread."""
+        if not self.primary or self.settings.quiet:
+            return
+        from stepwell._page import page_address, page_line
+
+        address = page_address(page_url, self.settings.project, self.run_id)
+        if address is not None:
+            self.voice.say(page_line(address, hub_folder))
 
     def _writer_file(self) -> WriterFile:
         return WriterFile(

@@ -248,8 +248,9 @@ class Run:
     @property
     def url(self) -> str | None:
         """The run's page, None while no page is known."""
-        page = self._recording.page_url
-        return f"{page.rstrip('/')}/{self.path}" if page else None
+        from stepwell._page import page_address
+
+        return page_address(self._recording.page_url, self.project, self._id)
 
     @property
     def dir(self) -> str:

@@ -103,6 +103,7 @@ class Sender:
         is_pending: Callable[[], bool] = lambda: False,
         begin: Callable[[], None] = lambda: None,
         note_step: Callable[[int], None] = lambda step: None,
+        note_page: Callable[[str, str], None] = lambda page_url, hub_folder: None,
         relay: Relay | None = None,
     ) -> None:
         self.online = online
@@ -114,6 +115,8 @@ class Sender:
         self._socket, self._client = socket, client
         self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
         self._prepare = prepare
+        self._note_page = note_page
+        self._noted_page = ""
         self._is_pending = is_pending
         self._relay = relay
         self._woken = Wake()
@@ -294,6 +297,9 @@ class Sender:
             if delivery.notice and delivery.notice != self._noticed:
                 self._noticed = delivery.notice
                 self._say(f"the daemon says: {delivery.notice}")
+            if delivery.page_url and delivery.page_url != self._noted_page:
+                self._noted_page = delivery.page_url
+                self._note_page(delivery.page_url, delivery.hub_folder)
         self._moved = delivery.pump()
 
     def _on_failure(self, error: Exception) -> None:

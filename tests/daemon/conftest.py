@@ -23,11 +23,14 @@ class Process:
         self.journals = folder / "j"
         self.running: subprocess.Popen[bytes] | None = None
         self.log = folder / "log"
+        self.extra_environment: dict[str, str] = {}
 
     @property
     def environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if "STEPWELL" not in name}
-        return {**kept, "STEPWELL_DIR": str(self.journals)}
+        # The hub is on where a test asks for it.
+        ours = {"STEPWELL_DIR": str(self.journals), "STEPWELLD_HUB": "off"}
+        return {**kept, **ours, **self.extra_environment}
 
     def command(self, *arguments: str) -> list[str]:
         return [

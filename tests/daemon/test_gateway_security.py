@@ -14,9 +14,10 @@ from stepwell_daemon.config import DaemonConfig, build_parser, load_config
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.secrets import read_secret
-from stepwell_daemon.gateway.settings import ListenSettings, is_loopback, split_address
+from stepwell_daemon.gateway.settings import ListenSettings, split_address
 from stepwell_daemon.gateway.tokens import HEADER, Tokens, parse_tokens, read_token
 from stepwell_daemon.spool.spool import Spool
+from stepwell_wire.hub_address import is_loopback
 from stepwell_wire.ingest_pb2 import RelayReply
 from stepwell_wire.service import RELAY, STATUS, STREAM
 from tests.daemon.gateways import (

@@ -6,13 +6,12 @@ while rotating must not take a gateway down.
 """
 
 import logging
-import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from stepwell_daemon.errors import ConfigError
+from stepwell_wire import secret_files
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -26,16 +25,9 @@ def read_secret(path: Path) -> bytes:
         ConfigError: It cannot be read, or everybody may read it.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
-                raise ConfigError(
-                    f"{path}: others may read or change it (mode {stat.S_IMODE(mode):04o}); "
-                    f"chmod 600 {path}, or 640 with a group of its own"
-                )
-            return file.read()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        return secret_files.read_secret(path)
+    except secret_files.SecretFileError as error:
+        raise ConfigError(str(error)) from error
 
 
 class WatchedFiles(Generic[Content]):

@@ -1,10 +1,10 @@
 """Settings of both ends of a relay, checked."""
 
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepwell_daemon.errors import ConfigError
+from stepwell_wire.hub_address import is_loopback
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +77,3 @@ def split_address(address: str, name: str) -> tuple[str, int]:
     if not separator or not host or not port.isdecimal() or int(port) > 65_535:
         raise ConfigError(f"{name}: expected host:port, not {address!r}")
     return host, int(port)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether ``host`` is this machine only; names other than localhost are not."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -17,6 +17,8 @@ from stepwell_wire.arguments import OneLineParser
 
 COMMANDS: Final = {
     "up": "start a daemon with an embedded store, in the foreground",
+    "open": "open the page, on a run or a project; prints a link that logs in",
+    "hub": "run the hub itself, the page, e.g. over ClickHouse servers; takes its own arguments",
     "daemon": "run the daemon itself; takes the daemon's own arguments",
     "run": "run a command with the tracker wired in",
     "runs": "list runs",
@@ -32,7 +34,7 @@ COMMANDS: Final = {
     "rm": "delete runs for good",
     "version": "say the version",
 }
-_RAW_ARGUMENTS: Final = {"daemon"}  # Everything after the name belongs to another program.
+_RAW_ARGUMENTS: Final = {"daemon", "hub"}  # Everything after the name belongs to another program.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 from stepwell.cli.errors import CommandError
 
 _DAEMON: Final = ("numpy", "lz4", "prometheus_client", "psutil")
+_HUB: Final = ("starlette", "uvicorn", "httptools", "msgspec", "sqlalchemy", "alembic")
 _STORE: Final = ("numpy", "chdb")
 
 
@@ -20,6 +21,15 @@ def missing_for_daemon() -> list[str]:
 
 def require_daemon() -> None:
     _require(missing_for_daemon())
+
+
+def missing_for_hub() -> list[str]:
+    """Return the modules that a hub needs and does not find."""
+    return missing_modules(("stepwell_hub", "stepwell_store", *_HUB))
+
+
+def require_hub() -> None:
+    _require(missing_for_hub())
 
 
 def require_store() -> None:

@@ -17,6 +17,7 @@ from stepwell.cli.daemon_client import DaemonClient
 from stepwell.cli.errors import OK, UNREACHABLE, CommandError
 from stepwell.cli.extras import require_daemon
 from stepwell.cli.options import Places, add_data, add_socket, places
+from stepwell.cli.page import link_to
 
 _POLL_SECONDS: Final = 0.1
 
@@ -100,7 +101,8 @@ def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
         time.sleep(_POLL_SECONDS)
     lines = [("socket", status["socket"]), ("data", status["data_dir"])]
     lines += [("metrics", status["metrics_url"])] if status.get("metrics_url") else []
-    lines += [("page", status["page_url"])] if status.get("page_url") else []
+    if page_url := status.get("page_url"):
+        lines.append(("page", link_to(f"{page_url}/", status.get("hub_folder", ""))))
     for name, text in lines:
         print(f"{name:<8} {text}")
     print("Ctrl-C stops it; `stepwell runs` in another terminal lists what ran", flush=True)

@@ -1,0 +1,256 @@
+"""The hub's process: started, watched and started again by the daemon that owns the store.
+
+The daemon makes the key and listens before the hub runs, so the page's address is known with the
+first welcome, stays the same when the hub is started again, and a browser that comes meanwhile
+waits. The hub inherits the listening socket and one end of a control socket
+(`stepwell_hub.serve`): it ends when the daemon closes the other end or dies in any way, and it
+counts as hung, and is killed, when its heartbeat stays away.
+"""
+
+import asyncio
+import logging
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Final
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.errors import ConfigError
+from stepwell_wire.hub_access import HubKeyError, hub_dir, see_to_key
+from stepwell_wire.hub_address import bind
+
+logger = logging.getLogger("stepwell_daemon")
+
+LOG_FILE: Final = "hub.log"
+NEEDED: Final = ("stepwell_hub", "starlette", "uvicorn", "httptools", "msgspec", "sqlalchemy")
+READY: Final = b"!"
+IN_USE: Final = b"+"
+BAD_CONFIG: Final = 2
+_LOG_BYTES_MAX: Final = 4 << 20
+_SILENT_SECONDS: Final = 30.0
+_START_SECONDS: Final = 60.0
+_STOP_SECONDS: Final = 8.0
+_HEALTHY_SECONDS: Final = 60.0
+
+
+def wants_hub(config: DaemonConfig) -> bool:
+    """Return whether a daemon with this configuration has a hub: one with a store of its own."""
+    return config.hub == "auto" and config.sink == "embedded"
+
+
+class HubProcess:
+    """One hub at a time, kept alive by `run`.
+
+    Attributes:
+        url: the page's address, "" while there is no hub.
+        folder: where the hub's key is, "" while there is no hub.
+        restarts: how often it had to be started again.
+        pid: of the process that runs now, None while none does.
+        status_url: where the daemon answers /status.json; set before `run`.
+    """
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        *,
+        on_use: Callable[[], None] = lambda: None,
+        silent_seconds: float = _SILENT_SECONDS,
+    ) -> None:
+        """
+        Args:
+            on_use: called when somebody looks at the page.
+            silent_seconds: without a heartbeat for so long the hub counts as hung.
+        """
+        self._config = config
+        self._on_use = on_use
+        self._silent_seconds = silent_seconds
+        self._listener: socket.socket | None = None
+        self.url = ""
+        self.folder = ""
+        self.restarts = 0
+        self.problem = ""
+        self.status_url = ""
+        self.pid: int | None = None
+
+    def prepare(self) -> None:
+        """Make the key and listen; without a hub to start, say why once and stay without.
+
+        Raises:
+            ConfigError: The address cannot be listened on.
+        """
+        config = self._config
+        if not wants_hub(config):
+            return
+        if missing := [name for name in NEEDED if find_spec(name) is None]:
+            logger.warning(
+                "no page: pip install 'stepwell[hub]', %s cannot be found", ", ".join(missing)
+            )
+            return
+        try:
+            see_to_key(hub_dir(config.data))
+        except HubKeyError as error:
+            self.problem = f"no page: {error}"
+            logger.error("%s", self.problem)
+            return
+        try:
+            self._listener = bind(config.hub_host, config.hub_port)
+        except OSError as error:
+            raise ConfigError(
+                f"hub_host {config.hub_host} port {config.hub_port}: cannot listen "
+                f"({error.strerror}); choose others with --hub-host and --hub-port, or --hub off"
+            ) from error
+        port = self._listener.getsockname()[1]
+        if config.hub_port not in (0, port):
+            logger.warning("port %d is taken, the page is on port %d", config.hub_port, port)
+        self.url = config.hub_address().base_url(port)
+        self.folder = str(hub_dir(config.data))
+
+    async def run(self) -> None:
+        """Keep a hub running until cancelled; return at once where there is none."""
+        if self._listener is None:
+            return
+        backoff = Backoff(first_seconds=0.2)
+        while True:
+            started = time.monotonic()
+            code = await self._run_once()
+            if code == BAD_CONFIG:
+                self._give_up()
+                return
+            if time.monotonic() - started > _HEALTHY_SECONDS:
+                backoff.reset()
+            delay = backoff.next_delay()
+            self.restarts += 1
+            logger.warning(
+                "the hub ended unasked, restarting code=%s delay_seconds=%.1f: %s",
+                code,
+                delay,
+                _last_words(self._log_path()),
+            )
+            self.problem = f"the hub ended with code {code} and is started again; see {LOG_FILE}"
+            await asyncio.sleep(delay)
+
+    def close(self) -> None:
+        """Listen no more. Can be called twice."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        self.url = self.folder = ""
+
+    def _give_up(self) -> None:
+        self.problem = f"no page: {_last_words(self._log_path())}"
+        logger.error("the hub refuses its settings and is not started again: %s", self.problem)
+        self.close()
+
+    async def _run_once(self) -> int | None:
+        """Start a hub and return its exit code when it has ended."""
+        assert self._listener is not None
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            with theirs, _open_log(self._log_path()) as log:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command(self._listener.fileno(), theirs.fileno()),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(self._listener.fileno(), theirs.fileno()),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            logger.error("the hub cannot be started: %s", error)
+            return None
+        self.pid = process.pid
+        try:
+            await self._watch(ours, process)
+            return process.returncode
+        finally:
+            self.pid = None
+            ours.close()
+            await _end(process)
+
+    async def _watch(self, control: socket.socket, process: asyncio.subprocess.Process) -> None:
+        """Return when the hub has ended; kill it when it is silent for too long."""
+        loop = asyncio.get_running_loop()
+        limit = _START_SECONDS
+        while True:
+            try:
+                async with asyncio.timeout(limit):
+                    beats = await loop.sock_recv(control, 64)
+            except TimeoutError:
+                logger.error("the hub hangs, killing it pid=%d", process.pid)
+                process.kill()
+                break
+            except OSError:
+                break
+            if not beats:
+                break
+            if READY in beats:
+                limit = self._silent_seconds
+                self.problem = ""
+                logger.info("the hub runs pid=%d url=%s", process.pid, self.url)
+            if IN_USE in beats:
+                self._on_use()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    def _command(self, listen_fd: int, control_fd: int) -> list[str]:
+        config = self._config
+        words = [sys.executable, "-m", "stepwell_hub"]
+        words += ["--listen-fd", str(listen_fd), "--control-fd", str(control_fd)]
+        for name, value in (
+            ("data", config.data),
+            ("store", "embedded"),
+            ("host", config.hub_host),
+            ("port", config.hub_port),
+            ("url", config.hub_url),
+            ("cert-file", config.hub_cert_file),
+            ("key-file", config.hub_key_file),
+            ("proxy", config.hub_proxy),
+            ("catalog", config.hub_catalog),
+            ("log-level", config.log_level),
+            ("daemon-status", self.status_url),
+        ):
+            words += [f"--{name}={value}"]
+        return words
+
+    def _log_path(self) -> Path:
+        return hub_dir(self._config.data) / LOG_FILE
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """See to it that ``process`` has ended; its control socket is closed already."""
+    if process.returncode is not None:
+        return
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    except (TimeoutError, asyncio.CancelledError):
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _open_log(path: Path) -> IO[bytes]:
+    """Open the hub's log to append; a large one is begun anew, its past kept once."""
+    if path.exists() and path.stat().st_size > _LOG_BYTES_MAX:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("ab")
+
+
+def _last_words(path: Path) -> str:
+    try:
+        lines = path.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return "no log"
+    return lines[-1][:300] if lines else "no log"

@@ -1,0 +1,71 @@
+"""`python -m stepwell_hub`, `stepwell hub`: arguments, settings, logging, exit code.
+
+Exit codes: 0 stopped in order, 1 failed, 2 the settings are wrong, 3 another hub is there.
+"""
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from stepwell_hub.config import HubConfig, build_parser, load_config
+from stepwell_hub.errors import AlreadyRunningError, ConfigError, HubError
+from stepwell_hub.serve import serve
+from stepwell_store import StoreError
+from stepwell_wire.hub_access import login_link, read_key
+
+OK: Final = 0
+FAILED: Final = 1
+BAD_CONFIG: Final = 2
+ALREADY_RUNNING: Final = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a hub and return its exit code."""
+    options = build_parser().parse_args(arguments)
+    os.umask(0o077)
+    try:
+        config = load_config(options)
+        _configure_logging(config)
+        if options.control_fd is None:
+            serve(config, announce=lambda url: _announce(config, url))
+        else:
+            serve(
+                config,
+                listener=socket.socket(fileno=options.listen_fd),
+                control=socket.socket(fileno=options.control_fd),
+            )
+    except ConfigError as error:
+        return _complain(error, BAD_CONFIG)
+    except AlreadyRunningError as error:
+        return _complain(error, ALREADY_RUNNING)
+    except (HubError, StoreError) as error:
+        return _complain(error, FAILED)
+    return OK
+
+
+def _announce(config: HubConfig, url: str) -> None:
+    print(f"page     {login_link(f'{url}/', read_key(config.folder), now=time.time())}")
+    print("Ctrl-C stops it; `stepwell open` makes another link", flush=True)
+
+
+def _configure_logging(config: HubConfig) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(config.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error", "alembic", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"stepwell hub: {error}", file=sys.stderr, flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The gate before everything: pure ASGI, so that no route can be added around it.
+
+Host, peer            every request
+key, Origin           every path under /api/
+/assets/…             free: the page's own program, the same for everybody
+any other path        a page: with `?login=CODE` a cookie, without a cookie the login page
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stepwell_hub import pages
+from stepwell_hub.answers import failure_answer
+from stepwell_hub.auth import Rules
+from stepwell_hub.errors import Failure
+from stepwell_hub.headers import SECURITY, content_policy
+from stepwell_wire.hub_access import (
+    COOKIE_SECONDS,
+    LOGIN_PARAMETER,
+    LoginCode,
+    check_login_code,
+    cookie_name,
+    make_cookie,
+)
+
+API: Final = "/api/"
+FREE: Final = ("/assets/",)
+
+UseCode = Callable[[LoginCode], Awaitable[bool]]
+"""Notes that a code is used; False when it was before."""
+
+
+class Access:
+    """Lets requests through to ``app``, or answers them itself."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        rules: Rules,
+        *,
+        use_code: UseCode,
+        on_use: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._app = app
+        self._rules = rules
+        self._use_code = use_code
+        self._on_use = on_use
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answer = await self._look(scope)
+        target: Any = self._app if answer is None else answer
+        await target(scope, receive, _with_security(send))
+
+    async def _look(self, scope: Scope) -> Response | None:
+        """Return the answer to a request that goes no further, else None."""
+        rules, headers = self._rules, Headers(scope=scope)
+        peer = (scope.get("client") or ("", 0))[0]
+        path, method = scope["path"], scope["method"]
+        failure = rules.host_failure(headers) or rules.peer_failure(peer)
+        if failure is not None:
+            return failure_answer(failure)
+        if path.startswith(API):
+            failure = rules.key_failure(headers, now=self._clock()) or rules.origin_failure(
+                method, headers
+            )
+            if failure is not None:
+                return failure_answer(failure)
+            self._on_use()
+            return None
+        if method not in ("GET", "HEAD"):
+            return failure_answer(
+                Failure(405, "method_wrong", f"a page is got, not asked by {method}")
+            )
+        if path.startswith(FREE):
+            return None
+        return await self._page(scope, headers, peer)
+
+    async def _page(self, scope: Scope, headers: Headers, peer: str) -> Response | None:
+        rules, now = self._rules, self._clock()
+        parameters = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        code = next((value for name, value in parameters if name == LOGIN_PARAMETER), None)
+        kept = [each for each in parameters if each[0] != LOGIN_PARAMETER]
+        # One slash at the front: two would name another host.
+        path = "/" + scope["path"].lstrip("/\\")
+        clean = quote(path) + (f"?{urlencode(kept)}" if kept else "")
+        if code is not None and scope["method"] == "GET":
+            found = check_login_code(rules.key, code, now=now)
+            if found is not None and await self._use_code(found):
+                return self._let_in(clean, rules.is_secure(scope["scheme"], peer, headers))
+            if rules.has_cookie(headers, now=now):
+                return pages.forward(clean)
+            return pages.login_page(code_was_bad=True)
+        if rules.has_cookie(headers, now=now):
+            return None
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+            # A link on another site: the browser keeps a strict cookie back this once.
+            return pages.forward(clean)
+        return pages.login_page()
+
+    def _let_in(self, address: str, secure: bool) -> Response:
+        answer = pages.forward(address)
+        key = self._rules.key
+        answer.set_cookie(
+            cookie_name(key),
+            make_cookie(key, now=self._clock()),
+            max_age=COOKIE_SECONDS,
+            path="/",
+            secure=secure,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+
+def _with_security(send: Send) -> Callable[[Message], Awaitable[None]]:
+    async def send_guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            present = {name.lower() for name, _ in message["headers"]}
+            more = {**SECURITY, "Content-Security-Policy": content_policy()}
+            message["headers"] = [
+                *message["headers"],
+                *(
+                    (name.lower().encode(), value.encode())
+                    for name, value in more.items()
+                    if name.lower().encode() not in present
+                ),
+            ]
+        await send(message)
+
+    return send_guarded

@@ -1,0 +1,95 @@
+"""How the hub, its store and its daemon are."""
+
+import asyncio
+import json
+import urllib.request
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stepwell_hub.endpoints import Call, endpoint
+from stepwell_store import Store, StoreError
+from stepwell_wire import __version__
+
+_DAEMON_SECONDS: Final = 2.0
+_TABLES: Final = """
+SELECT table, toUInt64(sum(p.rows)) AS rows, toUInt64(sum(p.bytes_on_disk)) AS bytes
+FROM system.parts AS p
+WHERE active AND database = currentDatabase()
+GROUP BY table
+ORDER BY table
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HubFacts:
+    version: str
+    started_at: float
+    store_kind: str
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableSize:
+    table: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """``problem`` says why there are no tables, "" when there are."""
+
+    tables: tuple[TableSize, ...]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HubStatus:
+    """``daemon`` is the daemon's own status.json, None where the hub runs alone."""
+
+    hub: HubFacts
+    daemon: dict[str, Any] | None
+    store: StoreFacts
+
+
+@endpoint("GET", "/status", answer=HubStatus)
+async def get_status(call: Call) -> Any:
+    """Say how hub, store and daemon are."""
+    context = call.context
+    address = context.config.daemon_status
+    daemon = await asyncio.to_thread(_status_of, address) if address else None
+    return {
+        "hub": HubFacts(
+            version=__version__,
+            started_at=context.started_at,
+            store_kind=context.store.kind,
+            failures=context.failures,
+        ),
+        "daemon": daemon,
+        "store": await _store_facts(call),
+    }
+
+
+async def _store_facts(call: Call) -> StoreFacts:
+    """Return how the store is; also when it does not answer: then this page is looked at."""
+    try:
+        return StoreFacts(tables=await call.ask(_table_sizes))
+    except StoreError as error:
+        return StoreFacts(tables=(), problem=str(error))
+
+
+def _table_sizes(store: Store) -> tuple[TableSize, ...]:
+    rows = store.query(_TABLES)
+    return tuple(TableSize(row["table"], row["rows"], row["bytes"]) for row in rows)
+
+
+def _status_of(address: str) -> dict[str, Any] | None:
+    """Return the daemon's status, None when it does not answer."""
+    try:
+        # Never through a proxy of the environment: the daemon is on this machine.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(address, timeout=_DAEMON_SECONDS) as answer:
+            found = json.loads(answer.read())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,0 +1,84 @@
+"""The composition of the hub's ASGI application: endpoints, page, and the gate around them."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+# Importing declares the endpoints.
+from stepwell_hub.access import Access
+from stepwell_hub.answers import failure_answer
+from stepwell_hub.api import ENDPOINTS
+from stepwell_hub.auth import Rules
+from stepwell_hub.context import Context
+from stepwell_hub.endpoints import routes
+from stepwell_hub.errors import Failure
+from stepwell_hub.openapi import openapi_answer
+from stepwell_hub.redirects import our_path
+from stepwell_hub.static import FOLDER, Static
+
+
+def create_app(
+    context: Context,
+    key: str,
+    *,
+    static: Path = FOLDER,
+    on_request: Callable[[], None] = lambda: None,
+) -> ASGIApp:
+    """Return the application.
+
+    Args:
+        key: the hub's key.
+        static: folder of the built page.
+        on_request: called when somebody who has the key uses the API.
+    """
+    files = Static(static)
+
+    async def page(request: Request) -> Response:
+        address = our_path(request.url.path)
+        if address is not None:
+            return RedirectResponse(address, status_code=307)
+        return await files.page(request)
+
+    async def unknown(request: Request) -> Response:
+        return failure_answer(
+            Failure(404, "not_found", f"{request.url.path}: no such thing; see /api/openapi.json")
+        )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        context.asker.close()
+        context.catalog.close()
+
+    app = Starlette(
+        routes=[
+            Route("/api/openapi.json", openapi_answer(ENDPOINTS), methods=["GET"]),
+            *routes(context, ENDPOINTS),
+            Route("/api/{path:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            Route("/assets/{path:path}", files.asset, methods=["GET"]),
+            Route("/{path:path}", page, methods=["GET"]),
+        ],
+        exception_handlers={HTTPException: _refuse},
+        lifespan=lifespan,
+    )
+    rules = Rules(key, context.config.address())
+    return Access(app, rules, use_code=context.catalog.use_code, on_use=on_request)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    words = {404: "not_found", 405: "method_wrong"}
+    return failure_answer(
+        Failure(
+            error.status_code,
+            words.get(error.status_code, "refused"),
+            f"{request.method} {request.url.path}: {error.detail}",
+        )
+    )

@@ -1,0 +1,52 @@
+"""The way from the event loop to the catalog, which is opened at its first use.
+
+SQLAlchemy costs a quarter of a second and 20 MiB: a hub that nobody looks at does not pay it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from stepwell_wire.hub_access import LoginCode
+
+if TYPE_CHECKING:
+    from stepwell_hub.catalog.catalog import Catalog
+
+Found = TypeVar("Found")
+
+
+class CatalogDoor:
+    """Runs what is asked of the catalog in one thread, in turn."""
+
+    def __init__(self, folder: Path, url: str = "") -> None:
+        self._folder = folder
+        self._url = url
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="catalog")
+        self._catalog: Catalog | None = None
+
+    async def do(self, work: "Callable[[Catalog], Found]") -> Found:
+        """Return ``work(catalog)``.
+
+        Raises:
+            CatalogUnavailableError: The database does not answer.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+
+    async def use_code(self, code: LoginCode) -> bool:
+        """Note that a login code is used; return False when it was before."""
+        return await self.do(lambda catalog: catalog.use_code(code))
+
+    def close(self) -> None:
+        """Can be called twice."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+        if self._catalog is not None:
+            self._catalog.close()
+
+    def _do(self, work: "Callable[[Catalog], Found]") -> Found:
+        if self._catalog is None:
+            from stepwell_hub.catalog.catalog import open_catalog
+
+            self._catalog = open_catalog(self._folder, self._url)
+        return work(self._catalog)

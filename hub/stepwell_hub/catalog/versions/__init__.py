@@ -1,0 +1,1 @@
+"""Migrations of the catalog, one file each, in order of their numbers."""

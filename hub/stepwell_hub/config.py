@@ -1,0 +1,198 @@
+"""The hub's settings: flags, STEPWELLHUB_* variables, a TOML file, defaults."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell_hub.errors import ConfigError
+from stepwell_store.errors import StoreUnavailableError
+from stepwell_store.server.settings import (
+    NAME,
+    PORT_DEFAULT,
+    PORT_SECURE_DEFAULT,
+    ServerSettings,
+    parse_endpoints,
+)
+from stepwell_wire.arguments import OneLineParser
+from stepwell_wire.configuration import SettingError, SettingsReader, setting
+from stepwell_wire.hub_access import hub_dir
+from stepwell_wire.hub_address import PORT_DEFAULT as HUB_PORT_DEFAULT
+from stepwell_wire.hub_address import HubAddress, HubAddressError, is_loopback
+from stepwell_wire.places import default_data_dir
+from stepwell_wire.secret_files import SecretFileError, read_secret
+
+PREFIX: Final = "STEPWELLHUB_"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubConfig:
+    """Everything that can be set, read once at start and passed down."""
+
+    data: Path = setting(Path(), "data folder; the hub's key and catalog are in its hub/")
+    host: str = setting("127.0.0.1", "address of the page")
+    port: int = setting(
+        HUB_PORT_DEFAULT, "port of the page; 0, or where it is taken: any free one", 0, 65_535
+    )
+    url: str = setting("", "the page's address as browsers see it, where it is another")
+    cert_file: str = setting("", "certificate of the page; beyond loopback a must")
+    key_file: str = setting("", "its key")
+    proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")
+    log_level: str = setting("info", "debug, info, warning or error")
+    catalog: str = setting("", "postgresql://… of the catalog; empty: a file in hub/")
+    store: str = setting("embedded", "what is read: embedded (of the data folder) or clickhouse")
+    daemon_status: str = setting("", "address of the daemon's /status.json, for the status page")
+    query_seconds: float = setting(30.0, "a query may take so long", 0.1, 3600)
+    query_memory_bytes: int = setting(1 << 30, "memory of one query", 16 << 20)
+    queries_max: int = setting(4, "queries at once", 1, 64)
+    queries_waiting_max: int = setting(64, "queries that may wait; more are refused", 0, 10_000)
+    listeners_max: int = setting(256, "live connections at once", 1, 10_000)
+    request_bytes_max: int = setting(4 << 20, "size of a request's body", 1 << 10, 1 << 30)
+    clickhouse_hosts: str = setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
+    clickhouse_database: str = setting("stepwell", "the database")
+    clickhouse_user: str = setting("default", "the user")
+    clickhouse_password_file: str = setting("", "file with the user's password")
+    clickhouse_cluster: str = setting("", "name of the cluster; empty: one server")
+    clickhouse_timeout_seconds: float = setting(
+        60.0, "a server that is silent for so long while it owes an answer is left", 1
+    )
+    clickhouse_tls: str = setting("auto", "on, off, or auto: on beyond loopback")
+    clickhouse_ca_file: str = setting("", "CA certificates that the servers' must come from")
+    clickhouse_cert_file: str = setting("", "certificate to show to the servers")
+    clickhouse_key_file: str = setting("", "its key")
+
+    @property
+    def folder(self) -> Path:
+        """Where key, state and catalog are."""
+        return hub_dir(self.data)
+
+    def address(self) -> HubAddress:
+        """Return where to listen.
+
+        Raises:
+            ConfigError: The settings do not go together, or leave the network too much.
+        """
+        address = HubAddress(
+            host=self.host,
+            port=self.port,
+            url=self.url,
+            cert_file=_path(self.cert_file),
+            key_file=_path(self.key_file),
+            proxy=self.proxy,
+        )
+        try:
+            address.check(prefix="")
+        except HubAddressError as error:
+            raise ConfigError(str(error)) from error
+        return address
+
+
+_CHOICES: Final = {
+    "log_level": ("debug", "info", "warning", "error"),
+    "store": ("embedded", "clickhouse"),
+    "clickhouse_tls": ("auto", "on", "off"),
+}
+_READER: Final = SettingsReader(HubConfig, prefix=PREFIX, choices=_CHOICES)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = OneLineParser(
+        prog="stepwell hub",
+        description="The hub: the page and the HTTP API over a store.",
+        epilog=f"Every setting can also stand in the TOML file, or in {PREFIX}NAME.",
+    )
+    _READER.add_arguments(parser)
+    # How a daemon starts a hub; none of these is a setting.
+    for name, text in (
+        ("--listen-fd", "a listening socket that was inherited"),
+        ("--control-fd", "a socket to the owner; the hub ends when it is closed"),
+        ("--owner-pid", "the owner"),
+    ):
+        parser.add_argument(name, type=int, default=None, help=f"for the daemon: {text}")
+    return parser
+
+
+def load_config(
+    arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> HubConfig:
+    """Return the effective configuration.
+
+    Raises:
+        ConfigError: Something is unknown, unreadable or impossible; says what and where.
+    """
+    values: dict[str, Any] = {"data": default_data_dir(environ)}
+    try:
+        values |= _READER.read(arguments, environ)
+    except SettingError as error:
+        raise ConfigError(str(error)) from error
+    config = HubConfig(**values)
+    config.address()
+    if config.store == "clickhouse":
+        server_settings(config)
+    if config.catalog and not config.catalog.startswith(("postgresql://", "postgresql+psycopg://")):
+        raise ConfigError(
+            "catalog: expected postgresql://[USER@]HOST[:PORT]/DATABASE, or nothing for a file of "
+            "the hub's own"
+        )
+    return config
+
+
+def server_settings(config: HubConfig) -> ServerSettings:
+    """Return how to reach the ClickHouse servers.
+
+    Raises:
+        ConfigError: A setting is impossible.
+    """
+    try:
+        named = parse_endpoints(config.clickhouse_hosts, PORT_DEFAULT)
+    except ValueError as error:
+        raise ConfigError(
+            f"clickhouse_hosts is {config.clickhouse_hosts!r}: {error}; expected HOST[:PORT], …"
+        ) from error
+    secure = config.clickhouse_tls == "on" or (
+        config.clickhouse_tls == "auto" and not all(is_loopback(each.host) for each in named)
+    )
+    for name in ("clickhouse_database", "clickhouse_cluster"):
+        value = getattr(config, name)
+        if value and not NAME.fullmatch(value):
+            raise ConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
+    if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
+        raise ConfigError("clickhouse_cert_file and clickhouse_key_file go together")
+    password_file = _path(config.clickhouse_password_file)
+
+    def read_password() -> str:
+        try:
+            return _password_in(password_file)
+        except ConfigError as error:  # Changed or taken away since: as a server that is away.
+            raise StoreUnavailableError(f"no password for ClickHouse: {error}") from error
+
+    _password_in(password_file)
+    return ServerSettings(
+        endpoints=parse_endpoints(
+            config.clickhouse_hosts, PORT_SECURE_DEFAULT if secure else PORT_DEFAULT
+        ),
+        database=config.clickhouse_database,
+        user=config.clickhouse_user,
+        read_password=read_password,
+        secure=secure,
+        ca_file=_path(config.clickhouse_ca_file),
+        cert_file=_path(config.clickhouse_cert_file),
+        key_file=_path(config.clickhouse_key_file),
+        cluster=config.clickhouse_cluster,
+        timeout_seconds=config.clickhouse_timeout_seconds,
+    )
+
+
+def _password_in(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return read_secret(path).decode().rstrip("\r\n")
+    except (SecretFileError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: no password can be read there: {error}") from error
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None

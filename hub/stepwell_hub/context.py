@@ -1,0 +1,25 @@
+"""What handlers have at hand: one per hub."""
+
+import time
+from dataclasses import dataclass, field
+
+from stepwell_hub.asking import Asker
+from stepwell_hub.catalog.door import CatalogDoor
+from stepwell_hub.config import HubConfig
+from stepwell_store import Store
+
+
+@dataclass(slots=True)
+class Context:
+    """The parts of a running hub.
+
+    Attributes:
+        failures: requests that failed by a mistake of ours.
+    """
+
+    config: HubConfig
+    store: Store
+    asker: Asker
+    catalog: CatalogDoor
+    started_at: float = field(default_factory=time.time)
+    failures: int = 0

@@ -1,0 +1,231 @@
+"""Endpoints: what each takes and answers is declared once, for the router, the checks and OpenAPI.
+
+@endpoint("GET", "/projects", answer=ProjectsPage, query=ProjectsForm)
+async def list_projects(call: Call) -> Any:
+    '''List projects.'''
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, get_origin, get_type_hints
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stepwell_hub.answers import JSON, answer, failure_answer
+from stepwell_hub.context import Context
+from stepwell_hub.errors import (
+    ApiError,
+    CatalogUnavailableError,
+    ClientGoneError,
+    Failure,
+    failure_of,
+)
+from stepwell_store.errors import StoreError
+
+logger = logging.getLogger("stepwell_hub")
+
+PREFIX: Final = "/api/v1"
+_NAME_BYTES_MAX: Final = 1024
+_WHERE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+
+
+class Form(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a request says, by name; a name that is not declared is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One thing that can be asked.
+
+    Attributes:
+        path: below the prefix, with ``{name}`` for text.
+        query: the parameters after the question mark.
+        body: the JSON body.
+        answer: the type of the JSON answer, None where there is none.
+        media: of the answer; where it is not JSON ``answer`` says nothing.
+        failures: statuses of its own, besides those that every endpoint may have.
+    """
+
+    method: str
+    path: str
+    handler: "Callable[[Call], Awaitable[Any]]"
+    query: type[Form] | None = None
+    body: type[Form] | None = None
+    answer: Any = None
+    media: str = JSON
+    status: int = 200
+    failures: tuple[int, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        return (self.handler.__doc__ or "").strip().splitlines()[0].rstrip(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, checked. ``query`` and ``body`` are forms of the endpoint's kinds."""
+
+    request: Request
+    context: Context
+    query: Any = None
+    body: Any = None
+
+    @property
+    def project(self) -> str:
+        return str(self.request.path_params["project"])
+
+    @property
+    def run_id(self) -> str:
+        return str(self.request.path_params["run_id"])
+
+    async def ask(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        """Return what a query of the store gives; see `Asker.ask`."""
+        return await self.context.asker.ask(function, *arguments, **named)
+
+
+ENDPOINTS: Final[list[Endpoint]] = []
+
+
+def endpoint(
+    method: str, path: str, **facts: Any
+) -> Callable[[Callable[[Call], Awaitable[Any]]], Callable[[Call], Awaitable[Any]]]:
+    """Declare the decorated function as an endpoint; ``facts`` are `Endpoint`'s."""
+
+    def declare(handler: Callable[[Call], Awaitable[Any]]) -> Callable[[Call], Awaitable[Any]]:
+        ENDPOINTS.append(Endpoint(method, path, handler, **facts))
+        return handler
+
+    return declare
+
+
+def routes(context: Context, endpoints: list[Endpoint]) -> list[Route]:
+    """Return the routes of ``endpoints``."""
+    return [
+        Route(PREFIX + each.path, _served(each, context), methods=[each.method])
+        for each in endpoints
+    ]
+
+
+def _served(each: Endpoint, context: Context) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        try:
+            call = await _checked(each, request, context)
+            given = await _while_connected(each.handler(call), request)
+        except ApiError as error:
+            return failure_answer(error.failure)
+        except StoreError as error:
+            return failure_answer(failure_of(error))
+        except CatalogUnavailableError as error:
+            return failure_answer(Failure(503, "catalog_unavailable", str(error)))
+        except ClientGoneError:
+            return Response(status_code=499)
+        except Exception:
+            logger.exception("a request failed method=%s path=%s", each.method, each.path)
+            context.failures += 1
+            return failure_answer(
+                Failure(500, "hub_failed", "the hub made a mistake; its log has the details")
+            )
+        if isinstance(given, Response):
+            return given
+        if each.answer is None:
+            return Response(status_code=204)
+        return answer(given, status=each.status)
+
+    return serve
+
+
+async def _while_connected(work: Awaitable[Any], request: Request) -> Any:
+    """Return what ``work`` gives; cancel it when the client leaves.
+
+    Raises:
+        ClientGoneError: It left.
+    """
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientGoneError
+    finally:
+        for task in (working, leaving):
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError, StoreError):
+                    await task
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+# ---------------------------------------------------------------------- checks
+
+
+async def _checked(each: Endpoint, request: Request, context: Context) -> Call:
+    for name, value in request.path_params.items():
+        if not value or len(value.encode()) > _NAME_BYTES_MAX or "\0" in value:
+            raise ApiError(400, "name_invalid", f"{name}: 1 to 1024 bytes of text", field=name)
+    query = _query_of(each.query, request)
+    data = await _body_of(request, context.config.request_bytes_max)
+    body = None
+    if each.body is not None:
+        if request.headers.get("content-type", "").split(";")[0].strip() != JSON:
+            raise ApiError(415, "media_wrong", f"the body must be {JSON}")
+        try:
+            body = msgspec.json.decode(data, type=each.body)
+        except msgspec.ValidationError as error:
+            raise _invalid("body", error) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ApiError(400, "json_invalid", f"the body is no JSON: {error}") from error
+    return Call(request, context, query, body)
+
+
+def _query_of(form: type[Form] | None, request: Request) -> Form | None:
+    given = request.query_params
+    kinds = get_type_hints(form) if form is not None else {}
+    values: dict[str, Any] = {}
+    for name in given:
+        if name not in kinds:
+            known = ", ".join(kinds) or "none"
+            raise ApiError(
+                400,
+                "parameter_unknown",
+                f"{name}: no such parameter; known are {known}",
+                field=name,
+            )
+        many = get_origin(kinds[name]) in (tuple, list)
+        values[name] = given.getlist(name) if many else given[name]
+    if form is None:
+        return None
+    try:
+        return msgspec.convert(values, type=form, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid("parameter", error) from error
+
+
+async def _body_of(request: Request, bytes_max: int) -> bytes:
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > bytes_max:
+            raise ApiError(413, "body_too_large", f"a body has at most {bytes_max} bytes")
+    return bytes(data)
+
+
+def _invalid(what: str, error: msgspec.ValidationError) -> ApiError:
+    text = str(error)
+    found = _WHERE.search(text)
+    field = found.group(1) if found else ""
+    message = _WHERE.sub("", text)
+    return ApiError(
+        400, f"{what}_invalid", f"{field}: {message}" if field else message, field=field
+    )

@@ -1,0 +1,91 @@
+"""What goes wrong in the hub, and how it is told: one JSON shape for every failure.
+
+{"error": {"code": "filter_invalid", "message": "…", "field": "filter", "position": 3, "length": 4}}
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from stepwell_store.errors import (
+    QueryError,
+    RunNotFoundError,
+    SchemaTooNewError,
+    StoreError,
+    StoreUnavailableError,
+)
+
+
+class HubError(Exception):
+    """A failure that the hub reports with a remedy."""
+
+
+class ConfigError(HubError):
+    """A setting is unknown or impossible, or settings do not go together."""
+
+
+class AlreadyRunningError(HubError):
+    """Another hub uses the folder."""
+
+
+class CatalogUnavailableError(HubError):
+    """The catalog's database does not answer now, or cannot be used."""
+
+
+class ClientGoneError(Exception):
+    """The client that asked has left; nobody waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the client is told.
+
+    Attributes:
+        code: a stable word for programs.
+        field: which part of the request is wrong, "" for none.
+        position: where in that text, from 0; None where it is not a place.
+    """
+
+    status: int
+    code: str
+    message: str
+    field: str = ""
+    position: int | None = None
+    length: int | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        facts = dataclasses.asdict(self)
+        del facts["status"]
+        return {"error": {name: each for name, each in facts.items() if each not in (None, "")}}
+
+
+class ApiError(HubError):
+    """A request that is answered with a failure."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        field: str = "",
+        position: int | None = None,
+        length: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure = Failure(status, code, message, field, position, length)
+
+
+def failure_of(error: StoreError) -> Failure:
+    """Return what a failed query means to the client."""
+    text = str(error)
+    match error:
+        case RunNotFoundError():
+            return Failure(404, "not_found", text)
+        case SchemaTooNewError():
+            return Failure(503, "store_too_new", text)
+        case StoreUnavailableError():
+            return Failure(503, "store_unavailable", text)
+        case QueryError():
+            return Failure(400, "query_invalid", text)
+    return Failure(500, "store_failed", text)

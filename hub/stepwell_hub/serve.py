@@ -1,0 +1,278 @@
+"""A running hub: the store, the catalog and the application under uvicorn, from start to end.
+
+Started by a daemon, it inherits a listening socket and a control socket:
+
+    hub -> daemon   b"!" ready, then every 2 s b"+" (in use since the last one) or b"." (not)
+    daemon -> hub   nothing; when the daemon closes its end, or dies, the hub ends
+"""
+
+import asyncio
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import uvicorn
+
+from stepwell_hub.app import create_app
+from stepwell_hub.asking import Asker
+from stepwell_hub.catalog.door import CatalogDoor
+from stepwell_hub.config import HubConfig, server_settings
+from stepwell_hub.context import Context
+from stepwell_hub.errors import AlreadyRunningError, ConfigError
+from stepwell_store import EmbeddedStore, Store, connect_embedded
+from stepwell_wire import __version__
+from stepwell_wire.hub_access import STATE_FILE, HubKeyError, see_to_key
+from stepwell_wire.hub_address import bind
+
+logger = logging.getLogger("stepwell_hub")
+
+READY: Final = b"!"
+IN_USE: Final = b"+"
+IDLE: Final = b"."
+LOCK_FILE: Final = "hub.lock"
+_BEAT_SECONDS: Final = 2.0
+_DRAIN_SECONDS: Final = 3
+_END_SECONDS: Final = 8.0
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server that says when it is ready and ends live connections first."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_ready: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End in order at SIGINT and SIGTERM; uvicorn's own way raises them again at the end."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+
+def serve(
+    config: HubConfig,
+    *,
+    listener: socket.socket | None = None,
+    control: socket.socket | None = None,
+    announce: Callable[[str], None] = lambda url: None,
+) -> None:
+    """Serve until a signal or the owner's end.
+
+    Args:
+        listener: a socket that listens already.
+        control: the owner's socket; with one the store is the owner's too.
+        announce: called with the base address once requests are answered.
+
+    Raises:
+        AlreadyRunningError: Another hub uses the folder.
+        ConfigError: The key cannot be used, or the address cannot be listened on.
+        StoreError: The store cannot be opened.
+    """
+    try:
+        key = see_to_key(config.folder)
+    except HubKeyError as error:
+        raise ConfigError(str(error)) from error
+    with _claimed(config.folder):
+        listener = listener or _listen(config)
+        store = open_store(config, is_owned=control is not None)
+        try:
+            _run(config, key, store, listener, control, announce)
+        finally:
+            store.close()
+            listener.close()
+
+
+def open_store(config: HubConfig, *, is_owned: bool) -> Store:
+    """Return the store that is read.
+
+    Args:
+        is_owned: a daemon owns the engine; it may be only just starting.
+    """
+    if config.store == "clickhouse":
+        from stepwell_store.server.store import open_server  # Its driver is an extra.
+
+        return open_server(server_settings(config))
+    if is_owned:
+        return EmbeddedStore(config.data, None)
+    store = connect_embedded(config.data)
+    if store.engine_pid is not None:
+        try:
+            store.migrate()
+        except BaseException:
+            store.close()
+            raise
+    return store
+
+
+def make_context(config: HubConfig, store: Store) -> Context:
+    """Return the parts of a hub over ``store``."""
+    asker = Asker(store, queries_max=config.queries_max, waiting_max=config.queries_waiting_max)
+    return Context(config, store, asker, CatalogDoor(config.folder, config.catalog))
+
+
+def _run(
+    config: HubConfig,
+    key: str,
+    store: Store,
+    listener: socket.socket,
+    control: socket.socket | None,
+    announce: Callable[[str], None],
+) -> None:
+    address = config.address()
+    url = address.base_url(listener.getsockname()[1])
+    use = _Use()
+
+    async def work() -> None:
+        context = make_context(config, store)
+        server = Server(
+            uvicorn.Config(
+                create_app(context, key, on_request=use.note),
+                log_config=None,
+                access_log=False,
+                http="httptools",
+                ws="none",
+                lifespan="on",
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=_DRAIN_SECONDS,
+                ssl_certfile=address.cert_file,
+                ssl_keyfile=address.key_file,
+            ),
+            on_ready=lambda: ready(),
+        )
+
+        def ready() -> None:
+            _write_state(config.folder, url)
+            logger.info("ready url=%s", url)
+            announce(url)
+            if control is not None:
+                control.sendall(READY)
+                beating.append(asyncio.create_task(_beat(control, use), name="beat"))
+
+        beating: list[asyncio.Task[None]] = []
+        if control is not None:
+            _end_with_owner(control, server)
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            for task in beating:
+                task.cancel()
+
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(work())
+    finally:
+        _remove_state(config.folder)
+
+
+class _Use:
+    """Whether somebody used the API since the last look."""
+
+    def __init__(self) -> None:
+        self._is_used = False
+
+    def note(self) -> None:
+        self._is_used = True
+
+    def take(self) -> bool:
+        used, self._is_used = self._is_used, False
+        return used
+
+
+async def _beat(control: socket.socket, use: _Use) -> None:
+    """Tell the owner that the loop turns, and whether anybody looks at the page."""
+    while True:
+        await asyncio.sleep(_BEAT_SECONDS)
+        in_use = use.take()
+        with suppress(OSError):  # The thread below sees the owner's end.
+            control.sendall(IN_USE if in_use else IDLE)
+
+
+def _end_with_owner(control: socket.socket, server: uvicorn.Server) -> None:
+    """End the hub when the owner's end is closed; by force when the loop is stuck."""
+
+    def watch() -> None:
+        with suppress(OSError):
+            while control.recv(64):
+                pass
+        server.should_exit = True
+        time.sleep(_END_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="owner", daemon=True).start()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Any = uvloop.new_event_loop
+    return factory  # type: ignore[no-any-return]
+
+
+def _listen(config: HubConfig) -> socket.socket:
+    try:
+        listener = bind(config.host, config.port)
+    except OSError as error:
+        raise ConfigError(
+            f"{config.host} port {config.port}: cannot listen ({error.strerror}); choose others "
+            "with --host and --port"
+        ) from error
+    port = listener.getsockname()[1]
+    if config.port and port != config.port:
+        logger.warning("port %d is taken, the page is on another port=%d", config.port, port)
+    return listener
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, so that one hub at a time uses it."""
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise AlreadyRunningError(
+            f"another hub uses {folder}; use it (`stepwell open`), stop it, or choose another "
+            "--data"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write_state(folder: Path, url: str) -> None:
+    state = {"url": url, "pid": os.getpid(), "version": __version__, "started_at": time.time()}
+    scratch = folder / f"{STATE_FILE}.new"
+    scratch.write_text(json.dumps(state))
+    scratch.replace(folder / STATE_FILE)
+
+
+def _remove_state(folder: Path) -> None:
+    path = folder / STATE_FILE
+    with suppress(OSError, ValueError):
+        if json.loads(path.read_bytes())["pid"] == os.getpid():
+            path.unlink()

@@ -1,0 +1,118 @@
+"""Where a hub listens and what it is called; shared by the daemon, which starts it, and the hub."""
+
+import errno
+import ipaddress
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+PORT_DEFAULT: Final = 8470
+_BACKLOG: Final = 128
+_EVERYWHERE: Final = ("0.0.0.0", "::", "")
+
+
+class HubAddressError(ValueError):
+    """The settings do not go together, or would give the network too much."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubAddress:
+    """What the settings `hub_host`, `hub_port`, … say.
+
+    Attributes:
+        url: what browsers reach the hub by, where that differs from host and port.
+        proxy: addresses or networks, separated by commas, of the proxy that ends TLS.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = PORT_DEFAULT
+    url: str = ""
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    proxy: str = ""
+
+    def check(self, prefix: str = "hub_") -> None:
+        """Raise HubAddressError where something is impossible or unsafe."""
+        if bool(self.cert_file) != bool(self.key_file):
+            raise HubAddressError(f"{prefix}cert_file and {prefix}key_file go together")
+        for path in (self.cert_file, self.key_file):
+            if path is not None and not path.is_file():
+                raise HubAddressError(f"{prefix}cert_file, {prefix}key_file: {path} is no file")
+        if self.url:
+            parts = urlsplit(self.url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise HubAddressError(
+                    f"{prefix}url is {self.url!r}; expected https://HOST[:PORT], as browsers see it"
+                )
+            if parts.path.strip("/") or parts.query or parts.fragment:
+                raise HubAddressError(
+                    f"{prefix}url is {self.url!r}; the page lives at the root of a host name: "
+                    "give it a name of its own, without a path"
+                )
+        try:
+            self.proxy_networks()
+        except ValueError as error:
+            raise HubAddressError(
+                f"{prefix}proxy is {self.proxy!r}: {error}; expected addresses or networks, "
+                "separated by commas"
+            ) from error
+        if not is_loopback(self.host) and not self.cert_file and not self.proxy:
+            raise HubAddressError(
+                f"{prefix}host {self.host}: beyond loopback the key would cross the network in "
+                f"clear; set {prefix}cert_file and {prefix}key_file for TLS, or name the proxy "
+                f"that ends TLS in {prefix}proxy"
+            )
+
+    def proxy_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Return the networks of the named proxy.
+
+        Raises:
+            ValueError: One is no address or network.
+        """
+        parts = filter(None, (part.strip() for part in self.proxy.split(",")))
+        return tuple(ipaddress.ip_network(part, strict=False) for part in parts)
+
+    def base_url(self, port: int) -> str:
+        """Return what the page's address begins with, without a closing slash."""
+        if self.url:
+            return self.url.rstrip("/")
+        host = socket.gethostname() if self.host in _EVERYWHERE else self.host
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self.cert_file else 'http'}://{shown}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``host`` is this machine only; names other than localhost are not."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket on ``port``, on any free one where that is taken.
+
+    Raises:
+        OSError: There is no such address.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, protocol, _, address = found[0]
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or port == 0:
+                raise
+            listener.bind((address[0], 0, *address[2:]))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except BaseException:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,28 @@
+"""Secret files: refused when everybody may read them or others may change them."""
+
+import os
+import stat
+from pathlib import Path
+
+
+class SecretFileError(Exception):
+    """A secret cannot be read, or is no secret."""
+
+
+def read_secret(path: Path) -> bytes:
+    """Return what ``path`` holds.
+
+    Raises:
+        SecretFileError: It cannot be read, or everybody may read it.
+    """
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
+                raise SecretFileError(
+                    f"{path}: others may read or change it (mode {stat.S_IMODE(mode):04o}); "
+                    f"chmod 600 {path}, or 640 with a group of its own"
+                )
+            return file.read()
+    except OSError as error:
+        raise SecretFileError(f"{path}: cannot be read ({error.strerror})") from error

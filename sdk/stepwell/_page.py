@@ -1,0 +1,26 @@
+"""The run's page: its address, and the line that says where it is."""
+
+import time
+
+from stepwell_wire.hub_access import HubKeyError, login_link, page_path, read_key
+
+
+def page_address(page_url: str, project: str, run_id: str) -> str | None:
+    """Return the address of a run's page, None where no page is known."""
+    return page_url.rstrip("/") + page_path(project, run_id) if page_url else None
+
+
+def page_line(address: str, hub_folder: str) -> str:
+    """Return the line that says where the run is seen.
+
+    Whoever may read the hub's key gets a link that logs in, once and within 12 hours; others the
+    clean address.
+    """
+    from pathlib import Path
+
+    if hub_folder:
+        try:
+            address = login_link(address, read_key(Path(hub_folder)), now=time.time())
+        except HubKeyError:
+            pass  # The daemon is another user's, or in another container.
+    return f"see the run at {address}"

@@ -1,0 +1,148 @@
+"""`stepwell open [RUN]`: a link that logs in, and a browser on it.
+
+The hub of the daemon that runs is used. Where none runs, a personal daemon is started on the data
+folder, as `stepwell run` does; it ends by itself some minutes after the page was last looked at.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from stepwell.cli import daemon_process
+from stepwell.cli.daemon_client import DaemonClient, is_answered, status_of
+from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
+from stepwell.cli.extras import missing_for_daemon, missing_for_hub
+from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
+from stepwell.cli.page import answers, link_to, open_browser, running_hub
+from stepwell.cli.reading import reading
+from stepwell_wire.hub_access import hub_dir, page_path
+from stepwell_wire.places import SOCKET_PATH_BYTES_MAX
+
+IDLE_MINUTES: Final = 15
+_HUB_SECONDS: Final = 30.0
+_POLL_SECONDS: Final = 0.1
+_SOCKET_FILE: Final = "open.sock"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", help="run id, name, PROJECT or PROJECT/RUN-ID")
+    add_data(parser)
+    add_socket(parser)
+    add_config(parser)
+    add_json(parser)
+    parser.add_argument("--no-browser", action="store_true", help="only print the link")
+
+
+def run(options: argparse.Namespace) -> int:
+    where = places(options)
+    url, folder, was_started = _hub_of(where)
+    path = _path_of(options.run, where) if options.run else "/"
+    link = link_to(url + path, str(folder))
+    if options.json:
+        print(json.dumps({"url": url + path, "link": link}))
+        return OK
+    print(link, flush=True)
+    if was_started:
+        print(
+            f"a daemon was started for it; it ends {IDLE_MINUTES} minutes after the page was last "
+            "looked at",
+            file=sys.stderr,
+        )
+    if not options.no_browser and not open_browser(link):
+        print("open it in a browser; it logs in once, within 12 hours", file=sys.stderr)
+    return OK
+
+
+def _hub_of(where: Places) -> tuple[str, Path, bool]:
+    """Return the hub's base address, its folder, and whether it was started for this.
+
+    Raises:
+        CommandError: There is none, and none can be started.
+    """
+    if not where.data_named and (status := status_of(where.socket)) is not None:
+        data = Path(str(status["data_dir"]))
+        url = str(status.get("page_url") or running_hub(data) or "")
+        if not url:
+            raise CommandError(_why_no_page(status), UNREACHABLE)
+        _wait_for(lambda: answers(url), url)
+        return url, Path(str(status.get("hub_folder") or hub_dir(data))), False
+    if (found := running_hub(where.data)) is not None:
+        return found, hub_dir(where.data), False
+    return _start(where), hub_dir(where.data), True
+
+
+def _why_no_page(status: dict[str, object]) -> str:
+    sink = status.get("sink")
+    kind = str(sink.get("kind", "")) if isinstance(sink, dict) else ""
+    if kind.startswith("gateway "):
+        return f"the daemon here hands everything on to the {kind}: the page is there"
+    if kind.startswith("clickhouse "):
+        return f"the daemon here stores in {kind}; `stepwell hub --store clickhouse …` is its page"
+    if missing := missing_for_hub():
+        return f"needs pip install 'stepwell[all]': {', '.join(missing)} cannot be found"
+    return "the daemon has no page: it was started with --hub off, or `stepwell status` says why"
+
+
+def _start(where: Places) -> str:
+    """Start a daemon on the data folder and return the address of its hub."""
+    if not (where.data / "store").is_dir():
+        raise CommandError(
+            f"no store in {where.data}; log a run first, or say where the data is with --data or "
+            "STEPWELL_DATA",
+            UNREACHABLE,
+        )
+    if missing := [*missing_for_daemon(), *missing_for_hub()]:
+        raise CommandError(
+            f"needs pip install 'stepwell[all]': {', '.join(missing)} cannot be found", USAGE
+        )
+    place = where._replace(socket=_free_socket(where))
+    if reason := daemon_process.see_to_personal(place):
+        raise CommandError(f"no daemon could be started on {where.data}: {reason}", UNREACHABLE)
+    with DaemonClient(place.socket) as daemon:
+        status = daemon.status()
+    url = str(status.get("page_url") or "")
+    if not url:
+        raise CommandError(_why_no_page(status), UNREACHABLE)
+    _wait_for(lambda: answers(url), url)
+    return url
+
+
+def _free_socket(where: Places) -> Path:
+    """Return a socket for a daemon on the data folder: the usual one, unless it is in use."""
+    if not where.data_named and not is_answered(where.socket):
+        return where.socket
+    beside = where.data.absolute() / _SOCKET_FILE
+    if len(str(beside).encode()) <= SOCKET_PATH_BYTES_MAX - len(".lock"):
+        return beside
+    return Path(tempfile.mkdtemp(prefix="stepwell-open.")) / _SOCKET_FILE
+
+
+def _wait_for(is_there: Callable[[], bool], url: str) -> None:
+    deadline = time.monotonic() + _HUB_SECONDS
+    while not is_there():
+        if time.monotonic() > deadline:
+            raise CommandError(
+                f"{url}: the hub does not answer; its log is hub/hub.log in the data folder",
+                UNREACHABLE,
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _path_of(reference: str, where: Places) -> str:
+    """Return the path of the page of a run, or of a project."""
+    from stepwell_store import RunNotFoundError
+    from stepwell_store.runs import find_run, list_runs
+
+    with reading(where) as store:
+        try:
+            found = find_run(store, reference)
+        except RunNotFoundError:
+            if list_runs(store, project=reference, limit=1):
+                return page_path(reference)
+            raise
+    return page_path(found.project, found.run_id)

@@ -1,0 +1,78 @@
+"""The page for the command line: links that log in, the hub of a folder, a browser."""
+
+import json
+import os
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, login_link, read_key
+
+_ANSWER_SECONDS: Final = 2.0
+_BROWSER_SECONDS: Final = 5.0
+_DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+
+
+def link_to(address: str, hub_folder: str) -> str:
+    """Return ``address`` with a login code, or as it is for somebody who may not read the key."""
+    if not hub_folder:
+        return address
+    try:
+        return login_link(address, read_key(Path(hub_folder)), now=time.time())
+    except HubKeyError:
+        return address
+
+
+def running_hub(data: Path) -> str | None:
+    """Return the base address of the hub that runs on this data folder, None when none does.
+
+    Its process must live and its address answer: a hub that was killed leaves its state file.
+    """
+    try:
+        state = json.loads((hub_dir(data) / STATE_FILE).read_bytes())
+        url, pid = str(state["url"]), int(state["pid"])
+        os.kill(pid, 0)
+    except PermissionError:
+        pass  # Another user's, which lives.
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return url if answers(url) else None
+
+
+def answers(url: str) -> bool:
+    """Return whether something answers HTTP there."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        opener.open(f"{url}/", timeout=_ANSWER_SECONDS).close()
+    except urllib.error.HTTPError:
+        return True  # It wants a login.
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def open_browser(link: str) -> bool:
+    """Open a graphical browser where there is one; return whether one was asked to.
+
+    Browsers that run in the terminal would take it over, and are left alone. Waits a few seconds
+    at most: some wait for the browser's end.
+    """
+    if sys.platform != "darwin" and not any(os.environ.get(name) for name in _DISPLAYS):
+        return False
+    import webbrowser
+
+    opened: list[bool] = []
+
+    def ask() -> None:
+        with suppress(webbrowser.Error, OSError):
+            opened.append(webbrowser.open(link))
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_BROWSER_SECONDS)
+    return thread.is_alive() or opened == [True]

@@ -1,0 +1,186 @@
+"""The daemon's hub: there with the daemon, back after a kill, gone with the daemon in any way."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.hub_process import HubProcess
+from stepwell_wire.hub_access import hub_dir, read_key
+from tests.daemon.client import Client, status_of
+from tests.daemon.conftest import Process
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.processes
+
+ON = ("--hub", "auto", "--hub-port", "0")
+
+
+def state_of(process: Process) -> dict[str, Any]:
+    path = hub_dir(process.data) / "hub.json"
+    wait_until(path.exists, "the hub's state")
+    found: dict[str, Any] = json.loads(path.read_bytes())
+    return found
+
+
+def ask(process: Process, path: str) -> tuple[int, bytes]:
+    """Return status and body of what the hub answers to somebody with the key."""
+    url = status_of(process.socket)["page_url"] + path
+    key = read_key(hub_dir(process.data))
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def test_a_daemon_with_a_store_has_a_page_and_says_where(process: Process) -> None:
+    process.start(*ON)
+    status = status_of(process.socket)
+    assert status["page_url"].startswith("http://127.0.0.1:")
+    assert status["hub_folder"] == str(hub_dir(process.data))
+    code, body = ask(process, "/api/v1/status")
+    assert code == 200
+    answer = json.loads(body)
+    assert answer["daemon"]["pid"] == process.running.pid  # type: ignore[union-attr]
+    assert answer["hub"]["store_kind"] == "embedded"
+    client = Client(process.socket)
+    welcome = client.next().welcome
+    assert (welcome.page_url, welcome.hub_folder) == (status["page_url"], status["hub_folder"])
+    client.close()
+
+
+def test_a_killed_hub_comes_back_at_the_same_address(process: Process) -> None:
+    process.start(*ON)
+    before = state_of(process)
+    os.kill(before["pid"], signal.SIGKILL)
+    # No wait: the listening socket is the daemon's, so the question waits for the next hub.
+    assert ask(process, "/api/v1/status")[0] == 200
+    wait_until(lambda: state_of(process)["pid"] != before["pid"], "another hub")
+    assert state_of(process)["url"] == before["url"]
+    assert "the hub ended unasked" in process.log.read_text()
+
+
+def test_a_hub_whose_heartbeat_stays_away_is_killed_and_started_again(tmp_path: Path) -> None:
+    config = DaemonConfig(data=tmp_path, hub_port=0)
+
+    async def watch() -> None:
+        hub = HubProcess(config, silent_seconds=4.0)
+        hub.prepare()
+        running = asyncio.create_task(hub.run())
+        first = await started(hub)
+        os.kill(first, signal.SIGSTOP)
+        assert await started(hub, other_than=first) != first
+        assert not is_alive(first)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        hub.close()
+
+    async def started(hub: HubProcess, other_than: int = 0) -> int:
+        state = hub_dir(tmp_path) / "hub.json"
+        while True:
+            with suppress(OSError):
+                pid = int(json.loads(state.read_bytes())["pid"])
+                if pid not in (other_than, 0) and pid == hub.pid:
+                    return pid
+            await asyncio.sleep(0.05)
+
+    asyncio.run(asyncio.wait_for(watch(), 90))
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_hub_ends_with_the_daemon(process: Process, how: signal.Signals) -> None:
+    process.start(*ON)
+    pid = state_of(process)["pid"]
+    process.stop(how)
+    wait_until(lambda: not is_alive(pid), "the hub's end", timeout_seconds=30)
+
+
+def test_a_daemon_started_again_has_the_same_key(process: Process) -> None:
+    process.start(*ON)
+    state_of(process)
+    key = read_key(hub_dir(process.data))
+    process.stop()
+    assert not (hub_dir(process.data) / "hub.json").exists()
+    process.start(*ON)
+    assert read_key(hub_dir(process.data)) == key
+
+
+def test_the_hub_answers_that_the_store_is_away_while_the_engine_is(process: Process) -> None:
+    process.start(*ON)
+    assert ask(process, "/api/v1/status")[0] == 200
+    engine = int((process.data / "engine.lock").read_text())
+    os.kill(engine, signal.SIGKILL)
+    code, body = ask(process, "/api/v1/status")
+    assert code == 200  # The status is for such moments.
+    wait_until(
+        lambda: not json.loads(ask(process, "/api/v1/status")[1])["store"]["problem"],
+        "the next engine",
+    )
+    assert body
+
+
+def test_off_means_off(process: Process) -> None:
+    process.start("--hub", "off")
+    status = status_of(process.socket)
+    assert (status["page_url"], status["hub_folder"]) == ("", "")
+    assert not hub_dir(process.data).exists()
+
+
+def test_without_its_packages_the_daemon_says_once_what_to_install(process: Process) -> None:
+    blocker = process.folder / "blocked"
+    blocker.mkdir()
+    (blocker / "sitecustomize.py").write_text(
+        "import importlib.util\n"
+        "found = importlib.util.find_spec\n"
+        "def find_spec(name, *more):\n"
+        "    return None if name == 'starlette' else found(name, *more)\n"
+        "importlib.util.find_spec = find_spec\n"
+    )
+    process.extra_environment["PYTHONPATH"] = str(blocker)
+    process.start(*ON)
+    assert process.log.read_text().count("pip install 'stepwell[hub]'") == 1
+    assert status_of(process.socket)["page_url"] == ""
+
+
+def test_a_key_that_others_may_read_leaves_the_daemon_without_a_page(process: Process) -> None:
+    folder = hub_dir(process.data)
+    folder.mkdir(parents=True)
+    (folder / "key").write_text("k" * 43)
+    (folder / "key").chmod(0o644)
+    process.start(*ON)
+    status = status_of(process.socket)
+    assert status["page_url"] == ""
+    assert any("others may read" in problem for problem in status["problems"])
+
+
+def test_beyond_loopback_the_daemon_refuses_to_start_without_tls(process: Process) -> None:
+    done = subprocess.run(
+        process.command("--hub-host", "0.0.0.0"),
+        env=process.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "hub_cert_file" in done.stderr
+    assert sys.executable not in done.stderr
