@@ -8,6 +8,8 @@ import { route } from "./state/navigation.js";
 import type { Route } from "./state/routes.js";
 
 const Projects = lazy(() => import("./pages/projects/Projects.js").then((file) => file.Projects));
+const Run = lazy(() => import("./pages/run/Run.js").then((file) => file.Run));
+const Table = lazy(() => import("./pages/table/Table.js").then((file) => file.Table));
 const Status = lazy(() => import("./pages/status/Status.js").then((file) => file.Status));
 
 export function App() {
@@ -25,9 +27,11 @@ function Page({ route }: { route: Route }) {
       return <Projects />;
     case "status":
       return <Status />;
-    case "charts":
     case "table":
+      return <Table key={route.project} project={route.project} />;
     case "run":
+      return <Run key={route.project} project={route.project} runId={route.runId} tab={route.tab} />;
+    case "charts":
     case "missing":
       return <Missing />;
   }

@@ -3,6 +3,7 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/runs.css";
+import "./styles/pages.css";
 
 import { render } from "preact";
 

@@ -1,5 +1,5 @@
 /** What the hub's JSON holds. Moments (`…_at`, `time`, `last_seen`) are seconds since 1970 UTC. */
-import type { Value, ValueMap } from "./values.js";
+import type { ValueMap } from "./values.js";
 
 export interface ProjectOverview {
   project: string;
@@ -34,7 +34,7 @@ export interface RunDetail extends RunOverview {
   config: ValueMap;
   summary: ValueMap;
   metadata: ValueMap;
-  defined_metrics: readonly Value[] | ValueMap;
+  defined_metrics: ValueMap;
   metric_count: number;
   point_count: number;
   gap_count: number;
@@ -80,13 +80,19 @@ export interface MetricName {
 
 export interface MetricStatistics {
   metric: string;
+  labels: readonly string[];
   count: number;
+  nan_count: number;
+  positive_inf_count: number;
+  negative_inf_count: number;
   min: number | null;
   max: number | null;
   mean: number | null;
-  first: number | null;
-  last: number | null;
-  nan_count: number;
+  first: number;
+  last: number;
+  first_step: number;
+  last_step: number;
+  last_time: number;
 }
 
 export interface AttributeKey {
@@ -126,8 +132,15 @@ export interface ConsolePage {
   total: number | null;
 }
 
+/** Rows that are missing; where rows and points are 0, how many is not known. */
 export interface Gap {
-  [fact: string]: Value;
+  label: string;
+  time: number;
+  reason: string;
+  rows: number;
+  points: number;
+  first_step: number;
+  last_step: number;
 }
 
 export interface RunNode {
@@ -139,5 +152,5 @@ export interface RunNode {
 export interface HubStatus {
   hub: ValueMap;
   daemon: ValueMap | null;
-  store: { tables: readonly { table: string; rows: number; bytes: number }[] };
+  store: { tables: readonly { table: string; rows: number; bytes: number }[]; problem?: string };
 }

@@ -59,7 +59,7 @@ export function RunsRail({ runs }: { runs: RunsState }) {
       {list.error.value && rows.length === 0 && (
         <Failure what="The runs could not be read" error={list.error.value} onRetry={list.refresh} />
       )}
-      {!list.isReady.value && !list.error.value && <Skeleton rows={12} />}
+      {!list.isReady.value && !list.error.value && !list.filterError.value && <Skeleton rows={12} />}
       {list.isReady.value && rows.length === 0 && <NoRuns runs={runs} />}
       {rows.length > 0 && (
         <VirtualTable

@@ -1,10 +1,18 @@
 /** What surrounds each page: sections on the left (below on phones) and the page's own area. */
+import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useMemo } from "preact/hooks";
 
 import { isHubReachable } from "../api/client.js";
+import { useKeys, type Shortcut } from "../state/keys.js";
+import { navigate } from "../state/navigation.js";
 import { pathOf, type Route } from "../state/routes.js";
 import { theme, toggleTheme } from "../state/theme.js";
 import { Logo } from "./Logo.js";
+import { ShortcutsHelp } from "./ShortcutsHelp.js";
+import { Toasts } from "./Toasts.js";
+
+const isHelpOpen = signal(false);
 
 interface Section {
   label: string;
@@ -13,6 +21,8 @@ interface Section {
 }
 
 export function Shell({ route, children }: { route: Route; children: ComponentChildren }) {
+  const keys = useMemo(() => shellKeys(route), [route]);
+  useKeys(keys);
   return (
     <div class="shell">
       <nav class="sections" aria-label="Sections">
@@ -32,6 +42,15 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
         >
           {theme.value === "dark" ? "Light" : "Dark"}
         </button>
+        <button
+          type="button"
+          class="section keys"
+          aria-label="Keyboard shortcuts"
+          title="Keyboard shortcuts: ?"
+          onClick={() => (isHelpOpen.value = true)}
+        >
+          Keys
+        </button>
       </nav>
       <div class="page">
         {!isHubReachable.value && (
@@ -41,8 +60,30 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
         )}
         {children}
       </div>
+      <Toasts />
+      {isHelpOpen.value && <ShortcutsHelp onClose={() => (isHelpOpen.value = false)} />}
     </div>
   );
+}
+
+function shellKeys(route: Route): Shortcut[] {
+  const go = (target: Route) => () => navigate(pathOf(target));
+  const focus = (key: string) => () => document.querySelector<HTMLElement>(`[data-key="${key}"]`)?.focus();
+  const keys: Shortcut[] = [
+    { keys: "?", what: "show this list", run: () => (isHelpOpen.value = true) },
+    { keys: "/", what: "search", run: focus("/") },
+    { keys: "r", what: "filter runs", run: focus("r") },
+    { keys: "t", what: "change the theme", run: toggleTheme },
+    { keys: "g p", what: "go to projects", run: go({ page: "projects" }) },
+    { keys: "g h", what: "go to the hub's status", run: go({ page: "status" }) },
+  ];
+  if (!("project" in route)) return keys;
+  const { project } = route;
+  return [
+    ...keys,
+    { keys: "g c", what: "go to charts", run: go({ page: "charts", project }) },
+    { keys: "g t", what: "go to the table", run: go({ page: "table", project }) },
+  ];
 }
 
 function sectionsOf(route: Route): Section[] {

@@ -49,7 +49,7 @@ export function VirtualTable({ label, columns, count, renderRow, onNeed, classNa
   }, []);
 
   const window = rowWindow({ top: top.value, height: height.value, rowHeight: rowHeight.value, count });
-  useLayoutEffect(() => onNeed?.(window.last), [window.last, onNeed]);
+  useLayoutEffect(() => onNeed?.(window.last));
 
   const fixedWidth = columns.every((column) => column.width !== undefined)
     ? columns.reduce((sum, column) => sum + (column.width as number), 0)

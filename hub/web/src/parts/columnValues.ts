@@ -2,20 +2,44 @@
 import type { RunOverview } from "../api/types.js";
 import type { Value } from "../api/values.js";
 import { isOwnColumn, type OwnColumn } from "../state/columns.js";
-import { formatAge, formatDuration, formatValue } from "./format.js";
+import { formatAge, formatDuration, formatMoment, formatValue } from "./format.js";
+
+/** The value itself, moments and durations in seconds. */
+export function columnValue(run: RunOverview, column: string, now: number): Value | undefined {
+  return isOwnColumn(column) ? ownValue(run, column, now) : run.columns[column];
+}
+
+export function columnText(run: RunOverview, column: string, now: number): string {
+  const value = columnValue(run, column, now);
+  if (typeof value !== "number") return formatValue(value);
+  if (column === "duration") return formatDuration(value);
+  if (column === "started" || column === "seen") return formatAge(value, now);
+  return formatValue(value);
+}
+
+/** What is said on hover: the whole text, and moments as such. */
+export function columnHint(run: RunOverview, column: string, now: number): string {
+  const value = columnValue(run, column, now);
+  if (typeof value !== "number") return columnText(run, column, now);
+  if (column === "started" || column === "seen") return formatMoment(value);
+  return column === "duration" ? `${value} s` : String(value);
+}
+
+export function isNumberColumn(run: RunOverview, column: string): boolean {
+  const value = columnValue(run, column, 0);
+  return typeof value === "number" || typeof value === "bigint";
+}
 
 function ownValue(run: RunOverview, column: OwnColumn, now: number): Value {
   switch (column) {
     case "state":
       return run.state;
     case "started":
-      return run.started_at === null ? null : formatAge(run.started_at, now);
-    case "duration": {
-      const end = run.ended_at ?? (run.state === "running" ? now : run.last_seen);
-      return run.started_at === null || end === null ? null : formatDuration(Math.max(0, end - run.started_at));
-    }
+      return run.started_at;
+    case "duration":
+      return durationSeconds(run, now);
     case "seen":
-      return run.last_seen === null ? null : formatAge(run.last_seen, now);
+      return run.last_seen;
     case "tags":
       return run.tags.join(", ");
     case "group":
@@ -31,15 +55,8 @@ function ownValue(run: RunOverview, column: OwnColumn, now: number): Value {
   }
 }
 
-export function columnValue(run: RunOverview, column: string, now: number): Value | undefined {
-  return isOwnColumn(column) ? ownValue(run, column, now) : run.columns[column];
+/** From the start to the end, or until now while the run runs. */
+export function durationSeconds(run: RunOverview, now: number): number | null {
+  const end = run.ended_at ?? (run.state === "running" ? now : run.last_seen);
+  return run.started_at === null || end === null ? null : Math.max(0, end - run.started_at);
 }
-
-export function isNumberValue(value: Value | undefined): boolean {
-  return typeof value === "number" || typeof value === "bigint";
-}
-
-export function columnText(run: RunOverview, column: string, now: number): string {
-  return formatValue(columnValue(run, column, now));
-}
-

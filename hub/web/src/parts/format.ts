@@ -8,7 +8,7 @@ export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e7) return withMinus(String(value));
+  if (Number.isInteger(value) && size < 1e10) return withMinus(String(value));
   if (size >= 1e5 && size < 1e7) return withMinus(String(Math.round(value)));
   const isPlain = size >= 1e-3 && size < 1e5;
   const digits = isPlain ? value.toPrecision(SIGNIFICANT) : value.toExponential(SIGNIFICANT - 2);
@@ -80,6 +80,11 @@ export function formatValue(value: Value | undefined): string {
     if (typeof item === "number" && !Number.isFinite(item)) return String(item);
     return item;
   });
+}
+
+/** Any value with all its digits. */
+export function formatExact(value: Value | undefined): string {
+  return typeof value === "number" && Number.isFinite(value) ? withMinus(String(value)) : formatValue(value);
 }
 
 function withMinus(text: string): string {

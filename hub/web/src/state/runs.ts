@@ -14,6 +14,7 @@ import { isAborted } from "../api/errors.js";
 import { listAttributes, listRuns } from "../api/hub.js";
 import type { AttributeKey, RunOverview } from "../api/types.js";
 import { columnsToAsk } from "./columns.js";
+import { railColumns } from "./defaultColumns.js";
 import type { ViewState } from "./navigation.js";
 import { flag, list, text } from "./query.js";
 import { makeRunsList, type RunsList } from "./runsList.js";
@@ -56,13 +57,25 @@ export interface RunsState {
   close(): void;
 }
 
-export function useRuns(project: string, view: ViewState<typeof RUNS_FIELDS>): RunsState {
-  const runs = useMemo(() => makeRuns(project, view), [project, view]);
+/** Columns for `c=auto`, from the keys of config and summary that the project's runs have. */
+export type ChooseColumns = (keys: readonly AttributeKey[]) => readonly string[];
+
+/** `choose` must stay the same function from one drawing to the next. */
+export function useRuns(
+  project: string,
+  view: ViewState<typeof RUNS_FIELDS>,
+  choose: ChooseColumns = railColumns,
+): RunsState {
+  const runs = useMemo(() => makeRuns(project, view, choose), [project, view, choose]);
   useEffect(() => runs.close, [runs]);
   return runs;
 }
 
-export function makeRuns(project: string, view: ViewState<typeof RUNS_FIELDS>): RunsState {
+export function makeRuns(
+  project: string,
+  view: ViewState<typeof RUNS_FIELDS>,
+  choose: ChooseColumns,
+): RunsState {
   const runsList = makeRunsList(project);
   const chosenByPage = signal<readonly string[] | null>(null);
   const elsewhere = signal<ReadonlyMap<string, RunOverview>>(new Map());
@@ -112,13 +125,17 @@ export function makeRuns(project: string, view: ViewState<typeof RUNS_FIELDS>): 
   async function chooseColumns(): Promise<void> {
     let keys: readonly AttributeKey[] = [];
     try {
-      const query = { kind: "summary", limit: 200 };
-      keys = (await listAttributes(project, query, { signal: closing.signal })).attributes;
+      const pages = await Promise.all(
+        ["config", "summary"].map((kind) =>
+          listAttributes(project, { kind, limit: 200 }, { signal: closing.signal }),
+        ),
+      );
+      keys = pages.flatMap((page) => page.attributes);
     } catch (failure) {
       if (isAborted(failure)) return;
       // Without columns the list is still of use, and its own request says what is wrong.
     }
-    chosenByPage.value = defaultColumns(keys);
+    chosenByPage.value = choose(keys);
   }
 
   async function fetchElsewhere(ids: readonly string[]): Promise<void> {
@@ -166,20 +183,4 @@ export function makeRuns(project: string, view: ViewState<typeof RUNS_FIELDS>): 
       runsList.close();
     },
   };
-}
-
-const LIKELY = [/^val.*loss/i, /^eval.*loss/i, /^test.*loss/i, /loss/i, /acc/i, /score|reward|bleu|f1|perplexity|ppl/i];
-
-/** At most two numbers of the summary that tell a run's worth: a loss first, then the next best. */
-export function defaultColumns(keys: readonly Pick<AttributeKey, "path" | "types">[]): string[] {
-  const numeric = keys.filter(({ types }) => types.some((type) => /^(int|float|number)/i.test(type)));
-  const rank = ({ path }: { path: string }) => {
-    const at = LIKELY.findIndex((pattern) => pattern.test(path));
-    return at < 0 ? LIKELY.length : at;
-  };
-  return numeric
-    .filter((key) => !key.path.startsWith("_"))
-    .toSorted((a, b) => rank(a) - rank(b))
-    .slice(0, 2)
-    .map(({ path }) => `summary.${path}`);
 }

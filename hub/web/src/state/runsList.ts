@@ -29,6 +29,8 @@ export interface RunsList {
   isReady: ReadonlySignal<boolean>;
   show(view: RunsListView): void;
   need(count: number): void;
+  /** Load every row; ends when they are in, or after a failure. */
+  needAll(): Promise<void>;
   refresh(): void;
   /** Change a loaded row at once, before the hub confirms it. */
   patch(runId: string, changes: Partial<RunOverview>): void;
@@ -63,7 +65,16 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     if (running !== mine) return;
     running = null;
     isLoading.value = false;
-    if (isRefreshDue) refresh();
+    if (isRefreshDue) {
+      refresh();
+    } else if (hasNoFailure() && cursor !== null && rows.peek().length < wanted) {
+      // More became needed while this ran.
+      void run(readOn);
+    }
+  }
+
+  function hasNoFailure(): boolean {
+    return error.peek() === null && filterError.peek() === null;
   }
 
   function keepFailure(failure: Error): void {
@@ -111,6 +122,14 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     if (!isRefreshDue) void run(readAnew);
   }
 
+  function untilIdle(): Promise<void> {
+    return new Promise((resolve) => {
+      const stop = isLoading.subscribe((is) => {
+        if (!is) queueMicrotask(() => (stop(), resolve()));
+      });
+    });
+  }
+
   return {
     rows,
     total,
@@ -127,7 +146,14 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     },
     need(count) {
       wanted = Math.max(wanted, count);
-      if (running === null && cursor !== null && rows.peek().length < wanted) void run(readOn);
+      if (running === null && hasNoFailure() && cursor !== null && rows.peek().length < wanted) {
+        void run(readOn);
+      }
+    },
+    async needAll() {
+      wanted = Infinity;
+      while (running !== null) await untilIdle();
+      if (cursor !== null) await run(readOn);
     },
     patch(runId, changes) {
       rows.value = rows.peek().map((row) => (row.run_id === runId ? { ...row, ...changes } : row));

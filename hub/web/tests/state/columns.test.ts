@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { columnsToAsk, columnTitle, sortAfterClick, sortOf } from "../../src/state/columns.js";
 import { splitAtError } from "../../src/parts/filterError.js";
 import { shownState } from "../../src/parts/shownState.js";
-import { defaultColumns } from "../../src/state/runs.js";
+import { railColumns, tableColumns } from "../../src/state/defaultColumns.js";
 
 test("clicks on a header go round", () => {
   const first = sortAfterClick(["-started"], "config.lr");
@@ -44,9 +44,18 @@ test("a running run of which nothing came for a minute is stale", () => {
   expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: 137 }).title).toContain("137");
 });
 
-test("the default columns are numbers, a validation loss first", () => {
-  const key = (path: string, type = "float") => ({ path, types: [type] });
-  const keys = [key("_step"), key("note", "string"), key("train/loss"), key("val/loss"), key("x")];
-  expect(defaultColumns(keys)).toEqual(["summary.val/loss", "summary.train/loss"]);
-  expect(defaultColumns([])).toEqual([]);
+const key = (kind: string, path: string, type = "float", run_count = 1) => ({ kind, path, types: [type], run_count });
+
+test("the rail shows numbers of the summary, a validation loss first", () => {
+  const keys = [
+    key("summary", "_step"), key("summary", "note", "string"), key("summary", "train/loss"),
+    key("summary", "val/loss"), key("config", "loss_weight"),
+  ];
+  expect(railColumns(keys)).toEqual(["summary.val/loss", "summary.train/loss"]);
+  expect(railColumns([])).toEqual([]);
+});
+
+test("the table shows what a run is, its settings and its results", () => {
+  const keys = [key("config", "seed", "int", 9), key("config", "model", "string"), key("config", "lr"), key("summary", "acc")];
+  expect(tableColumns(keys).slice(4)).toEqual(["config.lr", "config.model", "config.seed", "summary.acc"]);
 });

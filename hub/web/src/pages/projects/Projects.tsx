@@ -1,52 +1,111 @@
 /** All projects of the hub, those with the latest activity first. */
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+
 import { listProjects } from "../../api/hub.js";
-import type { ProjectOverview } from "../../api/types.js";
+import type { ProjectOverview, ProjectsPage } from "../../api/types.js";
 import { Age } from "../../parts/Age.js";
 import { formatCount } from "../../parts/format.js";
-import { Failure } from "../../parts/Notice.js";
+import { Failure, Notice } from "../../parts/Notice.js";
 import { PageHeader } from "../../parts/PageHeader.js";
+import { Skeleton } from "../../parts/Skeleton.js";
 import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
+import { FirstRun } from "./FirstRun.js";
+
+const PAGE = 200;
+const SEARCH_DELAY_MS = 150;
 
 export function Projects() {
-  const projects = useResource("projects", (signal) => listProjects({ limit: 200 }, { signal }));
-  const { data, error } = projects;
+  const search = useSignal("");
+  const projects = useResource<ProjectsPage>("projects", (signal) => listProjects({ limit: PAGE }, { signal }));
+  useEffect(() => {
+    if (projects.data.value === null) return;
+    const ask = (signal: AbortSignal) => listProjects({ limit: PAGE, search: search.value }, { signal });
+    const timer = setTimeout(() => void projects.load(ask), SEARCH_DELAY_MS);
+    return () => clearTimeout(timer);
+  }, [search.value]);
+  const more = async (cursor: string) => {
+    const before = projects.data.value?.projects ?? [];
+    const next = await listProjects({ limit: PAGE, search: search.value, cursor });
+    projects.set({ ...next, projects: [...before, ...next.projects] });
+  };
+  const page = projects.data.value;
+  const error = projects.error.value;
+  const isEmptyHub = page !== null && page.projects.length === 0 && search.value === "";
   return (
     <main>
-      <PageHeader crumbs={[{ label: "Projects" }]} />
-      {error.value && (
-        <Failure what="The projects could not be read" error={error.value} onRetry={() => projects.load()} />
+      <PageHeader crumbs={[{ label: "Projects" }]}>
+        {!isEmptyHub && (
+          <input
+            type="search"
+            class="grow"
+            data-key="/"
+            aria-label="Search projects"
+            placeholder="Search projects"
+            value={search.value}
+            onInput={(event) => (search.value = event.currentTarget.value)}
+          />
+        )}
+      </PageHeader>
+      {error && (
+        <Failure what="The projects could not be read" error={error} onRetry={() => void projects.load()} />
       )}
-      {data.value && <ProjectsTable projects={data.value.projects} />}
+      {!page && !error && <Skeleton />}
+      {isEmptyHub && <FirstRun />}
+      {page && page.projects.length === 0 && search.value !== "" && (
+        <Notice title={`No project's name has “${search.value}”`}>
+          <button type="button" onClick={() => (search.value = "")}>Show all projects</button>
+        </Notice>
+      )}
+      {page && page.projects.length > 0 && <ProjectsTable projects={page.projects} />}
+      {page?.next_cursor != null && (
+        <p class="more">
+          <button type="button" onClick={() => void more(page.next_cursor as string)}>More projects</button>
+        </p>
+      )}
     </main>
   );
 }
 
 function ProjectsTable({ projects }: { projects: readonly ProjectOverview[] }) {
   return (
-    <table class="rows">
+    <table class="rows projects">
       <thead>
         <tr>
           <th scope="col">Project</th>
           <th scope="col" class="number">Runs</th>
-          <th scope="col" class="number">Running</th>
+          <th scope="col">Running</th>
           <th scope="col">Last activity</th>
+          <th scope="col" class="wide">First run</th>
+          <th scope="col" class="wide"><span class="off-screen">Pages</span></th>
         </tr>
       </thead>
       <tbody>
         {projects.map((each) => (
-          <tr key={each.project}>
-            <th scope="row">
-              <a href={pathOf({ page: "charts", project: each.project })}>{each.project}</a>
-            </th>
-            <td class="number">{formatCount(each.run_count)}</td>
-            <td class="number">{each.running_count > 0 && formatCount(each.running_count)}</td>
-            <td>
-              <Age moment={each.last_activity_at} />
-            </td>
-          </tr>
+          <ProjectRow key={each.project} overview={each} />
         ))}
       </tbody>
     </table>
+  );
+}
+
+function ProjectRow({ overview }: { overview: ProjectOverview }) {
+  const { project } = overview;
+  return (
+    <tr>
+      <th scope="row">
+        <a href={pathOf({ page: "charts", project })} title={project}>{project}</a>
+      </th>
+      <td class="number">{formatCount(overview.run_count)}</td>
+      <td>
+        {overview.running_count > 0 && <span class="badge live">{`${formatCount(overview.running_count)} live`}</span>}
+      </td>
+      <td><Age moment={overview.last_activity_at} /></td>
+      <td class="wide"><Age moment={overview.started_at} /></td>
+      <td class="wide fact">
+        <a href={pathOf({ page: "table", project })}>Table</a>
+      </td>
+    </tr>
   );
 }

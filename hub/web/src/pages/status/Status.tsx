@@ -1,49 +1,97 @@
 /** What the hub, the daemon and the store say about themselves. */
 import { getStatus } from "../../api/hub.js";
-import { formatBytes, formatCount, formatValue } from "../../parts/format.js";
-import { Failure } from "../../parts/Notice.js";
+import type { HubStatus } from "../../api/types.js";
+import { formatBytes, formatCount, formatDuration, formatMoment, formatValue } from "../../parts/format.js";
+import { Failure, Notice } from "../../parts/Notice.js";
 import { PageHeader } from "../../parts/PageHeader.js";
+import { Skeleton } from "../../parts/Skeleton.js";
+import { ValueTree } from "../../parts/ValueTree.js";
+import type { Value } from "../../api/values.js";
+import { now } from "../../state/clock.js";
 import { useResource } from "../../state/resource.js";
 
 export function Status() {
   const status = useResource("status", (signal) => getStatus({ signal }));
-  const { data, error } = status;
+  const found = status.data.value;
+  const error = status.error.value;
   return (
     <main>
-      <PageHeader crumbs={[{ label: "Status" }]} />
-      {error.value && <Failure what="The status could not be read" error={error.value} onRetry={() => status.load()} />}
-      {data.value && (
-        <>
-          <h2>Hub</h2>
+      <PageHeader crumbs={[{ label: "Status" }]}>
+        <button type="button" onClick={() => void status.load()}>Read again</button>
+      </PageHeader>
+      {error && (
+        <Failure what="The status could not be read" error={error} onRetry={() => void status.load()} />
+      )}
+      {!found && !error && <Skeleton />}
+      {found && <StatusCards status={found} />}
+    </main>
+  );
+}
+
+function StatusCards({ status }: { status: HubStatus }) {
+  return (
+    <div class="overview">
+      <div class="column">
+        <section class="card" aria-label="Hub">
+          <header class="card-head">
+            <h2>Hub</h2>
+          </header>
           <dl class="facts">
-            {Object.entries(data.value.hub).map(([name, value]) => (
+            {Object.entries(status.hub).map(([name, value]) => (
               <div key={name}>
-                <dt>{name}</dt>
-                <dd>{formatValue(value)}</dd>
+                <dt>{name.replaceAll("_", " ")}</dt>
+                <dd>{factText(name, value)}</dd>
               </div>
             ))}
           </dl>
-          <h2>Store</h2>
-          <table class="rows">
-            <thead>
-              <tr>
-                <th scope="col">Table</th>
-                <th scope="col" class="number">Rows</th>
-                <th scope="col" class="number">Size</th>
-              </tr>
-            </thead>
-            <tbody>
-              {data.value.store.tables.map(({ table, rows, bytes }) => (
-                <tr key={table}>
-                  <th scope="row">{table}</th>
-                  <td class="number">{formatCount(rows)}</td>
-                  <td class="number">{formatBytes(bytes)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </>
+        </section>
+        <StoreCard store={status.store} />
+      </div>
+      {status.daemon === null ? (
+        <Notice title="No daemon answers">
+          <p>The hub runs alone, or its daemon has ended. On the machine of the daemon: <code>stepwell status</code></p>
+        </Notice>
+      ) : (
+        <ValueTree title="Daemon" root={status.daemon} empty="The daemon says nothing." />
       )}
-    </main>
+    </div>
   );
+}
+
+function StoreCard({ store }: { store: HubStatus["store"] }) {
+  const bytes = store.tables.reduce((sum, table) => sum + table.bytes, 0);
+  return (
+    <section class="card" aria-label="Store">
+      <header class="card-head">
+        <h2>Store</h2>
+        <span class="fact">{formatBytes(bytes)}</span>
+      </header>
+      {store.problem && <p class="filter-error" role="alert">{store.problem}</p>}
+      <table class="rows dense">
+        <thead>
+          <tr>
+            <th scope="col">Table</th>
+            <th scope="col" class="number">Rows</th>
+            <th scope="col" class="number">On disk</th>
+          </tr>
+        </thead>
+        <tbody>
+          {store.tables.map((each) => (
+            <tr key={each.table}>
+              <th scope="row" class="mono">{each.table}</th>
+              <td class="number">{formatCount(each.rows)}</td>
+              <td class="number">{formatBytes(each.bytes)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function factText(name: string, value: Value): string {
+  if (name.endsWith("_at") && typeof value === "number") {
+    return `${formatMoment(value)}, ${formatDuration(now.value - value)} ago`;
+  }
+  return formatValue(value);
 }

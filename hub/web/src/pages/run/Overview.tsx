@@ -1,0 +1,152 @@
+/** What a run is: facts, notes, config, summary, processes, and what is missing. */
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+
+import { listGaps, listWriters } from "../../api/hub.js";
+import type { RunDetail } from "../../api/types.js";
+import { isValueMap, type ValueMap } from "../../api/values.js";
+import { Age } from "../../parts/Age.js";
+import { durationSeconds } from "../../parts/columnValues.js";
+import { CopyButton } from "../../parts/CopyButton.js";
+import { DeleteRuns } from "../../parts/DeleteRuns.js";
+import { Editable } from "../../parts/Editable.js";
+import { formatCount, formatDuration, formatMoment, formatValue } from "../../parts/format.js";
+import { ValueTree } from "../../parts/ValueTree.js";
+import { now } from "../../state/clock.js";
+import { parseTags } from "../../state/edits.js";
+import { navigate } from "../../state/navigation.js";
+import { useResource } from "../../state/resource.js";
+import { pathOf } from "../../state/routes.js";
+import { Gaps } from "./Gaps.js";
+import type { RunTabProps } from "./Run.js";
+import { Writers } from "./Writers.js";
+
+export function Overview({ run, onChange }: RunTabProps) {
+  const { project, run_id } = run;
+  const writers = useResource(`writers ${run_id}`, (signal) => listWriters(project, run_id, { signal }));
+  const gaps = useResource(`gaps ${run_id}`, (signal) => listGaps(project, run_id, { signal }));
+  return (
+    <div class="overview">
+      <div class="column">
+        <Facts run={run} onChange={onChange} />
+        <Gaps run={run} gaps={gaps} />
+        <Source metadata={run.metadata} />
+        <Writers writers={writers} />
+      </div>
+      <ValueTree title="Config" root={run.config} empty="The run has no config." />
+      <div class="column">
+        <ValueTree title="Summary" isRounded root={run.summary} empty="The run has no summary." />
+        <ValueTree title="Metadata" root={run.metadata} empty="The run has no metadata." />
+      </div>
+    </div>
+  );
+}
+
+function Facts({ run, onChange }: RunTabProps) {
+  const duration = durationSeconds(run, now.value);
+  return (
+    <section class="card" aria-label="Run">
+      <header class="card-head">
+        <h2>Run</h2>
+        <RunActions run={run} onChange={onChange} />
+      </header>
+      <dl class="facts">
+        <Fact name="Id">
+          <code>{run.run_id}</code> <CopyButton what="the id" text={run.run_id} />
+        </Fact>
+        <Fact name="Started">{run.started_at !== null && formatMoment(run.started_at)}</Fact>
+        <Fact name={run.ended_at === null ? "Last seen" : "Ended"}>
+          {run.ended_at === null ? <Age moment={run.last_seen} /> : formatMoment(run.ended_at)}
+        </Fact>
+        <Fact name="Duration">{duration !== null && formatDuration(duration)}</Fact>
+        {run.exit_code !== null && <Fact name="Exit code">{String(run.exit_code)}</Fact>}
+        <Fact name="Host">{run.hosts.join(", ")}</Fact>
+        <Fact name="Logged">
+          {`${formatCount(run.point_count)} points of ${formatCount(run.metric_count)} metrics`}
+        </Fact>
+        {run.job_type !== "" && <Fact name="Job type">{run.job_type}</Fact>}
+        <Fact name="Group">
+          <Editable what="the group" value={run.group} onSave={(group) => onChange({ group })}>{run.group}</Editable>
+        </Fact>
+        <Fact name="Tags">
+          <Editable what="the tags" value={run.tags.join(", ")} onSave={(text) => onChange({ tags: parseTags(text) })}>
+            {run.tags.map((tag) => (
+              <span key={tag} class="tag">{tag}</span>
+            ))}
+          </Editable>
+        </Fact>
+        <Fact name="Notes">
+          <Editable what="the notes" value={run.notes} isLong onSave={(notes) => onChange({ notes })}>
+            <span class="notes">{run.notes}</span>
+          </Editable>
+        </Fact>
+      </dl>
+    </section>
+  );
+}
+
+function RunActions({ run, onChange }: RunTabProps) {
+  const isDeleting = useSignal(false);
+  return (
+    <span class="actions">
+      <button type="button" class="small" onClick={() => onChange({ archived: !run.archived })}>
+        {run.archived ? "Take out of the archive" : "Archive"}
+      </button>
+      <button type="button" class="small danger" onClick={() => (isDeleting.value = true)}>Delete…</button>
+      {isDeleting.value && (
+        <DeleteRuns
+          runs={[run]}
+          onClose={() => (isDeleting.value = false)}
+          onDeleted={() => navigate(pathOf({ page: "table", project: run.project }))}
+        />
+      )}
+    </span>
+  );
+}
+
+/** Where the code came from, and how it was started. */
+function Source({ metadata }: { metadata: RunDetail["metadata"] }) {
+  const git: ValueMap = isValueMap(metadata["git"]) ? metadata["git"] : {};
+  const python = metadata["python"];
+  const version = isValueMap(python) ? python["version"] : python;
+  const command = formatValue(metadata["command"]);
+  const commit = formatValue(git["commit"]);
+  if (command === "" && commit === "" && version === undefined) return null;
+  return (
+    <section class="card" aria-label="Source">
+      <header class="card-head">
+        <h2>Source</h2>
+      </header>
+      <dl class="facts">
+        {command !== "" && (
+          <Fact name="Command">
+            <code class="wrap">{command}</code> <CopyButton what="the command" text={command} />
+          </Fact>
+        )}
+        {commit !== "" && (
+          <Fact name="Commit">
+            <code title={commit}>{commit.slice(0, 12)}</code>
+            {git["dirty"] === true && <span class="badge stale">uncommitted changes</span>}
+            <CopyButton what="the commit" text={commit} />
+          </Fact>
+        )}
+        {git["branch"] !== undefined && <Fact name="Branch">{formatValue(git["branch"])}</Fact>}
+        {git["remote"] !== undefined && (
+          <Fact name="Remote">
+            <span class="wrap">{formatValue(git["remote"])}</span>
+          </Fact>
+        )}
+        {version !== undefined && <Fact name="Python">{formatValue(version)}</Fact>}
+      </dl>
+    </section>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </div>
+  );
+}

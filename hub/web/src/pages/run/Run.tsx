@@ -1,0 +1,77 @@
+/** One run: its header and the tab that the address names. */
+import type { ComponentType } from "preact";
+
+import { getRun } from "../../api/hub.js";
+import type { RunChanges, RunDetail } from "../../api/types.js";
+import { Editable } from "../../parts/Editable.js";
+import { lazy } from "../../parts/lazy.js";
+import { Failure } from "../../parts/Notice.js";
+import { PageHeader } from "../../parts/PageHeader.js";
+import { Skeleton } from "../../parts/Skeleton.js";
+import { StateBadge } from "../../parts/StateBadge.js";
+import { changeDetail } from "../../state/edits.js";
+import { runColor } from "../../state/palette.js";
+import { useResource, type Resource } from "../../state/resource.js";
+import { pathOf, RUN_TABS, type RunTab } from "../../state/routes.js";
+import { theme } from "../../state/theme.js";
+
+export interface RunTabProps {
+  run: RunDetail;
+  /** Change the run, on the page at once. */
+  onChange(changes: RunChanges): void;
+}
+
+const TAB_PAGES: Readonly<Record<RunTab, ComponentType<RunTabProps> | null>> = {
+  charts: null,
+  overview: lazy(() => import("./Overview.js").then((file) => file.Overview)),
+  logs: lazy(() => import("./Logs.js").then((file) => file.Logs)),
+  system: null,
+};
+
+interface RunProps {
+  project: string;
+  runId: string;
+  tab: RunTab;
+}
+
+export function Run({ project, runId, tab }: RunProps) {
+  const resource = useResource(`${project}/${runId}`, (signal) => getRun(project, runId, { signal }));
+  const run = resource.data.value;
+  const error = resource.error.value;
+  const name = run?.name || runId;
+  const charts = pathOf({ page: "charts", project });
+  return (
+    <main class={`run-page tab-${tab}`}>
+      <PageHeader crumbs={[{ label: project, href: charts }, { label: name }]}>
+        {run && (
+          <Editable what="the name" value={run.name} onSave={(next) => void changeDetail(resource, { name: next })}>
+            <span class="swatch" style={{ background: runColor(run, theme.value) }} />
+            <StateBadge state={run.state} lastSeen={run.last_seen} exitCode={run.exit_code} always />
+            {run.archived && <span class="badge other">archived</span>}
+          </Editable>
+        )}
+      </PageHeader>
+      <nav class="tabs" aria-label="Parts of the run">
+        {RUN_TABS.filter((each) => TAB_PAGES[each] !== null).map((each) => (
+          <a
+            key={each}
+            href={pathOf({ page: "run", project, runId, tab: each })}
+            aria-current={each === tab ? "page" : undefined}
+          >
+            {each[0]?.toUpperCase() + each.slice(1)}
+          </a>
+        ))}
+      </nav>
+      {error && !run && (
+        <Failure what="The run could not be read" error={error} onRetry={() => void resource.load()} />
+      )}
+      {!run && !error && <Skeleton rows={12} />}
+      {run && <Tab run={run} tab={tab} resource={resource} />}
+    </main>
+  );
+}
+
+function Tab({ run, tab, resource }: { run: RunDetail; tab: RunTab; resource: Resource<RunDetail> }) {
+  const Page = TAB_PAGES[tab];
+  return Page && <Page key={run.run_id} run={run} onChange={(changes) => void changeDetail(resource, changes)} />;
+}

@@ -1,0 +1,85 @@
+/** All runs of a project with the columns that the viewer chose. */
+import { useSignal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
+
+import type { RunOverview } from "../../api/types.js";
+import { ColumnChooser } from "../../parts/ColumnChooser.js";
+import { columnValue } from "../../parts/columnValues.js";
+import { FilterBox } from "../../parts/FilterBox.js";
+import { formatCount } from "../../parts/format.js";
+import { Failure, Notice } from "../../parts/Notice.js";
+import { PageHeader } from "../../parts/PageHeader.js";
+import { Skeleton } from "../../parts/Skeleton.js";
+import { copyText } from "../../state/clipboard.js";
+import { now } from "../../state/clock.js";
+import { runsCsv } from "../../state/csv.js";
+import { tableColumns } from "../../state/defaultColumns.js";
+import { viewState } from "../../state/navigation.js";
+import { pathOf } from "../../state/routes.js";
+import { RUNS_FIELDS, useRuns, type RunsState } from "../../state/runs.js";
+import { say } from "../../state/toasts.js";
+import { RunsGrid } from "./RunsGrid.js";
+import { SelectedRuns } from "./SelectedRuns.js";
+
+export function Table({ project }: { project: string }) {
+  const view = useMemo(() => viewState(RUNS_FIELDS), []);
+  const runs = useRuns(project, view, tableColumns);
+  const chosen = useSignal<ReadonlyMap<string, RunOverview>>(new Map());
+  const { list } = runs;
+  return (
+    <main class="table-page">
+      <PageHeader crumbs={[{ label: project, href: pathOf({ page: "charts", project }) }, { label: "Table" }]}>
+        <FilterBox value={runs.filter.value} error={list.filterError.value} onChange={runs.setFilter} />
+        <ColumnChooser project={project} columns={runs.columns.value} onChange={runs.setColumns} />
+        <button
+          type="button"
+          aria-pressed={runs.archived.value}
+          onClick={() => runs.setArchived(!runs.archived.value)}
+        >
+          Archived
+        </button>
+        <CopyCsv runs={runs} />
+      </PageHeader>
+      {list.error.value && (
+        <Failure what="The runs could not be read" error={list.error.value} onRetry={list.refresh} />
+      )}
+      {!list.isReady.value && !list.error.value && !list.filterError.value && <Skeleton rows={16} />}
+      {list.isReady.value && list.rows.value.length === 0 && <NoRuns runs={runs} />}
+      {list.rows.value.length > 0 && <RunsGrid runs={runs} chosen={chosen} />}
+      {list.isReady.value && (
+        <footer class="table-footer">
+          <p aria-live="polite">{`${formatCount(list.total.value ?? 0)} runs`}</p>
+          {chosen.value.size > 0 && <SelectedRuns runs={runs} chosen={chosen} />}
+        </footer>
+      )}
+    </main>
+  );
+}
+
+function NoRuns({ runs }: { runs: RunsState }) {
+  if (runs.filter.value === "") {
+    return <Notice title="This project has no runs" />;
+  }
+  return (
+    <Notice title="The filter leaves no run">
+      <button type="button" onClick={() => runs.setFilter("")}>Clear the filter</button>
+    </Notice>
+  );
+}
+
+/** Copies every run that the filter leaves, loaded or not. */
+function CopyCsv({ runs }: { runs: RunsState }) {
+  const { list } = runs;
+  const copy = async () => {
+    await list.needAll();
+    const rows = list.rows.peek();
+    const text = runsCsv(rows, runs.columns.peek(), (run, column) => columnValue(run, column, now.peek()));
+    const isCopied = await copyText(text);
+    say(isCopied ? `${formatCount(rows.length)} runs are copied as CSV` : "The browser refused to copy", isCopied ? "plain" : "bad");
+  };
+  return (
+    <button type="button" class="wide" disabled={!list.rows.value.length} onClick={copy}>
+      Copy CSV
+    </button>
+  );
+}

@@ -1,0 +1,66 @@
+/** Asks before runs are deleted, and once more for those that still run. */
+import { useSignal } from "@preact/signals";
+
+import type { RunOverview } from "../api/types.js";
+import { deleteRuns } from "../state/edits.js";
+import { say } from "../state/toasts.js";
+import { Dialog } from "./Dialog.js";
+import { formatCount } from "./format.js";
+
+const NAMED_MAX = 8;
+
+interface DeleteRunsProps {
+  runs: readonly RunOverview[];
+  onClose(): void;
+  onDeleted(runIds: ReadonlySet<string>): void;
+}
+
+export function DeleteRuns({ runs, onClose, onDeleted }: DeleteRunsProps) {
+  const asked = useSignal(runs);
+  const isForced = useSignal(false);
+  const done = useSignal<number | null>(null);
+  const failure = useSignal<Error | null>(null);
+  const count = asked.value.length;
+  const noun = count === 1 ? "this run" : `these ${formatCount(count)} runs`;
+
+  const go = async () => {
+    done.value = 0;
+    const outcome = await deleteRuns(asked.value, {
+      force: isForced.value,
+      onProgress: (progress) => (done.value = progress),
+    });
+    done.value = null;
+    failure.value = outcome.failure;
+    if (outcome.deleted.size > 0) {
+      onDeleted(outcome.deleted);
+      say(`${formatCount(outcome.deleted.size)} ${outcome.deleted.size === 1 ? "run is" : "runs are"} deleted`);
+    }
+    asked.value = asked.value.filter((run) => !outcome.deleted.has(run.run_id));
+    if (asked.value.length === 0) onClose();
+    else if (outcome.running.length > 0) isForced.value = true;
+  };
+
+  return (
+    <Dialog title={isForced.value ? `Delete ${noun}, although running?` : `Delete ${noun}?`} onClose={onClose}>
+      <ul class="names">
+        {asked.value.slice(0, NAMED_MAX).map((run) => (
+          <li key={run.run_id}>{run.name || run.run_id}</li>
+        ))}
+        {count > NAMED_MAX && <li class="fact">{`and ${formatCount(count - NAMED_MAX)} more`}</li>}
+      </ul>
+      <p>
+        {isForced.value
+          ? "A process may still log into them. What it sends from now on is dropped."
+          : "Points, console and config are gone for good. Archived runs only leave the lists."}
+      </p>
+      {failure.value && <p class="filter-error" role="alert">{failure.value.message}</p>}
+      <div class="dialog-actions">
+        {done.value !== null && <p class="fact" role="status">{`${done.value} of ${count}`}</p>}
+        <button type="button" onClick={onClose}>Cancel</button>
+        <button type="button" class="danger" disabled={done.value !== null} onClick={() => void go()}>
+          {isForced.value ? "Delete running runs" : "Delete"}
+        </button>
+      </div>
+    </Dialog>
+  );
+}

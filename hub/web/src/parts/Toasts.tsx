@@ -1,0 +1,17 @@
+/** The messages of state/toasts.ts. */
+import { close, toasts } from "../state/toasts.js";
+
+export function Toasts() {
+  return (
+    <div class="toasts" role="status">
+      {toasts.value.map(({ id, text, kind }) => (
+        <p key={id} class={`toast ${kind}`}>
+          <span>{text}</span>
+          <button type="button" class="quiet small" aria-label="Close this message" onClick={() => close(id)}>
+            ✕
+          </button>
+        </p>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,113 @@
+/** Nested values with search, groups that open and shut, and a button that copies them as JSON. */
+import { useSignal } from "@preact/signals";
+
+import type { Value, ValueMap } from "../api/values.js";
+import { leafCount, toJson, treeLines, type TreeLine } from "../state/valueTree.js";
+import { CopyButton } from "./CopyButton.js";
+import { formatCount, formatExact, formatValue } from "./format.js";
+
+const SEARCH_FROM = 12;
+const LINES_MAX = 400;
+
+interface ValueTreeProps {
+  title: string;
+  root: ValueMap;
+  /** Shown where there is nothing. */
+  empty: string;
+  /** Numbers in few digits; all digits are in the hint. */
+  isRounded?: boolean;
+}
+
+export function ValueTree({ title, root, empty, isRounded = false }: ValueTreeProps) {
+  const search = useSignal("");
+  const closed = useSignal<ReadonlySet<string>>(new Set());
+  const isWhole = useSignal(false);
+  const count = leafCount(root);
+  const lines = treeLines(root, { closed: closed.value, search: search.value, textOf: formatExact });
+  const shown = isWhole.value ? lines : lines.slice(0, LINES_MAX);
+  const toggle = (path: string) => {
+    const next = new Set(closed.value);
+    if (!next.delete(path)) next.add(path);
+    closed.value = next;
+  };
+  return (
+    <section class="card tree" aria-label={title}>
+      <header class="card-head">
+        <h2>{title}</h2>
+        <span class="fact">{count > 0 && formatCount(count)}</span>
+        {count >= SEARCH_FROM && (
+          <input
+            type="search"
+            aria-label={`Search ${title.toLowerCase()}`}
+            placeholder="Search"
+            value={search.value}
+            onInput={(event) => (search.value = event.currentTarget.value)}
+          />
+        )}
+        {count > 0 && <CopyButton what={`${title.toLowerCase()} as JSON`} text={() => toJson(root)} />}
+      </header>
+      {count === 0 && <p class="fact">{empty}</p>}
+      {count > 0 && lines.length === 0 && <p class="fact">Nothing matches.</p>}
+      {shown.length > 0 && (
+        <dl>
+          {shown.map((line) => (
+            <Line
+              key={line.path}
+              line={line}
+              isClosed={closed.value.has(line.path)}
+              isRounded={isRounded}
+              onToggle={toggle}
+            />
+          ))}
+        </dl>
+      )}
+      {shown.length < lines.length && (
+        <button type="button" class="small" onClick={() => (isWhole.value = true)}>
+          {`Show all ${formatCount(lines.length)} lines`}
+        </button>
+      )}
+    </section>
+  );
+}
+
+interface LineProps {
+  line: TreeLine;
+  isClosed: boolean;
+  isRounded: boolean;
+  onToggle(path: string): void;
+}
+
+function Line({ line, isClosed, isRounded, onToggle }: LineProps) {
+  const indent = { paddingLeft: `${line.depth * 14}px` };
+  if (line.value === undefined) {
+    return (
+      <div class="group">
+        <dt style={indent}>
+          <button type="button" class="quiet" aria-expanded={!isClosed} onClick={() => onToggle(line.path)}>
+            <span aria-hidden="true">{isClosed ? "▸" : "▾"}</span> {line.key}
+          </button>
+        </dt>
+        <dd class="fact">{isClosed ? formatCount(line.count) : ""}</dd>
+      </div>
+    );
+  }
+  const exact = formatExact(line.value);
+  const text = isRounded ? formatValue(line.value) : exact;
+  return (
+    <div>
+      <dt style={indent} title={line.path}>{line.key}</dt>
+      <dd class={kindOf(line.value)} title={exact}>
+        {text === "" ? emptyText(line.value) : text}
+      </dd>
+    </div>
+  );
+}
+
+function kindOf(value: Value): string {
+  if (value === null || typeof value === "boolean") return "literal";
+  return typeof value === "number" || typeof value === "bigint" ? "numeric" : "text";
+}
+
+function emptyText(value: Value): string {
+  return value === null ? "null" : '""';
+}

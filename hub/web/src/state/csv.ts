@@ -1,0 +1,31 @@
+/** Runs as comma-separated values (RFC 4180), for spreadsheets. Pure. */
+import type { RunOverview } from "../api/types.js";
+import type { Value } from "../api/values.js";
+
+/** A text that starts so would be run as a formula; numbers are no texts here. */
+const FORMULA = /^[=+\-@\t\r]/;
+
+export function csvField(value: Value | undefined): string {
+  if (value === null || value === undefined) return "";
+  const isText = typeof value === "string";
+  const text = isText ? value : typeof value === "object" ? JSON.stringify(value, plain) : String(value);
+  const safe = isText && FORMULA.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+export function runsCsv(
+  runs: readonly RunOverview[],
+  columns: readonly string[],
+  valueOf: (run: RunOverview, column: string) => Value | undefined,
+): string {
+  const lines = [["run_id", "name", ...columns].map(csvField)];
+  for (const run of runs) {
+    lines.push([run.run_id, run.name, ...columns.map((column) => valueOf(run, column))].map(csvField));
+  }
+  return lines.map((fields) => fields.join(",")).join("\r\n") + "\r\n";
+}
+
+function plain(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return String(value);
+  return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+}

@@ -1,0 +1,62 @@
+/** Nested values as lines of a tree, and the search in it. Pure. */
+import { isValueMap, type Value, type ValueMap } from "../api/values.js";
+
+export interface TreeLine {
+  /** Keys from the root joined by dots, also for showing where a match is. */
+  path: string;
+  key: string;
+  depth: number;
+  /** Undefined for the head of a group. */
+  value: Value | undefined;
+  /** Of a group: how many entries it has. */
+  count: number;
+}
+
+/**
+ * The lines of `root` with the groups in `closed` shut. With a search, only leaves whose path or
+ * text has it, with the groups above them, all open.
+ */
+export function treeLines(
+  root: ValueMap,
+  { closed, search, textOf }: { closed: ReadonlySet<string>; search: string; textOf(value: Value): string },
+): TreeLine[] {
+  const wanted = search.trim().toLowerCase();
+  const lines: TreeLine[] = [];
+  const visit = (map: ValueMap, prefix: string, depth: number): boolean => {
+    let hasAny = false;
+    for (const [key, value] of Object.entries(map)) {
+      const path = prefix === "" ? key : `${prefix}.${key}`;
+      if (isValueMap(value) && Object.keys(value).length > 0) {
+        const at = lines.length;
+        lines.push({ path, key, depth, value: undefined, count: Object.keys(value).length });
+        const isOpen = wanted !== "" || !closed.has(path);
+        const hasLines = isOpen && visit(value, path, depth + 1);
+        if (wanted !== "" && !hasLines) lines.length = at;
+        hasAny ||= hasLines;
+      } else if (wanted === "" || path.toLowerCase().includes(wanted) || textOf(value).toLowerCase().includes(wanted)) {
+        lines.push({ path, key, depth, value, count: 0 });
+        hasAny = true;
+      }
+    }
+    return hasAny;
+  };
+  visit(root, "", 0);
+  return lines;
+}
+
+/** How many values are in it, at any depth. */
+export function leafCount(root: ValueMap): number {
+  return Object.values(root).reduce<number>((sum, value) => sum + (isValueMap(value) ? leafCount(value) : 1), 0);
+}
+
+/** JSON with marks for what JSON cannot hold: "NaN" and the like as texts, big integers as digits. */
+export function toJson(root: ValueMap): string {
+  return JSON.stringify(
+    root,
+    (_key, value: unknown) => {
+      if (typeof value === "bigint") return String(value);
+      return typeof value === "number" && !Number.isFinite(value) ? String(value) : value;
+    },
+    2,
+  );
+}

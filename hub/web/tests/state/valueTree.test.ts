@@ -1,0 +1,30 @@
+/** Nested values as lines. */
+import { expect, test } from "vitest";
+
+import { leafCount, toJson, treeLines } from "../../src/state/valueTree.js";
+
+const ROOT = { lr: 0.1, model: { depth: 12, act: { name: "gelu" } }, empty: {}, list: [1, NaN], big: 2n ** 60n };
+const options = { closed: new Set<string>(), search: "", textOf: String };
+const paths = (more: Partial<typeof options>) => treeLines(ROOT, { ...options, ...more }).map((line) => line.path);
+
+test("each value is a line below its group", () => {
+  expect(paths({})).toEqual(["lr", "model", "model.depth", "model.act", "model.act.name", "empty", "list", "big"]);
+  expect(leafCount(ROOT)).toBe(5);
+});
+
+test("a shut group hides what is in it", () => {
+  expect(paths({ closed: new Set(["model.act"]) })).not.toContain("model.act.name");
+  expect(paths({ closed: new Set(["model"]) })).not.toContain("model.act");
+});
+
+test("a search finds names and values, in shut groups too, with the groups above", () => {
+  expect(paths({ search: "GELU", closed: new Set(["model"]) })).toEqual(["model", "model.act", "model.act.name"]);
+  expect(paths({ search: "depth" })).toEqual(["model", "model.depth"]);
+  expect(paths({ search: "nowhere" })).toEqual([]);
+});
+
+test("the copy is JSON", () => {
+  expect(JSON.parse(toJson(ROOT))).toEqual({
+    lr: 0.1, model: { depth: 12, act: { name: "gelu" } }, empty: {}, list: [1, "NaN"], big: "1152921504606846976",
+  });
+});
