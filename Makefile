@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
+INTEGRATIONS := .venv-integrations
 SOURCES := proto sdk daemon hub/stepwell_hub tests benchmarks examples scripts hatch_build.py
 
-.PHONY: demo test setup page check quick oldest fix proto lock bench crash clean
+.PHONY: demo test setup page check quick oldest integrations fix proto lock bench crash clean
 
 demo: setup  ## train on real data into an embedded store, show the result, end by itself
 	@sh scripts/demo.sh $(BIN)
 
-test: setup check oldest  ## everything CI runs
+test: setup check oldest integrations  ## everything CI runs
 	@sh scripts/install_test_packages.sh
 	$(BIN)/python -m pytest -q
 
@@ -41,6 +42,16 @@ $(OLDEST)/.installed: pyproject.toml scripts/make_venv.sh requirements-oldest.tx
 	$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-oldest.txt -e .
 	@touch $@
 
+integrations:  ## real training frameworks in an environment without wandb: 1.2 GB, a minute
+	@$(MAKE) --no-print-directory $(INTEGRATIONS)/.installed || \
+		echo "$(INTEGRATIONS) IS NOT INSTALLED: the tests with real frameworks are skipped" >&2
+
+$(INTEGRATIONS)/.installed: pyproject.toml scripts/make_venv.sh requirements-integrations.txt
+	@sh scripts/make_venv.sh $(PYTHON) $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements-integrations.txt -e .
+	@touch $@
+
 fix: setup
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
@@ -61,4 +72,4 @@ crash: setup  ## a thousand random kills; SEED=n repeats one
 	$(BIN)/python -m tests.system.crash --kills 1000 $(if $(SEED),--seed $(SEED))
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .venv-proto .demo build dist hub/web/node_modules hub/stepwell_hub/static
+	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) .venv-proto .demo build dist hub/web/node_modules hub/stepwell_hub/static

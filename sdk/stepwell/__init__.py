@@ -12,7 +12,7 @@ Importing does nothing and loads nothing but the standard library. `stepwell.log
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from stepwell_wire import __version__
 
@@ -20,8 +20,39 @@ TYPE_CHECKING = False  # Not from typing: that module alone would be half of our
 if TYPE_CHECKING:
     from typing import Any
 
+    from stepwell import plot
+    from stepwell._accounts import (
+        ensure_configured,
+        login,
+        require,
+        setup,
+        teardown,
+        termerror,
+        termlog,
+        termsetup,
+        termwarn,
+    )
+    from stepwell._artifacts import Artifact
     from stepwell._config import Config
     from stepwell._definitions import Definition
+    from stepwell._later import AlertLevel, Api, agent, controller, sweep
+    from stepwell._media import (
+        Audio,
+        Bokeh,
+        Classes,
+        EvalTable,
+        Graph,
+        Histogram,
+        Html,
+        Image,
+        JoinedTable,
+        Molecule,
+        Object3D,
+        Plotly,
+        Table,
+        Video,
+        box3d,
+    )
     from stepwell._run import Run
     from stepwell._settings import Settings
     from stepwell._summary import Summary
@@ -36,15 +67,33 @@ if TYPE_CHECKING:
         SettingsError,
         StepwellError,
         SyncError,
+        UnavailableError,
         UsageError,
     )
+    from stepwell.plot import plot_table
+    from stepwell.wandb_compat import install_as_wandb
 
 __all__ = [
+    "AlertLevel",
+    "Api",
+    "Artifact",
+    "Audio",
+    "Bokeh",
+    "Classes",
     "Config",
     "ConfigError",
     "DaemonUnreachableError",
     "Definition",
+    "EvalTable",
+    "Graph",
+    "Histogram",
+    "Html",
+    "Image",
+    "JoinedTable",
+    "Molecule",
     "NoRunError",
+    "Object3D",
+    "Plotly",
     "RefusedError",
     "ResumeError",
     "Run",
@@ -54,19 +103,64 @@ __all__ = [
     "StepwellError",
     "Summary",
     "SyncError",
+    "Table",
+    "UnavailableError",
     "UsageError",
+    "Video",
     "__version__",
+    "agent",
+    "alert",
+    "box3d",
     "config",
+    "controller",
     "define_metric",
+    "ensure_configured",
     "finish",
+    "finish_artifact",
     "init",
+    "install_as_wandb",
+    "link_model",
     "log",
+    "log_artifact",
+    "log_model",
+    "login",
+    "mark_preempting",
+    "pin_config_keys",
+    "plot",
+    "plot_table",
+    "require",
+    "restore",
     "run",
+    "save",
+    "setup",
     "summary",
+    "sweep",
     "sync",
+    "teardown",
+    "termerror",
+    "termlog",
+    "termsetup",
+    "termwarn",
+    "unwatch",
+    "upsert_artifact",
+    "use_artifact",
+    "use_model",
+    "watch",
 ]
 
+_MEDIA = """
+Audio Bokeh Classes EvalTable Graph Histogram Html Image JoinedTable Molecule Object3D Plotly
+Table Video box3d
+"""
 _HOMES = {
+    **dict.fromkeys(("AlertLevel", "Api", "agent", "controller", "sweep"), "_later"),
+    **dict.fromkeys(("ensure_configured", "login", "require", "setup", "teardown"), "_accounts"),
+    **dict.fromkeys(("termerror", "termlog", "termsetup", "termwarn"), "_accounts"),
+    **dict.fromkeys(_MEDIA.split(), "_media"),
+    "Artifact": "_artifacts",
+    "plot": "",
+    "plot_table": "plot",
+    "install_as_wandb": "wandb_compat",
     "Config": "_config",
     "Definition": "_definitions",
     "Run": "_run",
@@ -82,13 +176,15 @@ _HOMES = {
 class _NoRunYet:
     """Stands for `config` and `summary` while there is no run; any use says what is missing."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, module: str = "stepwell") -> None:
         object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_module", module)
 
     def _complain(self) -> Any:
         from stepwell.errors import NoRunError
 
-        raise NoRunError(object.__getattribute__(self, "_name"))
+        get = object.__getattribute__
+        raise NoRunError(get(self, "_name"), get(self, "_module"))
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__"):
@@ -105,7 +201,8 @@ class _NoRunYet:
         self._complain()
 
     def __repr__(self) -> str:
-        return f"<stepwell.{object.__getattribute__(self, '_name')}: no run>"
+        get = object.__getattribute__
+        return f"<{get(self, '_module')}.{get(self, '_name')}: no run>"
 
 
 run: Run | None = None
@@ -125,13 +222,16 @@ def init(
     config: Any = None,
     config_include_keys: Iterable[str] | None = None,
     config_exclude_keys: Iterable[str] | None = None,
+    allow_val_change: bool | None = None,
     group: str | None = None,
     job_type: str | None = None,
     mode: str | None = None,
     reinit: bool | str | None = None,
     resume: bool | str | None = None,
+    resume_from: str | None = None,
+    fork_from: str | None = None,
     settings: object = None,
-    **ignored: Any,
+    **others: Any,
 ) -> Run:
     """Start a run, or go on with one, without waiting for anything.
 
@@ -149,15 +249,21 @@ def init(
             ``finish_previous`` (or True), ``create_new``.
         resume: ``allow``, ``must``, ``never``, or ``auto`` (or True) for the run that this machine
             did not finish.
+        allow_val_change: let config values be changed without being asked each time.
+        resume_from, fork_from: ``RUN_ID?_step=N``; not there yet: the run goes on, or starts, after
+            that step.
         settings: more settings, a dict or an object; see `Settings`.
-        ignored: what code written for other trackers passes besides; nothing happens.
+        others: what Weights & Biases knows besides and has no meaning here, such as ``save_code``;
+            a line says what does not happen.
 
     Raises:
         SettingsError: A value that cannot be.
+        TypeError: An argument that nobody knows.
         ResumeError: The run exists though it must not, or does not though it must.
     """
     from stepwell._init import start_run
 
+    known = [name for name in init.__annotations__ if name not in ("others", "return")]
     arguments = {
         "project": project,
         "entity": entity,
@@ -178,7 +284,19 @@ def init(
         include=config_include_keys,
         exclude=config_exclude_keys,
         settings=settings,
+        others=others,
+        known=known,
+        allow_val_change=allow_val_change,
+        branch=_branch(resume_from=resume_from, fork_from=fork_from),
     )
+
+
+def _branch(**ways: str | None) -> tuple[str, str] | None:
+    """Return the one way to start from another run that was asked for."""
+    given = [(name, text) for name, text in ways.items() if text]
+    if len(given) > 1:
+        raise TypeError(f"init: give one of {' and '.join(name for name, _ in given)}, not both")
+    return given[0] if given else None
 
 
 def log(
@@ -202,29 +320,67 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
         run.finish(exit_code=exit_code, quiet=quiet)
 
 
-def _run_or_complain(name: str) -> Run:
+def _run_or_complain(name: str, module: str = "stepwell") -> Run:
     if run is None:
         from stepwell.errors import NoRunError
 
-        raise NoRunError(name)
+        raise NoRunError(name, module)
     return run
 
 
-_placeholders: dict[str, Any] = {
-    "config": config,
-    "summary": summary,
-    "log": log,
-    "define_metric": define_metric,
-    "finish": finish,
-}
+def _of_run(name: str, module: str = "stepwell") -> Callable[..., Any]:
+    """Return a function that calls the method ``name`` of the current run."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(_run_or_complain(name, module), name)(*args, **kwargs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"See `Run.{name}`."
+    return call
+
+
+alert = _of_run("alert")
+finish_artifact = _of_run("finish_artifact")
+link_model = _of_run("link_model")
+log_artifact = _of_run("log_artifact")
+log_model = _of_run("log_model")
+mark_preempting = _of_run("mark_preempting")
+pin_config_keys = _of_run("pin_config_keys")
+restore = _of_run("restore")
+save = _of_run("save")
+unwatch = _of_run("unwatch")
+upsert_artifact = _of_run("upsert_artifact")
+use_artifact = _of_run("use_artifact")
+use_model = _of_run("use_model")
+watch = _of_run("watch")
+
+_RUN_NAMES = """
+config summary log define_metric finish alert finish_artifact link_model log_artifact log_model
+mark_preempting pin_config_keys restore save unwatch upsert_artifact use_artifact use_model watch
+"""
+_OF_RUN = _RUN_NAMES.split()
+_bound: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+
+def _follow(names: dict[str, Any], placeholders: dict[str, Any]) -> None:
+    """Keep the module with ``names`` meaning the current run, and ``placeholders`` without one."""
+    _bound.append((names, placeholders))
+    _rebind(names, placeholders, run)
 
 
 def _bind(current: Run | None) -> None:
     """Make the module-level names mean ``current``; without one they complain again."""
-    names = globals()
+    for names, placeholders in _bound:
+        _rebind(names, placeholders, current)
+
+
+def _rebind(names: dict[str, Any], placeholders: dict[str, Any], current: Run | None) -> None:
     names["run"] = current
-    for name, placeholder in _placeholders.items():
+    for name, placeholder in placeholders.items():
         names[name] = placeholder if current is None else getattr(current, name)
+
+
+_follow(globals(), {name: globals()[name] for name in _OF_RUN})
 
 
 def __getattr__(name: str) -> Any:

@@ -23,12 +23,16 @@ class Config:
     def __init__(self, publish: Publish, warn: Callable[[str, str], None]) -> None:
         # An instance attribute named _items: `vars(config)["_items"]` is relied on elsewhere.
         object.__setattr__(self, "_items", {})
+        object.__setattr__(self, "_sent", {})
         object.__setattr__(self, "_locked", {})
+        object.__setattr__(self, "_may_change", False)
         object.__setattr__(self, "_publish", publish)
         object.__setattr__(self, "_warn", warn)
 
     _items: dict[str, Any]
+    _sent: dict[str, Any]  # What the store knows of each value: a nested dict may change in place.
     _locked: dict[str, Any]
+    _may_change: bool
     _publish: Publish
     _warn: Callable[[str, str], None]
 
@@ -81,6 +85,7 @@ class Config:
 
     def __delitem__(self, key: str) -> None:
         del self._items[key]
+        self._sent.pop(key, None)
         self._publish({}, [key])
 
     def __getattr__(self, key: str) -> Any:
@@ -109,20 +114,33 @@ class Config:
     def __repr__(self) -> str:
         return repr(self._items)
 
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        """A copy is a plain dict: what is set in it is no run's config."""
+        return dict, (self.as_dict(),)
+
+    def _recall(self, values: Mapping[str, Any]) -> None:
+        """Take over what the store has already."""
+        self._items.update(values)
+        self._sent.update(values)
+
+    def _allow_changes(self) -> None:
+        object.__setattr__(self, "_may_change", True)
+
     def _set(self, values: Mapping[str, Any], *, allow_val_change: bool = False) -> None:
         fresh: dict[str, Any] = {}
         for raw, value in values.items():
             key = _clean(raw)
             if key in self._locked:
-                if not _equal(self._locked[key], value):
+                if not self._is_known(key, value):
                     self._warn(
                         f"locked {key}", f"config {key!r} is locked; the new value is ignored"
                     )
                 continue
             held = self._items.get(key, _MISSING)
-            if held is not _MISSING and _equal(held, value):
+            if held is not _MISSING and self._is_known(key, value):
                 continue
-            if held is not _MISSING and not allow_val_change:
+            is_free = allow_val_change or self._may_change or held is value
+            if held is not _MISSING and not is_free:
                 raise ConfigError(
                     f"config {key!r} is {held!r} and would become {value!r}; "
                     "pass config.update({…}, allow_val_change=True) if that is meant"
@@ -133,7 +151,13 @@ class Config:
             self._send(fresh)
 
     def _send(self, values: Mapping[str, Any]) -> None:
-        self._publish({key: as_json(value, self._warn) for key, value in values.items()}, [])
+        fresh = {key: as_json(value, self._warn) for key, value in values.items()}
+        self._sent.update(fresh)
+        self._publish(fresh, [])
+
+    def _is_known(self, key: str, value: Any) -> bool:
+        """Whether the store has ``value`` already; a tuple comes back from it as a list."""
+        return key in self._sent and _same(self._sent[key], as_json(value, self._warn))
 
 
 _MISSING = object()
@@ -143,11 +167,15 @@ def _clean(key: Any) -> str:
     return key if isinstance(key, str) and not key.startswith("-") else str(key).lstrip("-")
 
 
-def _equal(left: Any, right: Any) -> bool:
-    try:
-        return bool(left is right or (type(left) is type(right) and left == right))
-    except Exception:  # Arrays and other values with an == of their own.
+def _same(left: Any, right: Any) -> bool:
+    """Compare what `as_json` returned; unlike ==, 1, 1.0 and True differ, and NaN is NaN."""
+    if type(left) is not type(right):
         return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(_same, left, right))
+    return bool(left == right or (left != left and right != right))
 
 
 def parse_config(
@@ -197,9 +225,13 @@ def _read_file(path: Path) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise SettingsError(f"config: {path}: expected names and values at the top")
     return {
-        str(key): value["value"] if isinstance(value, dict) and "value" in value else value
-        for key, value in loaded.items()
+        str(key): value["value"] if _is_described(value) else value for key, value in loaded.items()
     }
+
+
+def _is_described(value: Any) -> bool:
+    """Whether ``value`` is one of Weights & Biases' files: a value and perhaps what it is."""
+    return isinstance(value, dict) and "value" in value and set(value) <= {"value", "desc"}
 
 
 def _parse_yaml(text: str) -> Any:

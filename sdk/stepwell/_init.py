@@ -1,17 +1,19 @@
 """`init`: from arguments and environment to a running `Run`, without waiting for anything."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from stepwell import _session
 from stepwell._config import parse_config
 from stepwell._identity import display_name, new_run_id
+from stepwell._later import tell_once
 from stepwell._memory import Memory, Remembered
+from stepwell._other_trackers import check_arguments
 from stepwell._ranks import Place, find_place
 from stepwell._run import Run
-from stepwell._settings import Settings, read_settings
+from stepwell._settings import Default, Settings, read_settings
 from stepwell._terminal import Voice
-from stepwell.errors import ResumeError
+from stepwell.errors import ResumeError, SettingsError
 
 
 def start_run(
@@ -21,11 +23,32 @@ def start_run(
     include: Iterable[str] | None,
     exclude: Iterable[str] | None,
     settings: object,
-    voice: Voice | None = None,
+    others: Mapping[str, Any],
+    known: Iterable[str],
+    allow_val_change: bool | None = None,
+    branch: tuple[str, str] | None = None,
+    defaults: Iterable[Default] = (),
+    make: Callable[..., Run] = Run,
 ) -> Run:
-    """See `stepwell.init`; ``arguments`` are named as in `Settings`."""
-    voice = voice or Voice()
-    wanted = read_settings(arguments, settings, voice=voice)
+    """See `stepwell.init`; ``arguments`` are named as in `Settings`.
+
+    Args:
+        others: arguments that mean nothing here, or are mistakes; ``known`` are those that do.
+        branch: ``fork_from`` or ``resume_from``, and what it says.
+        defaults: settings that count less than the environment.
+        make: makes the run; takes what `Run` takes.
+    """
+    voice = Voice()
+    late: list[tuple[str, str]] = []  # Said once it is known whether anything is to be said.
+    check_arguments(others, known, lambda kind, text: late.append((kind, text)))
+    from_step = 0
+    if branch is not None:
+        from_step, more = _read_branch(*branch)
+        arguments = {**arguments, **more}
+    wanted = read_settings(arguments, settings, defaults=defaults, voice=voice)
+    voice.silent = wanted.silent or wanted.mode == "disabled"
+    for kind, text in late:
+        voice.warn_once(kind, text)
     voice.silent = wanted.silent
     before = _session.current()
     if before is not None:
@@ -52,7 +75,11 @@ def start_run(
         name = wanted.name or f"dummy-{run_id}"
     if wanted.resume == "auto" and wanted.mode != "disabled":
         memory.set_auto_run_id(run_id)
-    run = Run(
+    if branch is not None:
+        tell_once(branch[0], f"init({branch[0]}=…)", silent=voice.silent)
+        remembered = remembered or Remembered(run_id)
+        remembered.next_step = max(remembered.next_step, from_step)
+    run = make(
         wanted,
         run_id=run_id,
         name=name,
@@ -64,14 +91,29 @@ def start_run(
         voice=voice,
     )
     if remembered is not None:
-        run.config._items.update(remembered.config)
+        run.config._recall(remembered.config)
         if remembered.summary:
             run._writer.set_latest(
                 {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
             )
+    if allow_val_change:
+        run.config._allow_changes()
     _session.begin(run, make_current=wanted.reinit != "create_new" or before is None)
     run._start(given)
     return run
+
+
+def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
+    """Return the step after that of ``RUN_ID?_step=N`` and what it says of the settings.
+
+    Raises:
+        SettingsError: Not of this form.
+    """
+    run_id, _, step = text.partition("?_step=")
+    if not run_id or not step.isdigit():
+        raise SettingsError(f"init({how}={text!r}): expected RUN_ID?_step=NUMBER")
+    more = {"run_id": run_id, "resume": "allow"} if how == "resume_from" else {}
+    return int(step) + 1, more
 
 
 def _choose_run_id(wanted: Settings, place: Place, memory: Memory) -> str:

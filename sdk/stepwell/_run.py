@@ -9,6 +9,7 @@ from typing import Any
 from stepwell import _session
 from stepwell._config import Config
 from stepwell._definitions import Definition, make_definition
+from stepwell._later import LaterCalls
 from stepwell._memory import Memory, Remembered
 from stepwell._recording import Recording, child_label
 from stepwell._settings import Settings, as_dict, read_settings
@@ -19,7 +20,7 @@ from stepwell.errors import RunFinishedError
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
 
 
-class Run:
+class Run(LaterCalls):
     """One execution of a training job, as this process sees it.
 
     Made by `stepwell.init`. A context manager: leaving it finishes the run, as ``failed`` after
@@ -43,7 +44,7 @@ class Run:
         world_size: int,
         remembered: Remembered | None,
         voice: Voice,
-        attach_id: str | None = None,
+        copy_id: str | None = None,
     ) -> None:
         self._settings = settings
         self._id = run_id
@@ -56,7 +57,7 @@ class Run:
         self._runtime_before = remembered.runtime_seconds if remembered else 0.0
         self._starting_step = remembered.next_step if remembered else 0
         self._voice = voice
-        self._attach_id = attach_id or os.urandom(8).hex()
+        self._copy_id = copy_id or os.urandom(8).hex()
         self._memory = Memory(settings.journals_dir, settings.project)
         keeps_memory = primary and settings.mode != "disabled"
         start: dict[str, Any] = {
@@ -77,8 +78,8 @@ class Run:
             note_step=self._note_step if keeps_memory else lambda step: None,
         )
         self._writer = self._recording.writer
-        self.config = Config(self._publish(CONFIG), voice.warn_once)
-        self.summary = Summary(
+        self._config = Config(self._publish(CONFIG), voice.warn_once)
+        self._summary = Summary(
             self._writer, self._publish(SUMMARY), voice.warn_once, self._runtime_seconds
         )
 
@@ -191,6 +192,22 @@ class Run:
             self._memory.set_auto_run_id(None)
 
     # ------------------------------------------------------------------ what it is
+
+    @property
+    def config(self) -> Config:
+        return self._config
+
+    @config.setter
+    def config(self, value: object) -> None:
+        raise AttributeError("config cannot be replaced; use run.config.update({…})")
+
+    @property
+    def summary(self) -> Summary:
+        return self._summary
+
+    @summary.setter
+    def summary(self, value: object) -> None:
+        raise AttributeError("summary cannot be replaced; use run.summary.update({…})")
 
     @property
     def id(self) -> str:
@@ -345,18 +362,7 @@ class Run:
         return self
 
     def __reduce__(self) -> tuple[Callable[[dict[str, Any]], "Run"], tuple[dict[str, Any]]]:
-        return attach, (
-            {
-                "settings": as_dict(self._settings),
-                "run_id": self._id,
-                "name": self._name,
-                "label": self.label,
-                "rank": self._rank,
-                "world_size": self._world_size,
-                "attach_id": self._attach_id,
-                "config": {k: as_json(v, self._voice.warn_once) for k, v in self.config.items()},
-            },
-        )
+        return attach, (self._for_another_process(),)
 
     # ------------------------------------------------------------------ inside
 
@@ -381,6 +387,19 @@ class Run:
         self._recording.see_to_daemon()
         self._recording.begin_sending()
 
+    def _for_another_process(self) -> dict[str, Any]:
+        """Return what `attach` takes there."""
+        return {
+            "settings": as_dict(self._settings),
+            "run_id": self._id,
+            "name": self._name,
+            "label": self.label,
+            "rank": self._rank,
+            "world_size": self._world_size,
+            "copy_id": self._copy_id,
+            "config": {k: as_json(v, self._voice.warn_once) for k, v in self.config.items()},
+        }
+
     def _publish(self, kind: str) -> Callable[[dict[str, Any], list[str]], None]:
         return lambda values, delete: self._recording.write_set(kind, values, delete)
 
@@ -395,14 +414,14 @@ class Run:
             raise RunFinishedError(self._id, call)
 
 
-def attach(info: dict[str, Any]) -> Run:
+def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:
     """Return the pickled run: the very run in its own process, else a new writer of it."""
-    found = _session.find(info["run_id"], info["attach_id"])
+    found = _session.find(info["run_id"], info["copy_id"])
     if found is not None:
         return found
     kept = {name: value for name, value in info["settings"].items() if name != "run_id"}
     settings = read_settings({}, kept, environ={})
-    run = Run(
+    run = make(
         settings,
         run_id=info["run_id"],
         name=info["name"],
@@ -412,9 +431,9 @@ def attach(info: dict[str, Any]) -> Run:
         world_size=info["world_size"],
         remembered=None,
         voice=Voice(silent=settings.silent),
-        attach_id=info["attach_id"],
+        copy_id=info["copy_id"],
     )
-    run.config._items.update(info["config"])
+    run.config._recall(info["config"])
     _session.begin(run, make_current=_session.current() is None)
     run._recording.begin_sending()
     return run

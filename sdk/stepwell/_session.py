@@ -56,10 +56,10 @@ def bind(run: "Run | None") -> None:
     stepwell._bind(run)
 
 
-def find(run_id: str, attach_id: str) -> "Run | None":
-    """Return the run of this process that was pickled as ``attach_id``."""
+def find(run_id: str, copy_id: str) -> "Run | None":
+    """Return the run of this process that was pickled as ``copy_id``."""
     for run in active:
-        if run.id == run_id and run._attach_id == attach_id:
+        if run.id == run_id and run._copy_id == copy_id:
             return run
     return None
 

@@ -4,10 +4,13 @@ Read once, in `init`. Arguments win over ``settings=``, which wins over the envi
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from stepwell._other_trackers import IGNORED, INVERTED, OTHER_NAMES, nearest
+from stepwell._setting_values import CONVERT
 from stepwell._terminal import Voice
 from stepwell.errors import SettingsError
 from stepwell_wire.limits import (
@@ -17,42 +20,12 @@ from stepwell_wire.limits import (
 )
 from stepwell_wire.places import default_data_dir, default_journals_dir, default_socket
 
-MODES: Final = ("online", "offline", "disabled", "shared")
-_OLD_MODES = {"dryrun": "offline", "run": "online"}
-RESUMES: Final = ("allow", "must", "never", "auto")
-REINITS: Final = ("default", "return_previous", "finish_previous", "create_new")
 DEFAULT_PROJECT: Final = "uncategorized"
 _FORBIDDEN_IN_PROJECT = "/\\#?%:"
 _FORBIDDEN_IN_RUN_ID = "/\\#?%:;,'"
 
 
-class Settings(NamedTuple):
-    """One run's settings.
-
-    Attributes:
-        project: name of the project.
-        run_id: the run's id; None makes one.
-        name, notes, group, job_type, entity: texts that are kept with the run.
-        tags: the run's tags.
-        mode: ``online``, ``offline``, ``disabled`` or ``shared``.
-        resume: ``allow``, ``must``, ``never``, ``auto`` or None.
-        reinit: what a second ``init`` in one process does; see `Run`.
-        label: name of this process in its run; None takes it from the launcher.
-        primary: whether this process writes metadata and summary; None: rank 0 does.
-        socket, data_dir, journals_dir: places, see `stepwell_wire.places`.
-        no_daemon: start no personal daemon.
-        console: capture stdout and stderr.
-        metadata: collect git, host, command and packages.
-        git: ask git about the working tree.
-        silent: print nothing.
-        quiet: print only what is wrong.
-        flush_seconds: how often a writer sends, at least 0.02.
-        finish_timeout: seconds that ``finish`` waits for the daemon.
-        journal_bytes_max: size of the journal at which the newest points are dropped.
-        journal_segment_bytes: size of one file of it.
-        on_full: ``drop`` or ``block`` when the journal is full.
-    """
-
+class _Fields(NamedTuple):
     project: str = DEFAULT_PROJECT
     run_id: str | None = None
     name: str | None = None
@@ -82,103 +55,6 @@ class Settings(NamedTuple):
     on_full: str = "drop"
 
 
-def _flag(value: Any) -> bool:
-    if isinstance(value, str):
-        word = value.strip().lower()
-        if word in ("", "0", "false", "no", "off"):
-            return False
-        if word in ("1", "true", "yes", "on"):
-            return True
-        raise ValueError(f"expected true or false, not {value!r}")
-    return bool(value)
-
-
-def _console(value: Any) -> bool:
-    if isinstance(value, str) and value.strip().lower() in ("auto", "wrap", "redirect", "wrap_raw"):
-        return True
-    return _flag(value)
-
-
-def _tags(value: Any) -> tuple[str, ...]:
-    words: Iterable[Any] = value.split(",") if isinstance(value, str) else value
-    return tuple(dict.fromkeys(str(word).strip() for word in words if str(word).strip()))
-
-
-def _mode(value: Any) -> str:
-    word = _OLD_MODES.get(str(value), str(value))
-    return _one_of(word, MODES)
-
-
-def _resume(value: Any) -> str | None:
-    if value is None or value is False:
-        return None
-    if value is True:
-        return "auto"
-    word = str(value).strip().lower()
-    if word in ("", "false", "0"):
-        return None
-    return "auto" if word in ("true", "1") else _one_of(word, RESUMES)
-
-
-def _reinit(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return "finish_previous" if value else "default"
-    return _one_of(str(value), REINITS)
-
-
-def _one_of(word: str, words: tuple[str, ...]) -> str:
-    if word not in words:
-        raise ValueError(f"expected one of {', '.join(words)}, not {word!r}")
-    return word
-
-
-def _at_least(lowest: float) -> Callable[[Any], float]:
-    def convert(value: Any) -> float:
-        number = float(value)
-        if not number >= lowest:
-            raise ValueError(f"expected {lowest} or more, not {value!r}")
-        return number
-
-    return convert
-
-
-def _whole_at_least(lowest: int, highest: int | None = None) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        number = int(_at_least(lowest)(value))
-        if highest is not None and number > highest:
-            raise ValueError(f"expected at most {highest}, not {value}")
-        return number
-
-    return convert
-
-
-def _text(value: Any) -> str:
-    return str(value)
-
-
-def _on_full(value: Any) -> str:
-    return _one_of(str(value), ("drop", "block"))
-
-
-_CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("project", "run_id", "name", "notes", "group", "job_type", "entity"), _text),
-    **dict.fromkeys(("label", "socket"), _text),
-    **dict.fromkeys(
-        ("data_dir", "journals_dir"), lambda value: Path(value).expanduser().absolute()
-    ),
-    **dict.fromkeys(("no_daemon", "metadata", "git", "silent", "quiet", "primary"), _flag),
-    "tags": _tags,
-    "mode": _mode,
-    "resume": _resume,
-    "reinit": _reinit,
-    "console": _console,
-    "flush_seconds": _at_least(0.02),
-    "finish_timeout": _at_least(0),
-    "journal_bytes_max": _whole_at_least(1),
-    "journal_segment_bytes": _whole_at_least(64 * 1024, 1 << 30),
-    "on_full": _on_full,
-}
-
 _VARIABLES: Final = {
     "STEPWELL_PROJECT": "project",
     "STEPWELL_RUN_ID": "run_id",
@@ -204,46 +80,77 @@ _VARIABLES: Final = {
     "STEPWELL_JOURNAL_SEGMENT_BYTES": "journal_segment_bytes",
     "STEPWELL_ON_FULL": "on_full",
 }
-_OF_OTHERS: Final = ("STEPWELL_SOCKET", "STEPWELL_DATA", "STEPWELL_DIR")
+_OF_OTHERS: Final = ("STEPWELL_SOCKET", "STEPWELL_DATA", "STEPWELL_DIR", "STEPWELL_PYTHON")
 _NOT_SETTINGS: Final = ("STEPWELL_BENCH_", "STEPWELL_TEST_")
 
-# Names that people know from elsewhere.
-_OTHER_NAMES: Final = {
-    "id": "run_id",
-    "run_name": "name",
-    "run_notes": "notes",
-    "run_tags": "tags",
-    "run_group": "group",
-    "run_job_type": "job_type",
-    "x_label": "label",
-    "x_primary": "primary",
-    "root_dir": "journals_dir",
-    "dir": "journals_dir",
-    "data": "data_dir",
-}
-_IGNORED: Final = frozenset(
-    {
-        "anonymous",
-        "api_key",
-        "base_url",
-        "code_dir",
-        "disable_code",
-        "disable_job_creation",
-        "force",
-        "heartbeat_seconds",
-        "init_timeout",
-        "program",
-        "save_code",
-        "show_info",
-        "start_method",
-        "strict",
-        "symlink",
-        "sync_tensorboard",
-        "x_disable_stats",
-        "x_stats_sampling_interval",
-        "x_update_finish_state",
-    }
-)
+
+class Settings(_Fields):
+    """One run's settings, by keyword. Names of Weights & Biases' settings are taken as well.
+
+    Raises:
+        SettingsError: An unknown name, or a value that cannot be.
+
+    Attributes:
+        project: name of the project.
+        run_id: the run's id; None makes one.
+        name, notes, group, job_type, entity: texts that are kept with the run.
+        tags: the run's tags.
+        mode: ``online``, ``offline``, ``disabled`` or ``shared``.
+        resume: ``allow``, ``must``, ``never``, ``auto`` or None.
+        reinit: what a second ``init`` in one process does; see `Run`.
+        label: name of this process in its run; None takes it from the launcher.
+        primary: whether this process writes metadata and summary; None: rank 0 does.
+        socket, data_dir, journals_dir: places, see `stepwell_wire.places`.
+        no_daemon: start no personal daemon.
+        console: capture stdout and stderr.
+        metadata: collect git, host, command and packages.
+        git: ask git about the working tree.
+        silent: print nothing.
+        quiet: print only what is wrong.
+        flush_seconds: how often a writer sends, at least 0.02.
+        finish_timeout: seconds that ``finish`` waits for the daemon.
+        journal_bytes_max: size of the journal at which the newest points are dropped.
+        journal_segment_bytes: size of one file of it.
+        on_full: ``drop`` or ``block`` when the journal is full.
+    """
+
+    def __new__(cls, **given: Any) -> "Settings":
+        known, others = _sorted_out(given.items())
+        made = cls._of(known)
+        object.__setattr__(made, "_given", known)
+        object.__setattr__(made, "_others", others)
+        return made
+
+    _given: Mapping[str, Any] | None = None  # None: all of them.
+    _others: Mapping[str, Any] = MappingProxyType({})
+
+    @classmethod
+    def _of(cls, found: Mapping[str, Any]) -> "Settings":
+        """Return settings of values that are converted already."""
+        return cls._make(found.get(name, value) for name, value in cls._field_defaults.items())
+
+    def __getattr__(self, name: str) -> Any:
+        if name in OTHER_NAMES:
+            return getattr(self, OTHER_NAMES[name])
+        if name in INVERTED:
+            return not getattr(self, INVERTED[name])
+        if name in IGNORED:
+            return self._others.get(name)
+        raise AttributeError(f"settings have no {name!r}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"settings cannot be changed; make others with Settings({name}=…)")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Settings._of, (self._asdict(),)
+
+
+class Default(NamedTuple):
+    """A setting as somebody else's environment or file says it; ``source`` is for complaints."""
+
+    name: str
+    value: Any
+    source: str
 
 
 def read_settings(
@@ -251,26 +158,24 @@ def read_settings(
     extra: object = None,
     *,
     environ: Mapping[str, str] = os.environ,
+    defaults: Iterable[Default] = (),
     voice: Voice | None = None,
 ) -> Settings:
     """Return the settings of one run; None among ``arguments`` stands for "not given".
+
+    ``defaults`` count less than the environment, the later ones more than the earlier.
 
     Raises:
         SettingsError: A value that cannot be, with where it comes from and what is expected.
     """
     found: dict[str, Any] = {}
+    for default in defaults:
+        found[default.name] = _converted(default.name, default.value, default.source)
     for variable, name in _VARIABLES.items():
         if variable in environ and (environ[variable] != "" or name == "console"):
             found[name] = _converted(name, environ[variable], variable)
     _warn_unknown(environ, voice)
-    for name, value in _items(extra):
-        known = _OTHER_NAMES.get(name, name)
-        if known not in _CONVERT:
-            if name not in _IGNORED:
-                _refuse_unknown(name)
-            continue
-        if value is not None:
-            found[known] = _converted(known, value, f"settings: {name}")
+    found.update(_sorted_out(_items(extra))[0])
     for name, value in arguments.items():
         if value is not None:
             found[name] = _converted(name, value, f"init({name}=…)")
@@ -280,7 +185,7 @@ def read_settings(
     found.setdefault("socket", str(default_socket(places)))
     found.setdefault("data_dir", default_data_dir(places))
     found.setdefault("journals_dir", default_journals_dir(places))
-    settings = Settings(**found)
+    settings = Settings._of(found)
     _check_identifier("project", settings.project, _FORBIDDEN_IN_PROJECT)
     if settings.run_id is not None:
         _check_identifier("run id", settings.run_id, _FORBIDDEN_IN_RUN_ID)
@@ -296,7 +201,7 @@ def as_dict(settings: Settings) -> dict[str, Any]:
 
 def _converted(name: str, value: Any, source: str) -> Any:
     try:
-        return _CONVERT[name](value)
+        return CONVERT[name](value)
     except (ValueError, TypeError, OverflowError) as error:
         raise SettingsError(f"{source}: {error}") from error
 
@@ -307,20 +212,34 @@ def _items(extra: object) -> list[tuple[str, Any]]:
     if isinstance(extra, Mapping):
         return [(str(name), value) for name, value in extra.items()]
     if isinstance(extra, Settings):
-        return list(as_dict(extra).items())
+        return list((as_dict(extra) if extra._given is None else extra._given).items())
     return [(name, value) for name, value in vars(extra).items() if not name.startswith("_")]
 
 
+def _sorted_out(given: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the settings among ``given``, converted, and what is known to mean nothing here.
+
+    Raises:
+        SettingsError: A name that nobody knows, or a value that cannot be.
+    """
+    found: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for name, value in given:
+        known = OTHER_NAMES.get(name, INVERTED.get(name, name))
+        if known not in CONVERT:
+            if name not in IGNORED:
+                _refuse_unknown(name)
+            others[name] = value
+        elif value is not None:
+            converted = _converted(known, value, f"settings: {name}")
+            found[known] = not converted if name in INVERTED else converted
+    return found, others
+
+
 def _refuse_unknown(name: str) -> None:
-    near = _near(name, [*_CONVERT, *_OTHER_NAMES], 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(_CONVERT)}"
+    near = nearest(name, [*CONVERT, *OTHER_NAMES, *INVERTED, *IGNORED], 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(CONVERT)}"
     raise SettingsError(f"settings: unknown name {name!r}{hint}")
-
-
-def _near(name: str, known: Iterable[str], count: int) -> list[str]:
-    import difflib
-
-    return difflib.get_close_matches(name, list(known), count)
 
 
 def _warn_unknown(environ: Mapping[str, str], voice: Voice | None) -> None:
@@ -331,7 +250,7 @@ def _warn_unknown(environ: Mapping[str, str], voice: Voice | None) -> None:
     for name in environ:
         if not name.startswith("STEPWELL_") or name in known or name.startswith(_NOT_SETTINGS):
             continue
-        near = _near(name, known, 1)
+        near = nearest(name, known, 1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
         voice.warn_once(name, f"{name} is no setting of stepwell and has no effect; {hint}")
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from stepwell._later import tell_once
 from stepwell_wire.limits import METRIC_NAME_BYTES_MAX, VALUE_DEPTH_MAX
 
 REPR_CHARACTERS_MAX: Final = 1000
@@ -130,6 +131,9 @@ def _as_json(value: Any, warn: Warn, depth: int, left: list[int]) -> Any:
             return cut_text(str(int(value)))
         except ValueError:  # Beyond sys.get_int_max_str_digits(); hexadecimal has no such limit.
             return cut_text(hex(value))
+    if _is_media(value):
+        tell_once("media", f"{type(value).__name__}()")
+        return dict(value.described())
     if depth < VALUE_DEPTH_MAX:
         if isinstance(value, Mapping):
             return {
@@ -172,6 +176,11 @@ def _described(value: Any, warn: Warn) -> str:
     kind = f"{type(value).__module__}.{type(value).__qualname__}"
     warn(f"type {kind}", f"a {kind} is no number and nothing JSON-like; its repr is kept as text")
     return cut_text(_safe(repr, value)[:REPR_CHARACTERS_MAX])
+
+
+def _is_media(value: Any) -> bool:
+    media = sys.modules.get("stepwell._media")  # Who has an image of ours has imported it.
+    return media is not None and isinstance(value, media.Media)
 
 
 def _size_of(value: Any) -> int:

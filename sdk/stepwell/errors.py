@@ -12,8 +12,8 @@ class UsageError(StepwellError):
 class NoRunError(UsageError):
     """A module-level call without a run."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"stepwell.{name} needs a run; call stepwell.init() first")
+    def __init__(self, name: str, module: str = "stepwell") -> None:
+        super().__init__(f"{module}.{name} needs a run; call {module}.init() first")
         self.name = name
 
 
@@ -23,9 +23,17 @@ class RunFinishedError(UsageError):
     def __init__(self, run_id: str, call: str) -> None:
         super().__init__(
             f"run {run_id} is finished, so {call} has no effect; log before finish(), or go on "
-            f'with stepwell.init(id="{run_id}", resume="allow")'
+            f'with init(id="{run_id}", resume="allow")'
         )
         self.run_id = run_id
+
+
+class UnavailableError(UsageError):
+    """A call whose answer the program needs, and that a later release brings."""
+
+    def __init__(self, call: str, instead: str) -> None:
+        super().__init__(f"{call} is not there yet, a later release brings it; {instead}")
+        self.call = call
 
 
 class ResumeError(UsageError):

@@ -45,6 +45,7 @@ def test_the_command_finds_socket_data_and_journals(place: Path, separator: list
         "STEPWELL_PROJECT": "p",
         "STEPWELL_MODE": "offline",
         "STEPWELL_NO_DAEMON": "1",
+        "STEPWELL_PYTHON": sys.executable,
     }
 
 

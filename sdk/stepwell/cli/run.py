@@ -1,5 +1,7 @@
 """`stepwell run -- CMD`: sets the environment, sees to a daemon, and becomes the command.
 
+The command finds our module `wandb` before any other, see `stepwell.wandb_compat`.
+
 Becoming it (exec) rather than starting it keeps its process id, and passes signals and the exit
 code through without anything in between.
 """
@@ -8,8 +10,10 @@ import argparse
 import os
 import shutil
 import sys
+from pathlib import Path
 
-from stepwell.cli import daemon_process
+from stepwell import wandb_compat
+from stepwell.cli import daemon_process, shadowing
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.options import Places, add_data, add_socket, places
 
@@ -25,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--offline", action="store_true", help="keep everything in journals (STEPWELL_MODE)"
     )
+    parser.add_argument(
+        "--keep-wandb", action="store_true", help="leave `import wandb` as it is in the command"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD …")
 
 
@@ -35,8 +42,11 @@ def run(options: argparse.Namespace) -> int:
     where = places(options)
     environ = _environment(options, where)
     stays_alone = options.no_daemon or options.offline or environ.get("STEPWELL_NO_DAEMON")
-    if shutil.which(words[0], path=environ.get("PATH")) is None:
+    program = shutil.which(words[0], path=environ.get("PATH"))
+    if program is None:
         raise CommandError(f"{words[0]}: no such command", _COMMAND_MISSING)
+    if not options.keep_wandb:
+        _say_what_is_shadowed(Path(program), words)
     if not stays_alone and (reason := daemon_process.see_to_personal(where)):
         # The command runs whether or not that works: training comes first.
         print(
@@ -60,4 +70,23 @@ def _environment(options: argparse.Namespace, where: Places) -> dict[str, str]:
         environ["STEPWELL_MODE"] = "offline"
     if options.no_daemon:
         environ["STEPWELL_NO_DAEMON"] = "1"
+    if options.keep_wandb:
+        wandb_compat.remove(environ)
+    else:
+        wandb_compat.put_in_front(environ)
     return environ
+
+
+def _say_what_is_shadowed(program: Path, words: list[str]) -> None:
+    if (python := shadowing.ignoring_switch(program, words)) is not None:
+        print(
+            f"stepwell: {python} ignores PYTHONPATH, so its `import wandb` does not find stepwell; "
+            "leave the switch out, or call stepwell.install_as_wandb() first in the script",
+            file=sys.stderr,
+        )
+    elif (found := shadowing.find_installed(program)) is not None:
+        print(
+            f"stepwell: wandb {found.version} in {found.folder} is shadowed for this command; "
+            "--keep-wandb leaves it in front",
+            file=sys.stderr,
+        )

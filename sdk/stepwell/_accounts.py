@@ -1,0 +1,69 @@
+"""What scripts call for the sake of an account or a side process, and lines on the terminal."""
+
+from typing import Any
+
+from stepwell import _session
+from stepwell._settings import Settings
+from stepwell._terminal import Voice
+
+_voice = Voice()
+
+
+class Session:
+    """What `setup` returns."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+
+def login(
+    key: str | None = None,
+    relogin: bool | None = None,
+    host: str | None = None,
+    force: bool | None = None,
+    timeout: int | None = None,
+    verify: bool = True,
+    referrer: str | None = None,
+    prompt: bool | None = None,
+    anonymous: str | None = None,
+) -> bool:
+    """Return True: there is nobody to log in with. No key is kept and nothing is asked."""
+    return True
+
+
+def setup(settings: Any = None) -> Session:
+    """Return the settings that a run would start with; nothing is started."""
+    from stepwell._settings import read_settings
+
+    return Session(read_settings({}, settings))
+
+
+def teardown(exit_code: int | None = None) -> None:
+    """Finish all runs of this process."""
+    for run in list(_session.active):
+        run.finish(exit_code=exit_code)
+
+
+def require(requirement: Any = None, experiment: Any = None) -> None:
+    """Nothing to do: no feature has to be asked for."""
+
+
+def ensure_configured() -> None:
+    """Nothing to do."""
+
+
+def termsetup(settings: Any, logger: Any = None) -> None:
+    _voice.silent = bool(getattr(settings, "silent", False))
+
+
+def termlog(
+    string: str = "", newline: bool = True, repeat: bool = True, prefix: bool = True
+) -> None:
+    """Print a line to the terminal; with ``repeat=False`` the same text once only."""
+    if repeat:
+        _voice.say(string)
+    else:
+        _voice.warn_once(string, string)
+
+
+termwarn = termerror = termlog

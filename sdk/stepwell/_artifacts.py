@@ -1,0 +1,129 @@
+"""`Artifact`: what scripts build and hand over. Nothing of it is kept yet.
+
+Every call that builds one works and can be chained; the calls that would need the stored files
+raise.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+from stepwell.errors import UnavailableError
+
+_INSTEAD = "until then read the files from where they were written"
+
+
+class Artifact:
+    """A named thing with files, as a script describes it."""
+
+    def __init__(
+        self,
+        name: str,
+        type: str,
+        description: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        incremental: bool = False,
+        use_as: str | None = None,
+        storage_region: str | None = None,
+    ) -> None:
+        self.name, self.type = name, type
+        self.description = description
+        self.metadata = dict(metadata or {})
+        self.incremental = incremental
+        self.aliases: list[str] = []
+        self.tags: list[str] = []
+        self.ttl: Any = None
+
+    @property
+    def version(self) -> str:
+        return self.name.partition(":")[2]
+
+    @property
+    def qualified_name(self) -> str:
+        return self.name
+
+    def add_file(
+        self,
+        local_path: Any,
+        name: str | None = None,
+        is_tmp: bool = False,
+        skip_cache: bool = False,
+        policy: str = "mutable",
+        overwrite: bool = False,
+    ) -> None:
+        """Name one file of the artifact."""
+
+    def add_dir(
+        self,
+        local_path: Any,
+        name: str | None = None,
+        skip_cache: bool = False,
+        policy: str = "mutable",
+        merge: bool = True,
+    ) -> None:
+        """Name a folder of the artifact."""
+
+    def add(self, obj: Any, name: str, overwrite: bool = False) -> None:
+        """Name an object of the artifact, such as a table."""
+
+    def add_reference(
+        self,
+        uri: Any,
+        name: str | None = None,
+        checksum: bool = True,
+        max_objects: int | None = None,
+    ) -> list[Any]:
+        """Name something that lies elsewhere."""
+        return []
+
+    def remove(self, item: Any) -> None:
+        """Forget a file that was named before."""
+
+    @contextlib.contextmanager
+    def new_file(
+        self, name: str, mode: str = "x", encoding: str | None = None
+    ) -> Iterator[IO[Any]]:
+        """Yield a file to write into; it is gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="stepwell-artifact-") as folder:
+            path = os.path.join(folder, os.path.basename(name) or "file")
+            with open(path, mode, encoding=encoding) as file:
+                yield file
+
+    def wait(self, timeout: int | None = None) -> "Artifact":
+        return self
+
+    def save(self, project: str | None = None, settings: Any = None) -> None:
+        """Nothing to do."""
+
+    finalize = delete = save
+
+    def is_draft(self) -> bool:
+        return False
+
+    def link(self, target_path: str, aliases: Any = None) -> "Artifact":
+        return self
+
+    def download(
+        self,
+        root: Any = None,
+        allow_missing_references: bool = False,
+        skip_cache: bool | None = None,
+        path_prefix: Any = None,
+        multipart: bool | None = None,
+    ) -> str:
+        raise UnavailableError(f"the download of artifact {self.name!r}", _INSTEAD)
+
+    checkout = file = download
+
+    def get_entry(self, name: Any) -> Any:
+        raise UnavailableError(f"reading {name!r} of artifact {self.name!r}", _INSTEAD)
+
+    get = get_path = get_entry
+
+    def files(self, names: Any = None, per_page: int = 50) -> Any:
+        raise UnavailableError(f"the files of artifact {self.name!r}", _INSTEAD)
+
+    def __repr__(self) -> str:
+        return f"<artifact {self.name} ({self.type}), not kept>"

@@ -1,0 +1,235 @@
+"""Calls that a later release brings. Their names are here; each says so once; training goes on.
+
+A call whose answer the program cannot do without raises `UnavailableError` instead: going on with
+an invented answer would be worse.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell._artifacts import Artifact
+from stepwell._terminal import Voice
+from stepwell.errors import UnavailableError
+
+_OUTCOMES: Final = {
+    "watch": "no gradients and parameters are recorded; log() what you need of them, such as norms",
+    "save": "files stay where they are and are not kept with the run",
+    "alert": "alerts are sent to nobody; their text is printed here",
+    "artifact": "artifacts are not kept; their files stay where they are",
+    "log_code": "code is not kept; the git commit and the command line are",
+    "media": "images, tables and other media are not kept; the other values of their rows are",
+    "dir": "files that are written into run.dir stay on this machine",
+    "fork_from": "the run starts after that step, without its parent's history",
+    "resume_from": "the run goes on after that step, and its later history is kept",
+}
+_SWEEPS = "until then start one run per configuration with init(config=…) in a loop"
+_ARTIFACTS = "until then read the file from where it was written"
+_said: set[str] = set()
+
+
+class AlertLevel:
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+def tell_once(kind: str, call: str, *, silent: bool = False) -> None:
+    """Say once in this process that ``call`` is not there yet, and what happens instead."""
+    if silent or kind in _said:
+        return
+    _said.add(kind)
+    Voice().say(f"{call} is not there yet, a later release brings it: {_OUTCOMES[kind]}")
+
+
+class LaterCalls:
+    """The methods of a run that a later release brings; `Run` is the only subclass."""
+
+    @property
+    def disabled(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def id(self) -> str:
+        raise NotImplementedError
+
+    def watch(
+        self,
+        models: Any,
+        criterion: Any = None,
+        log: str | None = "gradients",
+        log_freq: int = 1000,
+        idx: int | None = None,
+        log_graph: bool = False,
+    ) -> None:
+        self._tell("watch", "watch()")
+
+    def unwatch(self, models: Any = None) -> None:
+        """Nothing is watched yet, so there is nothing to do."""
+
+    def save(
+        self,
+        glob_str: Any = None,
+        base_path: Any = None,
+        policy: str = "live",
+        glob: bool = True,
+    ) -> list[str]:
+        """Return the paths that were kept: none yet."""
+        self._tell("save", "save()")
+        return []
+
+    def restore(
+        self, name: str, run_path: str | None = None, replace: bool = False, root: Any = None
+    ) -> Any:
+        raise UnavailableError(f"restore({name!r})", _ARTIFACTS)
+
+    def alert(
+        self,
+        title: str,
+        text: str = "",
+        level: str | None = None,
+        wait_duration: Any = None,
+    ) -> None:
+        self._tell("alert", "alert()")
+        if not self.disabled:
+            word = getattr(level, "value", level) or AlertLevel.INFO
+            Voice().say(f"alert ({word}): {title}" + (f": {text}" if text else ""))
+
+    def log_artifact(
+        self,
+        artifact_or_path: Any,
+        name: str | None = None,
+        type: str | None = None,
+        aliases: Iterable[str] | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> Artifact:
+        """Return an artifact whose calls can be chained; its files are not kept yet."""
+        self._tell("artifact", "log_artifact()")
+        if isinstance(artifact_or_path, Artifact):
+            artifact_or_path.aliases = list(aliases or artifact_or_path.aliases)
+            return artifact_or_path
+        path = Path(artifact_or_path)
+        made = Artifact(name or f"run-{self.id}-{path.name}", type or "unspecified")
+        made.aliases = list(aliases or ())
+        return made
+
+    upsert_artifact = finish_artifact = log_artifact
+
+    def use_artifact(
+        self,
+        artifact_or_name: Any,
+        type: str | None = None,
+        aliases: Iterable[str] | None = None,
+        use_as: str | None = None,
+    ) -> Artifact:
+        """Return an artifact that can say its name, and whose files cannot be had yet."""
+        if isinstance(artifact_or_name, Artifact):
+            return artifact_or_name
+        return Artifact(str(artifact_or_name), type or "unspecified")
+
+    def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> Any:
+        self._tell("artifact", "link_artifact()")
+        return artifact
+
+    def log_model(
+        self, path: Any, name: str | None = None, aliases: Iterable[str] | None = None
+    ) -> None:
+        self._tell("artifact", "log_model()")
+
+    def use_model(self, name: str) -> str:
+        raise UnavailableError(f"use_model({name!r})", _ARTIFACTS)
+
+    def link_model(
+        self,
+        path: Any,
+        registered_model_name: str,
+        name: str | None = None,
+        aliases: Iterable[str] | None = None,
+    ) -> None:
+        self._tell("artifact", "link_model()")
+
+    def log_code(
+        self,
+        root: Any = ".",
+        name: str | None = None,
+        include_fn: Any = None,
+        exclude_fn: Any = None,
+    ) -> None:
+        self._tell("log_code", "log_code()")
+
+    def mark_preempting(self) -> None:
+        """Nothing to do: a run whose process is killed goes on with ``resume``."""
+
+    def pin_config_keys(self, keys: Iterable[str]) -> None:
+        """Nothing to do: the runs table shows the columns that its reader chooses."""
+
+    def _tell(self, kind: str, call: str) -> None:
+        tell_once(kind, call, silent=self.disabled)
+
+
+class Api:
+    """Reading runs from Python; every call says what reads them today."""
+
+    _CALLS: Final = frozenset(
+        """artifact artifact_collection artifact_collection_exists artifact_collections
+        artifact_exists artifact_type artifact_types artifact_versions artifacts create_project
+        create_run create_user default_entity entity flush from_path job load_report project
+        projects queue reports run runs sweep sync_tensorboard team upsert_run_queue user users
+        viewer""".split()  # noqa: SIM905
+    )
+
+    def __init__(
+        self,
+        overrides: dict[str, Any] | None = None,
+        timeout: int | None = None,
+        api_key: str | None = None,
+    ) -> None:
+        self.settings = dict(overrides or {})
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._CALLS:
+            raise UnavailableError(
+                f"Api().{name}",
+                "read runs with `stepwell runs`, `stepwell export` or `stepwell sql`",
+            )
+        raise AttributeError(f"'Api' object has no attribute {name!r}")
+
+
+def sweep(
+    sweep: Any, entity: str | None = None, project: str | None = None, prior_runs: Any = None
+) -> str:
+    """Sweeps come with a later release.
+
+    Raises:
+        UnavailableError: always.
+    """
+    raise UnavailableError("sweep()", _SWEEPS)
+
+
+def agent(
+    sweep_id: str,
+    function: Callable[[], Any] | None = None,
+    entity: str | None = None,
+    project: str | None = None,
+    count: int | None = None,
+    forward_signals: bool | None = None,
+    term_timeout: float | None = None,
+    max_consecutive_failed_runs: int | None = None,
+) -> None:
+    """Sweeps come with a later release.
+
+    Raises:
+        UnavailableError: always.
+    """
+    raise UnavailableError("agent()", _SWEEPS)
+
+
+def controller(
+    sweep_id_or_config: Any = None, entity: str | None = None, project: str | None = None
+) -> Any:
+    """Sweeps come with a later release.
+
+    Raises:
+        UnavailableError: always.
+    """
+    raise UnavailableError("controller()", _SWEEPS)

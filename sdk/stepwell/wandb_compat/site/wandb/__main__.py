@@ -1,0 +1,74 @@
+"""The command `wandb` inside `stepwell run`: what scripts call of it, and nothing that asks."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import stepwell
+from stepwell.wandb_compat import VERSION
+from stepwell.wandb_compat._environment import defaults, settings_files, write_setting
+
+_MODES: Final = {"offline": "offline", "online": "online", "disabled": "disabled", "enabled": None}
+_LATER: Final = ("agent", "artifact", "controller", "job", "launch", "pull", "restore", "sweep")
+_COMMANDS: Final = {
+    "login": "accepted; there is nobody to log in with",
+    "logout": "accepted",
+    "init": "accepted; `wandb.init(project=…)` or WANDB_PROJECT names the project",
+    "offline": "later runs of this folder stay in journals, until `wandb online`",
+    "online": "later runs of this folder go to the daemon",
+    "disabled": "later runs of this folder are not recorded, until `wandb enabled`",
+    "enabled": "undoes `wandb disabled`",
+    "status": "what the variables and settings files say",
+    "sync": "sends what offline or dead writers left, as `stepwell sync`",
+    "verify": "checks everything, as `stepwell doctor`",
+    "version": "the version",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 2 for one that does not exist."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = words[0] if words else "--help"
+    if name in ("--help", "-h", "help"):
+        width = max(map(len, _COMMANDS))
+        lines = (f"  {each:<{width}}  {what}" for each, what in _COMMANDS.items())
+        print("stepwell's command wandb\n\n" + "\n".join(lines))
+    elif name in ("version", "--version"):
+        print(f"wandb, version {VERSION} (stepwell {stepwell.__version__})")
+    elif name in ("login", "logout", "init"):
+        print(f"wandb {name}: {_COMMANDS[name]}")
+    elif name in _MODES:
+        _remember_mode(name)
+    elif name == "status":
+        for default in defaults():
+            print(f"{default.name} = {default.value}  ({default.source})")
+    elif name in ("sync", "verify"):
+        return _become("sync" if name == "sync" else "doctor", words[1:])
+    elif name in _LATER:
+        return _complain(f"`wandb {name}` is not there yet, a later release brings it")
+    else:
+        return _complain(f"{name!r} is no command; `wandb --help` lists them")
+    return 0
+
+
+def _remember_mode(name: str) -> None:
+    path = settings_files()[-1]
+    write_setting(path, "mode", _MODES[name])
+    print(f"wandb {name}: {_COMMANDS[name]} ({path})")
+
+
+def _become(command: str, words: Sequence[str]) -> int:
+    """Go on as a command of stepwell; never returns."""
+    folders = [word for word in words if not word.startswith("-")]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "stepwell", command, *folders])
+
+
+def _complain(text: str) -> int:
+    print(f"wandb (stepwell): {text}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

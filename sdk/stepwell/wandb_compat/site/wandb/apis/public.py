@@ -1,0 +1,3 @@
+from stepwell import Api
+
+__all__ = ["Api"]

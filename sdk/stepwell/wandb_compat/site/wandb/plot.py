@@ -1,0 +1,3 @@
+"""Charts made of tables."""
+
+from stepwell.plot import *  # noqa: F403

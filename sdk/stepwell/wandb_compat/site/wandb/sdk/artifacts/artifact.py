@@ -1,0 +1,3 @@
+from stepwell import Artifact
+
+__all__ = ["Artifact"]

@@ -1,0 +1,3 @@
+from stepwell.errors import ConfigError
+
+__all__ = ["ConfigError"]

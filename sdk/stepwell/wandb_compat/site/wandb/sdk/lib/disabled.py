@@ -1,0 +1,3 @@
+from wandb.sdk.lib import RunDisabled
+
+__all__ = ["RunDisabled"]

@@ -1,0 +1,3 @@
+from stepwell import Config
+
+__all__ = ["Config"]

@@ -1,0 +1,3 @@
+from stepwell import Settings
+
+__all__ = ["Settings"]

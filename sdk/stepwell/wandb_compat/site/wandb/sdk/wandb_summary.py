@@ -1,0 +1,3 @@
+from stepwell import Summary
+
+__all__ = ["Summary"]

@@ -1,0 +1,3 @@
+from stepwell.wandb_compat._run import Run
+
+__all__ = ["Run"]
