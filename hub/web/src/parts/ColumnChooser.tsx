@@ -1,5 +1,6 @@
 /** Which columns of runs are shown: the project's config and summary, searched by the hub. */
 import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { listAttributes, listMetrics } from "../api/hub.js";
@@ -12,7 +13,7 @@ interface ColumnChooserProps {
   project: string;
   columns: readonly string[];
   onChange(columns: readonly string[]): void;
-  label?: string;
+  label?: ComponentChildren;
   name?: string;
 }
 

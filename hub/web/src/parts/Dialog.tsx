@@ -2,6 +2,8 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
 
+import { Icon } from "./Icon.js";
+
 interface DialogProps {
   title: string;
   onClose(): void;
@@ -32,7 +34,7 @@ export function Dialog({ title, onClose, children, className = "" }: DialogProps
         <header class="dialog-header">
           <h2 id={id}>{title}</h2>
           <button type="button" class="quiet small" aria-label="Close" onClick={onClose}>
-            ✕
+            <Icon name="close" />
           </button>
         </header>
         {children}

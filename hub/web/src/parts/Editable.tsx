@@ -2,6 +2,8 @@
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 
+import { Icon } from "./Icon.js";
+
 interface EditableProps {
   /** What is edited, for the names of button and field: "the name of run-3". */
   what: string;
@@ -19,7 +21,7 @@ export function Editable({ what, value, children, isLong = false, onSave }: Edit
       <span class="editable">
         <span class="editable-value">{children}</span>
         <button type="button" class="quiet small pencil" aria-label={`Edit ${what}`} onClick={() => (draft.value = value)}>
-          ✎
+          <Icon name="pencil" />
         </button>
       </span>
     );

@@ -4,7 +4,7 @@
  * The chip shows or hides a run; the name opens it. Hovering a row highlights the run everywhere.
  */
 import { useComputed } from "@preact/signals";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 
 import type { RunOverview } from "../api/types.js";
 import { now } from "../state/clock.js";
@@ -12,13 +12,17 @@ import { sortOf } from "../state/columns.js";
 import { useKeys } from "../state/keys.js";
 import { navigate } from "../state/navigation.js";
 import { runColor } from "../state/palette.js";
+import { followRail, isRailOpen, toggleRail } from "../state/rail.js";
 import { pathOf } from "../state/routes.js";
 import type { RunsState } from "../state/runs.js";
 import { theme } from "../state/theme.js";
 import { ColumnChooser } from "./ColumnChooser.js";
 import { columnText } from "./columnValues.js";
 import { FilterBox } from "./FilterBox.js";
+import { formatCount } from "./format.js";
+import { Icon } from "./Icon.js";
 import { Failure, Notice } from "./Notice.js";
+import { RailEdge } from "./RailEdge.js";
 import { RailFooter } from "./RailFooter.js";
 import { Skeleton } from "./Skeleton.js";
 import { SortHeader } from "./SortHeader.js";
@@ -30,8 +34,23 @@ const COLUMN_WIDTH = 72;
 const COLUMNS_MAX = 3;
 
 export function RunsRail({ runs }: { runs: RunsState }) {
-  const { list } = runs;
   useRailKeys(runs);
+  useEffect(followRail, []);
+  if (isRailOpen.value) return <OpenRail runs={runs} />;
+  const total = runs.list.total.value;
+  return (
+    <button type="button" class="rail-closed" aria-expanded={false} title="Show the runs: Ctrl+B" onClick={toggleRail}>
+      <Icon name="right" />
+      <span class="rail-closed-name">Runs</span>
+      {total !== null && (
+        <span class="fact">{`${formatCount(runs.shown.value.length)} of ${formatCount(total)} shown`}</span>
+      )}
+    </button>
+  );
+}
+
+function OpenRail({ runs }: { runs: RunsState }) {
+  const { list } = runs;
   const pinned = runs.columns.value.slice(0, COLUMNS_MAX);
   const sort = runs.sort.value;
   const columns: TableColumn[] = [
@@ -54,7 +73,10 @@ export function RunsRail({ runs }: { runs: RunsState }) {
     <section class="rail" aria-label="Runs">
       <div class="rail-head">
         <FilterBox value={runs.filter.value} error={list.filterError.value} onChange={runs.setFilter} />
-        <ColumnChooser project={runs.project} columns={runs.columns.value} onChange={runs.setColumns} label="＋" name="Choose columns" />
+        <ColumnChooser project={runs.project} columns={runs.columns.value} onChange={runs.setColumns} label={<Icon name="columns" />} name="Choose columns" />
+        <button type="button" class="quiet" aria-label="Hide the runs" title="Hide the runs: Ctrl+B" onClick={toggleRail}>
+          <Icon name="left" />
+        </button>
       </div>
       {list.error.value && rows.length === 0 && (
         <Failure what="The runs could not be read" error={list.error.value} onRetry={list.refresh} />
@@ -71,6 +93,7 @@ export function RunsRail({ runs }: { runs: RunsState }) {
         />
       )}
       <RailFooter runs={runs} />
+      <RailEdge />
     </section>
   );
 }
@@ -159,6 +182,7 @@ function useRailKeys(runs: RunsState): void {
       if (run) act(run);
     };
     return [
+      { keys: "Ctrl+b", what: "show or hide the runs", run: toggleRail },
       { keys: "j", what: "next run", run: () => move(1) },
       { keys: "k", what: "previous run", run: () => move(-1) },
       { keys: " ", what: "show or hide the run", run: onCurrent((run) => runs.toggle(run.run_id)) },

@@ -1,5 +1,6 @@
 /** The messages of state/toasts.ts. */
 import { close, toasts } from "../state/toasts.js";
+import { Icon } from "./Icon.js";
 
 export function Toasts() {
   return (
@@ -8,7 +9,7 @@ export function Toasts() {
         <p key={id} class={`toast ${kind}`}>
           <span>{text}</span>
           <button type="button" class="quiet small" aria-label="Close this message" onClick={() => close(id)}>
-            ✕
+            <Icon name="close" />
           </button>
         </p>
       ))}

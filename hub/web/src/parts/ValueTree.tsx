@@ -5,6 +5,7 @@ import type { Value, ValueMap } from "../api/values.js";
 import { leafCount, toJson, treeLines, type TreeLine } from "../state/valueTree.js";
 import { CopyButton } from "./CopyButton.js";
 import { formatCount, formatExact, formatValue } from "./format.js";
+import { Icon } from "./Icon.js";
 
 const SEARCH_FROM = 12;
 const LINES_MAX = 400;
@@ -84,7 +85,7 @@ function Line({ line, isClosed, isRounded, onToggle }: LineProps) {
       <div class="group">
         <dt style={indent}>
           <button type="button" class="quiet" aria-expanded={!isClosed} onClick={() => onToggle(line.path)}>
-            <span aria-hidden="true">{isClosed ? "▸" : "▾"}</span> {line.key}
+            <Icon name={isClosed ? "right" : "down"} /> {line.key}
           </button>
         </dt>
         <dd class="fact">{isClosed ? formatCount(line.count) : ""}</dd>
