@@ -1,7 +1,7 @@
 /**
- * Chart: three canvases over each other and what is drawn on them.
+ * Chart: two canvases over each other and what is drawn on them.
  *
- * Moving the cursor or highlighting a run redraws the overlay alone. The data layer is redrawn for
+ * Moving the cursor or highlighting a run redraws the overlay alone. Grid and data are redrawn for
  * new data, another zoom, another size; all charts of the page share one queue of frames, which
  * keeps a frame's drawing near its budget.
  */
@@ -65,8 +65,7 @@ export interface ChartState {
 }
 
 export interface Canvases {
-  readonly grid: HTMLCanvasElement;
-  readonly data: HTMLCanvasElement;
+  readonly base: HTMLCanvasElement;
   readonly overlay: HTMLCanvasElement;
 }
 
@@ -86,7 +85,7 @@ export class Chart {
   private drawMs = 0;
   private dataDraws = 0;
   private overlayDraws = 0;
-  /** Called after the data layer was drawn. */
+  /** Called after grid and data were drawn. */
   onDrawn: (() => void) | null = null;
 
   constructor(private readonly canvases: Canvases) {}
@@ -235,7 +234,7 @@ export class Chart {
     requestDraw(this, what === "all");
   }
 
-  /** Called by the queue. True: only the overlay is needed, which is cheap. */
+  /** Called by the queue of frames. */
   draw(): void {
     const { input } = this;
     if (input === null || this.size.width === 0 || this.size.height === 0) return;
@@ -249,13 +248,12 @@ export class Chart {
     this.lines = input.series
       .filter((one) => one.data.length > 0)
       .map((one) => prepareLine(one, input.smoothing));
-    const grid = this.canvases.grid.getContext("2d")!;
-    const data = this.canvases.data.getContext("2d")!;
-    const { layout, axes } = this.arrange(input, grid);
+    const base = this.canvases.base.getContext("2d")!;
+    const { layout, axes } = this.arrange(input, base);
     this.layout = layout;
     this.axes = axes;
-    drawGrid(grid, layout, axes, input.theme);
-    drawData(data, layout, axes, this.lines, input.theme, {
+    drawGrid(base, layout, axes, input.theme);
+    drawData(base, layout, axes, this.lines, input.theme, {
       bands: input.bands,
       technique: techniqueFor(this.lines.length),
     });
@@ -309,12 +307,11 @@ export class Chart {
         cursorX: this.cursor?.value ?? null,
         dots: this.lines.length > 100 ? [] : dots,
         highlighted,
+        isDimmed: highlighted.length > 0 && this.lines.length > 1,
         selection: this.selection,
       },
       input.theme,
     );
-    this.canvases.data.style.opacity =
-      highlighted.length > 0 && this.lines.length > 1 ? "0.35" : "";
     this.overlayDraws++;
   }
 }

@@ -1,4 +1,6 @@
-/** Draws the three layers of a chart: grid, data, overlay. */
+/**
+ * Draws a chart: grid and data on one canvas, what follows the pointer on a second one.
+ */
 
 import type { Layout } from "./layout.js";
 import { FONT_PIXELS } from "./layout.js";
@@ -35,6 +37,7 @@ const LINES_MAX = 100;
 const THICK_MAX = 12;
 const BAND_ALPHA = 34;
 const MARK_APART_PIXELS = 7;
+const DIMMED_SHARE = 0.6;
 
 export function techniqueFor(lineCount: number): Technique {
   if (lineCount > LINES_MAX) return "density";
@@ -156,7 +159,6 @@ export function drawData(
 ): void {
   const { left, top, right, bottom, ratio } = layout;
   const [width, height] = [right - left, bottom - top];
-  context.clearRect(0, 0, layout.width, layout.height);
   if (width <= 0 || height <= 0) return;
   const { technique } = options;
   const bands = options.bands && technique !== "density";
@@ -169,7 +171,7 @@ export function drawData(
         bands,
         strokes: technique === "raster",
       });
-    context.putImageData(image, left, top);
+    blit(context, image, left, top);
   }
   context.save();
   context.beginPath();
@@ -181,6 +183,24 @@ export function drawData(
   }
   if (technique !== "density") for (const line of lines) drawMarks(context, layout, axes, line);
   context.restore();
+}
+
+let stage: CanvasRenderingContext2D | null = null;
+
+/** putImageData would replace the grid below, also with what is transparent. */
+function blit(
+  context: CanvasRenderingContext2D,
+  image: ImageData,
+  left: number,
+  top: number,
+): void {
+  stage ??= document.createElement("canvas").getContext("2d")!;
+  const { canvas } = stage;
+  if (canvas.width < image.width) canvas.width = image.width;
+  if (canvas.height < image.height) canvas.height = image.height;
+  stage.putImageData(image, 0, 0);
+  const { width, height } = image;
+  context.drawImage(canvas, 0, 0, width, height, left, top, width, height);
 }
 
 function paintLines(
@@ -314,11 +334,13 @@ export interface Overlay {
   /** Dots on the lines at the cursor, nearest first. */
   readonly dots: readonly { readonly x: number; readonly value: number; readonly color: string }[];
   readonly highlighted: readonly Line[];
+  /** True: what is not highlighted is faint. */
+  readonly isDimmed: boolean;
   /** Selected range of x, in values. */
   readonly selection: readonly [number, number] | null;
 }
 
-/** Draws cursor, highlighted lines and selection. Never touches the data layer. */
+/** Draws cursor, highlighted lines and selection, over grid and data. */
 export function drawOverlay(
   context: CanvasRenderingContext2D,
   layout: Layout,
@@ -332,6 +354,12 @@ export function drawOverlay(
   context.beginPath();
   context.rect(left, top, right - left, bottom - top);
   context.clip();
+  if (overlay.isDimmed) {
+    context.fillStyle = theme.card;
+    context.globalAlpha = DIMMED_SHARE;
+    context.fillRect(left, top, right - left, bottom - top);
+    context.globalAlpha = 1;
+  }
   for (const line of overlay.highlighted) {
     strokeLine(context, layout, axes, line, theme.card, Math.round(5 * ratio));
     strokeLine(context, layout, axes, line, line.series.color, Math.max(2, Math.round(2 * ratio)));

@@ -1,0 +1,242 @@
+/**
+ * The live stream: server-sent events of one hub, with back-off, for several listeners.
+ *
+ * Runs in a SharedWorker, so that all tabs share it, or in the tab itself. There is one connection
+ * per project that somebody watches; what its listeners watch is joined and sent to the hub, so
+ * only events that somebody waits for are sent. Events are doorbells: they say what changed.
+ */
+
+export interface LiveWatch {
+  /** null: the list of projects. */
+  readonly project: string | null;
+  readonly runs: readonly string[];
+  readonly metrics: readonly string[];
+}
+
+export type LiveEvent =
+  | { readonly type: "event"; readonly event: string; readonly data: unknown }
+  /** True once the stream runs; after a break events may have been missed. */
+  | { readonly type: "state"; readonly isConnected: boolean };
+
+export type LiveTell = (event: LiveEvent) => void;
+
+export interface LiveIo {
+  fetch: (path: string, init: RequestInit) => Promise<Response>;
+  /** Calls back after some milliseconds; returns a function that prevents it. */
+  after: (milliseconds: number, call: () => void) => () => void;
+  random: () => number;
+}
+
+const API = "/api/v1";
+const NARROW_MS = 30;
+const BACKOFF_FIRST_MS = 500;
+const BACKOFF_MAX_MS = 15_000;
+
+/** Milliseconds to wait before the n-th try (from 1): doubling, with up to a half of jitter. */
+export function backoff(attempt: number, random: () => number): number {
+  const full = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempt - 1));
+  return full * (0.5 + random() / 2);
+}
+
+/** All streams of a browser, or of a tab without SharedWorker. */
+export class LiveStreams {
+  private readonly streams = new Map<string | null, Stream>();
+  private readonly watches = new Map<object, LiveWatch>();
+
+  constructor(private readonly io: LiveIo) {}
+
+  /** Begin or change what `owner` watches; null ends it. */
+  watch(owner: object, watch: LiveWatch | null, tell: LiveTell): void {
+    const before = this.watches.get(owner);
+    if (before !== undefined && before.project !== watch?.project)
+      this.leave(before.project, owner);
+    if (watch === null) {
+      this.watches.delete(owner);
+      return;
+    }
+    this.watches.set(owner, watch);
+    let stream = this.streams.get(watch.project);
+    if (stream === undefined)
+      this.streams.set(watch.project, (stream = new Stream(watch.project, this.io)));
+    stream.join(owner, watch, tell);
+  }
+
+  private leave(project: string | null, owner: object): void {
+    const stream = this.streams.get(project);
+    if (stream === undefined || !stream.leave(owner)) return;
+    this.streams.delete(project);
+  }
+}
+
+class Stream {
+  private readonly listeners = new Map<object, { watch: LiveWatch; tell: LiveTell }>();
+  private readonly abort = new AbortController();
+  private subscription = "";
+  private sent = "";
+  private lastEventId = "";
+  private isConnected = false;
+  private cancelNarrow: (() => void) | null = null;
+
+  constructor(
+    private readonly project: string | null,
+    private readonly io: LiveIo,
+  ) {
+    void this.run();
+  }
+
+  join(owner: object, watch: LiveWatch, tell: LiveTell): void {
+    const isNew = !this.listeners.has(owner);
+    this.listeners.set(owner, { watch, tell });
+    if (isNew && this.isConnected) tell({ type: "state", isConnected: true });
+    this.narrowSoon();
+  }
+
+  /** True: nobody listens any more and the stream is closed. */
+  leave(owner: object): boolean {
+    this.listeners.delete(owner);
+    if (this.listeners.size > 0) {
+      this.narrowSoon();
+      return false;
+    }
+    this.cancelNarrow?.();
+    this.abort.abort();
+    return true;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.abort;
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        await this.connect(() => (attempt = 0));
+      } catch {
+        // Whatever broke the stream: tell it, wait, try again.
+      }
+      if (signal.aborted) return;
+      this.subscription = "";
+      this.setConnected(false);
+      await new Promise<void>((done) => {
+        const cancel = this.io.after(backoff(Math.max(1, attempt), this.io.random), done);
+        signal.addEventListener("abort", () => (cancel(), done()), { once: true });
+      });
+    }
+  }
+
+  private async connect(onOpen: () => void): Promise<void> {
+    const path =
+      this.project === null ? "/live" : `/projects/${encodeURIComponent(this.project)}/live`;
+    const headers: Record<string, string> = { Accept: "text/event-stream" };
+    if (this.lastEventId !== "") headers["Last-Event-ID"] = this.lastEventId;
+    const response = await this.io.fetch(API + path, {
+      headers,
+      credentials: "same-origin",
+      cache: "no-store",
+      signal: this.abort.signal,
+    });
+    if (!response.ok || response.body === null) throw new Error(`live stream: ${response.status}`);
+    onOpen();
+    this.setConnected(true);
+    const parser = new EventParser();
+    const reader = response.body
+      .pipeThrough(new TextDecoderStream() as ReadableWritablePair<string, Uint8Array<ArrayBuffer>>)
+      .getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      for (const event of parser.push(value)) this.take(event);
+    }
+  }
+
+  private take({ id, event, data }: ParsedEvent): void {
+    if (id !== "") this.lastEventId = id;
+    let parsed: unknown;
+    try {
+      parsed = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (event === "hello") {
+      const { subscription } = parsed as { subscription?: unknown };
+      this.subscription = typeof subscription === "string" ? subscription : "";
+      this.sent = "";
+      this.narrowSoon();
+      return;
+    }
+    for (const { tell } of this.listeners.values()) tell({ type: "event", event, data: parsed });
+  }
+
+  private setConnected(isConnected: boolean): void {
+    this.isConnected = isConnected;
+    for (const { tell } of this.listeners.values()) tell({ type: "state", isConnected });
+  }
+
+  private narrowSoon(): void {
+    if (this.subscription === "" || this.cancelNarrow !== null) return;
+    this.cancelNarrow = this.io.after(NARROW_MS, () => {
+      this.cancelNarrow = null;
+      void this.narrow();
+    });
+  }
+
+  /** Tell the hub what all listeners together watch. */
+  private async narrow(): Promise<void> {
+    if (this.subscription === "" || this.project === null) return;
+    const body = JSON.stringify(joined([...this.listeners.values()].map(({ watch }) => watch)));
+    if (body === this.sent) return;
+    this.sent = body;
+    try {
+      const response = await this.io.fetch(`${API}/live/${encodeURIComponent(this.subscription)}`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        credentials: "same-origin",
+        body,
+        signal: this.abort.signal,
+      });
+      if (!response.ok) this.sent = "";
+    } catch {
+      this.sent = "";
+    }
+  }
+}
+
+function joined(watches: readonly LiveWatch[]): { runs: string[]; metrics: string[] } {
+  return {
+    runs: [...new Set(watches.flatMap((watch) => watch.runs))].sort(),
+    metrics: [...new Set(watches.flatMap((watch) => watch.metrics))].sort(),
+  };
+}
+
+export interface ParsedEvent {
+  readonly id: string;
+  readonly event: string;
+  readonly data: string;
+}
+
+/** Parser of server-sent events, for text in any pieces. */
+export class EventParser {
+  private rest = "";
+  private event = "message";
+  private data: string[] = [];
+  private id = "";
+
+  push(text: string): ParsedEvent[] {
+    const events: ParsedEvent[] = [];
+    const lines = (this.rest + text).split(/\r\n|\n|\r(?!$)/);
+    this.rest = lines.pop() ?? "";
+    for (const line of lines) {
+      if (line === "") {
+        if (this.data.length > 0)
+          events.push({ id: this.id, event: this.event, data: this.data.join("\n") });
+        this.event = "message";
+        this.data = [];
+        continue;
+      }
+      const colon = line.indexOf(":");
+      const field = colon < 0 ? line : line.slice(0, colon);
+      const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
+      if (field === "event") this.event = value;
+      if (field === "data") this.data.push(value);
+      if (field === "id" && !value.includes("\0")) this.id = value;
+    }
+    return events;
+  }
+}
