@@ -7,6 +7,7 @@ import { Shell } from "./parts/Shell.js";
 import { route } from "./state/navigation.js";
 import type { Route } from "./state/routes.js";
 
+const Charts = lazy(() => import("./pages/charts/Charts.js").then((file) => file.Charts));
 const Projects = lazy(() => import("./pages/projects/Projects.js").then((file) => file.Projects));
 const Run = lazy(() => import("./pages/run/Run.js").then((file) => file.Run));
 const Table = lazy(() => import("./pages/table/Table.js").then((file) => file.Table));
@@ -27,11 +28,12 @@ function Page({ route }: { route: Route }) {
       return <Projects />;
     case "status":
       return <Status />;
+    case "charts":
+      return <Charts key={route.project} project={route.project} />;
     case "table":
       return <Table key={route.project} project={route.project} />;
     case "run":
       return <Run key={route.project} project={route.project} runId={route.runId} tab={route.tab} />;
-    case "charts":
     case "missing":
       return <Missing />;
   }

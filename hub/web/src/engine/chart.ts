@@ -147,6 +147,10 @@ export class Chart {
     return pixel >= this.layout.left && pixel <= this.layout.right ? pixel / this.size.ratio : null;
   }
 
+  cssWidth(): number {
+    return this.size.width / this.size.ratio;
+  }
+
   isInPlot(pixelX: number, pixelY: number): boolean {
     if (this.layout === null) return false;
     const { left, right, top, bottom, ratio } = this.layout;

@@ -37,6 +37,8 @@ const LINES_MAX = 100;
 const THICK_MAX = 12;
 const BAND_ALPHA = 34;
 const MARK_APART_PIXELS = 7;
+/** Buckets up to this wide are drawn as steps where the density of many runs is shown. */
+const STEP_PIXELS = 6;
 const DIMMED_SHARE = 0.6;
 
 export function techniqueFor(lineCount: number): Technique {
@@ -246,7 +248,9 @@ function paintDensity(
   const density = new Density(width, height);
   for (const line of lines) {
     const { n, from } = projectLine(line, axes, layout, false);
-    density.line(scratch.xs, scratch.ys, n, line.gaps, from);
+    const isDense = n > 1 && (scratch.xs[n - 1]! - scratch.xs[0]!) / (n - 1) <= STEP_PIXELS;
+    if (isDense) density.steps(scratch.xs, scratch.ys, n, 2 * STEP_PIXELS);
+    else density.line(scratch.xs, scratch.ys, n, line.gaps, from);
   }
   density.paint(pixels, densityRamp(theme.ramp));
 }

@@ -22,14 +22,20 @@ export function formatTick(value: number, step: number): string {
 
 function trimmed(value: number, step: number): string {
   if (!(step > 0)) return String(Number(value.toPrecision(4)));
-  const decimals = Math.min(12, Math.max(0, -Math.floor(Math.log10(step) + 1e-9)));
-  return value.toFixed(decimals);
+  return value.toFixed(decimalsOf(step));
+}
+
+/** Decimals that a multiple of the step needs: 0.25 has two. */
+function decimalsOf(step: number): number {
+  let decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const scaled = step * 10 ** decimals;
+  if (Math.abs(scaled - Math.round(scaled)) > 1e-6) decimals++;
+  return Math.min(12, decimals);
 }
 
 function exponent(value: number, step: number): string {
   const power = Math.floor(Math.log10(Math.abs(value)) + 1e-12);
-  const decimals =
-    step > 0 ? Math.min(6, Math.max(0, power - Math.floor(Math.log10(step) + 1e-9))) : 0;
+  const decimals = step > 0 ? Math.min(6, decimalsOf(step / 10 ** power)) : 0;
   return `${(value / 10 ** power).toFixed(decimals)}e${power}`;
 }
 
@@ -48,8 +54,12 @@ export function formatValue(value: number): string {
 /** A count of points: 950, 1.2 k, 1.0 M. */
 export function formatCount(count: number): string {
   for (const [least, suffix] of SUFFIXES)
-    if (count >= least) return `${(count / least).toFixed(1)} ${suffix}`;
+    if (count >= least) return `${threeDigits(count / least)} ${suffix}`;
   return String(count);
+}
+
+function threeDigits(value: number): string {
+  return value >= 100 ? String(Math.round(value)) : value.toFixed(1);
 }
 
 /** Seconds as a duration; `step` (seconds) decides how fine. */

@@ -31,7 +31,7 @@ export function layoutOf(width: number, height: number, ratio: number, labelWidt
 export function tickCounts(layout: Layout): { x: number; y: number } {
   const { ratio } = layout;
   return {
-    x: Math.max(2, Math.min(10, Math.floor((layout.right - layout.left) / (84 * ratio)))),
-    y: Math.max(2, Math.min(8, Math.floor((layout.bottom - layout.top) / (40 * ratio)))),
+    x: Math.max(2, Math.min(10, Math.floor((layout.right - layout.left) / (62 * ratio)))),
+    y: Math.max(2, Math.min(8, Math.floor((layout.bottom - layout.top) / (26 * ratio)))),
   };
 }

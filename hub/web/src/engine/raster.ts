@@ -184,6 +184,25 @@ export class Density {
     });
   }
 
+  /**
+   * A line as steps: each column has the value of the nearest point within `reach` pixels. All runs
+   * have their buckets at the same x, and between them straight lines come closer together, which
+   * would look like stripes.
+   */
+  steps(xs: Float32Array, ys: Float32Array, n: number, reach: number): void {
+    const { weights, width, height } = this;
+    for (let i = 0; i < n; i++) {
+      const [x, y] = [xs[i]!, ys[i]!];
+      if (!(y >= 0 && y < height) || x - x !== 0) continue;
+      const before = i > 0 ? xs[i - 1]! : x - 1;
+      const after = i + 1 < n ? xs[i + 1]! : x + 1;
+      const from = Math.max(0, Math.ceil(Math.max((before + x) / 2, x - reach) - 0.5));
+      const to = Math.min(width - 1, Math.ceil(Math.min((x + after) / 2, x + reach) - 0.5) - 1);
+      const row = Math.floor(y) * width;
+      for (let column = from; column <= to; column++) weights[row + column]! += 1;
+    }
+  }
+
   /** Colours by weight: `ramp` from sparse to dense, scaled to the 99th percentile. */
   paint(pixels: Uint32Array, ramp: Uint32Array): void {
     const { weights } = this;

@@ -140,11 +140,12 @@ export function ticks(scale: Scale, wanted: number): Tick[] {
   return place(scale, steps(scale.low, scale.high, niceStep((scale.high - scale.low) / count)));
 }
 
-/** 1, 2 or 5 times a power of ten, the smallest that is >= `least`. */
+/** 1, 2, 2.5 or 5 times a power of ten, the smallest that is >= `least`. */
 export function niceStep(least: number): number {
   if (!(least > 0) || !Number.isFinite(least)) return 1;
   const power = 10 ** Math.floor(Math.log10(least));
-  for (const factor of [1, 2, 5]) if (factor * power >= least * (1 - 1e-9)) return factor * power;
+  for (const factor of [1, 2, 2.5, 5])
+    if (factor * power >= least * (1 - 1e-9)) return factor * power;
   return 10 * power;
 }
 

@@ -116,6 +116,31 @@ describe("density", () => {
     expect(both[10 * 10 + 2]).toBeLessThan(3);
   });
 
+  it("of steps has each column once, with the nearest value, and a hole where points are missing", () => {
+    const next = random(12);
+    for (let round = 0; round < 200; round++) {
+      const density = new Density(40, 10);
+      const xs = Float32Array.from({ length: 30 }, (_, i) => i * 1.3 + next());
+      density.steps(
+        xs,
+        Float32Array.from(xs, () => 5),
+        30,
+        8,
+      );
+      const pixels = new Uint32Array(400);
+      density.paint(pixels, Uint32Array.of(7));
+      const covered = [...pixels.subarray(200, 240)].map((pixel) => pixel === 7);
+      const [first, last] = [covered.indexOf(true), covered.lastIndexOf(true)];
+      expect(covered.slice(first, last + 1)).not.toContain(false);
+      expect(last - first).toBeGreaterThan(34);
+    }
+    const density = new Density(40, 10);
+    density.steps(floats(0, 1, 2, 30, 31, 32), floats(5, 5, 5, 5, 5, 5), 6, 8);
+    const pixels = new Uint32Array(400);
+    density.paint(pixels, Uint32Array.of(7));
+    expect(pixels[5 * 40 + 15]).toBe(0);
+  });
+
   it("without lines paints nothing", () => {
     const pixels = new Uint32Array(100);
     new Density(10, 10).paint(pixels, densityRamp(["#000000", "#ffffff"]));

@@ -19,10 +19,12 @@ export interface RunTabProps {
   run: RunDetail;
   /** Change the run, on the page at once. */
   onChange(changes: RunChanges): void;
+  /** The hub says that the run changed: read it again. */
+  onRefresh?(): void;
 }
 
 const TAB_PAGES: Readonly<Record<RunTab, ComponentType<RunTabProps> | null>> = {
-  charts: null,
+  charts: lazy(() => import("../charts/RunCharts.js").then((file) => file.RunCharts)),
   overview: lazy(() => import("./Overview.js").then((file) => file.Overview)),
   logs: lazy(() => import("./Logs.js").then((file) => file.Logs)),
   system: null,
@@ -73,5 +75,14 @@ export function Run({ project, runId, tab }: RunProps) {
 
 function Tab({ run, tab, resource }: { run: RunDetail; tab: RunTab; resource: Resource<RunDetail> }) {
   const Page = TAB_PAGES[tab];
-  return Page && <Page key={run.run_id} run={run} onChange={(changes) => void changeDetail(resource, changes)} />;
+  return (
+    Page && (
+      <Page
+        key={run.run_id}
+        run={run}
+        onChange={(changes) => void changeDetail(resource, changes)}
+        onRefresh={() => void resource.load()}
+      />
+    )
+  );
 }

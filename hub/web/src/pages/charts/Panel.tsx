@@ -1,0 +1,210 @@
+/** A panel: one metric of the drawn runs, with its name, its newest value and what is behind it. */
+import { computed, useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+
+import { techniqueFor } from "../../engine/draw.js";
+import { formatValue } from "../../engine/format.js";
+import type { ChartSeries } from "../../engine/lines.js";
+import { Chart } from "../../parts/Chart.js";
+import { ChartTable } from "../../parts/ChartTable.js";
+import { copyText } from "../../state/clipboard.js";
+import { theme } from "../../state/theme.js";
+import { frames, type Board } from "./board.js";
+import { honesty, lineOwners, nonFiniteText, panelSeries } from "./panelSeries.js";
+
+interface PanelProps {
+  board: Board;
+  metric: string;
+  /** On the screen, not only near it. */
+  isVisible: boolean;
+  /** Near enough to have canvases. */
+  hasChart: boolean;
+  isFull?: boolean;
+}
+
+const PLAIN = { halfLife: 0, unit: "x" } as const;
+
+export function Panel({ board, metric, isVisible, hasChart, isFull = false }: PanelProps) {
+  const question = board.question.value;
+  const wholeQuestion = board.wholeQuestion.value;
+  const isZoomed = question !== wholeQuestion && question.first !== null;
+  const { sm, b } = board.values.value;
+  const axes = board.axes.value;
+  const runs = board.runs.value;
+  const groups = board.groups.value;
+  const colors = theme.value;
+  const isTable = useSignal(false);
+  const drawn = useSignal(0);
+
+  const held = frames.read(question, metric);
+  const whole = isZoomed ? frames.read(wholeQuestion, metric) : null;
+  const revision = held.revision.value;
+  const wholeRevision = whole?.revision.value ?? 0;
+  const owners = useMemo(() => lineOwners(runs, groups, colors), [runs, groups, colors]);
+  const ids = useMemo(() => owners.map((owner) => owner.id), [owners]);
+  const series = useMemo(
+    () => panelSeries(owners, held.series, whole?.series ?? null),
+    [owners, held, revision, whole, wholeRevision],
+  );
+  const smoothing = useMemo(
+    () =>
+      sm > 0
+        ? ({
+            halfLife: sm,
+            unit: axes.xUnit === "number" && axes.x === "step" ? "x" : "points",
+          } as const)
+        : PLAIN,
+    [sm, axes.x, axes.xUnit],
+  );
+
+  const owner = useMemo(() => ({}), []);
+  const wholeOwner = useMemo(() => ({}), []);
+  useEffect(() => {
+    frames.need(owner, { question, metric, ids, isVisible });
+    // The whole series warms the smoothing of a zoomed one up.
+    const needsWhole = isZoomed && sm > 0;
+    frames.need(
+      wholeOwner,
+      needsWhole ? { question: wholeQuestion, metric, ids, isVisible } : null,
+    );
+  }, [question, wholeQuestion, isZoomed, sm > 0, metric, ids, isVisible]);
+  useEffect(() => () => (frames.need(owner, null), frames.need(wholeOwner, null)), []);
+  useEffect(() => board.mount(metric), [board, metric]);
+
+  const isAnswered =
+    !held.isWaiting &&
+    (revision > 0 || (ids.length === 0 && board.areRunsKnown.value)) &&
+    held.error === null;
+  const isReady = isAnswered && (series.length === 0 || !hasChart || drawn.value > 0);
+  const level = series.reduce((most, one) => Math.max(most, one.data.level), 0);
+  return (
+    <section
+      class={isFull ? "panel full" : "panel"}
+      aria-label={metric}
+      data-metric={metric}
+      data-ready={isReady ? "true" : "false"}
+      data-level={level}
+      data-series={series.length}
+    >
+      <header class="panel-head">
+        <button
+          type="button"
+          class="panel-title"
+          title={`Copy "${metric}"`}
+          onClick={() => void copyText(metric)}
+        >
+          {metric}
+        </button>
+        <button
+          type="button"
+          class="quiet small panel-action"
+          aria-pressed={isTable.value}
+          aria-label={`${metric} as table`}
+          title="View as table"
+          onClick={() => (isTable.value = !isTable.value)}
+        >
+          ▦
+        </button>
+        {!isFull && (
+          <button
+            type="button"
+            class="quiet small panel-action"
+            aria-label={`${metric} on the full screen`}
+            title="Full screen"
+            onClick={() => board.change({ full: metric }, { push: true })}
+          >
+            ⤢
+          </button>
+        )}
+        <PanelValue board={board} series={series} />
+      </header>
+      <div class="panel-body">
+        {isTable.value && (
+          <ChartTable series={series} xUnit={axes.xUnit} xName={axes.xName} zoom={axes.zoom} />
+        )}
+        {!isTable.value && hasChart && series.length > 0 && (
+          <Chart
+            label={`${metric} of ${series.length} ${groups === null ? "runs" : "groups"}`}
+            series={series}
+            link={board.link}
+            xUnit={axes.xUnit}
+            xName={axes.xName}
+            xScale={axes.xScale}
+            yScale={axes.yScale}
+            zoom={axes.zoom}
+            smoothing={smoothing}
+            bands={b === "on"}
+            onZoom={board.zoomTo}
+            onZoomBack={board.zoomBack}
+            onDrawn={(state) => {
+              if (drawn.peek() === 0) drawn.value = state.dataDraws;
+              const pixels = state.plot[2] - state.plot[0];
+              if (!isFull && pixels > 0) board.plotPixels.value = pixels;
+            }}
+          />
+        )}
+        {series.length === 0 && (
+          <PanelEmpty
+            isWaiting={!isAnswered}
+            hasRuns={owners.length > 0}
+            hasError={held.error !== null}
+          />
+        )}
+        {held.error !== null && (
+          <p class="panel-error" role="alert">
+            <span>{held.error.message}</span>
+            <button type="button" class="small" onClick={() => frames.retry(question, metric)}>
+              Try again
+            </button>
+          </p>
+        )}
+      </div>
+      <footer class="panel-foot">
+        <span>
+          {honesty(series, {
+            bands: b === "on",
+            technique: techniqueFor(series.length),
+            smoothing: sm,
+          })}
+        </span>
+        <NonFinite series={series} board={board} />
+      </footer>
+    </section>
+  );
+}
+
+function NonFinite({ series, board }: { series: readonly ChartSeries[]; board: Board }) {
+  const { xUnit, xName } = board.axes.value;
+  const text = useMemo(() => nonFiniteText(series, xUnit, xName), [series, xUnit, xName]);
+  return text === "" ? null : <span class="panel-warning">{text}</span>;
+}
+
+/** The last value of the highlighted run, or of the only one. */
+function PanelValue({ board, series }: { board: Board; series: readonly ChartSeries[] }) {
+  const text = useMemo(
+    () =>
+      computed(() => {
+        const id = board.link.highlighted.value;
+        const only = series.length === 1 ? series[0] : undefined;
+        const last = (series.find((line) => line.runId === id) ?? only)?.data.last;
+        return last === undefined || last.length === 0 ? "" : formatValue(last[last.length - 1]!);
+      }),
+    [board, series],
+  );
+  return <span class="panel-value">{text}</span>;
+}
+
+function PanelEmpty({
+  isWaiting,
+  hasRuns,
+  hasError,
+}: {
+  isWaiting: boolean;
+  hasRuns: boolean;
+  hasError: boolean;
+}) {
+  if (hasError) return null;
+  if (!hasRuns) return <p class="panel-empty">No run is drawn</p>;
+  if (isWaiting) return <div class="panel-waiting" role="status" aria-label="Loading" />;
+  return <p class="panel-empty">The drawn runs have no points here</p>;
+}

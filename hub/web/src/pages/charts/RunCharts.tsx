@@ -1,0 +1,53 @@
+/** The charts tab of a run: a panel per metric that it logged. */
+import { signal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+
+import type { RunOverview } from "../../api/types.js";
+import { viewState } from "../../state/navigation.js";
+import { makeBoard } from "./board.js";
+import { BoardView } from "./BoardView.js";
+import { Toolbar } from "./Toolbar.js";
+import { CHARTS_FIELDS } from "./view.js";
+import "./charts.css";
+
+interface RunChartsProps {
+  run: RunOverview;
+  /** Read the run again: its state, name or colour changed. */
+  onRefresh?(): void;
+}
+
+export function RunCharts({ run, onRefresh }: RunChartsProps) {
+  const { project } = run;
+  const runs = useMemo(() => signal<readonly RunOverview[]>([run]), [project, run.run_id]);
+  const refresh = useRef(onRefresh);
+  refresh.current = onRefresh;
+  useEffect(() => {
+    const [known] = runs.peek();
+    const isSame = known?.name === run.name && known.color === run.color && known.slot === run.slot;
+    if (!isSame) runs.value = [run];
+  }, [runs, run]);
+  const board = useMemo(
+    () =>
+      makeBoard({
+        project,
+        view: viewState(CHARTS_FIELDS),
+        runs,
+        areRunsKnown: signal(true),
+        highlighted: signal(null),
+        onRuns: () => refresh.current?.(),
+        onRun: () => refresh.current?.(),
+      }),
+    [project, runs],
+  );
+  useEffect(() => board.close, [board]);
+  return (
+    <div class="run-charts">
+      <div class="run-charts-bar">
+        <Toolbar board={board} />
+      </div>
+      <div class="board-area">
+        <BoardView board={board} />
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,76 @@
+/** The names of metrics that a board shows, searched by the hub, all pages of them. */
+import { batch, signal, type ReadonlySignal } from "@preact/signals";
+
+import { isAborted } from "../../api/errors.js";
+import { listMetrics } from "../../api/hub.js";
+
+const PAGE = 1000;
+/** More panels than this is a search that is not narrow enough; it is said on the page. */
+export const NAMES_MAX = 20_000;
+/** With more runs the names of the whole project are shown. */
+const RUNS_MAX = 60;
+
+export interface MetricNames {
+  /** null before the first answer. */
+  readonly names: ReadonlySignal<readonly string[] | null>;
+  readonly error: ReadonlySignal<Error | null>;
+  /** True: there are more names than NAMES_MAX. */
+  readonly isCut: ReadonlySignal<boolean>;
+  show(search: string, runIds: readonly string[]): void;
+  refresh(): void;
+  close(): void;
+}
+
+export function makeMetricNames(project: string): MetricNames {
+  const names = signal<readonly string[] | null>(null);
+  const error = signal<Error | null>(null);
+  const isCut = signal(false);
+  let asked: { search: string; run_id: readonly string[] } | null = null;
+  let running: AbortController | null = null;
+
+  async function load(): Promise<void> {
+    if (asked === null) return;
+    running?.abort();
+    const mine = (running = new AbortController());
+    const read: string[] = [];
+    let cursor: string | null = null;
+    try {
+      do {
+        const page: Awaited<ReturnType<typeof listMetrics>> = await listMetrics(
+          project,
+          { ...asked, limit: PAGE, cursor },
+          { signal: mine.signal },
+        );
+        read.push(...page.metrics.map(({ metric }) => metric));
+        cursor = page.next_cursor;
+        // The first page is shown at once; the rest joins it while the first panels draw.
+        if (names.peek() === null) names.value = [...read];
+      } while (cursor !== null && read.length < NAMES_MAX);
+      batch(() => {
+        if (!sameNames(names.peek(), read)) names.value = read;
+        isCut.value = cursor !== null;
+        error.value = null;
+      });
+    } catch (failure) {
+      if (running === mine && !isAborted(failure)) error.value = failure as Error;
+    }
+  }
+
+  return {
+    names,
+    error,
+    isCut,
+    show(search, runIds) {
+      const next = { search, run_id: runIds.length <= RUNS_MAX ? runIds : [] };
+      if (asked !== null && JSON.stringify(asked) === JSON.stringify(next)) return;
+      asked = next;
+      void load();
+    },
+    refresh: () => void load(),
+    close: () => running?.abort(),
+  };
+}
+
+function sameNames(a: readonly string[] | null, b: readonly string[]): boolean {
+  return a !== null && a.length === b.length && a.every((name, i) => name === b[i]);
+}

@@ -1,0 +1,211 @@
+/** Charts: sections of panels, the view in the query string, tables of values. */
+import { describe, expect, it } from "vitest";
+
+import type { RunOverview } from "../../src/api/types.js";
+import { groupRuns } from "../../src/pages/charts/groups.js";
+import {
+  honesty,
+  lineOwners,
+  nonFiniteText,
+  panelSeries,
+} from "../../src/pages/charts/panelSeries.js";
+import {
+  columnsFor,
+  metricsWithin,
+  placeSections,
+  sectionsOf,
+} from "../../src/pages/charts/sections.js";
+import {
+  askedWindow,
+  axesOf,
+  bucketsFor,
+  CHARTS_FIELDS,
+  zoomValue,
+} from "../../src/pages/charts/view.js";
+import { tableRows } from "../../src/parts/ChartTable.js";
+import { readQuery, writeQuery } from "../../src/state/query.js";
+import { random } from "../engine/encode.js";
+import { bucketed, steps } from "../engine/series.js";
+
+const GRID = { columns: 3, panelHeight: 200, gap: 10, headHeight: 30 };
+
+describe("sections", () => {
+  it("are prefixes, training first, numbers in their order", () => {
+    const sections = sectionsOf([
+      "layers.10/g",
+      "val/loss",
+      "layers.9/g",
+      "lr",
+      "train/b",
+      "train/a",
+      "/odd",
+    ]);
+    expect(sections.map(({ name }) => name)).toEqual(["", "train", "val", "layers.9", "layers.10"]);
+    expect(sections[1]!.metrics).toEqual(["train/a", "train/b"]);
+    expect(sections[0]!.metrics).toContain("/odd");
+  });
+
+  it("show exactly the panels that touch the window, wherever it is", () => {
+    const next = random(9);
+    const names = Array.from(
+      { length: 400 },
+      (_, i) => `${"abcdefgh"[Math.floor(next() * 8)]}/m${i}`,
+    );
+    const sections = sectionsOf(names);
+    const { placed, height } = placeSections(sections, new Set(["c"]), GRID);
+    for (let round = 0; round < 200; round++) {
+      const top = next() * height;
+      const bottom = top + 900;
+      for (const place of placed) {
+        const [from, to] = metricsWithin(place, GRID, top, bottom);
+        place.section.metrics.forEach((_, at) => {
+          const y = place.top + GRID.headHeight + Math.floor(at / GRID.columns) * 210;
+          const touches = !place.isFolded && y + 200 > top && y < bottom;
+          if (touches) expect(at >= from && at < to).toBe(true);
+        });
+        expect(to - from).toBeLessThanOrEqual(GRID.columns * 6);
+      }
+    }
+  });
+
+  it("have columns by width, or as chosen", () => {
+    expect([300, 620, 1010, 2600].map((width) => columnsFor(width, 0, 10))).toEqual([1, 2, 3, 4]);
+    expect(columnsFor(300, 5, 10)).toBe(5);
+    expect(columnsFor(300, 99, 10)).toBe(6);
+  });
+});
+
+describe("the view", () => {
+  it("survives the address", () => {
+    const values = readQuery(
+      CHARTS_FIELDS,
+      "?m=^val/|grad&x=time&y=log&sm=200&z=10..50&full=val/loss&g=config.lr&w=2&b=off&lx=1",
+    );
+    expect(values).toMatchObject({
+      m: "^val/|grad",
+      x: "time",
+      y: "log",
+      sm: 200,
+      z: [10, 50],
+      b: "off",
+      lx: true,
+    });
+    expect(readQuery(CHARTS_FIELDS, writeQuery(CHARTS_FIELDS, values, ""))).toEqual(values);
+    expect(writeQuery(CHARTS_FIELDS, readQuery(CHARTS_FIELDS, ""), "")).toBe("");
+  });
+
+  it("has its zoom in seconds on axes of time, in steps else", () => {
+    const time = axesOf({ x: "relative", y: "lin", lx: false, z: [10, 50] });
+    expect(time.zoom).toEqual([10e6, 50e6]);
+    expect(zoomValue([10e6, 50.123456e6], "relative")).toEqual([10, 50.123]);
+    expect(zoomValue([1234.567, 98765.4], "number")).toEqual([1235, 98765]);
+    expect(zoomValue([1, 1], "number")).toBeNull();
+  });
+
+  it("of a damaged address is the plain one", () => {
+    expect(axesOf({ x: "metric:", y: "lin", lx: true, z: [5, 1] })).toMatchObject({
+      x: "step",
+      zoom: null,
+      xScale: "log",
+    });
+    expect(axesOf({ x: "time", y: "symlog", lx: true, z: null })).toMatchObject({
+      xScale: "linear",
+      yScale: "symlog",
+    });
+  });
+
+  it("asks for a window that holds the zoom, in whole steps", () => {
+    const [first, last] = askedWindow([1000.5, 2000.5], "number", "step");
+    expect(first).toBeLessThanOrEqual(1000 - 50);
+    expect(last).toBeGreaterThanOrEqual(2001 + 50);
+    expect([first, last].every(Number.isInteger)).toBe(true);
+    expect(askedWindow([0, 10], "number", "step")[0]).toBe(0);
+    expect(askedWindow(null, "number", "step")).toEqual([null, null]);
+  });
+
+  it("asks for fewer buckets of many runs", () => {
+    expect([
+      bucketsFor(300, 10),
+      bucketsFor(300, 150),
+      bucketsFor(2000, 1000),
+      bucketsFor(9999, 1),
+    ]).toEqual([384, 256, 128, 2048]);
+  });
+});
+
+const run = (id: string, more: Partial<RunOverview> = {}) =>
+  ({ run_id: id, name: "", slot: 0, color: "", group: "", started_at: 0, ...more }) as RunOverview;
+
+describe("lines of a panel", () => {
+  const held = new Map([["a", [bucketed(steps([1, 2, 3, 4]), 1, "a")]]]);
+
+  it("carry names and colours of their runs", () => {
+    const owners = lineOwners(
+      [run("a", { name: "amber", color: "#123456" }), run("b", { slot: 1 })],
+      null,
+      "light",
+    );
+    const lines = panelSeries(owners, held, null);
+    expect(lines.map(({ name, color, runId }) => [name, color, runId])).toEqual([
+      ["amber", "#123456", "a"],
+    ]);
+    expect(lines[0]!.before).toBeNull();
+  });
+
+  it("are the whole series until the zoomed ones are here, which then only warms up", () => {
+    const owners = lineOwners([run("a")], null, "dark");
+    expect(panelSeries(owners, new Map(), held)[0]!.data).toBe(held.get("a")![0]);
+    const fine = new Map([["a", [bucketed(steps([2, 3]), 0, "a")]]]);
+    expect(panelSeries(owners, fine, held)[0]).toMatchObject({
+      data: fine.get("a")![0],
+      before: held.get("a")![0],
+    });
+  });
+
+  it("say what is behind them", () => {
+    const lines = panelSeries(lineOwners([run("a")], null, "light"), held, null);
+    expect(honesty(lines, { bands: true, technique: "stroke", smoothing: 0 })).toBe(
+      "4 pts · 2 buckets · mean, min–max",
+    );
+    expect(honesty([], { bands: true, technique: "stroke", smoothing: 0 })).toBe("");
+    const single = new Map([["a", [bucketed(steps([1, Number.NaN, 3]), 0, "a")]]]);
+    const points = panelSeries(lineOwners([run("a")], null, "light"), single, null);
+    expect(honesty(points, { bands: true, technique: "stroke", smoothing: 5 })).toBe(
+      "3 pts · smoothed",
+    );
+    expect(nonFiniteText(points, "number", "step")).toBe("1 NaN from step 1");
+    expect(nonFiniteText(lines, "number", "step")).toBe("");
+  });
+
+  it("are groups with the colour of the oldest run", () => {
+    const runs = [
+      run("a", { group: "x", slot: 3, started_at: 9 }),
+      run("b", { group: "x", slot: 5, started_at: 2 }),
+      run("c", { group: "y", slot: 7 }),
+    ];
+    expect(groupRuns(runs, (one) => one.group)).toEqual([
+      { name: "x", runIds: ["a", "b"], slot: 5, color: "" },
+      { name: "y", runIds: ["c"], slot: 7, color: "" },
+    ]);
+  });
+});
+
+it("a table has the rows of the longest series, thinned, and holes where another has no bucket", () => {
+  const series = (id: string, count: number) => ({
+    id,
+    runId: id,
+    name: id,
+    color: "#000000",
+    data: bucketed(steps(Array.from({ length: count }, (_, i) => i)), 0, id),
+  });
+  const rows = tableRows([series("a", 3), series("b", 5)], null);
+  expect(rows.map(({ x, values }) => [x, ...values])).toEqual([
+    [0, 0, 0],
+    [1, 1, 1],
+    [2, 2, 2],
+    [3, 2, 3],
+    [4, null, 4],
+  ]);
+  expect(tableRows([series("a", 1000)], [100, 899]).length).toBeLessThanOrEqual(201);
+  expect(tableRows([], null)).toEqual([]);
+});
