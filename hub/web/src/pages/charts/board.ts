@@ -3,9 +3,9 @@
  */
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 
-import { askSeries } from "../../api/series.js";
 import type { RunOverview } from "../../api/types.js";
 import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
+import { askSeries } from "../../state/askSeries.js";
 import { FrameCache, type SeriesQuestion } from "../../state/frameCache.js";
 import { watchLive, type RunNews } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";

@@ -1,8 +1,8 @@
 /** Requests for series: frames, read while they arrive. */
 import { FrameReader, type SeriesFrame } from "../engine/frames.js";
-import type { AskSeries, SeriesItem, SeriesQuestion } from "../state/frameCache.js";
-import { pathFrom, requestResponse } from "./client.js";
-import { HubUnreachableError, isAborted } from "./errors.js";
+import type { AskSeries, SeriesItem, SeriesQuestion } from "./frameCache.js";
+import { pathFrom, requestResponse } from "../api/client.js";
+import { HubUnreachableError, isAborted } from "../api/errors.js";
 
 /** Series of runs, or bands where the question has groups. */
 export const askSeries: AskSeries = (question, ids, items, abort) => {
