@@ -1,7 +1,7 @@
 /** Which columns of runs are shown: the project's config and summary, searched by the hub. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import { listAttributes, listMetrics } from "../api/hub.js";
 import { OWN_COLUMNS, columnTitle } from "../state/columns.js";
@@ -38,6 +38,8 @@ type Groups = readonly { name: string; choices: readonly Choice[] }[];
 
 function Chooser({ project, columns, onChange }: Omit<ColumnChooserProps, "label" | "name">) {
   const search = useSignal("");
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
   const found = useMemo(
     () => makeResource<Groups>((signal) => findChoices(project, "", signal)),
     [project],
@@ -57,7 +59,7 @@ function Chooser({ project, columns, onChange }: Omit<ColumnChooserProps, "label
         aria-label="Search columns"
         placeholder="Search columns (RE2)"
         spellcheck={false}
-        autofocus
+        ref={field}
         value={search.value}
         onInput={(event) => (search.value = event.currentTarget.value)}
       />

@@ -50,8 +50,8 @@ export function DeleteRuns({ runs, onClose, onDeleted }: DeleteRunsProps) {
       </ul>
       <p>
         {isForced.value
-          ? "A process may still log into them. What it sends from now on is dropped."
-          : "Points, console and config are gone for good. Archived runs only leave the lists."}
+          ? "A process may still log into what is deleted. What it sends from now on is dropped."
+          : "Points, console and config are gone for good. An archived run only leaves the lists."}
       </p>
       {failure.value && <p class="filter-error" role="alert">{failure.value.message}</p>}
       <div class="dialog-actions">

@@ -1,6 +1,7 @@
 /** A text that is edited in place: a click on its pencil opens a field, Enter saves, Escape does not. */
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
 
 import { Icon } from "./Icon.js";
 
@@ -16,11 +17,25 @@ interface EditableProps {
 
 export function Editable({ what, value, children, isLong = false, onSave }: EditableProps) {
   const draft = useSignal<string | null>(null);
+  const pencil = useRef<HTMLButtonElement>(null);
+  const hasFocus = useRef(false);
+  useEffect(() => {
+    // After Enter and Escape the focus is where it was before.
+    if (draft.value !== null || !hasFocus.current) return;
+    hasFocus.current = false;
+    pencil.current?.focus();
+  }, [draft.value]);
   if (draft.value === null) {
     return (
       <span class="editable">
         <span class="editable-value">{children}</span>
-        <button type="button" class="quiet small pencil" aria-label={`Edit ${what}`} onClick={() => (draft.value = value)}>
+        <button
+          ref={pencil}
+          type="button"
+          class="quiet small pencil"
+          aria-label={`Edit ${what}`}
+          onClick={() => (draft.value = value)}
+        >
           <Icon name="pencil" />
         </button>
       </span>
@@ -42,8 +57,10 @@ export function Editable({ what, value, children, isLong = false, onSave }: Edit
     },
     onBlur: () => close(true),
     onKeyDown: (event: KeyboardEvent) => {
-      if (event.key === "Escape") close(false);
-      if (event.key === "Enter" && (!isLong || event.ctrlKey || event.metaKey)) close(true);
+      const isEnd = event.key === "Enter" && (!isLong || event.ctrlKey || event.metaKey);
+      if (!isEnd && event.key !== "Escape") return;
+      hasFocus.current = true;
+      close(isEnd);
     },
   };
   if (isLong) return <textarea class="editing" rows={5} {...field} />;

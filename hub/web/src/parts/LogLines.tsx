@@ -10,11 +10,13 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import type { ConsoleLine } from "../api/types.js";
 import { parseAnsi, plainText } from "../state/ansi.js";
 import type { ConsoleState } from "../state/console.js";
-import { formatMoment } from "./format.js";
+import { formatCount, formatMoment } from "./format.js";
 import { rowWindow } from "./rowWindow.js";
 import { splitMatches } from "./splitMatches.js";
 
 const LINE_HEIGHT = 18;
+/** A longer line is cut on the page: drawing a megabyte of text stops the browser. */
+const LINE_CHARACTERS_MAX = 4000;
 const LOAD_WITHIN = 400;
 
 interface LogLinesProps {
@@ -95,11 +97,16 @@ export function LogLines({ state, search, isAtEnd, showMoment, onLeaveEnd, onRea
 
 function Line({ line, search, hasLabels }: { line: ConsoleLine; search: string; hasLabels: boolean }) {
   const moment = line.time === null ? "" : formatMoment(line.time);
+  const text = line.text.slice(0, LINE_CHARACTERS_MAX);
+  const more = line.text.length - text.length;
   return (
     <div class={`log-line ${line.stream}`}>
       <time class="log-time" title={`${moment}, line ${line.number} of ${line.stream}`}>{moment.slice(11)}</time>
       {hasLabels && <span class="log-label" title={line.label}>{line.label}</span>}
-      <span class="log-text">{search === "" ? <Colored text={line.text} /> : <Marked text={line.text} search={search} />}</span>
+      <span class="log-text">
+        {search === "" ? <Colored text={text} /> : <Marked text={text} search={search} />}
+        {more > 0 && <span class="fact">{` … ${formatCount(more)} more characters`}</span>}
+      </span>
     </div>
   );
 }

@@ -9,6 +9,8 @@ import { Icon } from "./Icon.js";
 
 const SEARCH_FROM = 12;
 const LINES_MAX = 400;
+/** The whole text is in the copy. */
+const TEXT_CHARACTERS_MAX = 1000;
 
 interface ValueTreeProps {
   title: string;
@@ -92,8 +94,8 @@ function Line({ line, isClosed, isRounded, onToggle }: LineProps) {
       </div>
     );
   }
-  const exact = formatExact(line.value);
-  const text = isRounded ? formatValue(line.value) : exact;
+  const exact = cut(formatExact(line.value));
+  const text = isRounded ? cut(formatValue(line.value)) : exact;
   return (
     <div>
       <dt style={indent} title={line.path}>{line.key}</dt>
@@ -102,6 +104,10 @@ function Line({ line, isClosed, isRounded, onToggle }: LineProps) {
       </dd>
     </div>
   );
+}
+
+function cut(text: string): string {
+  return text.length > TEXT_CHARACTERS_MAX ? `${text.slice(0, TEXT_CHARACTERS_MAX)}…` : text;
 }
 
 function kindOf(value: Value): string {

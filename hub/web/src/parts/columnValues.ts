@@ -4,6 +4,9 @@ import type { Value } from "../api/values.js";
 import { isOwnColumn, type OwnColumn } from "../state/columns.js";
 import { formatAge, formatDuration, formatMoment, formatValue } from "./format.js";
 
+/** A cell shows a line; what is longer is on the run's own page. */
+const TEXT_CHARACTERS_MAX = 500;
+
 /** The value itself, moments and durations in seconds. */
 export function columnValue(run: RunOverview, column: string, now: number): Value | undefined {
   return isOwnColumn(column) ? ownValue(run, column, now) : run.columns[column];
@@ -11,7 +14,7 @@ export function columnValue(run: RunOverview, column: string, now: number): Valu
 
 export function columnText(run: RunOverview, column: string, now: number): string {
   const value = columnValue(run, column, now);
-  if (typeof value !== "number") return formatValue(value);
+  if (typeof value !== "number") return formatValue(value).slice(0, TEXT_CHARACTERS_MAX);
   if (column === "duration") return formatDuration(value);
   if (column === "started" || column === "seen") return formatAge(value, now);
   return formatValue(value);

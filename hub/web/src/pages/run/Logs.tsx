@@ -2,6 +2,7 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
+import { ApiError } from "../../api/errors.js";
 import { listWriters } from "../../api/hub.js";
 import { formatCount } from "../../parts/format.js";
 import { LogLines } from "../../parts/LogLines.js";
@@ -44,13 +45,14 @@ export function Logs({ run }: RunTabProps) {
     view.change({ at }, { push: true });
   };
   const { q } = view.values.value;
+  const failure = state.error.value;
+  const isOfSearch = failure instanceof ApiError && failure.details.field === "search";
   return (
     <div class="logs">
       <LogTools run={run} view={view} state={state} isFollowing={isFollowing.value} onJump={jump} />
-      {state.error.value && (
-        <Failure what="The console could not be read" error={state.error.value} />
-      )}
-      {!state.isReady.value && !state.error.value && <Skeleton rows={16} />}
+      {failure && !isOfSearch && <Failure what="The console could not be read" error={failure} />}
+      {failure && isOfSearch && <p class="filter-error search-error" role="status">{failure.message}</p>}
+      {!state.isReady.value && !failure && <Skeleton rows={16} />}
       {state.isReady.value && state.lines.value.length === 0 && <NoLines isSearch={isSearch(view)} onClear={() => view.change({ q: "", stream: "", label: "" })} />}
       {state.lines.value.length > 0 && (
         <LogLines

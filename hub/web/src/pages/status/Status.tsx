@@ -1,4 +1,6 @@
 /** What the hub, the daemon and the store say about themselves. */
+import { useEffect } from "preact/hooks";
+
 import { getStatus } from "../../api/hub.js";
 import type { HubStatus } from "../../api/types.js";
 import { formatBytes, formatCount, formatDuration, formatMoment, formatValue } from "../../parts/format.js";
@@ -10,15 +12,21 @@ import type { Value } from "../../api/values.js";
 import { now } from "../../state/clock.js";
 import { useResource } from "../../state/resource.js";
 
+const AGAIN_MS = 5000;
+
 export function Status() {
   const status = useResource("status", (signal) => getStatus({ signal }));
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (document.visibilityState === "visible" && !status.isLoading.peek()) void status.load();
+    }, AGAIN_MS);
+    return () => clearInterval(timer);
+  }, [status]);
   const found = status.data.value;
   const error = status.error.value;
   return (
     <main>
-      <PageHeader crumbs={[{ label: "Status" }]}>
-        <button type="button" onClick={() => void status.load()}>Read again</button>
-      </PageHeader>
+      <PageHeader crumbs={[{ label: "Status" }]} />
       {error && (
         <Failure what="The status could not be read" error={error} onRetry={() => void status.load()} />
       )}
