@@ -60,9 +60,29 @@ function StatusCards({ status }: { status: HubStatus }) {
           <p>The hub runs alone, or its daemon has ended. On the machine of the daemon: <code>stepwell status</code></p>
         </Notice>
       ) : (
-        <ValueTree title="Daemon" root={status.daemon} empty="The daemon says nothing." />
+        <div class="column">
+          <Problems problems={status.daemon["problems"]} />
+          <ValueTree title="Daemon" isRounded root={status.daemon} empty="The daemon says nothing." />
+        </div>
       )}
     </div>
+  );
+}
+
+/** What the daemon says is wrong with it. */
+function Problems({ problems }: { problems: Value | undefined }) {
+  if (!Array.isArray(problems) || problems.length === 0) return null;
+  return (
+    <section class="card warning" aria-label="Problems">
+      <header class="card-head">
+        <h2>Problems</h2>
+      </header>
+      <ul class="gaps">
+        {problems.map((problem: Value, at) => (
+          <li key={at}>{formatValue(problem)}</li>
+        ))}
+      </ul>
+    </section>
   );
 }
 
