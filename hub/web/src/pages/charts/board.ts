@@ -9,6 +9,7 @@ import { askSeries } from "../../state/askSeries.js";
 import { FrameCache, type SeriesQuestion } from "../../state/frameCache.js";
 import { watchLive, type RunNews } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";
+import { throttled } from "../../state/throttled.js";
 import { followGroups, type RunGroup } from "./groups.js";
 import { makeMetricNames, type MetricNames } from "./metricNames.js";
 import {
@@ -179,30 +180,4 @@ function sameQuestion(make: () => SeriesQuestion): ReadonlySignal<SeriesQuestion
     if (last === null || text !== lastText) [last, lastText] = [next, text];
     return last;
   });
-}
-
-/** Calls at once, then at most every so many milliseconds, never losing the last call. */
-function throttled(
-  milliseconds: number,
-  call: () => void,
-): { call: () => void; cancel: () => void } {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  let isDue = false;
-  const run = () => {
-    timer = null;
-    if (!isDue) return;
-    isDue = false;
-    timer = setTimeout(run, milliseconds);
-    call();
-  };
-  return {
-    call() {
-      isDue = true;
-      timer ??= setTimeout(run, 0);
-    },
-    cancel() {
-      if (timer !== null) clearTimeout(timer);
-      isDue = false;
-    },
-  };
 }

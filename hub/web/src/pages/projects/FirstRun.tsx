@@ -1,6 +1,10 @@
 /** An empty hub: three lines that make the first run. The page waits and opens it. */
+import { useEffect, useMemo } from "preact/hooks";
+
 import { CopyButton } from "../../parts/CopyButton.js";
-import { useFirstRun } from "../../state/firstRun.js";
+import { findFirstRun } from "../../state/firstRun.js";
+import { navigate } from "../../state/navigation.js";
+import { useLive } from "../../state/useLive.js";
 
 const SNIPPET = `import stepwell
 with stepwell.init(project="first", config={"lr": 0.1}) as run:
@@ -9,7 +13,15 @@ with stepwell.init(project="first", config={"lr": 0.1}) as run:
 const EXISTING = "stepwell run -- python train.py";
 
 export function FirstRun() {
-  useFirstRun();
+  const ending = useMemo(() => new AbortController(), []);
+  useEffect(() => () => ending.abort(), []);
+  useLive({ project: null, runs: [], metrics: [] }, () => {
+    findFirstRun(ending.signal).then(
+      (address) => address !== null && !ending.signal.aborted && navigate(address),
+      // The banner of the shell says that the hub does not answer; live news come again.
+      () => undefined,
+    );
+  });
   return (
     <section class="first-run" aria-label="The first run">
       <Steps />

@@ -11,6 +11,7 @@ import { PageHeader } from "../../parts/PageHeader.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
+import { useLive } from "../../state/useLive.js";
 import { FirstRun } from "./FirstRun.js";
 
 const PAGE = 200;
@@ -33,6 +34,8 @@ export function Projects() {
   const page = projects.data.value;
   const error = projects.error.value;
   const isEmptyHub = page !== null && page.projects.length === 0 && search.value === "";
+  // An empty hub's notice watches by itself: it opens the first run instead of listing it.
+  useLive(isEmptyHub ? null : { project: null, runs: [], metrics: [] }, () => void projects.load());
   return (
     <main>
       <PageHeader crumbs={[{ label: "Projects" }]}>

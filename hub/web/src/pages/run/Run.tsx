@@ -14,6 +14,7 @@ import { runColor } from "../../state/palette.js";
 import { useResource, type Resource } from "../../state/resource.js";
 import { pathOf, RUN_TABS, type RunTab } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
+import { useLive } from "../../state/useLive.js";
 
 export interface RunTabProps {
   run: RunDetail;
@@ -27,7 +28,7 @@ const TAB_PAGES: Readonly<Record<RunTab, ComponentType<RunTabProps> | null>> = {
   charts: lazy(() => import("../charts/RunCharts.js").then((file) => file.RunCharts)),
   overview: lazy(() => import("./Overview.js").then((file) => file.Overview)),
   logs: lazy(() => import("./Logs.js").then((file) => file.Logs)),
-  system: null,
+  system: lazy(() => import("./System.js").then((file) => file.System)),
 };
 
 interface RunProps {
@@ -38,6 +39,9 @@ interface RunProps {
 
 export function Run({ project, runId, tab }: RunProps) {
   const resource = useResource(`${project}/${runId}`, (signal) => getRun(project, runId, { signal }));
+  // The charts watch the run themselves, with its series.
+  const watch = tab === "charts" ? null : { project, runs: [runId], metrics: [] };
+  useLive(watch, () => void resource.load());
   const run = resource.data.value;
   const error = resource.error.value;
   const name = run?.name || runId;

@@ -18,6 +18,7 @@ import { viewState } from "../../state/navigation.js";
 import { pathOf } from "../../state/routes.js";
 import { RUNS_FIELDS, useRuns, type RunsState } from "../../state/runs.js";
 import { say } from "../../state/toasts.js";
+import { useLive } from "../../state/useLive.js";
 import { RunsGrid } from "./RunsGrid.js";
 import { SelectedRuns } from "./SelectedRuns.js";
 
@@ -26,6 +27,7 @@ export function Table({ project }: { project: string }) {
   const runs = useRuns(project, view, tableColumns);
   const chosen = useSignal<ReadonlyMap<string, RunOverview>>(new Map());
   const { list } = runs;
+  useLive({ project, runs: [], metrics: [] }, list.refresh);
   return (
     <main class="table-page">
       <PageHeader crumbs={[{ label: project, href: pathOf({ page: "charts", project }) }, { label: "Table" }]}>

@@ -1,0 +1,99 @@
+/**
+ * What the nodes of a run measured: one request for all metrics, asked again while the run runs.
+ *
+ * A zoom asks for finer buckets; what is drawn stays until they are here.
+ */
+import { batch, signal, type ReadonlySignal } from "@preact/signals";
+
+import { isAborted } from "../api/errors.js";
+import { runPath } from "../api/hub.js";
+import type { BucketSeries, SeriesFrame } from "../engine/frames.js";
+import { askFrames } from "./askSeries.js";
+
+const BUCKETS = 512;
+const AGAIN_MS = 5000;
+const SECOND_US = 1e6;
+
+/** A range of moments in microseconds since 1970 UTC, as charts have them. */
+export type TimeRange = readonly [number, number];
+export type NodeMetrics = ReadonlyMap<string, readonly BucketSeries[]>;
+type Ask = (path: string, body: unknown, abort: AbortSignal) => AsyncIterable<SeriesFrame>;
+
+export interface SystemState {
+  /** By metric, in the order of names; null until the first answer. */
+  metrics: ReadonlySignal<NodeMetrics | null>;
+  error: ReadonlySignal<Error | null>;
+  zoom: ReadonlySignal<TimeRange | null>;
+  load(): Promise<void>;
+  zoomTo(range: TimeRange | null): void;
+  follow(): () => void;
+  close(): void;
+}
+
+export function makeSystem(project: string, runId: string, ask: Ask = askFrames): SystemState {
+  const metrics = signal<NodeMetrics | null>(null);
+  const error = signal<Error | null>(null);
+  const zoom = signal<TimeRange | null>(null);
+  let running: AbortController | null = null;
+
+  async function load(): Promise<void> {
+    running?.abort();
+    const mine = new AbortController();
+    running = mine;
+    const range = zoom.peek();
+    const body = {
+      first: range === null ? null : range[0] / SECOND_US,
+      last: range === null ? null : range[1] / SECOND_US,
+      buckets: BUCKETS,
+    };
+    try {
+      const read = new Map<string, readonly BucketSeries[]>();
+      for await (const frame of ask(`${runPath(project, runId)}/system`, body, mine.signal)) {
+        if (frame.error !== null) throw new Error(`${frame.metric}: ${frame.error.message}`);
+        if (frame.series.length > 0) read.set(frame.metric, frame.series);
+      }
+      if (running !== mine) return;
+      const sorted = new Map([...read].sort(([a], [b]) => (a < b ? -1 : 1)));
+      batch(() => ((metrics.value = sorted), (error.value = null)));
+    } catch (failure) {
+      if (running === mine && !isAborted(failure)) error.value = failure as Error;
+    } finally {
+      if (running === mine) running = null;
+    }
+  }
+
+  return {
+    metrics,
+    error,
+    zoom,
+    load,
+    zoomTo(range) {
+      zoom.value = range;
+      void load();
+    },
+    follow() {
+      const timer = setInterval(() => {
+        if (document.visibilityState === "visible" && running === null) void load();
+      }, AGAIN_MS);
+      return () => clearInterval(timer);
+    },
+    close: () => running?.abort(),
+  };
+}
+
+/** Metrics by the part of their name before the first slash. */
+export function sectionsOfMetrics(metrics: NodeMetrics): [string, [string, readonly BucketSeries[]][]][] {
+  const sections = new Map<string, [string, readonly BucketSeries[]][]>();
+  for (const entry of metrics) {
+    const at = entry[0].indexOf("/");
+    const name = at < 0 ? "" : entry[0].slice(0, at);
+    sections.set(name, [...(sections.get(name) ?? []), entry]);
+  }
+  return [...sections];
+}
+
+/** Names of lines: the device, with its host where there are several hosts. */
+export function nodeSeriesName(series: Pick<BucketSeries, "host" | "label">, isOneHost: boolean): string {
+  const device = series.label === "" ? "host" : series.label;
+  return isOneHost ? device : `${series.host} ${device}`;
+}
