@@ -30,7 +30,9 @@ export interface BucketSeries {
   readonly length: number;
   /** Index of each bucket; its range of x starts at `bucket * width`. */
   readonly bucket: Float64Array;
+  /** Points, finite or not. */
   readonly count: Column;
+  /** Of the finite points; NaN where there is none. */
   readonly min: Column;
   readonly max: Column;
   readonly mean: Column;

@@ -47,14 +47,33 @@ export class Raster {
     gapsFrom = 0,
   ): void {
     const { pixels, width, height } = this;
-    const [r, g, b] = [color & 255, (color >> 8) & 255, (color >> 16) & 255];
     const plain = ((alpha << 24) | (color & 0xffffff)) >>> 0;
+    const red = color & 255;
+    const green = (color >> 8) & 255;
+    const blue = (color >> 16) & 255;
+    const { totals, shares } = blendTables(alpha);
     const fill = (column: number, y0: number, y1: number): void => {
-      const top = Math.max(0, Math.floor(Math.min(y0, y1)));
-      const bottom = Math.min(height - 1, Math.floor(Math.max(y0, y1)));
-      for (let row = top, at = top * width + column; row <= bottom; row++, at += width) {
+      const above = y0 < y1 ? y0 : y1;
+      const below = y0 < y1 ? y1 : y0;
+      const top = above < 0 ? 0 : Math.floor(above);
+      const bottom = below >= height ? height - 1 : Math.floor(below);
+      let at = top * width + column;
+      for (let row = top; row <= bottom; row++, at += width) {
         const under = pixels[at]!;
-        pixels[at] = under === 0 ? plain : over(under, r, g, b, alpha);
+        if (under === 0) {
+          pixels[at] = plain;
+          continue;
+        }
+        const share = shares[under >>> 24]!;
+        const r = under & 255;
+        const g = (under >> 8) & 255;
+        const b = (under >> 16) & 255;
+        pixels[at] =
+          ((totals[under >>> 24]! << 24) |
+            ((b + (((blue - b) * share) >> 8)) << 16) |
+            ((g + (((green - g) * share) >> 8)) << 8) |
+            (r + (((red - r) * share) >> 8))) >>>
+          0;
       }
     };
     for (let i = 0; i < n - 1; i++) {
@@ -84,19 +103,19 @@ export class Raster {
   }
 }
 
-/** A colour with alpha drawn over a pixel; both have straight alpha. */
-function over(under: number, r: number, g: number, b: number, alpha: number): number {
-  const below = ((under >>> 24) * (255 - alpha)) / 255;
-  const total = alpha + below;
-  const mix = (top: number, bottom: number): number =>
-    Math.round((top * alpha + bottom * below) / total);
-  return (
-    ((Math.round(total) << 24) |
-      (mix(b, (under >> 16) & 255) << 16) |
-      (mix(g, (under >> 8) & 255) << 8) |
-      mix(r, under & 255)) >>>
-    0
-  );
+/**
+ * For a colour of `alpha` over a pixel with straight alpha: by the pixel's alpha, the alpha of both
+ * together, and the colour's share in 256ths.
+ */
+function blendTables(alpha: number): { totals: Uint8Array; shares: Uint16Array } {
+  const totals = new Uint8Array(256);
+  const shares = new Uint16Array(256);
+  for (let under = 0; under < 256; under++) {
+    const total = alpha + (under * (255 - alpha)) / 255;
+    totals[under] = Math.round(total);
+    shares[under] = Math.round((256 * alpha) / total);
+  }
+  return { totals, shares };
 }
 
 /** Calls `draw` with each column's span of rows that a line covers, clipped to the picture. */

@@ -49,6 +49,11 @@ export function smooth(
   return out;
 }
 
+function nonFiniteCount(series: BucketSeries, i: number): number {
+  const { nan, positiveInf, negativeInf } = series;
+  return (nan?.[i] ?? 0) + (positiveInf?.[i] ?? 0) + (negativeInf?.[i] ?? 0);
+}
+
 function step(
   state: State,
   series: BucketSeries,
@@ -57,7 +62,7 @@ function step(
   unit: "x" | "points",
 ): number {
   const mean = series.mean[i]!;
-  const count = series.count[i]!;
+  const count = series.count[i]! - nonFiniteCount(series, i);
   if (!Number.isFinite(mean) || !(count > 0)) return Number.NaN;
   const first = series.firstX[i]!;
   const last = series.lastX[i]!;

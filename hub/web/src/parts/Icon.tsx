@@ -1,7 +1,9 @@
 /** Small drawings for buttons: 12 × 12, in the colour of the text. The button says its name. */
 const PATHS = {
   close: "M2.5 2.5l7 7m0-7l-7 7",
+  full: "M7.5 1.5h3v3M4.5 10.5h-3v-3M10.5 1.5L7 5M1.5 10.5L5 7",
   columns: "M1.5 2.5h9v7h-9zm3 0v7m3-7v7",
+  table: "M1.5 2.5h9v7h-9zm0 2.5h9m-9 2.25h9M4.5 5v4.5",
   left: "M7.5 2.5L4 6l3.5 3.5",
   right: "M4.5 2.5L8 6l-3.5 3.5",
   down: "M2.5 4.5L6 8l3.5-3.5",

@@ -180,7 +180,8 @@ class Stream {
   /** Tell the hub what all listeners together watch. */
   private async narrow(): Promise<void> {
     if (this.subscription === "" || this.project === null) return;
-    const body = JSON.stringify(joined([...this.listeners.values()].map(({ watch }) => watch)));
+    const watches = [...this.listeners.values()].map(({ watch }) => watch);
+    const body = JSON.stringify({ project: this.project, ...joined(watches) });
     if (body === this.sent) return;
     this.sent = body;
     try {
@@ -198,10 +199,21 @@ class Stream {
   }
 }
 
+/** The hub's limits; what is beyond them is not live. */
+const RUNS_MAX = 2000;
+const METRICS_MAX = 1000;
+
 function joined(watches: readonly LiveWatch[]): { runs: string[]; metrics: string[] } {
+  const all = (names: readonly string[], max: number) => [...new Set(names)].sort().slice(0, max);
   return {
-    runs: [...new Set(watches.flatMap((watch) => watch.runs))].sort(),
-    metrics: [...new Set(watches.flatMap((watch) => watch.metrics))].sort(),
+    runs: all(
+      watches.flatMap((watch) => watch.runs),
+      RUNS_MAX,
+    ),
+    metrics: all(
+      watches.flatMap((watch) => watch.metrics),
+      METRICS_MAX,
+    ),
   };
 }
 

@@ -74,6 +74,23 @@ describe("smoothing", () => {
     expect([...got]).toEqual([1, Number.NaN, 1]);
   });
 
+  it("gives a bucket the weight of its finite points alone", () => {
+    const holed = smooth(
+      bucketed(steps([1, Number.NaN, Number.NaN, Number.NaN, 5, 5, 5, 5]), 2),
+      4,
+      "points",
+    );
+    const plain = smooth(
+      bucketed(
+        [1, 5, 5, 5, 5].map((value, i) => ({ x: i + 3, value })),
+        2,
+      ),
+      4,
+      "points",
+    );
+    expect(holed[1]).toBeCloseTo(plain[1]!, 12);
+  });
+
   it("by points ignores the distance of x", () => {
     const near = smooth(bucketed(steps([1, 2, 3]), 0), 2, "points");
     const far = smooth(bucketed(steps([1, 2, 3], 64), 6), 2, "points");

@@ -102,6 +102,7 @@ describe("a stream", () => {
     await fire();
     expect(calls.map(({ path }) => path)).toEqual(["/api/v1/projects/p/live", "/api/v1/live/s1"]);
     expect(JSON.parse(String(calls[1]!.init.body))).toEqual({
+      project: "p",
       runs: ["r1", "r2"],
       metrics: ["acc", "loss"],
     });

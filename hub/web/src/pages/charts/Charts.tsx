@@ -1,10 +1,8 @@
 /** The charts of a project: its runs on the left, a panel per metric on the right. */
-import { signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
-import { useKeys } from "../../state/keys.js";
 import { viewState } from "../../state/navigation.js";
 import { runColor } from "../../state/palette.js";
 import { RUNS_FIELDS, useRuns } from "../../state/runs.js";
@@ -17,16 +15,6 @@ import { CHARTS_FIELDS } from "./view.js";
 import "./charts.css";
 
 const FIELDS = { ...RUNS_FIELDS, ...CHARTS_FIELDS };
-
-/** Narrow screens begin with the charts alone. */
-const isRailOpen = signal(!matchMedia("(max-width: 640px)").matches);
-const KEYS = [
-  {
-    keys: "Ctrl+b",
-    what: "show or hide the list of runs",
-    run: () => (isRailOpen.value = !isRailOpen.peek()),
-  },
-];
 
 export function Charts({ project }: { project: string }) {
   const view = useMemo(() => viewState(FIELDS), [project]);
@@ -45,21 +33,12 @@ export function Charts({ project }: { project: string }) {
     [project, view, runs],
   );
   useEffect(() => board.close, [board]);
-  useKeys(KEYS);
   const groups = board.groups.value;
   return (
-    <div class={isRailOpen.value ? "charts-page with-rail" : "charts-page"}>
-      {isRailOpen.value && <RunsRail runs={runs} />}
+    <div class="with-rail charts-page">
+      <RunsRail runs={runs} />
       <div class="charts-column">
         <PageHeader crumbs={[{ label: project }]}>
-          <button
-            type="button"
-            aria-pressed={isRailOpen.value}
-            title="Show or hide the list of runs (Ctrl+B)"
-            onClick={() => (isRailOpen.value = !isRailOpen.peek())}
-          >
-            Runs
-          </button>
           <Toolbar board={board} canGroup />
         </PageHeader>
         <div class="board-area">

@@ -7,10 +7,10 @@ import { formatValue } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
 import { Chart } from "../../parts/Chart.js";
 import { ChartTable } from "../../parts/ChartTable.js";
+import { Icon } from "../../parts/Icon.js";
 import { copyText } from "../../state/clipboard.js";
-import { theme } from "../../state/theme.js";
 import { frames, type Board } from "./board.js";
-import { honesty, lineOwners, nonFiniteText, panelSeries } from "./panelSeries.js";
+import { honesty, nonFiniteText, panelSeries } from "./panelSeries.js";
 
 interface PanelProps {
   board: Board;
@@ -25,14 +25,13 @@ interface PanelProps {
 const PLAIN = { halfLife: 0, unit: "x" } as const;
 
 export function Panel({ board, metric, isVisible, hasChart, isFull = false }: PanelProps) {
-  const question = board.question.value;
-  const wholeQuestion = board.wholeQuestion.value;
+  const question = (isFull ? board.fullQuestion : board.question).value;
+  const wholeQuestion = (isFull ? board.fullWholeQuestion : board.wholeQuestion).value;
   const isZoomed = question !== wholeQuestion && question.first !== null;
   const { sm, b } = board.values.value;
   const axes = board.axes.value;
-  const runs = board.runs.value;
-  const groups = board.groups.value;
-  const colors = theme.value;
+  const owners = board.owners.value;
+  const isGrouped = board.groups.value !== null;
   const isTable = useSignal(false);
   const drawn = useSignal(0);
 
@@ -40,7 +39,6 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
   const whole = isZoomed ? frames.read(wholeQuestion, metric) : null;
   const revision = held.revision.value;
   const wholeRevision = whole?.revision.value ?? 0;
-  const owners = useMemo(() => lineOwners(runs, groups, colors), [runs, groups, colors]);
   const ids = useMemo(() => owners.map((owner) => owner.id), [owners]);
   const series = useMemo(
     () => panelSeries(owners, held.series, whole?.series ?? null),
@@ -103,7 +101,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
           title="View as table"
           onClick={() => (isTable.value = !isTable.value)}
         >
-          ▦
+          <Icon name="table" />
         </button>
         {!isFull && (
           <button
@@ -113,7 +111,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             title="Full screen"
             onClick={() => board.change({ full: metric }, { push: true })}
           >
-            ⤢
+            <Icon name="full" />
           </button>
         )}
         <PanelValue board={board} series={series} />
@@ -124,7 +122,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
         )}
         {!isTable.value && hasChart && series.length > 0 && (
           <Chart
-            label={`${metric} of ${series.length} ${groups === null ? "runs" : "groups"}`}
+            label={`${metric} of ${series.length} ${isGrouped ? "groups" : "runs"}`}
             series={series}
             link={board.link}
             xUnit={axes.xUnit}
@@ -139,7 +137,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             onDrawn={(state) => {
               if (drawn.peek() === 0) drawn.value = state.dataDraws;
               const pixels = state.plot[2] - state.plot[0];
-              if (!isFull && pixels > 0) board.plotPixels.value = pixels;
+              if (pixels > 0) (isFull ? board.fullPixels : board.plotPixels).value = pixels;
             }}
           />
         )}

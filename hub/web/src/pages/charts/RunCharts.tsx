@@ -21,6 +21,8 @@ export function RunCharts({ run, onRefresh }: RunChartsProps) {
   const runs = useMemo(() => signal<readonly RunOverview[]>([run]), [project, run.run_id]);
   const refresh = useRef(onRefresh);
   refresh.current = onRefresh;
+  const latest = useRef(run);
+  latest.current = run;
   useEffect(() => {
     const [known] = runs.peek();
     const isSame = known?.name === run.name && known.color === run.color && known.slot === run.slot;
@@ -35,7 +37,7 @@ export function RunCharts({ run, onRefresh }: RunChartsProps) {
         areRunsKnown: signal(true),
         highlighted: signal(null),
         onRuns: () => refresh.current?.(),
-        onRun: () => refresh.current?.(),
+        onRun: ({ state }) => state !== latest.current.state && refresh.current?.(),
       }),
     [project, runs],
   );

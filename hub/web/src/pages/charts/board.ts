@@ -10,8 +10,10 @@ import { FrameCache, type SeriesQuestion } from "../../state/frameCache.js";
 import { watchLive, type RunNews } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";
 import { throttled } from "../../state/throttled.js";
+import { theme } from "../../state/theme.js";
 import { followGroups, type RunGroup } from "./groups.js";
 import { makeMetricNames, type MetricNames } from "./metricNames.js";
+import { lineOwners, sameOwners, type LineOwner } from "./panelSeries.js";
 import {
   askedWindow,
   axesOf,
@@ -34,6 +36,8 @@ export interface Board {
   readonly areRunsKnown: ReadonlySignal<boolean>;
   /** null: runs are drawn one by one. */
   readonly groups: ReadonlySignal<readonly RunGroup[] | null>;
+  /** Whose lines there are; the same object while names and colours are the same. */
+  readonly owners: ReadonlySignal<readonly LineOwner[]>;
   readonly link: ChartLink;
   readonly names: MetricNames;
   /** Width of a plot in device pixels. */
@@ -41,6 +45,10 @@ export interface Board {
   readonly question: ReadonlySignal<SeriesQuestion>;
   /** The question without the zoom. */
   readonly wholeQuestion: ReadonlySignal<SeriesQuestion>;
+  /** Width of the plot that fills the screen, and its finer questions. */
+  readonly fullPixels: Signal<number>;
+  readonly fullQuestion: ReadonlySignal<SeriesQuestion>;
+  readonly fullWholeQuestion: ReadonlySignal<SeriesQuestion>;
   change(changes: Partial<ChartsValues>, options?: { push?: boolean }): void;
   zoomTo(range: readonly [number, number] | null): void;
   zoomBack(): void;
@@ -83,36 +91,46 @@ export function makeBoard(options: BoardOptions): Board {
     () =>
       groups.value && Object.fromEntries(groups.value.map((group) => [group.name, group.runIds])),
   );
-  const buckets = computed(() =>
-    bucketsFor(plotPixels.value, groups.value?.length ?? ids.value.length),
-  );
-  const wholeQuestion = sameQuestion(() => ({
-    project,
-    x: axes.value.x,
-    first: null,
-    last: null,
-    buckets: buckets.value,
-    groups: groupIds.value,
-  }));
-  const question = sameQuestion(() => {
-    const [first, last] = askedWindow(axes.value.zoom, axes.value.xUnit, axes.value.x);
-    return { ...wholeQuestion.value, first, last };
+  let lastOwners: readonly LineOwner[] = [];
+  const owners = computed(() => {
+    const next = lineOwners(runs.value, groups.value, theme.value);
+    if (!sameOwners(next, lastOwners)) lastOwners = next;
+    return lastOwners;
   });
+  const fullPixels = signal(1024);
+  const lineCount = computed(() => groups.value?.length ?? ids.value.length);
+  const wholeFor = (pixels: ReadonlySignal<number>) =>
+    sameQuestion(() => ({
+      project,
+      x: axes.value.x,
+      first: null,
+      last: null,
+      buckets: bucketsFor(pixels.value, lineCount.value),
+      groups: groupIds.value,
+    }));
+  const zoomed = (whole: ReadonlySignal<SeriesQuestion>) =>
+    sameQuestion(() => {
+      const { zoom, xUnit, x } = axes.value;
+      const [first, last] = askedWindow(zoom, xUnit, x);
+      return { ...whole.value, first, last };
+    });
+  const wholeQuestion = wholeFor(plotPixels);
+  const question = zoomed(wholeQuestion);
+  const fullWholeQuestion = wholeFor(fullPixels);
+  const fullQuestion = zoomed(fullWholeQuestion);
 
   const refreshNames = throttled(REFRESH_MS, () => names.refresh());
   const refreshRuns = throttled(REFRESH_MS, () => (options.onRuns(), names.refresh()));
   const watchOf = () => ({ project, runs: ids.peek(), metrics: [...mounted.peek().keys()] });
   const watching = watchLive(watchOf(), {
     onRuns: refreshRuns.call,
-    onRun: options.onRun,
+    onRun(news) {
+      options.onRun(news);
+      // A run that lives may have a metric that it had not before; points alone ring for known ones.
+      if (news.state === "running") refreshNames.call();
+    },
     onSeries(news) {
       frames.changed(project, news);
-      const known = names.names.peek();
-      if (
-        known !== null &&
-        news.some(({ metric }) => !mounted.peek().has(metric) && !known.includes(metric))
-      )
-        refreshNames.call();
     },
     onMissed() {
       frames.changedAll();
@@ -137,10 +155,14 @@ export function makeBoard(options: BoardOptions): Board {
     runs,
     areRunsKnown: options.areRunsKnown,
     groups,
+    owners,
     names,
     plotPixels,
     question,
     wholeQuestion,
+    fullPixels,
+    fullQuestion,
+    fullWholeQuestion,
     link: makeChartLink(options.highlighted),
     change: view.change,
     zoomTo(range) {

@@ -40,6 +40,12 @@ export function lineOwners(
   }));
 }
 
+export function sameOwners(a: readonly LineOwner[], b: readonly LineOwner[]): boolean {
+  const isSame = (x: LineOwner, y: LineOwner | undefined) =>
+    x.id === y?.id && x.name === y.name && x.color === y.color;
+  return a.length === b.length && a.every((one, i) => isSame(one, b[i]));
+}
+
 /** `whole` fills in until `held`, the zoomed series, is here, and warms the smoothing up. */
 export function panelSeries(
   owners: readonly LineOwner[],
