@@ -34,6 +34,7 @@ export function VirtualTable({ label, columns, count, renderRow, onNeed, classNa
   const top = useSignal(0);
   const height = useSignal(900);
   const rowHeight = useSignal(28);
+  const isScrolledAside = useSignal(false);
 
   useLayoutEffect(() => {
     const element = scroller.current;
@@ -59,8 +60,11 @@ export function VirtualTable({ label, columns, count, renderRow, onNeed, classNa
   return (
     <div
       ref={scroller}
-      class={`virtual ${className}`}
-      onScroll={(event) => (top.value = event.currentTarget.scrollTop)}
+      class={`virtual ${className} ${isScrolledAside.value ? "scrolled-aside" : ""}`}
+      onScroll={(event) => {
+        top.value = event.currentTarget.scrollTop;
+        isScrolledAside.value = event.currentTarget.scrollLeft > 0;
+      }}
     >
       <table aria-label={label} aria-rowcount={count + 1} style={fixedWidth ? { width: `${fixedWidth}px` } : {}}>
         <colgroup>

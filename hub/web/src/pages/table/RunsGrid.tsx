@@ -1,5 +1,6 @@
 /** The grid of the runs table. */
 import type { Signal } from "@preact/signals";
+import { useMemo } from "preact/hooks";
 
 import type { RunOverview } from "../../api/types.js";
 import { columnHint, columnText, isNumberColumn } from "../../parts/columnValues.js";
@@ -28,7 +29,11 @@ export function RunsGrid({ runs, chosen }: { runs: RunsState; chosen: Chosen }) 
   const { list } = runs;
   const rows = list.rows.value;
   const sort = runs.sort.value;
-  const numeric = new Set(runs.columns.value.filter((column) => rows.some((run) => isNumberColumn(run, column))));
+  const shown = runs.columns.value;
+  const numeric = useMemo(
+    () => new Set(shown.filter((column) => rows.some((run) => isNumberColumn(run, column)))),
+    [rows, shown],
+  );
   const header = (column: string, title?: string) => ({
     header: <SortHeader column={column} {...(title ? { title } : {})} sort={sort} onSort={runs.setSort} />,
     sort: sortOf(sort, column),
@@ -105,7 +110,7 @@ function GridRow({ at, run, runs, chosen, numeric }: GridRowProps) {
     chosen.value = next;
   };
   return (
-    <tr aria-rowindex={at + 2} class={`${isChosen ? "chosen" : ""} ${run.archived ? "archived" : ""}`}>
+    <tr aria-rowindex={at + 2} data-run={run.run_id} class={`${isChosen ? "chosen" : ""} ${run.archived ? "archived" : ""}`}>
       <td class="pinned first">
         <input type="checkbox" aria-label={`Select ${name}`} checked={isChosen} onChange={toggle} />
       </td>
