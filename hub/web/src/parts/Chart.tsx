@@ -45,9 +45,11 @@ export interface ChartProps {
   /** Draw the range between minimum and maximum around each line. */
   bands?: boolean;
   /** The user chose another range of x; null: all. Without it the chart does not zoom. */
-  onZoom?: (range: readonly [number, number] | null) => void;
+  onZoom?: (range: readonly [number, number] | null, how: "drag" | "wheel" | "back") => void;
   /** Double click. Default: show all. */
   onZoomBack?: () => void;
+  /** Enter or `f` on the focused chart. */
+  onFull?: () => void;
   /** How a value of y is written in read-outs. */
   formatY?: (value: number) => string;
   /** Called after each drawing. */
@@ -319,7 +321,7 @@ function makePointer(
     up() {
       const range = dragged;
       endDrag();
-      if (range !== null && range[0] < range[1]) latest.current.onZoom?.(range);
+      if (range !== null && range[0] < range[1]) latest.current.onZoom?.(range, "drag");
     },
     cancel: endDrag,
     leave() {
@@ -331,7 +333,7 @@ function makePointer(
     back() {
       const { onZoomBack, onZoom } = latest.current;
       if (onZoomBack) onZoomBack();
-      else onZoom?.(null);
+      else onZoom?.(null, "back");
     },
     wheel(event: WheelEvent) {
       const { onZoom, xScale } = latest.current;
@@ -342,7 +344,7 @@ function makePointer(
       const at = engine.valueAt(placeOf(event).x);
       if (at === null) return;
       const factor = WHEEL_FACTOR ** Math.max(-300, Math.min(300, event.deltaY));
-      onZoom(scaled(range, at, factor, xScale === "log"));
+      onZoom(scaled(range, at, factor, xScale === "log"), "wheel");
     },
   };
 }
@@ -393,6 +395,8 @@ function makeKeys(
     ArrowDown: () => step(1),
     ArrowUp: () => step(-1),
     Escape: clear,
+    Enter: () => latest.current.onFull?.(),
+    f: () => latest.current.onFull?.(),
   };
   function step(by: number): void {
     const count = current()?.hits().length ?? 0;

@@ -58,8 +58,8 @@ interface Entry extends HeldMetric {
   readonly metric: string;
   readonly series: Map<string, readonly BucketSeries[]>;
   readonly answered: Set<string>;
-  /** When (by `clock`) news of an id came that is not asked for yet. */
-  readonly stale: Map<string, number>;
+  /** Ids of which news came: when (by `clock`), and the version that they spoke of. */
+  readonly stale: Map<string, { at: number; version: number }>;
   readonly asking: Set<string>;
   error: Error | null;
   isWaiting: boolean;
@@ -134,7 +134,7 @@ export class FrameCache {
     const at = ++this.clock;
     for (const entry of this.entries.values()) {
       entry.error = null;
-      for (const id of entry.answered) entry.stale.set(id, at);
+      for (const id of entry.answered) entry.stale.set(id, { at, version: Infinity });
     }
     this.flushSoon();
   }
@@ -161,13 +161,16 @@ export class FrameCache {
 
   private markRun(entry: Entry, runId: string, version: number, at: number): void {
     const { groups } = entry.question;
-    if (groups !== null) {
-      for (const id of entry.answered) if (groups[id]?.includes(runId)) entry.stale.set(id, at);
+    // News that come while the first answer is on its way may be newer than it.
+    const isHeld = (id: string) => entry.answered.has(id) || entry.asking.has(id);
+    if (groups === null) {
+      if (isHeld(runId) && heldVersion(entry, runId) < version)
+        entry.stale.set(runId, { at, version });
       return;
     }
-    const held = entry.series.get(runId);
-    const heldVersion = held?.reduce((sum, one) => sum + one.version, 0) ?? 0;
-    if (entry.answered.has(runId) && heldVersion < version) entry.stale.set(runId, at);
+    for (const [id, runIds] of Object.entries(groups)) {
+      if (isHeld(id) && runIds.includes(runId)) entry.stale.set(id, { at, version: Infinity });
+    }
   }
 
   private entry(question: SeriesQuestion, metric: string): Entry {
@@ -278,8 +281,8 @@ export class FrameCache {
         const entry = entries[frame.item];
         if (entry === undefined) continue;
         open.delete(entry);
-        this.settle(entry, request, frame.error === null ? null : new Error(frame.error.message));
         if (frame.error === null) take(entry, ids, frame, tails[frame.item]!);
+        this.settle(entry, request, frame.error === null ? null : new Error(frame.error.message));
         entry.revision.value++;
       }
       if (open.size > 0)
@@ -303,9 +306,11 @@ export class FrameCache {
     entry.isWaiting = entry.asking.size > 0;
     if (error !== null) return;
     for (const id of request.ids) {
+      const news = entry.stale.get(id);
+      if (news === undefined) continue;
       // News that came after the request was sent may not be in its answer.
-      const at = entry.stale.get(id);
-      if (at !== undefined && at <= request.startedAt) entry.stale.delete(id);
+      if (news.at <= request.startedAt || heldVersion(entry, id) >= news.version)
+        entry.stale.delete(id);
     }
   }
 
@@ -324,6 +329,13 @@ export class FrameCache {
       this.entries.delete(key);
     }
   }
+}
+
+/** Points that are held of an id; 0 where nothing is. */
+function heldVersion(entry: Entry, id: string): number {
+  let version = 0;
+  for (const series of entry.series.get(id) ?? []) version += series.version;
+  return version;
 }
 
 function heldTails(entry: Entry, ids: readonly string[]): Map<string, HeldSeries> {

@@ -199,6 +199,16 @@ describe("news", () => {
     expect(asked).toHaveLength(3);
   });
 
+  it("during the first request count unless its answer has them", async () => {
+    const { cache, asked } = hub();
+    cache.need({}, need("a", ["r1", "r2"]));
+    await turn();
+    const news = (run_id: string, version: number) => ({ run_id, metric: "a", version });
+    cache.changed("p", [news("r1", 2), news("r2", 2)]);
+    await asked[0]!.answer([frame(0, "a", [line("r1", [1, 2]), line("r2", [1])])]);
+    expect(asked.map(({ ids }) => ids)).toEqual([["r1", "r2"], ["r2"]]);
+  });
+
   it("never make a loop, even when the answer is older than the news", async () => {
     const { cache, asked } = await filled();
     cache.changed("p", [{ run_id: "r1", metric: "a", version: 99 }]);

@@ -4,12 +4,10 @@ import { useEffect, useMemo } from "preact/hooks";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
 import { viewState } from "../../state/navigation.js";
-import { runColor } from "../../state/palette.js";
+import { isRailOpen } from "../../state/rail.js";
 import { RUNS_FIELDS, useRuns } from "../../state/runs.js";
-import { theme } from "../../state/theme.js";
-import { makeBoard } from "./board.js";
+import { makeBoard, type Board } from "./board.js";
 import { BoardView } from "./BoardView.js";
-import type { RunGroup } from "./groups.js";
 import { Toolbar } from "./Toolbar.js";
 import { CHARTS_FIELDS } from "./view.js";
 import "./charts.css";
@@ -33,38 +31,44 @@ export function Charts({ project }: { project: string }) {
     [project, view, runs],
   );
   useEffect(() => board.close, [board]);
-  const groups = board.groups.value;
+  // The rail is the legend of single runs.
+  const hasLegend = board.groups.value !== null || !isRailOpen.value;
   return (
     <div class="with-rail charts-page">
       <RunsRail runs={runs} />
-      <div class="charts-column">
+      <main class="charts-column">
         <PageHeader crumbs={[{ label: project }]}>
           <Toolbar board={board} canGroup />
         </PageHeader>
         <div class="board-area">
-          {groups !== null && <Legend groups={groups} />}
+          {hasLegend && <Legend board={board} />}
           <BoardView board={board} />
         </div>
-      </div>
+      </main>
     </div>
   );
 }
 
 const LEGEND_MAX = 24;
 
-function Legend({ groups }: { groups: readonly RunGroup[] }) {
+function Legend({ board }: { board: Board }) {
+  const owners = board.owners.value;
+  const { highlighted } = board.link;
   return (
-    <ul class="legend" aria-label="Groups">
-      {groups.slice(0, LEGEND_MAX).map((group) => (
-        <li key={group.name}>
-          <span class="chart-dot" style={{ background: runColor(group, theme.value) }} />
-          <span class="legend-name" title={group.name}>
-            {group.name}
+    <ul class="legend" aria-label="Lines">
+      {owners.slice(0, LEGEND_MAX).map(({ id, runId, name, color }) => (
+        <li
+          key={id}
+          onPointerEnter={() => runId !== "" && (highlighted.value = runId)}
+          onPointerLeave={() => (highlighted.value = null)}
+        >
+          <span class="chart-dot" style={{ background: color }} />
+          <span class="legend-name" title={name}>
+            {name}
           </span>
-          <span class="fact">{group.runIds.length}</span>
         </li>
       ))}
-      {groups.length > LEGEND_MAX && <li class="fact">{`${groups.length - LEGEND_MAX} more`}</li>}
+      {owners.length > LEGEND_MAX && <li class="fact">{`${owners.length - LEGEND_MAX} more`}</li>}
     </ul>
   );
 }

@@ -78,6 +78,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
   return (
     <section
       class={isFull ? "panel full" : "panel"}
+      role="group"
       aria-label={metric}
       data-metric={metric}
       data-ready={isReady ? "true" : "false"}
@@ -134,6 +135,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             bands={b === "on"}
             onZoom={board.zoomTo}
             onZoomBack={board.zoomBack}
+            onFull={() => !isFull && board.change({ full: metric }, { push: true })}
             onDrawn={(state) => {
               if (drawn.peek() === 0) drawn.value = state.dataDraws;
               const pixels = state.plot[2] - state.plot[0];

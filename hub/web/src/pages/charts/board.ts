@@ -50,7 +50,8 @@ export interface Board {
   readonly fullQuestion: ReadonlySignal<SeriesQuestion>;
   readonly fullWholeQuestion: ReadonlySignal<SeriesQuestion>;
   change(changes: Partial<ChartsValues>, options?: { push?: boolean }): void;
-  zoomTo(range: readonly [number, number] | null): void;
+  /** `wheel` zooms in small steps, which leave no entry for the Back button. */
+  zoomTo(range: readonly [number, number] | null, how?: "drag" | "wheel" | "back"): void;
   zoomBack(): void;
   /** A panel of this metric is near the screen, so news of it are wanted. */
   mount(metric: string): () => void;
@@ -165,9 +166,9 @@ export function makeBoard(options: BoardOptions): Board {
     fullWholeQuestion,
     link: makeChartLink(options.highlighted),
     change: view.change,
-    zoomTo(range) {
-      zoomedFrom.push(values.peek().z);
-      view.change({ z: zoomValue(range, axes.peek().xUnit) }, { push: true });
+    zoomTo(range, how = "drag") {
+      if (how !== "wheel") zoomedFrom.push(values.peek().z);
+      view.change({ z: zoomValue(range, axes.peek().xUnit) }, { push: how !== "wheel" });
     },
     zoomBack() {
       if (values.peek().z !== null) view.change({ z: zoomedFrom.pop() ?? null }, { push: true });
