@@ -49,7 +49,6 @@ def start_run(
     voice.silent = wanted.silent or wanted.mode == "disabled"
     for kind, text in late:
         voice.warn_once(kind, text)
-    voice.silent = wanted.silent
     before = _session.current()
     if before is not None:
         if wanted.reinit in ("default", "return_previous"):
@@ -76,7 +75,7 @@ def start_run(
     if wanted.resume == "auto" and wanted.mode != "disabled":
         memory.set_auto_run_id(run_id)
     if branch is not None:
-        tell_once(branch[0], f"init({branch[0]}=…)", silent=voice.silent)
+        tell_once(branch[0], f"init({branch[0]}=…)", voice.warn_once)
         remembered = remembered or Remembered(run_id)
         remembered.next_step = max(remembered.next_step, from_step)
     run = make(

@@ -25,7 +25,6 @@ _OUTCOMES: Final = {
 }
 _SWEEPS = "until then start one run per configuration with init(config=…) in a loop"
 _ARTIFACTS = "until then read the file from where it was written"
-_said: set[str] = set()
 
 
 class AlertLevel:
@@ -34,20 +33,15 @@ class AlertLevel:
     ERROR = "ERROR"
 
 
-def tell_once(kind: str, call: str, *, silent: bool = False) -> None:
-    """Say once in this process that ``call`` is not there yet, and what happens instead."""
-    if silent or kind in _said:
-        return
-    _said.add(kind)
-    Voice().say(f"{call} is not there yet, a later release brings it: {_OUTCOMES[kind]}")
+def tell_once(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
+    """Say once a run that ``call`` is not there yet, and what happens instead."""
+    warn(f"later {kind}", f"{call} is not there yet, a later release brings it: {_OUTCOMES[kind]}")
 
 
 class LaterCalls:
     """The methods of a run that a later release brings; `Run` is the only subclass."""
 
-    @property
-    def disabled(self) -> bool:
-        raise NotImplementedError
+    _voice: Voice
 
     @property
     def id(self) -> str:
@@ -91,9 +85,8 @@ class LaterCalls:
         wait_duration: Any = None,
     ) -> None:
         self._tell("alert", "alert()")
-        if not self.disabled:
-            word = getattr(level, "value", level) or AlertLevel.INFO
-            Voice().say(f"alert ({word}): {title}" + (f": {text}" if text else ""))
+        word = getattr(level, "value", level) or AlertLevel.INFO
+        self._voice.say(f"alert ({word}): {title}" + (f": {text}" if text else ""))
 
     def log_artifact(
         self,
@@ -164,7 +157,7 @@ class LaterCalls:
         """Nothing to do: the runs table shows the columns that its reader chooses."""
 
     def _tell(self, kind: str, call: str) -> None:
-        tell_once(kind, call, silent=self.disabled)
+        tell_once(kind, call, self._voice.warn_once)
 
 
 class Api:

@@ -86,7 +86,7 @@ def check_arguments(
     for name, value in others.items():
         if name not in _IGNORED_ARGUMENTS:
             near = nearest(name, [*known, *_IGNORED_ARGUMENTS], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"init() has no argument {name!r}{hint}")
         outcome = _IGNORED_ARGUMENTS[name]
         if value and outcome:

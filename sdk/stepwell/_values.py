@@ -132,7 +132,7 @@ def _as_json(value: Any, warn: Warn, depth: int, left: list[int]) -> Any:
         except ValueError:  # Beyond sys.get_int_max_str_digits(); hexadecimal has no such limit.
             return cut_text(hex(value))
     if _is_media(value):
-        tell_once("media", f"{type(value).__name__}()")
+        tell_once("media", f"{type(value).__name__}()", warn)
         return dict(value.described())
     if depth < VALUE_DEPTH_MAX:
         if isinstance(value, Mapping):

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import stepwell._run
 from stepwell._later import tell_once
-from stepwell._terminal import Voice
 
 ENTITY_OF_NONE: Final = "local"
 """What `run.entity` is where none was named: other code makes paths of it."""
@@ -28,7 +27,7 @@ class Run(stepwell._run.Run):
         """The folder for files of the run; made when it is asked for. They stay there."""
         if self._files_dir is None:
             self._files_dir = self._make_files_dir()
-            tell_once("dir", "the upload of files", silent=self.disabled)
+            tell_once("dir", "the upload of files", self._voice.warn_once)
         return str(self._files_dir)
 
     @property
@@ -118,7 +117,9 @@ class Run(stepwell._run.Run):
         try:
             made.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            Voice().say(f"{made}: {error.strerror or error}; the run's files go to a temporary one")
+            self._voice.say(
+                f"{made}: {error.strerror or error}; the run's files go to a temporary one"
+            )
             made = _temporary() / "files"
             made.mkdir(parents=True, exist_ok=True)
         return made
