@@ -1,0 +1,173 @@
+"""Calls that a later release brings: they say so once a run, and what can go on goes on."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.wandb_compat.conftest import Desk
+
+pytestmark = pytest.mark.processes
+
+MEDIA = (Path(__file__).with_name("media_script.txt")).read_text()
+
+
+def later(text: str) -> list[str]:
+    return [line for line in text.splitlines() if "not there yet" in line]
+
+
+def test_the_script_that_logs_images_and_tables_runs_as_it_is(desk: Desk) -> None:
+    done = desk.run(MEDIA)
+    assert done.returncode == 0, done.stderr
+    values = {}
+    for event in desk.daemon.events("values"):
+        values.update(event.body["values"])
+    assert values["examples"] == [
+        {"_type": "image-file", "kept": False, "caption": f"Sample {i}"} for i in range(5)
+    ]
+    assert values["predictions"] == {
+        "_type": "table-file",
+        "kept": False,
+        "columns": ["input", "prediction", "label", "correct"],
+        "nrows": 3,
+        "ncols": 4,
+    }
+    (line,) = later(done.stderr)
+    assert line.startswith("stepwell: Image() is not there yet")
+
+
+def test_the_other_values_of_a_row_with_media_are_kept(desk: Desk) -> None:
+    desk.run(
+        "import wandb\nrun = wandb.init(project='p')\n"
+        "run.log({'loss': 0.5, 'image': wandb.Image('x.png'), 'nested': {'v': wandb.Video('v'), "
+        "'acc': 1}})\n"
+        "run.log({'plot': wandb.plot.line(None, 'x', 'y', title='t'), 'loss': 0.25})\n"
+    )
+    assert [(point.step, point.value) for point in desk.daemon.points("loss")] == [
+        (0, 0.5),
+        (1, 0.25),
+    ]
+    assert [point.value for point in desk.daemon.points("nested.acc")] == [1.0]
+
+
+def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
+    done = desk.run(
+        """
+        import wandb
+        run = wandb.init(project="p")
+        for _ in range(2):
+            wandb.watch(object(), log="all", log_freq=10)
+            wandb.unwatch()
+            assert wandb.save("*.pt") == []
+            artifact = wandb.Artifact("model", type="model", metadata={"a": 1})
+            artifact.add_file("script.py")
+            artifact.add_dir(".")
+            artifact.add_reference("s3://bucket/x")
+            with artifact.new_file("a.txt", mode="wb") as file:
+                file.write(b"x")
+            assert run.log_artifact(artifact, aliases=["best"]).wait() is artifact
+            assert run.log_artifact("script.py", type="code").name.endswith("script.py")
+            run.log_model("script.py", name="m")
+            run.link_artifact(artifact, "registry/m")
+            run.log_code()
+            run.mark_preempting()
+            run._label(code="mine")
+            wandb.alert("title", "text", level=wandb.AlertLevel.WARN)
+            run.log({"x": 1})
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    calls = [line.split()[1] for line in later(done.stderr)]
+    assert calls == ["watch()", "save()", "log_artifact()", "log_code()", "alert()"]
+    assert done.stderr.count("stepwell: alert (WARN): title: text") == 2
+    assert len(desk.daemon.points("x")) == 2
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "wandb.sweep({'method': 'random'})",
+        "wandb.sweep(sweep='sweep_config.yaml', project='p')",
+        "wandb.agent('id', function=print, count=2)",
+        "wandb.Api().runs('p')",
+        "run.use_artifact('my-dataset:latest').download()",
+        "run.use_model('m')",
+        "wandb.restore('model.pt')",
+    ],
+)
+def test_a_call_whose_answer_is_needed_raises_with_what_to_do(desk: Desk, call: str) -> None:
+    done = desk.run(f"import wandb\nrun = wandb.init(project='p')\n{call}\n")
+    assert done.returncode == 1
+    (line,) = [line for line in later(done.stderr) if "Error" in line]
+    assert line.startswith("stepwell.errors.UnavailableError: ")
+    assert "a later release brings it; " in line
+
+
+def test_a_table_can_be_built_and_read(desk: Desk) -> None:
+    found = desk.answer(
+        """
+        import json, wandb
+        table = wandb.Table(columns=["a", "b"], data=[[1, 2]])
+        table.add_data(3, 4)
+        table.add_column("c", [5, 6])
+        table.add_computed_columns(lambda index, row: {"d": row["a"] + index})
+        try:
+            table.add_data(1)
+        except ValueError as error:
+            said = str(error)
+        print(json.dumps([table.columns, table.data, table.get_column("c"), said]))
+        """
+    )
+    columns, data, column, said = found
+    assert columns == ["a", "b", "c", "d"]
+    assert data == [[1, 2, 5, 1], [3, 4, 6, 4]]
+    assert column == [5, 6]
+    assert "1 values, and the table 4 columns" in said
+
+
+def test_the_folder_for_files_is_made_where_scripts_look(desk: Desk) -> None:
+    done = desk.run(
+        """
+        import json, os, wandb
+        run = wandb.init(project="p", id="abc", dir="out")
+        with open(os.path.join(run.dir, "model.pt"), "w") as file:
+            file.write("x")
+        print(json.dumps(run.dir))
+        run.finish()
+        assert os.path.exists(os.path.join(run.dir, "model.pt"))
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    parts = Path(json.loads(done.stdout)).parts[-4:]
+    assert (parts[0], parts[1], parts[3]) == ("out", "wandb", "files")
+    assert parts[2].startswith("run-")
+    assert parts[2].endswith("-abc")
+    (line,) = later(done.stderr)
+    assert "files that are written into run.dir stay on this machine" in line
+
+
+def test_a_run_goes_to_another_process_by_pickle_and_by_its_attach_id(desk: Desk) -> None:
+    done = desk.run(
+        """
+        import multiprocessing, os, wandb
+
+        def child(run, attach_id):
+            run.log({"pickled": 1})
+            wandb._attach(attach_id).log({"attached": 1})
+            assert isinstance(run, wandb.Run) and run.dir.endswith("files")
+            wandb.finish()
+
+        if __name__ == "__main__":
+            run = wandb.init(project="p", id="together", config={"a": 1})
+            assert wandb._attach(run._attach_id) is run
+            context = multiprocessing.get_context("spawn")
+            process = context.Process(target=child, args=(run, run._attach_id))
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+            run.log({"own": 1})
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert {point.metric for point in desk.daemon.points()} == {"own", "pickled", "attached"}
+    assert desk.daemon.run_ids == ["together"]
