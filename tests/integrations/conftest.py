@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,24 @@ class Bench:
 
     node: Node
 
-    def train(self, *texts: str) -> Trained:
-        """Run a script made of ``texts`` (files beside this one) under `stepwell run`."""
+    def train(self, *texts: str, launcher: Sequence[str] = ()) -> Trained:
+        """Run a script made of ``texts`` (files beside this one); return its only run."""
+        (trained,) = self.train_several(*texts, launcher=launcher).values()
+        return trained
+
+    def train_several(self, *texts: str, launcher: Sequence[str] = ()) -> dict[str, Trained]:
+        """Run a script under `stepwell run`; return its runs by name.
+
+        ``launcher`` are words of a command of `.venv-integrations` in place of `python`.
+        """
+        program, *options = launcher or ("python",)
         script = self.node.folder / "train.py"
         script.write_text("".join((Path(__file__).parent / text).read_text() for text in texts))
         done = subprocess.run(
-            [sys.executable, "-m", "stepwell", "run", "--", str(PYTHON), script.name],
+            [
+                *(sys.executable, "-m", "stepwell", "run", "--"),
+                *(str(PYTHON.with_name(program)), *options, script.name),
+            ],
             env={**self.node.environment, "HF_HUB_OFFLINE": "1", "STEPWELL_GIT": "0"},
             cwd=self.node.folder,
             capture_output=True,
@@ -59,9 +71,14 @@ class Bench:
             check=False,
         )
         assert done.returncode == 0, done.stderr[-4000:]
-        (found,) = self._stored("runs", "--json")
-        run = self._stored("show", found["run_id"], "--json", "--tail", "1000")
-        lines = self.node.stepwell("export", found["run_id"], "-o", "-").stdout.splitlines()
+        return {
+            each["name"]: self._trained(each["run_id"], done)
+            for each in self._stored("runs", "--json")
+        }
+
+    def _trained(self, run_id: str, done: "subprocess.CompletedProcess[str]") -> Trained:
+        run = self._stored("show", run_id, "--json", "--tail", "1000")
+        lines = self.node.stepwell("export", run_id, "-o", "-").stdout.splitlines()
         return Trained(self.node, run, [json.loads(line) for line in lines], done)
 
     def _stored(self, *words: str) -> Any:
@@ -70,8 +87,8 @@ class Bench:
         while True:
             done = self.node.stepwell(*words)
             found = json.loads(done.stdout) if done.returncode == 0 else None
-            state = found[0] if isinstance(found, list) and found else found
-            if isinstance(state, dict) and state["state"] != "running":
+            runs = found if isinstance(found, list) else [found]
+            if found and all(run["state"] != "running" for run in runs):
                 return found
             assert time.monotonic() < deadline, (done.stdout[-2000:], done.stderr[-2000:])
             time.sleep(0.2)

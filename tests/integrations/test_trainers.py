@@ -56,9 +56,64 @@ def test_lightnings_logger_logs_metrics_and_hyperparameters(bench: Bench) -> Non
 
 
 def test_accelerates_tracker_logs_at_the_steps_that_it_names(bench: Bench) -> None:
-    trained = bench.train("accelerate_script.txt")
+    launcher = ("accelerate", "launch", "--cpu", "--num_processes=1", "--num_machines=1")
+    trained = bench.train("accelerate_script.txt", launcher=launcher)
     run = trained.run
     assert (run["project"], run["name"], run["state"]) == ("accelerate-demo", "quick", "finished")
     assert run["config"] == {"rate": 0.1}
     assert run["tags"] == ["a"]
     assert trained.steps_of("loss") == list(range(10))
+
+
+def test_boosters_log_every_round_through_the_callbacks_of_wandb(bench: Bench) -> None:
+    trained = bench.train_several("boosters_script.txt")
+    rounds = trained["xgboost"]
+    assert rounds.values_of("epoch") == [0, 1, 2, 3, 4]
+    losses = rounds.values_of("train-logloss")
+    assert rounds.run["summary"]["train-logloss"] == {"min": min(losses)}
+    assert rounds.run["config"]["learner"]["objective"]["name"] == "binary:logistic"
+    assert "artifacts are not kept" in rounds.done.stderr
+    iterations = trained["lightgbm"]
+    assert iterations.values_of("iteration") == [0, 1, 2, 3, 4]
+    assert iterations.run["summary"]["train_auc"] == {"max": max(iterations.values_of("train_auc"))}
+    assert iterations.run["config"]["metric"] == "auc"
+
+
+def test_keras_logs_epochs_and_batches(bench: Bench) -> None:
+    trained = bench.train("keras_script.txt")
+    assert trained.run["config"] == {"units": 4}
+    assert trained.values_of("epoch/epoch") == [0, 1, 2]
+    assert len(trained.values_of("epoch/loss")) == 3
+    assert trained.values_of("batch/batch_step") == [0, 2, 4, 6, 8, 10]
+    assert trained.values_of("epoch/learning_rate") == pytest.approx([0.01] * 3)
+
+
+def test_stable_baselines_logs_what_its_learner_logs(bench: Bench) -> None:
+    trained = bench.train("sb3_script.txt")
+    assert trained.run["config"]["algo"] == "PPO"
+    assert trained.values_of("global_step") == [64, 128, 192]
+    assert len(trained.values_of("rollout/ep_rew_mean")) == 3
+    assert len(trained.values_of("train/loss")) == 2
+    assert (trained.node.folder / "models" / trained.run["run_id"] / "model.zip").exists()
+    assert trained.done.stderr.count("TensorBoard's files are not read") == 1
+
+
+def test_the_processes_of_a_launcher_are_one_run(bench: Bench) -> None:
+    launcher = ("torchrun", "--standalone", "--nproc-per-node=2")
+    trained = bench.train("ranks_script.txt", launcher=launcher)
+    run = trained.run
+    assert run["state"] == "finished"
+    assert sorted(writer["label"] for writer in run["writers"]) == ["rank0", "rank1"]
+    assert run["config"] == {"world": 2}
+    series = {each["label"]: each for each in run["series"] if each["metric"] == "rank"}
+    assert {label: each["last"] for label, each in series.items()} == {"rank0": 0.0, "rank1": 1.0}
+    assert {each["count"] for each in run["series"]} == {5}
+
+
+def test_lightnings_spawned_processes_go_on_with_the_run(bench: Bench) -> None:
+    trained = bench.train("spawn_script.txt")
+    run = trained.run
+    assert (run["project"], run["name"], run["state"]) == ("spawned", "two", "finished")
+    assert trained.values_of("trainer/global_step") == [4, 9]
+    (label,) = {writer["label"] for writer in run["writers"]} - {""}
+    assert label.startswith("process-")

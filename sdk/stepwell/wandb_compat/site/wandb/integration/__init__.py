@@ -1,0 +1,1 @@
+"""Callbacks for frameworks that have none of their own for Weights & Biases."""

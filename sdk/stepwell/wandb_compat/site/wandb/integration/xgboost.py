@@ -1,0 +1,73 @@
+"""For XGBoost: a callback that logs every evaluation of every round."""
+
+from typing import Any
+
+import xgboost
+
+import wandb
+
+_LOWER_IS_BETTER = ("loss", "error", "err", "rmse", "rmsle", "mae", "mape", "mphe", "deviance")
+
+
+class WandbCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
+    """Logs ``DATA-METRIC`` and ``epoch`` in each round, then importances and the best round.
+
+    Args:
+        log_model: not there yet; a line says so.
+        log_feature_importance: put each feature's importance into the summary at the end.
+        importance_type: as of `Booster.get_score`.
+        define_metric: let the summary hold each metric's best value.
+    """
+
+    def __init__(
+        self,
+        log_model: bool = False,
+        log_feature_importance: bool = True,
+        importance_type: str = "gain",
+        define_metric: bool = True,
+    ) -> None:
+        super().__init__()
+        self._log_model = log_model
+        self._importance_type = importance_type if log_feature_importance else None
+        self._define_metric = define_metric
+        self._defined: set[str] = set()
+
+    def before_training(self, model: Any) -> Any:
+        """Keep the model's settings in the config."""
+        import json
+
+        wandb.config.update(json.loads(model.save_config()), allow_val_change=True)
+        return model
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        row: dict[str, Any] = {"epoch": epoch}
+        for data, metrics in evals_log.items():
+            for metric, values in metrics.items():
+                name = f"{data}-{metric}"
+                self._define(name, metric)
+                last = values[-1]
+                row[name] = last[0] if isinstance(last, tuple) else last
+        wandb.log(row)
+        return False
+
+    def after_training(self, model: Any) -> Any:
+        if self._log_model:
+            wandb.log_artifact(wandb.Artifact(f"{wandb.run.id}_model.json", type="model"))
+        if self._importance_type is not None:
+            scores = model.get_score(importance_type=self._importance_type)
+            wandb.summary.update({f"Feature Importance/{name}": scores[name] for name in scores})
+        if model.attr("best_score") is not None:
+            wandb.summary["best_score"] = float(model.attr("best_score"))
+            wandb.summary["best_iteration"] = int(model.attr("best_iteration"))
+        return model
+
+    def _define(self, name: str, metric: str) -> None:
+        if self._define_metric and name not in self._defined:
+            self._defined.add(name)
+            lower = any(part in metric for part in _LOWER_IS_BETTER)
+            wandb.define_metric(name, summary="min" if lower else "max")
+
+
+def wandb_callback(**arguments: Any) -> WandbCallback:
+    """Return a `WandbCallback`; the old name."""
+    return WandbCallback(**arguments)

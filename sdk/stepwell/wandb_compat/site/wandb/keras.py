@@ -1,0 +1,1 @@
+from wandb.integration.keras import *  # noqa: F403

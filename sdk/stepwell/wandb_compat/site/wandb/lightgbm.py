@@ -1,0 +1,1 @@
+from wandb.integration.lightgbm import *  # noqa: F403

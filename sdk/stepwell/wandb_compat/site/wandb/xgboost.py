@@ -1,0 +1,1 @@
+from wandb.integration.xgboost import *  # noqa: F403
