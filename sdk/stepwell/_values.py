@@ -42,8 +42,8 @@ def _split(
 ) -> None:
     for key, value in data.items():
         name = metric_name(prefix, key, warn)
-        if isinstance(value, Mapping) and value and depth < VALUE_DEPTH_MAX:
-            _split(value, name + ".", depth + 1, points, others, warn)
+        if depth < VALUE_DEPTH_MAX and (inside := _read_mapping(value)):
+            _split(inside, name + ".", depth + 1, points, others, warn)
             continue
         number = as_point(value)
         if number is not None:
@@ -52,6 +52,16 @@ def _split(
         else:
             others[name] = as_json(value, warn)
             points.pop(name, None)
+
+
+def _read_mapping(value: Any) -> dict[Any, Any] | None:
+    """Return the items of a mapping; None for what is none, or cannot be read."""
+    if not isinstance(value, Mapping):
+        return None
+    try:
+        return dict(value)
+    except Exception:  # Anybody's mapping, such as a configuration with a value that is missing.
+        return None
 
 
 def metric_name(prefix: str, key: Any, warn: Warn) -> str:
@@ -65,8 +75,7 @@ def metric_name(prefix: str, key: Any, warn: Warn) -> str:
     name: str = prefix + key
     packed = name.encode("utf-8", "replace")
     if len(packed) <= METRIC_NAME_BYTES_MAX:
-        # Not a lone surrogate: it could be neither sent nor stored.
-        return name if len(packed) == len(name) else packed.decode("utf-8")
+        return packed.decode("utf-8")  # Without lone surrogates, which cannot be sent or stored.
     warn(
         "long key",
         f"metric name of {len(packed)} bytes cut to {METRIC_NAME_BYTES_MAX}: {name[:40]!r}…",
@@ -135,10 +144,10 @@ def _as_json(value: Any, warn: Warn, depth: int, left: list[int]) -> Any:
         tell_once("media", f"{type(value).__name__}()", warn)
         return dict(value.described())
     if depth < VALUE_DEPTH_MAX:
-        if isinstance(value, Mapping):
+        if (inside := _read_mapping(value)) is not None:
             return {
                 cut_text(_safe(str, key)): _as_json(item, warn, depth + 1, left)
-                for key, item in _first_of(value.items(), left)
+                for key, item in _first_of(inside.items(), left)
             }
         if isinstance(value, list | tuple | set | frozenset):
             return [_as_json(item, warn, depth + 1, left) for item in _first_of(value, left)]

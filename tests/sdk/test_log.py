@@ -8,7 +8,7 @@ import math
 import struct
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -109,6 +109,32 @@ def test_anything_else_is_kept_as_it_is_or_as_text(
     held = logged(offline(), {"x": value, "loss": 0.5})
     assert held.texts("x") == [(0, kept)]
     assert held.series("loss") == [(0, 0.5)]
+
+
+class Unreadable(Mapping[str, int]):
+    def __getitem__(self, key: str) -> int:
+        raise RuntimeError("missing value")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["path"])
+
+    def __len__(self) -> int:
+        return 1
+
+    def __repr__(self) -> str:
+        return "<unreadable>"
+
+
+def test_a_mapping_whose_values_cannot_be_read_is_kept_as_text(offline: Start) -> None:
+    held = logged(offline(), {"x": Unreadable(), "y": [Unreadable()], "loss": 0.5})
+    assert held.texts("x") == [(0, "<unreadable>")]
+    assert held.texts("y") == [(0, ["<unreadable>"])]
+    assert held.series("loss") == [(0, 0.5)]
+
+
+def test_a_name_that_is_no_valid_text_is_kept_as_one_that_is(offline: Start) -> None:
+    held = logged(offline(), {"caf\udce9": 0.5}, {"caf\udce9": 0.25})
+    assert held.series("caf?") == [(0, 0.5), (1, 0.25)]
 
 
 def test_an_integer_beyond_what_python_prints_is_kept_in_hexadecimal(offline: Start) -> None:

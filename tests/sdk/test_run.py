@@ -4,6 +4,7 @@ import argparse
 import copy
 import json
 import math
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -209,6 +210,51 @@ def test_a_variable_that_nobody_reads_is_named_once(
     assert "did you mean STEPWELL_PROJECT?" in capfd.readouterr().err
 
 
+def test_settings_that_were_made_before_keep_only_what_was_given(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPWELL_NAME", "from-env")
+    monkeypatch.setenv("STEPWELL_CONSOLE", "0")
+    given = stepwell.Settings(console=True, x_label="me", disable_git=True, init_timeout=9)
+    assert (given.console, given.label, given.x_label, given.git) == (True, "me", "me", False)
+    assert (given.disable_git, given.init_timeout, given.base_url) == (True, 9, None)
+    run = stepwell.init("p", mode="offline", settings=given)
+    assert (run.name, run.label) == ("from-env", "me")
+    assert (run.settings.console, run.settings.git) == (True, False)
+    assert run.settings.socket.endswith("nobody.sock")
+    again = stepwell.init(reinit="create_new", settings=run.settings)
+    assert again.settings == run.settings._replace(reinit="create_new")
+    assert pickle.loads(pickle.dumps(run.settings)) == run.settings
+    with pytest.raises(AttributeError, match=r"Settings\(mode=…\)"):
+        given.mode = "online"
+    with pytest.raises(SettingsError, match="did you mean console"):
+        stepwell.Settings(consol=True)
+    with pytest.raises(SettingsError, match="settings: on_full"):
+        stepwell.Settings(on_full="explode")
+
+
+def test_unknown_arguments_are_refused_and_known_ones_are_said(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(TypeError, match=r"no argument 'nam'; did you mean 'name'\?"):
+        stepwell.init("p", mode="offline", nam="x")
+    assert stepwell.run is None
+    stepwell.init("p", mode="offline", save_code=True, force=True, monitor_gym=False)
+    said = capfd.readouterr().err
+    assert said.count("code is not kept") == 1
+    assert "gym" not in said
+    assert "force" not in said
+
+
+def test_a_branch_starts_after_its_step(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
+    run = start(mode="offline", fork_from="parent?_step=41")
+    assert (run.step, run.id != "parent") == (42, True)
+    assert "init(fork_from=…) is not there yet" in capfd.readouterr().err
+    run.finish()
+    again = start(mode="offline", resume_from="again?_step=9")
+    assert (again.id, again.step) == ("again", 10)
+
+
 def test_settings_of_other_trackers_are_taken_without_effect(start: Start) -> None:
     run = start(mode="offline", settings={"save_code": True, "x_label": "me", "init_timeout": 3})
     assert run.label == "me"
@@ -245,9 +291,51 @@ def test_config_is_read_by_item_and_attribute_and_set_once(offline: Start) -> No
     assert told == {"lr": 9, "n": {"a": 1}, "dash": 2, "new": [1, 2]}
 
 
+def test_a_nested_value_that_changed_in_place_is_kept(offline: Start) -> None:
+    run = offline(config={"opt": {"lr": 0.1}})
+    held = run.config["opt"]
+    held["lr"] = 0.5
+    run.config.update({"opt": held}, allow_val_change=True)
+    run.config.update({"opt": {"lr": 0.5}})
+    bodies = read_journal(run.dir).bodies("config")
+    assert [body["set"] for body in bodies] == [{"opt": {"lr": 0.1}}, {"opt": {"lr": 0.5}}]
+
+
+def test_the_same_value_is_no_change_and_another_type_is_one(offline: Start) -> None:
+    run = offline(config={"betas": (0.9, 0.99), "n": 1, "nan": math.nan, "path": Path("/a")})
+    run.config.update({"betas": [0.9, 0.99], "n": 1, "nan": math.nan, "path": Path("/a")})
+    for other in (1.0, True, "1", None):
+        with pytest.raises(ConfigError, match="'n' is 1"):
+            run.config.n = other
+
+
+def test_a_resumed_run_takes_its_own_config_again(start: Start) -> None:
+    config = {"betas": (0.9, 0.99), "data": Path("/data"), "set": {1}}
+    start(mode="offline", id="again", config=config).finish()
+    run = start(mode="offline", id="again", resume="allow")
+    run.config.update(config)
+    assert run.config["betas"] == [0.9, 0.99]
+
+
+def test_a_copy_of_the_config_is_a_dict(offline: Start) -> None:
+    config = offline(config={"a": [1]}).config
+    for copied in (copy.copy(config), copy.deepcopy(config), pickle.loads(pickle.dumps(config))):
+        assert (type(copied), copied) == (dict, {"a": [1]})
+
+
+def test_config_and_summary_are_not_replaced(offline: Start) -> None:
+    run = offline()
+    with pytest.raises(AttributeError, match=r"run\.config\.update"):
+        run.config = {"a": 1}
+    with pytest.raises(AttributeError, match=r"run\.summary\.update"):
+        run.summary = {"a": 1}
+
+
 def test_config_comes_from_what_people_have(offline: Start, folder: Path) -> None:
     (folder / "c.json").write_text(json.dumps({"a": 1, "b": {"value": 2, "desc": "x"}}))
     assert dict(offline(config=folder / "c.json").config) == {"a": 1, "b": 2}
+    (folder / "d.json").write_text(json.dumps({"t": {"value": 1, "schedule": "cosine"}}))
+    assert dict(offline(config=folder / "d.json").config)["t"]["schedule"] == "cosine"
     assert dict(offline(config=argparse.Namespace(a=1, b=None)).config) == {"a": 1, "b": None}
     run = offline(config={"a": 1, "b": 2, "c": 3}, config_exclude_keys=["b"])
     assert dict(run.config) == {"a": 1, "c": 3}
