@@ -97,7 +97,7 @@ def daemon_running(*arguments: str) -> Iterator[Daemon]:
         STEPWELL_DIR=str(folder / "journals"),
         STEPWELL_NO_DAEMON="1",
     )
-    command = [sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0"]
+    command = [sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0", "--hub", "off"]
     command += ["--socket", str(folder / "s.sock"), "--data", str(folder / "data"), *arguments]
     with (folder / "daemon.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)

@@ -62,6 +62,7 @@ class Node:
             "STEPWELL_DATA": str(self.data),
             "STEPWELL_DIR": str(self.journals),
             "STEPWELL_NO_DAEMON": "1",
+            "STEPWELLD_HUB": "off",  # tests/hub asks for one.
             **self.variables,
         }
 
