@@ -15,8 +15,10 @@ import { ValueTree } from "../../parts/ValueTree.js";
 import { now } from "../../state/clock.js";
 import { parseTags } from "../../state/edits.js";
 import { navigate } from "../../state/navigation.js";
+import { runColor } from "../../state/palette.js";
 import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
+import { theme } from "../../state/theme.js";
 import { Gaps } from "./Gaps.js";
 import type { RunTabProps } from "./Run.js";
 import { Writers } from "./Writers.js";
@@ -36,6 +38,9 @@ export function Overview({ run, onChange }: RunTabProps) {
       <ValueTree title="Config" root={run.config} empty="The run has no config." />
       <div class="column">
         <ValueTree title="Summary" isRounded root={run.summary} empty="The run has no summary." />
+        {Object.keys(run.defined_metrics).length > 0 && (
+          <ValueTree title="Defined metrics" root={run.defined_metrics} empty="" />
+        )}
         <ValueTree title="Metadata" root={run.metadata} empty="The run has no metadata." />
       </div>
     </div>
@@ -74,6 +79,17 @@ function Facts({ run, onChange }: RunTabProps) {
               <span key={tag} class="tag">{tag}</span>
             ))}
           </Editable>
+        </Fact>
+        <Fact name="Color">
+          <input
+            type="color"
+            aria-label="Color of the run"
+            value={runColor(run, theme.value)}
+            onChange={(event) => onChange({ color: event.currentTarget.value })}
+          />
+          {run.color !== "" && (
+            <button type="button" class="small" onClick={() => onChange({ color: "" })}>As given by the hub</button>
+          )}
         </Fact>
         <Fact name="Notes">
           <Editable what="the notes" value={run.notes} isLong onSave={(notes) => onChange({ notes })}>
