@@ -3,7 +3,8 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
-import { listAttributes, listMetrics } from "../api/hub.js";
+import type { AttributeKey } from "../api/types.js";
+import { findColumnKeys } from "../state/columnKeys.js";
 import { OWN_COLUMNS, columnTitle } from "../state/columns.js";
 import { makeResource } from "../state/resource.js";
 import { Popover } from "./Popover.js";
@@ -19,7 +20,7 @@ interface ColumnChooserProps {
 
 const LIMIT = 100;
 const DELAY_MS = 120;
-const STATISTICS = ["last", "min", "max", "mean"] as const;
+const STATISTICS = ["min", "max", "mean", "first"] as const;
 
 export function ColumnChooser({ project, columns, onChange, label = "Columns", name }: ColumnChooserProps) {
   return (
@@ -107,23 +108,21 @@ function Group({ name, choices, columns, onToggle }: GroupProps) {
 }
 
 async function findChoices(project: string, search: string, signal: AbortSignal): Promise<Groups> {
-  const [config, summary, metrics] = await Promise.all([
-    listAttributes(project, { kind: "config", search, limit: LIMIT }, { signal }),
-    listAttributes(project, { kind: "summary", search, limit: LIMIT }, { signal }),
-    search === "" ? null : listMetrics(project, { search, limit: LIMIT / STATISTICS.length }, { signal }),
-  ]);
-  const keys = (kind: string, { attributes }: typeof config) =>
-    attributes.map(({ path, run_count }) => ({
-      column: `${kind}.${path}`, title: path, note: `${formatCount(run_count)} runs`,
+  const { config, summary } = await findColumnKeys(project, search, LIMIT, signal);
+  const choices = (keys: readonly AttributeKey[]) =>
+    keys.map(({ kind, path, run_count }) => ({
+      column: `${kind}.${path}`, title: path, note: run_count > 0 ? `${formatCount(run_count)} runs` : "",
     }));
+  // Only of a search: each metric has several.
+  const metrics = search === "" ? [] : summary.filter(({ types }) => types.includes("float"));
   const own = OWN_COLUMNS.filter((column) => column.includes(search.toLowerCase()));
   return [
-    { name: "Config", choices: keys("config", config) },
-    { name: "Summary", choices: keys("summary", summary) },
+    { name: "Config", choices: choices(config) },
+    { name: "Summary", choices: choices(summary) },
     {
       name: "Statistics of metrics",
-      choices: (metrics?.metrics ?? []).flatMap(({ metric }) =>
-        STATISTICS.map((name) => ({ column: `metric.${metric}:${name}`, title: `${metric}:${name}`, note: "" })),
+      choices: metrics.slice(0, LIMIT / STATISTICS.length).flatMap(({ path }) =>
+        STATISTICS.map((name) => ({ column: `metric.${path}:${name}`, title: `${path}:${name}`, note: "" })),
       ),
     },
     { name: "Run", choices: own.map((column) => ({ column, title: columnTitle(column), note: "" })) },

@@ -3,7 +3,8 @@ import type { AttributeKey } from "../api/types.js";
 
 type Key = Pick<AttributeKey, "kind" | "path" | "types" | "run_count">;
 
-const LIKELY_RESULTS = [
+/** Names of results, likeliest first; RE2 reads them too. */
+export const LIKELY_RESULTS = [
   /^(val|valid|eval|test).*loss/i, /loss/i, /acc/i, /score|reward|bleu|f1|perplexity|ppl/i,
 ];
 const LIKELY_SETTINGS = [/^(lr|learning_rate)$/i, /(^|[./_])lr$|learning_rate/i, /batch/i, /model/i, /optim/i, /seed/i];

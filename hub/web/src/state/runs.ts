@@ -11,8 +11,9 @@ import { computed, effect, signal, untracked, type ReadonlySignal, type Signal }
 import { useEffect, useMemo } from "preact/hooks";
 
 import { isAborted } from "../api/errors.js";
-import { listAttributes, listRuns } from "../api/hub.js";
+import { listRuns } from "../api/hub.js";
 import type { AttributeKey, RunOverview } from "../api/types.js";
+import { likelyColumnKeys } from "./columnKeys.js";
 import { columnsToAsk } from "./columns.js";
 import { railColumns } from "./defaultColumns.js";
 import type { ViewState } from "./navigation.js";
@@ -125,12 +126,7 @@ export function makeRuns(
   async function chooseColumns(): Promise<void> {
     let keys: readonly AttributeKey[] = [];
     try {
-      const pages = await Promise.all(
-        ["config", "summary"].map((kind) =>
-          listAttributes(project, { kind, limit: 200 }, { signal: closing.signal }),
-        ),
-      );
-      keys = pages.flatMap((page) => page.attributes);
+      keys = await likelyColumnKeys(project, closing.signal);
     } catch (failure) {
       if (isAborted(failure)) return;
       // Without columns the list is still of use, and its own request says what is wrong.
