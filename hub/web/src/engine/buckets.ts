@@ -7,17 +7,6 @@
 
 import type { BucketSeries, Column } from "./frames.js";
 
-const LEVEL_MAX = 62;
-
-/** Smallest level whose buckets cover `range` with at most `buckets` of them; `lowest` is 0 for integers. */
-export function levelFor(range: number, buckets: number, lowest = 0): number {
-  if (!(range > 0) || !(buckets > 0)) return lowest;
-  let level = Math.max(lowest, Math.floor(Math.log2(range / buckets)));
-  while (level < LEVEL_MAX && Math.ceil(range / 2 ** level) > buckets) level++;
-  while (level > lowest && Math.ceil(range / 2 ** (level - 1)) <= buckets) level--;
-  return level;
-}
-
 /** The window widened to multiples of a 32nd of its size, so that near zooms ask the same question. */
 export function alignWindow(first: number, last: number): readonly [number, number] {
   const grain = 2 ** Math.floor(Math.log2(Math.max(last - first, Number.MIN_VALUE) / 32));

@@ -29,6 +29,7 @@ export interface LiveIo {
 
 const API = "/api/v1";
 const NARROW_MS = 30;
+const NARROW_AGAIN_MS = 2000;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
 
@@ -169,9 +170,9 @@ class Stream {
     for (const { tell } of this.listeners.values()) tell({ type: "state", isConnected });
   }
 
-  private narrowSoon(): void {
+  private narrowSoon(milliseconds = NARROW_MS): void {
     if (this.subscription === "" || this.cancelNarrow !== null) return;
-    this.cancelNarrow = this.io.after(NARROW_MS, () => {
+    this.cancelNarrow = this.io.after(milliseconds, () => {
       this.cancelNarrow = null;
       void this.narrow();
     });
@@ -181,20 +182,27 @@ class Stream {
   private async narrow(): Promise<void> {
     if (this.subscription === "" || this.project === null) return;
     const watches = [...this.listeners.values()].map(({ watch }) => watch);
-    const body = JSON.stringify({ project: this.project, ...joined(watches) });
+    const body = JSON.stringify(joined(watches));
     if (body === this.sent) return;
     this.sent = body;
+    const isTaken = await this.post(`${API}/live/${encodeURIComponent(this.subscription)}`, body);
+    if (isTaken || this.abort.signal.aborted) return;
+    this.sent = "";
+    this.narrowSoon(NARROW_AGAIN_MS);
+  }
+
+  private async post(path: string, body: string): Promise<boolean> {
     try {
-      const response = await this.io.fetch(`${API}/live/${encodeURIComponent(this.subscription)}`, {
+      const response = await this.io.fetch(path, {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         credentials: "same-origin",
         body,
         signal: this.abort.signal,
       });
-      if (!response.ok) this.sent = "";
+      return response.ok;
     } catch {
-      this.sent = "";
+      return false;
     }
   }
 }

@@ -4,7 +4,6 @@ import {
   alignWindow,
   gapsBefore,
   heldSeries,
-  levelFor,
   lowerBound,
   mergeTail,
   nearestIndex,
@@ -12,25 +11,6 @@ import {
 } from "../../src/engine/buckets.js";
 import { bucketed, steps } from "./series.js";
 import { random } from "./encode.js";
-
-describe("the level", () => {
-  it("is the smallest that needs no more buckets than asked for", () => {
-    const next = random(1);
-    for (let round = 0; round < 2000; round++) {
-      const range = Math.ceil(10 ** (next() * 15));
-      const buckets = 1 + Math.floor(next() * 2000);
-      const level = levelFor(range, buckets);
-      expect(Math.ceil(range / 2 ** level)).toBeLessThanOrEqual(buckets);
-      if (level > 0) expect(Math.ceil(range / 2 ** (level - 1))).toBeGreaterThan(buckets);
-    }
-  });
-
-  it("goes below 0 for metrics as x", () => {
-    expect(levelFor(1, 512, -40)).toBe(-9);
-    expect(levelFor(1, 512)).toBe(0);
-    expect(levelFor(0, 512)).toBe(0);
-  });
-});
 
 it("a window widens to a grain of a 32nd to a 64th of its size, and never shrinks", () => {
   const next = random(2);

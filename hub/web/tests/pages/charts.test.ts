@@ -188,6 +188,15 @@ describe("lines of a panel", () => {
       { name: "y", runIds: ["c"], slot: 7, color: "" },
     ]);
   });
+
+  it("are at most 50 groups, the smallest of many in one", () => {
+    const runs = Array.from({ length: 80 }, (_, i) => run(`r${i}`, { group: `g${i % 60}` }));
+    const groups = groupRuns(runs, (one) => one.group);
+    expect(groups).toHaveLength(50);
+    expect(groups.at(-1)!.name).toBe("11 others");
+    expect(groups.flatMap((group) => group.runIds)).toHaveLength(80);
+    expect(groups.slice(0, 20).every((group) => group.runIds.length === 2)).toBe(true);
+  });
 });
 
 it("a table has the rows of the longest series, thinned, and holes where another has no bucket", () => {

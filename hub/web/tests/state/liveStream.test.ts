@@ -51,11 +51,13 @@ function network() {
   const calls: Call[] = [];
   const timers: { call: () => void; milliseconds: number }[] = [];
   let isDown = false;
+  let isRefusing = false;
   const settle = () => new Promise<void>((done) => setTimeout(done, 0));
   const streams = new LiveStreams({
     fetch: async (path, init) => {
       if (isDown) throw new TypeError("refused");
       if (init.method === "POST") {
+        if (isRefusing) return new Response("{}", { status: 503 });
         calls.push({ path, init, send: settle, end: settle });
         return new Response("{}");
       }
@@ -81,7 +83,15 @@ function network() {
     for (const timer of timers.splice(0)) timer.call();
     await settle();
   };
-  return { streams, calls, timers, fire, settle, setDown: (down: boolean) => (isDown = down) };
+  return {
+    streams,
+    calls,
+    timers,
+    fire,
+    settle,
+    setDown: (down: boolean) => (isDown = down),
+    setRefusing: (refusing: boolean) => (isRefusing = refusing),
+  };
 }
 
 const HELLO = 'event: hello\ndata: {"subscription":"s1"}\n\n';
@@ -102,7 +112,6 @@ describe("a stream", () => {
     await fire();
     expect(calls.map(({ path }) => path)).toEqual(["/api/v1/projects/p/live", "/api/v1/live/s1"]);
     expect(JSON.parse(String(calls[1]!.init.body))).toEqual({
-      project: "p",
       runs: ["r1", "r2"],
       metrics: ["acc", "loss"],
     });
@@ -126,6 +135,20 @@ describe("a stream", () => {
     expect(calls).toHaveLength(3);
     streams.watch(TAB1, null, tell);
     expect(calls[0]!.init.signal?.aborted).toBe(true);
+  });
+
+  it("says again what is watched after the hub refused it", async () => {
+    const { streams, calls, timers, fire, settle, setRefusing } = network();
+    streams.watch(TAB1, watchOf(["r1"]), () => undefined);
+    await settle();
+    await calls[0]!.send(HELLO);
+    setRefusing(true);
+    await fire();
+    expect(timers.map(({ milliseconds }) => milliseconds)).toEqual([2000]);
+    setRefusing(false);
+    await fire();
+    expect(calls.map(({ path }) => path)).toEqual(["/api/v1/projects/p/live", "/api/v1/live/s1"]);
+    expect(timers).toEqual([]);
   });
 
   it("that breaks is opened again after a wait, from the last event on", async () => {

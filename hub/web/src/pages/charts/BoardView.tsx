@@ -25,6 +25,9 @@ const HEAD_HEIGHT = 36;
 /** Screens above and below the visible one that have panels, and that have canvases. */
 const PANELS_WITHIN = 1;
 const CHARTS_WITHIN = 0.25;
+/** Pixels of a panel beside its plot, and the part of the window that a full panel takes. */
+const PLOT_MARGIN = 48;
+const FULL_SHARE = 0.93;
 
 interface Window {
   width: number;
@@ -37,7 +40,12 @@ export function BoardView({ board }: { board: Board }) {
   const { error } = board.names;
   const { w, fold, m, full } = board.values.value;
   const root = useRef<HTMLDivElement>(null);
-  const view = useWindow(root);
+  const view = useWindow(root, (width) => {
+    const columns = columnsFor(width, board.values.peek().w, GAP);
+    const plot = (width - GAP * (columns - 1)) / columns - PLOT_MARGIN;
+    board.plotPixels.value = plot * (devicePixelRatio || 1);
+    board.fullPixels.value = (innerWidth * FULL_SHARE - PLOT_MARGIN) * (devicePixelRatio || 1);
+  });
   const sections = useMemo(() => sectionsOf(names ?? []), [names]);
   const { width, top, height } = view.value;
   const grid: Grid = {
@@ -179,7 +187,7 @@ function SectionView({ board, place, grid, view, onToggle }: SectionViewProps) {
 }
 
 /** The part of the board that the browser's window shows, in pixels of the board. */
-function useWindow(root: { current: HTMLDivElement | null }) {
+function useWindow(root: { current: HTMLDivElement | null }, onWidth: (width: number) => void) {
   const view = useSignal<Window>({ width: 0, top: 0, height: 0 });
   const frame = useRef(0);
   useLayoutEffect(() => {
@@ -194,6 +202,7 @@ function useWindow(root: { current: HTMLDivElement | null }) {
         Math.abs(now.top - next.top) >= 40 ||
         now.width !== next.width ||
         now.height !== next.height;
+      if (now.width !== next.width) onWidth(next.width);
       if (moved) view.value = next;
     };
     const soon = () => {

@@ -138,8 +138,6 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             onFull={() => !isFull && board.change({ full: metric }, { push: true })}
             onDrawn={(state) => {
               if (drawn.peek() === 0) drawn.value = state.dataDraws;
-              const pixels = state.plot[2] - state.plot[0];
-              if (pixels > 0) (isFull ? board.fullPixels : board.plotPixels).value = pixels;
             }}
           />
         )}

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useId, useMemo, useRef } from "preact/hooks";
 
+import { halfLifeOfWeight } from "../../engine/smoothing.js";
 import { Popover } from "../../parts/Popover.js";
 import { isPaused, setPaused } from "../../state/live.js";
 import { useKeys } from "../../state/keys.js";
@@ -160,10 +161,12 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
           <input
             type="number"
             min={0}
+            step="any"
+            title="A number from 0 to 1 is taken as a weight per point"
             value={values.sm}
             aria-label={`Half-life in ${unit}`}
             onChange={(event) =>
-              board.change({ sm: Math.max(0, Number(event.currentTarget.value) || 0) })
+              board.change({ sm: halfLifeOf(Number(event.currentTarget.value)) })
             }
           />
         </span>
@@ -226,6 +229,12 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
       </label>
     </div>
   );
+}
+
+/** A number from 0 to 1 is a weight per point, as other tools have it. */
+function halfLifeOf(typed: number): number {
+  if (typed > 0 && typed < 1) return Number(halfLifeOfWeight(typed).toPrecision(3));
+  return Number.isFinite(typed) ? Math.max(0, typed) : 0;
 }
 
 function shortcuts(board: Board, search: { current: HTMLInputElement | null }) {

@@ -141,7 +141,9 @@ export function makeBoard(options: BoardOptions): Board {
   const rewatch = throttled(WATCH_MS, () => watching.change(watchOf()));
   const stops = [
     stopGroups,
-    effect(() => names.show(values.value.m, ids.value)),
+    effect(() => {
+      if (options.areRunsKnown.value) names.show(values.value.m, ids.value);
+    }),
     effect(() => {
       mounted.value;
       ids.value;

@@ -15,6 +15,7 @@ export interface RunGroup {
 
 const OWN = ["group", "job_type", "state"] as const;
 const PAGE = 500;
+const GROUPS_MAX = 50;
 
 /** Groups of `runs` by what each one's text is, in order of their first run. */
 export function groupRuns(
@@ -23,7 +24,7 @@ export function groupRuns(
 ): RunGroup[] {
   const groups = new Map<string, RunOverview[]>();
   for (const run of runs) groups.set(textOf(run), [...(groups.get(textOf(run)) ?? []), run]);
-  return [...groups].map(([name, inside]) => {
+  return joinSmall([...groups]).map(([name, inside]) => {
     const oldest = inside.reduce((a, b) =>
       (b.started_at ?? Infinity) < (a.started_at ?? Infinity) ? b : a,
     );
@@ -34,6 +35,23 @@ export function groupRuns(
       color: oldest.color,
     };
   });
+}
+
+/** Beyond so many groups the smallest are one group: the bands would hide each other. */
+function joinSmall<T>(
+  groups: readonly (readonly [string, readonly T[]])[],
+): [string, readonly T[]][] {
+  if (groups.length <= GROUPS_MAX) return groups.map(([name, inside]) => [name, inside]);
+  const large = new Set(
+    [...groups].sort(([, a], [, b]) => b.length - a.length).slice(0, GROUPS_MAX - 1),
+  );
+  const small = groups.filter((group) => !large.has(group));
+  return [
+    ...groups
+      .filter((group) => large.has(group))
+      .map(([name, inside]): [string, readonly T[]] => [name, inside]),
+    [`${small.length} others`, small.flatMap(([, inside]) => inside)],
+  ];
 }
 
 /** null while nothing is grouped, and until the runs' values of a config key are here. */
