@@ -81,17 +81,6 @@ export function makeSystem(project: string, runId: string, ask: Ask = askFrames)
   };
 }
 
-/** Metrics by the part of their name before the first slash. */
-export function sectionsOfMetrics(metrics: NodeMetrics): [string, [string, readonly BucketSeries[]][]][] {
-  const sections = new Map<string, [string, readonly BucketSeries[]][]>();
-  for (const entry of metrics) {
-    const at = entry[0].indexOf("/");
-    const name = at < 0 ? "" : entry[0].slice(0, at);
-    sections.set(name, [...(sections.get(name) ?? []), entry]);
-  }
-  return [...sections];
-}
-
 /** Names of lines: the device, with its host where there are several hosts. */
 export function nodeSeriesName(series: Pick<BucketSeries, "host" | "label">, isOneHost: boolean): string {
   const device = series.label === "" ? "host" : series.label;

@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 
 import type { SeriesFrame } from "../../src/engine/frames.js";
-import { makeSystem, nodeSeriesName, sectionsOfMetrics } from "../../src/state/system.js";
+import { makeSystem, nodeSeriesName } from "../../src/state/system.js";
 
 const frame = (metric: string, series: object[] = [{}], error: object | null = null) =>
   ({ metric, series, error }) as unknown as SeriesFrame;
@@ -22,7 +22,6 @@ test("all metrics come in one request, in the order of names", async () => {
   await state.load();
   expect([...(state.metrics.value?.keys() ?? [])]).toEqual(["cpu/ratio", "memory/used"]);
   expect(asked).toEqual([["/projects/p/runs/r/system", { first: null, last: null, buckets: 512 }]]);
-  expect(sectionsOfMetrics(state.metrics.value!).map(([name]) => name)).toEqual(["cpu", "memory"]);
 });
 
 test("a zoom is asked for in seconds", async () => {

@@ -8,7 +8,7 @@ import { formatBytes, formatNumber } from "../../parts/format.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { runColor } from "../../state/palette.js";
-import { makeSystem, nodeSeriesName, sectionsOfMetrics, type SystemState } from "../../state/system.js";
+import { makeSystem, nodeSeriesName, type SystemState } from "../../state/system.js";
 import { theme } from "../../state/theme.js";
 import "../charts/charts.css";
 import type { RunTabProps } from "./Run.js";
@@ -39,17 +39,13 @@ export function System({ run }: RunTabProps) {
           <p>The daemon of a node samples it while a run logs there. Short runs can end before the first sample.</p>
         </Notice>
       )}
-      {metrics &&
-        sectionsOfMetrics(metrics).map(([name, each]) => (
-          <section key={name} aria-label={name || "Other"}>
-            <h2>{name || "other"}</h2>
-            <div class="system-grid">
-              {each.map(([metric, series]) => (
-                <NodePanel key={metric} metric={metric} series={series} state={state} link={link} isOneHost={hosts.size <= 1} />
-              ))}
-            </div>
-          </section>
-        ))}
+      {metrics && (
+        <div class="system-grid">
+          {[...metrics].map(([metric, series]) => (
+            <NodePanel key={metric} metric={metric} series={series} state={state} link={link} isOneHost={hosts.size <= 1} />
+          ))}
+        </div>
+      )}
     </div>
   );
 }
@@ -78,7 +74,7 @@ function NodePanel({ metric, series, state, link, isOneHost }: NodePanelProps) {
   const format = formatOf(metric);
   return (
     <section class="card node-panel" aria-label={metric} data-metric={metric} data-series={series.length}>
-      <h3 class="mono">{metric}</h3>
+      <h2 class="mono">{metric}</h2>
       <div class="node-chart">
         <Chart
           label={`${metric} of ${series.length} devices`}
