@@ -1,17 +1,13 @@
 /** The rail's right edge: dragged, or moved with the arrow keys, it changes the rail's width. */
 import { RAIL_WIDTH_MAX, RAIL_WIDTH_MIN, railWidth, setRailWidth } from "../state/rail.js";
+import { dragX } from "./drag.js";
 
 const KEY_STEP = 16;
 
 export function RailEdge() {
   const drag = (event: PointerEvent) => {
-    const edge = event.currentTarget as HTMLElement;
-    const offset = railWidth.peek() - event.clientX;
-    edge.setPointerCapture(event.pointerId);
-    const move = (moved: PointerEvent) => setRailWidth(moved.clientX + offset);
-    edge.addEventListener("pointermove", move);
-    edge.addEventListener("lostpointercapture", () => edge.removeEventListener("pointermove", move), { once: true });
-    event.preventDefault();
+    const before = railWidth.peek();
+    dragX(event, (by) => setRailWidth(before + by));
   };
   return (
     <div

@@ -8,6 +8,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
+import { dragX } from "./drag.js";
 import { rowWindow } from "./rowWindow.js";
 
 export interface TableColumn {
@@ -17,6 +18,8 @@ export interface TableColumn {
   header: ComponentChildren;
   className?: string;
   sort?: "ascending" | "descending" | undefined;
+  /** With it the column's right edge can be dragged. */
+  onWidth?(pixels: number): void;
 }
 
 interface VirtualTableProps {
@@ -77,6 +80,7 @@ export function VirtualTable({ label, columns, count, renderRow, onNeed, classNa
             {columns.map((column) => (
               <th key={column.key} scope="col" class={column.className} aria-sort={column.sort}>
                 {column.header}
+                {column.onWidth && <ColumnEdge onWidth={column.onWidth} />}
               </th>
             ))}
           </tr>
@@ -89,6 +93,15 @@ export function VirtualTable({ label, columns, count, renderRow, onNeed, classNa
       </table>
     </div>
   );
+}
+
+/** For pointers alone: whoever reads by ear needs no width. */
+function ColumnEdge({ onWidth }: { onWidth(pixels: number): void }) {
+  const start = (event: PointerEvent) => {
+    const before = (event.currentTarget as HTMLElement).closest("th")?.offsetWidth ?? 0;
+    dragX(event, (by) => onWidth(before + by));
+  };
+  return <span class="column-edge" aria-hidden="true" onPointerDown={start} />;
 }
 
 function Spacer({ height, columns }: { height: number; columns: number }) {

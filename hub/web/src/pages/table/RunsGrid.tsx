@@ -10,6 +10,7 @@ import { StateBadge } from "../../parts/StateBadge.js";
 import { VirtualTable, type TableColumn } from "../../parts/VirtualTable.js";
 import { now } from "../../state/clock.js";
 import { sortOf } from "../../state/columns.js";
+import { columnWidths, setColumnWidth } from "../../state/columnWidths.js";
 import { changeRun, parseTags } from "../../state/edits.js";
 import { runColor } from "../../state/palette.js";
 import { pathOf } from "../../state/routes.js";
@@ -29,6 +30,7 @@ export function RunsGrid({ runs, chosen }: { runs: RunsState; chosen: Chosen }) 
   const { list } = runs;
   const rows = list.rows.value;
   const sort = runs.sort.value;
+  const widths = columnWidths.value;
   const shown = runs.columns.value;
   const numeric = useMemo(
     () => new Set(shown.filter((column) => rows.some((run) => isNumberColumn(run, column)))),
@@ -42,13 +44,15 @@ export function RunsGrid({ runs, chosen }: { runs: RunsState; chosen: Chosen }) 
     { key: " chosen", width: 32, className: "pinned first", header: <ChooseLoaded rows={rows} chosen={chosen} /> },
     {
       key: " name",
-      width: innerWidth < 640 ? NARROW_NAME_WIDTH : NAME_WIDTH,
+      width: innerWidth < 640 ? NARROW_NAME_WIDTH : (widths.get("name") ?? NAME_WIDTH),
+      onWidth: (pixels) => setColumnWidth("name", pixels),
       className: "pinned second",
       ...header("name", "Run"),
     },
     ...runs.columns.value.map((column) => ({
       key: column,
-      width: WIDTHS[column] ?? OTHER_WIDTH,
+      width: widths.get(column) ?? WIDTHS[column] ?? OTHER_WIDTH,
+      onWidth: (pixels: number) => setColumnWidth(column, pixels),
       className: numeric.has(column) ? "number" : "",
       ...header(column),
     })),
