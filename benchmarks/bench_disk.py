@@ -46,7 +46,7 @@ def main() -> None:
             daemon.flush()
             store = connect_embedded(daemon.data)
             for held in store.query("SELECT name FROM system.tables WHERE database = 'default'"):
-                if held["name"] in ("points", "series_stats", "rollups", "series"):
+                if held["name"] in ("points", "series_stats", "step_rollups", "series"):
                     store.query_bytes(f"OPTIMIZE TABLE {held['name']} FINAL", output_format="TSV")
             sizes = store.query(
                 "SELECT table, sum(bytes_on_disk) AS bytes, sum(rows) AS rows FROM system.parts"
@@ -59,7 +59,7 @@ def main() -> None:
             [
                 name,
                 by_table["points"] / points,
-                by_table["rollups"] / points,
+                by_table["step_rollups"] / points,
                 sum(by_table.values()) / points,
             ]
         )

@@ -66,7 +66,7 @@ def main() -> None:
 
 def make_series(store: Any, series_count: int, points: int) -> None:
     """Fill points and rollups with noisy falling losses, a few extents of each series."""
-    from stepwell_store.aggregates import ROLLUP_WIDTHS
+    from stepwell_store.fill import rollups_of_series
 
     for first in range(0, points, 250_000):
         last = min(first + 250_000, points)
@@ -78,16 +78,8 @@ def make_series(store: Any, series_count: int, points: int) -> None:
             parameters={"n": last - first, "first": first, "series": series_count},
             timeout_seconds=600,
         )
-    for width in ROLLUP_WIDTHS:
-        for series in range(0, series_count, 10):
-            store.query(
-                "INSERT INTO rollups SELECT {width:UInt16}, series, intDiv(step, {width:Int64}) "
-                "AS bucket, count(), 0, 0, 0, min(value), max(value), sum(value), "
-                "max((step, time, value)) FROM points "
-                "WHERE series BETWEEN {s:UInt64} AND {s:UInt64} + 9 GROUP BY series, bucket",
-                parameters={"width": width, "s": series},
-                timeout_seconds=600,
-            )
+    for series in range(0, series_count, 10):
+        store.fill(rollups_of_series(range(series, series + 10)))
 
 
 def make_runs(store: Any, runs: int) -> list[str]:

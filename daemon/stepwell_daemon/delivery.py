@@ -34,6 +34,9 @@ from stepwell_store import (
     StoreRejectedError,
     WriterInfo,
 )
+from stepwell_store.identity import series_fingerprints
+from stepwell_store.recomputing import recompute_rollups
+from stepwell_store.tables import BLOCK_LAYOUT
 from stepwell_wire.rows import decode_records
 
 logger = logging.getLogger("stepwell_daemon")
@@ -52,6 +55,18 @@ def build_blocks(
         add_damage(builders[shard], stretch)
         builders[shard].add(stretch.info, decoded, stretch.schemas)
     return [block for shard in sorted(builders) for block in builders[shard].build()]
+
+
+def _series_of(stretches: Sequence[Stretch]) -> list[int]:
+    """Return every series that ``stretches`` may hold points of."""
+    found: set[int] = set()
+    for stretch in stretches:
+        who = stretch.info
+        if not who.is_node:
+            for metrics in list(stretch.schemas.values()):  # The reader adds to it.
+                numbers = series_fingerprints(who.project, who.run_id, metrics, who.label)
+                found.update(numbers.tolist())
+    return sorted(found)
 
 
 class SinkHealth:
@@ -136,8 +151,30 @@ class Delivery:
             await self._halve(extent.segment, extent.stretches, None, "cannot be decoded")
         else:
             await self._insert_all(place, extent.stretches, blocks)
+        if extent.layout < BLOCK_LAYOUT:
+            await self._recompute(extent)
         self._may_repeat = False
         self._health.insert_seconds = time.monotonic() - started
+
+    async def _recompute(self, extent: Extent) -> None:
+        """Make the rollups of an extent's series anew.
+
+        A former release had begun to send it. Whether the upgrade of the store made rollups of its
+        points is not known, and its own rollups have another token now: they may count twice.
+        """
+        loop = asyncio.get_running_loop()
+        backoff = self._new_backoff()
+        series = _series_of(extent.stretches)
+        logger.info("making rollups anew of an extent of a former release series=%d", len(series))
+        while True:
+            try:
+                await loop.run_in_executor(self._executor, recompute_rollups, self._store, series)
+            except (StoreError, OSError, MemoryError) as error:
+                self._health.failed(error)
+                await asyncio.sleep(backoff.next_delay())
+                continue
+            self._health.succeeded()
+            return
 
     async def _insert_all(
         self, place: tuple[int, int, int], stretches: Sequence[Stretch], blocks: list[Block]

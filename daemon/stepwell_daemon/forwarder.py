@@ -120,7 +120,7 @@ class Forwarder:
             extent = prepared.extent
             start = Location(extent.segment, extent.start)
             failpoints.hit("forward.before-extent")
-            if self._spool.progress != (start, extent.end):
+            if self._spool.progress[:2] != (start, extent.end):
                 await self._spool.save_progress(Progress(start, extent.end))
             failpoints.hit("forward.extent-named")
             following = self._prepare_following(extent)
@@ -158,11 +158,13 @@ class Forwarder:
 
     async def _replay(self) -> _Prepared | None:
         """Return the extent that was being sent when the daemon ended, if one was."""
-        (segment, offset), end = self._spool.progress
+        (segment, offset), end, layout = self._spool.progress
         if not end:
             return None
         logger.info("sending again segment=%d start=%d end=%d", segment, offset, end)
-        return await self._prepare(Location(segment, offset), end, exactly=True)
+        prepared = await self._prepare(Location(segment, offset), end, exactly=True)
+        prepared.extent.layout = layout
+        return prepared
 
     async def _gather(self) -> _Prepared:
         """Wait for data, let it gather, and return the next extent."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stepwell_store.table_block import Values
 
-ROLLUP_WIDTHS: Final = (64, 512)
+ROLLUP_WIDTHS: Final = (64, 512, 2048)
 """Steps in a bucket, finest first; each a power of two and a multiple of the one before."""
 
 assert all(width & (width - 1) == 0 for width in ROLLUP_WIDTHS)

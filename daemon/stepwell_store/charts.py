@@ -34,8 +34,8 @@ SELECT series, intDiv(bucket - {start:Int64}, {width:Int64}) AS drawn,
        sum(count - nan_count - positive_inf_count - negative_inf_count) AS finite,
        min(min) AS minimum, max(max) AS maximum, sum(sum) AS total,
        argMax(last.value, bitShiftLeft(toInt128(last.step), 64) + last.time) AS newest
-FROM rollups
-WHERE width = {rollup:UInt16} AND series IN {series:Array(UInt64)}
+FROM step_rollups
+WHERE width = {rollup:UInt32} AND series IN {series:Array(UInt64)}
   AND bucket BETWEEN {start:Int64} AND {last:Int64}
 GROUP BY series, drawn
 """

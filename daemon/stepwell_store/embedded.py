@@ -38,6 +38,7 @@ from stepwell_store.errors import (
     query_error,
 )
 from stepwell_store.expiry import ttl_change
+from stepwell_store.fill import Fill
 from stepwell_store.known_names import KnownNames
 from stepwell_store.migrations import is_between, migrate
 from stepwell_store.native import decode_blocks
@@ -137,6 +138,9 @@ class EmbeddedStore:
                 timeout_seconds=timeout_seconds,
             )
         )
+
+    def fill(self, fill: Fill) -> None:
+        EmbeddedSchema(self).fill(fill)
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
         self.query(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from stepwell_store.ddl import EMBEDDED, add_column, create_table, table_columns
+from stepwell_store.fill import FILL_SECONDS, FILL_SETTINGS, PIECES_OF_POINTS, Fill, settings_sql
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
 
@@ -48,6 +49,22 @@ class EmbeddedSchema:
             for column in table_columns(table, EMBEDDED):
                 if (table.name, column.name) not in held:
                     self._execute(add_column(table.name, column, EMBEDDED))
+
+    def drop(self, name: str) -> None:
+        self._execute(f"DROP TABLE IF EXISTS {name}")
+
+    def pieces_of_points(self) -> list[int]:
+        rows = self._engine.query(PIECES_OF_POINTS, timeout_seconds=FILL_SECONDS)
+        return [row["piece"] for row in rows]
+
+    def fill(self, fill: Fill) -> None:
+        settings: dict[str, object] = {**FILL_SETTINGS, "max_insert_threads": 1, "async_insert": 0}
+        if fill.token:
+            settings["insert_deduplication_token"] = fill.token
+        else:
+            settings["insert_deduplicate"] = 0
+        statement = fill.statement(fill.table.name, fill.select, settings=settings_sql(settings))
+        self._engine.query(statement, timeout_seconds=FILL_SECONDS)
 
     def _execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         self._engine.query(sql, parameters=parameters, timeout_seconds=MIGRATION_TIMEOUT_SECONDS)

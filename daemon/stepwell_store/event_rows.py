@@ -14,7 +14,7 @@ import numpy as np
 from stepwell_store.attributes import INT64_MAX, INT64_MIN, flatten, to_json, typed
 from stepwell_store.native import Column, number_column, text_column, tuple_column
 from stepwell_store.table_spec import layout, sort_positions
-from stepwell_store.tables import TABLES
+from stepwell_store.tables import ATTRIBUTES, TABLES
 from stepwell_store.writer import WriterInfo
 from stepwell_wire import records
 from stepwell_wire.rows import Event
@@ -33,7 +33,9 @@ class EventRows:
     """Gathers the rows that an extent's events make."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, list[_Row]] = {table: [] for table in LAYOUTS}
+        self._rows: dict[str, list[_Row]] = {
+            name: [] for name, table in _OF_EVENTS.items() if not table.rows_of
+        }
 
     def add(self, writer: WriterInfo, event: Event) -> None:
         """Take one event; never fails on what a client sent."""
@@ -53,12 +55,12 @@ class EventRows:
 
     def tables(self) -> Iterator[tuple[str, int, list[Column]]]:
         """Yield ``(table, rows, columns)`` for each table with rows, sorted by its key."""
-        for table, rows in self._rows.items():
-            if table == "attributes":
-                rows = _latest_of_each_path(rows)
-            if rows:
-                rows = sorted(rows, key=itemgetter(*_SORT_POSITIONS[table]))
-                yield table, len(rows), _columns(LAYOUTS[table], rows)
+        attributes = _latest_of_each_path(self._rows[ATTRIBUTES.name])
+        held = {**self._rows, ATTRIBUTES.name: attributes}
+        for name, table in _OF_EVENTS.items():
+            if rows := held[table.rows_of or name]:
+                rows = sorted(rows, key=itemgetter(*_SORT_POSITIONS[name]))
+                yield name, len(rows), _columns(LAYOUTS[name], rows)
 
 
 def _columns(layout: _Layout, rows: list[_Row]) -> list[Column]:

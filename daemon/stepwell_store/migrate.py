@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stepwell_store.errors import SchemaTooNewError, TableMissingError
+from stepwell_store.fill import Fill
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS, TABLES
 
@@ -34,6 +35,15 @@ class Schema(Protocol):
 
     def add_missing_columns(self, tables: Sequence[TableSpec]) -> None:
         """Give tables that exist the columns that they were declared with since."""
+
+    def drop(self, name: str) -> None:
+        """Remove a table and its rows, where it is there."""
+
+    def pieces_of_points(self) -> list[int]:
+        """Return the pieces of ``fill.py`` that hold points."""
+
+    def fill(self, fill: Fill) -> None:
+        """Store the rows of ``fill``, once under its token."""
 
 
 @dataclass(frozen=True, slots=True)

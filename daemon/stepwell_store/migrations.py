@@ -1,10 +1,42 @@
 """The versions of the schema and what each changes. One that was released is never changed."""
 
+import logging
 from typing import Final
 
+from stepwell_store.fill import attributes_by_path, rollups_of_piece
 from stepwell_store.migrate import Migration, Schema, apply_migrations
 
-MIGRATIONS: Final = (Migration(1, "tables"),)
+logger = logging.getLogger("stepwell_store")
+
+_PIECES_A_LINE: Final = 64
+
+
+def _drop_former_rollups(schema: Schema) -> None:
+    """Daemons of older releases cannot store points from here on: they wait for their upgrade."""
+    schema.drop("rollups")
+
+
+def _fill_attributes_by_path(schema: Schema) -> None:
+    schema.fill(attributes_by_path())
+
+
+def _make_rollups_of_points(schema: Schema) -> None:
+    pieces = schema.pieces_of_points()
+    for number, piece in enumerate(pieces, start=1):
+        schema.fill(rollups_of_piece(piece, "migration-3"))
+        if number % _PIECES_A_LINE == 0 or number == len(pieces):
+            logger.info("making rollups of points piece=%d pieces=%d", number, len(pieces))
+
+
+MIGRATIONS: Final = (
+    Migration(1, "tables"),
+    Migration(2, "step rollups begin", announces=True),
+    Migration(
+        3,
+        "step rollups and attributes by path",
+        (_drop_former_rollups, _fill_attributes_by_path, _make_rollups_of_points),
+    ),
+)
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from stepwell_store.blocks import Block
+from stepwell_store.fill import Fill
 from stepwell_store.writer import WriterInfo
 
 
@@ -71,6 +72,12 @@ class Store(Protocol):
         timeout_seconds: float = 30,
     ) -> dict[str, NDArray[Any]]:
         """Return the columns of ``sql``, all of them numbers, by name; none without rows.
+
+        Raises as ``query`` does.
+        """
+
+    def fill(self, fill: Fill) -> None:
+        """Store the rows of ``fill``, once under its token.
 
         Raises as ``query`` does.
         """

@@ -67,6 +67,7 @@ class TableSpec:
         version_column: of a replacing table, "" where the last one stored stays.
         sent: the columns of a block, in the order of its bytes; () means all, as declared.
         is_of_events: events make its rows (``event_rows.py``).
+        rows_of: the table whose rows it has too, in another order.
         deletion: None where no row belongs to a run.
         kept_days: the setting of retention that limits the age of rows by their ``time``.
         is_on_every_server: in a cluster each server holds all of it, instead of its shard.
@@ -79,6 +80,7 @@ class TableSpec:
     version_column: str = ""
     sent: tuple[str, ...] = ()
     is_of_events: bool = False
+    rows_of: str = ""
     deletion: Deletion | None = None
     kept_days: str = ""
     is_on_every_server: bool = False

@@ -4,6 +4,7 @@ Adding one takes a declaration here and a migration (``migrations.py``). What a 
 docs/formats/store.md. All moments are microseconds since 1970 UTC.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from stepwell_store.table_spec import POINT_TYPE, ColumnSpec, Deletion, Engine, TableSpec
@@ -87,13 +88,14 @@ SERIES_STATS: Final = TableSpec(
 )
 
 ROLLUPS: Final = TableSpec(
-    "rollups",
+    "step_rollups",
     (
-        ColumnSpec("width", "UInt16", comment="steps in a bucket"),
+        ColumnSpec("width", "UInt32", comment="steps in a bucket"),
         _identifier("series"),
         ColumnSpec("bucket", "Int64", _STEP_CODEC, "floor(step / width)"),
         *_counts(),
         *_finite(_VALUE_CODEC),
+        _FIRST,
         _LAST,
     ),
     key=("width", "series", "bucket"),
@@ -158,6 +160,14 @@ ATTRIBUTES: Final = TableSpec(
     is_of_events=True,
     deletion=Deletion.BY_NAME,
 )
+
+ATTRIBUTES_BY_PATH: Final = replace(
+    ATTRIBUTES,
+    name="attributes_by_path",
+    key=("project", "kind", "path", "run_id"),
+    rows_of="attributes",
+)
+"""The rows of `attributes` again, for questions about one path in many runs."""
 
 CONSOLE: Final = TableSpec(
     "console",
@@ -243,8 +253,8 @@ NODE_POINTS: Final = TableSpec(
 )
 
 TABLES: Final = (
-    *(POINTS, SERIES_STATS, ROLLUPS, SERIES, WRITERS, ATTRIBUTES, CONSOLE, TEXTS, GAPS, EVENTS),
-    *(NODE_SERIES, NODE_POINTS),
+    *(POINTS, SERIES_STATS, ROLLUPS, SERIES, WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
+    *(CONSOLE, TEXTS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS),
 )
 """In the order in which the blocks of events are built."""
 
@@ -264,6 +274,11 @@ SCHEMA_VERSIONS: Final = TableSpec(
 BY_NAME: Final = {table.name: table for table in (*TABLES, SCHEMA_VERSIONS)}
 
 assert len(BY_NAME) == len(TABLES) + 1
+
+
+BLOCK_LAYOUT: Final = 2
+"""Raised when the blocks of an extent change. 1: no `attributes_by_path`, and a table `rollups` in
+place of `step_rollups`."""
 
 
 def deleted_with_a_run() -> tuple[TableSpec, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell.cli.errors import CommandError
 from stepwell_store import Store, connect_embedded
+from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
 from stepwell_wire.journal_files import find_journals
@@ -42,7 +43,10 @@ def open_store(node: Node) -> Store:
     """Return the store that the node's daemon is told to use."""
     told = node.variables.get
     if told("STEPWELLD_SINK") != "clickhouse":
-        return connect_embedded(node.data)
+        embedded = connect_embedded(node.data)
+        if embedded.engine_pid is not None:  # A former daemon's store, perhaps.
+            embedded.migrate()
+        return embedded
     store = open_server(
         ServerSettings(
             endpoints=parse_endpoints(told("STEPWELLD_CLICKHOUSE_HOSTS") or "", 9000),
@@ -79,7 +83,10 @@ def stored_points(node: Node) -> Points:
         assert not points, f"points of series without a name: {list(points)[:3]}"
         held = {key: sorted(pairs) for key, pairs in held.items() if pairs}
         total = sum(map(len, held.values()))
-        for table in ("series_stats", "rollups WHERE width = 64", "rollups WHERE width = 512"):
+        for table in (
+            "series_stats",
+            *(f"step_rollups WHERE width = {each}" for each in ROLLUP_WIDTHS),
+        ):
             (counted,) = store.query(f"SELECT sum(count) AS n FROM {table}")
             assert int(counted["n"]) == total, f"{table}: {counted['n']} points, not {total}"
     finally:

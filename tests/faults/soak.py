@@ -157,7 +157,7 @@ def stored_points(data: Path) -> dict[str, int]:
         queries = {
             "points": "SELECT count() AS n FROM points",
             "series_stats": "SELECT sum(count) AS n FROM series_stats",
-            "rollups": "SELECT sum(count) AS n FROM rollups WHERE width = 64",
+            "rollups": "SELECT sum(count) AS n FROM step_rollups WHERE width = 64",
         }
         return {name: int(store.query(sql)[0]["n"]) for name, sql in queries.items()}
     finally:

@@ -146,15 +146,21 @@ def test_a_daemon_is_upgraded_while_a_run_logs(
     }
 
 
-def test_a_daemon_is_taken_back_to_the_former_release(node: Node, release: tuple[str, str]) -> None:
-    """As long as neither the tables nor the spool have a later version."""
+def test_a_daemon_taken_back_to_the_former_release_keeps_all_until_it_is_upgraded(
+    node: Node, release: tuple[str, str]
+) -> None:
+    """It stores nothing in tables of a later version."""
     _, folder = release
     start_daemon(node)
     assert node.python(_TRAIN.format(run_id="a", steps=100)).returncode == 0
     wait_until_stored(node)
     assert node.stop_daemon() == 0
     start_daemon(node, folder)
-    assert node.python(_TRAIN.format(run_id="b", steps=100)).returncode == 0
+    done = node.python(_TRAIN.format(run_id="b", steps=100))
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: "this stepwell knows versions up to" in node.log(), "a refusal")
+    assert node.stop_daemon() == 0
+    start_daemon(node)
     wait_until_stored(node)
     points = one_each(100, lambda step: step * 0.5)
     assert stored_points(node) == {("a", "loss"): points, ("b", "loss"): points}

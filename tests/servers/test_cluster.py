@@ -2,7 +2,7 @@
 
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,19 +11,26 @@ from typing import Any
 import pytest
 
 from stepwell.cli.daemon_client import DaemonClient
-from stepwell_store import Store, StoreUnavailableError
+from stepwell_store import Store, StoreUnavailableError, open_embedded
+from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.queries import delete_run, find_run, list_runs, run_detail
+from stepwell_store.recomputing import recompute_rollups
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
+from stepwell_store.table_spec import ColumnSpec
+from stepwell_store.tables import CONSOLE
 from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node, made_node
 from tests.servers.clickhouse import ClickHouseServer, stored_in
 from tests.servers.cluster import NAME, Cluster
+from tests.store.former import EXTENTS, make_server_store, store_rows
+from tests.store.test_upgrade import assert_same
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
+_ADDED = ColumnSpec("color", "String", default="'grey'")
 _QUICKLY = ("--block-delay-seconds", "0.05", "--clickhouse-timeout-seconds", "5")
 
 
@@ -70,18 +77,18 @@ _POINTS = "SELECT * FROM points_local ORDER BY series, step, value"
 _ALL = (
     _POINTS,
     "SELECT sum(count) AS n FROM series_stats_local",
-    "SELECT sum(count) AS n FROM rollups_local",
+    "SELECT sum(count) AS n FROM step_rollups_local",
     "SELECT DISTINCT series FROM series_local ORDER BY series",
 )
 
 
-def assert_replicas_agree(cluster: Cluster) -> None:
+def assert_replicas_agree(cluster: Cluster, questions: Sequence[str] = _ALL) -> None:
     def agree(pair: list[ClickHouseServer], question: str) -> bool:
         one, other = (local_rows(server, question) for server in pair)
         return one == other
 
     for pair in cluster.servers:
-        for question in _ALL:
+        for question in questions:
             wait_until(partial(agree, pair, question), f"the replicas to agree: {question}")
 
 
@@ -199,6 +206,33 @@ def test_many_daemons_may_make_the_tables_at_once(cluster: Cluster) -> None:
     (found,) = store.query("SELECT max(version) AS version FROM schema_versions")
     assert found["version"] >= 1
     store.close()
+
+
+def test_a_cluster_of_a_former_release_is_upgraded_on_every_shard_and_replica(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    store = open_server(settings_of(cluster))
+    make_server_store(store, shards=2)
+    store.close()
+    others = [open_server(settings_of(cluster)) for _ in range(2)]
+    for one in others:
+        one.migrate()
+        one.schema.add_missing_columns([replace(CONSOLE, columns=(*CONSOLE.columns, _ADDED))])
+        assert one.query("SELECT color FROM console") == []
+    store = opened(cluster)
+    for width in ROLLUP_WIDTHS:
+        (row,) = store.query(f"SELECT sum(count) AS n FROM step_rollups WHERE width = {width}")
+        assert row["n"] == EXTENTS * 9000
+    fresh = open_embedded(tmp_path / "fresh")
+    fresh.migrate()
+    store_rows(fresh)
+    assert_same(store, fresh)
+    series = [row["series"] for row in store.query("SELECT DISTINCT series FROM points")]
+    recompute_rollups(store, series)
+    assert_same(store, fresh)
+    assert_replicas_agree(cluster, _ALL[1:])  # There are NaNs among the points.
+    for each in (store, fresh, *others):
+        each.close()
 
 
 def test_a_cluster_of_another_name_is_told(cluster: Cluster) -> None:

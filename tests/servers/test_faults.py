@@ -216,7 +216,7 @@ def test_a_dropped_table_is_made_anew(server: ClickHouseServer, node: Node) -> N
     assert node.python(code.format("a")).returncode == 0
     wait_until_stored(node)
     store = open_server(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
-    for table in ("points", "rollups", "series_stats"):
+    for table in ("points", "step_rollups", "series_stats"):
         store.query(f"DROP TABLE {table}")
     store.close()
     assert node.python(code.format("b")).returncode == 0

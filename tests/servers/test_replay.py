@@ -54,7 +54,7 @@ def stored_in_server(server: ClickHouseServer) -> dict[str, object]:
     store.look()
     (points,) = store.query("SELECT count() AS n, uniqExact(step) AS steps FROM points")
     (told,) = store.query("SELECT sum(count) AS n FROM series_stats")
-    (rolled,) = store.query("SELECT sum(count) AS n FROM rollups WHERE width = 64")
+    (rolled,) = store.query("SELECT sum(count) AS n FROM step_rollups WHERE width = 64")
     gaps = store.query("SELECT reason FROM gaps")
     store.close()
     return {

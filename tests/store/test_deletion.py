@@ -23,7 +23,16 @@ from tests.store.made import (
 )
 
 DAY_US = 86_400_000_000
-BY_NAME = ("series", "writers", "attributes", "console", "texts", "gaps", "events")
+BY_NAME = (
+    "series",
+    "writers",
+    "attributes",
+    "attributes_by_path",
+    "console",
+    "texts",
+    "gaps",
+    "events",
+)
 
 
 def make_run(store: Store, project: str, run_id: str, *, at_us: int = START_US) -> None:
@@ -55,7 +64,7 @@ def held(store: Store, project: str, run_id: str, series: list[int]) -> dict[str
             parameters=name,
         )
         counts[table] = row["n"]
-    for table in ("points", "rollups", "series_stats"):
+    for table in ("points", "step_rollups", "series_stats"):
         (row,) = store.query(
             f"SELECT count() AS n FROM {table} WHERE series IN {{series:Array(UInt64)}}",
             parameters={"series": series},

@@ -24,10 +24,13 @@ from stepwell_store import (
     connect_embedded,
     open_embedded,
 )
+from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.ddl import DURABLE_SETTINGS
 from stepwell_store.engine_process import EngineProcess
 from stepwell_store.errors import SocketMissingError
+from stepwell_store.migrations import NEWEST
 from stepwell_store.supervisor import RESTART_DELAY_SECONDS_MAX, Supervisor, restart_delay
+from stepwell_store.tables import TABLES
 from tests.store.made import build, decoded, fresh_project, insert, log, rows, writer
 
 
@@ -123,7 +126,7 @@ def test_every_table_deduplicates_and_survives_a_power_loss(store: EmbeddedStore
         "SELECT name, engine_full FROM system.tables "
         "WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
     )
-    assert len(tables) == 13
+    assert len(tables) == len(TABLES) + 1
     for table in tables:
         for name, value in DURABLE_SETTINGS.items():
             assert f"{name} = {value}" in table["engine_full"], table["name"]
@@ -145,13 +148,13 @@ def test_a_block_sent_again_changes_no_table(store: EmbeddedStore):
                 for what, table in (
                     ("count()", "points"),
                     ("sum(count)", "series_stats"),
-                    ("sum(count)", "rollups"),
-                    ("sum(sum)", "rollups"),
+                    ("sum(count)", "step_rollups"),
+                    ("sum(sum)", "step_rollups"),
                 )
             ]
         )
     assert counts[0] == counts[1]
-    assert counts[0][:3] == [[{"n": 200}], [{"n": 200}], [{"n": 400}]]
+    assert counts[0][:3] == [[{"n": 200}], [{"n": 200}], [{"n": 600}]]
 
 
 @pytest.mark.slow
@@ -178,7 +181,10 @@ def test_an_engine_killed_in_the_middle_of_inserts_stores_each_block_once(
             insert_until_stored(own_store, block, f"{extent}:{block.table}")
     assert own_store.restarts >= 1
     assert count_points(own_store, project) == extents * count
-    for table in ("series_stats", "rollups WHERE width = 64", "rollups WHERE width = 512"):
+    for table in (
+        "series_stats",
+        *(f"step_rollups WHERE width = {each}" for each in ROLLUP_WIDTHS),
+    ):
         (counted,) = own_store.query(f"SELECT sum(count) AS n FROM {table}")
         assert counted["n"] == extents * count, table
 
@@ -315,7 +321,7 @@ def test_a_tool_waits_for_the_tables_of_a_new_store(tmp_path: Path):
     migration.start()
     tool = connect_embedded(tmp_path)
     assert tool.query("SELECT count() AS n FROM points") == [{"n": 0}]
-    assert tool.schema_version() == 1
+    assert tool.schema_version() == NEWEST
     migration.join()
     tool.close()
     owner.close()

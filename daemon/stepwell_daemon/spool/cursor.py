@@ -1,13 +1,14 @@
 """The cursor file: how far the forwarder got, and the extent that it is sending.
 
     file := slot | slot                 each in a block of 4096 bytes of its own
-    slot := magic[8] | crc u32 | 0 u32 | generation u64
+    slot := magic[8] | crc u32 | layout u16 | layout's complement u16 | generation u64
             | segment u64 | offset u64 | extent_end u64
 
 Writes go to the two slots in turn, each synced: a torn write leaves the other slot, which is the
 state before. A slot holds the same twice, 2048 bytes apart, so that one flipped bit costs nothing:
 the slot before would name an older extent. ``extent_end`` is an offset in the cursor's segment; 0
-means that nothing is being sent. The CRC covers what follows it.
+means that nothing is being sent. ``layout`` is of the extent's blocks; releases that wrote 0 in its
+place and its complement's had the first. The CRC covers what follows these.
 """
 
 import struct
@@ -20,11 +21,13 @@ from stepwell_daemon.errors import DamagedStateError
 from stepwell_daemon.spool.disk import Disk, write_halting
 from stepwell_daemon.spool.segment import Location, Progress
 
-_SLOT: Final = struct.Struct("<8sIIQQQQ")
+_SLOT: Final = struct.Struct("<8sIHHQQQQ")
 _MAGIC: Final = b"SWCURSR\n"
 _SLOT_BYTES: Final = 4096
 _COPY_AT: Final = 2048
 _COVERED_FROM: Final = 16
+_FIRST_LAYOUT: Final = 1
+_COMPLEMENT: Final = 0xFFFF
 _PLACES: Final = (0, _COPY_AT, _SLOT_BYTES, _SLOT_BYTES + _COPY_AT)
 
 
@@ -142,14 +145,19 @@ class CursorFile:
         data = self._disk.read(self._descriptor, _SLOT.size, place)
         if len(data) < _SLOT.size:
             return None
-        magic, crc, _, generation, segment, offset, extent_end = _SLOT.unpack(data)
+        magic, crc, layout, complement, generation, segment, offset, end = _SLOT.unpack(data)
         if magic != _MAGIC or zlib.crc32(data[_COVERED_FROM:]) != crc:
             return None
-        return generation, Progress(Location(segment, offset), extent_end)
+        if not layout and not complement:
+            layout = _FIRST_LAYOUT
+        elif layout ^ complement != _COMPLEMENT:
+            return None
+        return generation, Progress(Location(segment, offset), end, layout)
 
 
 def _pack(generation: int, progress: Progress) -> bytes:
-    (segment, offset), extent_end = progress
+    (segment, offset), extent_end, layout = progress
     covered = struct.pack("<QQQQ", generation, segment, offset, extent_end)
-    slot = struct.pack("<8sII", _MAGIC, zlib.crc32(covered), 0) + covered
+    head = struct.pack("<8sIHH", _MAGIC, zlib.crc32(covered), layout, layout ^ _COMPLEMENT)
+    slot = head + covered
     return slot.ljust(_COPY_AT, b"\0") + slot

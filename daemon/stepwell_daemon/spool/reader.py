@@ -12,6 +12,7 @@ from stepwell_daemon.spool.quarantine import quarantine
 from stepwell_daemon.spool.record import Damage, SpoolRecord
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, seed_of, segment_path
 from stepwell_daemon.writers import Schemas, unpack_description
+from stepwell_store.tables import BLOCK_LAYOUT
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.rows import decode_records
@@ -53,6 +54,8 @@ class Extent:
     raw_bytes: int = 0
     damaged: int = 0
     oldest_us: int = 0
+    layout: int = BLOCK_LAYOUT
+    """Of the blocks under which it may have been sent before."""
 
 
 class SpoolReader:

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, Self
 from stepwell_daemon import failpoints
 from stepwell_daemon.errors import NewerSpoolError
 from stepwell_daemon.spool.disk import Disk, write_halting
+from stepwell_store.tables import BLOCK_LAYOUT
 
 PAGE_BYTES: Final = 4096
 VERSION: Final = 1
@@ -41,10 +42,14 @@ class Location(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Everything before ``cursor`` is stored; up to ``extent_end`` is being stored."""
+    """Everything before ``cursor`` is stored; up to ``extent_end`` is being stored.
+
+    ``layout`` says by which ``BLOCK_LAYOUT`` the extent was cut into blocks first.
+    """
 
     cursor: Location
     extent_end: int = 0
+    layout: int = BLOCK_LAYOUT
 
 
 @dataclass(frozen=True, slots=True)

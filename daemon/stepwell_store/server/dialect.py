@@ -14,9 +14,11 @@ from typing import Any, Final
 from stepwell_store.ddl import DURABLE_SETTINGS, Features, add_column, create_table
 from stepwell_store.native import split_types
 from stepwell_store.table_spec import ColumnSpec, TableSpec
+from stepwell_store.tables import BY_NAME
 
 _MODERN_SINCE: Final = (23, 3)
 
+_FROM: Final = re.compile(r"\bFROM (\w+)\b")
 _PARAMETER: Final = re.compile(r"(\bIN )?\{(\w+):(\w+(?:\(\w+\))?)\}")
 
 _DEDUPLICATION_WINDOW: Final = 10_000
@@ -81,9 +83,14 @@ class Place:
         return f"{self.database}.{local_name(table, self.cluster)}"
 
     def names(self, table: str) -> tuple[str, ...]:
-        """Return each table that stands for ``table``: what holds rows first."""
-        whole = f"{self.database}.{table}"
-        return (self.local(table), whole) if self.cluster else (whole,)
+        """Return each table that stands for ``table`` in the database: what keeps rows first."""
+        return (local_name(table, self.cluster), table) if self.cluster else (table,)
+
+    def localised(self, sql: str) -> str:
+        """Return ``sql`` with each ``FROM`` a table of ours reading the server's own part."""
+        return _FROM.sub(
+            lambda found: f"FROM {self.local(found[1])}" if found[1] in BY_NAME else found[0], sql
+        )
 
     def create(self, table: TableSpec) -> list[str]:
         """Return what makes ``table``."""
@@ -112,20 +119,27 @@ class Place:
         )
         return [made, self._distributed(table.name)] if self.cluster else [made]
 
-    def add_column(self, table: TableSpec, column: ColumnSpec) -> list[tuple[str, str]]:
-        """Return each table that needs ``column``, and what gives it that."""
-        features = self.dialect.features
+    def add_column(self, table: TableSpec, column: ColumnSpec) -> str:
+        """Return what gives the table that keeps rows ``column``."""
+        return add_column(self.local(table.name), column, self.dialect.features, self.everywhere)
+
+    def renew_distributed(self, table: TableSpec) -> list[str]:
+        """Return what gives the table over all shards the columns of those that keep rows.
+
+        18.16 alters no such table on a cluster of replicas. It holds no rows: it is made anew.
+        """
+        name = f"{self.database}.{table.name}"
         return [
-            (
-                name.removeprefix(f"{self.database}."),
-                add_column(name, column, features, self.everywhere),
-            )
-            for name in self.names(table.name)
+            f"DROP TABLE IF EXISTS {name}{self.everywhere}",
+            self._distributed(table.name),
         ]
 
     def drop(self, table: str) -> list[str]:
         """Return what removes ``table`` with its rows, where it is there."""
-        return [f"DROP TABLE IF EXISTS {name}{self.everywhere}" for name in self.names(table)[::-1]]
+        return [
+            f"DROP TABLE IF EXISTS {self.database}.{name}{self.everywhere}"
+            for name in reversed(self.names(table))
+        ]
 
     def _distributed(self, table: str) -> str:
         kept_in = local_name(table, self.cluster)

@@ -60,5 +60,13 @@ def holds(
     return bool(found)
 
 
+def holds_batch(client: Client, local: str, batch: int) -> bool:
+    """Return whether rows of ``batch`` are stored; every row's is looked at."""
+    found = client.execute(
+        f"SELECT toUInt8(1) FROM {local} WHERE batch = toUInt64({batch}) LIMIT 1", columnar=True
+    )
+    return bool(found)
+
+
 def _int_type(values: NDArray[Any]) -> str:
     return f"{'U' if values.dtype.kind == 'u' else ''}Int{8 * values.dtype.itemsize}"

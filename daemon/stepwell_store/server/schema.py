@@ -5,6 +5,7 @@ from typing import Any, Final, Protocol
 
 from stepwell_store.ddl import table_columns
 from stepwell_store.errors import StoreError, StoreUnavailableError
+from stepwell_store.fill import FILL_SECONDS, PIECES_OF_POINTS, Fill
 from stepwell_store.server.dialect import Place
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
@@ -22,6 +23,8 @@ class _Server(Protocol):
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
     ) -> list[dict[str, Any]]: ...
+
+    def fill(self, fill: Fill) -> None: ...
 
 
 class ServerSchema:
@@ -64,10 +67,26 @@ class ServerSchema:
         )
         held = {(row["table"], row["name"]) for row in rows}
         for table in tables:
-            for column in table_columns(table, self._place.dialect.features):
-                for name, statement in self._place.add_column(table, column):
-                    if (name, column.name) not in held:
-                        self._add_column(statement)
+            columns = table_columns(table, self._place.dialect.features)
+            kept_in, *distributed = self._place.names(table.name)
+            for column in columns:
+                if (kept_in, column.name) not in held:
+                    self._add_column(self._place.add_column(table, column))
+            for name in distributed:
+                if any((name, column.name) not in held for column in columns):
+                    for statement in self._place.renew_distributed(table):
+                        self._execute(statement)
+
+    def drop(self, name: str) -> None:
+        for statement in self._place.drop(name):
+            self._execute(statement)
+
+    def pieces_of_points(self) -> list[int]:
+        rows = self._server.query(PIECES_OF_POINTS, timeout_seconds=FILL_SECONDS)
+        return [row["piece"] for row in rows]
+
+    def fill(self, fill: Fill) -> None:
+        self._server.fill(fill)
 
     def _add_column(self, statement: str) -> None:
         try:

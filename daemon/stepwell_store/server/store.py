@@ -10,10 +10,12 @@ by. Replicated tables moreover drop equal blocks, whichever replica gets them.
 import logging
 import math
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ from stepwell_store.errors import (
     query_error,
 )
 from stepwell_store.expiry import ttl_change
+from stepwell_store.fill import FILL_SECONDS, FILL_SETTINGS, Fill
 from stepwell_store.identity import fingerprint
 from stepwell_store.known_names import KnownNames
 from stepwell_store.migrate import check_version
@@ -42,7 +45,7 @@ from stepwell_store.server.dialect import (
     named_values,
     with_literals,
 )
-from stepwell_store.server.repeats import batch_of, holds, wait_until_ended
+from stepwell_store.server.repeats import batch_of, holds, holds_batch, wait_until_ended
 from stepwell_store.server.schema import MIGRATION_SECONDS, ServerSchema
 from stepwell_store.server.settings import Endpoint, ServerSettings
 from stepwell_store.tables import BY_NAME
@@ -101,6 +104,11 @@ class ServerStore:
         self._migrate(from_start=False)
 
     def _migrate(self, *, from_start: bool) -> None:
+        self.make_database()
+        migrate(self.schema, from_start=from_start)
+
+    def make_database(self) -> None:
+        """Find out what the servers are, and make the database where it is missing."""
         self._look()
         database = self.settings.database
         found = self._rows(
@@ -112,7 +120,6 @@ class ServerStore:
             self._execute(
                 self._bare, f"CREATE DATABASE IF NOT EXISTS {database}{self._place.everywhere}"
             )
-        migrate(self.schema, from_start=from_start)
 
     def _look(self) -> None:
         """Find out how old the servers are and which shards and replicas there are."""
@@ -229,6 +236,43 @@ class ServerStore:
             settings["insert_quorum"] = self.settings.insert_quorum
         return settings
 
+    def fill(self, fill: Fill) -> None:
+        """See ``Store``. Each shard fills its own part, on the first replica that answers."""
+        for number, shard in enumerate(self._shards):
+            try:
+                with shard.client() as client:
+                    self._fill(client, fill, f"{fill.token}-{number}" if fill.token else "")
+            except ServerException as error:
+                raise insert_error(fill.table.name, error.code, reason_of(error)) from error
+            except FAILURES as error:
+                raise StoreUnavailableError(
+                    f"filling {fill.table.name}: {reason_of(error)}; tried again until it works"
+                ) from error
+
+    def _fill(self, client: Client, fill: Fill, token: str) -> None:
+        place = self._place
+        local = place.local(fill.table.name)
+        if place.cluster:  # A part that another replica took may not be here yet.
+            client.execute(f"SYSTEM SYNC REPLICA {place.local(fill.source.name)}")
+        settings: dict[str, Any] = {**FILL_SETTINGS, "max_execution_time": math.ceil(FILL_SECONDS)}
+        query_id = f"stepwell-{token or uuid.uuid4()}"
+        batch = None
+        if self.dialect.has_tokens:
+            settings |= {"max_insert_threads": 1, "async_insert": 0}
+            settings |= (
+                {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+            )
+        elif not fill.table.replaces:
+            batch = batch_of(query_id)
+            if token:
+                wait_until_ended(client, query_id, self.settings.timeout_seconds)
+                if holds_batch(client, local, batch):
+                    return
+        select = self.dialect.adapted(place.localised(fill.select))
+        client.execute(
+            fill.statement(local, select, batch=batch), query_id=query_id, settings=settings
+        )
+
     # ------------------------------------------------------------------ questions
 
     def query(
@@ -265,17 +309,14 @@ class ServerStore:
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
         self._known.clear()
-        database = self.settings.database
-        local = local_name(table, self.settings.cluster)
-        for name in BY_NAME:
-            inner = f"FROM {database}.{local_name(name, self.settings.cluster)} "
-            condition = condition.replace(f"FROM {name} ", inner)
+        place = self._place
         self._execute(
             self._asking,
-            f"ALTER TABLE {database}.{local}{self._place.everywhere} DELETE WHERE {condition}",
+            f"ALTER TABLE {place.local(table)}{place.everywhere} "
+            f"DELETE WHERE {place.localised(condition)}",
             parameters,
         )
-        self._wait_for_mutations(local)
+        self._wait_for_mutations(local_name(table, self.settings.cluster))
 
     def _wait_for_mutations(self, local: str) -> None:
         """Return when no server has rows of ``local`` left to delete."""

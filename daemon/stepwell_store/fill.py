@@ -1,0 +1,125 @@
+"""Rows of one table computed from another's, inside the store: what migrations move.
+
+Points, cut into pieces by the first byte of their series, become rollups again; each piece is one
+insert under a token of its own, so that it is stored once, however often a migration begins anew
+and however many daemons migrate. No I/O here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell_store.aggregates import ROLLUP_WIDTHS
+from stepwell_store.table_spec import TableSpec
+from stepwell_store.tables import ATTRIBUTES, ATTRIBUTES_BY_PATH, POINTS, ROLLUPS
+
+FILL_SECONDS: Final = 6 * 3600.0
+"""After so long a fill is given up, and begun again."""
+PIECES: Final = 256
+_PIECE_SHIFT: Final = 56
+_ROWS_MAX: Final = 1 << 40
+FILL_SETTINGS: Final[dict[str, object]] = {
+    # One block, so that it is stored whole or not at all, and its token names all of it.
+    "max_threads": 1,
+    "min_insert_block_size_rows": _ROWS_MAX,
+    "min_insert_block_size_bytes": 0,
+}
+
+PIECES_OF_POINTS: Final = (
+    f"SELECT DISTINCT toUInt8(bitShiftRight(series, {_PIECE_SHIFT})) AS piece "
+    f"FROM {POINTS.name} ORDER BY piece"
+)
+
+_FINEST: Final = ROLLUP_WIDTHS[0].bit_length() - 1
+_SHIFTS: Final = tuple(width.bit_length() - 1 - _FINEST for width in ROLLUP_WIDTHS)
+
+# Of the coarser ones only the finest rollup is read, as in ``aggregates.py``. A shift is a floor,
+# also of negative steps. One 128-bit number of step and time is twice as quick as their tuple.
+_ROLLUPS: Final = """\
+SELECT toUInt32(bitShiftLeft(toUInt32({finest}), shift)) AS width, series,
+       bitShiftRight(fine, shift) AS bucket,
+       sum(points) AS count, sum(nans) AS nan_count,
+       sum(positive_infs) AS positive_inf_count, sum(negative_infs) AS negative_inf_count,
+       min(lowest) AS min, max(highest) AS max, sum(total) AS sum,
+       min(earliest) AS first, max(latest) AS last
+FROM
+(
+    SELECT series, bitShiftRight(step, {finest_shift}) AS fine, count() AS points,
+           countIf(isNaN(value)) AS nans,
+           countIf(value = inf) AS positive_infs, countIf(value = -inf) AS negative_infs,
+           min(if(isFinite(value), value, inf)) AS lowest,
+           max(if(isFinite(value), value, -inf)) AS highest,
+           sum(if(isFinite(value), value, 0)) AS total,
+           argMin((step, time, value), bitShiftLeft(toInt128(step), 64) + time) AS earliest,
+           argMax((step, time, value), bitShiftLeft(toInt128(step), 64) + time) AS latest
+    FROM {points} WHERE {condition}
+    GROUP BY series, fine
+)
+ARRAY JOIN {shifts} AS shift
+GROUP BY width, series, bucket"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Rows of ``table`` that a SELECT from ``source`` makes, its columns in the table's order.
+
+    Attributes:
+        token: names them, and has them stored once; "" where storing them again changes nothing,
+            or where the caller has deleted what was there.
+    """
+
+    table: TableSpec
+    source: TableSpec
+    select: str
+    token: str = ""
+
+    def statement(
+        self, place: str, select: str, *, batch: int | None = None, settings: str = ""
+    ) -> str:
+        """Return the INSERT.
+
+        Args:
+            place: where the table is.
+            select: ``self.select`` with places for names.
+            batch: what the column ``batch`` of a baseline server's table gets.
+            settings: of the insert, where the engine takes them as SQL.
+        """
+        names = [column.name for column in self.table.columns]
+        if batch is not None:
+            names.append("batch")
+            select = f"SELECT *, toUInt64({batch}) AS batch FROM (\n{select}\n)"
+        return f"INSERT INTO {place} ({', '.join(names)}){settings} {select}"
+
+
+def settings_sql(settings: Mapping[str, object]) -> str:
+    """Return ``settings`` as a clause."""
+    return " SETTINGS " + ", ".join(f"{name} = {value!r}" for name, value in settings.items())
+
+
+def attributes_by_path() -> Fill:
+    """Return what gives ``attributes_by_path`` the rows of ``attributes``."""
+    names = ", ".join(column.name for column in ATTRIBUTES.columns)
+    return Fill(ATTRIBUTES_BY_PATH, ATTRIBUTES, f"SELECT {names} FROM {ATTRIBUTES.name} FINAL")
+
+
+def rollups_of_piece(piece: int, token: str) -> Fill:
+    """Return what makes the rollups of the series with the first byte ``piece``."""
+    first, last = piece << _PIECE_SHIFT, ((piece + 1) << _PIECE_SHIFT) - 1
+    condition = f"series BETWEEN toUInt64({first}) AND toUInt64({last})"
+    return Fill(ROLLUPS, POINTS, _rollups_where(condition), f"{token}-{piece}")
+
+
+def rollups_of_series(series: Iterable[int]) -> Fill:
+    """Return what makes the rollups of ``series``, of which none is stored."""
+    listed = ", ".join(map(str, series))
+    return Fill(ROLLUPS, POINTS, _rollups_where(f"series IN ({listed})"))
+
+
+def _rollups_where(condition: str) -> str:
+    return _ROLLUPS.format(
+        finest=ROLLUP_WIDTHS[0],
+        finest_shift=_FINEST,
+        points=POINTS.name,
+        condition=condition,
+        shifts=list(_SHIFTS),
+    )

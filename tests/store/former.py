@@ -1,0 +1,103 @@
+"""A store as a former release leaves it: its own code, in a process of its own, stores rows.
+
+    with the release's packages first in PYTHONPATH: python -m tests.store.former FOLDER
+
+What that process runs is in both releases. The first release stored in no servers: what it would
+have made there is made from its declarations.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from stepwell_store import Store, open_embedded
+from tests.store.made import START_US, build, decoded, event, rows, writer
+
+ROOT: Final = Path(__file__).parents[2]
+RELEASES: Final = sorted((ROOT / "tests" / "golden" / "code").glob("*.tar.xz"))
+EXTENTS: Final = 4
+METRICS: Final = ("loss", "odd/näme", "sparse")
+
+
+def blocks_of(extent: int, project: str = "former") -> list[Any]:
+    """Return the blocks of one extent: two runs, one of two writers; steps below 0 and repeated."""
+    random = np.random.default_rng(extent)
+    parts = []
+    for run_id, label in (("a", ""), ("b", "rank0"), ("b", "rank1")):
+        steps = np.arange(-300, 700) + extent * 900
+        values = random.integers(-1000, 1000, (len(steps), len(METRICS))).astype("f8")
+        values[5, 0], values[6, 1], values[7, 2] = np.nan, np.inf, -np.inf
+        times = [START_US + step * 1000 + extent for step in steps.tolist()]
+        made = rows(1, steps.tolist(), values, times)
+        config = {"set": {"lr": 0.1 * extent, "depth": {"of": extent}}, "delete": ["gone"]}
+        told = [
+            event("start", {"name": f"name {extent}"}, time_us=extent + 1),
+            event("config", config, time_us=extent + 1),
+        ]
+        parts.append((writer(project, run_id, label=label), decoded([made], told)))
+    return build(*parts, schemas={1: METRICS})
+
+
+def store_rows(store: Store, project: str = "former") -> None:
+    for extent in range(EXTENTS):
+        for block in blocks_of(extent, project):
+            store.insert(block, f"{project}-{extent}:{block.digest()}")
+
+
+def unpacked(release: Path, folder: Path) -> Path:
+    """Return where the packages of ``release`` are."""
+    with tarfile.open(release) as archive:
+        # Not in the Python 3.11 of Debian 12; from 3.14 on the default.
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(folder, **safely)
+    return folder
+
+
+def make_store(folder: Path, packages: Path) -> None:
+    """Have the release in ``packages`` make a store in ``folder``, with rows."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.store.former", str(folder)],
+        env={**os.environ, "PYTHONPATH": f"{packages}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        cwd=packages,
+    )
+    assert done.returncode == 0, done.stderr
+    assert str(packages) in done.stdout
+
+
+def make_server_store(store: Any, *, shards: int = 1) -> None:
+    """Make the tables of version 1 in ``store``, with rows; the points are spread over shards."""
+    from stepwell_store.tables import ATTRIBUTES_BY_PATH, ROLLUPS, SCHEMA_VERSIONS, TABLES
+
+    tables = [each for each in TABLES if each not in (ATTRIBUTES_BY_PATH, ROLLUPS)]
+    columns = tuple(column for column in ROLLUPS.columns if column.name != "first")
+    store.make_database()
+    for table in (SCHEMA_VERSIONS, *tables, replace(ROLLUPS, name="rollups", columns=columns)):
+        store.schema.create(table)
+    store.schema.note_version(1, "tables")
+    for extent in range(EXTENTS):
+        for block in blocks_of(extent):
+            if block.table in {table.name for table in tables}:
+                placed = replace(block, shard=extent % shards if block.table == "points" else 0)
+                store.insert(placed, f"former-{extent}:{block.digest()}")
+
+
+def main() -> None:
+    import stepwell_store
+
+    print(stepwell_store.__file__)
+    store = open_embedded(Path(sys.argv[1]))
+    store.migrate()
+    store_rows(store)
+    store.close()
+
+
+if __name__ == "__main__":
+    main()
