@@ -171,3 +171,42 @@ def test_a_run_goes_to_another_process_by_pickle_and_by_its_attach_id(desk: Desk
     assert done.returncode == 0, done.stderr
     assert {point.metric for point in desk.daemon.points()} == {"own", "pickled", "attached"}
     assert desk.daemon.run_ids == ["together"]
+
+
+def test_frameworks_callbacks_and_charts_are_importable(desk: Desk) -> None:
+    done = desk.run(
+        """
+        from types import SimpleNamespace
+        import wandb
+        from wandb.integration.catboost import WandbCallback
+        assert not hasattr(wandb, "keras")
+        wandb.init(project="p")
+        callback = WandbCallback(metric_period=2)
+        for iteration in range(4):
+            metrics = {"learn": {"Logloss": [1.0 / (iteration + 1)]}}
+            assert callback.after_iteration(SimpleNamespace(iteration=iteration, metrics=metrics))
+        wandb.sklearn.plot_roc([1], [1])
+        wandb.sklearn.plot_roc([1], [1])
+        wandb.tensorboard.patch(root_logdir="logs")
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert [point.value for point in desk.daemon.points("iteration")] == [0.0, 2.0]
+    assert [point.value for point in desk.daemon.points("learn-Logloss")] == [1.0, 1 / 3]
+    assert done.stderr.count("wandb.sklearn.plot_roc() is not there yet") == 1
+    assert done.stderr.count("TensorBoard's files are not read") == 1
+
+
+def test_a_notebook_may_run_its_cells_again(desk: Desk) -> None:
+    found = desk.answer(
+        """
+        import json, sys
+        sys.modules["ipykernel"] = sys
+        import wandb
+        first = wandb.init(project="p", config={"a": 1})
+        wandb.config.a = 2
+        second = wandb.init(project="p")
+        print(json.dumps([first.config.a, first.finished, second is first]))
+        """
+    )
+    assert found == [2, True, False]

@@ -21,7 +21,9 @@ class Installed(NamedTuple):
 
 def find_installed(program: Path) -> Installed | None:
     """Return the real wandb that ``program`` would import; the best guess for what is no Python."""
-    for folder in (*_site_packages_beside(program), *map(Path, sys.path)):
+    named = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    installed = _site_packages_beside(program) or map(Path, sys.path)
+    for folder in (*map(Path, named), *installed):
         package = folder / "wandb" / "__init__.py"
         if package.is_file() and not wandb_compat.is_ours(str(package)):
             return Installed(_version_in(folder), folder)

@@ -1,5 +1,6 @@
 """`wandb.init`: the arguments of Weights & Biases' client, in its order."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ def init(
     """
     known = [each for each in init.__annotations__ if each not in ("others", "return")]
     parent = files_parent(dir)
+    if "ipykernel" in sys.modules:  # A cell is run again and again.
+        allow_val_change = True if allow_val_change is None else allow_val_change
+        reinit = "finish_previous" if reinit is None else reinit
 
     def make(*arguments: Any, **named: Any) -> Run:
         return Run(*arguments, files_parent=parent, **named)

@@ -33,8 +33,8 @@ Molecule Object3D Plotly Settings Table Video agent box3d controller ensure_conf
 plot_table require setup sweep teardown termerror termlog termsetup termwarn
 """
 _PARTS = """
-apis data_types env errors gym integration keras lightgbm plot sdk tensorboard util wandb_run
-xgboost
+apis catboost data_types env errors gym integration keras lightgbm plot sdk sklearn tensorboard util
+wandb_run xgboost
 """
 _HOMES = {
     "ArtifactTTL": "wandb.sdk.artifacts",
@@ -82,7 +82,10 @@ def __getattr__(name: str) -> Any:
     import importlib
 
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ImportError as error:  # A framework is missing; `hasattr` is to say so.
+            raise AttributeError(f"wandb.{name}: {error}") from error
     if name == "wandb_sdk":
         return importlib.import_module(f"{__name__}.sdk")
     if name not in _HOMES:

@@ -1,0 +1,1 @@
+from wandb.integration.catboost import *  # noqa: F403

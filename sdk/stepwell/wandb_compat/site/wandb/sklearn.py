@@ -1,0 +1,28 @@
+"""Charts about models of scikit-learn: not there yet. Each says so, and draws nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+from stepwell._accounts import termwarn
+
+_NAMES = """
+plot_calibration_curve plot_class_proportions plot_classifier plot_clusterer plot_confusion_matrix
+plot_elbow_curve plot_feature_importances plot_learning_curve plot_outlier_candidates
+plot_precision_recall plot_regressor plot_residuals plot_roc plot_silhouette plot_summary_metrics
+"""
+
+
+def _says_so(name: str) -> Callable[..., None]:
+    def call(*arguments: Any, **named: Any) -> None:
+        termwarn(
+            f"wandb.sklearn.{name}() is not there yet, a later release brings it: nothing is "
+            "drawn; log() the numbers themselves",
+            repeat=False,
+        )
+
+    call.__name__ = name
+    return call
+
+
+__all__ = _NAMES.split()
+globals().update({name: _says_so(name) for name in __all__})
