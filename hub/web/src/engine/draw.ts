@@ -98,7 +98,7 @@ function drawXLabels(
   let free = 0;
   for (const tick of ticks) {
     const size = context.measureText(tick.label).width;
-    const x = Math.min(Math.max(tick.pixel - size / 2, 0), width - size);
+    const x = Math.min(Math.max(tick.pixel - size / 2, 0), width - size - 4 * ratio);
     if (x < free) continue;
     context.fillText(tick.label, x, y);
     free = x + size + 8 * ratio;

@@ -96,10 +96,12 @@ export function formatClock(seconds: number, step: number): string {
   return step < 1 ? `${whole}.${String(moment.getMilliseconds()).padStart(3, "0")}` : whole;
 }
 
-/** A moment in full, for read-outs. */
+/** A moment in full, for read-outs: day and local time of day. */
 export function formatMoment(seconds: number): string {
   const moment = new Date(seconds * 1000);
-  return `${moment.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${moment.toLocaleTimeString()}`;
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const day = moment.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  return `${day} ${two(moment.getHours())}:${two(moment.getMinutes())}:${two(moment.getSeconds())}`;
 }
 
 /** x in a read-out. */

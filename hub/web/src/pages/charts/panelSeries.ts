@@ -112,5 +112,6 @@ export function nonFiniteText(
     found.positiveInf > 0 ? `${formatCount(found.positiveInf)} +Inf` : "",
     found.negativeInf > 0 ? `${formatCount(found.negativeInf)} −Inf` : "",
   ].filter((part) => part !== "");
-  return `${parts.join(", ")} from ${xName} ${formatX(found.firstX, xUnit)}`;
+  const at = formatX(found.firstX, xUnit);
+  return `${parts.join(", ")} from ${xUnit === "number" ? `${xName} ${at}` : at}`;
 }
