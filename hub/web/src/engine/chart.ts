@@ -69,7 +69,14 @@ export interface Canvases {
   readonly overlay: HTMLCanvasElement;
 }
 
-const TOOLTIP_LINES = 8;
+interface Cursor {
+  readonly value: number;
+  readonly pixelY: number | null;
+}
+
+const DOTS_MAX = 8;
+/** With more lines dots say nothing. */
+const DOTTED_LINES_MAX = 100;
 const EMPTY: readonly Line[] = [];
 
 export class Chart {
@@ -79,7 +86,8 @@ export class Chart {
   private axes: Axes | null = null;
   private dirty: "none" | "overlay" | "all" = "none";
   private size = { width: 0, height: 0, ratio: 1 };
-  private cursor: { value: number; pixelY: number | null } | null = null;
+  private cursor: Cursor | null = null;
+  private known: { axes: Axes; cursor: Cursor; hits: readonly Hit[] } | null = null;
   private highlight: string | null = null;
   private selection: readonly [number, number] | null = null;
   private drawMs = 0;
@@ -163,9 +171,17 @@ export class Chart {
   }
 
   /** Lines at the cursor, nearest first; distances in CSS pixels. */
-  hits(): Hit[] {
-    if (this.axes === null || this.cursor === null) return [];
-    const hits = nearestLines(this.lines, this.axes.x, this.axes.y, this.cursor);
+  hits(): readonly Hit[] {
+    const { axes, cursor, known } = this;
+    if (axes === null || cursor === null) return [];
+    if (known?.axes === axes && known.cursor === cursor) return known.hits;
+    const hits = this.findHits(axes, cursor);
+    this.known = { axes, cursor, hits };
+    return hits;
+  }
+
+  private findHits(axes: Axes, cursor: Cursor): readonly Hit[] {
+    const hits = nearestLines(this.lines, axes.x, axes.y, cursor);
     return this.size.ratio === 1
       ? hits
       : hits.map((hit) => ({ ...hit, distance: hit.distance / this.size.ratio }));
@@ -300,16 +316,15 @@ export class Chart {
       this.highlight === null
         ? EMPTY
         : this.lines.filter((line) => line.series.runId === this.highlight);
-    const dots = this.hits()
-      .slice(0, TOOLTIP_LINES)
-      .map((hit) => ({ x: hit.x, value: hit.value, color: hit.line.series.color }));
+    const hits = this.lines.length > DOTTED_LINES_MAX ? [] : this.hits().slice(0, DOTS_MAX);
+    const dots = hits.map(({ x, value, line }) => ({ x, value, color: line.series.color }));
     drawOverlay(
       context,
       this.layout,
       this.axes,
       {
         cursorX: this.cursor?.value ?? null,
-        dots: this.lines.length > 100 ? [] : dots,
+        dots,
         highlighted,
         isDimmed: highlighted.length > 0 && this.lines.length > 1,
         selection: this.selection,

@@ -23,8 +23,11 @@ export interface RunNews {
 }
 
 export interface LiveListener {
-  /** The list of runs changed. */
-  onRuns?(): void;
+  /**
+   * The list of runs changed. The first call only says how things stood when the watch began: a
+   * list that was asked for at the same time has nearly always the same.
+   */
+  onRuns?(isFirst: boolean): void;
   onRun?(news: RunNews): void;
   onSeries?(news: readonly SeriesNews[]): void;
   onProjects?(): void;
@@ -50,6 +53,7 @@ interface Registered {
   watch: LiveWatch;
   listener: LiveListener;
   mayHaveMissed: boolean;
+  runsVersion: unknown;
 }
 
 const registered = new Map<number, Registered>();
@@ -58,7 +62,7 @@ let channel: Channel | null = null;
 
 export function watchLive(watch: LiveWatch, listener: LiveListener): Watching {
   const id = ++lastId;
-  registered.set(id, { watch, listener, mayHaveMissed: false });
+  registered.set(id, { watch, listener, mayHaveMissed: false, runsVersion: null });
   channel ??= openChannel();
   if (isListening()) channel.watch(id, watch);
   return {
@@ -148,11 +152,19 @@ function take(id: number, event: LiveEvent): void {
   if (known === undefined || !isListening()) return;
   if (event.type === "state") return takeState(known, event.isConnected);
   const { listener } = known;
-  if (event.event === "runs") listener.onRuns?.();
+  if (event.event === "runs")
+    takeRuns(known, (event.data as { runs_version?: unknown }).runs_version);
   if (event.event === "run") listener.onRun?.(event.data as RunNews);
   if (event.event === "projects") listener.onProjects?.();
   if (event.event === "series")
     listener.onSeries?.((event.data as { series: SeriesNews[] }).series ?? []);
+}
+
+function takeRuns(known: Registered, version: unknown): void {
+  const isFirst = known.runsVersion === null;
+  if (known.runsVersion === version) return;
+  known.runsVersion = version ?? null;
+  known.listener.onRuns?.(isFirst);
 }
 
 function takeState(known: Registered, isConnected: boolean): void {

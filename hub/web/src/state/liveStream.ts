@@ -76,6 +76,8 @@ class Stream {
   private sent = "";
   private lastEventId = "";
   private isConnected = false;
+  /** The newest "runs" event: a listener that joins later needs it to tell what is new. */
+  private lastRuns: LiveEvent | null = null;
   private cancelNarrow: (() => void) | null = null;
 
   constructor(
@@ -89,6 +91,7 @@ class Stream {
     const isNew = !this.listeners.has(owner);
     this.listeners.set(owner, { watch, tell });
     if (isNew && this.isConnected) tell({ type: "state", isConnected: true });
+    if (isNew && this.lastRuns !== null) tell(this.lastRuns);
     this.narrowSoon();
   }
 
@@ -162,7 +165,9 @@ class Stream {
       this.narrowSoon();
       return;
     }
-    for (const { tell } of this.listeners.values()) tell({ type: "event", event, data: parsed });
+    const told: LiveEvent = { type: "event", event, data: parsed };
+    if (event === "runs") this.lastRuns = told;
+    for (const { tell } of this.listeners.values()) tell(told);
   }
 
   private setConnected(isConnected: boolean): void {

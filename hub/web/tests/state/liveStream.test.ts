@@ -181,6 +181,19 @@ describe("a stream", () => {
     expect(calls.at(-1)!.path).toBe("/api/v1/live/s2");
   });
 
+  it("tells a listener that joins later how the list of runs stands", async () => {
+    const { streams, calls, settle } = network();
+    const seen: LiveEvent[] = [];
+    streams.watch(TAB1, watchOf(["r1"]), () => undefined);
+    await settle();
+    await calls[0]!.send('event: runs\ndata: {"runs_version":7}\n\n');
+    streams.watch(TAB2, watchOf(["r1"]), (event) => seen.push(event));
+    expect(seen).toEqual([
+      { type: "state", isConnected: true },
+      { type: "event", event: "runs", data: { runs_version: 7 } },
+    ]);
+  });
+
   it("leaves out events that are no JSON", async () => {
     const { streams, calls, settle } = network();
     const seen: LiveEvent[] = [];

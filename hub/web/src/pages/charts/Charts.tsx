@@ -12,6 +12,7 @@ import { Toolbar } from "./Toolbar.js";
 import { CHARTS_FIELDS } from "./view.js";
 import "./charts.css";
 
+const ROWS_MANY = 100;
 const FIELDS = { ...RUNS_FIELDS, ...CHARTS_FIELDS };
 
 export function Charts({ project }: { project: string }) {
@@ -25,7 +26,10 @@ export function Charts({ project }: { project: string }) {
         runs: runs.shown,
         areRunsKnown: runs.list.isReady,
         highlighted: runs.highlighted,
-        onRuns: runs.list.refresh,
+        // A long list is not read twice when the page opens.
+        onRuns: (isFirst) => {
+          if (!isFirst || runs.list.rows.peek().length < ROWS_MANY) runs.list.refresh();
+        },
         onRun: ({ run_id, state, last_seen }) => runs.list.patch(run_id, { state, last_seen }),
       }),
     [project, view, runs],

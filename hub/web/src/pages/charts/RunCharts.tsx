@@ -36,7 +36,7 @@ export function RunCharts({ run, onRefresh }: RunChartsProps) {
         runs,
         areRunsKnown: signal(true),
         highlighted: signal(null),
-        onRuns: () => refresh.current?.(),
+        onRuns: (isFirst) => isFirst || refresh.current?.(),
         onRun: ({ state }) => state !== latest.current.state && refresh.current?.(),
       }),
     [project, runs],

@@ -65,7 +65,7 @@ export interface BoardOptions {
   readonly areRunsKnown: ReadonlySignal<boolean>;
   readonly highlighted: Signal<string | null>;
   /** The list of runs changed. */
-  onRuns(): void;
+  onRuns(isFirst: boolean): void;
   onRun(news: RunNews): void;
 }
 
@@ -121,10 +121,10 @@ export function makeBoard(options: BoardOptions): Board {
   const fullQuestion = zoomed(fullWholeQuestion);
 
   const refreshNames = throttled(REFRESH_MS, () => names.refresh());
-  const refreshRuns = throttled(REFRESH_MS, () => (options.onRuns(), names.refresh()));
+  const refreshRuns = throttled(REFRESH_MS, () => (options.onRuns(false), names.refresh()));
   const watchOf = () => ({ project, runs: ids.peek(), metrics: [...mounted.peek().keys()] });
   const watching = watchLive(watchOf(), {
-    onRuns: refreshRuns.call,
+    onRuns: (isFirst) => (isFirst ? options.onRuns(true) : refreshRuns.call()),
     onRun(news) {
       options.onRun(news);
       // A run that lives may have a metric that it had not before; points alone ring for known ones.
