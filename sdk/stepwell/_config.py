@@ -139,7 +139,7 @@ class Config:
             held = self._items.get(key, _MISSING)
             if held is not _MISSING and self._is_known(key, value):
                 continue
-            is_free = allow_val_change or self._may_change or held is value
+            is_free = allow_val_change or self._may_change or _equal(held, value)
             if held is not _MISSING and not is_free:
                 raise ConfigError(
                     f"config {key!r} is {held!r} and would become {value!r}; "
@@ -165,6 +165,14 @@ _MISSING = object()
 
 def _clean(key: Any) -> str:
     return key if isinstance(key, str) and not key.startswith("-") else str(key).lstrip("-")
+
+
+def _equal(left: Any, right: Any) -> bool:
+    """Whether a change of ``left`` to ``right`` changes nothing that matters, as 1 to 1.0."""
+    try:
+        return bool(left is right or left == right)
+    except Exception:  # Arrays and other values with an == of their own.
+        return False
 
 
 def _same(left: Any, right: Any) -> bool:

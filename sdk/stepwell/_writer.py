@@ -152,6 +152,8 @@ class Writer:
                         at = following = operator.index(step)
                         if commit:
                             following += 1
+                        if following < self._step:
+                            following = self._step  # A late row moves nothing back.
                     row = schema.pack(schema.id, schema.size, at, time_us, *data.values())
                     offset = self._offset
                     end = offset + schema.size
@@ -220,7 +222,7 @@ class Writer:
             raise TypeError(f"log: step must be an integer, not {type(step).__name__}") from None
         if not -_STEP_MAX <= at < _STEP_MAX:
             raise ValueError(f"log: step {at} does not fit 64 bits")
-        return at, at + 1 if commit else at
+        return at, max(self._step, at + 1 if commit else at)
 
     def _now(self) -> int:
         time_us = _time_ns() // 1000

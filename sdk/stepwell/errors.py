@@ -44,7 +44,7 @@ class ConfigError(StepwellError):
     """A config value would be changed without ``allow_val_change=True``."""
 
 
-class SettingsError(StepwellError, ValueError):
+class SettingsError(UsageError, ValueError):
     """An argument of ``init`` or a ``STEPWELL_*`` variable that cannot be used."""
 
 

@@ -297,20 +297,31 @@ def test_commit_false_leaves_the_step_open(offline: Start) -> None:
 
 def test_a_given_step_stays_open_until_a_call_without_one(offline: Start) -> None:
     run = offline()
-    for _ in range(2):  # The first time along the slow path, the second along the fast one.
-        run.log({"x": 1}, step=10)
+    for step in (10, 20):  # The first time along the slow path, the second along the fast one.
+        run.log({"x": 1}, step=step)
         run.log({"x": 2})
         run.log({"x": 3})
     held = read_journal(run.dir)
-    assert [step for step, _ in held.series("x")] == [10, 10, 11] * 2
+    assert [step for step, _ in held.series("x")] == [10, 10, 11, 20, 20, 21]
 
 
 def test_commit_true_closes_a_given_step(offline: Start) -> None:
     run = offline()
-    for _ in range(2):
-        run.log({"x": 1}, step=5, commit=True)
+    for step in (5, 15):
+        run.log({"x": 1}, step=step, commit=True)
         run.log({"x": 2})
-    assert [step for step, _ in read_journal(run.dir).series("x")] == [5, 6, 5, 6]
+    assert [step for step, _ in read_journal(run.dir).series("x")] == [5, 6, 15, 16]
+
+
+def test_a_late_row_moves_the_current_step_nowhere(offline: Start) -> None:
+    run = offline()
+    run.log({"x": 0.0}, step=10)
+    for late in (3, 4):  # Along the fast path; with another key along the slow one.
+        run.log({"x": 1.0}, step=late)
+        run.log({"y": 1.0}, step=late, commit=True)
+    assert run.step == 10
+    run.log({"x": 2.0})
+    assert [step for step, _ in read_journal(run.dir).series("x")] == [10, 3, 4, 10]
 
 
 def test_decreasing_and_repeated_steps_are_all_kept_in_order(offline: Start) -> None:

@@ -121,13 +121,23 @@ run.log({"b": 2})
 run.log({"c": 3}, step=10)
 run.log({"d": 4})
 run.log({"e": 5}, step=3)
+run.log({"h": 8})
 run.log({"f": 6}, step=20, commit=True)
 run.log({})
 run.log({"g": 7})
 """
     )
-    steps = {name: [p.step for p in desk.daemon.points(name)] for name in "abcdefg"}
-    assert steps == {"a": [0], "b": [0], "c": [10], "d": [10], "e": [3], "f": [20], "g": [22]}
+    steps = {name: [p.step for p in desk.daemon.points(name)] for name in "abcdefgh"}
+    assert steps == {
+        "a": [0],
+        "b": [0],
+        "c": [10],
+        "d": [10],
+        "e": [3],
+        "h": [11],
+        "f": [20],
+        "g": [22],
+    }
 
 
 def test_misuse_of_log_raises_and_values_do_not(desk: Desk) -> None:
