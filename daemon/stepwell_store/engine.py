@@ -130,10 +130,17 @@ class Session:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._limit_seconds = 0.0
+        self._result: Any = None
         connection.query(_SESSION_SETTINGS)
 
     def answer(self, peer: socket.socket, message: Message) -> None:
         """Do what ``message`` asks and send the outcome to ``peer``."""
+        try:
+            self._send_outcome(peer, message)
+        finally:
+            self._result = None  # Not kept in memory while the connection is idle.
+
+    def _send_outcome(self, peer: socket.socket, message: Message) -> None:
         try:
             result = self._perform(message)
         except Exception as error:  # Whatever chdb raises belongs to the client, not to us.
@@ -164,6 +171,8 @@ class Session:
                 result = self._connection.query(
                     fields["sql"], fields["format"], params=fields["parameters"]
                 )
+                # chdb frees the bytes with the result, whatever views of them there are.
+                self._result = result
                 return memoryview(result.get_memview().view())
             case "ping":
                 self._limit(0.0)

@@ -25,7 +25,9 @@ from stepwell_store import (
     open_embedded,
 )
 from stepwell_store.aggregates import ROLLUP_WIDTHS
+from stepwell_store.channel import INLINE_BYTES_MAX, Message, read_memory_file, receive_message
 from stepwell_store.ddl import DURABLE_SETTINGS
+from stepwell_store.engine import Session
 from stepwell_store.engine_process import EngineProcess
 from stepwell_store.errors import SocketMissingError
 from stepwell_store.migrations import NEWEST
@@ -200,6 +202,45 @@ def insert_until_stored(store: EmbeddedStore, block, token: str) -> None:
 
 
 # Trap 3: one process a directory, crashes that hang, forked children.
+
+
+class Freed:
+    """A result as chdb gives it: its bytes are other ones as soon as nobody holds it."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = bytearray(content)
+
+    def get_memview(self) -> "Freed":
+        return self
+
+    def view(self) -> memoryview:
+        return memoryview(self._content)
+
+    def __del__(self) -> None:
+        self._content[:] = bytes(len(self._content))
+
+
+@pytest.mark.parametrize("size", [100, INLINE_BYTES_MAX + 1])
+def test_a_result_is_held_until_it_is_sent(size: int):
+    class Connection:
+        def query(self, *arguments: object, **named: object) -> object:
+            return Freed(b"x" * size)
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        fields = {
+            "op": "query",
+            "sql": "",
+            "format": "Native",
+            "parameters": {},
+            "timeout_seconds": 1.0,
+        }
+        Session(Connection()).answer(ours, Message(fields, b"", []))
+        answer = receive_message(theirs)
+    assert answer is not None
+    content = read_memory_file(answer.descriptors[0]) if answer.descriptors else answer.body
+    answer.close()
+    assert content == b"x" * size
 
 
 def test_a_second_owner_is_told_who_holds_the_directory(store: EmbeddedStore):
