@@ -9,7 +9,7 @@ export function formatNumber(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (Number.isInteger(value) && size < 1e10) return withMinus(String(value));
-  if (size >= 1e5 && size < 1e7) return withMinus(String(Math.round(value)));
+  if (size >= 1e5 && size < 1e10) return withMinus(String(Math.round(value)));
   const isPlain = size >= 1e-3 && size < 1e5;
   const digits = isPlain ? value.toPrecision(SIGNIFICANT) : value.toExponential(SIGNIFICANT - 2);
   const [mantissa = "", exponent] = digits.split("e");

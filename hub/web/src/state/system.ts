@@ -20,7 +20,7 @@ export type NodeMetrics = ReadonlyMap<string, readonly BucketSeries[]>;
 type Ask = (path: string, body: unknown, abort: AbortSignal) => AsyncIterable<SeriesFrame>;
 
 export interface SystemState {
-  /** By metric, in the order of names; null until the first answer. */
+  /** By metric, in the order they are shown; null until the first answer. */
   metrics: ReadonlySignal<NodeMetrics | null>;
   error: ReadonlySignal<Error | null>;
   zoom: ReadonlySignal<TimeRange | null>;
@@ -53,7 +53,7 @@ export function makeSystem(project: string, runId: string, ask: Ask = askFrames)
         if (frame.series.length > 0) read.set(frame.metric, frame.series);
       }
       if (running !== mine) return;
-      const sorted = new Map([...read].sort(([a], [b]) => (a < b ? -1 : 1)));
+      const sorted = new Map([...read].sort(([a], [b]) => compareMetrics(a, b)));
       batch(() => ((metrics.value = sorted), (error.value = null)));
     } catch (failure) {
       if (running === mine && !isAborted(failure)) error.value = failure as Error;
@@ -79,6 +79,12 @@ export function makeSystem(project: string, runId: string, ask: Ask = askFrames)
     },
     close: () => running?.abort(),
   };
+}
+
+/** By name, but running totals last: their rates say the same and can be read. */
+function compareMetrics(a: string, b: string): number {
+  const isTotal = (metric: string) => Number(metric.endsWith("_total"));
+  return isTotal(a) - isTotal(b) || (a < b ? -1 : 1);
 }
 
 /** Names of lines: the device, with its host where there are several hosts. */

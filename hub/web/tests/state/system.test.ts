@@ -16,11 +16,11 @@ function hub(frames: SeriesFrame[]) {
   return { ask, asked };
 }
 
-test("all metrics come in one request, in the order of names", async () => {
-  const { ask, asked } = hub([frame("memory/used"), frame("cpu/ratio"), frame("gone", [])]);
+test("all metrics come in one request, with totals last", async () => {
+  const { ask, asked } = hub([frame("memory/used"), frame("cpu/read_total"), frame("cpu/ratio"), frame("gone", [])]);
   const state = makeSystem("p", "r", ask);
   await state.load();
-  expect([...(state.metrics.value?.keys() ?? [])]).toEqual(["cpu/ratio", "memory/used"]);
+  expect([...(state.metrics.value?.keys() ?? [])]).toEqual(["cpu/ratio", "memory/used", "cpu/read_total"]);
   expect(asked).toEqual([["/projects/p/runs/r/system", { first: null, last: null, buckets: 512 }]]);
 });
 

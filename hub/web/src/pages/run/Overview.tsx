@@ -1,16 +1,13 @@
 /** What a run is: facts, notes, config, summary, processes, and what is missing. */
 import { useSignal } from "@preact/signals";
-import type { ComponentChildren } from "preact";
 
 import { listGaps, listWriters } from "../../api/hub.js";
-import type { RunDetail } from "../../api/types.js";
-import { isValueMap, type ValueMap } from "../../api/values.js";
 import { Age } from "../../parts/Age.js";
 import { durationSeconds } from "../../parts/columnValues.js";
 import { CopyButton } from "../../parts/CopyButton.js";
 import { DeleteRuns } from "../../parts/DeleteRuns.js";
 import { Editable } from "../../parts/Editable.js";
-import { formatCount, formatDuration, formatMoment, formatValue } from "../../parts/format.js";
+import { formatCount, formatDuration, formatMoment } from "../../parts/format.js";
 import { ValueTree } from "../../parts/ValueTree.js";
 import { now } from "../../state/clock.js";
 import { parseTags } from "../../state/edits.js";
@@ -19,8 +16,10 @@ import { runColor } from "../../state/palette.js";
 import { useResource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
+import { Fact } from "./Fact.js";
 import { Gaps } from "./Gaps.js";
 import type { RunTabProps } from "./Run.js";
+import { Source } from "./Source.js";
 import { Writers } from "./Writers.js";
 
 export function Overview({ run, onChange }: RunTabProps) {
@@ -64,7 +63,7 @@ function Facts({ run, onChange }: RunTabProps) {
           {run.ended_at === null ? <Age moment={run.last_seen} /> : formatMoment(run.ended_at)}
         </Fact>
         <Fact name="Duration">{duration !== null && formatDuration(duration)}</Fact>
-        {run.exit_code !== null && <Fact name="Exit code">{String(run.exit_code)}</Fact>}
+        {run.exit_code !== null && run.state !== "running" && <Fact name="Exit code">{String(run.exit_code)}</Fact>}
         <Fact name="Host">{run.hosts.join(", ")}</Fact>
         <Fact name="Logged">
           {`${formatCount(run.point_count)} points of ${formatCount(run.metric_count)} metrics`}
@@ -117,52 +116,5 @@ function RunActions({ run, onChange }: RunTabProps) {
         />
       )}
     </span>
-  );
-}
-
-/** Where the code came from, and how it was started. */
-function Source({ metadata }: { metadata: RunDetail["metadata"] }) {
-  const git: ValueMap = isValueMap(metadata["git"]) ? metadata["git"] : {};
-  const python = metadata["python"];
-  const version = isValueMap(python) ? python["version"] : python;
-  const command = formatValue(metadata["command"]);
-  const commit = formatValue(git["commit"]);
-  if (command === "" && commit === "" && version === undefined) return null;
-  return (
-    <section class="card" aria-label="Source">
-      <header class="card-head">
-        <h2>Source</h2>
-      </header>
-      <dl class="facts">
-        {command !== "" && (
-          <Fact name="Command">
-            <code class="wrap">{command}</code> <CopyButton what="the command" text={command} />
-          </Fact>
-        )}
-        {commit !== "" && (
-          <Fact name="Commit">
-            <code title={commit}>{commit.slice(0, 12)}</code>
-            {git["dirty"] === true && <span class="badge stale">uncommitted changes</span>}
-            <CopyButton what="the commit" text={commit} />
-          </Fact>
-        )}
-        {git["branch"] !== undefined && <Fact name="Branch">{formatValue(git["branch"])}</Fact>}
-        {git["remote"] !== undefined && (
-          <Fact name="Remote">
-            <span class="wrap">{formatValue(git["remote"])}</span>
-          </Fact>
-        )}
-        {version !== undefined && <Fact name="Python">{formatValue(version)}</Fact>}
-      </dl>
-    </section>
-  );
-}
-
-function Fact({ name, children }: { name: string; children: ComponentChildren }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
-    </div>
   );
 }

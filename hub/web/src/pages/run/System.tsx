@@ -1,4 +1,5 @@
 /** What the nodes of a run measured while it ran: a chart per metric, a line per device. */
+import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import type { BucketSeries } from "../../engine/frames.js";
@@ -14,6 +15,7 @@ import "../charts/charts.css";
 import type { RunTabProps } from "./Run.js";
 
 const LEGEND_MAX = 8;
+const SEARCH_FROM = 6;
 
 export function System({ run }: RunTabProps) {
   const { project, run_id } = run;
@@ -27,6 +29,8 @@ export function System({ run }: RunTabProps) {
   useEffect(() => (isRunning ? state.follow() : undefined), [state, isRunning]);
   const metrics = state.metrics.value;
   const error = state.error.value;
+  const search = useSignal("");
+  const wanted = search.value.trim().toLowerCase();
   const hosts = new Set([...(metrics?.values() ?? [])].flat().map((series) => series.host));
   return (
     <div class="system">
@@ -39,9 +43,19 @@ export function System({ run }: RunTabProps) {
           <p>The daemon of a node samples it while a run logs there. Short runs can end before the first sample.</p>
         </Notice>
       )}
+      {metrics && metrics.size > SEARCH_FROM && (
+        <input
+          type="search"
+          data-key="/"
+          aria-label="Search the nodes' metrics"
+          placeholder={`Search ${metrics.size} metrics of ${hosts.size === 1 ? [...hosts][0] : `${hosts.size} nodes`}`}
+          value={search.value}
+          onInput={(event) => (search.value = event.currentTarget.value)}
+        />
+      )}
       {metrics && (
         <div class="system-grid">
-          {[...metrics].map(([metric, series]) => (
+          {[...metrics].filter(([metric]) => metric.toLowerCase().includes(wanted)).map(([metric, series]) => (
             <NodePanel key={metric} metric={metric} series={series} state={state} link={link} isOneHost={hosts.size <= 1} />
           ))}
         </div>
