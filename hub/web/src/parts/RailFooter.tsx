@@ -21,6 +21,7 @@ export function RailFooter({ runs }: { runs: RunsState }) {
     <footer class="rail-footer">
       <p aria-live="polite">
         {`${formatCount(runs.shown.value.length)} of ${formatCount(total)} shown`}
+        {runs.list.isLoading.value && <span class="reading">reading</span>}
         {mode !== "auto" && (
           <button type="button" class="link" onClick={() => runs.setMode("auto")}>
             reset

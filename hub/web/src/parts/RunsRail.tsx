@@ -70,7 +70,7 @@ function OpenRail({ runs }: { runs: RunsState }) {
   ];
   const rows = list.rows.value;
   return (
-    <section class="rail" aria-label="Runs">
+    <section class="rail" aria-label="Runs" aria-busy={list.isLoading.value}>
       <div class="rail-head">
         <FilterBox value={runs.filter.value} error={list.filterError.value} onChange={runs.setFilter} />
         <ColumnChooser project={runs.project} columns={runs.columns.value} onChange={runs.setColumns} label={<Icon name="columns" />} name="Choose columns" />
@@ -158,7 +158,13 @@ function RailRow({ at, run, runs, pinned }: RailRowProps) {
 }
 
 function NoRuns({ runs }: { runs: RunsState }) {
-  if (runs.filter.value === "") return <Notice title="This project has no runs" />;
+  if (runs.filter.value === "") {
+    return (
+      <Notice title="This project has no runs">
+        <a href="/">All projects</a>
+      </Notice>
+    );
+  }
   return (
     <Notice title="The filter leaves no run">
       <button type="button" onClick={() => runs.setFilter("")}>Clear the filter</button>

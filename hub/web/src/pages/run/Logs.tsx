@@ -46,7 +46,7 @@ export function Logs({ run }: RunTabProps) {
   };
   const { q } = view.values.value;
   const failure = state.error.value;
-  const isOfSearch = failure instanceof ApiError && failure.details.field === "search";
+  const isOfSearch = failure instanceof ApiError && failure.code === "filter_invalid";
   return (
     <div class="logs">
       <LogTools run={run} view={view} state={state} isFollowing={isFollowing.value} onJump={jump} />

@@ -29,7 +29,7 @@ export function Table({ project }: { project: string }) {
   const { list } = runs;
   useLive({ project, runs: [], metrics: [] }, list.refresh);
   return (
-    <main class="table-page">
+    <main class="table-page" aria-busy={list.isLoading.value}>
       <PageHeader crumbs={[{ label: project, href: pathOf({ page: "charts", project }) }, { label: "Table" }]}>
         <FilterBox value={runs.filter.value} error={list.filterError.value} onChange={runs.setFilter} />
         <ColumnChooser project={project} columns={runs.columns.value} onChange={runs.setColumns} />
@@ -51,6 +51,7 @@ export function Table({ project }: { project: string }) {
       {list.isReady.value && (
         <footer class="table-footer">
           <p aria-live="polite">{`${formatCount(list.total.value ?? 0)} runs`}</p>
+          {list.isLoading.value && <span class="reading">reading</span>}
           {chosen.value.size > 0 && <SelectedRuns runs={runs} chosen={chosen} />}
         </footer>
       )}
@@ -60,7 +61,11 @@ export function Table({ project }: { project: string }) {
 
 function NoRuns({ runs }: { runs: RunsState }) {
   if (runs.filter.value === "") {
-    return <Notice title="This project has no runs" />;
+    return (
+      <Notice title="This project has no runs">
+        <a href="/">All projects</a>
+      </Notice>
+    );
   }
   return (
     <Notice title="The filter leaves no run">
