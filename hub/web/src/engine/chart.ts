@@ -6,15 +6,10 @@
  * keeps a frame's drawing near its budget.
  */
 
-import {
-  type Axes,
-  type ChartTheme,
-  drawData,
-  drawGrid,
-  drawOverlay,
-  type Technique,
-  techniqueFor,
-} from "./draw.js";
+import { drawData, techniqueFor, type Technique } from "./draw.js";
+import { drawGrid } from "./drawGrid.js";
+import { drawOverlay } from "./drawOverlay.js";
+import type { Axes, ChartTheme } from "./theme.js";
 import { requestDraw, withdrawDraw } from "./queue.js";
 import { type Hit, nearestLines } from "./hit.js";
 import { FONT_PIXELS, type Layout, layoutOf, tickCounts } from "./layout.js";
@@ -206,10 +201,6 @@ export class Chart {
       }
     }
     return best;
-  }
-
-  preparedLines(): readonly Line[] {
-    return this.lines;
   }
 
   xRange(): readonly [number, number] | null {

@@ -1,31 +1,11 @@
-/**
- * Draws a chart: grid and data on one canvas, what follows the pointer on a second one.
- */
+/** Draws the data of a chart: stroked lines for a few, the rasteriser for many and for bands. */
 
 import type { Layout } from "./layout.js";
-import { FONT_PIXELS } from "./layout.js";
+import type { Axes, ChartTheme } from "./theme.js";
 import { type Line, visiblePart } from "./lines.js";
 import { type MarkKind, marksOf } from "./marks.js";
 import { Density, densityRamp, packColor, Raster } from "./raster.js";
-import { project, type Scale, type Tick, toPixel } from "./scales.js";
-
-export interface ChartTheme {
-  readonly ink: string;
-  readonly ink3: string;
-  readonly grid: string;
-  readonly card: string;
-  readonly accent: string;
-  /** Density from sparse to dense. */
-  readonly ramp: readonly string[];
-  readonly font: string;
-}
-
-export interface Axes {
-  readonly x: Scale;
-  readonly y: Scale;
-  readonly xTicks: readonly Tick[];
-  readonly yTicks: readonly Tick[];
-}
+import { project, toPixel } from "./scales.js";
 
 export type Technique = "stroke" | "raster" | "density";
 
@@ -39,70 +19,10 @@ const BAND_ALPHA = 34;
 const MARK_APART_PIXELS = 7;
 /** Buckets up to this wide are drawn as steps where the density of many runs is shown. */
 const STEP_PIXELS = 6;
-const DIMMED_SHARE = 0.6;
 
 export function techniqueFor(lineCount: number): Technique {
   if (lineCount > LINES_MAX) return "density";
   return lineCount > STROKES_MAX ? "raster" : "stroke";
-}
-
-export function drawGrid(
-  context: CanvasRenderingContext2D,
-  layout: Layout,
-  axes: Axes,
-  theme: ChartTheme,
-): void {
-  const { width, height, ratio, left, right, bottom } = layout;
-  context.clearRect(0, 0, width, height);
-  context.font = `${FONT_PIXELS * ratio}px ${theme.font}`;
-  context.lineWidth = 1;
-  context.strokeStyle = theme.grid;
-  context.beginPath();
-  for (const tick of axes.yTicks) {
-    const y = Math.round(tick.pixel) + 0.5;
-    context.moveTo(left, y);
-    context.lineTo(right, y);
-  }
-  context.moveTo(left, bottom + 0.5);
-  context.lineTo(right, bottom + 0.5);
-  for (const tick of axes.xTicks) {
-    const x = Math.round(tick.pixel) + 0.5;
-    context.moveTo(x, bottom + 1);
-    context.lineTo(x, bottom + Math.round(4 * ratio));
-  }
-  context.stroke();
-  context.fillStyle = theme.ink3;
-  context.textBaseline = "middle";
-  context.textAlign = "right";
-  const half = (FONT_PIXELS * ratio) / 2;
-  for (const tick of axes.yTicks) {
-    context.fillText(
-      tick.label,
-      left - 6 * ratio,
-      Math.min(Math.max(tick.pixel, half), height - half),
-    );
-  }
-  drawXLabels(context, layout, axes.xTicks);
-}
-
-/** Labels stay inside the picture and never overlap: one that would is left out. */
-function drawXLabels(
-  context: CanvasRenderingContext2D,
-  layout: Layout,
-  ticks: readonly Tick[],
-): void {
-  const { width, height, ratio, bottom } = layout;
-  context.textAlign = "left";
-  context.textBaseline = "alphabetic";
-  const y = Math.min(height - 3 * ratio, bottom + 16 * ratio);
-  let free = 0;
-  for (const tick of ticks) {
-    const size = context.measureText(tick.label).width;
-    const x = Math.min(Math.max(tick.pixel - size / 2, 0), width - size - 4 * ratio);
-    if (x < free) continue;
-    context.fillText(tick.label, x, y);
-    free = x + size + 8 * ratio;
-  }
 }
 
 export interface DataOptions {
@@ -255,7 +175,7 @@ function paintDensity(
   density.paint(pixels, densityRamp(theme.ramp));
 }
 
-function strokeLine(
+export function strokeLine(
   context: CanvasRenderingContext2D,
   layout: Layout,
   axes: Axes,
@@ -329,75 +249,5 @@ function drawMarks(
     context.lineTo(x - size, base);
     context.lineTo(x + size, base);
     context.fill();
-  }
-}
-
-export interface Overlay {
-  /** x value of the cursor, null: none. */
-  readonly cursorX: number | null;
-  /** Dots on the lines at the cursor, nearest first. */
-  readonly dots: readonly { readonly x: number; readonly value: number; readonly color: string }[];
-  readonly highlighted: readonly Line[];
-  /** True: what is not highlighted is faint. */
-  readonly isDimmed: boolean;
-  /** Selected range of x, in values. */
-  readonly selection: readonly [number, number] | null;
-}
-
-/** Draws cursor, highlighted lines and selection, over grid and data. */
-export function drawOverlay(
-  context: CanvasRenderingContext2D,
-  layout: Layout,
-  axes: Axes,
-  overlay: Overlay,
-  theme: ChartTheme,
-): void {
-  const { width, height, ratio, left, top, right, bottom } = layout;
-  context.clearRect(0, 0, width, height);
-  context.save();
-  context.beginPath();
-  context.rect(left, top, right - left, bottom - top);
-  context.clip();
-  if (overlay.isDimmed) {
-    context.fillStyle = theme.card;
-    context.globalAlpha = DIMMED_SHARE;
-    context.fillRect(left, top, right - left, bottom - top);
-    context.globalAlpha = 1;
-  }
-  for (const line of overlay.highlighted) {
-    strokeLine(context, layout, axes, line, theme.card, Math.round(5 * ratio));
-    strokeLine(context, layout, axes, line, line.series.color, Math.max(2, Math.round(2 * ratio)));
-  }
-  if (overlay.selection !== null) {
-    const [a, b] = overlay.selection.map((value) => toPixel(axes.x, value)) as [number, number];
-    context.fillStyle = theme.accent;
-    context.globalAlpha = 0.12;
-    context.fillRect(Math.min(a, b), top, Math.abs(b - a), bottom - top);
-    context.globalAlpha = 1;
-    context.fillRect(Math.round(a), top, Math.max(1, ratio), bottom - top);
-    context.fillRect(Math.round(b), top, Math.max(1, ratio), bottom - top);
-  }
-  context.restore();
-  if (overlay.cursorX === null) return;
-  const x = Math.round(toPixel(axes.x, overlay.cursorX)) + 0.5;
-  if (!(x >= left - 1 && x <= right + 1)) return;
-  context.strokeStyle = theme.ink3;
-  context.lineWidth = 1;
-  context.setLineDash([3 * ratio, 3 * ratio]);
-  context.beginPath();
-  context.moveTo(x, top);
-  context.lineTo(x, bottom);
-  context.stroke();
-  context.setLineDash([]);
-  for (const dot of overlay.dots) {
-    const [px, py] = [toPixel(axes.x, dot.x), toPixel(axes.y, dot.value)];
-    if (!(px >= left - 1 && px <= right + 1 && py >= top - 1 && py <= bottom + 1)) continue;
-    context.beginPath();
-    context.arc(px, py, 3 * ratio, 0, 2 * Math.PI);
-    context.fillStyle = dot.color;
-    context.fill();
-    context.strokeStyle = theme.card;
-    context.lineWidth = Math.max(1, ratio);
-    context.stroke();
   }
 }

@@ -65,7 +65,6 @@ export interface SeriesFrame {
   readonly points: number;
   readonly series: readonly BucketSeries[];
   readonly error: ItemError | null;
-  readonly bytes: number;
 }
 
 /** The bytes are not frames. */
@@ -142,14 +141,6 @@ export class FrameReader {
   }
 }
 
-/** All frames of a whole answer. */
-export function decodeFrames(bytes: Uint8Array): SeriesFrame[] {
-  const reader = new FrameReader();
-  const frames = reader.push(bytes);
-  reader.end();
-  return frames;
-}
-
 function concat(parts: readonly Uint8Array[], total: number): Uint8Array {
   const joined = new Uint8Array(total);
   let at = 0;
@@ -198,7 +189,6 @@ function decodeFrame(
       points: 0,
       series: [],
       error: { code: text(error, "code"), message: text(error, "message") },
-      bytes: bytes.length,
     };
   }
   if (header.v !== 1)
@@ -221,7 +211,6 @@ function decodeFrame(
     points,
     series,
     error: null,
-    bytes: bytes.length,
   };
 }
 

@@ -10,9 +10,6 @@
 
 import type { BucketSeries } from "./frames.js";
 
-/** Half-lives of history that matter: the weight of older points is below 1/1000. */
-export const WARM_UP_HALF_LIVES = 10;
-
 /** Per-point weight (TensorBoard's slider, 0 to 1) as a half-life in points. */
 export function halfLifeOfWeight(weight: number): number {
   if (!(weight > 0)) return 0;

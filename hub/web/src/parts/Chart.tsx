@@ -10,11 +10,13 @@ import { signal, useSignal, useSignalEffect, type Signal } from "@preact/signals
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import { Chart as Engine, type ChartState } from "../engine/chart.js";
-import { formatX, formatValue } from "../engine/format.js";
-import type { Hit } from "../engine/hit.js";
+import { formatValue } from "../engine/format.js";
 import type { ChartSeries, Smoothing } from "../engine/lines.js";
 import type { AxisUnit, ScaleKind } from "../engine/scales.js";
 import { theme } from "../state/theme.js";
+import { makeKeys } from "./chartKeys.js";
+import { makePointer } from "./chartPointer.js";
+import { ChartReadout, type Readout } from "./ChartReadout.js";
 import { chartTheme } from "./chartTheme.js";
 
 /** What charts side by side share. */
@@ -57,10 +59,6 @@ export interface ChartProps {
 }
 
 const PLAIN: Smoothing = { halfLife: 0, unit: "x" };
-const TOOLTIP_LINES = 8;
-const DRAG_PIXELS = 4;
-const HIGHLIGHT_PIXELS = 14;
-const WHEEL_FACTOR = 1.0015;
 
 declare global {
   interface HTMLElement {
@@ -157,7 +155,7 @@ export function Chart(props: ChartProps) {
     >
       <canvas ref={base} aria-hidden="true" />
       <canvas ref={overlay} aria-hidden="true" />
-      <ReadoutBox
+      <ChartReadout
         readout={readout}
         xUnit={xUnit}
         xName={props.xName ?? "x"}
@@ -165,253 +163,4 @@ export function Chart(props: ChartProps) {
       />
     </div>
   );
-}
-
-interface Readout {
-  readonly hits: readonly Hit[];
-  readonly x: number;
-  /** CSS pixels in the chart. */
-  readonly left: number;
-  readonly top: number;
-  readonly width: number;
-  readonly isKeyboard: boolean;
-}
-
-interface ReadoutProps {
-  readout: Signal<Readout | null>;
-  xUnit: AxisUnit;
-  xName: string;
-  formatY: (value: number) => string;
-}
-
-function ReadoutBox({ readout, xUnit, xName, formatY }: ReadoutProps) {
-  const now = readout.value;
-  const shown = now?.hits.slice(0, TOOLTIP_LINES) ?? [];
-  const at = now === null ? "" : `${xName} ${formatX(shown[0]?.x ?? now.x, xUnit)}`;
-  const isRight = now !== null && now.left > now.width / 2;
-  return (
-    <>
-      {now !== null && shown.length > 0 && (
-        <div
-          class="chart-tip"
-          aria-hidden="true"
-          style={
-            isRight ? { right: `${now.width - now.left + 14}px` } : { left: `${now.left + 14}px` }
-          }
-        >
-          <p class="chart-tip-x">{at}</p>
-          <table>
-            <tbody>
-              {shown.map(({ line, index, value, distance }) => (
-                <tr
-                  key={line.series.id}
-                  class={distance <= HIGHLIGHT_PIXELS && line === shown[0]?.line ? "near" : ""}
-                >
-                  <td>
-                    <span class="chart-dot" style={{ background: line.series.color }} />
-                  </td>
-                  <td class="chart-tip-name">{line.series.name}</td>
-                  <td class="number">{formatY(value)}</td>
-                  <td class="number fact">{spreadText(line.series.data, index, formatY)}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-          {now.hits.length > shown.length && (
-            <p class="fact">{`${now.hits.length - shown.length} more here`}</p>
-          )}
-        </div>
-      )}
-      <p class="off-screen" aria-live="polite">
-        {now?.isKeyboard === true ? spoken(at, shown, formatY) : ""}
-      </p>
-    </>
-  );
-}
-
-/** Range of a bucket of several points, or N runs of a group. */
-function spreadText(
-  data: Hit["line"]["series"]["data"],
-  index: number,
-  formatY: (value: number) => string,
-): string {
-  if (data.runCount !== null) return `${data.runCount[index]} runs`;
-  if (!(data.count[index]! > 1)) return "";
-  const [low, high] = [formatY(data.min[index]!), formatY(data.max[index]!)];
-  return low === high ? "" : `${low} … ${high}`;
-}
-
-function spoken(at: string, hits: readonly Hit[], formatY: (value: number) => string): string {
-  return [at, ...hits.map((hit) => `${hit.line.series.name} ${formatY(hit.value)}`)].join(", ");
-}
-
-type Current = () => Engine | null;
-type Latest = { readonly current: ChartProps };
-
-function makePointer(
-  current: Current,
-  latest: Latest,
-  source: object,
-  readout: Signal<Readout | null>,
-) {
-  let startX: number | null = null;
-  let dragged: readonly [number, number] | null = null;
-  let frame = 0;
-  let last: { x: number; y: number; width: number } | null = null;
-
-  const show = () => {
-    frame = 0;
-    const engine = current();
-    if (engine === null || last === null) return;
-    const { link } = latest.current;
-    const value = engine.valueAt(last.x);
-    if (value === null || !engine.isInPlot(last.x, last.y)) return hide();
-    engine.setCursor(value, last.y);
-    link.cursor.value = { x: value, source };
-    const hits = engine.hits();
-    readout.value = {
-      hits,
-      x: value,
-      left: last.x,
-      top: last.y,
-      width: last.width,
-      isKeyboard: false,
-    };
-    const nearest = hits[0];
-    link.highlighted.value =
-      nearest !== undefined && nearest.distance <= HIGHLIGHT_PIXELS
-        ? nearest.line.series.runId || null
-        : null;
-  };
-  const hide = () => {
-    const { link } = latest.current;
-    readout.value = null;
-    if (link.cursor.peek()?.source !== source) return;
-    link.cursor.value = null;
-    link.highlighted.value = null;
-  };
-  const placeOf = (event: PointerEvent | WheelEvent) => {
-    const box = (event.currentTarget as HTMLElement).getBoundingClientRect();
-    return { x: event.clientX - box.left, y: event.clientY - box.top, width: box.width };
-  };
-  const endDrag = () => {
-    startX = null;
-    dragged = null;
-    current()?.setSelection(null);
-  };
-  return {
-    down(event: PointerEvent) {
-      const place = placeOf(event);
-      const canZoom =
-        latest.current.onZoom !== undefined && event.pointerType === "mouse" && event.button === 0;
-      if (canZoom && current()?.isInPlot(place.x, place.y) === true) {
-        startX = place.x;
-        (event.currentTarget as HTMLElement).setPointerCapture(event.pointerId);
-      }
-    },
-    move(event: PointerEvent) {
-      last = placeOf(event);
-      if (startX !== null && Math.abs(last.x - startX) > DRAG_PIXELS) {
-        const [a, b] = [current()?.valueAt(startX), current()?.valueAt(last.x)];
-        if (a != null && b != null) dragged = [Math.min(a, b), Math.max(a, b)];
-        current()?.setSelection(dragged);
-      }
-      if (frame === 0) frame = requestAnimationFrame(show);
-    },
-    up() {
-      const range = dragged;
-      endDrag();
-      if (range !== null && range[0] < range[1]) latest.current.onZoom?.(range, "drag");
-    },
-    cancel: endDrag,
-    leave() {
-      if (frame !== 0) cancelAnimationFrame(frame);
-      frame = 0;
-      last = null;
-      hide();
-    },
-    back() {
-      const { onZoomBack, onZoom } = latest.current;
-      if (onZoomBack) onZoomBack();
-      else onZoom?.(null, "back");
-    },
-    wheel(event: WheelEvent) {
-      const { onZoom, xScale } = latest.current;
-      const engine = current();
-      const range = engine?.xRange();
-      if (!event.ctrlKey || onZoom === undefined || range == null || engine == null) return;
-      event.preventDefault();
-      const at = engine.valueAt(placeOf(event).x);
-      if (at === null) return;
-      const factor = WHEEL_FACTOR ** Math.max(-300, Math.min(300, event.deltaY));
-      onZoom(scaled(range, at, factor, xScale === "log"), "wheel");
-    },
-  };
-}
-
-/** A range widened or narrowed around a point. */
-function scaled(
-  range: readonly [number, number],
-  at: number,
-  factor: number,
-  isLog: boolean,
-): readonly [number, number] {
-  if (isLog) return [at * (range[0] / at) ** factor, at * (range[1] / at) ** factor];
-  return [at + (range[0] - at) * factor, at + (range[1] - at) * factor];
-}
-
-function makeKeys(
-  current: Current,
-  latest: Latest,
-  source: object,
-  readout: Signal<Readout | null>,
-) {
-  let place = 0;
-  const go = (x: number | null) => {
-    const engine = current();
-    if (engine === null || x === null) return;
-    engine.setCursor(x);
-    latest.current.link.cursor.value = { x, source };
-    const hits = engine.hits();
-    place = Math.min(place, Math.max(0, hits.length - 1));
-    const ordered = [...hits.slice(place), ...hits.slice(0, place)];
-    latest.current.link.highlighted.value = ordered[0]?.line.series.runId || null;
-    const box = { left: engine.pixelAt(x) ?? 0, top: 0, width: engine.cssWidth() };
-    readout.value = { hits: ordered, x, ...box, isKeyboard: true };
-  };
-  const clear = () => {
-    const { link } = latest.current;
-    if (link.cursor.peek()?.source !== source) return;
-    readout.value = null;
-    link.cursor.value = null;
-    link.highlighted.value = null;
-  };
-  const cursor = () => latest.current.link.cursor.peek()?.x ?? null;
-  const actions: Record<string, () => void> = {
-    ArrowRight: () => go(current()?.neighbour(cursor(), 1) ?? cursor()),
-    ArrowLeft: () => go(current()?.neighbour(cursor(), -1) ?? cursor()),
-    Home: () => go(current()?.neighbour(null, 1) ?? null),
-    End: () => go(current()?.neighbour(null, -1) ?? null),
-    ArrowDown: () => step(1),
-    ArrowUp: () => step(-1),
-    Escape: clear,
-    Enter: () => latest.current.onFull?.(),
-    f: () => latest.current.onFull?.(),
-  };
-  function step(by: number): void {
-    const count = current()?.hits().length ?? 0;
-    if (count > 0) place = (place + by + count) % count;
-    go(cursor() ?? current()?.neighbour(null, 1) ?? null);
-  }
-  return {
-    down(event: KeyboardEvent) {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target !== event.currentTarget)
-        return;
-      const action = actions[event.key];
-      if (action === undefined) return;
-      event.preventDefault();
-      action();
-    },
-    blur: clear,
-  };
 }

@@ -1,5 +1,5 @@
 /** The colours and the font that charts draw with, read from the design's values. */
-import type { ChartTheme } from "../engine/draw.js";
+import type { ChartTheme } from "../engine/theme.js";
 import type { Theme } from "../state/theme.js";
 
 const known = new Map<Theme, ChartTheme>();
@@ -14,7 +14,6 @@ function readTheme(): ChartTheme {
   const style = getComputedStyle(document.documentElement);
   const value = (name: string) => style.getPropertyValue(name).trim();
   return {
-    ink: value("--ink"),
     ink3: value("--ink3"),
     grid: value("--line"),
     card: value("--card"),

@@ -5,22 +5,22 @@
  * out in few requests, visible panels first, at most four at a time. A request that no panel needs
  * any more is aborted. Data that is out of date stays on the screen until its successor is here.
  */
-import { signal, type Signal } from "@preact/signals";
+import { signal } from "@preact/signals";
 
 import { isAborted } from "../api/errors.js";
-import { type HeldSeries, heldSeries, mergeTail } from "../engine/buckets.js";
-import type { BucketSeries, SeriesFrame } from "../engine/frames.js";
+import type { HeldSeries } from "../engine/buckets.js";
+import type { SeriesFrame } from "../engine/frames.js";
+import {
+  type Entry,
+  FIXED_BYTES,
+  type HeldMetric,
+  heldTails,
+  heldVersion,
+  type SeriesQuestion,
+  take,
+} from "./heldSeries.js";
 
-/** What all panels of a view ask alike. */
-export interface SeriesQuestion {
-  readonly project: string;
-  readonly x: string;
-  readonly first: number | null;
-  readonly last: number | null;
-  readonly buckets: number;
-  /** Groups of runs by name; null: runs one by one. */
-  readonly groups: Readonly<Record<string, readonly string[]>> | null;
-}
+export type { SeriesQuestion } from "./heldSeries.js";
 
 export interface SeriesItem {
   readonly metric: string;
@@ -43,30 +43,6 @@ export interface Need {
   readonly isVisible: boolean;
 }
 
-/** What is held for one metric of one question. */
-export interface HeldMetric {
-  /** Counts up whenever something below changes. */
-  readonly revision: Signal<number>;
-  readonly series: ReadonlyMap<string, readonly BucketSeries[]>;
-  readonly error: Error | null;
-  /** True while ids that were never answered are on their way. */
-  readonly isWaiting: boolean;
-}
-
-interface Entry extends HeldMetric {
-  readonly question: SeriesQuestion;
-  readonly metric: string;
-  readonly series: Map<string, readonly BucketSeries[]>;
-  readonly answered: Set<string>;
-  /** Ids of which news came: when (by `clock`), and the version that they spoke of. */
-  readonly stale: Map<string, { at: number; version: number }>;
-  readonly asking: Set<string>;
-  error: Error | null;
-  isWaiting: boolean;
-  usedAt: number;
-  bytes: number;
-}
-
 interface Running {
   readonly abort: AbortController;
   readonly entries: readonly Entry[];
@@ -80,8 +56,6 @@ export interface CacheOptions {
   /** Series in one request. */
   readonly seriesMax?: number;
 }
-
-const FIXED_BYTES = 300;
 
 export class FrameCache {
   private readonly entries = new Map<string, Entry>();
@@ -151,12 +125,6 @@ export class FrameCache {
     let total = 0;
     for (const entry of this.entries.values()) total += entry.bytes;
     return total;
-  }
-
-  close(): void {
-    this.needs.clear();
-    for (const request of this.running) request.abort.abort();
-    this.entries.clear();
   }
 
   private markRun(entry: Entry, runId: string, version: number, at: number): void {
@@ -329,75 +297,6 @@ export class FrameCache {
       this.entries.delete(key);
     }
   }
-}
-
-/** Points that are held of an id; 0 where nothing is. */
-function heldVersion(entry: Entry, id: string): number {
-  let version = 0;
-  for (const series of entry.series.get(id) ?? []) version += series.version;
-  return version;
-}
-
-function heldTails(entry: Entry, ids: readonly string[]): Map<string, HeldSeries> {
-  const tails = new Map<string, HeldSeries>();
-  if (entry.question.groups !== null) return tails;
-  for (const id of ids) {
-    for (const series of entry.series.get(id) ?? []) {
-      const held = heldSeries(series);
-      if (held !== null) tails.set(seriesKey(series), held);
-    }
-  }
-  return tails;
-}
-
-function take(
-  entry: Entry,
-  ids: readonly string[],
-  frame: SeriesFrame,
-  tails: ReadonlyMap<string, HeldSeries>,
-): void {
-  const fresh = new Map<string, BucketSeries[]>();
-  for (const series of frame.series) {
-    const id = entry.question.groups === null ? series.runId : series.group;
-    fresh.set(id, [...(fresh.get(id) ?? []), continued(entry, id, series, tails)]);
-  }
-  for (const id of ids) {
-    entry.answered.add(id);
-    const all = fresh.get(id);
-    if (all === undefined) entry.series.delete(id);
-    else entry.series.set(id, all);
-  }
-  entry.bytes = FIXED_BYTES;
-  for (const all of entry.series.values()) for (const one of all) entry.bytes += bytesOf(one);
-}
-
-function continued(
-  entry: Entry,
-  id: string,
-  series: BucketSeries,
-  tails: ReadonlyMap<string, HeldSeries>,
-): BucketSeries {
-  if (!series.tail) return series;
-  const held = entry.series.get(id)?.find((one) => one.label === series.label);
-  const asked = tails.get(seriesKey(series));
-  if (held === undefined || asked === undefined) return series;
-  // The bucket at the tail holds points, so an empty tail brings no news.
-  return series.length === 0 ? held : mergeTail(held, series, asked.tail);
-}
-
-function bytesOf(series: BucketSeries): number {
-  let bytes = FIXED_BYTES;
-  const counted = new Set<unknown>();
-  for (const value of Object.values(series) as unknown[]) {
-    if (!ArrayBuffer.isView(value) || counted.has(value)) continue;
-    counted.add(value);
-    bytes += value.byteLength;
-  }
-  return bytes;
-}
-
-function seriesKey(series: BucketSeries): string {
-  return JSON.stringify([series.runId, series.label]);
 }
 
 const questionKeys = new WeakMap<SeriesQuestion, string>();

@@ -1,5 +1,5 @@
 /** Writes series frames as the hub does, for tests. */
-import { FRAME_MAGIC } from "../../src/engine/frames.js";
+import { FRAME_MAGIC, FrameReader, type SeriesFrame } from "../../src/engine/frames.js";
 
 type Values = readonly number[];
 
@@ -78,4 +78,12 @@ export function random(seed: number): () => number {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
+}
+
+/** All frames of a whole answer. */
+export function decodeFrames(bytes: Uint8Array): SeriesFrame[] {
+  const reader = new FrameReader();
+  const frames = reader.push(bytes);
+  reader.end();
+  return frames;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
-import { decodeFrames, FrameError, FrameReader } from "../../src/engine/frames.js";
-import { encodeFrame, pointColumns, random } from "./encode.js";
+import { FrameError, FrameReader } from "../../src/engine/frames.js";
+import { decodeFrames, encodeFrame, pointColumns, random } from "./encode.js";
 
 const TWO_SERIES = encodeFrame({ item: 3, metric: "train/loss", level: 3, width: 8, points: 40 }, [
   {

@@ -62,7 +62,7 @@ function frame(
   series: BucketSeries[],
   error: SeriesFrame["error"] = null,
 ): SeriesFrame {
-  return { item, metric, x: "step", level: 0, width: 1, points: 0, series, error, bytes: 0 };
+  return { item, metric, x: "step", level: 0, width: 1, points: 0, series, error };
 }
 
 function need(metric: string, ids: string[], more: Partial<Need> = {}): Need {

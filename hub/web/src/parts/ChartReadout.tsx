@@ -1,0 +1,88 @@
+/** The read-out of a chart: the lines at the cursor, nearest first; spoken for keyboard users. */
+import type { Signal } from "@preact/signals";
+
+import { formatX } from "../engine/format.js";
+import type { Hit } from "../engine/hit.js";
+import type { AxisUnit } from "../engine/scales.js";
+
+const TOOLTIP_LINES = 8;
+/** A line so near to the pointer is the one that is meant. */
+export const HIGHLIGHT_PIXELS = 14;
+
+export interface Readout {
+  readonly hits: readonly Hit[];
+  readonly x: number;
+  /** CSS pixels in the chart. */
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly isKeyboard: boolean;
+}
+
+interface ReadoutProps {
+  readout: Signal<Readout | null>;
+  xUnit: AxisUnit;
+  xName: string;
+  formatY: (value: number) => string;
+}
+
+export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
+  const now = readout.value;
+  const shown = now?.hits.slice(0, TOOLTIP_LINES) ?? [];
+  const at = now === null ? "" : `${xName} ${formatX(shown[0]?.x ?? now.x, xUnit)}`;
+  const isRight = now !== null && now.left > now.width / 2;
+  return (
+    <>
+      {now !== null && shown.length > 0 && (
+        <div
+          class="chart-tip"
+          aria-hidden="true"
+          style={
+            isRight ? { right: `${now.width - now.left + 14}px` } : { left: `${now.left + 14}px` }
+          }
+        >
+          <p class="chart-tip-x">{at}</p>
+          <table>
+            <tbody>
+              {shown.map(({ line, index, value, distance }) => (
+                <tr
+                  key={line.series.id}
+                  class={distance <= HIGHLIGHT_PIXELS && line === shown[0]?.line ? "near" : ""}
+                >
+                  <td>
+                    <span class="chart-dot" style={{ background: line.series.color }} />
+                  </td>
+                  <td class="chart-tip-name">{line.series.name}</td>
+                  <td class="number">{formatY(value)}</td>
+                  <td class="number fact">{spreadText(line.series.data, index, formatY)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          {now.hits.length > shown.length && (
+            <p class="fact">{`${now.hits.length - shown.length} more here`}</p>
+          )}
+        </div>
+      )}
+      <p class="off-screen" aria-live="polite">
+        {now?.isKeyboard === true ? spoken(at, shown, formatY) : ""}
+      </p>
+    </>
+  );
+}
+
+/** Range of a bucket of several points, or N runs of a group. */
+function spreadText(
+  data: Hit["line"]["series"]["data"],
+  index: number,
+  formatY: (value: number) => string,
+): string {
+  if (data.runCount !== null) return `${data.runCount[index]} runs`;
+  if (!(data.count[index]! > 1)) return "";
+  const [low, high] = [formatY(data.min[index]!), formatY(data.max[index]!)];
+  return low === high ? "" : `${low} … ${high}`;
+}
+
+function spoken(at: string, hits: readonly Hit[], formatY: (value: number) => string): string {
+  return [at, ...hits.map((hit) => `${hit.line.series.name} ${formatY(hit.value)}`)].join(", ");
+}
