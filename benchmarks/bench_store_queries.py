@@ -1,6 +1,6 @@
-"""How long do the page's two heavy questions take, from embedded ClickHouse, arrays in hand?
+"""How long do series in buckets take, from embedded ClickHouse, arrays in hand?
 
-100 series of a million points each in 1,000 buckets; statistics of 10,000 runs of 50 metrics.
+100 series of a million points each in 1,000 buckets. Runs: ``bench_run_queries``.
 The data is made inside the engine: the questions are measured here, not the way to them.
 ``STEPWELL_BENCH_SCALE=0.01`` makes it small.
 """
@@ -16,20 +16,18 @@ from typing import Any
 from benchmarks.harness import table
 
 REPEATS = 7
-METRICS = 50
 
 
 def main() -> None:
     from stepwell_store import open_embedded
-    from stepwell_store.queries import buckets, list_runs, table_statistics
+    from stepwell_store.queries import buckets
 
     scale = float(os.environ.get("STEPWELL_BENCH_SCALE", "1"))
-    series_count, points, runs = 100, round(1_000_000 * scale), round(10_000 * scale)
+    series_count, points = 100, round(1_000_000 * scale)
     with tempfile.TemporaryDirectory() as folder:
         store = open_embedded(Path(folder))
         store.migrate()
         make_series(store, series_count, points)
-        metrics = make_runs(store, runs)
         every = list(range(series_count))
         questions: list[tuple[str, Callable[[], Any]]] = [
             (
@@ -45,11 +43,6 @@ def main() -> None:
                 "1 series, 1,000 buckets of raw points",
                 lambda: buckets(store, [7], 0, min(points, 60_000) - 1, 1000),
             ),
-            (
-                f"statistics of {runs:,} runs × {METRICS} metrics",
-                lambda: table_statistics(store, "bench", metrics),
-            ),
-            (f"list of {runs:,} runs", lambda: list_runs(store, project="bench", limit=runs)),
         ]
         rows = []
         for name, ask in questions:
@@ -80,36 +73,6 @@ def make_series(store: Any, series_count: int, points: int) -> None:
         )
     for series in range(0, series_count, 10):
         store.fill(rollups_of_series(range(series, series + 10)))
-
-
-def make_runs(store: Any, runs: int) -> list[str]:
-    """Fill writers and statistics of ``runs`` runs; return their metrics."""
-    from stepwell_store import BlockBuilder, WriterInfo
-    from stepwell_store.identity import fingerprint
-    from stepwell_wire.rows import DecodedRecords, Event
-
-    metrics = [f"group{number % 5}/metric{number}" for number in range(METRICS)]
-    builder = BlockBuilder()
-    keys = []
-    for number in range(runs):
-        writer = WriterInfo("bench", f"run-{number:05}", "w", "", "run", "node", 1)
-        keys.append(writer.run_key)
-        at = 1_700_000_000_000_000 + number
-        start = Event(0, at, "start", {"name": f"run {number}", "started_at": at})
-        builder.add(writer, DecodedRecords([], [start], 0, 0), {})
-    for block in builder.build():
-        store.insert(block, f"bench:{block.digest()}")
-    ids = [fingerprint(metric) for metric in metrics]
-    store.query(
-        "INSERT INTO series_stats SELECT {project:UInt64}, metric, run, "
-        "cityHash64(metric, run), 1000, 0, 0, 0, rand() / 1e9, rand() / 1e9, 1000.0, "
-        "(0, 0, 1.0), (999, 1700000000000000, rand() / 1e9), 1700000000000000, 1700000001000000 "
-        "FROM (SELECT arrayJoin({ids:Array(UInt64)}) AS metric, "
-        "arrayJoin({keys:Array(UInt64)}) AS run)",
-        parameters={"project": fingerprint("bench"), "ids": ids, "keys": keys},
-        timeout_seconds=600,
-    )
-    return metrics
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_store import Block, BlockBuilder
-from stepwell_store.gaps import REPLAYED
+from stepwell_store.queries.gaps import REPLAYED
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.records import GAP, pack_event
 from stepwell_wire.rows import DecodedRecords, decode_records

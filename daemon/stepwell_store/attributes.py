@@ -2,9 +2,9 @@
 
     {"optimizer": {"lr": 0.1}}  ⇄  path "optimizer.lr", type "float", float 0.1
 
-A name that holds a dot means the same as nesting. Each path carries the time it was set; applied
-in that order, a later value replaces whatever stood at its path, and a deletion takes what lay
-below it as well.
+A name that holds a dot means the same as nesting, except below a path that has a value of its own.
+Each path carries the time it was set; applied in that order, a later value replaces the content of
+its path, and a deletion removes everything below its path as well.
 """
 
 import json
@@ -94,19 +94,17 @@ def nest(
 ) -> dict[str, Any]:
     """Return the nested dict that ``assignments`` leave, applied oldest first.
 
-    At the same time deletions come first: one change may clear a path and fill it anew.
+    At the same time deletions come first: one change may clear a path and fill it anew. A value
+    below a path that has a value of its own keeps its whole name, so that both are kept:
+    ``wd`` and ``wd.bias`` give ``{"wd": 1, "wd.bias": 2}``.
 
     Args:
-        onto: what stands before the first assignment; changed in place. A name in it may hold
+        onto: the content before the first assignment; changed in place. A name in it may hold
             dots and is then meant whole.
     """
     result: dict[str, Any] = {} if onto is None else onto
     for each in sorted(assignments, key=lambda row: (row.version, not row.deleted, row.path)):
-        if each.path in result:
-            place, name = result, each.path
-        else:
-            *parents, name = each.path.split(".")
-            place = _descend(result, parents, create=not each.deleted)
+        place, name = _descend(result, each.path, create=not each.deleted)
         if each.deleted:
             place.pop(name, None)
         else:
@@ -114,16 +112,29 @@ def nest(
     return result
 
 
-def _descend(place: dict[str, Any], parents: list[str], *, create: bool) -> dict[str, Any]:
-    """Return the dict below ``parents``; one that is in no tree where nothing is created."""
-    for parent in parents:
+def value_at(nested: Mapping[str, Any], path: str, default: Any = None) -> Any:
+    """Return the value that ``nest`` left at ``path``, else ``default``."""
+    place, name = _descend(dict(nested), path, create=False)
+    return place.get(name, default)
+
+
+def _descend(place: dict[str, Any], path: str, *, create: bool) -> tuple[dict[str, Any], str]:
+    """Return the dict that holds ``path``, and the name there.
+
+    Where nothing is created, a dict that is in no tree stands for a missing one.
+    """
+    name = path
+    while name not in place and "." in name:
+        parent, _, rest = name.partition(".")
         below = place.get(parent)
-        if not isinstance(below, dict):
+        if below is None and parent not in place:
             below = {}
             if create:
                 place[parent] = below
-        place = below
-    return place
+        if not isinstance(below, dict):
+            break  # The parent has a value of its own.
+        place, name = below, rest
+    return place, name
 
 
 def _nearest_float(value: int) -> float:

@@ -13,13 +13,10 @@ from stepwell_store.tables import deleted_with_a_run
 
 _TIMEOUT_SECONDS: Final = 600.0
 
-_OF_RUN: Final = "project = {project:String} AND run_id = {run_id:String}"
-_CONDITIONS: Final = {
-    Deletion.BY_SERIES: f"series IN (SELECT series FROM series WHERE {_OF_RUN})",
-    Deletion.BY_RUN_KEY: "project_id = {project_id:UInt64} AND run_key = {run_key:UInt64}",
-    Deletion.BY_NAME: _OF_RUN,
-    Deletion.BY_NAME_LAST: _OF_RUN,
-}
+_OF_PROJECT: Final = "project = {project:String}"
+_OF_RUN: Final = f"{_OF_PROJECT} AND run_id = {{run_id:String}}"
+_PROJECT_KEY: Final = "project_id = {project_id:UInt64}"
+_RUN_KEY: Final = f"{_PROJECT_KEY} AND run_key = {{run_key:UInt64}}"
 
 
 def delete_run(store: Store, project: str, run_id: str) -> None:
@@ -27,12 +24,31 @@ def delete_run(store: Store, project: str, run_id: str) -> None:
 
     A writer that is still running adds new rows afterwards.
     """
-    name = {"project": project, "run_id": run_id}
     keys = {"project_id": fingerprint(project), "run_key": fingerprint(project, run_id)}
+    _delete_all(store, _OF_RUN, {"project": project, "run_id": run_id}, _RUN_KEY, keys)
+
+
+def delete_project(store: Store, project: str) -> None:
+    """Delete every row of every run of the project, as ``delete_run`` does."""
+    keys = {"project_id": fingerprint(project)}
+    _delete_all(store, _OF_PROJECT, {"project": project}, _PROJECT_KEY, keys)
+
+
+def _delete_all(
+    store: Store,
+    by_name: str,
+    name: Mapping[str, object],
+    by_key: str,
+    keys: Mapping[str, object],
+) -> None:
     for table in deleted_with_a_run():
-        assert table.deletion is not None
-        parameters = keys if table.deletion is Deletion.BY_RUN_KEY else name
-        _delete(store, table.name, _CONDITIONS[table.deletion], parameters)
+        if table.deletion is Deletion.BY_RUN_KEY:
+            _delete(store, table.name, by_key, keys)
+        elif table.deletion is Deletion.BY_SERIES:
+            condition = f"series IN (SELECT series FROM series WHERE {by_name})"
+            _delete(store, table.name, condition, name)
+        else:
+            _delete(store, table.name, by_name, name)
 
 
 def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, object]) -> None:

@@ -29,6 +29,7 @@ from stepwell_store.embedded_schema import MIGRATION_TIMEOUT_SECONDS, EmbeddedSc
 from stepwell_store.engine import SOCKET_FILE, TOKEN
 from stepwell_store.engine_process import EngineProcess
 from stepwell_store.errors import (
+    QueryTimeoutError,
     SocketMissingError,
     StoreBusyError,
     StoreError,
@@ -41,6 +42,7 @@ from stepwell_store.expiry import ttl_change
 from stepwell_store.fill import Fill
 from stepwell_store.known_names import KnownNames
 from stepwell_store.migrations import is_between, migrate
+from stepwell_store.named_queries import NamedQueries
 from stepwell_store.native import decode_blocks
 from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameters
 from stepwell_store.supervisor import Supervisor
@@ -51,7 +53,8 @@ logger = logging.getLogger("stepwell_store")
 MEMORY_BYTES_MAX_DEFAULT: Final = 2 << 30
 INSERT_TIMEOUT_SECONDS: Final = 300.0
 _GRACE_SECONDS: Final = 5.0  # For the engine to report its own timeout before ours ends the wait.
-_READING: Final = ("SELECT", "WITH", "SHOW", "DESC", "EXPLAIN", "EXISTS")
+_READING: Final = ("KILL", "SELECT", "WITH", "SHOW", "DESC", "EXPLAIN", "EXISTS")
+_KILL_SECONDS: Final = 2.0
 _IDLE_CONNECTIONS_MAX: Final = 8
 _TAKE_OVER_SECONDS: Final = 15.0
 _TABLES_POLL_SECONDS: Final = 0.05
@@ -61,6 +64,7 @@ class EmbeddedStore:
     """A Store in an engine process, its own or another's."""
 
     kind = "embedded"
+    has_windows = True
 
     def __init__(self, data_dir: Path, supervisor: Supervisor | None) -> None:
         self.data_dir = data_dir
@@ -69,6 +73,7 @@ class EmbeddedStore:
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
         self._known = KnownNames()
+        self._named = NamedQueries()
         self._closed = False
         self._owner_pid = os.getpid()
 
@@ -113,6 +118,8 @@ class EmbeddedStore:
         *,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
+        memory_bytes: int = 0,
+        query_id: str = "",
     ) -> list[dict[str, Any]]:
         return decode_rows(
             self.query_bytes(
@@ -120,6 +127,8 @@ class EmbeddedStore:
                 output_format=ROWS_FORMAT,
                 parameters=parameters,
                 timeout_seconds=timeout_seconds,
+                memory_bytes=memory_bytes,
+                query_id=query_id,
             )
         )
 
@@ -129,6 +138,8 @@ class EmbeddedStore:
         *,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
+        memory_bytes: int = 0,
+        query_id: str = "",
     ) -> dict[str, NDArray[Any]]:
         return decode_blocks(
             self.query_bytes(
@@ -136,11 +147,24 @@ class EmbeddedStore:
                 output_format="Native",
                 parameters=parameters,
                 timeout_seconds=timeout_seconds,
+                memory_bytes=memory_bytes,
+                query_id=query_id,
             )
         )
 
     def fill(self, fill: Fill) -> None:
         EmbeddedSchema(self).fill(fill)
+
+    def cancel(self, query_id: str) -> None:
+        self._named.cancel(query_id, lambda: self._kill(query_id))
+
+    def _kill(self, query_id: str) -> None:
+        with suppress(StoreError):
+            self.query(
+                "KILL QUERY WHERE endsWith(Settings['log_comment'], {end:String}) ASYNC",
+                parameters={"end": f" {query_id}"},
+                timeout_seconds=_KILL_SECONDS,
+            )
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
         self.query(
@@ -165,6 +189,8 @@ class EmbeddedStore:
         output_format: str,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
+        memory_bytes: int = 0,
+        query_id: str = "",
     ) -> bytes:
         """Return the result of ``sql`` in one of ClickHouse's formats."""
         if not sql.lstrip().upper().startswith(_READING):
@@ -175,8 +201,11 @@ class EmbeddedStore:
             "format": output_format,
             "parameters": encode_parameters(parameters),
             "timeout_seconds": timeout_seconds,
+            "memory_bytes": memory_bytes,
+            "query_id": query_id,
         }
-        answer = self._ask(request, timeout_seconds=timeout_seconds + _GRACE_SECONDS)
+        with self._named.running(query_id):
+            answer = self._ask(request, timeout_seconds=timeout_seconds + _GRACE_SECONDS)
         try:
             if error := answer.fields.get("error"):
                 raise query_error(error["code"], error["message"])
@@ -250,7 +279,8 @@ class EmbeddedStore:
                     raise ConnectionResetError("the engine closed the connection")
             except TimeoutError as error:
                 peer.close()
-                raise StoreUnavailableError(
+                late = QueryTimeoutError if request["op"] == "query" else StoreUnavailableError
+                raise late(
                     f"{self._socket_path}: no answer to {request['op']} within "
                     f"{timeout_seconds:g} s; try again, or ask for less"
                 ) from error

@@ -15,6 +15,7 @@ table refused (chdb-core 26.9).
 import argparse
 import fcntl
 import importlib
+import itertools
 import os
 import re
 import select
@@ -24,7 +25,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +53,8 @@ FREE_BYTES_MIN: Final = 16 << 20
 (an empty marks file, after a disk had become full in the middle of an insert)."""
 TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{1,256}")
 _CANNOT_LOCK: Final = 76
+_WATCH_SECONDS: Final = 0.2
+"""How often the peers of running queries are looked at."""
 _SESSION_SETTINGS: Final = (
     "SET async_insert = 0, output_format_json_quote_denormals = 1, "
     "output_format_json_quote_64bit_integers = 0, session_timezone = 'UTC', "
@@ -66,6 +70,8 @@ class Engine:
         self._connect: Callable[[], Any] = lambda: chdb.connect(url)
         self._first = self._connect()  # Keeps the store open while no client is connected.
         self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self._numbers = itertools.count(1)
+        self._watch = Watch(self._connect)
         self._peers: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -106,7 +112,7 @@ class Engine:
         self._first.close()
 
     def _converse(self, peer: socket.socket) -> None:
-        session = Session(self._connect())
+        session = Session(self._connect(), self._watch, number=next(self._numbers))
         try:
             while (message := receive_message(peer)) is not None:
                 try:
@@ -127,10 +133,12 @@ class Engine:
 class Session:
     """One connection's own view of the store: requests run in turn, each under its time limit."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, watch: "Watch", *, number: int) -> None:
         self._connection = connection
-        self._limit_seconds = 0.0
         self._result: Any = None
+        self._watch = watch
+        self._number = number
+        self._limits = ""
         connection.query(_SESSION_SETTINGS)
 
     def answer(self, peer: socket.socket, message: Message) -> None:
@@ -142,7 +150,7 @@ class Session:
 
     def _send_outcome(self, peer: socket.socket, message: Message) -> None:
         try:
-            result = self._perform(message)
+            result = self._perform(peer, message)
         except Exception as error:  # Whatever chdb raises belongs to the client, not to us.
             text = str(error)
             fields = {"code": code_of(text), "message": text[:_MESSAGE_CHARACTERS_MAX]}
@@ -160,22 +168,27 @@ class Session:
     def close(self) -> None:
         self._connection.close()
 
-    def _perform(self, message: Message) -> bytes | memoryview:
+    def _perform(self, peer: socket.socket, message: Message) -> bytes | memoryview:
         fields = message.fields
         match fields.get("op"):
             case "insert":
-                self._limit(0.0)
+                self._limit()
                 return self._insert(fields, message.descriptors)
             case "query":
-                self._limit(float(fields["timeout_seconds"]))
-                result = self._connection.query(
-                    fields["sql"], fields["format"], params=fields["parameters"]
+                comment = self._limit(
+                    float(fields["timeout_seconds"]),
+                    int(fields.get("memory_bytes") or 0),
+                    str(fields.get("query_id") or ""),
                 )
+                with self._watch.watching(peer, comment):
+                    result = self._connection.query(
+                        fields["sql"], fields["format"], params=fields["parameters"]
+                    )
                 # chdb frees the bytes with the result, whatever views of them there are.
                 self._result = result
                 return memoryview(result.get_memview().view())
             case "ping":
-                self._limit(0.0)
+                self._limit()
                 self._connection.query("SELECT 1")
                 return b""
         raise ValueError(f"{fields.get('op')!r} is no request this engine knows")
@@ -197,10 +210,77 @@ class Session:
         )
         return b""
 
-    def _limit(self, seconds: float) -> None:
-        if seconds != self._limit_seconds:
-            self._connection.query(f"SET max_execution_time = {seconds!r}")
-            self._limit_seconds = seconds
+    def _limit(self, seconds: float = 0.0, memory_bytes: int = 0, query_id: str = "") -> str:
+        """Set the limits of what comes next; return the comment by which it can be killed."""
+        if query_id and not TOKEN.fullmatch(query_id):
+            raise ValueError(f"{query_id!r} is no query id")
+        comment = f"{self._number} {query_id}"
+        limits = (
+            f"SET max_execution_time = {seconds!r}, max_memory_usage = {memory_bytes}, "
+            f"log_comment = '{comment}'"
+        )
+        if limits != self._limits:
+            self._connection.query(limits)
+            self._limits = limits
+        return comment
+
+
+class Watch:
+    """Ends a query whose client has gone: nobody reads its answer any more.
+
+    A killed process closes its socket; a client that gave up closes the connection. The query of
+    such a peer would run on until its time limit.
+    """
+
+    def __init__(self, connect: Callable[[], Any]) -> None:
+        self._connect = connect
+        self._connection: Any = None
+        self._peers: dict[int, str] = {}
+        self._lock = threading.Lock()
+        self._has_any = threading.Event()
+        threading.Thread(target=self._run, daemon=True, name="watch").start()
+
+    @contextmanager
+    def watching(self, peer: socket.socket, comment: str) -> Iterator[None]:
+        """Kill the query of ``comment`` when ``peer`` closes while the block runs."""
+        number = peer.fileno()
+        with self._lock:
+            self._peers[number] = comment
+        self._has_any.set()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._peers.pop(number, None)
+
+    def _run(self) -> None:
+        while True:
+            self._has_any.wait()
+            time.sleep(_WATCH_SECONDS)
+            with self._lock:
+                peers = dict(self._peers)
+                if not peers:
+                    self._has_any.clear()
+                    continue
+                gone = [peers[number] for number in _closed(list(peers))]
+            for comment in gone:
+                self._kill(comment)
+
+    def _kill(self, comment: str) -> None:
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            self._connection.query(f"KILL QUERY WHERE Settings['log_comment'] = '{comment}' ASYNC")
+        except Exception:  # The store is closing: the query ends with it.
+            traceback.print_exc()
+
+
+def _closed(numbers: list[int]) -> list[int]:
+    """Return those of the sockets whose other end is closed."""
+    poller = select.poll()
+    for number in numbers:
+        poller.register(number, select.POLLRDHUP)
+    return [number for number, _ in poller.poll(0)]
 
 
 def main() -> int:

@@ -40,6 +40,46 @@ class QueryError(StoreError):
     """The query is wrong: syntax, names, types or parameters."""
 
 
+class QueryTimeoutError(StoreUnavailableError):
+    """The query took longer than its time limit and was ended."""
+
+
+class QueryTooLargeError(StoreUnavailableError):
+    """The query needed more memory than its limit and was ended."""
+
+
+class QueryCancelledError(StoreUnavailableError):
+    """Somebody ended the query with ``cancel``, or the engine ended it."""
+
+
+class CursorError(QueryError):
+    """The cursor of a list is not one that this list gave out."""
+
+    def __init__(self, cursor: str, reason: str) -> None:
+        shown = cursor if len(cursor) <= 60 else f"{cursor[:60]}…"
+        super().__init__(
+            f"cursor {shown!r}: {reason}; use next_cursor of the page before, with the same "
+            "filter and sort, or leave the cursor out to begin anew"
+        )
+        self.cursor = cursor
+
+
+class FilterError(QueryError):
+    """The text of a filter, sort key or column is wrong.
+
+    Attributes:
+        message: the problem without the position.
+        position: characters before the problem, from 0.
+        length: characters that the problem covers.
+    """
+
+    def __init__(self, message: str, position: int = 0, length: int = 0) -> None:
+        super().__init__(f"filter, character {position + 1}: {message}")
+        self.message = message
+        self.position = position
+        self.length = length
+
+
 class SchemaTooNewError(StoreError):
     """The directory was written by a newer stepwell."""
 
@@ -71,6 +111,18 @@ class RunNotFoundError(StoreError):
         super().__init__(f"no run is called {reference!r}; {hint}; `stepwell runs` lists them")
         self.reference = reference
         self.nearest = nearest
+
+
+class RunIsRunningError(StoreError):
+    """Runs that are still running are not deleted unless the caller insists."""
+
+    def __init__(self, runs: list[str]) -> None:
+        shown = ", ".join(runs[:10]) + (", …" if len(runs) > 10 else "")
+        super().__init__(
+            f"still running: {shown}; finish it first, or delete it all the same with force: the "
+            "rows that its writers send from then on are stored again"
+        )
+        self.runs = runs
 
 
 class AmbiguousRunError(StoreError):
@@ -128,6 +180,9 @@ _POISON: Final = frozenset(
 )
 _SCHEMA: Final = frozenset({16, 60, 81})  # NO_SUCH_COLUMN, UNKNOWN_TABLE, UNKNOWN_DATABASE
 _NO_SPACE: Final = 243
+_TIMEOUTS: Final = frozenset({159, 160, 209})
+_TOO_LARGE: Final = 241
+_CANCELLED: Final = 394
 _CODE: Final = re.compile(r"Code: (\d+)\. ")
 
 
@@ -163,6 +218,12 @@ def query_error(code: int, message: str) -> StoreError:
         return TableMissingError(
             f"query: {message}; check the name; a daemon that starts makes the tables", code
         )
+    if code in _TIMEOUTS:
+        return QueryTimeoutError(f"query: {message}; ask for less, or allow more time", code)
+    if code == _TOO_LARGE:
+        return QueryTooLargeError(f"query: {message}; ask for less, or allow more memory", code)
+    if code == _CANCELLED:
+        return QueryCancelledError(f"query: {message}", code)
     if code in _RETRYABLE:
         return StoreUnavailableError(f"query: {message}; try again later or ask for less", code)
     return QueryError(f"query: {message}; correct the query", code)

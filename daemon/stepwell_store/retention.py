@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from stepwell_store.deletion import delete_run
-from stepwell_store.event_rows import RUNNING
-from stepwell_store.runs import RunRef, list_runs
+from stepwell_store.queries.limits import Limits
+from stepwell_store.queries.overview import RunRef
+from stepwell_store.queries.runs import list_runs
 from stepwell_store.store import Store
 from stepwell_store.tables import TABLES
 
 DAY_SECONDS: Final = 86_400
-_RUNS_MAX: Final = 1_000_000
+_PAGE_RUNS: Final = 1000
+_LIMITS: Final = Limits(timeout_seconds=600, memory_bytes=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +45,26 @@ def apply_retention(store: Store, settings: RetentionSettings, *, now: float) ->
     for table in TABLES:
         if table.kept_days:
             store.expire(table.name, getattr(settings, table.kept_days))
-    deleted = []
-    if settings.run_days:
-        before = now - settings.run_days * DAY_SECONDS
-        for run in list_runs(store, limit=_RUNS_MAX):
-            if run["state"] != RUNNING and run["last_seen"] and run["last_seen"] < before:
-                delete_run(store, run["project"], run["run_id"])
-                deleted.append(RunRef(run["project"], run["run_id"]))
-    return deleted
+    return _delete_old_runs(store, settings.run_days, now) if settings.run_days else []
+
+
+def _delete_old_runs(store: Store, days: int, now: float) -> list[RunRef]:
+    deleted: list[RunRef] = []
+    cursor: str | None = None
+    while True:
+        page = list_runs(
+            store,
+            filter=f"-state:running seen<{days}d",
+            sort=("project", "id"),
+            archived=True,
+            limit=_PAGE_RUNS,
+            cursor=cursor,
+            now=now,
+            limits=_LIMITS,
+        )
+        for run in page.items:
+            delete_run(store, run.project, run.run_id)
+            deleted.append(run.ref)
+        cursor = page.next_cursor
+        if cursor is None:
+            return deleted

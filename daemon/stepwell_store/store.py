@@ -17,6 +17,10 @@ class Store(Protocol):
     def kind(self) -> str:
         """What it is called in the status."""
 
+    @property
+    def has_windows(self) -> bool:
+        """Whether queries may use window functions; servers before 23.3 have none."""
+
     def migrate(self) -> None:
         """Create or upgrade the tables.
 
@@ -49,6 +53,8 @@ class Store(Protocol):
         *,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
+        memory_bytes: int = 0,
+        query_id: str = "",
     ) -> list[dict[str, Any]]:
         """Return the rows of ``sql`` by column name.
 
@@ -56,11 +62,14 @@ class Store(Protocol):
             sql: one statement without FORMAT; ``{name:Type}`` stands for a parameter.
             parameters: text, numbers, None, or lists of these, by name.
             timeout_seconds: after this the query is given up.
+            memory_bytes: more memory than this ends the query; 0 for the store's own limit.
+            query_id: a name for ``cancel``; several queries may share it.
 
         Integers stay exact, NaN and infinities are floats.
 
         Raises:
             QueryError: The statement or a parameter is wrong.
+            QueryTimeoutError, QueryTooLargeError, QueryCancelledError: A limit, or ``cancel``.
             StoreUnavailableError: No answer now.
         """
 
@@ -70,6 +79,8 @@ class Store(Protocol):
         *,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
+        memory_bytes: int = 0,
+        query_id: str = "",
     ) -> dict[str, NDArray[Any]]:
         """Return the columns of ``sql``, all of them numbers, by name; none without rows.
 
@@ -80,6 +91,12 @@ class Store(Protocol):
         """Store the rows of ``fill``, once under its token.
 
         Raises as ``query`` does.
+        """
+
+    def cancel(self, query_id: str) -> None:
+        """End the queries named ``query_id`` that run now, and refuse later ones of that name.
+
+        Returns when they have ended, or after two seconds. Unknown names are no error.
         """
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:

@@ -1,29 +1,50 @@
-"""The summary of a run: one value per metric, by what was defined and what was set.
+"""The summary of a run: one value per metric. This is its only definition.
 
-    last value of each metric  →  operations of define_metric  →  explicit summary sets
+    last value of each metric  →  operations of define_metric  →  values that were set by hand
 
 A metric with defined operations has a dict of them, ``{"min": 0.1}``, as users know it from
-wandb; ``none`` leaves it out. What was set by hand overrides whatever stood at its path.
+wandb; ``last`` alone is the plain value, ``none`` leaves it out. A value that was set (or deleted)
+by hand holds until the next log of its metric. Of several writers that log one metric the latest
+step counts, at one step the latest time. ``_step``, ``_timestamp`` and ``_runtime`` are added.
+
+All of it follows from what is stored, so it is the same while a run is running, after a kill, after
+``finish`` and over resumes. Filters compare the same values inside the store (queries/slots.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from stepwell_store.attributes import Assignment, nest
 from stepwell_store.statistics import SeriesStatistics, join_statistics
 
 
+@dataclass(frozen=True, slots=True)
+class LastText:
+    """The last logged value of a metric that is no float.
+
+    Attributes:
+        step, time_us: of the value.
+        latest_us: when such a value was last logged, at whatever step.
+    """
+
+    step: int
+    time_us: int
+    value: Any
+    latest_us: int
+
+
 def summarise(
     statistics: Sequence[SeriesStatistics],
-    texts: Mapping[str, tuple[int, int, Any]],
+    texts: Mapping[str, LastText],
     defined: Mapping[str, Any],
     explicit: Iterable[Assignment],
 ) -> dict[str, Any]:
-    """Return the summary.
+    """Return the summary but for what ``add_automatic`` adds.
 
     Args:
         statistics: of every series of the run.
-        texts: (step, time, value) of the last value that is no float, by metric.
+        texts: by metric.
         defined: bodies of define_metric by name; a name may end in ``*``.
         explicit: rows of kind `summary`.
     """
@@ -31,27 +52,57 @@ def summarise(
     for each in statistics:
         by_metric.setdefault(each.metric, []).append(each)
     summary: dict[str, Any] = {}
+    logged_us = {metric: text.latest_us for metric, text in texts.items()}
     for metric in sorted({*by_metric, *texts}):
         parts = by_metric.get(metric)
         text = texts.get(metric)
         if parts is None:
             assert text is not None
-            summary[metric] = text[2]
+            if text.value is not None:
+                summary[metric] = text.value
             continue
         joined = join_statistics(parts)
-        if text is not None and text[:2] > joined.last[:2]:
-            summary[metric] = text[2]
+        logged_us[metric] = max(logged_us.get(metric, 0), joined.time_max)
+        if text is not None and (text.step, text.time_us) > joined.last[:2]:
+            if text.value is not None:
+                summary[metric] = text.value
             continue
-        definition = definition_of(metric, defined)
-        operations = definition.get("summary") or []
-        if isinstance(operations, str):
-            operations = operations.split(",")
-        if "none" in operations:
-            continue
-        values = {name: _operate(name, joined, definition.get("goal")) for name in operations}
-        known = {name: value for name, value in values.items() if value is not None}
-        summary[metric] = known if known else joined.last[2]
-    return nest(explicit, onto=summary)
+        value = operated(joined, definition_of(metric, defined))
+        if value is not None:
+            summary[metric] = value
+    holding = [each for each in explicit if each.version >= _latest(each.path, logged_us)]
+    return nest(holding, onto=summary)
+
+
+def add_automatic(
+    summary: dict[str, Any], *, step: int, latest_us: int, started_us: int
+) -> dict[str, Any]:
+    """Add ``_step``, ``_timestamp`` and ``_runtime`` (seconds), where nothing of that name is.
+
+    Args:
+        step: the highest step that was logged.
+        latest_us: when anything was last logged; 0 adds nothing.
+        started_us: when the run started, 0 where unknown. Time between an end and a resumption
+            counts.
+    """
+    if latest_us:
+        summary.setdefault("_step", step)
+        summary.setdefault("_timestamp", latest_us / 1e6)
+        if started_us:
+            summary.setdefault("_runtime", max(0, latest_us - started_us) / 1e6)
+    return summary
+
+
+def operated(joined: SeriesStatistics, definition: Mapping[str, Any]) -> Any:
+    """Return the summary of a metric by its definition: a value, a dict, or None for no value."""
+    operations = definition.get("summary") or []
+    if isinstance(operations, str):
+        operations = operations.split(",")
+    if "none" in operations:
+        return None
+    values = {name: _operate(name, joined, definition.get("goal")) for name in operations}
+    known = {name: value for name, value in values.items() if value is not None}
+    return joined.last[2] if not known or list(known) == ["last"] else known
 
 
 def definition_of(metric: str, defined: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -61,6 +112,16 @@ def definition_of(metric: str, defined: Mapping[str, Any]) -> Mapping[str, Any]:
         globs = [name for name in defined if name.endswith("*") and metric.startswith(name[:-1])]
         own = defined[max(globs, key=len)] if globs else {}
     return own if isinstance(own, Mapping) else {}
+
+
+def _latest(path: str, logged_us: Mapping[str, int]) -> int:
+    """Return when the metric of ``path``, or one above it, was last logged."""
+    latest = logged_us.get(path, 0)
+    end = path.find(".")
+    while end >= 0:
+        latest = max(latest, logged_us.get(path[:end], 0))
+        end = path.find(".", end + 1)
+    return latest
 
 
 def _operate(name: str, joined: SeriesStatistics, goal: object) -> float | None:

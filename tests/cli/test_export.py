@@ -118,7 +118,7 @@ def test_a_failure_half_way_leaves_what_was_there(
     file = tmp_path / "run.jsonl"
     file.write_text("before\n")
 
-    def failing(*_: object) -> Any:
+    def failing(*_: object, **__: object) -> Any:
         yield {"_step": 0}
         raise OSError(28, "No space left on device", str(file))
 

@@ -28,6 +28,8 @@ OVERVIEW_KEYS = {
     "group",
     "job_type",
     "notes",
+    "color",
+    "archived",
 }
 
 
@@ -60,14 +62,46 @@ def test_a_node_that_relays_says_where_runs_are(
 
 def test_runs_as_json_has_stable_keys(call: Call) -> None:
     found = json.loads(call("runs", "--project", "faces", "--json").out)
-    assert [set(each) for each in found] == [OVERVIEW_KEYS]
+    assert [set(each) for each in found] == [OVERVIEW_KEYS | {"columns"}]
     assert (found[0]["run_id"], found[0]["state"], found[0]["exit_code"]) == ("run-c", "failed", 7)
 
 
 def test_runs_are_limited_unless_all_are_asked_for(call: Call) -> None:
     assert len(json.loads(call("runs", "--project", "digits", "--limit", "1", "--json").out)) == 1
     assert len(json.loads(call("runs", "--project", "digits", "--limit", "0", "--json").out)) == 2
-    assert call("runs", "--project", "nothing").out == "no runs yet\n"
+    unknown = call("runs", "--project", "nothing")
+    assert (unknown.code, unknown.out) == (4, "")
+    assert "no project is called 'nothing'" in unknown.err
+
+
+def test_runs_are_filtered_sorted_and_shown_with_columns(call: Call) -> None:
+    words = ("--filter", "lr<1 first | second", "--sort=-name", "--columns", "lr,odd,net.hidden")
+    found = json.loads(call("runs", "--project", "digits", *words, "--json").out)
+    assert [each["run_id"] for each in found] == ["run-b", "run-a"]
+    assert found[0]["columns"] == {"lr": 0.1, "odd": 0.5, "net.hidden": 64}
+    shown = call("runs", "--project", "digits", *words).out
+    assert shown.splitlines()[0].split()[-3:] == ["lr", "odd", "net.hidden"]
+    assert shown.splitlines()[1].split()[-3:] == ["0.1", "0.5", "64"]
+
+
+def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
+    first = call("runs", "--project", "digits", "--limit", "1", "--json")
+    assert "more runs follow: --cursor " in first.err
+    cursor = first.err.split()[-1]
+    words = ("--limit", "1", "--json", "--cursor", cursor)
+    second = call("runs", "--project", "digits", *words)
+    assert "--cursor" not in second.err
+    both = [json.loads(each.out)[0]["run_id"] for each in (first, second)]
+    assert sorted(both) == ["run-a", "run-b"]
+    wrong = call("runs", "--project", "digits", "--sort", "name", "--cursor", cursor)
+    assert wrong.code == 2
+    assert "begin anew" in wrong.err
+
+
+def test_a_wrong_filter_is_wrong_usage(call: Call) -> None:
+    wrong = call("runs", "--filter", "lr<0.1 (name:x")
+    assert wrong.code == 2
+    assert "character 8" in wrong.err
 
 
 def test_show_tells_everything_about_a_run(call: Call) -> None:
@@ -94,6 +128,10 @@ def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
         "console",
         "node",
         "series",
+        "metric_count",
+        "point_count",
+        "gap_count",
+        "version",
     }
     assert detail["config"] == {"lr": 0.1, "net": {"hidden": 64}}
     odd, loss = detail["metrics"]

@@ -13,7 +13,7 @@ import pytest
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell_store import Store, StoreUnavailableError, open_embedded
 from stepwell_store.aggregates import ROLLUP_WIDTHS
-from stepwell_store.queries import delete_run, find_run, list_runs, run_detail
+from stepwell_store.queries import delete_run, find_run, get_run, list_runs
 from stepwell_store.recomputing import recompute_rollups
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
@@ -113,13 +113,13 @@ def test_runs_are_spread_over_shards_and_read_as_one(cluster: Cluster, node: Nod
     assert not held[0] & held[1]  # A run lies on one shard.
     assert_replicas_agree(cluster)
     store: Store = opened(cluster)
-    assert len(list_runs(store, project="p")) == 12
+    assert len(list_runs(store, "p").items) == 12
     assert find_run(store, "name 7").run_id == "r7"
-    detail = run_detail(store, "p", "r3")
-    assert detail["config"] == {"n": 3}
-    assert (detail["summary"]["x"], detail["summary"]["y"]) == (99.0, -99.0)
+    detail = get_run(store, "p", "r3")
+    assert detail.config == {"n": 3}
+    assert (detail.summary["x"], detail.summary["y"]) == (99.0, -99.0)
     delete_run(store, "p", "r3")
-    assert len(list_runs(store, project="p")) == 11
+    assert len(list_runs(store, "p").items) == 11
     assert not {key: value for key, value in stored_points(node).items() if key[0] == "r3"}
     store.close()
     assert "name 7" in node.stepwell("runs").stdout

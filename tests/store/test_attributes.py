@@ -2,10 +2,11 @@
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell_store.attributes import Assignment, flatten, nest, typed, untyped
+from stepwell_store.attributes import Assignment, flatten, nest, typed, untyped, value_at
 
 names = st.text(st.characters(blacklist_characters=".", codec="utf-8"), min_size=1, max_size=5)
 scalars = st.one_of(
@@ -54,7 +55,21 @@ def test_a_later_value_replaces_whatever_stood_at_its_path():
     older = assignments({"a": {"b": 1, "c": 2}}, 1)
     assert nest([*older, *assignments({"a": {"b": 3}}, 2)]) == {"a": {"b": 3, "c": 2}}
     assert nest([*older, *assignments({"a": 5}, 2)]) == {"a": 5}
-    assert nest([*assignments({"a": 5}, 1), *assignments({"a": {"b": 1}}, 2)]) == {"a": {"b": 1}}
+    dict_instead = [deletion("a", 2), *assignments({"a": {"b": 1}}, 2)]
+    assert nest([*assignments({"a": 5}, 1), *dict_instead]) == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize("versions", [(1, 1), (1, 2)])
+def test_a_value_and_values_below_its_name_are_both_kept(versions):
+    made = [*assignments({"wd": 1}, versions[0]), *assignments({"wd.bias": 2}, versions[1])]
+    assert nest(made) == {"wd": 1, "wd.bias": 2}
+    assert value_at(nest(made), "wd.bias") == 2
+    assert value_at(nest(made), "wd") == 1
+    assert nest([*made, *assignments({"wd.bias": 3}, 5)]) == {"wd": 1, "wd.bias": 3}
+    assert nest([*made, deletion("wd.bias", 5)]) == {"wd": 1}
+    assert nest([*made, deletion("wd", 5)]) == {"wd.bias": 2}
+    deeper = assignments({"wd.bias.x": 3, "wd": {"gain": 4}}, 9)
+    assert nest([*made, *deeper]) == {"wd": 1, "wd.bias": 2, "wd.bias.x": 3, "wd.gain": 4}
 
 
 def test_a_deletion_takes_what_lies_below_and_what_is_set_later_stays():

@@ -6,7 +6,7 @@ import pytest
 
 from stepwell_store import EmbeddedStore, Store
 from stepwell_store.identity import fingerprint
-from stepwell_store.queries import delete_run, history, list_runs, node_series, run_detail
+from stepwell_store.queries import delete_run, get_run, history, list_runs, node_series
 from stepwell_store.retention import RetentionSettings, apply_retention
 from stepwell_store.server.store import ServerStore
 from tests.store.made import (
@@ -98,7 +98,7 @@ def test_a_deleted_run_leaves_nothing_and_its_neighbour_everything(store: Store)
         delete_run(store, project, "gone")
         assert not any(held(store, project, "gone", gone).values())
     assert held(store, project, "kept", kept) == before
-    assert [run["run_id"] for run in list_runs(store, project=project)] == ["kept"]
+    assert [run.run_id for run in list_runs(store, project).items] == ["kept"]
     assert len(list(history(store, project, "kept"))) == 300
 
 
@@ -108,7 +108,7 @@ def test_a_run_deleted_may_be_logged_anew_but_not_resent(engine: EmbeddedStore):
     make_run(store, project, "run")
     delete_run(store, project, "run")
     make_run(store, project, "run")  # Its points come under the token they had.
-    assert run_detail(store, project, "run")["metrics"] == []
+    assert get_run(store, project, "run").metric_count == 0
     # Another schema: the names of the old one count as stored for up to a minute more.
     log(store, writer(project, "run"), [1000], loss=[5.0], accuracy=[0.5])
     assert [row["loss"] for row in history(store, project, "run", metrics=["loss"])] == [5.0]
@@ -123,7 +123,7 @@ def test_retention_takes_old_runs_that_ended_and_leaves_those_that_run(store: St
     settings = RetentionSettings(run_days=2, node_days=0)
     deleted = apply_retention(store, settings, now=START_US / 1e6 + 86_400)
     assert [ref.run_id for ref in deleted if ref.project == project] == ["old"]
-    assert {run["run_id"] for run in list_runs(store, project=project)} == {"new", "running"}
+    assert {run.run_id for run in list_runs(store, project).items} == {"new", "running"}
 
 
 def test_a_server_without_age_limits_deletes_what_is_old(server: ServerStore):

@@ -1,10 +1,16 @@
-"""Runs: listed, found by any name, shown in detail, with the state that their writers give."""
+"""A run: found by any name, shown in detail."""
 
 import pytest
 
 from stepwell_store import AmbiguousRunError, RunNotFoundError, Store
-from stepwell_store.queries import find_run, list_runs, metrics_of, run_detail
-from stepwell_store.runs import run_state
+from stepwell_store.queries import (
+    find_run,
+    get_run,
+    list_gaps,
+    list_runs,
+    list_writers,
+    run_metrics,
+)
 from tests.store.made import (
     START_US,
     build,
@@ -35,55 +41,14 @@ def configure(**values):
     return event("config", {"set": values})
 
 
-def test_a_run_that_started_is_running_and_a_finished_one_is_finished(store: Store):
-    project = fresh_project()
-    tell(store, writer(project, "a"), start("quiet-river", at=1))
-    tell(store, writer(project, "b"), start("loud-lake", at=2), finish("failed", at=9, exit_code=3))
-    second, first = list_runs(store, project=project)
-    assert (first["run_id"], first["name"], first["state"]) == ("a", "quiet-river", "running")
-    assert first["ended_at"] is None
-    assert (second["run_id"], second["state"], second["exit_code"]) == ("b", "failed", 3)
-    assert second["started_at"] == START_US / SECOND + 2
-    assert second["ended_at"] == second["last_seen"] == START_US / SECOND + 9
-    assert second["hosts"] == ["node-a"]
-    assert [run["run_id"] for run in list_runs(store, project=project, limit=1)] == ["b"]
-    assert {"a", "b"} <= {run["run_id"] for run in list_runs(store) if run["project"] == project}
-
-
-def test_a_point_makes_the_run_seen(store: Store):
-    project = fresh_project()
-    tell(store, writer(project), start())
-    log(store, writer(project), [60_000], loss=[1.0])
-    assert list_runs(store, project=project)[0]["last_seen"] == START_US / SECOND + 60
-
-
-@pytest.mark.parametrize(
-    ("states", "wanted"),
-    [
-        (["finished", "running"], "running"),
-        (["finished", "failed"], "failed"),
-        (["killed", "crashed", "finished"], "crashed"),
-        (["finished", "finished"], "finished"),
-        (["something new"], "something new"),
-        ([], "unknown"),
-    ],
-)
-def test_the_worst_state_of_several_writers_counts(states, wanted):
-    writers = [
-        {"state": state, "exit_code": 0, "resumed": 0, "started_at": 1, "state_time": 5}
-        for state in states
-    ]
-    assert run_state(writers)[0] == wanted
-
-
 def test_a_resumed_run_forgets_how_it_ended_before(store: Store):
     project = fresh_project()
     tell(store, writer(project, label="0"), start("first", at=0), finish("crashed", at=5))
     tell(store, writer(project, label="1"), start("other", at=20, resumed=True), finish(at=30))
-    (run,) = list_runs(store, project=project)
-    assert run["state"] == "finished"
-    assert run["name"] == "first"
-    assert run["started_at"] == START_US / SECOND
+    (run,) = list_runs(store, project).items
+    assert run.state == "finished"
+    assert run.name == "first"
+    assert run.started_at == START_US / SECOND
 
 
 def test_a_run_is_found_by_id_name_and_path(store: Store):
@@ -108,7 +73,7 @@ def test_a_run_whose_start_was_lost_is_still_found(store: Store):
     project = fresh_project()
     log(store, writer(project, "lost"), [0], loss=[1.0])
     assert find_run(store, f"{project}/lost").run_id == "lost"
-    assert run_detail(store, project, "lost")["state"] == "unknown"
+    assert get_run(store, project, "lost").state == "unknown"
 
 
 def test_a_run_is_shown_with_all_that_was_told(store: Store):
@@ -125,22 +90,29 @@ def test_a_run_is_shown_with_all_that_was_told(store: Store):
         finish(),
     )
     log(store, who, [0, 1, 2], loss=[3.0, 1.0, 2.0])
-    detail = run_detail(store, project, "run")
-    assert detail["config"] == {
+    detail = get_run(store, project, "run")
+    assert detail.config == {
         "lr": 0.1,
         "model": {"layers": 3, "name": "tiny"},
         "big": 2**70,
         "none": None,
         "flag": True,
     }
-    assert detail["metadata"] == {"git": {"commit": "abc"}}
-    assert (detail["tags"], detail["group"], detail["job_type"]) == (["a", "b"], "g", "eval")
-    assert detail["dropped_points"] == 20
-    assert detail["gaps"][0]["reason"] == "full"
-    assert detail["writers"][0]["pid"] == 42
-    assert detail["summary"] == {"loss": 2.0}
+    assert detail.metadata == {"git": {"commit": "abc"}}
+    assert (detail.tags, detail.group, detail.job_type) == (("a", "b"), "g", "eval")
+    assert detail.dropped_points == 20
+    assert detail.gap_count == 1
+    assert list_gaps(store, project, ["run"])[0].reason == "full"
+    assert list_writers(store, project, "run")[0].pid == 42
+    assert detail.summary == {
+        "loss": 2.0,
+        "_step": 2,
+        "_timestamp": START_US / SECOND + 0.002,
+        "_runtime": 0.002,
+    }
+    assert (detail.metric_count, detail.point_count) == (1, 3)
     with pytest.raises(RunNotFoundError):
-        run_detail(store, project, "nosuch")
+        get_run(store, project, "nosuch")
 
 
 def test_config_changes_are_applied_in_the_order_of_their_times(store: Store):
@@ -154,7 +126,7 @@ def test_config_changes_are_applied_in_the_order_of_their_times(store: Store):
     ):
         tell(store, writer(project), event("config", body, time_us=START_US + number))
     tell(store, writer(project), start())
-    assert run_detail(store, project, "run")["config"] == {"a": {"b": 1, "c": 3}}
+    assert get_run(store, project, "run").config == {"a": {"b": 1, "c": 3}}
 
 
 def test_the_summary_honours_definitions_and_what_was_set_by_hand(store: Store):
@@ -179,11 +151,16 @@ def test_the_summary_honours_definitions_and_what_was_set_by_hand(store: Store):
         event("define_metric", {"name": "hidden", "summary": ["none"]}),
         event("define_metric", {"name": "val/*", "summary": ["max", "first"]}),
         event(
-            "summary", {"set": {"lr": "by hand", "best": {"epoch": 2}}, "delete": ["dotted.name"]}
+            "summary",
+            {"set": {"lr": "by hand", "best": {"epoch": 2}}, "delete": ["dotted.name"]},
+            time_us=START_US + SECOND,
         ),
         event("values", {"values": {"note": "fine", "table": [1, 2]}}),
     )
-    assert run_detail(store, project, "run")["summary"] == {
+    summary = get_run(store, project, "run").summary
+    automatic = {name: summary.pop(name) for name in ("_step", "_timestamp", "_runtime")}
+    assert automatic["_step"] == 2
+    assert summary == {
         "loss": {"min": 1.0, "mean": 2.0},
         "accuracy": {"best": 0.9},
         "val/f1": {"max": 0.6, "first": 0.2},
@@ -198,11 +175,11 @@ def test_metrics_join_the_series_of_all_labels(store: Store):
     project = fresh_project()
     log(store, writer(project, label="0"), [0, 1], loss=[1.0, float("nan")])
     log(store, writer(project, label="1"), [0, 5], loss=[7.0, float("inf")])
-    (metric,) = metrics_of(store, project, "run")
-    assert metric["labels"] == ["0", "1"]
-    assert (metric["count"], metric["nan_count"], metric["positive_inf_count"]) == (4, 1, 1)
-    assert (metric["min"], metric["max"], metric["mean"]) == (1.0, 7.0, 4.0)
-    assert (metric["first_step"], metric["last_step"], metric["last"]) == (0, 5, float("inf"))
+    (metric,) = run_metrics(store, project, "run")
+    assert metric.labels == ("0", "1")
+    assert (metric.count, metric.nan_count, metric.positive_inf_count) == (4, 1, 1)
+    assert (metric.min, metric.max, metric.mean) == (1.0, 7.0, 4.0)
+    assert (metric.first_step, metric.last_step, metric.last) == (0, 5, float("inf"))
 
 
 def test_names_of_any_kind_are_only_names(store: Store):
@@ -214,8 +191,8 @@ def test_names_of_any_kind_are_only_names(store: Store):
         build((who, decoded([rows(1, [0], [1.0])])), schemas={1: ("m'\\\t",)}),
         f"odd-{fresh_project()}",
     )
-    (run,) = list_runs(store, project=project)
-    detail = run_detail(store, project, run["run_id"])
-    assert detail["config"] == {"k'": "v\\"}
-    assert detail["summary"] == {"m'\\\t": 1.0}
+    (run,) = list_runs(store, project).items
+    detail = get_run(store, project, run.run_id)
+    assert detail.config == {"k'": "v\\"}
+    assert detail.summary["m'\\\t"] == 1.0
     assert find_run(store, f"{project}/näme\\").run_id == who.run_id

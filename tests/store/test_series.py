@@ -1,20 +1,19 @@
-"""Series read back: history, console, buckets for charts, statistics for a table, nodes."""
+"""Series read back: history, console, buckets for charts, nodes."""
 
+import importlib
 import math
 
 import numpy as np
 import pytest
 
 from stepwell_store import Store
-from stepwell_store import history as history_module
 from stepwell_store.charts import bucket_width
-from stepwell_store.identity import fingerprint, series_fingerprint
+from stepwell_store.identity import series_fingerprint
 from stepwell_store.queries import (
     buckets,
     console_lines,
     history,
     node_series,
-    table_statistics,
 )
 from tests.store.made import (
     START_US,
@@ -86,7 +85,9 @@ def test_a_long_history_is_read_in_windows_and_whole(store, monkeypatch: pytest.
     project = fresh_project()
     steps = [-(10**12), *range(0, 3000, 7), 10**12]
     log(store, writer(project), steps, loss=list(map(float, steps)))
-    monkeypatch.setattr(history_module, "WINDOW_POINTS", 50)
+    monkeypatch.setattr(
+        importlib.import_module("stepwell_store.queries.history"), "WINDOW_POINTS", 50
+    )
     assert [(row["_step"], row["loss"]) for row in history(store, project, "run")] == [
         (step, float(step)) for step in steps
     ]
@@ -101,21 +102,22 @@ def test_console_lines_come_in_order_and_a_line_rewritten_is_shown_last(store: S
     second = {"stream": "stdout", "lines": [[2, START_US + 5, "20 %"], [3, START_US + 6, ""]]}
     error = {"stream": "stderr", "lines": [[1, START_US + 2, "oh\n'no'"]]}
     tell(store, writer(project), event("console", first), event("console", error))
-    assert [line["text"] for line in console_lines(store, project, "run")] == [
+    assert [line.text for line in console_lines(store, project, "run").lines] == [
         "a",
         "oh\n'no'",
         "10 %",
     ]
     tell(store, writer(project), event("console", second))
-    lines = console_lines(store, project, "run")
-    assert [(line["stream"], line["text"]) for line in lines] == [
+    lines = console_lines(store, project, "run").lines
+    assert [(line.stream, line.text) for line in lines] == [
         ("stdout", "a"),
         ("stderr", "oh\n'no'"),
         ("stdout", "20 %"),
         ("stdout", ""),
     ]
-    assert lines[0]["time"] == START_US / 1e6
-    assert [line["text"] for line in console_lines(store, project, "run", tail=2)] == ["20 %", ""]
+    assert lines[0].time == START_US / 1e6
+    last = console_lines(store, project, "run", limit=2).lines
+    assert [line.text for line in last] == ["20 %", ""]
 
 
 @pytest.mark.parametrize("first", [0, -700, 130])
@@ -175,27 +177,6 @@ def test_a_peak_is_seen_at_every_zoom(store: Store):
     series = series_fingerprint(project, "run", "loss", "")
     for count in (1, 10, 100, 5000):
         assert buckets(store, [series], 0, 19_999, count).series[series].maximum.max() == 9.0
-
-
-def test_a_table_shows_metrics_of_all_runs(store: Store):
-    project = fresh_project()
-    log(store, writer(project, "a"), [0, 1], loss=[1.0, 2.0], accuracy=[0.5, 0.25])
-    log(store, writer(project, "b", label="0"), [0], loss=[math.nan])
-    log(store, writer(project, "c", label="0"), [0, 9], loss=[4.0, 5.0])
-    log(store, writer(project, "c", label="1"), [0, 8], loss=[1.0, 6.0])
-    table = table_statistics(store, project, ["loss", "accuracy", "nosuch"])
-    assert set(table) == {"loss", "accuracy"}
-    loss = table["loss"]
-    keys = {fingerprint(project, run): run for run in "abc"}
-    by_run = {keys[key]: row for row, key in enumerate(loss.run_keys.tolist())}
-    assert loss.last[by_run["a"]] == 2.0
-    assert loss.mean[by_run["c"]] == 4.0
-    assert (loss.last[by_run["c"]], loss.last_step[by_run["c"]]) == (5.0, 9)
-    assert (loss.minimum[by_run["c"]], loss.maximum[by_run["c"]]) == (1.0, 6.0)
-    assert np.isnan([loss.minimum[by_run["b"]], loss.mean[by_run["b"]]]).all()
-    assert table["accuracy"].count.tolist() == [2]
-    assert table_statistics(store, project, []) == {}
-    assert table_statistics(store, fresh_project(), ["loss"]) == {}
 
 
 def test_node_series_are_read_by_host_and_time(store: Store):

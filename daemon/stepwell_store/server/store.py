@@ -7,6 +7,7 @@ same id still runs and whether its rows are there: each row says in ``batch`` wh
 by. Replicated tables moreover drop equal blocks, whichever replica gets them.
 """
 
+import itertools
 import logging
 import math
 import time
@@ -34,6 +35,7 @@ from stepwell_store.identity import fingerprint
 from stepwell_store.known_names import KnownNames
 from stepwell_store.migrate import check_version
 from stepwell_store.migrations import NEWEST, migrate
+from stepwell_store.named_queries import NamedQueries
 from stepwell_store.native import array_of
 from stepwell_store.server.connections import FAILURES, Connections, reason_of
 from stepwell_store.server.dialect import (
@@ -54,6 +56,7 @@ from stepwell_store.writer import WriterInfo
 logger = logging.getLogger("stepwell_store")
 
 _POLL_SECONDS: Final = 0.5
+_KILL_SECONDS: Final = 2.0
 _DAY_SECONDS: Final = 86_400.0
 _READING_SETTINGS: Final = {
     "max_query_size": 64 << 20,
@@ -69,6 +72,8 @@ class ServerStore:
         self.settings = settings
         self.dialect: Dialect = MODERN
         self._known = KnownNames()
+        self._named = NamedQueries()
+        self._numbers = itertools.count(1)
         self._bare = Connections(settings, settings.endpoints, database="")
         self._asking = self._connections(settings.endpoints)
         self._reading = self._connections(settings.endpoints, columnar=True)
@@ -78,6 +83,10 @@ class ServerStore:
     @property
     def kind(self) -> str:
         return self.settings.kind
+
+    @property
+    def has_windows(self) -> bool:
+        return self.dialect.has_tokens
 
     @property
     def shard_count(self) -> int:
@@ -281,11 +290,13 @@ class ServerStore:
         *,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
+        memory_bytes: int = 0,
+        query_id: str = "",
         read_only: bool = False,
     ) -> list[dict[str, Any]]:
         """See ``Store``. With ``read_only`` the server refuses what would change anything."""
-        more = {"readonly": 2} if read_only else {}
-        return self._rows(self._asking, sql, parameters, timeout_seconds, more)
+        more = _limits(memory_bytes) | ({"readonly": 2} if read_only else {})
+        return self._rows(self._asking, sql, parameters, timeout_seconds, more, query_id)
 
     def arrays(
         self,
@@ -293,10 +304,32 @@ class ServerStore:
         *,
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
+        memory_bytes: int = 0,
+        query_id: str = "",
     ) -> dict[str, NDArray[Any]]:
-        values, columns = self._ask(self._reading, sql, parameters, timeout_seconds)
+        more = _limits(memory_bytes)
+        values, columns = self._ask(self._reading, sql, parameters, timeout_seconds, more, query_id)
         # Without rows there are no arrays either.
         return {name: each for (name, _), each in zip(columns, values, strict=False)}
+
+    def cancel(self, query_id: str) -> None:
+        self._named.cancel(query_id, lambda: self._kill(query_id))
+
+    def _kill(self, query_id: str) -> None:
+        """End the query on whichever server runs it."""
+        for endpoint in self.settings.endpoints:
+            one = self._connections((endpoint,))
+            try:
+                self._rows(
+                    one,
+                    "KILL QUERY WHERE startsWith(query_id, {start:String}) ASYNC",
+                    {"start": f"{query_id}."},
+                    _KILL_SECONDS,
+                )
+            except StoreError as error:
+                logger.warning("cannot cancel a query server=%s reason=%s", endpoint, error)
+            finally:
+                one.close()
 
     def ping(self, timeout_seconds: float = 2) -> bool:
         try:
@@ -385,8 +418,9 @@ class ServerStore:
         parameters: Mapping[str, object] | None = None,
         timeout_seconds: float = 30,
         more: Mapping[str, Any] | None = None,
+        query_id: str = "",
     ) -> list[dict[str, Any]]:
-        rows, columns = self._ask(connections, sql, parameters, timeout_seconds, more)
+        rows, columns = self._ask(connections, sql, parameters, timeout_seconds, more, query_id)
         return [
             {
                 name: named_values(type_name, value)
@@ -402,6 +436,7 @@ class ServerStore:
         parameters: Mapping[str, object] | None,
         timeout_seconds: float,
         more: Mapping[str, Any] | None = None,
+        query_id: str = "",
     ) -> tuple[Sequence[Any], Sequence[tuple[str, str]]]:
         statement = with_literals(self.dialect.adapted(sql), parameters)
         settings = {
@@ -411,12 +446,14 @@ class ServerStore:
             **(more or {}),
         }
         try:
-            with connections.client() as client:
+            with self._named.running(query_id), connections.client() as client:
                 result = client.execute(
                     statement,
                     with_column_types=True,
                     columnar=connections.columnar,
                     settings=settings,
+                    # A server takes one query at a time of a name: each gets a number.
+                    query_id=f"{query_id}.{next(self._numbers)}" if query_id else None,
                 )
         except ServerException as error:
             raise query_error(error.code, reason_of(error)) from error
@@ -425,6 +462,10 @@ class ServerStore:
                 f"query: {reason_of(error)}; try again later or ask for less"
             ) from error
         return result if isinstance(result, tuple) else ((), ())
+
+
+def _limits(memory_bytes: int) -> dict[str, Any]:
+    return {"max_memory_usage": memory_bytes} if memory_bytes else {}
 
 
 def open_server(settings: ServerSettings) -> ServerStore:

@@ -15,13 +15,14 @@ from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.reading import reading
-from stepwell.cli.rows import FORMATS, HistoryColumn, row_writer
-from stepwell.cli.show import doubt_text, missing_text
+from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
+from stepwell.cli.show import doubt_text, gaps_of, missing_text
 from stepwell.cli.text import count_text
 
 if TYPE_CHECKING:
     from stepwell_store import Store
     from stepwell_store.queries import RunRef
+    from stepwell_store.queries.history import Labels
 
 _COLUMNS: Final = """
 SELECT metric, min(is_text) = 0 AS has_floats, max(is_text) = 1 AS has_others
@@ -53,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric", action="append", metavar="NAME", help="only this one; can be repeated"
     )
+    parser.add_argument(
+        "--join",
+        action="store_true",
+        help="one row a step: of a metric that several ranks logged at it, the later value",
+    )
     add_data(parser)
     add_config(parser)
     add_socket(parser)
@@ -64,17 +70,18 @@ def run(options: argparse.Namespace) -> int:
     if to_stdout and format_name == "parquet" and sys.stdout.isatty():
         raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
     with reading(places(options)) as store:
-        from stepwell_store.queries import gaps_of
-
         target = find_target(store, options.reference)
         columns = columns_of(store, target, options.metric)
+        with_labels = not options.join and has_several_labels(store, target)
         opened: AbstractContextManager[BinaryIO] = (
             nullcontext(binary_stdout()) if to_stdout else replaced_file(options.output)
         )
         count = 0
         with opened as file:
-            writer = row_writer(format_name, file, columns, with_run=target.is_project)
-            for row in rows_of(store, target, [column.name for column in columns]):
+            own = OwnColumns(run=target.is_project, label=with_labels)
+            writer = row_writer(format_name, file, columns, own)
+            metrics = [column.metric for column in columns]
+            for row in rows_of(store, target, metrics, with_labels=with_labels):
                 writer.write(row)
                 count += 1
             writer.close()
@@ -153,8 +160,12 @@ def columns_of(store: "Store", target: Target, wanted: list[str] | None) -> list
         CommandError: One that is wanted does not exist.
     """
     rows = store.query(_COLUMNS, parameters={"project": target.project, "runs": target.run_ids})
+    from stepwell_store.queries import column_name
+
     found = {
-        row["metric"]: HistoryColumn(row["metric"], floats_only=not row["has_others"])
+        row["metric"]: HistoryColumn(
+            column_name(row["metric"]), row["metric"], floats_only=not row["has_others"]
+        )
         for row in rows
     }
     if wanted is None:
@@ -166,11 +177,21 @@ def columns_of(store: "Store", target: Target, wanted: list[str] | None) -> list
     return [found[name] for name in dict.fromkeys(wanted)]
 
 
-def rows_of(store: "Store", target: Target, metrics: list[str]) -> Iterator[dict[str, Any]]:
+def has_several_labels(store: "Store", target: Target) -> bool:
+    """Return whether more than one writer logged in any of the runs."""
+    from stepwell_store.queries import runs_with_several_labels
+
+    return bool(runs_with_several_labels(store, target.project, target.run_ids))
+
+
+def rows_of(
+    store: "Store", target: Target, metrics: list[str], *, with_labels: bool
+) -> Iterator[dict[str, Any]]:
     """Yield the rows, run by run; a project's begin with ``_run``."""
     from stepwell_store.queries import history
 
+    labels: Labels = "apart" if with_labels else "join"
     # The columns are settled: what is logged for the first time from now on is left out.
     for run_id in target.run_ids:
-        for row in history(store, target.project, run_id, metrics=metrics):
+        for row in history(store, target.project, run_id, metrics=metrics, labels=labels):
             yield {"_run": run_id, **row} if target.is_project else row

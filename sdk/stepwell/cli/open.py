@@ -136,13 +136,13 @@ def _wait_for(is_there: Callable[[], bool], url: str) -> None:
 def _path_of(reference: str, where: Places) -> str:
     """Return the path of the page of a run, or of a project."""
     from stepwell_store import RunNotFoundError
-    from stepwell_store.runs import find_run, list_runs
+    from stepwell_store.queries import find_run, list_runs
 
     with reading(where) as store:
         try:
             found = find_run(store, reference)
         except RunNotFoundError:
-            if list_runs(store, project=reference, limit=1):
+            if list_runs(store, reference, archived=True, limit=1).items:
                 return page_path(reference)
             raise
     return page_path(found.project, found.run_id)

@@ -1,52 +1,83 @@
-"""`stepwell rm RUN…`: deletes runs for good, from every table."""
+"""`stepwell rm RUN…`: deletes runs, or whole projects, for good, from every table."""
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
+from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.reading import reading
 
+if TYPE_CHECKING:
+    from stepwell_store import Store
+    from stepwell_store.queries import RunRef
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("references", nargs="+", metavar="RUN", help="run id, name or PROJECT/…")
+    parser.add_argument(
+        "references", nargs="*", metavar="RUN", help="run id, name or PROJECT/either"
+    )
+    parser.add_argument(
+        "--project",
+        action="append",
+        default=[],
+        metavar="P",
+        help="every run of this project; can be repeated",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--force", action="store_true", help="delete running runs, too")
     add_data(parser)
     add_config(parser)
     add_socket(parser)
 
 
 def run(options: argparse.Namespace) -> int:
+    if not options.references and not options.project:
+        raise CommandError("say which runs, or --project", USAGE)
     if not options.yes and not sys.stdin.isatty():
         raise CommandError("cannot ask without a terminal; say --yes to delete", USAGE)
     with reading(places(options)) as store:
-        from stepwell_store.queries import delete_run, find_run, list_runs
+        from stepwell_store import queries
 
         # All names first: a wrong one deletes nothing.
-        found = list(dict.fromkeys(find_run(store, each) for each in options.references))
-        overviews = {
-            (each["project"], each["run_id"]): each
-            for project in {ref.project for ref in found}
-            for each in list_runs(store, project=project, limit=sys.maxsize)
-        }
-        for ref in found:
-            overview = overviews.get((ref.project, ref.run_id), {})
-            if overview.get("state") == "running":
-                print(
-                    f"stepwell: {ref} has not finished; what it logs from now on comes back",
-                    file=sys.stderr,
-                )
-        if not options.yes and not _agrees([str(ref) for ref in found]):
+        found = list(dict.fromkeys(queries.find_run(store, each) for each in options.references))
+        _check(store, found, options.project, force=options.force)
+        names = [*map(str, found), *(f"{project}/ (all runs)" for project in options.project)]
+        if not options.yes and not _agrees(names):
             print("nothing was deleted", file=sys.stderr)
             return FAILED
         for ref in found:
-            delete_run(store, ref.project, ref.run_id)
+            queries.delete_run(store, ref.project, ref.run_id, force=options.force)
             print(f"deleted {ref}")
+        for project in options.project:
+            queries.delete_project(store, project, force=options.force)
+            print(f"deleted project {project}")
     return OK
+
+
+def _check(store: "Store", found: "list[RunRef]", projects: list[str], *, force: bool) -> None:
+    """Raise where a project is not there, or a run is still running and nothing forces."""
+    from stepwell_store import queries
+
+    running = []
+    for ref in found:
+        if queries.get_run(store, ref.project, ref.run_id).state == "running":
+            running.append(str(ref))
+    for project in projects:
+        if not queries.list_runs(store, project, archived=True, limit=1).items:
+            raise CommandError(f"no project is called {project!r}", NOT_FOUND)
+        page = queries.list_runs(store, project, filter="state:running", archived=True)
+        running += [str(each.ref) for each in page.items]
+    if running and not force:
+        raise CommandError(
+            f"still running: {', '.join(running[:10])}; nothing was deleted. Finish it first, or "
+            "say --force: rows that it sends from then on are stored again",
+            USAGE,
+        )
 
 
 def _agrees(names: list[str]) -> bool:
     print("\n".join(names))
-    noun = "this run" if len(names) == 1 else f"these {len(names)} runs"
+    noun = "this" if len(names) == 1 else f"these {len(names)}"
     print(f"delete {noun} for good? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

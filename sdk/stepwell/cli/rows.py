@@ -22,11 +22,25 @@ class HistoryColumn(NamedTuple):
     """A metric as a column.
 
     Attributes:
+        name: of the column.
+        metric: as it was logged.
         floats_only: every value of it is a float; else parquet holds it as text.
     """
 
     name: str
+    metric: str
     floats_only: bool = True
+
+
+class OwnColumns(NamedTuple):
+    """Which columns stand before the metrics, besides ``_step`` and ``_timestamp``."""
+
+    run: bool = False
+    label: bool = False
+
+    def names(self) -> list[str]:
+        head, tail = ["_run"] * self.run, ["_label"] * self.label
+        return [*head, "_step", "_timestamp", *tail]
 
 
 class RowWriter(Protocol):
@@ -37,17 +51,16 @@ class RowWriter(Protocol):
 
 
 def row_writer(
-    format_name: str, file: BinaryIO, columns: Sequence[HistoryColumn], *, with_run: bool
+    format_name: str, file: BinaryIO, columns: Sequence[HistoryColumn], own: OwnColumns
 ) -> RowWriter:
-    """Return a writer of rows with ``_run`` (or without), ``_step``, ``_timestamp``, columns."""
+    """Return a writer of rows with ``own`` columns, then ``columns``."""
     match format_name:
         case "jsonl":
             return _JsonLines(file)
         case "csv":
-            head = ["_run"] if with_run else []
-            return _Csv(file, [*head, "_step", "_timestamp", *(column.name for column in columns)])
+            return _Csv(file, [*own.names(), *(column.name for column in columns)])
     assert format_name == "parquet"
-    return _Parquet(file, columns, with_run=with_run)
+    return _Parquet(file, columns, own)
 
 
 class _JsonLines:
@@ -85,18 +98,19 @@ class _Csv:
 
 
 class _Parquet:
-    def __init__(self, file: BinaryIO, columns: Sequence[HistoryColumn], *, with_run: bool) -> None:
-        head = [Column("_run", ColumnKind.TEXT, optional=False)] if with_run else []
+    def __init__(self, file: BinaryIO, columns: Sequence[HistoryColumn], own: OwnColumns) -> None:
         self._texts = [column.name for column in columns if not column.floats_only]
+        kinds = {"_step": ColumnKind.INTEGER, "_timestamp": ColumnKind.FLOAT}
         self._writer = ParquetWriter(
             file,
             [
-                *head,
-                Column("_step", ColumnKind.INTEGER, optional=False),
-                Column("_timestamp", ColumnKind.FLOAT, optional=False),
+                *(
+                    Column(name, kinds.get(name, ColumnKind.TEXT), optional=False)
+                    for name in own.names()
+                ),
                 *(
                     Column(name, ColumnKind.FLOAT if floats_only else ColumnKind.TEXT)
-                    for name, floats_only in columns
+                    for name, _, floats_only in columns
                 ),
             ],
         )

@@ -1,20 +1,45 @@
-"""`stepwell runs`: what ran, the newest first."""
+"""`stepwell runs`: the runs of a project or of all, filtered, sorted, with chosen columns."""
 
 import argparse
 import sys
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.errors import OK
+from stepwell.cli.errors import NOT_FOUND, OK, CommandError
 from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
 from stepwell.cli.reading import reading
-from stepwell.cli.text import json_text, moment_text, plain, seconds_text, table_text
+from stepwell.cli.text import (
+    json_text,
+    moment_text,
+    plain,
+    seconds_text,
+    table_text,
+    value_text,
+)
+
+if TYPE_CHECKING:
+    from stepwell_store import Store
+
+_PAGE_RUNS: Final = 1000
+_CELL_CHARACTERS_MAX: Final = 40
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", metavar="P", help="only runs of this project")
+    parser.add_argument(
+        "--filter", default="", metavar="TEXT", help='such as "state:running lr<1e-3 tag:a"'
+    )
+    parser.add_argument(
+        "--sort", metavar="PATHS", help="by these, with commas; =-PATH is the reverse order"
+    )
+    parser.add_argument(
+        "--columns", default="", metavar="PATHS", help="values to show, with commas between"
+    )
     parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N; 0 for all")
+    parser.add_argument("--cursor", metavar="C", help="go on after a list that named this cursor")
+    parser.add_argument("--archived", action="store_true", help="with archived runs")
     add_json(parser)
     add_data(parser)
     add_config(parser)
@@ -22,19 +47,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    columns = _paths(options.columns)
     with reading(places(options)) as store:
-        from stepwell_store.queries import list_runs
-
-        limit = options.limit if options.limit > 0 else sys.maxsize
-        found = list_runs(store, project=options.project, limit=limit)
-    print(json_text(found) if options.json else runs_text(found, now=time.time()))
+        found, following = read_runs(store, options, columns)
+        if not found and options.project is not None:
+            _check_project(store, options.project)
+    print(json_text(found) if options.json else runs_text(found, columns, now=time.time()))
+    if following is not None:
+        print(f"stepwell: more runs follow: --cursor {following}", file=sys.stderr)
     return OK
 
 
-def runs_text(found: list[dict[str, Any]], *, now: float) -> str:
+def read_runs(
+    store: "Store", options: argparse.Namespace, columns: Sequence[str]
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the runs as dicts, and the cursor of the next where more follow."""
+    from stepwell_store.queries import list_runs
+
+    found: list[dict[str, Any]] = []
+    cursor = options.cursor
+    while True:
+        left = options.limit - len(found) if options.limit > 0 else _PAGE_RUNS
+        page = list_runs(
+            store,
+            options.project,
+            filter=options.filter,
+            sort=_paths(options.sort or "-created"),
+            columns=columns,
+            limit=min(left, _PAGE_RUNS),
+            cursor=cursor,
+            archived=options.archived,
+        )
+        found += [asdict(each) for each in page.items]
+        cursor = page.next_cursor
+        if cursor is None or len(found) == options.limit:
+            return found, cursor
+
+
+def _paths(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (each.strip() for each in text.split(","))))
+
+
+def _check_project(store: "Store", project: str) -> None:
+    """Raise where nothing is called ``project``."""
+    from stepwell_store.queries import list_runs
+
+    if not list_runs(store, project, archived=True, limit=1).items:
+        raise CommandError(
+            f"no project is called {project!r}, or it has no runs; `stepwell runs` lists all",
+            NOT_FOUND,
+        )
+
+
+def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: float) -> str:
     """Return the table of runs for a person."""
     if not found:
-        return "no runs yet"
+        return "no such runs" if columns else "no runs yet"
     rows = [
         [
             plain(each["run_id"]),
@@ -45,11 +113,21 @@ def runs_text(found: list[dict[str, Any]], *, now: float) -> str:
             seconds_text(duration_seconds(each, now=now)),
             str(each["writers"]),
             plain(", ".join(each["tags"])),
+            *(_cell(each["columns"], column) for column in columns),
         ]
         for each in found
     ]
-    headers = ["run", "project", "name", "state", "started", "took", "writers", "tags"]
+    headers = ["run", "project", "name", "state", "started", "took", "writers", "tags", *columns]
     return table_text(headers, rows, right=(5, 6))
+
+
+def _cell(values: Mapping[str, Any], column: str) -> str:
+    if column not in values:
+        return ""
+    text = value_text(values[column])
+    if len(text) > _CELL_CHARACTERS_MAX:
+        return f"{text[: _CELL_CHARACTERS_MAX - 1]}…"
+    return text
 
 
 def duration_seconds(overview: Mapping[str, Any], *, now: float) -> float | None:

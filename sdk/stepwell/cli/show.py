@@ -3,6 +3,7 @@
 import argparse
 import math
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import OK
@@ -25,27 +26,13 @@ from stepwell.cli.text import (
 
 if TYPE_CHECKING:
     from stepwell_store import Store
+    from stepwell_store.queries import RunRef
 
 TAIL_DEFAULT: Final = 10
 _LINES_MAX: Final = 60
-_UNKNOWN_EXIT_CODE: Final = -1
 """Of config, summary, metrics and node each; the JSON has all."""
-
-_NODE_SUMMARY: Final = """
-SELECT s.host AS host, s.metric AS metric, s.label AS label, p.points AS points,
-       p.minimum AS minimum, p.maximum AS maximum, p.mean AS mean, p.newest AS newest
-FROM (
-    SELECT series, count() AS points, min(value) AS minimum, max(value) AS maximum,
-           avg(value) AS mean, argMax(value, time) AS newest
-    FROM node_points
-    WHERE time BETWEEN {first:Int64} AND {last:Int64}
-      AND series IN (SELECT series FROM node_series WHERE has({hosts:Array(String)}, host))
-    GROUP BY series
-) AS p
-INNER JOIN (SELECT DISTINCT host, metric, label, series FROM node_series) AS s
-    ON s.series = p.series
-ORDER BY host, metric, label
-"""
+_UNKNOWN_EXIT_CODE: Final = -1
+_CONSOLE_PAGE_LINES: Final = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,65 +48,68 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     with reading(places(options)) as store:
-        from stepwell_store.queries import console_lines, find_run, run_detail
+        from stepwell_store.queries import find_run
 
-        ref = find_run(store, options.reference)
-        detail = run_detail(store, ref.project, ref.run_id)
-        detail["series"] = series_of(store, detail)
-        detail["console"] = console_lines(store, ref.project, ref.run_id, tail=max(0, options.tail))
-        detail["node"] = node_summary(store, detail)
+        detail = detail_of(store, find_run(store, options.reference), tail=options.tail)
     print(json_text(detail) if options.json else detail_text(detail, now=time.time()))
     return OK
 
 
-def series_of(store: "Store", detail: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the statistics of each label apart, of the metrics that have several labels."""
-    if all(len(metric["labels"]) < 2 for metric in detail["metrics"]):
-        return []
-    from stepwell_store.queries import metrics_of, series_statistics
+def detail_of(store: "Store", ref: "RunRef", *, tail: int) -> dict[str, Any]:
+    """Return everything about a run under the keys of docs/cli.md."""
+    from stepwell_store import queries
 
-    project, run_id = detail["project"], detail["run_id"]
-    statistics = series_statistics(store, project, run_id)
-    joined = [metrics_of(store, project, run_id, statistics=[each])[0] for each in statistics]
-    several = {m["metric"] for m in detail["metrics"] if len(m["labels"]) > 1}
-    return [
-        {
-            "metric": each["metric"],
-            "label": each["labels"][0],
-            **{name: value for name, value in each.items() if name not in ("metric", "labels")},
-        }
-        for each in joined
-        if each["metric"] in several
+    where = (store, ref.project, ref.run_id)
+    detail = asdict(queries.get_run(*where))
+    del detail["columns"]
+    metrics = queries.run_metrics(*where)
+    detail["metrics"] = [asdict(each) for each in metrics]
+    detail["writers"] = [asdict(each) for each in queries.list_writers(*where)]
+    detail["gaps"] = gaps_of(store, ref.project, [ref.run_id])
+    for gap in detail["gaps"]:
+        del gap["run_id"]
+    several = {each.metric for each in metrics if len(each.labels) > 1}
+    apart = queries.run_series(*where) if several else ()
+    detail["series"] = [_series(asdict(each)) for each in apart if each.metric in several]
+    detail["console"] = console_tail(store, ref, tail)
+    detail["node"] = [
+        {"host": node.host, **asdict(metric)}
+        for node in queries.run_nodes(*where)
+        for metric in node.metrics
     ]
+    return detail
 
 
-def node_summary(store: "Store", detail: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return ``{host, metric, label, count, min, max, mean, last}`` in the run's time span."""
-    started = detail["started_at"]
-    if started is None or not detail["hosts"]:
-        return []
-    ended = detail["ended_at"] or detail["last_seen"] or time.time()
-    rows = store.query(
-        _NODE_SUMMARY,
-        parameters={
-            "hosts": detail["hosts"],
-            "first": round(started * 1e6),
-            "last": round(ended * 1e6),
-        },
-    )
-    return [
-        {
-            "host": row["host"],
-            "metric": row["metric"],
-            "label": row["label"],
-            "count": row["points"],
-            "min": row["minimum"],
-            "max": row["maximum"],
-            "mean": row["mean"],
-            "last": row["newest"],
-        }
-        for row in rows
-    ]
+def gaps_of(store: "Store", project: str, run_ids: list[str]) -> list[dict[str, Any]]:
+    """Return the gaps of runs as dicts."""
+    from stepwell_store.queries import list_gaps
+
+    return [asdict(gap) for gap in list_gaps(store, project, run_ids)]
+
+
+def console_tail(store: "Store", ref: "RunRef", count: int) -> list[dict[str, Any]]:
+    """Return the last ``count`` lines of the console, the oldest first."""
+    from stepwell_store.queries import console_lines
+
+    found: list[dict[str, Any]] = []
+    before = None
+    while len(found) < count:
+        left = min(count - len(found), _CONSOLE_PAGE_LINES)
+        page = console_lines(store, ref.project, ref.run_id, before=before, limit=left)
+        lines = [asdict(line) for line in page.lines]
+        for line in lines:
+            del line["cursor"]
+        found = lines + found
+        before = page.before
+        if before is None:
+            break
+    return found
+
+
+def _series(joined: dict[str, Any]) -> dict[str, Any]:
+    """Return one series of several: its only label in place of ``labels``."""
+    (label,) = joined.pop("labels")
+    return {"metric": joined.pop("metric"), "label": label, **joined}
 
 
 def detail_text(detail: dict[str, Any], *, now: float) -> str:

@@ -1,0 +1,77 @@
+"""Every question that is asked of a store, in one place to import from.
+
+All of them are pushed down into the engine: filters, order, limits. Lists come in pages. Each
+takes ``limits``: time, memory, and the name by which ``Store.cancel`` ends it.
+"""
+
+from stepwell_store.charts import Buckets, SeriesBuckets, buckets
+from stepwell_store.nodes import node_series
+from stepwell_store.queries.attribute_keys import AttributeKey, list_attribute_keys
+from stepwell_store.queries.changes import delete_project, delete_run, edit_run
+from stepwell_store.queries.console import ConsoleLine, ConsolePage, console_lines
+from stepwell_store.queries.detail import RunDetail, get_run
+from stepwell_store.queries.find import find_run
+from stepwell_store.queries.gaps import Gap, list_gaps
+from stepwell_store.queries.history import column_name, history, runs_with_several_labels
+from stepwell_store.queries.limits import Limits
+from stepwell_store.queries.metrics import (
+    MetricName,
+    MetricStatistics,
+    list_metrics,
+    run_metrics,
+    run_series,
+)
+from stepwell_store.queries.nodes import Device, NodeMetric, RunNode, run_nodes
+from stepwell_store.queries.overview import RunOverview, RunRef
+from stepwell_store.queries.page import Page
+from stepwell_store.queries.projects import ProjectOverview, list_projects
+from stepwell_store.queries.runs import list_runs
+from stepwell_store.queries.texts import Text, list_texts
+from stepwell_store.queries.versions import ProjectPulse, project_pulse, series_versions
+from stepwell_store.queries.writers import Writer, list_writers
+
+__all__ = [
+    "AttributeKey",
+    "Buckets",
+    "ConsoleLine",
+    "ConsolePage",
+    "Device",
+    "Gap",
+    "Limits",
+    "MetricName",
+    "MetricStatistics",
+    "NodeMetric",
+    "Page",
+    "ProjectOverview",
+    "ProjectPulse",
+    "RunDetail",
+    "RunNode",
+    "RunOverview",
+    "RunRef",
+    "SeriesBuckets",
+    "Text",
+    "Writer",
+    "buckets",
+    "column_name",
+    "console_lines",
+    "delete_project",
+    "delete_run",
+    "edit_run",
+    "find_run",
+    "get_run",
+    "history",
+    "list_attribute_keys",
+    "list_gaps",
+    "list_metrics",
+    "list_projects",
+    "list_runs",
+    "list_texts",
+    "list_writers",
+    "node_series",
+    "project_pulse",
+    "run_metrics",
+    "run_nodes",
+    "run_series",
+    "runs_with_several_labels",
+    "series_versions",
+]

@@ -1,0 +1,140 @@
+"""Changes that come from no trainer: a run is renamed, tagged, archived or deleted.
+
+An edit is rows of `run` attributes, inserted as a daemon inserts them: under a token, so that a
+repetition changes nothing. The newest version of a path counts. A late or resumed trainer's rows
+carry the time at which it said them, so they never undo a later edit.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any, Final
+
+from stepwell_store import deletion
+from stepwell_store.blocks import BlockBuilder
+from stepwell_store.errors import RunIsRunningError, RunNotFoundError
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.runs import list_runs
+from stepwell_store.queries.writers import state_of
+from stepwell_store.store import Store
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.records import RUN
+from stepwell_wire.rows import DecodedRecords, Event
+
+NAME_CHARACTERS_MAX: Final = 512
+NOTES_CHARACTERS_MAX: Final = 100_000
+TAGS_MAX: Final = 256
+TAG_CHARACTERS_MAX: Final = 128
+COLOR_CHARACTERS_MAX: Final = 64
+
+_LATEST: Final = """
+SELECT count() AS writers,
+       (SELECT max(version) FROM attributes
+        WHERE project = {project:String} AND run_id = {run_id:String} AND kind = 'run') AS latest
+FROM writers WHERE project = {project:String} AND run_id = {run_id:String}
+"""
+
+
+def edit_run(
+    store: Store,
+    project: str,
+    run_id: str,
+    *,
+    name: str | None = None,
+    notes: str | None = None,
+    tags: Sequence[str] | None = None,
+    group: str | None = None,
+    color: str | None = None,
+    archived: bool | None = None,
+    limits: Limits = DEFAULT,
+    clock: Any = time.time,
+) -> None:
+    """Set what is not None; an empty text clears. It is stored when this returns.
+
+    Raises:
+        RunNotFoundError: No such run.
+        ValueError: A value is too long, or no text.
+    """
+    texts = {
+        "name": (name, NAME_CHARACTERS_MAX),
+        "notes": (notes, NOTES_CHARACTERS_MAX),
+        "group": (group, NAME_CHARACTERS_MAX),
+        "color": (color, COLOR_CHARACTERS_MAX),
+    }
+    body: dict[str, Any] = {
+        field: _checked(field, text, longest)
+        for field, (text, longest) in texts.items()
+        if text is not None
+    }
+    if tags is not None:
+        body["tags"] = _checked_tags(tags)
+    if archived is not None:
+        if not isinstance(archived, bool):
+            raise ValueError(f"archived is {archived!r}; it must be true or false")
+        body["archived"] = archived
+    where = {"project": project, "run_id": run_id}
+    (found,) = Question(store, limits).rows(_LATEST, where)
+    if not found["writers"]:
+        raise RunNotFoundError(f"{project}/{run_id}", [])
+    if not body:
+        return
+    # The editor's clock may be behind the trainer's: the edit counts all the same.
+    version = max(round(clock() * 1e6), (found["latest"] or 0) + 1)
+    editor = WriterInfo(project, run_id, f"edit-{uuid.uuid4().hex}", "", "run", "", os.getpid())
+    builder = BlockBuilder(store.shard_of(editor))
+    builder.add(editor, DecodedRecords([], [Event(0, version, RUN, body)], 0, 0), {})
+    for block in builder.build():
+        store.insert(block, f"{editor.writer_id}:{block.table}:{block.digest()}")
+
+
+def delete_run(
+    store: Store, project: str, run_id: str, *, force: bool = False, limits: Limits = DEFAULT
+) -> None:
+    """Delete every row of a run. Deleting again, or a run that is not there, does nothing.
+
+    Args:
+        force: delete a run that is still running, too; its writers' next rows are stored again.
+
+    Raises:
+        RunIsRunningError: It is running, and ``force`` is not set.
+    """
+    if not force:
+        state = state_of(Question(store, limits), project, run_id)
+        if state is not None and state.state == "running":
+            raise RunIsRunningError([f"{project}/{run_id}"])
+    deletion.delete_run(store, project, run_id)
+
+
+def delete_project(
+    store: Store, project: str, *, force: bool = False, limits: Limits = DEFAULT
+) -> None:
+    """Delete every run of a project, as ``delete_run`` does.
+
+    Raises:
+        RunIsRunningError: Some are running, and ``force`` is not set.
+    """
+    if not force:
+        running = list_runs(
+            store, project, filter="state:running", archived=True, limit=100, limits=limits
+        )
+        if running.items:
+            raise RunIsRunningError([str(run.ref) for run in running.items])
+    deletion.delete_project(store, project)
+
+
+def _checked(field: str, text: str, longest: int) -> str:
+    if not isinstance(text, str):
+        raise ValueError(f"{field} is {text!r}; it must be text")
+    if len(text) > longest:
+        raise ValueError(f"{field} has {len(text):,} characters; {longest:,} are the most")
+    return text
+
+
+def _checked_tags(tags: Sequence[str]) -> list[str]:
+    if isinstance(tags, str) or len(tags) > TAGS_MAX:
+        raise ValueError(f"tags must be a list of {TAGS_MAX} texts at most")
+    for tag in tags:
+        if not _checked("a tag", tag, TAG_CHARACTERS_MAX).strip():
+            raise ValueError("a tag is empty")
+    return list(dict.fromkeys(tags))

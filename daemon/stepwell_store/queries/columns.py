@@ -1,0 +1,203 @@
+"""The values that a page of runs shows: names and tags, and the columns that were asked for.
+
+Everything is read for the page's runs only. Values come out as they do in a run's detail: nested
+by ``nest``, summaries by ``summarise``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from stepwell_store.attributes import Assignment, nest, untyped, value_at
+from stepwell_store.identity import fingerprint
+from stepwell_store.queries.limits import Question
+from stepwell_store.queries.overview import RunOverview, RunRef
+from stepwell_store.queries.paths import Kind, Path, parents_of
+from stepwell_store.queries.slots import AUTOMATIC
+from stepwell_store.queries.texts import last_texts
+from stepwell_store.statistics import AGGREGATES, SeriesStatistics, statistics_from
+from stepwell_store.summary import add_automatic, summarise
+
+RUN_PATHS: Final = ("name", "tags", "group", "job_type", "notes", "color", "archived")
+_MISSING: Final = object()
+
+
+class PageColumns:
+    """Reads once, for all runs of a page.
+
+    Args:
+        started: when each run started, in µs.
+        resolved: what bare paths mean, of those that are known already.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        started: Mapping[RunRef, int],
+        columns: Mapping[str, Path],
+        definitions: Sequence[str] = (),
+    ) -> None:
+        self._question = question
+        self._started = started
+        self._columns = columns
+        self._refs = {(ref.project, ref.run_id): ref for ref in started}
+        self._by_key = {fingerprint(ref.project, ref.run_id): ref for ref in started}
+        self._where: dict[str, object] = {
+            "projects": sorted({ref.project for ref in started}),
+            "runs": sorted({ref.run_id for ref in started}),
+        }
+        self._configs = self._names(Kind.CONFIG)
+        self._summaries = self._names(Kind.SUMMARY)
+        self._attributes = self._read_attributes(definitions)
+        self._latest = self._read_latest()
+        self._statistics = self._read_statistics()
+        self._texts = last_texts(question, self._where, self._summaries) if self._summaries else {}
+
+    def described(self, ref: RunRef) -> dict[str, Any]:
+        """Return the `run` attributes of ``RUN_PATHS``."""
+        return nest(self._attributes.get((ref, "run"), ()))
+
+    def last_point_us(self, ref: RunRef) -> int:
+        """Return when the run's last point was logged, 0 without one."""
+        return self._latest.get(ref, (0, 0))[0]
+
+    def fill(self, overview: RunOverview) -> None:
+        """Add the columns that the run has."""
+        ref = overview.ref
+        config = nest(self._attributes.get((ref, "config"), ()))
+        summary = self._summary(ref) if self._summaries else {}
+        for text, path in self._columns.items():
+            match path.kind:
+                case Kind.RUN:
+                    value = _field(overview, path.name)
+                case Kind.CONFIG:
+                    value = value_at(config, path.name, _MISSING)
+                case Kind.METRIC:
+                    value = self._statistic(ref, path)
+                case _:
+                    value = value_at(summary, path.name, _MISSING)
+            if value is not _MISSING:
+                overview.columns[text] = value
+
+    def _names(self, kind: Kind) -> list[str]:
+        return sorted({path.name for path in self._columns.values() if path.kind is kind})
+
+    def _read_attributes(
+        self, definitions: Sequence[str]
+    ) -> dict[tuple[RunRef, str], list[Assignment]]:
+        wanted = {
+            "run": list(RUN_PATHS),
+            "config": _with_parents(self._configs),
+            "summary": _with_parents(self._summaries),
+            "define_metric": list(definitions),
+        }
+        kinds = {kind: paths for kind, paths in wanted.items() if paths}
+        conditions = " OR ".join(
+            f"(kind = '{kind}' AND path IN {{{kind}:Array(String)}})" for kind in kinds
+        )
+        rows = self._question.rows(
+            "SELECT project, run_id, toString(kind) AS its_kind, path, toString(type) AS its_type, "
+            "float, int, text, deleted, version FROM attributes_by_path "
+            "WHERE project IN {projects:Array(String)} AND run_id IN {runs:Array(String)} "
+            f"AND ({conditions})",
+            {**self._where, **kinds},
+        )
+        found: dict[tuple[RunRef, str], list[Assignment]] = {}
+        for row in rows:
+            ref = self._refs.get((row["project"], row["run_id"]))
+            if ref is not None:
+                value = untyped(row["its_type"], row["float"], row["int"], row["text"])
+                each = Assignment(row["version"], row["path"], value, bool(row["deleted"]))
+                found.setdefault((ref, row["its_kind"]), []).append(each)
+        return found
+
+    def _read_latest(self) -> dict[RunRef, tuple[int, int]]:
+        """Return (time in µs, highest step) of the last points."""
+        rows = self._question.rows(
+            "SELECT run_key, max(s.time_max) AS latest, max(s.last) AS newest "
+            "FROM series_stats AS s "
+            "WHERE project_id IN {ids:Array(UInt64)} AND run_key IN {keys:Array(UInt64)} "
+            "AND metric_id IN (SELECT metric_id FROM series "
+            "WHERE project IN {projects:Array(String)} AND run_id IN {runs:Array(String)}) "
+            "GROUP BY run_key",
+            {**self._where, **self._numbers()},
+        )
+        return {
+            self._by_key[row["run_key"]]: (row["latest"], _first(row["newest"])) for row in rows
+        }
+
+    def _read_statistics(self) -> dict[RunRef, list[SeriesStatistics]]:
+        metrics = {path.name for path in self._columns.values() if path.kind is Kind.METRIC}
+        for name in self._summaries:
+            metrics |= {name, *parents_of(name)}
+        by_id = {fingerprint(metric): metric for metric in metrics}
+        found: dict[RunRef, list[SeriesStatistics]] = {}
+        if not by_id:
+            return found
+        rows = self._question.rows(
+            f"SELECT run_key, metric_id, {AGGREGATES} FROM series_stats "
+            "WHERE project_id IN {ids:Array(UInt64)} AND metric_id IN {metrics:Array(UInt64)} "
+            "AND run_key IN {keys:Array(UInt64)} GROUP BY run_key, metric_id",
+            {**self._numbers(), "metrics": sorted(by_id)},
+        )
+        for row in rows:
+            joined = statistics_from(by_id[row["metric_id"]], "", 0, row)
+            found.setdefault(self._by_key[row["run_key"]], []).append(joined)
+        return found
+
+    def _numbers(self) -> dict[str, object]:
+        projects = sorted({fingerprint(ref.project) for ref in self._started})
+        return {"ids": projects, "keys": sorted(self._by_key)}
+
+    def _summary(self, ref: RunRef) -> dict[str, Any]:
+        defined = {each.path: each.value for each in self._newest(ref, "define_metric")}
+        summary = summarise(
+            self._statistics.get(ref, ()),
+            self._texts.get((ref.project, ref.run_id), {}),
+            defined,
+            self._attributes.get((ref, "summary"), ()),
+        )
+        if AUTOMATIC.intersection(self._summaries):
+            latest, step = self._latest.get(ref, (0, 0))
+            add_automatic(summary, step=step, latest_us=latest, started_us=self._started[ref])
+        return summary
+
+    def _newest(self, ref: RunRef, kind: str) -> list[Assignment]:
+        return sorted(self._attributes.get((ref, kind), ()), key=lambda each: each.version)
+
+    def _statistic(self, ref: RunRef, path: Path) -> Any:
+        for each in self._statistics.get(ref, ()):
+            if each.metric == path.name:
+                value = each.statistic(path.statistic)
+                return _MISSING if value is None else value
+        return _MISSING
+
+
+def _with_parents(paths: Sequence[str]) -> list[str]:
+    return sorted({each for path in paths for each in (path, *parents_of(path))})
+
+
+def _first(held: Any) -> int:
+    return int(next(iter(held.values())) if isinstance(held, dict) else held[0])
+
+
+def _field(overview: RunOverview, name: str) -> Any:
+    match name:
+        case "id":
+            return overview.run_id
+        case "created":
+            value: Any = overview.started_at
+        case "ended":
+            value = overview.ended_at
+        case "seen":
+            value = overview.last_seen
+        case "duration":
+            value = overview.duration_seconds
+        case "host":
+            value = list(overview.hosts) or None
+        case "tags":
+            value = list(overview.tags) or None
+        case "archived":
+            value = overview.archived
+        case _:
+            value = getattr(overview, name) or None
+    return _MISSING if value is None else value

@@ -1,0 +1,106 @@
+"""One run: everything that is known of it except its points and console."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stepwell_store.attributes import Assignment, nest, untyped
+from stepwell_store.errors import RunNotFoundError
+from stepwell_store.identity import fingerprint
+from stepwell_store.queries.gaps import gaps_of
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
+from stepwell_store.queries.texts import last_texts
+from stepwell_store.queries.writers import NO_WRITERS, state_of
+from stepwell_store.statistics import series_statistics
+from stepwell_store.store import Store
+from stepwell_store.summary import add_automatic, summarise
+
+_KINDS: Final = ("config", "summary", "metadata", "run", "define_metric")
+_VERSION_BITS: Final = (1 << 53) - 1  # A number that JSON keeps exactly.
+_ATTRIBUTES: Final = """
+SELECT toString(kind) AS its_kind, path, toString(type) AS its_type, float, int, text, deleted,
+       version
+FROM attributes FINAL
+WHERE project = {project:String} AND run_id = {run_id:String}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDetail(RunOverview):
+    """A run with its values.
+
+    Attributes:
+        config, summary, metadata: nested.
+        defined_metrics: by name, the arguments of ``define_metric``.
+        point_count: of all metrics and writers.
+        gap_count, dropped_points: missing parts, and the points in them as far as known.
+        version: another number when anything here changed.
+    """
+
+    config: dict[str, Any]
+    summary: dict[str, Any]
+    metadata: dict[str, Any]
+    defined_metrics: dict[str, Any]
+    metric_count: int
+    point_count: int
+    gap_count: int
+    dropped_points: int
+    version: int
+
+
+def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT) -> RunDetail:
+    """Return one run.
+
+    Raises:
+        RunNotFoundError: No such run.
+    """
+    question = Question(store, limits)
+    where = {"project": project, "run_id": run_id}
+    statistics = series_statistics(question, project, run_id)
+    state = state_of(question, project, run_id)
+    if state is None and not statistics:
+        raise RunNotFoundError(f"{project}/{run_id}", [])
+    held, newest = _assignments(question, where)
+    texts = last_texts(question, {"projects": [project], "runs": [run_id]})
+    gaps = gaps_of(question, project, [run_id])
+    defined = {each.path: each.value for each in held.get("define_metric", ())}
+    last_point = max((each.time_max for each in statistics), default=0)
+    ref = RunRef(project, run_id)
+    overview = overview_of(ref, state or NO_WRITERS, nest(held.get("run", ())), last_point)
+    summary = add_automatic(
+        summarise(statistics, texts.get((project, run_id), {}), defined, held.get("summary", ())),
+        step=max((each.last[0] for each in statistics), default=0),
+        latest_us=last_point,
+        started_us=state.started_us if state else 0,
+    )
+    points = sum(each.count for each in statistics)
+    return RunDetail(
+        **{name: getattr(overview, name) for name in RunOverview.__dataclass_fields__},
+        config=nest(held.get("config", ())),
+        summary=summary,
+        metadata=nest(held.get("metadata", ())),
+        defined_metrics=defined,
+        metric_count=len({each.metric for each in statistics}),
+        point_count=points,
+        gap_count=len(gaps),
+        dropped_points=sum(gap.points for gap in gaps),
+        version=_version(points, newest, state, len(gaps), texts),
+    )
+
+
+def _assignments(
+    question: Question, where: dict[str, str]
+) -> tuple[dict[str, list[Assignment]], tuple[int, int]]:
+    """Return the assignments by kind, and what changes when one is added."""
+    found: dict[str, list[Assignment]] = {}
+    rows = question.rows(_ATTRIBUTES, where)
+    for row in rows:
+        if row["its_kind"] in _KINDS:
+            value = untyped(row["its_type"], row["float"], row["int"], row["text"])
+            each = Assignment(row["version"], row["path"], value, bool(row["deleted"]))
+            found.setdefault(row["its_kind"], []).append(each)
+    return found, (len(rows), max((row["version"] for row in rows), default=0))
+
+
+def _version(*parts: Any) -> int:
+    return fingerprint(repr(parts)) & _VERSION_BITS

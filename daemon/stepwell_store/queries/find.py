@@ -1,0 +1,113 @@
+"""The run that a person names: by id, by display name, or by PROJECT/ and either."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, Final
+
+from stepwell_store.errors import AmbiguousRunError, RunNotFoundError
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.overview import RunRef
+from stepwell_store.store import Store
+
+_NEAREST_OF: Final = 1000
+_NEAREST_CUTOFF: Final = 0.6
+
+_CONDITION: Final = "%CONDITION%"
+
+_BY_ID: Final = """
+SELECT project, run_id FROM (
+    SELECT project, run_id FROM writers WHERE %CONDITION%
+    UNION ALL SELECT project, run_id FROM series WHERE %CONDITION%
+)
+GROUP BY project, run_id ORDER BY project, run_id LIMIT 100
+"""
+
+_BY_NAME: Final = """
+SELECT project, run_id FROM (
+    SELECT project, run_id, max((version, toUInt8(deleted = 0), text)) AS newest
+    FROM attributes_by_path
+    WHERE kind = 'run' AND path = 'name' AND %CONDITION%
+    GROUP BY project, run_id
+)
+WHERE tupleElement(newest, 2) = 1 AND tupleElement(newest, 3) = {name:String}
+ORDER BY project, run_id LIMIT 100
+"""
+
+_SOME_NAMES: Final = """
+SELECT project, run_id, max((version, text)) AS newest
+FROM attributes_by_path WHERE kind = 'run' AND path = 'name' AND deleted = 0
+GROUP BY project, run_id ORDER BY tupleElement(newest, 1) DESC LIMIT {limit}
+"""
+
+
+def find_run(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRef:
+    """Return the run that ``reference`` names: run id, display name, or PROJECT/ either.
+
+    Ids come before names, and a whole PROJECT/ID before anything else.
+
+    Raises:
+        RunNotFoundError: None has it; the error holds the nearest names.
+        AmbiguousRunError: Several have it.
+    """
+    question = Question(store, limits)
+    places = _split(reference)
+    for found in (
+        _refs(question, _BY_ID, places, "run_id"),
+        _by_id(question, reference),
+        _refs(question, _BY_NAME, places, "name"),
+        _by_name(question, reference),
+    ):
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise AmbiguousRunError(reference, [str(ref) for ref in found])
+    raise RunNotFoundError(reference, _nearest(question, reference))
+
+
+def _split(reference: str) -> list[tuple[str, str]]:
+    """Return each (project, rest) that the reference may mean: a project's name may hold a /."""
+    parts = reference.split("/")
+    return [("/".join(parts[:at]), "/".join(parts[at:])) for at in range(1, len(parts))]
+
+
+def _refs(
+    question: Question, sql: str, places: Sequence[tuple[str, str]], kind: str
+) -> list[RunRef]:
+    found: list[RunRef] = []
+    for project, rest in places:
+        if project and rest:
+            condition = "project = {project:String}"
+            condition += " AND run_id = {name:String}" if kind == "run_id" else ""
+            parameters = {"project": project, "name": rest}
+            found += _read(question, sql.replace(_CONDITION, condition), parameters)
+    return found
+
+
+def _by_id(question: Question, reference: str) -> list[RunRef]:
+    sql = _BY_ID.replace(_CONDITION, "run_id = {name:String}")
+    return _read(question, sql, {"name": reference})
+
+
+def _by_name(question: Question, reference: str) -> list[RunRef]:
+    # A name was given once, then perhaps changed: its runs are looked at again.
+    condition = (
+        "(project, run_id) IN (SELECT project, run_id FROM attributes_by_path "
+        "WHERE kind = 'run' AND path = 'name' AND text = {name:String})"
+    )
+    return _read(question, _BY_NAME.replace(_CONDITION, condition), {"name": reference})
+
+
+def _read(question: Question, sql: str, parameters: dict[str, Any]) -> list[RunRef]:
+    rows = question.rows(sql, parameters)
+    return [RunRef(row["project"], row["run_id"]) for row in rows]
+
+
+def _nearest(question: Question, reference: str) -> list[str]:
+    """Return names and ids that resemble ``reference``, of the runs that were named last."""
+    spellings: dict[str, None] = {}
+    for row in question.rows(_SOME_NAMES.format(limit=_NEAREST_OF)):
+        newest = row["newest"]
+        _, name = newest.values() if isinstance(newest, dict) else newest
+        run_id = row["run_id"]
+        spellings |= dict.fromkeys(filter(None, (run_id, name, f"{row['project']}/{run_id}")))
+    return difflib.get_close_matches(reference, spellings, n=3, cutoff=_NEAREST_CUTOFF)

@@ -1,0 +1,70 @@
+"""The missing parts of a run, as its users are told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.store import Store
+
+REPLAYED: Final = "replayed: "
+"""Begins the reason of a row that says that the gap with the rest as its reason is filled."""
+
+_GAPS: Final = """
+SELECT DISTINCT run_id, writer_id, label, time, reason, rows, points, first_step, last_step
+FROM gaps
+WHERE project = {project:String} AND run_id IN {runs:Array(String)}
+ORDER BY run_id, time
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Rows that are missing; ``rows`` and ``points`` are 0 where their number is unknown.
+
+    ``time`` is in seconds since 1970 UTC.
+    """
+
+    run_id: str
+    label: str
+    time: float
+    reason: str
+    rows: int
+    points: int
+    first_step: int
+    last_step: int
+
+
+def list_gaps(
+    store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
+) -> tuple[Gap, ...]:
+    """Return the gaps of the runs that were not filled since, the oldest first within a run.
+
+    A node that sends a gap to its gateway again may have it stored again: rows that are equal in
+    everything are one.
+    """
+    return gaps_of(Question(store, limits), project, run_ids)
+
+
+def gaps_of(question: Question, project: str, run_ids: Sequence[str]) -> tuple[Gap, ...]:
+    rows = question.rows(_GAPS, {"project": project, "runs": list(run_ids)})
+    filled = {
+        (each["run_id"], each["writer_id"], each["reason"].removeprefix(REPLAYED))
+        for each in rows
+        if each["reason"].startswith(REPLAYED)
+    }
+    return tuple(
+        Gap(
+            row["run_id"],
+            row["label"],
+            row["time"] / 1_000_000,
+            row["reason"],
+            row["rows"],
+            row["points"],
+            row["first_step"],
+            row["last_step"],
+        )
+        for row in rows
+        if not row["reason"].startswith(REPLAYED)
+        and (row["run_id"], row["writer_id"], row["reason"]) not in filled
+    )

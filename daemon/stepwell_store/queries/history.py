@@ -1,0 +1,195 @@
+"""A run's history: the logged values, step by step, as dicts.
+
+    {"_step": 3, "_timestamp": 1.7e9, "_label": "0", "loss": 0.3, …}
+
+Several writers that log at one step never replace each other: each has a row of its own, with the
+writer's label, unless the caller asks to join them.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell_store.queries.limits import Limits, Question
+from stepwell_store.queries.texts import text_value
+from stepwell_store.statistics import SeriesStatistics, series_statistics
+from stepwell_store.store import Store
+
+WINDOW_POINTS: Final = 400_000
+"""Points fetched at once, on average; a window of steps may hold more where they are denser."""
+
+LIMITS: Final = Limits(timeout_seconds=86_400, memory_bytes=0)
+_OWN: Final = re.compile(r"(_run|_step|_timestamp|_label)( \(logged\))*")
+
+Labels = Literal["auto", "apart", "join"]
+
+
+def history(
+    store: Store,
+    project: str,
+    run_id: str,
+    *,
+    metrics: Sequence[str] | None = None,
+    labels: Labels = "auto",
+    limits: Limits = LIMITS,
+) -> Iterator[dict[str, Any]]:
+    """Yield ``{"_step", "_timestamp", metric: value, …}`` by step, then label.
+
+    ``_timestamp`` is the latest of the row, in seconds. Of a metric that one writer logged more
+    than once at a step the later value is given. Metrics are in the order of their names (see
+    ``column_name``). Values that are no floats are given as they were logged.
+
+    Args:
+        metrics: only these; rows that have none of them are left out.
+        labels: ``apart``: a row for each writer at a step, with its ``_label``. ``join``: one row
+            a step; of a metric that several writers logged the later value. ``auto``: apart where
+            the run has more than one label, else without ``_label``.
+    """
+    question = Question(store, limits)
+    wanted = None if metrics is None else set(metrics)
+    statistics = [
+        each
+        for each in series_statistics(question, project, run_id)
+        if wanted is None or each.metric in wanted
+    ]
+    where = {"project": project, "run_id": run_id}
+    (bounds,) = question.rows(
+        "SELECT count() AS texts, min(step) AS first_step, max(step) AS last_step, "
+        "groupUniqArray(label) AS labels FROM texts "
+        "WHERE project = {project:String} AND run_id = {run_id:String}",
+        where,
+    )
+    found = {each.label for each in statistics} | set(bounds["labels"])
+    apart = labels == "apart" or (labels == "auto" and len(found) > 1)
+    for first, last in _windows(statistics, bounds):
+        rows = _float_rows(question, statistics, (first, last), apart=apart) if statistics else {}
+        if bounds["texts"]:
+            _add_texts(question, where, wanted, (first, last), rows, apart=apart)
+        for step, label in sorted(rows):
+            held = rows[step, label]
+            values = {column_name(metric): value for metric, (_, value) in sorted(held.items())}
+            latest = max(time_us for time_us, _ in held.values())
+            whose = {"_label": label} if apart else {}
+            yield {"_step": step, "_timestamp": latest / 1_000_000, **whose, **values}
+
+
+def column_name(metric: str) -> str:
+    """Return the key of ``metric`` in a row: its name, unless the row has such a key of its own.
+
+    ``_step`` becomes ``_step (logged)``, and that name itself, where it was logged, one more.
+    """
+    return f"{metric} (logged)" if _OWN.fullmatch(metric) else metric
+
+
+def runs_with_several_labels(
+    store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = LIMITS
+) -> set[str]:
+    """Return those of the runs in which more than one writer logged."""
+    rows = Question(store, limits).rows(
+        "SELECT run_id FROM (SELECT run_id, label FROM series "
+        "WHERE project = {project:String} AND run_id IN {runs:Array(String)} "
+        "UNION ALL SELECT run_id, label FROM texts "
+        "WHERE project = {project:String} AND run_id IN {runs:Array(String)}) "
+        "GROUP BY run_id HAVING uniqExact(label) > 1",
+        {"project": project, "runs": list(run_ids)},
+    )
+    return {row["run_id"] for row in rows}
+
+
+_Rows = dict[tuple[int, str], dict[str, tuple[int, Any]]]  # (step, label) -> metric -> (µs, value)
+
+
+def _windows(
+    statistics: Sequence[SeriesStatistics], texts: dict[str, Any]
+) -> Iterator[tuple[int, int]]:
+    """Yield (first step, last step), both inside, that together cover the run."""
+    firsts = [each.first[0] for each in statistics]
+    lasts = [each.last[0] for each in statistics]
+    if texts["texts"]:
+        firsts.append(texts["first_step"])
+        lasts.append(texts["last_step"])
+    if not firsts:
+        return
+    first, last = min(firsts), max(lasts)
+    points = sum(each.count for each in statistics)
+    count = max(1, -(-points // WINDOW_POINTS))
+    width = max(1, -(-(last - first + 1) // count))
+    for start in range(first, last + 1, width):
+        yield start, min(start + width - 1, last)
+
+
+def _float_rows(
+    question: Question,
+    statistics: Sequence[SeriesStatistics],
+    window: tuple[int, int],
+    *,
+    apart: bool,
+) -> _Rows:
+    columns = question.arrays(
+        "SELECT series, step, time, value FROM points WHERE series IN {series:Array(UInt64)} "
+        "AND step BETWEEN {first:Int64} AND {last:Int64}",
+        {
+            "series": [each.series for each in statistics],
+            "first": window[0],
+            "last": window[1],
+        },
+    )
+    if not columns:
+        return {}
+    pairs = [(each.label if apart else "", each.metric) for each in statistics]
+    places = sorted(set(pairs))
+    number_of = {pair: number for number, pair in enumerate(places)}
+    known = np.array([each.series for each in statistics], dtype=np.uint64)
+    order = np.argsort(known)
+    numbers = np.array([number_of[pairs[at]] for at in order.tolist()])
+    place = numbers[np.searchsorted(known[order], columns["series"])]
+    kept = _latest(columns["step"], place, columns["time"])
+    rows: _Rows = {}
+    for step, number, time_us, value in zip(
+        columns["step"][kept].tolist(),
+        place[kept].tolist(),
+        columns["time"][kept].tolist(),
+        columns["value"][kept].tolist(),
+        strict=True,
+    ):
+        label, metric = places[number]
+        rows.setdefault((step, label), {})[metric] = (time_us, value)
+    return rows
+
+
+def _latest(
+    steps: NDArray[np.int64], places: NDArray[Any], times: NDArray[np.int64]
+) -> NDArray[np.intp]:
+    """Return the indices of the latest point of each (step, place), in that order."""
+    order = np.lexsort((times, places, steps))
+    differs = np.ones(len(order), dtype=bool)
+    differs[:-1] = (np.diff(steps[order]) != 0) | (np.diff(places[order]) != 0)
+    return order[differs]
+
+
+def _add_texts(
+    question: Question,
+    where: dict[str, Any],
+    wanted: set[str] | None,
+    window: tuple[int, int],
+    rows: _Rows,
+    *,
+    apart: bool,
+) -> None:
+    found = question.rows(
+        "SELECT metric, label, step, time, toString(type) AS its_type, text FROM texts "
+        "WHERE project = {project:String} AND run_id = {run_id:String} "
+        "AND step BETWEEN {first:Int64} AND {last:Int64} ORDER BY time",
+        {**where, "first": window[0], "last": window[1]},
+    )
+    for row in found:
+        metric = row["metric"]
+        if wanted is not None and metric not in wanted:
+            continue
+        of_step = rows.setdefault((row["step"], row["label"] if apart else ""), {})
+        held = of_step.get(metric)
+        if held is None or row["time"] >= held[0]:
+            of_step[metric] = (row["time"], text_value(row["its_type"], row["text"]))

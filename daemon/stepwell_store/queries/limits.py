@@ -1,0 +1,65 @@
+"""Limits of a question: time, memory, and the name by which it can be cancelled."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from numpy.typing import NDArray
+
+from stepwell_store.errors import QueryTimeoutError
+from stepwell_store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a question may cost; it may be several queries, the limits hold for all together.
+
+    Attributes:
+        timeout_seconds: after this the question is ended with ``QueryTimeoutError``.
+        memory_bytes: of one query in the engine; more raises ``QueryTooLargeError``. 0: the
+            engine's own limit.
+        query_id: the name for ``Store.cancel``; empty for a question that is never cancelled.
+    """
+
+    timeout_seconds: float = 30.0
+    memory_bytes: int = 1 << 30
+    query_id: str = ""
+
+
+DEFAULT: Final = Limits()
+
+
+class Question:
+    """A store, asked under limits."""
+
+    def __init__(self, store: Store, limits: Limits) -> None:
+        self.store = store
+        self.limits = limits
+        self._deadline = time.monotonic() + limits.timeout_seconds
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the rows of one query, as ``Store.query`` does."""
+        return self.store.query(sql, parameters=parameters, **self._arguments())
+
+    def arrays(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the columns of one query, as ``Store.arrays`` does."""
+        return self.store.arrays(sql, parameters=parameters, **self._arguments())
+
+    def _arguments(self) -> dict[str, Any]:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise QueryTimeoutError(
+                f"query: more than {self.limits.timeout_seconds:g} s; ask for less, or allow more "
+                "time"
+            )
+        # Whole milliseconds: the engine keeps a session's limits while they stay the same.
+        return {
+            "timeout_seconds": max(0.001, round(left, 1) or left),
+            "memory_bytes": self.limits.memory_bytes,
+            "query_id": self.limits.query_id,
+        }

@@ -1,0 +1,84 @@
+"""The paths by which runs are filtered and sorted and that columns are named by.
+
+state name tags group job_type notes created ended seen duration id host archived color
+config.PATH    summary.PATH    metric.NAME[:last|min|max|mean|first|count]
+any other name: config.NAME if the project has it, else summary.NAME
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from stepwell_store.queries.filter import STATISTICS
+
+_ALIASES: Final = {"tag": "tags", "started": "created", "run_id": "id"}
+
+
+class Kind(Enum):
+    """Where a path's value is."""
+
+    RUN = "run"
+    CONFIG = "config"
+    SUMMARY = "summary"
+    METRIC = "metric"
+    BARE = "bare"
+
+
+class ValueKind(Enum):
+    """What the value of a run's own field is."""
+
+    TEXT = "text"
+    LIST = "list"
+    MOMENT = "moment"
+    DURATION = "duration"
+    FLAG = "flag"
+
+
+FIELDS: Final = {
+    "state": ValueKind.TEXT,
+    "name": ValueKind.TEXT,
+    "tags": ValueKind.LIST,
+    "group": ValueKind.TEXT,
+    "job_type": ValueKind.TEXT,
+    "notes": ValueKind.TEXT,
+    "color": ValueKind.TEXT,
+    "created": ValueKind.MOMENT,
+    "ended": ValueKind.MOMENT,
+    "seen": ValueKind.MOMENT,
+    "duration": ValueKind.DURATION,
+    "id": ValueKind.TEXT,
+    "project": ValueKind.TEXT,
+    "host": ValueKind.LIST,
+    "archived": ValueKind.FLAG,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One path; ``statistic`` is of metrics only."""
+
+    kind: Kind
+    name: str
+    statistic: str = ""
+
+
+def parse_path(text: str) -> Path:
+    """Return what ``text`` names; every text names something."""
+    name = _ALIASES.get(text, text)
+    if name in FIELDS:
+        return Path(Kind.RUN, name)
+    head, dot, rest = text.partition(".")
+    if dot and rest and head in ("config", "summary"):
+        return Path(Kind(head), rest)
+    if dot and rest and head == "metric":
+        metric, colon, statistic = rest.rpartition(":")
+        if colon and metric and statistic in STATISTICS:
+            return Path(Kind.METRIC, metric, statistic)
+        return Path(Kind.METRIC, rest, "last")
+    return Path(Kind.BARE, text)
+
+
+def parents_of(path: str) -> list[str]:
+    """Return the dotted paths above ``path``: ``a`` and ``a.b`` for ``a.b.c``."""
+    parts = path.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]

@@ -1,0 +1,212 @@
+"""The runs of a project: filtered, sorted, with the values of chosen paths, a page at a time.
+
+One query finds the ids of the page: it reads the writers of the project and, for each path that
+the filter or the order names, one contiguous range. A second round reads what the page shows, of
+its runs only.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from stepwell_store.errors import FilterError, QueryError
+from stepwell_store.queries.columns import PageColumns
+from stepwell_store.queries.conditions import Conditions, float_literal
+from stepwell_store.queries.facts import read_facts
+from stepwell_store.queries.filter import compares_of, parse_filter
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
+from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
+from stepwell_store.queries.paths import Path, parse_path
+from stepwell_store.queries.regexp import CANNOT_COMPILE
+from stepwell_store.queries.slots import RUN_SLOT, Parameters, Slots, ValueColumns
+from stepwell_store.queries.writers import run_state
+from stepwell_store.store import Store
+
+DEFAULT_SORT: Final = ("-created",)
+SORT_KEYS_MAX: Final = 8
+COLUMNS_MAX: Final = 500
+
+
+def list_runs(
+    store: Store,
+    project: str | None = None,
+    *,
+    filter: str = "",
+    sort: Sequence[str] = DEFAULT_SORT,
+    columns: Sequence[str] = (),
+    limit: int = 100,
+    cursor: str | None = None,
+    archived: bool = False,
+    now: float | None = None,
+    limits: Limits = DEFAULT,
+) -> Page[RunOverview]:
+    """Return a page of runs, the ones that started last first.
+
+    Args:
+        project: None for the runs of every project; slower.
+        filter: see ``stepwell_store.queries.filter`` and ``conditions``.
+        sort: paths, the most important first; ``-`` before one turns it around. Runs without the
+            value come last either way, texts after numbers.
+        columns: paths whose values come with the runs.
+        archived: with the runs that were archived, which are left out else.
+        now: the time that moments such as ``7d`` count from; default the clock's.
+
+    Raises:
+        FilterError: Filter, sort or a column is wrong.
+        CursorError: The cursor is not of this list.
+    """
+    check_limit(limit)
+    question = Question(store, limits)
+    if len(columns) > COLUMNS_MAX:
+        raise FilterError(f"more than {COLUMNS_MAX} columns")
+    search = _Search(
+        question, project, filter, sort, columns, now=time.time() if now is None else now
+    )
+    rows, total = search.page(limit, cursor, with_archived=archived)
+    kept = rows[:limit]
+    following = search.cursor_of(kept[-1]) if len(rows) > limit else None
+    shown = {text: search.facts.resolved[parse_path(text)] for text in columns}
+    found = overviews(question, kept, shown, sorted(search.facts.definitions))
+    return Page(tuple(found), following, total)
+
+
+class _Search:
+    """The query that finds a page's runs."""
+
+    def __init__(
+        self,
+        question: Question,
+        project: str | None,
+        filter_text: str,
+        sort: Sequence[str],
+        columns: Sequence[str],
+        *,
+        now: float,
+    ) -> None:
+        self._question = question
+        self._project = project
+        self._asked = (project or "", str(project is None), filter_text, *sort)
+        self._expression = parse_filter(filter_text)
+        self._regexps = [c for c in compares_of(self._expression) if c.operator == "~"]
+        if len(sort) > SORT_KEYS_MAX:
+            raise FilterError(f"more than {SORT_KEYS_MAX} sort keys")
+        self._order = [(each.removeprefix("-").removeprefix("+"), each[:1] == "-") for each in sort]
+        if any(not path for path, _ in self._order):
+            raise FilterError("an empty sort key; it is a path, with - before it for the reverse")
+        compares = [compare.path for compare in compares_of(self._expression)]
+        named = [*compares, *(path for path, _ in self._order), *columns]
+        asked = list(map(parse_path, dict.fromkeys(named)))
+        self.facts = read_facts(question, project, asked)
+        self._parameters = Parameters()
+        self._slots = Slots(self._parameters, project, self.facts)
+        self._now = now
+
+    def page(
+        self, limit: int, cursor: str | None, *, with_archived: bool
+    ) -> tuple[list[dict[str, Any]], int | None]:
+        """Return up to ``limit + 1`` rows, and how many runs the filter finds."""
+        types: list[type] = [type_ for _ in self._order for type_ in (int, float, str)]
+        after = None
+        if cursor is not None:
+            after = decode_cursor(self._asked, cursor, [*types, str, str])
+        conditions = []
+        if not with_archived and self._slots.archived:
+            conditions.append(f"NOT {self._slots.archived}")
+        if self._expression is not None:
+            resolve = lambda text: self.facts.resolved[parse_path(text)]  # noqa: E731
+            written = Conditions(self._slots, self._parameters, resolve, now=self._now)
+            conditions.append(written.sql(self._expression))
+        keys = [
+            (value, is_reversed)
+            for path, is_reversed in self._order
+            for value in [self._slots.value(self.facts.resolved[parse_path(path)])]
+        ]
+        inner, order, names = self._keys(keys)
+        source = self._slots.source()
+        project = "project" if self._project is None else self._parameters.text(self._project)
+        has_windows = self._question.store.has_windows
+        counted = ", count() OVER () AS found" if has_windows and cursor is None else ""
+        sql = (
+            f"SELECT {project} AS its_project, run_id AS its_run, {RUN_SLOT} AS held{inner}"
+            f"{counted} FROM {source} WHERE {' AND '.join(conditions) or '1'}"
+        )
+        if after is not None:
+            sql = f"SELECT * FROM ({sql}) WHERE {self._after(names, after)}"
+        sql += f" ORDER BY {', '.join([*order, 'its_project', 'its_run'])} LIMIT {limit + 1}"
+        rows = self._rows(sql)
+        total = None
+        if counted:
+            total = int(rows[0]["found"]) if rows else 0
+        return rows, total
+
+    def cursor_of(self, row: Mapping[str, Any]) -> str:
+        """Return the cursor of the page after ``row``."""
+        values: list[Any] = []
+        for at in range(len(self._order)):
+            values += [int(row[f"o{at}"]), float(row[f"x{at}"]), row[f"z{at}"]]
+        return encode_cursor(self._asked, [*values, row["its_project"], row["its_run"]])
+
+    def _keys(
+        self, keys: Sequence[tuple[ValueColumns, bool]]
+    ) -> tuple[str, list[str], list[tuple[str, str]]]:
+        """Return the columns of the sort keys, the order by them, and (column, comparison)."""
+        inner, order, names = "", [], []
+        for at, (value, is_reversed) in enumerate(keys):
+            number = f"if({value.rank} = 0, {value.number}, 0.)"
+            text = f"if({value.rank} = 2, {value.text}, '')"
+            inner += f", {value.rank} AS o{at}, {number} AS x{at}, {text} AS z{at}"
+            direction, after = (" DESC", "<") if is_reversed else ("", ">")
+            order += [f"o{at}", f"x{at}{direction}", f"z{at}{direction}"]
+            names += [(f"o{at}", ">"), (f"x{at}", after), (f"z{at}", after)]
+        return inner, order, names
+
+    def _after(self, names: Sequence[tuple[str, str]], after: Sequence[Any]) -> str:
+        """Return the condition that a row comes after the one with the values ``after``."""
+        condition = ""
+        compared = [*names, ("its_project", ">"), ("its_run", ">")]
+        for (name, operator), value in reversed(list(zip(compared, after, strict=True))):
+            if isinstance(value, int):
+                held = self._parameters.number(value, "Int64")
+            elif isinstance(value, float):
+                held = float_literal(self._parameters, value)
+            else:
+                held = self._parameters.text(value)
+            same = f" OR ({name} = {held} AND {condition})" if condition else ""
+            condition = f"({name} {operator} {held}{same})"
+        return condition
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
+        try:
+            return self._question.rows(sql, self._parameters.held)
+        except QueryError as error:
+            if error.code != CANNOT_COMPILE or not self._regexps:
+                raise
+            wrong = self._regexps[0]
+            raise FilterError(
+                f"not a regular expression of RE2: {wrong.value}", wrong.position, wrong.length
+            ) from error
+
+
+# ---------------------------------------------------------------------- what a page shows
+
+
+def overviews(
+    question: Question,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, Path],
+    definitions: Sequence[str],
+) -> list[RunOverview]:
+    """Return the runs of ``rows`` (of ``_Search``) with their names, tags and ``columns``."""
+    if not rows:
+        return []
+    refs = [RunRef(row["its_project"], row["its_run"]) for row in rows]
+    states = {ref: run_state(row["held"]) for ref, row in zip(refs, rows, strict=True)}
+    started = {ref: state.started_us for ref, state in states.items()}
+    shown = PageColumns(question, started, columns, definitions)
+    found = []
+    for ref, state in states.items():
+        overview = overview_of(ref, state, shown.described(ref), shown.last_point_us(ref))
+        shown.fill(overview)
+        found.append(overview)
+    return found

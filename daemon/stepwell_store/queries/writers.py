@@ -1,0 +1,216 @@
+"""The writers of runs, and the state of a run by theirs.
+
+A writer that had ended before the run was resumed says nothing about the run any more. Of the
+others one that runs makes the run running; else the worst end counts.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.store import Store
+
+STATES: Final = ("running", "failed", "crashed", "killed", "finished")
+"""The most important first."""
+
+# Severity and exit code of an end in one number, so that the worst is a maximum: a state's place
+# from the end, then whether the exit code is none of success, then the code itself.
+_SEVERITY: Final = 1 << 34
+_NO_SUCCESS: Final = 1 << 33
+_CODE: Final = 1 << 31
+_WRITERS_UNIT: Final = 1 << 38
+_RUNNING_SINCE: Final = 1 << 62
+"""The moment of a state that holds on: later than any other."""
+
+_END: Final = (
+    "toInt64(transform(tupleElement(ended, 2), "
+    f"['running', 'failed', 'crashed', 'killed', 'finished'], [5, 4, 3, 2, 1], 0)) * {_SEVERITY} + "
+    f"if(tupleElement(ended, 3) != 0, {_NO_SUCCESS}, 0) + toInt64(tupleElement(ended, 3)) + {_CODE}"
+)
+_EACH_WRITER: Final = f"""
+SELECT {{ids}}, its_host, was_resumed, began, seen, tupleElement(ended, 1) AS state_time,
+       {_END} AS its_end
+FROM (
+    SELECT {{ids}}, writer_id, max(w.host) AS its_host, max(w.resumed) AS was_resumed,
+           max(w.started_at) AS began, max(w.last_seen) AS seen, max(w.state) AS ended
+    FROM writers AS w
+    WHERE {{where}}
+    GROUP BY {{ids}}, writer_id
+)
+"""
+_EACH_RUN: Final = f"""
+SELECT {{ids}}, count() AS writer_count, groupUniqArray(its_host) AS hosts,
+       minIf(began, began > 0) AS started, max(seen) AS last_event, max(state_time) AS last_end,
+       {{worst}}
+FROM ({_EACH_WRITER})
+GROUP BY {{ids}}
+"""
+# Servers of 18.16 know no columns inside a lambda: it is given `since` as an array. Planning a
+# lambda takes as long as the rest, so runs that were never resumed do without.
+_RESUMED: Final = f"""
+SELECT {{ids}}, writer_count, hosts, started, last_event, last_end,
+       arrayReduce('max', arrayFilter((each, moment, since) -> moment >= since, ends, moments,
+                   arrayResize([resumed_at], length(ends), resumed_at))) AS worst
+FROM ({_EACH_RUN})
+"""
+_ENDS: Final = (
+    "groupArray(its_end) AS ends, maxIf(began, was_resumed > 0) AS resumed_at, "
+    f"groupArray(if(its_end >= {5 * _SEVERITY}, toInt64({_RUNNING_SINCE}), "
+    "greatest(began, state_time))) AS moments"
+)
+
+
+def runs_sql(ids: str, where: str, *, resumed: bool) -> str:
+    """Return a query with a row a run: ``ids``, and ``held``, which ``RunState`` reads.
+
+    Args:
+        ids: the columns that name a run.
+        where: a condition over `writers`.
+        resumed: whether any of the runs was resumed; True is never wrong, but slower.
+    """
+    if resumed:
+        each = _RESUMED.format(ids=ids, where=where, worst=_ENDS)
+    else:
+        each = _EACH_RUN.format(ids=ids, where=where, worst="max(its_end) AS worst")
+    return (
+        f"SELECT {ids}, (started, last_event, 'run', toFloat64(last_end), "
+        f"toInt64(writer_count) * {_WRITERS_UNIT} + worst, "
+        "arrayStringConcat(arraySort(hosts), '\\n')) AS held "
+        f"FROM ({each})"
+    )
+
+
+def state_sql(held: str) -> str:
+    """Return the expression of the state in ``held``."""
+    return (
+        f"transform(intDiv({_worst(held)}, {_SEVERITY}), [5, 4, 3, 2, 1], "
+        "['running', 'failed', 'crashed', 'killed', 'finished'], 'unknown')"
+    )
+
+
+def ended_sql(held: str) -> str:
+    """Return the expression of the end in ``held`` in µs, 0 while it is running."""
+    running = f"intDiv({_worst(held)}, {_SEVERITY}) = 5"
+    return f"if({running}, toInt64(0), toInt64(tupleElement({held}, 4)))"
+
+
+def hosts_sql(held: str) -> str:
+    """Return the expression of the array of hosts in ``held``."""
+    text = f"tupleElement({held}, 6)"
+    return f"arrayFilter(each -> each != '', splitByChar('\\n', {text}))"
+
+
+def _worst(held: str) -> str:
+    return f"bitAnd(tupleElement({held}, 5), {_WRITERS_UNIT - 1})"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run by its writers; moments in µs, 0 where unknown.
+
+    Attributes:
+        ended_us: 0 while it is running.
+        last_event_us: of any writer; points may be later.
+    """
+
+    state: str
+    exit_code: int
+    started_us: int
+    ended_us: int
+    last_event_us: int
+    writers: int
+    hosts: tuple[str, ...]
+
+
+NO_WRITERS: Final = RunState("unknown", 0, 0, 0, 0, 0, ())
+
+
+def run_state(held: Any) -> RunState:
+    """Return the state that ``runs_sql`` packed into ``held``."""
+    started, last_event, _, last_end, packed, hosts = (
+        held.values() if isinstance(held, dict) else held
+    )
+    writers, worst = divmod(packed, _WRITERS_UNIT)
+    severity, rest = divmod(worst, _SEVERITY)
+    state = STATES[len(STATES) - severity] if severity else "unknown"
+    return RunState(
+        state=state,
+        exit_code=rest % _NO_SUCCESS - _CODE if rest else 0,
+        started_us=started,
+        ended_us=0 if state == "running" else round(last_end),
+        last_event_us=last_event,
+        writers=writers,
+        hosts=tuple(filter(None, hosts.split("\n"))),
+    )
+
+
+def state_of(question: Question, project: str, run_id: str) -> RunState | None:
+    """Return the state of one run, None where no writer of it is known."""
+    where = "project = {project:String} AND run_id = {run_id:String}"
+    rows = question.rows(
+        runs_sql("run_id", where, resumed=True), {"project": project, "run_id": run_id}
+    )
+    return run_state(rows[0]["held"]) if rows else None
+
+
+_WRITERS: Final = """
+SELECT writer_id, max(w.label) AS its_label, max(w.host) AS its_host, max(w.pid) AS its_pid,
+       max(w.rank) AS its_rank, max(w.world_size) AS its_world_size, max(w.client) AS its_client,
+       max(w.started_at) AS began, max(w.last_seen) AS seen, max(w.state) AS ended
+FROM writers AS w
+WHERE project = {project:String} AND run_id = {run_id:String}
+GROUP BY writer_id
+ORDER BY its_rank, began, writer_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """One process that logs into a run; ``rank`` is -1 and ``world_size`` 0 until known."""
+
+    writer_id: str
+    label: str
+    host: str
+    pid: int
+    rank: int
+    world_size: int
+    client: str
+    state: str
+    exit_code: int
+    started_at: float | None
+    last_seen: float | None
+
+
+def list_writers(
+    store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
+) -> tuple[Writer, ...]:
+    """Return the writers of a run by rank and start; none for a run that is not there."""
+    return writers_of(Question(store, limits), project, run_id)
+
+
+def writers_of(question: Question, project: str, run_id: str) -> tuple[Writer, ...]:
+    rows = question.rows(_WRITERS, {"project": project, "run_id": run_id})
+    return tuple(map(_writer, rows))
+
+
+def seconds(time_us: int) -> float | None:
+    """Return a moment of the tables in seconds, None where it is unknown."""
+    return time_us / 1_000_000 if time_us else None
+
+
+def _writer(row: dict[str, Any]) -> Writer:
+    ended = row["ended"]
+    _, state, exit_code = ended.values() if isinstance(ended, dict) else ended
+    return Writer(
+        writer_id=row["writer_id"],
+        label=row["its_label"],
+        host=row["its_host"],
+        pid=row["its_pid"],
+        rank=row["its_rank"],
+        world_size=row["its_world_size"],
+        client=row["its_client"],
+        state=state,
+        exit_code=exit_code,
+        started_at=seconds(row["began"]),
+        last_seen=seconds(row["seen"]),
+    )

@@ -1,0 +1,388 @@
+"""Runs: filtered, sorted, paged, with columns; on the engine and on a server of 18.16."""
+
+import math
+from typing import Any
+
+import pytest
+
+from stepwell_store import CursorError, FilterError, Store
+from stepwell_store.queries import get_run, list_runs
+from tests.store.made import START_US, fresh_project, log, tell, writer
+from tests.store.queries.made import (
+    at_us,
+    configure,
+    define,
+    finish,
+    make_run,
+    run_event,
+    start,
+    summarise,
+)
+
+
+def ids(store: Store, project: str, filter: str = "", **more: Any) -> list[str]:
+    found = list_runs(store, project, filter=filter, **{"sort": ("id",), **more})
+    assert found.total in (None, len(found.items))
+    return [run.run_id for run in found.items]
+
+
+@pytest.fixture(scope="module")
+def several(store: Store) -> str:
+    """A project of runs that differ in everything."""
+    project = fresh_project()
+    make_run(
+        store,
+        project,
+        "a",
+        run_event(tags=["x", 'quo"te'], group="g1", job_type="train", notes="first one"),
+        name="Big river",
+        config={"lr": 0.1, "opt": {"name": "adam"}, "n": 3, "on": True, "mixed": 7},
+        metrics={"val/loss": [3.0, 1.0, 2.0]},
+    )
+    make_run(
+        store,
+        project,
+        "b",
+        run_event(tags=["y"], group="g2"),
+        at=100,
+        name="small lake",
+        config={"lr": 1e-3, "opt": {"name": "sgd"}, "n": 2**60 + 1, "on": False, "mixed": "seven"},
+        metrics={"val/loss": [0.5, math.nan]},
+        state="failed",
+    )
+    make_run(
+        store,
+        project,
+        "c",
+        at=200,
+        config={"lr": math.inf, "mixed": math.nan, "list": [1, 2]},
+        metrics={"other": [1.0]},
+        state="running",
+    )
+    make_run(store, project, "d", at=300, config={"lr": None, "text": "0.1"})
+    return project
+
+
+@pytest.mark.parametrize(
+    ("filter", "expected"),
+    [
+        ("", "abcd"),
+        ("river", "a"),
+        ("RIVER", "a"),
+        ("name-c", "c"),
+        ("state:running", "c"),
+        ("state:failed | state:running", "bc"),
+        ("-state:finished", "bc"),
+        ("tag:x", "a"),
+        ("tags:y", "b"),
+        (r'tag:"quo\"te"', "a"),
+        ("tag:quo", ""),
+        ("-tag:x", "bcd"),
+        ("tags!=x", "bcd"),
+        ("tag~^q", "a"),
+        ("tag:none", "cd"),
+        ("group:g1", "a"),
+        ("group:none", "cd"),
+        ('notes~"^first"', "a"),
+        ('name~"(?i)^BIG"', "a"),
+        ("id:b", "b"),
+        ("host:node-a", "abcd"),
+        ("host:node", ""),
+        ("lr<0.05", "b"),
+        ("lr<=0.1", "ab"),
+        ("lr:0.1", "a"),
+        ("lr=1e-3", "b"),
+        ("lr>1", "c"),
+        ("lr:inf", "c"),
+        ("lr!=0.1", "bcd"),
+        ("lr:none", "d"),
+        ("config.lr:none", "d"),
+        ("opt.name:adam", "a"),
+        ("config.opt.name~s.d", "b"),
+        ("n:3", "a"),
+        (f"n:{2**60 + 1}", "b"),
+        (f"n:{2**60}", ""),
+        ("on:true", "a"),
+        ("on:false", "b"),
+        ("mixed:7", "a"),
+        ("mixed:seven", "b"),
+        ("mixed:nan", "c"),
+        ("mixed>0", "a"),
+        ("text:0.1", "d"),
+        ('text:"0.1"', "d"),
+        ('list:"[1,2]"', "c"),
+        ("val/loss>1", "a"),
+        ("val/loss:nan", "b"),
+        ("summary.val/loss:2", "a"),
+        ("metric.val/loss:min<0.6", "b"),
+        ("metric.val/loss:max>=3", "a"),
+        ("metric.val/loss:mean:2", "a"),
+        ("metric.val/loss:first:0.5", "b"),
+        ("metric.val/loss:count:3", "a"),
+        ("metric.val/loss:none", "cd"),
+        ("duration:10s", "abd"),
+        ("duration<1m", "abcd"),
+        ("created:2023-11-14", "abcd"),
+        ("created>2023-11-14", ""),
+        ("created>=2023-11-14", "abcd"),
+        ("created<2023-11-14", ""),
+        ("created<=2023-11-14", "abcd"),
+        ("created>2h", "bcd"),
+        ("created<2h", "a"),
+        ("ended:none", "c"),
+        ("nothing:3", ""),
+        ("(tag:x | tag:y) lr<0.05", "b"),
+        ("_step:2", "a"),
+        ("_runtime<1", "abc"),
+    ],
+)
+def test_a_filter_finds(store: Store, several: str, filter: str, expected: str):
+    now = START_US / 1e6 + 7200 + 50
+    assert "".join(ids(store, several, filter, now=now)) == expected
+
+
+@pytest.mark.parametrize(
+    ("sort", "expected"),
+    [
+        (("-created",), "dcba"),
+        (("created",), "abcd"),
+        (("name",), "acdb"),
+        (("-name",), "bdca"),
+        (("state", "-id"), "bdac"),
+        (("lr",), "bacd"),
+        (("-lr",), "cabd"),
+        (("mixed",), "acbd"),
+        (("-mixed",), "acbd"),
+        (("val/loss", "-id"), "abdc"),
+        (("metric.val/loss:min",), "bacd"),
+        (("tags",), "abcd"),
+        (("-duration", "id"), "abdc"),
+        (("seen",), "abcd"),
+    ],
+)
+def test_runs_come_in_order_numbers_before_texts_and_nothing_last(
+    store: Store, several: str, sort: tuple[str, ...], expected: str
+):
+    assert "".join(ids(store, several, sort=sort)) == expected
+
+
+@pytest.mark.parametrize(
+    "sort", [("lr",), ("-lr",), ("mixed", "-created"), ("-val/loss",), ("name",), ()]
+)
+def test_pages_join_to_the_whole_list(store: Store, several: str, sort: tuple[str, ...]):
+    whole = [run.run_id for run in list_runs(store, several, sort=sort).items]
+    assert sorted(whole) == list("abcd")
+    paged: list[str] = []
+    cursor = None
+    while True:
+        page = list_runs(store, several, sort=sort, limit=1, cursor=cursor)
+        paged += [run.run_id for run in page.items]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert paged == whole
+
+
+def test_a_page_says_how_many_there_are_where_the_engine_counts_them(store: Store, several: str):
+    page = list_runs(store, several, filter="lr<1", limit=1)
+    assert page.total == (2 if store.has_windows else None)
+    assert page.next_cursor is not None
+    assert list_runs(store, several, filter="lr>5000", limit=1).next_cursor is None
+
+
+def test_a_cursor_of_another_question_is_refused(store: Store, several: str):
+    cursor = list_runs(store, several, limit=1).next_cursor
+    assert cursor is not None
+    with pytest.raises(CursorError, match="another filter"):
+        list_runs(store, several, filter="lr<1", cursor=cursor)
+    with pytest.raises(CursorError):
+        list_runs(store, several, sort=("id",), cursor=cursor)
+    for wrong in ("", "x", "????", "e30", cursor[:-4], "ß"):
+        with pytest.raises(CursorError):
+            list_runs(store, several, cursor=wrong)
+
+
+def test_columns_come_with_the_runs(store: Store, several: str):
+    columns = (
+        "lr",
+        "config.opt.name",
+        "n",
+        "on",
+        "val/loss",
+        "summary._step",
+        "metric.val/loss:min",
+        "metric.val/loss:count",
+        "state",
+        "tags",
+        "created",
+        "mixed",
+        "list",
+    )
+    a, b, c, d = list_runs(store, several, sort=("id",), columns=columns).items
+    assert a.columns == {
+        "lr": 0.1,
+        "config.opt.name": "adam",
+        "n": 3,
+        "on": True,
+        "val/loss": 2.0,
+        "summary._step": 2,
+        "metric.val/loss:min": 1.0,
+        "metric.val/loss:count": 3,
+        "state": "finished",
+        "tags": ["x", 'quo"te'],
+        "created": START_US / 1e6,
+        "mixed": 7,
+    }
+    assert b.columns["n"] == 2**60 + 1
+    assert math.isnan(b.columns["val/loss"])
+    assert c.columns["lr"] == math.inf
+    assert c.columns["list"] == [1, 2]
+    assert d.columns["lr"] is None
+    assert "val/loss" not in d.columns
+
+
+def test_a_run_has_what_its_events_said(store: Store, several: str):
+    a, _, c, _ = list_runs(store, several, sort=("id",)).items
+    assert (a.name, a.state, a.exit_code, a.writers, a.hosts) == (
+        "Big river",
+        "finished",
+        0,
+        1,
+        ("node-a",),
+    )
+    assert (a.tags, a.group, a.job_type, a.notes) == (("x", 'quo"te'), "g1", "train", "first one")
+    assert (a.started_at, a.ended_at, a.last_seen) == (
+        at_us(0) / 1e6,
+        at_us(10) / 1e6,
+        at_us(10) / 1e6,
+    )
+    assert (c.state, c.ended_at) == ("running", None)
+
+
+def test_archived_runs_are_left_out_unless_asked_for(store: Store):
+    project = fresh_project()
+    make_run(store, project, "a")
+    make_run(store, project, "b", run_event(archived=True))
+    assert ids(store, project) == ["a"]
+    assert ids(store, project, archived=True) == ["a", "b"]
+    assert ids(store, project, "archived:true", archived=True) == ["b"]
+
+
+def test_runs_of_every_project_can_be_listed(store: Store):
+    one, other = fresh_project(), fresh_project()
+    make_run(store, one, "same", config={"only": one})
+    make_run(store, other, "same", config={"only": other}, metrics={"loss": [1.0]})
+    found = list_runs(
+        store, None, filter=f"only:{one} | only:{other}", sort=("only",), columns=("only", "loss")
+    )
+    pairs = [(run.project, run.columns) for run in found.items]
+    assert pairs == sorted(
+        [(one, {"only": one}), (other, {"only": other, "loss": 1.0})], key=lambda each: each[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "filter",
+    ["created:yesterday", "duration<fast", "tags<3", "state<", 'name~"("', "lr<nan", "created~x"],
+)
+def test_a_filter_that_cannot_be_is_refused_with_its_place(store: Store, several: str, filter: str):
+    with pytest.raises(FilterError) as raised:
+        list_runs(store, several, filter=f"x  {filter}")
+    assert raised.value.position == 3
+
+
+def test_an_expression_that_only_re2_refuses_is_refused(store: Store, several: str):
+    with pytest.raises(FilterError, match="RE2"):
+        list_runs(store, several, filter='name~"(?=a)"')
+
+
+def test_a_value_by_hand_holds_until_the_next_log(store: Store):
+    project = fresh_project()
+    make_run(store, project, "before", summarise({"loss": 5.0}, at=-1), metrics={"loss": [0.5]})
+    make_run(store, project, "after", summarise({"loss": 5.0}, at=1), metrics={"loss": [0.5]})
+    make_run(store, project, "gone", summarise({}, at=1, delete=("loss",)), metrics={"loss": [0.5]})
+    make_run(store, project, "back", summarise({}, at=-1, delete=("loss",)), metrics={"loss": [1]})
+    assert ids(store, project, "loss:0.5") == ["before"]
+    assert ids(store, project, "loss:5") == ["after"]
+    assert ids(store, project, "loss:none") == ["gone"]
+    assert ids(store, project, "loss:1") == ["back"]
+    for run in list_runs(store, project, columns=("loss",)).items:
+        expected = get_run(store, project, run.run_id).summary
+        assert run.columns.get("loss") == expected.get("loss")
+
+
+def test_a_defined_summary_is_compared_by_its_operations(store: Store):
+    project = fresh_project()
+    loss = {"val/loss": [3.0, 1.0, 2.0]}
+    make_run(store, project, "plain", metrics=loss)
+    make_run(store, project, "min", define("val/loss", "min", "max"), metrics=loss)
+    make_run(store, project, "glob", define("val/*", "max"), define("v*", "min"), metrics=loss)
+    make_run(store, project, "best", define("val/*", "best", goal="maximize"), metrics=loss)
+    make_run(store, project, "none", define("*", "none"), metrics=loss)
+    assert ids(store, project, "val/loss:2") == ["plain"]
+    assert ids(store, project, "val/loss:1") == ["min"]
+    assert ids(store, project, "val/loss:3") == ["best", "glob"]
+    assert ids(store, project, "val/loss:none") == ["none"]
+    assert ids(store, project, "val/loss.max:3") == ["glob", "min"]
+    assert ids(store, project, "summary.val/loss.best:3") == ["best"]
+    by_id = {
+        run.run_id: run.columns for run in list_runs(store, project, columns=("val/loss",)).items
+    }
+    assert by_id["min"] == {"val/loss": {"min": 1.0, "max": 3.0}}
+    assert by_id["none"] == {}
+
+
+def test_a_path_that_was_cleared_leaves_nothing_below_it(store: Store):
+    project = fresh_project()
+    make_run(
+        store, project, "a", configure({"opt": {"lr": 1}}), configure({}, at=1, delete=("opt",))
+    )
+    make_run(
+        store,
+        project,
+        "b",
+        configure({"opt": {"lr": 1}}),
+        configure({"opt": {"lr": 2}}, at=1, delete=("opt",)),
+    )
+    make_run(store, project, "c", configure({"opt": 1, "opt.lr": 2}))
+    assert ids(store, project, "opt.lr>0") == ["b", "c"]
+    assert ids(store, project, "opt:1") == ["c"]
+    assert get_run(store, project, "a").config == {}
+    assert get_run(store, project, "c").config == {"opt": 1, "opt.lr": 2}
+
+
+def test_a_resumed_run_is_judged_by_what_came_since(store: Store):
+    project = fresh_project()
+    tell(store, writer(project, "r", label="0"), start(at=0), finish("crashed", at=5, exit_code=-1))
+    tell(store, writer(project, "r", label="1"), start(at=10, resumed=True), finish(at=20))
+    (run,) = list_runs(store, project).items
+    assert (run.state, run.exit_code, run.ended_at) == ("finished", 0, at_us(20) / 1e6)
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (("finished", "running"), "running"),
+        (("finished", "failed", "killed"), "failed"),
+        (("killed", "crashed"), "crashed"),
+        (("finished", "killed"), "killed"),
+    ],
+)
+def test_the_worst_of_several_writers_counts(store: Store, states: tuple[str, ...], expected: str):
+    project = fresh_project()
+    for rank, state in enumerate(states):
+        told = [start(rank=rank)]
+        if state != "running":
+            told.append(finish(state, exit_code=3 if state == "failed" else 0))
+        tell(store, writer(project, "r", label=str(rank)), *told)
+    (run,) = list_runs(store, project).items
+    assert (run.state, run.exit_code) == (expected, 3 if expected == "failed" else 0)
+
+
+def test_a_run_was_last_seen_at_its_last_point(store: Store):
+    project = fresh_project()
+    tell(store, writer(project), start())
+    log(store, writer(project), [50_000], loss=[1.0])
+    (run,) = list_runs(store, project).items
+    assert run.last_seen == at_us(50) / 1e6
+    assert ids(store, project, "seen>1d", now=run.last_seen + 3600) == ["run"]
