@@ -25,8 +25,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +37,7 @@ from stepwell_store.channel import (
     socket_address,
     write_memory_file,
 )
+from stepwell_store.engine_watch import Watch
 from stepwell_store.errors import code_of
 
 LOCK_FILE: Final = "engine.lock"
@@ -53,8 +53,6 @@ FREE_BYTES_MIN: Final = 16 << 20
 (an empty marks file, after a disk had become full in the middle of an insert)."""
 TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{1,256}")
 _CANNOT_LOCK: Final = 76
-_WATCH_SECONDS: Final = 0.2
-"""How often the peers of running queries are looked at."""
 _SESSION_SETTINGS: Final = (
     "SET async_insert = 0, output_format_json_quote_denormals = 1, "
     "output_format_json_quote_64bit_integers = 0, session_timezone = 'UTC', "
@@ -133,7 +131,7 @@ class Engine:
 class Session:
     """One connection's own view of the store: requests run in turn, each under its time limit."""
 
-    def __init__(self, connection: Any, watch: "Watch", *, number: int) -> None:
+    def __init__(self, connection: Any, watch: Watch, *, number: int) -> None:
         self._connection = connection
         self._result: Any = None
         self._watch = watch
@@ -223,64 +221,6 @@ class Session:
             self._connection.query(limits)
             self._limits = limits
         return comment
-
-
-class Watch:
-    """Ends a query whose client has gone: nobody reads its answer any more.
-
-    A killed process closes its socket; a client that gave up closes the connection. The query of
-    such a peer would run on until its time limit.
-    """
-
-    def __init__(self, connect: Callable[[], Any]) -> None:
-        self._connect = connect
-        self._connection: Any = None
-        self._peers: dict[int, str] = {}
-        self._lock = threading.Lock()
-        self._has_any = threading.Event()
-        threading.Thread(target=self._run, daemon=True, name="watch").start()
-
-    @contextmanager
-    def watching(self, peer: socket.socket, comment: str) -> Iterator[None]:
-        """Kill the query of ``comment`` when ``peer`` closes while the block runs."""
-        number = peer.fileno()
-        with self._lock:
-            self._peers[number] = comment
-        self._has_any.set()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._peers.pop(number, None)
-
-    def _run(self) -> None:
-        while True:
-            self._has_any.wait()
-            time.sleep(_WATCH_SECONDS)
-            with self._lock:
-                peers = dict(self._peers)
-                if not peers:
-                    self._has_any.clear()
-                    continue
-                gone = [peers[number] for number in _closed(list(peers))]
-            for comment in gone:
-                self._kill(comment)
-
-    def _kill(self, comment: str) -> None:
-        try:
-            if self._connection is None:
-                self._connection = self._connect()
-            self._connection.query(f"KILL QUERY WHERE Settings['log_comment'] = '{comment}' ASYNC")
-        except Exception:  # The store is closing: the query ends with it.
-            traceback.print_exc()
-
-
-def _closed(numbers: list[int]) -> list[int]:
-    """Return those of the sockets whose other end is closed."""
-    poller = select.poll()
-    for number in numbers:
-        poller.register(number, select.POLLRDHUP)
-    return [number for number, _ in poller.poll(0)]
 
 
 def main() -> int:
