@@ -47,8 +47,6 @@ def start_run(
         arguments = {**arguments, **more}
     wanted = read_settings(arguments, settings, defaults=defaults, voice=voice)
     voice.silent = wanted.silent or wanted.mode == "disabled"
-    for kind, text in late:
-        voice.warn_once(kind, text)
     before = _session.current()
     if before is not None:
         if wanted.reinit in ("default", "return_previous"):
@@ -63,6 +61,9 @@ def start_run(
     given = parse_config(config, include=include, exclude=exclude)
     place = Place() if wanted.mode == "disabled" else find_place()
     primary = place.is_primary if wanted.primary is None else wanted.primary
+    voice.follows = not primary
+    for kind, text in late:
+        voice.warn_once(kind, text)
     memory = Memory(wanted.journals_dir, wanted.project)
     run_id = _choose_run_id(wanted, place, memory)
     remembered = _recall(wanted, memory, run_id, primary=primary)

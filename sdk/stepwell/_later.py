@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell._artifacts import Artifact
-from stepwell._terminal import Voice
+from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import UnavailableError
 
 _OUTCOMES: Final = {
@@ -35,7 +35,7 @@ class AlertLevel:
 
 def tell_once(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
     """Say once a run that ``call`` is not there yet, and what happens instead."""
-    warn(f"later {kind}", f"{call} is not there yet, a later release brings it: {_OUTCOMES[kind]}")
+    warn(OF_ALL + kind, f"{call} is not there yet, a later release brings it: {_OUTCOMES[kind]}")
 
 
 class LaterCalls:

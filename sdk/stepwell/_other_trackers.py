@@ -1,10 +1,12 @@
 """What code written for other trackers passes to `init` and `Settings`, and what becomes of it.
 
-Names only, no I/O. A name that means nothing here is known, so that a typing mistake is not.
+No I/O. A name that means nothing here is known, so that a typing mistake is not.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
+
+from stepwell._terminal import OF_ALL
 
 OTHER_NAMES: Final = {
     "id": "run_id",
@@ -90,7 +92,7 @@ def check_arguments(
             raise TypeError(f"init() has no argument {name!r}{hint}")
         outcome = _IGNORED_ARGUMENTS[name]
         if value and outcome:
-            warn(f"init {name}", f"init({name}=…): {outcome}")
+            warn(f"{OF_ALL}init {name}", f"init({name}=…): {outcome}")
 
 
 def nearest(name: str, known: Iterable[str], count: int) -> list[str]:

@@ -430,7 +430,7 @@ def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:
         rank=info["rank"],
         world_size=info["world_size"],
         remembered=None,
-        voice=Voice(silent=settings.silent),
+        voice=Voice(silent=settings.silent, follows=True),
         copy_id=info["copy_id"],
     )
     run.config._recall(info["config"])

@@ -5,6 +5,8 @@ import sys
 import threading
 
 PREFIX = "stepwell: "
+OF_ALL = "all: "
+"""Begins the kind of a warning that every process of a run would say alike."""
 
 
 class Voice:
@@ -12,10 +14,11 @@ class Voice:
 
     Attributes:
         silent: says nothing at all.
+        follows: another process of the run says what is the same in all of them.
     """
 
-    def __init__(self, *, silent: bool = False) -> None:
-        self.silent = silent
+    def __init__(self, *, silent: bool = False, follows: bool = False) -> None:
+        self.silent, self.follows = silent, follows
         self._said: set[str] = set()
         self._lock = threading.RLock()  # A signal handler may warn in the middle of a warning.
 
@@ -30,7 +33,7 @@ class Voice:
 
     def warn_once(self, kind: str, text: str) -> None:
         """Say ``text`` unless a warning of this ``kind`` was said before."""
-        if kind in self._said:
+        if kind in self._said or (self.follows and kind.startswith(OF_ALL)):
             return
         with self._lock:
             if kind in self._said or len(self._said) > 1000:

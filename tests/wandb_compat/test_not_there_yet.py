@@ -210,3 +210,19 @@ def test_a_notebook_may_run_its_cells_again(desk: Desk) -> None:
         """
     )
     assert found == [2, True, False]
+
+
+def test_one_process_of_a_job_says_what_holds_for_all(desk: Desk) -> None:
+    script = """
+        import wandb
+        run = wandb.init(project="p", save_code=True)
+        run.watch(object())
+        run.log({"x": wandb.Image("x.png")})
+    """
+    lines = []
+    for rank in "01":
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "STEPWELL_RUN_ID": "job"}
+        done = desk.run(script, **place)
+        assert done.returncode == 0, done.stderr
+        lines.append([line for line in done.stderr.splitlines() if "stepwell: " in line])
+    assert [len(said) for said in lines] == [3, 0], lines

@@ -1,10 +1,15 @@
 """Scripts as users have them, word for word, in an environment without wandb."""
 
+import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from tests.node import made_node
 from tests.wandb_compat.conftest import Desk
 
 pytestmark = pytest.mark.processes
@@ -34,3 +39,30 @@ def test_the_first_script_of_every_tutorial_runs_as_it_is(desk: Desk) -> None:
     (end,) = daemon.events("finish")
     assert (end.body["state"], end.body["exit_code"]) == ("finished", 0)
     assert re.fullmatch("[0-9a-z]{8}", run_id)
+
+
+def test_the_first_script_is_in_the_store_of_the_daemon() -> None:
+    with made_node() as node:
+        (node.folder / "track_experiment.py").write_text(FIRST)
+        node.start_daemon()
+        done = subprocess.run(
+            [sys.executable, "-m", "stepwell", "run", sys.executable, "track_experiment.py"],
+            env=node.environment,
+            cwd=node.folder,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        deadline = time.monotonic() + 60
+        while True:
+            shown = node.stepwell("show", "my-ml-project/experiment-1", "--json")
+            run = json.loads(shown.stdout) if shown.returncode == 0 else {}
+            if run.get("state") == "finished":
+                break
+            assert time.monotonic() < deadline, (shown, done.stderr)
+            time.sleep(0.1)
+        assert run["config"]["architecture"] == "resnet50"
+        counts = {metric["metric"]: metric["count"] for metric in run["metrics"]}
+        assert counts == {"epoch": 50, "train/loss": 50, "val/loss": 50, "val/accuracy": 50}
