@@ -3,7 +3,7 @@
 from typing import Any
 
 from stepwell import _session
-from stepwell._settings import Settings
+from stepwell._settings import Settings, read_settings
 from stepwell._terminal import Voice
 
 _voice = Voice()
@@ -32,14 +32,15 @@ def login(
 
 
 def setup(settings: Any = None) -> Session:
-    """Return the settings that a run would start with; nothing is started."""
-    from stepwell._settings import read_settings
-
-    return Session(read_settings({}, settings))
+    """Return the settings that a run would start with; those given hold for all runs to come."""
+    if settings is not None:
+        _session.shared_settings = settings
+    return Session(read_settings({}, shared=_session.shared_settings))
 
 
 def teardown(exit_code: int | None = None) -> None:
-    """Finish all runs of this process."""
+    """Finish all runs of this process, and forget the settings of `setup`."""
+    _session.shared_settings = None
     for run in list(_session.active):
         run.finish(exit_code=exit_code)
 

@@ -45,7 +45,9 @@ def start_run(
     if branch is not None:
         from_step, more = _read_branch(*branch)
         arguments = {**arguments, **more}
-    wanted = read_settings(arguments, settings, defaults=defaults, voice=voice)
+    wanted = read_settings(
+        arguments, settings, defaults=defaults, shared=_session.shared_settings, voice=voice
+    )
     voice.silent = wanted.silent or wanted.mode == "disabled"
     before = _session.current()
     if before is not None:

@@ -67,8 +67,13 @@ class LaterCalls:
         base_path: Any = None,
         policy: str = "live",
         glob: bool = True,
-    ) -> list[str]:
-        """Return the paths that were kept: none yet."""
+    ) -> list[str] | bool:
+        """Return the paths that were kept: none yet.
+
+        Without a path it is what older scripts call after `run.name = …`: True, as that is kept.
+        """
+        if glob_str is None:
+            return True
         self._tell("save", "save()")
         return []
 

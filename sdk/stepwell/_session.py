@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 INTERRUPTED_EXIT_CODE = 255
 
 active: list["Run"] = []
+shared_settings: object = None
+"""What `setup` was given: settings of all runs to come."""
 _current: "Run | None" = None
 _exit_code = 0
 _hooked = False

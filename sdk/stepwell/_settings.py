@@ -159,11 +159,13 @@ def read_settings(
     *,
     environ: Mapping[str, str] = os.environ,
     defaults: Iterable[Default] = (),
+    shared: object = None,
     voice: Voice | None = None,
 ) -> Settings:
     """Return the settings of one run; None among ``arguments`` stands for "not given".
 
-    ``defaults`` count less than the environment, the later ones more than the earlier.
+    ``defaults`` count less than the environment, the later ones more than the earlier; ``shared``
+    are settings for all runs of the process, and count less than ``extra``.
 
     Raises:
         SettingsError: A value that cannot be, with where it comes from and what is expected.
@@ -175,7 +177,8 @@ def read_settings(
         if variable in environ and (environ[variable] != "" or name == "console"):
             found[name] = _converted(name, environ[variable], variable)
     _warn_unknown(environ, voice)
-    found.update(_sorted_out(_items(extra))[0])
+    for each in (shared, extra):
+        found.update(_sorted_out(_items(each))[0])
     for name, value in arguments.items():
         if value is not None:
             found[name] = _converted(name, value, f"init({name}=…)")
@@ -225,6 +228,8 @@ def _sorted_out(given: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[
     found: dict[str, Any] = {}
     others: dict[str, Any] = {}
     for name, value in given:
+        if name.startswith("_"):  # As experimental settings of Weights & Biases began once.
+            name = "x" + name
         known = OTHER_NAMES.get(name, INVERTED.get(name, name))
         if known not in CONVERT:
             if name not in IGNORED:

@@ -233,6 +233,21 @@ def test_settings_that_were_made_before_keep_only_what_was_given(
         stepwell.Settings(on_full="explode")
 
 
+def test_settings_of_setup_hold_for_all_runs_and_count_less_than_inits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STEPWELL_PROJECT", "from-env")
+    held = stepwell.setup({"project": "of-setup", "mode": "offline", "_disable_meta": True})
+    assert (held.settings.project, held.settings.metadata) == ("of-setup", False)
+    run = stepwell.init(settings={"console": False, "name": "n"})
+    assert (run.project, run.mode, run.name) == ("of-setup", "offline", "n")
+    other = stepwell.init("p", reinit=True)
+    assert other.project == "p"
+    stepwell.teardown()
+    assert (run.finished, other.finished) == (True, True)
+    assert stepwell.setup().settings.project == "from-env"
+
+
 def test_unknown_arguments_are_refused_and_known_ones_are_said(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

@@ -197,6 +197,34 @@ def test_frameworks_callbacks_and_charts_are_importable(desk: Desk) -> None:
     assert done.stderr.count("TensorBoard's files are not read") == 1
 
 
+def test_names_that_other_packages_import_are_there(desk: Desk) -> None:
+    done = desk.run(
+        """
+        from wandb import join
+        from wandb.apis.public import Run as Read, Sweep
+        from wandb.errors.errors import CommError
+        from wandb.sdk.artifacts.artifact import Artifact
+        from wandb.sdk.data_types.base_types.wb_value import WBValue
+        from wandb.sdk.data_types.image import Image
+        from wandb.sdk.data_types.video import Video
+        from wandb.sdk.lib.disabled import RunDisabled
+        from wandb.sdk.lib.runid import generate_id
+        from wandb.sdk.wandb_settings import Settings
+        from wandb.util import json_dumps_safer, make_artifact_name_safe
+        import wandb
+        assert isinstance(Image("x.png"), WBValue) and issubclass(CommError, wandb.Error)
+        assert json_dumps_safer({"a": {1}, "b": float}).startswith('{"a": [1]')
+        assert make_artifact_name_safe("a b/c") == "a_b_c"
+        assert wandb.api.api_key and wandb.wandb_sdk.wandb_run.Run is wandb.Run
+        run = wandb.init(project="p", settings=wandb.Settings(_service_wait=300))
+        wandb.run.name = "other"
+        assert wandb.run.save() is True
+        join()
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_notebook_may_run_its_cells_again(desk: Desk) -> None:
     found = desk.answer(
         """

@@ -1,11 +1,18 @@
 """Helpers that other code takes from Weights & Biases' client."""
 
+import json
 import re
 from typing import Any
 
+from stepwell._values import as_json
 from wandb.sdk.lib.runid import generate_id
 
-__all__ = ["generate_id", "make_artifact_name_safe", "to_forward_slash_path"]
+__all__ = ["generate_id", "json_dumps_safer", "make_artifact_name_safe", "to_forward_slash_path"]
+
+
+def json_dumps_safer(obj: Any, **options: Any) -> str:
+    """Return ``obj`` as JSON; what is nothing JSON-like becomes text."""
+    return json.dumps(as_json(obj, lambda kind, text: None), **options)
 
 
 def make_artifact_name_safe(name: str) -> str:

@@ -1,0 +1,5 @@
+"""The exceptions, where some packages look for them."""
+
+from wandb.errors import AuthenticationError, CommError, Error, UnsupportedError, UsageError
+
+__all__ = ["AuthenticationError", "CommError", "Error", "UnsupportedError", "UsageError"]

@@ -1,0 +1,3 @@
+from stepwell._media import Audio
+
+__all__ = ["Audio"]

@@ -1,0 +1,3 @@
+from stepwell._media import Media
+
+__all__ = ["Media"]

@@ -1,0 +1,3 @@
+from stepwell._media import Media as WBValue
+
+__all__ = ["WBValue"]

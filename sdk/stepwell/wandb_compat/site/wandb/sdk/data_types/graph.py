@@ -1,0 +1,3 @@
+from stepwell._media import Graph
+
+__all__ = ["Graph"]

@@ -1,0 +1,3 @@
+from stepwell._media import Histogram
+
+__all__ = ["Histogram"]

@@ -1,0 +1,3 @@
+from stepwell._media import Html
+
+__all__ = ["Html"]

@@ -1,0 +1,3 @@
+from stepwell._media import Image
+
+__all__ = ["Image"]

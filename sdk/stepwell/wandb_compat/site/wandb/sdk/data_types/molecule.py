@@ -1,0 +1,3 @@
+from stepwell._media import Molecule
+
+__all__ = ["Molecule"]

@@ -1,0 +1,3 @@
+from stepwell._media import Plotly
+
+__all__ = ["Plotly"]

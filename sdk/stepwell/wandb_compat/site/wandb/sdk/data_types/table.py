@@ -1,0 +1,3 @@
+from stepwell._media import JoinedTable, Table
+
+__all__ = ["JoinedTable", "Table"]

@@ -1,0 +1,3 @@
+from stepwell._media import Video
+
+__all__ = ["Video"]
