@@ -12,7 +12,6 @@ import { NAMES_MAX } from "./metricNames.js";
 import { Panel } from "./Panel.js";
 import {
   columnsFor,
-  foldKey,
   metricsWithin,
   placeSections,
   sectionsOf,
@@ -64,11 +63,10 @@ export function BoardView({ board }: { board: Board }) {
       place.top + place.height > top - PANELS_WITHIN * height &&
       place.top < top + (1 + PANELS_WITHIN) * height,
   );
-  const toggle = (name: string) => {
-    const key = foldKey(name);
-    const isFolded = fold.includes(key);
-    board.change({ fold: isFolded ? fold.filter((one) => one !== key) : [...fold, key] });
-  };
+  const toggle = (name: string) =>
+    board.change({
+      fold: fold.includes(name) ? fold.filter((one) => one !== name) : [...fold, name],
+    });
   return (
     <div
       ref={root}

@@ -1,0 +1,130 @@
+"""Debian's chromium under Playwright, and what a page may not do while a test looks at it."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Playwright,
+    Request,
+)
+
+CHROMIUM: Final = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS: Final = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+PATIENCE_MS: Final = 30_000
+"""How long an expectation waits. It ends as soon as it holds, so only failures take so long."""
+
+WIDE: Final = (1440, 900)
+PHONE: Final = (390, 844)
+
+_TELL_VIOLATIONS: Final = """
+addEventListener("securitypolicyviolation", (event) =>
+  console.error(`refused by the content security policy: ${event.violatedDirective} ` +
+                `${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
+"""
+
+
+@dataclass
+class Watch:
+    """Notes what no page may do: console errors, exceptions, dialogs, foreign requests.
+
+    Attributes:
+        allowed: patterns of what a test brings about itself.
+    """
+
+    origin: str
+    faults: list[str] = field(default_factory=list)
+    allowed: list[str] = field(default_factory=list)
+
+    def follow(self, context: BrowserContext) -> None:
+        context.add_init_script(_TELL_VIOLATIONS)
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self.faults.append(f"exception: {error.error}"))
+        context.on("request", self._request)
+        context.on("dialog", self._dialog)
+
+    def allow(self, pattern: str) -> None:
+        """Let faults pass that ``pattern`` is found in, from the start of the test on."""
+        self.allowed.append(pattern)
+
+    def remaining(self) -> list[str]:
+        return [
+            fault
+            for fault in self.faults
+            if not any(re.search(pattern, fault) for pattern in self.allowed)
+        ]
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            where = message.location.get("url", "")
+            self.faults.append(f"console error: {message.text} ({where})")
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.faults.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.origin}/", "data:", "blob:")):
+            self.faults.append(f"foreign request: {request.url}")
+
+
+def launched(playwright: Playwright) -> Browser:
+    """Start chromium. The caller closes it."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+
+
+@contextmanager
+def watched(
+    browser: Browser,
+    origin: str,
+    *,
+    theme: str = "light",
+    size: tuple[int, int] = WIDE,
+    traces: Path | None = None,
+) -> Iterator[tuple[BrowserContext, Watch]]:
+    """A browser profile of its own, whose pages' faults fail the test at its end.
+
+    Args:
+        theme: ``light`` or ``dark``, as the system would say it.
+        traces: a folder to keep a trace in, for looking at a failure.
+    """
+    context = browser.new_context(
+        color_scheme="dark" if theme == "dark" else "light",
+        viewport={"width": size[0], "height": size[1]},
+        has_touch=size == PHONE,
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    watch = Watch(origin)
+    watch.follow(context)
+    if traces is not None:
+        context.tracing.start(screenshots=True, snapshots=True)
+    try:
+        yield context, watch
+    finally:
+        if traces is not None:
+            context.tracing.stop(path=traces / f"trace-{os.getpid()}-{id(context):x}.zip")
+        context.close()
+    assert not watch.remaining(), "\n".join(watch.remaining())
+
+
+def enter(page: Page, link: str) -> None:
+    """Open a link that signs in, and wait for the address that it leads to."""
+    page.goto(link)
+    page.wait_for_url(lambda url: "login=" not in url)
+
+
+def text_of(page: Page) -> str:
+    return page.locator("body").inner_text()
