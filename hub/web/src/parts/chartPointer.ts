@@ -87,7 +87,9 @@ export function makePointer(
       if (range !== null && range[0] < range[1]) latest.current.onZoom?.(range, "drag");
     },
     cancel: endDrag,
-    leave() {
+    leave(event?: PointerEvent) {
+      // A finger leaves whenever it is lifted: what it read stays until the next touch.
+      if (event?.pointerType === "touch") return;
       if (frame !== 0) cancelAnimationFrame(frame);
       frame = 0;
       last = null;

@@ -11,6 +11,7 @@ import {
 } from "../../src/pages/charts/panelSeries.js";
 import {
   columnsFor,
+  foldKey,
   metricsWithin,
   placeSections,
   sectionsOf,
@@ -66,6 +67,21 @@ describe("sections", () => {
         expect(to - from).toBeLessThanOrEqual(GRID.columns * 6);
       }
     }
+  });
+
+  it("can all be folded, also the one without a name, by what the address says", () => {
+    const sections = sectionsOf(["lr", "train/a"]);
+    const { fold } = readQuery(
+      CHARTS_FIELDS,
+      writeQuery(
+        CHARTS_FIELDS,
+        { ...readQuery(CHARTS_FIELDS, ""), fold: sections.map(({ name }) => foldKey(name)) },
+        "",
+      ),
+    );
+    const { placed, height } = placeSections(sections, new Set(fold), GRID);
+    expect(placed.every(({ isFolded }) => isFolded)).toBe(true);
+    expect(height).toBe(60);
   });
 
   it("have columns by width, or as chosen", () => {

@@ -12,6 +12,7 @@ import { NAMES_MAX } from "./metricNames.js";
 import { Panel } from "./Panel.js";
 import {
   columnsFor,
+  foldKey,
   metricsWithin,
   placeSections,
   sectionsOf,
@@ -63,10 +64,11 @@ export function BoardView({ board }: { board: Board }) {
       place.top + place.height > top - PANELS_WITHIN * height &&
       place.top < top + (1 + PANELS_WITHIN) * height,
   );
-  const toggle = (name: string) =>
-    board.change({
-      fold: fold.includes(name) ? fold.filter((one) => one !== name) : [...fold, name],
-    });
+  const toggle = (name: string) => {
+    const key = foldKey(name);
+    const isFolded = fold.includes(key);
+    board.change({ fold: isFolded ? fold.filter((one) => one !== key) : [...fold, key] });
+  };
   return (
     <div
       ref={root}

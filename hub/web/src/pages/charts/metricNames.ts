@@ -4,7 +4,7 @@ import { batch, signal, type ReadonlySignal } from "@preact/signals";
 import { isAborted } from "../../api/errors.js";
 import { listMetrics } from "../../api/hub.js";
 
-const PAGE = 1000;
+const PAGE = 5000;
 /** More panels than this is a search that is not narrow enough; it is said on the page. */
 export const NAMES_MAX = 20_000;
 /** With more runs the names of the whole project are shown. */

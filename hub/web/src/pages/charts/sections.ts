@@ -8,6 +8,11 @@ export interface Section {
   readonly metrics: readonly string[];
 }
 
+/** How the address names a section; a list in it cannot hold an empty text. */
+export function foldKey(name: string): string {
+  return name === "" ? "." : name;
+}
+
 const FIRST = ["", "train", "training", "val", "validation", "eval", "test"];
 const collator = new Intl.Collator("en", { numeric: true });
 
@@ -51,7 +56,7 @@ export function placeSections(
 ): { placed: PlacedSection[]; height: number } {
   let top = 0;
   const placed = sections.map((section) => {
-    const isFolded = folded.has(section.name);
+    const isFolded = folded.has(foldKey(section.name));
     const rows = isFolded ? 0 : Math.ceil(section.metrics.length / grid.columns);
     const height = grid.headHeight + rows * (grid.panelHeight + grid.gap);
     const place = { section, isFolded, top, height };
