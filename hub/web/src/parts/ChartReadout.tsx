@@ -8,6 +8,7 @@ import type { AxisUnit } from "../engine/scales.js";
 const TOOLTIP_LINES = 8;
 /** A line so near to the pointer is the one that is meant. */
 export const HIGHLIGHT_PIXELS = 14;
+const NARROW_PIXELS = 420;
 
 export interface Readout {
   readonly hits: readonly Hit[];
@@ -30,7 +31,6 @@ export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
   const now = readout.value;
   const shown = now?.hits.slice(0, TOOLTIP_LINES) ?? [];
   const at = now === null ? "" : `${xName} ${formatX(shown[0]?.x ?? now.x, xUnit)}`;
-  const isRight = now !== null && now.left > now.width / 2;
   return (
     <>
       {now !== null && shown.length > 0 && (
@@ -69,6 +69,13 @@ export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
       </p>
     </>
   );
+}
+
+/** Beside the cursor, on the side with more room; at the other edge of a narrow chart. */
+function besideCursor({ left, width }: Readout): { left: string } | { right: string } {
+  const isRight = left > width / 2;
+  if (width < NARROW_PIXELS) return isRight ? { left: "8px" } : { right: "8px" };
+  return isRight ? { right: `${width - left + 14}px` } : { left: `${left + 14}px` };
 }
 
 /** Range of a bucket of several points, or N runs of a group. */

@@ -46,6 +46,9 @@ export function makePointer(
         ? nearest.line.series.runId || null
         : null;
   };
+  const showSoon = () => {
+    if (frame === 0) frame = requestAnimationFrame(show);
+  };
   const hide = () => {
     const { link } = latest.current;
     readout.value = null;
@@ -64,7 +67,9 @@ export function makePointer(
   };
   return {
     down(event: PointerEvent) {
-      const place = placeOf(event);
+      const place = (last = placeOf(event));
+      // A tap moves nothing, and is read all the same.
+      showSoon();
       const canZoom =
         latest.current.onZoom !== undefined && event.pointerType === "mouse" && event.button === 0;
       if (canZoom && current()?.isInPlot(place.x, place.y) === true) {
@@ -79,7 +84,7 @@ export function makePointer(
         if (a != null && b != null) dragged = [Math.min(a, b), Math.max(a, b)];
         current()?.setSelection(dragged);
       }
-      if (frame === 0) frame = requestAnimationFrame(show);
+      showSoon();
     },
     up() {
       const range = dragged;
