@@ -258,7 +258,7 @@ def init(
 
     Raises:
         SettingsError: A value that cannot be.
-        TypeError: An argument that nobody knows.
+        TypeError: An unknown argument.
         ResumeError: The run exists though it must not, or does not though it must.
     """
     from stepwell._init import start_run

@@ -27,7 +27,7 @@ def login(
     prompt: bool | None = None,
     anonymous: str | None = None,
 ) -> bool:
-    """Return True: there is nobody to log in with. No key is kept and nothing is asked."""
+    """Return True: no login is needed. The key is not kept, and no prompt is shown."""
     return True
 
 
@@ -46,11 +46,11 @@ def teardown(exit_code: int | None = None) -> None:
 
 
 def require(requirement: Any = None, experiment: Any = None) -> None:
-    """Nothing to do: no feature has to be asked for."""
+    """No effect: every feature is on."""
 
 
 def ensure_configured() -> None:
-    """Nothing to do."""
+    """No effect."""
 
 
 def termsetup(settings: Any, logger: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""`Artifact`: what scripts build and hand over. Nothing of it is kept yet.
+"""`Artifact`: what scripts build and hand over. Its files are not kept yet.
 
 Every call that builds one works and can be chained; the calls that would need the stored files
 raise.
@@ -75,7 +75,7 @@ class Artifact:
         checksum: bool = True,
         max_objects: int | None = None,
     ) -> list[Any]:
-        """Name something that lies elsewhere."""
+        """Name a file in another place."""
         return []
 
     def remove(self, item: Any) -> None:
@@ -95,7 +95,7 @@ class Artifact:
         return self
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
-        """Nothing to do."""
+        """No effect."""
 
     finalize = delete = save
 

@@ -15,7 +15,7 @@ from stepwell.errors import UnavailableError
 _OUTCOMES: Final = {
     "watch": "no gradients and parameters are recorded; log() what you need of them, such as norms",
     "save": "files stay where they are and are not kept with the run",
-    "alert": "alerts are sent to nobody; their text is printed here",
+    "alert": "no message is sent; the text is printed here",
     "artifact": "artifacts are not kept; their files stay where they are",
     "log_code": "code is not kept; the git commit and the command line are",
     "media": "images, tables and other media are not kept; the other values of their rows are",
@@ -59,7 +59,7 @@ class LaterCalls:
         self._tell("watch", "watch()")
 
     def unwatch(self, models: Any = None) -> None:
-        """Nothing is watched yet, so there is nothing to do."""
+        """No effect: no model is watched yet."""
 
     def save(
         self,
@@ -156,10 +156,10 @@ class LaterCalls:
         self._tell("log_code", "log_code()")
 
     def mark_preempting(self) -> None:
-        """Nothing to do: a run whose process is killed goes on with ``resume``."""
+        """No effect: a run whose process is killed goes on with ``resume``."""
 
     def pin_config_keys(self, keys: Iterable[str]) -> None:
-        """Nothing to do: the runs table shows the columns that its reader chooses."""
+        """No effect: the runs table shows the columns that its reader chooses."""
 
     def _tell(self, kind: str, call: str) -> None:
         tell_once(kind, call, self._voice.warn_once)

@@ -263,13 +263,13 @@ class Table(Media):
         yield from enumerate(self.data)
 
     def cast(self, col_name: str, dtype: Any, optional: bool = False) -> None:
-        """Nothing to do: values are kept as they are."""
+        """No effect: values are kept as they are."""
 
     def set_pk(self, col_name: str) -> None:
-        """Nothing to do."""
+        """No effect."""
 
     def set_fk(self, col_name: str, table: Any, table_col: str) -> None:
-        """Nothing to do."""
+        """No effect."""
 
     def described(self) -> dict[str, Any]:
         about = super().described()

@@ -1,6 +1,6 @@
 """What code written for other trackers passes to `init` and `Settings`, and what becomes of it.
 
-No I/O. A name that means nothing here is known, so that a typing mistake is not.
+No I/O. Known names without a meaning here are accepted; unknown ones are mistakes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -63,13 +63,13 @@ x_update_finish_state
 """
 
 IGNORED: Final = frozenset(_IGNORED.split())
-"""Settings of Weights & Biases that mean nothing here: no account, no cloud, no side process."""
+"""Settings of Weights & Biases without a meaning here: no account, no cloud, no side process."""
 
 _IGNORED_ARGUMENTS: Final = {
-    "force": None,  # Nobody has to log in, so there is nothing to force.
+    "force": None,  # No login is needed.
     "anonymous": None,
     "relogin": None,
-    "magic": "nothing is recorded by itself; call log()",
+    "magic": "values are recorded by log() only",
     "monitor_gym": "videos of gym environments are not recorded",
     "save_code": "code is not kept; the git commit and the command line are",
     "sync_tensorboard": "TensorBoard's files are not read; log the values with log()",

@@ -223,7 +223,7 @@ def _sorted_out(given: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[
     """Return the settings among ``given``, converted, and what is known to mean nothing here.
 
     Raises:
-        SettingsError: A name that nobody knows, or a value that cannot be.
+        SettingsError: An unknown name, or a value that cannot be.
     """
     found: dict[str, Any] = {}
     others: dict[str, Any] = {}

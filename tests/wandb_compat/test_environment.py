@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stepwell._other_trackers import IGNORED
 from stepwell._settings import Settings, read_settings
 from stepwell.errors import SettingsError
 from stepwell.wandb_compat._environment import (
@@ -97,3 +98,16 @@ def test_the_folder_of_files_is_the_argument_the_variable_or_here(tmp_path: Path
     assert files_parent(tmp_path, {"WANDB_DIR": "/other"}) == tmp_path
     assert files_parent(None, {"WANDB_DIR": str(tmp_path)}) == tmp_path
     assert files_parent(None, {}) == Path.cwd()
+
+
+def test_the_docs_list_the_settings_without_an_effect() -> None:
+    docs = (Path(__file__).resolve().parents[2] / "docs" / "wandb.md").read_text()
+    listed = docs.partition("have no effect:\n\n```text\n")[2].partition("```")[0].split()
+    assert listed == sorted(IGNORED)
+
+
+@pytest.mark.parametrize("name", sorted(IGNORED))
+def test_a_setting_without_an_effect_is_accepted(name: str) -> None:
+    made = Settings(**{name: "given"})
+    assert getattr(made, name) == "given"
+    assert read_settings({}, made, environ={}) == read_settings({}, environ={})

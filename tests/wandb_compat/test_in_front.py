@@ -243,7 +243,7 @@ def test_stepwell_under_the_name_wandb_has_the_same_surface() -> None:
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        (("login",), 0, "nobody to log in with"),
+        (("login",), 0, "no login is needed"),
         (("login", "0123456789abcdef", "--relogin"), 0, "accepted"),
         (("--version",), 0, f"wandb, version {wandb_compat.VERSION} (stepwell"),
         (("sweep", "sweep.yaml"), 2, "a later release brings it"),

@@ -5,7 +5,7 @@
 
 `site/` is a folder for `PYTHONPATH`: a package `wandb` and the metadata of a distribution of that
 name, which other packages look up. It is a face only: names, quirks and a version; what it does
-is done by `stepwell`. Nothing of it is on any path until it is asked for.
+is done by `stepwell`. No path contains the folder until one of the two calls.
 """
 
 import os

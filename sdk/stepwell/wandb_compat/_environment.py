@@ -1,6 +1,6 @@
 """What `WANDB_*` variables and Weights & Biases' own settings files say, in our terms.
 
-They count less than `STEPWELL_*`: whoever started the command knows where it runs.
+`STEPWELL_*` wins: the person who starts the command sets it.
 """
 
 import os
@@ -66,7 +66,7 @@ def settings_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Return the names and values of a settings file; nothing of one that cannot be read."""
+    """Return the names and values of a settings file; an unreadable file has none."""
     if not path.is_file():
         return {}
     import configparser

@@ -75,7 +75,7 @@ class Run(stepwell._run.Run):
         self.finish(exit_code=exit_code)
 
     def display(self, height: int = 420, hidden: bool = False) -> bool:
-        """Return False: nothing is shown in notebooks yet."""
+        """Return False: notebooks show no page yet."""
         return False
 
     def to_html(self, height: int = 420, hidden: bool = False) -> str:

@@ -1,6 +1,6 @@
 """stepwell, under the name that scripts for Weights & Biases import.
 
-This is not Weights & Biases' client: nothing is sent to its servers. `stepwell run` put it in
+This is not Weights & Biases' client: no data is sent to its servers. `stepwell run` put it in
 front, for one command; docs/wandb.md lists what works. `wandb.__stepwell__` tells it apart.
 """
 
@@ -69,7 +69,7 @@ attach = _attach
 
 def _placeholders() -> dict[str, Any]:
     made: dict[str, Any] = {name: stepwell._of_run(name, "wandb") for name in _OF_RUN}
-    made["finish"] = finish  # Without a run there is nothing to finish, and nothing wrong.
+    made["finish"] = finish  # Without a run it has no effect.
     made["config"] = stepwell._NoRunYet("config", "wandb")
     made["summary"] = stepwell._NoRunYet("summary", "wandb")
     return made

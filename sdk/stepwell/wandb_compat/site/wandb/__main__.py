@@ -1,4 +1,4 @@
-"""The command `wandb` inside `stepwell run`: what scripts call of it, and nothing that asks."""
+"""The command `wandb` inside `stepwell run`: the subcommands that scripts call. No prompts."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from stepwell.wandb_compat._environment import defaults, settings_files, write_s
 _MODES: Final = {"offline": "offline", "online": "online", "disabled": "disabled", "enabled": None}
 _LATER: Final = ("agent", "artifact", "controller", "job", "launch", "pull", "restore", "sweep")
 _COMMANDS: Final = {
-    "login": "accepted; there is nobody to log in with",
+    "login": "accepted; no login is needed",
     "logout": "accepted",
     "init": "accepted; `wandb.init(project=…)` or WANDB_PROJECT names the project",
     "offline": "later runs of this folder stay in journals, until `wandb online`",

@@ -1,4 +1,4 @@
-"""Charts about models of scikit-learn: not there yet. Each says so, and draws nothing."""
+"""Charts about models of scikit-learn: not there yet. Each call says so."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,8 +15,8 @@ plot_precision_recall plot_regressor plot_residuals plot_roc plot_silhouette plo
 def _says_so(name: str) -> Callable[..., None]:
     def call(*arguments: Any, **named: Any) -> None:
         termwarn(
-            f"wandb.sklearn.{name}() is not there yet, a later release brings it: nothing is "
-            "drawn; log() the numbers themselves",
+            f"wandb.sklearn.{name}() is not there yet, a later release brings it: no chart "
+            "is drawn; log() the numbers themselves",
             repeat=False,
         )
 

@@ -16,7 +16,7 @@ def patch(
 
 
 def unpatch() -> None:
-    """Nothing was patched."""
+    """No effect."""
 
 
 def log(tf_summary_str_or_pb: Any, history: Any = None, step: int = 0, **more: Any) -> None:

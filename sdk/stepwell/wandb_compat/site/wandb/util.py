@@ -11,7 +11,7 @@ __all__ = ["generate_id", "json_dumps_safer", "make_artifact_name_safe", "to_for
 
 
 def json_dumps_safer(obj: Any, **options: Any) -> str:
-    """Return ``obj`` as JSON; what is nothing JSON-like becomes text."""
+    """Return ``obj`` as JSON; other values become text."""
     return json.dumps(as_json(obj, lambda kind, text: None), **options)
 
 

@@ -12,7 +12,7 @@ PublicApi = Api
 
 
 class InternalApi:
-    """What scripts ask about the account that nobody needs."""
+    """Answers to questions about an account, which stepwell does not need."""
 
     @property
     def api_key(self) -> str:

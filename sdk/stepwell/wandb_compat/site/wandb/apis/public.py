@@ -1,4 +1,4 @@
-"""Classes that other code names in annotations and `isinstance`; nothing makes one yet."""
+"""Classes that other code names in annotations and `isinstance`; no call returns one yet."""
 
 from stepwell import Api, Artifact
 

@@ -16,7 +16,7 @@ __all__ = [
 
 
 class CommError(Error):
-    """No answer from a server. Nothing here raises it: `init` and `log` wait for none."""
+    """No answer from a server. Never raised: `init` and `log` wait for no server."""
 
     def __init__(self, message: str, exc: Exception | None = None) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class CommError(Error):
 
 
 class AuthenticationError(CommError):
-    """Never raised: nobody has to log in."""
+    """Never raised: no login is needed."""
 
 
 class UnsupportedError(UsageError):

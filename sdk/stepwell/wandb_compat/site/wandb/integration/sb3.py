@@ -17,7 +17,7 @@ class _Writer(KVWriter):  # type: ignore[misc]
         wandb.log({**numbers, "global_step": step})
 
     def close(self) -> None:
-        """Nothing is open."""
+        """No effect: no file is open."""
 
 
 class WandbCallback(BaseCallback):  # type: ignore[misc]

@@ -6,4 +6,4 @@ __all__ = ["RunDisabled", "config_util", "runid"]
 
 
 class RunDisabled:
-    """What a disabled run was in older clients. Ours is a `Run`, so nothing is one of these."""
+    """What a disabled run was in older clients. Ours is a `Run`."""
