@@ -37,9 +37,7 @@ export function ChartReadout({ readout, xUnit, xName, formatY }: ReadoutProps) {
         <div
           class="chart-tip"
           aria-hidden="true"
-          style={
-            isRight ? { right: `${now.width - now.left + 14}px` } : { left: `${now.left + 14}px` }
-          }
+          style={besideCursor(now)}
         >
           <p class="chart-tip-x">{at}</p>
           <table>
