@@ -4,9 +4,15 @@ All of them are pushed down into the engine: filters, order, limits. Lists come 
 takes ``limits``: time, memory, and the name by which ``Store.cancel`` ends it.
 """
 
-from stepwell_store.charts import Buckets, SeriesBuckets, buckets
-from stepwell_store.nodes import node_series
 from stepwell_store.queries.attribute_keys import AttributeKey, list_attribute_keys
+from stepwell_store.queries.axis import SeriesRequestError, XAxis
+from stepwell_store.queries.bands import Band, MetricBands, group_bands
+from stepwell_store.queries.bucket_series import (
+    Held,
+    MetricSeries,
+    Series,
+    without_known_head,
+)
 from stepwell_store.queries.changes import delete_project, delete_run, edit_run
 from stepwell_store.queries.console import ConsoleLine, ConsolePage, console_lines
 from stepwell_store.queries.detail import RunDetail, get_run
@@ -21,24 +27,29 @@ from stepwell_store.queries.metrics import (
     run_metrics,
     run_series,
 )
+from stepwell_store.queries.node_buckets import node_buckets
 from stepwell_store.queries.nodes import Device, NodeMetric, RunNode, run_nodes
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.page import Page
 from stepwell_store.queries.projects import ProjectOverview, list_projects
 from stepwell_store.queries.runs import list_runs
+from stepwell_store.queries.series import series_buckets
 from stepwell_store.queries.texts import Text, list_texts
 from stepwell_store.queries.versions import ProjectPulse, project_pulse, series_versions
 from stepwell_store.queries.writers import Writer, list_writers
 
 __all__ = [
     "AttributeKey",
-    "Buckets",
+    "Band",
     "ConsoleLine",
     "ConsolePage",
     "Device",
     "Gap",
+    "Held",
     "Limits",
+    "MetricBands",
     "MetricName",
+    "MetricSeries",
     "MetricStatistics",
     "NodeMetric",
     "Page",
@@ -48,10 +59,11 @@ __all__ = [
     "RunNode",
     "RunOverview",
     "RunRef",
-    "SeriesBuckets",
+    "Series",
+    "SeriesRequestError",
     "Text",
     "Writer",
-    "buckets",
+    "XAxis",
     "column_name",
     "console_lines",
     "delete_project",
@@ -59,6 +71,7 @@ __all__ = [
     "edit_run",
     "find_run",
     "get_run",
+    "group_bands",
     "history",
     "list_attribute_keys",
     "list_gaps",
@@ -67,11 +80,13 @@ __all__ = [
     "list_runs",
     "list_texts",
     "list_writers",
-    "node_series",
+    "node_buckets",
     "project_pulse",
     "run_metrics",
     "run_nodes",
     "run_series",
     "runs_with_several_labels",
+    "series_buckets",
     "series_versions",
+    "without_known_head",
 ]

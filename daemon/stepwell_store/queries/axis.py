@@ -1,0 +1,134 @@
+"""What a series is drawn over, and how wide its buckets are.
+
+    bucket := floor(x / 2**level), so a bucket's borders are the same in every view
+
+Widths are powers of two and anchored at 0: a point that arrives, a pan or a zoom never moves a
+bucket's border, so a curve does not change its shape while it grows. Pure: no store here.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+BUCKETS_MAX: Final = 16_384
+"""Of one series in one answer; no screen has more columns."""
+
+LEVEL_MIN: Final = -1074  # Below it the width would be no float64.
+LEVEL_MAX: Final = 1023
+_KINDS: Final = ("step", "time", "relative", "metric")
+
+
+class SeriesRequestError(ValueError):
+    """A question about series that cannot be answered as it is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class XAxis:
+    """An axis of x.
+
+    Attributes:
+        kind: ``step``; ``time`` (µs since 1970 UTC); ``relative`` (µs since the run's start);
+            ``metric`` (the value of another metric of the same run and label).
+        metric: the name of that metric; empty for the other kinds.
+    """
+
+    kind: str = "step"
+    metric: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in _KINDS:
+            raise SeriesRequestError(
+                f"x axis {self.kind!r}: expected step, time, relative or metric:NAME"
+            )
+        if (self.kind == "metric") != bool(self.metric):
+            raise SeriesRequestError("x axis: only metric:NAME has a name, and it needs one")
+
+    @classmethod
+    def parse(cls, text: str) -> "XAxis":
+        """Return the axis that ``text`` (``step``, ``metric:epoch``) names.
+
+        Raises:
+            SeriesRequestError: There is no such axis.
+        """
+        kind, _, metric = text.partition(":")
+        return cls(kind, metric)
+
+    def __str__(self) -> str:
+        return f"metric:{self.metric}" if self.kind == "metric" else self.kind
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether x has whole numbers only, so that a bucket is never narrower than 1."""
+        return self.kind != "metric"
+
+
+STEP: Final = XAxis()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a question about series looks at.
+
+    Attributes:
+        first, last: the range of x, both inside; None for all there is.
+        buckets: at most so many, unless ``level`` says how wide they are.
+    """
+
+    x: XAxis
+    first: float | None
+    last: float | None
+    buckets: int
+    level: int | None
+
+
+def integer_level(first: int, last: int, bucket_count: int) -> int:
+    """Return the smallest level, 0 or more, with at most ``bucket_count`` buckets in the range.
+
+    Args:
+        first, last: the ends of the range, both inside.
+    """
+    _check(bucket_count)
+    if first > last:
+        raise SeriesRequestError(f"the range {first} to {last} is empty: first is beyond last")
+    level = max(0, ((last - first) // bucket_count).bit_length() - 1)
+    while (last >> level) - (first >> level) + 1 > bucket_count:
+        level += 1
+    return level
+
+
+def float_level(first: float, last: float, bucket_count: int) -> int:
+    """Return the smallest level with at most ``bucket_count`` buckets, maybe a negative one.
+
+    A bucket is never narrower than the distance of two floats there, so its number stays below
+    2**53 and is exact wherever it travels.
+    """
+    _check(bucket_count)
+    if not (math.isfinite(first) and math.isfinite(last) and first <= last):
+        raise SeriesRequestError(f"the range {first} to {last} is no finite range")
+    finest = max(LEVEL_MIN, math.frexp(max(abs(first), abs(last)))[1] - 53)
+    if first == last:
+        return max(0, finest)
+    # Halves first: the difference of two finite numbers may be infinite.
+    level = max(finest, math.frexp(last / 2 / bucket_count - first / 2 / bucket_count)[1] - 1)
+    while float_bucket(last, level) - float_bucket(first, level) + 1 > bucket_count:
+        level += 1
+    return level
+
+
+def float_bucket(x: float, level: int) -> int:
+    """Return the bucket that holds ``x``, for a level that ``float_level`` gives of a range."""
+    return math.floor(math.ldexp(x, -level))
+
+
+def check_level(level: int, bucket_count: int) -> None:
+    """Raise ``SeriesRequestError`` where a level asked for would make too many buckets."""
+    if bucket_count > BUCKETS_MAX:
+        raise SeriesRequestError(
+            f"level {level} cuts the range into {bucket_count:,} buckets; at most {BUCKETS_MAX:,}: "
+            "ask for a higher level or a shorter range"
+        )
+
+
+def _check(bucket_count: int) -> None:
+    if not 1 <= bucket_count <= BUCKETS_MAX:
+        raise SeriesRequestError(f"buckets is {bucket_count}; expected 1 to {BUCKETS_MAX:,}")

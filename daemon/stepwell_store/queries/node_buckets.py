@@ -1,0 +1,104 @@
+"""What the daemons sampled of nodes, in buckets of time: of a run's hosts, or of any."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell_store.queries.axis import SeriesRequestError, check_level, integer_level
+from stepwell_store.queries.bucket_series import MetricSeries, Series, columns_of, sorted_rows
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.store import Store
+
+_NAMES: Final = """
+SELECT DISTINCT host, metric, label, series FROM node_series
+WHERE host IN {hosts:Array(String)}
+  AND (empty({metrics:Array(String)}) OR metric IN {metrics:Array(String)})
+ORDER BY metric, host, label
+"""
+_POINTS: Final = """
+SELECT series AS owner, bitShiftRight(time, {level:UInt8}) AS bucket, count() AS points,
+       countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive_infs,
+       countIf(value = -inf) AS negative_infs, sumIf(value, isFinite(value)) AS total,
+       minIf(value, isFinite(value)) AS minimum, maxIf(value, isFinite(value)) AS maximum,
+       argMin(value, time) AS first_value, argMax(value, time) AS last_value,
+       min(time) AS first_x, max(time) AS last_x
+FROM node_points
+WHERE series IN {series:Array(UInt64)} AND time BETWEEN {first:Int64} AND {last:Int64}
+GROUP BY owner, bucket
+"""
+
+
+def node_buckets(
+    store: Store,
+    hosts: Sequence[str],
+    *,
+    first_time_us: int,
+    last_time_us: int,
+    metrics: Sequence[str] = (),
+    buckets: int = 512,
+    limits: Limits = DEFAULT,
+) -> tuple[MetricSeries, ...]:
+    """Return each metric of ``hosts`` between two moments, by name; x is µs since 1970 UTC.
+
+    Args:
+        first_time_us, last_time_us: both inside. All metrics have buckets of the same width.
+        metrics: only these; all where empty.
+
+    A series has the host and the device's label, and no run. Its version is its points in the
+    range.
+
+    Raises:
+        SeriesRequestError: The range is empty, or there are too many buckets.
+    """
+    if first_time_us > last_time_us:
+        raise SeriesRequestError(f"the range {first_time_us} to {last_time_us} µs is empty")
+    level = integer_level(first_time_us, last_time_us, buckets)
+    check_level(level, (last_time_us >> level) - (first_time_us >> level) + 1)
+    if not hosts:
+        return ()
+    question = Question(store, limits)
+    names = question.rows(_NAMES, {"hosts": list(hosts), "metrics": list(metrics)})
+    if not names:
+        return ()
+    rows = question.arrays(
+        _POINTS,
+        {
+            "series": [row["series"] for row in names],
+            "level": level,
+            "first": (first_time_us >> level) << level,
+            "last": (((last_time_us >> level) + 1) << level) - 1,
+        },
+    )
+    if not rows:
+        return ()
+    by_metric: dict[str, list[Series]] = {}
+    for series in _split(rows, names):
+        by_metric.setdefault(series.metric, []).append(series)
+    return tuple(
+        MetricSeries(metric, "time", level, 2.0**level, tuple(held))
+        for metric, held in by_metric.items()
+    )
+
+
+def _split(rows: dict[str, NDArray[Any]], names: list[dict[str, Any]]) -> list[Series]:
+    known = np.array([row["series"] for row in names], dtype=np.uint64)
+    by_number = np.argsort(known)
+    number = by_number[np.searchsorted(known[by_number], rows["owner"])]
+    order = sorted_rows(number, rows["bucket"].astype(np.int64))
+    arrays = columns_of({name: values[order] for name, values in rows.items()})
+    bounds = np.searchsorted(number[order], np.arange(len(names) + 1)).tolist()
+    return [
+        Series(
+            run_id="",
+            metric=row["metric"],
+            label=row["label"],
+            host=row["host"],
+            version=int(arrays["count"][bounds[at] : bounds[at + 1]].sum()),
+            is_tail=False,
+            **{name: values[bounds[at] : bounds[at + 1]] for name, values in arrays.items()},
+        )
+        for at, row in enumerate(names)
+        if bounds[at] < bounds[at + 1]
+    ]

@@ -1,0 +1,359 @@
+"""Series in buckets for drawing, from the coarsest rollup that is exact for their width.
+
+    find the series  →  choose the level of each metric  →  one query a (source, level)  →  arrays
+
+Over steps every bucket is exact: a rollup's buckets nest in wider ones. Over time a bucket of a
+rollup counts where its last point is, because rollups are cut by steps. They are used only
+where there are too many points to read, and only where they are short against a bucket of time
+(``_SHORT``), so a point may be drawn a small part of one bucket late, never lost. Over another
+metric see ``metric_axis``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell_store.aggregates import ROLLUP_WIDTHS
+from stepwell_store.queries.axis import (
+    STEP,
+    SeriesRequestError,
+    View,
+    XAxis,
+    check_level,
+    integer_level,
+)
+from stepwell_store.queries.bucket_series import MetricSeries, Series, columns_of, sorted_rows
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.metric_axis import metric_axis_series
+from stepwell_store.queries.series_names import FoundSeries, find_series
+from stepwell_store.store import Store
+
+SERIES_MAX: Final = 20_000
+"""Series (metrics times runs) in one question."""
+
+RAW_POINTS_MAX: Final = 2_000_000
+"""Over time: more points than this in the range are read from rollups where that is fair."""
+
+_SHORT: Final = 8  # A rollup's bucket takes at most this part of a bucket of time.
+_BUCKETS_DEFAULT: Final = 512
+
+_ODD: Final = {
+    "raw": (
+        ", countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive_infs, "
+        "countIf(value = -inf) AS negative_infs"
+    ),
+    "rolled": (
+        ", sum(nan_count) AS nans, sum(positive_inf_count) AS positive_infs, "
+        "sum(negative_inf_count) AS negative_infs"
+    ),
+}
+_FINITE: Final = {
+    "raw": "sum(value) AS total, min(value) AS minimum, max(value) AS maximum",
+    "raw odd": (
+        "sumIf(value, isFinite(value)) AS total, minIf(value, isFinite(value)) AS minimum, "
+        "maxIf(value, isFinite(value)) AS maximum"
+    ),
+    "rolled": "sum(sum) AS total, min(min) AS minimum, max(max) AS maximum",
+}
+
+# One 128-bit number of x and the other of step and time is five times quicker to compare than a
+# tuple of them, and the later of two points at one x is the last.
+_RAW: Final = """
+SELECT {owner} AS owner, bitShiftRight({x}, {{level:UInt8}}) AS bucket, count() AS points, {finite},
+       argMin(value, bitShiftLeft(toInt128({moment}), 64) + {other}) AS first_value,
+       argMax(value, bitShiftLeft(toInt128({moment}), 64) + {other}) AS last_value,
+       min({x}) AS first_x, max({x}) AS last_x{odd}
+FROM points
+WHERE series IN {{series:Array(UInt64)}} AND {x} BETWEEN {{first:Int64}} AND {{last:Int64}}
+GROUP BY owner, bucket
+"""
+_ROLLED: Final = """
+SELECT {owner} AS owner, bitShiftRight({place}, {{level:UInt8}}) AS cut, sum(count) AS points,
+       {finite},
+       argMin(first.value, bitShiftLeft(toInt128({first_x}), 64) + {first_other}) AS first_value,
+       argMax(last.value, bitShiftLeft(toInt128({last_x}), 64) + {last_other}) AS last_value,
+       min({first_x}) AS earliest_x, max({last_x}) AS latest_x{odd}
+FROM step_rollups
+WHERE width = {{width:UInt32}} AND series IN {{series:Array(UInt64)}}
+  AND {place} BETWEEN {{first:Int64}} AND {{last:Int64}}
+GROUP BY owner, cut
+"""
+_JOINED: Final = "transform(series, {series:Array(UInt64)}, {owners:Array(UInt64)}, series)"
+_SINCE_START: Final = "transform(series, {series:Array(UInt64)}, {starts:Array(Int64)}, 0)"
+
+_STARTS: Final = """
+SELECT run_id, minIf(started_at, started_at > 0) AS started FROM writers
+WHERE project = {project:String} AND run_id IN {runs:Array(String)} GROUP BY run_id
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cut:
+    """How the series of one or several metrics are cut: what decides a query.
+
+    Attributes:
+        rollup: steps in a bucket of the rollup to read, 1 for points.
+        first, last: the range of x, at borders of buckets, both inside.
+    """
+
+    level: int
+    rollup: int
+    first: int
+    last: int
+    has_odd: bool
+
+
+def series_buckets(
+    store: Store,
+    project: str,
+    run_ids: Sequence[str],
+    metrics: Sequence[str],
+    *,
+    x: XAxis = STEP,
+    first: float | None = None,
+    last: float | None = None,
+    buckets: int = _BUCKETS_DEFAULT,
+    level: int | None = None,
+    labels: str = "join",
+    limits: Limits = DEFAULT,
+) -> tuple[MetricSeries, ...]:
+    """Return each of ``metrics`` in each of ``run_ids`` in buckets, in the order of ``metrics``.
+
+    Args:
+        first, last: the range of x, both inside, in its unit (steps, µs, or the unit of the
+            metric on x); None for all there is. Buckets that reach beyond it are whole.
+        buckets: at most so many; the widths follow from it, per metric.
+        level: widths are ``2**level`` instead.
+        labels: ``join`` the writers' (ranks') series of a run, or keep them ``apart``.
+
+    A bucket without points is left out, as is a series without points in the range.
+
+    Raises:
+        SeriesRequestError: The question cannot be answered as it is asked.
+        QueryTimeoutError, QueryTooLargeError, StoreUnavailableError: See ``Limits``.
+    """
+    if labels not in ("join", "apart"):
+        raise SeriesRequestError(f"labels is {labels!r}; expected join or apart")
+    runs, names = list(dict.fromkeys(run_ids)), list(dict.fromkeys(metrics))
+    if len(runs) * len(names) > SERIES_MAX:
+        raise SeriesRequestError(
+            f"{len(names):,} metrics in {len(runs):,} runs are more than {SERIES_MAX:,} series; "
+            "ask for fewer at once, or for bands over groups of runs"
+        )
+    question = Question(store, limits)
+    found = find_series(question, project, runs, names, keeps_labels=labels == "apart")
+    view = View(x, first, last, buckets, level)
+    if found is None:
+        made = {name: _nothing(name, view) for name in names}
+    elif x.kind == "metric":
+        made = metric_axis_series(question, project, runs, names, found, view)
+    else:
+        starts = run_starts(question, project, runs, found) if x.kind == "relative" else None
+        made = _integer_axis_series(question, runs, names, found, view, starts)
+    return tuple(made.get(name) or _nothing(name, view) for name in metrics)
+
+
+def _nothing(metric: str, view: View) -> MetricSeries:
+    level = view.level or 0
+    return MetricSeries(metric, str(view.x), level, 2.0**level, ())
+
+
+def run_starts(
+    question: Question, project: str, runs: Sequence[str], found: FoundSeries
+) -> NDArray[np.int64]:
+    """Return when each of ``runs`` started, in µs: as its writers say, else its first point."""
+    rows = question.rows(_STARTS, {"project": project, "runs": list(runs)})
+    told = {row["run_id"]: row["started"] for row in rows if row["started"]}
+    starts = np.zeros(len(runs), dtype=np.int64)
+    for at, run_id in enumerate(runs):
+        own = found.earliest[found.run == at]
+        starts[at] = told.get(run_id) or (int(own.min()) if len(own) else 0)
+    return starts
+
+
+def _integer_axis_series(
+    question: Question,
+    runs: list[str],
+    names: list[str],
+    found: FoundSeries,
+    view: View,
+    starts: NDArray[np.int64] | None,
+) -> dict[str, MetricSeries]:
+    cuts: dict[Cut, list[int]] = {}
+    for at in np.unique(found.metric).tolist():
+        part = found.taken(found.metric == at)
+        cut = choose_cut(part, view, None if starts is None else starts[part.run])
+        if cut is not None:
+            cuts.setdefault(cut, []).append(at)
+    made: dict[str, MetricSeries] = {}
+    for cut, places in cuts.items():
+        part = found.taken(np.isin(found.metric, places))
+        offsets = None if starts is None else starts[part.run]
+        columns = _ask(question, part, cut, view.x.kind, offsets)
+        series = split(columns, part, runs, names) if columns else {}
+        for at in places:
+            made[names[at]] = MetricSeries(
+                names[at], str(view.x), cut.level, 2.0**cut.level, tuple(series.get(at, ()))
+            )
+    return made
+
+
+def choose_cut(part: FoundSeries, view: View, starts: NDArray[np.int64] | None) -> Cut | None:
+    """Return how to cut the series of one metric, None where the range holds none of them."""
+    if view.x.kind == "step":
+        low, high = int(part.first_step.min()), int(part.last_step.max())
+    else:
+        offsets = 0 if starts is None else starts
+        low = int((part.earliest - offsets).min())
+        high = int((part.latest - offsets).max())
+    first = low if view.first is None else int(np.floor(view.first))
+    last = high if view.last is None else int(np.floor(view.last))
+    if first > last:
+        raise SeriesRequestError(f"the range {first} to {last} is empty: first is beyond last")
+    level = integer_level(first, last, view.buckets) if view.level is None else view.level
+    if not 0 <= level <= 62:
+        raise SeriesRequestError(f"level is {level}; over {view.x} expected 0 to 62")
+    first, last = max(first, low), min(last, high)
+    if first > last:
+        return None
+    check_level(level, (last >> level) - (first >> level) + 1)
+    first = (first >> level) << level
+    last = (((last >> level) + 1) << level) - 1
+    has_odd = bool(part.odd.any())
+    if view.x.kind == "step":
+        rollup = max((width for width in ROLLUP_WIDTHS if width <= 1 << level), default=1)
+    else:
+        rollup = _time_rollup(part, level, share=(last - first + 1) / max(1, high - low + 1))
+    return Cut(level, rollup, first, last, has_odd)
+
+
+def _time_rollup(part: FoundSeries, level: int, *, share: float) -> int:
+    """Return the rollup to read over time: the finest that keeps the rows few, 1 for points."""
+    points = int(part.points.sum()) * min(1.0, share)
+    if points <= RAW_POINTS_MAX:
+        return 1
+    steps = np.maximum(part.last_step - part.first_step, 1)
+    seconds_a_step = (part.latest - part.earliest) / steps
+    chosen = 1
+    for width in ROLLUP_WIDTHS:
+        if float(np.median(seconds_a_step)) * width > (1 << level) / _SHORT:
+            break
+        chosen = width
+        if points / width <= RAW_POINTS_MAX:
+            break
+    return chosen
+
+
+def select(cut: Cut, kind: str, *, is_joined: bool) -> str:
+    """Return the query of one cut, its parameters named by ``parameters_of``."""
+    owner = _JOINED if is_joined else "series"
+    since = f" - {_SINCE_START}" if kind == "relative" else ""
+    moment, other = ("step", "time") if kind == "step" else ("time", "step")
+    if cut.rollup == 1:
+        return _RAW.format(
+            owner=owner,
+            x=f"({moment}{since})" if since else moment,
+            moment=moment,
+            other=other,
+            finite=_FINITE["raw odd" if cut.has_odd else "raw"],
+            odd=_ODD["raw"] if cut.has_odd else "",
+        )
+    return _ROLLED.format(
+        owner=owner,
+        place="bucket" if kind == "step" else f"(last.time{since})",
+        first_x=f"first.{moment}",
+        first_other=f"first.{other}",
+        last_x=f"last.{moment}",
+        last_other=f"last.{other}",
+        finite=_FINITE["rolled"],
+        odd=_ODD["rolled"] if cut.has_odd else "",
+    )
+
+
+def parameters_of(
+    part: FoundSeries, cut: Cut, kind: str, starts: NDArray[np.int64] | None
+) -> dict[str, object]:
+    """Return what ``select`` names."""
+    parameters: dict[str, object] = {
+        "series": part.series.tolist(),
+        "owners": part.owner.tolist(),
+        "level": cut.level,
+        "first": cut.first,
+        "last": cut.last,
+    }
+    if cut.rollup > 1:
+        parameters["width"] = cut.rollup
+        if kind == "step":  # The rollup's own buckets are what is cut.
+            shift = cut.rollup.bit_length() - 1
+            parameters |= {
+                "level": cut.level - shift,
+                "first": cut.first >> shift,
+                "last": cut.last >> shift,
+            }
+    if starts is not None:
+        parameters["starts"] = starts.tolist()
+    return parameters
+
+
+def _ask(
+    question: Question,
+    part: FoundSeries,
+    cut: Cut,
+    kind: str,
+    starts: NDArray[np.int64] | None,
+) -> dict[str, NDArray[Any]]:
+    columns = question.arrays(
+        select(cut, kind, is_joined=part.is_joined), parameters_of(part, cut, kind, starts)
+    )
+    if not columns or cut.rollup == 1:
+        return columns
+    named = {"cut": "bucket", "earliest_x": "first_x", "latest_x": "last_x"}
+    columns = {named.get(name, name): values for name, values in columns.items()}
+    if kind == "relative":
+        by_owner = dict(
+            zip(part.owner.tolist(), (starts if starts is not None else ()), strict=True)
+        )
+        offset = np.array([by_owner[number] for number in columns["owner"].tolist()])
+        columns["first_x"] = columns["first_x"] - offset
+        columns["last_x"] = columns["last_x"] - offset
+    return columns
+
+
+def split(
+    columns: dict[str, NDArray[Any]],
+    part: FoundSeries,
+    runs: Sequence[str],
+    names: Sequence[str],
+) -> dict[int, list[Series]]:
+    """Return the rows of a query as series, by the place of their metric."""
+    owners, at, shared = np.unique(part.owner, return_index=True, return_inverse=True)
+    # Numbered in the order of the answer: by metric, then run, then label.
+    rank = np.empty(len(at), dtype=np.intp)
+    rank[np.argsort(at)] = np.arange(len(at))
+    versions = np.bincount(rank[shared], weights=part.points).astype(np.int64)
+    number = rank[np.searchsorted(owners, columns["owner"])]
+    order = sorted_rows(number, columns["bucket"].astype(np.int64))
+    number = number[order]
+    arrays = columns_of({name: values[order] for name, values in columns.items()})
+    bounds = np.searchsorted(number, np.arange(len(at) + 1)).tolist()
+    made: dict[int, list[Series]] = {}
+    for place, where in enumerate(np.sort(at).tolist()):
+        low, high = bounds[place], bounds[place + 1]
+        if low == high:
+            continue
+        metric = int(part.metric[where])
+        made.setdefault(metric, []).append(
+            Series(
+                run_id=runs[int(part.run[where])],
+                metric=names[metric],
+                label=part.labels[where],
+                host="",
+                version=int(versions[place]),
+                is_tail=False,
+                **{name: values[low:high] for name, values in arrays.items()},
+            )
+        )
+    return made

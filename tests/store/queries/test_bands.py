@@ -1,0 +1,72 @@
+"""Groups of runs as bands: per bucket what the runs' means and extremes say, all runs counted."""
+
+import math
+
+import numpy as np
+import pytest
+
+from stepwell_store import Store
+from stepwell_store.queries import SeriesRequestError, XAxis, group_bands, series_buckets
+from tests.store.made import START_US, event, fresh_project, tell, writer
+from tests.store.queries.exact import Point
+from tests.store.queries.test_series_buckets import made_points, store_points
+
+GROUPS = {"small": ["a", "b"], "large": ["c"], "empty": ["nosuch"]}
+
+
+@pytest.fixture
+def project(store: Store) -> str:
+    """Three runs of different lengths, one with two ranks, with a metric `epoch` each."""
+    name = fresh_project()
+    for seed, run_id in enumerate(("a", "b", "c")):
+        points = made_points(seed, 400 + 200 * seed, steps=3_000)
+        if run_id == "b":
+            points += made_points(9, 300, steps=3_000, label="rank1")
+        store_points(store, name, points, run_id=run_id)
+        epochs = [Point(step, START_US + step * 1_000, step / 100) for step in range(0, 3_000, 5)]
+        store_points(store, name, epochs, metric="epoch", run_id=run_id)
+        tell(store, writer(name, run_id), event("start", {"started_at": START_US - 500 * seed}))
+    return name
+
+
+@pytest.mark.parametrize("buckets", [20, 2_000])
+@pytest.mark.parametrize("axis", ["step", "time", "relative", "metric:epoch"])
+def test_a_band_is_the_mean_of_the_runs_means(store: Store, project: str, axis: str, buckets: int):
+    x = XAxis.parse(axis)
+    (answer,) = group_bands(store, project, GROUPS, ["loss"], x=x, buckets=buckets)
+    (single,) = series_buckets(store, project, ["a", "b", "c"], ["loss"], x=x, level=answer.level)
+    assert [band.group for band in answer.bands] == ["small", "large"]
+    for band in answer.bands:
+        runs = [each for each in single.series if each.run_id in GROUPS[band.group]]
+        assert band.group_runs == len(GROUPS[band.group])
+        assert band.version == sum(each.version for each in runs)
+        assert band.bucket.tolist() == sorted({int(b) for each in runs for b in each.bucket})
+        for at, bucket in enumerate(band.bucket.tolist()):
+            inside = [(each, int(np.searchsorted(each.bucket, bucket))) for each in runs]
+            held = [
+                (each, where)
+                for each, where in inside
+                if where < len(each.bucket) and each.bucket[where] == bucket
+            ]
+            means = [each.mean[where] for each, where in held if not np.isnan(each.mean[where])]
+            assert band.run_count[at] == len(held)
+            assert band.count[at] == sum(each.count[where] for each, where in held)
+            if not means:
+                assert all(math.isnan(getattr(band, name)[at]) for name in ("mean", "std", "min"))
+                continue
+            assert band.mean[at] == pytest.approx(np.mean(means))
+            spread = np.std(means, ddof=1) if len(means) > 1 else 0.0
+            assert band.std[at] == pytest.approx(spread, abs=1e-9)
+            assert band.min[at] == np.nanmin([each.min[where] for each, where in held])
+            assert band.max[at] == np.nanmax([each.max[where] for each, where in held])
+
+
+def test_bands_come_in_the_order_of_the_question(store: Store, project: str):
+    answer = group_bands(store, project, GROUPS, ["epoch", "nosuch", "loss"])
+    assert [each.metric for each in answer] == ["epoch", "nosuch", "loss"]
+    assert answer[1].bands == ()
+
+
+def test_a_run_in_two_groups_is_refused(store: Store, project: str):
+    with pytest.raises(SeriesRequestError, match="run a is in two groups"):
+        group_bands(store, project, {"one": ["a"], "two": ["b", "a"]}, ["loss"])
