@@ -7,7 +7,7 @@ import type { RunOverview } from "../../api/types.js";
 import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
 import { askSeries } from "../../state/askSeries.js";
 import { FrameCache, type SeriesQuestion } from "../../state/frameCache.js";
-import { watchLive, type RunNews } from "../../state/live.js";
+import { isPaused, watchLive, type RunNews } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";
 import { throttled } from "../../state/throttled.js";
 import { theme } from "../../state/theme.js";
@@ -70,6 +70,9 @@ export interface BoardOptions {
 }
 
 const REFRESH_MS = 1500;
+/** Between two looks for new metrics of running runs, before and after there is one. */
+const FIRST_NAMES_MS = 1000;
+const NEW_NAMES_MS = 4000;
 const WATCH_MS = 60;
 
 export function makeBoard(options: BoardOptions): Board {
@@ -120,16 +123,11 @@ export function makeBoard(options: BoardOptions): Board {
   const fullWholeQuestion = wholeFor(fullPixels);
   const fullQuestion = zoomed(fullWholeQuestion);
 
-  const refreshNames = throttled(REFRESH_MS, () => names.refresh());
   const refreshRuns = throttled(REFRESH_MS, () => (options.onRuns(false), names.refresh()));
   const watchOf = () => ({ project, runs: ids.peek(), metrics: [...mounted.peek().keys()] });
   const watching = watchLive(watchOf(), {
     onRuns: (isFirst) => (isFirst ? options.onRuns(true) : refreshRuns.call()),
-    onRun(news) {
-      options.onRun(news);
-      // A run that lives may have a metric that it had not before; points alone ring for known ones.
-      if (news.state === "running") refreshNames.call();
-    },
+    onRun: options.onRun,
     onSeries(news) {
       frames.changed(project, news);
     },
@@ -141,6 +139,7 @@ export function makeBoard(options: BoardOptions): Board {
   const rewatch = throttled(WATCH_MS, () => watching.change(watchOf()));
   const stops = [
     stopGroups,
+    followNewNames(names, runs),
     effect(() => {
       if (options.areRunsKnown.value) names.show(values.value.m, ids.value);
     }),
@@ -188,11 +187,31 @@ export function makeBoard(options: BoardOptions): Board {
     },
     close() {
       stops.forEach((stop) => stop());
-      for (const timer of [refreshNames, refreshRuns, rewatch]) timer.cancel();
+      for (const timer of [refreshRuns, rewatch]) timer.cancel();
       watching.close();
       names.close();
     },
   };
+}
+
+/**
+ * Ask for the names again while a run lives: the hub rings for points of metrics that are watched,
+ * and a metric that is new is watched by nobody yet.
+ */
+function followNewNames(
+  names: MetricNames,
+  runs: ReadonlySignal<readonly RunOverview[]>,
+): () => void {
+  const isRunning = computed(() => runs.value.some((run) => run.state === "running"));
+  const hasNone = computed(() => !names.names.value?.length);
+  return effect(() => {
+    if (!isRunning.value || isPaused.value) return;
+    const timer = setInterval(
+      () => document.hidden || names.refresh(),
+      hasNone.value ? FIRST_NAMES_MS : NEW_NAMES_MS,
+    );
+    return () => clearInterval(timer);
+  });
 }
 
 /** A question that stays the same object while it says the same. */
