@@ -3,8 +3,8 @@
     {"optimizer": {"lr": 0.1}}  ⇄  path "optimizer.lr", type "float", float 0.1
 
 A name that holds a dot means the same as nesting, except below a path that has a value of its own.
-Each path carries the time it was set; applied in that order, a later value replaces the content of
-its path, and a deletion removes everything below its path as well.
+Each path carries the time it was set; applied in that order, a later value replaces the one of its
+path, and a deletion removes everything below its path as well.
 """
 
 import json
@@ -95,8 +95,9 @@ def nest(
     """Return the nested dict that ``assignments`` leave, applied oldest first.
 
     At the same time deletions come first: one change may clear a path and fill it anew. A value
-    below a path that has a value of its own keeps its whole name, so that both are kept:
-    ``wd`` and ``wd.bias`` give ``{"wd": 1, "wd.bias": 2}``.
+    below a path that has a value of its own keeps its whole name, so that both are kept, in
+    whichever order they were set: ``wd`` and ``wd.bias`` give ``{"wd": 1, "wd.bias": 2}``. Whoever
+    replaces a dict by a value, or the reverse, deletes the paths that are gone.
 
     Args:
         onto: the content before the first assignment; changed in place. A name in it may hold
@@ -107,8 +108,11 @@ def nest(
         place, name = _descend(result, each.path, create=not each.deleted)
         if each.deleted:
             place.pop(name, None)
-        else:
-            place[name] = each.value
+            continue
+        below = place.get(name)
+        if isinstance(below, dict) and below:  # Values below the name keep their whole names.
+            place |= {f"{name}.{path}": value for path, value in flatten(below)}
+        place[name] = each.value
     return result
 
 

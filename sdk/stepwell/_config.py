@@ -152,12 +152,26 @@ class Config:
 
     def _send(self, values: Mapping[str, Any]) -> None:
         fresh = {key: as_json(value, self._warn) for key, value in values.items()}
+        gone = [
+            path
+            for key, value in fresh.items()
+            if key in self._sent
+            for path in _paths(key, self._sent[key])
+            if path not in set(_paths(key, value))
+        ]
         self._sent.update(fresh)
-        self._publish(fresh, [])
+        self._publish(fresh, gone)
 
     def _is_known(self, key: str, value: Any) -> bool:
         """Whether the store has ``value`` already; a tuple comes back from it as a list."""
         return key in self._sent and _same(self._sent[key], as_json(value, self._warn))
+
+
+def _paths(key: str, value: Any) -> list[str]:
+    """Return the dotted paths at which the store keeps ``value``, which is as JSON has it."""
+    if not isinstance(value, dict) or not value:
+        return [key]
+    return [path for name, below in value.items() for path in _paths(f"{key}.{name}", below)]
 
 
 _MISSING = object()

@@ -1,7 +1,7 @@
 """`define_metric`: which summary a metric has and which other metric is its axis. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 SUMMARY_OPERATIONS: Final = ("min", "max", "mean", "last", "first", "best", "copy", "none")
@@ -104,6 +104,7 @@ class Tracker:
     def __init__(self, operations: tuple[str, ...], goal: str | None = None) -> None:
         self.operations, self.goal = operations, goal
         self.started = False
+        self.overridden = False  # Set by hand since the last value.
         self.count = 0  # of finite values
         self.total = 0.0
         self.first = self.last = math.nan
@@ -111,6 +112,7 @@ class Tracker:
 
     def add(self, value: float) -> None:
         """NaN counts as first and last only; infinities are extremes but spoil no mean."""
+        self.overridden = False
         if not self.started:
             self.started, self.first = True, value
         self.last = value
@@ -121,6 +123,17 @@ class Tracker:
         if math.isfinite(value):
             self.count += 1
             self.total += value
+
+    def state(self) -> list[float]:
+        """Return what ``resume`` takes."""
+        extremes = [self.lowest, self.highest]
+        return [self.started, self.count, self.total, self.first, self.last, *extremes]
+
+    def resume(self, state: list[float]) -> None:
+        """Go on from an earlier process's state; one that is no state is ignored."""
+        if len(state) == 7 and all(isinstance(each, int | float) for each in state):
+            self.started, self.count = bool(state[0]), int(state[1])
+            self.total, self.first, self.last, self.lowest, self.highest = map(float, state[2:])
 
     def summary(self) -> Any:
         """Return what stands in the summary: None for nothing, else a dict or the last value."""
@@ -152,6 +165,7 @@ class Definitions:
     def __init__(self) -> None:
         self.by_name: dict[str, Definition] = {}
         self.trackers: dict[str, Tracker] = {}
+        self._before: dict[str, list[float]] = {}
 
     def add(self, definition: Definition, *, overwrite: bool = False) -> Definition:
         old = None if overwrite else self.by_name.get(definition.name)
@@ -181,7 +195,25 @@ class Definitions:
             if definition is None or not definition.summary or definition.summary == ("last",):
                 return None
             tracker = self.trackers[metric] = Tracker(definition.summary, definition.goal)
+            tracker.resume(self._before.get(metric, []))
         return tracker
+
+    def states(self) -> dict[str, list[float]]:
+        """Return the state of every tracker, for a process that goes on with the run."""
+        return {
+            **self._before,
+            **{metric: tracker.state() for metric, tracker in self.trackers.items()},
+        }
+
+    def resume(self, states: Mapping[str, list[float]]) -> None:
+        """Let trackers go on from ``states`` of an earlier process."""
+        self._before = dict(states)
+
+    def override(self, metrics: Iterable[str]) -> None:
+        """Note that the summaries of ``metrics`` were set by hand."""
+        for metric in metrics:
+            if metric in self.trackers:
+                self.trackers[metric].overridden = True
 
     def missing_axes(self, metrics: tuple[str, ...]) -> tuple[str, ...]:
         """Return the step metrics that rows of ``metrics`` must be given."""

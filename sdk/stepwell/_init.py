@@ -98,6 +98,8 @@ def start_run(
             run._writer.set_latest(
                 {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
             )
+    if remembered is not None:
+        run._writer.definitions.resume(remembered.trackers)
     if allow_val_change:
         run.config._allow_changes()
     _session.begin(run, make_current=wanted.reinit != "create_new" or before is None)

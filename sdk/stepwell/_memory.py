@@ -23,7 +23,11 @@ _TAIL_BYTES = 8 * 1024 * 1024
 
 
 class Remembered:
-    """A run as this machine knows it. ``next_step`` is one more than the last one logged."""
+    """A run as this machine knows it. ``next_step`` is one more than the last one logged.
+
+    ``about`` is the name, notes, tags, group and the like that its scripts gave, ``trackers``
+    the state of the metrics that were defined with operations.
+    """
 
     def __init__(
         self,
@@ -33,7 +37,10 @@ class Remembered:
         config: dict[str, Any] | None = None,
         summary: dict[str, Any] | None = None,
         runtime_seconds: float = 0.0,
+        about: dict[str, Any] | None = None,
+        trackers: dict[str, list[float]] | None = None,
     ) -> None:
+        self.about, self.trackers = about or {}, trackers or {}
         self.run_id, self.name = run_id, name
         self.config, self.summary = config or {}, summary or {}
         self.runtime_seconds = runtime_seconds
@@ -59,6 +66,8 @@ class Memory:
                 config=dict(held.get("config") or {}),
                 summary=dict(held.get("summary") or {}),
                 runtime_seconds=float(held.get("runtime_seconds") or 0.0),
+                about=dict(held.get("about") or {}),
+                trackers=dict(held.get("trackers") or {}),
             )
         with contextlib.suppress(OSError):
             step = int.from_bytes(self._step_path(run_id).read_bytes()[:8], "little", signed=True)
@@ -78,6 +87,8 @@ class Memory:
             "config": remembered.config,
             "summary": remembered.summary,
             "runtime_seconds": remembered.runtime_seconds,
+            "about": remembered.about,
+            "trackers": remembered.trackers,
         }
         with contextlib.suppress(OSError, ValueError, TypeError):
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -56,6 +56,8 @@ class Run(LaterCalls):
         self._started_at = time.time()
         self._runtime_before = remembered.runtime_seconds if remembered else 0.0
         self._starting_step = remembered.next_step if remembered else 0
+        self._about = dict(remembered.about) if remembered else {}
+        self._summary_before = dict(remembered.summary) if remembered else {}
         self._voice = voice
         self._copy_id = copy_id or os.urandom(8).hex()
         self._memory = Memory(settings.journals_dir, settings.project)
@@ -173,23 +175,26 @@ class Run(LaterCalls):
     def _last_words(self, state: str) -> None:
         if not self._recording.primary:
             return
-        summary = self.summary.as_dict()
-        if summary:
-            self._recording.write_set(SUMMARY, summary, [])
         if self.disabled:
             return
         self._note_step(self._writer.step)
+        # The store makes the summary of what was logged and set: it is not written once more.
+        self._remember(self.summary.as_dict(), self._runtime_seconds())
+        if state == "finished" and self._settings.resume == "auto":
+            self._memory.set_auto_run_id(None)
+
+    def _remember(self, summary: dict[str, Any], runtime_seconds: float) -> None:
         self._memory.note(
             Remembered(
                 run_id=self._id,
                 name=self._name,
                 config={k: as_json(v, self._voice.warn_once) for k, v in self.config.items()},
                 summary=summary,
-                runtime_seconds=self._runtime_seconds(),
+                runtime_seconds=runtime_seconds,
+                about=self._about,
+                trackers=self._writer.definitions.states(),
             )
         )
-        if state == "finished" and self._settings.resume == "auto":
-            self._memory.set_auto_run_id(None)
 
     # ------------------------------------------------------------------ what it is
 
@@ -378,12 +383,16 @@ class Run(LaterCalls):
             "entity": settings.entity,
         }
         given = {name: value for name, value in about.items() if value is not None}
-        if given:
-            self._recording.write(RUN, given)
+        before, self._about = self._about, {**self._about, **given}
+        # The same script, resumed, says the same again: that must not undo a later edit.
+        changed = {name: value for name, value in given.items() if before.get(name) != value}
+        if changed:
+            self._recording.write(RUN, changed)
         if config:
             self.config.update(config, allow_val_change=True)
         if self._recording.primary and not self.disabled:
             self._memory.note_step(self._id, self._starting_step)
+            self._remember(self._summary_before, self._runtime_before)
         self._recording.see_to_daemon()
         self._recording.begin_sending()
 

@@ -45,6 +45,8 @@ class Summary:
         """Return all values; those of defined metrics as they were defined, None left out."""
         found = dict(self._writer.latest_values())
         for name, tracker in list(self._writer.definitions.trackers.items()):
+            if tracker.overridden:
+                continue
             value = tracker.summary()
             if value is None:
                 found.pop(name, None)
@@ -61,6 +63,7 @@ class Summary:
         """Set many values; each stands until the next ``log`` of its metric."""
         fresh = {str(key): as_json(value, self._warn) for key, value in dict(values).items()}
         self._writer.set_latest(fresh)
+        self._writer.definitions.override(fresh)
         self._publish(fresh, [])
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -84,6 +87,7 @@ class Summary:
     def __delitem__(self, key: str) -> None:
         self[key]
         self._writer.forget_latest(key)
+        self._writer.definitions.override([key])
         self._publish({}, [key])
 
     def __getattr__(self, key: str) -> Any:

@@ -340,7 +340,8 @@ class Writer:
         """Write a config, summary or metadata event, in parts where it is large."""
         with self._lock:
             removed = list(delete)
-            for part in cut_into_parts(dict(values)) or [{}]:
+            # In the order of names: `wd` is set before `wd.bias`, whichever part they are in.
+            for part in cut_into_parts(dict(sorted(values.items()))) or [{}]:
                 body: dict[str, Any] = {"set": part}
                 if removed:
                     body["delete"], removed = removed, []

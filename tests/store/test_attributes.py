@@ -54,12 +54,13 @@ def test_integers_beyond_64_bits_stay_exact():
 def test_a_later_value_replaces_whatever_stood_at_its_path():
     older = assignments({"a": {"b": 1, "c": 2}}, 1)
     assert nest([*older, *assignments({"a": {"b": 3}}, 2)]) == {"a": {"b": 3, "c": 2}}
-    assert nest([*older, *assignments({"a": 5}, 2)]) == {"a": 5}
+    gone = [deletion("a.b", 2), deletion("a.c", 2)]
+    assert nest([*older, *gone, *assignments({"a": 5}, 2)]) == {"a": 5}
     dict_instead = [deletion("a", 2), *assignments({"a": {"b": 1}}, 2)]
     assert nest([*assignments({"a": 5}, 1), *dict_instead]) == {"a": {"b": 1}}
 
 
-@pytest.mark.parametrize("versions", [(1, 1), (1, 2)])
+@pytest.mark.parametrize("versions", [(1, 1), (1, 2), (2, 1)])
 def test_a_value_and_values_below_its_name_are_both_kept(versions):
     made = [*assignments({"wd": 1}, versions[0]), *assignments({"wd.bias": 2}, versions[1])]
     assert nest(made) == {"wd": 1, "wd.bias": 2}

@@ -35,7 +35,7 @@ class Facts:
         resolved: what each path means. A bare name is config where a run has such a path, else
             summary.
         definitions: names of ``define_metric`` that could matter to the summaries.
-        parents: (kind, path) of values above one of the paths.
+        parents: (kind, path) that were set or deleted above one of the paths.
         texts: metrics of the summaries of which a value was logged that is no float.
         any_archived, any_resumed: whether a run was ever archived, or resumed.
     """

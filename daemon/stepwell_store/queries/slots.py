@@ -331,7 +331,7 @@ class SlotRows:
         by_kind: dict[str, dict[str, int]] = {}
         for (kind, path), number in slots.items():
             by_kind.setdefault(kind, {})[path] = number
-            # A parent that was set or deleted later leaves nothing of the values below it.
+            # A parent that was deleted later leaves nothing of the values below it.
             above = [each for each in parents_of(path) if (kind, each) in self._facts.parents]
             if above:
                 yield self._attributes(
