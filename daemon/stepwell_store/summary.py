@@ -71,8 +71,8 @@ def summarise(
         if value is not None:
             summary[metric] = value
     holding = [each for each in explicit if each.version >= _latest(each.path, logged_us)]
-    for each in holding:
-        summary.pop(each.path, None)  # With the operations that were defined.
+    for assignment in holding:
+        summary.pop(assignment.path, None)  # With the operations that were defined.
     return nest(holding, onto=summary)
 
 
