@@ -9,6 +9,7 @@ command -v prometheus >/dev/null 2>&1 || missing="$missing prometheus"
 command -v clickhouse-server >/dev/null 2>&1 || missing="$missing clickhouse-server"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 [ -e /usr/share/java/zookeeper.jar ] || missing="$missing zookeeper"
+[ -d /usr/lib/postgresql ] || missing="$missing postgresql"
 torch=""
 [ -d /usr/lib/python3/dist-packages/torch ] || torch=python3-torch
 [ -n "$missing$torch" ] || exit 0

@@ -132,7 +132,8 @@ class HubProcess:
                 delay,
                 _last_words(self._log_path()),
             )
-            self.problem = f"the hub ended with code {code} and is started again; see {LOG_FILE}"
+            log = self._log_path()
+            self.problem = f"the hub ended with code {code} and is started again; {log} says why"
             await asyncio.sleep(delay)
 
     def close(self) -> None:
@@ -150,7 +151,11 @@ class HubProcess:
     async def _run_once(self) -> int | None:
         """Start a hub and return its exit code when it has ended."""
         assert self._listener is not None
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:  # No descriptor is left.
+            logger.error("the hub cannot be started: %s", error)
+            return None
         ours.setblocking(False)
         try:
             with theirs, _open_log(self._log_path()) as log:
@@ -235,9 +240,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await process.wait()
-    except (TimeoutError, asyncio.CancelledError):
+    except (TimeoutError, asyncio.CancelledError) as error:
         with suppress(ProcessLookupError):
             process.kill()
+        if isinstance(error, asyncio.CancelledError):
+            raise
         await process.wait()
 
 

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
 # Importing declares the endpoints.
@@ -22,6 +23,8 @@ from stepwell_hub.errors import Failure
 from stepwell_hub.openapi import openapi_answer
 from stepwell_hub.redirects import our_path
 from stepwell_hub.static import FOLDER, Static
+
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 
 
 def create_app(
@@ -41,12 +44,24 @@ def create_app(
     files = Static(static)
 
     async def page(request: Request) -> Response:
-        address = our_path(request.url.path)
+        address = our_path(request.scope["path"])
         if address is not None:
             return RedirectResponse(address, status_code=307)
         return await files.page(request)
 
     async def unknown(request: Request) -> Response:
+        allowed = {
+            method
+            for route in known
+            if route.matches(request.scope)[0] is Match.PARTIAL
+            for method in route.methods or ()
+        }
+        if allowed:
+            names = ", ".join(sorted(allowed))
+            message = f"{request.method} {request.url.path}: allowed are {names}"
+            answer = failure_answer(Failure(405, "method_wrong", message))
+            answer.headers["Allow"] = names
+            return answer
         return failure_answer(
             Failure(404, "not_found", f"{request.url.path}: no such thing; see /api/openapi.json")
         )
@@ -54,14 +69,18 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        context.feeds.stop()
         context.asker.close()
         context.catalog.close()
 
+    known = [
+        Route("/api/openapi.json", openapi_answer(ENDPOINTS), methods=["GET"]),
+        *routes(context, ENDPOINTS),
+    ]
     app = Starlette(
         routes=[
-            Route("/api/openapi.json", openapi_answer(ENDPOINTS), methods=["GET"]),
-            *routes(context, ENDPOINTS),
-            Route("/api/{path:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            *known,
+            Route("/api/{path:path}", unknown, methods=_METHODS),
             Route("/assets/{path:path}", files.asset, methods=["GET"]),
             Route("/{path:path}", page, methods=["GET"]),
         ],

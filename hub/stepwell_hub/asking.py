@@ -1,31 +1,51 @@
-"""Queries of the store, in threads: so many at once, so many waiting."""
+"""Queries of the store, in threads: so many at once, so many waiting, ended when nobody waits."""
 
 import asyncio
+import secrets
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from stepwell_hub.errors import ApiError
 from stepwell_store import Store
+from stepwell_store.queries import Limits
 
 
 class Asker:
     """Runs queries of one store."""
 
-    def __init__(self, store: Store, *, queries_max: int, waiting_max: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        *,
+        queries_max: int,
+        waiting_max: int,
+        prepare: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         Args:
+            limits: of each query.
+            prepare: run before the first query, and again until it succeeds.
             queries_max: queries that run at once.
             waiting_max: queries that may wait for their turn; more are refused.
         """
         self.store = store
+        self._limits = limits
+        self._prepare = prepare
+        self._preparing = threading.Lock()
+        self._is_prepared = False
         self._waiting_max = waiting_max
         self._waiting = 0
         self._turns = asyncio.Semaphore(queries_max)
         self._threads = ThreadPoolExecutor(queries_max, thread_name_prefix="query")
+        # Ending a query must not wait behind the queries.
+        self._ending = ThreadPoolExecutor(1, thread_name_prefix="cancel")
 
     async def ask(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        """Return ``function(store, *arguments, **named)``.
+        """Return ``function(store, *arguments, limits=…, **named)``; cancelling ends the query.
 
         Raises:
             ApiError: Too many queries wait already.
@@ -38,12 +58,26 @@ class Asker:
             await self._turns.acquire()
         finally:
             self._waiting -= 1
+        query_id = secrets.token_hex(8)
+        limits = replace(self._limits, query_id=query_id)
         loop = asyncio.get_running_loop()
-        asked = self._threads.submit(function, self.store, *arguments, **named)
+        asked = self._threads.submit(self._run, function, *arguments, limits=limits, **named)
         # The turn ends with the thread's work, also when nobody waits for it any more.
         asked.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.release))
-        return await asyncio.wrap_future(asked)
+        try:
+            return await asyncio.wrap_future(asked)
+        except asyncio.CancelledError:
+            self._ending.submit(self.store.cancel, query_id)
+            raise
+
+    def _run(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        with self._preparing:
+            if not self._is_prepared:
+                self._prepare()
+                self._is_prepared = True
+        return function(self.store, *arguments, **named)
 
     def close(self) -> None:
         """Start nothing more; do not wait for what runs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._ending.shutdown(wait=False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.config import HubConfig
+from stepwell_hub.live import Feeds
 from stepwell_store import Store
 
 
@@ -21,5 +22,6 @@ class Context:
     store: Store
     asker: Asker
     catalog: CatalogDoor
+    feeds: Feeds
     started_at: float = field(default_factory=time.time)
     failures: int = 0

@@ -32,7 +32,7 @@ from stepwell_store.errors import StoreError
 logger = logging.getLogger("stepwell_hub")
 
 PREFIX: Final = "/api/v1"
-_NAME_BYTES_MAX: Final = 1024
+NAME_CHARACTERS_MAX: Final = 1024
 _WHERE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
@@ -87,7 +87,10 @@ class Call:
 
     async def ask(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         """Return what a query of the store gives; see `Asker.ask`."""
-        return await self.context.asker.ask(function, *arguments, **named)
+        try:
+            return await self.context.asker.ask(function, *arguments, **named)
+        except ValueError as error:  # A value that the form's limits let through.
+            raise ApiError(400, "value_invalid", str(error)) from error
 
 
 ENDPOINTS: Final[list[Endpoint]] = []
@@ -172,8 +175,9 @@ async def _left(request: Request) -> None:
 
 async def _checked(each: Endpoint, request: Request, context: Context) -> Call:
     for name, value in request.path_params.items():
-        if not value or len(value.encode()) > _NAME_BYTES_MAX or "\0" in value:
-            raise ApiError(400, "name_invalid", f"{name}: 1 to 1024 bytes of text", field=name)
+        if not value or len(value) > NAME_CHARACTERS_MAX:
+            message = f"{name}: 1 to {NAME_CHARACTERS_MAX} characters"
+            raise ApiError(400, "name_invalid", message, field=name)
     query = _query_of(each.query, request)
     data = await _body_of(request, context.config.request_bytes_max)
     body = None

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepwell_store.errors import (
+    CursorError,
+    FilterError,
     QueryError,
+    QueryTimeoutError,
+    QueryTooLargeError,
+    RunIsRunningError,
     RunNotFoundError,
     SchemaTooNewError,
     StoreError,
@@ -80,6 +85,18 @@ def failure_of(error: StoreError) -> Failure:
     """Return what a failed query means to the client."""
     text = str(error)
     match error:
+        case FilterError():
+            return Failure(
+                400, "filter_invalid", error.message, "filter", error.position, error.length
+            )
+        case CursorError():
+            return Failure(400, "cursor_invalid", text, "cursor")
+        case QueryTimeoutError():
+            return Failure(504, "query_timeout", text)
+        case QueryTooLargeError():
+            return Failure(413, "query_too_large", text)
+        case RunIsRunningError():
+            return Failure(409, "run_is_running", text)
         case RunNotFoundError():
             return Failure(404, "not_found", text)
         case SchemaTooNewError():

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stepwell_hub.answers import JSON
-from stepwell_hub.endpoints import PREFIX, Endpoint
+from stepwell_hub.endpoints import NAME_CHARACTERS_MAX, PREFIX, Endpoint
 from stepwell_wire import __version__
 
 _IN_PATH: Final = re.compile(r"\{(\w+)\}")
@@ -115,7 +115,7 @@ def _operation(
                 "name": name,
                 "in": "path",
                 "required": True,
-                "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+                "schema": {"type": "string", "minLength": 1, "maxLength": NAME_CHARACTERS_MAX},
             }
             for name in _IN_PATH.findall(each.path)
         ],

@@ -1,6 +1,6 @@
 """From addresses that wandb's page has to ours: pure."""
 
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 _OURS = ("p", "status", "api", "assets")
 _RUN_PARTS = {"overview": "overview", "logs": "logs", "system": "system", "workspace": "charts"}
@@ -15,7 +15,7 @@ def our_path(path: str) -> str | None:
     parts = [part for part in path.split("/") if part]
     if len(parts) < 2 or parts[0] in _OURS:
         return None
-    project, rest = quote(unquote(parts[1]), safe=""), parts[2:]
+    project, rest = quote(parts[1], safe=""), parts[2:]
     match rest:
         case [] | ["workspace" | "overview"]:
             return f"/p/{project}"

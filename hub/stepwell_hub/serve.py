@@ -28,7 +28,10 @@ from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.config import HubConfig, server_settings
 from stepwell_hub.context import Context
 from stepwell_hub.errors import AlreadyRunningError, ConfigError
+from stepwell_hub.live import Feeds
+from stepwell_hub.looking import store_look
 from stepwell_store import EmbeddedStore, Store, connect_embedded
+from stepwell_store.queries import Limits
 from stepwell_wire import __version__
 from stepwell_wire.hub_access import STATE_FILE, HubKeyError, see_to_key
 from stepwell_wire.hub_address import bind
@@ -40,6 +43,7 @@ IN_USE: Final = b"+"
 IDLE: Final = b"."
 LOCK_FILE: Final = "hub.lock"
 _BEAT_SECONDS: Final = 2.0
+_CONNECTIONS_MAX: Final = 1024
 _DRAIN_SECONDS: Final = 3
 _END_SECONDS: Final = 8.0
 
@@ -52,9 +56,11 @@ class Server(uvicorn.Server):
         config: uvicorn.Config,
         *,
         on_ready: Callable[[], None],
+        on_stop: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -68,6 +74,10 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -127,8 +137,16 @@ def open_store(config: HubConfig, *, is_owned: bool) -> Store:
 
 def make_context(config: HubConfig, store: Store) -> Context:
     """Return the parts of a hub over ``store``."""
-    asker = Asker(store, queries_max=config.queries_max, waiting_max=config.queries_waiting_max)
-    return Context(config, store, asker, CatalogDoor(config.folder, config.catalog))
+    asker = Asker(
+        store,
+        Limits(timeout_seconds=config.query_seconds, memory_bytes=config.query_memory_bytes),
+        queries_max=config.queries_max,
+        waiting_max=config.queries_waiting_max,
+        # Servers are asked how old they are; they may be away while the hub starts.
+        prepare=getattr(store, "look", lambda: None),
+    )
+    feeds = Feeds(store_look(asker), listeners_max=config.listeners_max)
+    return Context(config, store, asker, CatalogDoor(config.folder, config.catalog), feeds)
 
 
 def _run(
@@ -156,10 +174,12 @@ def _run(
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=_DRAIN_SECONDS,
+                limit_concurrency=_CONNECTIONS_MAX,
                 ssl_certfile=address.cert_file,
                 ssl_keyfile=address.key_file,
             ),
             on_ready=lambda: ready(),
+            on_stop=context.feeds.stop,
         )
 
         def ready() -> None:
@@ -168,7 +188,7 @@ def _run(
             announce(url)
             if control is not None:
                 control.sendall(READY)
-                beating.append(asyncio.create_task(_beat(control, use), name="beat"))
+                beating.append(asyncio.create_task(_beat(control, use, context.feeds), name="beat"))
 
         beating: list[asyncio.Task[None]] = []
         if control is not None:
@@ -200,11 +220,11 @@ class _Use:
         return used
 
 
-async def _beat(control: socket.socket, use: _Use) -> None:
+async def _beat(control: socket.socket, use: _Use, feeds: Feeds) -> None:
     """Tell the owner that the loop turns, and whether anybody looks at the page."""
     while True:
         await asyncio.sleep(_BEAT_SECONDS)
-        in_use = use.take()
+        in_use = use.take() or feeds.listener_count > 0
         with suppress(OSError):  # The thread below sees the owner's end.
             control.sendall(IN_USE if in_use else IDLE)
 

@@ -45,7 +45,7 @@ class Static:
 
     async def page(self, request: Request) -> Response:
         """Answer any page's path: the page itself knows its paths."""
-        name = request.url.path.lstrip("/")
+        name = request.scope["path"].lstrip("/")
         beside = self._folder / name
         if name and "/" not in name and name != _INDEX and beside.is_file():
             return _file(beside, request.headers, cache="no-cache")  # favicon and the like

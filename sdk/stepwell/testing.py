@@ -116,6 +116,7 @@ class RecordingDaemon:
         frame_count: frames received in all.
         hold_acks: while set, frames are taken and not acknowledged.
         notice: what each writer's user is told when it connects.
+        page_url, hub_folder: where the page and its key are, as the welcome says.
     """
 
     def __init__(self, socket: str | Path | None = None) -> None:
@@ -124,6 +125,7 @@ class RecordingDaemon:
         self.frame_count = 0
         self.hold_acks = False
         self.notice = ""
+        self.page_url = self.hub_folder = ""
         self._writers: dict[str, ReceivedWriter] = {}
         self._refusals: list[tuple[int, str]] = []
         self._changed = threading.Condition()
@@ -300,6 +302,8 @@ class RecordingDaemon:
             position=writer.position,
             frame_bytes_max=FRAME_BYTES_MAX,
             notice=self.notice,
+            page_url=self.page_url,
+            hub_folder=self.hub_folder,
         )
         return None, writer, ServerMessage(welcome=welcome)
 

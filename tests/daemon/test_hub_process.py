@@ -107,6 +107,26 @@ def test_a_hub_whose_heartbeat_stays_away_is_killed_and_started_again(tmp_path: 
     asyncio.run(asyncio.wait_for(watch(), 90))
 
 
+def test_whoever_looks_at_the_page_keeps_the_daemon_from_idling_out(tmp_path: Path) -> None:
+    async def look() -> None:
+        used = asyncio.Event()
+        hub = HubProcess(DaemonConfig(data=tmp_path, hub_port=0), on_use=used.set)
+        hub.prepare()
+        running = asyncio.create_task(hub.run())
+        key = read_key(hub_dir(tmp_path))
+        request = urllib.request.Request(
+            f"{hub.url}/api/v1/status", headers={"Authorization": f"Bearer {key}"}
+        )
+        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=60).close())
+        await used.wait()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        hub.close()
+
+    asyncio.run(asyncio.wait_for(look(), 90))
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_the_hub_ends_with_the_daemon(process: Process, how: signal.Signals) -> None:
     process.start(*ON)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from stepwell_hub.endpoints import Call, endpoint
 from stepwell_store import Store, StoreError
+from stepwell_store.queries.limits import Limits, Question
 from stepwell_wire import __version__
 
 _DAEMON_SECONDS: Final = 2.0
@@ -25,6 +26,7 @@ class HubFacts:
     version: str
     started_at: float
     store_kind: str
+    listeners: int
     failures: int
 
 
@@ -63,6 +65,7 @@ async def get_status(call: Call) -> Any:
             version=__version__,
             started_at=context.started_at,
             store_kind=context.store.kind,
+            listeners=context.feeds.listener_count,
             failures=context.failures,
         ),
         "daemon": daemon,
@@ -78,8 +81,8 @@ async def _store_facts(call: Call) -> StoreFacts:
         return StoreFacts(tables=(), problem=str(error))
 
 
-def _table_sizes(store: Store) -> tuple[TableSize, ...]:
-    rows = store.query(_TABLES)
+def _table_sizes(store: Store, *, limits: Limits) -> tuple[TableSize, ...]:
+    rows = Question(store, limits).rows(_TABLES)
     return tuple(TableSize(row["table"], row["rows"], row["bytes"]) for row in rows)
 
 

@@ -82,6 +82,12 @@ class Catalog:
                 delete(RunSlot).where(RunSlot.project == project, RunSlot.run_id == run_id)
             )
 
+    def forget_project(self, project: str) -> None:
+        """Take back the slots of a project that was deleted."""
+        self._slots = {run: slot for run, slot in self._slots.items() if run[0] != project}
+        with self._changing() as session:
+            session.execute(delete(RunSlot).where(RunSlot.project == project))
+
     def _assign(self, project: str, run_ids: list[str]) -> dict[str, int]:
         with self._changing() as session:
             rows = session.execute(

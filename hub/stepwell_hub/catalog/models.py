@@ -2,7 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
-    Float,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -50,8 +50,8 @@ class View(Base):
     project: Mapped[str] = mapped_column(String(1024), index=True)
     name: Mapped[str] = mapped_column(String(1024))
     query: Mapped[str] = mapped_column(Text)
-    created_at: Mapped[float] = mapped_column(Float)
-    updated_at: Mapped[float] = mapped_column(Float)
+    created_at: Mapped[float] = mapped_column(Double)
+    updated_at: Mapped[float] = mapped_column(Double)
 
 
 class UsedCode(Base):

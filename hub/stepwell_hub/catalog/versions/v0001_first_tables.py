@@ -26,8 +26,8 @@ def upgrade() -> None:
         sa.Column("project", sa.String(1024), nullable=False),
         sa.Column("name", sa.String(1024), nullable=False),
         sa.Column("query", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.Float(), nullable=False),
-        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("updated_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_views"),
     )
     op.create_index("ix_views_project", "views", ["project"])

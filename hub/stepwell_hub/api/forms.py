@@ -1,0 +1,19 @@
+"""Parts of forms that several endpoints share."""
+
+from typing import Annotated, Final
+
+from msgspec import Meta
+
+from stepwell_hub.endpoints import Form
+
+Limit = Annotated[int, Meta(ge=1, le=10_000)]
+Text = Annotated[str, Meta(max_length=65_536)]
+Name = Annotated[str, Meta(max_length=4096)]
+RUNS_MAX: Final = 2000
+RunIds = Annotated[tuple[Name, ...], Meta(max_length=RUNS_MAX)]
+
+
+class ForceForm(Form):
+    """``force``: also what is still running."""
+
+    force: bool = False

@@ -1,0 +1,90 @@
+"""Server-sent events of what changed.
+
+event: hello     {"subscription"}                    first; its id goes into POST /live/…
+event: runs      {"runs_version"}                    the list of runs changed: ask again
+event: series    {"series": [{"run_id", "metric", "version"}]}
+event: run       {"run_id", "state", "last_seen"}
+event: projects  {"version"}                         the list of projects changed
+"""
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from stepwell_hub.answers import failure_answer
+from stepwell_hub.endpoints import Call, Form, endpoint
+from stepwell_hub.errors import ApiError
+from stepwell_hub.live import Feeds, Interest, events_of
+
+MEDIA: Final = "text/event-stream"
+# The last one asks proxies to pass each event on at once.
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_RUNS_MAX: Final = 2000
+_METRICS_MAX: Final = 1000
+Names = Annotated[tuple[str, ...], Meta(max_length=_RUNS_MAX)]
+MetricNames = Annotated[tuple[str, ...], Meta(max_length=_METRICS_MAX)]
+
+
+class LiveForm(Form):
+    runs: Names = ()
+    metrics: MetricNames = ()
+
+
+class LiveChange(Form):
+    """What a listener looks at from now on."""
+
+    runs: Names = ()
+    metrics: MetricNames = ()
+
+
+@endpoint("GET", "/live", media=MEDIA)
+async def listen_to_projects(call: Call) -> Any:
+    """Listen to the list of projects."""
+    return _stream(call, Interest(None))
+
+
+@endpoint("GET", "/projects/{project}/live", query=LiveForm, media=MEDIA)
+async def listen_to_project(call: Call) -> Any:
+    """Listen to runs and series of a project."""
+    form: LiveForm = call.query
+    return _stream(call, Interest(call.project, frozenset(form.runs), frozenset(form.metrics)))
+
+
+@endpoint("POST", "/live/{subscription}", body=LiveChange, failures=(404,))
+async def change_subscription(call: Call) -> Any:
+    """Let a listener look at other runs and metrics."""
+    form: LiveChange = call.body
+    call.context.feeds.change(
+        str(call.request.path_params["subscription"]),
+        frozenset(form.runs),
+        frozenset(form.metrics),
+    )
+
+
+class EventStream(Response):
+    """A listener's stream, from its first event to the end of either side."""
+
+    def __init__(self, feeds: Feeds, interest: Interest, last_event_id: str) -> None:
+        super().__init__(media_type=MEDIA)
+        self._feeds = feeds
+        self._interest = interest
+        self._last_event_id = last_event_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            with self._feeds.listening(
+                self._interest, last_event_id=self._last_event_id
+            ) as subscription:
+                stream = StreamingResponse(
+                    events_of(subscription), media_type=MEDIA, headers=_HEADERS
+                )
+                await stream(scope, receive, send)
+        except ApiError as error:  # One listener too many.
+            await failure_answer(error.failure)(scope, receive, send)
+
+
+def _stream(call: Call, interest: Interest) -> EventStream:
+    last_event_id = call.request.headers.get("last-event-id", "")
+    return EventStream(call.context.feeds, interest, last_event_id)

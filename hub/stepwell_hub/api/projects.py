@@ -1,0 +1,125 @@
+"""Projects, and the names that a project's runs use."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from stepwell_hub.api.forms import ForceForm, Limit, Name, RunIds, Text
+from stepwell_hub.endpoints import Call, Form, endpoint
+from stepwell_hub.errors import ApiError
+from stepwell_store import queries
+
+
+class ProjectsForm(Form):
+    search: Text = ""
+    sort: Name = "-last_activity"
+    limit: Limit = 50
+    cursor: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectsPage:
+    projects: tuple[queries.ProjectOverview, ...]
+    next_cursor: str | None
+    total: int | None
+
+
+@endpoint("GET", "/projects", query=ProjectsForm, answer=ProjectsPage)
+async def list_projects(call: Call) -> Any:
+    """List projects."""
+    form: ProjectsForm = call.query
+    page = await call.ask(
+        queries.list_projects,
+        search=form.search,
+        sort=form.sort,
+        limit=form.limit,
+        cursor=form.cursor,
+    )
+    return ProjectsPage(page.items, page.next_cursor, page.total)
+
+
+@endpoint("GET", "/projects/{project}", answer=queries.ProjectOverview)
+async def get_project(call: Call) -> Any:
+    """Get a project."""
+    return await call.ask(_project, call.project)
+
+
+@endpoint("DELETE", "/projects/{project}", query=ForceForm, failures=(409,))
+async def delete_project(call: Call) -> Any:
+    """Delete a project with all its runs."""
+    project = call.project
+    deleted = await call.ask(queries.delete_project, project, force=call.query.force)
+    await call.context.catalog.do(lambda catalog: catalog.forget_project(project))
+    return deleted
+
+
+def _project(store: Any, project: str, *, limits: queries.Limits) -> queries.ProjectOverview:
+    # The search is for a part of the name, so ours may be behind others that contain it.
+    cursor = None
+    while True:
+        page = queries.list_projects(
+            store, search=project, sort="project", limit=1000, cursor=cursor, limits=limits
+        )
+        for each in page.items:
+            if each.project == project:
+                return each
+        if (cursor := page.next_cursor) is None:
+            raise ApiError(404, "not_found", f"no project {project}; nothing was logged into it")
+
+
+# ---------------------------------------------------------------------- names
+
+
+class MetricsForm(Form):
+    search: Text = ""
+    run_id: RunIds = ()
+    limit: Limit = 1000
+    cursor: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsPage:
+    metrics: tuple[queries.MetricName, ...]
+    next_cursor: str | None
+
+
+@endpoint("GET", "/projects/{project}/metrics", query=MetricsForm, answer=MetricsPage)
+async def list_metrics(call: Call) -> Any:
+    """List metric names."""
+    form: MetricsForm = call.query
+    page = await call.ask(
+        queries.list_metrics,
+        call.project,
+        run_ids=list(form.run_id) or None,
+        search=form.search,
+        limit=form.limit,
+        cursor=form.cursor,
+    )
+    return MetricsPage(page.items, page.next_cursor)
+
+
+class AttributesForm(Form):
+    kind: Literal["config", "summary", "metadata", "run"] = "config"
+    search: Text = ""
+    limit: Limit = 1000
+    cursor: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributesPage:
+    attributes: tuple[queries.AttributeKey, ...]
+    next_cursor: str | None
+
+
+@endpoint("GET", "/projects/{project}/attributes", query=AttributesForm, answer=AttributesPage)
+async def list_attributes(call: Call) -> Any:
+    """List the keys of configs or summaries."""
+    form: AttributesForm = call.query
+    page = await call.ask(
+        queries.list_attribute_keys,
+        call.project,
+        kind=form.kind,
+        search=form.search,
+        limit=form.limit,
+        cursor=form.cursor,
+    )
+    return AttributesPage(page.items, page.next_cursor)

@@ -1,0 +1,228 @@
+"""Runs: lists, one run, what is known about it, and changes."""
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from stepwell_hub.answers import plain
+from stepwell_hub.api.forms import ForceForm, Limit, Name, Text
+from stepwell_hub.endpoints import Call, Form, endpoint
+from stepwell_store import queries
+
+
+def _with_slot(kind: type, name: str) -> type:
+    """Return the answer's type: ``kind`` with the run's colour slot."""
+    fields = [(each.name, each.type) for each in dataclasses.fields(kind)]
+    made = dataclasses.make_dataclass(name, [*fields, ("slot", int)], frozen=True)
+    made.__doc__ = f"{kind.__doc__ or ''}\n\n``slot`` numbers its colour, 0 to 19."
+    return made
+
+
+Run: Any = _with_slot(queries.RunOverview, "Run")
+Detail: Any = _with_slot(queries.RunDetail, "Detail")
+
+_SortKeys = Annotated[tuple[Name, ...], Meta(max_length=8)]
+_Columns = Annotated[tuple[Name, ...], Meta(max_length=500)]
+
+
+class RunsForm(Form):
+    """Which runs, in what order, and which paths' values come with them."""
+
+    filter: Text = ""
+    sort: _SortKeys = ("-created",)
+    columns: _Columns = ()
+    limit: Limit = 100
+    cursor: Text | None = None
+    archived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunsPage:
+    runs: tuple[Run, ...]
+    next_cursor: str | None
+    total: int | None
+
+
+@endpoint("POST", "/projects/{project}/runs/query", body=RunsForm, answer=RunsPage)
+async def list_runs(call: Call) -> Any:
+    """List runs."""
+    form: RunsForm = call.body
+    page = await call.ask(
+        queries.list_runs,
+        call.project,
+        filter=form.filter,
+        sort=form.sort or ("-created",),
+        columns=form.columns,
+        limit=form.limit,
+        cursor=form.cursor,
+        archived=form.archived,
+    )
+    slots = await _slots(call, page.items)
+    return {
+        "runs": [plain(run) | {"slot": slots[run.run_id]} for run in page.items],
+        "next_cursor": page.next_cursor,
+        "total": page.total,
+    }
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}", answer=Detail)
+async def get_run(call: Call) -> Any:
+    """Get a run with its config and summary."""
+    run = await call.ask(queries.get_run, call.project, call.run_id)
+    slots = await _slots(call, [run])
+    return plain(run) | {"slot": slots[run.run_id]}
+
+
+class RunChange(Form):
+    """What is set; what is left out stays."""
+
+    name: Name | None = None
+    notes: Annotated[str, Meta(max_length=100_000)] | None = None
+    tags: Annotated[tuple[Name, ...], Meta(max_length=256)] | None = None
+    group: Name | None = None
+    color: Name | None = None
+    archived: bool | None = None
+
+
+@endpoint("PATCH", "/projects/{project}/runs/{run_id}", body=RunChange, answer=Detail)
+async def edit_run(call: Call) -> Any:
+    """Change a run's name, notes, tags, group, colour, or archive it."""
+    form: RunChange = call.body
+    await call.ask(
+        queries.edit_run,
+        call.project,
+        call.run_id,
+        name=form.name,
+        notes=form.notes,
+        tags=form.tags,
+        group=form.group,
+        color=form.color,
+        archived=form.archived,
+    )
+    return await get_run(call)
+
+
+@endpoint("DELETE", "/projects/{project}/runs/{run_id}", query=ForceForm, failures=(409,))
+async def delete_run(call: Call) -> Any:
+    """Delete a run for good."""
+    project, run_id = call.project, call.run_id
+    await call.ask(queries.delete_run, project, run_id, force=call.query.force)
+    await call.context.catalog.do(lambda catalog: catalog.forget_run(project, run_id))
+
+
+async def _slots(call: Call, runs: Iterable[queries.RunOverview]) -> dict[str, int]:
+    """Return the runs' colour slots; who started first chooses first."""
+    project = call.project
+    ordered = sorted(runs, key=lambda run: (run.started_at or 0.0, run.run_id))
+    run_ids = [run.run_id for run in ordered]
+    return await call.context.catalog.do(lambda catalog: catalog.slots(project, run_ids))
+
+
+# ---------------------------------------------------------------------- what is known of one run
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetrics:
+    metrics: tuple[queries.MetricStatistics, ...]
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}/metrics", answer=RunMetrics)
+async def list_run_metrics(call: Call) -> Any:
+    """List a run's metrics with their statistics."""
+    return {"metrics": await call.ask(queries.run_metrics, call.project, call.run_id)}
+
+
+@dataclass(frozen=True, slots=True)
+class Writers:
+    writers: tuple[queries.Writer, ...]
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}/writers", answer=Writers)
+async def list_writers(call: Call) -> Any:
+    """List the processes that wrote a run."""
+    return {"writers": await call.ask(queries.list_writers, call.project, call.run_id)}
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    gaps: tuple[queries.Gap, ...]
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}/gaps", answer=Gaps)
+async def list_gaps(call: Call) -> Any:
+    """List what of a run was lost."""
+    return {"gaps": await call.ask(queries.list_gaps, call.project, [call.run_id])}
+
+
+class TextsForm(Form):
+    metric: Name | None = None
+    limit: Limit = 1000
+    cursor: Text | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextsPage:
+    texts: tuple[queries.Text, ...]
+    next_cursor: str | None
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}/texts", query=TextsForm, answer=TextsPage)
+async def list_texts(call: Call) -> Any:
+    """List the texts that a run logged."""
+    form: TextsForm = call.query
+    page = await call.ask(
+        queries.list_texts,
+        call.project,
+        call.run_id,
+        metric=form.metric,
+        limit=form.limit,
+        cursor=form.cursor,
+    )
+    return TextsPage(page.items, page.next_cursor)
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    nodes: tuple[queries.RunNode, ...]
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}/nodes", answer=Nodes)
+async def list_nodes(call: Call) -> Any:
+    """List the nodes that a run ran on, with their devices."""
+    return {"nodes": await call.ask(queries.run_nodes, call.project, call.run_id)}
+
+
+class ConsoleForm(Form):
+    search: Text = ""
+    stream: Name | None = None
+    label: Name | None = None
+    before: Text | None = None
+    after: Text | None = None
+    around_time: float | None = None
+    limit: Limit = 1000
+
+
+@endpoint(
+    "GET",
+    "/projects/{project}/runs/{run_id}/console",
+    query=ConsoleForm,
+    answer=queries.ConsolePage,
+)
+async def read_console(call: Call) -> Any:
+    """Read console lines."""
+    form: ConsoleForm = call.query
+    return await call.ask(
+        queries.console_lines,
+        call.project,
+        call.run_id,
+        search=form.search,
+        stream=form.stream,
+        label=form.label,
+        before=form.before,
+        after=form.after,
+        around_time=form.around_time,
+        limit=form.limit,
+    )

@@ -1,0 +1,261 @@
+"""Live feeds: doorbells that say what changed, never the change itself.
+
+A listener says what it looks at: runs and metrics of one project, or the list of projects. While
+somebody listens, and only then, the store is asked at most every 200 ms for the versions of just
+that. A change that a listener has not been told yet is kept by name, newest version only: a slow
+listener costs no memory, and it misses steps but never the newest state.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from stepwell_hub.errors import ApiError
+from stepwell_store.errors import StoreError
+
+logger = logging.getLogger("stepwell_hub")
+
+POLL_SECONDS: Final = 0.2
+REST_SECONDS_MAX: Final = 5.0
+BEAT_SECONDS: Final = 15.0
+KEPT_SECONDS: Final = 60.0
+"""A listener that comes back within so long is told only what changed meanwhile."""
+_KEPT_MAX: Final = 1024
+_REST_FACTOR: Final = 4.0
+"""After a look that took long, rest so many times as long: looking costs at most a fifth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a listener looks at; ``project`` None is the list of projects."""
+
+    project: str | None
+    runs: frozenset[str] = frozenset()
+    metrics: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How things stand.
+
+    Attributes:
+        version: of the list of runs, or of projects.
+        series: the version of each (run id, metric).
+        runs: state and last sign of life of each run.
+    """
+
+    version: int = 0
+    series: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    runs: Mapping[str, tuple[str, float | None]] = field(default_factory=dict)
+
+
+LookAt = Callable[[Interest], Awaitable[Look]]
+Event = tuple[str, dict[str, Any]]
+
+
+class Subscription:
+    """One listener: what it wants, what it was told, what is to be told. No I/O."""
+
+    def __init__(self, subscription_id: str, interest: Interest) -> None:
+        self.id = subscription_id
+        self.interest = interest
+        self.sent_count = 0
+        self.left_at = 0.0
+        self.rung = asyncio.Event()
+        self.is_over = False
+        self._told_series: dict[tuple[str, str], int] = {}
+        self._told_runs: dict[str, tuple[str, float | None]] = {}
+        self._told_version: int | None = None
+        self._look = Look()
+
+    def note(self, look: Look) -> None:
+        """Take in how things stand; ring when the listener does not know it yet."""
+        self._look = look
+        if self._news():
+            self.rung.set()
+
+    def take(self) -> list[Event]:
+        """Return the events that bring the listener up to date."""
+        self.rung.clear()
+        events = self._news()
+        look = self._look
+        self._told_version = look.version
+        self._told_series = {key: version for key, version in look.series.items() if self._has(key)}
+        self._told_runs = {
+            run: each for run, each in look.runs.items() if run in self.interest.runs
+        }
+        self.sent_count += len(events)
+        return events
+
+    def forget_told(self) -> None:
+        """Tell everything anew: it is unknown what arrived."""
+        self._told_series, self._told_runs, self._told_version = {}, {}, None
+
+    def _has(self, key: tuple[str, str]) -> bool:
+        return key[0] in self.interest.runs and key[1] in self.interest.metrics
+
+    def _news(self) -> list[Event]:
+        look, events = self._look, list[Event]()
+        if look.version != self._told_version and look.version:
+            if self.interest.project is None:
+                return [("projects", {"version": look.version})]
+            events.append(("runs", {"runs_version": look.version}))
+        changed = [
+            {"run_id": run, "metric": metric, "version": version}
+            for (run, metric), version in look.series.items()
+            if self._has((run, metric)) and self._told_series.get((run, metric)) != version
+        ]
+        if changed:
+            events.append(("series", {"series": changed}))
+        for run, (state, last_seen) in look.runs.items():
+            if run in self.interest.runs and self._told_runs.get(run) != (state, last_seen):
+                events.append(("run", {"run_id": run, "state": state, "last_seen": last_seen}))
+        return events
+
+
+class Feeds:
+    """All listeners of a hub, and one poll for each project that has some."""
+
+    def __init__(
+        self,
+        look_at: LookAt,
+        *,
+        listeners_max: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._look_at = look_at
+        self._listeners_max = listeners_max
+        self._clock = clock
+        self._sleep = sleep
+        self._listening: dict[str, Subscription] = {}
+        self._left: dict[str, Subscription] = {}
+        self._polls: dict[str | None, asyncio.Task[None]] = {}
+        self._stopped = False
+
+    @property
+    def listener_count(self) -> int:
+        return len(self._listening)
+
+    def stop(self) -> None:
+        """End every listener's stream; can be called twice."""
+        self._stopped = True
+        for each in self._listening.values():
+            each.is_over = True
+            each.rung.set()
+        for task in self._polls.values():
+            task.cancel()
+
+    def change(self, subscription_id: str, runs: frozenset[str], metrics: frozenset[str]) -> None:
+        """Let a listener look at other runs and metrics of its project.
+
+        Raises:
+            ApiError: There is no such listener.
+        """
+        found = self._listening.get(subscription_id)
+        if found is None:
+            raise ApiError(404, "not_found", "no such subscription; connect to the feed anew")
+        found.interest = Interest(found.interest.project, runs, metrics)
+
+    @contextmanager
+    def listening(self, interest: Interest, *, last_event_id: str = "") -> Iterator[Subscription]:
+        """Be a listener inside the block.
+
+        Raises:
+            ApiError: There are too many, or the hub is ending.
+        """
+        if self._stopped or len(self._listening) >= self._listeners_max:
+            raise ApiError(503, "busy", "too many live connections; close some pages")
+        subscription = self._resumed(interest, last_event_id)
+        self._listening[subscription.id] = subscription
+        subscription.rung.set()
+        self._see_to_poll(interest.project)
+        try:
+            yield subscription
+        finally:
+            del self._listening[subscription.id]
+            self._keep(subscription)
+
+    def _resumed(self, interest: Interest, last_event_id: str) -> Subscription:
+        name, _, count = last_event_id.rpartition("-")
+        kept = self._left.pop(name, None)
+        if kept is None or kept.interest.project != interest.project:
+            return Subscription(secrets.token_urlsafe(9).replace("-", "_"), interest)
+        if count != str(kept.sent_count):
+            kept.forget_told()  # Some events did not arrive.
+        kept.interest = interest
+        return kept
+
+    def _keep(self, subscription: Subscription) -> None:
+        now = self._clock()
+        self._left = {
+            name: each for name, each in self._left.items() if now - each.left_at < KEPT_SECONDS
+        }
+        if len(self._left) < _KEPT_MAX:
+            subscription.left_at = now
+            self._left[subscription.id] = subscription
+
+    # ------------------------------------------------------------------ polls
+
+    def _see_to_poll(self, project: str | None) -> None:
+        task = self._polls.get(project)
+        if task is None or task.done():
+            self._polls[project] = asyncio.create_task(self._poll(project), name="live-poll")
+
+    def _listeners(self, project: str | None) -> list[Subscription]:
+        return [each for each in self._listening.values() if each.interest.project == project]
+
+    async def _poll(self, project: str | None) -> None:
+        try:
+            while listeners := self._listeners(project):
+                began = self._clock()
+                await self._look_once(project, listeners)
+                took = self._clock() - began
+                await self._sleep(min(REST_SECONDS_MAX, max(POLL_SECONDS, _REST_FACTOR * took)))
+        finally:
+            if self._polls.get(project) is asyncio.current_task():
+                del self._polls[project]
+
+    async def _look_once(self, project: str | None, listeners: list[Subscription]) -> None:
+        interest = Interest(
+            project,
+            frozenset().union(*(each.interest.runs for each in listeners)),
+            frozenset().union(*(each.interest.metrics for each in listeners)),
+        )
+        try:
+            look = await self._look_at(interest)
+        except (StoreError, ApiError) as error:
+            logger.debug("a live feed could not look project=%s: %s", project, error)
+            return  # The store is away or busy: look again later.
+        for each in listeners:
+            each.note(look)
+
+
+async def events_of(subscription: Subscription) -> AsyncIterator[bytes]:
+    """Yield the lines of a listener's stream until it is over."""
+
+    def line(event: str, data: Mapping[str, Any]) -> bytes:
+        text = msgspec.json.encode(data)
+        number = f"{subscription.id}-{subscription.sent_count}".encode()
+        return b"id: " + number + b"\nevent: " + event.encode() + b"\ndata: " + text + b"\n\n"
+
+    yield b"retry: 1000\n\n"
+    yield line("hello", {"subscription": subscription.id})
+    while not subscription.is_over:
+        try:
+            async with asyncio.timeout(BEAT_SECONDS):
+                await subscription.rung.wait()
+        except TimeoutError:
+            yield b":\n\n"
+            continue
+        events = subscription.take()
+        if events:
+            yield b"".join(line(event, data) for event, data in events)
+            await asyncio.sleep(POLL_SECONDS)

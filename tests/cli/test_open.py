@@ -1,0 +1,118 @@
+"""`stepwell open`: a link to the page of the daemon that runs, or of one started for it."""
+
+import json
+import os
+import signal
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from stepwell.cli import page as cli_page
+from stepwell.cli.page import link_to, open_browser, running_hub
+from stepwell_store import EmbeddedStore
+from stepwell_wire.hub_access import check_login_code, hub_dir, read_key, see_to_key
+from tests.cli.conftest import Call, made
+from tests.daemon.conftest import Process, process
+from tests.waiting import wait_until
+
+__all__ = ["process"]  # The fixture.
+
+
+def opened(link: str) -> str:
+    """Return what a browser shows first of ``link``."""
+    with urllib.request.urlopen(link, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.processes
+def test_it_links_to_the_page_of_the_daemon_that_runs(process: Process, call: Call) -> None:
+    process.start("--hub", "auto", "--hub-port", "0")
+    said = call("open", "--socket", process.socket, "--no-browser")
+    assert said.code == 0
+    (link,) = said.out.splitlines()
+    assert 'content="0;url=/"' in opened(link)
+    asked = json.loads(call("open", "--socket", process.socket, "--json").out)
+    assert urlsplit(asked["url"]).path == "/"
+    assert asked["link"].startswith(asked["url"] + "?login=")
+
+
+@pytest.mark.processes
+def test_it_says_why_there_is_no_page(process: Process, call: Call) -> None:
+    process.start("--hub", "off")
+    said = call("open", "--socket", process.socket)
+    assert said.code == 3
+    assert "--hub off" in said.err
+
+
+@pytest.mark.processes
+def test_where_no_daemon_runs_one_is_started_on_the_folder(process: Process, call: Call) -> None:
+    from stepwell_store import open_embedded
+
+    store: EmbeddedStore = open_embedded(process.data)
+    store.migrate()
+    made(store, "digits", "run-a", name="first try")
+    store.close()
+    said = call("open", "first try", "--data", process.data, "--no-browser")
+    try:
+        assert said.code == 0, said.err
+        (link,) = said.out.splitlines()
+        assert urlsplit(link).path == "/p/digits/runs/run-a"
+        assert 'content="0;url=/p/digits/runs/run-a"' in opened(link)
+        assert "15 minutes" in said.err
+        again = call("open", "digits", "--data", process.data, "--no-browser")
+        assert urlsplit(again.out.strip()).path == "/p/digits"
+        assert "15 minutes" not in again.err
+        missing = call("open", "nothing", "--data", process.data)
+        assert missing.code == 4
+    finally:
+        daemon = int((process.data / "daemon.lock").read_text())
+        os.kill(daemon, signal.SIGTERM)
+        wait_until(lambda: running_hub(process.data) is None, "the daemon's end")
+
+
+def test_a_folder_without_a_store_is_refused(call: Call, tmp_path: Path) -> None:
+    said = call("open", "--data", tmp_path)
+    assert said.code == 3
+    assert f"no store in {tmp_path}" in said.err
+
+
+def test_who_may_not_read_the_key_gets_the_clean_address(tmp_path: Path) -> None:
+    assert link_to("http://127.0.0.1:1/p/x", str(tmp_path)) == "http://127.0.0.1:1/p/x"
+    assert link_to("http://127.0.0.1:1/p/x", "") == "http://127.0.0.1:1/p/x"
+    key = see_to_key(tmp_path)
+    link = link_to("http://127.0.0.1:1/p/x", str(tmp_path))
+    import time
+
+    assert check_login_code(key, link.partition("?login=")[2], now=time.time()) is not None
+    assert read_key(tmp_path) == key
+
+
+@pytest.mark.parametrize(
+    "state",
+    ["", "{}", '{"url": "http://127.0.0.1:9", "pid": 1}', '{"url": 1, "pid": "x"}', "[]"],
+)
+def test_a_state_that_a_dead_hub_left_is_no_hub(tmp_path: Path, state: str) -> None:
+    hub_dir(tmp_path).mkdir()
+    (hub_dir(tmp_path) / "hub.json").write_text(state)
+    assert running_hub(tmp_path) is None
+
+
+def test_no_browser_is_opened_where_there_is_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
+    assert not open_browser("http://127.0.0.1:9/")
+
+
+def test_a_browser_that_does_not_return_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cli_page, "_BROWSER_SECONDS", 0.2)
+    stuck = tmp_path / "browser"
+    stuck.write_text(f"#!/bin/sh\necho $1 > {tmp_path}/seen\nexec sleep 600\n")
+    stuck.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{stuck} %s")
+    assert open_browser("http://127.0.0.1:9/")
+    wait_until((tmp_path / "seen").exists, "the browser")

@@ -1,0 +1,192 @@
+"""Projects, runs and what is known of them, over HTTP."""
+
+import math
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.hub.conftest import Hub
+from tests.hub.made import make_run
+from tests.store.made import fresh_project, log, writer
+
+HOSTILE = "<img src=x onerror=alert(1)> & \"q\" 's' ünï 🜁"
+
+
+def ask(hub: Hub, method: str, path: str, status: int = 200, **more: Any) -> Any:
+    answer = hub.program.request(method, f"/api/v1{path}", **more)
+    assert answer.status_code == status, answer.text
+    return answer.json() if answer.content else None
+
+
+def code_of(answer: Any) -> str:
+    return str(answer["error"]["code"])
+
+
+@pytest.fixture
+def project(hub: Hub) -> str:
+    """A project of three runs."""
+    name = fresh_project()
+    for number, run_id in enumerate(("a", "b", "c")):
+        make_run(
+            hub.context.store,
+            name,
+            run_id,
+            name=f"run {run_id}",
+            state="" if run_id == "c" else "finished",
+            config={"lr": 10.0**-number},
+            started_us=1_700_000_000_000_000 + number,
+        )
+    return name
+
+
+# ---------------------------------------------------------------------------- projects
+
+
+def test_projects_are_listed_and_searched(hub: Hub, project: str) -> None:
+    page = ask(hub, "GET", "/projects", params={"search": project.upper()})
+    (found,) = [each for each in page["projects"] if each["project"] == project]
+    assert (found["run_count"], found["running_count"]) == (3, 1)
+    assert ask(hub, "GET", f"/projects/{project}") == found
+    assert code_of(ask(hub, "GET", "/projects/no-such", 404)) == "not_found"
+
+
+def test_lists_go_on_at_a_cursor(hub: Hub, project: str) -> None:
+    path, body = f"/projects/{project}/runs/query", {"limit": 2, "sort": ["created"]}
+    first = ask(hub, "POST", path, json=body)
+    rest = ask(hub, "POST", path, json=body | {"cursor": first["next_cursor"]})
+    assert [run["run_id"] for run in first["runs"] + rest["runs"]] == ["a", "b", "c"]
+    assert rest["next_cursor"] is None
+    wrong = ask(hub, "POST", path, 400, json=body | {"cursor": "nonsense"})
+    assert code_of(wrong) == "cursor_invalid"
+
+
+# ---------------------------------------------------------------------------- runs
+
+
+def test_runs_are_filtered_sorted_and_come_with_columns(hub: Hub, project: str) -> None:
+    body = {"filter": "lr<0.5", "sort": ["-config.lr"], "columns": ["config.lr", "metric.loss:min"]}
+    page = ask(hub, "POST", f"/projects/{project}/runs/query", json=body)
+    assert [run["run_id"] for run in page["runs"]] == ["b", "c"]
+    assert page["runs"][0]["columns"] == {"config.lr": 0.1, "metric.loss:min": 0.1}
+    assert page["runs"][1]["state"] == "running"
+
+
+def test_a_wrong_filter_says_where_it_is_wrong(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/query"
+    error = ask(hub, "POST", path, 400, json={"filter": "state:running ("})["error"]
+    assert error["code"] == "filter_invalid"
+    assert error["field"] == "filter"
+    assert error["position"] > 0
+
+
+def test_each_run_has_a_colour_of_its_own_for_good(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/query"
+    page = ask(hub, "POST", path, json={"sort": ["-config.lr"]})
+    slots = {run["run_id"]: run["slot"] for run in page["runs"]}
+    assert sorted(slots.values()) == [0, 1, 2]
+    assert slots["a"] == 0  # It started first, though the list has another order.
+    assert ask(hub, "GET", f"/projects/{project}/runs/c")["slot"] == slots["c"]
+
+
+def test_a_run_is_told_in_full(hub: Hub, project: str) -> None:
+    run = ask(hub, "GET", f"/projects/{project}/runs/a")
+    assert (run["name"], run["state"], run["config"]) == ("run a", "finished", {"lr": 1.0})
+    assert run["summary"]["loss"] == 0.1
+    assert (run["metric_count"], run["point_count"]) == (1, 10)
+    assert code_of(ask(hub, "GET", f"/projects/{project}/runs/none", 404)) == "not_found"
+
+
+def test_a_run_is_renamed_tagged_and_archived(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/a"
+    before = ask(hub, "GET", path)
+    change = {"name": HOSTILE, "tags": ["x", HOSTILE], "notes": "n", "color": "3", "archived": True}
+    run = ask(hub, "PATCH", path, json=change)
+    assert {name: run[name] for name in change} == change
+    assert run["version"] != before["version"]
+    assert ask(hub, "GET", path) == run
+    listed = ask(hub, "POST", f"/projects/{project}/runs/query", json={})
+    assert "a" not in [each["run_id"] for each in listed["runs"]]
+    wrong = ask(hub, "PATCH", path, 400, json={"nmae": "x"})
+    assert code_of(wrong) == "body_invalid"
+    assert ask(hub, "PATCH", f"/projects/{project}/runs/none", 404, json={"name": "x"})
+
+
+def test_a_running_run_is_deleted_by_force_alone(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/c"
+    assert code_of(ask(hub, "DELETE", path, 409)) == "run_is_running"
+    ask(hub, "DELETE", path, 204, params={"force": "true"})
+    ask(hub, "GET", path, 404)
+    ask(hub, "DELETE", f"/projects/{project}/runs/a", 204)
+    page = ask(hub, "POST", f"/projects/{project}/runs/query", json={})
+    assert [run["run_id"] for run in page["runs"]] == ["b"]
+
+
+def test_a_project_is_deleted_with_its_runs(hub: Hub, project: str) -> None:
+    assert code_of(ask(hub, "DELETE", f"/projects/{project}", 409)) == "run_is_running"
+    ask(hub, "DELETE", f"/projects/{project}", 204, params={"force": "1"})
+    ask(hub, "GET", f"/projects/{project}", 404)
+
+
+# ---------------------------------------------------------------------------- of a run
+
+
+def test_metrics_writers_gaps_and_console_of_a_run(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/a"
+    (metric,) = ask(hub, "GET", f"{path}/metrics")["metrics"]
+    assert (metric["metric"], metric["count"], metric["max"]) == ("loss", 10, 1.0)
+    (one,) = ask(hub, "GET", f"{path}/writers")["writers"]
+    assert (one["host"], one["pid"]) == ("node-a", 42)
+    assert ask(hub, "GET", f"{path}/gaps") == {"gaps": []}
+    page = ask(hub, "GET", f"{path}/console", params={"search": "^beg"})
+    assert [line["text"] for line in page["lines"]] == ["begin"]
+    assert ask(hub, "GET", f"{path}/texts") == {"texts": [], "next_cursor": None}
+
+
+def test_names_of_metrics_and_config_keys(hub: Hub, project: str) -> None:
+    page = ask(hub, "GET", f"/projects/{project}/metrics", params={"search": "^lo"})
+    assert [each["metric"] for each in page["metrics"]] == ["loss"]
+    keys = ask(hub, "GET", f"/projects/{project}/attributes")["attributes"]
+    assert [(each["path"], each["run_count"]) for each in keys] == [("lr", 3)]
+    wrong = ask(hub, "GET", f"/projects/{project}/metrics", 400, params={"search": "("})
+    assert code_of(wrong) == "filter_invalid"
+
+
+def test_numbers_that_json_has_not_are_named(hub: Hub) -> None:
+    project = fresh_project()
+    make_run(hub.context.store, project, "odd", steps=0, config={"big": 2**60})
+    odd = [math.nan, math.inf, -math.inf]
+    log(hub.context.store, writer(project, "odd"), range(3), x=odd)
+    run = ask(hub, "GET", f"/projects/{project}/runs/odd")
+    assert run["config"] == {"big": {"$int": str(2**60)}}
+    assert run["summary"]["x"] == {"$float": "-Infinity"}
+
+
+def test_hostile_names_come_back_as_they_are(hub: Hub) -> None:
+    project, run_id = f"{fresh_project()} <b>&+", "r <i>'\""
+    make_run(hub.context.store, project, run_id, name=HOSTILE, metrics=(HOSTILE,))
+    path = f"/projects/{quote(project, safe='')}/runs/{quote(run_id, safe='')}"
+    assert ask(hub, "GET", path)["name"] == HOSTILE
+    assert ask(hub, "GET", f"{path}/metrics")["metrics"][0]["metric"] == HOSTILE
+
+
+# ---------------------------------------------------------------------------- wrong requests
+
+
+def test_unknown_parameters_and_wrong_values_are_named(hub: Hub, project: str) -> None:
+    error = ask(hub, "GET", "/projects", 400, params={"serach": "x"})["error"]
+    assert (error["code"], error["field"]) == ("parameter_unknown", "serach")
+    assert "search" in error["message"]
+    error = ask(hub, "GET", "/projects", 400, params={"limit": "many"})["error"]
+    assert (error["code"], error["field"]) == ("parameter_invalid", "limit")
+    assert ask(hub, "GET", "/projects", 400, params={"limit": 0})
+    path = f"/projects/{project}/runs/query"
+    assert code_of(ask(hub, "POST", path, 400, content=b"{", headers=JSON)) == "json_invalid"
+    assert code_of(ask(hub, "POST", path, 415, content=b"{}")) == "media_wrong"
+    large = b'{"filter": "' + b"x" * hub.config.request_bytes_max + b'"}'
+    assert code_of(ask(hub, "POST", path, 413, content=large, headers=JSON)) == "body_too_large"
+    assert code_of(ask(hub, "PUT", path, 405)) == "method_wrong"
+    assert code_of(ask(hub, "GET", "/nothing/here", 404)) == "not_found"
+
+
+JSON = {"Content-Type": "application/json"}

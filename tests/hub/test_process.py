@@ -1,0 +1,240 @@
+"""The hub as a process: alone over servers, and live beside a daemon."""
+
+import http.client
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from stepwell_store.server.settings import ServerSettings, parse_endpoints
+from stepwell_store.server.store import open_server
+from stepwell_wire.hub_access import hub_dir, read_key
+from tests.daemon.client import Client, flush
+from tests.daemon.conftest import Process, process
+from tests.daemon.gateways import make_authority, make_certificate
+from tests.daemon.made import hello, row, schema_event
+from tests.daemon.test_hub_process import ON, ask, state_of
+from tests.hub.made import make_run
+from tests.servers.clickhouse import ClickHouseServer
+from tests.waiting import wait_until
+
+__all__ = ["process"]  # The fixture.
+
+pytestmark = pytest.mark.processes
+
+
+_started: "list[Alone]" = []
+
+
+class Alone:
+    """`python -m stepwell_hub` with settings of a test's own."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self.data = folder
+        _started.append(self)
+        kept = {name: value for name, value in os.environ.items() if "STEPWELL" not in name}
+        self.running = subprocess.Popen(
+            [sys.executable, "-m", "stepwell_hub", "--data", str(folder), *arguments],
+            env={**kept, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def wait_ready(self) -> str:
+        """Return the link that it prints."""
+        assert self.running.stdout is not None
+        line = self.running.stdout.readline()
+        assert line, self.running.communicate()
+        return line.split()[1]
+
+    def ask(self, path: str, body: Any = None) -> tuple[int, Any]:
+        url = json.loads((hub_dir(self.data) / "hub.json").read_bytes())["url"]
+        headers = {"Authorization": f"Bearer {read_key(hub_dir(self.data))}"}
+        data = None if body is None else json.dumps(body).encode()
+        headers |= {"Content-Type": "application/json"} if data else {}
+        request = urllib.request.Request(url + path, data, headers)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+
+    def stop(self) -> int:
+        self.running.send_signal(signal.SIGTERM)
+        self.running.communicate()
+        return self.running.returncode
+
+
+@pytest.fixture(autouse=True)
+def none_stays() -> Iterator[None]:
+    yield
+    while _started:
+        hub = _started.pop()
+        if hub.running.poll() is None:
+            hub.running.kill()
+            hub.running.communicate()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="swh-") as made:
+        yield Path(made)
+
+
+def test_alone_it_reads_clickhouse_servers_and_survives_their_end(folder: Path) -> None:
+    with ClickHouseServer(folder / "server") as server:
+        store = open_server(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
+        store.migrate()
+        make_run(store, "digits", "run-a", name="first")
+        store.close()
+        where = ("--store", "clickhouse", "--clickhouse-hosts", server.address)
+        hub = Alone(folder / "hub", "--port", "0", *where)
+        link = hub.wait_ready()
+        assert urlsplit(link).query.startswith("login=")
+        status, page = hub.ask("/api/v1/projects")
+        assert (status, [each["project"] for each in page["projects"]]) == (200, ["digits"])
+        path = "/api/v1/projects/digits/runs/query"
+        status, page = hub.ask(path, {"filter": "first"})
+        assert status == 200, page
+        assert page["runs"][0]["run_id"] == "run-a"
+        server.kill()
+        status, answer = hub.ask("/api/v1/projects")
+        assert (status, answer["error"]["code"]) == (503, "store_unavailable")
+        server.start()
+        wait_until(lambda: hub.ask("/api/v1/projects")[0] == 200, "the server's answer")
+        assert hub.stop() == 0
+        assert not (hub_dir(hub.data) / "hub.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (["--prot", "1"], {}, "--prot"),
+        ([], {"STEPWELLHUB_PROT": "1"}, "did you mean STEPWELLHUB_PORT"),
+        (["--host", "0.0.0.0"], {}, "beyond loopback"),
+        (["--catalog", "mysql://x"], {}, "postgresql://"),
+        (["--config", "/no/such.toml"], {}, "/no/such.toml"),
+        (["--store", "clickhouse", "--clickhouse-tls", "maybe"], {}, "on or off or auto"[:2]),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(
+    folder: Path, arguments: list[str], environment: dict[str, str], said: str
+) -> None:
+    hub = Alone(folder, *arguments, **environment)
+    _, error = hub.running.communicate(timeout=60)
+    assert hub.running.returncode == 2
+    assert said in error
+    assert "Traceback" not in error
+
+
+def test_with_a_certificate_it_speaks_tls_and_its_cookie_is_for_tls_alone(folder: Path) -> None:
+    authority = make_authority(folder / "certs")
+    cert, key = make_certificate(authority, "hub")
+    files = ("--cert-file", str(cert), "--key-file", str(key))
+    hub = Alone(folder / "data", "--port", "0", *files)
+    link = hub.wait_ready()
+    assert link.startswith("https://127.0.0.1:")
+    trusted = ssl.create_default_context(cafile=str(authority))
+    with urllib.request.urlopen(link, timeout=60, context=trusted) as answer:
+        assert "Secure" in answer.headers["set-cookie"]
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(link, timeout=60)
+    assert hub.stop() == 0
+
+
+def test_one_hub_at_a_time_uses_a_folder(process: Process) -> None:
+    process.start(*ON)
+    state_of(process)
+    second = Alone(process.data, "--port", "0")
+    _, error = second.running.communicate(timeout=60)
+    assert second.running.returncode == 3
+    assert "stepwell open" in error
+
+
+# ---------------------------------------------------------------------------- live
+
+
+class Events:
+    """A listener over a real connection."""
+
+    def __init__(self, process: Process, path: str, last_event_id: str = "") -> None:
+        url = state_of(process)["url"]
+        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        headers = {"Authorization": f"Bearer {read_key(hub_dir(process.data))}"}
+        headers |= {"Last-Event-ID": last_event_id} if last_event_id else {}
+        self.connection.request("GET", f"/api/v1{path}", headers=headers)
+        self.answer = self.connection.getresponse()
+        assert self.answer.status == 200
+        self.last_event_id = ""
+
+    def next(self, kind: str) -> Any:
+        """Return the data of the next event of this kind."""
+        event = ""
+        while line := self.answer.readline():
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name == "id":
+                self.last_event_id = value
+            if name == "event":
+                event = value
+            if name == "data" and event == kind:
+                return json.loads(value)
+        raise AssertionError(f"the stream ended before {kind}")
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def test_points_ring_for_those_who_look_at_them(process: Process) -> None:
+    process.start(*ON)
+    events = Events(process, "/projects/demo/live")
+    subscription = events.next("hello")["subscription"]
+    client = Client(process.socket, hello())
+    client.next()
+    stream = schema_event() + row(0)
+    client.send(0, stream)
+    client.wait_acked(len(stream))
+    assert events.next("runs")["runs_version"]
+    metric = metric_of(process)
+    body = json.dumps({"runs": [hello().run_id], "metrics": [metric]}).encode()
+    key = read_key(hub_dir(process.data))
+    request = urllib.request.Request(
+        state_of(process)["url"] + f"/api/v1/live/{subscription}",
+        body,
+        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    urllib.request.urlopen(request, timeout=30).close()
+    wanted = {"run_id": hello().run_id, "metric": metric}
+    assert events.next("series") == {"series": [{**wanted, "version": 1}]}
+    client.send(len(stream), row(1))
+    client.wait_acked(len(stream) + len(row(1)))
+    assert events.next("series") == {"series": [{**wanted, "version": 2}]}
+    events.close()
+    client.close()
+
+
+def metric_of(process: Process) -> str:
+    assert flush(process.socket).stored
+    _, body = ask(process, f"/api/v1/projects/demo/runs/{hello().run_id}/metrics")
+    return str(json.loads(body)["metrics"][0]["metric"])
+
+
+def test_a_stop_ends_the_streams_of_listeners(process: Process) -> None:
+    process.start(*ON)
+    events = Events(process, "/live")
+    events.next("hello")
+    assert process.stop() == 0
+    while events.answer.readline():
+        pass
+    events.close()

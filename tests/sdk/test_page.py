@@ -1,0 +1,70 @@
+"""The run's address: known once the daemon said it, and printed by one process alone."""
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from stepwell._page import page_address, page_line
+from stepwell.testing import RecordingDaemon
+from stepwell_wire.hub_access import check_login_code, see_to_key
+from tests.sdk.conftest import Start
+
+PAGE = "http://127.0.0.1:8470"
+
+
+def test_the_address_is_none_until_the_daemon_said_it(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    daemon.page_url = PAGE
+    with start(project="a b", id="run-1") as run:
+        before = run.url
+        assert before in (None, f"{PAGE}/p/a%20b/runs/run-1")
+        run.log({"x": 1.0})
+        assert run.flush(timeout=30)
+        assert run.url == f"{PAGE}/p/a%20b/runs/run-1"
+    with start(mode="offline") as run:
+        run.log({"x": 1.0})
+        assert run.url is None
+
+
+def test_the_line_is_printed_once_with_a_link_that_logs_in(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    key = see_to_key(tmp_path / "hub")
+    daemon.page_url, daemon.hub_folder = PAGE, str(tmp_path / "hub")
+    with start(project="p", id="run-1") as run:
+        for _ in range(2):
+            run.log({"x": 1.0})
+            assert run.flush(timeout=30)
+            daemon.stop()
+            daemon.start()
+    said = capfd.readouterr().err
+    found = re.findall(rf"see the run at {PAGE}/p/p/runs/run-1\?login=(\S+)", said)
+    assert len(found) == 1
+    assert check_login_code(key, found[0], now=time.time()) is not None
+    assert key not in said
+
+
+@pytest.mark.parametrize("settings", [{"primary": False, "label": "1"}, {"quiet": True}])
+def test_other_ranks_and_quiet_runs_print_no_line(
+    start: Start,
+    daemon: RecordingDaemon,
+    capfd: pytest.CaptureFixture[str],
+    settings: dict[str, object],
+) -> None:
+    daemon.page_url = PAGE
+    with start(settings=settings) as run:
+        run.log({"x": 1.0})
+        assert run.flush(timeout=30)
+        assert run.url is not None
+    assert "see the run" not in capfd.readouterr().err
+
+
+def test_who_may_not_read_the_key_is_given_the_clean_address(tmp_path: Path) -> None:
+    address = page_address(PAGE + "/", "p", "r")
+    assert address == f"{PAGE}/p/p/runs/r"
+    for folder in ("", str(tmp_path / "elsewhere")):
+        assert page_line(address, folder) == f"see the run at {address}"
+    assert page_address("", "p", "r") is None
