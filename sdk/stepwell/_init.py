@@ -5,7 +5,7 @@ from typing import Any
 
 from stepwell import _session
 from stepwell._config import parse_config
-from stepwell._identity import display_name, new_run_id
+from stepwell._identity import display_name, new_run_id, run_id_from
 from stepwell._later import tell_once
 from stepwell._memory import Memory, Remembered
 from stepwell._other_trackers import check_arguments
@@ -125,7 +125,12 @@ def _choose_run_id(wanted: Settings, place: Place, memory: Memory) -> str:
         return wanted.run_id
     if wanted.resume == "auto" and (held := memory.auto_run_id()):
         return held
-    return place.run_id or new_run_id()
+    if place.run_id is None:
+        return new_run_id()
+    # The launcher names the job; a job may have several runs, such as the folds of a validation,
+    # and its processes start them in the same order.
+    turn = _session.count_of_job_run()
+    return place.run_id if turn == 0 else run_id_from(f"{place.run_id} run {turn}")
 
 
 def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:

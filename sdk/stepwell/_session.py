@@ -24,6 +24,7 @@ active: list["Run"] = []
 shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
 _current: "Run | None" = None
+_job_runs = 0
 _exit_code = 0
 _hooked = False
 _kept_importing = False
@@ -56,6 +57,13 @@ def bind(run: "Run | None") -> None:
     import stepwell
 
     stepwell._bind(run)
+
+
+def count_of_job_run() -> int:
+    """Return how many runs this process named after its launcher's job before, and count one."""
+    global _job_runs
+    _job_runs += 1
+    return _job_runs - 1
 
 
 def find(run_id: str, copy_id: str) -> "Run | None":

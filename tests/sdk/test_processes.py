@@ -244,6 +244,28 @@ def test_ranks_share_a_run_and_keep_their_labels(folder: Path) -> None:
         assert daemon.events("summary") == []
 
 
+def test_each_init_of_a_job_is_a_run_of_its_own_and_the_same_on_all_ranks(folder: Path) -> None:
+    code = (
+        "import stepwell\n"
+        "for fold in range(3):\n"
+        "    run = stepwell.init('p', name=f'fold{fold}')\n"
+        "    run.log({'fold': fold})\n"
+        "    run.finish()\n"
+    )
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        for rank in range(2):
+            place = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+            done = python(code, STEPWELL_SOCKET=daemon.socket, TORCHELASTIC_RUN_ID="job-8", **place)
+            assert done.returncode == 0, done.stderr
+        assert len(daemon.run_ids) == 3
+        folds = {(p.run_id, p.label, p.value) for p in daemon.points("fold")}
+        assert folds == {
+            (run_id, f"rank{rank}", float(fold))
+            for fold, run_id in enumerate(daemon.run_ids)
+            for rank in range(2)
+        }
+
+
 # ---------------------------------------------------------------------------- ends
 
 
