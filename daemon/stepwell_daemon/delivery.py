@@ -179,11 +179,13 @@ class Delivery:
     async def _insert_all(
         self, place: tuple[int, int, int], stretches: Sequence[Stretch], blocks: list[Block]
     ) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            for block in blocks:
-                tasks.create_task(
-                    self._insert(place, stretches, block), name=f"insert-{block.table}"
-                )
+        # Names first: a point whose series has no name is one that a deletion left.
+        for part in ([each for each in blocks if each.names], [b for b in blocks if not b.names]):
+            async with asyncio.TaskGroup() as tasks:
+                for block in part:
+                    tasks.create_task(
+                        self._insert(place, stretches, block), name=f"insert-{block.table}"
+                    )
 
     async def _insert(
         self, place: tuple[int, int, int], stretches: Sequence[Stretch], block: Block

@@ -40,6 +40,7 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
 from stepwell_daemon.writers import training_pids
 from stepwell_store import Store, StoreError, open_embedded
+from stepwell_store.deletion import sweep_removed
 from stepwell_store.retention import apply_retention
 from stepwell_wire.limits import MESSAGE_BYTES_MAX
 
@@ -49,6 +50,7 @@ _SOCKET_MODE: Final = 0o660
 _SCARCE: Final = (OSError, MemoryError)
 """What a machine without descriptors, memory or disk raises anywhere: wait and try again."""
 _DAY_SECONDS: Final = 86_400.0
+_SWEEP_SECONDS: Final = 10.0
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
 _GRPC_OPTIONS: Final = (
@@ -159,6 +161,7 @@ class Daemon:
                     tasks.create_task(self._recover(), name="recover"),
                     tasks.create_task(self._sampling.run(), name="sample"),
                     tasks.create_task(self._keep_retention(), name="retention"),
+                    tasks.create_task(self._sweep_removed(), name="sweep-removed"),
                     tasks.create_task(self._feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
                     tasks.create_task(hub.run(), name="hub"),
@@ -330,6 +333,22 @@ class Daemon:
                 continue
             for run in deleted:
                 logger.info("deleted a run that outlived retention run=%s", run)
+
+    async def _sweep_removed(self) -> None:
+        """Delete what comes of writers whose run was deleted by force while they were at work."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            if self._store is None:
+                continue
+            sweep = partial(sweep_removed, self._store, now=time.time())
+            try:
+                done = await loop.run_in_executor(self._store_executor, sweep)
+            except (StoreError, *_SCARCE) as error:
+                logger.debug("removed writers could not be looked for: %s", error)
+                continue
+            for project, run_id in done:
+                logger.info("nothing more comes of a deleted run run=%s/%s", project, run_id)
 
     async def _feed_watchdog(self) -> None:
         seconds = watchdog_seconds()

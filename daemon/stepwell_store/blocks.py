@@ -241,7 +241,8 @@ def _node_series_block(keys: list[_Key]) -> Block:
 
 def _names_of(keys: list[_Key]) -> tuple[Hashable, ...]:
     return tuple(
-        (writer.project, writer.run_id, writer.label, writer.is_node and writer.host, metrics)
+        # Of each writer anew: its run may be of an id that was deleted a moment ago.
+        (writer.writer_id, writer.project, writer.run_id, writer.label, writer.host, metrics)
         for writer, metrics in keys
     )
 

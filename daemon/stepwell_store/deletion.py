@@ -1,54 +1,244 @@
 """Deleting runs for real: the rows are gone from every active part when the call returns.
 
 Replaced parts stay on disk for some minutes (old_parts_lifetime), unreachable by queries.
+
+Writers that are at work when their run is deleted by force are noted in `removed_writers`. What
+comes of them later is deleted by ``sweep_removed``, until they end; the names of their series stay
+as long, so that their points are found. A deletion is one mutation a table, of however many runs.
 """
 
-from collections.abc import Mapping
-from typing import Final
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
+from stepwell_store.blocks import Block
+from stepwell_store.errors import RunIsRunningError
+from stepwell_store.event_rows import RUNNING
 from stepwell_store.identity import fingerprint
+from stepwell_store.native import Column, number_column, text_column
 from stepwell_store.store import Store
+from stepwell_store.table_block import block_columns
 from stepwell_store.table_spec import Deletion
-from stepwell_store.tables import deleted_with_a_run
+from stepwell_store.tables import (
+    POINTS,
+    REMOVED_WRITERS,
+    ROLLUPS,
+    SERIES,
+    SERIES_STATS,
+    deleted_with_a_run,
+)
+from stepwell_store.writer import WriterInfo
 
 _TIMEOUT_SECONDS: Final = 600.0
+_RUNS_AT_ONCE: Final = 500
+_REMOVED_SECONDS_MAX: Final = 30 * 86_400
+"""A daemon forgets a writer that is gone for so long; nothing more can come of it."""
+_KEPT_WHILE_WRITING: Final = (SERIES.name, REMOVED_WRITERS.name)
+_NAMELESS: Final = f"series NOT IN (SELECT series FROM {SERIES.name})"
 
-_OF_PROJECT: Final = "project = {project:String}"
-_OF_RUN: Final = f"{_OF_PROJECT} AND run_id = {{run_id:String}}"
-_PROJECT_KEY: Final = "project_id = {project_id:UInt64}"
-_RUN_KEY: Final = f"{_PROJECT_KEY} AND run_key = {{run_key:UInt64}}"
-
-
-def delete_run(store: Store, project: str, run_id: str) -> None:
-    """Delete every row of the run. Repeating it, or deleting what is not there, does nothing.
-
-    A writer that is still running adds new rows afterwards.
-    """
-    keys = {"project_id": fingerprint(project), "run_key": fingerprint(project, run_id)}
-    _delete_all(store, _OF_RUN, {"project": project, "run_id": run_id}, _RUN_KEY, keys)
-
-
-def delete_project(store: Store, project: str) -> None:
-    """Delete every row of every run of the project, as ``delete_run`` does."""
-    keys = {"project_id": fingerprint(project)}
-    _delete_all(store, _OF_PROJECT, {"project": project}, _PROJECT_KEY, keys)
+_WRITERS: Final = """
+SELECT run_id, writer_id, host, tupleElement(ended, 2) AS state
+FROM (
+    SELECT run_id, writer_id, max(w.host) AS host, max(w.state) AS ended
+    FROM writers AS w WHERE {of_runs} GROUP BY run_id, writer_id
+)
+"""
+_REMOVED: Final = f"""
+SELECT project, run_id, writer_id, max(removed_at) AS at FROM {REMOVED_WRITERS.name}
+GROUP BY project, run_id, writer_id ORDER BY project, run_id
+"""
 
 
-def _delete_all(
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Some runs of a project, or all of them."""
+
+    project: str
+    run_ids: tuple[str, ...] | None = None
+
+    @property
+    def of_runs(self) -> str:
+        ids = "" if self.run_ids is None else " AND run_id IN {run_ids:Array(String)}"
+        return "project = {project:String}" + ids
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        ids = {} if self.run_ids is None else {"run_ids": list(self.run_ids)}
+        return {"project": self.project, **ids}
+
+    def rows(self, deletion: Deletion) -> tuple[str, dict[str, Any]]:
+        """Return the condition for the rows of a table, and its parameters."""
+        match deletion:
+            case Deletion.BY_SERIES:
+                named = f"series IN (SELECT series FROM {SERIES.name} WHERE {self.of_runs})"
+                return named, self.parameters
+            case Deletion.BY_RUN_KEY:
+                project = {"project_id": fingerprint(self.project)}
+                if self.run_ids is None:
+                    return "project_id = {project_id:UInt64}", project
+                keys = [fingerprint(self.project, run_id) for run_id in self.run_ids]
+                condition = "project_id = {project_id:UInt64} AND run_key IN {keys:Array(UInt64)}"
+                return condition, {**project, "keys": keys}
+        return self.of_runs, self.parameters
+
+
+def delete_runs(
     store: Store,
-    by_name: str,
-    name: Mapping[str, object],
-    by_key: str,
-    keys: Mapping[str, object],
+    run_ids: Mapping[str, Sequence[str]],
+    *,
+    force: bool = False,
+    look_seconds: float = _TIMEOUT_SECONDS,
 ) -> None:
+    """Delete every row of some runs, given by project; all of them are looked at first.
+
+    Repeating it, or deleting what is not there, does nothing.
+
+    Args:
+        force: delete also what runs, and what its writers send later.
+        look_seconds: the look whether they run may take so long.
+
+    Raises:
+        RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
+    """
+    pieces = [
+        _Scope(project, tuple(ids[start : start + _RUNS_AT_ONCE]))
+        for project, ids in run_ids.items()
+        for start in range(0, len(ids), _RUNS_AT_ONCE)
+    ]
+    _delete_scopes(store, pieces, force=force, look_seconds=look_seconds)
+
+
+def delete_project(
+    store: Store,
+    project: str,
+    *,
+    force: bool = False,
+    look_seconds: float = _TIMEOUT_SECONDS,
+) -> None:
+    """Delete every run of ``project``, as ``delete_runs`` does.
+
+    Raises:
+        RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
+    """
+    _delete_scopes(store, [_Scope(project)], force=force, look_seconds=look_seconds)
+
+
+def sweep_removed(store: Store, *, now: float) -> list[tuple[str, str]]:
+    """Delete what came of removed writers since; return the runs of which nothing is left to come.
+
+    To be called every minute or so. A run that somebody began anew under the same id is let be.
+
+    Args:
+        now: seconds since 1970 UTC.
+    """
+    removed: dict[tuple[str, str], dict[str, int]] = {}
+    for row in store.query(_REMOVED):
+        removed.setdefault((row["project"], row["run_id"]), {})[row["writer_id"]] = row["at"]
+    done = []
+    for (project, run_id), at in removed.items():
+        scope = _Scope(project, (run_id,))
+        writers = {row["writer_id"]: row for row in _writers(store, scope)}
+        if writers.keys() - at.keys():
+            _delete(store, REMOVED_WRITERS.name, *scope.rows(Deletion.BY_NAME))
+            continue
+        ended = {name for name, row in writers.items() if row["state"] not in ("", RUNNING)}
+        oldest = (now - _REMOVED_SECONDS_MAX) * 1e6
+        is_over = all(name in ended or since < oldest for name, since in at.items())
+        _delete_rows(store, scope, kept=() if is_over else (*_KEPT_WHILE_WRITING, "writers"))
+        if is_over:
+            done.append((project, run_id))
+    return done
+
+
+@dataclass(frozen=True, slots=True)
+class Orphans:
+    """Points that no series names: nothing finds them."""
+
+    series: int
+    points: int
+    all_points: int
+
+
+def find_orphans(store: Store) -> Orphans:
+    """Return what is stored of series without a name. Reads a column of all points."""
+    (row,) = store.query(
+        f"SELECT uniqExact(series) AS numbers, count() AS held FROM {POINTS.name} "
+        f"WHERE {_NAMELESS}",
+        timeout_seconds=_TIMEOUT_SECONDS,
+    )
+    (whole,) = store.query(f"SELECT count() AS held FROM {POINTS.name}")
+    return Orphans(int(row["numbers"]), int(row["held"]), int(whole["held"]))
+
+
+def remove_orphans(store: Store) -> None:
+    """Delete what is stored of series without a name.
+
+    Names are stored before their points, so a series that has just begun is none.
+    """
+    for table in (POINTS, ROLLUPS, SERIES_STATS):
+        _delete(store, table.name, _NAMELESS, {})
+
+
+def _delete_scopes(
+    store: Store, scopes: Sequence[_Scope], *, force: bool, look_seconds: float
+) -> None:
+    writers = {scope: _writers(store, scope, look_seconds) for scope in scopes}
+    running = {scope: sorted(_running_runs(writers[scope])) for scope in scopes}
+    if not force and any(running.values()):
+        raise RunIsRunningError(
+            [f"{scope.project}/{run_id}" for scope in scopes for run_id in running[scope]]
+        )
+    for scope in scopes:
+        at_work = [row for row in writers[scope] if row["state"] == RUNNING]
+        if not at_work:
+            _delete_rows(store, scope)
+            continue
+        _note_removed(store, scope.project, at_work)
+        _delete_rows(store, scope, kept=_KEPT_WHILE_WRITING)
+        ended = sorted({row["run_id"] for row in writers[scope]} - set(running[scope]))
+        if ended:
+            _delete_rows(store, _Scope(scope.project, tuple(ended)))
+
+
+def _writers(
+    store: Store, scope: _Scope, seconds: float = _TIMEOUT_SECONDS
+) -> list[dict[str, Any]]:
+    return store.query(
+        _WRITERS.replace("{of_runs}", scope.of_runs),
+        parameters=scope.parameters,
+        timeout_seconds=seconds,
+    )
+
+
+def _running_runs(writers: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {row["run_id"] for row in writers if row["state"] == RUNNING}
+
+
+def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any]]) -> None:
+    """Note ``writers``, shard by shard."""
+    at = time.time_ns() // 1000
+    by_shard: dict[int, list[Mapping[str, Any]]] = {}
+    for row in writers:
+        who = WriterInfo(project, row["run_id"], row["writer_id"], "", "run", row["host"], 0)
+        by_shard.setdefault(store.shard_of(who), []).append(row)
+    for shard, rows in by_shard.items():
+        values: dict[str, Column] = {
+            "project": text_column("project", [project] * len(rows)),
+            "run_id": text_column("run_id", [row["run_id"] for row in rows]),
+            "writer_id": text_column("writer_id", [row["writer_id"] for row in rows]),
+            "removed_at": number_column("removed_at", "Int64", [at] * len(rows)),
+        }
+        columns = block_columns(REMOVED_WRITERS, values)
+        block = Block(REMOVED_WRITERS.name, len(rows), columns, shard=shard)
+        store.insert(block, f"removed-{at}-{shard}-{block.digest()}")
+
+
+def _delete_rows(store: Store, scope: _Scope, *, kept: Sequence[str] = ()) -> None:
     for table in deleted_with_a_run():
-        if table.deletion is Deletion.BY_RUN_KEY:
-            _delete(store, table.name, by_key, keys)
-        elif table.deletion is Deletion.BY_SERIES:
-            condition = f"series IN (SELECT series FROM series WHERE {by_name})"
-            _delete(store, table.name, condition, name)
-        else:
-            _delete(store, table.name, by_name, name)
+        assert table.deletion is not None
+        if table.name not in kept:
+            _delete(store, table.name, *scope.rows(table.deletion))
 
 
 def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, object]) -> None:

@@ -119,8 +119,8 @@ class RunIsRunningError(StoreError):
     def __init__(self, runs: list[str]) -> None:
         shown = ", ".join(runs[:10]) + (", …" if len(runs) > 10 else "")
         super().__init__(
-            f"still running: {shown}; finish it first, or delete it all the same with force: the "
-            "rows that its writers send from then on are stored again"
+            f"still running: {shown}; nothing was deleted. Finish it first, or delete it all the "
+            "same with force: the rows that its writers send from then on are deleted, too"
         )
         self.runs = runs
 

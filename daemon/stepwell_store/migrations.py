@@ -36,6 +36,7 @@ MIGRATIONS: Final = (
         "step rollups and attributes by path",
         (_drop_former_rollups, _fill_attributes_by_path, _make_rollups_of_points),
     ),
+    Migration(4, "removed writers"),
 )
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

@@ -4,10 +4,12 @@ Node series and console lines go by their own age (the engine's TTL). Runs go as
 days after they were last seen: a curve without its beginning would lie.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stepwell_store.deletion import delete_run
+from stepwell_store.deletion import delete_runs
+from stepwell_store.errors import RunIsRunningError
 from stepwell_store.queries.limits import Limits
 from stepwell_store.queries.overview import RunRef
 from stepwell_store.queries.runs import list_runs
@@ -48,6 +50,19 @@ def apply_retention(store: Store, settings: RetentionSettings, *, now: float) ->
     return _delete_old_runs(store, settings.run_days, now) if settings.run_days else []
 
 
+def _deleted(store: Store, runs: Sequence[RunRef]) -> list[RunRef]:
+    """Delete ``runs``, those of one project together, and return which are gone."""
+    deleted: list[RunRef] = []
+    for project in dict.fromkeys(run.project for run in runs):
+        of_project = [run for run in runs if run.project == project]
+        try:
+            delete_runs(store, {project: [run.run_id for run in of_project]})
+        except RunIsRunningError:  # One was resumed this moment; the others go tomorrow.
+            continue
+        deleted += of_project
+    return deleted
+
+
 def _delete_old_runs(store: Store, days: int, now: float) -> list[RunRef]:
     deleted: list[RunRef] = []
     cursor: str | None = None
@@ -62,9 +77,7 @@ def _delete_old_runs(store: Store, days: int, now: float) -> list[RunRef]:
             now=now,
             limits=_LIMITS,
         )
-        for run in page.items:
-            delete_run(store, run.project, run.run_id)
-            deleted.append(run.ref)
+        deleted += _deleted(store, [run.ref for run in page.items])
         cursor = page.next_cursor
         if cursor is None:
             return deleted

@@ -252,9 +252,23 @@ NODE_POINTS: Final = TableSpec(
     kept_days="node_days",
 )
 
+REMOVED_WRITERS: Final = TableSpec(
+    "removed_writers",
+    (
+        *_BARE_RUN,
+        _text("writer_id", _BARE),
+        ColumnSpec("removed_at", "Int64", _BARE, _MOMENT),
+    ),
+    key=("project", "run_id", "writer_id"),
+    engine=Engine.REPLACING,
+    version_column="removed_at",
+    deletion=Deletion.BY_NAME_LAST,
+)
+"""Writers that were at work when their run was deleted: what comes of them later goes as well."""
+
 TABLES: Final = (
     *(POINTS, SERIES_STATS, ROLLUPS, SERIES, WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
-    *(CONSOLE, TEXTS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS),
+    *(CONSOLE, TEXTS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS, REMOVED_WRITERS),
 )
 """In the order in which the blocks of events are built."""
 

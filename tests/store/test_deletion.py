@@ -1,14 +1,27 @@
 """Deletion and retention: what is gone is gone from every table, and nothing else is."""
 
 import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from stepwell_store import EmbeddedStore, Store
+from stepwell_store import EmbeddedStore, RunIsRunningError, Store, connect_embedded
+from stepwell_store.deletion import find_orphans, remove_orphans, sweep_removed
 from stepwell_store.identity import fingerprint
-from stepwell_store.queries import delete_run, get_run, history, list_runs, node_buckets
+from stepwell_store.queries import (
+    delete_project,
+    delete_run,
+    delete_runs,
+    get_run,
+    history,
+    list_runs,
+    node_buckets,
+)
 from stepwell_store.retention import RetentionSettings, apply_retention
-from stepwell_store.server.store import ServerStore
+from stepwell_store.server.store import ServerStore, open_server
+from stepwell_store.tables import deleted_with_a_run
 from tests.store.made import (
     START_US,
     build,
@@ -172,3 +185,163 @@ def test_retention_sets_and_takes_back_the_age_limits_of_tables(engine: Embedded
     assert "TTL" not in engine_of("node_points")
     with pytest.raises(ValueError, match="node_days is -1"):
         RetentionSettings(node_days=-1)
+
+
+@pytest.fixture
+def other(store: Store) -> Iterator[Store]:
+    """The same tables through another process's eyes: it knows not what ``store`` remembers."""
+    if isinstance(store, ServerStore):
+        opened: Any = open_server(store.settings)
+        opened.look()
+    else:
+        assert isinstance(store, EmbeddedStore)
+        opened = connect_embedded(store.data_dir)
+    yield opened
+    opened.close()
+
+
+def run_again(store: Store, project: str, writer_id: str, steps: range) -> None:
+    """Have a new writer log into run `run`, as the second start of a script does."""
+    who = replace(writer(project), writer_id=writer_id)
+    at = START_US + steps.start
+    tell(store, who, event("start", {"name": writer_id, "started_at": at}, time_us=at))
+    made = decoded([rows(1, steps, list(steps))])
+    insert(store, build((who, made), schemas={1: ("loss",)}), f"{project}{writer_id}{steps.start}")
+
+
+def end(store: Store, project: str, writer_id: str, at_us: int = START_US + 10**9) -> None:
+    who = replace(writer(project), writer_id=writer_id)
+    tell(store, who, event("finish", {"state": "finished", "exit_code": 0}, time_us=at_us))
+
+
+def only_names(counts: dict[str, int]) -> bool:
+    return {name for name, count in counts.items() if count} <= {"series"}
+
+
+def points_of(store: Store, project: str) -> int:
+    return get_run(store, project, "run").point_count
+
+
+def test_a_deleted_id_used_again_has_its_metrics(store: Store, other: Store):
+    project = fresh_project()
+    for number in range(3):  # Each time before what is remembered of the last has its age.
+        run_again(store, project, f"w{number}", range(10))
+        end(store, project, f"w{number}")
+        assert points_of(store, project) == 10
+        assert get_run(store, project, "run").name == f"w{number}"
+        delete_run(other, project, "run")
+        assert not list_runs(store, project).items
+
+
+def test_a_run_that_runs_is_deleted_by_force_only(store: Store):
+    project = fresh_project()
+    make_run(store, project, "ended")
+    run_again(store, project, "w1", range(10))
+    for delete in (
+        lambda: delete_run(store, project, "run"),
+        lambda: delete_runs(store, {project: ["ended", "run"]}),
+        lambda: delete_project(store, project),
+    ):
+        with pytest.raises(
+            RunIsRunningError, match=rf"still running: {project}/run; nothing was deleted"
+        ) as told:
+            delete()
+        assert told.value.runs == [f"{project}/run"]
+        assert len(list_runs(store, project).items) == 2
+
+
+@pytest.mark.parametrize("of_project", [False, True])
+def test_what_a_run_logs_after_its_forced_deletion_goes_as_well(
+    store: Store, other: Store, of_project: bool
+):
+    project = fresh_project()
+    make_run(store, project, "ended")
+    run_again(store, project, "w1", range(10))
+    series = series_of(store, project, "run")
+    if of_project:
+        delete_project(other, project, force=True)
+    else:
+        delete_run(other, project, "run", force=True)
+    assert only_names(held(store, project, "run", series))
+    assert [run.run_id for run in list_runs(store, project).items] == (
+        [] if of_project else ["ended"]
+    )
+    who = replace(writer(project), writer_id="w1")
+    made = decoded([rows(1, range(10, 20), range(10))])
+    insert(store, build((who, made), schemas={1: ("loss",)}), f"{project}-late")
+    tell(store, who, event("config", {"set": {"late": 1}}))
+    assert (project, "run") not in sweep_removed(other, now=time.time())
+    assert only_names(held(store, project, "run", series))
+    end(store, project, "w1")
+    assert (project, "run") in sweep_removed(other, now=time.time())
+    assert not any(held(store, project, "run", series).values())
+    assert (project, "run") not in sweep_removed(other, now=time.time())
+
+
+def test_a_writer_that_never_ends_is_waited_for_a_month(store: Store):
+    project = fresh_project()
+    run_again(store, project, "w1", range(10))
+    delete_run(store, project, "run", force=True)
+    assert (project, "run") not in sweep_removed(store, now=time.time() + 29 * 86_400)
+    assert (project, "run") in sweep_removed(store, now=time.time() + 31 * 86_400)
+    assert not series_of(store, project, "run")
+
+
+def test_an_id_used_again_while_its_removed_writer_goes_on_is_a_run(store: Store):
+    project = fresh_project()
+    run_again(store, project, "w1", range(10))
+    delete_run(store, project, "run", force=True)
+    run_again(store, project, "w2", range(20, 25))
+    for _ in range(2):
+        sweep_removed(store, now=time.time())
+        assert points_of(store, project) == 5
+
+
+def test_a_project_is_deleted_and_its_neighbour_is_not(store: Store):
+    project, neighbour = fresh_project(), fresh_project()
+    for run_id in ("a", "b"):
+        make_run(store, project, run_id)
+    make_run(store, neighbour, "a")
+    gone = [*series_of(store, project, "a"), *series_of(store, project, "b")]
+    before = held(store, neighbour, "a", series_of(store, neighbour, "a"))
+    for _ in range(2):
+        delete_project(store, project)
+        assert not any(held(store, project, "a", gone).values())
+        assert not any(held(store, project, "b", gone).values())
+    assert held(store, neighbour, "a", series_of(store, neighbour, "a")) == before
+
+
+def test_many_runs_are_deleted_by_one_mutation_a_table(engine: EmbeddedStore):
+    store = engine
+    project = fresh_project()
+    run_ids = [f"r{number}" for number in range(8)]
+    for run_id in run_ids:
+        make_run(store, project, run_id)
+
+    def mutations() -> int:
+        return int(store.query("SELECT count() AS n FROM system.mutations")[0]["n"])
+
+    before = mutations()
+    delete_runs(store, {project: run_ids})
+    assert 0 < mutations() - before <= len(deleted_with_a_run())
+    assert not list_runs(store, project).items
+
+
+def test_points_without_a_name_are_found_and_removed(store: Store):
+    project = fresh_project()
+    make_run(store, project, "lost")
+    make_run(store, project, "kept")
+    lost = series_of(store, project, "lost")
+    before = held(store, project, "kept", series_of(store, project, "kept"))
+    remove_orphans(store)  # What other tests left.
+    assert find_orphans(store).points == 0
+    condition = "project = {p:String} AND run_id = 'lost'"
+    store.delete_rows("series", condition, {"p": project})
+    found = find_orphans(store)
+    assert (found.series, found.points) == (1, 300)
+    assert found.all_points >= 600
+    remove_orphans(store)
+    assert find_orphans(store).points == 0
+    counts = held(store, project, "lost", lost)
+    assert (counts["points"], counts["step_rollups"], counts["series_stats"]) == (0, 0, 0)
+    assert held(store, project, "kept", series_of(store, project, "kept")) == before

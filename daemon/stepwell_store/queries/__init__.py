@@ -4,6 +4,7 @@ All of them are pushed down into the engine: filters, order, limits. Lists come 
 takes ``limits``: time, memory, and the name by which ``Store.cancel`` ends it.
 """
 
+from stepwell_store.deletion import delete_runs
 from stepwell_store.queries.attribute_keys import AttributeKey, list_attribute_keys
 from stepwell_store.queries.axis import SeriesRequestError, XAxis
 from stepwell_store.queries.bands import Band, MetricBands, group_bands
@@ -68,6 +69,7 @@ __all__ = [
     "console_lines",
     "delete_project",
     "delete_run",
+    "delete_runs",
     "edit_run",
     "find_run",
     "get_run",

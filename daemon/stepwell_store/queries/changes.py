@@ -13,10 +13,8 @@ from typing import Any, Final
 
 from stepwell_store import deletion
 from stepwell_store.blocks import BlockBuilder
-from stepwell_store.errors import RunIsRunningError, RunNotFoundError
+from stepwell_store.errors import RunNotFoundError
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
-from stepwell_store.queries.runs import list_runs
-from stepwell_store.queries.writers import state_of
 from stepwell_store.store import Store
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.records import RUN
@@ -94,16 +92,15 @@ def delete_run(
     """Delete every row of a run. Deleting again, or a run that is not there, does nothing.
 
     Args:
-        force: delete a run that is still running, too; its writers' next rows are stored again.
+        force: delete a run that is still running, too, and what its writers send later.
+        limits: of the look whether it runs. Deleting takes the time that it takes.
 
     Raises:
         RunIsRunningError: It is running, and ``force`` is not set.
     """
-    if not force:
-        state = state_of(Question(store, limits), project, run_id)
-        if state is not None and state.state == "running":
-            raise RunIsRunningError([f"{project}/{run_id}"])
-    deletion.delete_run(store, project, run_id)
+    deletion.delete_runs(
+        store, {project: [run_id]}, force=force, look_seconds=limits.timeout_seconds
+    )
 
 
 def delete_project(
@@ -114,13 +111,7 @@ def delete_project(
     Raises:
         RunIsRunningError: Some are running, and ``force`` is not set.
     """
-    if not force:
-        running = list_runs(
-            store, project, filter="state:running", archived=True, limit=100, limits=limits
-        )
-        if running.items:
-            raise RunIsRunningError([str(run.ref) for run in running.items])
-    deletion.delete_project(store, project)
+    deletion.delete_project(store, project, force=force, look_seconds=limits.timeout_seconds)
 
 
 def _checked(field: str, text: str, longest: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.reading import reading
+from stepwell.cli.text import count_text
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -24,21 +25,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="every run of this project; can be repeated",
     )
+    parser.add_argument(
+        "--orphans",
+        action="store_true",
+        help="points whose series has no name, left by earlier deletions of running runs; "
+        "`stepwell doctor` counts them",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--force", action="store_true", help="delete running runs, too")
+    parser.add_argument(
+        "--force", action="store_true", help="delete running runs, too, and what they send later"
+    )
     add_data(parser)
     add_config(parser)
     add_socket(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.references and not options.project:
-        raise CommandError("say which runs, or --project", USAGE)
+    if not options.references and not options.project and not options.orphans:
+        raise CommandError("say which runs, or --project, or --orphans", USAGE)
+    if options.orphans and (options.references or options.project):
+        raise CommandError("--orphans goes alone: delete runs and projects before", USAGE)
     if not options.yes and not sys.stdin.isatty():
         raise CommandError("cannot ask without a terminal; say --yes to delete", USAGE)
     with reading(places(options)) as store:
         from stepwell_store import queries
 
+        if options.orphans:
+            return _remove_orphans(store, ask=not options.yes)
         # All names first: a wrong one deletes nothing.
         found = list(dict.fromkeys(queries.find_run(store, each) for each in options.references))
         _check(store, found, options.project, force=options.force)
@@ -46,12 +59,31 @@ def run(options: argparse.Namespace) -> int:
         if not options.yes and not _agrees(names):
             print("nothing was deleted", file=sys.stderr)
             return FAILED
+        run_ids: dict[str, list[str]] = {}
         for ref in found:
-            queries.delete_run(store, ref.project, ref.run_id, force=options.force)
+            run_ids.setdefault(ref.project, []).append(ref.run_id)
+        queries.delete_runs(store, run_ids, force=options.force)
+        for ref in found:
             print(f"deleted {ref}")
         for project in options.project:
             queries.delete_project(store, project, force=options.force)
             print(f"deleted project {project}")
+    return OK
+
+
+def _remove_orphans(store: "Store", *, ask: bool) -> int:
+    from stepwell_store.deletion import find_orphans, remove_orphans
+
+    found = find_orphans(store)
+    what = (
+        f"{count_text(found.points)} of {count_text(found.all_points)} points, of "
+        f"{count_text(found.series)} series without a name"
+    )
+    if ask and found.points and not _agrees([what]):
+        print("nothing was deleted", file=sys.stderr)
+        return FAILED
+    remove_orphans(store)  # Also statistics that are left without points.
+    print(f"deleted {what}")
     return OK
 
 
@@ -71,7 +103,7 @@ def _check(store: "Store", found: "list[RunRef]", projects: list[str], *, force:
     if running and not force:
         raise CommandError(
             f"still running: {', '.join(running[:10])}; nothing was deleted. Finish it first, or "
-            "say --force: rows that it sends from then on are stored again",
+            "say --force: rows that it sends from then on are deleted, too",
             USAGE,
         )
 

@@ -41,11 +41,13 @@ def store(data: Path) -> Iterator[Finding]:
         yield Finding("store", Level.WARN, str(error), "see above")
         return
     from stepwell_store import StoreError, TableMissingError, connect_embedded
+    from stepwell_store.deletion import find_orphans
 
     try:
         opened = connect_embedded(data)
         try:
             (row,) = opened.query(_SUMMARY)
+            orphans = find_orphans(opened)
         finally:
             opened.close()
     except TableMissingError as error:
@@ -65,6 +67,14 @@ def store(data: Path) -> Iterator[Finding]:
         f"{count_text(row['runs'])} runs, {count_text(row['points'])} points, "
         f"schema {row['version']}",
     )
+    if orphans.points:
+        yield Finding(
+            "store",
+            Level.WARN,
+            f"{count_text(orphans.points)} points of {count_text(orphans.series)} series have no "
+            "name: their run was deleted while it ran",
+            "`stepwell rm --orphans` deletes them",
+        )
     ahead = row["last_seen"] / 1e6 - time.time()
     if ahead > _FUTURE_SECONDS_MAX:
         yield Finding(

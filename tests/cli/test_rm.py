@@ -1,0 +1,162 @@
+"""`rm` of whole projects, of runs that run and of points without a name; ids used again."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from stepwell_store import EmbeddedStore
+from stepwell_store.queries import list_runs
+from tests.cli.conftest import Call, made
+from tests.faults.oracle import open_store, wait_until_stored
+from tests.node import Node, made_node
+from tests.store.made import event, fresh_project, log, tell, writer
+from tests.waiting import wait_until
+
+
+def test_rm_says_what_it_can_delete(call: Call) -> None:
+    for words in ([], ["--orphans", "--project", "p"], ["--orphans", "run-a"]):
+        wrong = call("rm", *words, "--yes")
+        assert wrong.code == 2
+        assert "--orphans" in wrong.err
+
+
+def test_rm_deletes_a_project_and_not_the_next(call: Call, store: EmbeddedStore) -> None:
+    project, other = fresh_project(), fresh_project()
+    for run_id in ("a", "b"):
+        made(store, project, run_id, name=run_id)
+    made(store, other, "a", name="a")
+    assert call("rm", "--project", f"{project}-typo", "--yes").code == 4
+    done = call("rm", "--project", project, "--yes")
+    assert (done.code, done.out) == (0, f"deleted project {project}\n")
+    assert not list_runs(store, project).items
+    assert len(json.loads(call("runs", "--project", other, "--json").out)) == 1
+
+
+def test_rm_of_a_run_that_runs_says_what_to_do_and_deletes_none(
+    call: Call, store: EmbeddedStore
+) -> None:
+    project = fresh_project()
+    made(store, project, "ended", name="ended")
+    tell(store, writer(project, "alive"), event("start", {"name": "alive", "started_at": 1}))
+    both = (f"{project}/ended", f"{project}/alive")
+    wrong = call("rm", *both, "--yes")
+    assert wrong.code == 2
+    assert f"still running: {project}/alive; nothing was deleted" in wrong.err
+    assert "--force" in wrong.err
+    assert len(json.loads(call("runs", "--project", project, "--json").out)) == 2
+    assert call("rm", *both, "--yes", "--force").code == 0
+    assert not list_runs(store, project).items
+
+
+def test_doctor_counts_points_without_a_name_and_rm_deletes_them(
+    call: Call, store: EmbeddedStore
+) -> None:
+    call("rm", "--orphans", "--yes")
+    project = fresh_project()
+    log(store, writer(project), range(7), loss=range(7))
+    store.delete_rows("series", "project = {p:String}", {"p": project})
+    told = call("doctor")
+    assert "7 points of 1 series have no name" in told.out
+    assert "stepwell rm --orphans" in told.out
+    done = call("rm", "--orphans", "--yes")
+    assert done.code == 0
+    assert done.out.startswith("deleted 7 of ")
+    assert done.out.endswith(" points, of 1 series without a name\n")
+    assert "have no name" not in call("doctor").out
+
+
+# With a real daemon and real training processes.
+
+_TRAIN = """
+import stepwell
+run = stepwell.init(project="p", id="r1", name="{name}", settings={{"console": False}})
+for step in range(10): run.log({{"loss": step}})
+run.finish()
+"""
+_TRAIN_LONG = """
+import sys, stepwell
+run = stepwell.init(project="p", id="r1", config={"lr": 1}, settings={"console": False})
+step = 0
+for line in sys.stdin:
+    for _ in range(10):
+        run.log({"loss": step}); step += 1
+    run.flush()
+    print(step, flush=True)
+run.finish()
+"""
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    with made_node() as running:
+        running.variables = {"STEPWELLD_SAMPLE_SECONDS": "0"}
+        running.start_daemon("--block-delay-seconds", "0.02")
+        yield running
+
+
+@contextmanager
+def training(node: Node) -> "Iterator[subprocess.Popen[str]]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", _TRAIN_LONG],
+        env=node.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def log_ten(process: "subprocess.Popen[str]") -> int:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return int(process.stdout.readline())
+
+
+@pytest.mark.processes
+def test_an_id_that_was_deleted_is_used_again_and_has_its_metrics(node: Node) -> None:
+    for name in ("first", "second", "third"):
+        done = node.python(_TRAIN.format(name=name))
+        assert done.returncode == 0, done.stderr
+        wait_until_stored(node)
+        shown = json.loads(node.stepwell("show", "r1", "--json").stdout)
+        assert (shown["name"], shown["state"]) == (name, "finished")
+        assert [(each["metric"], each["count"]) for each in shown["metrics"]] == [("loss", 10)]
+        removed = node.stepwell("rm", "r1", "--yes")
+        assert removed.returncode == 0, removed.stderr
+        assert json.loads(node.stepwell("runs", "--json").stdout) == []
+
+
+@pytest.mark.processes
+def test_what_a_running_run_logs_after_its_forced_deletion_is_deleted_too(node: Node) -> None:
+    with training(node) as process:
+        assert log_ten(process) == 10
+        wait_until(lambda: node.stepwell("show", "r1").returncode == 0, "the run to be stored")
+        refused = node.stepwell("rm", "r1", "--yes")
+        assert refused.returncode == 2
+        assert "still running: p/r1" in refused.stderr
+        done = node.stepwell("rm", "r1", "--yes", "--force")
+        assert (done.returncode, done.stdout) == (0, "deleted p/r1\n"), done.stderr
+        assert json.loads(node.stepwell("runs", "--json").stdout) == []
+        assert log_ten(process) == 20
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    wait_until_stored(node)
+    store = open_store(node)
+    tables = ("points", "step_rollups", "series_stats", "series", "writers", "removed_writers")
+
+    def is_empty() -> bool:
+        return all(not store.query(f"SELECT 1 FROM {table} LIMIT 1") for table in tables)
+
+    wait_until(is_empty, "the rest of the run to go")
+    store.close()
+    assert json.loads(node.stepwell("runs", "--json").stdout) == []
