@@ -10,6 +10,7 @@ import { ApiError, HubUnreachableError, isAborted } from "./errors.js";
 import { decodeJson } from "./values.js";
 
 export const API = "/api/v1";
+const KEEPALIVE_CHARACTERS_MAX = 20_000;
 
 /** True after the hub refused the cookie. Only a new link from the command line ends it. */
 export const isSignedOut = signal(false);
@@ -40,8 +41,11 @@ export async function requestResponse(
   const init: RequestInit = { method, credentials: "same-origin" };
   if (abort) init.signal = abort;
   if (body !== undefined) {
-    init.body = JSON.stringify(body);
+    const text = JSON.stringify(body);
+    init.body = text;
     init.headers = { "Content-Type": "application/json" };
+    // An edit is sent to its end though the tab is closed. The browser's bound is 64 KiB.
+    init.keepalive = method === "PATCH" && text.length < KEEPALIVE_CHARACTERS_MAX;
   }
   let response: Response;
   try {

@@ -82,7 +82,9 @@ function CopyCsv({ runs }: { runs: RunsState }) {
     const rows = list.rows.peek();
     const text = runsCsv(rows, runs.columns.peek(), (run, column) => columnValue(run, column, now.peek()));
     const isCopied = await copyText(text);
-    say(isCopied ? `${formatCount(rows.length)} runs are copied as CSV` : "The browser refused to copy", isCopied ? "plain" : "bad");
+    const what = rows.length === 1 ? "1 run is" : `${formatCount(rows.length)} runs are`;
+    if (isCopied) say(`${what} copied as CSV`);
+    else say("The browser refused to copy", "bad");
   };
   return (
     <button type="button" class="wide" disabled={!list.rows.value.length} onClick={copy}>
