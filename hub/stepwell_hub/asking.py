@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -63,12 +64,16 @@ class Asker:
         loop = asyncio.get_running_loop()
         asked = self._threads.submit(self._run, function, *arguments, limits=limits, **named)
         # The turn ends with the thread's work, also when nobody waits for it any more.
-        asked.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.release))
+        asked.add_done_callback(lambda _: self._give_back_turn(loop))
         try:
             return await asyncio.wrap_future(asked)
         except asyncio.CancelledError:
             self._ending.submit(self.store.cancel, query_id)
             raise
+
+    def _give_back_turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # The hub has ended meanwhile, and its loop is closed.
+            loop.call_soon_threadsafe(self._turns.release)
 
     def _run(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         with self._preparing:
