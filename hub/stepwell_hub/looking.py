@@ -3,7 +3,6 @@
 from stepwell_hub.asking import Asker
 from stepwell_hub.live import Interest, Look, LookAt
 from stepwell_store import Store, queries
-from stepwell_store.queries.states import projects_pulse, run_states
 
 
 def store_look(asker: Asker) -> LookAt:
@@ -18,9 +17,9 @@ def store_look(asker: Asker) -> LookAt:
 
 def _look(store: Store, interest: Interest, *, limits: queries.Limits) -> Look:
     if interest.project is None:
-        return Look(version=projects_pulse(store, limits=limits))
+        return Look(version=queries.projects_pulse(store, limits=limits))
     project, runs = interest.project, sorted(interest.runs)
     pulse = queries.project_pulse(store, project, limits=limits)
     series = queries.series_versions(store, project, runs, sorted(interest.metrics), limits=limits)
-    states = run_states(store, project, runs, limits=limits) if runs else {}
+    states = queries.run_states(store, project, runs, limits=limits) if runs else {}
     return Look(pulse.runs_version, series, states)

@@ -35,6 +35,8 @@ from stepwell_store.queries.page import Page
 from stepwell_store.queries.projects import ProjectOverview, list_projects
 from stepwell_store.queries.runs import list_runs
 from stepwell_store.queries.series import series_buckets
+from stepwell_store.queries.sizes import TableSize, table_sizes
+from stepwell_store.queries.states import projects_pulse, run_states
 from stepwell_store.queries.texts import Text, list_texts
 from stepwell_store.queries.versions import ProjectPulse, project_pulse, series_versions
 from stepwell_store.queries.writers import Writer, list_writers
@@ -62,6 +64,7 @@ __all__ = [
     "RunRef",
     "Series",
     "SeriesRequestError",
+    "TableSize",
     "Text",
     "Writer",
     "XAxis",
@@ -84,11 +87,14 @@ __all__ = [
     "list_writers",
     "node_buckets",
     "project_pulse",
+    "projects_pulse",
     "run_metrics",
     "run_nodes",
     "run_series",
+    "run_states",
     "runs_with_several_labels",
     "series_buckets",
     "series_versions",
+    "table_sizes",
     "without_known_head",
 ]

@@ -7,18 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stepwell_hub.endpoints import Call, endpoint
-from stepwell_store import Store, StoreError
-from stepwell_store.queries.limits import Limits, Question
+from stepwell_store import StoreError, queries
 from stepwell_wire import __version__
 
 _DAEMON_SECONDS: Final = 2.0
-_TABLES: Final = """
-SELECT table, toUInt64(sum(p.rows)) AS rows, toUInt64(sum(p.bytes_on_disk)) AS bytes
-FROM system.parts AS p
-WHERE active AND database = currentDatabase()
-GROUP BY table
-ORDER BY table
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +23,10 @@ class HubFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class TableSize:
-    table: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class StoreFacts:
     """``problem`` says why there are no tables, "" when there are."""
 
-    tables: tuple[TableSize, ...]
+    tables: tuple[queries.TableSize, ...]
     problem: str = ""
 
 
@@ -76,14 +61,9 @@ async def get_status(call: Call) -> Any:
 async def _store_facts(call: Call) -> StoreFacts:
     """Return how the store is; also when it does not answer: then this page is looked at."""
     try:
-        return StoreFacts(tables=await call.ask(_table_sizes))
+        return StoreFacts(tables=await call.ask(queries.table_sizes))
     except StoreError as error:
         return StoreFacts(tables=(), problem=str(error))
-
-
-def _table_sizes(store: Store, *, limits: Limits) -> tuple[TableSize, ...]:
-    rows = Question(store, limits).rows(_TABLES)
-    return tuple(TableSize(row["table"], row["rows"], row["bytes"]) for row in rows)
 
 
 def _status_of(address: str) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """What a live feed watches: states of runs, and whether the list of projects changed."""
 
 from stepwell_store import Store
-from stepwell_store.queries.states import projects_pulse, run_states
+from stepwell_store.queries import projects_pulse, run_states
 from tests.store.made import START_US, event, fresh_project, tell, writer
 
 
