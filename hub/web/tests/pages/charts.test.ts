@@ -178,6 +178,16 @@ describe("lines of a panel", () => {
     });
   });
 
+  it("are what was drawn before while nothing newer is here, without warming anything up", () => {
+    const owners = lineOwners([run("a"), run("b")], null, "light");
+    const newer = new Map([["b", [bucketed(steps([7]), 0, "b")]]]);
+    const lines = panelSeries(owners, newer, null, held);
+    expect(lines.map(({ data, before }) => [data, before])).toEqual([
+      [held.get("a")![0], null],
+      [newer.get("b")![0], null],
+    ]);
+  });
+
   it("say what is behind them", () => {
     const lines = panelSeries(lineOwners([run("a")], null, "light"), held, null);
     expect(honesty(lines, { bands: true, technique: "stroke", smoothing: 0 })).toBe(

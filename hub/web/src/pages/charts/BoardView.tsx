@@ -41,12 +41,7 @@ export function BoardView({ board }: { board: Board }) {
   const { error } = board.names;
   const { w, fold, m, full } = board.values.value;
   const root = useRef<HTMLDivElement>(null);
-  const view = useWindow(root, (width) => {
-    const columns = columnsFor(width, board.values.peek().w, GAP);
-    const plot = (width - GAP * (columns - 1)) / columns - PLOT_MARGIN;
-    board.plotPixels.value = plot * (devicePixelRatio || 1);
-    board.fullPixels.value = (innerWidth * FULL_SHARE - PLOT_MARGIN) * (devicePixelRatio || 1);
-  });
+  const view = useWindow(root, (width) => sizePlots(board, width));
   const sections = useMemo(() => sectionsOf(names ?? []), [names]);
   const { width, top, height } = view.value;
   const grid: Grid = {
@@ -55,6 +50,8 @@ export function BoardView({ board }: { board: Board }) {
     gap: GAP,
     headHeight: HEAD_HEIGHT,
   };
+  // Before the panels ask: they need the size of their plots.
+  useMemo(() => sizePlots(board, width), [board, grid.columns]);
   const { placed, height: whole } = useMemo(
     () => placeSections(sections, new Set(fold), grid),
     [sections, fold, grid.columns],
@@ -119,6 +116,14 @@ export function BoardView({ board }: { board: Board }) {
       )}
     </div>
   );
+}
+
+function sizePlots(board: Board, width: number): void {
+  if (width === 0) return;
+  const ratio = devicePixelRatio || 1;
+  const columns = columnsFor(width, board.values.peek().w, GAP);
+  board.plotPixels.value = ((width - GAP * (columns - 1)) / columns - PLOT_MARGIN) * ratio;
+  board.fullPixels.value = (innerWidth * FULL_SHARE - PLOT_MARGIN) * ratio;
 }
 
 interface SectionViewProps {

@@ -1,6 +1,6 @@
 /** A panel: one metric of the drawn runs, with its name, its newest value and what is behind it. */
 import { computed, useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import { techniqueFor } from "../../engine/draw.js";
 import { formatValue } from "../../engine/format.js";
@@ -9,6 +9,7 @@ import { Chart } from "../../parts/Chart.js";
 import { ChartTable } from "../../parts/ChartTable.js";
 import { Icon } from "../../parts/Icon.js";
 import { copyText } from "../../state/clipboard.js";
+import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
 import { honesty, nonFiniteText, panelSeries } from "./panelSeries.js";
 
@@ -40,9 +41,16 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
   const revision = held.revision.value;
   const wholeRevision = whole?.revision.value ?? 0;
   const ids = useMemo(() => owners.map((owner) => owner.id), [owners]);
+  // A question of other buckets starts empty; what was drawn stays until its answer is here.
+  const kind = `${axes.x} ${isGrouped}`;
+  const drawnBefore = useRef<{ kind: string; series: HeldMetric["series"] } | null>(null);
+  const isUnanswered = held.isWaiting || revision === 0;
+  const stale =
+    isUnanswered && drawnBefore.current?.kind === kind ? drawnBefore.current.series : null;
+  if (!isUnanswered) drawnBefore.current = { kind, series: held.series };
   const series = useMemo(
-    () => panelSeries(owners, held.series, whole?.series ?? null),
-    [owners, held, revision, whole, wholeRevision],
+    () => panelSeries(owners, held.series, whole?.series ?? null, stale),
+    [owners, held, revision, whole, wholeRevision, stale],
   );
   const smoothing = useMemo(
     () =>

@@ -46,17 +46,21 @@ export function sameOwners(a: readonly LineOwner[], b: readonly LineOwner[]): bo
   return a.length === b.length && a.every((one, i) => isSame(one, b[i]));
 }
 
-/** `whole` fills in until `held`, the zoomed series, is here, and warms the smoothing up. */
+/**
+ * `whole` fills in until `held`, the zoomed series, is here, and warms the smoothing up. `stale` is
+ * what was drawn before the question changed: it fills in while the answer is on its way.
+ */
 export function panelSeries(
   owners: readonly LineOwner[],
   held: HeldSeries,
   whole: HeldSeries | null,
+  stale: HeldSeries | null = null,
 ): ChartSeries[] {
   const lines: ChartSeries[] = [];
   for (const { id, runId, name, color } of owners) {
     const fine = held.get(id);
     const coarse = whole?.get(id);
-    for (const data of fine ?? coarse ?? []) {
+    for (const data of fine ?? coarse ?? stale?.get(id) ?? []) {
       const before =
         fine === undefined ? null : (coarse?.find((one) => one.label === data.label) ?? null);
       const labelled = data.label === "" ? name : `${name} ${data.label}`;
