@@ -45,7 +45,6 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
         <button
           type="button"
           class="section keys"
-          aria-label="Keyboard shortcuts"
           title="Keyboard shortcuts: ?"
           onClick={() => (isHelpOpen.value = true)}
         >

@@ -78,7 +78,6 @@ function AxisChoices({ board }: { board: Board }) {
             key={y}
             type="button"
             aria-pressed={values.y === y}
-            aria-label={name}
             title={name}
             onClick={() => board.change({ y })}
           >
