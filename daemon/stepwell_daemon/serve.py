@@ -51,6 +51,8 @@ _SCARCE: Final = (OSError, MemoryError)
 """What a machine without descriptors, memory or disk raises anywhere: wait and try again."""
 _DAY_SECONDS: Final = 86_400.0
 _SWEEP_SECONDS: Final = 10.0
+_SWEEP_SERVERS_SECONDS: Final = 60.0
+"""Of servers, that many daemons ask."""
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
 _GRPC_OPTIONS: Final = (
@@ -338,7 +340,8 @@ class Daemon:
         """Delete what comes of writers whose run was deleted by force while they were at work."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(_SWEEP_SECONDS)
+            of_servers = self._config.sink == "clickhouse"
+            await asyncio.sleep(_SWEEP_SERVERS_SECONDS if of_servers else _SWEEP_SECONDS)
             if self._store is None:
                 continue
             sweep = partial(sweep_removed, self._store, now=time.time())
