@@ -69,6 +69,8 @@ def node() -> Iterator[Node]:
 def start_daemon(node: Node, path: str = "") -> None:
     """Start a daemon from the packages in ``path``, "" for this release."""
     node.variables[_PATH] = path
+    # The first release knows no such setting.
+    node.wrapper = ("env", "-u", "STEPWELLD_HUB") if path else ()
     try:
         node.start_daemon()
     finally:

@@ -11,7 +11,7 @@ from stepwell_store import EmbeddedStore, SchemaTooNewError, Store, StoreError, 
 from stepwell_store.embedded_schema import EmbeddedSchema
 from stepwell_store.fill import Fill
 from stepwell_store.migrate import apply_migrations
-from stepwell_store.migrations import MIGRATIONS, NEWEST, migrate
+from stepwell_store.migrations import MIGRATIONS, migrate
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
 from stepwell_store.table_spec import TableSpec
@@ -142,7 +142,6 @@ def test_an_upgrade_cut_short_anywhere_is_completed_and_counts_nothing_twice(
         try:
             migrate(CutSchema(store, cut, after=cut % 2 == 1))
         except CutError:
-            assert store.schema_version() < NEWEST
             cut += 1
             continue
         break
