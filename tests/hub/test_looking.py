@@ -1,0 +1,60 @@
+"""What a live feed asks the store for."""
+
+from typing import Any
+
+import pytest
+
+from stepwell_hub.live import Interest
+from stepwell_hub.looking import StoreLook
+from stepwell_store import EmbeddedStore, queries
+from stepwell_store.queries import Limits
+from tests.hub.made import make_run
+from tests.store.made import event, fresh_project, log, tell, writer
+
+
+def test_a_look_has_versions_of_just_what_is_looked_at(store: EmbeddedStore) -> None:
+    project = fresh_project()
+    for run_id in ("a", "b"):
+        make_run(store, project, run_id, metrics=("loss", "acc"), state="")
+    wanted = Interest(project, frozenset({"a"}), frozenset({"loss", "none"}))
+    look = StoreLook()
+    first = look(store, wanted, limits=Limits())
+    assert first.series == {("a", "loss"): 10, ("a", "none"): 0}
+    assert set(first.runs) == {"a"}
+    log(store, writer(project, "a"), [10, 11], loss=[0.5, 0.25])
+    second = look(store, wanted, limits=Limits())
+    assert second.series["a", "loss"] == 12
+    assert second.version == first.version
+    end = event("finish", {"state": "finished", "exit_code": 0}, time_us=1_800_000_000_000_000)
+    tell(store, writer(project, "a"), end)
+    third = look(store, wanted, limits=Limits())
+    assert third.version != second.version
+    assert third.runs["a"][0] == "finished"
+
+
+def test_states_are_asked_for_only_when_something_about_runs_changed(
+    store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = fresh_project()
+    make_run(store, project, "a", state="")
+    asked: list[Any] = []
+    real = queries.run_states
+    monkeypatch.setattr(
+        queries, "run_states", lambda *words, **more: asked.append(words) or real(*words, **more)
+    )
+    look, wanted = StoreLook(), Interest(project, frozenset({"a"}), frozenset({"loss"}))
+    for _ in range(3):
+        look(store, wanted, limits=Limits())
+    assert len(asked) == 1
+    make_run(store, project, "b", state="")
+    look(store, wanted, limits=Limits())
+    assert len(asked) == 2
+    look(store, Interest(project, frozenset({"a", "b"})), limits=Limits())
+    assert len(asked) == 3
+
+
+def test_the_list_of_projects_is_one_number(store: EmbeddedStore) -> None:
+    look = StoreLook()
+    first = look(store, Interest(None), limits=Limits())
+    make_run(store, fresh_project(), "a")
+    assert look(store, Interest(None), limits=Limits()).version != first.version
