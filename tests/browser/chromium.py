@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,9 +14,11 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Dialog,
+    Error,
     Page,
     Playwright,
     Request,
+    Response,
 )
 
 CHROMIUM: Final = shutil.which("chromium") or "/usr/bin/chromium"
@@ -48,12 +50,15 @@ class Watch:
     origin: str
     faults: list[str] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
+    failures: list[Response] = field(default_factory=list)
+    """Answers by which the hub says that it failed; a failing test tells them."""
 
     def follow(self, context: BrowserContext) -> None:
         context.add_init_script(_TELL_VIOLATIONS)
         context.on("console", self._console)
         context.on("weberror", lambda error: self.faults.append(f"exception: {error.error}"))
         context.on("request", self._request)
+        context.on("response", self._response)
         context.on("dialog", self._dialog)
 
     def allow(self, pattern: str) -> None:
@@ -75,6 +80,18 @@ class Watch:
     def _dialog(self, dialog: Dialog) -> None:
         self.faults.append(f"dialog: {dialog.message}")
         dialog.dismiss()
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 500:
+            self.failures.append(response)
+
+    def said(self) -> str:
+        """Return the faults that remain, and what the hub said where it failed."""
+        texts = self.remaining()
+        for response in self.failures if texts else ():
+            with suppress(Error):  # A page that has gone took the answer with it.
+                texts.append(f"{response.status} {response.url}: {response.text()[:500]}")
+        return "\n".join(texts)
 
     def _request(self, request: Request) -> None:
         if not request.url.startswith((f"{self.origin}/", "data:", "blob:")):
@@ -111,13 +128,15 @@ def watched(
     watch.follow(context)
     if traces is not None:
         context.tracing.start(screenshots=True, snapshots=True)
+    said = ""
     try:
         yield context, watch
+        said = watch.said()
     finally:
         if traces is not None:
             context.tracing.stop(path=traces / f"trace-{os.getpid()}-{id(context):x}.zip")
         context.close()
-    assert not watch.remaining(), "\n".join(watch.remaining())
+    assert not said, said
 
 
 def enter(page: Page, link: str) -> None:

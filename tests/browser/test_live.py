@@ -1,0 +1,116 @@
+"""What is logged appears by itself, and what was chosen is there after a reload."""
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.charts import wait_until_drawn
+from tests.browser.chromium import Watch
+from tests.browser.site import Site
+
+
+def row(page: Page, run_id: str) -> Locator:
+    return page.locator(f'[data-run="{run_id}"]').first
+
+
+def test_points_runs_and_metrics_appear_without_a_reload(page: Page, site: Site) -> None:
+    first, second = site.trainer(), site.trainer()
+    try:
+        first.init("live", id="live-1", name="first")
+        first.log(*({"train/loss": 1.0 / step} for step in range(1, 11)))
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('live')}")
+        wait_until_drawn(page, "train/loss", buckets=10)
+        expect(row(page, "live-1")).to_contain_text("first")
+
+        first.log({"train/loss": 0.01})
+        state = wait_until_drawn(page, "train/loss", buckets=11)
+        assert state["x"] == [0, 10]
+
+        first.log({"val/accuracy": 0.5})
+        wait_until_drawn(page, "val/accuracy", buckets=1)
+
+        second.init("live", id="live-2", name="second").log({"train/loss": 3.0})
+        expect(row(page, "live-2")).to_contain_text("second")
+        wait_until_drawn(page, "train/loss", buckets=12, lines=2)
+
+        assert page.evaluate("performance.getEntriesByType('navigation').length") == 1
+    finally:
+        first.close()
+        second.close()
+
+
+def test_the_end_of_a_run_is_seen(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("ends", id="ends-1").log({"loss": 1.0})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('ends', 'ends-1', 'overview')}")
+        expect(page.locator("main")).to_contain_text(re.compile("running|live", re.I))
+        trainer.finish(exit_code=1)
+        expect(page.locator("main")).to_contain_text(re.compile("failed|crashed", re.I))
+    finally:
+        trainer.close()
+
+
+def test_console_lines_arrive_while_the_run_prints(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("prints", id="prints-1").print("the first line")
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('prints', 'prints-1', 'logs')}")
+        expect(page.get_by_text("the first line")).to_be_visible()
+        trainer.print("the second line", error=True)
+        expect(page.get_by_text("the second line")).to_be_visible()
+    finally:
+        trainer.close()
+
+
+def test_a_reload_keeps_filter_and_charts(page: Page, site: Site) -> None:
+    for name in ("kept", "left"):
+        trainer = site.trainer()
+        try:
+            trainer.init("reload", id=f"reload-{name}", name=name, config={"kind": name})
+            trainer.log({"loss": 1.0}, {"loss": 0.5}).finish()
+        finally:
+            trainer.close()
+    site.flush()
+    page.goto(f"{site.url}{site.run_path('reload')}")
+    expect(row(page, "reload-left")).to_be_visible()
+    page.get_by_role("searchbox", name="Filter runs").fill("config.kind:kept")
+    expect(row(page, "reload-left")).to_have_count(0)
+    address = page.url
+    assert "kept" in address, "the filter is not in the address"
+    page.reload()
+    expect(row(page, "reload-kept")).to_be_visible()
+    expect(row(page, "reload-left")).to_have_count(0)
+    expect(page.get_by_role("searchbox", name="Filter runs")).to_have_value("config.kind:kept")
+    wait_until_drawn(page, "loss", buckets=2)
+    assert page.url == address
+
+
+def test_the_theme_is_kept(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/")
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_role("button", name="Change to the dark theme").click()
+    dark = page.evaluate(background)
+    assert dark != light
+    page.reload()
+    assert page.evaluate(background) == dark
+    page.get_by_role("button", name="Change to the light theme").click()
+    assert page.evaluate(background) == light
+
+
+def test_a_link_opened_before_the_run_is_stored_shows_it_when_it_is(
+    page: Page, site: Site, watch: Watch
+) -> None:
+    watch.allow(r"status of 404")
+    page.goto(f"{site.url}{site.run_path('early', 'early-1', 'overview')}")
+    expect(page.locator("main")).to_contain_text("early-1")
+    trainer = site.trainer()
+    try:
+        trainer.init("early", id="early-1", name="the early one").log({"loss": 1.0})
+        expect(page.locator("main")).to_contain_text("the early one")
+    finally:
+        trainer.close()

@@ -1,0 +1,107 @@
+"""Every route, in light and dark, wide and on a phone: no fault, and usable with aids."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from benchmarks.seed import seed
+from stepwell_store import connect_embedded
+from tests.browser.axe import findings
+from tests.browser.chromium import PHONE, WIDE, enter, watched
+from tests.browser.site import Site
+
+PROJECT = "routes"
+
+
+@pytest.fixture(scope="module")
+def routes(site: Site) -> Iterator[dict[str, str]]:
+    """Names of routes to paths, in a project of seeded runs and one that is running."""
+    store = connect_embedded(site.node.data)
+    try:
+        seed(store, PROJECT, runs=30, steps=200, further=4)
+    finally:
+        store.close()
+    trainer = site.trainer()
+    try:
+        trainer.init(PROJECT, id="routes-live", name="live", tags=["a", "b"], config={"lr": 0.1})
+        trainer.print("a line").print("a warning", error=True)
+        trainer.log(*({"train/loss": 1.0 / step, "val/loss": 2.0 / step} for step in range(1, 50)))
+        trainer.summary({"best": 0.1})
+        site.flush()
+        run = site.run_path(PROJECT, "routes-live")
+        yield {
+            "projects": "/",
+            "charts": site.run_path(PROJECT),
+            "table": f"{site.run_path(PROJECT)}/table",
+            "run charts": run,
+            "run overview": f"{run}/overview",
+            "run logs": f"{run}/logs",
+            "run system": f"{run}/system",
+            "status": "/status",
+            "missing run": site.run_path(PROJECT, "no-such-run"),
+            "missing page": "/no/such/page/at/all",
+        }
+    finally:
+        trainer.close()
+
+
+ROUTES = (
+    *("projects", "charts", "table", "run charts", "run overview", "run logs", "run system"),
+    *("status", "missing run", "missing page"),
+)
+
+
+def opened(page: Page, site: Site, path: str) -> None:
+    """Open a path and wait until nothing is loading."""
+    enter(page, site.link(path))
+    expect(page.locator("main")).to_be_visible()
+    expect(page.locator("[aria-busy=true], .skeleton")).to_have_count(0)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_route_has_no_fault_and_no_serious_finding_of_axe(
+    browser: Browser, site: Site, routes: dict[str, str], name: str, theme: str
+) -> None:
+    with watched(browser, site.url, theme=theme) as (context, watch):
+        if name.startswith("missing"):
+            watch.allow(r"status of 404")
+        page = context.new_page()
+        opened(page, site, routes[name])
+        found = findings(page)
+        assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_route_fits_a_phone(
+    browser: Browser, site: Site, routes: dict[str, str], name: str
+) -> None:
+    with watched(browser, site.url, size=PHONE) as (context, watch):
+        if name.startswith("missing"):
+            watch.allow(r"status of 404")
+        page = context.new_page()
+        opened(page, site, routes[name])
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{wide} CSS pixels lie beside the screen"
+        found = findings(page)
+        assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_a_route_can_be_used_with_the_keyboard(
+    browser: Browser, site: Site, routes: dict[str, str], name: str
+) -> None:
+    with watched(browser, site.url, size=WIDE) as (context, watch):
+        if name.startswith("missing"):
+            watch.allow(r"status of 404")
+        page = context.new_page()
+        opened(page, site, routes[name])
+        page.keyboard.press("Tab")
+        focused = page.evaluate("document.activeElement !== document.body")
+        assert focused, "Tab reaches nothing"
+        outline = page.evaluate(
+            "(() => { const s = getComputedStyle(document.activeElement);"
+            " return s.outlineStyle !== 'none' || s.boxShadow !== 'none'; })()"
+        )
+        assert outline, "the focus cannot be seen"
