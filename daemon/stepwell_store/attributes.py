@@ -107,7 +107,8 @@ def nest(
     for each in sorted(assignments, key=lambda row: (row.version, not row.deleted, row.path)):
         place, name = _descend(result, each.path, create=not each.deleted)
         if each.deleted:
-            place.pop(name, None)
+            for held in [each for each in place if each == name or each.startswith(f"{name}.")]:
+                del place[held]
             continue
         below = place.get(name)
         if isinstance(below, dict) and below:  # Values below the name keep their whole names.

@@ -3,7 +3,8 @@
     last value of each metric  →  operations of define_metric  →  values that were set by hand
 
 A metric with defined operations has a dict of them, ``{"min": 0.1}``, as users know it from
-wandb; ``last`` alone is the plain value, ``none`` leaves it out. A value that was set (or deleted)
+wandb; ``last`` alone is the plain value, ``none`` leaves it out. Of values that are floats and
+values that are not the kind that was logged last counts. A value that was set (or deleted)
 by hand holds until the next log of its metric. Of several writers that log one metric the latest
 step counts, at one step the latest time. ``_step``, ``_timestamp`` and ``_runtime`` are added.
 
@@ -24,12 +25,10 @@ class LastText:
     """The last logged value of a metric that is no float.
 
     Attributes:
-        step, time_us: of the value.
+        value: of the latest step, at one step of the latest time.
         latest_us: when such a value was last logged, at whatever step.
     """
 
-    step: int
-    time_us: int
     value: Any
     latest_us: int
 
@@ -63,7 +62,7 @@ def summarise(
             continue
         joined = join_statistics(parts)
         logged_us[metric] = max(logged_us.get(metric, 0), joined.time_max)
-        if text is not None and (text.step, text.time_us) > joined.last[:2]:
+        if text is not None and text.latest_us >= joined.time_max:
             if text.value is not None:
                 summary[metric] = text.value
             continue

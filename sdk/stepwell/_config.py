@@ -85,8 +85,10 @@ class Config:
 
     def __delitem__(self, key: str) -> None:
         del self._items[key]
-        self._sent.pop(key, None)
-        self._publish({}, [key])
+        below = _paths(key, self._sent.pop(key, None))
+        # A deletion takes the values below the name along: those of other keys are said anew.
+        others = {name: held for name, held in self._sent.items() if name.startswith(f"{key}.")}
+        self._publish(others, list(dict.fromkeys([key, *below])))
 
     def __getattr__(self, key: str) -> Any:
         try:

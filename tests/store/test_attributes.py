@@ -68,7 +68,9 @@ def test_a_value_and_values_below_its_name_are_both_kept(versions):
     assert value_at(nest(made), "wd") == 1
     assert nest([*made, *assignments({"wd.bias": 3}, 5)]) == {"wd": 1, "wd.bias": 3}
     assert nest([*made, deletion("wd.bias", 5)]) == {"wd": 1}
-    assert nest([*made, deletion("wd", 5)]) == {"wd.bias": 2}
+    again = [deletion("wd", 5), *assignments({"wd.bias": 2}, 5)]
+    assert nest([*made, deletion("wd", 5)]) == {}
+    assert nest([*made, *again]) == {"wd": {"bias": 2}}
     deeper = assignments({"wd.bias.x": 3, "wd": {"gain": 4}}, 9)
     assert nest([*made, *deeper]) == {"wd": 1, "wd.bias": 2, "wd.bias.x": 3, "wd.gain": 4}
 

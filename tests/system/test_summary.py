@@ -92,7 +92,8 @@ def test_config_names_that_collide_are_all_kept(node: Node) -> None:
         "config = {'wd.bias': 2, 'wd': 1, 'opt': {'lr': 1, 'b': 2}}\n"
         "run = stepwell.init('p', id='r1', config=config)\n"
         "run.config.update({'opt': {'lr': 3}}, allow_val_change=True)\n"
-        "run.config.update({'net': 1, 'a': {'b': 1}})\n"
+        "run.config.update({'net': 1, 'a': {'b': 1}, 'gone': 1, 'gone.kept': 2})\n"
+        "del run.config['gone']\n"
         "run.config.update({'net': {'h': 2}, 'a': 5}, allow_val_change=True)\n"
         "run.finish()",
     )
@@ -102,6 +103,7 @@ def test_config_names_that_collide_are_all_kept(node: Node) -> None:
         "opt": {"lr": 3},
         "net": {"h": 2},
         "a": 5,
+        "gone": {"kept": 2},
     }
 
 

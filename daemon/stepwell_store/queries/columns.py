@@ -101,13 +101,19 @@ class PageColumns:
             f"AND ({conditions})",
             {**self._where, **kinds},
         )
-        found: dict[tuple[RunRef, str], list[Assignment]] = {}
+        newest: dict[tuple[RunRef, str, str], Assignment] = {}
         for row in rows:
             ref = self._refs.get((row["project"], row["run_id"]))
-            if ref is not None:
-                value = untyped(row["its_type"], row["float"], row["int"], row["text"])
-                each = Assignment(row["version"], row["path"], value, bool(row["deleted"]))
-                found.setdefault((ref, row["its_kind"]), []).append(each)
+            if ref is None:
+                continue
+            value = untyped(row["its_type"], row["float"], row["int"], row["text"])
+            each = Assignment(row["version"], row["path"], value, bool(row["deleted"]))
+            key = (ref, row["its_kind"], row["path"])
+            if key not in newest or newest[key].version <= each.version:
+                newest[key] = each
+        found: dict[tuple[RunRef, str], list[Assignment]] = {}
+        for (ref, kind, _), each in newest.items():
+            found.setdefault((ref, kind), []).append(each)
         return found
 
     def _read_latest(self) -> dict[RunRef, tuple[int, int]]:
@@ -149,7 +155,8 @@ class PageColumns:
         return {"ids": projects, "keys": sorted(self._by_key)}
 
     def _summary(self, ref: RunRef) -> dict[str, Any]:
-        defined = {each.path: each.value for each in self._newest(ref, "define_metric")}
+        definitions = self._attributes.get((ref, "define_metric"), ())
+        defined = {each.path: each.value for each in definitions}
         summary = summarise(
             self._statistics.get(ref, ()),
             self._texts.get((ref.project, ref.run_id), {}),
@@ -160,9 +167,6 @@ class PageColumns:
             latest, step = self._latest.get(ref, (0, 0))
             add_automatic(summary, step=step, latest_us=latest, started_us=self._started[ref])
         return summary
-
-    def _newest(self, ref: RunRef, kind: str) -> list[Assignment]:
-        return sorted(self._attributes.get((ref, kind), ()), key=lambda each: each.version)
 
     def _statistic(self, ref: RunRef, path: Path) -> Any:
         for each in self._statistics.get(ref, ()):

@@ -23,7 +23,8 @@ from stepwell_store.errors import FilterError
 from stepwell_store.queries.filter import All, Compare, Either, Expression, Not, Word
 from stepwell_store.queries.paths import FIELDS, Kind, Path, ValueKind
 from stepwell_store.queries.regexp import regexp
-from stepwell_store.queries.slots import Parameters, Slots, ValueColumns
+from stepwell_store.queries.slot_rows import Parameters
+from stepwell_store.queries.slots import Slots, ValueColumns
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")

@@ -19,7 +19,8 @@ from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
 from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
 from stepwell_store.queries.paths import Path, parse_path
 from stepwell_store.queries.regexp import CANNOT_COMPILE
-from stepwell_store.queries.slots import RUN_SLOT, Parameters, Slots, ValueColumns
+from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters
+from stepwell_store.queries.slots import Slots, ValueColumns
 from stepwell_store.queries.writers import run_state
 from stepwell_store.store import Store
 

@@ -92,8 +92,8 @@ def last_texts(
     found: dict[tuple[str, str], dict[str, LastText]] = {}
     for row in rows:
         newest = row["newest"]
-        step, time_us, type_name, text = newest.values() if isinstance(newest, dict) else newest
-        last = LastText(step, time_us, text_value(type_name, text), row["latest"])
+        _, _, type_name, text = newest.values() if isinstance(newest, dict) else newest
+        last = LastText(text_value(type_name, text), row["latest"])
         found.setdefault((row["project"], row["run_id"]), {})[row["metric"]] = last
     return found
 
