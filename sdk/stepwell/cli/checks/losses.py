@@ -29,6 +29,7 @@ _DROPS: Final = {
     "events": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
     "writer_limit": "log fewer or smaller things at once; the run's console says what",
     "set_aside": "see `stepwell spool replay --list`",
+    "sample_names": "a sampler makes up names; take it out of the setting samplers",
     "sample_spool_full": "see the sink; samples of the node give way to runs",
     "sample_spool_failing": "repair the disk of --data, or make room",
     "other": "the run's gaps say why: `stepwell show RUN`",
