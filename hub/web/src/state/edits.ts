@@ -21,9 +21,15 @@ export async function changeRun(list: RunsList, run: RunOverview, changes: RunCh
   }
 }
 
-/** Tags as a person types them, with commas between; each once. */
+/** Tags as a person types them, with commas between; each once. `\,` is a comma in a tag. */
 export function parseTags(text: string): string[] {
-  return [...new Set(text.split(",").map((tag) => tag.trim()).filter((tag) => tag !== ""))];
+  const parts = text.match(/(?:\\[\\,]|[^,])+/g) ?? [];
+  const tags = parts.map((part) => part.replace(/\\([\\,])/g, "$1").trim());
+  return [...new Set(tags.filter((tag) => tag !== ""))];
+}
+
+export function formatTags(tags: readonly string[]): string {
+  return tags.map((tag) => tag.replace(/[\\,]/g, "\\$&")).join(", ");
 }
 
 export interface DeletionOutcome {

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import type { RunOverview } from "../../src/api/types.js";
 import { csvField, runsCsv } from "../../src/state/csv.js";
-import { parseTags } from "../../src/state/edits.js";
+import { formatTags, parseTags } from "../../src/state/edits.js";
 
 test.each([
   ["plain", "plain"],
@@ -21,6 +21,10 @@ test("a line per run behind a line of names", () => {
   expect(runsCsv([run], ["config.lr"], (row, column) => row.columns[column])).toBe(
     'run_id,name,config.lr\r\nk1,"a,b",0.1\r\n',
   );
+});
+
+test.each([[[]], [["a", "b c"]], [["a,b", "c\\d", "e\\,f"]], [["x\\"]]])("the tags %j come back from their text", (tags) => {
+  expect(parseTags(formatTags(tags))).toEqual(tags);
 });
 
 test("tags are split at commas, each once", () => {

@@ -10,7 +10,7 @@ import { Editable } from "../../parts/Editable.js";
 import { formatCount, formatDuration, formatMoment } from "../../parts/format.js";
 import { ValueTree } from "../../parts/ValueTree.js";
 import { now } from "../../state/clock.js";
-import { parseTags } from "../../state/edits.js";
+import { formatTags, parseTags } from "../../state/edits.js";
 import { navigate } from "../../state/navigation.js";
 import { runColor } from "../../state/palette.js";
 import { useResource } from "../../state/resource.js";
@@ -73,7 +73,7 @@ function Facts({ run, onChange }: RunTabProps) {
           <Editable what="the group" value={run.group} onSave={(group) => onChange({ group })}>{run.group}</Editable>
         </Fact>
         <Fact name="Tags">
-          <Editable what="the tags" value={run.tags.join(", ")} onSave={(text) => onChange({ tags: parseTags(text) })}>
+          <Editable what="the tags" value={formatTags(run.tags)} onSave={(text) => onChange({ tags: parseTags(text) })}>
             {run.tags.map((tag) => (
               <span key={tag} class="tag">{tag}</span>
             ))}

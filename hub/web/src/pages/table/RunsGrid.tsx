@@ -11,7 +11,7 @@ import { VirtualTable, type TableColumn } from "../../parts/VirtualTable.js";
 import { now } from "../../state/clock.js";
 import { sortOf } from "../../state/columns.js";
 import { columnWidths, setColumnWidth } from "../../state/columnWidths.js";
-import { changeRun, parseTags } from "../../state/edits.js";
+import { changeRun, formatTags, parseTags } from "../../state/edits.js";
 import { runColor } from "../../state/palette.js";
 import { pathOf } from "../../state/routes.js";
 import type { RunsState } from "../../state/runs.js";
@@ -145,7 +145,7 @@ function Cell({ run, runs, column }: { run: RunOverview; runs: RunsState; column
       return (
         <Editable
           what={`the tags of ${name}`}
-          value={run.tags.join(", ")}
+          value={formatTags(run.tags)}
           onSave={(text) => void changeRun(runs.list, run, { tags: parseTags(text) })}
         >
           {run.tags.map((tag) => (

@@ -50,7 +50,7 @@ export function Table({ project }: { project: string }) {
       {list.rows.value.length > 0 && <RunsGrid runs={runs} chosen={chosen} />}
       {list.isReady.value && (
         <footer class="table-footer">
-          <p aria-live="polite">{`${formatCount(list.total.value ?? 0)} runs`}</p>
+          <p aria-live="polite">{list.total.value === 1 ? "1 run" : `${formatCount(list.total.value ?? 0)} runs`}</p>
           {list.isLoading.value && <span class="reading">reading</span>}
           {chosen.value.size > 0 && <SelectedRuns runs={runs} chosen={chosen} />}
         </footer>
