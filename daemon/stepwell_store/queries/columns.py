@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from stepwell_store.attributes import Assignment, nest, untyped, value_at
 from stepwell_store.identity import fingerprint
+from stepwell_store.queries.facts import Facts
 from stepwell_store.queries.limits import Question
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.paths import Kind, Path, parents_of
@@ -26,7 +27,8 @@ class PageColumns:
 
     Args:
         started: when each run started, in µs.
-        resolved: what bare paths mean, of those that are known already.
+        columns: what each column's text means.
+        facts: about the columns' paths.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class PageColumns:
         question: Question,
         started: Mapping[RunRef, int],
         columns: Mapping[str, Path],
-        definitions: Sequence[str] = (),
+        facts: Facts,
     ) -> None:
+        definitions = sorted(facts.definitions)
         self._question = question
         self._started = started
         self._columns = columns

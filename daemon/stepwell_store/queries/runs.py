@@ -12,7 +12,7 @@ from typing import Any, Final
 from stepwell_store.errors import FilterError, QueryError
 from stepwell_store.queries.columns import PageColumns
 from stepwell_store.queries.conditions import Conditions, float_literal
-from stepwell_store.queries.facts import read_facts
+from stepwell_store.queries.facts import Facts, read_facts
 from stepwell_store.queries.filter import compares_of, parse_filter
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
@@ -68,7 +68,7 @@ def list_runs(
     kept = rows[:limit]
     following = search.cursor_of(kept[-1]) if len(rows) > limit else None
     shown = {text: search.facts.resolved[parse_path(text)] for text in columns}
-    found = overviews(question, kept, shown, sorted(search.facts.definitions))
+    found = overviews(question, kept, shown, search.facts)
     return Page(tuple(found), following, total)
 
 
@@ -196,7 +196,7 @@ def overviews(
     question: Question,
     rows: Sequence[Mapping[str, Any]],
     columns: Mapping[str, Path],
-    definitions: Sequence[str],
+    facts: Facts,
 ) -> list[RunOverview]:
     """Return the runs of ``rows`` (of ``_Search``) with their names, tags and ``columns``."""
     if not rows:
@@ -204,7 +204,7 @@ def overviews(
     refs = [RunRef(row["its_project"], row["its_run"]) for row in rows]
     states = {ref: run_state(row["held"]) for ref, row in zip(refs, rows, strict=True)}
     started = {ref: state.started_us for ref, state in states.items()}
-    shown = PageColumns(question, started, columns, definitions)
+    shown = PageColumns(question, started, columns, facts)
     found = []
     for ref, state in states.items():
         overview = overview_of(ref, state, shown.described(ref), shown.last_point_us(ref))

@@ -147,9 +147,11 @@ def run_state(held: Any) -> RunState:
 def state_of(question: Question, project: str, run_id: str) -> RunState | None:
     """Return the state of one run, None where no writer of it is known."""
     where = "project = {project:String} AND run_id = {run_id:String}"
-    rows = question.rows(
-        runs_sql("run_id", where, resumed=True), {"project": project, "run_id": run_id}
+    named = {"project": project, "run_id": run_id}
+    (found,) = question.rows(
+        f"SELECT max(w.resumed) AS resumed FROM writers AS w WHERE {where}", named
     )
+    rows = question.rows(runs_sql("run_id", where, resumed=bool(found["resumed"])), named)
     return run_state(rows[0]["held"]) if rows else None
 
 
