@@ -15,6 +15,7 @@ BUCKETS_MAX: Final = 16_384
 
 LEVEL_MIN: Final = -1074  # Below it the width would be no float64.
 LEVEL_MAX: Final = 1023
+INTEGER_LEVEL_MAX: Final = 62  # Of steps and µs, which are 64-bit numbers.
 _KINDS: Final = ("step", "time", "relative", "metric")
 
 
@@ -72,6 +73,9 @@ class View:
     Attributes:
         first, last: the range of x, both inside; None for all there is.
         buckets: at most so many, unless ``level`` says how wide they are.
+
+    Raises:
+        SeriesRequestError: The range is empty or not finite, or no bucket has such a width.
     """
 
     x: XAxis
@@ -79,6 +83,20 @@ class View:
     last: float | None
     buckets: int
     level: int | None
+
+    def __post_init__(self) -> None:
+        for name, end in (("first", self.first), ("last", self.last)):
+            if end is not None and not math.isfinite(end):
+                raise SeriesRequestError(f"{name} is {end}; expected a finite number or none")
+        if self.first is not None and self.last is not None and self.first > self.last:
+            raise SeriesRequestError(
+                f"the range {self.first} to {self.last} is empty: first is beyond last"
+            )
+        low, high = (0, INTEGER_LEVEL_MAX) if self.x.is_integer else (LEVEL_MIN, LEVEL_MAX)
+        if self.level is not None and not low <= self.level <= high:
+            raise SeriesRequestError(
+                f"level is {self.level}; over {self.x} expected {low} to {high}"
+            )
 
 
 def integer_level(first: int, last: int, bucket_count: int) -> int:
@@ -105,7 +123,7 @@ def float_level(first: float, last: float, bucket_count: int) -> int:
     _check(bucket_count)
     if not (math.isfinite(first) and math.isfinite(last) and first <= last):
         raise SeriesRequestError(f"the range {first} to {last} is no finite range")
-    finest = max(LEVEL_MIN, math.frexp(max(abs(first), abs(last)))[1] - 53)
+    finest = finest_level(first, last)
     if first == last:
         return max(0, finest)
     # Halves first: the difference of two finite numbers may be infinite.
@@ -113,6 +131,11 @@ def float_level(first: float, last: float, bucket_count: int) -> int:
     while float_bucket(last, level) - float_bucket(first, level) + 1 > bucket_count:
         level += 1
     return level
+
+
+def finest_level(first: float, last: float) -> int:
+    """Return the level whose buckets are as wide as two floats there are apart."""
+    return max(LEVEL_MIN, math.frexp(max(abs(first), abs(last)))[1] - 53)
 
 
 def float_bucket(x: float, level: int) -> int:

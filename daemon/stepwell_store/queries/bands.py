@@ -100,6 +100,7 @@ def group_bands(
     Raises:
         SeriesRequestError: The question cannot be answered as it is asked.
     """
+    groups = {name: tuple(dict.fromkeys(members)) for name, members in groups.items()}
     runs = _runs_of(groups)
     names = list(dict.fromkeys(metrics))
     question = Question(store, limits)
@@ -127,7 +128,7 @@ def group_bands(
 
 
 def _runs_of(groups: Mapping[str, Sequence[str]]) -> list[str]:
-    runs = [run_id for members in groups.values() for run_id in dict.fromkeys(members)]
+    runs = [run_id for members in groups.values() for run_id in members]
     if len(set(runs)) < len(runs):
         twice = next(run_id for run_id in runs if runs.count(run_id) > 1)
         raise SeriesRequestError(f"run {twice} is in two groups; a run counts in one only")

@@ -94,9 +94,10 @@ def without_known_head(answer: MetricSeries, held: Sequence[Held]) -> MetricSeri
     """Return ``answer`` without the buckets that the reader holds unchanged.
 
     Points are only ever added, so a head with as many points as before is the same head. Points
-    that came late make it longer: then the series is given whole.
+    that came late make it longer: then the series is given whole. Over another metric it always
+    is: a late value of that metric moves points from one bucket of the head to another.
     """
-    if not held:
+    if not held or answer.x.startswith("metric:"):
         return answer
     known = {(each.run_id, each.label): each for each in held if each.level == answer.level}
     series = tuple(_tail(each, known.get((each.run_id, each.label))) for each in answer.series)

@@ -18,7 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stepwell_store.aggregates import ROLLUP_WIDTHS
-from stepwell_store.queries.axis import View, check_level, float_bucket, float_level
+from stepwell_store.queries.axis import (
+    SeriesRequestError,
+    View,
+    check_level,
+    finest_level,
+    float_bucket,
+    float_level,
+)
 from stepwell_store.queries.bucket_series import MetricSeries, Series, columns_of
 from stepwell_store.queries.limits import Question
 from stepwell_store.queries.series_names import FoundSeries, find_series
@@ -55,9 +62,10 @@ def metric_axis_series(
     view: View,
 ) -> dict[str, MetricSeries]:
     """Return the series of ``found`` over ``view.x``, by metric."""
-    labelled = find_series(question, project, runs, [*names, view.x.metric], keeps_labels=True)
+    every = list(dict.fromkeys([*names, view.x.metric]))  # x may be drawn over itself.
+    labelled = find_series(question, project, runs, every, keeps_labels=True)
     assert labelled is not None
-    x_place = [*names, view.x.metric].index(view.x.metric)
+    x_place = every.index(view.x.metric)
     places = _x_series(labelled, x_place)
     width = _source(found, labelled.taken(labelled.metric == x_place))
     wanted = sorted({*found.series.tolist(), *labelled.series[list(places.values())].tolist()})
@@ -165,7 +173,14 @@ def _cut(
     high = max(float(rows["x"][-1]) for rows in lines.values())
     first = low if view.first is None else view.first
     last = high if view.last is None else view.last
+    if first > last and view.level is None:  # One end is of the view, all points are beyond it.
+        return MetricSeries(metric, str(view.x), view.level or 0, 2.0 ** (view.level or 0), ())
     level = float_level(first, last, view.buckets) if view.level is None else view.level
+    if level < finest_level(first, last):
+        raise SeriesRequestError(
+            f"level {level} is finer than the numbers from {first} to {last} are apart; "
+            f"expected {finest_level(first, last)} or more"
+        )
     low_bucket, high_bucket = float_bucket(first, level), float_bucket(last, level)
     check_level(level, high_bucket - low_bucket + 1)
     series = []
@@ -191,7 +206,8 @@ def _cut(
 
 def _reduced(rows: _Rows, level: int, low: int, high: int) -> _Rows | None:
     """Return one row a bucket, None for none in the range."""
-    bucket = np.floor(np.ldexp(rows["x"], -level))
+    with np.errstate(over="ignore"):  # Far outside the range.
+        bucket = np.floor(np.ldexp(rows["x"], -level))
     inside = (bucket >= low) & (bucket <= high)
     if not inside.any():
         return None

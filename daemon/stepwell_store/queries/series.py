@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.queries.axis import (
+    INTEGER_LEVEL_MAX,
     STEP,
     SeriesRequestError,
     View,
@@ -143,9 +144,9 @@ def series_buckets(
             f"{len(names):,} metrics in {len(runs):,} runs are more than {SERIES_MAX:,} series; "
             "ask for fewer at once, or for bands over groups of runs"
         )
+    view = View(x, first, last, buckets, level)
     question = Question(store, limits)
     found = find_series(question, project, runs, names, keeps_labels=labels == "apart")
-    view = View(x, first, last, buckets, level)
     if found is None:
         made = {name: _nothing(name, view) for name in names}
     elif x.kind == "metric":
@@ -211,17 +212,19 @@ def choose_cut(part: FoundSeries, view: View, starts: NDArray[np.int64] | None) 
         high = int((part.latest - offsets).max())
     first = low if view.first is None else int(np.floor(view.first))
     last = high if view.last is None else int(np.floor(view.last))
-    if first > last:
-        raise SeriesRequestError(f"the range {first} to {last} is empty: first is beyond last")
-    level = integer_level(first, last, view.buckets) if view.level is None else view.level
-    if not 0 <= level <= 62:
-        raise SeriesRequestError(f"level is {level}; over {view.x} expected 0 to 62")
-    first, last = max(first, low), min(last, high)
-    if first > last:
+    if first > last and view.level is None:  # One end is of the view, all points are beyond it.
         return None
-    check_level(level, (last >> level) - (first >> level) + 1)
-    first = (first >> level) << level
-    last = (((last >> level) + 1) << level) - 1
+    level = integer_level(first, last, view.buckets) if view.level is None else view.level
+    if level > INTEGER_LEVEL_MAX:
+        raise SeriesRequestError(
+            f"the range {first:g} to {last:g} is wider than {view.x} can be; ask for a shorter one"
+        )
+    # Cut by buckets, not by x: the points of a bucket may all be just outside of the range.
+    lowest, highest = max(first >> level, low >> level), min(last >> level, high >> level)
+    if lowest > highest:
+        return None
+    check_level(level, highest - lowest + 1)
+    first, last = lowest << level, ((highest + 1) << level) - 1
     has_odd = bool(part.odd.any())
     if view.x.kind == "step":
         rollup = max((width for width in ROLLUP_WIDTHS if width <= 1 << level), default=1)
