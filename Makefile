@@ -6,7 +6,7 @@ OLDEST := .venv-oldest
 INTEGRATIONS := .venv-integrations
 SOURCES := proto sdk daemon hub/stepwell_hub tests benchmarks examples scripts hatch_build.py
 
-.PHONY: demo test setup page check quick oldest integrations fix proto lock bench crash clean
+.PHONY: demo test setup page check quick oldest picture integrations fix proto lock bench crash clean
 
 demo: setup  ## train on real data into an embedded store, show the result, end by itself
 	@sh scripts/demo.sh $(BIN)
@@ -33,6 +33,10 @@ $(VENV)/.installed: pyproject.toml requirements.lock scripts/make_venv.sh
 	@sh scripts/make_venv.sh $(PYTHON) $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
 	@touch $@
+
+picture: setup  ## make the pictures of the README from real runs in a real page
+	@sh scripts/install_test_packages.sh
+	$(BIN)/python scripts/screenshot.py
 
 oldest: $(OLDEST)/.installed  ## the SDK alone, on the oldest grpcio and protobuf that we support
 	$(OLDEST)/bin/python -m pytest -q tests/wire tests/sdk -p no:cacheprovider

@@ -1,15 +1,24 @@
 /** What a column shows of a run. Pure. */
 import type { RunOverview } from "../api/types.js";
-import type { Value } from "../api/values.js";
+import { isValueMap, type Value } from "../api/values.js";
 import { isOwnColumn, type OwnColumn } from "../state/columns.js";
 import { formatAge, formatDuration, formatMoment, formatValue } from "./format.js";
 
 /** A cell shows a line; what is longer is on the run's own page. */
 const TEXT_CHARACTERS_MAX = 500;
 
-/** The value itself, moments and durations in seconds. */
+/**
+ * The value itself, moments and durations in seconds.
+ *
+ * The summary of a metric that `define_metric` gave one statistic is a map of that one, {"min": 1}.
+ * Filters and sorts take its number, so a column shows it.
+ */
 export function columnValue(run: RunOverview, column: string, now: number): Value | undefined {
-  return isOwnColumn(column) ? ownValue(run, column, now) : run.columns[column];
+  if (isOwnColumn(column)) return ownValue(run, column, now);
+  const value = run.columns[column];
+  if (!column.startsWith("summary.") || !isValueMap(value)) return value;
+  const statistics = Object.values(value);
+  return statistics.length === 1 && typeof statistics[0] === "number" ? statistics[0] : value;
 }
 
 export function columnText(run: RunOverview, column: string, now: number): string {

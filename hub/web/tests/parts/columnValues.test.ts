@@ -1,0 +1,25 @@
+/** What a column shows of a run. */
+import { expect, it } from "vitest";
+
+import type { RunOverview } from "../../src/api/types.js";
+import type { Value } from "../../src/api/values.js";
+import { columnText, columnValue, isNumberColumn } from "../../src/parts/columnValues.js";
+
+function run(columns: Record<string, Value>): RunOverview {
+  return { columns } as unknown as RunOverview;
+}
+
+it("a summary of one statistic is shown as its number", () => {
+  const one = run({ "summary.val/loss": { min: 0.25 } });
+  expect(columnValue(one, "summary.val/loss", 0)).toBe(0.25);
+  expect(columnText(one, "summary.val/loss", 0)).toBe("0.25");
+  expect(isNumberColumn(one, "summary.val/loss")).toBe(true);
+});
+
+it("a summary of several statistics, and any config, is shown whole", () => {
+  const several = run({ "summary.a": { min: 1, max: 2 }, "config.b": { c: 1 }, "summary.d": { e: "f" } });
+  expect(columnText(several, "summary.a", 0)).toBe('{"min":1,"max":2}');
+  expect(columnValue(several, "config.b", 0)).toEqual({ c: 1 });
+  expect(columnValue(several, "summary.d", 0)).toEqual({ e: "f" });
+  expect(columnValue(several, "summary.none", 0)).toBeUndefined();
+});
