@@ -41,10 +41,11 @@ done
 echo
 "$bin/stepwell" runs --limit 5
 echo
-"$bin/stepwell" show "$("$bin/stepwell" runs --limit 1 --json | "$bin/python" -c \
-    'import json, sys; print(json.load(sys.stdin)[0]["run_id"])')"
+run=$("$bin/stepwell" runs --limit 1 --json | "$bin/python" -c \
+    'import json, sys; print(json.load(sys.stdin)[0]["run_id"])')
+"$bin/stepwell" show "$run"
 echo
-echo "What was recorded stays in .demo/data. To look again:"
+echo "What was recorded stays in .demo/data. Open the page on it:"
+echo "    $bin/stepwell open $run --data .demo/data"
+echo "or read it in the terminal:"
 echo "    $bin/stepwell runs --data .demo/data"
-echo "    $bin/stepwell sql --data .demo/data 'SELECT count() FROM points'"
-echo "    $bin/stepwell up --data .demo/data        # keep a daemon running; then run your own script"
