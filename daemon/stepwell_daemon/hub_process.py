@@ -9,6 +9,7 @@ counts as hung, and is killed, when its heartbeat stays away.
 
 import asyncio
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -166,6 +167,7 @@ class HubProcess:
                     stderr=log,
                     pass_fds=(self._listener.fileno(), theirs.fileno()),
                     start_new_session=True,
+                    env=self._environment(),
                 )
         except OSError as error:
             ours.close()
@@ -222,12 +224,16 @@ class HubProcess:
             ("cert-file", config.hub_cert_file),
             ("key-file", config.hub_key_file),
             ("proxy", config.hub_proxy),
-            ("catalog", config.hub_catalog),
             ("log-level", config.log_level),
             ("daemon-status", self.status_url),
         ):
             words += [f"--{name}={value}"]
         return words
+
+    def _environment(self) -> dict[str, str]:
+        # Not a flag: the address may hold a password, and command lines are public.
+        catalog = self._config.hub_catalog
+        return {**os.environ, **({"STEPWELLHUB_CATALOG": catalog} if catalog else {})}
 
     def _log_path(self) -> Path:
         return hub_dir(self._config.data) / LOG_FILE

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stepwell_hub import pages
 from stepwell_hub.answers import failure_answer
 from stepwell_hub.auth import Rules
-from stepwell_hub.errors import Failure
+from stepwell_hub.errors import CatalogUnavailableError, Failure
 from stepwell_hub.headers import SECURITY, content_policy
 from stepwell_wire.hub_access import (
     COOKIE_SECONDS,
@@ -96,7 +96,11 @@ class Access:
         clean = quote(path) + (f"?{urlencode(kept)}" if kept else "")
         if code is not None and scope["method"] == "GET":
             found = check_login_code(rules.key, code, now=now)
-            if found is not None and await self._use_code(found):
+            try:
+                is_good = found is not None and await self._use_code(found)
+            except CatalogUnavailableError as error:
+                return failure_answer(Failure(503, "catalog_unavailable", str(error)))
+            if is_good:
                 return self._let_in(clean, rules.is_secure(scope["scheme"], peer, headers))
             if rules.has_cookie(headers, now=now):
                 return pages.forward(clean)

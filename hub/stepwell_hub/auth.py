@@ -8,9 +8,10 @@ import hmac
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
 
 from stepwell_hub.errors import Failure
 from stepwell_wire.hub_access import check_cookie, cookie_name
@@ -53,6 +54,8 @@ class Rules:
             address = ipaddress.ip_address(peer)
         except ValueError:
             return False
+        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # As a listener on :: sees clients of version 4.
         return any(
             address in network
             for network in self.address.proxy_networks()
@@ -99,12 +102,9 @@ class Rules:
 
     def has_cookie(self, headers: Mapping[str, str], *, now: float) -> bool:
         """Return whether the browser was let in before."""
-        try:
-            cookies = SimpleCookie(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        found = cookies.get(cookie_name(self.key))
-        return found is not None and check_cookie(self.key, found.value, now=now)
+        # The standard library's parser drops all cookies where one of another program is odd.
+        found = cookie_parser(headers.get("cookie", "")).get(cookie_name(self.key))
+        return found is not None and check_cookie(self.key, found, now=now)
 
     def _names(self) -> set[str]:
         names = {urlsplit(self.address.url).hostname or ""}

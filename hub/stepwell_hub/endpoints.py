@@ -89,7 +89,7 @@ class Call:
         """Return what a query of the store gives; see `Asker.ask`."""
         try:
             return await self.context.asker.ask(function, *arguments, **named)
-        except ValueError as error:  # A value that the form's limits let through.
+        except (OverflowError, ValueError) as error:  # A value that the form's limits let through.
             raise ApiError(400, "value_invalid", str(error)) from error
 
 

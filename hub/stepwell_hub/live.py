@@ -234,6 +234,9 @@ class Feeds:
         except (StoreError, ApiError) as error:
             logger.debug("a live feed could not look project=%s: %s", project, error)
             return  # The store is away or busy: look again later.
+        except Exception:
+            logger.exception("a live feed could not look project=%s", project)
+            return  # Its listeners would wait for news for ever.
         for each in listeners:
             each.note(look)
 
@@ -241,10 +244,10 @@ class Feeds:
 async def events_of(subscription: Subscription) -> AsyncIterator[bytes]:
     """Yield the lines of a listener's stream until it is over."""
 
-    def line(event: str, data: Mapping[str, Any]) -> bytes:
+    def line(event: str, data: Mapping[str, Any], *, is_last: bool = True) -> bytes:
         text = msgspec.json.encode(data)
-        number = f"{subscription.id}-{subscription.sent_count}".encode()
-        return b"id: " + number + b"\nevent: " + event.encode() + b"\ndata: " + text + b"\n\n"
+        number = f"id: {subscription.id}-{subscription.sent_count}\n".encode() if is_last else b""
+        return number + b"event: " + event.encode() + b"\ndata: " + text + b"\n\n"
 
     yield b"retry: 1000\n\n"
     yield line("hello", {"subscription": subscription.id})
@@ -257,5 +260,9 @@ async def events_of(subscription: Subscription) -> AsyncIterator[bytes]:
             continue
         events = subscription.take()
         if events:
-            yield b"".join(line(event, data) for event, data in events)
+            # The id stands for all of them: a client that got some only asks for all again.
+            last = len(events) - 1
+            yield b"".join(
+                line(event, data, is_last=at == last) for at, (event, data) in enumerate(events)
+            )
             await asyncio.sleep(POLL_SECONDS)

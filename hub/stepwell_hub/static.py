@@ -38,8 +38,12 @@ class Static:
 
     async def asset(self, request: Request) -> Response:
         """Answer a path under /assets/; its name holds a hash of its content."""
-        path = (self._folder / "assets" / request.path_params["path"]).resolve()
-        if not path.is_relative_to(self._folder / "assets") or not path.is_file():
+        try:
+            path = (self._folder / "assets" / request.path_params["path"]).resolve()
+            is_there = path.is_relative_to(self._folder / "assets") and path.is_file()
+        except (OSError, ValueError):  # A name that no file can have.
+            is_there = False
+        if not is_there:
             return failure_answer(Failure(404, "not_found", "no such file"))
         return _file(path, request.headers, cache=_FOR_EVER)
 
@@ -47,11 +51,18 @@ class Static:
         """Answer any page's path: the page itself knows its paths."""
         name = request.scope["path"].lstrip("/")
         beside = self._folder / name
-        if name and "/" not in name and name != _INDEX and beside.is_file():
+        if name and "/" not in name and name != _INDEX and _is_file(beside):
             return _file(beside, request.headers, cache="no-cache")  # favicon and the like
         if not self.is_built:
             return not_built_page()
         return _file(self._folder / _INDEX, request.headers, cache="no-cache")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # A name that no file can have.
+        return False
 
 
 def _file(path: Path, headers: Headers, *, cache: str) -> Response:

@@ -10,14 +10,16 @@ def page_address(page_url: str, project: str, run_id: str) -> str | None:
     return page_url.rstrip("/") + page_path(project, run_id) if page_url else None
 
 
-def page_line(address: str, hub_folder: str) -> str:
+def page_line(address: str, hub_folder: str, *, is_terminal: bool) -> str:
     """Return the line that says where the run is seen.
 
-    Whoever may read the hub's key gets a link that logs in, once and within 12 hours; others the
-    clean address.
+    On a terminal, who may read the hub's key gets a link that logs in, once and within 12 hours.
+    Everywhere else the address is a clean one: files of job logs are often readable by others.
     """
     from pathlib import Path
 
+    if not is_terminal:
+        return f"see the run at {address} (`stepwell open` logs a browser in)"
     if hub_folder:
         try:
             address = login_link(address, read_key(Path(hub_folder)), now=time.time())

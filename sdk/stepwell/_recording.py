@@ -165,7 +165,7 @@ class Recording:
 
         address = page_address(page_url, self.settings.project, self.run_id)
         if address is not None:
-            self.voice.say(page_line(address, hub_folder))
+            self.voice.say(page_line(address, hub_folder, is_terminal=_is_terminal()))
 
     def _writer_file(self) -> WriterFile:
         return WriterFile(
@@ -425,3 +425,11 @@ def _size(byte_count: int) -> str:
     if byte_count < 10_000_000:
         return f"{byte_count / 1000:.0f} kB"
     return f"{byte_count / 1e6:.0f} MB"
+
+
+def _is_terminal() -> bool:
+    """Return whether what is said goes to a terminal, not to a file or a notebook."""
+    try:
+        return sys.__stderr__ is not None and sys.__stderr__.isatty()
+    except ValueError:  # It is closed.
+        return False

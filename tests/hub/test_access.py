@@ -64,6 +64,14 @@ def test_cookie_and_bearer_are_let_in(hub: Hub) -> None:
     assert hub.browser.get("/api/v1/status", headers=logged_in(hub)).status_code == 200
 
 
+@pytest.mark.parametrize("other", ['prefs={"a":1}', "foo=a b", "x[1]=2", "path=/", "="])
+def test_cookies_of_other_programs_on_this_host_keep_nobody_out(hub: Hub, other: str) -> None:
+    own = logged_in(hub)["Cookie"]
+    for cookies in (f"{other}; {own}", f"{own}; {other}"):
+        answer = hub.browser.get("/api/v1/status", headers={"Cookie": cookies})
+        assert answer.status_code == 200
+
+
 def test_a_cookie_is_good_for_thirty_days(hub: Hub) -> None:
     name = cookie_name(hub.key)
     old = make_cookie(hub.key, now=time.time() - 31 * 86_400)

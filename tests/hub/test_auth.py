@@ -13,6 +13,7 @@ ALONE = Rules(KEY, HubAddress())
 def test_behind_a_proxy_only_the_proxy_and_this_machine_come_in() -> None:
     assert BEHIND.peer_failure("10.1.2.3") is None
     assert BEHIND.peer_failure("127.0.0.1") is None
+    assert BEHIND.peer_failure("::ffff:10.1.2.3") is None
     for peer in ("192.0.2.7", "10.2.0.1", "", "fe80::1"):
         failure = BEHIND.peer_failure(peer)
         assert failure is not None

@@ -108,6 +108,7 @@ class World:
         self.slept: list[float] = []
         self.asked: list[Interest] = []
         self.fails = False
+        self.mistakes = False
         self._look_seconds = look_seconds
         self.feeds = Feeds(
             self.look_at, listeners_max=listeners_max, clock=lambda: self.now, sleep=self.sleep
@@ -118,6 +119,8 @@ class World:
         self.now += self._look_seconds
         if self.fails:
             raise StoreUnavailableError("away")
+        if self.mistakes:
+            raise KeyError("a mistake of ours")
         return self.state
 
     async def sleep(self, seconds: float) -> None:
@@ -190,6 +193,19 @@ def test_a_store_that_is_away_is_asked_again() -> None:
             listener.take()
             assert not listener.rung.is_set()
             world.fails = False
+            await turns()
+            assert listener.rung.is_set()
+
+    in_loop(test)
+
+
+def test_a_look_that_fails_by_a_mistake_ends_no_feed() -> None:
+    async def test(world: World) -> None:
+        world.mistakes = True
+        with world.feeds.listening(WANTED) as listener:
+            await turns()
+            listener.take()
+            world.mistakes = False
             await turns()
             assert listener.rung.is_set()
 

@@ -66,6 +66,9 @@ def test_a_compressed_sibling_goes_out_where_it_is_understood(
         "/assets/%2e%2e/%2e%2e/secret.txt",
         "/assets//etc/passwd",
         "/assets/",
+        "/assets/%00",
+        "/assets/" + "n" * 300,
+        "/" + "n" * 300,
     ],
 )
 def test_nothing_outside_the_page_is_served(hub: Hub, page: Path, path: str) -> None:

@@ -29,10 +29,10 @@ def test_the_address_is_none_until_the_daemon_said_it(
         assert run.url is None
 
 
-def test_the_line_is_printed_once_with_a_link_that_logs_in(
+def test_the_line_is_printed_once_and_logs_nobody_in_from_a_file(
     start: Start, daemon: RecordingDaemon, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    key = see_to_key(tmp_path / "hub")
+    see_to_key(tmp_path / "hub")
     daemon.page_url, daemon.hub_folder = PAGE, str(tmp_path / "hub")
     with start(project="p", id="run-1") as run:
         for _ in range(2):
@@ -41,10 +41,16 @@ def test_the_line_is_printed_once_with_a_link_that_logs_in(
             daemon.stop()
             daemon.start()
     said = capfd.readouterr().err
-    found = re.findall(rf"see the run at {PAGE}/p/p/runs/run-1\?login=(\S+)", said)
-    assert len(found) == 1
-    assert check_login_code(key, found[0], now=time.time()) is not None
-    assert key not in said
+    assert said.count(f"see the run at {PAGE}/p/p/runs/run-1 (`stepwell open`") == 1
+    assert "login=" not in said
+
+
+def test_on_a_terminal_the_line_has_a_link_that_logs_in(tmp_path: Path) -> None:
+    key = see_to_key(tmp_path / "hub")
+    line = page_line(f"{PAGE}/p/p/runs/r", str(tmp_path / "hub"), is_terminal=True)
+    (code,) = re.findall(rf"see the run at {PAGE}/p/p/runs/r\?login=(\S+)", line)
+    assert check_login_code(key, code, now=time.time()) is not None
+    assert key not in line
 
 
 @pytest.mark.parametrize("settings", [{"primary": False, "label": "1"}, {"quiet": True}])
@@ -66,5 +72,5 @@ def test_who_may_not_read_the_key_is_given_the_clean_address(tmp_path: Path) -> 
     address = page_address(PAGE + "/", "p", "r")
     assert address == f"{PAGE}/p/p/runs/r"
     for folder in ("", str(tmp_path / "elsewhere")):
-        assert page_line(address, folder) == f"see the run at {address}"
+        assert page_line(address, folder, is_terminal=True) == f"see the run at {address}"
     assert page_address("", "p", "r") is None

@@ -57,10 +57,11 @@ def list_attribute_keys(
         (parameters["after"],) = decode_cursor(asked, cursor, [str])
     try:
         rows = Question(store, limits).rows(
-            "SELECT path, arraySort(groupUniqArray(toString(type))) AS types, "
-            "uniqExact(run_id) AS runs FROM attributes_by_path "
-            f"WHERE {' AND '.join(conditions)} AND deleted = 0 "
-            f"GROUP BY path ORDER BY path LIMIT {limit + 1}",
+            "SELECT path, arraySort(groupUniqArray(newest_type)) AS types, count() AS runs FROM ("
+            "SELECT path, run_id, argMax(toString(type), version) AS newest_type, "
+            "argMax(deleted, version) AS is_gone FROM attributes_by_path "
+            f"WHERE {' AND '.join(conditions)} GROUP BY path, run_id"
+            f") WHERE is_gone = 0 GROUP BY path ORDER BY path LIMIT {limit + 1}",
             parameters,
         )
     except QueryError as error:

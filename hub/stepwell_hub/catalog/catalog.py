@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Engine, create_engine, delete, event, select
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from stepwell_hub.catalog.migrate import migrate
@@ -194,7 +194,9 @@ class Catalog:
     def _translating(self) -> Iterator[None]:
         try:
             yield
-        except OperationalError as error:
+        except IntegrityError:
+            raise
+        except DBAPIError as error:
             raise CatalogUnavailableError(
                 f"{self._where}: the catalog does not answer now ({_reason(error)}); try again"
             ) from error

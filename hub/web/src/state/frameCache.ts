@@ -97,8 +97,10 @@ export class FrameCache {
     const byMetric = grouped(news);
     for (const entry of this.entries.values()) {
       if (entry.question.project !== project) continue;
-      for (const { run_id, version } of byMetric.get(entry.metric) ?? [])
-        this.markRun(entry, run_id, version, at);
+      const news = byMetric.get(entry.metric) ?? [];
+      // The hub answers again, so what failed is worth another request.
+      if (news.length > 0) entry.error = null;
+      for (const { run_id, version } of news) this.markRun(entry, run_id, version, at);
     }
     this.flushSoon();
   }
@@ -244,6 +246,7 @@ export class FrameCache {
     });
     const open = new Set(entries);
     let failure: Error | null = null;
+    let wasAborted = false;
     try {
       for await (const frame of this.ask(entries[0]!.question, ids, items, request.abort.signal)) {
         const entry = entries[frame.item];
@@ -256,11 +259,14 @@ export class FrameCache {
       if (open.size > 0)
         failure = new Error("The hub's answer left out a metric that was asked for.");
     } catch (reason) {
-      failure = isAborted(reason) || request.abort.signal.aborted ? null : (reason as Error);
+      wasAborted = isAborted(reason) || request.abort.signal.aborted;
+      failure = wasAborted ? null : (reason as Error);
     }
     this.running.delete(request);
     for (const entry of open) {
-      this.settle(entry, request, failure);
+      // Without an answer the news stay: they are asked for when a panel needs them again.
+      if (wasAborted) this.release(entry, request);
+      else this.settle(entry, request, failure);
       entry.revision.value++;
     }
     this.evict();
@@ -268,10 +274,15 @@ export class FrameCache {
   }
 
   /** The ids of an entry are no longer asked for. */
-  private settle(entry: Entry, request: Running, error: Error | null): void {
+  private release(entry: Entry, request: Running): void {
     for (const id of request.ids) entry.asking.delete(id);
-    entry.error = error;
     entry.isWaiting = entry.asking.size > 0;
+  }
+
+  /** The ids of an entry are answered, or failed. */
+  private settle(entry: Entry, request: Running, error: Error | null): void {
+    this.release(entry, request);
+    entry.error = error;
     if (error !== null) return;
     for (const id of request.ids) {
       const news = entry.stale.get(id);

@@ -117,6 +117,35 @@ describe("asking", () => {
     expect(asked).toHaveLength(3);
   });
 
+  it("asks again for what grew while an aborted request was on its way", async () => {
+    const { cache, asked } = hub();
+    const panel = {};
+    cache.need(panel, need("loss", ["a"]));
+    await turn();
+    await asked[0]!.answer([frame(0, "loss", [line("a", [1, 2])])]);
+    cache.changed("p", [{ run_id: "a", metric: "loss", version: 5 }]);
+    await turn();
+    expect(asked).toHaveLength(2);
+    cache.need(panel, null);
+    await turn();
+    expect(asked[1]!.abort.aborted).toBe(true);
+    cache.need(panel, need("loss", ["a"]));
+    await turn();
+    expect(asked).toHaveLength(3);
+  });
+
+  it("asks again after a failure when news come", async () => {
+    const { cache, asked } = hub();
+    cache.need({}, need("loss", ["a"]));
+    await turn();
+    await asked[0]!.fail(new Error("the store is away"));
+    expect(cache.read(STEPS, "loss").error).not.toBeNull();
+    cache.changed("p", [{ run_id: "a", metric: "loss", version: 5 }]);
+    await turn();
+    expect(asked).toHaveLength(2);
+    expect(cache.read(STEPS, "loss").error).toBeNull();
+  });
+
   it("remembers that a run has no points", async () => {
     const { cache, asked } = hub();
     cache.need({}, need("a", ["r1"]));
