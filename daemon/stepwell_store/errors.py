@@ -107,8 +107,8 @@ class RunNotFoundError(StoreError):
     """No run has this id, name or path."""
 
     def __init__(self, reference: str, nearest: list[str]) -> None:
-        hint = f"the nearest are {', '.join(nearest)}" if nearest else "the store holds no runs"
-        super().__init__(f"no run is called {reference!r}; {hint}; `stepwell runs` lists them")
+        hint = f"the nearest are {', '.join(nearest)}; " if nearest else ""
+        super().__init__(f"no run is called {reference!r}; {hint}`stepwell runs` lists all")
         self.reference = reference
         self.nearest = nearest
 

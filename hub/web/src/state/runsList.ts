@@ -17,6 +17,9 @@ type Ask = (project: string, query: RunsQuery, abort: { signal: AbortSignal }) =
 const FIRST_PAGE = 100;
 const NEXT_PAGE = 500;
 
+/** How exact the moment is at which a run was last seen: the list is not drawn anew for each point. */
+const SEEN_SECONDS = 10;
+
 export interface RunsList {
   rows: ReadonlySignal<readonly RunOverview[]>;
   /** How many runs the view has, loaded or not; null until the hub said it. */
@@ -34,6 +37,8 @@ export interface RunsList {
   refresh(): void;
   /** Change a loaded row at once, before the hub confirms it. */
   patch(runId: string, changes: Partial<RunOverview>): void;
+  /** These runs sent something at `moment`, in seconds since 1970 UTC. */
+  seen(runIds: ReadonlySet<string>, moment: number): void;
   remove(runIds: ReadonlySet<string>): void;
   close(): void;
 }
@@ -157,6 +162,14 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     },
     patch(runId, changes) {
       rows.value = rows.peek().map((row) => (row.run_id === runId ? { ...row, ...changes } : row));
+    },
+    seen(runIds, moment) {
+      const isOld = (row: RunOverview) =>
+        runIds.has(row.run_id) &&
+        row.state === "running" &&
+        (row.last_seen ?? 0) < moment - SEEN_SECONDS;
+      if (!rows.peek().some(isOld)) return;
+      rows.value = rows.peek().map((row) => (isOld(row) ? { ...row, last_seen: moment } : row));
     },
     remove(runIds) {
       const left = rows.peek().filter((row) => !runIds.has(row.run_id));

@@ -92,3 +92,15 @@ test("a second view ends the request of the first", async () => {
   expect(list.filterError.value).toBeNull();
   expect(list.rows.value).toHaveLength(5);
 });
+
+test("points that come keep a running run from looking silent", async () => {
+  const { ask, runs } = hub(3);
+  runs.forEach((each, at) => Object.assign(each, { state: at === 2 ? "finished" : "running", last_seen: 100 }));
+  const list = makeRunsList("p", ask);
+  list.show(VIEW);
+  await settled(list);
+  list.seen(new Set(["r0", "r2"]), 105);
+  expect(list.rows.value.map((row) => row.last_seen)).toEqual([100, 100, 100]);
+  list.seen(new Set(["r0", "r2"]), 160);
+  expect(list.rows.value.map((row) => row.last_seen)).toEqual([160, 100, 100]);
+});

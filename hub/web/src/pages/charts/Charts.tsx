@@ -30,7 +30,8 @@ export function Charts({ project }: { project: string }) {
         onRuns: (isFirst) => {
           if (!isFirst || runs.list.rows.peek().length < ROWS_MANY) runs.list.refresh();
         },
-        onRun: ({ run_id, state, last_seen }) => runs.list.patch(run_id, { state, last_seen }),
+        onRun: ({ run_id, state }) => runs.list.patch(run_id, { state }),
+        onPoints: (runIds) => runs.list.seen(runIds, Date.now() / 1000),
       }),
     [project, view, runs],
   );

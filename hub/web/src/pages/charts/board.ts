@@ -67,6 +67,8 @@ export interface BoardOptions {
   /** The list of runs changed. */
   onRuns(isFirst: boolean): void;
   onRun(news: RunNews): void;
+  /** New points of these runs have come. */
+  onPoints?(runIds: ReadonlySet<string>): void;
 }
 
 const REFRESH_MS = 1500;
@@ -130,6 +132,7 @@ export function makeBoard(options: BoardOptions): Board {
     onRun: options.onRun,
     onSeries(news) {
       frames.changed(project, news);
+      options.onPoints?.(new Set(news.map(({ run_id }) => run_id)));
     },
     onMissed() {
       frames.changedAll();
