@@ -89,7 +89,12 @@ def assert_replicas_agree(cluster: Cluster, questions: Sequence[str] = _ALL) -> 
 
     for pair in cluster.servers:
         for question in questions:
-            wait_until(partial(agree, pair, question), f"the replicas to agree: {question}")
+            # A replica that lost its ZooKeeper takes a minute and more on a busy machine.
+            wait_until(
+                partial(agree, pair, question),
+                f"the replicas to agree: {question}",
+                timeout_seconds=300,
+            )
 
 
 def test_runs_are_spread_over_shards_and_read_as_one(cluster: Cluster, node: Node) -> None:
