@@ -28,7 +28,6 @@ from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
-from stepwell_daemon.notify import notify, watchdog_seconds
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.samplers.known import chosen_samplers
@@ -42,6 +41,7 @@ from stepwell_daemon.writers import training_pids
 from stepwell_store import Store, StoreError, open_embedded
 from stepwell_store.deletion import sweep_removed
 from stepwell_store.retention import apply_retention
+from stepwell_wire import service_notify
 from stepwell_wire.limits import MESSAGE_BYTES_MAX
 
 logger = logging.getLogger("stepwell_daemon")
@@ -164,12 +164,12 @@ class Daemon:
                     tasks.create_task(self._sampling.run(), name="sample"),
                     tasks.create_task(self._keep_retention(), name="retention"),
                     tasks.create_task(self._sweep_removed(), name="sweep-removed"),
-                    tasks.create_task(self._feed_watchdog(), name="watchdog"),
+                    tasks.create_task(service_notify.feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
                     tasks.create_task(hub.run(), name="hub"),
                 ]
                 await self.stop.wait()
-                notify("STOPPING=1")
+                service_notify.notify(service_notify.STOPPING)
                 logger.info("stopping")
                 for task in others:
                     task.cancel()
@@ -230,7 +230,7 @@ class Daemon:
             await server.stop(None)
             raise
         facts.accepting = True
-        notify("READY=1\nSTATUS=accepting frames")
+        service_notify.notify(f"{service_notify.READY}\nSTATUS=accepting frames")
         line = f"ready socket={config.socket} metrics={facts.metrics_url}"
         print(line, file=sys.stderr, flush=True)
 
@@ -352,12 +352,6 @@ class Daemon:
                 continue
             for project, run_id in done:
                 logger.info("nothing more comes of a deleted run run=%s/%s", project, run_id)
-
-    async def _feed_watchdog(self) -> None:
-        seconds = watchdog_seconds()
-        while seconds:
-            notify("WATCHDOG=1")
-            await asyncio.sleep(seconds)
 
     async def _watch_idleness(self, receiver: Receiver, spool: Spool) -> None:
         """Set ``stop`` when nobody has been connected and nothing was left for long enough."""

@@ -48,6 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _announce(config: HubConfig, url: str) -> None:
+    """Print where the page is; a link that logs in on a terminal only, as others read logs."""
+    if not sys.stdout.isatty():
+        print(f"page     {url}/", flush=True)
+        return
     print(f"page     {login_link(f'{url}/', read_key(config.folder), now=time.time())}")
     print("Ctrl-C stops it; `stepwell open` makes another link", flush=True)
 

@@ -1,6 +1,7 @@
 """The gate before everything: pure ASGI, so that no route can be added around it.
 
-Host, peer            every request
+/healthz, /readyz     free, whatever Host and peer: they say one word
+Host, peer            every other request
 key, Origin           every path under /api/
 /assets/…             free: the page's own program, the same for everybody
 any other path        a page: with `?login=CODE` a cookie, without a cookie the login page
@@ -20,6 +21,8 @@ from stepwell_hub.answers import failure_answer
 from stepwell_hub.auth import Rules
 from stepwell_hub.errors import CatalogUnavailableError, Failure
 from stepwell_hub.headers import SECURITY, content_policy
+from stepwell_hub.health import PATHS as HEALTH_PATHS
+from stepwell_hub.health import Health
 from stepwell_wire.hub_access import (
     COOKIE_SECONDS,
     LOGIN_PARAMETER,
@@ -45,12 +48,14 @@ class Access:
         rules: Rules,
         *,
         use_code: UseCode,
+        health: Health,
         on_use: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
         self._rules = rules
         self._use_code = use_code
+        self._health = health
         self._on_use = on_use
         self._clock = clock
 
@@ -67,6 +72,8 @@ class Access:
         rules, headers = self._rules, Headers(scope=scope)
         peer = (scope.get("client") or ("", 0))[0]
         path, method = scope["path"], scope["method"]
+        if path in HEALTH_PATHS:
+            return await self._health.answer(path, method)
         failure = rules.host_failure(headers) or rules.peer_failure(peer)
         if failure is not None:
             return failure_answer(failure)

@@ -1,5 +1,6 @@
 """The composition of the hub's ASGI application: endpoints, page, and the gate around them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from stepwell_hub.auth import Rules
 from stepwell_hub.context import Context
 from stepwell_hub.endpoints import routes
 from stepwell_hub.errors import Failure
+from stepwell_hub.health import Health
 from stepwell_hub.openapi import openapi_answer
 from stepwell_hub.redirects import our_path
 from stepwell_hub.static import FOLDER, Static
@@ -42,6 +44,10 @@ def create_app(
         on_request: called when somebody who has the key uses the API.
     """
     files = Static(static)
+
+    async def store_answers() -> bool:
+        # Not by the asker: long queries must not make a hub look ill.
+        return await asyncio.to_thread(context.store.ping)
 
     async def page(request: Request) -> Response:
         address = our_path(request.scope["path"])
@@ -88,7 +94,13 @@ def create_app(
         lifespan=lifespan,
     )
     rules = Rules(key, context.config.address())
-    return Access(app, rules, use_code=context.catalog.use_code, on_use=on_request)
+    return Access(
+        app,
+        rules,
+        use_code=context.catalog.use_code,
+        health=Health({"store": store_answers, "catalog": context.catalog.answers}),
+        on_use=on_request,
+    )
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

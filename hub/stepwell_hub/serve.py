@@ -32,7 +32,7 @@ from stepwell_hub.live import Feeds
 from stepwell_hub.looking import store_look
 from stepwell_store import EmbeddedStore, Store, connect_embedded
 from stepwell_store.queries import Limits
-from stepwell_wire import __version__
+from stepwell_wire import __version__, service_notify
 from stepwell_wire.hub_access import STATE_FILE, HubKeyError, see_to_key
 from stepwell_wire.hub_address import bind
 
@@ -179,16 +179,24 @@ def _run(
                 ssl_keyfile=address.key_file,
             ),
             on_ready=lambda: ready(),
-            on_stop=context.feeds.stop,
+            on_stop=lambda: stopping(),
         )
 
         def ready() -> None:
-            _write_state(config.folder, url)
+            _write_state(config.folder, url, listener.getsockname())
             logger.info("ready url=%s", url)
             announce(url)
             if control is not None:
                 control.sendall(READY)
                 beating.append(asyncio.create_task(_beat(control, use, context.feeds), name="beat"))
+            else:  # A daemon's hub has no service manager of its own.
+                service_notify.notify(f"{service_notify.READY}\nSTATUS=serving {url}")
+                beating.append(asyncio.create_task(service_notify.feed_watchdog(), name="watchdog"))
+
+        def stopping() -> None:
+            if control is None:
+                service_notify.notify(service_notify.STOPPING)
+            context.feeds.stop()
 
         beating: list[asyncio.Task[None]] = []
         if control is not None:
@@ -284,8 +292,14 @@ def _claimed(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _write_state(folder: Path, url: str) -> None:
-    state = {"url": url, "pid": os.getpid(), "version": __version__, "started_at": time.time()}
+def _write_state(folder: Path, url: str, listens: tuple[Any, ...]) -> None:
+    state = {
+        "url": url,
+        "listens": listens[:2],
+        "pid": os.getpid(),
+        "version": __version__,
+        "started_at": time.time(),
+    }
     scratch = folder / f"{STATE_FILE}.new"
     scratch.write_text(json.dumps(state))
     scratch.replace(folder / STATE_FILE)

@@ -2,7 +2,8 @@
 
     <data>/hub/            0700
         key                0600, 43 url-safe characters: whoever reads it has all rights
-        hub.json           the hub that runs: {"url", "pid", "version", "started_at"}
+        hub.json           the hub that runs: {"url", "listens": [host, port], "pid", "version",
+                           "started_at"}
 
     code := base64url(expiry u64 | nonce 8 bytes | HMAC-SHA256(key, "login" | expiry | nonce)[:16])
 

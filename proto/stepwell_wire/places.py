@@ -19,7 +19,8 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the daemon's socket: ``STEPWELL_SOCKET``, the node's, else the user's own."""
     if named := environ.get(SOCKET_VARIABLE):
         return Path(named).expanduser().absolute()
-    if SYSTEM_SOCKET.exists():
+    # Not Path.exists: it raises for users who may not enter the folder.
+    if os.path.exists(SYSTEM_SOCKET):
         return SYSTEM_SOCKET
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "stepwell" / "stepwell.sock"

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import pytest
 
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
-from stepwell_wire.hub_access import hub_dir, read_key
+from stepwell_wire.hub_access import hub_dir, login_link, read_key
 from tests.daemon.client import Client, flush
 from tests.daemon.conftest import Process, process
 from tests.daemon.gateways import make_authority, make_certificate
@@ -53,11 +54,13 @@ class Alone:
         )
 
     def wait_ready(self) -> str:
-        """Return the link that it prints."""
+        """Return a link that logs in; what it prints is read by others, and logs in nobody."""
         assert self.running.stdout is not None
         line = self.running.stdout.readline()
         assert line, self.running.communicate()
-        return line.split()[1]
+        address = line.split()[1]
+        assert "login=" not in address
+        return login_link(address, read_key(hub_dir(self.data)), now=time.time())
 
     def ask(self, path: str, body: Any = None) -> tuple[int, Any]:
         url = json.loads((hub_dir(self.data) / "hub.json").read_bytes())["url"]
@@ -75,6 +78,16 @@ class Alone:
         self.running.send_signal(signal.SIGTERM)
         self.running.communicate()
         return self.running.returncode
+
+
+def get(hub: Alone, path: str) -> tuple[int, str]:
+    """Return status and text that somebody without the key gets."""
+    url = json.loads((hub_dir(hub.data) / "hub.json").read_bytes())["url"]
+    try:
+        with urllib.request.urlopen(url + path, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
 
 
 @pytest.fixture(autouse=True)
@@ -101,8 +114,8 @@ def test_alone_it_reads_clickhouse_servers_and_survives_their_end(folder: Path) 
         store.close()
         where = ("--store", "clickhouse", "--clickhouse-hosts", server.address)
         hub = Alone(folder / "hub", "--port", "0", *where)
-        link = hub.wait_ready()
-        assert urlsplit(link).query.startswith("login=")
+        hub.wait_ready()
+        assert get(hub, "/readyz") == (200, "ready\n")
         status, page = hub.ask("/api/v1/projects")
         assert (status, [each["project"] for each in page["projects"]]) == (200, ["digits"])
         path = "/api/v1/projects/digits/runs/query"
@@ -112,6 +125,11 @@ def test_alone_it_reads_clickhouse_servers_and_survives_their_end(folder: Path) 
         server.kill()
         status, answer = hub.ask("/api/v1/projects")
         assert (status, answer["error"]["code"]) == (503, "store_unavailable")
+        wait_until(
+            lambda: get(hub, "/readyz") == (503, "not ready: store does not answer\n"),
+            "the hub to say that its store is away",
+        )
+        assert get(hub, "/healthz") == (200, "alive\n")
         server.start()
         wait_until(lambda: hub.ask("/api/v1/projects")[0] == 200, "the server's answer")
         assert hub.stop() == 0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, delete, event, select
+from sqlalchemy import Engine, create_engine, delete, event, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
@@ -44,6 +44,15 @@ class Catalog:
 
     def close(self) -> None:
         self._engine.dispose()
+
+    def ping(self) -> None:
+        """Ask the database for nothing.
+
+        Raises:
+            CatalogUnavailableError: It does not answer.
+        """
+        with self._reading() as session:
+            session.execute(text("SELECT 1"))
 
     # ------------------------------------------------------------------ login codes
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from stepwell_hub.errors import CatalogUnavailableError
 from stepwell_wire.hub_access import LoginCode
 
 if TYPE_CHECKING:
@@ -37,6 +38,16 @@ class CatalogDoor:
     async def use_code(self, code: LoginCode) -> bool:
         """Note that a login code is used; return False when it was before."""
         return await self.do(lambda catalog: catalog.use_code(code))
+
+    async def answers(self) -> bool:
+        """Return whether the database answers; one that is a file is not opened for it."""
+        if self._catalog is None and not self._url:
+            return True
+        try:
+            await self.do(lambda catalog: catalog.ping())
+        except CatalogUnavailableError:
+            return False
+        return True
 
     def close(self) -> None:
         """Can be called twice."""

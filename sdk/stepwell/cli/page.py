@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 import threading
 import time
@@ -31,7 +32,8 @@ def link_to(address: str, hub_folder: str) -> str:
 def running_hub(data: Path) -> str | None:
     """Return the base address of the hub that runs on this data folder, None when none does.
 
-    Its process must live and its address answer: a hub that was killed leaves its state file.
+    Its process must live and its address answer: a hub that was killed leaves its state file. The
+    address that browsers use, a proxy's, may be out of reach from here: the hub's port counts.
     """
     try:
         state = json.loads((hub_dir(data) / STATE_FILE).read_bytes())
@@ -41,7 +43,18 @@ def running_hub(data: Path) -> str | None:
         pass  # Another user's, which lives.
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return url if answers(url) else None
+    listens = state.get("listens")
+    return url if answers(url) or (listens and _accepts(*listens)) else None
+
+
+def _accepts(host: str, port: int) -> bool:
+    """Return whether something on this machine accepts connections there."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    try:
+        socket.create_connection((here, port), timeout=_ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def answers(url: str) -> bool:

@@ -1,0 +1,74 @@
+"""/healthz and /readyz: for service managers and load balancers, which have no key.
+
+    GET /healthz    200 while the event loop turns
+    GET /readyz     200 while store and catalog answer, else 503 and one word for each that does not
+
+They are answered whatever the name or the address of the caller: a kubelet asks by the pod's
+address and is no proxy. So they say nothing else, and the store is asked every five seconds at
+most, however often they are called.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.responses import PlainTextResponse, Response
+
+HEALTH: Final = "/healthz"
+READY: Final = "/readyz"
+PATHS: Final = (HEALTH, READY)
+_KEPT_SECONDS: Final = 5.0
+_CHECK_SECONDS: Final = 3.0
+
+Check = Callable[[], Awaitable[bool]]
+
+
+class Health:
+    """Answers both paths, from checks whose result is kept for five seconds."""
+
+    def __init__(
+        self, checks: dict[str, Check], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """
+        Args:
+            checks: by the word that is answered where one returns False.
+        """
+        self._checks = checks
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._failed: list[str] = []
+        self._checked_at: float | None = None
+
+    async def answer(self, path: str, method: str) -> Response:
+        """Return the answer to a request for one of ``PATHS``."""
+        if method not in ("GET", "HEAD"):
+            return _text("GET and HEAD only", 405)
+        if path == HEALTH:
+            return _text("alive", 200)
+        failed = await self._look()
+        if not failed:
+            return _text("ready", 200)
+        return _text(f"not ready: {', '.join(failed)} does not answer", 503)
+
+    async def _look(self) -> list[str]:
+        async with self._lock:  # Callers that come meanwhile share one look.
+            now = self._clock()
+            if self._checked_at is None or now - self._checked_at >= _KEPT_SECONDS:
+                self._failed = [
+                    name for name, check in self._checks.items() if not await _passes(check)
+                ]
+                self._checked_at = now
+            return self._failed
+
+
+async def _passes(check: Check) -> bool:
+    try:
+        async with asyncio.timeout(_CHECK_SECONDS):
+            return await check()
+    except TimeoutError:
+        return False
+
+
+def _text(words: str, status: int) -> Response:
+    return PlainTextResponse(f"{words}\n", status, headers={"Cache-Control": "no-store"})
