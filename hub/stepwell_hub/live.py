@@ -12,12 +12,12 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from stepwell_hub.errors import ApiError
+from stepwell_hub.subscription import Interest, Look, Subscription
 from stepwell_store.errors import StoreError
 
 logger = logging.getLogger("stepwell_hub")
@@ -32,92 +32,7 @@ _REST_FACTOR: Final = 4.0
 """After a look that took long, rest so many times as long: looking costs at most a fifth."""
 
 
-@dataclass(frozen=True, slots=True)
-class Interest:
-    """What a listener looks at; ``project`` None is the list of projects."""
-
-    project: str | None
-    runs: frozenset[str] = frozenset()
-    metrics: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How things stand.
-
-    Attributes:
-        version: of the list of runs, or of projects.
-        series: the version of each (run id, metric).
-        runs: state and last sign of life of each run.
-    """
-
-    version: int = 0
-    series: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    runs: Mapping[str, tuple[str, float | None]] = field(default_factory=dict)
-
-
 LookAt = Callable[[Interest], Awaitable[Look]]
-Event = tuple[str, dict[str, Any]]
-
-
-class Subscription:
-    """One listener: what it wants, what it was told, what is to be told. No I/O."""
-
-    def __init__(self, subscription_id: str, interest: Interest) -> None:
-        self.id = subscription_id
-        self.interest = interest
-        self.sent_count = 0
-        self.left_at = 0.0
-        self.rung = asyncio.Event()
-        self.is_over = False
-        self._told_series: dict[tuple[str, str], int] = {}
-        self._told_runs: dict[str, tuple[str, float | None]] = {}
-        self._told_version: int | None = None
-        self._look = Look()
-
-    def note(self, look: Look) -> None:
-        """Take in how things stand; ring when the listener does not know it yet."""
-        self._look = look
-        if self._news():
-            self.rung.set()
-
-    def take(self) -> list[Event]:
-        """Return the events that bring the listener up to date."""
-        self.rung.clear()
-        events = self._news()
-        look = self._look
-        self._told_version = look.version
-        self._told_series = {key: version for key, version in look.series.items() if self._has(key)}
-        self._told_runs = {
-            run: each for run, each in look.runs.items() if run in self.interest.runs
-        }
-        self.sent_count += len(events)
-        return events
-
-    def forget_told(self) -> None:
-        """Tell everything anew: it is unknown what arrived."""
-        self._told_series, self._told_runs, self._told_version = {}, {}, None
-
-    def _has(self, key: tuple[str, str]) -> bool:
-        return key[0] in self.interest.runs and key[1] in self.interest.metrics
-
-    def _news(self) -> list[Event]:
-        look, events = self._look, list[Event]()
-        if look.version != self._told_version and look.version:
-            if self.interest.project is None:
-                return [("projects", {"version": look.version})]
-            events.append(("runs", {"runs_version": look.version}))
-        changed = [
-            {"run_id": run, "metric": metric, "version": version}
-            for (run, metric), version in look.series.items()
-            if self._has((run, metric)) and self._told_series.get((run, metric)) != version
-        ]
-        if changed:
-            events.append(("series", {"series": changed}))
-        for run, (state, last_seen) in look.runs.items():
-            if run in self.interest.runs and self._told_runs.get(run) != (state, last_seen):
-                events.append(("run", {"run_id": run, "state": state, "last_seen": last_seen}))
-        return events
 
 
 class Feeds:
@@ -168,6 +83,8 @@ class Feeds:
     def listening(self, interest: Interest, *, last_event_id: str = "") -> Iterator[Subscription]:
         """Be a listener inside the block.
 
+        One that comes back and names nothing to look at looks at the same as before.
+
         Raises:
             ApiError: There are too many, or the hub is ending.
         """
@@ -176,7 +93,7 @@ class Feeds:
         subscription = self._resumed(interest, last_event_id)
         self._listening[subscription.id] = subscription
         subscription.rung.set()
-        self._see_to_poll(interest.project)
+        self._see_to_poll(subscription.interest.project)
         try:
             yield subscription
         finally:
@@ -190,7 +107,8 @@ class Feeds:
             return Subscription(secrets.token_urlsafe(9).replace("-", "_"), interest)
         if count != str(kept.sent_count):
             kept.forget_told()  # Some events did not arrive.
-        kept.interest = interest
+        if interest.runs or interest.metrics:
+            kept.interest = interest
         return kept
 
     def _keep(self, subscription: Subscription) -> None:

@@ -1,15 +1,27 @@
 """What a live feed asks the store for: versions of just what is looked at."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from stepwell_hub.asking import Asker
-from stepwell_hub.live import Interest, Look, LookAt
+from stepwell_hub.live import LookAt
+from stepwell_hub.subscription import Interest, Look
 from stepwell_store import Store, queries
 
 _KEPT_MAX: Final = 256
 
 States = Mapping[str, tuple[str, float | None]]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of a project's runs since something about them changed."""
+
+    version: int
+    runs: frozenset[str]
+    states: States
+    metric_counts: dict[str, int]
 
 
 def store_look(asker: Asker) -> LookAt:
@@ -24,10 +36,14 @@ def store_look(asker: Asker) -> LookAt:
 
 
 class StoreLook:
-    """Looks at the store, and asks for states of runs only when something about runs changed."""
+    """Looks at the store, and asks for states of runs only when something about runs changed.
+
+    A run that ended gets no new metric without such a change, so only running runs are asked for
+    the number of their metrics each time.
+    """
 
     def __init__(self) -> None:
-        self._states: dict[str, tuple[int, frozenset[str], States]] = {}
+        self._known: dict[str, _Known] = {}
 
     def __call__(self, store: Store, interest: Interest, *, limits: queries.Limits) -> Look:
         project = interest.project
@@ -38,21 +54,25 @@ class StoreLook:
         series = queries.series_versions(
             store, project, sorted(interest.runs), metrics, limits=limits
         )
-        return Look(version, series, self._states_of(store, project, version, interest, limits))
+        known = self._known_of(store, project, version, interest.runs, limits)
+        running = [run for run, (state, _) in known.states.items() if state == "running"]
+        known.metric_counts |= queries.metric_counts(store, project, running, limits=limits)
+        return Look(version, series, known.states, dict(known.metric_counts))
 
-    def _states_of(
+    def _known_of(
         self,
         store: Store,
         project: str,
         version: int,
-        interest: Interest,
+        runs: frozenset[str],
         limits: queries.Limits,
-    ) -> States:
-        kept = self._states.get(project)
-        if kept is not None and kept[:2] == (version, interest.runs):
-            return kept[2]
-        found = queries.run_states(store, project, sorted(interest.runs), limits=limits)
-        if len(self._states) >= _KEPT_MAX:
-            self._states.clear()
-        self._states[project] = (version, interest.runs, found)
-        return found
+    ) -> _Known:
+        kept = self._known.get(project)
+        if kept is not None and (kept.version, kept.runs) == (version, runs):
+            return kept
+        states = queries.run_states(store, project, sorted(runs), limits=limits)
+        counts = queries.metric_counts(store, project, sorted(runs), limits=limits)
+        if len(self._known) >= _KEPT_MAX:
+            self._known.clear()
+        self._known[project] = known = _Known(version, runs, states, counts)
+        return known

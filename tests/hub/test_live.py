@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -11,10 +12,8 @@ from stepwell_hub.live import (
     POLL_SECONDS,
     REST_SECONDS_MAX,
     Feeds,
-    Interest,
-    Look,
-    Subscription,
 )
+from stepwell_hub.subscription import Interest, Look, Subscription
 from stepwell_store.errors import StoreUnavailableError
 
 WANTED = Interest("p", frozenset({"a", "b"}), frozenset({"loss"}))
@@ -94,6 +93,27 @@ def test_the_list_of_projects_has_an_event_of_its_own() -> None:
     listener = Subscription("s", Interest(None))
     listener.note(Look(version=4))
     assert listener.take() == [("projects", {"version": 4})]
+
+
+def test_the_deletion_of_the_last_project_rings() -> None:
+    listener = Subscription("s", Interest(None))
+    assert not listener.rung.is_set()
+    listener.note(Look(version=4))
+    listener.take()
+    listener.note(Look(version=0))  # A sum over no rows.
+    assert listener.rung.is_set()
+    assert listener.take() == [("projects", {"version": 0})]
+
+
+def test_a_run_that_gets_a_metric_rings_once() -> None:
+    listener = Subscription("s", WANTED)
+    known = look()
+    listener.note(replace(known, metric_counts={"a": 2, "b": 0, "c": 9}))
+    assert ("metrics", {"run_ids": ["a"]}) in listener.take()
+    listener.note(replace(known, metric_counts={"a": 3, "b": 0, "c": 10}))
+    assert listener.take() == [("metrics", {"run_ids": ["a"]})]
+    listener.note(replace(known, metric_counts={"a": 3, "b": 0, "c": 11}))
+    assert not listener.rung.is_set()
 
 
 # ---------------------------------------------------------------------------- all listeners
@@ -234,6 +254,23 @@ def test_a_listener_that_comes_back_is_told_what_changed_meanwhile() -> None:
         with world.feeds.listening(WANTED, last_event_id=last) as again:
             assert again.id == first.id
             await turns()
+            assert again.take() == [
+                ("series", {"series": [{"run_id": "a", "metric": "loss", "version": 3}]})
+            ]
+
+    in_loop(test)
+
+
+def test_a_listener_that_comes_back_without_names_looks_at_the_same_as_before() -> None:
+    async def test(world: World) -> None:
+        with world.feeds.listening(WANTED) as first:
+            await turns()
+            first.take()
+            last = f"{first.id}-{first.sent_count}"
+        world.state = look(loss=3)
+        with world.feeds.listening(Interest("p"), last_event_id=last) as again:
+            await turns()
+            assert world.asked[-1] == WANTED
             assert again.take() == [
                 ("series", {"series": [{"run_id": "a", "metric": "loss", "version": 3}]})
             ]

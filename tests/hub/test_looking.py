@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stepwell_hub.live import Interest
 from stepwell_hub.looking import StoreLook
+from stepwell_hub.subscription import Interest
 from stepwell_store import EmbeddedStore, queries
 from stepwell_store.queries import Limits
 from tests.hub.made import make_run
@@ -51,6 +51,20 @@ def test_states_are_asked_for_only_when_something_about_runs_changed(
     assert len(asked) == 2
     look(store, Interest(project, frozenset({"a", "b"})), limits=Limits())
     assert len(asked) == 3
+
+
+def test_a_look_counts_the_metrics_of_each_run(store: EmbeddedStore) -> None:
+    project = fresh_project()
+    make_run(store, project, "a", metrics=("loss", "acc"), state="")
+    make_run(store, project, "ended", metrics=("loss",))
+    look, wanted = StoreLook(), Interest(project, frozenset({"a", "ended", "none"}))
+    assert look(store, wanted, limits=Limits()).metric_counts == {"a": 2, "ended": 1}
+    log(store, writer(project, "a"), [10], grad=[0.5], loss=[1.0])
+    assert look(store, wanted, limits=Limits()).metric_counts == {"a": 3, "ended": 1}
+    make_run(store, project, "b", metrics=("loss",), state="")
+    log(store, writer(project, "ended"), [10], late=[0.5])
+    wider = Interest(project, wanted.runs | {"b"})
+    assert look(store, wider, limits=Limits()).metric_counts == {"a": 3, "ended": 2, "b": 1}
 
 
 def test_the_list_of_projects_is_one_number(store: EmbeddedStore) -> None:

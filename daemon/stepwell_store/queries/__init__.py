@@ -21,6 +21,7 @@ from stepwell_store.queries.find import find_run
 from stepwell_store.queries.gaps import Gap, list_gaps
 from stepwell_store.queries.history import column_name, history, runs_with_several_labels
 from stepwell_store.queries.limits import Limits
+from stepwell_store.queries.metric_counts import metric_counts
 from stepwell_store.queries.metrics import (
     MetricName,
     MetricStatistics,
@@ -85,6 +86,7 @@ __all__ = [
     "list_runs",
     "list_texts",
     "list_writers",
+    "metric_counts",
     "node_buckets",
     "project_pulse",
     "projects_pulse",

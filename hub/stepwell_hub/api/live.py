@@ -4,6 +4,7 @@ event: hello     {"subscription"}                    first; its id goes into POS
 event: runs      {"runs_version"}                    the list of runs changed: ask again
 event: series    {"series": [{"run_id", "metric", "version"}]}
 event: run       {"run_id", "state", "last_seen"}
+event: metrics   {"run_ids"}                         these runs have more metrics than before
 event: projects  {"version"}                         the list of projects changed
 """
 
@@ -16,7 +17,8 @@ from starlette.types import Receive, Scope, Send
 from stepwell_hub.answers import failure_answer
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
-from stepwell_hub.live import Feeds, Interest, events_of
+from stepwell_hub.live import Feeds, events_of
+from stepwell_hub.subscription import Interest
 
 MEDIA: Final = "text/event-stream"
 # The last one asks proxies to pass each event on at once.

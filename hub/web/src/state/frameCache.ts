@@ -97,10 +97,13 @@ export class FrameCache {
     const byMetric = grouped(news);
     for (const entry of this.entries.values()) {
       if (entry.question.project !== project) continue;
-      const news = byMetric.get(entry.metric) ?? [];
+      const own = byMetric.get(entry.metric) ?? [];
+      // A new value of the metric on x moves points of this one.
+      const ofX = byMetric.get(xMetricOf(entry.question) ?? entry.metric) ?? [];
       // The hub answers again, so what failed is worth another request.
-      if (news.length > 0) entry.error = null;
-      for (const { run_id, version } of news) this.markRun(entry, run_id, version, at);
+      if (own.length > 0 || ofX.length > 0) entry.error = null;
+      for (const { run_id, version } of own) this.markRun(entry, run_id, version, at);
+      if (ofX !== own) for (const { run_id } of ofX) this.markRun(entry, run_id, Infinity, at);
     }
     this.flushSoon();
   }
@@ -311,6 +314,13 @@ export class FrameCache {
 }
 
 const questionKeys = new WeakMap<SeriesQuestion, string>();
+
+const METRIC_AXIS = "metric:";
+
+/** The metric on x; null for steps and times. */
+export function xMetricOf({ x }: Pick<SeriesQuestion, "x">): string | null {
+  return x.startsWith(METRIC_AXIS) ? x.slice(METRIC_AXIS.length) : null;
+}
 
 /** The same text for the same question. */
 export function questionKey(question: SeriesQuestion): string {

@@ -30,6 +30,8 @@ export interface LiveListener {
   onRuns?(isFirst: boolean): void;
   onRun?(news: RunNews): void;
   onSeries?(news: readonly SeriesNews[]): void;
+  /** These runs have more metrics than was told before; the first call names all that have some. */
+  onMetrics?(runIds: readonly string[]): void;
   onProjects?(): void;
   /** News may have been missed: ask for everything again. */
   onMissed?(): void;
@@ -155,6 +157,8 @@ function take(id: number, event: LiveEvent): void {
   if (event.event === "runs")
     takeRuns(known, (event.data as { runs_version?: unknown }).runs_version);
   if (event.event === "run") listener.onRun?.(event.data as RunNews);
+  if (event.event === "metrics")
+    listener.onMetrics?.((event.data as { run_ids?: string[] }).run_ids ?? []);
   if (event.event === "projects") listener.onProjects?.();
   if (event.event === "series")
     listener.onSeries?.((event.data as { series: SeriesNews[] }).series ?? []);

@@ -32,6 +32,8 @@ const NARROW_MS = 30;
 const NARROW_AGAIN_MS = 2000;
 const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
+/** What is watched goes along in the address up to this length; servers refuse longer ones. */
+const QUERY_CHARACTERS_MAX = 4000;
 
 /** Milliseconds to wait before the n-th try (from 1): doubling, with up to a half of jitter. */
 export function backoff(attempt: number, random: () => number): number {
@@ -84,7 +86,8 @@ class Stream {
     private readonly project: string | null,
     private readonly io: LiveIo,
   ) {
-    void this.run();
+    // In a moment: the first listener joins right after.
+    queueMicrotask(() => void this.run());
   }
 
   join(owner: object, watch: LiveWatch, tell: LiveTell): void {
@@ -126,8 +129,12 @@ class Stream {
   }
 
   private async connect(onOpen: () => void): Promise<void> {
+    const watched = this.watched();
+    const query = queryOf(watched);
     const path =
-      this.project === null ? "/live" : `/projects/${encodeURIComponent(this.project)}/live`;
+      this.project === null
+        ? "/live"
+        : `/projects/${encodeURIComponent(this.project)}/live${query ?? ""}`;
     const headers: Record<string, string> = { Accept: "text/event-stream" };
     if (this.lastEventId !== "") headers["Last-Event-ID"] = this.lastEventId;
     const response = await this.io.fetch(API + path, {
@@ -138,6 +145,8 @@ class Stream {
     });
     if (!response.ok || response.body === null) throw new Error(`live stream: ${response.status}`);
     onOpen();
+    // Without names the hub goes on with what was watched before the break.
+    this.sent = query === null ? "" : JSON.stringify(watched);
     this.setConnected(true);
     const parser = new EventParser();
     const reader = response.body
@@ -161,13 +170,17 @@ class Stream {
     if (event === "hello") {
       const { subscription } = parsed as { subscription?: unknown };
       this.subscription = typeof subscription === "string" ? subscription : "";
-      this.sent = "";
       this.narrowSoon();
       return;
     }
     const told: LiveEvent = { type: "event", event, data: parsed };
     if (event === "runs") this.lastRuns = told;
     for (const { tell } of this.listeners.values()) tell(told);
+  }
+
+  /** What all listeners watch together. */
+  private watched(): Watched {
+    return joined([...this.listeners.values()].map(({ watch }) => watch));
   }
 
   private setConnected(isConnected: boolean): void {
@@ -186,8 +199,7 @@ class Stream {
   /** Tell the hub what all listeners together watch. */
   private async narrow(): Promise<void> {
     if (this.subscription === "" || this.project === null) return;
-    const watches = [...this.listeners.values()].map(({ watch }) => watch);
-    const body = JSON.stringify(joined(watches));
+    const body = JSON.stringify(this.watched());
     if (body === this.sent) return;
     this.sent = body;
     const isTaken = await this.post(`${API}/live/${encodeURIComponent(this.subscription)}`, body);
@@ -216,7 +228,23 @@ class Stream {
 const RUNS_MAX = 2000;
 const METRICS_MAX = 1000;
 
-function joined(watches: readonly LiveWatch[]): { runs: string[]; metrics: string[] } {
+interface Watched {
+  runs: string[];
+  metrics: string[];
+}
+
+/** Parameters for the address; null when they are too long for it. */
+function queryOf({ runs, metrics }: Watched): string | null {
+  const parameters = new URLSearchParams([
+    ...runs.map((run) => ["runs", run]),
+    ...metrics.map((metric) => ["metrics", metric]),
+  ]);
+  const text = parameters.toString();
+  if (text.length > QUERY_CHARACTERS_MAX) return null;
+  return text === "" ? "" : `?${text}`;
+}
+
+function joined(watches: readonly LiveWatch[]): Watched {
   const all = (names: readonly string[], max: number) => [...new Set(names)].sort().slice(0, max);
   return {
     runs: all(

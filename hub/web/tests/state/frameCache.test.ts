@@ -171,6 +171,23 @@ describe("asking", () => {
   });
 });
 
+describe("another metric on x", () => {
+  it("makes its panels ask again when it gets a value", async () => {
+    const { cache, asked } = hub();
+    const question = { ...STEPS, x: "metric:epoch" };
+    cache.need({}, need("a", ["r1", "r2"], { question }));
+    cache.need({}, need("b", ["r1", "r2"]));
+    await turn();
+    for (const one of asked)
+      await one.answer([frame(0, one.items[0]!.metric, [line("r1", [1]), line("r2", [1])])]);
+    expect(asked).toHaveLength(2);
+    cache.changed("p", [{ run_id: "r1", metric: "epoch", version: 3 }]);
+    await turn();
+    expect(asked).toHaveLength(3);
+    expect([asked[2]!.ids, asked[2]!.items[0]!.metric]).toEqual([["r1"], "a"]);
+  });
+});
+
 describe("news", () => {
   async function filled() {
     const made = hub();

@@ -109,10 +109,14 @@ describe("a stream", () => {
     streams.watch(TAB2, watchOf(["r1"], ["acc"]), (event) => seen[1]!.push(event));
     await settle();
     await calls[0]!.send(HELLO);
+    streams.watch(TAB1, watchOf(["r2", "r3"]), (event) => seen[0]!.push(event));
     await fire();
-    expect(calls.map(({ path }) => path)).toEqual(["/api/v1/projects/p/live", "/api/v1/live/s1"]);
+    expect(calls.map(({ path }) => path)).toEqual([
+      "/api/v1/projects/p/live?runs=r1&runs=r2&metrics=acc&metrics=loss",
+      "/api/v1/live/s1",
+    ]);
     expect(JSON.parse(String(calls[1]!.init.body))).toEqual({
-      runs: ["r1", "r2"],
+      runs: ["r1", "r2", "r3"],
       metrics: ["acc", "loss"],
     });
     await calls[0]!.send('event: series\ndata: {"series":[]}\n\n');
@@ -129,10 +133,10 @@ describe("a stream", () => {
     await fire();
     streams.watch(TAB1, watchOf(["r1"]), tell);
     await fire();
-    expect(calls).toHaveLength(2);
+    expect(calls).toHaveLength(1);
     streams.watch(TAB1, watchOf(["r1", "r2"]), tell);
     await fire();
-    expect(calls).toHaveLength(3);
+    expect(calls).toHaveLength(2);
     streams.watch(TAB1, null, tell);
     expect(calls[0]!.init.signal?.aborted).toBe(true);
   });
@@ -142,12 +146,14 @@ describe("a stream", () => {
     streams.watch(TAB1, watchOf(["r1"]), () => undefined);
     await settle();
     await calls[0]!.send(HELLO);
+    streams.watch(TAB1, watchOf(["r2"]), () => undefined);
     setRefusing(true);
     await fire();
     expect(timers.map(({ milliseconds }) => milliseconds)).toEqual([2000]);
     setRefusing(false);
     await fire();
-    expect(calls.map(({ path }) => path)).toEqual(["/api/v1/projects/p/live", "/api/v1/live/s1"]);
+    expect(calls[1]!.path).toBe("/api/v1/live/s1");
+    expect(JSON.parse(String(calls[1]!.init.body))).toEqual({ runs: ["r2"], metrics: ["loss"] });
     expect(timers).toEqual([]);
   });
 
@@ -176,9 +182,21 @@ describe("a stream", () => {
     expect(states.at(-1)).toBe(true);
     const again = calls.at(-1)!;
     expect((again.init.headers as Record<string, string>)["Last-Event-ID"]).toBe("41");
+    expect(again.path).toBe("/api/v1/projects/p/live?runs=r1&metrics=loss");
     await again.send('event: hello\ndata: {"subscription":"s2"}\n\n');
     await fire();
-    expect(calls.at(-1)!.path).toBe("/api/v1/live/s2");
+    expect(calls.at(-1)).toBe(again);
+  });
+
+  it("with too many names for an address says them after its beginning", async () => {
+    const { streams, calls, fire, settle } = network();
+    const runs = Array.from({ length: 1000 }, (_, i) => `run-${1000 + i}`);
+    streams.watch(TAB1, watchOf(runs), () => undefined);
+    await settle();
+    expect(calls[0]!.path).toBe("/api/v1/projects/p/live");
+    await calls[0]!.send(HELLO);
+    await fire();
+    expect(JSON.parse(String(calls[1]!.init.body))).toEqual({ runs, metrics: ["loss"] });
   });
 
   it("tells a listener that joins later how the list of runs stands", async () => {

@@ -6,8 +6,8 @@ import { computed, effect, signal, type ReadonlySignal, type Signal } from "@pre
 import type { RunOverview } from "../../api/types.js";
 import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
 import { askSeries } from "../../state/askSeries.js";
-import { FrameCache, type SeriesQuestion } from "../../state/frameCache.js";
-import { isPaused, watchLive, type RunNews } from "../../state/live.js";
+import { FrameCache, xMetricOf, type SeriesQuestion } from "../../state/frameCache.js";
+import { watchLive, type RunNews } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";
 import { throttled } from "../../state/throttled.js";
 import { theme } from "../../state/theme.js";
@@ -72,9 +72,7 @@ export interface BoardOptions {
 }
 
 const REFRESH_MS = 1500;
-/** Between two looks for new metrics of running runs, before and after there is one. */
-const FIRST_NAMES_MS = 1000;
-const NEW_NAMES_MS = 4000;
+const NAMES_MS = 500;
 const WATCH_MS = 60;
 
 export function makeBoard(options: BoardOptions): Board {
@@ -126,13 +124,26 @@ export function makeBoard(options: BoardOptions): Board {
   const fullQuestion = zoomed(fullWholeQuestion);
 
   const refreshRuns = throttled(REFRESH_MS, () => (options.onRuns(false), names.refresh()));
-  const watchOf = () => ({ project, runs: ids.peek(), metrics: [...mounted.peek().keys()] });
+  const refreshNames = throttled(NAMES_MS, names.refresh);
+  const metricsTold = new Set<string>();
+  const watchOf = () => {
+    const onX = xMetricOf(axes.peek());
+    const metrics = [...mounted.peek().keys(), ...(onX === null ? [] : [onX])];
+    return { project, runs: ids.peek(), metrics };
+  };
   const watching = watchLive(watchOf(), {
     onRuns: (isFirst) => (isFirst ? options.onRuns(true) : refreshRuns.call()),
     onRun: options.onRun,
     onSeries(news) {
       frames.changed(project, news);
       options.onPoints?.(new Set(news.map(({ run_id }) => run_id)));
+    },
+    onMetrics(runIds) {
+      // Of a run that has ended the names were asked for with it: its first news are old.
+      const runsOn = new Set(runs.peek().flatMap((run) => (run.state === "running" ? run.run_id : [])));
+      const isNew = runIds.some((id) => metricsTold.has(id) || runsOn.has(id));
+      for (const id of runIds) metricsTold.add(id);
+      if (isNew) refreshNames.call();
     },
     onMissed() {
       frames.changedAll();
@@ -142,13 +153,13 @@ export function makeBoard(options: BoardOptions): Board {
   const rewatch = throttled(WATCH_MS, () => watching.change(watchOf()));
   const stops = [
     stopGroups,
-    followNewNames(names, runs),
     effect(() => {
       if (options.areRunsKnown.value) names.show(values.value.m, ids.value);
     }),
     effect(() => {
       mounted.value;
       ids.value;
+      axes.value;
       rewatch.call();
     }),
   ];
@@ -190,31 +201,11 @@ export function makeBoard(options: BoardOptions): Board {
     },
     close() {
       stops.forEach((stop) => stop());
-      for (const timer of [refreshRuns, rewatch]) timer.cancel();
+      for (const timer of [refreshRuns, refreshNames, rewatch]) timer.cancel();
       watching.close();
       names.close();
     },
   };
-}
-
-/**
- * Ask for the names again while a run lives: the hub rings for points of metrics that are watched,
- * and a metric that is new is watched by nobody yet.
- */
-function followNewNames(
-  names: MetricNames,
-  runs: ReadonlySignal<readonly RunOverview[]>,
-): () => void {
-  const isRunning = computed(() => runs.value.some((run) => run.state === "running"));
-  const hasNone = computed(() => !names.names.value?.length);
-  return effect(() => {
-    if (!isRunning.value || isPaused.value) return;
-    const timer = setInterval(
-      () => document.hidden || names.refresh(),
-      hasNone.value ? FIRST_NAMES_MS : NEW_NAMES_MS,
-    );
-    return () => clearInterval(timer);
-  });
 }
 
 /** A question that stays the same object while it says the same. */

@@ -1,0 +1,110 @@
+"""One listener of a live feed: what it looks at, what it was told, what is to be told. No I/O."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a listener looks at; ``project`` None is the list of projects."""
+
+    project: str | None
+    runs: frozenset[str] = frozenset()
+    metrics: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How things stand.
+
+    Attributes:
+        version: of the list of runs, or of projects; None before the first look.
+        series: the version of each (run id, metric).
+        runs: state and last sign of life of each run.
+        metric_counts: how many metrics each run has.
+    """
+
+    version: int | None = None
+    series: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    runs: Mapping[str, tuple[str, float | None]] = field(default_factory=dict)
+    metric_counts: Mapping[str, int] = field(default_factory=dict)
+
+
+Event = tuple[str, dict[str, Any]]
+
+
+class Subscription:
+    """One listener. What it was not told yet is kept by name, newest version only."""
+
+    def __init__(self, subscription_id: str, interest: Interest) -> None:
+        self.id = subscription_id
+        self.interest = interest
+        self.sent_count = 0
+        self.left_at = 0.0
+        self.rung = asyncio.Event()
+        self.is_over = False
+        self._told_series: dict[tuple[str, str], int] = {}
+        self._told_runs: dict[str, tuple[str, float | None]] = {}
+        self._told_metrics: dict[str, int] = {}
+        self._told_version: int | None = None
+        self._look = Look()
+
+    def note(self, look: Look) -> None:
+        """Take in how things stand; ring when the listener does not know it yet."""
+        self._look = look
+        if self._news():
+            self.rung.set()
+
+    def take(self) -> list[Event]:
+        """Return the events that bring the listener up to date."""
+        self.rung.clear()
+        events = self._news()
+        look = self._look
+        self._told_version = look.version
+        self._told_series = {key: version for key, version in look.series.items() if self._has(key)}
+        self._told_runs = {
+            run: each for run, each in look.runs.items() if run in self.interest.runs
+        }
+        self._told_metrics = {
+            run: count for run, count in look.metric_counts.items() if run in self.interest.runs
+        }
+        self.sent_count += len(events)
+        return events
+
+    def forget_told(self) -> None:
+        """Tell everything anew: it is unknown what arrived."""
+        self._told_series, self._told_runs, self._told_version = {}, {}, None
+        self._told_metrics = {}
+
+    def _has(self, key: tuple[str, str]) -> bool:
+        return key[0] in self.interest.runs and key[1] in self.interest.metrics
+
+    def _news(self) -> list[Event]:
+        look, events = self._look, list[Event]()
+        if look.version != self._told_version and look.version is not None:
+            if self.interest.project is None:
+                return [("projects", {"version": look.version})]
+            events.append(("runs", {"runs_version": look.version}))
+        changed = [
+            {"run_id": run, "metric": metric, "version": version}
+            for (run, metric), version in look.series.items()
+            if self._has((run, metric)) and self._told_series.get((run, metric)) != version
+        ]
+        if changed:
+            events.append(("series", {"series": changed}))
+        if grown := self._grown(look):
+            events.append(("metrics", {"run_ids": grown}))
+        for run, (state, last_seen) in look.runs.items():
+            if run in self.interest.runs and self._told_runs.get(run) != (state, last_seen):
+                events.append(("run", {"run_id": run, "state": state, "last_seen": last_seen}))
+        return events
+
+    def _grown(self, look: Look) -> list[str]:
+        """Return the runs that have another number of metrics than the listener was told."""
+        return [
+            run
+            for run, count in look.metric_counts.items()
+            if run in self.interest.runs and self._told_metrics.get(run, 0) != count
+        ]
