@@ -7,6 +7,7 @@ from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.config import HubConfig
 from stepwell_hub.live import Feeds
+from stepwell_hub.run_colors import RunColors
 from stepwell_store import Store
 
 
@@ -22,6 +23,7 @@ class Context:
     store: Store
     asker: Asker
     catalog: CatalogDoor
+    colors: RunColors
     feeds: Feeds
     started_at: float = field(default_factory=time.time)
     failures: int = 0

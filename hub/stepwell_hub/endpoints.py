@@ -28,6 +28,7 @@ from stepwell_hub.errors import (
     failure_of,
 )
 from stepwell_store.errors import StoreError
+from stepwell_store.queries import SeriesRequestError
 
 logger = logging.getLogger("stepwell_hub")
 
@@ -89,7 +90,7 @@ class Call:
         """Return what a query of the store gives; see `Asker.ask`."""
         try:
             return await self.context.asker.ask(function, *arguments, **named)
-        except (OverflowError, ValueError) as error:  # A value that the form's limits let through.
+        except SeriesRequestError as error:
             raise ApiError(400, "value_invalid", str(error)) from error
 
 
@@ -139,7 +140,8 @@ def _served(each: Endpoint, context: Context) -> Callable[[Request], Awaitable[R
             return given
         if each.answer is None:
             return Response(status_code=204)
-        return answer(given, status=each.status)
+        # In a thread: a page of 10,000 runs takes a second, and live feeds must not wait for it.
+        return await asyncio.to_thread(answer, given, status=each.status)
 
     return serve
 

@@ -30,6 +30,7 @@ from stepwell_hub.context import Context
 from stepwell_hub.errors import AlreadyRunningError, ConfigError
 from stepwell_hub.live import Feeds
 from stepwell_hub.looking import store_look
+from stepwell_hub.run_colors import RunColors
 from stepwell_store import EmbeddedStore, Store, connect_embedded
 from stepwell_store.queries import Limits
 from stepwell_wire import __version__, service_notify
@@ -146,7 +147,8 @@ def make_context(config: HubConfig, store: Store) -> Context:
         prepare=getattr(store, "look", lambda: None),
     )
     feeds = Feeds(store_look(asker), listeners_max=config.listeners_max)
-    return Context(config, store, asker, CatalogDoor(config.folder, config.catalog), feeds)
+    catalog = CatalogDoor(config.folder, config.catalog)
+    return Context(config, store, asker, catalog, RunColors(catalog, asker), feeds)
 
 
 def _run(

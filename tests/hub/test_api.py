@@ -1,11 +1,16 @@
 """Projects, runs and what is known of them, over HTTP."""
 
 import math
+import threading
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
+from stepwell_hub.endpoints import Call, Endpoint, routes
+from stepwell_store import queries
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import fresh_project, log, writer
@@ -170,7 +175,74 @@ def test_hostile_names_come_back_as_they_are(hub: Hub) -> None:
     assert ask(hub, "GET", f"{path}/metrics")["metrics"][0]["metric"] == HOSTILE
 
 
+# ---------------------------------------------------------------------------- large answers
+
+
+def test_a_page_of_too_many_values_is_refused_with_how_many_fit(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/query"
+    columns = [f"config.{number}" for number in range(500)]
+    error = ask(hub, "POST", path, 400, json={"limit": 1001, "columns": columns})["error"]
+    assert (error["code"], error["field"]) == ("page_too_large", "limit")
+    assert "1,000 runs at a time" in error["message"]
+    assert len(ask(hub, "POST", path, json={"limit": 1000, "columns": columns})["runs"]) == 3
+
+
+class Traced(dict[str, Any]):
+    """Notes in which thread it is read."""
+
+    def __init__(self) -> None:
+        super().__init__(a=1)
+        self.threads: list[int] = []
+
+    def items(self) -> Any:
+        self.threads.append(threading.get_ident())
+        return super().items()
+
+
+def test_an_answer_is_encoded_once_and_not_by_the_event_loop(hub: Hub) -> None:
+    traced, loops = Traced(), list[int]()
+
+    async def handler(call: Call) -> Any:
+        loops.append(threading.get_ident())
+        return traced
+
+    given = [Endpoint("GET", "/traced", handler, answer=dict[str, int])]
+    app = Starlette(routes=list(routes(hub.context, given)))
+    with TestClient(app) as client:
+        assert client.get("/api/v1/traced").json() == {"a": 1}
+    assert len(traced.threads) == 1
+    assert traced.threads != loops
+
+
 # ---------------------------------------------------------------------------- wrong requests
+
+
+def test_a_mistake_of_ours_is_not_told_as_the_clients(
+    hub: Hub, project: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: Any, **__: Any) -> Any:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr(queries, "list_projects", fails)
+    assert code_of(ask(hub, "GET", "/projects", 500)) == "hub_failed"
+    assert "a mistake of ours" in caplog.text
+
+
+def test_values_that_no_run_can_have_are_named(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/a"
+    for change in (
+        {"name": "x" * 513},
+        {"tags": [" "]},
+        {"tags": ["x" * 129]},
+        {"color": "x" * 65},
+    ):
+        error = ask(hub, "PATCH", path, 400, json=change)["error"]
+        assert (error["code"], error["field"]) == ("body_invalid", error["field"])
+        assert error["field"].startswith(next(iter(change)))
+    both = {"around_time": 1.0, "after": "x"}
+    assert code_of(ask(hub, "GET", f"{path}/console", 400, params=both)) == "parameter_invalid"
+    far = {"around_time": 1e300}
+    assert code_of(ask(hub, "GET", f"{path}/console", 400, params=far)) == "parameter_invalid"
 
 
 def test_unknown_parameters_and_wrong_values_are_named(hub: Hub, project: str) -> None:

@@ -1,5 +1,6 @@
 """What is small and must be consistent, in SQLite and in PostgreSQL alike."""
 
+import socket
 import sqlite3
 import threading
 import time
@@ -103,7 +104,7 @@ def test_runs_get_slots_in_order_and_keep_them(tmp_path: Path, url: str) -> None
 
 def test_the_twenty_first_run_gets_the_slot_that_was_not_used_for_longest(catalog: Catalog) -> None:
     catalog.slots("p", [f"run{i}" for i in range(20)])
-    catalog.forget_run("p", "run7")
+    catalog.forget_runs("p", ["run7"])
     assert catalog.slots("p", ["x", "y", "z"]) == {"x": 7, "y": 0, "z": 1}
 
 
@@ -184,6 +185,15 @@ def test_the_file_is_in_wal_mode(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "catalog.db") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     catalog.close()
+
+
+def test_a_server_that_accepts_and_says_nothing_is_left_soon(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        catalog = open_catalog(tmp_path, f"postgresql://nobody@127.0.0.1:{port}/none")
+        with pytest.raises(CatalogUnavailableError, match="try again"):
+            catalog.views("p")
+        catalog.close()
 
 
 @pytest.mark.processes

@@ -9,6 +9,8 @@ from stepwell_hub.endpoints import Form
 Limit = Annotated[int, Meta(ge=1, le=10_000)]
 Text = Annotated[str, Meta(max_length=65_536)]
 Name = Annotated[str, Meta(max_length=4096)]
+Moment = Annotated[float, Meta(ge=-1e11, le=1e11)]
+"""Seconds since 1970 UTC, some thousand years to both sides."""
 RUNS_MAX: Final = 2000
 RunIds = Annotated[tuple[Name, ...], Meta(max_length=RUNS_MAX)]
 

@@ -48,7 +48,7 @@ async def delete_project(call: Call) -> Any:
     """Delete a project with all its runs."""
     project = call.project
     deleted = await call.ask(queries.delete_project, project, force=call.query.force)
-    await call.context.catalog.do(lambda catalog: catalog.forget_project(project))
+    await call.context.colors.forget_project(project)
     return deleted
 
 

@@ -1,16 +1,16 @@
 """Runs: lists, one run, what is known about it, and changes."""
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from stepwell_hub.answers import plain
-from stepwell_hub.api.forms import ForceForm, Limit, Name, Text
+from stepwell_hub.api.forms import ForceForm, Limit, Moment, Name, Text
 from stepwell_hub.endpoints import Call, Form, endpoint
+from stepwell_hub.errors import ApiError
 from stepwell_store import queries
+from stepwell_store.queries import changes
 
 
 def _with_slot(kind: type, name: str) -> type:
@@ -21,11 +21,19 @@ def _with_slot(kind: type, name: str) -> type:
     return made
 
 
+def _slotted(kind: Any, run: Any, slot: int) -> Any:
+    """Return ``run`` as ``kind``, which has a slot besides."""
+    own = {each.name: getattr(run, each.name) for each in dataclasses.fields(run)}
+    return kind(**own, slot=slot)
+
+
 Run: Any = _with_slot(queries.RunOverview, "Run")
 Detail: Any = _with_slot(queries.RunDetail, "Detail")
 
 _SortKeys = Annotated[tuple[Name, ...], Meta(max_length=8)]
 _Columns = Annotated[tuple[Name, ...], Meta(max_length=500)]
+VALUES_MAX: Final = 500_000
+"""Values in one page: runs times columns."""
 
 
 class RunsForm(Form):
@@ -41,15 +49,26 @@ class RunsForm(Form):
 
 @dataclass(frozen=True, slots=True)
 class RunsPage:
+    """``color_problem``: why slots are made of the runs' ids, "" where they are the catalog's."""
+
     runs: tuple[Run, ...]
     next_cursor: str | None
     total: int | None
+    color_problem: str
 
 
 @endpoint("POST", "/projects/{project}/runs/query", body=RunsForm, answer=RunsPage)
 async def list_runs(call: Call) -> Any:
     """List runs."""
     form: RunsForm = call.body
+    if form.limit * len(form.columns) > VALUES_MAX:
+        raise ApiError(
+            400,
+            "page_too_large",
+            f"{form.limit:,} runs with {len(form.columns)} columns are more than {VALUES_MAX:,} "
+            f"values; ask for {VALUES_MAX // len(form.columns):,} runs at a time, or fewer columns",
+            field="limit",
+        )
     page = await call.ask(
         queries.list_runs,
         call.project,
@@ -60,30 +79,35 @@ async def list_runs(call: Call) -> Any:
         cursor=form.cursor,
         archived=form.archived,
     )
-    slots = await _slots(call, page.items)
-    return {
-        "runs": [plain(run) | {"slot": slots[run.run_id]} for run in page.items],
-        "next_cursor": page.next_cursor,
-        "total": page.total,
-    }
+    slots = await call.context.colors.slots(call.project, page.items)
+    return RunsPage(
+        tuple(_slotted(Run, run, slots.by_run[run.run_id]) for run in page.items),
+        page.next_cursor,
+        page.total,
+        slots.problem,
+    )
 
 
 @endpoint("GET", "/projects/{project}/runs/{run_id}", answer=Detail)
 async def get_run(call: Call) -> Any:
     """Get a run with its config and summary."""
     run = await call.ask(queries.get_run, call.project, call.run_id)
-    slots = await _slots(call, [run])
-    return plain(run) | {"slot": slots[run.run_id]}
+    slots = await call.context.colors.slots(call.project, [run])
+    return _slotted(Detail, run, slots.by_run[run.run_id])
+
+
+_Named = Annotated[str, Meta(max_length=changes.NAME_CHARACTERS_MAX)]
+_Tag = Annotated[str, Meta(max_length=changes.TAG_CHARACTERS_MAX, pattern=r"\S")]
 
 
 class RunChange(Form):
-    """What is set; what is left out stays."""
+    """What is set; what is left out stays, an empty text clears."""
 
-    name: Name | None = None
-    notes: Annotated[str, Meta(max_length=100_000)] | None = None
-    tags: Annotated[tuple[Name, ...], Meta(max_length=256)] | None = None
-    group: Name | None = None
-    color: Name | None = None
+    name: _Named | None = None
+    notes: Annotated[str, Meta(max_length=changes.NOTES_CHARACTERS_MAX)] | None = None
+    tags: Annotated[tuple[_Tag, ...], Meta(max_length=changes.TAGS_MAX)] | None = None
+    group: _Named | None = None
+    color: Annotated[str, Meta(max_length=changes.COLOR_CHARACTERS_MAX)] | None = None
     archived: bool | None = None
 
 
@@ -110,15 +134,7 @@ async def delete_run(call: Call) -> Any:
     """Delete a run for good."""
     project, run_id = call.project, call.run_id
     await call.ask(queries.delete_run, project, run_id, force=call.query.force)
-    await call.context.catalog.do(lambda catalog: catalog.forget_run(project, run_id))
-
-
-async def _slots(call: Call, runs: Iterable[queries.RunOverview]) -> dict[str, int]:
-    """Return the runs' colour slots; who started first chooses first."""
-    project = call.project
-    ordered = sorted(runs, key=lambda run: (run.started_at or 0.0, run.run_id))
-    run_ids = [run.run_id for run in ordered]
-    return await call.context.catalog.do(lambda catalog: catalog.slots(project, run_ids))
+    await call.context.colors.forget_run(project, run_id)
 
 
 # ---------------------------------------------------------------------- what is known of one run
@@ -201,7 +217,7 @@ class ConsoleForm(Form):
     label: Name | None = None
     before: Text | None = None
     after: Text | None = None
-    around_time: float | None = None
+    around_time: Moment | None = None
     limit: Limit = 1000
 
 
@@ -214,6 +230,8 @@ class ConsoleForm(Form):
 async def read_console(call: Call) -> Any:
     """Read console lines."""
     form: ConsoleForm = call.query
+    if sum(each is not None for each in (form.before, form.after, form.around_time)) > 1:
+        raise ApiError(400, "parameter_invalid", "give one of before, after and around_time")
     return await call.ask(
         queries.console_lines,
         call.project,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta
 from starlette.responses import Response, StreamingResponse
 
-from stepwell_hub.api.forms import Name, RunIds
+from stepwell_hub.api.forms import Moment, Name, RunIds
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError, Failure, failure_of
 from stepwell_hub.frames import MEDIA_TYPE, bands_frame, error_frame, series_frame
@@ -25,6 +25,8 @@ _SECOND_US: Final = 1_000_000
 _HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 _Buckets = Annotated[int, Meta(ge=1, le=_BUCKETS_MAX)]
+_INTEGER_MAX: Final = 2**63 - 1
+_Integer = Annotated[int, Meta(ge=-_INTEGER_MAX, le=_INTEGER_MAX)]
 _Level = Annotated[int, Meta(ge=-1074, le=1023)]
 
 
@@ -37,8 +39,8 @@ class HeldSeries(Form):
 
     run_id: Name
     level: _Level
-    tail: int
-    head_count: Annotated[int, Meta(ge=0)]
+    tail: _Integer
+    head_count: Annotated[int, Meta(ge=0, le=_INTEGER_MAX)]
     label: Name = ""
     version: int = 0
 
@@ -80,8 +82,8 @@ class BandsForm(Form):
 class SystemForm(Form):
     """The range in seconds since 1970 UTC; without it the run's own."""
 
-    first: float | None = None
-    last: float | None = None
+    first: Moment | None = None
+    last: Moment | None = None
     buckets: _Buckets = 512
 
 

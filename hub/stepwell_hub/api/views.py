@@ -1,15 +1,17 @@
 """Saved views: a page's state, kept under a short id."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 from msgspec import Meta
 
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 
-_Text = Annotated[str, Meta(max_length=1024)]
-_Query = Annotated[str, Meta(max_length=65_536)]
+# PostgreSQL stores no NUL character.
+_NO_NUL: Final = r"^[^\x00]*$"
+_Text = Annotated[str, Meta(max_length=1024, pattern=_NO_NUL)]
+_Query = Annotated[str, Meta(max_length=65_536, pattern=_NO_NUL)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ async def delete_view(call: Call) -> Any:
 
 
 def _id(call: Call) -> str:
-    return str(call.request.path_params["view"])
+    view_id = str(call.request.path_params["view"])
+    return view_id if "\0" not in view_id else _refuse(view_id)
 
 
 def _refuse(view_id: str) -> NoReturn:

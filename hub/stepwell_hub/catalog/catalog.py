@@ -25,6 +25,14 @@ FILE: Final = "catalog.db"
 RECENT_RUNS: Final = 20
 _BUSY_SECONDS: Final = 10.0
 _KNOWN_MAX: Final = 100_000
+# Seconds; the last is in milliseconds: a server that vanished is noticed within so long.
+_POSTGRESQL: Final = {
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
 
 
 class Catalog:
@@ -83,12 +91,24 @@ class Catalog:
             known |= found
         return {run: slot for run, slot in known.items() if slot is not None}
 
-    def forget_run(self, project: str, run_id: str) -> None:
-        """Take back the slot of a run that was deleted."""
-        self._slots.pop((project, run_id), None)
+    def projects_with_slots(self) -> list[str]:
+        """Return the projects whose runs have slots."""
+        with self._reading() as session:
+            return list(session.execute(select(RunSlot.project).distinct()).scalars())
+
+    def runs_with_slots(self, project: str) -> list[str]:
+        """Return the runs of ``project`` that have slots."""
+        with self._reading() as session:
+            found = select(RunSlot.run_id).where(RunSlot.project == project)
+            return list(session.execute(found).scalars())
+
+    def forget_runs(self, project: str, run_ids: Sequence[str]) -> None:
+        """Take back the slots of runs that were deleted; a few thousand at most."""
+        for run_id in run_ids:
+            self._slots.pop((project, run_id), None)
         with self._changing() as session:
             session.execute(
-                delete(RunSlot).where(RunSlot.project == project, RunSlot.run_id == run_id)
+                delete(RunSlot).where(RunSlot.project == project, RunSlot.run_id.in_(run_ids))
             )
 
     def forget_project(self, project: str) -> None:
@@ -222,7 +242,13 @@ def open_catalog(folder: Path, url: str = "") -> Catalog:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, pool_size=4)
+        return create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=4,
+            connect_args=_POSTGRESQL,
+            pool_timeout=_BUSY_SECONDS,
+        )
     engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")

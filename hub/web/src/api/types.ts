@@ -62,6 +62,8 @@ export interface RunsQuery {
 
 export interface RunsPage {
   runs: readonly RunOverview[];
+  /** Why colours are not the stored ones; "" where they are. */
+  color_problem?: string;
   next_cursor: string | null;
   total: number | null;
 }

@@ -28,6 +28,11 @@ export function RailFooter({ runs }: { runs: RunsState }) {
           </button>
         )}
       </p>
+      {runs.list.colorProblem.value !== "" && (
+        <p class="rail-note" role="status" title={runs.list.colorProblem.value}>
+          Colors may differ: the hub's catalog does not answer
+        </p>
+      )}
       <div class="rail-modes" role="group" aria-label="Runs that are drawn">
         {modes.map(([name, label]) => (
           <button

@@ -27,6 +27,8 @@ export interface RunsList {
   /** What the hub said of the filter; the rows are those of the last good one. */
   filterError: ReadonlySignal<ApiError | null>;
   error: ReadonlySignal<Error | null>;
+  /** Why colours are not the stored ones; "" where they are. */
+  colorProblem: ReadonlySignal<string>;
   isLoading: ReadonlySignal<boolean>;
   /** False until the first page of the first view. */
   isReady: ReadonlySignal<boolean>;
@@ -48,6 +50,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
   const total = signal<number | null>(null);
   const filterError = signal<ApiError | null>(null);
   const error = signal<Error | null>(null);
+  const colorProblem = signal("");
   const isLoading = signal(false);
   const isReady = signal(false);
   let view: RunsListView | null = null;
@@ -98,6 +101,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
       const limit = Math.min(NEXT_PAGE, Math.max(wanted - read.length, FIRST_PAGE));
       const page: RunsPage = await ask(project, { ...view, limit, cursor: next }, { signal: abort });
       abort.throwIfAborted();
+      colorProblem.value = page.color_problem ?? "";
       read.push(...page.runs);
       next = page.next_cursor;
       if (!isReady.peek() || next === null || read.length >= wanted) take(read, next, page.total);
@@ -140,6 +144,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     total,
     filterError,
     error,
+    colorProblem,
     isLoading,
     isReady,
     refresh,
