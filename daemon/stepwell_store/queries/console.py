@@ -1,15 +1,27 @@
-"""The console of a run: lines by time, a page at a time, searched, from both ends."""
+"""The console of a run: lines by time, a page at a time, searched, followed while they come.
 
+Pages go backward and forward by time. At the end a reader follows: then lines come in the order
+in which the store got them, writer by writer (``console_marks.py``), for the lines of another
+rank may arrive late. A question counts the lines of a run when a view of them is opened; pages
+from there on cost what they return.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stepwell_store.errors import FilterError, QueryError
+from stepwell_store.errors import CursorError, FilterError, QueryError
+from stepwell_store.queries.console_marks import Marks, Place, Source, decode_marks
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.page import check_limit, decode_cursor, encode_cursor
 from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
 from stepwell_store.store import Store
 
 _KEY: Final = "time, number, writer_id, stream"
+_ARRIVAL: Final = "writer_id, stream, number"
+"""Lines of a writer's stream are stored in this order, so a part of it may be read alone."""
+_COLUMNS: Final = "toString(stream) AS its_stream, label, number, time, text, writer_id"
+_Place = tuple[int, int, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +29,15 @@ class ConsoleLine:
     """One line.
 
     Attributes:
+        id: of the line in its run. A line that is written anew, such as a progress bar, keeps it:
+            the later line takes the place of the earlier.
         cursor: for ``before`` and ``after``.
         stream: ``stdout`` or ``stderr``.
         number: of the line within its writer and stream.
         time: seconds since 1970 UTC.
     """
 
+    id: str
     cursor: str
     stream: str
     label: str
@@ -36,15 +51,16 @@ class ConsolePage:
     """Lines by time, the oldest first.
 
     Attributes:
-        before: the cursor for earlier lines, None where there are none.
-        after: the cursor for later lines. It is None only without a line: more may be written.
-        total: lines that match.
+        before: the cursor for earlier lines, None where there are none, and with ``after``.
+        after: the cursor for lines that are later or come later. None only on a page that was
+            asked with ``before`` and has no line.
+        total: lines that match; None on a page that was asked with a cursor.
     """
 
     lines: tuple[ConsoleLine, ...]
     before: str | None
     after: str | None
-    total: int
+    total: int | None
 
 
 def console_lines(
@@ -63,28 +79,48 @@ def console_lines(
 ) -> ConsolePage:
     """Return the last lines of a run, or those before or after a cursor or around a time.
 
+    With ``after`` of the last page, the lines that the store got since are returned, each once:
+    also those from before the last line's time. Where they are fewer than ``limit``, there is
+    no more at this moment. A line that was written anew comes again with the same id.
+
     Args:
         search: RE2; the text contains a match.
         around_time: seconds since 1970 UTC; half of the lines are from before it.
 
     Raises:
         FilterError: ``search`` is no RE2 expression.
-        CursorError: A cursor is not of this run's console.
+        CursorError: A cursor is not of this run's console, stream and label.
         ValueError: More than one of ``before``, ``after`` and ``around_time``.
     """
     check_limit(limit)
     if sum(each is not None for each in (before, after, around_time)) > 1:
         raise ValueError("give one of before, after and around_time")
     lines = _Lines(Question(store, limits), project, run_id, search, stream, label)
-    if around_time is not None:
-        at = (round(around_time * 1e6), -(2**63), "", "")
-        earlier = lines.read(limit // 2, before=at)
-        later = lines.read(limit - len(earlier), since=at)
-        return lines.page([*earlier, *later])
+    if before is not None:
+        rows = lines.earlier(limit + 1, before=lines.place(before))
+        return lines.page(rows[-limit:], has_earlier=len(rows) > limit)
     if after is not None:
-        return lines.page(lines.read(limit, after=lines.decoded(after)), after=after)
-    place = None if before is None else lines.decoded(before)
-    return lines.page(lines.read(limit, before=place))
+        place = lines.place_or_marks(after)
+        if isinstance(place, Marks):
+            return lines.follow(place, limit)
+        rows = lines.later(limit, after=place)
+        if len(rows) == limit:
+            return lines.page(rows)
+        ends, _ = lines.ends()  # The end is near: from it on the lines are followed.
+        return lines.page(lines.later(limit, after=place), ends=ends)
+    ends, total = lines.ends()
+    if around_time is None:
+        rows = lines.earlier(limit + 1)
+        kept, has_earlier = rows[-limit:], len(rows) > limit
+        return lines.page(kept, has_earlier=has_earlier, ends=ends, total=total)
+    at = (round(around_time * 1e6), -(2**63), "", "")
+    first = lines.earlier(limit // 2 + 1, before=at)
+    kept, has_earlier = first[-(limit // 2) :] if limit > 1 else [], len(first) > limit // 2
+    later = lines.later(limit - len(kept), after=at)
+    is_end = len(later) < limit - len(kept)
+    return lines.page(
+        [*kept, *later], has_earlier=has_earlier, ends=ends if is_end else None, total=total
+    )
 
 
 class _Lines:
@@ -101,6 +137,7 @@ class _Lines:
     ) -> None:
         self._question = question
         self._asked = ("console", project, run_id)
+        self._asked_marks = (*self._asked, stream or "", label or "")
         self._search = search
         self._parameters: dict[str, object] = {"project": project, "run_id": run_id}
         conditions = ["project = {project:String}", "run_id = {run_id:String}"]
@@ -108,63 +145,116 @@ class _Lines:
             if value is not None:
                 conditions.append(f"{name} = {{{name}:String}}")
                 self._parameters[name] = value
+        self._of_view = " AND ".join(conditions)
+        self._is_found = ""
         if search:
-            conditions.append("match(text, {search:String})")
+            self._is_found = "match(text, {search:String})"
             self._parameters["search"] = regexp(search)
-        self._where = " AND ".join(conditions)
 
-    def decoded(self, cursor: str) -> tuple[int, int, str, str]:
+    def place(self, cursor: str) -> _Place:
         time_us, number, writer, stream = decode_cursor(self._asked, cursor, [int, int, str, str])
         return time_us, number, writer, stream
 
-    def read(
-        self,
-        limit: int,
-        *,
-        before: tuple[int, int, str, str] | None = None,
-        after: tuple[int, int, str, str] | None = None,
-        since: tuple[int, int, str, str] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return up to ``limit`` lines, the oldest first: the last before, or the first after."""
-        if limit < 1:
-            return []
-        place, operator = (before, "<") if before is not None else (after, ">")
-        if since is not None:
-            place, operator = since, ">="
-        condition, parameters = self._where, dict(self._parameters)
-        if place is not None:
-            condition += (
-                f" AND ({_KEY}) {operator} ({{t:Int64}}, {{n:Int64}}, {{w:String}}, {{s:String}})"
-            )
-            parameters |= dict(zip("tnws", place, strict=True))
-        is_backward = operator == "<" or place is None
-        order = ", ".join(f"{name}{' DESC' * is_backward}" for name in _KEY.split(", "))
+    def place_or_marks(self, cursor: str) -> _Place | Marks:
+        try:
+            return self.place(cursor)
+        except CursorError:
+            (text,) = decode_cursor(self._asked_marks, cursor, [str])
+        try:
+            return decode_marks(text)
+        except ValueError as error:
+            raise CursorError(cursor, "not a cursor of this list") from error
+
+    def ends(self) -> tuple[Marks, int]:
+        """Return marks at the end of all that is stored, and how many lines match."""
+        found = f"countIf({self._is_found})" if self._is_found else "count()"
         rows = self._ask(
-            "SELECT toString(stream) AS stream, label, number, time, text, writer_id "
-            f"FROM console FINAL WHERE {condition} ORDER BY {order} LIMIT {limit}",
+            "SELECT writer_id, toString(stream) AS its_stream, max(number) AS last, "
+            f"argMax(time, number) AS at, {found} AS lines FROM console FINAL WHERE "
+            f"{self._of_view} GROUP BY writer_id, stream",
+            {},
+        )
+        return _marks_at(rows), sum(row["lines"] for row in rows)
+
+    def earlier(self, limit: int, *, before: _Place | None = None) -> list[dict[str, Any]]:
+        """Return the last ``limit`` lines before a place, or of all; the oldest first."""
+        order = ", ".join(f"{name} DESC" for name in _KEY.split(", "))
+        return self._read(limit, order, *_beside("<", before))[::-1]
+
+    def later(self, limit: int, *, after: _Place) -> list[dict[str, Any]]:
+        """Return the first ``limit`` lines after a place, the oldest first."""
+        return self._read(limit, _KEY, *_beside(">", after))
+
+    def follow(self, marks: Marks, limit: int) -> ConsolePage:
+        """Return lines that were not read yet; what a search passes over counts as read."""
+        condition, parameters = marks.unread()
+        # The ends come first: a line that is stored between the questions is read, not passed.
+        passed = self._passed(condition, parameters) if self._search else Marks()
+        rows = self._unread(limit, condition, parameters)
+        if len(rows) < limit:
+            marks = marks.advanced(passed.places.items())
+        rows_by_time = sorted(rows, key=lambda row: tuple(_place_of(row)))
+        return self.page(rows_by_time, ends=marks)
+
+    def page(
+        self,
+        rows: Sequence[dict[str, Any]],
+        *,
+        has_earlier: bool = False,
+        ends: Marks | None = None,
+        total: int | None = None,
+    ) -> ConsolePage:
+        """Return the page of ``rows``.
+
+        Args:
+            ends: marks of a moment before ``rows`` were read, on the last page of a view.
+        """
+        lines = tuple(map(self._line, rows))
+        after = lines[-1].cursor if lines else None
+        if ends is not None:
+            read = ends.advanced((_source_of(row), _mark_of(row)) for row in rows)
+            after = encode_cursor(self._asked_marks, [read.encoded()])
+        before = lines[0].cursor if lines and has_earlier else None
+        return ConsolePage(lines, before, after, total)
+
+    def _passed(self, condition: str, parameters: dict[str, object]) -> Marks:
+        rows = self._ask(
+            "SELECT writer_id, toString(stream) AS its_stream, max(number) AS last, "
+            "argMax(newest, number) AS at FROM (SELECT writer_id, stream, number, "
+            f"max(time) AS newest FROM console WHERE {_joined(self._of_view, condition)} "
+            f"GROUP BY {_ARRIVAL}) GROUP BY writer_id, stream",
             parameters,
         )
-        return rows[::-1] if is_backward else rows
+        return _marks_at(rows)
 
-    def page(self, rows: list[dict[str, Any]], *, after: str | None = None) -> ConsolePage:
-        (counted,) = self._ask(
-            "SELECT count() AS lines, min((time, number)) AS oldest "
-            f"FROM (SELECT time, number FROM console FINAL WHERE {self._where})",
-            self._parameters,
+    def _read(
+        self, limit: int, order: str, condition: str, parameters: dict[str, object]
+    ) -> list[dict[str, Any]]:
+        where = _joined(self._of_view, self._is_found, condition)
+        return self._ask(
+            f"SELECT {_COLUMNS} FROM console FINAL WHERE {where} ORDER BY {order} LIMIT {limit}",
+            parameters,
         )
-        lines = tuple(map(self._line, rows))
-        if not lines:
-            return ConsolePage((), None, after, counted["lines"])
-        oldest = counted["oldest"]
-        first = tuple(oldest.values() if isinstance(oldest, dict) else oldest)
-        has_earlier = first < (rows[0]["time"], rows[0]["number"])
-        return ConsolePage(
-            lines, lines[0].cursor if has_earlier else None, lines[-1].cursor, counted["lines"]
+
+    def _unread(
+        self, limit: int, condition: str, parameters: dict[str, object]
+    ) -> list[dict[str, Any]]:
+        """Return lines in the order of their arrival. FINAL would read all of the run's lines."""
+        newest = (
+            f"SELECT {_COLUMNS} FROM console WHERE {_joined(self._of_view, condition)} "
+            f"ORDER BY {_ARRIVAL}, time DESC LIMIT 1 BY {_ARRIVAL}"
+        )
+        if not self._is_found:
+            return self._ask(f"{newest} LIMIT {limit}", parameters)
+        return self._ask(
+            f"SELECT * FROM ({newest}) WHERE {self._is_found} "
+            f"ORDER BY writer_id, its_stream, number LIMIT {limit}",
+            parameters,
         )
 
     def _ask(self, sql: str, parameters: dict[str, object]) -> list[dict[str, Any]]:
         try:
-            return self._question.rows(sql, parameters)
+            return self._question.rows(sql, {**self._parameters, **parameters})
         except QueryError as error:
             if error.code != CANNOT_COMPILE:
                 raise
@@ -173,12 +263,40 @@ class _Lines:
             ) from error
 
     def _line(self, row: dict[str, Any]) -> ConsoleLine:
-        place = [row["time"], row["number"], row["writer_id"], row["stream"]]
         return ConsoleLine(
-            encode_cursor(self._asked, place),
-            row["stream"],
+            "/".join((row["writer_id"], row["its_stream"], str(row["number"]))),
+            encode_cursor(self._asked, _place_of(row)),
+            row["its_stream"],
             row["label"],
             row["number"],
             row["time"] / 1_000_000,
             row["text"],
         )
+
+
+def _marks_at(rows: Sequence[dict[str, Any]]) -> Marks:
+    return Marks().advanced((_source_of(row), Place(row["last"], row["at"])) for row in rows)
+
+
+def _joined(*conditions: str) -> str:
+    return " AND ".join(filter(None, conditions))
+
+
+def _beside(operator: str, place: _Place | None) -> tuple[str, dict[str, object]]:
+    """Return the condition for lines on one side of a place, and its parameters."""
+    if place is None:
+        return "", {}
+    condition = f"({_KEY}) {operator} ({{t:Int64}}, {{n:Int64}}, {{w:String}}, {{s:String}})"
+    return condition, dict(zip("tnws", place, strict=True))
+
+
+def _place_of(row: dict[str, Any]) -> list[Any]:
+    return [row["time"], row["number"], row["writer_id"], row["its_stream"]]
+
+
+def _source_of(row: dict[str, Any]) -> Source:
+    return Source(row["writer_id"], row["its_stream"])
+
+
+def _mark_of(row: dict[str, Any]) -> Place:
+    return Place(row["number"], row["time"])

@@ -98,7 +98,7 @@ def console_tail(store: "Store", ref: "RunRef", count: int) -> list[dict[str, An
         page = console_lines(store, ref.project, ref.run_id, before=before, limit=left)
         lines = [asdict(line) for line in page.lines]
         for line in lines:
-            del line["cursor"]
+            del line["id"], line["cursor"]
         found = lines + found
         before = page.before
         if before is None:

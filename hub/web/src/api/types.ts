@@ -119,6 +119,8 @@ export interface Writer {
 }
 
 export interface ConsoleLine {
+  /** Of the line in its run: one that is written anew keeps it. */
+  id: string;
   cursor: string;
   stream: string;
   label: string;

@@ -48,14 +48,14 @@ export function LogLines({ state, search, isAtEnd, showMoment, onLeaveEnd, onRea
     const element = scroller.current;
     if (element === null) return;
     const before = kept.current.first;
-    kept.current.first = lines[0]?.cursor;
+    kept.current.first = lines[0]?.id;
     if (isAtEnd) {
       element.scrollTop = element.scrollHeight;
     } else if (showMoment !== 0 && showMoment !== kept.current.moment) {
       const at = lines.findIndex((line) => (line.time ?? 0) >= showMoment);
       element.scrollTop = Math.max(0, at - 3) * LINE_HEIGHT;
-    } else if (before !== undefined && before !== lines[0]?.cursor) {
-      const added = lines.findIndex((line) => line.cursor === before);
+    } else if (before !== undefined && before !== lines[0]?.id) {
+      const added = lines.findIndex((line) => line.id === before);
       if (added > 0) element.scrollTop += added * LINE_HEIGHT;
     }
     kept.current.moment = showMoment;
@@ -87,7 +87,7 @@ export function LogLines({ state, search, isAtEnd, showMoment, onLeaveEnd, onRea
       <div class="log-space" style={{ height: `${lines.length * LINE_HEIGHT}px` }}>
         <div class="log-window" style={{ transform: `translateY(${first * LINE_HEIGHT}px)` }}>
           {lines.slice(first, last).map((line) => (
-            <Line key={line.cursor} line={line} search={search} hasLabels={hasLabels} />
+            <Line key={line.id} line={line} search={search} hasLabels={hasLabels} />
           ))}
         </div>
       </div>

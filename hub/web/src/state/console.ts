@@ -1,8 +1,10 @@
 /**
  * The lines of a run's console that are loaded: a window that grows at both ends by cursor.
  *
- * `follow` asks for newer lines once a second while the page is visible. At most LINES_MAX lines
- * are kept; the other end gives way.
+ * `follow` asks for new lines once a second while the page is visible. They come in the order in
+ * which the store got them: a line of another rank may belong between lines that are loaded, and a
+ * progress bar is one line that comes again. At most LINES_MAX lines are kept; the other end gives
+ * way.
  */
 import { batch, computed, signal, type ReadonlySignal } from "@preact/signals";
 
@@ -46,6 +48,8 @@ export function makeConsole(ask: Ask): ConsoleState {
   const isReady = signal(false);
   const error = signal<Error | null>(null);
   let after: string | null = null;
+  /** Lines that come now were not there when they were counted. */
+  let isAtEnd = true;
   let view: ConsoleView = { search: "", stream: "", label: "" };
   let running: AbortController | null = null;
 
@@ -68,13 +72,14 @@ export function makeConsole(ask: Ask): ConsoleState {
   }
 
   function takeLater(page: ConsolePage): void {
-    const all = [...lines.peek(), ...page.lines];
+    const { all, added } = joined(lines.peek(), page.lines, before.peek() !== null);
     const cut = Math.max(0, all.length - LINES_MAX);
-    lines.value = all.slice(cut);
+    lines.value = cut > 0 ? all.slice(cut) : all;
     if (cut > 0) before.value = lines.peek()[0]?.cursor ?? null;
     after = page.after ?? after;
-    total.value = page.total ?? total.peek();
+    if (isAtEnd && total.peek() !== null) total.value = (total.peek() as number) + added;
     hasLater.value = page.lines.length >= PAGE_LINES;
+    isAtEnd ||= !hasLater.peek();
   }
 
   const loadLater = async () => {
@@ -96,7 +101,8 @@ export function makeConsole(ask: Ask): ConsoleState {
         total.value = page.total;
         before.value = page.before;
         after = page.after;
-        hasLater.value = aroundTime !== null && page.after !== null;
+        isAtEnd = aroundTime === null;
+        hasLater.value = aroundTime !== null && page.lines.length >= PAGE_LINES;
       });
     },
     async loadEarlier() {
@@ -108,6 +114,7 @@ export function makeConsole(ask: Ask): ConsoleState {
         if (all.length > LINES_MAX) {
           after = lines.peek().at(-1)?.cursor ?? null;
           hasLater.value = true;
+          isAtEnd = false;
         }
       });
     },
@@ -120,6 +127,37 @@ export function makeConsole(ask: Ask): ConsoleState {
     },
     close: () => running?.abort(),
   };
+}
+
+/**
+ * Return lines by time with newer ones among them, and how many of those are of no line before.
+ *
+ * With `hasEarlier`, a line from before the first one is left out: it is read with the earlier lines.
+ */
+function joined(
+  held: readonly ConsoleLine[],
+  newer: readonly ConsoleLine[],
+  hasEarlier: boolean,
+): { all: readonly ConsoleLine[]; added: number } {
+  if (newer.length === 0) return { all: held, added: 0 };
+  const byId = new Map(held.map((line) => [line.id, line]));
+  const first = held[0];
+  let added = 0;
+  for (const line of newer) {
+    if (byId.delete(line.id)) added -= 1;
+    added += 1;
+    if (!hasEarlier || first === undefined || isBefore(first, line)) byId.set(line.id, line);
+  }
+  const all = [...byId.values()];
+  const inOrder = all.every((line, at) => at === 0 || isBefore(all[at - 1] as ConsoleLine, line));
+  return { all: inOrder ? all : all.sort((left, right) => (isBefore(left, right) ? -1 : 1)), added };
+}
+
+/** Whether `left` comes before `right`, as the hub orders them. */
+function isBefore(left: ConsoleLine, right: ConsoleLine): boolean {
+  const times = (left.time ?? 0) - (right.time ?? 0);
+  if (times !== 0) return times < 0;
+  return left.number === right.number ? left.id < right.id : left.number < right.number;
 }
 
 /** The console of one run. */

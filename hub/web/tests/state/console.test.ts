@@ -10,7 +10,7 @@ const VIEW = { search: "", stream: "", label: "" };
 /** A hub whose cursors are line numbers. */
 function hub(count: number) {
   let end = count;
-  const line = (number: number) => ({ cursor: String(number), number, text: `line ${number}` }) as ConsoleLine;
+  const line = (number: number) => ({ id: String(number), cursor: String(number), time: number, number, text: `line ${number}` }) as ConsoleLine;
   const range = (from: number, to: number) =>
     Array.from({ length: Math.max(0, to - from) }, (_, at) => line(from + at));
   const ask = async (query: ConsoleQuery): Promise<ConsolePage> => {
@@ -78,4 +78,49 @@ test("a run without lines that gets its first is followed", async () => {
   grow(3);
   await state.loadLater();
   expect(numbers(state.lines.value)).toEqual([0, 1, 2]);
+});
+
+/** A hub that answers one page after the other. */
+function pages(...answers: { lines: ConsoleLine[]; before?: string | null; total?: number }[]) {
+  let at = 0;
+  return async (): Promise<ConsolePage> => {
+    const answer = answers[Math.min(at++, answers.length - 1)];
+    return { before: null, after: `after ${at}`, total: null, lines: [], ...answer };
+  };
+}
+
+const line = (id: string, time: number, text = id): ConsoleLine =>
+  ({ id, cursor: `${id} ${time}`, stream: "stdout", label: "", number: 0, time, text });
+
+const words = (lines: readonly ConsoleLine[]) => lines.map((each) => each.text);
+
+test("a late line of another rank comes between the lines that are there", async () => {
+  const state = makeConsole(
+    pages({ lines: [line("a", 1), line("c", 3)], total: 2 }, { lines: [line("b", 2), line("d", 4)] }),
+  );
+  await state.show(VIEW);
+  await state.loadLater();
+  expect(words(state.lines.value)).toEqual(["a", "b", "c", "d"]);
+  expect(state.total.value).toBe(4);
+});
+
+test("a line that is written anew takes its own place's place, and is counted once", async () => {
+  const state = makeConsole(
+    pages({ lines: [line("bar", 1, "5 %"), line("c", 3)], total: 2 }, { lines: [line("bar", 9, "100 %")] }),
+  );
+  await state.show(VIEW);
+  await state.loadLater();
+  expect(words(state.lines.value)).toEqual(["c", "100 %"]);
+  expect(state.total.value).toBe(2);
+});
+
+test("a late line from before the first is left to the earlier lines", async () => {
+  const state = makeConsole(
+    pages({ lines: [line("c", 3)], total: 2, before: "c 3" }, { lines: [line("b", 2)] }, { lines: [line("a", 1), line("b", 2)] }),
+  );
+  await state.show(VIEW);
+  await state.loadLater();
+  expect(words(state.lines.value)).toEqual(["c"]);
+  await state.loadEarlier();
+  expect(words(state.lines.value)).toEqual(["a", "b", "c"]);
 });
