@@ -4,7 +4,7 @@ Replaced parts stay on disk for some minutes (old_parts_lifetime), unreachable b
 
 Writers that are at work when their run is deleted by force are noted in `removed_writers`. What
 comes of them later is deleted by ``sweep_removed``, until they end; the names of their series stay
-as long, so that their points are found. A deletion is one mutation a table, of however many runs.
+as long, so that their points are found. A deletion is one mutation a table for 500 runs.
 """
 
 import time
@@ -52,20 +52,18 @@ GROUP BY project, run_id, writer_id ORDER BY project, run_id
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Some runs of a project, or all of them."""
+    """Some runs of a project, always by their ids: a run that starts meanwhile is none of them."""
 
     project: str
-    run_ids: tuple[str, ...] | None = None
+    run_ids: tuple[str, ...]
 
     @property
     def of_runs(self) -> str:
-        ids = "" if self.run_ids is None else " AND run_id IN {run_ids:Array(String)}"
-        return "project = {project:String}" + ids
+        return "project = {project:String} AND run_id IN {run_ids:Array(String)}"
 
     @property
     def parameters(self) -> dict[str, Any]:
-        ids = {} if self.run_ids is None else {"run_ids": list(self.run_ids)}
-        return {"project": self.project, **ids}
+        return {"project": self.project, "run_ids": list(self.run_ids)}
 
     def rows(self, deletion: Deletion) -> tuple[str, dict[str, Any]]:
         """Return the condition for the rows of a table, and its parameters."""
@@ -75,8 +73,6 @@ class _Scope:
                 return named, self.parameters
             case Deletion.BY_RUN_KEY:
                 project = {"project_id": fingerprint(self.project)}
-                if self.run_ids is None:
-                    return "project_id = {project_id:UInt64}", project
                 keys = [fingerprint(self.project, run_id) for run_id in self.run_ids]
                 condition = "project_id = {project_id:UInt64} AND run_key IN {keys:Array(UInt64)}"
                 return condition, {**project, "keys": keys}
@@ -116,12 +112,13 @@ def delete_project(
     force: bool = False,
     look_seconds: float = _TIMEOUT_SECONDS,
 ) -> None:
-    """Delete every run of ``project``, as ``delete_runs`` does.
+    """Delete every run that ``project`` has at this moment, as ``delete_runs`` does.
 
     Raises:
         RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
     """
-    _delete_scopes(store, [_Scope(project)], force=force, look_seconds=look_seconds)
+    ids = _run_ids(store, project, look_seconds)
+    delete_runs(store, {project: ids}, force=force, look_seconds=look_seconds)
 
 
 def sweep_removed(store: Store, *, now: float) -> list[tuple[str, str]]:
@@ -199,6 +196,22 @@ def _delete_scopes(
         ended = sorted({row["run_id"] for row in writers[scope]} - set(running[scope]))
         if ended:
             _delete_rows(store, _Scope(scope.project, tuple(ended)))
+
+
+def _run_ids(store: Store, project: str, seconds: float) -> list[str]:
+    """Return the runs of which any table that names runs holds a row."""
+    named = [table for table in deleted_with_a_run() if "run_id" in table.key]
+    rows = store.query(
+        "SELECT DISTINCT run_id FROM ("
+        + " UNION ALL ".join(
+            f"SELECT DISTINCT run_id FROM {table.name} WHERE project = {{project:String}}"
+            for table in named
+        )
+        + ")",
+        parameters={"project": project},
+        timeout_seconds=seconds,
+    )
+    return sorted(row["run_id"] for row in rows)
 
 
 def _writers(

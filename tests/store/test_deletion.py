@@ -127,6 +127,35 @@ def test_a_run_deleted_may_be_logged_anew_but_not_resent(engine: EmbeddedStore):
     assert [row["loss"] for row in history(store, project, "run", metrics=["loss"])] == [5.0]
 
 
+def test_a_run_that_starts_while_its_project_is_deleted_is_left_whole(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    project = fresh_project()
+    for number in range(3):
+        make_run(store, project, f"old-{number}")
+    deleted = store.delete_rows
+
+    def delete_rows(*arguments: Any) -> None:
+        if "new" not in {run.run_id for run in list_runs(store, project).items}:
+            make_run(store, project, "new")
+        deleted(*arguments)
+
+    monkeypatch.setattr(store, "delete_rows", delete_rows)
+    delete_project(store, project)
+    monkeypatch.undo()
+    assert [run.run_id for run in list_runs(store, project).items] == ["new"]
+    assert all(held(store, project, "new", series_of(store, project, "new")).values())
+    assert len(list(history(store, project, "new"))) == 300
+
+
+def test_a_run_of_which_only_console_lines_are_left_goes_with_its_project(store: Store):
+    project = fresh_project()
+    lines = {"stream": "stdout", "lines": [[1, START_US, "alone"]]}
+    tell(store, writer(project, "lines"), event("console", lines))
+    delete_project(store, project)
+    assert held(store, project, "lines", [])["console"] == 0
+
+
 def test_retention_takes_old_runs_that_ended_and_leaves_those_that_run(store: Store):
     project = fresh_project()
     make_run(store, project, "old", at_us=1_000_000)
