@@ -225,6 +225,7 @@ class HubProcess:
             ("key-file", config.hub_key_file),
             ("proxy", config.hub_proxy),
             ("log-level", config.log_level),
+            ("journals", ":".join(map(str, (config.journals, *config.further_journal_roots())))),
             ("daemon-status", self.status_url),
         ):
             words += [f"--{name}={value}"]

@@ -43,6 +43,7 @@ from stepwell_store.deletion import sweep_removed
 from stepwell_store.retention import apply_retention
 from stepwell_wire import service_notify
 from stepwell_wire.limits import MESSAGE_BYTES_MAX
+from stepwell_wire.run_notes import forget_runs
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -334,6 +335,7 @@ class Daemon:
                 logger.warning("retention could not be applied, again tomorrow: %s", error)
                 continue
             for run in deleted:
+                self._forget(run.project, run.run_id)
                 logger.info("deleted a run that outlived retention run=%s", run)
 
     async def _sweep_removed(self) -> None:
@@ -351,7 +353,13 @@ class Daemon:
                 logger.debug("removed writers could not be looked for: %s", error)
                 continue
             for project, run_id in done:
+                self._forget(project, run_id)
                 logger.info("nothing more comes of a deleted run run=%s/%s", project, run_id)
+
+    def _forget(self, project: str, run_id: str) -> None:
+        """Remove what journals folders of this node note of a deleted run."""
+        folders = (self._config.journals, *self._config.further_journal_roots())
+        forget_runs(folders, project, [run_id])
 
     async def _watch_idleness(self, receiver: Receiver, spool: Spool) -> None:
         """Set ``stop`` when nobody has been connected and nothing was left for long enough."""

@@ -111,14 +111,15 @@ def delete_project(
     *,
     force: bool = False,
     look_seconds: float = _TIMEOUT_SECONDS,
-) -> None:
-    """Delete every run that ``project`` has at this moment, as ``delete_runs`` does.
+) -> list[str]:
+    """Delete each run that ``project`` has now, as ``delete_runs`` does; return their ids.
 
     Raises:
         RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
     """
     ids = _run_ids(store, project, look_seconds)
     delete_runs(store, {project: ids}, force=force, look_seconds=look_seconds)
+    return ids
 
 
 def sweep_removed(store: Store, *, now: float) -> list[tuple[str, str]]:

@@ -43,6 +43,9 @@ class HubConfig:
     log_level: str = setting("info", "debug, info, warning or error")
     catalog: str = setting("", "postgresql://… of the catalog; empty: a file in hub/")
     store: str = setting("embedded", "what is read: embedded (of the data folder) or clickhouse")
+    journals: str = setting(
+        "", "folders of journals, by colons: what they note of a run is removed with the run"
+    )
     daemon_status: str = setting("", "address of the daemon's /status.json, for the status page")
     query_seconds: float = setting(30.0, "a query may take so long", 0.1, 3600)
     query_memory_bytes: int = setting(1 << 30, "memory of one query", 16 << 20)
@@ -67,6 +70,9 @@ class HubConfig:
     def folder(self) -> Path:
         """Where key, state and catalog are."""
         return hub_dir(self.data)
+
+    def journals_dirs(self) -> tuple[Path, ...]:
+        return tuple(Path(text) for text in self.journals.split(":") if text)
 
     def address(self) -> HubAddress:
         """Return where to listen.

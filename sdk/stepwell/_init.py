@@ -69,6 +69,13 @@ def start_run(
     memory = Memory(wanted.journals_dir, wanted.project)
     run_id = _choose_run_id(wanted, place, memory)
     remembered = _recall(wanted, memory, run_id, primary=primary)
+    if primary and _joins_unasked(wanted) and memory.knows(run_id):
+        voice.warn_once(
+            "run exists",
+            f"init: run {run_id} of project {wanted.project} exists, and what is logged now joins "
+            'it from step 0 on; pass resume="allow" to go on behind its last step, another id for '
+            f"a run of its own, or delete it before: stepwell rm {wanted.project}/{run_id}",
+        )
     if remembered is not None and not wanted.name and remembered.name:
         name = remembered.name
     else:
@@ -142,6 +149,12 @@ def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:
 
         return f"{socket.gethostname()[:64]}-{os.getpid()}"
     return place.label
+
+
+def _joins_unasked(wanted: Settings) -> bool:
+    """Whether an id was given, and nothing that says what is to be done if it exists."""
+    is_asked = wanted.resume is not None or wanted.mode in ("disabled", "shared")
+    return wanted.run_id is not None and not is_asked
 
 
 def _recall(wanted: Settings, memory: Memory, run_id: str, *, primary: bool) -> Remembered | None:

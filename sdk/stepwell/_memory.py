@@ -1,7 +1,7 @@
 """What this machine remembers of its runs, so that `resume` needs no server.
 
-    <journals>/.runs/<project>/<run_id>.json   name, config, summary, state
-    <journals>/.runs/<project>/<run_id>.step   next step, 8 bytes, as of the sender's last look
+The notes of each run are where ``stepwell_wire.run_notes`` says; beside them:
+
     <journals>/.runs/<project>/auto            run id for resume="auto"; gone after a good end
 
 A convenience: nothing here is needed to keep data, and no failure here is an error.
@@ -15,9 +15,9 @@ from typing import Any
 
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import find_journals
+from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from stepwell_wire.segment import last_step
 
-_FOLDER = ".runs"
 _AUTO = "auto"
 _TAIL_BYTES = 8 * 1024 * 1024
 
@@ -52,8 +52,12 @@ class Memory:
 
     def __init__(self, journals_dir: Path, project: str) -> None:
         self._journals_dir, self._project = journals_dir, project
-        self._folder = journals_dir / _FOLDER / project
+        self._folder = notes_folder(journals_dir, project)
         self._step_descriptor = -1
+
+    def knows(self, run_id: str) -> bool:
+        """Return whether a run of this machine has this id."""
+        return self._path(run_id).exists()
 
     def recall(self, run_id: str) -> Remembered | None:
         """Return what is known of ``run_id``, from memory and from journals; None for nothing."""
@@ -126,10 +130,10 @@ class Memory:
             (self._folder / _AUTO).write_text(run_id)
 
     def _path(self, run_id: str) -> Path:
-        return self._folder / f"{run_id}.json"
+        return run_note(self._journals_dir, self._project, run_id)
 
     def _step_path(self, run_id: str) -> Path:
-        return self._folder / f"{run_id}.step"
+        return step_note(self._journals_dir, self._project, run_id)
 
     def _next_step_in(self, path: Path, run_id: str) -> int | None:
         """Return the step after the last one in a journal of ``run_id``, else None."""

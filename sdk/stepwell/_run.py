@@ -375,14 +375,17 @@ class Run(LaterCalls):
         """Write what the run begins with and start sending."""
         settings = self._settings
         about = {
-            "name": settings.name if self._recording.primary else None,
+            "name": settings.name,
             "notes": settings.notes,
             "tags": list(settings.tags) or None,
             "group": settings.group,
             "job_type": settings.job_type,
             "entity": settings.entity,
         }
-        given = {name: value for name, value in about.items() if value is not None}
+        # One writer says what the run is: the ranks of other nodes, which do not know what was
+        # said before, would undo edits made on the page.
+        primary = self._recording.primary
+        given = {name: value for name, value in about.items() if primary and value is not None}
         before, self._about = self._about, {**self._about, **given}
         # The same script, resumed, says the same again: that must not undo a later edit.
         changed = {name: value for name, value in given.items() if before.get(name) != value}

@@ -5,11 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from stepwell_store import EmbeddedStore
 from stepwell_store.queries import list_runs
+from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from tests.cli.conftest import Call, made
 from tests.faults.oracle import open_store, wait_until_stored
 from tests.node import Node, made_node
@@ -67,6 +69,24 @@ def test_doctor_counts_points_without_a_name_and_rm_deletes_them(
     assert done.out.startswith("deleted 7 of ")
     assert done.out.endswith(" points, of 1 series without a name\n")
     assert "have no name" not in call("doctor").out
+
+
+def test_a_deleted_run_is_forgotten_on_this_machine(
+    call: Call, store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPWELL_DIR", str(tmp_path))
+    project = fresh_project()
+    noted = []
+    for run_id in ("a", "b", "c"):
+        made(store, project, run_id, name=run_id)
+        noted += [run_note(tmp_path, project, run_id), step_note(tmp_path, project, run_id)]
+    notes_folder(tmp_path, project).mkdir(parents=True)
+    for path in noted:
+        path.write_bytes(b"{}")
+    assert call("rm", f"{project}/a", "--yes").code == 0
+    assert [path.exists() for path in noted] == [False, False, True, True, True, True]
+    assert call("rm", "--project", project, "--yes").code == 0
+    assert not any(path.exists() for path in noted)
 
 
 # With a real daemon and real training processes.

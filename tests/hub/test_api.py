@@ -2,6 +2,7 @@
 
 import math
 import threading
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -9,8 +10,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from stepwell_hub.config import HubConfig
 from stepwell_hub.endpoints import Call, Endpoint, routes
-from stepwell_store import queries
+from stepwell_store import EmbeddedStore, queries
+from stepwell_wire.run_notes import run_note
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import fresh_project, log, writer
@@ -125,6 +128,25 @@ def test_a_running_run_is_deleted_by_force_alone(hub: Hub, project: str) -> None
     ask(hub, "DELETE", f"/projects/{project}/runs/a", 204)
     page = ask(hub, "POST", f"/projects/{project}/runs/query", json={})
     assert [run["run_id"] for run in page["runs"]] == ["b"]
+
+
+def test_what_is_deleted_is_forgotten_in_the_journals_folders(
+    tmp_path: Path, store: EmbeddedStore
+) -> None:
+    config = HubConfig(data=tmp_path, journals=f"{tmp_path / 'j'}:{tmp_path / 'none'}")
+    made = Hub(config, store, tmp_path / "static")
+    project = fresh_project()
+    for run_id in ("one", "two"):
+        make_run(store, project, run_id)
+        path = run_note(tmp_path / "j", project, run_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    with made.program:
+        ask(made, "DELETE", f"/projects/{project}/runs/one", 204)
+        left = [path.name for path in path.parent.iterdir()]
+        assert left == ["two.json"]
+        ask(made, "DELETE", f"/projects/{project}", 204)
+    assert not path.exists()
 
 
 def test_a_project_is_deleted_with_its_runs(hub: Hub, project: str) -> None:

@@ -5,6 +5,7 @@ import copy
 import json
 import math
 import pickle
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from stepwell.errors import (
     SettingsError,
 )
 from stepwell.testing import RecordingDaemon
+from stepwell_wire.run_notes import forget_runs
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
 
@@ -525,6 +527,53 @@ def test_must_and_never_are_held_by_what_this_machine_knows(start: Start) -> Non
         start(mode="offline", id="r1", resume="never")
     assert start(mode="offline", id="r1", resume="must").resumed
     assert not start(mode="offline", id="r2", resume="allow", reinit=True).resumed
+
+
+def test_only_the_primary_writer_says_what_a_run_is(start: Start, folder: Path) -> None:
+    about: dict[str, Any] = {
+        "id": "ranks",
+        "name": "n",
+        "notes": "of the script",
+        "tags": ["a"],
+        "group": "g",
+        "job_type": "train",
+    }
+    start(mode="offline", **about).finish()
+    again = start(
+        mode="offline", resume="allow", settings={"primary": False, "label": "rank1"}, **about
+    )
+    again.finish()
+    assert not read_journal(again.dir).bodies("run")
+    # On another node nothing is known of what was said before.
+    elsewhere = {"journals_dir": folder / "elsewhere", "label": "rank2", "primary": False}
+    other = start(mode="offline", resume="allow", settings=elsewhere, **about)
+    other.finish()
+    assert not read_journal(other.dir).bodies("run")
+
+
+def test_an_id_that_exists_is_named_unless_the_script_said_what_it_wants(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start("p", mode="offline", id="twice").finish()
+    assert "exists" not in capsys.readouterr().err
+    start("p", mode="offline", id="twice").finish()
+    told = capsys.readouterr().err
+    assert "init: run twice of project p exists" in told
+    assert 'resume="allow"' in told
+    assert "stepwell rm p/twice" in told
+    for words in ({"resume": "allow"}, {"mode": "shared"}, {"mode": "disabled"}):
+        arguments: dict[str, Any] = {"mode": "offline", **words}
+        start("p", id="twice", **arguments).finish()
+    assert "exists" not in capsys.readouterr().err
+
+
+def test_a_run_whose_notes_were_forgotten_begins_anew(start: Start, folder: Path) -> None:
+    with start("p", mode="offline", id="r1", config={"lr": 1}) as run:
+        run.log({"x": 1.0})
+    shutil.rmtree(run.dir)  # As after it was sent.
+    forget_runs([folder / "journals", folder / "nothing"], "p", ["r1", "../r1", ""])
+    run = start("p", mode="offline", id="r1", resume="allow")
+    assert (run.resumed, run.step, dict(run.config)) == (False, 0, {})
 
 
 def test_auto_goes_on_with_the_run_that_was_not_finished(start: Start) -> None:

@@ -105,13 +105,14 @@ def delete_run(
 
 def delete_project(
     store: Store, project: str, *, force: bool = False, limits: Limits = DEFAULT
-) -> None:
-    """Delete every run of a project, as ``delete_run`` does.
+) -> list[str]:
+    """Delete every run of a project, as ``delete_run`` does; return their ids.
 
     Raises:
         RunIsRunningError: Some are running, and ``force`` is not set.
     """
-    deletion.delete_project(store, project, force=force, look_seconds=limits.timeout_seconds)
+    look_seconds = limits.timeout_seconds
+    return deletion.delete_project(store, project, force=force, look_seconds=look_seconds)
 
 
 def _checked(field: str, text: str, longest: int) -> str:

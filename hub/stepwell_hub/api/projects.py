@@ -7,6 +7,7 @@ from stepwell_hub.api.forms import ForceForm, Limit, Name, RunIds, Text
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 from stepwell_store import queries
+from stepwell_wire.run_notes import forget_runs
 
 
 class ProjectsForm(Form):
@@ -44,12 +45,12 @@ async def get_project(call: Call) -> Any:
 
 
 @endpoint("DELETE", "/projects/{project}", query=ForceForm, failures=(409,))
-async def delete_project(call: Call) -> Any:
+async def delete_project(call: Call) -> None:
     """Delete a project with all its runs."""
     project = call.project
-    deleted = await call.ask(queries.delete_project, project, force=call.query.force)
+    run_ids = await call.ask(queries.delete_project, project, force=call.query.force)
+    forget_runs(call.context.config.journals_dirs(), project, run_ids)
     await call.context.colors.forget_project(project)
-    return deleted
 
 
 def _project(store: Any, project: str, *, limits: queries.Limits) -> queries.ProjectOverview:

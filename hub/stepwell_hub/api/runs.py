@@ -11,6 +11,7 @@ from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 from stepwell_store import queries
 from stepwell_store.queries import changes
+from stepwell_wire.run_notes import forget_runs
 
 
 def _with_slot(kind: type, name: str) -> type:
@@ -134,6 +135,7 @@ async def delete_run(call: Call) -> Any:
     """Delete a run for good."""
     project, run_id = call.project, call.run_id
     await call.ask(queries.delete_run, project, run_id, force=call.query.force)
+    forget_runs(call.context.config.journals_dirs(), project, [run_id])
     await call.context.colors.forget_run(project, run_id)
 
 

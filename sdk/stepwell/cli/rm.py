@@ -8,6 +8,7 @@ from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.reading import reading
 from stepwell.cli.text import count_text
+from stepwell_wire.run_notes import forget_runs
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -62,11 +63,15 @@ def run(options: argparse.Namespace) -> int:
         run_ids: dict[str, list[str]] = {}
         for ref in found:
             run_ids.setdefault(ref.project, []).append(ref.run_id)
+        journals = (places(options).journals,)
         queries.delete_runs(store, run_ids, force=options.force)
+        for project, ids in run_ids.items():
+            forget_runs(journals, project, ids)
         for ref in found:
             print(f"deleted {ref}")
         for project in options.project:
-            queries.delete_project(store, project, force=options.force)
+            run_ids_of = queries.delete_project(store, project, force=options.force)
+            forget_runs(journals, project, run_ids_of)
             print(f"deleted project {project}")
     return OK
 
