@@ -1,13 +1,19 @@
 """The console of a run: pages by time, searched; followed without losing or repeating a line."""
 
 import random
+from typing import Any
 
 import pytest
 
 from stepwell_store import CursorError, Store
 from stepwell_store.queries import ConsoleLine, console_lines
 from stepwell_store.queries.console_marks import MARKS_MAX, Marks, Place, Source, decode_marks
-from tests.store.made import START_US, event, fresh_project, tell, writer
+from stepwell_wire.rows import Event
+from tests.store.made import START_US, build, decoded, event, fresh_project, insert, tell, writer
+
+
+def printed(lines: list[list[Any]], stream: str = "stdout") -> Event:
+    return event("console", {"stream": stream, "lines": lines})
 
 
 def print_lines(
@@ -15,7 +21,7 @@ def print_lines(
 ) -> None:
     """Store lines of one writer: (number, microseconds after the start, text)."""
     made = [[number, START_US + at, text] for number, at, text in lines]
-    tell(store, writer(project, label=label), event("console", {"stream": stream, "lines": made}))
+    tell(store, writer(project, label=label), printed(made, stream))
 
 
 def texts(lines: tuple[ConsoleLine, ...]) -> list[str]:
@@ -133,8 +139,11 @@ def test_the_marks_of_thousands_of_writers_are_bounded_and_the_busy_ones_stay():
 def test_a_run_with_more_writers_than_marks_is_followed(store: Store):
     project = fresh_project()
     count = MARKS_MAX + 3
-    for number in range(count):
-        print_lines(store, project, str(number), (0, number, "first"))
+    parts = [
+        (writer(project, label=str(at)), decoded(events=[printed([[0, START_US + at, "a"]])]))
+        for at in range(count)
+    ]
+    insert(store, build(*parts), f"many-{project}")
     page = console_lines(store, project, "run", limit=10)
     assert page.total == count
     for number in (0, count - 1):
