@@ -64,7 +64,7 @@ proto:  ## generate with the oldest protobuf we support: a newer runtime reads i
 	@sh scripts/make_venv.sh $(PYTHON) .venv-proto
 	.venv-proto/bin/python -m pip install --quiet 'grpcio-tools==1.63.0' 'protobuf==5.26.1' 'setuptools<80'
 	cd proto && ../.venv-proto/bin/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. \
-		stepwell_wire/ingest.proto stepwell_wire/control.proto
+		stepwell_wire/ingest.proto stepwell_wire/control.proto stepwell_wire/blobs.proto
 
 lock: setup  ## write the versions of this environment down
 	$(BIN)/python -m pip freeze --exclude-editable | grep -v '^stepwell' > requirements.lock

@@ -20,6 +20,7 @@ from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
 from stepwell_daemon.instance import group_number
 from stepwell_daemon.samplers.known import SAMPLERS, chosen_samplers
 from stepwell_daemon.spool.spool import SpoolSettings
+from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.retention import RetentionSettings
 from stepwell_wire.arguments import OneLineParser
 from stepwell_wire.configuration import SettingError, SettingsReader, setting
@@ -41,6 +42,7 @@ RELOADABLE: Final = frozenset(
         "retention_run_days",
         "retention_node_days",
         "retention_console_days",
+        "blob_grace_hours",
         "drain_seconds",
     }
 )
@@ -98,6 +100,21 @@ class DaemonConfig:
     block_bytes: int = setting(16 << 20, "bytes of records in one block", 1 << 10)
     block_delay_seconds: float = setting(0.2, "least time that records gather", 0, 60)
     insert_threads: int = setting(2, "blocks inserted at once", 1, 64)
+    blob_store: str = setting(
+        "", "folder of the blob store; empty: blobstore in the data folder. Hubs read it too"
+    )
+    blob_queue_bytes_max: int = setting(
+        8 << 30, "bytes of blobs that were taken and are not in the blob store", 1 << 20
+    )
+    blob_free_bytes_min: int = setting(
+        1 << 30, "free bytes of the data folder's disk that blobs leave to rows", 0
+    )
+    blob_workers: int = setting(1, "processes that encode and hash blobs", 1, 64)
+    blob_worker_memory_bytes: int = setting(2 << 30, "address space of one of them", 256 << 20)
+    blob_seconds: float = setting(120.0, "one blob may take a worker so long", 1)
+    blob_grace_hours: float = setting(
+        24.0, "blobs that nothing names are deleted so long after they were last put; 0: never", 0
+    )
     sink: str = setting(
         "embedded",
         "where records go: embedded (a store of its own), clickhouse (servers) or gateway "
@@ -180,6 +197,17 @@ class DaemonConfig:
             keep_seconds=self.keep_seconds,
             keep_bytes=self.keep_bytes,
         )
+
+    def open_blob_store(self) -> BlobStore:
+        """Return where finished blobs are kept.
+
+        Raises:
+            ConfigError: The setting is no absolute path.
+        """
+        try:
+            return open_blob_store(self.data, self.blob_store)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
     def forward_settings(self) -> ForwardSettings:
         return ForwardSettings(
@@ -321,6 +349,7 @@ def load_config(
     if config.socket_group:
         group_number(config.socket_group)
     config.further_journal_roots()
+    config.open_blob_store()
     config.listen_settings()
     config.hub_address()
     if config.sink == "gateway":

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import grpc
 
+from stepwell_daemon.blobs.pipeline import BlobPipeline
 from stepwell_daemon.forwarder import Forwarder
 from stepwell_daemon.spool.segment import Location
 from stepwell_daemon.spool.spool import Spool
@@ -24,8 +25,11 @@ _FLUSH_SECONDS_MAX: Final = 3600.0
 
 
 class Control:
-    def __init__(self, facts: Facts, spool: Spool, forwarder: Forwarder) -> None:
+    def __init__(
+        self, facts: Facts, spool: Spool, forwarder: Forwarder, blobs: BlobPipeline
+    ) -> None:
         self._facts = facts
+        self._blobs = blobs
         self._spool = spool
         self._forwarder = forwarder
 
@@ -53,10 +57,11 @@ class Control:
         return HealthReply(ready=self._facts.ready, problems=self._facts.problems())
 
     async def flush(self, request: FlushRequest, _: Any = None) -> FlushReply:
-        """Wait until what was taken before the call can be queried."""
+        """Wait until what was taken before the call can be queried, blobs too."""
         seconds = request.timeout_seconds
         try:
             async with asyncio.timeout(min(max(seconds, 0.0), _FLUSH_SECONDS_MAX)):
+                await self._blobs.reach()
                 await self._spool.settled()
                 await self._forwarder.reach(self._target(request.run_id))
         except TimeoutError:

@@ -101,6 +101,10 @@ class Counters:
     upstream_changes: int = 0
     """How often the gateway turned out to have another spool than before."""
     handler_errors: int = 0
+    blobs_stored: int = 0
+    blobs_known: int = 0
+    """Of these, how many the store had already."""
+    blobs_failed: int = 0
     sync_seconds: Histogram = field(default_factory=lambda: Histogram(SYNC_BUCKETS))
     insert_seconds: Histogram = field(default_factory=lambda: Histogram(INSERT_BUCKETS))
     points_received_rate: Rate = field(default_factory=Rate)

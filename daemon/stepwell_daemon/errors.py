@@ -59,6 +59,14 @@ class SpoolNotOpenedError(DaemonError):
         )
 
 
+class BlobRefusedError(DaemonError):
+    """A blob that is never taken as it is."""
+
+
+class BlobsWaitError(DaemonError):
+    """No blob can be taken now; their senders keep them."""
+
+
 class DamagedStateError(DaemonError):
     """A small state file (cursor, writers table) is not what was written."""
 

@@ -218,6 +218,7 @@ class HubProcess:
         for name, value in (
             ("data", config.data),
             ("store", "embedded"),
+            ("blob-store", config.blob_store),
             ("host", config.hub_host),
             ("port", config.hub_port),
             ("url", config.hub_url),

@@ -16,13 +16,14 @@ import os
 import socket
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import BlobRefusedError
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
 from stepwell_daemon.session import RefusedError, Session
 from stepwell_daemon.spool import record
@@ -50,10 +51,28 @@ _TIME_US_MAX: Final = 2**63 - 1
 """A writer may say any time, also the last one that a record can hold."""
 
 
+TakeBlobs = Callable[[JournalFolder, WriterInfo], Awaitable[bool]]
+
+
+async def _take_no_blobs(folder: JournalFolder, who: WriterInfo) -> bool:
+    return True
+
+
 class JournalRecovery:
     """Looks for journals of dead writers."""
 
-    def __init__(self, spool: Spool, *, places: JournalPlaces, counters: Counters) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        *,
+        places: JournalPlaces,
+        counters: Counters,
+        take_blobs: TakeBlobs = _take_no_blobs,
+    ) -> None:
+        """
+        Args:
+            take_blobs: takes what is staged in an open journal, and returns whether that is all.
+        """
         self.problems: dict[Path, str] = {}
         """What could not be recovered, by journal; tried again when its folder changes."""
         self._problem_marks: dict[Path, int] = {}
@@ -62,6 +81,7 @@ class JournalRecovery:
         self._spool = spool
         self._places = places
         self._counters = counters
+        self._take_blobs = take_blobs
         self._host = socket.gethostname()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="recover")
 
@@ -86,7 +106,7 @@ class JournalRecovery:
                     refused[path] = str(error)
                     if path not in self.refused:
                         logger.error("a dead writer's journal is not taken in: %s", error)
-            except (JournalError, RefusedError, OSError) as error:
+            except (JournalError, RefusedError, BlobRefusedError, OSError) as error:
                 if _mark(path) == _GONE:
                     continue  # Somebody else was quicker.
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
@@ -162,6 +182,8 @@ class JournalRecovery:
             state.is_dead = True  # What it left says when it ended, not when that was found.
             self._append_crashed(state)
             await self._spool.settled()
+        if not await self._take_blobs(reader.folder, state.info):
+            return  # No room for blobs now; the rows are safe, and the journal stays.
         self._counters.recovered_journals += 1
         logger.info(
             "recovered a journal run=%s writer=%s bytes=%d",

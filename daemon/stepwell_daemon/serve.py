@@ -14,6 +14,7 @@ from typing import Any, Final
 import grpc.aio
 
 from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.blobs.part import Blobs
 from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
@@ -133,7 +134,15 @@ class Daemon:
             hub=hub,
             on_change=self._activity.set,
         )
-        self._recovery = JournalRecovery(spool, places=places, counters=counters)
+        self._blobs = blobs = Blobs(config, spool, places=places, counters=counters)
+        try:
+            await blobs.open()
+        except OSError as error:
+            raise SpoolNotOpenedError(config.data / "blobs", error) from error
+        facts.blobs = blobs
+        self._recovery = JournalRecovery(
+            spool, places=places, counters=counters, take_blobs=blobs.intake.take_rest
+        )
         node = NodeWriters(spool)
         self._sampling = Sampling(
             chosen_samplers(config.samplers),
@@ -149,7 +158,11 @@ class Daemon:
             facts.relaying = lambda: relay.daemons
         server = grpc.aio.server(options=_GRPC_OPTIONS)
         server.add_generic_rpc_handlers(
-            (receiver.handlers(), Control(facts, spool, forwarder).handlers())
+            (
+                receiver.handlers(),
+                blobs.service.handlers(),
+                Control(facts, spool, forwarder, blobs.pipeline).handlers(),
+            )
         )
         http = HttpServer(self._routes())
         try:
@@ -168,6 +181,7 @@ class Daemon:
                     tasks.create_task(service_notify.feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
                     tasks.create_task(hub.run(), name="hub"),
+                    tasks.create_task(blobs.run(), name="blobs"),
                 ]
                 await self.stop.wait()
                 service_notify.notify(service_notify.STOPPING)
@@ -182,6 +196,7 @@ class Daemon:
                 committing.cancel()
         finally:
             self._close(forwarder)
+            blobs.close()
             self._hub.close()
             spool.save_writers()
             spool.close()
@@ -379,7 +394,7 @@ class Daemon:
                 wait = seconds
                 continue
             if not receiver.connections:
-                if spool.is_forwarded:
+                if spool.is_forwarded and self._blobs.pipeline.is_idle:
                     logger.info("nothing to do for idle_exit=%g seconds", seconds)
                     self.stop.set()
                     return

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stepwell_daemon.blobs.part import Blobs
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
@@ -35,6 +36,7 @@ class Facts:
     started: float = field(default_factory=time.monotonic)
     metrics_url: str = ""
     hub: HubProcess | None = None
+    blobs: Blobs | None = None
     sink_kind: str = "embedded"
     store_problem: str = ""
     store_problem_kind: str = ""
@@ -81,6 +83,8 @@ class Facts:
         found += filter(None, (sampler.problem(now) for sampler in self.samplers))
         if self.hub is not None and self.hub.problem:
             found.append(self.hub.problem)
+        if self.blobs is not None:
+            found += self.blobs.problems()
         return found
 
     def oldest_unforwarded_seconds(self) -> float:
@@ -140,6 +144,7 @@ def status(facts: Facts) -> dict[str, Any]:
             "full": spool.is_full,
             "failure": str(spool.failure or ""),
         },
+        "blobs": facts.blobs.status() if facts.blobs is not None else {},
         "gateway": {
             "port": facts.gateway_port,
             "daemons": facts.relaying(),

@@ -18,6 +18,7 @@ from stepwell_store.tables import ATTRIBUTES, TABLES
 from stepwell_store.writer import WriterInfo
 from stepwell_wire import records
 from stepwell_wire.rows import Event
+from stepwell_wire.staged import is_digest
 
 RUNNING: Final = "running"
 _Row = tuple[Any, ...]
@@ -181,6 +182,17 @@ def _values(writer: WriterInfo, event: Event) -> _Made:
     return made
 
 
+def _blob(writer: WriterInfo, event: Event) -> _Made:
+    body = event.body
+    digest = str(body.get("digest") or "")
+    state = "ready" if body["state"] == "ready" and is_digest(digest) else "failed"
+    sides = (_uint32(body.get("width")), _uint32(body.get("height")))
+    what = (digest, max(_integer(body.get("size"), 0), 0), str(body.get("media_type") or ""))
+    where = (writer.project, writer.run_id, str(body["id"]))
+    reason = str(body.get("reason") or "")
+    return [("blobs", (*where, state, *what, *sides, reason, event.time_us))]
+
+
 def _gap(writer: WriterInfo, event: Event) -> _Made:
     body = event.body
     who = (writer.project, writer.run_id, writer.writer_id, writer.label)
@@ -204,6 +216,10 @@ def _integer(value: Any, default: int | None = None) -> int:
     return min(max(int(value), INT64_MIN), INT64_MAX)
 
 
+def _uint32(value: Any) -> int:
+    return min(max(_integer(value, 0), 0), 2**32 - 1)
+
+
 def _int32(value: int) -> int:
     return min(max(value, -(2**31)), 2**31 - 1)
 
@@ -219,4 +235,5 @@ _HANDLERS: Final[dict[str, Callable[[WriterInfo, Event], _Made]]] = {
     records.CONSOLE: _console,
     records.VALUES: _values,
     records.GAP: _gap,
+    records.BLOB: _blob,
 }

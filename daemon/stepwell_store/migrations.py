@@ -37,6 +37,7 @@ MIGRATIONS: Final = (
         (_drop_former_rollups, _fill_attributes_by_path, _make_rollups_of_points),
     ),
     Migration(4, "removed writers"),
+    Migration(5, "blobs"),
 )
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

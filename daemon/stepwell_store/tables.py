@@ -202,6 +202,28 @@ TEXTS: Final = TableSpec(
     deletion=Deletion.BY_NAME,
 )
 
+BLOBS: Final = TableSpec(
+    "blobs",
+    (
+        *_RUN,
+        _text("blob", comment="the id that rows name it by"),
+        _kind("state", "ready or failed"),
+        _text("digest", comment="BLAKE3, 64 hexadecimal digits"),
+        ColumnSpec("size", "UInt64", _COUNT_CODEC, "bytes"),
+        _kind("media_type"),
+        ColumnSpec("width", "UInt32", _COUNT_CODEC, "pixels; 0 of what has none"),
+        ColumnSpec("height", "UInt32", _COUNT_CODEC),
+        _text("reason", comment="why it failed"),
+        ColumnSpec("time", "Int64", _TIME_CODEC, _MOMENT),
+    ),
+    key=("project", "run_id", "blob"),
+    engine=Engine.REPLACING,
+    version_column="time",
+    is_of_events=True,
+    deletion=Deletion.BY_NAME,
+)
+"""What became of the bytes that rows of `texts` name by a random id."""
+
 GAPS: Final = TableSpec(
     "gaps",
     (
@@ -268,7 +290,7 @@ REMOVED_WRITERS: Final = TableSpec(
 
 TABLES: Final = (
     *(POINTS, SERIES_STATS, ROLLUPS, SERIES, WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
-    *(CONSOLE, TEXTS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS, REMOVED_WRITERS),
+    *(CONSOLE, TEXTS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS, REMOVED_WRITERS, BLOBS),
 )
 """In the order in which the blocks of events are built."""
 

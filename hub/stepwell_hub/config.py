@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell_hub.errors import ConfigError
+from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import (
     NAME,
@@ -46,6 +47,9 @@ class HubConfig:
     journals: str = setting(
         "", "folders of journals, by colons: what they note of a run is removed with the run"
     )
+    blob_store: str = setting(
+        "", "folder of the blob store that the daemons write; empty: blobstore in the data folder"
+    )
     daemon_status: str = setting("", "address of the daemon's /status.json, for the status page")
     query_seconds: float = setting(30.0, "a query may take so long", 0.1, 3600)
     query_memory_bytes: int = setting(1 << 30, "memory of one query", 16 << 20)
@@ -73,6 +77,17 @@ class HubConfig:
 
     def journals_dirs(self) -> tuple[Path, ...]:
         return tuple(Path(text) for text in self.journals.split(":") if text)
+
+    def open_blob_store(self) -> BlobStore:
+        """Return where the bytes of media are.
+
+        Raises:
+            ConfigError: The setting is no absolute path.
+        """
+        try:
+            return open_blob_store(self.data, self.blob_store)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
 
     def address(self) -> HubAddress:
         """Return where to listen.
@@ -135,6 +150,7 @@ def load_config(
         raise ConfigError(str(error)) from error
     config = HubConfig(**values)
     config.address()
+    config.open_blob_store()
     if config.store == "clickhouse":
         server_settings(config)
     if config.catalog and not config.catalog.startswith(("postgresql://", "postgresql+psycopg://")):

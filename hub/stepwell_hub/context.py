@@ -9,6 +9,7 @@ from stepwell_hub.config import HubConfig
 from stepwell_hub.live import Feeds
 from stepwell_hub.run_colors import RunColors
 from stepwell_store import Store
+from stepwell_store.blob_store import BlobStore
 
 
 @dataclass(slots=True)
@@ -25,5 +26,6 @@ class Context:
     catalog: CatalogDoor
     colors: RunColors
     feeds: Feeds
+    blobs: BlobStore
     started_at: float = field(default_factory=time.time)
     failures: int = 0

@@ -148,7 +148,8 @@ def make_context(config: HubConfig, store: Store) -> Context:
     )
     feeds = Feeds(store_look(asker), listeners_max=config.listeners_max)
     catalog = CatalogDoor(config.folder, config.catalog)
-    return Context(config, store, asker, catalog, RunColors(catalog, asker), feeds)
+    colors = RunColors(catalog, asker)
+    return Context(config, store, asker, catalog, colors, feeds, config.open_blob_store())
 
 
 def _run(

@@ -16,3 +16,11 @@ class MalformedRecordsError(WireError):
         self.offset = offset
         self.total_bytes = total_bytes
         self.expected = expected
+
+
+class StagedDamagedError(WireError):
+    """A file that is no whole staged blob."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}; expected a staged blob (docs/formats/blobs.md)")
+        self.where, self.what = where, what

@@ -177,6 +177,11 @@ class JournalReader:
             self.close()
             raise
 
+    @property
+    def folder(self) -> JournalFolder:
+        """The open folder, until the reader is closed."""
+        return self._folder
+
     def _read_info(self) -> WriterFile:
         try:
             with open(self._folder.open(WRITER_FILE, os.O_RDONLY), encoding="utf-8") as file:

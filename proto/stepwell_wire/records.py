@@ -39,6 +39,7 @@ DEFINE_METRIC: Final = "define_metric"  # {"name", "step_metric", "summary", "go
 CONSOLE: Final = "console"  # {"stream": "stdout"|"stderr", "lines": [[number, time, text], …]}
 VALUES: Final = "values"  # history values that are not floats: {"values": {key: value}}
 GAP: Final = "gap"  # {"reason": str, "rows": int, "points": int, "first_step", "last_step"}
+BLOB: Final = "blob"  # made by a daemon: {"id", "state", "digest", "size", …} (formats/blobs.md)
 FINISH: Final = "finish"  # {"state": "finished"|"failed"|"killed"|"crashed", "exit_code": int}
 
 

@@ -10,6 +10,10 @@ INGEST_SERVICE: Final = "stepwell.v1.Ingest"
 STREAM: Final = f"/{INGEST_SERVICE}/Stream"  # stream ClientMessage -> stream ServerMessage
 RELAY: Final = f"/{INGEST_SERVICE}/Relay"  # stream RelayRequest -> stream RelayReply
 
+BLOBS_SERVICE: Final = "stepwell.v1.Blobs"
+OFFER: Final = f"/{BLOBS_SERVICE}/Offer"  # BlobOffer -> BlobReplies
+PUT: Final = f"/{BLOBS_SERVICE}/Put"  # stream BlobChunk -> BlobReply
+
 CONTROL_SERVICE: Final = "stepwell.v1.Control"
 STATUS: Final = f"/{CONTROL_SERVICE}/Status"  # StatusRequest -> StatusReply
 FLUSH: Final = f"/{CONTROL_SERVICE}/Flush"  # FlushRequest -> FlushReply

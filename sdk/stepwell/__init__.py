@@ -35,22 +35,18 @@ if TYPE_CHECKING:
     from stepwell._artifacts import Artifact
     from stepwell._config import Config
     from stepwell._definitions import Definition
+    from stepwell._files import Audio, Html, Molecule, Object3D, Video
+    from stepwell._image import Image
     from stepwell._later import AlertLevel, Api, agent, controller, sweep
     from stepwell._media import (
-        Audio,
         Bokeh,
         Classes,
         EvalTable,
         Graph,
         Histogram,
-        Html,
-        Image,
         JoinedTable,
-        Molecule,
-        Object3D,
         Plotly,
         Table,
-        Video,
         box3d,
     )
     from stepwell._run import Run
@@ -148,15 +144,14 @@ __all__ = [
     "watch",
 ]
 
-_MEDIA = """
-Audio Bokeh Classes EvalTable Graph Histogram Html Image JoinedTable Molecule Object3D Plotly
-Table Video box3d
-"""
+_MEDIA = "Bokeh Classes EvalTable Graph Histogram JoinedTable Plotly Table box3d"
 _HOMES = {
     **dict.fromkeys(("AlertLevel", "Api", "agent", "controller", "sweep"), "_later"),
     **dict.fromkeys(("ensure_configured", "login", "require", "setup", "teardown"), "_accounts"),
     **dict.fromkeys(("termerror", "termlog", "termsetup", "termwarn"), "_accounts"),
     **dict.fromkeys(_MEDIA.split(), "_media"),
+    **dict.fromkeys(("Audio", "Html", "Molecule", "Object3D", "Video"), "_files"),
+    "Image": "_image",
     "Artifact": "_artifacts",
     "plot": "",
     "plot_table": "plot",

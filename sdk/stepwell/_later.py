@@ -18,7 +18,7 @@ _OUTCOMES: Final = {
     "alert": "no message is sent; the text is printed here",
     "artifact": "artifacts are not kept; their files stay where they are",
     "log_code": "code is not kept; the git commit and the command line are",
-    "media": "images, tables and other media are not kept; the other values of their rows are",
+    "media": "its content is not kept; the other values of its row are",
     "dir": "files that are written into run.dir stay on this machine",
     "fork_from": "the run starts after that step, without its parent's history",
     "resume_from": "the run goes on after that step, and its later history is kept",

@@ -1,11 +1,16 @@
-"""Images, tables and other media, as scripts build them. Their content is not kept yet.
+"""Media, as scripts build them: what all kinds share, and those whose content is not kept yet.
 
-`log` keeps of each what its class is and what its maker wrote beside it, so that a reader sees
-that something was logged there; see `described`.
+Of these `log` keeps what their class is and what their maker wrote beside them, so that a reader
+sees that something was logged there. Kinds that are kept are in files of their own: `_image.py`,
+`_files.py`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+if TYPE_CHECKING:
+    from stepwell._staging import Stage
+    from stepwell._values import Warn
 
 _CAPTION_CHARACTERS_MAX: Final = 1000
 
@@ -15,9 +20,14 @@ class Media:
 
     Attributes:
         type: the name under which its place in the history says what it was.
+        list_type: that of a list of them, "" where a list has no type of its own.
+        is_kept: whether `log` keeps the content.
+        given: the arguments, by name.
     """
 
     type: ClassVar[str] = "media"
+    list_type: ClassVar[str] = ""
+    is_kept: bool = False
     parameters: ClassVar[tuple[str, ...]] = ()
     """Names of what it takes, in order; an unknown one is a TypeError."""
 
@@ -34,92 +44,25 @@ class Media:
                     f"it takes {', '.join(self.parameters)}"
                 )
             given[name] = value
+        self.given = given
         self.caption = given.get("caption")
 
-    def described(self) -> dict[str, Any]:
-        """Return what the history keeps in its place."""
-        about: dict[str, Any] = {"_type": self.type, "kept": False}
-        if self.caption is not None:
-            about["caption"] = str(self.caption)[:_CAPTION_CHARACTERS_MAX]
-        return about
+    def described(self, stage: "Stage | None", warn: "Warn") -> dict[str, Any]:
+        """Return what the history keeps in its place; the bytes of what is kept go to ``stage``.
+
+        Args:
+            stage: None where media are not kept, such as in a config.
+        """
+        return {"_type": self.type, "kept": False, **self.caption_field()}
+
+    def caption_field(self) -> dict[str, Any]:
+        if self.caption is None:
+            return {}
+        text = str(self.caption)[:_CAPTION_CHARACTERS_MAX]
+        return {"caption": text.encode("utf-8", "replace").decode("utf-8")}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, not kept>"
-
-
-class Image(Media):
-    type = "image-file"
-    parameters = (
-        "data_or_path",
-        "mode",
-        "caption",
-        "grouping",
-        "classes",
-        "boxes",
-        "masks",
-        "file_type",
-        "normalize",
-    )
-
-
-class Video(Media):
-    type = "video-file"
-    parameters = ("data_or_path", "caption", "fps", "format")
-
-
-class Audio(Media):
-    type = "audio-file"
-    parameters = ("data_or_path", "sample_rate", "caption")
-
-
-class Html(Media):
-    type = "html-file"
-    parameters = ("data", "inject", "data_is_not_path")
-
-
-class Object3D(Media):
-    type = "object3D-file"
-    parameters = ("data_or_path", "caption", "file_type")
-
-    @classmethod
-    def from_file(cls, data_or_path: Any, file_type: str | None = None) -> "Object3D":
-        return cls(data_or_path, file_type=file_type)
-
-    @classmethod
-    def from_numpy(cls, data: Any) -> "Object3D":
-        return cls(data)
-
-    @classmethod
-    def from_point_cloud(
-        cls, points: Any, boxes: Any, vectors: Any = None, point_cloud_type: str = "lidar/beta"
-    ) -> "Object3D":
-        return cls(points)
-
-
-class Molecule(Media):
-    type = "molecule-file"
-    parameters = ("data_or_path", "caption", "file_type")
-
-    @classmethod
-    def from_rdkit(
-        cls,
-        data_or_path: Any,
-        caption: str | None = None,
-        convert_to_3d_and_optimize: bool = True,
-        mmff_optimize_molecule_max_iterations: int = 200,
-    ) -> "Molecule":
-        return cls(data_or_path, caption)
-
-    @classmethod
-    def from_smiles(
-        cls,
-        data: str,
-        caption: str | None = None,
-        sanitize: bool = True,
-        convert_to_3d_and_optimize: bool = True,
-        mmff_optimize_molecule_max_iterations: int = 200,
-    ) -> "Molecule":
-        return cls(data, caption)
 
 
 class Plotly(Media):
@@ -271,8 +214,8 @@ class Table(Media):
     def set_fk(self, col_name: str, table: Any, table_col: str) -> None:
         """No effect."""
 
-    def described(self) -> dict[str, Any]:
-        about = super().described()
+    def described(self, stage: "Stage | None", warn: "Warn") -> dict[str, Any]:
+        about = super().described(stage, warn)
         names = [str(name)[:200] for name in self.columns[:100]]
         return {**about, "columns": names, "nrows": len(self.data), "ncols": len(self.columns)}
 

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from stepwell import _console, _spawn
+from stepwell._blob_sender import BlobSender
 from stepwell._identity import new_writer_id
 from stepwell._journal import Journal
 from stepwell._relay_process import Relay
 from stepwell._sender import Sender
 from stepwell._settings import Settings
+from stepwell._staging import Stager
 from stepwell._terminal import Voice
 from stepwell._writer import Writer
 from stepwell_wire import __version__
@@ -66,7 +68,8 @@ class Recording:
         self._capture: _console.Capture | None = None
         self._metadata_done = threading.Event()
         self._daemon_started_at: float | None = None
-        self._kept: list[Sender] = []
+        self._kept: list[object] = []
+        self._blobs: BlobSender | None = None
         self.disabled = settings.mode == "disabled"
         self.sender = self._make_sender()
         self.writer = Writer(
@@ -110,11 +113,33 @@ class Recording:
         journal = self.writer.journal
         if journal is not None:
             self.sender.attach(self.writer, journal)
+            self._open_stager(journal)
         started = {**self._start, "label": self.label, "pid": os.getpid()}
         info = journal.info if journal is not None else self._writer_file()
         started |= {"project": info.project, "run_id": info.run_id, "writer_id": info.writer_id}
         started |= {"host": info.host, "client": CLIENT, "started_at": info.created_at}
         self.writer.write_event(START, started)
+
+    def _open_stager(self, journal: Journal) -> None:
+        """Let media be staged beside ``journal``."""
+        stager = Stager(
+            journal.folder,
+            journal.info,
+            bytes_max=self.settings.blob_bytes_max,
+            warn=self.voice.warn_once,
+        )
+        self.writer.stager = stager
+        sender = self.sender
+        sender.stager = stager
+        self._blobs = None
+        if sender.online and not sender.has_relay:
+            self._blobs = BlobSender(
+                stager,
+                socket=self.settings.socket,
+                is_known=lambda: sender.ever_connected,
+                say=self.voice.say,
+            )
+            stager.on_staged = self._blobs.wake
 
     def begin_sending(self) -> None:
         """Start the sender's thread; after the first events, so that they travel together."""
@@ -288,7 +313,19 @@ class Recording:
         if journal is None or self.finished or self._forked:
             return self.disabled
         self._write_console(final=False)
-        return self.sender.wait_acked(journal.committed, timeout_seconds)
+        deadline = time.monotonic() + timeout_seconds
+        is_acked = self.sender.wait_acked(journal.committed, timeout_seconds)
+        return is_acked and self._wait_for_blobs(deadline - time.monotonic())
+
+    def _wait_for_blobs(self, timeout_seconds: float) -> bool:
+        """Wait until what is staged is durable in the daemon."""
+        stager = self.writer.stager
+        if stager is None or not stager.staged():
+            return True
+        if self._blobs is None:
+            stager.look()  # A relay hands them over, or nobody does.
+            return not stager.staged()
+        return self._blobs.wait_taken(max(0.0, timeout_seconds))
 
     def finish(self, *, state: str, exit_code: int, last_words: Callable[[], None]) -> None:
         """Write the end, wait for the daemon as long as the settings allow, then let go.
@@ -338,10 +375,16 @@ class Recording:
                     f"{settings.finish_timeout:.0f} s at most; Ctrl-C keeps them for later"
                 )
                 delivered = sender.wait_acked(position, deadline - time.monotonic())
+            if delivered:
+                delivered = self._hand_over_blobs(deadline)
         except KeyboardInterrupt:
             self.voice.say("not waiting any longer")
+        if self._blobs is not None:
+            self._blobs.stop()
         sender.stop()
-        if delivered and sender.online:
+        stager = self.writer.stager
+        left = stager.staged_bytes if stager is not None else 0
+        if delivered and sender.online and not left:
             journal.remove()
             return
         journal.close()
@@ -351,10 +394,27 @@ class Recording:
                     f"kept in {journal.folder}; `stepwell sync {journal.folder}` sends it"
                 )
             return
+        missing = _size(position - journal.acked + left)
         self.voice.say(
-            f"the daemon has not taken {_size(position - journal.acked)} yet; they are safe: a "
+            f"the daemon has not taken {missing} yet; they are safe: a "
             f"daemon on this host will fetch them, or `stepwell sync {journal.folder}` sends them"
         )
+
+    def _hand_over_blobs(self, deadline: float) -> bool:
+        """Wait for the daemon to take what is staged; say so where that takes a while."""
+        if self._wait_for_blobs(min(_PROGRESS_SECONDS, deadline - time.monotonic())):
+            return True
+        stager = self.writer.stager
+        if self._blobs is None or stager is None or not self.sender.can_deliver:
+            return False
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return False
+        self.voice.say(
+            f"handing {_size(stager.staged_bytes)} of media to the daemon, {left:.0f} s at most; "
+            "Ctrl-C keeps them for later"
+        )
+        return self._wait_for_blobs(left)
 
     # ------------------------------------------------------------------ fork
 
@@ -366,7 +426,8 @@ class Recording:
         self._finishing = False
         self._capture = None
         # Never deallocated: a channel that was opened before the fork must not be touched.
-        self._kept.append(self.sender)
+        self._kept.append((self.sender, self._blobs))
+        self.writer.stager = None  # The parent's.
         if self.writer.journal is not None:
             self.writer.journal.release_lock()
         self.writer.reset_in_child()

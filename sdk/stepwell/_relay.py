@@ -4,6 +4,7 @@ import sys
 import time
 from pathlib import Path
 
+from stepwell._blob_delivery import BlobDelivery, staged_in
 from stepwell._delivery import Delivery, ReaderSource
 from stepwell._recording import CLIENT
 from stepwell._spawn import daemon_answers
@@ -22,6 +23,7 @@ def relay(folder: Path, socket: str) -> int:
         print(error, file=sys.stderr)
         return 1
     delivery = Delivery(ReaderSource(reader), socket=socket, client=CLIENT)
+    blobs = BlobDelivery(socket, folder, reader.info.writer_id)
     try:
         while folder.exists() and reader.writer_is_alive():
             if not delivery.connected:
@@ -37,12 +39,23 @@ def relay(folder: Path, socket: str) -> int:
                 moved = delivery.pump()
             except JournalError:
                 moved = 0  # The writer freed what it knows to be acknowledged; look anew.
-            if not moved:
+            if not moved and not _hand_over(blobs, folder):
                 time.sleep(_LOOK_SECONDS)
     finally:
+        blobs.close()
         delivery.disconnect()
         reader.close()
     return 0
+
+
+def _hand_over(blobs: BlobDelivery, folder: Path) -> bool:
+    """Hand over what is staged; return whether something was taken."""
+    staged = staged_in(folder)
+    try:
+        return bool(staged and blobs.hand_over(staged).taken)
+    except (DaemonUnreachableError, RefusedError, OSError):
+        blobs.close()
+        return False  # The rest is the recovery's.
 
 
 if __name__ == "__main__":

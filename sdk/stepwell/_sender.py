@@ -18,6 +18,7 @@ from stepwell._delivery import Delivery
 from stepwell._journal import Journal
 from stepwell._relay_process import Relay
 from stepwell._spawn import daemon_answers
+from stepwell._staging import Stager
 from stepwell._wake import Wake
 from stepwell._writer import Writer
 from stepwell.errors import DaemonUnreachableError, RefusedError
@@ -111,6 +112,7 @@ class Sender:
         self.ever_connected = False
         self.expects_daemon = False
         self.surprise_count = 0
+        self.stager: Stager | None = None  # What is made durable together with the journal.
         self.flush_seconds = flush_seconds
         self._socket, self._client = socket, client
         self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
@@ -164,6 +166,11 @@ class Sender:
     @property
     def is_alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def has_relay(self) -> bool:
+        """Whether another process sends."""
+        return self._relay is not None
 
     @property
     def page_url(self) -> str:
@@ -262,6 +269,8 @@ class Sender:
         if self._journal.durable and now - self._synced_at >= _SYNC_SECONDS:
             self._synced_position = self._journal.committed
             self._journal.sync()
+            if self.stager is not None:
+                self.stager.sync()
             self._synced_at = now
         if now - self._noted_at >= _NOTE_SECONDS:
             self._noted_at = now
@@ -328,6 +337,8 @@ class Sender:
     def _follow_relay(self) -> None:
         """Take the acks that a relay process wrote into the journal; see `_relay.py`."""
         assert self._relay is not None
+        if self.stager is not None:
+            self.stager.look()
         words = self._journal.current.words
         if words is None:
             return
@@ -336,7 +347,7 @@ class Sender:
             with self._delivery.changed:
                 self._journal.acked = acked
                 self._delivery.changed.notify_all()
-        elif self._journal.committed > acked:
+        elif self._journal.committed > acked or (self.stager and self.stager.staged()):
             self._relay.see_to(str(self._journal.folder.absolute()))
 
     def _rest(self) -> None:

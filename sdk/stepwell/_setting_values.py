@@ -109,6 +109,7 @@ CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
     "flush_seconds": _at_least(0.02),
     "finish_timeout": _at_least(0),
     "journal_bytes_max": _whole_at_least(1),
+    "blob_bytes_max": _whole_at_least(0),
     "journal_segment_bytes": _whole_at_least(64 * 1024, 1 << 30),
     "on_full": _on_full,
 }

@@ -14,6 +14,7 @@ from stepwell._setting_values import CONVERT
 from stepwell._terminal import Voice
 from stepwell.errors import SettingsError
 from stepwell_wire.limits import (
+    BLOB_BYTES_MAX_DEFAULT,
     IDENTIFIER_BYTES_MAX,
     JOURNAL_BYTES_MAX_DEFAULT,
     JOURNAL_SEGMENT_BYTES,
@@ -52,6 +53,7 @@ class _Fields(NamedTuple):
     finish_timeout: float = 30.0
     journal_bytes_max: int = JOURNAL_BYTES_MAX_DEFAULT
     journal_segment_bytes: int = JOURNAL_SEGMENT_BYTES
+    blob_bytes_max: int = BLOB_BYTES_MAX_DEFAULT
     on_full: str = "drop"
 
 
@@ -78,6 +80,7 @@ _VARIABLES: Final = {
     "STEPWELL_FINISH_TIMEOUT": "finish_timeout",
     "STEPWELL_JOURNAL_BYTES_MAX": "journal_bytes_max",
     "STEPWELL_JOURNAL_SEGMENT_BYTES": "journal_segment_bytes",
+    "STEPWELL_BLOB_BYTES_MAX": "blob_bytes_max",
     "STEPWELL_ON_FULL": "on_full",
 }
 _OF_OTHERS: Final = ("STEPWELL_SOCKET", "STEPWELL_DATA", "STEPWELL_DIR", "STEPWELL_PYTHON")
@@ -111,6 +114,7 @@ class Settings(_Fields):
         finish_timeout: seconds that ``finish`` waits for the daemon.
         journal_bytes_max: size of the journal at which the newest points are dropped.
         journal_segment_bytes: size of one file of it.
+        blob_bytes_max: bytes of media beside the journal at which new ones are not kept; 0: none.
         on_full: ``drop`` or ``block`` when the journal is full.
     """
 

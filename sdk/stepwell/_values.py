@@ -5,11 +5,14 @@ text of its `repr`. Nothing here raises for a value, whatever it is.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._later import tell_once
 from stepwell_wire.limits import METRIC_NAME_BYTES_MAX, VALUE_DEPTH_MAX
+
+if TYPE_CHECKING:
+    from stepwell._staging import Stage
 
 REPR_CHARACTERS_MAX: Final = 1000
 TEXT_CHARACTERS_MAX: Final = 256 * 1024
@@ -21,14 +24,17 @@ Warn = Callable[[str, str], None]
 """Takes what makes the warning one of its kind, and its text; prints each kind once."""
 
 
-def split_values(data: Mapping[Any, Any], warn: Warn) -> tuple[dict[str, float], dict[str, Any]]:
+def split_values(
+    data: Mapping[Any, Any], warn: Warn, stage: "Stage | None" = None
+) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the points in ``data`` and what is kept as it is, both by metric name.
 
-    Nested dicts are joined with dots. A later key wins over an earlier one of the same name.
+    Nested dicts are joined with dots. A later key wins over an earlier one of the same name. The
+    bytes of media go to ``stage``.
     """
     points: dict[str, float] = {}
     others: dict[str, Any] = {}
-    _split(data, "", 0, points, others, warn)
+    _split(data, "", 0, points, others, warn, stage)
     return points, others
 
 
@@ -39,18 +45,19 @@ def _split(
     points: dict[str, float],
     others: dict[str, Any],
     warn: Warn,
+    stage: "Stage | None",
 ) -> None:
     for key, value in data.items():
         name = metric_name(prefix, key, warn)
         if depth < VALUE_DEPTH_MAX and (inside := _read_mapping(value)):
-            _split(inside, name + ".", depth + 1, points, others, warn)
+            _split(inside, name + ".", depth + 1, points, others, warn, stage)
             continue
         number = as_point(value)
         if number is not None:
             points[name] = number
             others.pop(name, None)
         else:
-            others[name] = as_json(value, warn)
+            others[name] = as_json(value, warn, stage)
             points.pop(name, None)
 
 
@@ -112,16 +119,19 @@ def as_point(value: Any) -> float | None:
         return None
 
 
-def as_json(value: Any, warn: Warn) -> Any:
+def as_json(value: Any, warn: Warn, stage: "Stage | None" = None) -> Any:
     """Return ``value`` in terms of None, bool, int, float, text, list and dict.
 
+    The bytes of media go to ``stage``, and what names them is in their place.
     What is nested deeper than ``VALUE_DEPTH_MAX``, or comes after ``VALUE_ITEMS_MAX`` items, is
     kept as a short text: a value that holds itself many times over would take for ever.
     """
-    return _as_json(value, warn, 0, [VALUE_ITEMS_MAX])
+    return _as_json(value, warn, 0, [VALUE_ITEMS_MAX], stage)
 
 
-def _as_json(value: Any, warn: Warn, depth: int, left: list[int]) -> Any:
+def _as_json(
+    value: Any, warn: Warn, depth: int, left: list[int], stage: "Stage | None" = None
+) -> Any:
     """``left`` holds how many items there may still be."""
     left[0] -= 1
     if left[0] < 0:
@@ -140,20 +150,25 @@ def _as_json(value: Any, warn: Warn, depth: int, left: list[int]) -> Any:
             return cut_text(str(int(value)))
         except ValueError:  # Beyond sys.get_int_max_str_digits(); hexadecimal has no such limit.
             return cut_text(hex(value))
-    if _is_media(value):
-        tell_once("media", f"{type(value).__name__}()", warn)
-        return dict(value.described())
+    if (media := _as_media(value)) is not None:
+        if not media.is_kept:
+            tell_once("media", f"{type(media).__name__}()", warn)
+        return dict(media.described(stage, warn))
     if depth < VALUE_DEPTH_MAX:
         if (inside := _read_mapping(value)) is not None:
             return {
-                cut_text(_safe(str, key)): _as_json(item, warn, depth + 1, left)
+                cut_text(_safe(str, key)): _as_json(item, warn, depth + 1, left, stage)
                 for key, item in _first_of(inside.items(), left)
             }
         if isinstance(value, list | tuple | set | frozenset):
-            return [_as_json(item, warn, depth + 1, left) for item in _first_of(value, left)]
+            items = _first_of(value, left)
+            made = [_as_json(item, warn, depth + 1, left, stage) for item in items]
+            if list_type := _list_type(items):
+                return {"_type": list_type, "count": len(made), "items": made}
+            return made
         if hasattr(value, "tolist") and _size_of(value) <= ARRAY_ITEMS_MAX:
             try:
-                return _as_json(value.tolist(), warn, depth + 1, left)
+                return _as_json(value.tolist(), warn, depth + 1, left, stage)
             except Exception:
                 return _described(value, warn)
     if type(value).__module__ == "datetime" and hasattr(value, "isoformat"):
@@ -187,9 +202,30 @@ def _described(value: Any, warn: Warn) -> str:
     return cut_text(_safe(repr, value)[:REPR_CHARACTERS_MAX])
 
 
-def _is_media(value: Any) -> bool:
+def _as_media(value: Any) -> Any:
+    """Return ``value`` as one of our media; None for what is none.
+
+    A picture of PIL or a figure of matplotlib is an image.
+    """
     media = sys.modules.get("stepwell._media")  # Who has an image of ours has imported it.
-    return media is not None and isinstance(value, media.Media)
+    if media is not None and isinstance(value, media.Media):
+        return value
+    package = type(value).__module__.partition(".")[0]
+    if package not in ("PIL", "matplotlib"):
+        return None
+    from stepwell._image import Image
+    from stepwell._pixels import figure_of, is_pil
+
+    try:
+        return Image(value) if is_pil(value) or figure_of(value) is value else None
+    except Exception:  # Anybody's figure; it is described then.
+        return None
+
+
+def _list_type(items: Sequence[Any]) -> str:
+    """Return the type of a list of media of one kind, "" for any other list."""
+    kinds = {type(item) for item in items}
+    return str(getattr(kinds.pop(), "list_type", "")) if len(kinds) == 1 else ""
 
 
 def _size_of(value: Any) -> int:

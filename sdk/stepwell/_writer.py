@@ -25,6 +25,7 @@ from stepwell._journal import Journal
 from stepwell._losses import DISK, FULL, Losses
 from stepwell._name_sets import NameSets
 from stepwell._rows import Schema, cut_into_parts
+from stepwell._staging import Stager, blobs_in
 from stepwell._values import Warn, metric_name, split_values
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
@@ -88,6 +89,7 @@ class Writer:
         self.wake = wake
         self.warn = warn
         self.run_id = run_id
+        self.stager: Stager | None = None  # Where the bytes of media go; None: nowhere.
         self.definitions = Definitions()
         self.losses = Losses()
         self.name_sets = NameSets()
@@ -172,14 +174,25 @@ class Writer:
                 # Whatever a value's __float__ raises, and our own surprises (no dict, no
                 # number, no integer step): all are looked at in peace below.
                 pass
-            self._log_slowly(data, step, commit)
-
-    def _log_slowly(self, data: Any, step: Any, commit: bool | None) -> None:
-        self._check_open("log()")
+            self._check_open("log()")
+        # Without the lock: media are written to a file here.
         if not isinstance(data, Mapping):
             raise TypeError(f"log: expected a dict of metrics, not {type(data).__name__}")
+        self._steps(step, commit)  # What cannot be raises before anything is staged.
+        points, others = split_values(data, self.warn, self.stager)
+        with self._lock:
+            self._log_slowly(data, points, others, step, commit)
+
+    def _log_slowly(
+        self,
+        data: Mapping[Any, Any],
+        points: dict[str, float],
+        others: dict[str, Any],
+        step: Any,
+        commit: bool | None,
+    ) -> None:
+        self._check_open("log()")
         at, following = self._steps(step, commit)
-        points, others = split_values(data, self.warn)
         for axis in self.definitions.missing_axes((*points, *others)):
             value = self.latest(axis)
             points[axis] = value if isinstance(value, float) else 0.0
@@ -281,6 +294,8 @@ class Writer:
             offset = self._write_event(VALUES, {"values": part}, at, time_us)
             if offset is None:
                 self._drop(len(part), at)
+                if self.stager is not None and (named := blobs_in(part)):
+                    self.stager.forget(named)
                 continue
             position = self._position(offset)
             for name, value in part.items():

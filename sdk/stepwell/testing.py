@@ -29,6 +29,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # As in `_channel.py`.
 
 import grpc
 
+from stepwell._testing_blobs import ReceivedBlob, ReceivedBlobs
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import (
     GAP,
@@ -128,6 +129,7 @@ class RecordingDaemon:
         self.page_url = self.hub_folder = ""
         self._writers: dict[str, ReceivedWriter] = {}
         self._refusals: list[tuple[int, str]] = []
+        self._blobs = ReceivedBlobs()
         self._changed = threading.Condition()
         self._server: grpc.Server | None = None
 
@@ -148,7 +150,10 @@ class RecordingDaemon:
             response_serializer=ServerMessage.SerializeToString,
         )
         server.add_generic_rpc_handlers(
-            (grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Stream": handler}),)
+            (
+                grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Stream": handler}),
+                self._blobs.handlers(),
+            )
         )
         Path(self.socket).unlink(missing_ok=True)
         server.add_insecure_port(f"unix:{self.socket}")
@@ -234,6 +239,11 @@ class RecordingDaemon:
                     for line, _, text in event.body["lines"]:
                         lines[number, line] = text
         return [lines[key] for key in sorted(lines)]
+
+    @property
+    def blobs(self) -> dict[str, ReceivedBlob]:
+        """Bytes of media, by the id that rows name."""
+        return dict(self._blobs.held)
 
     def wait_for(self, condition: Any, timeout_seconds: float = 30.0) -> bool:
         """Wait until ``condition()`` holds, looked at after each message."""

@@ -88,7 +88,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean STEPWELLD_SAMPLE_SECONDS"):
         load(STEPWELLD_SAMPLES_SECONDS="3")
-    with pytest.raises(ConfigError, match="known are STEPWELLD_BLOCK_BYTES, STEPWELLD_BLOCK_DELAY"):
+    with pytest.raises(ConfigError, match="known are STEPWELLD_BLOB_FREE_BYTES_MIN, STEP"):
         load(STEPWELLD_ZZZZZZ="3")
 
 

@@ -22,9 +22,13 @@ def test_the_script_that_logs_images_and_tables_runs_as_it_is(desk: Desk) -> Non
     values = {}
     for event in desk.daemon.events("values"):
         values.update(event.body["values"])
-    assert values["examples"] == [
-        {"_type": "image-file", "kept": False, "caption": f"Sample {i}"} for i in range(5)
-    ]
+    assert values["examples"]["_type"] == "images/separated"
+    items = values["examples"]["items"]
+    assert [item["caption"] for item in items] == [f"Sample {i}" for i in range(5)]
+    for item in items:
+        pixels = desk.daemon.blobs[item["blob"]].payload
+        assert len(pixels) == 28 * 28
+        assert max(pixels) > 200  # Floats in [0, 1] are scaled.
     assert values["predictions"] == {
         "_type": "table-file",
         "kept": False,
@@ -33,14 +37,14 @@ def test_the_script_that_logs_images_and_tables_runs_as_it_is(desk: Desk) -> Non
         "ncols": 4,
     }
     (line,) = later(done.stderr)
-    assert line.startswith("stepwell: Image() is not there yet")
+    assert line.startswith("stepwell: Table() is not there yet")
 
 
 def test_the_other_values_of_a_row_with_media_are_kept(desk: Desk) -> None:
     desk.run(
         "import wandb\nrun = wandb.init(project='p')\n"
-        "run.log({'loss': 0.5, 'image': wandb.Image('x.png'), 'nested': {'v': wandb.Video('v'), "
-        "'acc': 1}})\n"
+        "run.log({'loss': 0.5, 'image': wandb.Image('x.png'), "
+        "'nested': {'v': wandb.Video('v.mp4'), 'acc': 1}})\n"
         "run.log({'plot': wandb.plot.line(None, 'x', 'y', title='t'), 'loss': 0.25})\n"
     )
     assert [(point.step, point.value) for point in desk.daemon.points("loss")] == [
@@ -245,7 +249,7 @@ def test_one_process_of_a_job_says_what_holds_for_all(desk: Desk) -> None:
         import wandb
         run = wandb.init(project="p", save_code=True)
         run.watch(object())
-        run.log({"x": wandb.Image("x.png")})
+        run.log({"x": wandb.Video([1])})
     """
     lines = []
     for rank in "01":

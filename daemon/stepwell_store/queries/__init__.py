@@ -21,6 +21,15 @@ from stepwell_store.queries.find import find_run
 from stepwell_store.queries.gaps import Gap, list_gaps
 from stepwell_store.queries.history import column_name, history, runs_with_several_labels
 from stepwell_store.queries.limits import Limits
+from stepwell_store.queries.media import (
+    MediaItem,
+    MediaKey,
+    MediaSteps,
+    MediaValue,
+    list_media,
+    media_keys,
+    media_steps,
+)
 from stepwell_store.queries.metric_counts import metric_counts
 from stepwell_store.queries.metrics import (
     MetricName,
@@ -51,6 +60,10 @@ __all__ = [
     "Gap",
     "Held",
     "Limits",
+    "MediaItem",
+    "MediaKey",
+    "MediaSteps",
+    "MediaValue",
     "MetricBands",
     "MetricName",
     "MetricSeries",
@@ -81,11 +94,14 @@ __all__ = [
     "history",
     "list_attribute_keys",
     "list_gaps",
+    "list_media",
     "list_metrics",
     "list_projects",
     "list_runs",
     "list_texts",
     "list_writers",
+    "media_keys",
+    "media_steps",
     "metric_counts",
     "node_buckets",
     "project_pulse",

@@ -1,21 +1,17 @@
 """Media and tables."""
 
+from stepwell._files import Audio, Html, Molecule, Object3D, Video
+from stepwell._image import Image
 from stepwell._media import (
-    Audio,
     Bokeh,
     Classes,
     EvalTable,
     Graph,
     Histogram,
-    Html,
-    Image,
     JoinedTable,
     Media,
-    Molecule,
-    Object3D,
     Plotly,
     Table,
-    Video,
     box3d,
 )
 

@@ -1,3 +1,3 @@
-from stepwell._media import Audio
+from stepwell._files import Audio
 
 __all__ = ["Audio"]

@@ -1,3 +1,3 @@
-from stepwell._media import Html
+from stepwell._files import Html
 
 __all__ = ["Html"]

@@ -1,3 +1,3 @@
-from stepwell._media import Image
+from stepwell._image import Image
 
 __all__ = ["Image"]

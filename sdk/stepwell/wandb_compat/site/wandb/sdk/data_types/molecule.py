@@ -1,3 +1,3 @@
-from stepwell._media import Molecule
+from stepwell._files import Molecule
 
 __all__ = ["Molecule"]

@@ -1,3 +1,4 @@
-from stepwell._media import Object3D, box3d
+from stepwell._files import Object3D
+from stepwell._media import box3d
 
 __all__ = ["Object3D", "box3d"]

@@ -1,3 +1,3 @@
-from stepwell._media import Video
+from stepwell._files import Video
 
 __all__ = ["Video"]

@@ -1,0 +1,216 @@
+"""Taking staged blobs: from journals' folders, where they can be seen, else over the socket.
+
+An answer "taken" is given when the file is durable in the queue. Rows have a stream of their own,
+so none waits for a blob.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.blobs.queue import BlobQueue, staged_names
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
+from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.writers import WriterState
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN, BlobOffer, BlobReply
+from stepwell_wire.errors import StagedDamagedError
+from stepwell_wire.folder import JournalFolder
+from stepwell_wire.limits import STAGED_BYTES_MAX
+from stepwell_wire.staged import StagedHeader, file_name, is_id
+
+logger = logging.getLogger("stepwell_daemon")
+
+Failed = Callable[[WriterInfo, str, str], None]
+"""Takes a writer, a blob's id, and why its bytes are lost."""
+
+_DAMAGED: Final = "the staged file is damaged, it is kept in the daemon's blobs/failed"
+
+
+class BlobIntake:
+    """Takes blobs of writers of this node. Its methods belong to the event loop."""
+
+    def __init__(
+        self,
+        queue: BlobQueue,
+        spool: Spool,
+        *,
+        places: JournalPlaces,
+        executor: Executor,
+        on_taken: Callable[[], None],
+        on_failed: Failed,
+    ) -> None:
+        """
+        Args:
+            executor: one thread, which alone changes the queue.
+            on_taken: called after each blob that came into the queue.
+        """
+        self._queue, self._spool, self._places = queue, spool, places
+        self._executor = executor
+        self._on_taken, self._on_failed = on_taken, on_failed
+
+    # ------------------------------------------------------------------ offers
+
+    async def offer(self, offer: BlobOffer) -> list[BlobReply]:
+        """Take what can be seen from here; say of each blob what its sender is to do."""
+        state = self._spool.registry.get(offer.writer_id)
+        if state is None:
+            why = "the daemon does not know the writer yet; its rows come first"
+            return [BlobReply(name=name, outcome=LATER, detail=why) for name in offer.names]
+        take = partial(self._take_all, Path(offer.journal_dir), list(offer.names), state.info)
+        loop = asyncio.get_running_loop()
+        replies, damaged = await loop.run_in_executor(self._executor, take)
+        for blob_id in damaged:
+            self._on_failed(state.info, blob_id, _DAMAGED)
+        self._on_taken()
+        return replies
+
+    def _take_all(
+        self, path: Path, names: Sequence[str], who: WriterInfo
+    ) -> tuple[list[BlobReply], list[str]]:
+        folder = self._opened(path)
+        damaged: list[str] = []
+        try:
+            return [self._take(folder, name, who, damaged) for name in names], damaged
+        finally:
+            if folder is not None:
+                folder.close()
+
+    def _opened(self, path: Path) -> JournalFolder | None:
+        """Open a journal's folder; None where it cannot be seen, or may not be touched."""
+        if not path.is_absolute():
+            return None
+        try:
+            folder = JournalFolder(path)
+        except (OSError, ValueError):
+            return None
+        try:
+            self._places.check(folder)
+        except JournalRefusedError:
+            folder.close()
+            return None
+        return folder
+
+    def _take(
+        self, folder: JournalFolder | None, name: str, who: WriterInfo, damaged: list[str]
+    ) -> BlobReply:
+        if not is_id(name):
+            detail = f"{name[:80]!r} is no blob's id"
+            return BlobReply(name=name, outcome=REFUSED, detail=detail)
+        if name in self._queue:
+            return BlobReply(name=name, outcome=TAKEN)
+        if folder is not None:
+            try:
+                self._queue.take(folder, name, approve=partial(_approve, who))
+                return BlobReply(name=name, outcome=TAKEN)
+            except StagedDamagedError as error:
+                logger.error("a staged blob is damaged: %s", error)
+                damaged.append(name)
+                return BlobReply(name=name, outcome=TAKEN)
+            except BlobsWaitError as error:
+                return BlobReply(name=name, outcome=LATER, detail=str(error))
+            except BlobRefusedError as error:
+                return BlobReply(name=name, outcome=REFUSED, detail=str(error))
+            except FileNotFoundError:
+                pass  # Another mount of the same path, or it was taken before.
+            except OSError as error:
+                logger.debug("a staged blob cannot be read from here: %s", error)
+        return BlobReply(name=name, outcome=SEND, offset=self._queue.arrived_bytes(name))
+
+    # ------------------------------------------------------------------ over the socket
+
+    async def receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
+        """Take a chunk.
+
+        Raises:
+            BlobRefusedError: It cannot be.
+            BlobsWaitError: There is no room now.
+        """
+        if not is_id(name):
+            raise BlobRefusedError(f"{name[:80]!r} is no blob's id")
+        if size > STAGED_BYTES_MAX or offset + len(data) > size:
+            raise BlobRefusedError(f"a blob of {size} bytes; at most {STAGED_BYTES_MAX} are taken")
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._receive, name, size, offset, data, crc32)
+
+    def _receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
+        if offset == 0 or not data:
+            self._queue.check_room(size)
+        self._queue.receive(name, offset, data, crc32)
+
+    async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:
+        """Take what came over the socket, when it is whole."""
+        state = self._spool.registry.get(writer_id)
+        if state is None:
+            return BlobReply(name=name, outcome=LATER, detail="the writer is not known yet")
+        loop = asyncio.get_running_loop()
+        accept = partial(self._accept, name, size, state)
+        reply = await loop.run_in_executor(self._executor, accept)
+        self._on_taken()
+        return reply
+
+    def _accept(self, name: str, size: int, state: WriterState) -> BlobReply:
+        if name in self._queue:
+            return BlobReply(name=name, outcome=TAKEN)
+        here = self._queue.arrived_bytes(name)
+        if here != size:
+            detail = f"{here} of {size} bytes have come"
+            return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
+        try:
+            self._queue.accept(name, approve=partial(_approve, state.info))
+        except (StagedDamagedError, BlobRefusedError) as error:
+            return BlobReply(name=name, outcome=REFUSED, detail=str(error))
+        return BlobReply(name=name, outcome=TAKEN)
+
+    # ------------------------------------------------------------------ of dead writers
+
+    async def take_rest(self, folder: JournalFolder, who: WriterInfo) -> bool:
+        """Take everything staged in a dead writer's folder; return whether nothing is left.
+
+        Raises:
+            OSError: Something cannot be read or moved.
+        """
+        loop = asyncio.get_running_loop()
+        names = await loop.run_in_executor(self._executor, lambda: list(staged_names(folder)))
+        for name in names:
+            damaged: list[str] = []
+            take = partial(self._take, folder, name, who, damaged)
+            reply = await loop.run_in_executor(self._executor, take)
+            for blob_id in damaged:
+                self._on_failed(who, blob_id, _DAMAGED)
+            self._on_taken()
+            if reply.outcome == REFUSED:
+                raise BlobRefusedError(f"{folder.path / file_name(name)}: {reply.detail}")
+            if reply.outcome == LATER:
+                return False
+            if reply.outcome == SEND:  # Seen a moment ago, and not to be read.
+                size = await loop.run_in_executor(self._executor, _size_of, folder, name)
+                if size is not None:
+                    raise PermissionError(
+                        f"{folder.path / file_name(name)} cannot be read or moved; give it to the "
+                        "journal's owner"
+                    )
+        return True
+
+
+def _size_of(folder: JournalFolder, blob_id: str) -> int | None:
+    try:
+        return folder.size_of(file_name(blob_id))
+    except FileNotFoundError:
+        return None
+
+
+def _approve(who: WriterInfo, header: StagedHeader) -> None:
+    """Raise BlobRefusedError unless ``header`` names the writer ``who``."""
+    named = (header.project, header.run_id, header.writer_id)
+    if named != (who.project, who.run_id, who.writer_id):
+        raise BlobRefusedError(
+            f"blob {header.id} names writer {header.writer_id} of "
+            f"{header.project}/{header.run_id}, and writer {who.writer_id} of "
+            f"{who.project}/{who.run_id} offers it"
+        )

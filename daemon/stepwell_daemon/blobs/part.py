@@ -1,0 +1,93 @@
+"""Everything a daemon does with blobs, put together."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from stepwell_daemon.blobs.intake import BlobIntake
+from stepwell_daemon.blobs.pipeline import BlobPipeline, Keeper, StoreKeeper
+from stepwell_daemon.blobs.queue import BlobQueue
+from stepwell_daemon.blobs.service import BlobService
+from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.journal_places import JournalPlaces
+from stepwell_daemon.spool.spool import Spool
+
+
+class Blobs:
+    """Queue, intake, service and pipeline of one daemon.
+
+    Attributes:
+        store: where this daemon keeps blobs; also those that others relay.
+    """
+
+    def __init__(
+        self, config: DaemonConfig, spool: Spool, *, places: JournalPlaces, counters: Counters
+    ) -> None:
+        self._counters = counters
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="blob-queue")
+        self._keeping = ThreadPoolExecutor(2, thread_name_prefix="blob-store")
+        self.store = config.open_blob_store()
+        self.queue = BlobQueue(
+            config.data / "blobs",
+            bytes_max=config.blob_queue_bytes_max,
+            free_bytes_min=config.blob_free_bytes_min,
+        )
+        keeper: Keeper = StoreKeeper(self.store, self._keeping)
+        self.pipeline = BlobPipeline(
+            self.queue,
+            spool,
+            keeper,
+            counters=counters,
+            executor=self._executor,
+            workers=config.blob_workers,
+            worker_memory_bytes=config.blob_worker_memory_bytes,
+            seconds=config.blob_seconds,
+        )
+        self.intake = BlobIntake(
+            self.queue,
+            spool,
+            places=places,
+            executor=self._executor,
+            on_taken=self.pipeline.note_taken,
+            on_failed=self.pipeline.note_lost,
+        )
+        self.service = BlobService(self.intake, counters=counters)
+
+    async def open(self) -> None:
+        """Find what waits.
+
+        Raises:
+            OSError: The queue's folder cannot be used.
+        """
+        await asyncio.get_running_loop().run_in_executor(self._executor, self.queue.open)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.pipeline.run()
+
+    def close(self) -> None:
+        """Release the threads. Can be called twice."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+        self._keeping.shutdown(wait=True, cancel_futures=True)
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, one phrase each."""
+        health = self.pipeline.health
+        if not health.problem:
+            return []
+        return [f"{self.queue.count} blobs wait and cannot be kept now: {health.problem}"]
+
+    def status(self) -> dict[str, Any]:
+        """Return the part of the status that is about blobs."""
+        counters, health = self._counters, self.pipeline.health
+        return {
+            "waiting": self.queue.count,
+            "waiting_bytes": self.queue.bytes_held,
+            "bytes_max": self.queue.bytes_max,
+            "stored": counters.blobs_stored,
+            "known": counters.blobs_known,
+            "failed": counters.blobs_failed,
+            "last_failure": health.last_failure,
+            "problem": health.problem,
+        }

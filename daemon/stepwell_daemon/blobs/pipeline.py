@@ -1,0 +1,275 @@
+"""Working the queue off: encode and hash, bring to where blobs are kept, say so in the spool.
+
+    queue → worker → keeper (blob store or gateway) → event in the spool → the staged file goes
+
+The event is the writer's own, a record that takes no place in its stream, as the ``finish`` of a
+dead writer is. It may come twice after a kill; the table keeps one row a blob. Nothing is given up
+for a reason that passes: the blob waits at the head of the queue, and is tried again.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from stepwell_daemon import failpoints
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.blobs.queue import BlobQueue
+from stepwell_daemon.blobs.worker_process import MakeFailedError, Result, WorkerProcess
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import DaemonError
+from stepwell_daemon.spool import record
+from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.writers import WriterState
+from stepwell_store.blob_store import BlobStore
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.errors import StagedDamagedError
+from stepwell_wire.records import BLOB, pack_event
+from stepwell_wire.staged import StagedHeader
+
+logger = logging.getLogger("stepwell_daemon")
+
+_FULL_SECONDS: Final = 0.5
+
+
+class Keeper(Protocol):
+    """Where finished blobs go."""
+
+    async def keep(self, result: Result, path: Path) -> bool:
+        """Return when the blob is durable there: whether it was new.
+
+        Raises:
+            OSError, DaemonError: Not now.
+        """
+
+    async def close(self) -> None: ...
+
+
+class StoreKeeper:
+    """A blob store of this daemon's own."""
+
+    def __init__(self, store: BlobStore, executor: Executor) -> None:
+        self._store, self._executor = store, executor
+
+    async def keep(self, result: Result, path: Path) -> bool:
+        """See `Keeper.keep`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, self._store.put, result.digest, path)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+@dataclass(slots=True)
+class BlobHealth:
+    """How the queue does."""
+
+    problem: str = ""
+    """Why nothing moves now, "" while it does."""
+    last_failure: str = ""
+    """The last blob that could not be kept, and why."""
+
+
+class BlobPipeline:
+    """Works one queue off. Its methods belong to the event loop."""
+
+    def __init__(
+        self,
+        queue: BlobQueue,
+        spool: Spool,
+        keeper: Keeper,
+        *,
+        counters: Counters,
+        executor: Executor,
+        workers: int,
+        worker_memory_bytes: int,
+        seconds: float,
+        new_backoff: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        """
+        Args:
+            executor: one thread, which alone changes the queue.
+            workers: processes at once.
+            seconds: one blob may take so long.
+        """
+        self._queue, self._spool, self._keeper = queue, spool, keeper
+        self._counters = counters
+        self._executor = executor
+        self._new_worker = partial(WorkerProcess, memory_bytes=worker_memory_bytes, seconds=seconds)
+        self._workers = workers
+        self._new_backoff = new_backoff
+        self.health = BlobHealth()
+        self._at_work: set[str] = set()
+        self._arrived = asyncio.Event()
+        self._moved = asyncio.Condition()
+        self._durable: deque[tuple[int, asyncio.Event]] = deque()
+        spool.watchers.append(self._look)
+
+    def note_taken(self) -> None:
+        """Something came into the queue."""
+        self._arrived.set()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._queue.count
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(self._workers):
+                    tasks.create_task(self._work(), name=f"blobs-{number}")
+        finally:
+            await self._keeper.close()
+
+    async def reach(self) -> None:
+        """Wait until all that is in the queue now is done."""
+        wanted = set(self._queue.ids)
+        async with self._moved:
+            await self._moved.wait_for(lambda: not wanted.intersection(self._queue.ids))
+
+    async def _work(self) -> None:
+        worker = self._new_worker()
+        try:
+            while True:
+                blob_id = self._next()
+                if blob_id is None:
+                    self._arrived.clear()
+                    if self._next() is None:
+                        await self._arrived.wait()
+                    continue
+                self._at_work.add(blob_id)
+                try:
+                    await self._one(blob_id, worker)
+                finally:
+                    self._at_work.discard(blob_id)
+                async with self._moved:
+                    self._moved.notify_all()
+        finally:
+            await worker.close()
+
+    def _next(self) -> str | None:
+        return next((each for each in self._queue.ids if each not in self._at_work), None)
+
+    # ------------------------------------------------------------------ one blob
+
+    async def _one(self, blob_id: str, worker: WorkerProcess) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            header = await loop.run_in_executor(self._executor, self._queue.header, blob_id)
+        except (StagedDamagedError, OSError) as error:
+            # Whose it is cannot be said, so no event can: the row that names it waits for good.
+            self._failed(blob_id, str(error))
+            remove = partial(self._queue.remove, blob_id, keep=True)
+            await loop.run_in_executor(self._executor, remove)
+            return
+        target = self._queue.scratch_path(blob_id)
+        backoff = self._new_backoff()
+        result: Result | None = None
+        while True:
+            try:
+                if result is None or not target.exists():
+                    result = await worker.make(self._queue.path(blob_id), target)
+                failpoints.hit("blob.made")
+                if not result.reason and not await self._keeper.keep(result, target):
+                    self._counters.blobs_known += 1
+                break
+            except (MakeFailedError, OSError, DaemonError) as error:
+                self._note_problem(str(error))
+                await asyncio.sleep(backoff.next_delay())
+        if self.health.problem:
+            logger.info("blobs are kept again")
+            self.health.problem = ""
+        failpoints.hit("blob.kept")
+        await self._note(_writer_of(header), event_body(blob_id, result))
+        failpoints.hit("blob.noted")
+        if result.reason:
+            self._failed(blob_id, result.reason)
+        else:
+            self._counters.blobs_stored += 1
+        remove = partial(self._queue.remove, blob_id, keep=bool(result.reason))
+        await loop.run_in_executor(self._executor, remove)
+
+    def _note_problem(self, problem: str) -> None:
+        if not self.health.problem:
+            logger.warning("blobs cannot be kept now, they wait in the queue: %s", problem)
+        self.health.problem = problem
+
+    def _failed(self, blob_id: str, reason: str) -> None:
+        self._counters.blobs_failed += 1
+        self.health.last_failure = f"{blob_id}: {reason}"
+        logger.warning("a blob cannot be kept blob=%s: %s", blob_id, reason)
+
+    # ------------------------------------------------------------------ events
+
+    def note_lost(self, who: WriterInfo, blob_id: str, reason: str) -> None:
+        """Say that a blob's bytes are lost; at the next chance."""
+        self._failed(blob_id, reason)
+        body = event_body(blob_id, Result(reason=reason))
+        self._append(who, body)
+
+    async def _note(self, who: WriterInfo, body: dict[str, Any]) -> None:
+        """Append an event and return when it is durable."""
+        while True:
+            await self._spool.room()
+            if not self._spool.is_full and self._spool.failure is None:
+                break
+            await asyncio.sleep(_FULL_SECONDS)  # Rows first.
+        self._append(who, body)
+        done = asyncio.Event()
+        self._durable.append((self._spool.append_count, done))
+        await done.wait()
+
+    def _append(self, who: WriterInfo, body: dict[str, Any]) -> None:
+        registry = self._spool.registry
+        state = registry.get(who.writer_id)
+        if state is None:  # Unseen for a month, or of a spool that is gone.
+            state = WriterState(who, seen_at=time.time())
+            registry.add(state)
+        event = pack_event(BLOB, body, step=0, time_us=time.time_ns() // 1000)
+        self._spool.append(
+            state,
+            state.accepted,
+            event,
+            points=0,
+            flags=record.SYNTHETIC,
+            takes_place=False,
+        )
+
+    def _look(self) -> None:
+        """Called when something became durable or could not."""
+        while self._durable and self._durable[0][0] <= self._spool.durable_count:
+            self._durable.popleft()[1].set()
+
+
+def event_body(blob_id: str, result: Result) -> dict[str, Any]:
+    """Return the body of the event that says what became of a blob."""
+    if result.reason:
+        return {"id": blob_id, "state": "failed", "reason": result.reason}
+    return {
+        "id": blob_id,
+        "state": "ready",
+        "digest": result.digest,
+        "size": result.size,
+        "media_type": result.media_type,
+        "width": result.width,
+        "height": result.height,
+    }
+
+
+def _writer_of(header: StagedHeader) -> WriterInfo:
+    return WriterInfo(
+        header.project,
+        header.run_id,
+        header.writer_id,
+        header.label,
+        "run",
+        header.host,
+        header.pid,
+    )

@@ -1,0 +1,332 @@
+"""The blob queue: staged files that are the daemon's now, on disk until their event is durable.
+
+    <data>/blobs/waiting/<id>     a whole staged file, synced
+    <data>/blobs/arriving/<id>    one that comes over the socket
+    <data>/blobs/made/…           what workers make; nothing of it outlives the daemon
+    <data>/blobs/failed/<id>      what could not be kept, the newest up to a bound
+
+Taking is idempotent: an id that waits is taken. All methods but the properties do I/O; those that
+change something belong to one thread.
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon import failpoints
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
+from stepwell_daemon.spool.disk import Disk
+from stepwell_wire.errors import StagedDamagedError
+from stepwell_wire.files import open_regular
+from stepwell_wire.folder import JournalFolder
+from stepwell_wire.limits import STAGED_BYTES_MAX
+from stepwell_wire.staged import StagedHeader, file_name, is_id, read_header
+
+logger = logging.getLogger("stepwell_daemon")
+
+Approve = Callable[[StagedHeader], None]
+
+_FAILED_BYTES_MAX: Final = 256 << 20
+_ARRIVING_SECONDS: Final = 7 * 86_400.0
+_COPY_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One blob in the queue."""
+
+    id: str
+    size: int
+
+
+class BlobQueue:
+    """The files of the queue."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        bytes_max: int,
+        free_bytes_min: int,
+        disk: Disk | None = None,
+    ) -> None:
+        """
+        Args:
+            bytes_max: of all that waits.
+            free_bytes_min: what stays free on the disk for rows.
+        """
+        self._folder = folder
+        self._waiting, self._arriving = folder / "waiting", folder / "arriving"
+        self._made, self._failed = folder / "made", folder / "failed"
+        self._bytes_max, self._free_bytes_min = bytes_max, free_bytes_min
+        self._disk = disk or Disk()
+        self._held: dict[str, int] = {}
+
+    def open(self) -> None:
+        """Make the folders, remove what a kill left, and find what waits, oldest first."""
+        for each in (self._waiting, self._arriving, self._made, self._failed):
+            each.mkdir(parents=True, exist_ok=True)
+        for path in self._made.iterdir():
+            path.unlink(missing_ok=True)
+        oldest = time.time() - _ARRIVING_SECONDS
+        for path in self._arriving.iterdir():
+            if path.stat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
+        found = [(path.stat(), path.name) for path in self._waiting.iterdir()]
+        found.sort(key=lambda each: (each[0].st_mtime_ns, each[1]))
+        self._held = {name: info.st_size for info, name in found if is_id(name)}
+
+    @property
+    def ids(self) -> list[str]:
+        return list(self._held)
+
+    @property
+    def count(self) -> int:
+        return len(self._held)
+
+    @property
+    def bytes_held(self) -> int:
+        return sum(self._held.values())
+
+    @property
+    def bytes_max(self) -> int:
+        return self._bytes_max
+
+    def failed(self) -> list[str]:
+        """Return the ids of what is kept because it could not be used."""
+        with contextlib.suppress(FileNotFoundError):
+            return sorted(os.listdir(self._failed))
+        return []
+
+    @property
+    def failed_folder(self) -> Path:
+        return self._failed
+
+    def __contains__(self, blob_id: str) -> bool:
+        return blob_id in self._held
+
+    # ------------------------------------------------------------------ taking
+
+    def check_room(self, size: int) -> None:
+        """Raise BlobsWaitError where ``size`` bytes more cannot be held now."""
+        held = self.bytes_held
+        if held + size > self._bytes_max:
+            raise BlobsWaitError(
+                f"the blob queue holds {held} bytes and {size} more exceed blob_queue_bytes_max "
+                f"({self._bytes_max}): see `stepwell status` why they are not stored, or raise it"
+            )
+        free = shutil.disk_usage(self._folder).free
+        if free - size < self._free_bytes_min:
+            raise BlobsWaitError(
+                f"{self._folder}: {free} bytes are free, and blob_free_bytes_min "
+                f"({self._free_bytes_min}) are left to rows: free some space"
+            )
+
+    def take(self, folder: JournalFolder, blob_id: str, *, approve: Approve) -> StagedHeader:
+        """Take a staged file out of an open journal's folder; return its header.
+
+        Raises:
+            BlobRefusedError: ``approve`` has something against it.
+            FileNotFoundError: It is not there.
+            BlobsWaitError: There is no room now.
+            StagedDamagedError: It is no whole staged file; it is kept in ``failed``.
+            OSError: It cannot be read or moved.
+        """
+        name = file_name(blob_id)
+        descriptor = folder.open(name, os.O_RDONLY)
+        try:
+            size = os.fstat(descriptor).st_size
+            if size > STAGED_BYTES_MAX:
+                raise BlobRefusedError(f"{folder.path / name}: {size} bytes are too many")
+            self.check_room(size)
+            try:
+                header = self._checked(descriptor, blob_id, str(folder.path / name))
+            except StagedDamagedError:
+                self._move(folder, name, descriptor, self._failed / blob_id)
+                self._bound_failed()
+                raise
+            approve(header)
+            self._move(folder, name, descriptor, self._waiting / blob_id)
+        finally:
+            os.close(descriptor)
+        failpoints.hit("blob.taken")
+        self._held[blob_id] = size
+        return header
+
+    def _checked(self, descriptor: int, blob_id: str, where: str) -> StagedHeader:
+        header = read_header(descriptor, where)
+        if header.id != blob_id:
+            raise StagedDamagedError(where, f"its header names {header.id}")
+        return header
+
+    def _move(self, folder: JournalFolder, name: str, descriptor: int, target: Path) -> None:
+        """Make the open file ``name`` durable as ``target``; it is gone from its folder where it
+        can be removed there."""
+        os.fsync(descriptor)
+        try:
+            os.rename(name, target, src_dir_fd=folder.descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS):
+                raise
+            self._copy(descriptor, target)
+            with contextlib.suppress(OSError):
+                folder.unlink(name)
+        else:
+            if not os.path.samestat(os.lstat(target), os.fstat(descriptor)):
+                target.unlink(missing_ok=True)  # Somebody put another in its place meanwhile.
+                raise BlobRefusedError(f"{folder.path / name} was replaced while it was taken")
+        self._disk.sync_folder(target.parent)
+
+    def _copy(self, descriptor: int, target: Path) -> None:
+        scratch = self._arriving / f"{target.name}.copy"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        made = os.open(scratch, flags, 0o640)
+        try:
+            offset = 0
+            while data := os.pread(descriptor, _COPY_BYTES, offset):
+                offset += _write_whole(made, data)
+            os.fsync(made)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(made)
+        scratch.rename(target)
+
+    # ------------------------------------------------------------------ over the socket
+
+    def arrived_bytes(self, name: str) -> int:
+        """Return how many bytes of ``name`` have come over the socket."""
+        try:
+            return (self._arriving / name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def receive(self, name: str, offset: int, data: bytes, crc32: int) -> None:
+        """Append a chunk.
+
+        Raises:
+            BlobRefusedError: It does not follow what is there, or is damaged.
+        """
+        if zlib.crc32(data) != crc32:
+            raise BlobRefusedError(f"a chunk of {name} at {offset} does not fit its checksum")
+        path = self._arriving / name
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o640)
+        try:
+            size = os.fstat(descriptor).st_size
+            if offset != size:
+                raise BlobRefusedError(f"a chunk of {name} at {offset}; {size} bytes are here")
+            os.lseek(descriptor, size, os.SEEK_SET)
+            _write_whole(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+    def arriving_path(self, name: str) -> Path:
+        return self._arriving / name
+
+    def forget_arriving(self, name: str) -> None:
+        (self._arriving / name).unlink(missing_ok=True)
+
+    def accept(self, blob_id: str, *, approve: Approve) -> StagedHeader:
+        """Take what has come over the socket as a whole; return its header.
+
+        Raises:
+            BlobRefusedError: ``approve`` has something against it.
+            StagedDamagedError: It is no whole staged file; it is removed, to be sent again.
+        """
+        path = self._arriving / blob_id
+        descriptor = open_regular(path, os.O_RDONLY)
+        try:
+            size = os.fstat(descriptor).st_size
+            try:
+                header = self._checked(descriptor, blob_id, str(path))
+                approve(header)
+            except (StagedDamagedError, BlobRefusedError):
+                path.unlink(missing_ok=True)
+                raise
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        path.rename(self._waiting / blob_id)
+        self._disk.sync_folder(self._waiting)
+        failpoints.hit("blob.taken")
+        self._held[blob_id] = size
+        return header
+
+    # ------------------------------------------------------------------ working off
+
+    def path(self, blob_id: str) -> Path:
+        return self._waiting / blob_id
+
+    def scratch_path(self, blob_id: str) -> Path:
+        """Return where a worker may write what it makes of a blob."""
+        return self._made / blob_id
+
+    def header(self, blob_id: str) -> StagedHeader:
+        """Return the header of a blob that waits.
+
+        Raises:
+            StagedDamagedError: The file was damaged since it was taken.
+            OSError: It cannot be read.
+        """
+        path = self._waiting / blob_id
+        descriptor = open_regular(path, os.O_RDONLY)
+        try:
+            return self._checked(descriptor, blob_id, str(path))
+        finally:
+            os.close(descriptor)
+
+    def remove(self, blob_id: str, *, keep: bool = False) -> None:
+        """Let go of a blob that is done.
+
+        Args:
+            keep: among what failed, for a look.
+        """
+        if keep:
+            with contextlib.suppress(FileNotFoundError):
+                (self._waiting / blob_id).rename(self._failed / blob_id)
+            self._bound_failed()
+        else:
+            (self._waiting / blob_id).unlink(missing_ok=True)
+        (self._made / blob_id).unlink(missing_ok=True)
+        self._held.pop(blob_id, None)
+
+    def _bound_failed(self) -> None:
+        """Remove the oldest of what failed beyond the bound."""
+        found = [(path.stat(), path) for path in self._failed.iterdir()]
+        found.sort(key=lambda each: each[0].st_mtime_ns, reverse=True)
+        held = 0
+        for info, path in found:
+            held += info.st_size
+            if held > _FAILED_BYTES_MAX:
+                path.unlink(missing_ok=True)
+
+
+def staged_names(folder: JournalFolder) -> Iterator[str]:
+    """Yield the ids of the whole staged files in an open folder, oldest first."""
+    from stepwell_wire.staged import id_of
+
+    found = []
+    for name in folder.names():
+        if (blob_id := id_of(name)) is not None:
+            with contextlib.suppress(FileNotFoundError):
+                info = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
+                found.append((info.st_mtime_ns, blob_id))
+    for _, blob_id in sorted(found):
+        yield blob_id
+
+
+def _write_whole(descriptor: int, data: bytes) -> int:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return len(data)

@@ -1,0 +1,114 @@
+"""A worker: a process that makes of staged files what is kept. One at a time, until stdin ends.
+
+    worker → daemon   {"ready": true}, once it can work                one JSON object a line
+    daemon → worker   {"source": path, "target": path}
+    worker → daemon   {"digest", "size", "media_type", "width", "height"}
+                      {"unusable": why}     never, whoever asks
+                      {"failed": why}       not now: the disk
+
+It runs at a low priority and under a limit of memory. What kills it kills nothing else.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import PIL.Image
+from blake3 import blake3
+
+from stepwell_daemon.blobs.makers import MAKERS, UnusableError
+from stepwell_wire.errors import StagedDamagedError
+from stepwell_wire.files import open_regular
+from stepwell_wire.staged import StagedHeader, read_header
+
+_NICENESS: Final = 10
+_READ_BYTES: Final = 1 << 20
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def make(source: Path, target: Path) -> dict[str, Any]:
+    """Return what of the staged file ``source`` was made at ``target``, as the protocol says."""
+    try:
+        target.unlink(missing_ok=True)  # What a worker before this one left.
+        descriptor = open_regular(source, os.O_RDONLY)
+        with open(descriptor, "rb") as file:
+            header = read_header(descriptor, source.name)
+            _check_payload(file.fileno(), header)
+            maker = MAKERS.get(header.kind)
+            if maker is None:
+                raise UnusableError(
+                    f"kind {header.kind!r} is not known; known are {', '.join(MAKERS)}: a newer "
+                    "client needs a newer daemon"
+                )
+            made = maker(header, file, target)
+        return {
+            "digest": digest_of(target),
+            "size": target.stat().st_size,
+            "media_type": made.media_type,
+            "width": made.width,
+            "height": made.height,
+        }
+    except (UnusableError, StagedDamagedError) as error:
+        return {"unusable": str(error)}
+    except MemoryError:
+        return {"unusable": "it needs more memory than blob_worker_memory_bytes allows"}
+    except OSError as error:
+        return {"failed": f"{error.filename or target}: {error.strerror or error}"}
+    except Exception as error:  # A fault of a decoder: the next blob may be a good one.
+        return {"unusable": f"{type(error).__name__}: {error}"}
+
+
+def digest_of(path: Path) -> str:
+    """Return the BLAKE3 digest of a file, 64 hexadecimal digits."""
+    hasher = blake3()
+    with path.open("rb") as file:
+        while data := file.read(_READ_BYTES):
+            hasher.update(data)
+    return str(hasher.hexdigest())
+
+
+def _check_payload(descriptor: int, header: StagedHeader) -> None:
+    crc32 = offset = 0
+    while offset < header.payload_bytes:
+        data = os.pread(descriptor, min(_READ_BYTES, header.payload_bytes - offset), offset)
+        if not data:
+            raise UnusableError("the staged file is shorter than its header says")
+        crc32 = zlib.crc32(data, crc32)
+        offset += len(data)
+    if crc32 != header.payload_crc32:
+        raise UnusableError("the bytes do not fit their checksum; the machine may have lost power")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--memory-bytes", type=int, required=True)
+    options = parser.parse_args()
+    # With the daemon, however that ends.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_AS, (options.memory_bytes, options.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    PIL.Image.preinit()  # The usual decoders are loaded once.
+    _say({"ready": True})
+    for line in sys.stdin:
+        asked = json.loads(line)
+        _say(make(Path(asked["source"]), Path(asked["target"])))
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""The blob store: bytes under their digest, written once, read from any offset.
+
+`BlobStore` is the interface; objects in a bucket fit it. `FolderBlobStore` is the default:
+
+    <root>/ab/cdef…       a blob: the first two digits of its digest, then the other 62
+    <root>/scratch/…      files that have no name yet
+
+A blob's modification time is when it was last put. A collector deletes what nothing names by then
+(``delete_unless_newer``): renaming first and looking at the time after, it never loses a blob that
+is put at that very moment.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, Protocol
+
+from stepwell_wire.staged import is_digest
+
+_SCRATCH: Final = "scratch"
+_PREFIX_DIGITS: Final = 2
+_MODE: Final = 0o640
+_SCRATCH_SECONDS: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob that is there; ``put_at`` in seconds since 1970 UTC."""
+
+    digest: str
+    size: int
+    put_at: float
+
+
+class BlobStore(Protocol):
+    """Where blobs are kept. All methods may be called from any thread, and raise OSError."""
+
+    def put(self, digest: str, source: Path) -> bool:
+        """Keep the file ``source`` under ``digest``, durably; return whether it is new.
+
+        ``source`` may be gone afterwards. A blob that is there counts as put now.
+        """
+
+    def stat(self, digest: str) -> StoredBlob | None:
+        """Return what is known of a blob, None where there is none."""
+
+    def open(self, digest: str) -> BinaryIO:
+        """Open a blob to read from any offset.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+
+    def delete_unless_newer(self, digest: str, *, than: float) -> bool:
+        """Delete a blob that was not put since ``than``; return whether it is gone."""
+
+    def walk(self) -> Iterator[StoredBlob]:
+        """Yield every blob, in no order."""
+
+
+class FolderBlobStore:
+    """A blob store in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, digest: str, source: Path) -> bool:
+        """See `BlobStore.put`."""
+        target = self._path(digest)
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(target)  # First of all: from now on no collector deletes it.
+            source.unlink(missing_ok=True)
+            return False
+        ready = self._made_durable(source)
+        folder = target.parent
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            _sync_folder(folder.parent)
+        os.utime(ready)
+        os.rename(ready, target)
+        _sync_folder(folder)
+        return True
+
+    def stat(self, digest: str) -> StoredBlob | None:
+        """See `BlobStore.stat`."""
+        try:
+            found = os.stat(self._path(digest))
+        except FileNotFoundError:
+            return None
+        return StoredBlob(digest, found.st_size, found.st_mtime)
+
+    def open(self, digest: str) -> BinaryIO:
+        """See `BlobStore.open`."""
+        return self._path(digest).open("rb")
+
+    def delete_unless_newer(self, digest: str, *, than: float) -> bool:
+        """See `BlobStore.delete_unless_newer`."""
+        path = self._path(digest)
+        aside = self._scratch_path()
+        try:
+            if os.stat(path).st_mtime >= than:
+                return False
+            os.rename(path, aside)
+            if os.stat(aside).st_mtime >= than:  # It was put between the two.
+                os.rename(aside, path)
+                return False
+        except FileNotFoundError:
+            return False
+        os.unlink(aside)
+        return True
+
+    def walk(self) -> Iterator[StoredBlob]:
+        """See `BlobStore.walk`; also removes what a kill left in scratch."""
+        self._clear_scratch()
+        with contextlib.suppress(FileNotFoundError):
+            for shard in sorted(os.listdir(self.root)):
+                if len(shard) == _PREFIX_DIGITS:
+                    yield from self._in_shard(shard)
+
+    def _in_shard(self, shard: str) -> Iterator[StoredBlob]:
+        with contextlib.suppress(NotADirectoryError), os.scandir(self.root / shard) as entries:
+            for entry in entries:
+                digest = shard + entry.name
+                if not is_digest(digest):
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    found = entry.stat(follow_symlinks=False)
+                    yield StoredBlob(digest, found.st_size, found.st_mtime)
+
+    def _path(self, digest: str) -> Path:
+        if not is_digest(digest):
+            raise ValueError(f"{digest[:80]!r} is no digest: expected 64 hexadecimal digits")
+        return self.root / digest[:_PREFIX_DIGITS] / digest[_PREFIX_DIGITS:]
+
+    def _scratch_path(self) -> Path:
+        folder = self.root / _SCRATCH
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / uuid.uuid4().hex
+
+    def _made_durable(self, source: Path) -> Path:
+        """Return a synced file on the store's file system with the content of ``source``."""
+        ready = self._scratch_path()
+        try:
+            os.rename(source, ready)
+        except OSError:  # Another file system.
+            shutil.copyfile(source, ready)
+        descriptor = os.open(ready, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, _MODE)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return ready
+
+    def _clear_scratch(self) -> None:
+        oldest = time.time() - _SCRATCH_SECONDS
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.root / _SCRATCH) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.stat(follow_symlinks=False).st_ctime < oldest:
+                        os.unlink(entry.path)
+
+
+def default_blob_store(data: Path) -> Path:
+    """Return the folder of the blob store in a data folder."""
+    return data / "blobstore"
+
+
+def open_blob_store(data: Path, setting: str = "") -> BlobStore:
+    """Return the blob store that a setting names; "" is the data folder's own.
+
+    Raises:
+        ValueError: The setting is no absolute path.
+    """
+    if not setting:
+        return FolderBlobStore(default_blob_store(data))
+    path = Path(setting).expanduser()
+    if not path.is_absolute():
+        raise ValueError(f"blob_store is {setting!r}; expected the absolute path of a folder")
+    return FolderBlobStore(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,283 @@
+"""Logged media: which metrics hold some, and what became of their bytes.
+
+A row of `texts` holds what a script said of its media and the random ids of their bytes; `blobs`
+says what became of these. A blob that no row of `blobs` knows is under way.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
+from stepwell_store.store import Store
+
+KEYS_MAX: Final = 10_000
+STEPS_MAX: Final = 100_000
+RUNS_MAX: Final = 1000
+_BLOBS_AT_ONCE: Final = 5000
+
+# Rows begin with {"_type":"…". No brace here: it would begin a parameter.
+_IS_MEDIA: Final = "type = 'json' AND substring(text, 2, 9) = '\"_type\":\"'"
+_TYPE: Final = "extract(substring(text, 11, 100), '^([^\"]*)\"')"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaKey:
+    """One metric that holds media.
+
+    Attributes:
+        type: what its last value was: ``image-file``, ``images/separated``, ``html-file``, …
+        count: values, over all steps, labels and runs asked for.
+        runs: how many of the runs have some.
+    """
+
+    metric: str
+    type: str
+    count: int
+    runs: int
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaItem:
+    """One file, or the place of one.
+
+    Attributes:
+        id: its random id; None where nothing was kept at all.
+        state: ``uploading`` until the daemon is done with it, ``ready``, ``failed``, or ``none``
+            for media whose content this release does not keep.
+        digest: what the blob store knows it by; "" unless it is ready.
+        reason: why it failed.
+        size: in bytes.
+        width, height: in pixels; 0 where it has none, or until they are known.
+        about: the rest of what the script said: boxes, classes, format …
+    """
+
+    type: str
+    id: str | None
+    state: str
+    digest: str
+    media_type: str
+    size: int
+    width: int
+    height: int
+    caption: str
+    reason: str
+    about: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaValue:
+    """What one `log` call put under one metric; ``time`` in seconds since 1970 UTC."""
+
+    run_id: str
+    metric: str
+    label: str
+    step: int
+    time: float
+    type: str
+    items: tuple[MediaItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSteps:
+    """The steps that have media, in order; ``is_cut`` where there are more than are listed."""
+
+    steps: tuple[int, ...]
+    is_cut: bool
+
+
+def media_keys(
+    store: Store, project: str, run_ids: Sequence[str] | None, *, limits: Limits = DEFAULT
+) -> tuple[MediaKey, ...]:
+    """Return the metrics that hold media, by name; of all runs of the project without ids."""
+    where, parameters = _where(project, run_ids)
+    rows = Question(store, limits).rows(
+        f"SELECT metric, argMax({_TYPE}, time) AS its_type, count() AS n, "
+        f"uniqExact(run_id) AS runs, min(step) AS first_step, max(step) AS last_step "
+        f"FROM texts WHERE {where} GROUP BY metric ORDER BY metric LIMIT {KEYS_MAX}",
+        parameters,
+    )
+    return tuple(
+        MediaKey(
+            row["metric"],
+            row["its_type"],
+            int(row["n"]),
+            int(row["runs"]),
+            row["first_step"],
+            row["last_step"],
+        )
+        for row in rows
+    )
+
+
+def media_steps(
+    store: Store,
+    project: str,
+    run_ids: Sequence[str] | None,
+    *,
+    metric: str,
+    limits: Limits = DEFAULT,
+) -> MediaSteps:
+    """Return the steps at which ``metric`` has media."""
+    where, parameters = _where(project, run_ids)
+    rows = Question(store, limits).rows(
+        f"SELECT DISTINCT step FROM texts WHERE {where} AND metric = {{metric:String}} "
+        f"ORDER BY step LIMIT {STEPS_MAX + 1}",
+        {**parameters, "metric": metric},
+    )
+    steps = tuple(int(row["step"]) for row in rows)
+    return MediaSteps(steps[:STEPS_MAX], len(steps) > STEPS_MAX)
+
+
+def list_media(
+    store: Store,
+    project: str,
+    run_ids: Sequence[str] | None,
+    *,
+    metric: str | None = None,
+    first_step: int | None = None,
+    last_step: int | None = None,
+    newest_first: bool = False,
+    limit: int = 100,
+    cursor: str | None = None,
+    limits: Limits = DEFAULT,
+) -> Page[MediaValue]:
+    """Return media by step, then metric, run, label and time.
+
+    Args:
+        run_ids: only of these; None: of all runs of the project.
+        metric: only of this one.
+        first_step, last_step: both ends included.
+        newest_first: from the last step to the first.
+    """
+    check_limit(limit)
+    where, parameters = _where(project, run_ids)
+    if metric is not None:
+        where += " AND metric = {metric:String}"
+        parameters["metric"] = metric
+    for name, sign, value in (("first", ">=", first_step), ("last", "<=", last_step)):
+        if value is not None:
+            where += f" AND step {sign} {{{name}:Int64}}"
+            parameters[name] = value
+    asked = (project, *(run_ids or ()), str(metric), str(newest_first))
+    order = "-step" if newest_first else "step"
+    if cursor is not None:
+        after = decode_cursor(asked, cursor, [int, str, str, str, int])
+        where += (
+            f" AND ({order}, metric, run_id, label, time) > "
+            "({s:Int64}, {m:String}, {r:String}, {l:String}, {t:Int64})"
+        )
+        parameters |= dict(zip("smrlt", after, strict=True))
+    question = Question(store, limits)
+    rows = question.rows(
+        "SELECT run_id, metric, label, step, time, text FROM texts "
+        f"WHERE {where} ORDER BY {order}, metric, run_id, label, time LIMIT {limit + 1}",
+        parameters,
+    )
+    following = None
+    if len(rows) > limit:
+        last = rows[limit - 1]
+        step = -last["step"] if newest_first else last["step"]
+        keys = [step, last["metric"], last["run_id"], last["label"], last["time"]]
+        following = encode_cursor(asked, keys)
+    return Page(_values(question, project, rows[:limit]), following)
+
+
+def _where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
+    if run_ids is None:
+        return f"project = {{project:String}} AND {_IS_MEDIA}", {"project": project}
+    if len(run_ids) > RUNS_MAX:
+        raise ValueError(f"{len(run_ids)} runs; at most {RUNS_MAX} can be asked for at once")
+    condition = f"project = {{project:String}} AND run_id IN {{runs:Array(String)}} AND {_IS_MEDIA}"
+    return condition, {"project": project, "runs": list(run_ids)}
+
+
+# ---------------------------------------------------------------------- what became of them
+
+
+def _values(
+    question: Question, project: str, rows: Sequence[Mapping[str, Any]]
+) -> tuple[MediaValue, ...]:
+    told = [json.loads(row["text"]) for row in rows]
+    named: dict[str, list[str]] = {}
+    for row, value in zip(rows, told, strict=True):
+        ids = [item["blob"] for item in _items(value) if isinstance(item.get("blob"), str)]
+        named.setdefault(row["run_id"], []).extend(ids)
+    known = _blobs(question, project, named)
+    return tuple(
+        MediaValue(
+            row["run_id"],
+            row["metric"],
+            row["label"],
+            row["step"],
+            row["time"] / 1e6,
+            str(value["_type"]),
+            tuple(_item(each, known.get(str(each.get("blob")))) for each in _items(value)),
+        )
+        for row, value in zip(rows, told, strict=True)
+    )
+
+
+def _items(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what a row says of each file: itself, or each of its list."""
+    if isinstance(value.get("items"), list):
+        yield from (each for each in value["items"] if isinstance(each, dict))
+    else:
+        yield value
+
+
+def _blobs(
+    question: Question, project: str, named: Mapping[str, Sequence[str]]
+) -> dict[str, Mapping[str, Any]]:
+    """Return the newest row of each blob, by id; of ids that belong to these runs."""
+    found: dict[str, Mapping[str, Any]] = {}
+    ids = sorted({blob_id for each in named.values() for blob_id in each})
+    for start in range(0, len(ids), _BLOBS_AT_ONCE):
+        rows = question.rows(
+            "SELECT run_id, blob, state, digest, size, media_type, width, height, reason "
+            "FROM blobs WHERE project = {project:String} AND run_id IN {runs:Array(String)} "
+            "AND blob IN {ids:Array(String)} ORDER BY time",
+            {
+                "project": project,
+                "runs": sorted(named),
+                "ids": ids[start : start + _BLOBS_AT_ONCE],
+            },
+        )
+        found |= {row["blob"]: row for row in rows}
+    return found
+
+
+def _item(told: Mapping[str, Any], row: Mapping[str, Any] | None) -> MediaItem:
+    blob_id = told.get("blob")
+    if row is not None:
+        state, reason = str(row["state"]), str(row["reason"])
+    elif isinstance(blob_id, str):
+        state, reason = "uploading", ""
+    else:
+        state = "failed" if told.get("failed") else "none"
+        reason = str(told.get("failed") or "")
+    ours = ("_type", "blob", "failed", "caption", "width", "height")
+    return MediaItem(
+        type=str(told.get("_type", "")),
+        id=blob_id if isinstance(blob_id, str) else None,
+        state=state,
+        digest=str(row["digest"]) if row is not None and state == "ready" else "",
+        media_type=str(row["media_type"]) if row is not None else "",
+        size=int(row["size"]) if row is not None else 0,
+        width=_side(row, told, "width"),
+        height=_side(row, told, "height"),
+        caption=str(told.get("caption") or ""),
+        reason=reason,
+        about={name: value for name, value in told.items() if name not in ours},
+    )
+
+
+def _side(row: Mapping[str, Any] | None, told: Mapping[str, Any], name: str) -> int:
+    if row is not None and row[name]:
+        return int(row[name])
+    value = told.get(name)
+    return value if isinstance(value, int) and 0 <= value < 2**31 else 0

@@ -1,0 +1,159 @@
+"""Staged blobs: bytes beside a writer's journal that the daemon has not taken yet.
+
+    <journal>/blob-<id>       a whole file; <id> is 32 random hexadecimal digits
+    <journal>/blob-<id>.new   one that is being written; it does not count
+
+    file   := payload | header | footer
+    header := JSON object, see `StagedHeader`
+    footer := header bytes u32 | header crc32 u32 | payload bytes u64 | payload crc32 u32 | 0 u32
+              | magic
+
+Little-endian throughout. The footer comes last: a file that was cut has none. No I/O here but
+`read_header`; nothing but the standard library at import: training processes import this.
+"""
+
+import json
+import os
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from stepwell_wire.errors import StagedDamagedError
+from stepwell_wire.limits import (
+    IDENTIFIER_BYTES_MAX,
+    STAGED_BYTES_MAX,
+    STAGED_HEADER_BYTES_MAX,
+)
+
+PREFIX: Final = "blob-"
+UNFINISHED_SUFFIX: Final = ".new"
+MAGIC: Final = b"SWBLOB1\n"
+FOOTER: Final = struct.Struct("<IIQII8s")
+
+PIXELS: Final = "pixels"  # {"shape": [height, width, channels], "format": "png"}; uint8, rows first
+FILE: Final = "file"  # {"media_type": str}: kept as it is, after a look at what it is
+TEXT: Final = "text"  # {"media_type": str}: UTF-8, kept as it is
+
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_WHO: Final = ("project", "run_id", "writer_id", "label", "host")
+
+
+class StagedHeader(NamedTuple):
+    """What a staged file says of itself.
+
+    Attributes:
+        kind: how the payload is to be read: ``pixels``, ``file``, ``text``.
+        about: what else that takes, by kind.
+        payload_bytes: size of the payload, which begins at offset 0.
+        payload_crc32: its zlib CRC-32.
+    """
+
+    id: str
+    project: str
+    run_id: str
+    writer_id: str
+    label: str
+    host: str
+    pid: int
+    kind: str
+    about: Mapping[str, Any]
+    payload_bytes: int = 0
+    payload_crc32: int = 0
+
+
+def new_id() -> str:
+    """Return an id for a blob; random, so that it needs nobody's consent."""
+    return os.urandom(16).hex()
+
+
+def is_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def is_digest(text: str) -> bool:
+    """Return whether ``text`` is a BLAKE3 digest: 64 hexadecimal digits, lower case."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+def file_name(blob_id: str) -> str:
+    return PREFIX + blob_id
+
+
+def id_of(name: str) -> str | None:
+    """Return the id of the whole staged file ``name``; None for any other name."""
+    found = name.removeprefix(PREFIX)
+    return found if name.startswith(PREFIX) and is_id(found) else None
+
+
+def is_unfinished(name: str) -> bool:
+    return (
+        name.endswith(UNFINISHED_SUFFIX) and id_of(name.removesuffix(UNFINISHED_SUFFIX)) is not None
+    )
+
+
+def pack_end(header: StagedHeader) -> bytes:
+    """Return header and footer, the bytes behind the payload.
+
+    Raises:
+        ValueError: The header is larger than ``STAGED_HEADER_BYTES_MAX``.
+    """
+    fields = header._asdict()
+    size, crc32 = fields.pop("payload_bytes"), fields.pop("payload_crc32")
+    packed = json.dumps(fields, separators=(",", ":")).encode()
+    if len(packed) > STAGED_HEADER_BYTES_MAX:
+        raise ValueError(
+            f"a header of {len(packed)} bytes; at most {STAGED_HEADER_BYTES_MAX} are possible"
+        )
+    return packed + FOOTER.pack(len(packed), zlib.crc32(packed), size, crc32, 0, MAGIC)
+
+
+def read_header(descriptor: int, where: str) -> StagedHeader:
+    """Return the header of the open file; its payload is not read.
+
+    Args:
+        where: names the file in the error.
+
+    Raises:
+        StagedDamagedError: It is no staged file, or not a whole one.
+        OSError: It cannot be read.
+    """
+    size = os.fstat(descriptor).st_size
+    if not FOOTER.size <= size <= STAGED_BYTES_MAX:
+        raise StagedDamagedError(where, f"{size} bytes")
+    footer = os.pread(descriptor, FOOTER.size, size - FOOTER.size)
+    if len(footer) != FOOTER.size:
+        raise StagedDamagedError(where, "it became shorter while it was read")
+    header_bytes, header_crc32, payload_bytes, payload_crc32, _, magic = FOOTER.unpack(footer)
+    if magic != MAGIC:
+        raise StagedDamagedError(where, "no footer: the file is cut, or no staged file")
+    if header_bytes > STAGED_HEADER_BYTES_MAX or payload_bytes + header_bytes + FOOTER.size != size:
+        raise StagedDamagedError(
+            where, f"{size} bytes, and its footer speaks of {payload_bytes} and {header_bytes}"
+        )
+    packed = os.pread(descriptor, header_bytes, payload_bytes)
+    if zlib.crc32(packed) != header_crc32:
+        raise StagedDamagedError(where, "the header does not fit its checksum")
+    return _header_of(packed, payload_bytes, payload_crc32, where)
+
+
+def _header_of(packed: bytes, payload_bytes: int, payload_crc32: int, where: str) -> StagedHeader:
+    try:
+        fields = json.loads(packed)
+        texts = {name: fields[name] for name in ("id", "kind", *_WHO)}
+        pid, about = fields["pid"], fields["about"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StagedDamagedError(where, f"the header cannot be read: {error}") from error
+    for name, value in texts.items():
+        limit = 255 if name == "host" else IDENTIFIER_BYTES_MAX
+        if not isinstance(value, str) or len(value.encode("utf-8", "replace")) > limit:
+            raise StagedDamagedError(where, f"{name} in the header is no text of {limit} bytes")
+    if not is_id(texts["id"]) or not texts["run_id"] or not texts["writer_id"]:
+        raise StagedDamagedError(where, "the header does not say which blob of which writer it is")
+    if not isinstance(pid, int) or not 0 <= pid < 1 << 32 or not isinstance(about, dict):
+        raise StagedDamagedError(where, "the header's pid or about is not what it must be")
+    return StagedHeader(
+        **texts, pid=pid, about=about, payload_bytes=payload_bytes, payload_crc32=payload_crc32
+    )

@@ -1,0 +1,108 @@
+"""Handing staged blobs to a daemon, and removing each once it is durable there.
+
+Shared by live writers, relays and ``stepwell sync``. Idempotent: the ids decide.
+"""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from stepwell._delivery import importing
+from stepwell_wire.limits import BLOBS_PER_OFFER_MAX
+from stepwell_wire.staged import file_name, id_of
+
+if TYPE_CHECKING:
+    from stepwell._blob_channel import BlobChannel
+    from stepwell_wire.blobs_pb2 import BlobReply
+
+
+class HandedOver(NamedTuple):
+    """What became of an offer.
+
+    Attributes:
+        taken: durable in the daemon; their files are gone here.
+        refused: never taken, by id, with the daemon's reason; their files are kept.
+        later: why the rest has to wait, "" where nothing does.
+    """
+
+    taken: list[str]
+    refused: dict[str, str]
+    later: str = ""
+
+
+class BlobDelivery:
+    """Hands over the blobs of one writer's folder. Not thread-safe."""
+
+    def __init__(self, socket: str, folder: Path, writer_id: str, *, keep: bool = False) -> None:
+        """
+        Args:
+            keep: leave the files of what was taken.
+        """
+        self._socket, self._folder, self._writer_id = socket, folder, writer_id
+        self._keep = keep
+        self._channel: BlobChannel | None = None
+
+    def hand_over(self, ids: Sequence[str]) -> HandedOver:
+        """Offer ``ids`` and send what the daemon cannot take by itself.
+
+        Raises:
+            DaemonUnreachableError: Nobody answers.
+            RefusedError: The daemon knows no blobs.
+            OSError: A file cannot be read.
+        """
+        taken: list[str] = []
+        refused: dict[str, str] = {}
+        later = ""
+        for first in range(0, len(ids), BLOBS_PER_OFFER_MAX):
+            part = ids[first : first + BLOBS_PER_OFFER_MAX]
+            for reply in self._opened().offer(part):
+                later = self._follow(reply, taken, refused) or later
+            if later:
+                break  # What waits is asked for again, and all behind it.
+        return HandedOver(taken, refused, later)
+
+    def close(self) -> None:
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
+
+    def _follow(self, reply: "BlobReply", taken: list[str], refused: dict[str, str]) -> str:
+        """Do what ``reply`` asks for; return why this blob has to wait, "" where it does not."""
+        from stepwell_wire.blobs_pb2 import REFUSED, SEND, TAKEN
+
+        if reply.outcome == SEND:
+            try:
+                reply = self._opened().put(reply.name, reply.offset)
+            except FileNotFoundError:
+                return ""  # Somebody else handed it over.
+        if reply.outcome == TAKEN:
+            if not self._keep:
+                with contextlib.suppress(OSError):
+                    os.unlink(self._folder / file_name(reply.name))
+            taken.append(reply.name)
+        elif reply.outcome == REFUSED:
+            refused[reply.name] = reply.detail
+        else:
+            return reply.detail or "the daemon has no room now"
+        return ""
+
+    def _opened(self) -> "BlobChannel":
+        if self._channel is None:
+            with importing:
+                from stepwell._blob_channel import BlobChannel
+            self._channel = BlobChannel(self._socket, self._folder, self._writer_id)
+        return self._channel
+
+
+def staged_in(folder: Path) -> list[str]:
+    """Return the ids of the whole staged blobs in ``folder``, oldest first."""
+    found = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            blob_id = id_of(entry.name)
+            if blob_id is not None:
+                with contextlib.suppress(OSError):
+                    found.append((entry.stat(follow_symlinks=False).st_mtime_ns, blob_id))
+    return [blob_id for _, blob_id in sorted(found)]

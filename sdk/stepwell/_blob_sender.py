@@ -1,0 +1,162 @@
+"""The blob sender: a thread that hands staged blobs over, apart from the one that sends rows.
+
+It begins with the first blob of a run, waits until the daemon knows the writer, and sleeps while
+nothing is staged.
+"""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from stepwell._blob_delivery import BlobDelivery
+from stepwell._staging import Stager
+from stepwell.errors import DaemonUnreachableError, RefusedError
+
+_RETRY_SECONDS_MIN: Final = 0.1
+_RETRY_SECONDS_MAX: Final = 5.0
+
+
+class BlobSender:
+    """Hands over what one stager holds."""
+
+    def __init__(
+        self,
+        stager: Stager,
+        *,
+        socket: str,
+        is_known: Callable[[], bool],
+        say: Callable[[str], None],
+    ) -> None:
+        """
+        Args:
+            is_known: whether the daemon was told who writes; before that it takes nothing.
+        """
+        self._stager = stager
+        self._delivery = BlobDelivery(socket, stager.folder, stager.info.writer_id)
+        self._is_known, self._say = is_known, say
+        self._refused: set[str] = set()
+        self._said: set[str] = set()
+        self._woken = threading.Event()
+        self._hurried = threading.Event()
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._is_over = False
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def waiting(self) -> list[str]:
+        """The ids that are still to be handed over."""
+        return [each for each in self._stager.staged() if each not in self._refused]
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def wake(self) -> None:
+        """Begin, or go on; called by whoever staged something."""
+        self._woken.set()
+        if self._thread is None and not self._stopping:
+            with self._starting:
+                if self._thread is None:
+                    self._begin()
+
+    def wait_taken(self, timeout_seconds: float) -> bool:
+        """Wait until all that is staged now is durable in the daemon."""
+        deadline = time.monotonic() + timeout_seconds
+        wanted = set(self.waiting)
+        if not wanted:
+            return True
+        self.wake()
+        with self._changed:
+            while wanted.intersection(self.waiting):
+                left = deadline - time.monotonic()
+                if left <= 0 or self._is_over or not self.is_alive:
+                    return False
+                self._hurried.set()
+                self._changed.wait(min(left, 0.25))
+        return True
+
+    def stop(self, timeout_seconds: float = 2.0) -> None:
+        """End the thread; what was not handed over stays where it is."""
+        self._stopping = True
+        self._woken.set()
+        self._hurried.set()
+        if self._thread is not None and threading.current_thread() is not self._thread:
+            self._thread.join(timeout_seconds)
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._run, name="stepwell-blobs", daemon=True)
+        with contextlib.suppress(RuntimeError):  # No more threads: the files stay staged.
+            thread.start()
+            self._thread = thread
+
+    # ------------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        failures = 0
+        try:
+            while not self._stopping and not self._is_over:
+                self._woken.clear()
+                if not self.waiting:
+                    self._woken.wait()
+                    continue
+                try:
+                    moved = self._is_known() and self._hand_over()
+                except Exception as error:  # A failing disk, or a mistake of ours.
+                    self._on_surprise(error)
+                    moved = False
+                with self._changed:
+                    self._changed.notify_all()
+                failures = 0 if moved else failures + 1
+                if not moved and not self._is_over:
+                    delay = min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_MIN * 2 ** min(failures, 10))
+                    self._hurried.clear()
+                    if not self._stopping:
+                        self._hurried.wait(delay * random.Random().uniform(0.5, 1.0))
+        finally:
+            self._delivery.close()
+            with self._changed:
+                self._changed.notify_all()
+
+    def _hand_over(self) -> bool:
+        """Return whether something moved."""
+        try:
+            done = self._delivery.hand_over(self.waiting)
+        except DaemonUnreachableError:
+            self._delivery.close()
+            return False
+        except RefusedError as error:
+            self._is_over = True
+            self._say(
+                f"{error}; media stay in {self._stager.folder} until the daemon is upgraded and "
+                "`stepwell sync` sends them"
+            )
+            return False
+        self._stager.forget(done.taken)
+        for blob_id, why in done.refused.items():
+            self._refused.add(blob_id)
+            self._say_once(
+                f"the daemon refuses a media file, it is kept in {self._stager.folder}", why
+            )
+        if done.later:
+            self._say_once(f"media wait in {self._stager.folder}, rows go on", done.later)
+        return bool(done.taken) and not done.later
+
+    def _say_once(self, what: str, why: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            self._say(f"{what}: {why}")
+
+    def _on_surprise(self, error: Exception) -> None:
+        import traceback
+
+        detail = str(error) if isinstance(error, OSError) else traceback.format_exc()
+        self._delivery.close()
+        self._say_once(
+            f"the blob sender of {self._stager.folder} goes on after an error, the files stay",
+            detail,
+        )

@@ -1,0 +1,182 @@
+"""`Image`: a picture that a run logs. Making one copies the pixels; nothing is encoded."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from stepwell._media import Media
+from stepwell._pixels import (
+    Pixels,
+    check_mode,
+    figure_of,
+    is_array,
+    is_pil,
+    pixels_of_array,
+    pixels_of_figure,
+    pixels_of_pil,
+)
+from stepwell._staging import Stage
+from stepwell._values import Warn
+from stepwell_wire.staged import FILE, PIXELS
+
+_FORMATS: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp", "bmp": "bmp"}
+_MEDIA_TYPES: Final = {
+    **{ending: f"image/{name}" for ending, name in _FORMATS.items()},
+    "gif": "image/gif",
+    "avif": "image/avif",
+    "tif": "image/tiff",
+    "tiff": "image/tiff",
+}
+
+
+class Image(Media):
+    """A picture.
+
+    Args:
+        data_or_path: a numpy array (height × width, or × channels), a torch tensor (channels
+            first), a PIL picture, a matplotlib figure or axes, a path, or a list of lists of
+            numbers. The pixels are copied at once; a path is read when the image is logged.
+        mode: ``L``, ``LA``, ``RGB`` or ``RGBA``; by default that of the data.
+        caption: a line below it.
+        grouping: kept with the row.
+        classes: names of classes for boxes and masks; kept with the row.
+        boxes: boxes by name, in terms of the real client; kept with the row.
+        masks: their class labels are kept; their pixels are not yet.
+        file_type: how it is kept: ``png`` (default), ``jpg``, ``webp`` or ``bmp``.
+        normalize: floats in [0, 1] are scaled to 0 to 255, and floats below 0 stretched to that;
+            False takes all values as they are.
+
+    Raises:
+        TypeError: ``data_or_path`` is none of these.
+        ValueError: A shape, mode or file type that cannot be; says what was expected.
+    """
+
+    type = "image-file"
+    list_type: ClassVar[str] = "images/separated"
+    is_kept = True
+
+    def __init__(
+        self,
+        data_or_path: Any,
+        mode: str | None = None,
+        caption: Any = None,
+        grouping: int | None = None,
+        classes: Any = None,
+        boxes: Mapping[str, Any] | None = None,
+        masks: Mapping[str, Any] | None = None,
+        file_type: str | None = None,
+        normalize: bool = True,
+    ) -> None:
+        super().__init__()
+        self.caption = caption
+        self._notes: list[str] = []
+        self._grouping, self._classes, self._boxes, self._masks = grouping, classes, boxes, masks
+        for name, value in (("boxes", boxes), ("masks", masks)):
+            if value is not None and not isinstance(value, Mapping):
+                raise TypeError(f"Image: {name} is a {type(value).__name__}; expected a dict")
+        self._path: str | None = None
+        self._pixels: Pixels | None = None
+        mode = check_mode(mode)
+        if isinstance(data_or_path, str | os.PathLike):
+            self._path = os.fspath(data_or_path)
+            self._format = _format_of_path(self._path, file_type)
+            return
+        self._format = _format(file_type)
+        self._pixels = self._pixels_of(data_or_path, mode, normalize=normalize)
+
+    def _pixels_of(self, data: Any, mode: str | None, *, normalize: bool) -> Pixels:
+        if isinstance(data, Image):
+            if data._pixels is None:
+                raise TypeError("Image: an Image of a path cannot be copied; give the path again")
+            return data._pixels
+        if is_pil(data):
+            return pixels_of_pil(data, mode=mode)
+        if (figure := figure_of(data)) is not None:
+            return pixels_of_figure(figure)
+        if isinstance(data, Sequence) and not isinstance(data, bytes | bytearray):
+            import numpy
+
+            data = numpy.array(data)
+        if is_array(data):
+            return pixels_of_array(data, mode=mode, normalize=normalize, note=self._notes.append)
+        raise TypeError(
+            f"Image: a {type(data).__name__} is no picture; expected an array, a tensor, a PIL "
+            "picture, a matplotlib figure or a path"
+        )
+
+    @property
+    def width(self) -> int | None:
+        return None if self._pixels is None else self._pixels.width
+
+    @property
+    def height(self) -> int | None:
+        return None if self._pixels is None else self._pixels.height
+
+    @property
+    def format(self) -> str:
+        return self._format
+
+    def described(self, stage: Stage | None, warn: Warn) -> dict[str, Any]:
+        """Stage the picture and return what the row says of it."""
+        about: dict[str, Any] = {"_type": self.type}
+        if stage is None:
+            about |= {"blob": None, "failed": "media are kept by log() only"}
+        elif self._path is not None:
+            media_type = _MEDIA_TYPES[self._format]
+            about |= stage.keep_file(FILE, {"media_type": media_type}, self._path)
+        else:
+            assert self._pixels is not None
+            data, height, width, channels = self._pixels
+            shape = [height, width, channels]
+            kept = {"shape": shape, "format": _FORMATS[self._format]}
+            about |= stage.keep(PIXELS, kept, [memoryview(data)])
+            about |= {"width": width, "height": height}
+        about["format"] = self._format
+        for note in self._notes:
+            warn(f"image {note.split()[-1]}", f"Image: {note}; see docs/logging.md")
+        return about | self._beside(warn)
+
+    def _beside(self, warn: Warn) -> dict[str, Any]:
+        from stepwell._values import as_json
+
+        found = self.caption_field()
+        given = {"grouping": self._grouping, "classes": self._classes, "boxes": self._boxes}
+        for name, value in given.items():
+            if value is not None:
+                found[name] = as_json(_plain(value), warn)
+        if self._masks is not None:
+            labels = {
+                str(name): mask.get("class_labels") if isinstance(mask, Mapping) else None
+                for name, mask in self._masks.items()
+            }
+            found["masks"] = as_json(labels, warn)
+            warn("masks", "Image: masks are not kept yet; their class labels are")
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Image {self._path or f'{self.width}×{self.height}'}>"
+
+
+def _plain(value: Any) -> Any:
+    """Return a `Classes` as what it was made of."""
+    return value.given.get("class_set") if isinstance(value, Media) else value
+
+
+def _format(file_type: str | None) -> str:
+    if file_type is None:
+        return "png"
+    found = str(file_type).lower().lstrip(".")
+    if found not in _FORMATS:
+        raise ValueError(f"Image: file_type is {file_type!r}; known are {', '.join(_FORMATS)}")
+    return found
+
+
+def _format_of_path(path: str, file_type: str | None) -> str:
+    ending = os.path.splitext(path)[1].lower().lstrip(".")
+    found = str(file_type).lower().lstrip(".") if file_type is not None else ending
+    if found not in _MEDIA_TYPES:
+        raise ValueError(
+            f"Image: {path}: a file whose name ends in .{found} is not known as a picture; known "
+            f"are {', '.join(_MEDIA_TYPES)}"
+        )
+    return found

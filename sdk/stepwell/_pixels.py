@@ -1,0 +1,190 @@
+"""Arrays, tensors, pictures and figures as rows of uint8 pixels. Imports what its caller has.
+
+What each kind of value means is in docs/logging.md. Nothing is encoded here.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+SIDE_MAX: Final = 65_500
+CHANNELS_OF_MODE: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_MODES: Final = tuple(CHANNELS_OF_MODE)
+
+Note = Callable[[str], None]
+"""Takes what the user should know of the values."""
+
+
+class Pixels(NamedTuple):
+    """A copy of a picture: uint8, row by row, ``channels`` values a pixel."""
+
+    data: Any
+    height: int
+    width: int
+    channels: int
+
+
+def is_array(value: Any) -> bool:
+    return _is_tensor(value) or hasattr(value, "__array__") or hasattr(value, "__array_interface__")
+
+
+def is_pil(value: Any) -> bool:
+    pil = sys.modules.get("PIL.Image")
+    return pil is not None and isinstance(value, pil.Image)
+
+
+def figure_of(value: Any) -> Any:
+    """Return the matplotlib figure that ``value`` is, holds or stands for; else None."""
+    if "matplotlib" not in sys.modules:
+        return None
+    if getattr(value, "__name__", "") == "matplotlib.pyplot":
+        return value.gcf()
+    base = sys.modules.get("matplotlib.figure")
+    if base is None:
+        return None
+    for found in (value, getattr(value, "figure", None)):
+        if isinstance(found, base.Figure):
+            return found
+    return None
+
+
+def pixels_of_array(value: Any, *, mode: str | None, normalize: bool, note: Note) -> Pixels:
+    """Return a copy of an array (height × width × channels) or tensor (channels first).
+
+    Raises:
+        TypeError: Its values are no numbers.
+        ValueError: Its shape is no picture's, or does not fit ``mode``.
+    """
+    import numpy
+
+    is_tensor = _is_tensor(value)
+    if is_tensor:
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            value = value.float()  # numpy has no such type.
+        value = value.numpy()
+    array = numpy.asarray(value)
+    array = _shaped(array, is_tensor=is_tensor)
+    height, width, channels = array.shape
+    if mode is not None and CHANNELS_OF_MODE[mode] != channels:
+        raise ValueError(
+            f"Image: mode {mode} has {CHANNELS_OF_MODE[mode]} channels and the array {channels}"
+        )
+    return Pixels(_as_bytes(array, normalize=normalize, note=note), height, width, channels)
+
+
+def pixels_of_pil(picture: Any, *, mode: str | None) -> Pixels:
+    """Return a copy of a PIL picture, converted where its mode has no plain bytes."""
+    wanted = mode or (picture.mode if picture.mode in _MODES else _nearest_mode(picture))
+    if picture.mode != wanted:
+        picture = picture.convert(wanted)
+    width, height = picture.size
+    _check_sides(height, width)
+    return Pixels(picture.tobytes(), height, width, CHANNELS_OF_MODE[wanted])
+
+
+def pixels_of_figure(figure: Any) -> Pixels:
+    """Draw a matplotlib figure.
+
+    In the training process: another process would have to unpickle it, which runs whatever the
+    pickle says. It is drawn only, not encoded.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    before = figure.canvas
+    canvas = FigureCanvasAgg(figure)
+    try:
+        canvas.draw()
+        width, height = canvas.get_width_height()
+        return Pixels(bytes(canvas.buffer_rgba()), height, width, 4)
+    finally:
+        figure.set_canvas(before)  # A window that shows it goes on.
+
+
+def check_mode(mode: Any) -> str | None:
+    """Return ``mode``.
+
+    Raises:
+        ValueError: It is none that can be kept.
+    """
+    if mode is not None and mode not in CHANNELS_OF_MODE:
+        raise ValueError(f"Image: mode is {mode!r}; known are {', '.join(_MODES)}")
+    return mode  # type: ignore[no-any-return]
+
+
+def _is_tensor(value: Any) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _nearest_mode(picture: Any) -> str:
+    if picture.mode in ("1", "I", "F", "I;16"):
+        return "L"
+    has_alpha = picture.mode in ("PA", "La", "RGBa") or "transparency" in picture.info
+    return "RGBA" if has_alpha else "RGB"
+
+
+def _shaped(array: Any, *, is_tensor: bool) -> Any:
+    """Return ``array`` as height × width × channels."""
+    shape = tuple(array.shape)
+    order = "channels × height × width" if is_tensor else "height × width × channels"
+    if len(shape) == 2:
+        array = array[:, :, None]
+    elif len(shape) == 3 and is_tensor and shape[0] in (1, 2, 3, 4):
+        array = array.transpose(1, 2, 0)
+    elif len(shape) != 3 or is_tensor or shape[2] not in (1, 2, 3, 4):
+        hint = ""
+        if len(shape) == 3 and shape[0] in (1, 2, 3, 4):
+            hint = "; a numpy array with the channels first needs .transpose(1, 2, 0)"
+        elif len(shape) == 4:
+            hint = "; log a batch as a list: [Image(each) for each in batch]"
+        raise ValueError(
+            f"Image: an array of shape {shape}; expected height × width or {order}, with 1 to 4 "
+            f"channels{hint}"
+        )
+    _check_sides(array.shape[0], array.shape[1])
+    return array
+
+
+def _check_sides(height: int, width: int) -> None:
+    if not (1 <= height <= SIDE_MAX and 1 <= width <= SIDE_MAX):
+        raise ValueError(f"Image: {height} × {width} pixels; each side has 1 to {SIDE_MAX} pixels")
+
+
+def _as_bytes(array: Any, *, normalize: bool, note: Note) -> Any:
+    """Return a contiguous uint8 copy of ``array``."""
+    import numpy
+
+    kind = array.dtype.kind
+    if array.dtype == numpy.uint8:
+        return numpy.array(array, order="C", copy=True)
+    if kind == "b":
+        return numpy.multiply(array, 255, dtype=numpy.uint8, order="C")
+    if kind in "iu":
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high > 255:
+            note(f"values {low} to {high} were clipped to 0 to 255")
+        return numpy.ascontiguousarray(array.clip(0, 255).astype(numpy.uint8))
+    if kind == "f":
+        return _of_floats(array, normalize=normalize, note=note)
+    raise TypeError(f"Image: an array of {array.dtype}; expected bool, integers or floats")
+
+
+def _of_floats(array: Any, *, normalize: bool, note: Note) -> Any:
+    import numpy
+
+    values = array.astype(numpy.float32 if array.dtype.itemsize <= 4 else numpy.float64)
+    finite = numpy.isfinite(values)
+    if not finite.all():
+        note("values that are not finite were drawn as 0")
+        values[~finite] = 0.0
+    low, high = float(values.min()), float(values.max())
+    if normalize and low < 0.0:
+        note(f"values {low:.4g} to {high:.4g} were stretched to 0 to 255, as some are negative")
+        values = (values - low) * (255.0 / (high - low)) if high > low else values - low
+    elif normalize and high <= 1.0:
+        values *= 255.0
+    elif low < 0.0 or high > 255.0:
+        note(f"values {low:.4g} to {high:.4g} were clipped to 0 to 255")
+    numpy.rint(values, out=values)
+    return numpy.ascontiguousarray(values.clip(0, 255).astype(numpy.uint8))

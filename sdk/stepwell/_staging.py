@@ -1,0 +1,263 @@
+"""Staging: bytes that a run logs are written beside its journal, under a random id.
+
+The trainer pays for the copy into the page cache and for nothing else: the daemon hashes and
+encodes. A file counts from its rename on, so a killed trainer leaves a whole file or none.
+"""
+
+import contextlib
+import os
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from stepwell_wire.journal_files import WriterFile
+from stepwell_wire.limits import STAGED_BYTES_MAX, STAGED_HEADER_BYTES_MAX
+from stepwell_wire.staged import (
+    FOOTER,
+    UNFINISHED_SUFFIX,
+    StagedHeader,
+    file_name,
+    new_id,
+    pack_end,
+)
+
+FREE_BYTES_MIN: Final = 256 * 1024 * 1024
+"""So much stays free on the journal's disk: rows go before blobs."""
+
+_OVERHEAD_BYTES: Final = STAGED_HEADER_BYTES_MAX + FOOTER.size
+
+Piece = bytes | bytearray | memoryview
+
+
+class Stage(Protocol):
+    """Where media leave their bytes."""
+
+    def keep(self, kind: str, about: Mapping[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
+        """Stage ``pieces`` as one payload and return what the row says of it.
+
+        ``{"blob": id}``, or ``{"blob": None, "failed": why}`` where it could not be kept. Never
+        raises for the disk or the quota.
+        """
+
+    def keep_file(
+        self, kind: str, about: Mapping[str, Any], path: str | os.PathLike[str]
+    ) -> dict[str, Any]:
+        """Stage a copy of the file ``path``, as ``keep`` does."""
+
+
+class Stager:
+    """Stages blobs beside one journal. Any thread may stage.
+
+    Attributes:
+        dropped: blobs that were not kept.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        info: WriterFile,
+        *,
+        bytes_max: int,
+        warn: Callable[[str, str], None],
+        on_staged: Callable[[], None] = lambda: None,
+        free_bytes_min: int = FREE_BYTES_MIN,
+    ) -> None:
+        """
+        Args:
+            bytes_max: of all that is staged and not taken.
+            on_staged: called after each.
+            free_bytes_min: what stays free on the disk.
+        """
+        self.folder, self.info = folder, info
+        self.dropped = 0
+        self.on_staged = on_staged
+        self._bytes_max, self._free_bytes_min = bytes_max, free_bytes_min
+        self._warn = warn
+        self._lock = threading.Lock()
+        self._sizes: dict[str, int] = {}
+        self._unsynced: list[str] = []
+        self._reserved = 0
+
+    # ------------------------------------------------------------------ staging
+
+    def keep(self, kind: str, about: Mapping[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
+        """See `Stage.keep`."""
+        size = sum(memoryview(piece).nbytes for piece in pieces)
+        return self._keep(kind, about, size, lambda: iter(pieces))
+
+    def keep_file(
+        self, kind: str, about: Mapping[str, Any], path: str | os.PathLike[str]
+    ) -> dict[str, Any]:
+        """See `Stage.keep_file`."""
+        try:
+            size = os.stat(path).st_size
+        except OSError as error:
+            return self._drop(f"{os.fspath(path)}: {error.strerror or error}")
+        return self._keep(kind, about, size, lambda: _chunks(path))
+
+    def _keep(
+        self,
+        kind: str,
+        about: Mapping[str, Any],
+        size: int,
+        pieces: Callable[[], Iterable[Piece]],
+    ) -> dict[str, Any]:
+        why = self._reserve(size)
+        if why:
+            return self._drop(why)
+        blob_id = new_id()
+        try:
+            written = self._write(blob_id, kind, about, pieces())
+        except OSError as error:
+            return self._drop(f"{self.folder}: {error.strerror or error}")
+        finally:
+            with self._lock:
+                self._reserved -= size
+        with self._lock:
+            self._sizes[blob_id] = written
+            self._unsynced.append(blob_id)
+        self.on_staged()
+        return {"blob": blob_id}
+
+    def _reserve(self, size: int) -> str:
+        """Count ``size`` bytes as staged; return why they cannot be, "" where they can."""
+        if size > STAGED_BYTES_MAX - _OVERHEAD_BYTES:
+            return f"{size} bytes are more than one blob may have ({STAGED_BYTES_MAX})"
+        with self._lock:
+            held = sum(self._sizes.values()) + self._reserved
+            if held + size > self._bytes_max:
+                return (
+                    f"{held} bytes wait for the daemon and {size} more exceed blob_bytes_max "
+                    f"({self._bytes_max}); is the daemon running? See `stepwell doctor`, or raise "
+                    "STEPWELL_BLOB_BYTES_MAX"
+                )
+            self._reserved += size
+        try:
+            found = os.statvfs(self.folder)
+        except OSError:
+            return ""  # Writing says what is wrong.
+        free = found.f_bavail * found.f_frsize
+        if free - size < self._free_bytes_min:
+            with self._lock:
+                self._reserved -= size
+            return (
+                f"{self.folder}: {free} bytes are free, and {self._free_bytes_min} are left to "
+                "rows; free some space or name another folder with STEPWELL_DIR"
+            )
+        return ""
+
+    def _write(
+        self, blob_id: str, kind: str, about: Mapping[str, Any], pieces: Iterable[Piece]
+    ) -> int:
+        """Write one file and return its size."""
+        path = self.folder / file_name(blob_id)
+        scratch = f"{path}{UNFINISHED_SUFFIX}"
+        descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
+        try:
+            size = crc32 = 0
+            for piece in pieces:
+                crc32 = zlib.crc32(piece, crc32)
+                size += _write_whole(descriptor, piece)
+            end = pack_end(self._header(blob_id, kind, about, size, crc32))
+            size += _write_whole(descriptor, end)
+            os.rename(scratch, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(scratch)
+            raise
+        finally:
+            os.close(descriptor)
+        return size
+
+    def _header(
+        self, blob_id: str, kind: str, about: Mapping[str, Any], size: int, crc32: int
+    ) -> StagedHeader:
+        info = self.info
+        return StagedHeader(
+            id=blob_id,
+            project=info.project,
+            run_id=info.run_id,
+            writer_id=info.writer_id,
+            label=info.label,
+            host=info.host,
+            pid=info.pid,
+            kind=kind,
+            about=about,
+            payload_bytes=size,
+            payload_crc32=crc32,
+        )
+
+    def _drop(self, why: str) -> dict[str, Any]:
+        self.dropped += 1
+        self._warn(
+            f"blob {why[:40]}",
+            f"a media value was not kept, its row says so; training goes on: {why}",
+        )
+        return {"blob": None, "failed": why}
+
+    # ------------------------------------------------------------------ what becomes of them
+
+    def staged(self) -> list[str]:
+        """Return the ids that the daemon has not taken, oldest first."""
+        with self._lock:
+            return list(self._sizes)
+
+    @property
+    def staged_bytes(self) -> int:
+        with self._lock:
+            return sum(self._sizes.values())
+
+    def forget(self, blob_ids: Iterable[str]) -> None:
+        """Remove what the daemon has taken, or no row will name."""
+        for blob_id in blob_ids:
+            with contextlib.suppress(OSError):
+                os.unlink(self.folder / file_name(blob_id))
+            with self._lock:
+                self._sizes.pop(blob_id, None)
+
+    def look(self) -> None:
+        """Forget what somebody else handed over and removed."""
+        for blob_id in self.staged():
+            if not os.path.exists(self.folder / file_name(blob_id)):
+                with self._lock:
+                    self._sizes.pop(blob_id, None)
+
+    def sync(self) -> None:
+        """Bring to disk what was staged since the last call; OSError when the disk fails."""
+        with self._lock:
+            waiting, self._unsynced = self._unsynced, []
+        for blob_id in waiting:
+            with contextlib.suppress(FileNotFoundError):  # Taken meanwhile.
+                descriptor = os.open(self.folder / file_name(blob_id), os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fdatasync(descriptor)
+                finally:
+                    os.close(descriptor)
+
+
+def blobs_in(value: Any) -> list[str]:
+    """Return the ids that ``value``, as a row keeps it, names."""
+    if isinstance(value, Mapping):
+        named = value.get("blob")
+        inside = [each for item in value.values() for each in blobs_in(item)]
+        return [named, *inside] if isinstance(named, str) and "_type" in value else inside
+    if isinstance(value, list):
+        return [each for item in value for each in blobs_in(item)]
+    return []
+
+
+def _write_whole(descriptor: int, piece: Piece) -> int:
+    """Write all of ``piece`` and return its size in bytes."""
+    rest = memoryview(piece).cast("B")
+    size = len(rest)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    return size
+
+
+def _chunks(path: str | os.PathLike[str]) -> Iterable[bytes]:
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            yield chunk

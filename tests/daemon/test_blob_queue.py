@@ -1,0 +1,158 @@
+"""The blob queue: a staged file is the daemon's when it is durable there, and is taken once."""
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell_daemon.blobs.queue import BlobQueue, staged_names
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
+from stepwell_wire.errors import StagedDamagedError
+from stepwell_wire.folder import JournalFolder
+from stepwell_wire.staged import file_name
+from tests.daemon.staged import stage
+
+
+def anybody(header: Any) -> None:
+    """Approve."""
+
+
+def nobody(header: Any) -> None:
+    raise BlobRefusedError(f"not {header.id}")
+
+
+def make(tmp_path: Path, **named: Any) -> BlobQueue:
+    options: dict[str, Any] = {"bytes_max": 1 << 20, "free_bytes_min": 0} | named
+    queue = BlobQueue(tmp_path / "blobs", **options)
+    queue.open()
+    return queue
+
+
+@contextmanager
+def journal(path: Path) -> Iterator[JournalFolder]:
+    folder = JournalFolder(path)
+    try:
+        yield folder
+    finally:
+        folder.close()
+
+
+def test_a_staged_file_is_moved_and_waits_over_a_restart(tmp_path: Path) -> None:
+    blob_id = stage(tmp_path / "journal", b"hello")
+    queue = make(tmp_path)
+    with journal(tmp_path / "journal") as folder:
+        header = queue.take(folder, blob_id, approve=anybody)
+    assert header.payload_bytes == 5
+    assert os.listdir(tmp_path / "journal") == []
+    assert queue.ids == [blob_id]
+    again = make(tmp_path)
+    assert again.ids == [blob_id]
+    assert again.bytes_held == queue.bytes_held > 5
+    assert again.header(blob_id) == header
+    again.remove(blob_id)
+    assert make(tmp_path).ids == []
+
+
+def test_the_order_is_that_of_staging(tmp_path: Path) -> None:
+    ids = []
+    for number in range(5):
+        ids.append(stage(tmp_path / "journal", b"%d" % number))
+        os.utime(tmp_path / "journal" / file_name(ids[-1]), ns=(number, number))
+    with journal(tmp_path / "journal") as folder:
+        assert list(staged_names(folder)) == ids
+
+
+def test_a_damaged_file_is_kept_aside(tmp_path: Path) -> None:
+    blob_id = stage(tmp_path / "journal", b"hello")
+    path = tmp_path / "journal" / file_name(blob_id)
+    path.write_bytes(path.read_bytes()[:-1])
+    queue = make(tmp_path)
+    with journal(tmp_path / "journal") as folder, pytest.raises(StagedDamagedError):
+        queue.take(folder, blob_id, approve=anybody)
+    assert queue.ids == []
+    assert queue.failed() == [blob_id]
+
+
+def test_a_file_of_another_writer_stays_where_it_is(tmp_path: Path) -> None:
+    blob_id = stage(tmp_path / "journal", b"hello")
+    queue = make(tmp_path)
+    with journal(tmp_path / "journal") as folder, pytest.raises(BlobRefusedError):
+        queue.take(folder, blob_id, approve=nobody)
+    assert os.listdir(tmp_path / "journal") == [file_name(blob_id)]
+
+
+def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
+    blob_id = stage(tmp_path / "other", b"secret")
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / file_name(blob_id)).symlink_to(tmp_path / "other" / file_name(blob_id))
+    queue = make(tmp_path)
+    with journal(tmp_path / "journal") as folder, pytest.raises(OSError, match="symbolic link"):
+        queue.take(folder, blob_id, approve=anybody)
+    assert (tmp_path / "other" / file_name(blob_id)).exists()
+
+
+def test_a_full_queue_leaves_files_where_they_are(tmp_path: Path) -> None:
+    first, second = stage(tmp_path / "j", bytes(600)), stage(tmp_path / "j", bytes(600))
+    queue = make(tmp_path, bytes_max=1200)
+    with journal(tmp_path / "j") as folder:
+        queue.take(folder, first, approve=anybody)
+        with pytest.raises(BlobsWaitError, match="blob_queue_bytes_max"):
+            queue.take(folder, second, approve=anybody)
+        queue.remove(first)
+        queue.take(folder, second, approve=anybody)
+    assert queue.ids == [second]
+
+
+def test_the_last_of_the_disk_is_left_to_rows(tmp_path: Path) -> None:
+    blob_id = stage(tmp_path / "j", b"x")
+    queue = make(tmp_path, free_bytes_min=1 << 60)
+    with journal(tmp_path / "j") as folder, pytest.raises(BlobsWaitError, match="left to rows"):
+        queue.take(folder, blob_id, approve=anybody)
+
+
+def test_another_file_system_is_copied_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob_id = stage(tmp_path / "journal", b"hello")
+    queue = make(tmp_path)
+    real = os.rename
+
+    def rename(source: Any, target: Any, **named: Any) -> None:
+        if "src_dir_fd" in named:
+            raise OSError(18, "Invalid cross-device link")
+        real(source, target, **named)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with journal(tmp_path / "journal") as folder:
+        queue.take(folder, blob_id, approve=anybody)
+    assert os.listdir(tmp_path / "journal") == []
+    assert queue.header(blob_id).payload_bytes == 5
+
+
+def test_chunks_over_the_socket_go_on_where_they_ended(tmp_path: Path) -> None:
+    blob_id = stage(tmp_path / "journal", bytes(range(200)))
+    whole = (tmp_path / "journal" / file_name(blob_id)).read_bytes()
+    queue = make(tmp_path)
+    queue.receive(blob_id, 0, whole[:50], zlib.crc32(whole[:50]))
+    queue = make(tmp_path)
+    assert queue.arrived_bytes(blob_id) == 50
+    with pytest.raises(BlobRefusedError, match="50 bytes are here"):
+        queue.receive(blob_id, 20, whole[20:], zlib.crc32(whole[20:]))
+    with pytest.raises(BlobRefusedError, match="checksum"):
+        queue.receive(blob_id, 50, whole[50:], 1)
+    queue.receive(blob_id, 50, whole[50:], zlib.crc32(whole[50:]))
+    assert queue.accept(blob_id, approve=anybody).payload_bytes == 200
+    assert queue.ids == [blob_id]
+    assert queue.arrived_bytes(blob_id) == 0
+
+
+def test_what_arrives_damaged_is_begun_anew(tmp_path: Path) -> None:
+    queue = make(tmp_path)
+    queue.receive("0" * 32, 0, b"nonsense" * 10, zlib.crc32(b"nonsense" * 10))
+    with pytest.raises(StagedDamagedError):
+        queue.accept("0" * 32, approve=anybody)
+    assert queue.arrived_bytes("0" * 32) == 0

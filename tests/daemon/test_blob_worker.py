@@ -1,0 +1,241 @@
+"""Workers: what is made of each kind of payload, and what ends a worker ends nothing else."""
+
+import asyncio
+import io
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from PIL import Image
+
+from stepwell_daemon.blobs.worker import make
+from stepwell_daemon.blobs.worker_process import MakeFailedError, Result, WorkerProcess
+from stepwell_wire.staged import file_name
+from tests.daemon.staged import stage
+
+
+def made(tmp_path: Path, payload: bytes, kind: str, **about: Any) -> tuple[dict[str, Any], bytes]:
+    """Return the worker's answer and what it wrote."""
+    source = tmp_path / file_name(stage(tmp_path, payload, kind, **about))
+    target = tmp_path / "made"
+    answer = make(source, target)
+    content = target.read_bytes() if target.exists() and "digest" in answer else b""
+    if content:
+        assert answer["digest"] == blake3(content).hexdigest()
+        assert answer["size"] == len(content)
+    return answer, content
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "LA"), (3, "RGB"), (4, "RGBA")])
+def test_pixels_become_the_same_pixels_in_png(tmp_path: Path, channels: int, mode: str) -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (5, 7, channels), dtype=np.uint8)
+    shape = list(pixels.shape)
+    answer, content = made(tmp_path, pixels.tobytes(), "pixels", shape=shape, format="png")
+    picture = Image.open(io.BytesIO(content))
+    assert (picture.mode, picture.size) == (mode, (7, 5))
+    assert np.asarray(picture).reshape(5, 7, channels).tolist() == pixels.tolist()
+    assert (answer["media_type"], answer["width"], answer["height"]) == ("image/png", 7, 5)
+
+
+@pytest.mark.parametrize("name", ["jpeg", "webp", "bmp"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_other_formats_are_made_where_they_are_asked_for(
+    tmp_path: Path, name: str, channels: int
+) -> None:
+    payload = bytes(8 * 8 * channels)
+    answer, content = made(tmp_path, payload, "pixels", shape=[8, 8, channels], format=name)
+    assert answer["media_type"] == f"image/{name}"
+    assert Image.open(io.BytesIO(content)).size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"shape": [5, 7, 3], "format": "png"},
+        {"shape": [1, 12], "format": "png"},
+        {"shape": [-1, -12, 1], "format": "png"},
+        {"shape": [1, 1, 12], "format": "png"},
+        {"shape": "large", "format": "png"},
+        {"shape": [1 << 40, 1 << 40, 3], "format": "png"},
+        {"shape": [2, 2, 3], "format": "exe"},
+        {"shape": [2, 2, 3], "format": ["png"]},
+        {},
+    ],
+)
+def test_pixels_that_cannot_be_are_unusable(tmp_path: Path, about: dict[str, Any]) -> None:
+    answer, _ = made(tmp_path, bytes(12), "pixels", **about)
+    assert answer.keys() == {"unusable"}
+
+
+def test_a_side_that_a_format_cannot_have_is_unusable(tmp_path: Path) -> None:
+    shape = [1, 20_000, 1]
+    answer, _ = made(tmp_path, bytes(20_000), "pixels", shape=shape, format="webp")
+    assert "20000" in answer["unusable"]
+
+
+def picture_file(name: str) -> bytes:
+    held = io.BytesIO()
+    Image.new("RGB", (9, 4), (1, 2, 3)).save(held, name)
+    return held.getvalue()
+
+
+@pytest.mark.parametrize("name", ["PNG", "JPEG", "GIF", "WEBP", "BMP"])
+def test_a_picture_that_browsers_know_is_kept_as_it_is(tmp_path: Path, name: str) -> None:
+    payload = picture_file(name)
+    answer, content = made(tmp_path, payload, "file", media_type="image/png")
+    assert content == payload
+    assert (answer["media_type"], answer["width"]) == (f"image/{name.lower()}", 9)
+
+
+def test_another_picture_is_encoded_anew(tmp_path: Path) -> None:
+    answer, content = made(tmp_path, picture_file("TIFF"), "file", media_type="image/tiff")
+    assert answer["media_type"] == "image/png"
+    assert Image.open(io.BytesIO(content)).getpixel((0, 0)) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"<script>alert(1)</script>", b"", b"\x89PNG\r\n\x1a\n", picture_file("PNG")[:40]]
+)
+def test_what_is_no_picture_is_unusable_whatever_it_says_of_itself(
+    tmp_path: Path, payload: bytes
+) -> None:
+    answer, _ = made(tmp_path, payload, "file", media_type="image/png")
+    assert answer.keys() == {"unusable"}
+
+
+def test_a_text_is_utf_8(tmp_path: Path) -> None:
+    answer, content = made(tmp_path, "<b>ä</b>".encode(), "text", media_type="text/html")
+    assert (content.decode(), answer["media_type"]) == ("<b>ä</b>", "text/html")
+    assert "no UTF-8" in made(tmp_path, b"\xff\xfe", "text", media_type="text/html")[0]["unusable"]
+    odd = made(tmp_path, b"x", "text", media_type="image/svg+xml")[0]
+    assert odd["media_type"] == "text/plain"
+
+
+def test_bytes_that_changed_since_they_were_staged_are_unusable(tmp_path: Path) -> None:
+    source = tmp_path / file_name(stage(tmp_path, b"hello"))
+    source.write_bytes(b"j" + source.read_bytes()[1:])
+    assert "checksum" in make(source, tmp_path / "made")["unusable"]
+
+
+def test_an_unknown_kind_is_unusable_and_says_what_to_do(tmp_path: Path) -> None:
+    assert "newer daemon" in made(tmp_path, b"x", "hologram")[0]["unusable"]
+
+
+def test_a_full_disk_is_no_fault_of_the_blob(tmp_path: Path) -> None:
+    source = tmp_path / file_name(stage(tmp_path, b"hello"))
+    assert make(source, tmp_path / "none" / "made").keys() == {"failed"}
+
+
+# ---------------------------------------------------------------------- processes
+
+
+def run_worker(work: Any, **named: Any) -> Any:
+    options: dict[str, Any] = {"memory_bytes": 1 << 30, "seconds": 30.0} | named
+
+    async def within() -> Any:
+        worker = WorkerProcess(**options)
+        try:
+            return await work(worker)
+        finally:
+            await worker.close()
+
+    return asyncio.run(within())
+
+
+@pytest.mark.processes
+def test_one_process_makes_one_blob_after_the_other(tmp_path: Path) -> None:
+    sources = [tmp_path / file_name(stage(tmp_path, b"%d" % number)) for number in range(3)]
+
+    async def work(worker: WorkerProcess) -> tuple[list[Result], set[int]]:
+        results, pids = [], set()
+        for source in sources:
+            results.append(await worker.make(source, tmp_path / "made"))
+            assert worker._process is not None
+            pids.add(worker._process.pid)
+        return results, pids
+
+    results, pids = run_worker(work)
+    assert [result.size for result in results] == [1, 1, 1]
+    assert len(pids) == 1
+
+
+@pytest.mark.processes
+def test_a_worker_that_is_killed_costs_its_blob_after_two_attempts(tmp_path: Path) -> None:
+    source = tmp_path / file_name(stage(tmp_path, b"x"))
+    os.remove(source)
+    os.mkfifo(source)  # Refused, not waited for.
+
+    async def refused(worker: WorkerProcess) -> Result:
+        return await worker.make(source, tmp_path / "made")
+
+    with pytest.raises(MakeFailedError, match="no regular file"):
+        run_worker(refused)
+
+    good = tmp_path / file_name(stage(tmp_path, b"y"))
+
+    async def killed(worker: WorkerProcess) -> tuple[Result, Result]:
+        await worker.make(good, tmp_path / "made")
+        real = worker._started
+
+        async def started() -> Any:
+            process = await real()
+            process.kill()
+            return process
+
+        worker._started = started  # type: ignore[method-assign]
+        first = await worker.make(good, tmp_path / "made")
+        worker._started = real  # type: ignore[method-assign]
+        return first, await worker.make(good, tmp_path / "made")
+
+    first, second = run_worker(killed)
+    assert f"signal {int(signal.SIGKILL)}" in first.reason
+    assert "2 times" in first.reason
+    assert second.size == 1
+
+
+@pytest.mark.processes
+def test_a_worker_that_cannot_start_is_no_fault_of_the_blob(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / file_name(stage(tmp_path, b"x"))
+    (tmp_path / "blake3.py").write_text("raise ImportError('not installed')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def work(worker: WorkerProcess) -> Result:
+        return await worker.make(source, tmp_path / "made")
+
+    with pytest.raises(MakeFailedError, match="cannot start"):
+        run_worker(work)
+
+
+@pytest.mark.processes
+def test_a_blob_that_needs_too_much_memory_is_unusable_and_the_next_is_made(
+    tmp_path: Path,
+) -> None:
+    side = 16_000
+    blob_id = stage(tmp_path, bytes(side * side), "pixels", shape=[side, side, 1], format="png")
+    small = tmp_path / file_name(stage(tmp_path, b"x"))
+
+    async def work(worker: WorkerProcess) -> tuple[Result, Result]:
+        first = await worker.make(tmp_path / file_name(blob_id), tmp_path / "made")
+        return first, await worker.make(small, tmp_path / "made")
+
+    first, second = run_worker(work, memory_bytes=256 << 20)
+    assert "blob_worker_memory_bytes" in first.reason
+    assert second.size == 1
+
+
+@pytest.mark.processes
+def test_a_blob_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    side = 4000
+    blob_id = stage(tmp_path, bytes(side * side), "pixels", shape=[side, side, 1], format="png")
+
+    async def work(worker: WorkerProcess) -> Result:
+        return await worker.make(tmp_path / file_name(blob_id), tmp_path / "made")
+
+    result = run_worker(work, seconds=0.01)
+    assert "blob_seconds" in result.reason

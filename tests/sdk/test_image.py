@@ -1,0 +1,216 @@
+"""Images: what each kind of value becomes, and what is refused at once."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell import Html, Image, Video
+
+numpy = pytest.importorskip("numpy")
+
+
+class Kept:
+    """A stage that keeps in memory."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, dict[str, Any], bytes]] = []
+
+    def keep(self, kind: str, about: Any, pieces: Any) -> dict[str, Any]:
+        self.kept.append((kind, dict(about), b"".join(bytes(each) for each in pieces)))
+        return {"blob": f"{len(self.kept):032x}"}
+
+    def keep_file(self, kind: str, about: Any, path: Any) -> dict[str, Any]:
+        return self.keep(kind, about, [Path(path).read_bytes()])
+
+
+def staged(value: Any) -> tuple[dict[str, Any], Any, list[str]]:
+    """Return what the row says of ``value``, its pixels by shape, and what the user is told."""
+    stage, told = Kept(), []
+    row = value.described(stage, lambda kind, text: told.append(text))
+    ((_, about, payload),) = stage.kept
+    pixels = numpy.frombuffer(payload, numpy.uint8).reshape(about["shape"])
+    return row, pixels, told
+
+
+def pixels(value: Any, **named: Any) -> Any:
+    return staged(Image(value, **named))[1]
+
+
+def test_uint8_pixels_are_copied_when_the_image_is_made() -> None:
+    array = numpy.arange(12, dtype=numpy.uint8).reshape(2, 2, 3)
+    image = Image(array, caption="a")
+    array[:] = 0
+    row, found, told = staged(image)
+    assert found.tolist() == numpy.arange(12).reshape(2, 2, 3).tolist()
+    assert row == {
+        "_type": "image-file",
+        "blob": f"{1:032x}",
+        "width": 2,
+        "height": 2,
+        "format": "png",
+        "caption": "a",
+    }
+    assert told == []
+
+
+def test_a_view_that_is_not_contiguous_is_what_it_shows() -> None:
+    array = numpy.arange(48, dtype=numpy.uint8).reshape(4, 4, 3)
+    assert pixels(array[::2, ::-1]).tolist() == array[::2, ::-1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (numpy.array([[0.0, 0.5, 1.0]]), [0, 128, 255]),
+        (numpy.array([[0.0, 0.5, 1.0]], dtype=numpy.float32), [0, 128, 255]),
+        (numpy.array([[0.0, 0.5, 1.0]], dtype=numpy.float16), [0, 128, 255]),
+        (numpy.array([[0.0, 100.4, 255.0]]), [0, 100, 255]),
+        (numpy.array([[False, True, True]]), [0, 255, 255]),
+        (numpy.array([[0, 1, 255]]), [0, 1, 255]),
+    ],
+)
+def test_values_become_bytes(values: Any, expected: list[int]) -> None:
+    row, found, told = staged(Image(values))
+    assert found.ravel().tolist() == expected
+    assert found.shape == (1, 3, 1)
+    assert told == []
+    assert row["width"] == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "said"),
+    [
+        (numpy.array([[-1.0, 0.0, 1.0]]), [0, 128, 255], "stretched"),
+        (numpy.array([[0.0, 300.0, 2.0]]), [0, 255, 2], "clipped"),
+        (numpy.array([[-5, 300, 2]]), [0, 255, 2], "clipped"),
+        (numpy.array([[numpy.nan, 1.0, numpy.inf]]), [0, 255, 0], "not finite"),
+    ],
+)
+def test_values_that_are_changed_are_told(values: Any, expected: list[int], said: str) -> None:
+    _, found, told = staged(Image(values))
+    assert found.ravel().tolist() == expected
+    (text,) = told
+    assert said in text
+
+
+def test_without_normalize_floats_are_taken_as_they_are() -> None:
+    assert pixels(numpy.array([[0.0, 1.0, 200.0]]), normalize=False).ravel().tolist() == [0, 1, 200]
+
+
+def test_lists_are_arrays() -> None:
+    assert pixels([[0, 255], [255, 0]])[:, :, 0].tolist() == [[0, 255], [255, 0]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((3, 8, 8), r"\.transpose\(1, 2, 0\)"),
+        ((2, 8, 8, 3), "log a batch as a list"),
+        ((8,), "height × width"),
+        ((8, 8, 7), "1 to 4 channels"),
+        ((0, 8), "each side has 1"),
+    ],
+)
+def test_a_shape_that_is_no_picture_is_refused_with_what_to_do(
+    shape: tuple[int, ...], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        Image(numpy.zeros(shape, dtype=numpy.uint8))
+
+
+def test_other_mistakes_are_refused_at_once() -> None:
+    good = numpy.zeros((2, 2, 3), dtype=numpy.uint8)
+    for wrong in (
+        {"mode": "CMYK"},
+        {"mode": "L"},
+        {"file_type": "tga"},
+    ):
+        with pytest.raises(ValueError, match="Image: "):
+            Image(good, **wrong)
+    with pytest.raises(TypeError, match="boxes is a list"):
+        Image(good, boxes=[1])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is no picture"):
+        Image(object())
+    with pytest.raises(TypeError, match="complex"):
+        Image(good.astype(complex))
+    with pytest.raises(ValueError, match="is not known as a picture"):
+        Image("model.pt")
+    with pytest.raises(TypeError):
+        Image(good, colour="red")  # type: ignore[call-arg]
+
+
+def test_boxes_and_classes_are_kept_with_the_row_and_masks_are_told() -> None:
+    boxes = {"predictions": {"box_data": [{"position": {"minX": 0.1}, "class_id": 1}]}}
+    masks = {"truth": {"mask_data": numpy.zeros((2, 2)), "class_labels": {1: "cat"}}}
+    row, _, told = staged(Image(numpy.zeros((2, 2)), boxes=boxes, masks=masks, grouping=3))
+    assert row["boxes"] == boxes
+    assert row["masks"] == {"truth": {"1": "cat"}}
+    assert row["grouping"] == 3
+    (text,) = told
+    assert "masks are not kept yet" in text
+
+
+def test_a_tensor_has_its_channels_first() -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.arange(12, dtype=torch.uint8).reshape(3, 2, 2)
+    assert pixels(tensor).tolist() == tensor.permute(1, 2, 0).tolist()
+    assert pixels(torch.ones(1, 2, 2, requires_grad=True)).ravel().tolist() == [255] * 4
+    assert pixels(torch.ones(2, 2, dtype=torch.bfloat16)).ravel().tolist() == [255] * 4
+    with pytest.raises(ValueError, match="channels × height × width"):
+        Image(torch.zeros(8, 8, 3))
+
+
+def test_a_pil_picture_keeps_its_mode() -> None:
+    pil = pytest.importorskip("PIL.Image")
+    picture = pil.new("RGBA", (3, 2), (1, 2, 3, 4))
+    assert pixels(picture).tolist() == [[[1, 2, 3, 4]] * 3] * 2
+    assert pixels(picture, mode="RGB").shape == (2, 3, 3)
+    assert pixels(pil.new("1", (2, 2), 1)).ravel().tolist() == [255] * 4
+    assert pixels(pil.new("P", (2, 2))).shape == (2, 2, 3)
+    assert pixels(pil.new("CMYK", (2, 2))).shape == (2, 2, 3)
+
+
+def test_a_path_is_staged_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(b"\xff\xd8\xff bytes")
+    stage = Kept()
+    row = Image(str(path), caption="cat").described(stage, lambda kind, text: None)
+    assert stage.kept == [("file", {"media_type": "image/jpeg"}, b"\xff\xd8\xff bytes")]
+    assert (row["format"], row["caption"]) == ("jpg", "cat")
+
+
+def test_html_is_a_text_a_file_or_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<b>path</b>")
+    with path.open() as file:
+        values = [
+            Html("<b>text</b>"),
+            Html(file),
+            Html(path),
+            Html("a.html", data_is_not_path=True),
+        ]
+    stage = Kept()
+    for value in values:
+        value.described(stage, lambda kind, text: None)
+    assert [payload for _, _, payload in stage.kept] == [
+        b"<b>text</b>",
+        b"<b>path</b>",
+        b"<b>path</b>",
+        b"a.html",
+    ]
+    with pytest.raises(TypeError, match="expected a text"):
+        Html(3)
+
+
+def test_a_file_by_path_is_staged_and_data_is_not_kept_yet(tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    path.write_bytes(b"video")
+    stage = Kept()
+    video = Video(str(path), caption="c")
+    assert video.described(stage, lambda kind, text: None)["blob"]
+    assert stage.kept == [("file", {"media_type": "video/mp4"}, b"video")]
+    assert video.is_kept
+    assert not Video(numpy.zeros((2, 3, 8, 8))).is_kept
+    with pytest.raises(ValueError, match="ends in none of"):
+        Video("v.exe")

@@ -1,0 +1,107 @@
+"""The blob store: each content once, whole or not at all, and no blob lost to a collector."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from stepwell_store.blob_store import FolderBlobStore, open_blob_store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderBlobStore:
+    return FolderBlobStore(tmp_path / "store")
+
+
+def put(store: FolderBlobStore, content: bytes, tmp_path: Path) -> tuple[str, bool]:
+    source = tmp_path / "source"
+    source.write_bytes(content)
+    digest = blake3(content).hexdigest()
+    is_new = store.put(digest, source)
+    assert not source.exists()
+    return digest, is_new
+
+
+def test_a_blob_is_read_back_from_any_offset(store: FolderBlobStore, tmp_path: Path) -> None:
+    digest, is_new = put(store, b"hello world", tmp_path)
+    assert is_new
+    with store.open(digest) as file:
+        file.seek(6)
+        assert file.read() == b"world"
+    found = store.stat(digest)
+    assert found is not None
+    assert (found.digest, found.size) == (digest, 11)
+    assert [each.digest for each in store.walk()] == [digest]
+
+
+def test_the_same_content_is_stored_once(store: FolderBlobStore, tmp_path: Path) -> None:
+    digest, _ = put(store, b"twice", tmp_path)
+    assert put(store, b"twice", tmp_path) == (digest, False)
+    assert len(list(store.walk())) == 1
+
+
+def test_what_is_not_there_is_said_so(store: FolderBlobStore) -> None:
+    assert store.stat("a" * 64) is None
+    assert list(store.walk()) == []
+    assert not store.delete_unless_newer("a" * 64, than=1e12)
+    with pytest.raises(FileNotFoundError):
+        store.open("a" * 64)
+
+
+@pytest.mark.parametrize("digest", ["", "../../../etc/passwd", "A" * 64, "a" * 63, "a" * 63 + "/"])
+def test_only_digests_are_names(store: FolderBlobStore, digest: str) -> None:
+    with pytest.raises(ValueError, match="no digest"):
+        store.open(digest)
+
+
+def test_another_file_system_is_copied_from(
+    store: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.rename
+
+    def rename(source: Any, target: Any) -> None:
+        if Path(source).name == "source":
+            raise OSError(18, "Invalid cross-device link")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    source = tmp_path / "source"
+    source.write_bytes(b"far")
+    digest = blake3(b"far").hexdigest()
+    assert store.put(digest, source)
+    assert store.open(digest).read() == b"far"
+
+
+def test_a_blob_that_was_put_again_is_not_deleted(store: FolderBlobStore, tmp_path: Path) -> None:
+    digest, _ = put(store, b"x", tmp_path)
+    os.utime(store._path(digest), (100.0, 100.0))
+    put(store, b"x", tmp_path)
+    assert not store.delete_unless_newer(digest, than=200.0)
+    os.utime(store._path(digest), (100.0, 100.0))
+    assert store.delete_unless_newer(digest, than=200.0)
+    assert store.stat(digest) is None
+
+
+def test_a_blob_that_is_put_while_it_is_being_deleted_stays(
+    store: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, _ = put(store, b"x", tmp_path)
+    os.utime(store._path(digest), (100.0, 100.0))
+    real = os.rename
+
+    def rename(source: Any, target: Any) -> None:
+        monkeypatch.setattr(os, "rename", real)
+        put(store, b"x", tmp_path)  # Between the look at the time and the renaming.
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    assert not store.delete_unless_newer(digest, than=200.0)
+    assert store.open(digest).read() == b"x"
+
+
+def test_a_setting_names_an_absolute_folder(tmp_path: Path) -> None:
+    assert isinstance(open_blob_store(tmp_path), FolderBlobStore)
+    with pytest.raises(ValueError, match="absolute path"):
+        open_blob_store(tmp_path, "blobs")
