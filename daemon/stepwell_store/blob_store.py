@@ -40,6 +40,10 @@ class StoredBlob:
 class BlobStore(Protocol):
     """Where blobs are kept. All methods may be called from any thread, and raise OSError."""
 
+    @property
+    def place(self) -> str:
+        """Where that is, for people."""
+
     def put(self, digest: str, source: Path) -> bool:
         """Keep the file ``source`` under ``digest``, durably; return whether it is new.
 
@@ -68,6 +72,11 @@ class FolderBlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+
+    @property
+    def place(self) -> str:
+        """See `BlobStore.place`."""
+        return str(self.root)
 
     def put(self, digest: str, source: Path) -> bool:
         """See `BlobStore.put`."""

@@ -20,16 +20,18 @@ LATER: BlobOutcome
 REFUSED: BlobOutcome
 
 class BlobOffer(_message.Message):
-    __slots__ = ("protocol_major", "journal_dir", "writer_id", "names")
+    __slots__ = ("protocol_major", "journal_dir", "writer_id", "names", "keep")
     PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
     JOURNAL_DIR_FIELD_NUMBER: _ClassVar[int]
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
+    KEEP_FIELD_NUMBER: _ClassVar[int]
     protocol_major: int
     journal_dir: str
     writer_id: str
     names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, protocol_major: _Optional[int] = ..., journal_dir: _Optional[str] = ..., writer_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+    keep: bool
+    def __init__(self, protocol_major: _Optional[int] = ..., journal_dir: _Optional[str] = ..., writer_id: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., keep: bool = ...) -> None: ...
 
 class BlobReply(_message.Message):
     __slots__ = ("name", "outcome", "offset", "detail")

@@ -36,8 +36,11 @@ class BlobChannel:
         self._channel = grpc.insecure_channel(f"unix:{socket}", options=OPTIONS)
         keep_alive(self._channel)
 
-    def offer(self, ids: Sequence[str]) -> list[BlobReply]:
+    def offer(self, ids: Sequence[str], *, keep: bool = False) -> list[BlobReply]:
         """Ask the daemon to take staged files; return what it says of each.
+
+        Args:
+            keep: leave the files where they are.
 
         Raises:
             DaemonUnreachableError: It does not answer.
@@ -48,6 +51,7 @@ class BlobChannel:
             journal_dir=str(self._folder.absolute()),
             writer_id=self._writer_id,
             names=ids,
+            keep=keep,
         )
         call = self._channel.unary_unary(OFFER)
         answer = self._answer(call.future(request.SerializeToString(), timeout=OFFER_SECONDS_MAX))

@@ -57,7 +57,7 @@ class BlobDelivery:
         later = ""
         for first in range(0, len(ids), BLOBS_PER_OFFER_MAX):
             part = ids[first : first + BLOBS_PER_OFFER_MAX]
-            for reply in self._opened().offer(part):
+            for reply in self._opened().offer(part, keep=self._keep):
                 later = self._follow(reply, taken, refused) or later
             if later:
                 break  # What waits is asked for again, and all behind it.

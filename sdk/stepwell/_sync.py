@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stepwell._blob_delivery import BlobDelivery, staged_in
 from stepwell._delivery import Delivery, ReaderSource
 from stepwell._recording import CLIENT
 from stepwell._spawn import daemon_answers
@@ -164,10 +165,34 @@ class _Sync:
         finally:
             delivery.disconnect()
             self._sent_bytes += max(reader.acked - start, 0)
+        self._hand_over_blobs(reader)
         self._unverified_bytes += reader.unverified_bytes
         self._sent.append(f"{reader.info.project}/{reader.info.run_id}")
         if not self._keep:
             reader.remove()
+
+    def _hand_over_blobs(self, reader: JournalReader) -> None:
+        """Hand over what is staged beside the journal.
+
+        Raises:
+            SyncError: Not all of it was taken; the rest and the journal are kept.
+        """
+        staged = staged_in(reader.path)
+        if not staged:
+            return
+        writer_id = reader.info.writer_id
+        blobs = BlobDelivery(self._socket, reader.path, writer_id, keep=self._keep)
+        try:
+            done = blobs.hand_over(staged)
+        finally:
+            blobs.close()
+        why = done.later or next(iter(done.refused.values()), "")
+        if why:
+            missing = len(staged) - len(done.taken)
+            raise SyncError(
+                f"{reader.path}: the daemon has all rows, and {missing} of {len(staged)} media "
+                f"files wait: {why}"
+            )
 
     def _tell(self, journal: Path | None, number: int, count: int, more_bytes: int) -> None:
         self._progress(

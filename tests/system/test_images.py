@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,3 +112,129 @@ run.finish()
     states = sorted((row["state"], row["reason"]) for row in blobs_of(node, "a").values())
     assert states == [("failed", "the file is no picture that is known"), ("ready", "")]
     assert len(list((node.data / "blobs" / "failed").iterdir())) == 1
+
+
+UNFINISHED = LOG.replace(
+    "run.finish()\n", "print('logged', flush=True)\nimport time; time.sleep(600)\n"
+)
+
+
+def start_unfinished(node: Node, *, run: str, count: int, **variables: str) -> Any:
+    """Start a trainer that logs and then waits; return it when it has logged."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", UNFINISHED.format(run=run, count=count)],
+        env={**node.environment, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"logged\n"
+    return process
+
+
+def kill(process: Any) -> None:
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_what_a_killed_trainer_staged_is_taken_with_its_journal(node: Node) -> None:
+    trainer = start_unfinished(node, run="a", count=10)  # Nobody listens.
+    kill(trainer)
+    assert len(list(node.journals.glob("a-*/blob-*"))) == 10
+    node.start_daemon("--recover-seconds", "0.2")
+    check(node, "a", 10)
+    deadline = time.monotonic() + 30
+    while list(node.journals.glob("a-*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_an_unfinished_file_of_a_killed_trainer_is_no_blob(node: Node) -> None:
+    kill(start_unfinished(node, run="a", count=2))
+    (folder,) = node.journals.glob("a-*")
+    (folder / f"blob-{'0' * 32}.new").write_bytes(b"half")
+    node.start_daemon("--recover-seconds", "0.2")
+    check(node, "a", 2)
+    assert len(blobs_of(node, "a")) == 2
+
+
+def test_an_offline_run_is_synced_with_its_images(node: Node) -> None:
+    done = node.python(LOG.format(run="a", count=5), STEPWELL_MODE="offline")
+    assert done.returncode == 0, done.stderr
+    node.start_daemon("--recover-seconds", "0.2")
+    time.sleep(0.5)
+    (journal,) = node.journals.glob("a-*")  # Recovery leaves it alone.
+    kept = node.stepwell("sync", "--keep", str(node.journals))
+    assert kept.returncode == 0, kept.stderr
+    assert len(list(journal.glob("blob-*"))) == 5
+    check(node, "a", 5)
+    synced = node.stepwell("sync", str(node.journals))
+    assert synced.returncode == 0, synced.stderr
+    assert not journal.exists()
+    check(node, "a", 5)
+    assert len(blobs_of(node, "a")) == 5
+
+
+def test_a_damaged_staged_file_is_a_failure_with_its_reason(node: Node) -> None:
+    kill(start_unfinished(node, run="a", count=3))
+    paths = list(node.journals.glob("a-*/blob-*"))
+    paths[0].write_bytes(paths[0].read_bytes()[:-5])  # No footer.
+    content = bytearray(paths[1].read_bytes())
+    content[3] ^= 1
+    paths[1].write_bytes(content)  # Another pixel.
+    node.start_daemon("--recover-seconds", "0.2")
+    wait_for_blobs(node, "a", 3)
+    blobs = blobs_of(node, "a")
+    found = {path.name: blobs[path.name.removeprefix("blob-")] for path in paths}
+    states = [found[path.name]["state"] for path in paths]
+    assert states == ["failed", "failed", "ready"]
+    assert "damaged" in found[paths[0].name]["reason"]
+    assert "checksum" in found[paths[1].name]["reason"]
+
+
+def test_a_daemon_that_cannot_see_the_folder_gets_the_files_over_the_socket(node: Node) -> None:
+    """As from a container: the journal's path means nothing to the daemon."""
+    node.start_daemon()
+    code = LOG.format(run="a", count=5)
+    hidden = (
+        "import stepwell._blob_channel as c\n"
+        "real = c.BlobOffer\n"
+        "c.BlobOffer = lambda **named: real(**{**named, 'journal_dir': '/nowhere'})\n"
+    )
+    done = node.python(hidden + code)
+    assert (done.returncode, done.stderr) == (0, "")
+    check(node, "a", 5)
+    assert not list((node.data / "blobs" / "arriving").iterdir())
+
+
+@pytest.mark.parametrize("point", ["blob.taken", "blob.made", "blob.kept", "blob.noted"])
+def test_a_daemon_killed_at_any_step_of_a_blob_loses_none_and_doubles_none(
+    node: Node, point: str
+) -> None:
+    node.start_daemon()
+    node.stop_daemon()
+    node.launch_daemon(STEPWELL_FAILPOINT=f"{point}:kill:3")
+    trainer = start_unfinished(node, run="a", count=6)
+    assert node.daemon is not None
+    assert node.daemon.wait(60) == -signal.SIGKILL
+    node.start_daemon("--recover-seconds", "0.2")
+    check(node, "a", 6)
+    kill(trainer)
+    assert len(blobs_of(node, "a")) == 6
+    assert not list((node.data / "blobs" / "waiting").iterdir())
+
+
+def test_images_wait_while_the_blob_store_cannot_be_written_and_rows_go_on(node: Node) -> None:
+    blocked = node.folder / "store"
+    blocked.write_text("a file where the folder should be")
+    node.start_daemon("--blob-store", str(blocked))
+    done = node.python(LOG.format(run="a", count=3))
+    assert done.returncode == 0, done.stderr
+    assert sorted(named_by(node, "a")) == [0, 1, 2]
+    status = json.loads(node.stepwell("status", "--json").stdout)
+    assert status["blobs"]["waiting"] == 3
+    assert str(blocked) in status["blobs"]["problem"]
+    assert any("blobs wait" in problem for problem in status["problems"])
+    blocked.unlink()
+    check(node, "a", 3, store=blocked)

@@ -33,13 +33,19 @@ class Trainer:
     counts_path: Path
 
     @classmethod
-    def started(cls, number: int, folder: Path, environment: Mapping[str, str]) -> Self:
+    def started(
+        cls,
+        number: int,
+        folder: Path,
+        environment: Mapping[str, str],
+        module: str = "tests.system.trainers",
+    ) -> Self:
         """Start number ``number``, which keeps its counts and what it says in ``folder``."""
         path = folder / f"counts-{number}"
         path.write_bytes(bytes(4096))
         with (folder / "trainers.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "tests.system.trainers", str(number), str(path)],
+                [sys.executable, "-m", module, str(number), str(path)],
                 env=environment,
                 stdout=log,
                 stderr=log,

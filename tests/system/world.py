@@ -36,6 +36,12 @@ class World:
     trainers: list[Trainer] = field(default_factory=list)
     dead: list[Trainer] = field(default_factory=list)
     kills: dict[str, int] = field(default_factory=dict)
+    module: str = "tests.system.trainers"
+    """What trainers run."""
+    victims: dict[str, int] = field(
+        default_factory=lambda: {"trainer": 5, "daemon": 3, "engine": 2}
+    )
+    """What is killed, and how often in comparison."""
 
     @property
     def with_daemons(self) -> list[Node]:
@@ -44,7 +50,7 @@ class World:
 
     def start_trainer(self, number: int) -> None:
         node = self.nodes[number % len(self.nodes)]
-        self.trainers.append(Trainer.started(number, self.folder, node.environment))
+        self.trainers.append(Trainer.started(number, self.folder, node.environment, self.module))
 
     def kill_trainer(self, place: int) -> None:
         trainer = self.trainers.pop(place)
@@ -53,7 +59,11 @@ class World:
 
     def kill_one(self, next_number: int) -> str:
         """SIGKILL a trainer, a daemon or the store; start again what does not by itself."""
-        victim = self.random.choices(["trainer", "daemon", "engine"], [5, 3, 2])[0]
+        victim = self.random.choices(list(self.victims), list(self.victims.values()))[0]
+        if victim == "hub":
+            victim = self._kill_child("stepwell_hub", "hub")
+        elif victim == "worker":
+            victim = self._kill_child("stepwell_daemon.blobs.worker", "worker")
         if victim == "engine":
             victim = self._kill_server() if self.server is not None else self._kill_engine()
         if victim == "daemon":
@@ -77,19 +87,23 @@ class World:
         return "server"
 
     def _kill_engine(self) -> str:
+        return self._kill_child("stepwell_store.engine", "engine")
+
+    def _kill_child(self, module: str, victim: str) -> str:
+        """Kill the daemon's child that runs ``module``; return "daemon" where there is none."""
         deadline = time.monotonic() + 5.0  # A daemon that just started has none yet.
-        while (pid := self._engine_pid()) is None and time.monotonic() < deadline:
+        while (pid := self._child_pid(module)) is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if pid is None:
             return "daemon"
         os.kill(pid, signal.SIGKILL)
-        return "engine"
+        return victim
 
-    def _engine_pid(self) -> int | None:
+    def _child_pid(self, module: str) -> int | None:
         assert self.store.daemon is not None
         try:
             for child in psutil.Process(self.store.daemon.pid).children(recursive=True):
-                if any("stepwell_store.engine" in word for word in child.cmdline()):
+                if any(module in word for word in child.cmdline()):
                     return child.pid
         except psutil.Error:
             pass

@@ -62,7 +62,8 @@ class BlobIntake:
         if state is None:
             why = "the daemon does not know the writer yet; its rows come first"
             return [BlobReply(name=name, outcome=LATER, detail=why) for name in offer.names]
-        take = partial(self._take_all, Path(offer.journal_dir), list(offer.names), state.info)
+        path, names = Path(offer.journal_dir), list(offer.names)
+        take = partial(self._take_all, path, names, state.info, keep=offer.keep)
         loop = asyncio.get_running_loop()
         replies, damaged = await loop.run_in_executor(self._executor, take)
         for blob_id in damaged:
@@ -71,12 +72,13 @@ class BlobIntake:
         return replies
 
     def _take_all(
-        self, path: Path, names: Sequence[str], who: WriterInfo
+        self, path: Path, names: Sequence[str], who: WriterInfo, *, keep: bool
     ) -> tuple[list[BlobReply], list[str]]:
         folder = self._opened(path)
         damaged: list[str] = []
         try:
-            return [self._take(folder, name, who, damaged) for name in names], damaged
+            replies = [self._take(folder, name, who, damaged, keep=keep) for name in names]
+            return replies, damaged
         finally:
             if folder is not None:
                 folder.close()
@@ -97,7 +99,13 @@ class BlobIntake:
         return folder
 
     def _take(
-        self, folder: JournalFolder | None, name: str, who: WriterInfo, damaged: list[str]
+        self,
+        folder: JournalFolder | None,
+        name: str,
+        who: WriterInfo,
+        damaged: list[str],
+        *,
+        keep: bool = False,
     ) -> BlobReply:
         if not is_id(name):
             detail = f"{name[:80]!r} is no blob's id"
@@ -106,7 +114,7 @@ class BlobIntake:
             return BlobReply(name=name, outcome=TAKEN)
         if folder is not None:
             try:
-                self._queue.take(folder, name, approve=partial(_approve, who))
+                self._queue.take(folder, name, approve=partial(_approve, who), keep=keep)
                 return BlobReply(name=name, outcome=TAKEN)
             except StagedDamagedError as error:
                 logger.error("a staged blob is damaged: %s", error)

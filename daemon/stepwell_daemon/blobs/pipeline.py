@@ -23,7 +23,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_daemon.blobs.worker_process import MakeFailedError, Result, WorkerProcess
 from stepwell_daemon.counters import Counters
-from stepwell_daemon.errors import DaemonError
+from stepwell_daemon.errors import BlobsWaitError, DaemonError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -60,7 +60,13 @@ class StoreKeeper:
     async def keep(self, result: Result, path: Path) -> bool:
         """See `Keeper.keep`."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, self._store.put, result.digest, path)
+        try:
+            return await loop.run_in_executor(self._executor, self._store.put, result.digest, path)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise BlobsWaitError(
+                f"the blob store {self._store.place} cannot be written: {why}"
+            ) from error
 
     async def close(self) -> None:
         """Nothing is held."""

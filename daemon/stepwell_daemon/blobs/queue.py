@@ -130,8 +130,13 @@ class BlobQueue:
                 f"({self._free_bytes_min}) are left to rows: free some space"
             )
 
-    def take(self, folder: JournalFolder, blob_id: str, *, approve: Approve) -> StagedHeader:
+    def take(
+        self, folder: JournalFolder, blob_id: str, *, approve: Approve, keep: bool = False
+    ) -> StagedHeader:
         """Take a staged file out of an open journal's folder; return its header.
+
+        Args:
+            keep: leave the file there.
 
         Raises:
             BlobRefusedError: ``approve`` has something against it.
@@ -154,7 +159,11 @@ class BlobQueue:
                 self._bound_failed()
                 raise
             approve(header)
-            self._move(folder, name, descriptor, self._waiting / blob_id)
+            if keep:
+                self._copy(descriptor, self._waiting / blob_id)
+                self._disk.sync_folder(self._waiting)
+            else:
+                self._move(folder, name, descriptor, self._waiting / blob_id)
         finally:
             os.close(descriptor)
         failpoints.hit("blob.taken")
