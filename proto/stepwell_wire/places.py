@@ -24,17 +24,23 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
         return SYSTEM_SOCKET
     if runtime := environ.get("XDG_RUNTIME_DIR"):
         return Path(runtime) / "stepwell" / "stepwell.sock"
+    return _of_user_without_home() / "stepwell.sock"
+
+
+def _of_user_without_home() -> Path:
     import tempfile  # Not at the top: training processes import this, and rarely come here.
 
-    return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}" / "stepwell.sock"
+    return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}"
 
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder of spool and embedded store: ``STEPWELL_DATA``, else the user's own."""
     if named := environ.get(DATA_VARIABLE):
         return Path(named).expanduser().absolute()
-    base = environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(base).expanduser().absolute() / "stepwell"
+    base = os.path.expanduser(environ.get("XDG_DATA_HOME") or "~/.local/share")
+    if base.startswith("~"):  # A number without a name and a home, as in many containers.
+        return _of_user_without_home() / "data"
+    return Path(base).absolute() / "stepwell"
 
 
 def default_journals_dir(environ: Mapping[str, str] = os.environ) -> Path:
