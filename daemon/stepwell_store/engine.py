@@ -39,6 +39,7 @@ from stepwell_store.channel import (
 )
 from stepwell_store.engine_watch import Watch
 from stepwell_store.errors import code_of
+from stepwell_wire.capabilities import drop_capabilities
 
 LOCK_FILE: Final = "engine.lock"
 SOCKET_FILE: Final = "engine.sock"
@@ -232,6 +233,7 @@ def main() -> int:
     parser.add_argument("--memory-bytes-max", type=int, default=2 << 30)
     parser.add_argument("--lock-wait-seconds", type=float, default=15.0)
     options = parser.parse_args()
+    drop_capabilities()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(ignored, signal.SIG_IGN)
     control = socket.socket(fileno=options.control_fd)

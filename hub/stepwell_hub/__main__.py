@@ -15,6 +15,7 @@ from stepwell_hub.config import HubConfig, build_parser, load_config
 from stepwell_hub.errors import AlreadyRunningError, ConfigError, HubError
 from stepwell_hub.serve import serve
 from stepwell_store import StoreError
+from stepwell_wire.capabilities import drop_capabilities
 from stepwell_wire.hub_access import login_link, read_key
 
 OK: Final = 0
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a hub and return its exit code."""
     options = build_parser().parse_args(arguments)
     os.umask(0o077)
+    drop_capabilities()
     try:
         config = load_config(options)
         _configure_logging(config)
