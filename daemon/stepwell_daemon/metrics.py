@@ -19,6 +19,7 @@ from stepwell_daemon.counters import Histogram
 from stepwell_daemon.samplers.exposition import sampler_metrics
 from stepwell_daemon.status import Facts
 from stepwell_wire import __version__
+from stepwell_wire.ingest_pb2 import RefusalCode
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -41,6 +42,11 @@ _COUNTERS: Final = (
     ("handler_errors", "Connections that ended by a fault of the daemon."),
 )
 
+_NO_REFUSALS: Final = dict.fromkeys(
+    ("unauthenticated", *(name.lower() for name, code in RefusalCode.items() if code)), 0
+)
+"""Each reason is there from the start: increase() does not see a counter's first appearance."""
+
 
 class DaemonCollector(Collector):
     """Reads the daemon's counters at each scrape."""
@@ -58,7 +64,7 @@ class DaemonCollector(Collector):
             "Frames and connections refused, by reason.",
             labels=["reason"],
         )
-        for reason, count in sorted(counters.refused.items()):
+        for reason, count in sorted((_NO_REFUSALS | counters.refused).items()):
             refused.add_metric([reason], float(count))
         yield refused
         for name, text, label, counts in (
