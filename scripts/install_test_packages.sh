@@ -1,13 +1,15 @@
 #!/bin/sh
 # Install what the tests need from Debian and that is not there yet: a real Prometheus, a real
-# ClickHouse server, ZooKeeper for a cluster of them, a chromium for the page, and a torch without
-# CUDA for its DataLoader.
+# ClickHouse server, ZooKeeper for a cluster of them, a chromium for the page, systemd and strace for
+# the units in deploy/, and a torch without CUDA for its DataLoader.
 # Without root or apt the tests that need it say so and are skipped; CI must have it.
 set -eu
 missing=""
 command -v prometheus >/dev/null 2>&1 || missing="$missing prometheus"
 command -v clickhouse-server >/dev/null 2>&1 || missing="$missing clickhouse-server"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
+command -v strace >/dev/null 2>&1 || missing="$missing strace"
 [ -e /usr/share/java/zookeeper.jar ] || missing="$missing zookeeper"
 [ -d /usr/lib/postgresql ] || missing="$missing postgresql"
 torch=""

@@ -1,0 +1,243 @@
+"""The units' own command lines, users, rights and settings, with real processes of users."""
+
+import json
+import os
+import re
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from stepwell_wire.hub_access import hub_dir, read_key
+from tests.deploy.manager import Manager
+from tests.deploy.places import DEPLOY, needs
+from tests.deploy.service import (
+    DAEMON_ID,
+    OUTSIDER_ID,
+    TRAINER_ID,
+    Service,
+    python_of_all,
+    remove,
+    run_as,
+)
+from tests.deploy.settings import with_secrets
+from tests.deploy.units import Unit
+from tests.node import free_port
+from tests.servers.clickhouse import PASSWORD, ClickHouseServer
+from tests.waiting import wait_until
+
+FILES = DEPLOY / "systemd"
+CAP_DAC_OVERRIDE, CAP_FOWNER = 1 << 1, 1 << 3
+
+pytestmark = [pytest.mark.processes, needs("setpriv"), needs("unshare")]
+
+TRAIN = """
+import os, stepwell
+run = stepwell.init(project="shared", id=os.environ["RUN"])
+for step in range(1000):
+    run.log({"loss": 1.0 / (step + 1)})
+if os.environ.get("KILLED"):
+    os.kill(os.getpid(), 9)
+run.finish()
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    # Not tmp_path: other users may not enter it, and a socket's path is short.
+    made = Path(tempfile.mkdtemp(prefix="swu-"))
+    made.chmod(0o755)
+    yield made
+    remove(made)
+
+
+@pytest.fixture
+def daemon(folder: Path) -> Iterator[Service]:
+    python = python_of_all()
+    made = Service(Unit.read(FILES / "stepwelld.service"), folder, python)
+    made.environ = {"STEPWELLD_METRICS_PORT": "0", "STEPWELLD_HUB_PORT": "0"}
+    # As stepwell.tmpfiles.conf says; test_systemd.py holds that.
+    journals = made.place("/var/lib/stepwell/journals")
+    journals.mkdir(parents=True)
+    os.chown(journals, 0, DAEMON_ID)
+    journals.chmod(0o1770)
+    made.place("/etc/stepwell").mkdir(parents=True)
+    yield made
+    made.close()
+
+
+def settings_of(service: Service, name: str, text: str) -> None:
+    path = service.place(f"/etc/stepwell/{name}")
+    path.write_text(with_secrets(service.inside(text), path.parent, PASSWORD))
+
+
+def training_environment(service: Service, number: int) -> dict[str, str]:
+    """Return what stepwell.sh exports, and a home."""
+    home = service.folder / f"home-{number}"
+    home.mkdir(exist_ok=True)
+    os.chown(home, number, number)
+    exported = re.findall(r"(?m)^export (\w+)=(.*)$", (FILES / "stepwell.sh").read_text())
+    return {name: service.inside(value) for name, value in exported} | {"HOME": str(home)}
+
+
+def ask(url: str, data: Path, path: str, body: Any = None) -> Any:
+    headers = {"Authorization": f"Bearer {read_key(hub_dir(data))}"}
+    if body is not None:
+        headers["Content-Type"] = "application/json"
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url + path, content, headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.loads(answer.read())
+
+
+def capabilities(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(r"CapEff:\s+(\w+)", status)[0], 16)
+
+
+def hub_of(data: Path) -> str:
+    state = hub_dir(data) / "hub.json"
+    wait_until(state.exists, "the hub")
+    return str(json.loads(state.read_text())["url"])
+
+
+def test_users_share_a_daemon_that_runs_as_its_unit_says(folder: Path, daemon: Service) -> None:
+    settings_of(daemon, "daemon.toml", (FILES / "daemon.toml").read_text())
+    data = daemon.place("/var/lib/stepwell/data")
+    with Manager(folder / "notify") as manager:
+        daemon.start(manager)
+        assert daemon.process is not None
+        trainer = training_environment(daemon, TRAINER_ID)
+        words = [daemon.python, "-c", TRAIN]
+        done = run_as(TRAINER_ID, words, {**trainer, "RUN": "whole"}, groups=[DAEMON_ID])
+        assert done.returncode == 0, done.stderr + daemon.log()
+        # A killed process leaves a journal that is its user's; the daemon takes it in.
+        killed = {**trainer, "RUN": "killed", "KILLED": "1"}
+        assert run_as(TRAINER_ID, words, killed, groups=[DAEMON_ID]).returncode == -9
+        journals = daemon.place("/var/lib/stepwell/journals")
+        wait_until(lambda: not list(journals.glob("killed-*")), "the journal to be taken in")
+
+        url = hub_of(data)
+        wait_until(lambda: counts(url, data) == {"whole": 1000, "killed": 1000}, "both runs")
+        assert journals.stat().st_mode & 0o7777 == 0o1770
+
+        processes = psutil.Process(daemon.process.pid).children(recursive=True)
+        assert len(processes) >= 2  # Engine and hub.
+        assert capabilities(daemon.process.pid) == CAP_DAC_OVERRIDE | CAP_FOWNER
+        assert {capabilities(each.pid) for each in processes} == {0}
+        assert {each.uids().real for each in processes} == {DAEMON_ID}
+
+        assert daemon.stop() == 0, daemon.log()
+        manager.wait_for("STOPPING=1")
+
+
+def counts(url: str, data: Path) -> dict[str, int]:
+    """Return how many points of loss the hub shows, by run; without runs that have none yet."""
+    found = {}
+    for run in ("whole", "killed"):
+        try:
+            answer = ask(url, data, f"/api/v1/projects/shared/runs/{run}/metrics")
+        except urllib.error.HTTPError:
+            continue
+        for each in answer["metrics"]:
+            if each["metric"] == "loss":
+                found[run] = each["count"]
+    return found
+
+
+def test_a_user_outside_the_group_reaches_neither_socket_nor_journals(
+    folder: Path, daemon: Service
+) -> None:
+    settings_of(daemon, "daemon.toml", (FILES / "daemon.toml").read_text())
+    with Manager(folder / "notify") as manager:
+        daemon.start(manager)
+        outsider = training_environment(daemon, OUTSIDER_ID)
+        connect = "import os, socket; socket.socket(1).connect(os.environ['STEPWELL_SOCKET'])"
+        done = run_as(OUTSIDER_ID, [daemon.python, "-c", connect], outsider)
+        assert "PermissionError" in done.stderr
+        done = run_as(
+            OUTSIDER_ID, ["ls", str(daemon.place("/var/lib/stepwell/journals"))], outsider
+        )
+        assert done.returncode != 0
+        # Without the variables: the node's socket that one may not look at is none.
+        socket = daemon.place("/run/stepwell/stepwell.sock")
+        default = (
+            "from pathlib import Path; from stepwell_wire import places; "
+            f"places.SYSTEM_SOCKET = Path({str(socket)!r}); print(places.default_socket({{}}))"
+        )
+        done = run_as(OUTSIDER_ID, [daemon.python, "-c", default], {})
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == f"/var/tmp/stepwell-{OUTSIDER_ID}/stepwell.sock"
+
+
+# ---------------------------------------------------------------------- over ClickHouse servers
+
+
+def over_servers(text: str, address: str) -> str:
+    """Return daemon.toml with its second block instead of its first."""
+    head, first, second, _ = re.split(r"(?m)^# [123]\. .*\n", text)
+    assert 'sink = "embedded"' in first
+    second = re.sub(r"(?m)^# (?=\w+ = )", "", second)
+    second = re.sub(r"(?m)^clickhouse_cluster = .*\n", "", second)
+    second = second.replace("ch1.example, ch2.example", address)
+    return head + second
+
+
+def test_daemon_and_hub_meet_in_a_clickhouse_server(folder: Path, daemon: Service) -> None:
+    with ClickHouseServer(folder / "server") as server:
+        users = folder / "server" / "users.xml"
+        users.write_text(users.read_text().replace("writer>", "stepwell>"))
+        server.stop()
+        server.start()
+        secrets = daemon.place("/etc/stepwell")
+        text = over_servers((FILES / "daemon.toml").read_text(), server.address)
+        settings_of(daemon, "daemon.toml", text)
+        hub = Service(
+            Unit.read(FILES / "stepwell-hub.service"), folder, daemon.python, user=OUTSIDER_ID
+        )
+        port = free_port()
+        hub.environ = {"STEPWELLHUB_PORT": str(port)}
+        text = (FILES / "hub.toml").read_text()
+        text = text.replace(
+            'clickhouse_hosts = "127.0.0.1"', f'clickhouse_hosts = "{server.address}"'
+        )
+        settings_of(hub, "hub.toml", text)
+        # One file for two users, each of whom would have one of their own.
+        os.chown(secrets / "clickhouse-password", OUTSIDER_ID, DAEMON_ID)
+        try:
+            with Manager(folder / "notify") as manager:
+                daemon.start(manager)
+                trainer = training_environment(daemon, TRAINER_ID)
+                words = [daemon.python, "-c", TRAIN]
+                done = run_as(TRAINER_ID, words, {**trainer, "RUN": "whole"}, groups=[DAEMON_ID])
+                assert done.returncode == 0, done.stderr + daemon.log()
+            with Manager(folder / "notify-hub") as manager:
+                hub.start(manager)
+                data = hub.place("/var/lib/stepwell-hub")
+                url = hub_of(data)
+                assert url == f"http://127.0.0.1:{port}"
+                wait_until(lambda: counts(url, data) == {"whole": 1000}, "the run")
+                assert hub.process is not None
+                assert capabilities(hub.process.pid) == 0
+                assert hub.stop() == 0
+                manager.wait_for("STOPPING=1")
+        finally:
+            hub.close()
+        assert "login=" not in hub.log()
+
+
+def test_a_setting_that_is_none_ends_the_service_with_the_code_that_stops_restarts(
+    folder: Path, daemon: Service
+) -> None:
+    settings_of(daemon, "daemon.toml", (FILES / "daemon.toml").read_text() + "sync = 1\n")
+    daemon.make_folders()
+    words = [daemon.python, "-m", "stepwell_daemon", "--config"]
+    path = str(daemon.place("/etc/stepwell/daemon.toml"))
+    done = run_as(DAEMON_ID, [*words, path], {})
+    assert str(done.returncode) in daemon.unit.one("RestartPreventExitStatus").split()
+    assert "sync: no such setting" in done.stderr
