@@ -153,8 +153,9 @@ class Daemon:
         facts.samplers = self._sampling.healths
         listener = None
         if (listening := config.listen_settings()) is not None:
-            relay = Relay(receiver, spool, tokens=Tokens(listening.tokens_file))
-            listener = Listener(listening, relay)
+            tokens = Tokens(listening.tokens_file)
+            relay = Relay(receiver, spool, tokens=tokens)
+            listener = Listener(listening, relay, blobs.relayed_handlers(tokens))
             facts.relaying = lambda: relay.daemons
         server = grpc.aio.server(options=_GRPC_OPTIONS)
         server.add_generic_rpc_handlers(

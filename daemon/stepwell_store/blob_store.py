@@ -50,6 +50,9 @@ class BlobStore(Protocol):
         ``source`` may be gone afterwards. A blob that is there counts as put now.
         """
 
+    def touch(self, digest: str) -> bool:
+        """Let a blob count as put now; return False where there is none."""
+
     def stat(self, digest: str) -> StoredBlob | None:
         """Return what is known of a blob, None where there is none."""
 
@@ -81,8 +84,7 @@ class FolderBlobStore:
     def put(self, digest: str, source: Path) -> bool:
         """See `BlobStore.put`."""
         target = self._path(digest)
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(target)  # First of all: from now on no collector deletes it.
+        if self.touch(digest):  # First of all: from now on no collector deletes it.
             source.unlink(missing_ok=True)
             return False
         ready = self._made_durable(source)
@@ -93,6 +95,14 @@ class FolderBlobStore:
         os.utime(ready)
         os.rename(ready, target)
         _sync_folder(folder)
+        return True
+
+    def touch(self, digest: str) -> bool:
+        """See `BlobStore.touch`."""
+        try:
+            os.utime(self._path(digest))
+        except FileNotFoundError:
+            return False
         return True
 
     def stat(self, digest: str) -> StoredBlob | None:

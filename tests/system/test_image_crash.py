@@ -120,3 +120,13 @@ def test_random_kills_lose_no_image_and_change_no_pixel(
     victims = {"trainer": 4, "daemon": 3, "engine": 1, "hub": 2, "worker": 2}
     with capsys.disabled():
         run(kills=30, seed=seed, shape="embedded", victims=victims)
+
+
+@pytest.mark.slow
+@pytest.mark.processes
+def test_random_kills_of_nodes_and_gateway_lose_no_image(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    seed = int(os.environ.get("STEPWELL_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    with capsys.disabled():
+        run(kills=12, seed=seed, shape="gateway", victims={"trainer": 3, "daemon": 5, "engine": 1})

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from stepwell_store.blob_store import FolderBlobStore, default_blob_store
-from tests.node import Node, made_node
+from tests.node import Node, free_port, made_node
 
 pytestmark = pytest.mark.processes
 
@@ -238,3 +238,27 @@ def test_images_wait_while_the_blob_store_cannot_be_written_and_rows_go_on(node:
     assert any("blobs wait" in problem for problem in status["problems"])
     blocked.unlink()
     check(node, "a", 3, store=blocked)
+
+
+def test_images_reach_the_store_over_a_gateway_that_came_late(node: Node) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    (node.folder / "g").mkdir()
+    gateway = Node(node.folder / "g", arguments=("--gateway-listen", address))
+    node.arguments = ("--sink", "gateway", "--gateway-address", address)
+    try:
+        node.start_daemon()
+        for run in "ab":
+            done = node.python(LOG.format(run=run, count=5))
+            assert (done.returncode, done.stderr) == (0, "")
+        assert list((node.data / "blobs" / "waiting").iterdir())
+        gateway.start_daemon()
+        for run in "ab":
+            check(gateway, run, 5)
+        assert len(list(FolderBlobStore(default_blob_store(gateway.data)).walk())) == 5
+        assert not (node.data / "blobstore").exists()
+        deadline = time.monotonic() + 30
+        while list((node.data / "blobs" / "waiting").iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        gateway.close()

@@ -4,12 +4,17 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import grpc
+
 from stepwell_daemon.blobs.intake import BlobIntake
 from stepwell_daemon.blobs.pipeline import BlobPipeline, Keeper, StoreKeeper
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_daemon.blobs.service import BlobService
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
+from stepwell_daemon.gateway.blob_keeper import GatewayKeeper
+from stepwell_daemon.gateway.relayed_blobs import RelayedBlobs, RelayedBlobService
+from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.spool.spool import Spool
 
@@ -18,7 +23,8 @@ class Blobs:
     """Queue, intake, service and pipeline of one daemon.
 
     Attributes:
-        store: where this daemon keeps blobs; also those that others relay.
+        store: where this daemon keeps blobs, also those that others relay; unused where it
+            relays itself.
     """
 
     def __init__(
@@ -33,11 +39,15 @@ class Blobs:
             bytes_max=config.blob_queue_bytes_max,
             free_bytes_min=config.blob_free_bytes_min,
         )
-        keeper: Keeper = StoreKeeper(self.store, self._keeping)
+        self._keeper: Keeper
+        if config.sink == "gateway":
+            self._keeper = GatewayKeeper(config.relay_settings())
+        else:
+            self._keeper = StoreKeeper(self.store, self._keeping)
         self.pipeline = BlobPipeline(
             self.queue,
             spool,
-            keeper,
+            self._keeper,
             counters=counters,
             executor=self._executor,
             workers=config.blob_workers,
@@ -53,6 +63,11 @@ class Blobs:
             on_failed=self.pipeline.note_lost,
         )
         self.service = BlobService(self.intake, counters=counters)
+
+    def relayed_handlers(self, tokens: Tokens) -> grpc.GenericRpcHandler:
+        """Return the service for daemons that relay to this one."""
+        desk = RelayedBlobs(self.queue, self._keeper, executor=self._executor)
+        return RelayedBlobService(desk, tokens=tokens, counters=self._counters).handlers()
 
     async def open(self) -> None:
         """Find what waits.

@@ -41,8 +41,15 @@ _FULL_SECONDS: Final = 0.5
 class Keeper(Protocol):
     """Where finished blobs go."""
 
+    async def has(self, digest: str) -> bool:
+        """Return whether a blob is there; it counts as kept now.
+
+        Raises:
+            OSError, DaemonError: That cannot be said now.
+        """
+
     async def keep(self, result: Result, path: Path) -> bool:
-        """Return when the blob is durable there: whether it was new.
+        """Return when the blob is durable there: whether it was new. ``path`` may be gone then.
 
         Raises:
             OSError, DaemonError: Not now.
@@ -57,15 +64,22 @@ class StoreKeeper:
     def __init__(self, store: BlobStore, executor: Executor) -> None:
         self._store, self._executor = store, executor
 
+    async def has(self, digest: str) -> bool:
+        """See `Keeper.has`."""
+        return await self._in_thread(self._store.touch, digest)
+
     async def keep(self, result: Result, path: Path) -> bool:
         """See `Keeper.keep`."""
+        return await self._in_thread(self._store.put, result.digest, path)
+
+    async def _in_thread(self, work: Callable[..., bool], *arguments: Any) -> bool:
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, self._store.put, result.digest, path)
+            return await loop.run_in_executor(self._executor, work, *arguments)
         except OSError as error:
             why = error.strerror or str(error)
             raise BlobsWaitError(
-                f"the blob store {self._store.place} cannot be written: {why}"
+                f"the blob store {self._store.place} cannot be used: {why}"
             ) from error
 
     async def close(self) -> None:

@@ -21,9 +21,10 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
+import blake3  # noqa: F401  (at the start, so that a worker that cannot work does not begin)
 import PIL.Image
-from blake3 import blake3
 
+from stepwell_daemon.blobs.digest import digest_of
 from stepwell_daemon.blobs.makers import MAKERS, UnusableError
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.files import open_regular
@@ -64,15 +65,6 @@ def make(source: Path, target: Path) -> dict[str, Any]:
         return {"failed": f"{error.filename or target}: {error.strerror or error}"}
     except Exception as error:  # A fault of a decoder: the next blob may be a good one.
         return {"unusable": f"{type(error).__name__}: {error}"}
-
-
-def digest_of(path: Path) -> str:
-    """Return the BLAKE3 digest of a file, 64 hexadecimal digits."""
-    hasher = blake3()
-    with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
-            hasher.update(data)
-    return str(hasher.hexdigest())
 
 
 def _check_payload(descriptor: int, header: StagedHeader) -> None:

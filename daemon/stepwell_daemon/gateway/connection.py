@@ -119,7 +119,7 @@ class Connection:
                 "unreachable",
             ) from error
         except grpc.aio.AioRpcError as error:
-            raise _refused(error.code(), error.details()) from error
+            raise refused(error.code(), error.details()) from error
         except (grpc.aio.UsageError, asyncio.InvalidStateError) as error:
             raise GatewayError(
                 f"the stream to the gateway is gone: {error}", "unreachable"
@@ -133,15 +133,8 @@ async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Conn
         GatewayError: There is none to be had now.
         ConfigError: A file of the settings cannot be used.
     """
-    metadata: tuple[tuple[str, str], ...] = ()
-    if settings.token_file is not None:
-        metadata = ((HEADER, f"Bearer {read_token(settings.token_file)}"),)
-    if settings.secure:
-        channel = grpc.aio.secure_channel(
-            settings.address, _credentials(settings), options=_OPTIONS
-        )
-    else:
-        channel = grpc.aio.insecure_channel(settings.address, options=_OPTIONS)
+    metadata = metadata_of(settings)
+    channel = open_channel(settings)
     call = channel.stream_stream(RELAY)(metadata=metadata)
     made = Connection(channel, call, RelayWelcome(), settings.timeout_seconds)
     try:
@@ -157,13 +150,35 @@ async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Conn
         accepted = await made._bounded(call.initial_metadata())
         if ACCEPTED[0] not in dict(accepted or ()):
             code = await made._bounded(call.code())
-            raise _refused(code, await call.details())
+            raise refused(code, await call.details())
         await made._bounded(call.write(RelayRequest(hello=hello).SerializeToString()))
         made.welcome = (await made._reply("welcome")).welcome
     except BaseException:
         await made.close()
         raise
     return made
+
+
+def metadata_of(settings: RelaySettings) -> tuple[tuple[str, str], ...]:
+    """Return what shows who calls.
+
+    Raises:
+        ConfigError: The token cannot be read.
+    """
+    if settings.token_file is None:
+        return ()
+    return ((HEADER, f"Bearer {read_token(settings.token_file)}"),)
+
+
+def open_channel(settings: RelaySettings) -> Any:
+    """Return a channel to the gateway; certificates are read anew for it.
+
+    Raises:
+        ConfigError: A file of the settings cannot be used.
+    """
+    if settings.secure:
+        return grpc.aio.secure_channel(settings.address, _credentials(settings), options=_OPTIONS)
+    return grpc.aio.insecure_channel(settings.address, options=_OPTIONS)
 
 
 def _credentials(settings: RelaySettings) -> grpc.ChannelCredentials:
@@ -181,7 +196,7 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _refused(code: grpc.StatusCode, details: str | None) -> GatewayError:
+def refused(code: grpc.StatusCode, details: str | None) -> GatewayError:
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return GatewayError(
             "the gateway does not know relays: it is older than protocol 1.1 or no stepwell "

@@ -1,4 +1,4 @@
-"""The gateway's port: TLS, certificates that can be changed while it runs, one service only."""
+"""The gateway's port: TLS, certificates that can be changed while it runs."""
 
 import logging
 from typing import Any, Final
@@ -29,14 +29,20 @@ _OPTIONS: Final = (
 class Listener:
     """Serves a Relay on a TCP port."""
 
-    def __init__(self, settings: ListenSettings, relay: Relay) -> None:
+    def __init__(
+        self, settings: ListenSettings, relay: Relay, *others: grpc.GenericRpcHandler
+    ) -> None:
         """
+        Args:
+            others: of further services on the same port.
+
         Raises:
             ConfigError: The settings or a file cannot be used.
         """
         settings.check()
         self._settings = settings
         self._relay = relay
+        self._others = others
         self.port = 0
         self._credentials = _credentials(settings)
         self._server: Any = None
@@ -49,7 +55,7 @@ class Listener:
         """
         address = self._settings.address
         self._server = grpc.aio.server(options=_OPTIONS)
-        self._server.add_generic_rpc_handlers((self._relay.handlers(),))
+        self._server.add_generic_rpc_handlers((self._relay.handlers(), *self._others))
         try:
             if self._credentials is None:
                 self.port = self._server.add_insecure_port(address)

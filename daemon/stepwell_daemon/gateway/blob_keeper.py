@@ -1,0 +1,120 @@
+"""The gateway as the place where a node's blobs go: by digest, in chunks, on calls of their own.
+
+Nothing is held but one chunk. A blob that was cut off goes on from where it ended; one that the
+gateway has is not sent.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import grpc
+import grpc.aio
+
+from stepwell_daemon.blobs.worker_process import Result
+from stepwell_daemon.gateway.connection import GatewayError, metadata_of, open_channel, refused
+from stepwell_daemon.gateway.settings import RelaySettings
+from stepwell_wire.blobs_pb2 import SEND, TAKEN, BlobChunk, BlobOffer, BlobReplies, BlobReply
+from stepwell_wire.limits import BLOB_CHUNK_BYTES, PROTOCOL_MAJOR
+from stepwell_wire.service import OFFER, PUT
+
+
+class GatewayKeeper:
+    """Keeps blobs at a gateway; a `Keeper`."""
+
+    def __init__(self, settings: RelaySettings) -> None:
+        self._settings = settings
+        self._channel: Any = None
+
+    async def has(self, digest: str) -> bool:
+        """See `Keeper.has`."""
+        return (await self._offer(digest)).outcome == TAKEN
+
+    async def keep(self, result: Result, path: Path) -> bool:
+        """See `Keeper.keep`."""
+        reply = await self._offer(result.digest)
+        if reply.outcome == TAKEN:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+            return False
+        if reply.outcome == SEND:
+            reply = await self._put(result, path, reply.offset)
+        if reply.outcome != TAKEN:
+            raise GatewayError(f"the gateway takes no blobs now: {reply.detail}", "busy")
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        return True
+
+    async def close(self) -> None:
+        """End the connection. Can be called twice."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    # ------------------------------------------------------------------ calls
+
+    async def _offer(self, digest: str) -> BlobReply:
+        request = BlobOffer(protocol_major=PROTOCOL_MAJOR, names=[digest])
+        call = self._opened().unary_unary(OFFER)(
+            request.SerializeToString(),
+            metadata=metadata_of(self._settings),
+            timeout=self._settings.timeout_seconds,
+        )
+        replies = BlobReplies.FromString(await self._answer(call)).blobs
+        if len(replies) != 1:
+            raise GatewayError(f"the gateway answered {len(replies)} times to an offer of one blob")
+        return replies[0]
+
+    async def _put(self, result: Result, path: Path, offset: int) -> BlobReply:
+        call = self._opened().stream_unary(PUT)(metadata=metadata_of(self._settings))
+        try:
+            with path.open("rb") as file, suppress(grpc.aio.UsageError, asyncio.InvalidStateError):
+                # These say that the gateway has answered before the end: its answer says why.
+                async for chunk in _chunks(file, result, offset):
+                    await self._answer(call.write(chunk))
+                await self._answer(call.done_writing())
+            return BlobReply.FromString(await self._answer(call))
+        finally:
+            call.cancel()
+
+    async def _answer(self, waiting: Any) -> Any:
+        seconds = self._settings.timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await waiting
+        except TimeoutError as error:
+            await self.close()
+            raise GatewayError(
+                f"the gateway says nothing about a blob for {seconds:g} seconds", "unreachable"
+            ) from error
+        except grpc.aio.AioRpcError as error:
+            await self.close()  # The next one may have other certificates.
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                raise GatewayError(
+                    "the gateway is of a release without blobs; upgrade it, the blobs wait here",
+                    "version",
+                ) from error
+            raise refused(error.code(), error.details()) from error
+
+    def _opened(self) -> Any:
+        if self._channel is None:
+            self._channel = open_channel(self._settings)
+        return self._channel
+
+
+async def _chunks(file: BinaryIO, result: Result, offset: int) -> AsyncIterator[bytes]:
+    """Yield the messages from ``offset`` on, one at least."""
+    file.seek(offset)
+    while True:
+        data = await asyncio.to_thread(file.read, BLOB_CHUNK_BYTES)
+        yield BlobChunk(
+            name=result.digest,
+            size=result.size,
+            offset=offset,
+            data=data,
+            crc32=zlib.crc32(data),
+        ).SerializeToString()
+        offset += len(data)
+        if offset >= result.size or not data:
+            return

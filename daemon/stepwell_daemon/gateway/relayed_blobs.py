@@ -1,0 +1,107 @@
+"""Blobs that other daemons relay: checked against their digest, then kept as this daemon's own are.
+
+A gateway that relays itself passes each on before it says that it is taken, so "taken" means the
+same at every node: durable in the blob store.
+"""
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from typing import Any
+
+import grpc
+
+from stepwell_daemon.blobs.digest import digest_of
+from stepwell_daemon.blobs.pipeline import Keeper
+from stepwell_daemon.blobs.queue import BlobQueue
+from stepwell_daemon.blobs.service import BlobService, Desk
+from stepwell_daemon.blobs.worker_process import Result
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError, DaemonError
+from stepwell_daemon.gateway.tokens import Tokens
+from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN, BlobOffer, BlobReply
+from stepwell_wire.limits import STAGED_BYTES_MAX
+from stepwell_wire.staged import is_digest
+
+logger = logging.getLogger("stepwell_daemon")
+
+
+class RelayedBlobs:
+    """Takes blobs by digest; a `Desk`."""
+
+    def __init__(self, queue: BlobQueue, keeper: Keeper, *, executor: Executor) -> None:
+        """
+        Args:
+            queue: its folder holds what is arriving.
+            executor: the queue's thread.
+        """
+        self._queue, self._keeper, self._executor = queue, keeper, executor
+
+    async def offer(self, offer: BlobOffer) -> list[BlobReply]:
+        """See `Desk.offer`."""
+        return [await self._answer(name) for name in offer.names]
+
+    async def _answer(self, name: str) -> BlobReply:
+        if not is_digest(name):
+            return BlobReply(name=name, outcome=REFUSED, detail="no digest")
+        try:
+            if await self._keeper.has(name):
+                return BlobReply(name=name, outcome=TAKEN)
+        except DaemonError as error:
+            return BlobReply(name=name, outcome=LATER, detail=str(error))
+        loop = asyncio.get_running_loop()
+        here = await loop.run_in_executor(self._executor, self._queue.arrived_bytes, name)
+        return BlobReply(name=name, outcome=SEND, offset=here)
+
+    async def receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
+        """See `Desk.receive`."""
+        if not is_digest(name):
+            raise BlobRefusedError(f"{name[:80]!r} is no digest")
+        if size > STAGED_BYTES_MAX or offset + len(data) > size:
+            raise BlobRefusedError(f"a blob of {size} bytes; at most {STAGED_BYTES_MAX} are taken")
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._receive, name, size, offset, data, crc32)
+
+    def _receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
+        if offset == 0 or not data:
+            self._queue.check_room(size)
+        self._queue.receive(name, offset, data, crc32)
+
+    async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:
+        """See `Desk.accept`."""
+        loop = asyncio.get_running_loop()
+        path = self._queue.arriving_path(name)
+        here = await loop.run_in_executor(self._executor, self._queue.arrived_bytes, name)
+        if here != size or not path.exists():
+            detail = f"{here} of {size} bytes have come"
+            return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
+        if await asyncio.to_thread(digest_of, path) != name:
+            logger.warning("a relayed blob is not what its digest says, it is begun anew: %s", name)
+            await loop.run_in_executor(self._executor, self._queue.forget_arriving, name)
+            detail = "the bytes do not fit their digest; send them again"
+            return BlobReply(name=name, outcome=LATER, detail=detail)
+        try:
+            await self._keeper.keep(Result(digest=name, size=size), path)
+        except DaemonError as error:
+            raise BlobsWaitError(str(error)) from error
+        return BlobReply(name=name, outcome=TAKEN)
+
+
+class RelayedBlobService(BlobService):
+    """The service on a gateway's port, for daemons that show a token where one is asked for."""
+
+    def __init__(self, desk: Desk, *, tokens: Tokens, counters: Counters) -> None:
+        super().__init__(desk, counters=counters)
+        self._tokens = tokens
+
+    async def refuses(self, context: Any) -> bool:
+        """See `BlobService.refuses`."""
+        if self._tokens.caller(context.invocation_metadata() or ()) is not None:
+            return False
+        self._counters.refused["unauthenticated"] += 1
+        await context.abort(
+            grpc.StatusCode.UNAUTHENTICATED,
+            "the token is not known here; compare gateway_token_file of the node with "
+            "gateway_tokens_file of the gateway",
+        )
+        return True
