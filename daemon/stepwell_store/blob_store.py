@@ -13,6 +13,7 @@ is put at that very moment.
 import contextlib
 import os
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Iterator
@@ -91,6 +92,8 @@ class FolderBlobStore:
         folder = target.parent
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
+            # Whatever the umask: a group that may read the store reads all of it.
+            folder.chmod(stat.S_IMODE(self.root.stat().st_mode))
             _sync_folder(folder.parent)
         os.utime(ready)
         os.rename(ready, target)

@@ -156,3 +156,20 @@ def test_what_arrives_damaged_is_begun_anew(tmp_path: Path) -> None:
     with pytest.raises(StagedDamagedError):
         queue.accept("0" * 32, approve=anybody)
     assert queue.arrived_bytes("0" * 32) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_another_user_becomes_the_daemons_own(tmp_path: Path) -> None:
+    """A worker without rights reads it, and its owner no longer changes it."""
+    blob_id = stage(tmp_path / "journal", b"hello")
+    name = tmp_path / "journal" / file_name(blob_id)
+    for path in (name.parent, name):
+        os.chown(path, 64_002, 64_002)
+    queue = make(tmp_path)
+    with journal(tmp_path / "journal") as folder, name.open("r+b") as theirs:
+        queue.take(folder, blob_id, approve=anybody)
+        theirs.write(b"changed afterwards")
+    assert os.listdir(tmp_path / "journal") == []
+    (taken,) = (path for path in (tmp_path / "blobs").rglob("*") if path.name == blob_id)
+    assert taken.stat().st_uid == os.geteuid()
+    assert b"changed" not in taken.read_bytes()

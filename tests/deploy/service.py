@@ -24,6 +24,7 @@ from tests.deploy.units import Unit
 DAEMON_ID = 64001
 TRAINER_ID = 64002
 OUTSIDER_ID = 64003
+BLOBS_ID = 64004
 _PROGRAMS = {
     "/opt/stepwell/bin/stepwelld": ("-m", "stepwell_daemon"),
     "/opt/stepwell/bin/stepwell": ("-m", "stepwell"),
@@ -86,6 +87,7 @@ class Service:
     folder: Path
     python: str
     user: int = DAEMON_ID
+    groups: tuple[int, ...] = (BLOBS_ID,)
     environ: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -109,7 +111,8 @@ class Service:
                 path.chmod(int(self.unit.one(f"{name}Mode"), 8))
                 os.chown(path, self.user, self.user)
                 made.append(path)
-        return made + [self.place(each) for each in self.unit.all("ReadWritePaths")]
+        named = [path for each in self.unit.all("ReadWritePaths") for path in each.split()]
+        return made + [self.place(path.lstrip("-")) for path in named]
 
     def start(self, manager: Manager) -> None:
         """Start it and wait for READY=1."""
@@ -121,7 +124,7 @@ class Service:
         os.chmod(manager.path, 0o777)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*shell, *as_user(self.user, capabilities=rights), *words],
+                [*shell, *as_user(self.user, groups=self.groups, capabilities=rights), *words],
                 env={
                     **bare_environment(),
                     "HOME": "/nonexistent",

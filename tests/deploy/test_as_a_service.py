@@ -17,6 +17,7 @@ from stepwell_wire.hub_access import hub_dir, read_key
 from tests.deploy.manager import Manager
 from tests.deploy.places import DEPLOY, needs
 from tests.deploy.service import (
+    BLOBS_ID,
     DAEMON_ID,
     OUTSIDER_ID,
     TRAINER_ID,
@@ -37,10 +38,11 @@ CAP_DAC_OVERRIDE, CAP_FOWNER = 1 << 1, 1 << 3
 pytestmark = [pytest.mark.processes, needs("setpriv"), needs("unshare")]
 
 TRAIN = """
-import os, stepwell
+import os, numpy, stepwell
 run = stepwell.init(project="shared", id=os.environ["RUN"])
 for step in range(1000):
     run.log({"loss": 1.0 / (step + 1)})
+run.log({"picture": stepwell.Image(numpy.zeros((16, 16, 3), "uint8"))})
 if os.environ.get("KILLED"):
     os.kill(os.getpid(), 9)
 run.finish()
@@ -66,6 +68,10 @@ def daemon(folder: Path) -> Iterator[Service]:
     journals.mkdir(parents=True)
     os.chown(journals, 0, DAEMON_ID)
     journals.chmod(0o1770)
+    blobs = made.place("/var/lib/stepwell-blobs")
+    blobs.mkdir()
+    os.chown(blobs, DAEMON_ID, BLOBS_ID)
+    blobs.chmod(0o2750)
     made.place("/etc/stepwell").mkdir(parents=True)
     yield made
     made.close()
@@ -126,8 +132,11 @@ def test_users_share_a_daemon_that_runs_as_its_unit_says(folder: Path, daemon: S
         wait_until(lambda: counts(url, data) == {"whole": 1000, "killed": 1000}, "both runs")
         assert journals.stat().st_mode & 0o7777 == 0o1770
 
+        for run in ("whole", "killed"):
+            wait_until(lambda run=run: picture_of(url, data, run), f"the picture of {run}")
+
         processes = psutil.Process(daemon.process.pid).children(recursive=True)
-        assert len(processes) >= 2  # Engine and hub.
+        assert len(processes) >= 3  # Engine, hub and the worker that encoded the pictures.
         assert capabilities(daemon.process.pid) == CAP_DAC_OVERRIDE | CAP_FOWNER
         assert {capabilities(each.pid) for each in processes} == {0}
         assert {each.uids().real for each in processes} == {DAEMON_ID}
@@ -148,6 +157,24 @@ def counts(url: str, data: Path) -> dict[str, int]:
             if each["metric"] == "loss":
                 found[run] = each["count"]
     return found
+
+
+def picture_of(url: str, data: Path, run: str) -> bool:
+    """Return whether the hub has the picture that the run logged, as a picture."""
+    media = ask(url, data, f"/api/v1/projects/shared/runs/{run}/media?metric=picture")
+    items = [item for value in media["values"] for item in value["items"]]
+    addresses = [item["url"] for item in items if item.get("url")]
+    if not addresses:
+        return False
+    headers = {"Authorization": f"Bearer {read_key(hub_dir(data))}"}
+    request = urllib.request.Request(url + addresses[0], headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return bool(answer.read(4) == b"\x89PNG")
+    except urllib.error.HTTPError as error:
+        if error.code != 404:
+            raise
+        return False  # On its way.
 
 
 def test_a_user_outside_the_group_reaches_neither_socket_nor_journals(
@@ -222,6 +249,7 @@ def test_daemon_and_hub_meet_in_a_clickhouse_server(folder: Path, daemon: Servic
                 url = hub_of(data)
                 assert url == f"http://127.0.0.1:{port}"
                 wait_until(lambda: counts(url, data) == {"whole": 1000}, "the run")
+                wait_until(lambda: picture_of(url, data, "whole"), "the picture")
                 assert hub.process is not None
                 assert capabilities(hub.process.pid) == 0
                 assert hub.stop() == 0

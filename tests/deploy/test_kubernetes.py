@@ -21,7 +21,7 @@ from tests.deploy.settings import commented, load_daemon, load_hub, names
 
 FILES = DEPLOY / "kubernetes"
 BUILDS = ["overlays/example", "base", *(f"components/{name}" for name in
-          ("gpu", "podmonitor", "servicemonitor", "several-hubs"))]  # fmt: skip
+          ("gpu", "podmonitor", "servicemonitor", "several-hubs", "blobs"))]  # fmt: skip
 VERSIONS = ("1.30", "1.33", "1.37")
 OF_OPERATOR = "monitoring.coreos.com/v1"
 

@@ -106,10 +106,13 @@ def test_users_and_folders_are_made_as_the_units_expect_them(tmp_path: Path) -> 
     )
     assert made.returncode == 0, made.stderr
     unit = Unit.read(DAEMON)
-    journals = tmp_path / unit.one("ReadWritePaths").lstrip("/")
+    journals = tmp_path / unit.one("ReadWritePaths").split()[0].lstrip("/")
     assert journals.stat().st_mode & 0o7777 == 0o1770
+    blobs = tmp_path / "var/lib/stepwell-blobs"
+    assert blobs.stat().st_mode & 0o7777 == 0o2750
     if os.geteuid() == 0:
         assert journals.stat().st_gid == numbers[unit.one("Group")]
+        assert blobs.stat().st_gid == numbers["stepwell-blobs"]
 
 
 def options_of(unit: Path) -> tuple[str, list[str]]:
@@ -141,7 +144,9 @@ def test_the_daemons_settings_are_known_and_agree_with_the_unit(tmp_path: Path) 
     unit = Unit.read(DAEMON)
     assert str(config.data) == f"/var/lib/{unit.one('StateDirectory')}"
     assert str(config.socket.parent) == f"/run/{unit.one('RuntimeDirectory')}"
-    assert str(config.journals) == unit.one("ReadWritePaths")
+    journals, blobs = unit.one("ReadWritePaths").split()
+    assert str(config.journals) == journals
+    assert f'blob_store = "{blobs[1:]}"' in (FILES / "daemon.toml").read_text()
     shell = (FILES / "stepwell.sh").read_text()
     assert f"export STEPWELL_SOCKET={config.socket}\n" in shell
     assert f"export STEPWELL_DIR={config.journals}\n" in shell
@@ -208,9 +213,10 @@ def test_what_daemon_engine_and_hub_call_passes_the_filters(tmp_path: Path) -> N
         node.wrapper = ("strace", "-f", "-qq", "-o", str(log))
         node.start_daemon("--hub-port", "0", "--sample-seconds", "0.5")
         done = node.python(
-            "import stepwell\n"
+            "import numpy, stepwell\n"
             "run = stepwell.init(project='demo', name='calls')\n"
             "for step in range(1000): run.log({'a': 1.0})\n"
+            "run.log({'b': stepwell.Image(numpy.zeros((9, 9, 3), 'uint8'))})\n"
             "run.finish()"
         )
         assert done.returncode == 0, done.stderr

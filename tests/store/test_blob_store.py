@@ -105,3 +105,17 @@ def test_a_setting_names_an_absolute_folder(tmp_path: Path) -> None:
     assert isinstance(open_blob_store(tmp_path), FolderBlobStore)
     with pytest.raises(ValueError, match="absolute path"):
         open_blob_store(tmp_path, "blobs")
+
+
+def test_a_group_that_may_read_the_store_reads_every_blob(tmp_path: Path) -> None:
+    root = tmp_path / "shared"
+    root.mkdir()
+    root.chmod(0o2750)
+    before = os.umask(0o077)  # A daemon's.
+    try:
+        digest, _ = put(FolderBlobStore(root), b"hello", tmp_path)
+    finally:
+        os.umask(before)
+    folder = root / digest[:2]
+    assert folder.stat().st_mode & 0o7777 == 0o2750
+    assert (folder / digest[2:]).stat().st_mode & 0o777 == 0o640

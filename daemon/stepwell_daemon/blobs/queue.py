@@ -179,20 +179,31 @@ class BlobQueue:
     def _move(self, folder: JournalFolder, name: str, descriptor: int, target: Path) -> None:
         """Make the open file ``name`` durable as ``target``; it is gone from its folder where it
         can be removed there."""
+        if not self._renamed(folder, name, descriptor, target):
+            self._copy(descriptor, target)
+            with contextlib.suppress(OSError):
+                folder.unlink(name)
+        self._disk.sync_folder(target.parent)
+
+    def _renamed(self, folder: JournalFolder, name: str, descriptor: int, target: Path) -> bool:
+        """Rename the open file to ``target``; return False where it has to be copied.
+
+        A file of another user is copied: a worker has no right to read it, and its owner could
+        change it here.
+        """
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            return False
         os.fsync(descriptor)
         try:
             os.rename(name, target, src_dir_fd=folder.descriptor)
         except OSError as error:
             if error.errno not in (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS):
                 raise
-            self._copy(descriptor, target)
-            with contextlib.suppress(OSError):
-                folder.unlink(name)
-        else:
-            if not os.path.samestat(os.lstat(target), os.fstat(descriptor)):
-                target.unlink(missing_ok=True)  # Somebody put another in its place meanwhile.
-                raise BlobRefusedError(f"{folder.path / name} was replaced while it was taken")
-        self._disk.sync_folder(target.parent)
+            return False
+        if not os.path.samestat(os.lstat(target), os.fstat(descriptor)):
+            target.unlink(missing_ok=True)  # Somebody put another in its place meanwhile.
+            raise BlobRefusedError(f"{folder.path / name} was replaced while it was taken")
+        return True
 
     def _copy(self, descriptor: int, target: Path) -> None:
         scratch = self._arriving / f"{target.name}.copy"

@@ -26,6 +26,7 @@ import PIL.Image
 
 from stepwell_daemon.blobs.digest import digest_of
 from stepwell_daemon.blobs.makers import MAKERS, UnusableError
+from stepwell_wire.capabilities import drop_capabilities
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.files import open_regular
 from stepwell_wire.staged import StagedHeader, read_header
@@ -83,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--memory-bytes", type=int, required=True)
     options = parser.parse_args()
+    drop_capabilities()
     # With the daemon, however that ends.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
