@@ -113,7 +113,7 @@ class DaemonConfig:
     blob_worker_memory_bytes: int = setting(2 << 30, "address space of one of them", 256 << 20)
     blob_seconds: float = setting(120.0, "one blob may take a worker so long", 1)
     blob_grace_hours: float = setting(
-        24.0, "blobs that nothing names are deleted so long after they were last put; 0: never", 0
+        168.0, "blobs that nothing names are deleted so long after they were last put; 0: never", 0
     )
     sink: str = setting(
         "embedded",

@@ -38,6 +38,9 @@ _COUNTERS: Final = (
     ("commit_failures", "Groups that could not be made durable at once."),
     ("inserts", "Blocks inserted into the store."),
     ("insert_failures", "Inserts that failed and were tried again."),
+    ("blobs_stored", "Blobs brought to the blob store."),
+    ("blobs_known", "Of these, those that it had already."),
+    ("blobs_failed", "Blobs that could not be used."),
     ("upstream_changes", "How often the gateway had another spool than before."),
     ("handler_errors", "Connections that ended by a fault of the daemon."),
 )
@@ -87,6 +90,7 @@ class DaemonCollector(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         facts, spool = self._facts, self._facts.spool
+        blobs = facts.blobs.status() if facts.blobs is not None else {}
         info = GaugeMetricFamily(
             "stepwell_daemon_info", "The daemon.", labels=["version", "daemon_id"]
         )
@@ -107,6 +111,9 @@ class DaemonCollector(Collector):
                 facts.oldest_unforwarded_seconds(),
             ),
             ("spool_in_flight_bytes", "Taken, not yet durable.", spool.in_flight_bytes),
+            ("blobs_waiting", "Blobs that are not in the blob store yet.", blobs.get("waiting", 0)),
+            ("blobs_waiting_bytes", "Their bytes.", blobs.get("waiting_bytes", 0)),
+            ("blobs_bytes_max", "Limit of these bytes.", blobs.get("bytes_max", 0)),
             ("relaying_daemons", "Daemons that relay to this one.", len(facts.relaying())),
             (
                 "sink_healthy",

@@ -55,6 +55,8 @@ _DAY_SECONDS: Final = 86_400.0
 _SWEEP_SECONDS: Final = 10.0
 _SWEEP_SERVERS_SECONDS: Final = 60.0
 """Of servers, that many daemons ask."""
+_COLLECT_SECONDS: Final = 6 * 3600.0
+_BEHIND_SECONDS: Final = 600.0
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
 _GRPC_OPTIONS: Final = (
@@ -183,6 +185,7 @@ class Daemon:
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
                     tasks.create_task(hub.run(), name="hub"),
                     tasks.create_task(blobs.run(), name="blobs"),
+                    tasks.create_task(self._collect_blobs(), name="collect-blobs"),
                 ]
                 await self.stop.wait()
                 service_notify.notify(service_notify.STOPPING)
@@ -376,6 +379,16 @@ class Daemon:
         """Remove what journals folders of this node note of a deleted run."""
         folders = (self._config.journals, *self._config.further_journal_roots())
         forget_runs(folders, project, [run_id])
+
+    async def _collect_blobs(self) -> None:
+        """Delete blobs that nothing names, every few hours, where there is a store to ask."""
+        while True:
+            await asyncio.sleep(_COLLECT_SECONDS)
+            hours = self._config.blob_grace_hours
+            is_behind = self._facts.oldest_unforwarded_seconds() > _BEHIND_SECONDS
+            if self._store is None or not hours or is_behind:
+                continue  # What waits in the spool may name some.
+            await self._blobs.collect(self._store, before=time.time() - hours * 3600.0)
 
     async def _watch_idleness(self, receiver: Receiver, spool: Spool) -> None:
         """Set ``stop`` when nobody has been connected and nothing was left for long enough."""

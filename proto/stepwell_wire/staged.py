@@ -94,6 +94,16 @@ def is_unfinished(name: str) -> bool:
     )
 
 
+def staged_bytes(folder: str | os.PathLike[str]) -> int:
+    """Return the size of all whole staged files in ``folder``."""
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if id_of(entry.name) is not None:
+                size += entry.stat(follow_symlinks=False).st_size
+    return size
+
+
 def pack_end(header: StagedHeader) -> bytes:
     """Return header and footer, the bytes behind the payload.
 

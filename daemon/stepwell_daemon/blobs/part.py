@@ -1,7 +1,9 @@
 """Everything a daemon does with blobs, put together."""
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import grpc
@@ -17,6 +19,10 @@ from stepwell_daemon.gateway.relayed_blobs import RelayedBlobs, RelayedBlobServi
 from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.spool.spool import Spool
+from stepwell_store import Store, StoreError
+from stepwell_store.blob_collection import EmptyTableError, collect_blobs
+
+logger = logging.getLogger("stepwell_daemon")
 
 
 class Blobs:
@@ -80,6 +86,18 @@ class Blobs:
     async def run(self) -> None:
         """Work until cancelled."""
         await self.pipeline.run()
+
+    async def collect(self, store: Store, *, before: float) -> None:
+        """Delete blobs that nothing names and that were not put since ``before``."""
+        loop = asyncio.get_running_loop()
+        work = partial(collect_blobs, store, self.store, before=before)
+        try:
+            done = await loop.run_in_executor(self._keeping, work)
+        except (StoreError, EmptyTableError, OSError) as error:
+            logger.warning("unnamed blobs are not deleted, again later: %s", error)
+            return
+        if done.blobs:
+            logger.info("deleted blobs that nothing names blobs=%d bytes=%d", done.blobs, done.size)
 
     def close(self) -> None:
         """Release the threads. Can be called twice."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stepwell.cli.checks import (
     Finding,
     Level,
+    blobs,
     environment,
     losses,
     node,
@@ -56,6 +57,7 @@ def examine(where: Places) -> Iterator[Finding]:
         yield from sink(status.fields)
         yield from losses.refused(status.fields["totals"])
     yield from _guarded("data", losses.kept(data))
+    yield from _guarded("blobs", blobs.queue(data, None if status is None else status.fields))
     stores_here = status is None or sink_name(status.fields) == "embedded"
     if stores_here or os.path.isdir(data / "store"):
         yield from _guarded("store", stored.store(data))

@@ -1,6 +1,7 @@
 """`stepwell spool …`: looks into a daemon's spool, mends it, sends again what was set aside."""
 
 import argparse
+import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from stepwell.cli.reading import configuration, reading
 from stepwell.cli.text import bytes_text, json_text, plain
 
 if TYPE_CHECKING:
+    from stepwell_daemon.blobs.inspection import BlobReport
     from stepwell_daemon.spool.inspection import SpoolReport
 
 
@@ -72,12 +74,26 @@ def _report(folder: Path) -> "SpoolReport":
 
 
 def _verify(options: argparse.Namespace) -> int:
-    report = _report(_folder(options))
+    from stepwell_daemon.blobs.inspection import inspect_queue
+
+    folder = _folder(options)
+    report = _report(folder)
+    blobs = inspect_queue(folder.parent / "blobs", read_all=True)
     if options.json:
-        print(json_text(report.as_json()))
+        print(json_text({**report.as_json(), "blobs": dataclasses.asdict(blobs)}))
     else:
         _print_report(report)
-    return OK if report.is_whole else FAILED
+        _print_blobs(blobs)
+    return OK if report.is_whole and not blobs.damaged else FAILED
+
+
+def _print_blobs(blobs: "BlobReport") -> None:
+    if blobs.waiting:
+        print(f"{blobs.waiting} blobs wait, {bytes_text(blobs.waiting_bytes)}")
+    if blobs.failed:
+        print(f"{blobs.failed} blobs could not be used and are kept in blobs/failed/")
+    for each in blobs.damaged:
+        print(f"damaged blob, its daemon will record it as failed: {plain(each)}")
 
 
 def _print_report(report: "SpoolReport") -> None:

@@ -76,6 +76,8 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("spool", spool_text(spool)),
         ("sink", sink_text(sink)),
     ]
+    if media := media_text(status.get("blobs") or {}):
+        lines.append(("media", media))
     if refused:
         lines.append(("refused", ", ".join(f"{plain(k)} {n}" for k, n in refused.items())))
     set_aside = totals.get("set_aside_records", 0)
@@ -103,6 +105,21 @@ def spool_text(spool: dict[str, Any]) -> str:
         f"{bytes_text(waiting)} waiting{age}; room for {bytes_text(room)} more, "
         f"{bytes_text(spool.get('bytes', 0))} on disk"
     )
+
+
+def media_text(blobs: dict[str, Any]) -> str:
+    """Return how the blobs are, in one line; "" where there were none."""
+    counts = {name: int(blobs.get(name) or 0) for name in ("stored", "known", "failed", "waiting")}
+    if not any(counts.values()):
+        return ""
+    parts = [f"{count_text(counts['stored'])} stored"]
+    if counts["known"]:
+        parts.append(f"{count_text(counts['known'])} of them were there already")
+    if counts["failed"]:
+        parts.append(f"{count_text(counts['failed'])} FAILED")
+    waiting = f"{count_text(counts['waiting'])} waiting"
+    parts.append(f"{waiting} ({bytes_text(blobs.get('waiting_bytes') or 0)})")
+    return ", ".join(parts)
 
 
 def sink_text(sink: dict[str, Any]) -> str:

@@ -73,6 +73,9 @@ def _is_told_elsewhere(problem: str, fields: dict[str, Any]) -> bool:
         return True
     # As the status words it: the checks `spool`, `set aside` and `quarantine` look themselves.
     folders = [os.path.join(fields["data_dir"], "spool", name) for name in _LEFT]
+    blobs = fields.get("blobs") or {}
+    if blobs.get("problem") and blobs["problem"] in problem:
+        return True
     is_full = fields["spool"].get("full") and problem.startswith("the spool is full")
     return bool(is_full) or any(each in problem for each in folders)
 

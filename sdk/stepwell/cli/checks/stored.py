@@ -12,6 +12,7 @@ from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, moment_text
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
+from stepwell_wire.staged import staged_bytes
 
 _FUTURE_SECONDS_MAX: Final = 60.0
 _REPAIR: Final = "kept as it is; `stepwell journal repair` says what can be had of it"
@@ -99,8 +100,8 @@ def journals(folder: Path) -> Iterator[Finding]:
                     problems.append(Finding("journals", Level.WARN, damage, _REPAIR))
                 elif reader.unverified_bytes:
                     problems.append(_in_doubt(reader))
-                elif reader.committed > reader.acked:
-                    unsent[reader.info.mode == OFFLINE].append(reader.committed - reader.acked)
+                elif size := reader.committed - reader.acked + staged_bytes(path):
+                    unsent[reader.info.mode == OFFLINE].append(size)
         except (JournalError, OSError) as error:
             problems.append(Finding("journals", Level.WARN, str(error), _REPAIR))
     problems += _remains(folder)

@@ -1,0 +1,115 @@
+"""Deleting blobs that nothing names any more: rows of `blobs` name them by digest.
+
+A blob is deleted when no row names it and it was last put before the grace period. Its row comes
+after its bytes, from spools that may wait for the store, so the period must be longer than
+the longest outage of a node.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell_store.blob_store import BlobStore, StoredBlob
+from stepwell_store.store import Store
+
+logger = logging.getLogger("stepwell_store")
+
+_AT_ONCE: Final = 1000
+_TIMEOUT_SECONDS: Final = 600.0
+_OF_NOBODY: Final = (
+    "time < {before:Int64} "
+    "AND (project, run_id) NOT IN (SELECT project, run_id FROM writers) "
+    "AND (project, run_id) NOT IN (SELECT project, run_id FROM texts)"
+)
+"""A blob of a deleted run that was still on its way when the run was deleted."""
+
+Named = Callable[[Sequence[str]], set[str]]
+"""Returns those of some digests that something besides rows names, such as manifests."""
+
+
+class EmptyTableError(Exception):
+    """No row names any blob, and the blob store is not empty: the two may not belong together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What was deleted, or would be."""
+
+    blobs: int = 0
+    size: int = 0
+
+
+def _nothing(_: Sequence[str]) -> set[str]:
+    return set()
+
+
+def collect_blobs(
+    store: Store, blobs: BlobStore, *, before: float, also_named: Named = _nothing
+) -> Collected:
+    """Delete the blobs that nothing names and that were not put since ``before``.
+
+    Raises:
+        EmptyTableError: No blob is named at all; nothing was deleted.
+    """
+    remove_rows_of_nobody(store, before=before)
+    count = size = 0
+    for found in unnamed_blobs(store, blobs, before=before, also_named=also_named):
+        if blobs.delete_unless_newer(found.digest, than=before):
+            count, size = count + 1, size + found.size
+    return Collected(count, size)
+
+
+def unnamed_blobs(
+    store: Store, blobs: BlobStore, *, before: float, also_named: Named = _nothing
+) -> Iterator[StoredBlob]:
+    """Yield the blobs that nothing names and that were not put since ``before``.
+
+    Raises:
+        EmptyTableError: No blob is named at all.
+    """
+    old: list[StoredBlob] = []
+    is_checked = False
+    for found in blobs.walk():
+        if found.put_at >= before:
+            continue
+        if not is_checked:
+            _check_table(store)
+            is_checked = True
+        old.append(found)
+        if len(old) == _AT_ONCE:
+            yield from _unnamed(store, old, also_named)
+            old = []
+    if old:
+        yield from _unnamed(store, old, also_named)
+
+
+def remove_rows_of_nobody(store: Store, *, before: float) -> None:
+    """Delete rows of `blobs` whose run is gone."""
+    parameters = {"before": int(before * 1e6)}
+    rows = store.query(
+        f"SELECT 1 FROM blobs WHERE {_OF_NOBODY} LIMIT 1",
+        parameters=parameters,
+        timeout_seconds=_TIMEOUT_SECONDS,
+    )
+    if rows:
+        store.delete_rows("blobs", _OF_NOBODY, parameters)
+
+
+def _check_table(store: Store) -> None:
+    if not store.query("SELECT 1 FROM blobs WHERE digest != '' LIMIT 1"):
+        raise EmptyTableError(
+            "no row names any blob, and the blob store holds some: nothing is deleted, as the two "
+            "may not belong together; check blob_store and the database"
+        )
+
+
+def _unnamed(store: Store, old: Sequence[StoredBlob], also_named: Named) -> Iterator[StoredBlob]:
+    digests = [found.digest for found in old]
+    rows = store.query(
+        "SELECT DISTINCT digest FROM blobs WHERE digest IN {digests:Array(String)}",
+        parameters={"digests": digests},
+        timeout_seconds=_TIMEOUT_SECONDS,
+    )
+    named = {row["digest"] for row in rows} | also_named(digests)
+    yield from (found for found in old if found.digest not in named)

@@ -1,0 +1,46 @@
+"""Blobs: the daemon's queue, what failed, and what dead writers left staged."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from stepwell.cli.checks.finding import Finding, Level
+from stepwell.cli.errors import CommandError
+from stepwell.cli.extras import require_store
+from stepwell.cli.text import bytes_text, count_text
+
+
+def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
+    """Yield how the blob queue of ``data`` does; ``status`` is a running daemon's."""
+    try:
+        require_store()
+    except CommandError:
+        return  # Another check says so.
+    from stepwell_daemon.blobs.inspection import inspect_queue
+
+    folder = data / "blobs"
+    if not folder.is_dir():
+        return
+    report = inspect_queue(folder)
+    told = (status or {}).get("blobs") or {}
+    waiting = f"{count_text(report.waiting)} wait, {bytes_text(report.waiting_bytes)}"
+    if problem := told.get("problem"):
+        remedy = "rows go on; the blobs are stored as soon as that is mended"
+        yield Finding("blobs", Level.WARN, f"{waiting}: {problem}", remedy)
+    elif report.waiting and status is None:
+        remedy = "start the daemon: it stores them"
+        yield Finding("blobs", Level.WARN, f"{waiting} in {folder}", remedy)
+    else:
+        yield Finding("blobs", Level.OK, f"{waiting} in {folder}")
+    if report.failed:
+        yield Finding(
+            "blobs",
+            Level.WARN,
+            f"{count_text(report.failed)} could not be used and are kept in {folder / 'failed'}",
+            f"the page says why; delete them when nobody needs them{_last(told)}",
+        )
+
+
+def _last(told: dict[str, Any]) -> str:
+    last = told.get("last_failure")
+    return f". The last one: {last}" if last else ""

@@ -1,0 +1,96 @@
+"""What `status`, `doctor` and `spool verify` say of blobs."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from stepwell.cli.checks import blobs
+from stepwell.cli.checks.finding import Level
+from stepwell.cli.checks.stored import journals
+from stepwell.cli.status import media_text
+from stepwell_daemon.blobs.inspection import inspect_queue
+from stepwell_daemon.blobs.queue import BlobQueue
+from stepwell_wire.folder import JournalFolder
+from tests.cli.conftest import Call
+from tests.daemon.made import append, new_writer, schema_event, spool_running
+from tests.daemon.staged import INFO, stage
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with two blobs that wait, of which one is damaged, and one that failed."""
+    queue = BlobQueue(tmp_path / "blobs", bytes_max=1 << 20, free_bytes_min=0)
+    queue.open()
+    ids = [stage(tmp_path / "journal", b"%d" % number * 100) for number in range(3)]
+    folder = JournalFolder(tmp_path / "journal")
+    for blob_id in ids:
+        queue.take(folder, blob_id, approve=lambda header: None)
+    folder.close()
+    queue.remove(ids[0], keep=True)
+    path = queue.path(ids[1])
+    path.write_bytes(b"x" + path.read_bytes()[1:])
+    return tmp_path
+
+
+def test_a_queue_without_a_daemon_is_told_with_what_to_do(data: Path) -> None:
+    waiting, failed = blobs.queue(data, None)
+    assert (waiting.level, waiting.remedy) == (Level.WARN, "start the daemon: it stores them")
+    assert waiting.message.startswith("2 wait, ")
+    assert failed.message.startswith("1 could not be used")
+    assert str(data / "blobs" / "failed") in failed.message
+
+
+def test_a_blob_store_that_cannot_be_written_is_told_once(data: Path) -> None:
+    status = {
+        "blobs": {"problem": "the blob store cannot be used", "last_failure": "x: no picture"}
+    }
+    waiting, failed = blobs.queue(data, status)
+    assert "the blob store cannot be used" in waiting.message
+    assert "x: no picture" in failed.remedy
+
+
+def test_a_node_that_never_had_blobs_has_nothing_to_say(tmp_path: Path) -> None:
+    assert list(blobs.queue(tmp_path, None)) == []
+
+
+def test_every_waiting_byte_is_checked_when_asked(data: Path) -> None:
+    assert inspect_queue(data / "blobs").damaged == ()
+    report = inspect_queue(data / "blobs", read_all=True)
+    assert (report.waiting, report.failed, len(report.damaged)) == (2, 1, 1)
+    assert "checksum" in report.damaged[0]
+
+
+def test_spool_verify_checks_blobs_too(call: Call, data: Path) -> None:
+    async def write() -> None:
+        async with spool_running(data / "spool") as spool:
+            append(spool, new_writer(spool), schema_event())
+            await spool.settled()
+
+    asyncio.run(write())
+    found = call("spool", "verify", "--data", str(data))
+    assert found.code == 1
+    assert "2 blobs wait" in found.out
+    assert "1 blobs could not be used" in found.out
+    assert "damaged blob" in found.out
+    as_json = call("spool", "verify", "--json", "--data", str(data))
+    assert '"waiting": 2' in as_json.out
+
+
+def test_a_dead_writer_s_media_are_unsent(tmp_path: Path) -> None:
+    from stepwell._journal import Journal
+
+    journal = Journal(tmp_path, INFO, segment_bytes=1 << 16, bytes_max=1 << 20, durable=False)
+    stage(journal.folder, bytes(5000))
+    journal.close()
+    (found,) = journals(tmp_path)
+    assert found.level is Level.WARN
+    assert "1 ended writers left 5.2" in found.message
+
+
+def test_the_status_has_a_line_for_media() -> None:
+    told = {"stored": 5, "known": 2, "failed": 1, "waiting": 3, "waiting_bytes": 2000}
+    assert media_text(told) == (
+        "5 stored, 2 of them were there already, 1 FAILED, 3 waiting (2.0 kB)"
+    )
+    assert media_text({"stored": 0, "waiting": 0}) == ""

@@ -1,0 +1,110 @@
+"""Collecting blobs: what a row names stays, what nothing names goes after the grace period."""
+
+import os
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from stepwell_store import Store, open_embedded
+from stepwell_store.blob_collection import EmptyTableError, collect_blobs
+from stepwell_store.blob_store import FolderBlobStore
+from stepwell_store.deletion import delete_runs
+from tests.store.made import START_US, event, fresh_project, tell, writer
+
+OLD, CUTOFF = 100.0, 2_000_000_000.0
+ID = "0" * 32
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> FolderBlobStore:
+    return FolderBlobStore(tmp_path / "blobs")
+
+
+def put(blobs: FolderBlobStore, content: bytes, tmp_path: Path, *, at: float = OLD) -> str:
+    source = tmp_path / "source"
+    source.write_bytes(content)
+    digest = blake3(content).hexdigest()
+    blobs.put(digest, source)
+    os.utime(blobs._path(digest), (at, at))
+    return digest
+
+
+def name(store: Store, project: str, run_id: str, digest: str) -> None:
+    tell(
+        store,
+        writer(project, run_id),
+        event("start", {"started_at": START_US}),
+        event("finish", {"state": "finished", "exit_code": 0}, time_us=START_US + 1),
+        event("blob", {"id": digest[:32], "state": "ready", "digest": digest, "size": 1}),
+    )
+
+
+def test_only_what_nothing_names_goes(store: Store, blobs: FolderBlobStore, tmp_path: Path) -> None:
+    project = fresh_project()
+    named = put(blobs, b"named", tmp_path)
+    unnamed = put(blobs, b"unnamed", tmp_path)
+    young = put(blobs, b"young", tmp_path, at=CUTOFF + 1)
+    by_manifest = put(blobs, b"manifest", tmp_path)
+    name(store, project, "run", named)
+    done = collect_blobs(
+        store, blobs, before=CUTOFF, also_named=lambda digests: {by_manifest} & set(digests)
+    )
+    assert (done.blobs, done.size) == (1, len(b"unnamed"))
+    assert {each.digest for each in blobs.walk()} == {named, young, by_manifest}
+    assert blobs.stat(unnamed) is None
+
+
+def test_what_a_deleted_run_named_goes_unless_another_run_names_it_too(
+    store: Store, blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    project = fresh_project()
+    shared, own = put(blobs, b"shared", tmp_path), put(blobs, b"own", tmp_path)
+    for digest in (shared, own):
+        name(store, project, "gone", digest)
+    name(store, project, "stays", shared)
+    delete_runs(store, {project: ["gone"]})
+    rows = store.query(
+        "SELECT run_id FROM blobs WHERE project = {project:String}",
+        parameters={"project": project},
+    )
+    assert [row["run_id"] for row in rows] == ["stays"]
+    collect_blobs(store, blobs, before=CUTOFF)
+    assert [each.digest for each in blobs.walk()] == [shared]
+
+
+def test_a_blob_whose_run_was_deleted_while_it_was_on_its_way_goes(
+    store: Store, blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    project = fresh_project()
+    kept, late = put(blobs, b"kept", tmp_path), put(blobs, b"late", tmp_path)
+    name(store, project, "stays", kept)
+    body = {"id": ID, "state": "ready", "digest": late, "size": 1}
+    tell(store, writer(project, "deleted"), event("blob", body))
+    collect_blobs(store, blobs, before=CUTOFF)
+    assert [each.digest for each in blobs.walk()] == [kept]
+
+
+def test_a_blob_of_a_run_that_has_rows_only_stays(
+    store: Store, blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    project = fresh_project()
+    digest = put(blobs, b"x", tmp_path)
+    body = {"id": ID, "state": "ready", "digest": digest, "size": 1}
+    values = {"values": {"shown": {"_type": "image-file", "blob": ID}}}
+    tell(store, writer(project, "run"), event("values", values), event("blob", body))
+    collect_blobs(store, blobs, before=CUTOFF)
+    assert [each.digest for each in blobs.walk()] == [digest]
+
+
+def test_a_store_that_names_nothing_deletes_nothing(blobs: FolderBlobStore, tmp_path: Path) -> None:
+    """As when the database was replaced, or another one is meant."""
+    digest = put(blobs, b"x", tmp_path)
+    empty = open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)
+    try:
+        empty.migrate()
+        with pytest.raises(EmptyTableError, match="nothing is deleted"):
+            collect_blobs(empty, blobs, before=CUTOFF)
+    finally:
+        empty.close()
+    assert blobs.stat(digest) is not None
