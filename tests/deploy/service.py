@@ -32,7 +32,7 @@ _PROGRAMS = {
 _READ_ONLY = (
     'for place in "$@"; do [ "$place" = -- ] && break; mount --bind "$place" "$place"; done; '
     "mount -t tmpfs tmpfs /var/tmp && chmod 1777 /var/tmp && mount -o remount,bind,ro / && "
-    'while [ "$1" != -- ]; do shift; done; shift; exec "$@"'
+    'while [ "$1" != -- ]; do shift; done; shift; exec env WATCHDOG_PID=$$ "$@"'
 )
 
 
@@ -137,6 +137,8 @@ class Service:
             )
         try:
             manager.wait_for("READY=1")
+            # By the very process that systemd started: WATCHDOG_PID names it.
+            manager.wait_for("WATCHDOG=1")
         except TimeoutError:
             raise AssertionError(self.log()) from None
 

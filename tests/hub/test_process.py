@@ -136,6 +136,19 @@ def test_alone_it_reads_clickhouse_servers_and_survives_their_end(folder: Path) 
         assert not (hub_dir(hub.data) / "hub.json").exists()
 
 
+def test_a_link_is_made_where_only_browsers_reach_the_hubs_name(folder: Path) -> None:
+    with ClickHouseServer(folder / "server") as server:
+        where = ("--store", "clickhouse", "--clickhouse-hosts", server.address)
+        hub = Alone(folder / "hub", "--port", "0", "--url", "https://runs.invalid", *where)
+        assert hub.wait_ready().startswith("https://runs.invalid/?login=")
+        words = ["open", "--no-browser", "--data", str(hub.data)]
+        done = subprocess.run(
+            [sys.executable, "-m", "stepwell", *words], capture_output=True, text=True, timeout=60
+        )
+        assert done.stdout.startswith("https://runs.invalid/?login="), done.stderr
+        assert hub.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
