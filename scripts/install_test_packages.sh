@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install what the tests need from Debian and that is not there yet: a real Prometheus, a real
 # ClickHouse server, ZooKeeper for a cluster of them, a chromium for the page, systemd and strace for
-# the units in deploy/, and a torch without CUDA for its DataLoader.
+# the units in deploy/, a C compiler for the played NVML, and a torch without CUDA for its DataLoader.
 # Without root or apt the tests that need it say so and are skipped; CI must have it.
 set -eu
 missing=""
@@ -10,6 +10,7 @@ command -v clickhouse-server >/dev/null 2>&1 || missing="$missing clickhouse-ser
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v systemd-analyze >/dev/null 2>&1 || missing="$missing systemd"
 command -v strace >/dev/null 2>&1 || missing="$missing strace"
+command -v cc >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 [ -e /usr/share/java/zookeeper.jar ] || missing="$missing zookeeper"
 [ -d /usr/lib/postgresql ] || missing="$missing postgresql"
 torch=""

@@ -38,7 +38,7 @@ from stepwell_daemon.samplers.schedule import Sampling
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
-from stepwell_daemon.writers import training_pids
+from stepwell_daemon.writers import trainers
 from stepwell_store import Store, StoreError, open_embedded
 from stepwell_store.deletion import sweep_removed
 from stepwell_store.retention import apply_retention
@@ -148,7 +148,7 @@ class Daemon:
         node = NodeWriters(spool)
         self._sampling = Sampling(
             chosen_samplers(config.samplers),
-            SamplerContext(config.data, time.monotonic, partial(training_pids, spool.registry)),
+            SamplerContext(config.data, time.monotonic, partial(trainers, spool.registry)),
             lambda readings, time_us: self._take_readings(node, readings, time_us),
             seconds=config.sample_seconds,
         )

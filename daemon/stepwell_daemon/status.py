@@ -80,7 +80,8 @@ class Facts:
             )
         found += self.journal_problems.values()
         now = time.monotonic()
-        found += filter(None, (sampler.problem(now) for sampler in self.samplers))
+        for sampler in self.samplers:
+            found += sampler.problems(now)
         if self.hub is not None and self.hub.problem:
             found.append(self.hub.problem)
         if self.blobs is not None:

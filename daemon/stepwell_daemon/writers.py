@@ -13,6 +13,7 @@ import msgpack
 
 from stepwell_daemon.counters import Rate
 from stepwell_daemon.holes import Hole, note_frame
+from stepwell_daemon.samplers.protocol import Trainer
 from stepwell_daemon.spool.record import FILLS, JUMPS, writer_number
 from stepwell_daemon.spool.segment import Location
 from stepwell_store.writer import WriterInfo
@@ -216,7 +217,7 @@ class Registry:
                 state.schemas, state.names, state.names_bytes = {}, {}, 0
 
 
-def training_pids(registry: Registry, *, host: str = "") -> list[int]:
+def trainers(registry: Registry, *, host: str = "") -> list[Trainer]:
     """Return the processes of this node that log into runs now. Any thread may call it.
 
     A process in a container with a host name and process ids of its own is not among them: its
@@ -228,7 +229,7 @@ def training_pids(registry: Registry, *, host: str = "") -> list[int]:
     host = host or socket.gethostname()
     states = list(registry.states.values())  # One step of C: the loop may add to it meanwhile.
     return [
-        state.info.pid
+        Trainer(state.info.pid, state.info.writer_id)
         for state in states
         if state.session is not None
         and not state.via

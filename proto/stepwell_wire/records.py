@@ -40,6 +40,8 @@ CONSOLE: Final = "console"  # {"stream": "stdout"|"stderr", "lines": [[number, t
 VALUES: Final = "values"  # history values that are not floats: {"values": {key: value}}
 GAP: Final = "gap"  # {"reason": str, "rows": int, "points": int, "first_step", "last_step"}
 BLOB: Final = "blob"  # made by a daemon: {"id", "state", "digest", "size", …} (formats/blobs.md)
+ENVIRONMENT: Final = "environment"  # of each writer: {"CUDA_VISIBLE_DEVICES": str, …}
+DEVICE: Final = "device"  # of a node's writer: {"kind", "label", "id", "name", "facts": {…}}
 FINISH: Final = "finish"  # {"state": "finished"|"failed"|"killed"|"crashed", "exit_code": int}
 
 

@@ -133,8 +133,8 @@ def test_what_the_sink_is_called_is_known_before_it_is_opened() -> None:
 
 def test_an_unknown_sampler_is_refused() -> None:
     assert load("--samplers", "host").samplers == "host"
-    with pytest.raises(ConfigError, match="'gpus' is unknown; known are host, disks"):
-        load("--samplers", "host,gpus")
+    with pytest.raises(ConfigError, match="'tpus' is unknown; known are host, disks"):
+        load("--samplers", "host,tpus")
 
 
 def test_every_setting_says_what_it_is() -> None:

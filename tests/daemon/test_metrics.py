@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from stepwell_daemon.http_server import Answer, HttpServer
 from stepwell_daemon.metrics import build_registry, render
 from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.samplers.host import HostSampler
-from stepwell_daemon.samplers.protocol import Reading
+from stepwell_daemon.samplers.protocol import PROCESS_KIND, Condition, Device, Reading
 from stepwell_daemon.samplers.thread import Outcome
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 from stepwell_daemon.status import Facts, status
@@ -33,11 +34,15 @@ def sampled() -> SamplerHealth:
     health = SamplerHealth("host", 10.0)
     gpus = [
         Reading(
-            gpu, {"gpu/power_watts": 300.0, "gpu/energy_joules_total": 5.0, "x/y_per_second": 1.0}
+            replace(gpu, name="M", facts=(("index", gpu.label[3:]),)),
+            {"gpu/power_watts": 300.0, "gpu/energy_joules_total": 5.0, "x/y_per_second": 1.0},
         )
         for gpu in GPUS[:2]
     ]
-    health.answered(Outcome((*HostSampler(context()).sample(), *gpus), (), 1, 0.25))
+    process = Reading(Device(PROCESS_KIND, "process-w1"), {"process/threads": 1.0})
+    readings = (*HostSampler(context()).sample(), *gpus, process)
+    lost = Condition(GPUS[2], "lost", "gpu2 is lost", is_problem=False)
+    health.answered(Outcome(readings, (), 1, 0.25, (lost,)))
     return health
 
 
@@ -59,6 +64,10 @@ def test_metrics_have_base_units_and_help(tmp_path: Path) -> None:
         "gpu0": 300.0,
         "gpu1": 300.0,
     }
+    assert power[1].labels == {"device": "gpu1", "index": "1", "uuid": "GPU-00000001", "model": "M"}
+    (state,) = by_name["stepwell_device_state"].samples
+    assert (state.labels, state.value) == ({"device": "gpu2", "state": "lost"}, 1.0)
+    assert not any("process" in family.name for family in families), "their number has no bound"
     assert by_name["stepwell_device_gpu_energy_joules"].type == "counter"
     assert "stepwell_device_x_y_per_second" not in by_name
     for name, values in (("samples", (1.0, 0.0)), ("failures", (0.0, 0.0))):
@@ -113,7 +122,12 @@ def test_the_status_says_how_each_sampler_does(tmp_path: Path) -> None:
             assert facts.ready, "a sampler that hangs stops no frame"
             host, gpus = status(facts)["samplers"]
             assert (host["state"], host["samples"], host["last_seconds"]) == ("ok", 1, 0.25)
-            assert host["devices"][1] == {"kind": "gpu", "label": "gpu0", "id": "GPU-00000000"}
+            assert host["devices"][1] == {
+                "kind": "gpu",
+                "label": "gpu0",
+                "id": "GPU-00000000",
+                "name": "M",
+            }
             assert (gpus["state"], gpus["failures"], gpus["devices"]) == ("hung", 1, [])
             assert gpus["last_error"] == "no answer within 10 seconds"
 

@@ -11,28 +11,32 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
+from stepwell_daemon.samplers.cgroup import read_cgroup
 from stepwell_daemon.samplers.disks import DiskSampler
+from stepwell_daemon.samplers.gpu_processes import GpuProcesses
 from stepwell_daemon.samplers.host import HostSampler
 from stepwell_daemon.samplers.network import NetworkSampler
-from stepwell_daemon.samplers.protocol import Reading, SamplerContext
+from stepwell_daemon.samplers.protocol import Reading, SamplerContext, Trainer
 from stepwell_daemon.samplers.rates import Rates
-from stepwell_daemon.samplers.readings import check_readings
+from stepwell_daemon.samplers.readings import check_answer
 from stepwell_daemon.samplers.training import TrainingSampler
 from stepwell_daemon.session import Session
-from stepwell_daemon.writers import Registry, WriterState, training_pids
+from stepwell_daemon.writers import Registry, WriterState, trainers
 from tests.daemon.made import writer_info
 
 
 def ticking(folder: Path, *pids: int) -> SamplerContext:
     """Return a context whose clock goes one second a call."""
     seconds = iter(range(100))
-    return SamplerContext(folder, lambda: float(next(seconds)), lambda: list(pids))
+    return SamplerContext(
+        folder, lambda: float(next(seconds)), lambda: [Trainer(pid, f"w{pid}") for pid in pids]
+    )
 
 
 def by_label(readings: list[Reading] | tuple[Reading, ...]) -> dict[str, dict[str, float]]:
-    checked, problems = check_readings(readings)
-    assert problems == ()
-    return {each.device.label: dict(each.values) for each in checked}
+    checked = check_answer(readings)
+    assert checked.problems == ()
+    return {each.device.label: dict(each.values) for each in checked.readings}
 
 
 def test_the_host_is_sampled_in_base_units(tmp_path: Path) -> None:
@@ -148,7 +152,14 @@ def test_training_processes_and_their_children_are_added_up(tmp_path: Path) -> N
     try:
         child = int(trainer.stdout.readline())
         sampler = TrainingSampler(ticking(tmp_path, trainer.pid, 2**22 - 1))
-        first, second = (by_label(sampler.sample())[""] for _ in range(2))
+        both_samples = [by_label(sampler.sample()) for _ in range(2)]
+        first, second = (each[""] for each in both_samples)
+        own = both_samples[1][f"process-w{trainer.pid}"]
+        assert own["process/processes"] == 2.0
+        assert own["process/threads"] >= 2.0
+        assert own["process/resident_bytes"] == second["training/resident_bytes"]
+        assert own["process/read_bytes_per_second"] >= 0.0
+        assert "process/gpus" not in own, "nothing is known of GPUs here"
         assert first["training/processes"] == second["training/processes"] == 2.0
         both = sum(psutil.Process(pid).memory_info().rss for pid in (trainer.pid, child))
         assert second["training/resident_bytes"] == pytest.approx(both, rel=0.2)
@@ -159,7 +170,7 @@ def test_training_processes_and_their_children_are_added_up(tmp_path: Path) -> N
 
 
 def test_without_training_there_is_no_reading(tmp_path: Path) -> None:
-    assert TrainingSampler(ticking(tmp_path)).sample() == ()
+    assert TrainingSampler(ticking(tmp_path)).sample() == []
 
 
 def test_only_connected_writers_of_this_node_are_its_training_processes() -> None:
@@ -177,8 +188,8 @@ def test_only_connected_writers_of_this_node_are_its_training_processes() -> Non
         if connected:
             state.session = Session(state)
         registry.add(state)
-    assert training_pids(registry) == [100]
-    assert training_pids(registry, host="far") == [101]
+    assert trainers(registry) == [Trainer(100, "mine")]
+    assert trainers(registry, host="far") == [Trainer(101, "elsewhere")]
 
 
 def test_a_disk_without_a_busy_time_has_no_busy_ratio(
@@ -191,3 +202,115 @@ def test_a_disk_without_a_busy_time_has_no_busy_ratio(
     sampler = DiskSampler(ticking(tmp_path), block=tmp_path)
     sampler.sample()
     assert "disk/busy_ratio" not in by_label(sampler.sample())[""]
+
+
+def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(tmp_path: Path) -> None:
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", CHILDREN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert trainer.stdout is not None
+    try:
+        child = int(trainer.stdout.readline())
+        context = ticking(tmp_path, trainer.pid)
+        context.gpu_processes.publish(
+            {trainer.pid: {"gpu0": 5}, child: {"gpu0": 2, "gpu3-mig1": 7}, 1: {"gpu7": 9}}
+        )
+        values = by_label(TrainingSampler(context).sample())
+        label = f"process-w{trainer.pid}"
+        assert values[f"{label}@gpu0"] == {"process/gpu_memory_bytes": 7.0}
+        assert values[f"{label}@gpu3-mig1"] == {"process/gpu_memory_bytes": 7.0}
+        assert set(values) == {"", label, f"{label}@gpu0", f"{label}@gpu3-mig1"}
+        assert values[label]["process/gpus"] == 2.0
+    finally:
+        trainer.communicate(b"\n")
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_no_gpu_is_said_only_where_the_drivers_process_ids_are_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    namespace = tmp_path / "pid"
+    namespace.touch()
+    if is_first:
+        inode = namespace.stat().st_ino
+        monkeypatch.setattr("stepwell_daemon.samplers.training._FIRST_PID_NAMESPACE", inode)
+    context = ticking(tmp_path, os.getpid())
+    context.gpu_processes.publish({})
+    values = by_label(TrainingSampler(context, pid_namespace=namespace).sample())
+    expected = 0.0 if is_first else None
+    assert values[f"process-w{os.getpid()}"].get("process/gpus") == expected
+
+
+def test_old_facts_about_gpus_are_none() -> None:
+    now = 0.0
+    board = GpuProcesses(lambda: now)
+    assert board.newest() is None
+    board.publish({1: {"gpu0": 5}})
+    assert board.newest() == {1: {"gpu0": 5}}
+    now = 61.0
+    assert board.newest() is None
+
+
+def group(folder: Path, **files: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text + "\n")
+
+
+def test_limits_and_usage_of_a_control_group_of_version_2(tmp_path: Path) -> None:
+    root, proc = tmp_path / "cgroup", tmp_path / "proc"
+    group(proc / "7", cgroup="0::/pod/trainer")
+    group(root, cgroup__controllers="cpu memory")
+    group(root / "pod", memory__max="4096", cpu__max="max 100000")
+    group(
+        root / "pod" / "trainer",
+        memory__current="1024",
+        memory__max="max",
+        cpu__max="250000 100000",
+        cpu__stat="usage_usec 2500000\nnr_throttled 3\nthrottled_usec 500000",
+        memory__events="low 0\noom_kill 2",
+    )
+    assert read_cgroup(7, root=root, proc=proc) == {
+        "cgroup/memory_used_bytes": 1024.0,
+        "cgroup/memory_limit_bytes": 4096.0,
+        "cgroup/cpu_limit_cores": 2.5,
+        "cgroup/cpu_seconds_total": 2.5,
+        "cgroup/cpu_throttled_seconds_total": 0.5,
+        "cgroup/oom_kills_total": 2.0,
+    }
+    assert read_cgroup(8, root=root, proc=proc) == {}
+
+
+def test_limits_and_usage_of_control_groups_of_version_1(tmp_path: Path) -> None:
+    root, proc = tmp_path / "cgroup", tmp_path / "proc"
+    group(proc / "7", cgroup="4:memory:/job/1\n3:cpu,cpuacct:/job/1\n0::/")
+    group(root / "memory" / "job", memory__limit_in_bytes=str(1 << 34))
+    group(
+        root / "memory" / "job" / "1",
+        memory__usage_in_bytes="1024",
+        memory__limit_in_bytes=str((1 << 63) - 4096),
+        memory__oom_control="oom_kill_disable 0\noom_kill 1",
+    )
+    group(
+        root / "cpu,cpuacct" / "job" / "1",
+        cpu__cfs_quota_us="150000",
+        cpu__cfs_period_us="100000",
+        cpu__stat="nr_throttled 3\nthrottled_time 2000000000",
+        cpuacct__usage="7000000000",
+    )
+    group(root / "cpu,cpuacct" / "job", cpu__cfs_quota_us="-1", cpu__cfs_period_us="100000")
+    assert read_cgroup(7, root=root, proc=proc) == {
+        "cgroup/memory_used_bytes": 1024.0,
+        "cgroup/memory_limit_bytes": float(1 << 34),
+        "cgroup/oom_kills_total": 1.0,
+        "cgroup/cpu_limit_cores": 1.5,
+        "cgroup/cpu_throttled_seconds_total": 2.0,
+        "cgroup/cpu_seconds_total": 7.0,
+    }
+
+
+def test_a_group_named_as_another_namespace_sees_it_is_the_root_here(tmp_path: Path) -> None:
+    root, proc = tmp_path / "cgroup", tmp_path / "proc"
+    group(proc / "7", cgroup="0::/../../kubepods/pod1")
+    group(root, cgroup__controllers="memory", memory__current="9")
+    assert read_cgroup(7, root=root, proc=proc) == {"cgroup/memory_used_bytes": 9.0}

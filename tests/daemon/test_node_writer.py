@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 
 from stepwell_daemon.samplers import node_writer
 from stepwell_daemon.samplers.node_writer import NodeWriters
-from stepwell_daemon.samplers.protocol import Device, Reading
+from stepwell_daemon.samplers.protocol import PROCESS_KIND, Device, Reading
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store.blocks import BlockBuilder
 from stepwell_store.native import decode_blocks
+from stepwell_store.process_labels import process_label
+from stepwell_wire.records import DEVICE
 from stepwell_wire.rows import decode_records
 from tests.daemon.gateways import gateway_running, relaying
 from tests.daemon.made import spool_running, stretches_of
@@ -34,8 +36,9 @@ def stored(stretches: Iterable[Stretch]) -> Series:
         block.table: decode_blocks(b"".join(bytes(piece) for piece in block.native()))
         for block in builder.build()
     }
-    assert set(tables) <= {"node_series", "node_points"}, "a node's rows reached a run's table"
-    if not tables:
+    of_nodes = {"node_series", "node_points", "events"}
+    assert set(tables) <= of_nodes, "a node's rows reached a run's table"
+    if "node_points" not in tables:
         return {}
     names, points = tables["node_series"], tables["node_points"]
     labels = {
@@ -160,5 +163,62 @@ def test_ever_new_sets_of_names_keep_a_writer_small(
             found = stored(stretches_of(spool))
             assert [value for _, value in found["a", ""]] == [1.0, 3.0, 4.0, 5.0]
             assert [value for _, value in found["b", ""]] == [2.0, 3.0, 4.0]
+
+    asyncio.run(run())
+
+
+def devices_told(spool: Spool) -> list[dict[str, object]]:
+    found = []
+    for stretch in stretches_of(spool):
+        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+        found += [event.body for event in decoded.events if event.kind == DEVICE]
+    return found
+
+
+def test_what_a_device_is_goes_before_its_first_row_and_again_when_it_changes(
+    tmp_path: Path,
+) -> None:
+    def gpu(uuid: str) -> Reading:
+        device = Device("gpu", "gpu0", uuid, "H100", (("pci_bus_id", "0:1"),))
+        return Reading(device, {"gpu/power_watts": 1.0})
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            node = NodeWriters(spool, "here")
+            for second, uuid in enumerate(("GPU-1", "GPU-1", "GPU-2"), 1):
+                node.append([reading(cpu=1.0), gpu(uuid)], second * 1_000_000)
+            await spool.settled()
+            told = devices_told(spool)
+            assert [each["id"] for each in told] == ["GPU-1", "GPU-2"]
+            assert told[0] == {
+                "kind": "gpu",
+                "label": "gpu0",
+                "id": "GPU-1",
+                "name": "H100",
+                "facts": {"pci_bus_id": "0:1"},
+            }
+            assert len(stored(stretches_of(spool))["gpu/power_watts", "gpu0"]) == 3
+
+    asyncio.run(run())
+
+
+def test_processes_that_have_ended_make_room_for_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(node_writer, "LABELS_MAX", 2)
+
+    def process(number: int) -> Reading:
+        device = Device(PROCESS_KIND, process_label(f"w{number}"))
+        return Reading(device, {"process/threads": 1.0})
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            node = NodeWriters(spool, "here")
+            assert node.append([reading(cpu=1.0), process(1)], 1_000_000) == 2
+            assert node.append([process(2)], 2_000_000) == 0, "the first may still run"
+            monkeypatch.setattr(node_writer, "_IDLE_SECONDS", -1.0)
+            assert node.append([process(2)], 3_000_000) == 1
+            assert node.append([reading(cpu=1.0)], 4_000_000) == 1, "the node's own stays"
+            assert dropped(spool) == (1, 1)
 
     asyncio.run(run())

@@ -19,14 +19,15 @@ from stepwell_daemon.samplers.protocol import (
     LABEL_BYTES_MAX,
     NODE,
     VALUES_MAX,
+    Condition,
     Device,
     Reading,
     SamplerContext,
     SamplerSpec,
 )
-from stepwell_daemon.samplers.readings import check_readings
+from stepwell_daemon.samplers.readings import Checked, check_answer
 from stepwell_daemon.samplers.schedule import Sampling
-from stepwell_daemon.samplers.thread import error_text
+from stepwell_daemon.samplers.thread import Outcome, error_text
 from tests.daemon.samplers import GPUS, FakeSampler, Hang, context, raising, reading, spec_of
 
 SOON = 0.001
@@ -149,11 +150,11 @@ def test_a_hung_sampler_is_reported_not_called_again_and_back_when_it_answers() 
             await until(health, lambda health: health.state == "hung")
             await taken.reaches("good", taken.count("good") + 5)
             assert (health.state, health.failures, hung.calls) == ("hung", 1, 1)
-            assert "hung has not answered" in health.problem(1e12)
+            assert "hung has not answered" in health.problems(1e12)[0]
             assert health.readings == ()
             hang.go.set()
             await taken.reaches("back", 1)
-            assert health.problem(1e12) == ""
+            assert health.problems(1e12) == []
             assert "answered after" in health.last_error
             assert taken.count("late") == 0, "values of no known moment were stored"
 
@@ -214,13 +215,23 @@ def test_several_devices_come_with_their_labels_and_ids() -> None:
         async with sampling(spec_of(FakeSampler(readings), "gpus")) as (taken, samplers):
             await taken.reaches("gpu/power_watts", len(GPUS))
             devices = samplers.healths[0].as_status()["devices"]
-            assert devices[3] == {"kind": "gpu", "label": "gpu3", "id": "GPU-00000003"}
+            assert devices[3] == {
+                "kind": "gpu",
+                "label": "gpu3",
+                "id": "GPU-00000003",
+                "name": "",
+            }
             assert len(devices) == len(GPUS)
 
     in_loop(test)
 
 
 # ---------------------------------------------------------------------------- nonsense
+
+
+def parts(checked: Checked) -> tuple[tuple[Reading, ...], tuple[str, ...]]:
+    return checked.readings, checked.problems
+
 
 NONSENSE: tuple[Any, ...] = (
     *(None, 7, "text", b"bytes", {"cpu": 1.0}, [None], [object()], [{"cpu": 1.0}]),
@@ -236,21 +247,23 @@ NONSENSE: tuple[Any, ...] = (
 
 @pytest.mark.parametrize("answer", NONSENSE, ids=lambda answer: repr(answer)[:60])
 def test_nonsense_is_reported_and_what_is_valid_beside_it_kept(answer: Any) -> None:
-    readings, problems = check_readings(answer)
+    readings, problems = parts(check_answer(answer))
     assert readings == ()
     assert problems
     assert all(len(problem.encode()) < 1000 for problem in problems)  # It can be sent and shown.
     if isinstance(answer, list):
-        kept, again = check_readings([reading(good=1.0), *answer, Reading(GPUS[0], {"y": 2.0})])
+        kept, again = parts(
+            check_answer([reading(good=1.0), *answer, Reading(GPUS[0], {"y": 2.0})])
+        )
         assert {name for each in kept for name in each.values} == {"good", "y"}
         assert again
 
 
 def test_a_flood_is_cut_at_its_bounds() -> None:
     flood = (Reading(Device("gpu", f"gpu{n}"), {"x": 1.0}) for n in range(10**9))
-    readings, problems = check_readings(flood)
+    readings, problems = parts(check_answer(flood))
     assert (len(readings), len(problems)) == (DEVICES_MAX, 1)
-    readings, problems = check_readings([Reading(NODE, {f"x{n}": 1.0 for n in range(1000)})])
+    readings, problems = parts(check_answer([Reading(NODE, {f"x{n}": 1.0 for n in range(1000)})]))
     assert (len(readings[0].values), len(problems)) == (VALUES_MAX, 1)
 
 
@@ -270,7 +283,8 @@ values = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53)
 )
 def test_valid_readings_pass_unchanged(parts: list[tuple[str, dict[str, float]]]) -> None:
     given = [Reading(Device("gpu", label, "id"), values) for label, values in parts]
-    readings, problems = check_readings(given)
+    checked = check_answer(given)
+    readings, problems = checked.readings, checked.problems
     assert problems == ()
     assert list(readings) == given
     for each in readings:
@@ -278,7 +292,7 @@ def test_valid_readings_pass_unchanged(parts: list[tuple[str, dict[str, float]]]
 
 
 def test_a_label_or_a_metric_that_is_there_twice_is_told() -> None:
-    readings, problems = check_readings([reading(a=1.0), reading(b=2.0), reading(a=3.0)])
+    readings, problems = parts(check_answer([reading(a=1.0), reading(b=2.0), reading(a=3.0)]))
     assert readings == (reading(a=1.0, b=2.0),)
     assert len(problems) == 1
 
@@ -300,8 +314,36 @@ def test_samplers_are_chosen_by_name_in_the_order_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("host,gpus", "'gpus' is unknown"), ("host,host", "twice")]
+    ("text", "says"), [("host,tpus", "'tpus' is unknown"), ("host,host", "twice")]
 )
 def test_unknown_samplers_are_refused(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         chosen_samplers(text)
+
+
+def test_a_condition_is_logged_at_its_beginning_and_its_end_and_is_a_problem_meanwhile(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lost = Condition(GPUS[3], "lost", "gpu3 is lost: see the kernel's log")
+    absent = Condition(Device("gpu", "gpu-driver"), "absent", "no GPU here", is_problem=False)
+    health = SamplerHealth("gpus", 1.0)
+    with caplog.at_level(logging.INFO):
+        for conditions in ((lost, absent), (lost, absent), (absent,), (absent,)):
+            health.answered(Outcome((), (), 1, 0.1, conditions))
+            expected = [lost.text] if lost in conditions else []
+            assert health.problems(0.0) == expected
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "INFO"]
+    assert "gpu3 is lost" in caplog.messages[0]
+    assert "no GPU here" in caplog.messages[1]
+    assert caplog.messages[2] == "device left state device=gpu3 state=lost"
+    (shown,) = health.as_status()["conditions"]
+    assert (shown["label"], shown["state"], shown["is_problem"]) == ("gpu-driver", "absent", False)
+
+
+def test_conditions_are_kept_apart_from_readings_and_made_short() -> None:
+    noisy = Condition(Device("gpu", "gpu0\ud800"), "lost", "x" * 5000)
+    checked = check_answer([reading(a=1.0), noisy])
+    assert checked.readings == (reading(a=1.0),)
+    (kept,) = checked.conditions
+    assert len(kept.text) == 400
+    kept.device.label.encode()

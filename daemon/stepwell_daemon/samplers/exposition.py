@@ -1,15 +1,22 @@
 """Samplers for Prometheus: how each does, and the newest value of each device.
 
 stepwell_node_NAME                      the node itself
-stepwell_device_NAME{device="gpu0"}     a device; apart, so that a sum counts nothing twice
+stepwell_device_NAME{device="sda"}      a device; apart, so that a sum counts nothing twice
+stepwell_device_gpu_NAME{device="gpu0", index="0", uuid="GPU-…", model="…"}
+stepwell_device_mig_NAME{device="gpu0-mig1", gpu="gpu0", uuid="MIG-…", model="…"}
+stepwell_device_state{device="gpu3", state="lost"}    1 while it holds
+
+Processes are left out: their number has no bound, and a run has its own in the store.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from stepwell_daemon.samplers.health import SamplerHealth
+from stepwell_daemon.samplers.protocol import PROCESS_KIND
 
 
 def sampler_metrics(samplers: Sequence[SamplerHealth]) -> Iterator[Metric]:
@@ -36,24 +43,50 @@ def sampler_metrics(samplers: Sequence[SamplerHealth]) -> Iterator[Metric]:
     yield duration
     yield healthy
     yield from _values(samplers)
+    yield _states(samplers)
+
+
+_Key = tuple[str, ...]
+_IDENTITY: Final[Mapping[str, tuple[str, ...]]] = {
+    "gpu": ("device", "index", "uuid", "model"),
+    "mig": ("device", "gpu", "uuid", "model"),
+}
+_PLAIN: Final = ("device",)
 
 
 def _values(samplers: Sequence[SamplerHealth]) -> Iterator[Metric]:
-    families: dict[str, dict[str, float]] = {}
+    families: dict[tuple[str, _Key], dict[_Key, float]] = {}
     for sampler in samplers:
         for reading in sampler.readings:
-            label = reading.device.label
+            device = reading.device
+            if device.kind == PROCESS_KIND:
+                continue
+            labels = _IDENTITY.get(device.kind, _PLAIN) if device.label else ()
+            known = {"device": device.label, "uuid": device.id, "model": device.name}
+            known |= device.facts
+            texts = tuple(known.get(label, "") for label in labels)
             for name, value in reading.values.items():
                 if not name.endswith("_per_second"):  # Prometheus has rate() for that.
-                    part = "device" if label else "node"
+                    part = "device" if device.label else "node"
                     metric = f"stepwell_{part}_" + re.sub(r"[^a-zA-Z0-9_]", "_", name)
-                    families.setdefault(metric, {})[label] = value
-    for metric, values in families.items():
-        is_device = metric.startswith("stepwell_device_")
+                    families.setdefault((metric, labels), {})[texts] = value
+    for (metric, labels), values in families.items():
         kind = CounterMetricFamily if metric.endswith("_total") else GaugeMetricFamily
         name = metric.removesuffix("_total")
-        text = f"{name.split('_', 2)[2]} of a device." if is_device else f"{name} of the node."
-        family = kind(name, text, labels=["device"] if is_device else [])
-        for label, value in values.items():
-            family.add_metric([label] if is_device else [], value)
+        text = f"{name.split('_', 2)[2]} of a device." if labels else f"{name} of the node."
+        family = kind(name, text, labels=list(labels))
+        for texts, value in values.items():
+            family.add_metric(list(texts), value)
         yield family
+
+
+def _states(samplers: Sequence[SamplerHealth]) -> Metric:
+    family = GaugeMetricFamily(
+        "stepwell_device_state",
+        "1 while a device is in a state other than working.",
+        labels=["device", "state"],
+    )
+    for sampler in samplers:
+        for condition in sampler.conditions:
+            family.add_metric([condition.device.label, condition.state], 1.0)
+    return family

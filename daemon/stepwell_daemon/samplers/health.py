@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from stepwell_daemon.samplers.protocol import Reading
+from stepwell_daemon.samplers.protocol import Condition, Reading
 from stepwell_daemon.samplers.thread import Outcome
 
 logger = logging.getLogger("stepwell_daemon")
@@ -22,6 +22,7 @@ class SamplerHealth:
         last_seconds: how long the last answered call took.
         hung_since: monotonic, when a call began that has exceeded its time limit; None: none has.
         readings: the last valid ones; empty while the sampler fails.
+        conditions: what the last answer said is wrong with devices.
     """
 
     name: str
@@ -33,6 +34,7 @@ class SamplerHealth:
     last_seconds: float = 0.0
     hung_since: float | None = None
     readings: tuple[Reading, ...] = ()
+    conditions: tuple[Condition, ...] = ()
     failed_in_row: int = 0
 
     @property
@@ -50,6 +52,7 @@ class SamplerHealth:
         if answer.problems:
             self._failed(answer.problems[0])
             return
+        self._take_conditions(answer.conditions)
         self.samples += 1
         if self.failed_in_row:
             logger.info("sampler works again sampler=%s failures=%d", self.name, self.failed_in_row)
@@ -73,24 +76,24 @@ class SamplerHealth:
         """Take in that the system gave no thread."""
         self._failed(str(error))
 
-    def problem(self, now: float) -> str:
-        """Return what is wrong now, with what to do; empty where nothing is.
+    def problems(self, now: float) -> list[str]:
+        """Return what is wrong now, with what to do.
 
         Args:
             now: monotonic seconds.
         """
         if self.hung_since is not None:
-            return (
+            return [
                 f"the sampler {self.name} has not answered for {now - self.hung_since:.0f} "
                 "seconds and is not called again before it does: see the kernel's log for its "
                 "device, or leave it out of the setting samplers"
-            )
+            ]
         if self.failed_in_row > 1:
-            return (
+            return [
                 f"the sampler {self.name} fails ({self.last_error}): mend that, or leave it out "
                 "of the setting samplers"
-            )
-        return ""
+            ]
+        return [each.text for each in self.conditions if each.is_problem]
 
     def as_status(self) -> dict[str, Any]:
         return {
@@ -102,10 +105,43 @@ class SamplerHealth:
             "last_error": self.last_error,
             "last_seconds": self.last_seconds,
             "devices": [
-                {"kind": each.device.kind, "label": each.device.label, "id": each.device.id}
+                {
+                    "kind": each.device.kind,
+                    "label": each.device.label,
+                    "id": each.device.id,
+                    "name": each.device.name,
+                }
                 for each in self.readings
             ],
+            "conditions": [
+                {
+                    "kind": each.device.kind,
+                    "label": each.device.label,
+                    "state": each.state,
+                    "text": each.text,
+                    "is_problem": each.is_problem,
+                }
+                for each in self.conditions
+            ],
         }
+
+    def _take_conditions(self, conditions: tuple[Condition, ...]) -> None:
+        """Replace the conditions; each is logged when it begins and when it ends."""
+        before = {(each.device.label, each.state) for each in self.conditions}
+        now = {(each.device.label, each.state) for each in conditions}
+        for each in conditions:
+            if (each.device.label, each.state) not in before:
+                level = logging.WARNING if each.is_problem else logging.INFO
+                logger.log(
+                    level,
+                    "device changed state device=%s state=%s: %s",
+                    each.device.label,
+                    each.state,
+                    each.text,
+                )
+        for label, state in sorted(before - now):
+            logger.info("device left state device=%s state=%s", label, state)
+        self.conditions = conditions
 
     def _failed(self, error: str) -> None:
         if not self.failed_in_row:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from stepwell_daemon.samplers.disks import DiskSampler
+from stepwell_daemon.samplers.gpus.sampler import GpuSampler
 from stepwell_daemon.samplers.host import HostSampler
 from stepwell_daemon.samplers.network import NetworkSampler
 from stepwell_daemon.samplers.protocol import SamplerSpec
@@ -16,6 +17,7 @@ SAMPLERS: Final[Mapping[str, SamplerSpec]] = {
         SamplerSpec("disks", DiskSampler),
         SamplerSpec("network", NetworkSampler),
         SamplerSpec("training", TrainingSampler),
+        SamplerSpec("gpus", GpuSampler),
     )
 }
 

@@ -4,6 +4,7 @@ One writer for each label. In the wire format a label belongs to a writer, not t
 daemon and gateway since 0.1.0 files a writer's rows under its label. So devices need no new
 message, no new column, and no release of the gateway before the release of its nodes. The cost is
 one spool record per device and sample, about 100 bytes, where one writer would need one for all.
+What a device is (id, model) goes before its first row as an event, and again when it changes.
 (Rejected: the label inside the metric names, which old daemons would store as metrics of the node.)
 """
 
@@ -13,7 +14,7 @@ import struct
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from stepwell_daemon.bounds import SAMPLE_NAMES, SAMPLE_SPOOL_FAILING, SAMPLE_SPOOL_FULL, Dropped
 from stepwell_daemon.samplers.protocol import (
@@ -21,11 +22,13 @@ from stepwell_daemon.samplers.protocol import (
     LABEL_BYTES_MAX,
     NAME_BYTES_MAX,
     VALUES_MAX,
+    Device,
     Reading,
 )
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
+from stepwell_store.process_labels import parse_process_label
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.limits import (
     IDENTIFIER_BYTES_MAX,
@@ -34,13 +37,16 @@ from stepwell_wire.limits import (
     SCHEMA_KEYS_MAX,
     SCHEMAS_PER_WRITER_MAX,
 )
-from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, pack_event
+from stepwell_wire.records import DEVICE, HEADER, HEADER_BYTES, SCHEMA, pack_event
 
 LABELS_MAX: Final = 512
 """Labels since the daemon's start. Interfaces that come and go must not fill a gateway."""
 
 NAMES_MAX: Final = 2048
 """Metrics of one label since the daemon's start."""
+
+_IDLE_SECONDS: Final = 600.0
+"""A process without a reading for so long has ended, as far as room for others is concerned."""
 
 _SCHEMAS_MAX: Final = 1024
 """Sets of names of one writer; another writer goes on after that."""
@@ -67,9 +73,10 @@ class NodeWriters:
         A spool that fails, or that has room for runs only, gets none: the rows are dropped and
         counted. So is what exceeds ``LABELS_MAX`` or ``NAMES_MAX``.
         """
-        return sum(self._append(each.device.label, each.values, time_us) for each in readings)
+        return sum(self._append(each.device, each.values, time_us) for each in readings)
 
-    def _append(self, label: str, values: Mapping[str, float], time_us: int) -> int:
+    def _append(self, device: Device, values: Mapping[str, float], time_us: int) -> int:
+        label = device.label
         if not values:
             return 0
         if self._spool.failure is not None:
@@ -79,12 +86,21 @@ class NodeWriters:
         writer = self._writers.get(label)
         if writer is None:
             if len(self._writers) == LABELS_MAX:
+                self._forget_idle_processes()
+            if len(self._writers) == LABELS_MAX:
                 return self._drop(SAMPLE_NAMES, len(values))
             writer = self._writers[label] = _NodeWriter(self._spool, self._host, label)
         known = writer.names_that_fit(values)
         if len(known) < len(values):
             self._drop(SAMPLE_NAMES, len(values) - len(known), rows=0 if known else 1)
-        return writer.append(known, time_us) if known else 0
+        return writer.append(device, known, time_us) if known else 0
+
+    def _forget_idle_processes(self) -> None:
+        """Make room: processes come and go, other devices stay."""
+        for label, writer in list(self._writers.items()):
+            if parse_process_label(label) is not None and writer.is_idle:
+                writer.close()
+                del self._writers[label]
 
     def _drop(self, reason: str, points: int, *, rows: int = 1) -> int:
         self._spool.counters.drop([Dropped(reason, rows, points)])
@@ -99,6 +115,7 @@ class _NodeWriter:
         self._host = host
         self._label = label
         self._names: set[str] = set()
+        self._told: Device | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -123,11 +140,22 @@ class _NodeWriter:
         self._names.update(fresh[: NAMES_MAX - len(self._names)])
         return {name: value for name, value in values.items() if name in self._names}
 
-    def append(self, values: Mapping[str, float], time_us: int) -> int:
+    @property
+    def is_idle(self) -> bool:
+        return time.time() - self._state.seen_at > _IDLE_SECONDS
+
+    def close(self) -> None:
+        """Let the registry forget the schemas: nothing more comes of this writer."""
+        self._state.disconnected_at = time.monotonic()
+
+    def append(self, device: Device, values: Mapping[str, float], time_us: int) -> int:
         keys = tuple(values)
         pieces = []
         flags = 0
         step = time_us // 1_000_000
+        if (device.id or device.name) and device != self._told:
+            self._told = device
+            pieces.append(pack_event(DEVICE, _as_event(device), step=step, time_us=time_us))
         number = self._numbers.get(keys)
         if number is None:
             if len(self._numbers) == _SCHEMAS_MAX:
@@ -144,3 +172,13 @@ class _NodeWriter:
         state.seen_at = time.time()
         self._spool.append(state, state.accepted, b"".join(pieces), points=len(keys), flags=flags)
         return len(keys)
+
+
+def _as_event(device: Device) -> dict[str, Any]:
+    return {
+        "kind": device.kind,
+        "label": device.label,
+        "id": device.id,
+        "name": device.name,
+        "facts": dict(device.facts),
+    }

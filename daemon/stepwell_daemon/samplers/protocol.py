@@ -2,6 +2,7 @@
 
     SamplerSpec     name, time limit, and how to open the sampler
     Sampler.sample  -> Readings: one for each device, metric name to value
+                       Conditions: what is wrong with a device that has no reading
 
 The daemon opens and calls each sampler in a thread of that sampler. So a sampler may block, raise
 anything or never answer: neither the daemon nor another sampler notices. One limit holds: code in C
@@ -14,11 +15,13 @@ a GPU's UUID, a disk's serial number. Metric names begin with the kind and end i
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-DEVICES_MAX: Final = 64
+from stepwell_daemon.samplers.gpu_processes import GpuProcesses
+
+DEVICES_MAX: Final = 128
 """Readings in one answer of a sampler; further ones are left out and reported."""
 
 VALUES_MAX: Final = 256
@@ -33,17 +36,24 @@ class Device:
     """What a reading is of.
 
     Attributes:
-        kind: ``node``, ``disk``, ``network``, ``gpu``.
+        kind: ``node``, ``disk``, ``network``, ``gpu``, ``mig``, ``process``.
         label: tells devices of a node apart; empty for the node itself.
         id: names the same device after a restart of the machine; empty where none is known.
+        name: what it is called by its maker, such as a GPU's model.
+        facts: more that does not change, as names and texts: ``pci_bus_id``, ``driver``.
     """
 
     kind: str
     label: str = ""
     id: str = ""
+    name: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
 
 
 NODE: Final = Device("node")
+
+PROCESS_KIND: Final = "process"
+"""Devices that are processes which log; they come and go with runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +64,38 @@ class Reading:
     values: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is wrong with one device while the sampler itself works.
+
+    It holds until an answer of the sampler lacks it. Its beginning and its end are logged.
+
+    Attributes:
+        state: one word: ``lost``, ``hung``, ``absent``.
+        text: one sentence for people: what it is, and what to do.
+        is_problem: False for a normal state, such as a node that has no GPU.
+    """
+
+    device: Device
+    state: str
+    text: str
+    is_problem: bool = True
+
+
 class Sampler(Protocol):
     """Reads devices of one kind."""
 
-    def sample(self) -> Iterable[Reading]:
+    def sample(self) -> Iterable[Reading | Condition]:
         """Return a reading for each device that is there now; none is a valid answer."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """A process on this node that logs into a run now."""
+
+    pid: int
+    writer_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +105,14 @@ class SamplerContext:
     Attributes:
         data: the data folder; its file system's free space is sampled.
         clock: seconds that never go back.
-        training_pids: the processes on this node that log into runs now; any thread may call it.
+        trainers: the processes on this node that log into runs now; any thread may call it.
+        gpu_processes: which process has which GPU; the sampler of GPUs fills it.
     """
 
     data: Path
     clock: Callable[[], float]
-    training_pids: Callable[[], list[int]]
+    trainers: Callable[[], list[Trainer]]
+    gpu_processes: GpuProcesses = field(default_factory=GpuProcesses)
 
 
 @dataclass(frozen=True, slots=True)

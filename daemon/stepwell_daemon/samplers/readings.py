@@ -1,8 +1,9 @@
-"""Checks what a sampler answered. Pure: an answer in, valid readings and problems out."""
+"""Checks what a sampler answered. Pure: an answer in, what is valid in it and problems out."""
 
 import math
 import numbers
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from stepwell_daemon.samplers.protocol import (
@@ -10,15 +11,27 @@ from stepwell_daemon.samplers.protocol import (
     LABEL_BYTES_MAX,
     NAME_BYTES_MAX,
     VALUES_MAX,
+    Condition,
     Device,
     Reading,
 )
 
 _SHOWN_CHARACTERS = 80
+_TEXT_CHARACTERS = 400
+_FACTS_MAX = 16
 
 
-def check_readings(answer: Iterable[Reading]) -> tuple[tuple[Reading, ...], tuple[str, ...]]:
-    """Return the valid readings of ``answer`` and one sentence for each part that is invalid.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The valid parts of an answer, and one sentence for each part that is invalid."""
+
+    readings: tuple[Reading, ...] = ()
+    problems: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+
+
+def check_answer(answer: Iterable[Reading | Condition]) -> Checked:
+    """Return what is valid in ``answer``.
 
     A value that is no finite number is invalid: a driver that does not know a value leaves it out.
     What is valid beside an invalid part is kept. Readings of equal labels become one.
@@ -27,10 +40,15 @@ def check_readings(answer: Iterable[Reading]) -> tuple[tuple[Reading, ...], tupl
         Exception: any, from the objects in ``answer``.
     """
     if not isinstance(answer, Iterable):
-        return (), (f"the answer is {_shown(answer)}; expected readings",)
+        return Checked(problems=(f"the answer is {_shown(answer)}; expected readings",))
     problems: list[str] = []
+    conditions: dict[tuple[str, str], Condition] = {}
     found: dict[str, tuple[Device, dict[str, float]]] = {}
-    for reading in islice(answer, DEVICES_MAX + 1):
+    for reading in islice(answer, 2 * DEVICES_MAX + 1):
+        if isinstance(reading, Condition) and len(conditions) < DEVICES_MAX:
+            condition = _plain_condition(reading)
+            conditions[condition.device.label, condition.state] = condition
+            continue
         if len(found) == DEVICES_MAX:
             problems.append(f"more than {DEVICES_MAX} devices; the rest is left out")
             break
@@ -47,7 +65,7 @@ def check_readings(answer: Iterable[Reading]) -> tuple[tuple[Reading, ...], tupl
         known = found.setdefault(device.label, (_plain(device), {}))[1]
         _take_values(device.label, reading.values, known, problems)
     readings = (Reading(device, values) for device, values in found.values() if values)
-    return tuple(readings), tuple(problems)
+    return Checked(tuple(readings), tuple(problems), tuple(conditions.values()))
 
 
 def _take_values(
@@ -89,11 +107,28 @@ def _value_problem(value: object) -> str:
 
 def _plain(device: Device) -> Device:
     """Return ``device`` with texts that can be shown, whatever the sampler put there."""
-    return Device(_shown_text(device.kind), str(device.label), _shown_text(device.id))
+    facts = tuple((_shown_text(name), _shown_text(fact)) for name, fact in device.facts)
+    return Device(
+        _shown_text(device.kind),
+        str(device.label),
+        _shown_text(device.id),
+        _shown_text(device.name),
+        facts[:_FACTS_MAX],
+    )
 
 
-def _shown_text(text: object) -> str:
-    return str(text)[:_SHOWN_CHARACTERS].encode("utf-8", "replace").decode()
+def _plain_condition(condition: Condition) -> Condition:
+    device = condition.device
+    return Condition(
+        replace(_plain(device), label=_shown_text(device.label)),
+        _shown_text(condition.state),
+        _shown_text(condition.text, _TEXT_CHARACTERS),
+        bool(condition.is_problem),
+    )
+
+
+def _shown_text(text: object, characters: int = _SHOWN_CHARACTERS) -> str:
+    return str(text)[:characters].encode("utf-8", "replace").decode()
 
 
 def _shown(value: object) -> str:

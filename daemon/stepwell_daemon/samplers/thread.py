@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-from stepwell_daemon.samplers.protocol import Reading, Sampler
-from stepwell_daemon.samplers.readings import check_readings
+from stepwell_daemon.samplers.protocol import Condition, Reading, Sampler
+from stepwell_daemon.samplers.readings import Checked, check_answer
 
 _ERROR_CHARACTERS = 300
 
@@ -32,6 +32,7 @@ class Outcome:
     problems: tuple[str, ...]
     time_us: int
     seconds: float
+    conditions: tuple[Condition, ...] = ()
 
 
 class SamplerThread:
@@ -70,15 +71,20 @@ class SamplerThread:
 
     def _answer(self) -> Outcome:
         started = time.monotonic()
-        readings: tuple[Reading, ...] = ()
         try:
             if self._sampler is None:
                 self._sampler = self._open()
-            readings, problems = check_readings(self._sampler.sample())
+            checked = check_answer(self._sampler.sample())
         except BaseException as error:
             # A driver's library may raise anything, SystemExit too. Nobody cancels this thread.
-            problems = (error_text(error),)
-        return Outcome(readings, problems, time.time_ns() // 1000, time.monotonic() - started)
+            checked = Checked(problems=(error_text(error),))
+        return Outcome(
+            checked.readings,
+            checked.problems,
+            time.time_ns() // 1000,
+            time.monotonic() - started,
+            checked.conditions,
+        )
 
 
 def _give(waiting: "asyncio.Future[Outcome]", answer: Outcome) -> None:

@@ -1,66 +1,236 @@
-"""What the training processes of this node use together: those that log, and their children.
+"""What training processes of this node use: all together, and each that logs for itself.
+
+    training/…   the node's: the sum over those that log and their children
+    process/…    one process that logs, with its children; label ``process-WRITER``
+    cgroup/…     the control group of that process, under the same label
+    process/gpu_memory_bytes   of one GPU; label ``process-WRITER@gpu0``
 
 Children count because data loaders are processes. Memory is the resident set: pages that processes
 share count once for each. The exact figure would make the kernel walk every page table, which
-disturbs a large process.
+disturbs a large process. A label has the writer's id, which only the writer's own run knows: so a
+run finds its processes, and the store needs no table for them.
 """
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
 
 import psutil
 
-from stepwell_daemon.samplers.protocol import NODE, Reading, SamplerContext
+from stepwell_daemon.samplers.cgroup import read_cgroup
+from stepwell_daemon.samplers.protocol import (
+    NODE,
+    PROCESS_KIND,
+    Device,
+    Reading,
+    SamplerContext,
+    Trainer,
+)
+from stepwell_daemon.samplers.rates import Rates
+from stepwell_store.process_labels import process_label
 
-_PROCESSES_MAX = 4096
+_PROCESSES_MAX: Final = 4096
+_TRAINERS_MAX: Final = 24
+"""Writers with readings of their own, the first that came; the sum has all."""
+
+_GPUS_OF_TRAINER_MAX: Final = 16
+
+_PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
+_FIRST_PID_NAMESPACE: Final = 0xEFFF_FFFC
+"""The number of the machine's own namespace: PROC_PID_INIT_INO of Linux."""
+
+
+_Key = tuple[int, float]
+"""A process id and when the process began: ids are used again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What one process uses; counters are since its start."""
+
+    key: _Key
+    cpu_seconds: float
+    resident_bytes: int
+    threads: int
+    can_tell_bytes: bool = False
+    read_bytes: int = 0
+    written_bytes: int = 0
 
 
 class TrainingSampler:
-    """Adds up processes. One that ends between two samples counts up to the sample before."""
+    """Reads processes. One that ends between two samples counts up to the sample before."""
 
-    def __init__(self, context: SamplerContext) -> None:
-        self._pids = context.training_pids
+    def __init__(self, context: SamplerContext, *, pid_namespace: Path = _PID_NAMESPACE) -> None:
+        """
+        Args:
+            pid_namespace: tells whether this process sees the machine's processes by the numbers
+                that a GPU's driver has for them.
+        """
+        self._trainers = context.trainers
+        self._gpu_processes = context.gpu_processes
         self._clock = context.clock
-        self._cpu_before: dict[tuple[int, float], float] = {}
+        self._sees_all = _is_first_namespace(pid_namespace)
+        self._before: dict[_Key, _Use] = {}
         self._at = 0.0
+        self._rates = Rates()
 
-    def sample(self) -> tuple[Reading, ...]:
-        roots = set(self._pids())
-        if not roots:
-            self._cpu_before = {}
-            return ()
+    def sample(self) -> list[Reading]:
+        trainers = self._trainers()
         now = self._clock()
-        cpu: dict[tuple[int, float], float] = {}
-        memory = 0
-        for process in with_children(roots):
+        if not trainers:
+            self._before = {}
+            self._rates.take({}, now)
+            return []
+        tree = ProcessTree()
+        uses = {
+            process.pid: use
+            for process in tree.below({trainer.pid for trainer in trainers})
+            if (use := _use_of(process)) is not None
+        }
+        seconds = now - self._at if self._before else 0.0
+        readings = [Reading(NODE, self._together(list(uses.values()), seconds))]
+        groups: dict[str, dict[str, float]] = {}
+        shown = [trainer for trainer in trainers if trainer.pid in uses][:_TRAINERS_MAX]
+        for trainer in shown:
+            own = [uses[each.pid] for each in tree.below({trainer.pid}) if each.pid in uses]
+            label = process_label(trainer.writer_id)
+            on_gpus = self._memory_of_gpus(own)
+            values = self._alone(own, seconds)
+            if on_gpus or (self._sees_all and self._gpu_processes.newest() is not None):
+                values["process/gpus"] = float(len(on_gpus))
+            readings.append(Reading(Device(PROCESS_KIND, label), values))
+            groups[label] = read_cgroup(trainer.pid)
+            readings += _readings_of_gpus(trainer, on_gpus)
+        for label, values in self._rates.take(groups, now).items():
+            readings.append(Reading(Device(PROCESS_KIND, label), _with_cores(values)))
+        self._before = {use.key: use for use in uses.values()}
+        self._at = now
+        return readings
+
+    def _together(self, uses: Sequence[_Use], seconds: float) -> dict[str, float]:
+        values = {
+            "training/processes": float(len(uses)),
+            "training/resident_bytes": float(sum(use.resident_bytes for use in uses)),
+        }
+        if seconds > 0:
+            values["training/cpu_cores"] = self._cores(uses, seconds)
+        return values
+
+    def _alone(self, uses: Sequence[_Use], seconds: float) -> dict[str, float]:
+        values = {
+            "process/processes": float(len(uses)),
+            "process/threads": float(sum(use.threads for use in uses)),
+            "process/resident_bytes": float(sum(use.resident_bytes for use in uses)),
+        }
+        if seconds > 0:
+            values["process/cpu_cores"] = self._cores(uses, seconds)
+            if any(use.can_tell_bytes for use in uses):
+                for name, count in (("read", _read_bytes), ("written", _written_bytes)):
+                    moved = self._since(uses, count)
+                    values[f"process/{name}_bytes_per_second"] = moved / seconds
+        return values
+
+    def _cores(self, uses: Sequence[_Use], seconds: float) -> float:
+        used = self._since(uses, _cpu_seconds)
+        return min(used / seconds, float(psutil.cpu_count() or 1))
+
+    def _since(self, uses: Sequence[_Use], count: Callable[[_Use], float]) -> float:
+        """Return what was counted since the sample before.
+
+        A child that is new since then has its whole count in this span.
+        """
+        total = 0.0
+        for use in uses:
+            before = self._before.get(use.key)
+            total += max(0.0, count(use) - (count(before) if before is not None else 0.0))
+        return total
+
+    def _memory_of_gpus(self, uses: Sequence[_Use]) -> dict[str, int]:
+        """Return what processes hold of each GPU together, by the GPU's label."""
+        by_pid = self._gpu_processes.newest() or {}
+        found: dict[str, int] = {}
+        for use in uses:
+            for label, held in by_pid.get(use.key[0], {}).items():
+                found[label] = found.get(label, 0) + held
+        return found
+
+
+def _cpu_seconds(use: _Use) -> float:
+    return use.cpu_seconds
+
+
+def _read_bytes(use: _Use) -> float:
+    return float(use.read_bytes)
+
+
+def _written_bytes(use: _Use) -> float:
+    return float(use.written_bytes)
+
+
+def _readings_of_gpus(trainer: Trainer, held: Mapping[str, int]) -> list[Reading]:
+    return [
+        Reading(
+            Device(PROCESS_KIND, process_label(trainer.writer_id, label)),
+            {"process/gpu_memory_bytes": float(held[label])},
+        )
+        for label in sorted(held)[:_GPUS_OF_TRAINER_MAX]
+    ]
+
+
+def _with_cores(values: dict[str, float]) -> dict[str, float]:
+    """Return a group's values; processor seconds a second are cores."""
+    cores = values.pop("cgroup/cpu_seconds_per_second", None)
+    return values if cores is None else {**values, "cgroup/cpu_cores": cores}
+
+
+def _use_of(process: psutil.Process) -> _Use | None:
+    try:
+        with process.oneshot():
+            times = process.cpu_times()
+            used = _Use(
+                (process.pid, process.create_time()),
+                times.user + times.system,
+                process.memory_info().rss,
+                process.num_threads(),
+            )
+    except psutil.Error:
+        return None  # It has ended, or is another user's where only that user may look.
+    try:
+        moved = process.io_counters()
+    except (psutil.Error, OSError):  # Only its own user may see these.
+        return used
+    return replace(
+        used, can_tell_bytes=True, read_bytes=moved.read_bytes, written_bytes=moved.write_bytes
+    )
+
+
+def _is_first_namespace(path: Path) -> bool:
+    try:
+        return path.stat().st_ino == _FIRST_PID_NAMESPACE
+    except OSError:
+        return False
+
+
+class ProcessTree:
+    """All processes of this moment, by their parents."""
+
+    def __init__(self) -> None:
+        self._everyone = {process.pid: process for process in psutil.process_iter()}
+        self._children: dict[int, list[int]] = {}
+        for pid, process in self._everyone.items():
             try:
-                with process.oneshot():
-                    times = process.cpu_times()
-                    cpu[process.pid, process.create_time()] = times.user + times.system
-                    memory += process.memory_info().rss
+                self._children.setdefault(process.ppid(), []).append(pid)
             except psutil.Error:
-                continue  # It has ended, or is another user's where only that user may look.
-        values = {"training/processes": float(len(cpu)), "training/resident_bytes": float(memory)}
-        before, seconds = self._cpu_before, now - self._at
-        if before and seconds > 0:
-            # A child that is new since then has its whole time in this span.
-            used = sum(max(0.0, value - before.get(key, 0.0)) for key, value in cpu.items())
-            values["training/cpu_cores"] = min(used / seconds, float(psutil.cpu_count() or 1))
-        self._cpu_before, self._at = cpu, now
-        return (Reading(NODE, values),)
+                continue
 
-
-def with_children(roots: set[int]) -> list[psutil.Process]:
-    """Return the processes of ``roots`` and all their descendants, at most 4,096."""
-    everyone = {process.pid: process for process in psutil.process_iter()}
-    children: dict[int, list[int]] = {}
-    for pid, process in everyone.items():
-        try:
-            children.setdefault(process.ppid(), []).append(pid)
-        except psutil.Error:
-            continue
-    found: dict[int, psutil.Process] = {}
-    waiting = sorted(roots)
-    while waiting and len(found) < _PROCESSES_MAX:
-        pid = waiting.pop()
-        if pid in everyone and pid not in found:
-            found[pid] = everyone[pid]
-            waiting += children.get(pid, ())
-    return list(found.values())
+    def below(self, roots: set[int]) -> list[psutil.Process]:
+        """Return the processes of ``roots`` and all their descendants, at most 4,096."""
+        found: dict[int, psutil.Process] = {}
+        waiting = sorted(roots)
+        while waiting and len(found) < _PROCESSES_MAX:
+            pid = waiting.pop()
+            if pid in self._everyone and pid not in found:
+                found[pid] = self._everyone[pid]
+                waiting += self._children.get(pid, ())
+        return list(found.values())

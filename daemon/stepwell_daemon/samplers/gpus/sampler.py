@@ -1,0 +1,307 @@
+"""The sampler of GPUs: readings of those that answer, conditions of those that do not.
+
+    absent            no driver, or no GPU: normal; looked for again, ever more rarely
+    driver_gone       there were GPUs, and now there is no driver
+    driver_replaced   the driver was upgraded: only a new process can load the new library
+    failing           the driver does not open
+    lost              a GPU fell off the bus, or does not come back after the driver's restart
+    hung              a GPU's call has not returned; it gets no other before it does
+    fault             a GPU had a critical XID event within the last hour
+
+While a GPU is lost the driver is opened anew now and then: that is how one comes back after a
+reset. Devices are recognised by their UUIDs; an index may be another's after a restart.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.samplers.gpus.errors import (
+    DRIVER_GONE,
+    DriverMissingError,
+    DriverReplacedError,
+    GpuError,
+    GpuLostError,
+)
+from stepwell_daemon.samplers.gpus.nvml import Gpu, Nvml
+from stepwell_daemon.samplers.gpus.probes import GpuSample, MigInstance
+from stepwell_daemon.samplers.gpus.worker import GpuWorker
+from stepwell_daemon.samplers.gpus.xids import CRITICAL, XidCounts, XidWatch, meaning
+from stepwell_daemon.samplers.protocol import Condition, Device, Reading, SamplerContext
+from stepwell_daemon.samplers.rates import Rates
+
+logger = logging.getLogger("stepwell_daemon")
+
+DEVICE_SECONDS: Final = 3.0
+"""How long one GPU may take. All are asked at once, so this is the limit for all of them too."""
+
+_FIRST_RETRY_SECONDS: Final = 5.0
+_LAST_RETRY_SECONDS: Final = 600.0
+_ABSENT_RETRY_SECONDS: Final = 60.0
+_XIDS_END_SECONDS: Final = 2.0
+_FAULT_SECONDS: Final = 3600.0
+_DRIVER: Final = Device("gpu", "gpu-driver")
+_RATES_OF: Final = "_bytes_total"
+"""Only these counters get rates: the others hardly ever move."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """An open driver and what works with it."""
+
+    nvml: Nvml
+    workers: list[GpuWorker]
+    xids: XidWatch
+    unreachable: list[int]
+    """Indices of GPUs that the driver does not open."""
+
+    @property
+    def gpus(self) -> list[Gpu]:
+        return [worker.gpu for worker in self.workers]
+
+
+class GpuSampler:
+    """Samples all NVIDIA GPUs of the node. One call takes little more than ``DEVICE_SECONDS``."""
+
+    def __init__(
+        self,
+        context: SamplerContext,
+        *,
+        open_nvml: Callable[[], Nvml] = Nvml.open,
+        device_seconds: float = DEVICE_SECONDS,
+        first_retry_seconds: float = _FIRST_RETRY_SECONDS,
+    ) -> None:
+        """
+        Args:
+            first_retry_seconds: from a driver that is gone, or a GPU that is lost, to the first
+                attempt to open the driver again; then twice as long each time.
+        """
+        self._clock = context.clock
+        self._processes = context.gpu_processes
+        self._open_nvml = open_nvml
+        self._device_seconds = device_seconds
+        self._open: _Open | None = None
+        self._known: dict[str, Device] = {}  # By UUID, since the daemon's start.
+        self._counts = XidCounts()
+        self._rates = Rates()
+        self._backoff = Backoff(first_seconds=first_retry_seconds, last_seconds=_LAST_RETRY_SECONDS)
+        self._retry_at = 0.0
+        self._why_closed: Condition | None = None
+
+    def sample(self) -> list[Reading | Condition]:
+        if self._open is None:
+            if self._why_closed is not None and self._clock() < self._retry_at:
+                return [self._why_closed]
+            self._why_closed = self._opened()
+            if self._why_closed is not None:
+                return [self._why_closed]
+        assert self._open is not None
+        try:
+            return self._sample(self._open)
+        except DRIVER_GONE as error:
+            self._close()
+            self._why_closed = self._closed_by(error)
+            return [self._why_closed]
+
+    # ------------------------------------------------------------------ an open driver
+
+    def _sample(self, held: _Open) -> list[Reading | Condition]:
+        asked = [worker for worker in held.workers if worker.ask()]
+        deadline = time.monotonic() + self._device_seconds
+        samples: dict[str, GpuSample] = {}
+        conditions: list[Condition] = []
+        for worker in asked:
+            try:
+                sample = worker.answer(deadline)
+            except DRIVER_GONE:
+                raise
+            except GpuLostError as error:
+                conditions.append(_lost(_device(worker.gpu), error))
+            except GpuError as error:
+                text = f"{worker.gpu.label} ({worker.gpu.model}) cannot be read: {error}"
+                conditions.append(Condition(_device(worker.gpu), "failing", text))
+            else:
+                if sample is not None:
+                    samples[worker.gpu.uuid] = sample
+        conditions += [_hung(worker) for worker in held.workers if worker.hung_since is not None]
+        conditions += self._missing(held)
+        conditions += self._faults(held, {each.device.label for each in conditions})
+        readings = list(self._readings(held, samples))
+        self._processes.publish(_by_pid(held, samples))
+        answer: list[Reading | Condition] = [*readings, *conditions]
+        self._see_to_the_lost(conditions)
+        return answer
+
+    def _readings(self, held: _Open, samples: Mapping[str, GpuSample]) -> Iterator[Reading]:
+        rates = self._rates.take(
+            {
+                uuid: {name: n for name, n in sample.values.items() if name.endswith(_RATES_OF)}
+                for uuid, sample in samples.items()
+            },
+            self._clock(),
+        )
+        for gpu in held.gpus:
+            if (sample := samples.get(gpu.uuid)) is None:
+                continue
+            values = {**sample.values, **rates[gpu.uuid], **self._counts.values(gpu.uuid)}
+            yield Reading(_device(gpu), values)
+            for instance in sample.instances:
+                yield Reading(_instance_device(gpu, instance), instance.values)
+
+    def _missing(self, held: _Open) -> Iterator[Condition]:
+        """Yield GPUs that the driver counts, or that were there once, and that it does not open."""
+        here = {gpu.uuid for gpu in held.gpus}
+        gone = [device for uuid, device in self._known.items() if uuid not in here]
+        for device in gone:
+            yield _lost(device, "the driver does not open it any more")
+        labels = {device.label for device in gone}
+        for index in held.unreachable:
+            if (label := f"gpu{index}") not in labels:
+                yield _lost(Device("gpu", label), "the driver does not open it")
+
+    def _faults(self, held: _Open, told: set[str]) -> Iterator[Condition]:
+        for gpu in held.gpus:
+            last = self._counts.last(gpu.uuid)
+            if last is None or gpu.label in told or last[0] not in CRITICAL:
+                continue
+            code, at = last
+            if time.time() - at < _FAULT_SECONDS:
+                text = (
+                    f"{gpu.label} ({gpu.model}): XID {code} ({meaning(code)}) at "
+                    f"{time.strftime('%H:%M:%S', time.localtime(at))}: see the kernel's log"
+                )
+                yield Condition(_device(gpu), "fault", text)
+
+    def _see_to_the_lost(self, conditions: list[Condition]) -> None:
+        """Open the driver anew at the next turn, where a GPU is lost and it is time for that.
+
+        Not while a call hangs: the driver would wait for it.
+        """
+        states = {each.state for each in conditions}
+        if "lost" not in states:
+            self._backoff.reset()
+            self._retry_at = 0.0
+        elif "hung" not in states:
+            now = self._clock()
+            if not self._retry_at:
+                self._retry_at = now + self._backoff.next_delay()
+            elif now >= self._retry_at:
+                self._close()
+
+    # ------------------------------------------------------------------ opening and closing
+
+    def _opened(self) -> Condition | None:
+        """Open the driver and return None, or why it does not open."""
+        try:
+            nvml = self._open_nvml()
+        except GpuError as error:
+            return self._closed_by(error)
+        try:
+            gpus, unreachable = nvml.devices()
+        except GpuError as error:
+            nvml.close()
+            return self._closed_by(error)
+        if not gpus and not unreachable:
+            nvml.close()
+            return self._closed_by(DriverMissingError("the driver has no GPU"))
+        workers = [GpuWorker(gpu) for gpu in gpus]
+        held = _Open(nvml, workers, XidWatch(nvml, gpus, self._counts), unreachable)
+        held.xids.start()
+        for gpu in gpus:
+            self._known[gpu.uuid] = _device(gpu)
+        logger.info("GPUs are sampled count=%d driver=%s", len(gpus), nvml.driver_version)
+        self._open = held
+        self._retry_at = 0.0
+        return None
+
+    def _close(self) -> None:
+        """Let go of the driver; where one of its calls hangs it is left as it is."""
+        held = self._open
+        self._open = None
+        if held is None:
+            return
+        for worker in held.workers:
+            worker.close()
+        if held.xids.stop(_XIDS_END_SECONDS) and not any(
+            worker.hung_since is not None for worker in held.workers
+        ):
+            held.nvml.close()
+
+    def _closed_by(self, error: GpuError) -> Condition:
+        """Return the condition, and decide when to try again."""
+        delay = self._backoff.next_delay()
+        were_here = bool(self._known)
+        if isinstance(error, DriverMissingError) and not were_here:
+            delay = max(delay, _ABSENT_RETRY_SECONDS)
+        self._retry_at = self._clock() + delay
+        if isinstance(error, DriverReplacedError):
+            text = (
+                "the NVIDIA driver was upgraded while this daemon ran, so no GPU is sampled: "
+                "restart the daemon (and the machine, where nvidia-smi reports a mismatch too)"
+            )
+            return Condition(_DRIVER, "driver_replaced", text)
+        if isinstance(error, DRIVER_GONE):
+            if were_here:
+                text = f"no GPU is sampled, the NVIDIA driver is gone ({error}): see nvidia-smi"
+                return Condition(_DRIVER, "driver_gone", text)
+            return Condition(_DRIVER, "absent", f"no NVIDIA GPU here ({error})", is_problem=False)
+        text = f"no GPU is sampled, the NVIDIA driver does not open ({error}): see nvidia-smi"
+        return Condition(_DRIVER, "failing", text)
+
+
+def _device(gpu: Gpu) -> Device:
+    facts = (
+        ("index", str(gpu.index)),
+        ("pci_bus_id", gpu.pci_bus_id),
+        ("driver", gpu.nvml.driver_version),
+    )
+    return Device("gpu", gpu.label, gpu.uuid, gpu.model, facts)
+
+
+def _instance_device(gpu: Gpu, instance: MigInstance) -> Device:
+    facts = (
+        ("gpu", gpu.label),
+        ("gpu_instance", str(instance.gpu_instance)),
+        ("compute_instance", str(instance.compute_instance)),
+    )
+    return Device("mig", _instance_label(gpu, instance), instance.uuid, gpu.model, facts)
+
+
+def _instance_label(gpu: Gpu, instance: MigInstance) -> str:
+    return f"{gpu.label}-mig{instance.number}"
+
+
+def _lost(device: Device, why: object) -> Condition:
+    model = device.name or "of unknown model"
+    text = (
+        f"{device.label} ({model}) is lost ({why}): see the kernel's log for its XID; it mostly "
+        "takes a reset of the GPU or a restart of the machine"
+    )
+    return Condition(device, "lost", text)
+
+
+def _hung(worker: GpuWorker) -> Condition:
+    gpu = worker.gpu
+    seconds = time.monotonic() - (worker.hung_since or 0.0)
+    text = (
+        f"{gpu.label} ({gpu.model}) has not answered for {seconds:.0f} seconds and is not asked "
+        "again before it does: see the kernel's log"
+    )
+    return Condition(_device(gpu), "hung", text)
+
+
+def _by_pid(held: _Open, samples: Mapping[str, GpuSample]) -> dict[int, dict[str, int]]:
+    """Return for each process the GPUs, or the instances of GPUs in MIG mode, that it is on."""
+    found: dict[int, dict[str, int]] = {}
+    for gpu in held.gpus:
+        if (sample := samples.get(gpu.uuid)) is None:
+            continue
+        labels = {each.gpu_instance: _instance_label(gpu, each) for each in sample.instances}
+        for process in sample.processes:
+            label = labels.get(process.gpu_instance, gpu.label)
+            of_process = found.setdefault(process.pid, {})
+            of_process[label] = of_process.get(label, 0) + process.memory_bytes
+    return found

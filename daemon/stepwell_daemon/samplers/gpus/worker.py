@@ -1,0 +1,81 @@
+"""The thread of one GPU: it makes one call at a time, and whoever waits for it has a deadline.
+
+A call that exceeds its deadline goes on in its thread. Its answer is discarded, and the device gets
+no other call before: a driver that hangs holds one thread for each device, never more.
+"""
+
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import Final
+
+from stepwell_daemon.samplers.gpus.errors import GpuError
+from stepwell_daemon.samplers.gpus.nvml import Gpu
+from stepwell_daemon.samplers.gpus.probes import GpuSample, sample_gpu
+
+_END: Final = None
+
+
+class GpuWorker:
+    """Samples one GPU. Used from one thread, the sampler's.
+
+    Attributes:
+        hung_since: monotonic, when the call began that exceeded its deadline; None: none does.
+    """
+
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+        self.hung_since: float | None = None
+        self._began = 0.0
+        self._asked: SimpleQueue[bool | None] = SimpleQueue()
+        self._answers: SimpleQueue[GpuSample | Exception] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def ask(self) -> bool:
+        """Begin a call; False while an earlier one hangs.
+
+        Raises:
+            RuntimeError: The system gives no thread.
+        """
+        if self.hung_since is not None:
+            try:
+                self._answers.get_nowait()
+            except Empty:
+                return False
+            self.hung_since = None
+        if self._thread is None:
+            name = f"sample-{self.gpu.label}"
+            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+            self._thread.start()
+        self._began = time.monotonic()
+        self._asked.put(True)
+        return True
+
+    def answer(self, deadline: float) -> GpuSample | None:
+        """Wait for the answer until ``deadline``, a monotonic moment; None where it comes later.
+
+        Raises:
+            GpuError: The device cannot be read.
+            Exception: any, from the driver's library.
+        """
+        try:
+            answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
+        except Empty:
+            self.hung_since = self._began
+            return None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        """Let the thread end after its call; does not wait."""
+        self._asked.put(_END)
+
+    def _run(self) -> None:
+        while self._asked.get() is not _END:
+            try:
+                self._answers.put(sample_gpu(self.gpu))
+            except Exception as error:
+                self._answers.put(error)
+            except BaseException as error:  # A driver's library may raise anything.
+                self._answers.put(GpuError(f"{type(error).__name__}: {error}"))
