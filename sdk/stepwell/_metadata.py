@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from stepwell._gpu_environment import gpu_environment
+
 _GIT_SECONDS_MAX: Final = 5.0
 _PACKAGES_MAX: Final = 2000
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "api-key")
@@ -28,6 +30,8 @@ def collect_metadata(*, git: bool = True) -> dict[str, Any]:
         },
         "command": _command(),
     }
+    if environment := gpu_environment():
+        found["environment"] = environment
     if packages := _packages():
         found["packages"] = packages
     if git and (working_tree := collect_git(Path.cwd())):

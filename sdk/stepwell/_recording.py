@@ -15,6 +15,7 @@ from typing import Any
 
 from stepwell import _console, _spawn
 from stepwell._blob_sender import BlobSender
+from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import new_writer_id
 from stepwell._journal import Journal
 from stepwell._relay_process import Relay
@@ -25,7 +26,7 @@ from stepwell._terminal import Voice
 from stepwell._writer import Writer
 from stepwell_wire import __version__
 from stepwell_wire.journal_files import WriterFile, boot_id
-from stepwell_wire.records import FINISH, METADATA, START
+from stepwell_wire.records import ENVIRONMENT, FINISH, METADATA, START
 
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 _CONSOLE_EVENT_CHARACTERS = 256 * 1024
@@ -119,6 +120,8 @@ class Recording:
         started |= {"project": info.project, "run_id": info.run_id, "writer_id": info.writer_id}
         started |= {"host": info.host, "client": CLIENT, "started_at": info.created_at}
         self.writer.write_event(START, started)
+        if environment := gpu_environment():
+            self.writer.write_event(ENVIRONMENT, environment)
 
     def _open_stager(self, journal: Journal) -> None:
         """Let media be staged beside ``journal``."""

@@ -6,9 +6,22 @@ import pytest
 
 from stepwell_hub.api.series import ITEMS_AT_ONCE
 from stepwell_hub.frames import MEDIA_TYPE, decode_column, decode_frames
+from stepwell_store.writer import WriterInfo
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
-from tests.store.made import START_US, build, decoded, fresh_project, insert, log, rows, writer
+from tests.store.made import (
+    START_US,
+    build,
+    decoded,
+    event,
+    fresh_project,
+    insert,
+    log,
+    rows,
+    writer,
+)
+
+CUDA = "CUDA_VISIBLE_DEVICES"
 
 
 @pytest.fixture
@@ -96,6 +109,36 @@ def test_what_was_sampled_of_the_runs_nodes(hub: Hub, project: str) -> None:
     assert frames(hub, path, {})  # Its own range.
     missing = hub.program.post(f"/api/v1/projects/{project}/runs/none/system", json={})
     assert missing.status_code == 404
+
+
+def test_the_runs_own_gpus_or_all_of_its_nodes(hub: Hub, project: str) -> None:
+    times = [START_US + second * 1_000_000 for second in range(5)]
+    table = [[float(second)] for second in range(5)]
+    host = f"node-{project}"
+    who = WriterInfo(project, "g", "wg", "", "run", host, 7)
+    events = [event("start", {"started_at": START_US}), event("environment", {CUDA: "1"})]
+    parts = [(who, decoded(events=events))]
+    for label in ("gpu0", "gpu1"):
+        node = writer("", f"node-{host}", label=label, scope="node", host=host)
+        parts.append((node, decoded([rows(1, range(5), table, times)])))
+    blocks = build(*parts, schemas={1: ("gpu/power_watts",)})
+    insert(hub.context.store, blocks, f"gpus-{project}")
+    path = f"/projects/{project}/runs/g/system"
+    span = {"first": START_US / 1e6, "last": START_US / 1e6 + 10}
+
+    def labels(**asked: object) -> list[str]:
+        ((header, _),) = frames(hub, path, {**span, **asked})
+        return [each["label"] for each in header["series"]]
+
+    assert labels() == labels(devices="run") == ["gpu1"]
+    assert labels(devices="all") == ["gpu0", "gpu1"]
+    assert failed(hub, path, {"devices": "some"}) == (400, "body_invalid")
+    answer = hub.program.get(f"/api/v1/projects/{project}/runs/g/devices").json()
+    assert answer["source"] == "environment"
+    assert [(each["label"], each["is_of_run"]) for each in answer["devices"]] == [
+        ("gpu0", False),
+        ("gpu1", True),
+    ]
 
 
 def test_a_question_that_cannot_be_answered_is_a_failure(hub: Hub, project: str) -> None:

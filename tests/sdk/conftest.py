@@ -16,12 +16,13 @@ from stepwell import Run, _session
 from stepwell.testing import RecordingDaemon
 
 _LAUNCHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_", "OMPI_", "PMI", "TORCHELASTIC_")
+_GPUS = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_")
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     for name in list(os.environ):
-        if name.startswith("STEPWELL_") or name.startswith(_LAUNCHERS):
+        if name.startswith(("STEPWELL_", *_LAUNCHERS, *_GPUS)):
             monkeypatch.delenv(name)
     monkeypatch.setenv("STEPWELL_DIR", str(folder / "journals"))
     monkeypatch.setenv("STEPWELL_DATA", str(folder / "data"))

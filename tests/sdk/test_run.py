@@ -688,3 +688,16 @@ def test_the_hooks_are_installed_once(offline: Start) -> None:
     offline()
     assert sys.excepthook is hook
     assert len(_session.active) == 2
+
+
+def test_a_writer_says_which_gpus_it_may_use_where_its_environment_limits_them(
+    daemon: RecordingDaemon, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start().finish()
+    assert daemon.events("environment") == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+    start(settings={"metadata": True}).finish()
+    expected = {"CUDA_VISIBLE_DEVICES": "", "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    assert [event.body for event in daemon.events("environment")] == [expected]
+    assert daemon.merged("metadata")["environment"] == expected

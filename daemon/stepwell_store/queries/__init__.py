@@ -43,6 +43,7 @@ from stepwell_store.queries.nodes import Device, NodeMetric, RunNode, run_nodes
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.page import Page
 from stepwell_store.queries.projects import ProjectOverview, list_projects
+from stepwell_store.queries.run_devices import RunDevice, RunDevices, run_devices
 from stepwell_store.queries.runs import list_runs
 from stepwell_store.queries.series import series_buckets
 from stepwell_store.queries.sizes import TableSize, table_sizes
@@ -73,6 +74,8 @@ __all__ = [
     "ProjectOverview",
     "ProjectPulse",
     "RunDetail",
+    "RunDevice",
+    "RunDevices",
     "RunNode",
     "RunOverview",
     "RunRef",
@@ -106,6 +109,7 @@ __all__ = [
     "node_buckets",
     "project_pulse",
     "projects_pulse",
+    "run_devices",
     "run_metrics",
     "run_nodes",
     "run_series",

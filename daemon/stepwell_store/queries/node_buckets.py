@@ -1,6 +1,6 @@
 """What the daemons sampled of nodes, in buckets of time: of a run's hosts, or of any."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from stepwell_store.queries.axis import SeriesRequestError, check_level, integer_level
 from stepwell_store.queries.bucket_series import MetricSeries, Series, columns_of, sorted_rows
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.run_devices import OWN_LABELS, RunDevices
 from stepwell_store.store import Store
 
 _NAMES: Final = """
 SELECT DISTINCT host, metric, label, series FROM node_series
-WHERE host IN {hosts:Array(String)}
+WHERE host IN {hosts:Array(String)} AND OWN_LABELS
   AND (empty({metrics:Array(String)}) OR metric IN {metrics:Array(String)})
 ORDER BY metric, host, label
-"""
+""".replace("OWN_LABELS", OWN_LABELS)
 _POINTS: Final = """
 SELECT series AS owner, bitShiftRight(time, {level:UInt8}) AS bucket, count() AS points,
        countIf(isNaN(value)) AS nans, countIf(value = inf) AS positive_infs,
@@ -37,6 +38,8 @@ def node_buckets(
     first_time_us: int,
     last_time_us: int,
     metrics: Sequence[str] = (),
+    devices: RunDevices | None = None,
+    all_devices: bool = False,
     buckets: int = 512,
     limits: Limits = DEFAULT,
 ) -> tuple[MetricSeries, ...]:
@@ -45,6 +48,9 @@ def node_buckets(
     Args:
         first_time_us, last_time_us: both inside. All metrics have buckets of the same width.
         metrics: only these; all where empty.
+        devices: only the GPUs and processes of this run, with the names that it has for them;
+            without it there are no processes.
+        all_devices: all GPUs, but only the processes of ``devices``.
 
     A series has the host and the device's label, and no run. Its version is its points in the
     range.
@@ -59,7 +65,11 @@ def node_buckets(
     if not hosts:
         return ()
     question = Question(store, limits)
-    names = question.rows(_NAMES, {"hosts": list(hosts), "metrics": list(metrics)})
+    writers = [] if devices is None else devices.writer_ids
+    asked = {"hosts": list(hosts), "metrics": list(metrics), "writers": writers}
+    names = question.rows(_NAMES, asked)
+    if devices is not None:
+        names = list(_shown(names, devices, all_devices=all_devices))
     if not names:
         return ()
     rows = question.arrays(
@@ -80,6 +90,15 @@ def node_buckets(
         MetricSeries(metric, "time", level, 2.0**level, tuple(held))
         for metric, held in by_metric.items()
     )
+
+
+def _shown(
+    names: list[dict[str, Any]], devices: RunDevices, *, all_devices: bool
+) -> Iterator[dict[str, Any]]:
+    for row in names:
+        label = devices.shown(row["host"], row["label"], all_devices=all_devices)
+        if label is not None:
+            yield {**row, "label": label}
 
 
 def _split(rows: dict[str, NDArray[Any]], names: list[dict[str, Any]]) -> list[Series]:

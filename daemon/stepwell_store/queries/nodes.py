@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
-from stepwell_store.queries.writers import state_of
+from stepwell_store.queries.run_devices import OWN_LABELS, devices_of
+from stepwell_store.queries.writers import state_of, writers_of
 from stepwell_store.store import Store
 
 _NODES: Final = """
@@ -15,15 +16,17 @@ FROM (
            avg(value) AS mean, argMax(value, time) AS newest
     FROM node_points
     WHERE time BETWEEN {first:Int64} AND {last:Int64}
-      AND series IN (SELECT series FROM node_series WHERE host IN {hosts:Array(String)})
+      AND series IN (
+          SELECT series FROM node_series WHERE host IN {hosts:Array(String)} AND OWN_LABELS
+      )
     GROUP BY series
 ) AS p
 INNER JOIN (
     SELECT DISTINCT host, metric, label, series FROM node_series
-    WHERE host IN {hosts:Array(String)}
+    WHERE host IN {hosts:Array(String)} AND OWN_LABELS
 ) AS s ON s.series = p.series
 ORDER BY host, metric, label
-"""
+""".replace("OWN_LABELS", OWN_LABELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +62,23 @@ class RunNode:
 def run_nodes(
     store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
 ) -> tuple[RunNode, ...]:
-    """Return the nodes of a run by name; a node without points in its time has no metrics."""
+    """Return the nodes of a run by name; a node without points in its time has no metrics.
+
+    Of GPUs and processes only the run's own are there.
+    """
     question = Question(store, limits)
     state = state_of(question, project, run_id)
     if state is None or not state.hosts:
         return ()
     # A run that runs has no end: points of its nodes that are newer than its last event count.
     last = state.ended_us or 2**62
-    rows = question.rows(
-        _NODES, {"hosts": list(state.hosts), "first": state.started_us, "last": last}
-    )
+    of_run = devices_of(question, project, run_id, writers_of(question, project, run_id))
+    span = {"first": state.started_us, "last": last}
+    rows = question.rows(_NODES, {"hosts": list(state.hosts), **span, "writers": of_run.writer_ids})
     by_host: dict[str, list[dict[str, Any]]] = {host: [] for host in state.hosts}
     for row in rows:
-        by_host[row["host"]].append(row)
+        if (label := of_run.shown(row["host"], row["label"])) is not None:
+            by_host[row["host"]].append({**row, "label": label})
     return tuple(_node(host, held) for host, held in by_host.items())
 
 

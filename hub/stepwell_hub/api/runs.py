@@ -2,7 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
@@ -205,6 +205,21 @@ async def list_texts(call: Call) -> Any:
 @dataclass(frozen=True, slots=True)
 class Nodes:
     nodes: tuple[queries.RunNode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """``source`` says how the run's own GPUs are known; ``node``: all of the node may be."""
+
+    devices: tuple[queries.RunDevice, ...]
+    source: Literal["processes", "environment", "node"]
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}/devices", answer=Devices)
+async def list_devices(call: Call) -> Any:
+    """List the GPUs of a run's nodes, and which are the run's own."""
+    found = await call.ask(queries.run_devices, call.project, call.run_id)
+    return Devices(found.devices, found.source)
 
 
 @endpoint("GET", "/projects/{project}/runs/{run_id}/nodes", answer=Nodes)

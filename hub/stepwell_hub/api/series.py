@@ -80,11 +80,15 @@ class BandsForm(Form):
 
 
 class SystemForm(Form):
-    """The range in seconds since 1970 UTC; without it the run's own."""
+    """The range in seconds since 1970 UTC; without it the run's own.
+
+    ``devices``: the GPUs of the run's processes, or all of its nodes.
+    """
 
     first: Moment | None = None
     last: Moment | None = None
     buckets: _Buckets = 512
+    devices: Literal["run", "all"] = "run"
 
 
 @endpoint("POST", "/projects/{project}/series", body=SeriesForm, media=MEDIA_TYPE)
@@ -201,7 +205,8 @@ def _bands_frames(
 def _system_frames(
     store: Store, project: str, run_id: str, form: SystemForm, *, limits: Limits
 ) -> bytes:
-    writers = queries.list_writers(store, project, run_id, limits=limits)
+    devices = queries.run_devices(store, project, run_id, limits=limits)
+    writers = devices.writers
     if not writers:
         raise ApiError(404, "not_found", f"no run {project}/{run_id}")
     first, last = form.first, form.last
@@ -216,6 +221,8 @@ def _system_frames(
         sorted({each.host for each in writers if each.host}),
         first_time_us=int(first * _SECOND_US),
         last_time_us=int(last * _SECOND_US),
+        devices=devices,
+        all_devices=form.devices == "all",
         buckets=form.buckets,
         limits=limits,
     )
