@@ -108,6 +108,50 @@ ROWS: Final[dict[str, list[tuple[str, str, list[tuple[str, str]]]]]] = {
             ],
         ),
     ],
+    "GPUs": [
+        (
+            "Share of time in which a kernel ran",
+            "percentunit",
+            [("stepwell_device_gpu_utilization_ratio{N}", "{{instance}} {{device}}")],
+        ),
+        (
+            "Memory",
+            "percentunit",
+            [
+                (
+                    "stepwell_device_gpu_memory_used_bytes{N} "
+                    "/ stepwell_device_gpu_memory_total_bytes{N}",
+                    "{{instance}} {{device}}",
+                )
+            ],
+        ),
+        (
+            "Power",
+            "watt",
+            [("stepwell_device_gpu_power_watts{N}", "{{instance}} {{device}}")],
+        ),
+        (
+            "Temperature",
+            "celsius",
+            [("stepwell_device_gpu_temperature_celsius{N}", "{{instance}} {{device}}")],
+        ),
+        (
+            "XID events and uncorrected memory errors",
+            "none",
+            [
+                ("increase(stepwell_device_gpu_xid_events_total{N}[R])", "{{instance}} {{device}}"),
+                (
+                    "increase(stepwell_device_gpu_ecc_uncorrected_errors_total{N}[R])",
+                    "{{instance}} {{device}} memory",
+                ),
+            ],
+        ),
+        (
+            "States of devices that cannot be read",
+            "none",
+            [("stepwell_device_state{N}", "{{instance}} {{device}} {{state}}")],
+        ),
+    ],
     "Nodes": [
         (
             "Processor",

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.daemon.nvml import needs_compiler, played_nvml
 from tests.deploy.places import DEPLOY, needs
 from tests.node import made_node
 from tests.waiting import wait_until
@@ -119,11 +120,17 @@ def metric_names(text: str) -> set[str]:
 
 
 @pytest.mark.processes
-def test_a_daemon_exports_every_metric_that_alerts_and_dashboard_name(maker: ModuleType) -> None:
+@needs_compiler
+def test_a_daemon_exports_every_metric_that_alerts_and_dashboard_name(
+    maker: ModuleType, tmp_path: Path
+) -> None:
     named = metric_names(" ".join([*(rule["expr"] for rule in alerts()), *queries(maker)]))
     named |= metric_names(json.dumps(maker.dashboard()["templating"]))
     assert len(named) > 25
     with made_node() as node:
+        played = played_nvml(tmp_path, tmp_path)
+        played.play(2, "gpu 1 lost 1")
+        node.variables.update(played.variables)
         node.start_daemon("--sample-seconds", "0.3")
         address = json.loads(node.stepwell("status", "--json").stdout)["metrics_url"]
         exported: set[str] = set()
