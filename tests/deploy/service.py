@@ -69,11 +69,17 @@ def bare_environment() -> dict[str, str]:
     }
 
 
-def as_user(number: int, *, groups: Sequence[int] = (), capabilities: str = "") -> list[str]:
-    """Return the command that becomes a user, with these capabilities and no others."""
+def as_user(
+    number: int, *, group: int = 0, groups: Sequence[int] = (), capabilities: str = ""
+) -> list[str]:
+    """Return the command that becomes a user, with these capabilities and no others.
+
+    Args:
+        group: 0: the user's own, of the same number.
+    """
     names = [name.removeprefix("CAP_").lower() for name in capabilities.split()]
     rights = ",".join(["-all", *(f"+{name}" for name in names)])
-    words = ["setpriv", f"--reuid={number}", f"--regid={number}", "--no-new-privs"]
+    words = ["setpriv", f"--reuid={number}", f"--regid={group or number}", "--no-new-privs"]
     words += [f"--groups={','.join(map(str, groups))}"] if groups else ["--clear-groups"]
     words += [f"--bounding-set={rights}", f"--inh-caps={rights}", f"--ambient-caps={rights}"]
     return words
@@ -87,6 +93,7 @@ class Service:
     folder: Path
     python: str
     user: int = DAEMON_ID
+    group: int = 0
     groups: tuple[int, ...] = (BLOBS_ID,)
     environ: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
@@ -120,11 +127,12 @@ class Service:
         program, *arguments = self.unit.one("ExecStart").split()
         words = [self.python, *_PROGRAMS[program], *map(self.inside, arguments)]
         rights = " ".join(self.unit.all("AmbientCapabilities"))
+        user = as_user(self.user, group=self.group, groups=self.groups, capabilities=rights)
         shell = ["unshare", "--mount", "sh", "-ec", _READ_ONLY, "sh", *map(str, writable), "--"]
         os.chmod(manager.path, 0o777)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*shell, *as_user(self.user, groups=self.groups, capabilities=rights), *words],
+                [*shell, *user, *words],
                 env={
                     **bare_environment(),
                     "HOME": "/nonexistent",
