@@ -23,6 +23,7 @@ Labels = NDArray[np.int64]
 
 CLASS_COUNT = 10
 SIDE = 8  # pixels of an image
+SHOWN_MAX = 16
 
 
 def main() -> None:
@@ -71,6 +72,9 @@ def main() -> None:
                 step=step - 1,
             )
             if (epoch + 1) % 10 == 0:
+                run.log(
+                    {"validation/mistakes": mistakes(parameters, test_x, test_y)}, step=step - 1
+                )
                 print(f"epoch {epoch + 1:3d}  loss {loss:.4f}  accuracy {accuracy:.4f}")
         run.summary["parameters"] = int(sum(values.size for values in parameters.values()))
         run.summary["test_errors"] = round((1 - accuracy) * len(test_x))
@@ -141,6 +145,20 @@ def learn(
         "biases_2": error.sum(axis=0),
     }
     return loss, accuracy, gradients
+
+
+def mistakes(parameters: dict[str, Array], images: Array, digits: Labels) -> list[stepwell.Image]:
+    """Return the first digits that the network takes for others, eight times as large."""
+    hidden = np.maximum(images @ parameters["weights_1"] + parameters["biases_1"], 0.0)
+    guesses = (hidden @ parameters["weights_2"] + parameters["biases_2"]).argmax(axis=1)
+    wrong = np.flatnonzero(guesses != digits)[:SHOWN_MAX]
+    return [
+        stepwell.Image(
+            np.kron(images[each].reshape(SIDE, SIDE), np.ones((8, 8))),
+            caption=f"{digits[each]}, taken for {guesses[each]}",
+        )
+        for each in wrong
+    ]
 
 
 def norm(gradients: dict[str, Array]) -> float:

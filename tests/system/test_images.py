@@ -262,3 +262,29 @@ def test_images_reach_the_store_over_a_gateway_that_came_late(node: Node) -> Non
             time.sleep(0.05)
     finally:
         gateway.close()
+
+
+def test_the_script_of_the_real_client_keeps_its_images(node: Node) -> None:
+    node.start_daemon()
+    script = node.folder / "tables.py"
+    script.write_text((Path(__file__).parents[1] / "wandb_compat" / "media_script.txt").read_text())
+    done = node.stepwell("run", "--", sys.executable, str(script))
+    assert done.returncode == 0, done.stderr
+    wait_until_ready(node, 5)
+    (row,) = rows(node, "SELECT run_id, text FROM texts WHERE metric = 'examples'")
+    items = json.loads(row["text"])["items"]
+    assert [item["caption"] for item in items] == [f"Sample {number}" for number in range(5)]
+    blobs = blobs_of(node, row["run_id"])
+    kept = FolderBlobStore(default_blob_store(node.data))
+    for item in items:
+        content = kept.open(blobs[item["blob"]]["digest"]).read()
+        pixels = np.asarray(Image.open(io.BytesIO(content)))
+        assert pixels.shape == (28, 28)
+        assert pixels.max() > 200  # Floats in [0, 1] are scaled.
+
+
+def wait_until_ready(node: Node, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while int(rows(node, "SELECT count() AS n FROM blobs")[0]["n"]) < count:
+        assert time.monotonic() < deadline, node.log()
+        time.sleep(0.1)

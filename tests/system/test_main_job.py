@@ -43,6 +43,18 @@ def test_a_training_run_is_read_back_whole(node: Node) -> None:
     printed = [json.loads(line)["text"] for line in console.stdout.splitlines()]
     assert [line for line in trained.stdout.splitlines() if line] == [t for t in printed if t]
 
+    pictures = node.stepwell(
+        "sql",
+        "SELECT sum(length(extractAll(text, '\"blob\":'))) AS named, "
+        "(SELECT count() FROM blobs FINAL WHERE state = 'ready') AS kept "
+        "FROM texts WHERE metric = 'validation/mistakes'",
+        "--format",
+        "jsonl",
+    )
+    counts = json.loads(pictures.stdout)
+    assert int(counts["named"]) > 10
+    assert counts["named"] == counts["kept"]
+
     exported = node.folder / "run.jsonl"
     done = node.stepwell("export", run["run_id"], "-o", str(exported))
     assert done.returncode == 0, done.stderr
