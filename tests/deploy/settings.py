@@ -10,8 +10,6 @@ from typing import Any
 from stepwell_daemon import config as daemon
 from stepwell_hub import config as hub
 
-SECRET_FOLDERS = ("/etc/stepwell/clickhouse/", "/etc/stepwell/", "/run/secrets/")
-
 
 def load_daemon(path: Path, folder: Path, **environ: str) -> daemon.DaemonConfig:
     """Return the daemon's settings; the secrets that they name are made in ``folder``."""

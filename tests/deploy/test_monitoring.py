@@ -15,7 +15,7 @@ import yaml
 
 from tests.daemon.nvml import needs_compiler, played_nvml
 from tests.deploy.places import DEPLOY, needs
-from tests.node import made_node
+from tests.node import free_port, made_node
 from tests.waiting import wait_until
 
 PROMETHEUS = DEPLOY / "prometheus"
@@ -145,3 +145,50 @@ def test_a_daemon_exports_every_metric_that_alerts_and_dashboard_name(
         except AssertionError:
             assert named <= exported
             raise
+
+
+@needs("prometheus")
+@pytest.mark.slow
+@pytest.mark.processes
+def test_a_real_prometheus_scrapes_by_this_configuration_and_loads_the_alerts(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "prometheus"
+    shutil.copytree(PROMETHEUS, folder)
+    config = folder / "prometheus.yml"
+    config.write_text(config.read_text().replace(": 15s", ": 1s"))
+    with made_node() as node:
+        node.start_daemon()
+        address = json.loads(node.stepwell("status", "--json").stdout)["metrics_url"]
+        target = address.removeprefix("http://").removesuffix("/metrics")
+        targets = folder / "stepwell.targets.yml"
+        targets.write_text(targets.read_text().replace("127.0.0.1:9464", target))
+        port = free_port()
+        words = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'db'}"]
+        running = subprocess.Popen(
+            [*words, f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL
+        )
+
+        def api(path: str) -> Any:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{path}") as answer:
+                    return json.loads(answer.read())["data"]
+            except OSError:
+                return None
+
+        def is_up() -> bool:
+            found = api("query?query=up%7Bjob%3D%22stepwell%22%7D")
+            return bool(found and found["result"] and found["result"][0]["value"][1] == "1")
+
+        try:
+            wait_until(is_up, "the daemon to be scraped")
+            (up,) = api("query?query=stepwell_ready")["result"]
+            assert up["metric"]["node"] == "127.0.0.1"
+            groups = api("rules")["groups"]
+            loaded = {rule["name"] for group in groups for rule in group["rules"]}
+            assert loaded == {alert["alert"] for alert in alerts()}
+            firing = api("query?query=ALERTS%7Balertstate%3D%22firing%22%7D")["result"]
+            assert firing == []
+        finally:
+            running.terminate()
+            running.wait(30)

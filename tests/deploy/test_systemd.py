@@ -1,24 +1,19 @@
 """deploy/systemd: the units, by systemd's own tools and by what real processes do."""
 
-import dataclasses
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from stepwell_daemon.config import DaemonConfig
-from stepwell_daemon.config import build_parser as daemon_parser
-from stepwell_daemon.config import load_config as load_daemon
 from stepwell_hub.config import HubConfig
-from stepwell_hub.config import build_parser as hub_parser
-from stepwell_hub.config import load_config as load_hub
 from tests.deploy.places import DEPLOY, needs
+from tests.deploy.settings import commented, load_daemon, load_hub, names
 from tests.deploy.units import Unit
 from tests.node import made_node
 
@@ -132,15 +127,8 @@ def test_the_units_start_programs_that_the_package_has_with_the_files_beside_the
     assert (Path(sys.executable).parent / "stepwelld").exists()
 
 
-def commented(text: str) -> Iterator[str]:
-    """Yield the lines that are settings once their # is gone."""
-    for line in text.splitlines():
-        if re.match(r"# \w+ = ", line):
-            yield line[2:]
-
-
 def test_the_daemons_settings_are_known_and_agree_with_the_unit(tmp_path: Path) -> None:
-    config = load_daemon(daemon_parser().parse_args(["--config", str(FILES / "daemon.toml")]), {})
+    config = load_daemon(FILES / "daemon.toml", tmp_path)
     unit = Unit.read(DAEMON)
     assert str(config.data) == f"/var/lib/{unit.one('StateDirectory')}"
     assert str(config.socket.parent) == f"/run/{unit.one('RuntimeDirectory')}"
@@ -150,30 +138,17 @@ def test_the_daemons_settings_are_known_and_agree_with_the_unit(tmp_path: Path) 
     shell = (FILES / "stepwell.sh").read_text()
     assert f"export STEPWELL_SOCKET={config.socket}\n" in shell
     assert f"export STEPWELL_DIR={config.journals}\n" in shell
-    kinds = set()
-    for line in commented((FILES / "daemon.toml").read_text()):
-        kinds.add(line.split()[0])
-        assert line.split()[0] in load_fields("daemon"), line
-    assert {"sink", "clickhouse_hosts", "gateway_address", "hub_url"} <= kinds
+    others = set(commented(FILES / "daemon.toml"))
+    assert {"sink", "clickhouse_hosts", "gateway_address", "hub_url"} <= others
+    assert others <= names(DaemonConfig)
 
 
 def test_the_hubs_settings_are_known_and_agree_with_the_unit(tmp_path: Path) -> None:
-    text = (FILES / "hub.toml").read_text()
-    password = tmp_path / "clickhouse-password"
-    password.write_text("secret")
-    password.chmod(0o640)
-    here = tmp_path / "hub.toml"
-    here.write_text(text.replace("/etc/stepwell/clickhouse-password", str(password)))
-    config = load_hub(hub_parser().parse_args(["--config", str(here)]), {})
+    config = load_hub(FILES / "hub.toml", tmp_path)
     assert config.store == "clickhouse"
     assert str(config.data) == f"/var/lib/{Unit.read(HUB).one('StateDirectory')}"
-    for line in commented(text):
-        assert line.split()[0] in load_fields("hub"), line
-
-
-def load_fields(which: str) -> set[str]:
-    kind = DaemonConfig if which == "daemon" else HubConfig
-    return {each.name for each in dataclasses.fields(kind)}
+    assert config.blob_store == Unit.read(DAEMON).one("ReadWritePaths").split()[1][1:]
+    assert set(commented(FILES / "hub.toml")) <= names(HubConfig)
 
 
 # ---------------------------------------------------------------------- the filter of system calls
