@@ -130,9 +130,11 @@ def make_runs(store: Any, runs: int) -> None:
     start = "1700000000000000 + (rowNumberInAllBlocks() % 10000) * 1000000"
     _fill(
         store,
-        "INSERT INTO writers SELECT {project:String}, run_id, 'w', '', 'node', 1, 0, 1, 'bench', "
-        f"0, {start} AS began, began + 500000, (began + 500000, 'finished', 0) "
-        "FROM (SELECT arrayJoin({runs:Array(String)}) AS run_id)",
+        "INSERT INTO writers (project, run_id, writer_id, label, host, pid, rank, world_size, "
+        "client, resumed, started_at, last_seen, state, run_key) SELECT {project:String}, run.1, "
+        f"'w', '', 'node', 1, 0, 1, 'bench', 0, {start} AS began, began + 500000, "
+        "(began + 500000, 'finished', 0), run.2 "
+        "FROM (SELECT arrayJoin(arrayZip({runs:Array(String)}, {run_keys:Array(UInt64)})) AS run)",
         named,
     )
     number = "cityHash64(run_id, path) / 18446744073709551616."
@@ -172,6 +174,7 @@ def make_runs(store: Any, runs: int) -> None:
         f"(999, 1700000000400000, {value}), 1700000000000000, 1700000000400000 FROM {pairs}",
         named,
     )
+    _fill(store, "INSERT INTO series_stats_by_run SELECT * FROM series_stats", named)
 
 
 def make_names(store: Any, names: int) -> None:

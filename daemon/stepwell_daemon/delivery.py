@@ -35,7 +35,7 @@ from stepwell_store import (
     WriterInfo,
 )
 from stepwell_store.identity import series_fingerprints
-from stepwell_store.recomputing import recompute_rollups
+from stepwell_store.recomputing import recompute
 from stepwell_store.tables import BLOCK_LAYOUT
 from stepwell_wire.rows import decode_records
 
@@ -168,7 +168,7 @@ class Delivery:
         logger.info("making rollups anew of an extent of a former release series=%d", len(series))
         while True:
             try:
-                await loop.run_in_executor(self._executor, recompute_rollups, self._store, series)
+                await loop.run_in_executor(self._executor, recompute, self._store, series)
             except (StoreError, OSError, MemoryError) as error:
                 self._health.failed(error)
                 await asyncio.sleep(backoff.next_delay())

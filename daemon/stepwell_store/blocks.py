@@ -29,6 +29,7 @@ from stepwell_store.tables import (
     ROLLUPS,
     SERIES,
     SERIES_STATS,
+    SERIES_STATS_BY_RUN,
 )
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.rows import DecodedRecords
@@ -139,7 +140,7 @@ class BlockBuilder:
             blocks.append(_series_block(list(runs)))
             blocks.append(_points_block(points))
             blocks.append(_rollups_block(rollups))
-            blocks.append(_statistics_block(statistics, list(runs)))
+            blocks += _statistics_blocks(statistics, list(runs))
         if points := _points_of(nodes):
             blocks.append(_node_series_block(list(nodes)))
             blocks.append(_node_points_block(points))
@@ -182,7 +183,8 @@ def _rollups_block(rollups: list[Aggregates]) -> Block:
     return _block(ROLLUPS, len(widths), {"width": widths, **joined(rollups).columns()})
 
 
-def _statistics_block(statistics: Aggregates, keys: list[_Key]) -> Block:
+def _statistics_blocks(statistics: Aggregates, keys: list[_Key]) -> list[Block]:
+    """Return the statistics in both their orders."""
     ids = [_ids_of(key) for key in keys]
     series = np.concatenate([each.series for each in ids])
     metric_id = np.concatenate([each.metric_id for each in ids])
@@ -193,15 +195,19 @@ def _statistics_block(statistics: Aggregates, keys: list[_Key]) -> Block:
     known, where = np.unique(series, return_index=True)
     where = where[np.searchsorted(known, statistics.series)]
     project_id, metric_id, run_key = project_id[where], metric_id[where], run_key[where]
-    order = np.lexsort((statistics.series, run_key, metric_id, project_id))
-    statistics = statistics.taken(order)
     values = {
-        "project_id": project_id[order],
-        "metric_id": metric_id[order],
-        "run_key": run_key[order],
-        **statistics.columns(),
+        "project_id": project_id,
+        "metric_id": metric_id,
+        "run_key": run_key,
+        "series": statistics.series,
     }
-    return _block(SERIES_STATS, len(statistics.series), values)
+    made = []
+    for table in (SERIES_STATS, SERIES_STATS_BY_RUN):
+        order = np.lexsort([values[name] for name in reversed(table.key)])
+        taken = {name: held[order] for name, held in values.items()}
+        columns = {**statistics.taken(order).columns(), **taken}
+        made.append(_block(table, len(order), columns))
+    return made
 
 
 def _series_block(keys: list[_Key]) -> Block:

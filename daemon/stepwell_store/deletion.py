@@ -26,6 +26,7 @@ from stepwell_store.tables import (
     ROLLUPS,
     SERIES,
     SERIES_STATS,
+    SERIES_STATS_BY_RUN,
     deleted_with_a_run,
 )
 from stepwell_store.writer import WriterInfo
@@ -174,7 +175,7 @@ def remove_orphans(store: Store) -> None:
 
     Names are stored before their points, so a series that has just begun is none.
     """
-    for table in (POINTS, ROLLUPS, SERIES_STATS):
+    for table in (POINTS, ROLLUPS, SERIES_STATS, SERIES_STATS_BY_RUN):
         _delete(store, table.name, _NAMELESS, {})
 
 

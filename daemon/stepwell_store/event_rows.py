@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 from operator import itemgetter
 from typing import Any, Final
 
-import numpy as np
-
 from stepwell_store.attributes import INT64_MAX, INT64_MIN, flatten, to_json, typed
 from stepwell_store.native import Column, number_column, text_column, tuple_column
 from stepwell_store.table_spec import layout, sort_positions
@@ -72,7 +70,7 @@ def _columns(layout: _Layout, rows: list[_Row]) -> list[Column]:
         if type_name == "String":
             column = text_column(inner or outer, values)
         else:
-            column = number_column(inner or outer, type_name, np.array(values))
+            column = number_column(inner or outer, type_name, values)
         if not inner:
             columns.append(column)
             continue
@@ -136,7 +134,7 @@ def _writer_row(
     time_us, name, exit_code = state
     who = (writer.project, writer.run_id, writer.writer_id, writer.label, writer.host, writer.pid)
     about = (_int32(rank), _int32(world_size), client, int(resumed), started_at, seen_at)
-    return (*who, *about, time_us, name, _int32(exit_code))
+    return (*who, *about, writer.run_key, time_us, name, _int32(exit_code))
 
 
 def _set_and_delete(writer: WriterInfo, event: Event) -> _Made:

@@ -11,7 +11,16 @@ from typing import Final
 
 from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.table_spec import TableSpec
-from stepwell_store.tables import ATTRIBUTES, ATTRIBUTES_BY_PATH, POINTS, ROLLUPS
+from stepwell_store.tables import (
+    ATTRIBUTES,
+    ATTRIBUTES_BY_PATH,
+    POINTS,
+    ROLLUPS,
+    SERIES,
+    SERIES_STATS,
+    SERIES_STATS_BY_RUN,
+    WRITERS,
+)
 
 FILL_SECONDS: Final = 6 * 3600.0
 """After so long a fill is given up, and begun again."""
@@ -88,6 +97,9 @@ class Fill:
         if batch is not None:
             names.append("batch")
             select = f"SELECT *, toUInt64({batch}) AS batch FROM (\n{select}\n)"
+            if self.token:
+                # No two queries of one name run at once, and this one looks when it starts.
+                select += f" WHERE (SELECT count() FROM {place} WHERE batch = {batch}) = 0"
         return f"INSERT INTO {place} ({', '.join(names)}){settings} {select}"
 
 
@@ -104,15 +116,53 @@ def attributes_by_path() -> Fill:
 
 def rollups_of_piece(piece: int, token: str) -> Fill:
     """Return what makes the rollups of the series with the first byte ``piece``."""
-    first, last = piece << _PIECE_SHIFT, ((piece + 1) << _PIECE_SHIFT) - 1
-    condition = f"series BETWEEN toUInt64({first}) AND toUInt64({last})"
-    return Fill(ROLLUPS, POINTS, _rollups_where(condition), f"{token}-{piece}")
+    return Fill(ROLLUPS, POINTS, _rollups_where(_of_piece(piece)), f"{token}-{piece}")
 
 
 def rollups_of_series(series: Iterable[int]) -> Fill:
     """Return what makes the rollups of ``series``, of which none is stored."""
-    listed = ", ".join(map(str, series))
-    return Fill(ROLLUPS, POINTS, _rollups_where(f"series IN ({listed})"))
+    return Fill(ROLLUPS, POINTS, _rollups_where(_one_of(series)))
+
+
+def statistics_by_run_of_piece(piece: int, token: str) -> Fill:
+    """Return what copies the statistics of the series with the first byte ``piece``."""
+    select = _statistics_where(_of_piece(piece))
+    return Fill(SERIES_STATS_BY_RUN, SERIES_STATS, select, f"{token}-{piece}")
+
+
+def statistics_by_run_of_series(series: Iterable[int]) -> Fill:
+    """Return what copies the statistics of ``series``, of which none is in the copy."""
+    return Fill(SERIES_STATS_BY_RUN, SERIES_STATS, _statistics_where(_one_of(series)))
+
+
+def run_keys_of_writers() -> Fill:
+    """Return what gives writers the keys of their runs: their rows again, which changes nothing
+    else. Those of runs without a series keep 0.
+    """
+    key = "run_key"
+    names = ", ".join(column.name for column in WRITERS.columns)
+    others = ", ".join(column.name for column in WRITERS.columns if column.name != key)
+    return Fill(
+        WRITERS,
+        WRITERS,
+        f"SELECT {names} FROM (SELECT {others} FROM {WRITERS.name}) AS w ALL INNER JOIN "
+        f"(SELECT project, run_id, max(s.{key}) AS {key} FROM {SERIES.name} AS s "
+        "GROUP BY project, run_id) AS k USING (project, run_id)",
+    )
+
+
+def _of_piece(piece: int) -> str:
+    first, last = piece << _PIECE_SHIFT, ((piece + 1) << _PIECE_SHIFT) - 1
+    return f"series BETWEEN toUInt64({first}) AND toUInt64({last})"
+
+
+def _one_of(series: Iterable[int]) -> str:
+    return f"series IN ({', '.join(map(str, series))})"
+
+
+def _statistics_where(condition: str) -> str:
+    names = ", ".join(column.name for column in SERIES_STATS.columns)
+    return f"SELECT {names} FROM {SERIES_STATS.name} WHERE {condition}"
 
 
 def _rollups_where(condition: str) -> str:

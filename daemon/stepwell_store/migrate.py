@@ -95,6 +95,8 @@ def apply_migrations(
         schema.create(table)
     schema.add_missing_columns(TABLES)
     for migration in missing:
+        if schema.found_version() >= migration.version:
+            continue  # Another process was quicker, and may store new rows already.
         for step in migration.steps:
             step(schema)
         schema.note_version(migration.version, migration.name)

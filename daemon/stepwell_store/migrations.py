@@ -1,9 +1,15 @@
 """The versions of the schema and what each changes. One that was released is never changed."""
 
 import logging
+from collections.abc import Iterator
 from typing import Final
 
-from stepwell_store.fill import attributes_by_path, rollups_of_piece
+from stepwell_store.fill import (
+    attributes_by_path,
+    rollups_of_piece,
+    run_keys_of_writers,
+    statistics_by_run_of_piece,
+)
 from stepwell_store.migrate import Migration, Schema, apply_migrations
 
 logger = logging.getLogger("stepwell_store")
@@ -20,12 +26,32 @@ def _fill_attributes_by_path(schema: Schema) -> None:
     schema.fill(attributes_by_path())
 
 
-def _make_rollups_of_points(schema: Schema) -> None:
+def _pieces_left(schema: Schema, version: int) -> Iterator[tuple[int, int, int]]:
+    """Yield number, count and piece of what a version fills, until another daemon has noted it.
+
+    From then on daemons store new rows, also of pieces that held none before.
+    """
     pieces = schema.pieces_of_points()
     for number, piece in enumerate(pieces, start=1):
+        if schema.found_version() >= version:
+            return
+        yield number, len(pieces), piece
+
+
+def _make_rollups_of_points(schema: Schema) -> None:
+    for number, count, piece in _pieces_left(schema, 3):
         schema.fill(rollups_of_piece(piece, "migration-3"))
-        if number % _PIECES_A_LINE == 0 or number == len(pieces):
-            logger.info("making rollups of points piece=%d pieces=%d", number, len(pieces))
+        if number % _PIECES_A_LINE == 0 or number == count:
+            logger.info("making rollups of points piece=%d pieces=%d", number, count)
+
+
+def _fill_statistics_by_run(schema: Schema) -> None:
+    for _, _, piece in _pieces_left(schema, 6):
+        schema.fill(statistics_by_run_of_piece(piece, "migration-6"))
+
+
+def _fill_run_keys(schema: Schema) -> None:
+    schema.fill(run_keys_of_writers())
 
 
 MIGRATIONS: Final = (
@@ -38,6 +64,7 @@ MIGRATIONS: Final = (
     ),
     Migration(4, "removed writers"),
     Migration(5, "blobs"),
+    Migration(6, "statistics by run", (_fill_statistics_by_run, _fill_run_keys)),
 )
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

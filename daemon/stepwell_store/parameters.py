@@ -51,17 +51,15 @@ def decode_rows(data: bytes) -> list[dict[str, Any]]:
     if not lines:
         return []  # A statement without a result.
     names, types = json.loads(lines[0]), json.loads(lines[1])
+    rows = json.loads(b"[" + b",".join(lines[2:]) + b"]")
     decoders = [_decoder(type_name) for type_name in types]
-    rows = map(json.loads, lines[2:])
-    if not any(decoders):
-        return [dict(zip(names, row, strict=True)) for row in rows]
-    return [
-        {
-            name: decode(value) if decode else value
-            for name, decode, value in zip(names, decoders, row, strict=True)
-        }
-        for row in rows
-    ]
+    if any(decoders):  # A column at a time: most need no change.
+        columns = [
+            list(map(decode, values)) if decode else values
+            for decode, values in zip(decoders, zip(*rows, strict=True), strict=bool(rows))
+        ]
+        rows = zip(*columns, strict=True)
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _decoder(type_name: str) -> Callable[[Any], Any] | None:

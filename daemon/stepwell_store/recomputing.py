@@ -1,24 +1,29 @@
-"""Rollups made anew from points: for a run whose rollups cannot be what its points say."""
+"""What is computed of other tables, made anew: for series of which it may count rows twice."""
 
 from collections.abc import Sequence
 from typing import Final
 
-from stepwell_store.fill import rollups_of_series
+from stepwell_store.fill import rollups_of_series, statistics_by_run_of_series
 from stepwell_store.store import Store
-from stepwell_store.tables import ROLLUPS
+from stepwell_store.tables import ROLLUPS, SERIES_STATS_BY_RUN
 
 _SERIES_AT_ONCE: Final = 5000
 
 
-def recompute_rollups(store: Store, series: Sequence[int]) -> None:
-    """Replace the rollups of ``series`` by those of their points. Can be repeated.
+_SERIES: Final = "series IN {series:Array(UInt64)}"
 
-    Meanwhile readers may miss rollups. No other process may store points of these series.
+
+def recompute(store: Store, series: Sequence[int]) -> None:
+    """Make the rollups of ``series`` and the second order of their statistics anew.
+
+    Can be repeated. Meanwhile readers may miss some. No other process may store points of them.
 
     Raises:
         StoreError: Some may be missing now; repeat it.
     """
     for start in range(0, len(series), _SERIES_AT_ONCE):
         part = series[start : start + _SERIES_AT_ONCE]
-        store.delete_rows(ROLLUPS.name, "series IN {series:Array(UInt64)}", {"series": part})
+        store.delete_rows(ROLLUPS.name, _SERIES, {"series": part})
         store.fill(rollups_of_series(part))
+        store.delete_rows(SERIES_STATS_BY_RUN.name, _SERIES, {"series": part})
+        store.fill(statistics_by_run_of_series(part))

@@ -1,12 +1,10 @@
-"""Statistics of the series of a run, from `series_stats`; never from raw points."""
+"""Statistics of the series of a run, from `series_stats_by_run`; never from raw points."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from stepwell_store.identity import fingerprint
-
-_METRIC_IDS_MAX: Final = 2000  # More in one IN list: reading the whole project is quicker.
 
 AGGREGATES: Final = """
     sum(count) AS points, sum(nan_count) AS nans,
@@ -75,31 +73,42 @@ class Asked(Protocol):
 
 def series_statistics(question: Asked, project: str, run_id: str) -> list[SeriesStatistics]:
     """Return the statistics of every series of one run, by metric and label."""
-    where = {"project": project, "run_id": run_id}
-    names = question.rows(
-        "SELECT DISTINCT metric, label, series, metric_id FROM series "
-        "WHERE project = {project:String} AND run_id = {run_id:String} ORDER BY metric, label",
-        where,
+    return named_statistics(
+        series_names(question, project, run_id), statistics_rows(question, project, run_id)
     )
-    ids = sorted({row["metric_id"] for row in names})
-    narrowed = "AND metric_id IN {ids:Array(UInt64)}" if 0 < len(ids) <= _METRIC_IDS_MAX else ""
-    rows = question.rows(
+
+
+def series_names(question: Asked, project: str, run_id: str) -> list[dict[str, Any]]:
+    """Return ``metric, label, series`` of the run's series; some may come twice."""
+    return question.rows(
+        "SELECT metric, label, series FROM series "
+        "WHERE project = {project:String} AND run_id = {run_id:String}",
+        {"project": project, "run_id": run_id},
+    )
+
+
+def statistics_rows(question: Asked, project: str, run_id: str) -> list[dict[str, Any]]:
+    """Return a row a series of the run."""
+    return question.rows(
         f"""
-        SELECT series, {AGGREGATES} FROM series_stats
-        WHERE project_id = {{project_id:UInt64}} AND run_key = {{run_key:UInt64}} {narrowed}
+        SELECT series, {AGGREGATES} FROM series_stats_by_run
+        WHERE project_id = {{project_id:UInt64}} AND run_key = {{run_key:UInt64}}
         GROUP BY series
         """,
-        {
-            "project_id": fingerprint(project),
-            "run_key": fingerprint(project, run_id),
-            **({"ids": ids} if narrowed else {}),
-        },
+        {"project_id": fingerprint(project), "run_key": fingerprint(project, run_id)},
     )
+
+
+def named_statistics(
+    names: Iterable[Mapping[str, Any]], rows: Iterable[dict[str, Any]]
+) -> list[SeriesStatistics]:
+    """Return the rows of ``statistics_rows`` by the names of ``series_names``."""
     by_series = {row["series"]: row for row in rows}
+    named = {(name["metric"], name["label"]): name["series"] for name in names}
     return [
-        statistics_from(name["metric"], name["label"], name["series"], by_series[name["series"]])
-        for name in names
-        if name["series"] in by_series
+        statistics_from(metric, label, series, by_series[series])
+        for (metric, label), series in sorted(named.items())
+        if series in by_series
     ]
 
 

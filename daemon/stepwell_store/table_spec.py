@@ -71,6 +71,8 @@ class TableSpec:
         deletion: None where no row belongs to a run.
         kept_days: the setting of retention that limits the age of rows by their ``time``.
         is_on_every_server: in a cluster each server holds all of it, instead of its shard.
+        granule_rows: how many rows the engine reads at least, 0 for its own choice (8,192). Small
+            where a question wants few rows in each of many places.
     """
 
     name: str
@@ -84,6 +86,7 @@ class TableSpec:
     deletion: Deletion | None = None
     kept_days: str = ""
     is_on_every_server: bool = False
+    granule_rows: int = 0
 
     @property
     def replaces(self) -> bool:

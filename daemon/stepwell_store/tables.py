@@ -16,6 +16,7 @@ _TIME_CODEC: Final = "Delta, ZSTD(1)"
 _VALUE_CODEC: Final = "Gorilla, ZSTD(1)"
 _TEXT_CODEC: Final = "ZSTD(3)"
 _BARE: Final = ""
+_SMALL_GRANULE: Final = 1024
 
 
 def _text(name: str, codec: str = "ZSTD(1)", comment: str = "") -> ColumnSpec:
@@ -85,7 +86,16 @@ SERIES_STATS: Final = TableSpec(
         *("last", "first", "time_min", "time_max"),
     ),
     deletion=Deletion.BY_RUN_KEY,
+    granule_rows=_SMALL_GRANULE,
 )
+
+SERIES_STATS_BY_RUN: Final = replace(
+    SERIES_STATS,
+    name="series_stats_by_run",
+    key=("project_id", "run_key", "metric_id", "series"),
+    rows_of="series_stats",
+)
+"""The rows of `series_stats` again, for questions about all metrics of one run."""
 
 ROLLUPS: Final = TableSpec(
     "step_rollups",
@@ -101,6 +111,7 @@ ROLLUPS: Final = TableSpec(
     key=("width", "series", "bucket"),
     engine=Engine.AGGREGATING,
     deletion=Deletion.BY_SERIES,
+    granule_rows=_SMALL_GRANULE,
 )
 
 SERIES: Final = TableSpec(
@@ -133,6 +144,7 @@ WRITERS: Final = TableSpec(
         _latest("resumed", "UInt8"),
         _latest("started_at", "Int64", f"{_MOMENT}; 0 until known"),
         _latest("last_seen", "Int64", "of its latest event; points: series_stats.time_max"),
+        _latest("run_key", "UInt64", "0 in rows of schema 5 and before"),
         _latest("state", "Tuple(time Int64, state String, exit_code Int32)"),
     ),
     key=("project", "run_id", "writer_id"),
@@ -289,7 +301,8 @@ REMOVED_WRITERS: Final = TableSpec(
 """Writers that were at work when their run was deleted: what comes of them later goes as well."""
 
 TABLES: Final = (
-    *(POINTS, SERIES_STATS, ROLLUPS, SERIES, WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
+    *(POINTS, SERIES_STATS, SERIES_STATS_BY_RUN, ROLLUPS, SERIES),
+    *(WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
     *(CONSOLE, TEXTS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS, REMOVED_WRITERS, BLOBS),
 )
 """In the order in which the blocks of events are built."""
@@ -312,9 +325,9 @@ BY_NAME: Final = {table.name: table for table in (*TABLES, SCHEMA_VERSIONS)}
 assert len(BY_NAME) == len(TABLES) + 1
 
 
-BLOCK_LAYOUT: Final = 2
+BLOCK_LAYOUT: Final = 3
 """Raised when the blocks of an extent change. 1: no `attributes_by_path`, and a table `rollups` in
-place of `step_rollups`."""
+place of `step_rollups`. 2: no `series_stats_by_run`."""
 
 
 def deleted_with_a_run() -> tuple[TableSpec, ...]:

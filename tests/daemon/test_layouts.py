@@ -17,7 +17,7 @@ from tests.daemon.made import spool_running
 from tests.daemon.test_forwarder import ROWS, fill, forward
 from tests.store.former import EXTENTS, RELEASES, make_store, unpacked
 
-_SINCE = ("step_rollups", "attributes_by_path")
+_SINCE = ("step_rollups", "attributes_by_path", "series_stats_by_run")
 _FORMER_POINTS = EXTENTS * 9000
 
 
@@ -87,7 +87,8 @@ def test_what_a_former_release_began_to_send_counts_once(
     assert (progress.extent_end, progress.layout) == (0, BLOCK_LAYOUT)
     points = _FORMER_POINTS + 2 * 2 * ROWS
     assert store.query("SELECT count() AS n FROM points") == [{"n": points}]
-    assert store.query("SELECT sum(count) AS n FROM series_stats") == [{"n": points}]
+    for table in ("series_stats", "series_stats_by_run"):
+        assert store.query(f"SELECT sum(count) AS n FROM {table}") == [{"n": points}]
     assert store.query(
         "SELECT width, sum(count) AS n FROM step_rollups GROUP BY width ORDER BY width"
     ) == [{"width": width, "n": points} for width in ROLLUP_WIDTHS]

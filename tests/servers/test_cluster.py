@@ -14,7 +14,7 @@ from stepwell.cli.daemon_client import DaemonClient
 from stepwell_store import Store, StoreUnavailableError, open_embedded
 from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.queries import delete_run, find_run, get_run, list_runs
-from stepwell_store.recomputing import recompute_rollups
+from stepwell_store.recomputing import recompute
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
 from stepwell_store.table_spec import ColumnSpec
@@ -235,7 +235,7 @@ def test_a_cluster_of_a_former_release_is_upgraded_on_every_shard_and_replica(
     store_rows(fresh)
     assert_same(store, fresh)
     series = [row["series"] for row in store.query("SELECT DISTINCT series FROM points")]
-    recompute_rollups(store, series)
+    recompute(store, series)
     assert_replicas_agree(cluster, without_nan)
     assert_same(store, fresh)
     for each in (store, fresh, *others):

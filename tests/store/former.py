@@ -74,9 +74,16 @@ def make_store(folder: Path, packages: Path) -> None:
 
 def make_server_store(store: Any, *, shards: int = 1) -> None:
     """Make the tables of version 1 in ``store``, with rows; the points are spread over shards."""
-    from stepwell_store.tables import ATTRIBUTES_BY_PATH, ROLLUPS, SCHEMA_VERSIONS, TABLES
+    from stepwell_store.tables import (
+        ATTRIBUTES_BY_PATH,
+        ROLLUPS,
+        SCHEMA_VERSIONS,
+        SERIES_STATS_BY_RUN,
+        TABLES,
+    )
 
-    tables = [each for each in TABLES if each not in (ATTRIBUTES_BY_PATH, ROLLUPS)]
+    since = (ATTRIBUTES_BY_PATH, ROLLUPS, SERIES_STATS_BY_RUN)
+    tables = [each for each in TABLES if each not in since]
     columns = tuple(column for column in ROLLUPS.columns if column.name != "first")
     store.make_database()
     for table in (SCHEMA_VERSIONS, *tables, replace(ROLLUPS, name="rollups", columns=columns)):

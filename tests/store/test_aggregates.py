@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stepwell_store import Store
 from stepwell_store.aggregates import ROLLUP_WIDTHS, Points, aggregate
 from stepwell_store.identity import series_fingerprint
-from stepwell_store.recomputing import recompute_rollups
+from stepwell_store.recomputing import recompute
 from tests.store.made import build, decoded, fresh_project, insert, rows, writer
 
 # Small multiples of 1/8 add up exactly in any order.
@@ -120,7 +120,7 @@ def test_points_statistics_and_rollups_are_exact_in_the_engine_and_after_a_resen
             insert(store, blocks, extent, may_repeat=True)
     series = [series_fingerprint(project, "run", metric, label) for metric, label in points]
     for _ in range(2):
-        recompute_rollups(store, series)
+        recompute(store, series)
         check_engine(store, project, points)
 
 

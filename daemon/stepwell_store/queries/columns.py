@@ -10,13 +10,13 @@ from typing import Any, Final
 from stepwell_store.attributes import Assignment, nest, untyped, value_at
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.facts import Facts
-from stepwell_store.queries.limits import Question
+from stepwell_store.queries.limits import Question, together
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.paths import Kind, Path, parents_of
 from stepwell_store.queries.slots import AUTOMATIC
 from stepwell_store.queries.texts import last_texts
 from stepwell_store.statistics import AGGREGATES, SeriesStatistics, statistics_from
-from stepwell_store.summary import add_automatic, summarise
+from stepwell_store.summary import LastText, add_automatic, summarise
 
 RUN_PATHS: Final = ("name", "tags", "group", "job_type", "notes", "color", "archived")
 _MISSING: Final = object()
@@ -50,10 +50,12 @@ class PageColumns:
         }
         self._configs = self._names(Kind.CONFIG)
         self._summaries = self._names(Kind.SUMMARY)
-        self._attributes = self._read_attributes(definitions)
-        self._latest = self._read_latest()
-        self._statistics = self._read_statistics()
-        self._texts = last_texts(question, self._where, self._summaries) if self._summaries else {}
+        self._attributes, self._latest, self._statistics, self._texts = together(
+            lambda: self._read_attributes(definitions),
+            self._read_latest,
+            self._read_statistics,
+            self._read_texts,
+        )
 
     def described(self, ref: RunRef) -> dict[str, Any]:
         """Return the `run` attributes of ``RUN_PATHS``."""
@@ -61,7 +63,8 @@ class PageColumns:
 
     def last_point_us(self, ref: RunRef) -> int:
         """Return when the run's last point was logged, 0 without one."""
-        return self._latest.get(ref, (0, 0))[0]
+        latest: tuple[int, int] = self._latest.get(ref, (0, 0))
+        return latest[0]
 
     def fill(self, overview: RunOverview) -> None:
         """Add the columns that the run has."""
@@ -80,6 +83,11 @@ class PageColumns:
                     value = value_at(summary, path.name, _MISSING)
             if value is not _MISSING:
                 overview.columns[text] = value
+
+    def _read_texts(self) -> dict[tuple[str, str], dict[str, LastText]]:
+        if not self._summaries:
+            return {}
+        return last_texts(self._question, self._where, self._summaries)
 
     def _names(self, kind: Kind) -> list[str]:
         return sorted({path.name for path in self._columns.values() if path.kind is kind})
@@ -123,12 +131,10 @@ class PageColumns:
         """Return (time in µs, highest step) of the last points."""
         rows = self._question.rows(
             "SELECT run_key, max(s.time_max) AS latest, max(s.last) AS newest "
-            "FROM series_stats AS s "
+            "FROM series_stats_by_run AS s "
             "WHERE project_id IN {ids:Array(UInt64)} AND run_key IN {keys:Array(UInt64)} "
-            "AND metric_id IN (SELECT metric_id FROM series "
-            "WHERE project IN {projects:Array(String)} AND run_id IN {runs:Array(String)}) "
             "GROUP BY run_key",
-            {**self._where, **self._numbers()},
+            self._numbers(),
         )
         return {
             self._by_key[row["run_key"]]: (row["latest"], _first(row["newest"])) for row in rows

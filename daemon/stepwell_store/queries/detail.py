@@ -7,11 +7,11 @@ from stepwell_store.attributes import Assignment, nest, untyped
 from stepwell_store.errors import RunNotFoundError
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.gaps import gaps_of
-from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.limits import DEFAULT, Limits, Question, together
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
 from stepwell_store.queries.texts import last_texts
 from stepwell_store.queries.writers import NO_WRITERS, state_of
-from stepwell_store.statistics import series_statistics
+from stepwell_store.statistics import named_statistics, series_names, statistics_rows
 from stepwell_store.store import Store
 from stepwell_store.summary import add_automatic, summarise
 
@@ -20,7 +20,7 @@ _VERSION_BITS: Final = (1 << 53) - 1  # A number that JSON keeps exactly.
 _ATTRIBUTES: Final = """
 SELECT toString(kind) AS its_kind, path, toString(type) AS its_type, float, int, text, deleted,
        version
-FROM attributes FINAL
+FROM attributes
 WHERE project = {project:String} AND run_id = {run_id:String}
 """
 
@@ -56,13 +56,17 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
     """
     question = Question(store, limits)
     where = {"project": project, "run_id": run_id}
-    statistics = series_statistics(question, project, run_id)
-    state = state_of(question, project, run_id)
+    names, rows, state, (held, newest), texts, gaps = together(
+        lambda: series_names(question, project, run_id),
+        lambda: statistics_rows(question, project, run_id),
+        lambda: state_of(question, project, run_id),
+        lambda: _assignments(question, where),
+        lambda: last_texts(question, {"projects": [project], "runs": [run_id]}),
+        lambda: gaps_of(question, project, [run_id]),
+    )
+    statistics = named_statistics(names, rows)
     if state is None and not statistics:
         raise RunNotFoundError(f"{project}/{run_id}", [])
-    held, newest = _assignments(question, where)
-    texts = last_texts(question, {"projects": [project], "runs": [run_id]})
-    gaps = gaps_of(question, project, [run_id])
     defined = {each.path: each.value for each in held.get("define_metric", ())}
     last_point = max((each.time_max for each in statistics), default=0)
     ref = RunRef(project, run_id)
@@ -92,14 +96,18 @@ def _assignments(
     question: Question, where: dict[str, str]
 ) -> tuple[dict[str, list[Assignment]], tuple[int, int]]:
     """Return the assignments by kind, and what changes when one is added."""
+    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in question.rows(_ATTRIBUTES, where):
+        key = (row["its_kind"], row["path"])
+        if key not in latest or latest[key]["version"] <= row["version"]:
+            latest[key] = row
     found: dict[str, list[Assignment]] = {}
-    rows = question.rows(_ATTRIBUTES, where)
-    for row in rows:
-        if row["its_kind"] in _KINDS:
+    for (kind, path), row in latest.items():
+        if kind in _KINDS:
             value = untyped(row["its_type"], row["float"], row["int"], row["text"])
-            each = Assignment(row["version"], row["path"], value, bool(row["deleted"]))
-            found.setdefault(row["its_kind"], []).append(each)
-    return found, (len(rows), max((row["version"] for row in rows), default=0))
+            each = Assignment(row["version"], path, value, bool(row["deleted"]))
+            found.setdefault(kind, []).append(each)
+    return found, (len(latest), max((row["version"] for row in latest.values()), default=0))
 
 
 def _version(*parts: Any) -> int:

@@ -1,7 +1,8 @@
 """Limits of a question: time, memory, and the name by which it can be cancelled."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +29,10 @@ class Limits:
 
 
 DEFAULT: Final = Limits()
+
+_AT_ONCE: Final = 8
+_POOL: Final = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stepwell-question")
+"""Threads of ``together``: they only wait for the engine. None starts before the first use."""
 
 
 class Question:
@@ -63,3 +68,17 @@ class Question:
             "memory_bytes": self.limits.memory_bytes,
             "query_id": self.limits.query_id,
         }
+
+
+def together(*asks: Callable[[], Any]) -> list[Any]:
+    """Return what each of ``asks`` returns; they ask the store at the same time.
+
+    None of them may call ``together`` itself. Where several fail, the first one's error is raised,
+    after all have ended.
+    """
+    others = [_POOL.submit(ask) for ask in asks[1:]]
+    try:
+        first = asks[0]()
+    finally:
+        wait(others)
+    return [first, *(each.result() for each in others)]

@@ -29,6 +29,13 @@ from stepwell_store.queries.axis import (
 from stepwell_store.queries.bucket_series import MetricSeries, Series, columns_of, sorted_rows
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.metric_axis import metric_axis_series
+from stepwell_store.queries.rollup_rows import (
+    COLUMNS,
+    ODD_COLUMNS,
+    ROWS_MAX,
+    SHIFT_MAX,
+    joined_rows,
+)
 from stepwell_store.queries.series_names import FoundSeries, find_series
 from stepwell_store.store import Store
 
@@ -82,6 +89,12 @@ WHERE width = {{width:UInt32}} AND series IN {{series:Array(UInt64)}}
   AND {place} BETWEEN {{first:Int64}} AND {{last:Int64}}
 GROUP BY owner, cut
 """
+_STORED: Final = f"""
+SELECT series AS owner, bucket, {COLUMNS}{{odd}}
+FROM step_rollups
+WHERE width = {{{{width:UInt32}}}} AND series IN {{{{series:Array(UInt64)}}}}
+  AND bucket BETWEEN {{{{first:Int64}}}} AND {{{{last:Int64}}}}
+"""
 _JOINED: Final = "transform(series, {series:Array(UInt64)}, {owners:Array(UInt64)}, series)"
 _SINCE_START: Final = "transform(series, {series:Array(UInt64)}, {starts:Array(Int64)}, 0)"
 
@@ -91,7 +104,7 @@ WHERE project = {project:String} AND run_id IN {runs:Array(String)} GROUP BY run
 """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Cut:
     """How the series of one or several metrics are cut: what decides a query.
 
@@ -105,6 +118,17 @@ class Cut:
     first: int
     last: int
     has_odd: bool
+
+    @property
+    def shift(self) -> int:
+        """``2**shift`` buckets of the rollup are one of the answer, over steps."""
+        return self.level - (self.rollup.bit_length() - 1)
+
+    def is_read_as_stored(self, part: FoundSeries, kind: str) -> bool:
+        """Whether rows come as they are stored, and ``rollup_rows`` joins them."""
+        if self.rollup == 1 or kind != "step" or part.is_joined or self.shift > SHIFT_MAX:
+            return False
+        return len(part.series) * ((self.last - self.first + 1) // self.rollup) <= ROWS_MAX
 
 
 def series_buckets(
@@ -292,7 +316,7 @@ def parameters_of(
         if kind == "step":  # The rollup's own buckets are what is cut.
             shift = cut.rollup.bit_length() - 1
             parameters |= {
-                "level": cut.level - shift,
+                "level": cut.shift,
                 "first": cut.first >> shift,
                 "last": cut.last >> shift,
             }
@@ -308,6 +332,13 @@ def _ask(
     kind: str,
     starts: NDArray[np.int64] | None,
 ) -> dict[str, NDArray[Any]]:
+    if cut.is_read_as_stored(part, kind):
+        sql = _STORED.format(odd=ODD_COLUMNS if cut.has_odd else "")
+        parameters = parameters_of(part, cut, kind, starts)
+        for unused in ("owners", "level"):
+            del parameters[unused]
+        columns = question.arrays(sql, parameters)
+        return joined_rows(columns, cut.shift) if columns else {}
     columns = question.arrays(
         select(cut, kind, is_joined=part.is_joined), parameters_of(part, cut, kind, starts)
     )

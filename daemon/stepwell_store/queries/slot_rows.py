@@ -161,7 +161,6 @@ class SlotRows:
 
     def _metric_rows(self) -> Iterable[str]:
         parts: list[str] = []
-        metrics: set[str] = set()
         by_statistic: dict[str, dict[str, int]] = {}
         for (metric, name), number in self._of("statistic").items():
             by_statistic.setdefault(name, {})[metric] = number
@@ -172,25 +171,24 @@ class SlotRows:
                 f"(toInt64(0), toInt64(0), if({needed} > 0, '{type_name}', ''), {value}, "
                 "toInt64(sum(count)), '')"
             )
-            metrics |= set(slots)
             parts.append(self._of_metrics(slots, held))
         if summaries := {name: number for (name,), number in self._of("summary").items()}:
             last = "tupleElement(max(s.last), 3)"
             held = f"(max(s.time_max), toInt64(0), 'float', {last}, toInt64(0), '')"
-            metrics |= set(summaries)
             parts.append(self._of_metrics(summaries, held))
         points = self._of("points").get(())
         if points is not None:
             held = "(max(s.time_max), tupleElement(max(s.last), 1), '', 0., toInt64(0), '')"
             parts.append(
                 f"SELECT run_key, toUInt16({points}) AS slot, {held} AS held "
-                f"FROM series_stats AS s WHERE {self._of_project('1')} GROUP BY run_key"
+                f"FROM series_stats_by_run AS s WHERE {self._of_project('1')} GROUP BY run_key"
             )
         if not parts:
             return
-        # Only the rows of these metrics are read for the runs' ids, where metrics were named.
-        narrowed = [] if points else [f"metric IN {self._parameters.texts(sorted(metrics))}"]
-        keys = f"SELECT DISTINCT {self._ids}, run_key FROM series WHERE {self._where(*narrowed)}"
+        keys = (
+            f"SELECT {self._ids}, max(w.run_key) AS run_key FROM writers AS w "
+            f"WHERE {self._where()} GROUP BY {self._ids}"
+        )
         yield (
             f"SELECT {self._ids}, slot, held FROM ({' UNION ALL '.join(parts)}) AS m "
             f"ALL INNER JOIN ({keys}) AS k USING (run_key)"

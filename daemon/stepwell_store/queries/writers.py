@@ -144,15 +144,48 @@ def run_state(held: Any) -> RunState:
     )
 
 
+_STATES: Final = """
+SELECT writer_id, max(w.host) AS its_host, max(w.resumed) AS was_resumed,
+       max(w.started_at) AS began, max(w.last_seen) AS seen, max(w.state) AS ended
+FROM writers AS w
+WHERE project = {project:String} AND run_id = {run_id:String}
+GROUP BY writer_id
+"""
+
+
 def state_of(question: Question, project: str, run_id: str) -> RunState | None:
     """Return the state of one run, None where no writer of it is known."""
-    where = "project = {project:String} AND run_id = {run_id:String}"
-    named = {"project": project, "run_id": run_id}
-    (found,) = question.rows(
-        f"SELECT max(w.resumed) AS resumed FROM writers AS w WHERE {where}", named
+    rows = question.rows(_STATES, {"project": project, "run_id": run_id})
+    return _state_of(rows) if rows else None
+
+
+def _state_of(writers: list[dict[str, Any]]) -> RunState:
+    """Return what ``runs_sql`` makes of the same rows; a test holds them against each other."""
+    resumed_at = max((each["began"] for each in writers if each["was_resumed"]), default=0)
+    ends, last_end = [], 0
+    for each in writers:
+        moment, state, exit_code = _end_of(each["ended"])
+        last_end = max(last_end, moment)
+        until = _RUNNING_SINCE if state == "running" else max(each["began"], moment)
+        severity = len(STATES) - STATES.index(state) if state in STATES else 0
+        if until >= resumed_at:
+            ends.append((severity, exit_code != 0, exit_code))
+    severity, _, exit_code = max(ends, default=(0, False, 0))
+    state = STATES[len(STATES) - severity] if severity else "unknown"
+    return RunState(
+        state=state,
+        exit_code=exit_code,
+        started_us=min((each["began"] for each in writers if each["began"]), default=0),
+        ended_us=0 if state == "running" else last_end,
+        last_event_us=max(each["seen"] for each in writers),
+        writers=len(writers),
+        hosts=tuple(sorted({each["its_host"] for each in writers if each["its_host"]})),
     )
-    rows = question.rows(runs_sql("run_id", where, resumed=bool(found["resumed"])), named)
-    return run_state(rows[0]["held"]) if rows else None
+
+
+def _end_of(held: Any) -> tuple[int, str, int]:
+    moment, state, exit_code = held.values() if isinstance(held, dict) else held
+    return moment, state, exit_code
 
 
 _WRITERS: Final = """
@@ -201,8 +234,7 @@ def seconds(time_us: int) -> float | None:
 
 
 def _writer(row: dict[str, Any]) -> Writer:
-    ended = row["ended"]
-    _, state, exit_code = ended.values() if isinstance(ended, dict) else ended
+    _, state, exit_code = _end_of(row["ended"])
     return Writer(
         writer_id=row["writer_id"],
         label=row["its_label"],

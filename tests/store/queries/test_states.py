@@ -1,8 +1,13 @@
 """What a live feed watches: states of runs, and whether the list of projects changed."""
 
+import random
+from dataclasses import replace
+
 from stepwell_store import Store
-from stepwell_store.queries import projects_pulse, run_states
+from stepwell_store.queries import get_run, list_runs, projects_pulse, run_states
+from stepwell_wire.rows import Event
 from tests.store.made import START_US, event, fresh_project, tell, writer
+from tests.store.queries.made import finish, start
 
 
 def started(store: Store, project: str, run_id: str) -> None:
@@ -40,3 +45,32 @@ def test_the_pulse_of_the_projects_beats_with_runs_and_states_alone(store: Store
     assert second != first
     started(store, project, "b")
     assert projects_pulse(store) not in (first, second)
+
+
+def test_a_run_alone_has_the_state_that_it_has_in_a_list(store: Store) -> None:
+    """One is computed in Python, the other in SQL."""
+    project = fresh_project()
+    dice = random.Random(4)
+    states = ("finished", "failed", "crashed", "killed", "running", "odd")
+    for number in range(40):
+        for rank in range(dice.randint(1, 3)):
+            who = replace(
+                writer(project, f"run-{number}"),
+                writer_id=f"{number}-{rank}",
+                host=dice.choice(["a", "b", ""]),
+            )
+            said: list[Event] = []
+            if dice.random() < 0.9:
+                at = dice.randrange(20)
+                said.append(start(at=at, resumed=dice.random() < 0.3, rank=rank))
+            if dice.random() < 0.7 or not said:
+                code = dice.choice([0, 0, 1, -9])
+                said.append(finish(dice.choice(states), at=dice.randrange(30), exit_code=code))
+            tell(store, who, *said)
+    listed = list_runs(store, project, limit=100).items
+    assert len(listed) == 40
+    assert len({run.state for run in listed}) >= 4
+    for run in listed:
+        alone = get_run(store, project, run.run_id)
+        for name in run.__dataclass_fields__:
+            assert getattr(alone, name) == getattr(run, name), (run.run_id, name)
