@@ -391,6 +391,9 @@ class Recording:
             journal.remove()
             return
         journal.close()
+        if stager is not None and journal.durable:
+            with contextlib.suppress(OSError):
+                stager.sync()
         if settings.mode == "offline":
             if not settings.quiet:
                 self.voice.say(

@@ -77,6 +77,7 @@ class Stager:
         self._warn = warn
         self._lock = threading.Lock()
         self._sizes: dict[str, int] = {}
+        self._held_bytes = 0
         self._unsynced: list[str] = []
         self._reserved = 0
 
@@ -117,6 +118,7 @@ class Stager:
                 self._reserved -= size
         with self._lock:
             self._sizes[blob_id] = written
+            self._held_bytes += written
             self._unsynced.append(blob_id)
         self.on_staged()
         return {"blob": blob_id}
@@ -126,7 +128,7 @@ class Stager:
         if size > STAGED_BYTES_MAX - _OVERHEAD_BYTES:
             return f"{size} bytes are more than one blob may have ({STAGED_BYTES_MAX})"
         with self._lock:
-            held = sum(self._sizes.values()) + self._reserved
+            held = self._held_bytes + self._reserved
             if held + size > self._bytes_max:
                 return (
                     f"{held} bytes wait for the daemon and {size} more exceed blob_bytes_max "
@@ -206,23 +208,24 @@ class Stager:
 
     @property
     def staged_bytes(self) -> int:
-        with self._lock:
-            return sum(self._sizes.values())
+        return self._held_bytes
 
     def forget(self, blob_ids: Iterable[str]) -> None:
         """Remove what the daemon has taken, or no row will name."""
         for blob_id in blob_ids:
             with contextlib.suppress(OSError):
                 os.unlink(self.folder / file_name(blob_id))
-            with self._lock:
-                self._sizes.pop(blob_id, None)
+            self._let_go(blob_id)
 
     def look(self) -> None:
         """Forget what somebody else handed over and removed."""
         for blob_id in self.staged():
             if not os.path.exists(self.folder / file_name(blob_id)):
-                with self._lock:
-                    self._sizes.pop(blob_id, None)
+                self._let_go(blob_id)
+
+    def _let_go(self, blob_id: str) -> None:
+        with self._lock:
+            self._held_bytes -= self._sizes.pop(blob_id, 0)
 
     def sync(self) -> None:
         """Bring to disk what was staged since the last call; OSError when the disk fails."""
@@ -235,6 +238,12 @@ class Stager:
                     os.fdatasync(descriptor)
                 finally:
                     os.close(descriptor)
+        if waiting:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
 
 def blobs_in(value: Any) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stepwell_daemon.failpoints import FAILPOINTS
 from stepwell_store.blob_store import FolderBlobStore, default_blob_store
 from tests.node import Node, free_port, made_node
 
@@ -208,7 +209,7 @@ def test_a_daemon_that_cannot_see_the_folder_gets_the_files_over_the_socket(node
     assert not list((node.data / "blobs" / "arriving").iterdir())
 
 
-@pytest.mark.parametrize("point", ["blob.taken", "blob.made", "blob.kept", "blob.noted"])
+@pytest.mark.parametrize("point", [name for name in FAILPOINTS if name.startswith("blob.")])
 def test_a_daemon_killed_at_any_step_of_a_blob_loses_none_and_doubles_none(
     node: Node, point: str
 ) -> None:

@@ -36,6 +36,7 @@ from stepwell_wire.staged import StagedHeader
 logger = logging.getLogger("stepwell_daemon")
 
 _FULL_SECONDS: Final = 0.5
+_IDLE_SECONDS: Final = 60.0
 
 
 class Keeper(Protocol):
@@ -162,7 +163,7 @@ class BlobPipeline:
                 if blob_id is None:
                     self._arrived.clear()
                     if self._next() is None:
-                        await self._arrived.wait()
+                        await self._rest(worker)
                     continue
                 self._at_work.add(blob_id)
                 try:
@@ -173,6 +174,15 @@ class BlobPipeline:
                     self._moved.notify_all()
         finally:
             await worker.close()
+
+    async def _rest(self, worker: WorkerProcess) -> None:
+        """Wait for a blob; a worker that has none for a while ends, and gives its memory back."""
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._arrived.wait()
+        except TimeoutError:
+            await worker.close()
+            await self._arrived.wait()
 
     def _next(self) -> str | None:
         return next((each for each in self._queue.ids if each not in self._at_work), None)

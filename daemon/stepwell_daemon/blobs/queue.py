@@ -69,6 +69,7 @@ class BlobQueue:
         self._bytes_max, self._free_bytes_min = bytes_max, free_bytes_min
         self._disk = disk or Disk()
         self._held: dict[str, int] = {}
+        self._bytes_held = 0
 
     def open(self) -> None:
         """Make the folders, remove what a kill left, and find what waits, oldest first."""
@@ -82,7 +83,10 @@ class BlobQueue:
                 path.unlink(missing_ok=True)
         found = [(path.stat(), path.name) for path in self._waiting.iterdir()]
         found.sort(key=lambda each: (each[0].st_mtime_ns, each[1]))
-        self._held = {name: info.st_size for info, name in found if is_id(name)}
+        self._held, self._bytes_held = {}, 0
+        for info, name in found:
+            if is_id(name):
+                self._hold(name, info.st_size)
 
     @property
     def ids(self) -> list[str]:
@@ -94,7 +98,7 @@ class BlobQueue:
 
     @property
     def bytes_held(self) -> int:
-        return sum(self._held.values())
+        return self._bytes_held
 
     @property
     def bytes_max(self) -> int:
@@ -166,8 +170,8 @@ class BlobQueue:
                 self._move(folder, name, descriptor, self._waiting / blob_id)
         finally:
             os.close(descriptor)
+        self._hold(blob_id, size)
         failpoints.hit("blob.taken")
-        self._held[blob_id] = size
         return header
 
     def _checked(self, descriptor: int, blob_id: str, where: str) -> StagedHeader:
@@ -220,6 +224,10 @@ class BlobQueue:
         finally:
             os.close(made)
         scratch.rename(target)
+
+    def _hold(self, blob_id: str, size: int) -> None:
+        self._bytes_held += size - self._held.get(blob_id, 0)
+        self._held[blob_id] = size
 
     # ------------------------------------------------------------------ over the socket
 
@@ -278,8 +286,8 @@ class BlobQueue:
             os.close(descriptor)
         path.rename(self._waiting / blob_id)
         self._disk.sync_folder(self._waiting)
+        self._hold(blob_id, size)
         failpoints.hit("blob.taken")
-        self._held[blob_id] = size
         return header
 
     # ------------------------------------------------------------------ working off
@@ -318,7 +326,7 @@ class BlobQueue:
         else:
             (self._waiting / blob_id).unlink(missing_ok=True)
         (self._made / blob_id).unlink(missing_ok=True)
-        self._held.pop(blob_id, None)
+        self._bytes_held -= self._held.pop(blob_id, 0)
 
     def _bound_failed(self) -> None:
         """Remove the oldest of what failed beyond the bound."""
