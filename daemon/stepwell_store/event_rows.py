@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from stepwell_store.attributes import INT64_MAX, INT64_MIN, flatten, to_json, typed
+from stepwell_store.histogram_rows import row_values
 from stepwell_store.native import Column, number_column, text_column, tuple_column
 from stepwell_store.table_spec import layout, sort_positions
 from stepwell_store.tables import ATTRIBUTES, TABLES
@@ -191,6 +192,20 @@ def _blob(writer: WriterInfo, event: Event) -> _Made:
     return [("blobs", (*where, state, *what, *sides, reason, event.time_us))]
 
 
+def _histograms(writer: WriterInfo, event: Event) -> _Made:
+    return [
+        (
+            "histograms",
+            (
+                *(writer.project, writer.run_id, str(metric), writer.label),
+                *(event.step, event.time_us),
+                *row_values(body),
+            ),
+        )
+        for metric, body in event.body["values"].items()
+    ]
+
+
 def _gap(writer: WriterInfo, event: Event) -> _Made:
     body = event.body
     who = (writer.project, writer.run_id, writer.writer_id, writer.label)
@@ -232,6 +247,7 @@ _HANDLERS: Final[dict[str, Callable[[WriterInfo, Event], _Made]]] = {
     records.DEFINE_METRIC: _define_metric,
     records.CONSOLE: _console,
     records.VALUES: _values,
+    records.HISTOGRAMS: _histograms,
     records.GAP: _gap,
     records.BLOB: _blob,
 }

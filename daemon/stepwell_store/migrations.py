@@ -65,6 +65,7 @@ MIGRATIONS: Final = (
     Migration(4, "removed writers"),
     Migration(5, "blobs"),
     Migration(6, "statistics by run", (_fill_statistics_by_run, _fill_run_keys)),
+    Migration(7, "histograms"),
 )
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

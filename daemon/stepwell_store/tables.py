@@ -236,6 +236,27 @@ BLOBS: Final = TableSpec(
 )
 """What became of the bytes that rows of `texts` name by a random id."""
 
+HISTOGRAMS: Final = TableSpec(
+    "histograms",
+    (
+        *_RUN,
+        _text("metric"),
+        _text("label"),
+        ColumnSpec("step", "Int64", _STEP_CODEC),
+        ColumnSpec("time", "Int64", _TIME_CODEC),
+        ColumnSpec("low", "Float64", comment="lower edge of the first bin"),
+        ColumnSpec("high", "Float64", comment="upper edge of the last bin"),
+        _text("edges", _TEXT_CODEC, "JSON; empty for bins of equal width"),
+        _text("counts", _TEXT_CODEC, "JSON; one number a bin"),
+        ColumnSpec("nan_count", "UInt64", _COUNT_CODEC),
+        ColumnSpec("positive_inf_count", "UInt64", _COUNT_CODEC),
+        ColumnSpec("negative_inf_count", "UInt64", _COUNT_CODEC),
+    ),
+    key=("project", "run_id", "metric", "label", "step"),
+    is_of_events=True,
+    deletion=Deletion.BY_NAME,
+)
+
 GAPS: Final = TableSpec(
     "gaps",
     (
@@ -303,7 +324,7 @@ REMOVED_WRITERS: Final = TableSpec(
 TABLES: Final = (
     *(POINTS, SERIES_STATS, SERIES_STATS_BY_RUN, ROLLUPS, SERIES),
     *(WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
-    *(CONSOLE, TEXTS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS, REMOVED_WRITERS, BLOBS),
+    *(CONSOLE, TEXTS, HISTOGRAMS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS, REMOVED_WRITERS, BLOBS),
 )
 """In the order in which the blocks of events are built."""
 

@@ -32,22 +32,22 @@ class FrameError(ValueError):
 
 def series_frame(item: int, answer: MetricSeries) -> bytes:
     """Return one frame with the series of one metric; ``item`` is its place in the question."""
-    body = _Body()
+    body = Body()
     described = [_described(series, answer, body) for series in answer.series]
-    return _packed({**_head(item, answer), "series": described}, body)
+    return packed({**_head(item, answer), "series": described}, body)
 
 
 def bands_frame(item: int, answer: MetricBands) -> bytes:
     """Return one frame with the bands of one metric."""
-    body = _Body()
+    body = Body()
     described = [_described_band(band, body) for band in answer.bands]
-    return _packed({**_head(item, answer), "series": described}, body)
+    return packed({**_head(item, answer), "series": described}, body)
 
 
 def error_frame(item: int, metric: str, code: str, message: str) -> bytes:
     """Return the frame of an item that could not be answered."""
     error = {"code": code, "message": message}
-    return _packed({"v": VERSION, "item": item, "metric": metric, "error": error}, _Body())
+    return packed({"v": VERSION, "item": item, "metric": metric, "error": error}, Body())
 
 
 def decode_frames(data: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -77,7 +77,7 @@ def decode_column(body: bytes, place: list[Any], length: int) -> NDArray[Any]:
     return np.frombuffer(body, dtype=f"<{type_name}", count=length, offset=offset)
 
 
-class _Body:
+class Body:
     """Columns, one behind the other."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ def _head(item: int, answer: MetricSeries | MetricBands) -> dict[str, Any]:
     }
 
 
-def _described(series: Series, answer: MetricSeries, body: _Body) -> dict[str, Any]:
+def _described(series: Series, answer: MetricSeries, body: Body) -> dict[str, Any]:
     base, columns = _buckets(series.bucket, body)
     columns["count"] = body.add_counts(series.count)
     for name in ("min", "max", "mean", "first", "last"):
@@ -144,7 +144,7 @@ def _described(series: Series, answer: MetricSeries, body: _Body) -> dict[str, A
     }
 
 
-def _described_band(band: Band, body: _Body) -> dict[str, Any]:
+def _described_band(band: Band, body: Body) -> dict[str, Any]:
     base, columns = _buckets(band.bucket, body)
     columns["run_count"] = body.add_counts(band.run_count)
     columns["count"] = body.add_counts(band.count)
@@ -161,12 +161,12 @@ def _described_band(band: Band, body: _Body) -> dict[str, Any]:
     }
 
 
-def _buckets(bucket: NDArray[np.int64], body: _Body) -> tuple[int, dict[str, list[Any]]]:
+def _buckets(bucket: NDArray[np.int64], body: Body) -> tuple[int, dict[str, list[Any]]]:
     base = int(bucket[0]) if len(bucket) else 0
     return base, {"bucket": body.add_counts(bucket - base)}
 
 
-def _packed(header: Mapping[str, Any], body: _Body) -> bytes:
+def packed(header: Mapping[str, Any], body: Body) -> bytes:
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
     text += b" " * (-len(text) % 8)
     return b"".join((_PREFIX.pack(MAGIC, len(text), body.size, 0), text, *body.pieces))

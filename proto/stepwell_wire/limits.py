@@ -28,6 +28,9 @@ VALUE_DEPTH_MAX: Final = 32
 EVENT_DEPTH_MAX: Final = 2 * VALUE_DEPTH_MAX
 """Lists and dicts in one another in a whole event, its own included; deeper is refused."""
 
+HISTOGRAM_BINS_MAX: Final = 512
+"""Bins of one histogram; more is refused by the SDK, and kept among the `events` by the daemon."""
+
 FRAME_BYTES_TARGET: Final = 1024 * 1024
 """A sender cuts a frame at about this size."""
 

@@ -38,6 +38,7 @@ METADATA: Final = "metadata"  # {"set": {…nested…}}: git, host, command, env
 DEFINE_METRIC: Final = "define_metric"  # {"name", "step_metric", "summary", "goal", "hidden", …}
 CONSOLE: Final = "console"  # {"stream": "stdout"|"stderr", "lines": [[number, time, text], …]}
 VALUES: Final = "values"  # history values that are not floats: {"values": {key: value}}
+HISTOGRAMS: Final = "histograms"  # {"values": {key: {"counts", "low", "high" or "edges", …}}}
 GAP: Final = "gap"  # {"reason": str, "rows": int, "points": int, "first_step", "last_step"}
 BLOB: Final = "blob"  # made by a daemon: {"id", "state", "digest", "size", …} (formats/blobs.md)
 ENVIRONMENT: Final = "environment"  # of each writer: {"CUDA_VISIBLE_DEVICES": str, …}

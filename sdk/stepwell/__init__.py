@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from stepwell._config import Config
     from stepwell._definitions import Definition
     from stepwell._files import Audio, Html, Molecule, Object3D, Video
+    from stepwell._histogram import Histogram
     from stepwell._image import Image
     from stepwell._later import AlertLevel, Api, agent, controller, sweep
     from stepwell._media import (
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
         Classes,
         EvalTable,
         Graph,
-        Histogram,
         JoinedTable,
         Plotly,
         Table,
@@ -144,7 +144,7 @@ __all__ = [
     "watch",
 ]
 
-_MEDIA = "Bokeh Classes EvalTable Graph Histogram JoinedTable Plotly Table box3d"
+_MEDIA = "Bokeh Classes EvalTable Graph JoinedTable Plotly Table box3d"
 _HOMES = {
     **dict.fromkeys(("AlertLevel", "Api", "agent", "controller", "sweep"), "_later"),
     **dict.fromkeys(("ensure_configured", "login", "require", "setup", "teardown"), "_accounts"),
@@ -158,6 +158,7 @@ _HOMES = {
     "install_as_wandb": "wandb_compat",
     "Config": "_config",
     "Definition": "_definitions",
+    "Histogram": "_histogram",
     "Run": "_run",
     "Settings": "_settings",
     "Summary": "_summary",

@@ -13,7 +13,7 @@ from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import UnavailableError
 
 _OUTCOMES: Final = {
-    "watch": "no gradients and parameters are recorded; log() what you need of them, such as norms",
+    "graph": "the layers of a watched model are not kept; its histograms are",
     "save": "files stay where they are and are not kept with the run",
     "alert": "no message is sent; the text is printed here",
     "artifact": "artifacts are not kept; their files stay where they are",
@@ -46,20 +46,6 @@ class LaterCalls:
     @property
     def id(self) -> str:
         raise NotImplementedError
-
-    def watch(
-        self,
-        models: Any,
-        criterion: Any = None,
-        log: str | None = "gradients",
-        log_freq: int = 1000,
-        idx: int | None = None,
-        log_graph: bool = False,
-    ) -> None:
-        self._tell("watch", "watch()")
-
-    def unwatch(self, models: Any = None) -> None:
-        """No effect: no model is watched yet."""
 
     def save(
         self,

@@ -80,11 +80,6 @@ class Graph(Media):
     parameters = ("format",)
 
 
-class Histogram(Media):
-    type = "histogram"
-    parameters = ("sequence", "np_histogram", "num_bins")
-
-
 class Classes(Media):
     type = "classes"
     parameters = ("class_set",)

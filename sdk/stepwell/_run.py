@@ -1,10 +1,11 @@
 """`Run`: what `init` returns."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepwell import _session
 from stepwell._config import Config
@@ -18,6 +19,9 @@ from stepwell._terminal import Voice
 from stepwell._values import as_json
 from stepwell.errors import RunFinishedError
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
+
+if TYPE_CHECKING:
+    from stepwell._watch import Watches
 
 
 class Run(LaterCalls):
@@ -59,6 +63,7 @@ class Run(LaterCalls):
         self._about = dict(remembered.about) if remembered else {}
         self._summary_before = dict(remembered.summary) if remembered else {}
         self._voice = voice
+        self._watches: Watches | None = None
         self._copy_id = copy_id or os.urandom(8).hex()
         self._memory = Memory(settings.journals_dir, settings.project)
         keeps_memory = primary and settings.mode != "disabled"
@@ -149,6 +154,48 @@ class Run(LaterCalls):
             self._recording.write(DEFINE_METRIC, merged.to_event())
         return merged
 
+    def watch(
+        self,
+        models: Any,
+        criterion: Any = None,
+        log: str | None = "gradients",
+        log_freq: int = 1000,
+        idx: int | None = None,
+        log_graph: bool = False,
+    ) -> None:
+        """Record gradients and parameters of torch modules as histograms, until `unwatch`.
+
+        They are named ``gradients/NAME`` and ``parameters/NAME`` and stand in the row that the next
+        ``log`` closes. Further models have ``graph_N`` before their names.
+
+        Args:
+            models: a module, or a list or tuple of them.
+            criterion: taken for the sake of old code; without effect.
+            log: ``gradients``, ``parameters``, ``all``, or None for nothing.
+            log_freq: record at every so many backward passes.
+            idx: the number of the first model; default: how many were watched before.
+            log_graph: not there yet: the layers of a model are not kept.
+
+        Raises:
+            TypeError: One of ``models`` is no module.
+            ValueError: A model is watched already; an unknown ``log``; a ``log_freq`` below 1.
+        """
+        self._check_running("watch()")
+        if self.disabled:
+            return
+        if log_graph:
+            self._tell("graph", "watch(log_graph=True)")
+        if self._watches is None:
+            from stepwell._watch import Watches
+
+            self._watches = Watches(self._write_histograms, self._voice.warn_once)
+        self._watches.add(models, log, log_freq, idx)
+
+    def unwatch(self, models: Any = None) -> None:
+        """Take the hooks of `watch` away, of ``models`` or of all."""
+        if self._watches is not None:
+            self._watches.remove(models)
+
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until everything logged so far is safe in the daemon; False at the timeout."""
         return self._recording.flush(timeout)
@@ -164,6 +211,7 @@ class Run(LaterCalls):
         state = {0: "finished", _session.INTERRUPTED_EXIT_CODE: "killed"}.get(code, "failed")
         if quiet:
             self._voice.silent = True
+        self.unwatch()
         try:
             self._recording.finish(
                 state=state, exit_code=code, last_words=lambda: self._last_words(state)
@@ -414,6 +462,10 @@ class Run(LaterCalls):
 
     def _publish(self, kind: str) -> Callable[[dict[str, Any], list[str]], None]:
         return lambda values, delete: self._recording.write_set(kind, values, delete)
+
+    def _write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
+        with contextlib.suppress(RunFinishedError):  # By another thread, just now.
+            self._writer.write_histograms(histograms)
 
     def _note_step(self, step: int) -> None:
         self._memory.note_step(self._id, step)

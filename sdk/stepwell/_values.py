@@ -6,7 +6,7 @@ text of its `repr`. Nothing here raises for a value, whatever it is.
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stepwell._later import tell_once
 from stepwell_wire.limits import METRIC_NAME_BYTES_MAX, VALUE_DEPTH_MAX
@@ -18,47 +18,71 @@ REPR_CHARACTERS_MAX: Final = 1000
 TEXT_CHARACTERS_MAX: Final = 256 * 1024
 LIST_ITEMS_MAX: Final = 10_000
 ARRAY_ITEMS_MAX: Final = 1024
+LIST_ARRAY_ITEMS_MAX: Final = 32
+"""A numeric array of more values becomes a histogram, as with Weights & Biases."""
 VALUE_ITEMS_MAX: Final = 100_000
 
 Warn = Callable[[str, str], None]
 """Takes what makes the warning one of its kind, and its text; prints each kind once."""
 
 
-def split_values(
-    data: Mapping[Any, Any], warn: Warn, stage: "Stage | None" = None
-) -> tuple[dict[str, float], dict[str, Any]]:
-    """Return the points in ``data`` and what is kept as it is, both by metric name.
+class SplitValues(NamedTuple):
+    """Logged values by what is kept of them, each by metric name.
+
+    Attributes:
+        others: what is kept as it is.
+        histograms: as the `histograms` event has them.
+    """
+
+    points: dict[str, float]
+    others: dict[str, Any]
+    histograms: dict[str, dict[str, Any]]
+
+
+def split_values(data: Mapping[Any, Any], warn: Warn, stage: "Stage | None" = None) -> SplitValues:
+    """Return the values in ``data`` by kind.
 
     Nested dicts are joined with dots. A later key wins over an earlier one of the same name. The
     bytes of media go to ``stage``.
     """
-    points: dict[str, float] = {}
-    others: dict[str, Any] = {}
-    _split(data, "", 0, points, others, warn, stage)
-    return points, others
+    found = SplitValues({}, {}, {})
+    _split(data, "", 0, found, warn, stage)
+    return found
 
 
 def _split(
     data: Mapping[Any, Any],
     prefix: str,
     depth: int,
-    points: dict[str, float],
-    others: dict[str, Any],
+    found: SplitValues,
     warn: Warn,
     stage: "Stage | None",
 ) -> None:
     for key, value in data.items():
         name = metric_name(prefix, key, warn)
         if depth < VALUE_DEPTH_MAX and (inside := _read_mapping(value)):
-            _split(inside, name + ".", depth + 1, points, others, warn, stage)
+            _split(inside, name + ".", depth + 1, found, warn, stage)
             continue
+        for kind in found:
+            kind.pop(name, None)
         number = as_point(value)
         if number is not None:
-            points[name] = number
-            others.pop(name, None)
+            found.points[name] = number
+        elif (histogram := _as_histogram(value)) is not None:
+            found.histograms[name] = histogram.to_event()
         else:
-            others[name] = as_json(value, warn, stage)
-            points.pop(name, None)
+            found.others[name] = as_json(value, warn, stage)
+
+
+def _as_histogram(value: Any) -> Any:
+    """Return the histogram that ``value`` is, or that a large array becomes; else None."""
+    if hasattr(value, "to_event"):
+        return value if _as_media(value) is value else None
+    if not hasattr(value, "tolist"):
+        return None
+    from stepwell._histogram import histogram_of
+
+    return histogram_of(value, LIST_ARRAY_ITEMS_MAX)
 
 
 def _read_mapping(value: Any) -> dict[Any, Any] | None:

@@ -26,7 +26,7 @@ from stepwell._losses import DISK, FULL, Losses
 from stepwell._name_sets import NameSets
 from stepwell._rows import Schema, cut_into_parts
 from stepwell._staging import Stager, blobs_in
-from stepwell._values import Warn, metric_name, split_values
+from stepwell._values import SplitValues, Warn, metric_name, split_values
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
 from stepwell_wire.records import (
@@ -35,6 +35,7 @@ from stepwell_wire.records import (
     GAP,
     HEADER,
     HEADER_BYTES,
+    HISTOGRAMS,
     SCHEMA,
     VALUES,
     pack_event,
@@ -179,21 +180,21 @@ class Writer:
         if not isinstance(data, Mapping):
             raise TypeError(f"log: expected a dict of metrics, not {type(data).__name__}")
         self._steps(step, commit)  # What cannot be raises before anything is staged.
-        points, others = split_values(data, self.warn, self.stager)
+        values = split_values(data, self.warn, self.stager)
         with self._lock:
-            self._log_slowly(data, points, others, step, commit)
+            self._log_slowly(data, values, step, commit)
 
     def _log_slowly(
         self,
         data: Mapping[Any, Any],
-        points: dict[str, float],
-        others: dict[str, Any],
+        values: SplitValues,
         step: Any,
         commit: bool | None,
     ) -> None:
         self._check_open("log()")
+        points, others, histograms = values
         at, following = self._steps(step, commit)
-        for axis in self.definitions.missing_axes((*points, *others)):
+        for axis in self.definitions.missing_axes((*points, *others, *histograms)):
             value = self.latest(axis)
             points[axis] = value if isinstance(value, float) else 0.0
         time_us = self._now()
@@ -203,7 +204,8 @@ class Writer:
             part = names[first : first + SCHEMA_KEYS_MAX]
             schema = self._write_row(part, [points[name] for name in part], at, time_us)
             raw = tuple(data)
-            if schema is not None and len(raw) == len(part) == len(data) and not others:
+            is_plain = not others and not histograms
+            if schema is not None and len(raw) == len(part) == len(data) and is_plain:
                 self._remember_raw(raw, schema, data)
         for name, value in points.items():
             tracker = self.definitions.tracker_of(name)
@@ -211,7 +213,9 @@ class Writer:
                 tracker.add(value)
         if others:
             self._write_values(others, at, time_us)
-        if others or self._disabled:
+        if histograms:
+            self._write_histograms(histograms, at, time_us)
+        if others or histograms or self._disabled:
             self._row_step, self._row_us = at, time_us
         if self.idle:
             self.wake()
@@ -300,6 +304,23 @@ class Writer:
             position = self._position(offset)
             for name, value in part.items():
                 self._latest[name] = (position, value)
+
+    def write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
+        """Write histograms, as their event has them, into the row that the next `log` closes."""
+        with self._lock:
+            self._check_open("histograms")
+            self._write_histograms(histograms, self._step, self._now())
+            if self.idle:
+                self.wake()
+
+    def _write_histograms(
+        self, histograms: dict[str, dict[str, Any]], at: int, time_us: int
+    ) -> None:
+        if self._disabled:
+            return
+        for part in cut_into_parts(histograms):
+            if self._write_event(HISTOGRAMS, {"values": part}, at, time_us) is None:
+                self._drop(len(part), at)
 
     def _define(self, number: int, keys: tuple[str, ...], at: int) -> Schema | None:
         """Write the definition of ``keys`` into the current segment; None without room."""

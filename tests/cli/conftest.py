@@ -72,6 +72,11 @@ def made(
         event("config", {"set": {"lr": 0.1, "net": {"hidden": 64}}, "delete": []}),
         event("values", {"values": {"note": 'good, "really"', "shape": [1, 2]}}, step=3),
         event(
+            "histograms",
+            {"values": {"weights": {"counts": [1, 2], "low": 0.0, "high": 1.0, "nan_count": 3}}},
+            step=4,
+        ),
+        event(
             "console",
             {
                 "stream": "stdout",

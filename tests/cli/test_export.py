@@ -31,6 +31,12 @@ def test_jsonl_has_step_timestamp_and_what_was_logged_then(call: Call, tmp_path:
     assert rows[3]["note"] == 'good, "really"'
     assert rows[3]["shape"] == [1, 2]
     assert "note" not in rows[4]
+    assert rows[4]["weights"] == {
+        "_type": "histogram",
+        "values": [1, 2],
+        "bins": [0.0, 0.5, 1.0],
+        "nan_count": 3,
+    }
 
 
 def test_csv_has_a_column_for_every_metric(call: Call, tmp_path: Path) -> None:
@@ -38,11 +44,14 @@ def test_csv_has_a_column_for_every_metric(call: Call, tmp_path: Path) -> None:
     assert call("export", "digits/run-a", "-o", file).code == 0
     with file.open(newline="") as opened:
         rows = list(csv.DictReader(opened))
-    assert list(rows[0]) == ["_step", "_timestamp", "note", "odd", "shape", "train/loss"]
+    assert list(rows[0]) == [
+        *("_step", "_timestamp", "note", "odd", "shape", "train/loss", "weights")
+    ]
     assert math.isnan(float(rows[0]["odd"]))
     assert rows[3]["note"] == 'good, "really"'
     assert rows[3]["shape"] == "[1, 2]"
     assert rows[4]["note"] == ""
+    assert json.loads(rows[4]["weights"])["values"] == [1, 2]
     assert float(rows[9]["train/loss"]) == 0.1
 
 
@@ -57,6 +66,7 @@ def test_parquet_has_typed_columns(call: Call, tmp_path: Path) -> None:
         "odd": "double",
         "shape": "string",
         "train/loss": "double",
+        "weights": "string",
     }
     rows = table.to_pylist()
     assert math.isnan(rows[0]["odd"])

@@ -128,6 +128,7 @@ def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
         "console",
         "node",
         "series",
+        "histograms",
         "metric_count",
         "point_count",
         "gap_count",
@@ -137,6 +138,9 @@ def test_show_as_json_adds_console_and_node_to_the_detail(call: Call) -> None:
     odd, loss = detail["metrics"]
     assert (odd["first"], odd["nan_count"], odd["positive_inf_count"]) == ("NaN", 1, 1)
     assert (loss["metric"], loss["count"], loss["last"]) == ("train/loss", 10, 0.1)
+    assert detail["histograms"] == [
+        {"metric": "weights", "histogram_count": 1, "first_step": 4, "last_step": 4}
+    ]
     assert detail["console"][0]["text"] == "begin"
     (cpu,) = detail["node"]
     assert (cpu["metric"], cpu["min"], cpu["max"]) == ("cpu/utilization_ratio", 0.25, 0.75)

@@ -51,8 +51,9 @@ def test_lightnings_logger_logs_metrics_and_hyperparameters(bench: Bench) -> Non
     assert trained.values_of("epoch") == [0] * 6
     said = [line for line in trained.done.stderr.splitlines() if "not there yet" in line]
     assert len(said) == 2, said
-    assert "watch() is not there yet" in said[0]
+    assert "watch(log_graph=True) is not there yet" in said[0]
     assert "log_artifact() is not there yet" in said[1]
+    assert trained.values_of("gradients/layer.weight")
 
 
 def test_accelerates_tracker_logs_at_the_steps_that_it_names(bench: Bench) -> None:

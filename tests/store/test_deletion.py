@@ -43,6 +43,7 @@ BY_NAME = (
     "attributes_by_path",
     "console",
     "texts",
+    "histograms",
     "gaps",
     "events",
 )
@@ -58,6 +59,11 @@ def make_run(store: Store, project: str, run_id: str, *, at_us: int = START_US) 
         event("config", {"set": {"lr": 0.1}}, time_us=at_us),
         event("console", {"stream": "stdout", "lines": [[1, at_us, "hi"]]}, time_us=at_us),
         event("values", {"values": {"note": "x"}}, time_us=at_us),
+        event(
+            "histograms",
+            {"values": {"weights": {"counts": [1, 2], "low": 0.0, "high": 1.0}}},
+            time_us=at_us,
+        ),
         event("gap", {"reason": "full", "rows": 1, "points": 1}, time_us=at_us),
         event("alert", {"title": "x"}, time_us=at_us),
         event("finish", {"state": "finished", "exit_code": 0}, time_us=at_us + 1),

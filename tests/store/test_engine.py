@@ -363,8 +363,8 @@ def test_a_tool_waits_for_the_tables_of_a_new_store(tmp_path: Path):
     migration.start()
     tool = connect_embedded(tmp_path)
     assert tool.query("SELECT count() AS n FROM points") == [{"n": 0}]
+    migration.join()  # Behind the tables it notes the versions, one by one.
     assert tool.schema_version() == NEWEST
-    migration.join()
     tool.close()
     owner.close()
 

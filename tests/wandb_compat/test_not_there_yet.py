@@ -60,8 +60,6 @@ def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
         import wandb
         run = wandb.init(project="p")
         for _ in range(2):
-            wandb.watch(object(), log="all", log_freq=10)
-            wandb.unwatch()
             assert wandb.save("*.pt") == []
             artifact = wandb.Artifact("model", type="model", metadata={"a": 1})
             artifact.add_file("script.py")
@@ -82,7 +80,7 @@ def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
     )
     assert done.returncode == 0, done.stderr
     calls = [line.split()[1] for line in later(done.stderr)]
-    assert calls == ["watch()", "save()", "log_artifact()", "log_code()", "alert()"]
+    assert calls == ["save()", "log_artifact()", "log_code()", "alert()"]
     assert done.stderr.count("stepwell: alert (WARN): title: text") == 2
     assert len(desk.daemon.points("x")) == 2
 
@@ -248,7 +246,7 @@ def test_one_process_of_a_job_says_what_holds_for_all(desk: Desk) -> None:
     script = """
         import wandb
         run = wandb.init(project="p", save_code=True)
-        run.watch(object())
+        run.save("*.pt")
         run.log({"x": wandb.Video([1])})
     """
     lines = []

@@ -19,6 +19,12 @@ from stepwell_store.queries.console import ConsoleLine, ConsolePage, console_lin
 from stepwell_store.queries.detail import RunDetail, get_run
 from stepwell_store.queries.find import find_run
 from stepwell_store.queries.gaps import Gap, list_gaps
+from stepwell_store.queries.histograms import (
+    HistogramMatrix,
+    HistogramName,
+    histogram_matrix,
+    list_histograms,
+)
 from stepwell_store.queries.history import column_name, history, runs_with_several_labels
 from stepwell_store.queries.limits import Limits
 from stepwell_store.queries.media import (
@@ -60,6 +66,8 @@ __all__ = [
     "Device",
     "Gap",
     "Held",
+    "HistogramMatrix",
+    "HistogramName",
     "Limits",
     "MediaItem",
     "MediaKey",
@@ -94,9 +102,11 @@ __all__ = [
     "find_run",
     "get_run",
     "group_bands",
+    "histogram_matrix",
     "history",
     "list_attribute_keys",
     "list_gaps",
+    "list_histograms",
     "list_media",
     "list_metrics",
     "list_projects",

@@ -7,12 +7,13 @@ writer's label, unless the caller asks to join them.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell_store.histogram_rows import from_row
 from stepwell_store.queries.limits import Limits, Question
 from stepwell_store.queries.texts import text_value
 from stepwell_store.statistics import SeriesStatistics, series_statistics
@@ -25,6 +26,18 @@ LIMITS: Final = Limits(timeout_seconds=86_400, memory_bytes=0)
 _OWN: Final = re.compile(r"(_run|_step|_timestamp|_label)( \(logged\))*")
 
 Labels = Literal["auto", "apart", "join"]
+
+_OTHERS: Final[dict[str, tuple[str, Callable[[dict[str, Any]], Any]]]] = {
+    "texts": (
+        "toString(type) AS its_type, text",
+        lambda row: text_value(row["its_type"], row["text"]),
+    ),
+    "histograms": (
+        "low, high, edges, counts, nan_count, positive_inf_count, negative_inf_count",
+        lambda row: from_row(row).as_value(),
+    ),
+}
+"""Tables of values that are no floats: their columns, and the value that a row holds."""
 
 
 def history(
@@ -40,7 +53,8 @@ def history(
 
     ``_timestamp`` is the latest of the row, in seconds. Of a metric that one writer logged more
     than once at a step the later value is given. Metrics are in the order of their names (see
-    ``column_name``). Values that are no floats are given as they were logged.
+    ``column_name``). Values that are no floats are given as they were logged, histograms
+    as ``StoredHistogram.as_value`` has them.
 
     Args:
         metrics: only these; rows that have none of them are left out.
@@ -56,18 +70,14 @@ def history(
         if wanted is None or each.metric in wanted
     ]
     where = {"project": project, "run_id": run_id}
-    (bounds,) = question.rows(
-        "SELECT count() AS texts, min(step) AS first_step, max(step) AS last_step, "
-        "groupUniqArray(label) AS labels FROM texts "
-        "WHERE project = {project:String} AND run_id = {run_id:String}",
-        where,
-    )
-    found = {each.label for each in statistics} | set(bounds["labels"])
+    others = {table: _bounds(question, where, table) for table in _OTHERS}
+    others = {table: bounds for table, bounds in others.items() if bounds["rows"]}
+    found = {each.label for each in statistics}.union(*(each["labels"] for each in others.values()))
     apart = labels == "apart" or (labels == "auto" and len(found) > 1)
-    for first, last in _windows(statistics, bounds):
+    for first, last in _windows(statistics, others.values()):
         rows = _float_rows(question, statistics, (first, last), apart=apart) if statistics else {}
-        if bounds["texts"]:
-            _add_texts(question, where, wanted, (first, last), rows, apart=apart)
+        for table in others:
+            _add_others(question, table, where, wanted, (first, last), rows, apart=apart)
         for step, label in sorted(rows):
             held = rows[step, label]
             values = {column_name(metric): value for metric, (_, value) in sorted(held.items())}
@@ -92,6 +102,8 @@ def runs_with_several_labels(
         "SELECT run_id FROM (SELECT run_id, label FROM series "
         "WHERE project = {project:String} AND run_id IN {runs:Array(String)} "
         "UNION ALL SELECT run_id, label FROM texts "
+        "WHERE project = {project:String} AND run_id IN {runs:Array(String)} "
+        "UNION ALL SELECT run_id, label FROM histograms "
         "WHERE project = {project:String} AND run_id IN {runs:Array(String)}) "
         "GROUP BY run_id HAVING uniqExact(label) > 1",
         {"project": project, "runs": list(run_ids)},
@@ -102,19 +114,30 @@ def runs_with_several_labels(
 _Rows = dict[tuple[int, str], dict[str, tuple[int, Any]]]  # (step, label) -> metric -> (µs, value)
 
 
+def _bounds(question: Question, where: dict[str, Any], table: str) -> dict[str, Any]:
+    (bounds,) = question.rows(
+        "SELECT count() AS rows, min(step) AS first_step, max(step) AS last_step, "
+        f"groupUniqArray(label) AS labels FROM {table} "
+        "WHERE project = {project:String} AND run_id = {run_id:String}",
+        where,
+    )
+    return bounds
+
+
 def _windows(
-    statistics: Sequence[SeriesStatistics], texts: dict[str, Any]
+    statistics: Sequence[SeriesStatistics], others: Iterable[dict[str, Any]]
 ) -> Iterator[tuple[int, int]]:
     """Yield (first step, last step), both inside, that together cover the run."""
     firsts = [each.first[0] for each in statistics]
     lasts = [each.last[0] for each in statistics]
-    if texts["texts"]:
-        firsts.append(texts["first_step"])
-        lasts.append(texts["last_step"])
+    points = sum(each.count for each in statistics)
+    for bounds in others:
+        firsts.append(bounds["first_step"])
+        lasts.append(bounds["last_step"])
+        points += bounds["rows"]
     if not firsts:
         return
     first, last = min(firsts), max(lasts)
-    points = sum(each.count for each in statistics)
     count = max(1, -(-points // WINDOW_POINTS))
     width = max(1, -(-(last - first + 1) // count))
     for start in range(first, last + 1, width):
@@ -170,8 +193,9 @@ def _latest(
     return order[differs]
 
 
-def _add_texts(
+def _add_others(
     question: Question,
+    table: str,
     where: dict[str, Any],
     wanted: set[str] | None,
     window: tuple[int, int],
@@ -179,8 +203,9 @@ def _add_texts(
     *,
     apart: bool,
 ) -> None:
+    columns, value_of = _OTHERS[table]
     found = question.rows(
-        "SELECT metric, label, step, time, toString(type) AS its_type, text FROM texts "
+        f"SELECT metric, label, step, time, {columns} FROM {table} "
         "WHERE project = {project:String} AND run_id = {run_id:String} "
         "AND step BETWEEN {first:Int64} AND {last:Int64} ORDER BY time",
         {**where, "first": window[0], "last": window[1]},
@@ -192,4 +217,4 @@ def _add_texts(
         of_step = rows.setdefault((row["step"], row["label"] if apart else ""), {})
         held = of_step.get(metric)
         if held is None or row["time"] >= held[0]:
-            of_step[metric] = (row["time"], text_value(row["its_type"], row["text"]))
+            of_step[metric] = (row["time"], value_of(row))

@@ -9,12 +9,15 @@ from stepwell_store.store import Store
 def metric_counts(
     store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
 ) -> dict[str, int]:
-    """Return the number of metrics of each run that has some, by run id."""
+    """Return the number of metrics of each run that has some, by run id; histograms count too."""
     if not run_ids:
         return {}
     rows = Question(store, limits).rows(
-        "SELECT run_id, uniqExact(metric_id) AS metrics FROM series "
-        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)} GROUP BY run_id",
+        "SELECT run_id, uniqExact(metric) AS metrics FROM ("
+        "SELECT run_id, metric FROM series "
+        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)} "
+        "UNION ALL SELECT run_id, metric FROM histograms "
+        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)}) GROUP BY run_id",
         {"project": project, "run_ids": list(run_ids)},
     )
     return {row["run_id"]: row["metrics"] for row in rows}

@@ -87,7 +87,7 @@ def list_metrics(
     if cursor is not None:
         conditions.append("metric > {after:String}")
         (parameters["after"],) = decode_cursor(asked, cursor, [str])
-    rows = _searched(
+    rows = searched(
         question,
         "SELECT metric, min(s.metric_id) AS id FROM series AS s "
         f"WHERE {' AND '.join(conditions)} GROUP BY metric ORDER BY metric LIMIT {limit + 1}",
@@ -138,7 +138,7 @@ def _counts(
     return {row["metric_id"]: (row["run_count"], row["point_count"]) for row in rows}
 
 
-def _searched(
+def searched(
     question: Question, sql: str, parameters: dict[str, object], search: str
 ) -> list[dict[str, Any]]:
     try:

@@ -55,7 +55,8 @@ def series_versions(
 ) -> dict[tuple[str, str], int]:
     """Return the points of each metric in each run, by (run id, metric); 0 for none.
 
-    Points are never changed, so a series with the same number of them is the same series.
+    Points are never changed, so a series with the same number of them is the same series. Of a
+    metric without points it is the number of histograms.
     """
     keys = {fingerprint(project, run_id): run_id for run_id in run_ids}
     ids = {fingerprint(metric): metric for metric in metrics}
@@ -70,7 +71,27 @@ def series_versions(
     )
     for row in rows:
         found[keys[row["run_key"]], ids[row["metric_id"]]] = row["points"]
+    _add_histograms(Question(store, limits), project, found)
     return found
+
+
+def _add_histograms(question: Question, project: str, found: dict[tuple[str, str], int]) -> None:
+    bare = [key for key, points in found.items() if not points]
+    if not bare:
+        return
+    rows = question.rows(
+        "SELECT run_id, metric, count() AS histograms FROM histograms "
+        "WHERE project = {project:String} AND run_id IN {runs:Array(String)} "
+        "AND metric IN {metrics:Array(String)} GROUP BY run_id, metric",
+        {
+            "project": project,
+            "runs": sorted({run_id for run_id, _ in bare}),
+            "metrics": sorted({metric for _, metric in bare}),
+        },
+    )
+    for row in rows:
+        key = (row["run_id"], row["metric"])
+        found[key] = found[key] or row["histograms"]
 
 
 def project_pulse(store: Store, project: str, *, limits: Limits = DEFAULT) -> ProjectPulse:

@@ -1,6 +1,17 @@
 """The API's endpoints; importing the files declares them."""
 
-from stepwell_hub.api import blobs, live, media, projects, runs, series, status, views
+from stepwell_hub.api import blobs, histograms, live, media, projects, runs, series, status, views
 from stepwell_hub.endpoints import ENDPOINTS
 
-__all__ = ["ENDPOINTS", "blobs", "live", "media", "projects", "runs", "series", "status", "views"]
+__all__ = [
+    "ENDPOINTS",
+    "blobs",
+    "histograms",
+    "live",
+    "media",
+    "projects",
+    "runs",
+    "series",
+    "status",
+    "views",
+]

@@ -32,6 +32,9 @@ FROM (
     UNION ALL
     SELECT metric, 1 AS is_text FROM texts
     WHERE project = {project:String} AND run_id IN {runs:Array(String)}
+    UNION ALL
+    SELECT metric, 1 AS is_text FROM histograms
+    WHERE project = {project:String} AND run_id IN {runs:Array(String)}
 )
 GROUP BY metric ORDER BY metric
 """

@@ -26,13 +26,14 @@ from stepwell.cli.text import (
 
 if TYPE_CHECKING:
     from stepwell_store import Store
-    from stepwell_store.queries import RunRef
+    from stepwell_store.queries import HistogramName, RunRef
 
 TAIL_DEFAULT: Final = 10
 _LINES_MAX: Final = 60
 """Of config, summary, metrics and node each; the JSON has all."""
 _UNKNOWN_EXIT_CODE: Final = -1
 _CONSOLE_PAGE_LINES: Final = 10_000
+_HISTOGRAMS_AT_ONCE: Final = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +65,9 @@ def detail_of(store: "Store", ref: "RunRef", *, tail: int) -> dict[str, Any]:
     del detail["columns"]
     metrics = queries.run_metrics(*where)
     detail["metrics"] = [asdict(each) for each in metrics]
+    detail["histograms"] = [asdict(each) for each in histograms_of(store, ref)]
+    for each in detail["histograms"]:
+        del each["run_count"]
     detail["writers"] = [asdict(each) for each in queries.list_writers(*where)]
     detail["gaps"] = gaps_of(store, ref.project, [ref.run_id])
     for gap in detail["gaps"]:
@@ -106,6 +110,22 @@ def console_tail(store: "Store", ref: "RunRef", count: int) -> list[dict[str, An
     return found
 
 
+def histograms_of(store: "Store", ref: "RunRef") -> "list[HistogramName]":
+    """Return the run's metrics of histograms, by name."""
+    from stepwell_store.queries import list_histograms
+
+    found: list[HistogramName] = []
+    cursor = None
+    while True:
+        page = list_histograms(
+            store, ref.project, run_ids=[ref.run_id], limit=_HISTOGRAMS_AT_ONCE, cursor=cursor
+        )
+        found += page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return found
+
+
 def _series(joined: dict[str, Any]) -> dict[str, Any]:
     """Return one series of several: its only label in place of ``labels``."""
     (label,) = joined.pop("labels")
@@ -124,6 +144,8 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
     if series := detail["series"]:
         apart = [{**each, "metric": f"{each['metric']} [{each['label']}]"} for each in series]
         blocks.append(_section("metrics, each rank apart", _metrics_table(apart)))
+    if histograms := detail["histograms"]:
+        blocks.append(_section("histograms", _histograms_table(histograms)))
     if gaps := detail["gaps"]:
         lines = [f"  {gap_text(gap)}" for gap in gaps[:_LINES_MAX]]
         if len(gaps) > _LINES_MAX:
@@ -247,6 +269,21 @@ def _metrics_table(metrics: list[dict[str, Any]]) -> str:
     headers = ["  name", "points", "first", "last", "min", "max", "mean", "last step", ""]
     table = table_text(headers, rows, right=range(1, 8))
     left = len(metrics) - _LINES_MAX
+    return f"{table}\n  … {left} more; --json has all" if left > 0 else table
+
+
+def _histograms_table(histograms: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            "  " + plain(each["metric"]),
+            count_text(each["histogram_count"]),
+            str(each["first_step"]),
+            str(each["last_step"]),
+        ]
+        for each in histograms[:_LINES_MAX]
+    ]
+    table = table_text(["  name", "histograms", "first step", "last step"], rows, right=range(1, 4))
+    left = len(histograms) - _LINES_MAX
     return f"{table}\n  … {left} more; --json has all" if left > 0 else table
 
 

@@ -1,13 +1,13 @@
 """Media and tables."""
 
 from stepwell._files import Audio, Html, Molecule, Object3D, Video
+from stepwell._histogram import Histogram
 from stepwell._image import Image
 from stepwell._media import (
     Bokeh,
     Classes,
     EvalTable,
     Graph,
-    Histogram,
     JoinedTable,
     Media,
     Plotly,

@@ -1,3 +1,3 @@
-from stepwell._media import Histogram
+from stepwell._histogram import Histogram
 
 __all__ = ["Histogram"]

@@ -1,0 +1,259 @@
+"""Histograms: which there are, and those of one metric over steps as one matrix.
+
+Thinned to at most so many by power-of-two ranges of steps anchored at 0, of which each gives its
+last: a run that grows changes its end only. All are brought onto one grid of bins, so that a page
+draws them as they come.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stepwell_store.histogram_rows import StoredHistogram, from_row
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.metrics import searched
+from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
+from stepwell_store.queries.regexp import regexp
+from stepwell_store.store import Store
+
+ROWS_MIN: Final = 2  # Steps below 0 and others are never in one range.
+ROWS_MAX: Final = 1024
+BINS_MAX: Final = 512
+_STEP_MIN: Final = -(2**63)
+_STEP_MAX: Final = 2**63 - 1
+_OF_METRIC: Final = """
+FROM histograms WHERE project = {project:String} AND run_id = {run_id:String}
+AND metric = {metric:String} AND label = {label:String}
+AND step BETWEEN {first:Int64} AND {last:Int64}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramName:
+    """A metric of which runs logged histograms.
+
+    Attributes:
+        run_count, histogram_count: of the runs that were asked about.
+    """
+
+    metric: str
+    run_count: int
+    histogram_count: int
+    first_step: int
+    last_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramMatrix:
+    """Histograms of one metric of one run on one grid.
+
+    Attributes:
+        labels: the writers that logged some; ``label`` is the one given here.
+        step_count: steps in the range that have a histogram, before the thinning.
+        level: each is the last of 2^level steps.
+        version: of all steps; another number means that some were added.
+        low, high: the grid's first and last edge; its bins are of equal width.
+        steps: shape (n,), ascending; of a step that was logged more than once the latest.
+        times: shape (n,), microseconds since 1970 UTC.
+        counts: shape (n, bins). A bin that lies in several of the grid is divided among them.
+        own_low, own_high: shape (n,), the edges of each histogram itself.
+        nan_count, positive_inf_count, negative_inf_count: shape (n,).
+    """
+
+    metric: str
+    labels: tuple[str, ...]
+    label: str
+    step_count: int
+    level: int
+    version: int
+    low: float
+    high: float
+    steps: NDArray[np.int64]
+    times: NDArray[np.int64]
+    counts: NDArray[np.float64]
+    own_low: NDArray[np.float64]
+    own_high: NDArray[np.float64]
+    nan_count: NDArray[np.int64]
+    positive_inf_count: NDArray[np.int64]
+    negative_inf_count: NDArray[np.int64]
+
+
+def list_histograms(
+    store: Store,
+    project: str,
+    *,
+    run_ids: Sequence[str] | None = None,
+    search: str = "",
+    limit: int = 1000,
+    cursor: str | None = None,
+    limits: Limits = DEFAULT,
+) -> Page[HistogramName]:
+    """Return the metrics that have histograms, by name.
+
+    Args:
+        run_ids: count only these runs.
+        search: RE2; the name contains a match. ``(?i)`` in front ignores case.
+
+    Raises:
+        FilterError: ``search`` is no RE2 expression.
+        CursorError: The cursor is not of this list.
+    """
+    check_limit(limit)
+    asked = (project, search, *(run_ids if run_ids is not None else ["\0every run"]))
+    conditions = ["project = {project:String}"]
+    parameters: dict[str, object] = {"project": project}
+    if run_ids is not None:
+        conditions.append("run_id IN {runs:Array(String)}")
+        parameters["runs"] = list(run_ids)
+    if search:
+        conditions.append("match(metric, {search:String})")
+        parameters["search"] = regexp(search)
+    if cursor is not None:
+        conditions.append("metric > {after:String}")
+        (parameters["after"],) = decode_cursor(asked, cursor, [str])
+    rows = searched(
+        Question(store, limits),
+        "SELECT metric, uniqExact(run_id) AS runs, count() AS histograms, min(step) AS first_step, "
+        f"max(step) AS last_step FROM histograms WHERE {' AND '.join(conditions)} "
+        f"GROUP BY metric ORDER BY metric LIMIT {limit + 1}",
+        parameters,
+        search,
+    )
+    following = encode_cursor(asked, [rows[limit - 1]["metric"]]) if len(rows) > limit else None
+    found = tuple(
+        HistogramName(
+            row["metric"], row["runs"], row["histograms"], row["first_step"], row["last_step"]
+        )
+        for row in rows[:limit]
+    )
+    return Page(found, following)
+
+
+def histogram_matrix(
+    store: Store,
+    project: str,
+    run_id: str,
+    metric: str,
+    *,
+    label: str | None = None,
+    first: int | None = None,
+    last: int | None = None,
+    rows_max: int = 256,
+    bins: int = 64,
+    limits: Limits = DEFAULT,
+) -> HistogramMatrix:
+    """Return the histograms of ``metric``; one without rows where there are none.
+
+    Args:
+        label: of this writer, by default of the first one by name.
+        first, last: steps, both inside.
+        rows_max: at most so many histograms, 2 to 1024.
+        bins: of the grid, 1 to 512.
+    """
+    if not ROWS_MIN <= rows_max <= ROWS_MAX or not 1 <= bins <= BINS_MAX:
+        raise ValueError(f"rows_max is {ROWS_MIN} to {ROWS_MAX}, bins 1 to {BINS_MAX}")
+    question = Question(store, limits)
+    where: dict[str, Any] = {"project": project, "run_id": run_id, "metric": metric}
+    held = question.rows(
+        "SELECT label, count() AS histograms FROM histograms WHERE project = {project:String} "
+        "AND run_id = {run_id:String} AND metric = {metric:String} GROUP BY label ORDER BY label",
+        where,
+    )
+    labels = tuple(row["label"] for row in held)
+    chosen = label if label is not None else (labels[0] if labels else "")
+    where |= {
+        "label": chosen,
+        "first": _STEP_MIN if first is None else first,
+        "last": _STEP_MAX if last is None else last,
+    }
+    steps = question.arrays(f"SELECT step {_OF_METRIC}", where).get("step", np.empty(0, "<i8"))
+    distinct = np.unique(np.asarray(steps, dtype=np.int64))
+    kept, level = thinned(distinct, rows_max)
+    rows = _rows(question, where, kept)
+    histograms = [from_row(row) for row in rows]
+    low, high = grid_range(histograms)
+    return HistogramMatrix(
+        metric=metric,
+        labels=labels,
+        label=chosen,
+        step_count=len(distinct),
+        level=level,
+        version=sum(row["histograms"] for row in held),
+        low=low,
+        high=high,
+        steps=np.array([row["step"] for row in rows], dtype=np.int64),
+        times=np.array([row["time"] for row in rows], dtype=np.int64),
+        counts=on_grid(histograms, low, high, bins),
+        own_low=np.array([each.low for each in histograms], dtype=np.float64),
+        own_high=np.array([each.high for each in histograms], dtype=np.float64),
+        nan_count=np.array([each.nan_count for each in histograms], dtype=np.int64),
+        positive_inf_count=np.array(
+            [each.positive_inf_count for each in histograms], dtype=np.int64
+        ),
+        negative_inf_count=np.array(
+            [each.negative_inf_count for each in histograms], dtype=np.int64
+        ),
+    )
+
+
+def _rows(
+    question: Question, where: Mapping[str, Any], steps: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Return the row of each step, the latest where there are several."""
+    if not len(steps):
+        return []
+    found = question.rows(
+        "SELECT step, time, low, high, edges, counts, nan_count, positive_inf_count, "
+        f"negative_inf_count {_OF_METRIC} AND step IN {{steps:Array(Int64)}} ORDER BY step, time",
+        {**where, "steps": steps.tolist()},
+    )
+    return list({row["step"]: row for row in found}.values())
+
+
+def thinned(steps: NDArray[np.int64], rows_max: int) -> tuple[NDArray[np.int64], int]:
+    """Return at most ``rows_max`` of the steps, ascending, and the level of the thinning."""
+    kept = np.unique(steps)
+    level = 0
+    while len(kept) > rows_max:
+        level += 1
+        ranges = kept >> level
+        is_last = np.ones(len(kept), dtype=bool)
+        is_last[:-1] = ranges[:-1] != ranges[1:]
+        kept = kept[is_last]
+    return kept, level
+
+
+def grid_range(histograms: Sequence[StoredHistogram]) -> tuple[float, float]:
+    """Return the edges between which every value lies; (0, 1) without any."""
+    filled = [each for each in histograms if each.counts.any()]
+    if not filled:
+        return 0.0, 1.0
+    low, high = min(each.low for each in filled), max(each.high for each in filled)
+    if low < high:
+        return low, high
+    half = abs(low) / 10 or 0.5
+    return low - half, high + half
+
+
+def on_grid(
+    histograms: Sequence[StoredHistogram], low: float, high: float, bins: int
+) -> NDArray[np.float64]:
+    """Return the counts of each histogram in ``bins`` bins from ``low`` to ``high``.
+
+    Values are taken as spread evenly over their own bin; sums stay.
+    """
+    grid = np.linspace(low, high, bins + 1)
+    matrix = np.zeros((len(histograms), bins))
+    for row, each in zip(matrix, histograms, strict=True):
+        is_flat = each.edges[1:] <= each.edges[:-1]
+        if is_flat.any():
+            places = ((each.edges[:-1][is_flat] - low) / (high - low) * bins).astype(np.int64)
+            np.add.at(row, np.clip(places, 0, bins - 1), each.counts[is_flat])
+        if not is_flat.all():
+            counts = np.where(is_flat, 0.0, each.counts)
+            up_to = np.concatenate(([0.0], np.cumsum(counts)))
+            row += np.diff(np.interp(grid, each.edges, up_to))
+    return matrix
