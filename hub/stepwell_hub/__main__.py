@@ -16,7 +16,7 @@ from stepwell_hub.errors import AlreadyRunningError, ConfigError, HubError
 from stepwell_hub.serve import serve
 from stepwell_store import StoreError
 from stepwell_wire.capabilities import drop_capabilities
-from stepwell_wire.hub_access import login_link, read_key
+from stepwell_wire.hub_access import HubKeyError, login_link, read_key, rotate_key
 
 OK: Final = 0
 FAILED: Final = 1
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drop_capabilities()
     try:
         config = load_config(options)
+        if options.rotate_key:
+            return _rotate_key(config)
         _configure_logging(config)
         if options.control_fd is None:
             serve(config, announce=lambda url: _announce(config, url))
@@ -46,6 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error, ALREADY_RUNNING)
     except (HubError, StoreError) as error:
         return _complain(error, FAILED)
+    return OK
+
+
+def _rotate_key(config: HubConfig) -> int:
+    try:
+        path = rotate_key(config.folder)
+    except HubKeyError as error:
+        return _complain(error, FAILED)
+    print(f"{path} has a new key; `stepwell open` makes a link that logs in")
     return OK
 
 

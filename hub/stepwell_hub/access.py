@@ -23,6 +23,7 @@ from stepwell_hub.errors import CatalogUnavailableError, Failure
 from stepwell_hub.headers import SECURITY, content_policy
 from stepwell_hub.health import PATHS as HEALTH_PATHS
 from stepwell_hub.health import Health
+from stepwell_hub.key_file import KeyFile
 from stepwell_wire.hub_access import (
     COOKIE_SECONDS,
     LOGIN_PARAMETER,
@@ -31,9 +32,12 @@ from stepwell_wire.hub_access import (
     cookie_name,
     make_cookie,
 )
+from stepwell_wire.hub_address import HubAddress
 
 API: Final = "/api/"
 FREE: Final = ("/assets/",)
+COOKIE_IN_SCOPE: Final = "stepwell.cookie"
+"""Where the application finds the name of this hub's cookie."""
 
 UseCode = Callable[[LoginCode], Awaitable[bool]]
 """Notes that a code is used; False when it was before."""
@@ -45,7 +49,8 @@ class Access:
     def __init__(
         self,
         app: ASGIApp,
-        rules: Rules,
+        keys: KeyFile,
+        address: HubAddress,
         *,
         use_code: UseCode,
         health: Health,
@@ -53,7 +58,8 @@ class Access:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
-        self._rules = rules
+        self._keys = keys
+        self._address = address
         self._use_code = use_code
         self._health = health
         self._on_use = on_use
@@ -63,13 +69,34 @@ class Access:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = await self._look(scope)
+        key = self._keys.current()
+        answer = await self._look(scope, Rules(key, self._address))
         target: Any = self._app if answer is None else answer
-        await target(scope, receive, _with_security(send))
+        send = _with_security(send)
+        if answer is None and scope["path"].startswith(API):
+            scope[COOKIE_IN_SCOPE] = cookie_name(key)
+            send = self._while_it_counts(key, send)
+        await target(scope, receive, send)
 
-    async def _look(self, scope: Scope) -> Response | None:
+    def _while_it_counts(self, key: str, send: Send) -> Send:
+        """Return ``send`` that ends an answer, such as a live feed, when the key was rotated."""
+        is_over = False
+
+        async def send_while_it_counts(message: Message) -> None:
+            nonlocal is_over
+            if is_over:
+                return  # The application learns of the end by its own receive.
+            if message["type"] == "http.response.body" and message.get("more_body"):
+                is_over = self._keys.current() != key
+                if is_over:
+                    message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
+        return send_while_it_counts
+
+    async def _look(self, scope: Scope, rules: Rules) -> Response | None:
         """Return the answer to a request that goes no further, else None."""
-        rules, headers = self._rules, Headers(scope=scope)
+        headers = Headers(scope=scope)
         peer = (scope.get("client") or ("", 0))[0]
         path, method = scope["path"], scope["method"]
         if path in HEALTH_PATHS:
@@ -91,10 +118,12 @@ class Access:
             )
         if path.startswith(FREE):
             return None
-        return await self._page(scope, headers, peer)
+        return await self._page(scope, rules, headers, peer)
 
-    async def _page(self, scope: Scope, headers: Headers, peer: str) -> Response | None:
-        rules, now = self._rules, self._clock()
+    async def _page(
+        self, scope: Scope, rules: Rules, headers: Headers, peer: str
+    ) -> Response | None:
+        now = self._clock()
         parameters = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         code = next((value for name, value in parameters if name == LOGIN_PARAMETER), None)
         kept = [each for each in parameters if each[0] != LOGIN_PARAMETER]
@@ -108,7 +137,8 @@ class Access:
             except CatalogUnavailableError as error:
                 return failure_answer(Failure(503, "catalog_unavailable", str(error)))
             if is_good:
-                return self._let_in(clean, rules.is_secure(scope["scheme"], peer, headers))
+                is_secure = rules.is_secure(scope["scheme"], peer, headers)
+                return self._let_in(rules.key, clean, is_secure)
             if rules.has_cookie(headers, now=now):
                 return pages.forward(clean)
             return pages.login_page(code_was_bad=True)
@@ -119,9 +149,8 @@ class Access:
             return pages.forward(clean)
         return pages.login_page()
 
-    def _let_in(self, address: str, secure: bool) -> Response:
+    def _let_in(self, key: str, address: str, secure: bool) -> Response:
         answer = pages.forward(address)
-        key = self._rules.key
         answer.set_cookie(
             cookie_name(key),
             make_cookie(key, now=self._clock()),

@@ -17,11 +17,11 @@ from starlette.types import ASGIApp
 from stepwell_hub.access import Access
 from stepwell_hub.answers import failure_answer
 from stepwell_hub.api import ENDPOINTS
-from stepwell_hub.auth import Rules
 from stepwell_hub.context import Context
 from stepwell_hub.endpoints import routes
 from stepwell_hub.errors import Failure
 from stepwell_hub.health import Health
+from stepwell_hub.key_file import KeyFile
 from stepwell_hub.openapi import openapi_answer
 from stepwell_hub.redirects import our_path
 from stepwell_hub.static import FOLDER, Static
@@ -31,7 +31,7 @@ _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 
 def create_app(
     context: Context,
-    key: str,
+    keys: KeyFile,
     *,
     static: Path = FOLDER,
     on_request: Callable[[], None] = lambda: None,
@@ -39,7 +39,7 @@ def create_app(
     """Return the application.
 
     Args:
-        key: the hub's key.
+        keys: the hub's key.
         static: folder of the built page.
         on_request: called when somebody who has the key uses the API.
     """
@@ -94,10 +94,10 @@ def create_app(
         exception_handlers={HTTPException: _refuse},
         lifespan=lifespan,
     )
-    rules = Rules(key, context.config.address())
     return Access(
         app,
-        rules,
+        keys,
+        context.config.address(),
         use_code=context.catalog.use_code,
         health=Health({"store": store_answers, "catalog": context.catalog.answers}),
         on_use=on_request,

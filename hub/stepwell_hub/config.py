@@ -125,6 +125,12 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=f"Every setting can also stand in the TOML file, or in {PREFIX}NAME.",
     )
     _READER.add_arguments(parser)
+    parser.add_argument(
+        "--rotate-key",
+        action="store_true",
+        help="make a new key, which a running hub takes at once, and end: cookies, links and "
+        "tokens of the old one end",
+    )
     # How a daemon starts a hub; none of these is a setting.
     for name, text in (
         ("--listen-fd", "a listening socket that was inherited"),

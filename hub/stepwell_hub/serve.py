@@ -28,6 +28,7 @@ from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.config import HubConfig, server_settings
 from stepwell_hub.context import Context
 from stepwell_hub.errors import AlreadyRunningError, ConfigError
+from stepwell_hub.key_file import KeyFile
 from stepwell_hub.live import Feeds
 from stepwell_hub.looking import store_look
 from stepwell_hub.run_colors import RunColors
@@ -101,14 +102,15 @@ def serve(
         StoreError: The store cannot be opened.
     """
     try:
-        key = see_to_key(config.folder)
+        see_to_key(config.folder)
+        keys = KeyFile(config.folder)
     except HubKeyError as error:
         raise ConfigError(str(error)) from error
     with _claimed(config.folder):
         listener = listener or _listen(config)
         store = open_store(config, is_owned=control is not None)
         try:
-            _run(config, key, store, listener, control, announce)
+            _run(config, keys, store, listener, control, announce)
         finally:
             store.close()
             listener.close()
@@ -154,7 +156,7 @@ def make_context(config: HubConfig, store: Store) -> Context:
 
 def _run(
     config: HubConfig,
-    key: str,
+    keys: KeyFile,
     store: Store,
     listener: socket.socket,
     control: socket.socket | None,
@@ -168,7 +170,7 @@ def _run(
         context = make_context(config, store)
         server = Server(
             uvicorn.Config(
-                create_app(context, key, on_request=use.note),
+                create_app(context, keys, on_request=use.note),
                 log_config=None,
                 access_log=False,
                 http="httptools",

@@ -98,6 +98,25 @@ def see_to_key(folder: Path) -> str:
     return read_key(folder)
 
 
+def rotate_key(folder: Path) -> Path:
+    """Put a new key into ``folder`` and return its path.
+
+    Cookies, links and bearers of the old key end; a running hub takes the new one at once.
+
+    Raises:
+        HubKeyError: It cannot be written.
+    """
+    path = folder / KEY_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _check_folder(folder)
+        scratch = _write_key(path)
+        scratch.replace(path)
+    except OSError as error:
+        raise HubKeyError(f"{error.filename or path}: {error.strerror}") from error
+    return path
+
+
 def _check_folder(folder: Path) -> None:
     found = folder.stat()
     if found.st_uid != os.geteuid():
@@ -108,6 +127,16 @@ def _check_folder(folder: Path) -> None:
 
 def _make_key(path: Path) -> None:
     """Put a new key at ``path`` whole or not at all; one that came first stays."""
+    scratch = _write_key(path)
+    try:
+        with suppress(FileExistsError):
+            os.link(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _write_key(path: Path) -> Path:
+    """Write a new key into a file beside ``path``, whole and on disk; return that file."""
     scratch = path.with_name(f".{KEY_FILE}.{secrets.token_hex(8)}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -115,10 +144,10 @@ def _make_key(path: Path) -> None:
             file.write(secrets.token_urlsafe(_KEY_BYTES) + "\n")
             file.flush()
             os.fsync(descriptor)
-        with suppress(FileExistsError):
-            os.link(scratch, path)
-    finally:
+    except BaseException:
         scratch.unlink(missing_ok=True)
+        raise
+    return scratch
 
 
 # ---------------------------------------------------------------------- codes and cookies

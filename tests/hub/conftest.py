@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from stepwell_hub.app import create_app
 from stepwell_hub.config import HubConfig
 from stepwell_hub.context import Context
+from stepwell_hub.key_file import KeyFile
 from stepwell_hub.serve import make_context
 from stepwell_store import EmbeddedStore, open_embedded
 from stepwell_wire.hub_access import hub_dir, see_to_key
@@ -37,7 +38,7 @@ class Hub:
         self.config = config
         self.key = see_to_key(config.folder)
         self.context: Context = make_context(config, store)
-        self.app = create_app(self.context, self.key, static=static)
+        self.app = create_app(self.context, KeyFile(config.folder), static=static)
         self.program = self.client(Authorization=f"Bearer {self.key}")
         self.browser = self.client()
 

@@ -1,14 +1,32 @@
 """Nobody without the key sees or changes anything, and a key travels no further than it must."""
 
+import asyncio
 import re
+import subprocess
+import sys
 import time
 from html import unescape
+from pathlib import Path
+from typing import Any
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from stepwell_hub.access import Access
 from stepwell_hub.api import ENDPOINTS
 from stepwell_hub.endpoints import PREFIX, Endpoint
-from stepwell_wire.hub_access import CODE_SECONDS, cookie_name, make_cookie, make_login_code
+from stepwell_hub.health import Health
+from stepwell_hub.key_file import KeyFile
+from stepwell_wire.hub_access import (
+    CODE_SECONDS,
+    cookie_name,
+    make_cookie,
+    make_login_code,
+    read_key,
+    rotate_key,
+    see_to_key,
+)
+from stepwell_wire.hub_address import HubAddress
 from tests.hub.conftest import BASE, Hub
 
 CHANGING = [each for each in ENDPOINTS if each.method != "GET"]
@@ -84,6 +102,75 @@ def test_a_cookie_is_not_the_key_and_no_bearer(hub: Hub) -> None:
     assert hub.key not in value
     answer = hub.browser.get("/api/v1/status", headers={"Authorization": f"Bearer {value}"})
     assert answer.status_code == 401
+
+
+# ---------------------------------------------------------------------------- the end of access
+
+
+def test_a_browser_that_logs_out_is_let_in_no_more(hub: Hub) -> None:
+    hub.browser.get("/", params={"login": make_login_code(hub.key, now=time.time())})
+    assert hub.browser.get("/api/v1/status").status_code == 200
+    answer = hub.browser.post("/api/v1/logout", headers={"Origin": BASE})
+    assert answer.status_code == 204
+    assert cookie_name(hub.key) in answer.headers["set-cookie"]
+    assert hub.browser.get("/api/v1/status").status_code == 401
+    assert "stepwell open" in hub.browser.get("/").text
+
+
+def test_a_rotated_key_ends_cookies_links_and_bearers_at_once(hub: Hub) -> None:
+    cookie, code = logged_in(hub), make_login_code(hub.key, now=time.time())
+    command = [sys.executable, "-m", "stepwell_hub", "--rotate-key", "--data", str(hub.config.data)]
+    assert (
+        "stepwell open"
+        in subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
+    assert hub.program.get("/api/v1/status").json()["error"]["code"] == "key_wrong"
+    assert hub.browser.get("/api/v1/status", headers=cookie).status_code == 401
+    assert hub.browser.get("/", params={"login": code}).status_code == 401
+    key = read_key(hub.config.folder)
+    answer = hub.browser.get("/api/v1/status", headers={"Authorization": f"Bearer {key}"})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("harm", ["gone", "open to others"])
+def test_while_the_key_cannot_be_read_nobody_is_let_in(
+    hub: Hub, harm: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = hub.config.folder / "key"
+    if harm == "gone":
+        path.unlink()
+    else:
+        path.chmod(0o644)
+    assert hub.program.get("/api/v1/status").status_code == 401
+    assert "everybody is refused" in caplog.text
+    rotate_key(hub.config.folder)
+    headers = {"Authorization": f"Bearer {read_key(hub.config.folder)}"}
+    assert hub.browser.get("/api/v1/status", headers=headers).status_code == 200
+
+
+def test_a_live_feed_ends_when_the_key_was_rotated(tmp_path: Path) -> None:
+    see_to_key(tmp_path)
+    sent: list[Message] = []
+
+    async def feed(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"before", "more_body": True})
+        rotate_key(tmp_path)
+        for _ in range(3):
+            await send({"type": "http.response.body", "body": b"after", "more_body": True})
+
+    async def nothing(*_: Any) -> Any:
+        raise AssertionError
+
+    async def note(message: Message) -> None:
+        sent.append(message)
+
+    gate = Access(feed, KeyFile(tmp_path), HubAddress(), use_code=nothing, health=Health({}))
+    headers = [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {read_key(tmp_path)}".encode())]
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/live", "headers": headers}
+    asyncio.run(gate(scope, nothing, note))
+    bodies = [(each["body"], each["more_body"]) for each in sent[1:]]
+    assert bodies == [(b"before", True), (b"", False)]
 
 
 # ---------------------------------------------------------------------------- other sites

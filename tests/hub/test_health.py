@@ -29,10 +29,11 @@ def test_a_kubelet_may_ask_a_hub_behind_a_proxy(
     hub: Hub, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from stepwell_hub.app import create_app  # The same parts under other settings.
+    from stepwell_hub.key_file import KeyFile
 
     settings = HubConfig(data=hub.config.data, host="0.0.0.0", proxy="10.9.9.9")
     monkeypatch.setattr(hub.context, "config", settings)
-    hub.app = create_app(hub.context, hub.key)
+    hub.app = create_app(hub.context, KeyFile(hub.config.folder))
     asking = hub.client("http://10.1.2.3:8470")
     assert asking.get("/p/x").status_code == 400  # It knows neither the name nor the caller.
     assert asking.get(path).status_code == 200

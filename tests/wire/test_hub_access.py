@@ -20,6 +20,7 @@ from stepwell_wire.hub_access import (
     make_login_code,
     page_path,
     read_key,
+    rotate_key,
     see_to_key,
 )
 
@@ -41,6 +42,23 @@ def test_a_folder_that_others_could_enter_is_closed(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     see_to_key(tmp_path)
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+
+def test_a_rotated_key_is_another_and_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "hub"
+    first = see_to_key(folder)
+    assert rotate_key(folder) == folder / "key"
+    second = read_key(folder)
+    assert second != first
+    assert stat.S_IMODE((folder / "key").stat().st_mode) == 0o600
+    assert [path.name for path in folder.iterdir()] == ["key"]
+    assert not check_cookie(second, make_cookie(first, now=NOW), now=NOW)
+    assert check_login_code(second, make_login_code(first, now=NOW), now=NOW) is None
+
+
+def test_a_key_is_rotated_where_there_was_none(tmp_path: Path) -> None:
+    rotate_key(tmp_path / "data" / "hub")
+    assert read_key(tmp_path / "data" / "hub")
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])

@@ -1,6 +1,17 @@
 """The API's endpoints; importing the files declares them."""
 
-from stepwell_hub.api import blobs, histograms, live, media, projects, runs, series, status, views
+from stepwell_hub.api import (
+    blobs,
+    histograms,
+    live,
+    media,
+    projects,
+    runs,
+    series,
+    session,
+    status,
+    views,
+)
 from stepwell_hub.endpoints import ENDPOINTS
 
 __all__ = [
@@ -12,6 +23,7 @@ __all__ = [
     "projects",
     "runs",
     "series",
+    "session",
     "status",
     "views",
 ]

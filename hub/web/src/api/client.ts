@@ -11,6 +11,7 @@ import { decodeJson } from "./values.js";
 
 export const API = "/api/v1";
 const KEEPALIVE_CHARACTERS_MAX = 20_000;
+const LASTING: ReadonlySet<string> = new Set(["PATCH", "DELETE"]);
 
 /** True after the hub refused the cookie. Only a new link from the command line ends it. */
 export const isSignedOut = signal(false);
@@ -44,9 +45,9 @@ export async function requestResponse(
     const text = JSON.stringify(body);
     init.body = text;
     init.headers = { "Content-Type": "application/json" };
-    // An edit is sent to its end though the tab is closed. The browser's bound is 64 KiB.
-    init.keepalive = method === "PATCH" && text.length < KEEPALIVE_CHARACTERS_MAX;
   }
+  // A change is sent to its end though the tab is closed. The browser's bound is 64 KiB.
+  if (LASTING.has(method) && String(init.body ?? "").length < KEEPALIVE_CHARACTERS_MAX) init.keepalive = true;
   let response: Response;
   try {
     response = await fetch(API + path + queryString(query), init);

@@ -105,6 +105,11 @@ export function listNodes(
   return request("GET", `${runPath(project, runId)}/nodes`, abort);
 }
 
+/** End this browser's session. */
+export function logOut(): Promise<void> {
+  return request("POST", "/logout");
+}
+
 export function getStatus(abort: Abort = {}): Promise<HubStatus> {
   return request("GET", "/status", abort);
 }
