@@ -50,3 +50,13 @@ def test_a_page_whose_cookie_is_gone_says_how_to_sign_in(
     page.context.clear_cookies()
     page.goto(f"{site.url}/")
     expect(page.locator("body")).to_contain_text("stepwell open")
+
+
+def test_log_out_ends_the_session_of_this_browser(page: Page, site: Site, watch: Watch) -> None:
+    watch.allow(REFUSED)
+    page.goto(f"{site.url}/status")
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_role("heading", name="This browser is not signed in")).to_be_visible()
+    assert page.context.cookies() == []
+    page.goto(f"{site.url}/")
+    expect(page.locator("body")).to_contain_text("stepwell open")

@@ -4,9 +4,9 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.charts import wait_until_drawn
+from tests.browser.charts import panel, wait_until_drawn
 from tests.browser.chromium import Watch
-from tests.browser.site import Site
+from tests.browser.site import Site, Trainer
 
 
 def row(page: Page, run_id: str) -> Locator:
@@ -38,6 +38,63 @@ def test_points_runs_and_metrics_appear_without_a_reload(page: Page, site: Site)
     finally:
         first.close()
         second.close()
+
+
+def test_values_beside_the_runs_follow_their_points(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("values", id="values-1").log({"loss": 0.5})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('values')}")
+        expect(row(page, "values-1")).to_contain_text("0.5")
+        trainer.log({"loss": 0.125})
+        expect(row(page, "values-1")).to_contain_text("0.125")
+    finally:
+        trainer.close()
+
+
+def test_answers_that_are_complete_are_not_reported_as_aborted(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    failures: list[str | None] = []
+    page.on("requestfailed", lambda request: failures.append(request.failure))
+    try:
+        trainer.init("complete", id="complete-1").log({"loss": 1.0})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('complete')}")
+        for count in range(2, 12):
+            trainer.log({"loss": 1.0 / count})
+            wait_until_drawn(page, "loss", buckets=count)
+        assert failures == []
+    finally:
+        trainer.close()
+
+
+def test_ranks_are_drawn_together_or_apart(page: Page, site: Site) -> None:
+    environment = site.node.environment
+    ranks = [
+        Trainer(
+            environment | {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"},
+            site.node.folder / "ranks.log",
+        )
+        for rank in range(2)
+    ]
+    try:
+        for rank, each in enumerate(ranks):
+            each.init("ranks", id="ranks-1").log({"loss": 1.0 + rank}, {"loss": 2.0 + rank})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('ranks')}")
+        wait_until_drawn(page, "loss", buckets=2)
+        row(page, "ranks-1").hover()
+        expect(panel(page, "loss").locator(".panel-value")).to_have_text("2.5000")
+        page.get_by_role("button", name="View settings").click()
+        page.get_by_label("Ranks of a run").select_option("apart")
+        wait_until_drawn(page, "loss", buckets=4, lines=2)
+        assert "r=apart" in page.url
+        page.reload()
+        wait_until_drawn(page, "loss", buckets=4, lines=2)
+    finally:
+        for each in ranks:
+            each.close()
 
 
 def test_the_end_of_a_run_is_seen(page: Page, site: Site) -> None:

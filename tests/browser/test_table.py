@@ -82,6 +82,33 @@ def test_a_filter_that_cannot_be_read_is_underlined_and_the_rows_stay(
     expect(box).to_have_attribute("aria-invalid", "false")
 
 
+def test_columns_of_one_name_and_the_order_of_a_sort_are_told(page: Page, site: Site) -> None:
+    finished(site, "twins", first=0.1, second=0.2)
+    trainer = site.trainer()
+    try:
+        trainer.init("twins", id="twins-third", name="third", config={"lr": 0.3})
+        trainer.log({"lr": 0.03}).finish()
+    finally:
+        trainer.close()
+    site.flush()
+    opened(page, site, "twins", "?c=config.lr,summary.lr")
+    page.get_by_role("button", name="lr (config)", exact=True).click()
+    page.get_by_role("button", name="Run", exact=True).click(modifiers=["Shift"])
+    expect(page.get_by_role("columnheader", name="lr (config)")).to_contain_text("↓1")
+    expect(page.get_by_role("columnheader", name="Run", exact=True)).to_contain_text("↓2")
+    expect(page.get_by_role("columnheader", name="lr (summary)")).to_be_visible()
+
+
+def test_an_emptied_name_becomes_the_id(page: Page, site: Site) -> None:
+    finished(site, "emptied", first=0.1)
+    opened(page, site, "emptied")
+    edit(page, "emptied-first", "name", "  ")
+    expect(row(page, "emptied-first").get_by_role("link")).to_have_text("emptied-first")
+    expect(page.get_by_text("goes by its id, emptied-first")).to_be_visible()
+    page.reload()
+    expect(row(page, "emptied-first").get_by_role("link")).to_have_text("emptied-first")
+
+
 def test_a_running_run_is_deleted_only_after_a_second_question(
     page: Page, site: Site, watch: Watch
 ) -> None:

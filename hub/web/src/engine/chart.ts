@@ -34,6 +34,8 @@ import {
 export interface ChartInput {
   readonly series: readonly ChartSeries[];
   readonly xUnit: AxisUnit;
+  /** True: x has whole numbers only, such as steps. */
+  readonly xIsWhole?: boolean;
   readonly xScale: "linear" | "log";
   readonly yScale: ScaleKind;
   /** Shown range of x; null: all. */
@@ -296,6 +298,7 @@ export class Chart {
     const layout = layoutOf(width, height, ratio, labelWidth);
     const x = makeScale(input.xScale, first, last, layout.left, layout.right, {
       unit: input.xUnit,
+      isWhole: input.xIsWhole ?? false,
     });
     return { layout, axes: { x, y, xTicks: ticks(x, tickCounts(layout).x), yTicks } };
   }

@@ -31,17 +31,23 @@ export function marksOf(series: BucketSeries): Mark[] {
   return marks;
 }
 
-/** How many non-finite values the series hold, and where the first is; null without any. */
-export function countNonFinite(all: readonly BucketSeries[]): NonFinite | null {
+/** A series, and the indices [from, to) of its buckets that count. */
+export interface SeriesPart {
+  readonly data: BucketSeries;
+  readonly part: readonly [number, number];
+}
+
+/** How many non-finite values the parts hold, and where the first is; null without any. */
+export function countNonFinite(all: readonly SeriesPart[]): NonFinite | null {
   const total = { nan: 0, positiveInf: 0, negativeInf: 0, firstX: Number.POSITIVE_INFINITY };
-  for (const series of all) {
+  for (const { data, part } of all) {
     for (const kind of KINDS) {
-      const counts = series[kind];
+      const counts = data[kind];
       if (counts === null) continue;
-      for (let i = 0; i < series.length; i++) {
+      for (let i = part[0]; i < part[1]; i++) {
         if (counts[i]! === 0) continue;
         total[kind] += counts[i]!;
-        total.firstX = Math.min(total.firstX, series.firstX[i]!);
+        total.firstX = Math.min(total.firstX, data.firstX[i]!);
       }
     }
   }

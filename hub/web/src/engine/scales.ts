@@ -14,6 +14,8 @@ export type AxisUnit = "number" | "time" | "relative";
 export interface Scale {
   readonly kind: ScaleKind;
   readonly unit: AxisUnit;
+  /** True: only whole numbers have ticks. */
+  readonly isWhole: boolean;
   /** Lowest and highest value. */
   readonly low: number;
   readonly high: number;
@@ -38,16 +40,17 @@ export function makeScale(
   high: number,
   start: number,
   end: number,
-  options: { unit?: AxisUnit; linear?: number } = {},
+  options: { unit?: AxisUnit; linear?: number; isWhole?: boolean } = {},
 ): Scale {
   const unit = options.unit ?? "number";
   const linear = options.linear ?? linearZone(low, high);
   let [from, to] = validRange(kind, low, high);
-  if (from === to) [from, to] = widen(kind, from);
+  if (from === to) [from, to] = widen(kind, from, unit);
   const a = transform(kind, from, linear);
   const b = transform(kind, to, linear);
   const factor = (end - start) / (b - a);
-  return { kind, unit, low: from, high: to, factor, offset: start - factor * a, linear };
+  const isWhole = options.isWhole ?? false;
+  return { kind, unit, isWhole, low: from, high: to, factor, offset: start - factor * a, linear };
 }
 
 export function transform(kind: ScaleKind, value: number, linear: number): number {
@@ -100,9 +103,12 @@ function validRange(kind: ScaleKind, low: number, high: number): [number, number
   return [from, to];
 }
 
-function widen(kind: ScaleKind, value: number): [number, number] {
+/** Half a minute on both sides of a moment; a tenth of a value, 1 around 0. */
+function widen(kind: ScaleKind, value: number, unit: AxisUnit): [number, number] {
   if (kind === "log") return [value / 2, value * 2];
-  const half = value === 0 ? 1 : Math.abs(value) * 0.1;
+  let half = value === 0 ? 1 : Math.abs(value) * 0.1;
+  if (unit === "time") half = 30 * MICROSECONDS;
+  if (unit === "relative") half = Math.max(half, MICROSECONDS);
   return [value - half, value + half];
 }
 
@@ -112,6 +118,8 @@ export function linearZone(low: number, high: number): number {
   if (!(largest > 0) || !Number.isFinite(largest)) return 1;
   return 10 ** (Math.floor(Math.log10(largest)) - 3);
 }
+
+const PLAIN = { unit: "number", isWhole: false, factor: 1, offset: 0 } as const;
 
 /** Range with a margin of `share` on both sides, in the scale's own measure. */
 export function padded(
@@ -126,7 +134,7 @@ export function padded(
   const to = transform(kind, high, linear);
   if (!Number.isFinite(from) || !Number.isFinite(to)) return [low, high];
   const extra = (to - from) * share;
-  const scale: Scale = { kind, unit: "number", low, high, factor: 1, offset: 0, linear };
+  const scale: Scale = { ...PLAIN, kind, low, high, linear };
   return [toValue(scale, from - extra), toValue(scale, to + extra)];
 }
 
@@ -137,7 +145,20 @@ export function ticks(scale: Scale, wanted: number): Tick[] {
   if (scale.unit === "relative" && scale.kind === "linear") return durationTicks(scale, count);
   if (scale.kind === "log") return logTicks(scale, count);
   if (scale.kind === "symlog") return symlogTicks(scale, count);
-  return place(scale, steps(scale.low, scale.high, niceStep((scale.high - scale.low) / count)));
+  return place(scale, evenSteps(scale, count));
+}
+
+function evenSteps(scale: Scale, count: number): number[] {
+  const step = niceStep((scale.high - scale.low) / count);
+  const whole = scale.isWhole ? steps(scale.low, scale.high, wholeStep(step)) : [];
+  // A view between two whole numbers has others, so that it says where it is.
+  return whole.length > 0 ? whole : steps(scale.low, scale.high, step);
+}
+
+/** The nice step itself, 1 for smaller ones, 5 for 2.5. */
+function wholeStep(step: number): number {
+  if (step < 1) return 1;
+  return Number.isInteger(step) ? step : niceStep(step * 1.01);
 }
 
 /** 1, 2, 2.5 or 5 times a power of ten, the smallest that is >= `least`. */
@@ -174,7 +195,7 @@ function logTicks(scale: Scale, count: number): Tick[] {
   if (decades < 1.2)
     return place(
       scale,
-      steps(scale.low, scale.high, niceStep((scale.high - scale.low) / count)).filter((v) => v > 0),
+      evenSteps(scale, count).filter((v) => v > 0),
     );
   const every = Math.max(1, Math.ceil(decades / count));
   const factors = every > 1 || decades > count / 2 ? [1] : decades > count / 3 ? [1, 3] : [1, 2, 5];
@@ -183,6 +204,7 @@ function logTicks(scale: Scale, count: number): Tick[] {
     if (((decade % every) + every) % every !== 0) continue;
     for (const factor of factors) {
       const value = factor * 10 ** decade;
+      if (scale.isWhole && value < 1) continue;
       if (value >= scale.low * (1 - 1e-9) && value <= scale.high * (1 + 1e-9)) values.push(value);
     }
   }
@@ -201,7 +223,7 @@ function symlogTicks(scale: Scale, count: number): Tick[] {
     value <= largest * (1 + 1e-9);
     value *= 10
   ) {
-    candidates.push(value, -value);
+    if (!scale.isWhole || value >= 1) candidates.push(value, -value);
   }
   const inside = candidates.filter((v) => v >= scale.low && v <= scale.high).sort((a, b) => a - b);
   // Thin from the outside in, so that the largest magnitudes and 0 keep their labels.
@@ -214,7 +236,7 @@ function symlogTicks(scale: Scale, count: number): Tick[] {
     if (kept.every((other) => Math.abs(toPixel(scale, other) - pixel) >= apart)) kept.push(value);
   }
   if (kept.length < 2)
-    return place(scale, steps(scale.low, scale.high, niceStep((scale.high - scale.low) / count)));
+    return place(scale, evenSteps(scale, count));
   return place(
     scale,
     kept.sort((a, b) => a - b),

@@ -37,6 +37,8 @@ export interface ChartProps {
   series: readonly ChartSeries[];
   link: ChartLink;
   xUnit?: AxisUnit;
+  /** True: x has whole numbers only, such as steps. */
+  xIsWhole?: boolean;
   /** What x is, in read-outs: "step". */
   xName?: string;
   xScale?: "linear" | "log";
@@ -102,12 +104,14 @@ export function Chart(props: ChartProps) {
   }, []);
 
   const { series, xUnit = "number", xScale = "linear", yScale = "linear", zoom = null } = props;
+  const { xIsWhole = false } = props;
   const { smoothing = PLAIN, bands = true, link } = props;
   const colors = theme.value;
   useLayoutEffect(() => {
     engine.current?.update({
       series,
       xUnit,
+      xIsWhole,
       xScale,
       yScale,
       zoom,
@@ -115,7 +119,7 @@ export function Chart(props: ChartProps) {
       bands,
       theme: chartTheme(colors),
     });
-  }, [series, xUnit, xScale, yScale, zoom?.[0], zoom?.[1], smoothing, bands, colors]);
+  }, [series, xUnit, xIsWhole, xScale, yScale, zoom?.[0], zoom?.[1], smoothing, bands, colors]);
 
   useSignalEffect(() => {
     const cursor = link.cursor.value;

@@ -20,16 +20,22 @@ export function DeleteRuns({ runs, onClose, onDeleted }: DeleteRunsProps) {
   const isForced = useSignal(false);
   const done = useSignal<number | null>(null);
   const failure = useSignal<Error | null>(null);
+  const stopping = useSignal<AbortController | null>(null);
+  const note = useSignal("");
   const count = asked.value.length;
   const noun = count === 1 ? "this run" : `these ${formatCount(count)} runs`;
 
   const go = async () => {
     done.value = 0;
+    note.value = "";
+    const abort = (stopping.value = new AbortController());
     const outcome = await deleteRuns(asked.value, {
       force: isForced.value,
+      signal: abort.signal,
       onProgress: (progress) => (done.value = progress),
     });
     done.value = null;
+    stopping.value = null;
     failure.value = outcome.failure;
     if (outcome.deleted.size > 0) {
       onDeleted(outcome.deleted);
@@ -37,11 +43,19 @@ export function DeleteRuns({ runs, onClose, onDeleted }: DeleteRunsProps) {
     }
     asked.value = asked.value.filter((run) => !outcome.deleted.has(run.run_id));
     if (asked.value.length === 0) onClose();
+    else if (abort.signal.aborted)
+      note.value = `Stopped: ${formatCount(outcome.deleted.size)} deleted, ${formatCount(asked.value.length)} left.`;
     else if (outcome.running.length > 0) isForced.value = true;
   };
 
+  const isBusy = done.value !== null;
+  const close = () => {
+    stopping.peek()?.abort();
+    onClose();
+  };
+
   return (
-    <Dialog title={isForced.value ? `Delete ${noun}, although running?` : `Delete ${noun}?`} onClose={onClose}>
+    <Dialog title={isForced.value ? `Delete ${noun}, although running?` : `Delete ${noun}?`} onClose={close}>
       <ul class="names">
         {asked.value.slice(0, NAMED_MAX).map((run) => (
           <li key={run.run_id}>{run.name || run.run_id}</li>
@@ -54,10 +68,20 @@ export function DeleteRuns({ runs, onClose, onDeleted }: DeleteRunsProps) {
           : "Points, console and config are gone for good. An archived run only leaves the lists."}
       </p>
       {failure.value && <p class="filter-error" role="alert">{failure.value.message}</p>}
+      {note.value !== "" && <p role="status">{note.value}</p>}
+      {isBusy && (
+        <p class="deleting">
+          <progress max={count} value={done.value ?? 0} aria-label="Deleted runs" />
+          <span class="fact" role="status">{`${formatCount(done.value ?? 0)} of ${formatCount(count)}`}</span>
+        </p>
+      )}
       <div class="dialog-actions">
-        {done.value !== null && <p class="fact" role="status">{`${done.value} of ${count}`}</p>}
-        <button type="button" onClick={onClose}>Cancel</button>
-        <button type="button" class="danger" disabled={done.value !== null} onClick={() => void go()}>
+        {isBusy ? (
+          <button type="button" disabled={stopping.value?.signal.aborted} onClick={() => stopping.peek()?.abort()}>Stop</button>
+        ) : (
+          <button type="button" onClick={close}>{note.value === "" ? "Cancel" : "Close"}</button>
+        )}
+        <button type="button" class="danger" disabled={isBusy} onClick={() => void go()}>
           {isForced.value ? "Delete running runs" : "Delete"}
         </button>
       </div>

@@ -8,7 +8,7 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import type { RunOverview } from "../api/types.js";
 import { now } from "../state/clock.js";
-import { sortOf } from "../state/columns.js";
+import { columnTitles, sortOf } from "../state/columns.js";
 import { useKeys } from "../state/keys.js";
 import { navigate } from "../state/navigation.js";
 import { runColor } from "../state/palette.js";
@@ -53,6 +53,7 @@ function OpenRail({ runs }: { runs: RunsState }) {
   const { list } = runs;
   const pinned = runs.columns.value.slice(0, COLUMNS_MAX);
   const sort = runs.sort.value;
+  const titles = columnTitles(pinned);
   const columns: TableColumn[] = [
     { key: "chip", width: CHIP_WIDTH, header: <span class="off-screen">Drawn</span> },
     {
@@ -64,7 +65,7 @@ function OpenRail({ runs }: { runs: RunsState }) {
       key: column,
       width: COLUMN_WIDTH,
       className: "number",
-      header: <SortHeader column={column} sort={sort} onSort={runs.setSort} />,
+      header: <SortHeader column={column} title={titles.get(column)!} sort={sort} onSort={runs.setSort} />,
       sort: sortOf(sort, column),
     })),
   ];

@@ -1,5 +1,5 @@
 /** The head of a column of runs: a click sorts, Shift adds to the sort. */
-import { columnTitle, sortAfterClick, sortOf } from "../state/columns.js";
+import { columnTitle, sortAfterClick, sortOf, sortPlace } from "../state/columns.js";
 
 interface SortHeaderProps {
   column: string;
@@ -10,16 +10,18 @@ interface SortHeaderProps {
 
 export function SortHeader({ column, title = columnTitle(column), sort, onSort }: SortHeaderProps) {
   const direction = sortOf(sort, column);
+  const place = sortPlace(sort, column);
+  const order = place === null ? "" : `, sorts as number ${place}`;
   const arrow = direction === "ascending" ? "↑" : direction === "descending" ? "↓" : "";
   return (
     <button
       type="button"
       class="sort"
-      title={`${column}: click to sort, Shift adds to the sort`}
+      title={`${column}${order}: click to sort, Shift adds to the sort`}
       onClick={(event) => onSort(sortAfterClick(sort, column, { isMore: event.shiftKey }))}
     >
       <span class="sort-title">{title}</span>
-      {arrow && <span aria-hidden="true">{arrow}</span>}
+      {arrow && <span aria-hidden="true">{`${arrow}${place ?? ""}`}</span>}
     </button>
   );
 }

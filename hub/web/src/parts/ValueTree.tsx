@@ -19,9 +19,11 @@ interface ValueTreeProps {
   empty: string;
   /** Numbers in few digits; all digits are in the hint. */
   isRounded?: boolean;
+  /** Another text for a value; the value itself stays in the hint. Undefined: none. */
+  textOf?(key: string, value: Value): string | undefined;
 }
 
-export function ValueTree({ title, root, empty, isRounded = false }: ValueTreeProps) {
+export function ValueTree({ title, root, empty, isRounded = false, textOf }: ValueTreeProps) {
   const search = useSignal("");
   const closed = useSignal<ReadonlySet<string>>(new Set());
   const isWhole = useSignal(false);
@@ -59,6 +61,7 @@ export function ValueTree({ title, root, empty, isRounded = false }: ValueTreePr
               line={line}
               isClosed={closed.value.has(line.path)}
               isRounded={isRounded}
+              own={line.value === undefined ? undefined : textOf?.(line.key, line.value)}
               onToggle={toggle}
             />
           ))}
@@ -77,10 +80,11 @@ interface LineProps {
   line: TreeLine;
   isClosed: boolean;
   isRounded: boolean;
+  own: string | undefined;
   onToggle(path: string): void;
 }
 
-function Line({ line, isClosed, isRounded, onToggle }: LineProps) {
+function Line({ line, isClosed, isRounded, own, onToggle }: LineProps) {
   const indent = { paddingLeft: `${line.depth * 14}px` };
   if (line.value === undefined) {
     return (
@@ -95,7 +99,7 @@ function Line({ line, isClosed, isRounded, onToggle }: LineProps) {
     );
   }
   const exact = cut(formatExact(line.value));
-  const text = isRounded ? cut(formatValue(line.value)) : exact;
+  const text = own ?? (isRounded ? cut(formatValue(line.value)) : exact);
   return (
     <div>
       <dt style={indent} title={line.path}>{line.key}</dt>

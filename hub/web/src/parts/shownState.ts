@@ -10,25 +10,32 @@ export interface ShownState {
   title: string;
 }
 
+/** The store has -1 where no exit code is known. */
+export function exitCodeText(code: number): string {
+  return code < 0 ? "unknown" : String(code);
+}
+
 export function shownState(
   run: { state: string; lastSeen: number | null; exitCode: number | null; now: number },
 ): ShownState {
   const { state, lastSeen, exitCode, now } = run;
   const seen = lastSeen === null ? "" : `, last seen ${formatAge(lastSeen, now)}`;
-  const exit = exitCode === null ? "" : `, exit code ${exitCode}`;
+  const exit = exitCode === null ? "" : `, exit code ${exitCodeText(exitCode)}`;
   switch (state) {
     case "running": {
       const isStale = lastSeen !== null && now - lastSeen > STALE_SECONDS;
-      if (!isStale) return { word: "live", kind: "live", title: `running${seen}` };
-      return { word: "stale", kind: "stale", title: `running, but silent for ${formatDuration(now - lastSeen)}` };
+      if (!isStale) return { word: "live", kind: "live", title: `Running: its process logs${seen}` };
+      const silence = formatDuration(now - lastSeen);
+      return { word: "stale", kind: "stale", title: `Running, but nothing came for ${silence}: it may hang, or its node is away` };
     }
     case "finished":
-      return { word: "done", kind: "done", title: `finished${exit}` };
+      return { word: "done", kind: "done", title: `Finished: the run said so${exit}` };
     case "crashed":
-      return { word: "crash", kind: "bad", title: `crashed${exit}${seen}` };
+      return { word: "crash", kind: "bad", title: `Crashed: its process is gone without an end of the run${exit}${seen}` };
     case "failed":
+      return { word: state, kind: "bad", title: `Failed: it ended with an error${exit}${seen}` };
     case "killed":
-      return { word: state, kind: "bad", title: `${state}${exit}${seen}` };
+      return { word: state, kind: "bad", title: `Killed: a signal ended it${exit}${seen}` };
     default:
       return { word: state === "" ? "unknown" : state, kind: "other", title: `${state}${seen}` };
   }

@@ -24,12 +24,30 @@ export function columnKind(column: string): string {
   return /^(config|summary|metric)\./.exec(column)?.[1] ?? "";
 }
 
+/** Titles by column; where two would be the same, with where their values come from. */
+export function columnTitles(columns: readonly string[]): ReadonlyMap<string, string> {
+  const titles = columns.map(columnTitle);
+  return new Map(
+    columns.map((column, at) => {
+      const title = titles[at]!;
+      const isAlone = titles.indexOf(title) === titles.lastIndexOf(title);
+      return [column, isAlone || columnKind(column) === "" ? title : `${title} (${columnKind(column)})`];
+    }),
+  );
+}
+
 export type SortDirection = "ascending" | "descending";
 
 /** How `column` takes part in the sort, or undefined. A leading "-" means descending. */
 export function sortOf(sort: readonly string[], column: string): SortDirection | undefined {
   if (sort.includes(column)) return "ascending";
   return sort.includes(`-${column}`) ? "descending" : undefined;
+}
+
+/** The column's place in a sort by several, from 1; null where it sorts alone or not. */
+export function sortPlace(sort: readonly string[], column: string): number | null {
+  const at = sort.findIndex((key) => key.replace(/^-/, "") === column);
+  return at < 0 || sort.length < 2 ? null : at + 1;
 }
 
 /**

@@ -8,11 +8,20 @@ import type { Resource } from "./resource.js";
 import type { RunsList } from "./runsList.js";
 import { say } from "./toasts.js";
 
-export async function changeRun(list: RunsList, run: RunOverview, changes: RunChanges): Promise<void> {
+/** The changes, and what the page shows meanwhile: a run without a name goes by its id. */
+function named(runId: string, asked: RunChanges): { changes: RunChanges; shown: RunChanges } {
+  if (asked.name === undefined) return { changes: asked, shown: asked };
+  const name = asked.name.trim();
+  if (name === "") say(`The name was removed; the run goes by its id, ${runId}`);
+  return { changes: { ...asked, name }, shown: { ...asked, name: name === "" ? runId : name } };
+}
+
+export async function changeRun(list: RunsList, run: RunOverview, asked: RunChanges): Promise<void> {
+  const { changes, shown } = named(run.run_id, asked);
   const before = Object.fromEntries(
     Object.keys(changes).map((key) => [key, run[key as keyof RunChanges]]),
   ) as RunChanges;
-  list.patch(run.run_id, changes);
+  list.patch(run.run_id, shown);
   try {
     await editRun(run.project, run.run_id, changes);
   } catch (failure) {
@@ -39,15 +48,20 @@ export interface DeletionOutcome {
   failure: Error | null;
 }
 
-/** Delete one after the other, until all are gone or one fails for another reason than running. */
+/**
+ * Delete one after the other, until all are gone, `signal` is aborted, or one fails for another
+ * reason than running. The one that is on its way is waited for.
+ */
 export async function deleteRuns(
   runs: readonly RunOverview[],
-  options: { force: boolean; onProgress(done: number): void },
+  options: { force: boolean; signal: AbortSignal; onProgress(done: number): void },
+  remove: typeof deleteRun = deleteRun,
 ): Promise<DeletionOutcome> {
   const outcome: DeletionOutcome = { deleted: new Set(), running: [], failure: null };
   for (const run of runs) {
+    if (options.signal.aborted) break;
     try {
-      await deleteRun(run.project, run.run_id, { force: options.force });
+      await remove(run.project, run.run_id, { force: options.force });
       outcome.deleted.add(run.run_id);
     } catch (failure) {
       if (!(failure instanceof ApiError) || failure.code !== "run_is_running") {
@@ -61,10 +75,11 @@ export async function deleteRuns(
 }
 
 /** Change the run of a page: shown at once, and as it was when the hub refuses. */
-export async function changeDetail(resource: Resource<RunDetail>, changes: RunChanges): Promise<void> {
+export async function changeDetail(resource: Resource<RunDetail>, asked: RunChanges): Promise<void> {
   const before = resource.data.peek();
   if (before === null) return;
-  resource.set({ ...before, ...changes });
+  const { changes, shown } = named(before.run_id, asked);
+  resource.set({ ...before, ...shown });
   try {
     resource.set(await editRun(before.project, before.run_id, changes));
   } catch (failure) {

@@ -326,8 +326,8 @@ export function xMetricOf({ x }: Pick<SeriesQuestion, "x">): string | null {
 export function questionKey(question: SeriesQuestion): string {
   let key = questionKeys.get(question);
   if (key === undefined) {
-    const { project, x, first, last, buckets, groups } = question;
-    key = JSON.stringify([project, x, first, last, buckets, groups]);
+    const { project, x, first, last, buckets, ranks, groups } = question;
+    key = JSON.stringify([project, x, first, last, buckets, ranks, groups]);
     questionKeys.set(question, key);
   }
   return key;

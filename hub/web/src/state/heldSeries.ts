@@ -14,6 +14,8 @@ export interface SeriesQuestion {
   readonly first: number | null;
   readonly last: number | null;
   readonly buckets: number;
+  /** Whether the ranks of a run are one series, their mean, or a series each. */
+  readonly ranks: "mean" | "apart";
   /** Groups of runs by name; null: runs one by one. */
   readonly groups: Readonly<Record<string, readonly string[]>> | null;
 }

@@ -16,6 +16,11 @@ type Ask = (project: string, query: RunsQuery, abort: { signal: AbortSignal }) =
 
 const FIRST_PAGE = 100;
 const NEXT_PAGE = 500;
+/** Where all rows are needed few large pages take less time than many. */
+const LARGE_PAGE = 2000;
+/** The hub's bound of rows times columns in a page. */
+const VALUES_MAX = 500_000;
+const REREAD_MAX = 200;
 
 /** How exact the moment is at which a run was last seen: the list is not drawn anew for each point. */
 const SEEN_SECONDS = 10;
@@ -41,6 +46,8 @@ export interface RunsList {
   patch(runId: string, changes: Partial<RunOverview>): void;
   /** These runs sent something at `moment`, in seconds since 1970 UTC. */
   seen(runIds: ReadonlySet<string>, moment: number): void;
+  /** Read these rows again, such as for values that new points changed; their order stays. */
+  reread(runIds: ReadonlySet<string>): Promise<void>;
   remove(runIds: ReadonlySet<string>): void;
   close(): void;
 }
@@ -53,6 +60,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
   const colorProblem = signal("");
   const isLoading = signal(false);
   const isReady = signal(false);
+  const closing = new AbortController();
   let view: RunsListView | null = null;
   let cursor: string | null = null;
   let wanted = FIRST_PAGE;
@@ -98,7 +106,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     const read: RunOverview[] = [];
     let next: string | null = null;
     do {
-      const limit = Math.min(NEXT_PAGE, Math.max(wanted - read.length, FIRST_PAGE));
+      const limit = read.length === 0 && !isReady.peek() ? FIRST_PAGE : pageSize(read.length);
       const page: RunsPage = await ask(project, { ...view, limit, cursor: next }, { signal: abort });
       abort.throwIfAborted();
       colorProblem.value = page.color_problem ?? "";
@@ -108,9 +116,16 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     } while (next !== null && read.length < wanted);
   }
 
+  /** Rows of the page that begins after so many. */
+  function pageSize(from: number): number {
+    const fits = Math.floor(VALUES_MAX / Math.max(1, view?.columns.length ?? 0));
+    const least = from === 0 ? FIRST_PAGE : NEXT_PAGE;
+    return Math.min(fits, LARGE_PAGE, Math.max(wanted - from, least));
+  }
+
   async function readOn(abort: AbortSignal): Promise<void> {
     while (view !== null && cursor !== null && rows.peek().length < wanted) {
-      const query = { ...view, limit: NEXT_PAGE, cursor };
+      const query = { ...view, limit: pageSize(rows.peek().length), cursor };
       const page = await ask(project, query, { signal: abort });
       abort.throwIfAborted();
       take([...rows.peek(), ...page.runs], page.next_cursor, page.total ?? total.peek());
@@ -176,12 +191,30 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
       if (!rows.peek().some(isOld)) return;
       rows.value = rows.peek().map((row) => (isOld(row) ? { ...row, last_seen: moment } : row));
     },
+    async reread(runIds) {
+      const known = rows.peek().filter(({ run_id }) => runIds.has(run_id)).slice(0, REREAD_MAX);
+      if (view === null || known.length === 0 || running !== null) return;
+      const asked = view;
+      const filter = known.map(({ run_id }) => `id:${JSON.stringify(run_id)}`).join("|");
+      const query = { ...view, filter, limit: known.length, cursor: null, archived: true };
+      try {
+        const page = await ask(project, query, { signal: closing.signal });
+        if (view !== asked) return; // Its columns are others.
+        const fresh = new Map(page.runs.map((run) => [run.run_id, run]));
+        rows.value = rows.peek().map((row) => fresh.get(row.run_id) ?? row);
+      } catch {
+        // The next reading of the list says what is wrong.
+      }
+    },
     remove(runIds) {
       const left = rows.peek().filter((row) => !runIds.has(row.run_id));
       const gone = rows.peek().length - left.length;
       batch(() => ((rows.value = left), (total.value = Math.max(0, (total.peek() ?? 0) - gone))));
     },
-    close: () => running?.abort(),
+    close() {
+      closing.abort();
+      running?.abort();
+    },
   };
 }
 

@@ -130,3 +130,43 @@ it("numbers are short", () => {
   expect(formatTick(1500, 500)).toBe("1500");
   expect(formatTick(25_000, 5000)).toBe("25k");
 });
+
+describe("an axis of one point", () => {
+  const moment = Date.UTC(2026, 10, 26, 8, 0, 0) * 1000;
+
+  it("of time shows a minute, not months", () => {
+    const { low, high } = makeScale("linear", moment, moment, 0, 300, { unit: "time" });
+    expect([low - moment, high - moment]).toEqual([-30e6, 30e6]);
+  });
+
+  it("of durations shows a tenth, a second at least", () => {
+    const span = (at: number) => {
+      const { low, high } = makeScale("linear", at, at, 0, 300, { unit: "relative" });
+      return (high - low) / 1e6;
+    };
+    expect([span(0), span(5e6), span(1000e6)]).toEqual([2, 2, 200]);
+  });
+});
+
+describe("an axis of steps", () => {
+  it("has ticks at whole numbers alone, for any range that holds one", () => {
+    const next = random(11);
+    for (const kind of KINDS) {
+      for (let round = 0; round < 500; round++) {
+        const low = Math.max(Math.floor(next() * 50), Number(kind === "log"));
+        const high = low + Math.floor(next() * 10 ** (1 + 4 * next()));
+        const scale = makeScale(kind, low, high, 0, 300, { isWhole: true });
+        for (const wanted of [2, 5, 10]) {
+          const values = ticks(scale, wanted).map(({ value }) => value);
+          expect(values.length).toBeGreaterThan(0);
+          expect(values.filter((value) => !Number.isInteger(value))).toEqual([]);
+        }
+      }
+    }
+  });
+
+  it("zoomed between two steps says where it is", () => {
+    const scale = makeScale("linear", 3.1, 3.9, 0, 300, { isWhole: true });
+    expect(ticks(scale, 4).length).toBeGreaterThan(1);
+  });
+});

@@ -5,6 +5,7 @@ import type { RunOverview } from "../../src/api/types.js";
 import { groupRuns } from "../../src/pages/charts/groups.js";
 import {
   honesty,
+  lineEnd,
   lineOwners,
   nonFiniteText,
   panelSeries,
@@ -191,16 +192,51 @@ describe("lines of a panel", () => {
   it("say what is behind them", () => {
     const lines = panelSeries(lineOwners([run("a")], null, "light"), held, null);
     expect(honesty(lines, { bands: true, technique: "stroke", smoothing: 0 })).toBe(
-      "4 pts · 2 buckets · mean, min–max",
+      "4 points · 2 buckets · mean, min–max",
     );
     expect(honesty([], { bands: true, technique: "stroke", smoothing: 0 })).toBe("");
     const single = new Map([["a", [bucketed(steps([1, Number.NaN, 3]), 0, "a")]]]);
     const points = panelSeries(lineOwners([run("a")], null, "light"), single, null);
     expect(honesty(points, { bands: true, technique: "stroke", smoothing: 5 })).toBe(
-      "3 pts · smoothed",
+      "3 points · smoothed",
     );
     expect(nonFiniteText(points, "number", "step")).toBe("1 NaN from step 1");
     expect(nonFiniteText(lines, "number", "step")).toBe("");
+  });
+
+  it("are described by what the zoom shows alone", () => {
+    const shown = { bands: true, technique: "stroke", smoothing: 0 };
+    const long = new Map([["a", [bucketed(steps([1, 2, 3, 4, Number.NaN, 6]), 0, "a")]]]);
+    const lines = panelSeries(lineOwners([run("a")], null, "light"), long, null);
+    expect(honesty(lines, shown)).toBe("6 points");
+    expect(honesty(lines, { ...shown, zoom: [1, 3] })).toBe("3 points");
+    expect(honesty(lines, { ...shown, zoom: [0.5, 1.5] })).toBe("1 point");
+    expect(honesty(lines, { ...shown, zoom: [7, 9] })).toBe("0 points");
+    expect(nonFiniteText(lines, "number", "step", [0, 3])).toBe("");
+    expect(nonFiniteText(lines, "number", "step", [3, 5])).toBe("1 NaN from step 4");
+  });
+
+  it("end with the newest point, or with the mean of what ranks logged at one step", () => {
+    const end = (points: { x: number; value: number }[], level: number) =>
+      lineEnd({ id: "", runId: "a", name: "a", color: "", data: bucketed(points, level, "a") });
+    expect(end(steps([1, 2, 3]), 0).value).toBe(3);
+    expect(end(steps([1, 2, 3, 5]), 2).value).toBe(5);
+    const ranks = [0, 0, 1, 1].map((x, i) => ({ x, value: i }));
+    expect(end(ranks, 0)).toEqual({ value: 2.5, hint: "a: mean of 2 points" });
+  });
+
+  it("of the ranks of a run that is drawn alone have a colour each", () => {
+    const ranks = ["rank-0", "rank-1"].map((label) => ({ ...bucketed(steps([1, 2]), 0), label }));
+    const held = new Map([["a", ranks]]);
+    const colors = (ids: string[]) =>
+      panelSeries(lineOwners(ids.map((id) => run(id)), null, "light"), held, null).map(
+        ({ name, color }) => [name, color],
+      );
+    const alone = colors(["a"]);
+    expect(alone.map(([name]) => name)).toEqual(["a rank-0", "a rank-1"]);
+    expect(alone[0]![1]).not.toBe(alone[1]![1]);
+    const beside = colors(["a", "b"]);
+    expect(beside[0]![1]).toBe(beside[1]![1]);
   });
 
   it("are groups with the colour of the oldest run", () => {

@@ -13,6 +13,7 @@ const QUESTION: SeriesQuestion = {
   first: 10,
   last: 20,
   buckets: 256,
+  ranks: "mean",
   groups: null,
 };
 const NEVER = new AbortController().signal;
@@ -101,4 +102,15 @@ it("a refusal of the hub is its own error", async () => {
   vi.stubGlobal("fetch", async () => new Response(JSON.stringify(refusal), { status: 404 }));
   const frames = askSeries(QUESTION, ["r1"], [{ metric: "a" }], NEVER)[Symbol.asyncIterator]();
   await expect(frames.next()).rejects.toThrow("there is no project a/b");
+});
+
+it("an answer of a known length is read in one piece", async () => {
+  const bytes = new Uint8Array([...frameOf(0), ...frameOf(1)]);
+  const response = new Response(bytes, { headers: { "Content-Length": String(bytes.length) } });
+  const read = vi.spyOn(response, "arrayBuffer");
+  vi.stubGlobal("fetch", async () => response);
+  const items: number[] = [];
+  for await (const { item } of askSeries(QUESTION, ["r1"], [{ metric: "a" }], NEVER)) items.push(item);
+  expect(items).toEqual([0, 1]);
+  expect(read).toHaveBeenCalledOnce();
 });

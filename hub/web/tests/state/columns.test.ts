@@ -1,7 +1,7 @@
 /** Columns of runs, their sort, and where a filter is wrong. */
 import { expect, test } from "vitest";
 
-import { columnsToAsk, columnTitle, sortAfterClick, sortOf } from "../../src/state/columns.js";
+import { columnsToAsk, columnTitle, columnTitles, sortAfterClick, sortOf, sortPlace } from "../../src/state/columns.js";
 import { splitAtError } from "../../src/parts/filterError.js";
 import { shownState } from "../../src/parts/shownState.js";
 import { railColumns, tableColumns } from "../../src/state/defaultColumns.js";
@@ -27,6 +27,18 @@ test("a title leaves out where the value comes from", () => {
   expect(columnTitle("config.job_type")).toBe("job_type");
 });
 
+test("titles that would be the same say where their values come from", () => {
+  const titles = columnTitles(["state", "config.lr", "summary.lr", "summary.loss"]);
+  expect([...titles.values()]).toEqual(["state", "lr (config)", "lr (summary)", "loss"]);
+});
+
+test("a sort by several columns numbers them", () => {
+  expect(sortPlace(["-a", "b"], "a")).toBe(1);
+  expect(sortPlace(["-a", "b"], "b")).toBe(2);
+  expect(sortPlace(["-a", "b"], "c")).toBeNull();
+  expect(sortPlace(["-a"], "a")).toBeNull();
+});
+
 test.each([
   ["lr<<1", { position: 3, length: 1 }, ["lr<", "<", "1"]],
   ["a:😀 b", { position: 2, length: 1 }, ["a:", "😀", " b"]],
@@ -42,6 +54,7 @@ test("a running run of which nothing came for a minute is stale", () => {
   expect(shownState({ ...run, lastSeen: 941 }).kind).toBe("live");
   expect(shownState({ ...run, lastSeen: 939 }).kind).toBe("stale");
   expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: 137 }).title).toContain("137");
+  expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: -1 }).title).toContain("exit code unknown");
 });
 
 const key = (kind: string, path: string, type = "float", run_count = 1) => ({ kind, path, types: [type], run_count });

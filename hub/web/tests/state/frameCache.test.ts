@@ -16,6 +16,7 @@ const STEPS: SeriesQuestion = {
   first: null,
   last: null,
   buckets: 512,
+  ranks: "mean",
   groups: null,
 };
 

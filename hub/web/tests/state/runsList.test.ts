@@ -30,6 +30,17 @@ const settled = (list: ReturnType<typeof makeRunsList>) =>
     });
   });
 
+test("rows that got points are read again with the columns, in their order", async () => {
+  const { ask, asked, runs } = hub(3);
+  const list = makeRunsList("p", ask);
+  list.show({ ...VIEW, columns: ["summary.loss"] });
+  await settled(list);
+  runs.splice(0, 3, { ...run(1), name: "fresh" });
+  await list.reread(new Set(["r1", "elsewhere"]));
+  expect(asked.at(-1)).toMatchObject({ filter: 'id:"r1"', columns: ["summary.loss"], limit: 1 });
+  expect(list.rows.value.map(({ name }) => name)).toEqual(["run 0", "fresh", "run 2"]);
+});
+
 test("the first page comes first, the rest when it is needed", async () => {
   const { ask, asked } = hub(2000);
   const list = makeRunsList("p", ask);
@@ -39,8 +50,17 @@ test("the first page comes first, the rest when it is needed", async () => {
   list.need(90);
   list.need(1100);
   await settled(list);
-  expect([list.rows.value.length, asked.length]).toEqual([1100, 3]);
+  expect([list.rows.value.length, asked.length]).toEqual([1100, 2]);
   expect(list.rows.value.map((row) => row.run_id)).toEqual(Array.from({ length: 1100 }, (_, at) => `r${at}`));
+});
+
+test("a page never has more values than the hub gives", async () => {
+  const { ask, asked } = hub(3000);
+  const list = makeRunsList("p", ask);
+  list.show({ ...VIEW, columns: Array.from({ length: 400 }, (_, at) => `config.${at}`) });
+  await list.needAll();
+  expect(list.rows.value).toHaveLength(3000);
+  expect(asked.map(({ limit }) => limit)).toEqual([100, 1250, 1250, 1250]);
 });
 
 test("a refresh reads as far as was needed and takes changes over", async () => {

@@ -1,11 +1,14 @@
 /** The charts of a project: its runs on the left, a panel per metric on the right. */
+import { computed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
 import { viewState } from "../../state/navigation.js";
 import { isRailOpen } from "../../state/rail.js";
-import { RUNS_FIELDS, useRuns } from "../../state/runs.js";
+import { RUNS_FIELDS, useRuns, type RunsState } from "../../state/runs.js";
+import type { RunsList } from "../../state/runsList.js";
+import { throttled } from "../../state/throttled.js";
 import { makeBoard, type Board } from "./board.js";
 import { BoardView } from "./BoardView.js";
 import { Toolbar } from "./Toolbar.js";
@@ -18,6 +21,7 @@ const FIELDS = { ...RUNS_FIELDS, ...CHARTS_FIELDS };
 export function Charts({ project }: { project: string }) {
   const view = useMemo(() => viewState(FIELDS), [project]);
   const runs = useRuns(project, view);
+  const values = useMemo(() => rereadValues(runs), [runs]);
   const board = useMemo(
     () =>
       makeBoard({
@@ -25,17 +29,18 @@ export function Charts({ project }: { project: string }) {
         view,
         runs: runs.shown,
         areRunsKnown: runs.list.isReady,
+        expectedRuns: computed(() => (runs.selection.value.mode === "all" ? (runs.list.total.value ?? 0) : 0)),
         highlighted: runs.highlighted,
-        // A long list is not read twice when the page opens.
-        onRuns: (isFirst) => {
-          if (!isFirst || runs.list.rows.peek().length < ROWS_MANY) runs.list.refresh();
-        },
+        onRuns: (isFirst) => (isFirst ? refreshIfShort(runs.list) : runs.list.refresh()),
         onRun: ({ run_id, state }) => runs.list.patch(run_id, { state }),
-        onPoints: (runIds) => runs.list.seen(runIds, Date.now() / 1000),
+        onPoints(runIds) {
+          runs.list.seen(runIds, Date.now() / 1000);
+          values.grow(runIds);
+        },
       }),
     [project, view, runs],
   );
-  useEffect(() => board.close, [board]);
+  useEffect(() => () => (board.close(), values.close()), [board]);
   // The rail is the legend of single runs.
   const hasLegend = board.groups.value !== null || !isRailOpen.value;
   return (
@@ -52,6 +57,36 @@ export function Charts({ project }: { project: string }) {
       </main>
     </div>
   );
+}
+
+/** A long list is not read twice when the page opens. */
+function refreshIfShort(list: RunsList): void {
+  const stop = list.isReady.subscribe((isReady) => {
+    if (!isReady) return;
+    queueMicrotask(() => stop());
+    if (list.rows.peek().length < ROWS_MANY) list.refresh();
+  });
+}
+
+const VALUES_MS = 3000;
+
+/** Reads the rail's columns again, at most so often, for running runs that got points. */
+function rereadValues(runs: RunsState) {
+  const grown = new Set<string>();
+  const reread = throttled(VALUES_MS, () => {
+    const runIds = new Set(grown);
+    grown.clear();
+    if (runs.columns.peek().some((column) => /^(summary|metric)\./.test(column))) void runs.list.reread(runIds);
+  });
+  return {
+    grow(runIds: ReadonlySet<string>) {
+      // The first news name every run that is drawn; what has ended has its values.
+      for (const { run_id, state } of runs.list.rows.peek())
+        if (state === "running" && runIds.has(run_id)) grown.add(run_id);
+      if (grown.size > 0) reread.call();
+    },
+    close: reread.cancel,
+  };
 }
 
 const LEGEND_MAX = 24;

@@ -11,7 +11,7 @@ import { Icon } from "../../parts/Icon.js";
 import { copyText } from "../../state/clipboard.js";
 import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
-import { honesty, nonFiniteText, panelSeries } from "./panelSeries.js";
+import { honesty, lineEnd, nonFiniteText, panelSeries } from "./panelSeries.js";
 
 interface PanelProps {
   board: Board;
@@ -42,7 +42,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
   const wholeRevision = whole?.revision.value ?? 0;
   const ids = useMemo(() => owners.map((owner) => owner.id), [owners]);
   // A question of other buckets starts empty; what was drawn stays until its answer is here.
-  const kind = `${axes.x} ${isGrouped}`;
+  const kind = `${axes.x} ${isGrouped} ${question.ranks}`;
   const drawnBefore = useRef<{ kind: string; series: HeldMetric["series"] } | null>(null);
   const isUnanswered = held.isWaiting || revision === 0;
   const stale =
@@ -135,6 +135,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             series={series}
             link={board.link}
             xUnit={axes.xUnit}
+            xIsWhole={axes.x === "step"}
             xName={axes.xName}
             xScale={axes.xScale}
             yScale={axes.yScale}
@@ -171,6 +172,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             bands: b === "on",
             technique: techniqueFor(series.length),
             smoothing: sm,
+            zoom: axes.zoom,
           })}
         </span>
         <NonFinite series={series} board={board} />
@@ -180,24 +182,33 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
 }
 
 function NonFinite({ series, board }: { series: readonly ChartSeries[]; board: Board }) {
-  const { xUnit, xName } = board.axes.value;
-  const text = useMemo(() => nonFiniteText(series, xUnit, xName), [series, xUnit, xName]);
+  const { xUnit, xName, zoom } = board.axes.value;
+  const text = useMemo(() => nonFiniteText(series, xUnit, xName, zoom), [series, xUnit, xName, zoom]);
   return text === "" ? null : <span class="panel-warning">{text}</span>;
 }
 
-/** The last value of the highlighted run, or of the only one. */
+/** Where the line of the highlighted run, or of the only one, ends. */
 function PanelValue({ board, series }: { board: Board; series: readonly ChartSeries[] }) {
   const text = useMemo(
     () =>
       computed(() => {
         const id = board.link.highlighted.value;
         const only = series.length === 1 ? series[0] : undefined;
-        const last = (series.find((line) => line.runId === id) ?? only)?.data.last;
-        return last === undefined || last.length === 0 ? "" : formatValue(last[last.length - 1]!);
+        const own = series.filter((line) => line.runId === id);
+        const shown = (own.length > 0 ? own : only === undefined ? [] : [only]).map(lineEnd);
+        return {
+          value: shown.map((end) => formatValue(end.value)).join("  "),
+          hint: shown.map((end) => end.hint).join(" "),
+        };
       }),
     [board, series],
   );
-  return <span class="panel-value">{text}</span>;
+  const { value, hint } = text.value;
+  return (
+    <span class="panel-value" title={hint}>
+      {value}
+    </span>
+  );
 }
 
 function PanelEmpty({

@@ -188,6 +188,18 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
         <span>Logarithmic x axis</span>
       </label>
       <label>
+        <span>Ranks of a run</span>
+        <select
+          value={values.r}
+          disabled={values.g !== ""}
+          title={values.g === "" ? "" : "Groups are means of runs"}
+          onChange={(event) => board.change({ r: event.currentTarget.value as ChartsValues["r"] })}
+        >
+          <option value="mean">mean</option>
+          <option value="apart">apart</option>
+        </select>
+      </label>
+      <label>
         <span>x from a metric</span>
         <input
           type="text"

@@ -63,6 +63,8 @@ export interface BoardOptions {
   readonly view: ViewState<typeof CHARTS_FIELDS>;
   readonly runs: ReadonlySignal<readonly RunOverview[]>;
   readonly areRunsKnown: ReadonlySignal<boolean>;
+  /** How many runs will be drawn when all are loaded: so buckets stay while they come in. */
+  readonly expectedRuns?: ReadonlySignal<number>;
   readonly highlighted: Signal<string | null>;
   /** The list of runs changed. */
   onRuns(isFirst: boolean): void;
@@ -102,7 +104,9 @@ export function makeBoard(options: BoardOptions): Board {
     return lastOwners;
   });
   const fullPixels = signal(1024);
-  const lineCount = computed(() => groups.value?.length ?? ids.value.length);
+  const lineCount = computed(
+    () => groups.value?.length ?? Math.max(ids.value.length, options.expectedRuns?.value ?? 0),
+  );
   const wholeFor = (pixels: ReadonlySignal<number>) =>
     sameQuestion(() => ({
       project,
@@ -110,6 +114,7 @@ export function makeBoard(options: BoardOptions): Board {
       first: null,
       last: null,
       buckets: bucketsFor(pixels.value, lineCount.value),
+      ranks: groupIds.value === null ? values.value.r : "mean",
       groups: groupIds.value,
     }));
   const zoomed = (whole: ReadonlySignal<SeriesQuestion>) =>

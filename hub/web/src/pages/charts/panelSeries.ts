@@ -1,11 +1,12 @@
 /** The lines of a panel: what is held of its metric, with names and colours of runs or groups. */
+import { lowerBound } from "../../engine/buckets.js";
 import type { BucketSeries } from "../../engine/frames.js";
 import { formatCount, formatX } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
 import { countNonFinite } from "../../engine/marks.js";
 import type { AxisUnit } from "../../engine/scales.js";
 import type { RunOverview } from "../../api/types.js";
-import { runColor } from "../../state/palette.js";
+import { runColor, SLOT_COUNT } from "../../state/palette.js";
 import type { Theme } from "../../state/theme.js";
 import type { RunGroup } from "./groups.js";
 
@@ -17,6 +18,8 @@ export interface LineOwner {
   readonly runId: string;
   readonly name: string;
   readonly color: string;
+  /** Of a run that is drawn alone: a colour for each of its ranks, where they are drawn apart. */
+  readonly rankColors?: readonly string[];
 }
 
 export function lineOwners(
@@ -32,12 +35,21 @@ export function lineOwners(
       color: runColor(group, theme),
     }));
   }
+  const isAlone = runs.length === 1;
   return runs.map((run) => ({
     id: run.run_id,
     runId: run.run_id,
     name: run.name || run.run_id,
     color: runColor(run, theme),
+    ...(isAlone ? { rankColors: rankColors(run, theme) } : {}),
   }));
+}
+
+function rankColors(run: RunOverview, theme: Theme): string[] {
+  const others = Array.from({ length: SLOT_COUNT - 1 }, (_, i) =>
+    runColor({ slot: run.slot + 1 + i, color: "" }, theme),
+  );
+  return [runColor(run, theme), ...others];
 }
 
 export function sameOwners(a: readonly LineOwner[], b: readonly LineOwner[]): boolean {
@@ -57,10 +69,10 @@ export function panelSeries(
   stale: HeldSeries | null = null,
 ): ChartSeries[] {
   const lines: ChartSeries[] = [];
-  for (const { id, runId, name, color } of owners) {
+  for (const { id, runId, name, color, rankColors } of owners) {
     const fine = held.get(id);
     const coarse = whole?.get(id);
-    for (const data of fine ?? coarse ?? stale?.get(id) ?? []) {
+    for (const [rank, data] of (fine ?? coarse ?? stale?.get(id) ?? []).entries()) {
       const before =
         fine === undefined ? null : (coarse?.find((one) => one.label === data.label) ?? null);
       const labelled = data.label === "" ? name : `${name} ${data.label}`;
@@ -68,7 +80,7 @@ export function panelSeries(
         id: JSON.stringify([id, data.label]),
         runId,
         name: labelled,
-        color,
+        color: rankColors?.[rank % rankColors.length] ?? color,
         data,
         before,
       });
@@ -77,22 +89,37 @@ export function panelSeries(
   return lines;
 }
 
-/** What is behind the picture: points, buckets, how they are shown. */
+/** The value at a line's end: of its newest point, or the mean of what several ranks logged there. */
+export function lineEnd({ name, data }: ChartSeries): { value: number; hint: string } {
+  const end = data.length - 1;
+  if (end < 0) return { value: NaN, hint: "" };
+  const isOneX = data.firstX[end] === data.lastX[end];
+  const count = data.count[end]!;
+  if (data.runCount !== null || (isOneX && count > 1))
+    return { value: data.mean[end]!, hint: `${name}: mean of ${formatCount(count)} points` };
+  return { value: data.last[end]!, hint: `${name}: the newest point` };
+}
+
+type Range = readonly [number, number] | null;
+
+/** What is behind the picture: points, buckets, how they are shown. Only of what `zoom` shows. */
 export function honesty(
   lines: readonly ChartSeries[],
-  shown: { bands: boolean; technique: string; smoothing: number },
+  shown: { bands: boolean; technique: string; smoothing: number; zoom?: Range },
 ): string {
   if (lines.length === 0) return "";
   let points = 0;
   let buckets = 0;
-  let width = 0;
+  let isSampled = false;
   for (const { data } of lines) {
-    for (let i = 0; i < data.length; i++) points += data.count[i]!;
-    buckets = Math.max(buckets, data.length);
-    width = Math.max(width, data.width);
+    const [from, to] = bucketsIn(data, shown.zoom ?? null);
+    for (let i = from; i < to; i++) {
+      points += data.count[i]!;
+      isSampled ||= data.count[i]! > 1;
+    }
+    buckets = Math.max(buckets, to - from);
   }
-  const parts = [`${formatCount(points)} pts`];
-  const isSampled = lines.some(({ data }) => data.count.some((count) => count > 1));
+  const parts = [points === 1 ? "1 point" : `${formatCount(points)} points`];
   if (isSampled) {
     parts.push(`${buckets} buckets`);
     if (shown.technique === "density") parts.push(`density of ${lines.length} means`);
@@ -103,13 +130,22 @@ export function honesty(
   return parts.join(" · ");
 }
 
+/** Indices [from, to) of the buckets that have points inside the range. */
+function bucketsIn({ firstX, lastX, length }: BucketSeries, zoom: Range): [number, number] {
+  if (zoom === null) return [0, length];
+  const from = lowerBound(lastX, zoom[0]);
+  const to = lowerBound(firstX, zoom[1]);
+  return [from, Math.max(from, to < length && firstX[to] === zoom[1] ? to + 1 : to)];
+}
+
 /** Warning about values that no line shows; "" without any. */
 export function nonFiniteText(
   lines: readonly ChartSeries[],
   xUnit: AxisUnit,
   xName: string,
+  zoom: Range = null,
 ): string {
-  const found = countNonFinite(lines.map(({ data }) => data));
+  const found = countNonFinite(lines.map(({ data }) => ({ data, part: bucketsIn(data, zoom) })));
   if (found === null) return "";
   const parts = [
     found.nan > 0 ? `${formatCount(found.nan)} NaN` : "",

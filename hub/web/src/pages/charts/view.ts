@@ -13,6 +13,8 @@ export const CHARTS_FIELDS = {
   /** Half-life of the smoothing, in steps (in points on axes of time). */
   sm: number(0),
   b: oneOf(["on", "off"], "on"),
+  /** Ranks of a run: one line, their mean, or a line each. */
+  r: oneOf(["mean", "apart"], "mean"),
   /** Columns of panels; 0: by width. */
   w: number(0),
   /** Zoom in x: steps, or seconds on axes of time. */

@@ -8,6 +8,7 @@ import { CopyButton } from "../../parts/CopyButton.js";
 import { DeleteRuns } from "../../parts/DeleteRuns.js";
 import { Editable } from "../../parts/Editable.js";
 import { formatCount, formatDuration, formatMoment } from "../../parts/format.js";
+import { exitCodeText } from "../../parts/shownState.js";
 import { ValueTree } from "../../parts/ValueTree.js";
 import { now } from "../../state/clock.js";
 import { formatTags, parseTags } from "../../state/edits.js";
@@ -63,7 +64,7 @@ function Facts({ run, onChange }: RunTabProps) {
           {run.ended_at === null ? <Age moment={run.last_seen} /> : formatMoment(run.ended_at)}
         </Fact>
         <Fact name="Duration">{duration !== null && formatDuration(duration)}</Fact>
-        {run.exit_code !== null && run.state !== "running" && <Fact name="Exit code">{String(run.exit_code)}</Fact>}
+        {run.exit_code !== null && run.state !== "running" && <Fact name="Exit code">{exitCodeText(run.exit_code)}</Fact>}
         <Fact name="Host">{run.hosts.join(", ")}</Fact>
         <Fact name="Logged">
           {`${formatCount(run.point_count)} points of ${formatCount(run.metric_count)} metrics`}

@@ -1,16 +1,20 @@
 /** What the hub, the daemon and the store say about themselves. */
 import { useEffect } from "preact/hooks";
 
-import { getStatus } from "../../api/hub.js";
+import { isSignedOut } from "../../api/client.js";
+import { getStatus, logOut } from "../../api/hub.js";
 import type { HubStatus } from "../../api/types.js";
 import { formatBytes, formatCount, formatDuration, formatMoment, formatValue } from "../../parts/format.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { ValueTree } from "../../parts/ValueTree.js";
-import type { Value } from "../../api/values.js";
+import type { Value, ValueMap } from "../../api/values.js";
 import { now } from "../../state/clock.js";
 import { useResource } from "../../state/resource.js";
+import { say } from "../../state/toasts.js";
+import { DaemonWriters } from "./DaemonWriters.js";
+import { daemonText } from "./daemonText.js";
 
 const AGAIN_MS = 5000;
 
@@ -36,6 +40,15 @@ export function Status() {
   );
 }
 
+async function leave(): Promise<void> {
+  try {
+    await logOut();
+    isSignedOut.value = true;
+  } catch (failure) {
+    say(`Not logged out: ${(failure as Error).message}`, "bad");
+  }
+}
+
 function StatusCards({ status }: { status: HubStatus }) {
   return (
     <div class="overview">
@@ -43,12 +56,15 @@ function StatusCards({ status }: { status: HubStatus }) {
         <section class="card" aria-label="Hub">
           <header class="card-head">
             <h2>Hub</h2>
+            <button type="button" class="small" title="End this browser's session" onClick={() => void leave()}>
+              Log out
+            </button>
           </header>
           <dl class="facts">
             {Object.entries(status.hub).map(([name, value]) => (
               <div key={name}>
                 <dt>{name.replaceAll("_", " ")}</dt>
-                <dd>{factText(name, value)}</dd>
+                <dd title={formatValue(value)}>{factText(name, value)}</dd>
               </div>
             ))}
           </dl>
@@ -62,11 +78,22 @@ function StatusCards({ status }: { status: HubStatus }) {
       ) : (
         <div class="column">
           <Problems problems={status.daemon["problems"]} />
-          <ValueTree title="Daemon" isRounded root={status.daemon} empty="The daemon says nothing." />
+          <DaemonWriters writers={status.daemon["writers"]} />
+          <ValueTree
+            title="Daemon"
+            isRounded
+            root={withoutWriters(status.daemon)}
+            textOf={daemonText}
+            empty="The daemon says nothing."
+          />
         </div>
       )}
     </div>
   );
+}
+
+function withoutWriters({ writers: _, ...rest }: ValueMap): ValueMap {
+  return rest;
 }
 
 /** What the daemon says is wrong with it. */

@@ -9,7 +9,7 @@ import { SortHeader } from "../../parts/SortHeader.js";
 import { StateBadge } from "../../parts/StateBadge.js";
 import { VirtualTable, type TableColumn } from "../../parts/VirtualTable.js";
 import { now } from "../../state/clock.js";
-import { sortOf } from "../../state/columns.js";
+import { columnTitles, sortOf } from "../../state/columns.js";
 import { columnWidths, setColumnWidth } from "../../state/columnWidths.js";
 import { changeRun, formatTags, parseTags } from "../../state/edits.js";
 import { runColor } from "../../state/palette.js";
@@ -36,6 +36,7 @@ export function RunsGrid({ runs, chosen }: { runs: RunsState; chosen: Chosen }) 
     () => new Set(shown.filter((column) => rows.some((run) => isNumberColumn(run, column)))),
     [rows, shown],
   );
+  const titles = columnTitles(shown);
   const header = (column: string, title?: string) => ({
     header: <SortHeader column={column} {...(title ? { title } : {})} sort={sort} onSort={runs.setSort} />,
     sort: sortOf(sort, column),
@@ -54,7 +55,7 @@ export function RunsGrid({ runs, chosen }: { runs: RunsState; chosen: Chosen }) 
       width: widths.get(column) ?? WIDTHS[column] ?? OTHER_WIDTH,
       onWidth: (pixels: number) => setColumnWidth(column, pixels),
       className: numeric.has(column) ? "number" : "",
-      ...header(column),
+      ...header(column, titles.get(column)),
     })),
     // The rest of the width, so that the chosen columns keep theirs.
     { key: " rest", header: <span class="off-screen">End of the row</span>, className: "rest" },

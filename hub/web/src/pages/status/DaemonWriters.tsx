@@ -1,0 +1,61 @@
+/** The processes that log through the daemon now. */
+import { formatCount, formatDuration, formatNumber } from "../../parts/format.js";
+import { isValueMap, type Value, type ValueMap } from "../../api/values.js";
+import { pathOf } from "../../state/routes.js";
+
+export function DaemonWriters({ writers }: { writers: Value | undefined }) {
+  const all = Array.isArray(writers) ? writers.filter((each: Value) => isValueMap(each)) : [];
+  if (all.length === 0) return null;
+  return (
+    <section class="card" aria-label="Writers of the daemon">
+      <header class="card-head">
+        <h2>Processes that log</h2>
+        <span class="fact">{formatCount(all.length)}</span>
+      </header>
+      <div class="scroll-x" tabIndex={0} role="group" aria-label="Table of processes">
+        <table class="rows dense">
+          <thead>
+            <tr>
+              <th scope="col">Run</th>
+              <th scope="col">Label</th>
+              <th scope="col">Host</th>
+              <th scope="col" class="number">Pid</th>
+              <th scope="col" class="number">Points/s</th>
+              <th scope="col" class="number">Last frame</th>
+            </tr>
+          </thead>
+          <tbody>
+            {all.map((writer) => (
+              <WriterRow key={text(writer, "writer_id")} writer={writer} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function WriterRow({ writer }: { writer: ValueMap }) {
+  const [project, runId] = [text(writer, "project"), text(writer, "run_id")];
+  const silence = writer["seconds_since_last_frame"];
+  const rate = writer["points_per_second"];
+  return (
+    <tr title={`writer ${text(writer, "writer_id")}`}>
+      <th scope="row">
+        {runId === "" ? "node" : <a href={pathOf({ page: "run", project, runId, tab: "charts" })}>{`${project}/${runId}`}</a>}
+      </th>
+      <td>{text(writer, "label")}</td>
+      <td>{text(writer, "host")}</td>
+      <td class="number">{text(writer, "pid")}</td>
+      <td class="number">{typeof rate === "number" ? formatNumber(rate) : ""}</td>
+      <td class="number">
+        {writer["connected"] === false ? "not connected" : typeof silence === "number" ? `${formatDuration(silence)} ago` : ""}
+      </td>
+    </tr>
+  );
+}
+
+function text(writer: ValueMap, key: string): string {
+  const value = writer[key];
+  return value === null || value === undefined ? "" : String(value);
+}
