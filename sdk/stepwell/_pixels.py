@@ -92,7 +92,7 @@ def pixels_of_figure(figure: Any) -> Pixels:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     before = figure.canvas
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     try:
         canvas.draw()
         width, height = canvas.get_width_height()

@@ -186,10 +186,12 @@ def _as_json(
             }
         if isinstance(value, list | tuple | set | frozenset):
             items = _first_of(value, left)
-            made = [_as_json(item, warn, depth + 1, left, stage) for item in items]
+            if items and _as_media(items[0]) is not None:
+                items = [item if (made := _as_media(item)) is None else made for item in items]
+            kept = [_as_json(item, warn, depth + 1, left, stage) for item in items]
             if list_type := _list_type(items):
-                return {"_type": list_type, "count": len(made), "items": made}
-            return made
+                return {"_type": list_type, "count": len(kept), "items": kept}
+            return kept
         if hasattr(value, "tolist") and _size_of(value) <= ARRAY_ITEMS_MAX:
             try:
                 return _as_json(value.tolist(), warn, depth + 1, left, stage)

@@ -214,3 +214,41 @@ def test_a_file_by_path_is_staged_and_data_is_not_kept_yet(tmp_path: Path) -> No
     assert not Video(numpy.zeros((2, 3, 8, 8))).is_kept
     with pytest.raises(ValueError, match="ends in none of"):
         Video("v.exe")
+
+
+def test_a_figure_is_drawn_and_stays_as_it_is() -> None:
+    figures = pytest.importorskip("matplotlib.figure")
+    figure = figures.Figure(figsize=(2, 1), dpi=50, facecolor="red")
+    canvas = figure.canvas
+    axes = figure.subplots()
+    for value in (figure, axes):
+        found = pixels(value)
+        assert found.shape == (50, 100, 4)
+        assert found[0, 0].tolist() == [255, 0, 0, 255]
+    assert figure.canvas is canvas
+
+
+def test_pictures_and_figures_in_a_row_are_images_by_themselves() -> None:
+    from stepwell._values import as_json
+
+    figures = pytest.importorskip("matplotlib.figure")
+    pil = pytest.importorskip("PIL.Image")
+    row = {"figure": figures.Figure(figsize=(1, 1), dpi=20), "pictures": [pil.new("L", (3, 2))]}
+    stage = Kept()
+    found = as_json(row, lambda kind, text: None, stage)
+    assert found["figure"]["_type"] == "image-file"
+    assert found["figure"]["width"] == 20
+    assert found["pictures"]["_type"] == "images/separated"
+    assert found["pictures"]["items"][0]["width"] == 3
+    assert [about["shape"] for _, about, _ in stage.kept] == [[20, 20, 4], [2, 3, 1]]
+
+
+def test_pyplot_is_its_current_figure() -> None:
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.switch_backend("agg")
+    try:
+        pyplot.figure(figsize=(1, 1), dpi=30)
+        pyplot.plot([1, 2])
+        assert pixels(pyplot).shape == (30, 30, 4)
+    finally:
+        pyplot.close("all")
