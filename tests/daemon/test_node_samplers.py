@@ -156,6 +156,7 @@ def test_training_processes_and_their_children_are_added_up(tmp_path: Path) -> N
         first, second = (each[""] for each in both_samples)
         own = both_samples[1][f"process-w{trainer.pid}"]
         assert own["process/processes"] == 2.0
+        assert not any(name.endswith("_used_bytes_per_second") for name in own)
         assert own["process/threads"] >= 2.0
         assert own["process/resident_bytes"] == second["training/resident_bytes"]
         assert own["process/read_bytes_per_second"] >= 0.0

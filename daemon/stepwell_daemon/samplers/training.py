@@ -100,7 +100,9 @@ class TrainingSampler:
             if on_gpus or (self._sees_all and self._gpu_processes.newest() is not None):
                 values["process/gpus"] = float(len(on_gpus))
             readings.append(Reading(Device(PROCESS_KIND, label), values))
-            groups[label] = read_cgroup(trainer.pid)
+            group = read_cgroup(trainer.pid)
+            readings.append(Reading(Device(PROCESS_KIND, label), _levels(group)))
+            groups[label] = _counters(group)
             readings += _readings_of_gpus(trainer, on_gpus)
         for label, values in self._rates.take(groups, now).items():
             readings.append(Reading(Device(PROCESS_KIND, label), _with_cores(values)))
@@ -176,6 +178,14 @@ def _readings_of_gpus(trainer: Trainer, held: Mapping[str, int]) -> list[Reading
         )
         for label in sorted(held)[:_GPUS_OF_TRAINER_MAX]
     ]
+
+
+def _counters(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if name.endswith("_total")}
+
+
+def _levels(values: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not name.endswith("_total")}
 
 
 def _with_cores(values: dict[str, float]) -> dict[str, float]:

@@ -2,7 +2,7 @@
 import { pathFrom, request, type RequestOptions } from "./client.js";
 import type {
   AttributeKey, ConsolePage, Gap, HubStatus, MetricName, MetricStatistics, ProjectOverview,
-  ProjectsPage, RunChanges, RunDetail, RunNode, RunsPage, RunsQuery, Writer,
+  ProjectsPage, RunChanges, RunDetail, RunDevices, RunNode, RunsPage, RunsQuery, Writer,
 } from "./types.js";
 
 type Abort = Pick<RequestOptions, "signal">;
@@ -108,6 +108,10 @@ export function listNodes(
 /** End this browser's session. */
 export function logOut(): Promise<void> {
   return request("POST", "/logout");
+}
+
+export function listDevices(project: string, runId: string, abort: Abort = {}): Promise<RunDevices> {
+  return request("GET", `${runPath(project, runId)}/devices`, abort);
 }
 
 export function getStatus(abort: Abort = {}): Promise<HubStatus> {

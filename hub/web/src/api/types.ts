@@ -153,6 +153,23 @@ export interface RunNode {
   metrics: readonly string[];
 }
 
+/** A GPU or MIG instance of a node of a run. */
+export interface RunDevice {
+  host: string;
+  label: string;
+  kind: string;
+  id: string;
+  name: string;
+  facts: Readonly<Record<string, string>>;
+  is_of_run: boolean;
+}
+
+export interface RunDevices {
+  devices: readonly RunDevice[];
+  /** How the run's own are known; `node`: all of its nodes may be. */
+  source: "processes" | "environment" | "node";
+}
+
 export interface HubStatus {
   hub: ValueMap;
   daemon: ValueMap | null;

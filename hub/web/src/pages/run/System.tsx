@@ -1,20 +1,17 @@
-/** What the nodes of a run measured while it ran: a chart per metric, a line per device. */
+/** What the nodes of a run measured while it ran: sections of charts, a line per device. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
-import type { BucketSeries } from "../../engine/frames.js";
-import type { ChartSeries } from "../../engine/lines.js";
-import { Chart, makeChartLink, type ChartLink } from "../../parts/Chart.js";
-import { formatBytes, formatNumber } from "../../parts/format.js";
+import type { RunDevices } from "../../api/types.js";
+import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
-import { runColor } from "../../state/palette.js";
-import { makeSystem, nodeSeriesName, type SystemState } from "../../state/system.js";
-import { theme } from "../../state/theme.js";
+import { makeSystem, type NodeMetrics, type SystemState } from "../../state/system.js";
+import { deviceSlots, systemSections, type SystemSection } from "../../state/systemSections.js";
 import "../charts/charts.css";
+import { NodePanel } from "./NodePanel.js";
 import type { RunTabProps } from "./Run.js";
 
-const LEGEND_MAX = 8;
 const SEARCH_FROM = 6;
 
 export function System({ run }: RunTabProps) {
@@ -43,86 +40,108 @@ export function System({ run }: RunTabProps) {
           <p>The daemon of a node samples it while a run logs there. Short runs can end before the first sample.</p>
         </Notice>
       )}
-      {metrics && metrics.size > SEARCH_FROM && (
-        <input
-          type="search"
-          data-key="/"
-          aria-label="Search the nodes' metrics"
-          placeholder={`Search ${metrics.size} metrics of ${hosts.size === 1 ? [...hosts][0] : `${hosts.size} nodes`}`}
-          value={search.value}
-          onInput={(event) => (search.value = event.currentTarget.value)}
-        />
-      )}
-      {metrics && (
-        <div class="system-grid">
-          {[...metrics].filter(([metric]) => metric.toLowerCase().includes(wanted)).map(([metric, series]) => (
-            <NodePanel key={metric} metric={metric} series={series} state={state} link={link} isOneHost={hosts.size <= 1} />
-          ))}
-        </div>
-      )}
+      <div class="system-tools">
+        {metrics && metrics.size > SEARCH_FROM && (
+          <input
+            type="search"
+            data-key="/"
+            aria-label="Search the nodes' metrics"
+            placeholder={`Search ${metrics.size} metrics of ${hosts.size === 1 ? [...hosts][0] : `${hosts.size} nodes`}`}
+            value={search.value}
+            onInput={(event) => (search.value = event.currentTarget.value)}
+          />
+        )}
+        <GpuChoice state={state} />
+      </div>
+      {metrics && <Sections metrics={metrics} wanted={wanted} state={state} link={link} isOneHost={hosts.size <= 1} />}
     </div>
   );
 }
 
-interface NodePanelProps {
-  metric: string;
-  series: readonly BucketSeries[];
+const SOURCES: Readonly<Record<RunDevices["source"], string>> = {
+  processes: "Its own are those its processes hold memory of.",
+  environment: "Its own are those that CUDA_VISIBLE_DEVICES or its like named when it began.",
+  node: "Which of them the run uses is not known.",
+};
+
+/** Which GPUs are shown, and what they are. */
+function GpuChoice({ state }: { state: SystemState }) {
+  const known = state.devices.value;
+  const gpus = known?.devices.filter((device) => device.kind === "gpu") ?? [];
+  if (!known || gpus.length === 0) return null;
+  const own = gpus.filter((device) => device.is_of_run).length;
+  const models = [...new Set(gpus.map((device) => device.name).filter(Boolean))].join(", ");
+  return (
+    <p class="system-gpus">
+      {own < gpus.length && (
+        <select
+          aria-label="Which GPUs"
+          value={state.choice.value}
+          onChange={(event) => state.choose(event.currentTarget.value as "run" | "all")}
+        >
+          <option value="run">{`GPUs of this run: ${own}`}</option>
+          <option value="all">{`All GPUs of the node: ${gpus.length}`}</option>
+        </select>
+      )}
+      <span class="fact" title={SOURCES[known.source]}>
+        {`${gpus.length} ${gpus.length === 1 ? "GPU" : "GPUs"}${models && `: ${models}`}`}
+      </span>
+    </p>
+  );
+}
+
+interface SectionsProps {
+  metrics: NodeMetrics;
+  wanted: string;
   state: SystemState;
   link: ChartLink;
   isOneHost: boolean;
 }
 
-function NodePanel({ metric, series, state, link, isOneHost }: NodePanelProps) {
-  const colors = theme.value;
-  const lines = useMemo<readonly ChartSeries[]>(
-    () =>
-      series.map((data, slot) => ({
-        id: JSON.stringify([data.host, data.label]),
-        runId: "",
-        name: nodeSeriesName(data, isOneHost),
-        color: runColor({ slot, color: "" }, colors),
-        data,
-      })),
-    [series, isOneHost, colors],
-  );
-  const format = formatOf(metric);
+function Sections({ metrics, wanted, ...rest }: SectionsProps) {
+  const sections = useMemo(() => systemSections(metrics), [metrics]);
   return (
-    <section class="card node-panel" aria-label={metric} data-metric={metric} data-series={series.length}>
-      <h2 class="mono">{metric}</h2>
-      <div class="node-chart">
-        <Chart
-          label={`${metric} of ${series.length} devices`}
-          series={lines}
-          link={link}
-          xUnit="time"
-          xName="time"
-          zoom={state.zoom.value}
-          bands
-          onZoom={state.zoomTo}
-          formatY={format}
-        />
-      </div>
-      <ul class="node-legend">
-        {lines.slice(0, LEGEND_MAX).map((line) => (
-          <li key={line.id}>
-            <span class="swatch" style={{ background: line.color }} />
-            <span class="node-name" title={line.name}>{line.name}</span>
-            <span class="fact">{format(line.data.last[line.data.length - 1] ?? NaN)}</span>
-          </li>
-        ))}
-        {lines.length > LEGEND_MAX && <li class="fact">{`${lines.length - LEGEND_MAX} more`}</li>}
-      </ul>
+    <>
+      {sections.map((section) => (
+        <Section key={section.title} section={section} metrics={metrics} wanted={wanted} {...rest} />
+      ))}
+    </>
+  );
+}
+
+function Section({ section, metrics, wanted, state, link, isOneHost }: SectionsProps & { section: SystemSection }) {
+  const isOpen = useSignal(false);
+  const matches = (metric: string) => metric.toLowerCase().includes(wanted);
+  const drawn = section.metrics.filter(matches);
+  const constant = section.constant.filter(matches);
+  const all = [...section.metrics, ...section.constant];
+  const slots = useMemo(() => deviceSlots(all.map((metric) => metrics.get(metric)!)), [metrics, section]);
+  if (drawn.length + constant.length === 0) return null;
+  const gpuNames = namesOf(state.devices.value);
+  const panel = (metric: string) => (
+    <NodePanel
+      key={metric} metric={metric} series={metrics.get(metric)!} slots={slots} names={gpuNames}
+      state={state} link={link} isOneHost={isOneHost}
+    />
+  );
+  return (
+    <section aria-label={section.title} class="system-section">
+      <h2>{section.title}</h2>
+      {drawn.length > 0 && <div class="system-grid">{drawn.map(panel)}</div>}
+      {constant.length > 0 && (
+        <details open={isOpen.value || wanted !== ""} onToggle={(event) => (isOpen.value = event.currentTarget.open)}>
+          <summary>{`${constant.length} ${constant.length === 1 ? "metric" : "metrics"} that did not change`}</summary>
+          {(isOpen.value || wanted !== "") && <div class="system-grid">{constant.map(panel)}</div>}
+        </details>
+      )}
     </section>
   );
 }
 
-/** Values in the unit that the name ends with. */
-function formatOf(metric: string): (value: number) => string {
-  if (metric.endsWith("_bytes_per_second")) return (value) => `${formatBytes(Math.round(value))}/s`;
-  if (metric.endsWith("_bytes")) return (value) => formatBytes(Math.round(value));
-  if (metric.endsWith("_ratio")) return (value) => `${formatNumber(Math.round(value * 1000) / 10)} %`;
-  if (metric.endsWith("_watts")) return (value) => `${formatNumber(value)} W`;
-  if (metric.endsWith("_celsius")) return (value) => `${formatNumber(value)} °C`;
-  if (metric.endsWith("_hertz")) return (value) => `${formatNumber(value / 1e6)} MHz`;
-  return formatNumber;
+/** Models and UUIDs by device, for the legends. */
+function namesOf(known: RunDevices | null): ReadonlyMap<string, string> {
+  const named = known?.devices.filter((device) => device.name || device.id) ?? [];
+  return new Map(
+    named.map((device) => [JSON.stringify([device.host, device.label]), `${device.name} ${device.id}`.trim()]),
+  );
 }
