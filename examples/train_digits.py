@@ -68,6 +68,8 @@ def main() -> None:
                     "validation/loss": loss,
                     "validation/accuracy": accuracy,
                     "images_per_second": len(train_x) / seconds,
+                    **histograms("gradients", gradients),
+                    **histograms("parameters", parameters),
                 },
                 step=step - 1,
             )
@@ -159,6 +161,11 @@ def mistakes(parameters: dict[str, Array], images: Array, digits: Labels) -> lis
         )
         for each in wrong
     ]
+
+
+def histograms(kind: str, arrays: dict[str, Array]) -> dict[str, stepwell.Histogram]:
+    """Return what `run.watch` records of a torch model, of these arrays."""
+    return {f"{kind}/{name}": stepwell.Histogram(values) for name, values in arrays.items()}
 
 
 def norm(gradients: dict[str, Array]) -> float:

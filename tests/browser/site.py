@@ -35,6 +35,9 @@ for line in sys.stdin:
     elif kind == "log":
         for row in order["rows"]:
             run.log(row)
+    elif kind == "histograms":
+        for row in order["rows"]:
+            run.log({name: stepwell.Histogram(np_histogram=pair) for name, pair in row.items()})
     elif kind == "finish":
         run.finish(exit_code=order["exit_code"])
     if kind != "finish":
@@ -68,6 +71,10 @@ class Trainer:
 
     def log(self, *rows: dict[str, Any]) -> "Trainer":
         return self._do("log", rows=list(rows))
+
+    def histograms(self, *rows: dict[str, tuple[list[float], list[float]]]) -> "Trainer":
+        """Log rows of histograms, each as (counts, edges)."""
+        return self._do("histograms", rows=list(rows))
 
     def print(self, text: str, *, error: bool = False) -> "Trainer":
         return self._do("print", text=text, error=error)

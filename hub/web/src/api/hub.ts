@@ -1,8 +1,9 @@
 /** One function per request of the hub's API. */
 import { pathFrom, request, type RequestOptions } from "./client.js";
 import type {
-  AttributeKey, ConsolePage, Gap, HubStatus, MetricName, MetricStatistics, ProjectOverview,
-  ProjectsPage, RunChanges, RunDetail, RunDevices, RunNode, RunsPage, RunsQuery, Writer,
+  AttributeKey, ConsolePage, Gap, HistogramName, HubStatus, MetricName, MetricStatistics,
+  ProjectOverview, ProjectsPage, RunChanges, RunDetail, RunDevices, RunNode, RunsPage, RunsQuery,
+  Writer,
 } from "./types.js";
 
 type Abort = Pick<RequestOptions, "signal">;
@@ -44,6 +45,14 @@ export function listMetrics(
   abort: Abort = {},
 ): Promise<{ metrics: readonly MetricName[]; next_cursor: string | null }> {
   return request("GET", `${pathFrom("projects", project)}/metrics`, { query, ...abort });
+}
+
+export function listHistograms(
+  project: string,
+  query: { search?: string; run_id?: readonly string[]; limit?: number; cursor?: string | null },
+  abort: Abort = {},
+): Promise<{ histograms: readonly HistogramName[]; next_cursor: string | null }> {
+  return request("GET", `${pathFrom("projects", project)}/histograms`, { query, ...abort });
 }
 
 export function listAttributes(

@@ -80,6 +80,14 @@ export interface MetricName {
   point_count: number;
 }
 
+export interface HistogramName {
+  metric: string;
+  run_count: number;
+  histogram_count: number;
+  first_step: number;
+  last_step: number;
+}
+
 export interface MetricStatistics {
   metric: string;
   labels: readonly string[];

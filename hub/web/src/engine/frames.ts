@@ -8,7 +8,7 @@
  */
 
 export const FRAME_MAGIC = 0x31465753;
-const PREFIX_BYTES = 16;
+export const PREFIX_BYTES = 16;
 const HEADER_BYTES_MAX = 64 * 1024 * 1024;
 const BODY_BYTES_MAX = 512 * 1024 * 1024;
 
@@ -151,7 +151,7 @@ function concat(parts: readonly Uint8Array[], total: number): Uint8Array {
   return joined;
 }
 
-function readPrefix(bytes: Uint8Array): { headerBytes: number; bodyBytes: number } {
+export function readPrefix(bytes: Uint8Array): { headerBytes: number; bodyBytes: number } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, PREFIX_BYTES);
   const magic = view.getUint32(0, true);
   if (magic !== FRAME_MAGIC) {
@@ -214,7 +214,7 @@ function decodeFrame(
   };
 }
 
-interface Body {
+export interface Body {
   readonly buffer: ArrayBuffer;
   readonly start: number;
   readonly bytes: number;
@@ -280,7 +280,7 @@ function centres(bucket: Float64Array, of: { level: number; width: number }): Fl
   return bucket.map((index) => (index + 0.5) * of.width);
 }
 
-function readColumn(entry: unknown, name: string, length: number, body: Body): Column {
+export function readColumn(entry: unknown, name: string, length: number, body: Body): Column {
   if (!Array.isArray(entry) || entry.length !== 2)
     throw new FrameError(`column "${name}" is not [offset, type]`);
   const [offset, type] = entry as [unknown, unknown];
@@ -299,7 +299,7 @@ function readColumn(entry: unknown, name: string, length: number, body: Body): C
   return reader.read(body.buffer, body.start + offset, length);
 }
 
-function parseHeader(bytes: Uint8Array): Json {
+export function parseHeader(bytes: Uint8Array): Json {
   let parsed: unknown;
   try {
     parsed = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -309,26 +309,26 @@ function parseHeader(bytes: Uint8Array): Json {
   return object(parsed, "header");
 }
 
-function object(value: unknown, what: string): Json {
+export function object(value: unknown, what: string): Json {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new FrameError(`${what} is no object`);
   return value as Json;
 }
 
-function number(of: Json, name: string): number {
+export function number(of: Json, name: string): number {
   const value = of[name];
   if (typeof value !== "number" || !Number.isFinite(value))
     throw new FrameError(`"${name}" is ${String(value)}, not a number`);
   return value;
 }
 
-function integer(of: Json, name: string): number {
+export function integer(of: Json, name: string): number {
   const value = number(of, name);
   if (!Number.isSafeInteger(value)) throw new FrameError(`"${name}" is ${value}, not an integer`);
   return value;
 }
 
-function text(of: Json, name: string): string {
+export function text(of: Json, name: string): string {
   const value = of[name];
   if (value === undefined || value === null) return "";
   if (typeof value !== "string") throw new FrameError(`"${name}" is no text`);

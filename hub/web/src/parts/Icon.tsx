@@ -7,6 +7,7 @@ const PATHS = {
   left: "M7.5 2.5L4 6l3.5 3.5",
   right: "M4.5 2.5L8 6l-3.5 3.5",
   down: "M2.5 4.5L6 8l3.5-3.5",
+  ridge: "M1 10h2l1.5-3L6 10h5M1 6h4l1.5-4L8 6h3",
   pencil: "M2 10l.6-2.4L8.2 2l1.8 1.8-5.6 5.6z",
 } as const;
 

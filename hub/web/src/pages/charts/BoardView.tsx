@@ -8,6 +8,7 @@ import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { Failure, Notice } from "../../parts/Notice.js";
 import type { Board } from "./board.js";
 import { Dialog } from "../../parts/Dialog.js";
+import { HistogramPanel } from "./HistogramPanel.js";
 import { NAMES_MAX } from "./metricNames.js";
 import { Panel } from "./Panel.js";
 import {
@@ -111,11 +112,25 @@ export function BoardView({ board }: { board: Board }) {
       )}
       {full !== "" && (
         <Dialog title={full} className="full-panel" onClose={() => board.change({ full: "" })}>
-          <Panel board={board} metric={full} isVisible hasChart isFull />
+          <AnyPanel board={board} metric={full} isVisible hasChart isFull />
         </Dialog>
       )}
     </div>
   );
+}
+
+interface AnyPanelProps {
+  board: Board;
+  metric: string;
+  isVisible: boolean;
+  hasChart: boolean;
+  isFull?: boolean;
+}
+
+function AnyPanel(props: AnyPanelProps) {
+  const { board, metric, hasChart, isFull = false } = props;
+  if (!board.names.histograms.value.has(metric)) return <Panel {...props} />;
+  return <HistogramPanel board={board} metric={metric} hasChart={hasChart} isFull={isFull} />;
 }
 
 function sizePlots(board: Board, width: number): void {
@@ -180,7 +195,7 @@ function SectionView({ board, place, grid, view, onToggle }: SectionViewProps) {
               height: `${panelHeight}px`,
             }}
           >
-            <Panel
+            <AnyPanel
               board={board}
               metric={metric}
               isVisible={at >= visibleFrom && at < visibleTo}

@@ -7,7 +7,7 @@ import type { RunOverview } from "../../api/types.js";
 import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
 import { askSeries } from "../../state/askSeries.js";
 import { FrameCache, xMetricOf, type SeriesQuestion } from "../../state/frameCache.js";
-import { watchLive, type RunNews } from "../../state/live.js";
+import { watchLive, type RunNews, type SeriesNews } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";
 import { throttled } from "../../state/throttled.js";
 import { theme } from "../../state/theme.js";
@@ -40,6 +40,10 @@ export interface Board {
   readonly owners: ReadonlySignal<readonly LineOwner[]>;
   readonly link: ChartLink;
   readonly names: MetricNames;
+  /** The newest series that the hub rang for. */
+  readonly news: ReadonlySignal<readonly SeriesNews[]>;
+  /** Counts up when news may have been missed. */
+  readonly missed: ReadonlySignal<number>;
   /** Width of a plot in device pixels. */
   readonly plotPixels: Signal<number>;
   readonly question: ReadonlySignal<SeriesQuestion>;
@@ -83,6 +87,8 @@ export function makeBoard(options: BoardOptions): Board {
   const axes = computed(() => axesOf(values.value));
   const plotPixels = signal(512);
   const names = makeMetricNames(project);
+  const newest = signal<readonly SeriesNews[]>([]);
+  const missed = signal(0);
   const mounted = signal<ReadonlyMap<string, number>>(new Map());
   const zoomedFrom: ChartsValues["z"][] = [];
 
@@ -141,6 +147,7 @@ export function makeBoard(options: BoardOptions): Board {
     onRun: options.onRun,
     onSeries(news) {
       frames.changed(project, news);
+      newest.value = news;
       options.onPoints?.(new Set(news.map(({ run_id }) => run_id)));
     },
     onMetrics(runIds) {
@@ -152,6 +159,7 @@ export function makeBoard(options: BoardOptions): Board {
     },
     onMissed() {
       frames.changedAll();
+      missed.value++;
       refreshRuns.call();
     },
   });
@@ -178,6 +186,8 @@ export function makeBoard(options: BoardOptions): Board {
     groups,
     owners,
     names,
+    news: newest,
+    missed,
     plotPixels,
     question,
     wholeQuestion,

@@ -2,7 +2,7 @@
 import { batch, signal, type ReadonlySignal } from "@preact/signals";
 
 import { isAborted } from "../../api/errors.js";
-import { listMetrics } from "../../api/hub.js";
+import { listHistograms, listMetrics } from "../../api/hub.js";
 
 const PAGE = 5000;
 /** More panels than this is a search that is not narrow enough; it is said on the page. */
@@ -13,6 +13,8 @@ const RUNS_MAX = 60;
 export interface MetricNames {
   /** null before the first answer. */
   readonly names: ReadonlySignal<readonly string[] | null>;
+  /** Those of them that have histograms in place of points. */
+  readonly histograms: ReadonlySignal<ReadonlySet<string>>;
   readonly error: ReadonlySignal<Error | null>;
   /** True: there are more names than NAMES_MAX. */
   readonly isCut: ReadonlySignal<boolean>;
@@ -24,6 +26,7 @@ export interface MetricNames {
 export function makeMetricNames(project: string): MetricNames {
   const names = signal<readonly string[] | null>(null);
   const error = signal<Error | null>(null);
+  const histograms = signal<ReadonlySet<string>>(new Set());
   const isCut = signal(false);
   let asked: { search: string; run_id: readonly string[] } | null = null;
   let running: AbortController | null = null;
@@ -34,19 +37,27 @@ export function makeMetricNames(project: string): MetricNames {
     const mine = (running = new AbortController());
     const read: string[] = [];
     let cursor: string | null = null;
+    const question = asked;
+    const others = readHistograms(project, question, mine.signal);
+    // A failure of the first pages is reported below; this one must not be unhandled meanwhile.
+    others.catch(() => undefined);
     try {
       do {
         const page: Awaited<ReturnType<typeof listMetrics>> = await listMetrics(
           project,
-          { ...asked, limit: PAGE, cursor },
+          { ...question, limit: PAGE, cursor },
           { signal: mine.signal },
         );
         read.push(...page.metrics.map(({ metric }) => metric));
         cursor = page.next_cursor;
         // The first page is shown at once; the rest joins it while the first panels draw.
-        if (names.peek() === null) names.value = [...read];
+        if (names.peek() === null && read.length > 0) names.value = [...read];
       } while (cursor !== null && read.length < NAMES_MAX);
+      const points = new Set(read);
+      const found = (await others).filter((name) => !points.has(name));
+      read.push(...found);
       batch(() => {
+        if (!sameNames([...histograms.peek()], found)) histograms.value = new Set(found);
         if (!sameNames(names.peek(), read)) names.value = read;
         isCut.value = cursor !== null;
         error.value = null;
@@ -58,6 +69,7 @@ export function makeMetricNames(project: string): MetricNames {
 
   return {
     names,
+    histograms,
     error,
     isCut,
     show(search, runIds) {
@@ -69,6 +81,25 @@ export function makeMetricNames(project: string): MetricNames {
     refresh: () => void load(),
     close: () => running?.abort(),
   };
+}
+
+async function readHistograms(
+  project: string,
+  asked: { search: string; run_id: readonly string[] },
+  abort: AbortSignal,
+): Promise<string[]> {
+  const read: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof listHistograms>> = await listHistograms(
+      project,
+      { ...asked, limit: PAGE, cursor },
+      { signal: abort },
+    );
+    read.push(...page.histograms.map(({ metric }) => metric));
+    cursor = page.next_cursor;
+  } while (cursor !== null && read.length < NAMES_MAX);
+  return read;
 }
 
 function sameNames(a: readonly string[] | null, b: readonly string[]): boolean {

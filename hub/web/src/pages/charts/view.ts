@@ -23,6 +23,9 @@ export const CHARTS_FIELDS = {
   full: text(),
   /** Group runs by group, job_type, state or config.PATH. */
   g: text(),
+  /** Histograms as a heat map or as ridges, and their counts on a logarithmic scale. */
+  hm: oneOf(["heat", "ridge"], "heat"),
+  hl: flag(),
   /** Folded sections. */
   fold: list(),
 };
