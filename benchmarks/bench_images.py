@@ -12,11 +12,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.harness import Daemon, daemon_running, table
+from benchmarks.harness import Caller, Daemon, daemon_running, table
 
 WANDB = "wandb==0.31.0"
 CALLER = Path(__file__).with_name("images_caller.py")
@@ -36,45 +36,6 @@ def wandb_python() -> str:
     return str(python)
 
 
-class Caller:
-    """A process that logs when it is told to."""
-
-    def __init__(self, python: str, module: str, environment: Mapping[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [python, str(CALLER), module],
-            env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self._expect("ready")
-
-    def call(self, word: str = "") -> float:
-        """Let it log once; return how long that took it, in seconds."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{word}\n")
-        self._process.stdin.flush()
-        return float(self._line())
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(120)
-
-    def _line(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self._process.args!r} ended: {self._process.wait()}")
-        return line
-
-    def _expect(self, word: str) -> None:
-        # wandb prints lines of its own to stdout.
-        while self._line().strip() != word:
-            pass
-
-
 @contextmanager
 def callers(daemon: Daemon) -> Iterator[tuple[Caller, Caller]]:
     """Start both; the second is wandb."""
@@ -83,7 +44,10 @@ def callers(daemon: Daemon) -> Iterator[tuple[Caller, Caller]]:
         ours |= {"STEPWELL_DIR": f"{folder}/journals", "STEPWELL_DATA": f"{folder}/data"}
         theirs = {"WANDB_MODE": "offline", "WANDB_DIR": folder, "WANDB_SILENT": "true"}
         theirs |= {"WANDB_CONSOLE": "off", "HOME": folder}
-        made = Caller(sys.executable, "stepwell", ours), Caller(wandb_python(), "wandb", theirs)
+        made = (
+            Caller([sys.executable, str(CALLER), "stepwell"], ours),
+            Caller([wandb_python(), str(CALLER), "wandb"], theirs),
+        )
         try:
             yield made
         finally:

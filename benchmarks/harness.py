@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,48 @@ def machine() -> str:
         f"{os.cpu_count()} cores ({model}), {memory:.0f} GiB, {platform.platform()}, "
         f"Python {platform.python_version()}"
     )
+
+
+class Caller:
+    """A process that does one round of its work when it is told to; it speaks in lines.
+
+    It prints ``ready``, then for each line on stdin the seconds that the round took.
+    """
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            words,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        self._expect("ready")
+
+    def call(self, word: str = "") -> float:
+        """Let it do one round; return how long that took it, in seconds."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word}\n")
+        self._process.stdin.flush()
+        return float(self._line())
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(120)
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self._process.args!r} ended: {self._process.wait()}")
+        return line
+
+    def _expect(self, word: str) -> None:
+        # wandb prints lines of its own to stdout.
+        while self._line().strip() != word:
+            pass
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
