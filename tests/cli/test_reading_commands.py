@@ -98,6 +98,16 @@ def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
     assert "begin anew" in wrong.err
 
 
+def test_a_filter_that_finds_none_says_of_how_many_and_what_no_run_has(call: Call) -> None:
+    done = call("runs", "--project", "digits", "--filter", "train/los<0 state:done")
+    assert (done.code, done.out) == (0, "")
+    assert "the filter finds none of 2 runs" in done.err
+    assert "no run has 'train/los'; did you mean" in done.err
+    done = call("runs", "--project", "digits", "--filter", "state:crash", "--json")
+    assert (done.code, json.loads(done.out)) == (0, [])
+    assert "no run has" not in done.err
+
+
 def test_a_wrong_filter_is_wrong_usage(call: Call) -> None:
     wrong = call("runs", "--filter", "lr<0.1 (name:x")
     assert wrong.code == 2

@@ -120,6 +120,14 @@ def test_a_run_is_renamed_tagged_and_archived(hub: Hub, project: str) -> None:
     assert ask(hub, "PATCH", f"/projects/{project}/runs/none", 404, json={"name": "x"})
 
 
+def test_a_filter_that_leaves_no_run_comes_with_hints(hub: Hub, project: str) -> None:
+    path = f"/projects/{project}/runs/query"
+    page = ask(hub, "POST", path, json={"filter": "config.lrr:3"})
+    assert page["runs"] == []
+    assert page["hints"] == ["no run has 'config.lrr'; did you mean config.lr?"]
+    assert ask(hub, "POST", path, json={"filter": "lr<1e9"})["hints"] == []
+
+
 def test_a_running_run_is_deleted_by_force_alone(hub: Hub, project: str) -> None:
     path = f"/projects/{project}/runs/c"
     assert code_of(ask(hub, "DELETE", path, 409)) == "run_is_running"

@@ -21,7 +21,14 @@ from typing import Final
 
 from stepwell_store.errors import FilterError
 from stepwell_store.queries.filter import All, Compare, Either, Expression, Not, Word
-from stepwell_store.queries.paths import FIELDS, Kind, Path, ValueKind
+from stepwell_store.queries.paths import (
+    FIELDS,
+    STATE_ALIASES,
+    STATES,
+    Kind,
+    Path,
+    ValueKind,
+)
 from stepwell_store.queries.regexp import regexp
 from stepwell_store.queries.slot_rows import Parameters
 from stepwell_store.queries.slots import Slots, ValueColumns
@@ -99,7 +106,8 @@ class Conditions:
             case ValueKind.DURATION:
                 return f"(round({value.number}) = {round(self._duration(compare))})"
             case ValueKind.TEXT:
-                return f"({value.text} = {self._parameters.text(compare.value)})"
+                wanted = self._state(compare) if path.name == "state" else compare.value
+                return f"({value.text} = {self._parameters.text(wanted)})"
         text = self._parameters.text(compare.value)
         found = [f"({value.type} IN ('text', 'json') AND {value.text} = {text})"]
         if not compare.quoted:
@@ -109,6 +117,20 @@ class Conditions:
             elif (number := _number(compare.value)) is not None:
                 found.append(self._is_number(value, number, compare.value))
         return f"({' OR '.join(found)})"
+
+    def _state(self, compare: Compare) -> str:
+        """Return the state that is meant, which may be given in the page's words."""
+        word = compare.value.lower()
+        if word == "stale":
+            raise self._error(compare, "stale is running but silent: state:running seen<1m")
+        found = STATE_ALIASES.get(word, word)
+        if found not in STATES:
+            raise self._error(
+                compare,
+                f"no state is called {compare.value!r}; it is one of {', '.join(STATES)} "
+                f"({', '.join(f'{each} is {meant}' for each, meant in STATE_ALIASES.items())})",
+            )
+        return found
 
     def _is_number(self, value: ValueColumns, number: float, text: str) -> str:
         if math.isnan(number):
@@ -151,10 +173,6 @@ class Conditions:
     def _matches(
         self, compare: Compare, path: Path, value: ValueColumns, kind: ValueKind | None
     ) -> str:
-        try:
-            re.compile(compare.value)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise self._error(compare, f"not a regular expression: {error}") from error
         pattern = self._parameters.text(regexp(compare.value))
         if kind is ValueKind.LIST:
             elements = self._elements(path, value)

@@ -11,6 +11,9 @@ from typing import Final
 
 from stepwell_store.queries.filter import STATISTICS
 
+STATES: Final = ("running", "finished", "failed", "crashed", "killed", "unknown")
+STATE_ALIASES: Final = {"live": "running", "done": "finished", "crash": "crashed"}
+"""The page's words for states."""
 _ALIASES: Final = {"tag": "tags", "started": "created", "run_id": "id"}
 
 

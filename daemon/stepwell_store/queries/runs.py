@@ -18,7 +18,7 @@ from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
 from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
 from stepwell_store.queries.paths import Path, parse_path
-from stepwell_store.queries.regexp import CANNOT_COMPILE
+from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
 from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters
 from stepwell_store.queries.slots import Slots, ValueColumns
 from stepwell_store.queries.writers import run_state
@@ -135,7 +135,8 @@ class _Search:
         if after is not None:
             sql = f"SELECT * FROM ({sql}) WHERE {self._after(names, after)}"
         sql += f" ORDER BY {', '.join([*order, 'its_project', 'its_run'])} LIMIT {limit + 1}"
-        rows = self._rows(sql)
+        self._check_regexps()
+        rows = self._question.rows(sql, self._parameters.held)
         total = None
         if counted:
             total = int(rows[0]["found"]) if rows else 0
@@ -177,16 +178,22 @@ class _Search:
             condition = f"({name} {operator} {held}{same})"
         return condition
 
-    def _rows(self, sql: str) -> list[dict[str, Any]]:
-        try:
-            return self._question.rows(sql, self._parameters.held)
-        except QueryError as error:
-            if error.code != CANNOT_COMPILE or not self._regexps:
-                raise
-            wrong = self._regexps[0]
-            raise FilterError(
-                f"not a regular expression of RE2: {wrong.value}", wrong.position, wrong.length
-            ) from error
+    def _check_regexps(self) -> None:
+        """Ask RE2 itself, on its own: a query without rows to look at compiles nothing.
+
+        Raises:
+            FilterError: An expression of the filter is none of RE2.
+        """
+        for each in self._regexps:
+            try:
+                pattern = {"pattern": regexp(each.value)}
+                self._question.rows("SELECT match('', {pattern:String}) AS found", pattern)
+            except QueryError as error:
+                if error.code != CANNOT_COMPILE:
+                    raise
+                raise FilterError(
+                    f"not a regular expression of RE2: {each.value}", each.position, each.length
+                ) from error
 
 
 # ---------------------------------------------------------------------- what a page shows

@@ -50,12 +50,17 @@ class RunsForm(Form):
 
 @dataclass(frozen=True, slots=True)
 class RunsPage:
-    """``color_problem``: why slots are made of the runs' ids, "" where they are the catalog's."""
+    """Runs.
+
+    ``color_problem``: why slots are made of the runs' ids, "" where they are the catalog's.
+    ``hints``: where the filter leaves no run, names in it that no run has, with the nearest ones.
+    """
 
     runs: tuple[Run, ...]
     next_cursor: str | None
     total: int | None
     color_problem: str
+    hints: tuple[str, ...]
 
 
 @endpoint("POST", "/projects/{project}/runs/query", body=RunsForm, answer=RunsPage)
@@ -81,11 +86,15 @@ async def list_runs(call: Call) -> Any:
         archived=form.archived,
     )
     slots = await call.context.colors.slots(call.project, page.items)
+    hints: tuple[str, ...] = ()
+    if not page.items and form.filter and form.cursor is None:
+        hints = await call.ask(queries.filter_hints, call.project, form.filter)
     return RunsPage(
         tuple(_slotted(Run, run, slots.by_run[run.run_id]) for run in page.items),
         page.next_cursor,
         page.total,
         slots.problem,
+        hints,
     )
 
 

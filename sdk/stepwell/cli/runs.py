@@ -11,6 +11,7 @@ from stepwell.cli.errors import NOT_FOUND, OK, CommandError
 from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
 from stepwell.cli.reading import reading
 from stepwell.cli.text import (
+    count_text,
     json_text,
     moment_text,
     plain,
@@ -52,6 +53,10 @@ def run(options: argparse.Namespace) -> int:
         found, following = read_runs(store, options, columns)
         if not found and options.project is not None:
             _check_project(store, options.project)
+        if not found and options.filter:
+            _tell_of_filter(store, options)
+    if not found and options.filter and not options.json:
+        return OK
     print(json_text(found) if options.json else runs_text(found, columns, now=time.time()))
     if following is not None:
         print(f"stepwell: more runs follow: --cursor {following}", file=sys.stderr)
@@ -88,6 +93,21 @@ def _paths(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (each.strip() for each in text.split(","))))
 
 
+def _tell_of_filter(store: "Store", options: argparse.Namespace) -> None:
+    """Say that the filter finds no run, of how many, and which names in it no run has."""
+    from stepwell_store.queries import filter_hints, list_runs
+
+    page = list_runs(store, options.project, archived=options.archived, limit=_PAGE_RUNS)
+    count = len(page.items) if page.total is None else page.total
+    at_least = "at least " * (page.total is None and page.next_cursor is not None)
+    noun = "run" if count == 1 else "runs"
+    print(
+        f"stepwell: the filter finds none of {at_least}{count_text(count)} {noun}", file=sys.stderr
+    )
+    for hint in filter_hints(store, options.project, options.filter):
+        print(f"stepwell: {hint}", file=sys.stderr)
+
+
 def _check_project(store: "Store", project: str) -> None:
     """Raise where nothing is called ``project``."""
     from stepwell_store.queries import list_runs
@@ -102,7 +122,7 @@ def _check_project(store: "Store", project: str) -> None:
 def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: float) -> str:
     """Return the table of runs for a person."""
     if not found:
-        return "no such runs" if columns else "no runs yet"
+        return "no runs yet"
     rows = [
         [
             plain(each["run_id"]),

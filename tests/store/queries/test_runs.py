@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from stepwell_store import CursorError, FilterError, Store
-from stepwell_store.queries import get_run, list_runs
+from stepwell_store.queries import filter_hints, get_run, list_runs
+from stepwell_store.queries.filter import Compare, format_filter
 from tests.store.made import START_US, fresh_project, log, tell, writer
 from tests.store.queries.made import (
     at_us,
@@ -294,6 +295,50 @@ def test_a_filter_that_cannot_be_is_refused_with_its_place(store: Store, several
 def test_an_expression_that_only_re2_refuses_is_refused(store: Store, several: str):
     with pytest.raises(FilterError, match="RE2"):
         list_runs(store, several, filter='name~"(?=a)"')
+
+
+@pytest.mark.parametrize("operator", [":", "!=", "="])
+def test_states_are_filtered_in_the_words_of_the_page_too(
+    store: Store, several: str, operator: str
+):
+    for word, state in (("live", "running"), ("done", "finished"), ("Crash", "crashed")):
+        found = list_runs(store, several, filter=f"state{operator}{word}").items
+        assert found == list_runs(store, several, filter=f"state{operator}{state}").items
+    for word in ("runing", "stale"):
+        with pytest.raises(FilterError, match=r"running, finished|state:running seen<1m"):
+            list_runs(store, several, filter=f"state{operator}{word}")
+
+
+@pytest.mark.parametrize("expression", [r"^\pL+\z", "(?i)^GRÖ", "(?P<x>ö)"])
+def test_an_expression_that_only_re2_knows_is_taken(store: Store, expression: str):
+    project = fresh_project()
+    make_run(store, project, "a", name="größe")
+    make_run(store, project, "b", name="123")
+    filter = format_filter(Compare("name", "~", expression, quoted=True))
+    assert ids(store, project, filter) == ["a"]
+
+
+@pytest.mark.parametrize("broken", ["(?:a)(?:b))", "a)(?:b", "(?i)*a"])
+def test_a_broken_expression_stays_broken_and_its_place_is_named(store: Store, broken: str):
+    project = fresh_project()
+    make_run(store, project, "ab", name="ab")
+    with pytest.raises(FilterError, match="RE2") as raised:
+        list_runs(store, project, filter=f'name~a name~"{broken}"')
+    assert raised.value.position == len("name~a ")
+
+
+def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
+    project = fresh_project()
+    values = {"val/loss": [1.0]}
+    make_run(store, project, "a", config={"lr": 0.1, "opt": {"beta": 1}}, metrics=values)
+    known = "lr:9 config.lr:9 opt.beta:9 val/loss<0 metric.val/loss:max<0 summary.val/loss<0"
+    assert filter_hints(store, project, f"{known} state:done") == ()
+    (hint,) = filter_hints(store, project, "lrr:9 state:done")
+    assert hint.startswith("no run has 'lrr'; did you mean lr")
+    (hint,) = filter_hints(store, project, "opt>3 -missing:none")
+    assert "opt.beta" in hint
+    assert filter_hints(store, project, "zzzzzz:9") == ("no run has 'zzzzzz'",)
+    assert filter_hints(store, None, "lr:9") == ()
 
 
 def test_a_value_by_hand_holds_until_the_next_log(store: Store):

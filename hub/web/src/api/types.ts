@@ -64,6 +64,8 @@ export interface RunsPage {
   runs: readonly RunOverview[];
   /** Why colours are not the stored ones; "" where they are. */
   color_problem?: string;
+  /** Where the filter leaves no run: names in it that no run has. */
+  hints?: readonly string[];
   next_cursor: string | null;
   total: number | null;
 }

@@ -34,6 +34,8 @@ export interface RunsList {
   error: ReadonlySignal<Error | null>;
   /** Why colours are not the stored ones; "" where they are. */
   colorProblem: ReadonlySignal<string>;
+  /** Why the filter may leave no run. */
+  hints: ReadonlySignal<readonly string[]>;
   isLoading: ReadonlySignal<boolean>;
   /** False until the first page of the first view. */
   isReady: ReadonlySignal<boolean>;
@@ -58,6 +60,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
   const filterError = signal<ApiError | null>(null);
   const error = signal<Error | null>(null);
   const colorProblem = signal("");
+  const hints = signal<readonly string[]>([]);
   const isLoading = signal(false);
   const isReady = signal(false);
   const closing = new AbortController();
@@ -110,6 +113,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
       const page: RunsPage = await ask(project, { ...view, limit, cursor: next }, { signal: abort });
       abort.throwIfAborted();
       colorProblem.value = page.color_problem ?? "";
+      hints.value = page.hints ?? [];
       read.push(...page.runs);
       next = page.next_cursor;
       if (!isReady.peek() || next === null || read.length >= wanted) take(read, next, page.total);
@@ -160,6 +164,7 @@ export function makeRunsList(project: string, ask: Ask = listRuns): RunsList {
     filterError,
     error,
     colorProblem,
+    hints,
     isLoading,
     isReady,
     refresh,

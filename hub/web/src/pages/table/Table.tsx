@@ -69,6 +69,7 @@ function NoRuns({ runs }: { runs: RunsState }) {
   }
   return (
     <Notice title="The filter leaves no run">
+      {runs.list.hints.value.map((hint) => <p key={hint}>{hint}</p>)}
       <button type="button" onClick={() => runs.setFilter("")}>Clear the filter</button>
     </Notice>
   );

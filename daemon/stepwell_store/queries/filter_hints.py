@@ -1,0 +1,109 @@
+"""Why a filter finds no run: paths in it that no run has, with the nearest ones that some run has.
+
+Asked only when a filter found nothing, so a list of runs costs no more. A path that exists in one
+run is no mistake, and a text that is half typed is not either: these are hints, no errors.
+"""
+
+import difflib
+from collections.abc import Sequence
+from typing import Final
+
+from stepwell_store.queries.filter import Compare, compares_of, parse_filter
+from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.paths import FIELDS, Kind, Path, parse_path
+from stepwell_store.store import Store
+
+_KNOWN_MAX: Final = 5000
+_HINTS_MAX: Final = 5
+_NEAREST: Final = 3
+
+_NAMES: Final = """
+SELECT what, name FROM (
+    SELECT toString(kind) AS what, path AS name FROM attributes_by_path
+    WHERE {of_project}kind IN ('config', 'summary'){of_paths} GROUP BY what, name LIMIT {limit}
+    UNION ALL
+    SELECT 'metric' AS what, metric AS name FROM series
+    WHERE {of_project}1{of_metrics} GROUP BY what, name LIMIT {limit}
+    UNION ALL
+    SELECT 'summary' AS what, metric AS name FROM texts
+    WHERE {of_project}1{of_metrics} GROUP BY what, name LIMIT {limit}
+)
+"""
+
+
+def filter_hints(
+    store: Store, project: str | None, filter_text: str, *, limits: Limits = DEFAULT
+) -> tuple[str, ...]:
+    """Return a sentence for each path in ``filter_text`` that no run of ``project`` has.
+
+    Args:
+        project: None for all projects.
+
+    Raises:
+        FilterError: ``filter_text`` is no filter.
+    """
+    asked: dict[str, Path] = {}
+    for compare in compares_of(parse_filter(filter_text)):
+        path = parse_path(compare.path)
+        if path.kind is not Kind.RUN and not _is_absence(compare):
+            asked[compare.path] = path
+    if not asked:
+        return ()
+    question = Question(store, limits)
+    names = {path.name for path in asked.values()}
+    # The summary of a metric that was defined with operations is at NAME.OPERATION.
+    known = _known(question, project, sorted(names | {name.rpartition(".")[0] for name in names}))
+    wrong = [text for text, path in asked.items() if not _exists(path, known)]
+    if not wrong:
+        return ()
+    candidates = _candidates(_known(question, project))
+    return tuple(_hint(text, candidates) for text in wrong[:_HINTS_MAX])
+
+
+def _is_absence(compare: Compare) -> bool:
+    return compare.operator == "!=" or (compare.value in ("none", "null") and not compare.quoted)
+
+
+def _known(
+    question: Question, project: str | None, names: Sequence[str] | None = None
+) -> set[tuple[str, str]]:
+    """Return (config, summary or metric; name) of what is there: of ``names``, or some of all."""
+    parameters: dict[str, object] = {}
+    of_project = of_paths = of_metrics = ""
+    if project is not None:
+        of_project, parameters["project"] = "project = {project:String} AND ", project
+    if names is not None:
+        of_paths = " AND path IN {names:Array(String)}"
+        of_metrics = " AND metric IN {names:Array(String)}"
+        parameters["names"] = list(names)
+    sql = _NAMES.format(
+        of_project=of_project, of_paths=of_paths, of_metrics=of_metrics, limit=_KNOWN_MAX
+    )
+    return {(row["what"], row["name"]) for row in question.rows(sql, parameters)}
+
+
+def _exists(path: Path, known: set[tuple[str, str]]) -> bool:
+    metric = path.name.rpartition(".")[0]
+    in_summary = {("summary", path.name), ("metric", path.name), ("metric", metric)}
+    match path.kind:
+        case Kind.CONFIG:
+            return ("config", path.name) in known
+        case Kind.METRIC:
+            return ("metric", path.name) in known
+        case Kind.SUMMARY:
+            return not known.isdisjoint(in_summary)
+    return not known.isdisjoint(in_summary | {("config", path.name)})
+
+
+def _candidates(known: set[tuple[str, str]]) -> list[str]:
+    bare = {name for _, name in known}
+    qualified = {f"{what}.{name}" for what, name in known}
+    return sorted(bare | qualified | set(FIELDS))
+
+
+def _hint(text: str, candidates: Sequence[str]) -> str:
+    nearest = difflib.get_close_matches(text, candidates, _NEAREST, cutoff=0.6)
+    nearest += [name for name in candidates if name.startswith(f"{text}.")][:_NEAREST]
+    if not nearest:
+        return f"no run has {text!r}"
+    return f"no run has {text!r}; did you mean {', '.join(dict.fromkeys(nearest))}?"
