@@ -8,6 +8,7 @@ counts as hung, and is killed, when its heartbeat stays away.
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 import socket
@@ -23,7 +24,7 @@ from typing import IO, Final
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.errors import ConfigError
-from stepwell_wire.hub_access import HubKeyError, hub_dir, see_to_key
+from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, hub_dir, see_to_key
 from stepwell_wire.hub_address import bind
 
 logger = logging.getLogger("stepwell_daemon")
@@ -33,11 +34,13 @@ NEEDED: Final = ("stepwell_hub", "starlette", "uvicorn", "httptools", "msgspec",
 READY: Final = b"!"
 IN_USE: Final = b"+"
 BAD_CONFIG: Final = 2
+FOLDER_TAKEN: Final = 3
 _LOG_BYTES_MAX: Final = 4 << 20
 _SILENT_SECONDS: Final = 30.0
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 8.0
 _HEALTHY_SECONDS: Final = 60.0
+_TAKEN_POLL_SECONDS: Final = 2.0
 
 
 def wants_hub(config: DaemonConfig) -> bool:
@@ -123,6 +126,9 @@ class HubProcess:
             if code == BAD_CONFIG:
                 self._give_up()
                 return
+            if code == FOLDER_TAKEN:
+                await self._wait_for_folder()
+                continue
             if time.monotonic() - started > _HEALTHY_SECONDS:
                 backoff.reset()
             delay = backoff.next_delay()
@@ -148,6 +154,22 @@ class HubProcess:
         self.problem = f"no page: {_last_words(self._log_path())}"
         logger.error("the hub refuses its settings and is not started again: %s", self.problem)
         self.close()
+
+    async def _wait_for_folder(self) -> None:
+        """Return when no other hub uses the folder."""
+        words = _last_words(self._log_path())
+        self.problem = f"no page of this daemon: {words}; it starts when that one has ended"
+        logger.warning(
+            "another hub uses the folder, waiting for its end folder=%s: %s",
+            hub_dir(self._config.data),
+            words,
+        )
+        lock = hub_dir(self._config.data) / LOCK_FILE
+        while True:  # Its end rings nowhere: a lock can be asked for only.
+            if not await asyncio.to_thread(_is_locked, lock):
+                logger.info("the other hub has ended, starting ours")
+                return
+            await asyncio.sleep(_TAKEN_POLL_SECONDS)
 
     async def _run_once(self) -> int | None:
         """Start a hub and return its exit code when it has ended."""
@@ -204,6 +226,7 @@ class HubProcess:
                 logger.info("the hub runs pid=%d url=%s", process.pid, self.url)
             if IN_USE in beats:
                 self._on_use()
+            await asyncio.to_thread(bound_log, self._log_path())
         try:
             async with asyncio.timeout(_STOP_SECONDS):
                 await process.wait()
@@ -256,11 +279,44 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
+def _is_locked(path: Path) -> bool:
+    """Return whether another process holds the lock at ``path``."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _open_log(path: Path) -> IO[bytes]:
-    """Open the hub's log to append; a large one is begun anew, its past kept once."""
-    if path.exists() and path.stat().st_size > _LOG_BYTES_MAX:
-        path.replace(path.with_suffix(".log.1"))
+    """Open the hub's log to append."""
+    bound_log(path)
     return path.open("ab")
+
+
+def bound_log(path: Path, *, bytes_max: int = _LOG_BYTES_MAX) -> None:
+    """Begin a large log anew, its last ``bytes_max`` kept once beside it.
+
+    Its content is copied, not its file renamed: the hub goes on to append to the same file. What
+    it writes in the moment between is lost.
+    """
+    try:
+        if path.stat().st_size <= bytes_max:
+            return
+        with path.open("rb+") as log:
+            log.seek(-bytes_max, os.SEEK_END)
+            path.with_suffix(".log.1").write_bytes(log.read(bytes_max))
+            log.truncate(0)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        logger.warning("the hub's log cannot be shortened, make room: %s", error)
 
 
 def _last_words(path: Path) -> str:

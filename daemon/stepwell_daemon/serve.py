@@ -44,6 +44,7 @@ from stepwell_store.deletion import sweep_removed
 from stepwell_store.retention import apply_retention
 from stepwell_wire import service_notify
 from stepwell_wire.limits import MESSAGE_BYTES_MAX
+from stepwell_wire.page_file import note_page
 from stepwell_wire.run_notes import forget_runs
 
 logger = logging.getLogger("stepwell_daemon")
@@ -183,7 +184,7 @@ class Daemon:
                     tasks.create_task(self._sweep_removed(), name="sweep-removed"),
                     tasks.create_task(service_notify.feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
-                    tasks.create_task(hub.run(), name="hub"),
+                    tasks.create_task(self._keep_hub(hub), name="hub"),
                     tasks.create_task(blobs.run(), name="blobs"),
                     tasks.create_task(self._collect_blobs(), name="collect-blobs"),
                 ]
@@ -202,6 +203,7 @@ class Daemon:
             self._close(forwarder)
             blobs.close()
             self._hub.close()
+            note_page(self._config.socket, "")
             spool.save_writers()
             spool.close()
         logger.info("stopped spooled_bytes=%d", spool.unforwarded_bytes)
@@ -242,6 +244,7 @@ class Daemon:
         if server.add_insecure_port(address) == 0:
             raise ConfigError(f"{config.socket}: cannot listen there; choose another --socket")
         await server.start()
+        note_page(config.socket, self._hub.url)
         try:
             os.chmod(config.socket, _SOCKET_MODE)
             if config.socket_group:
@@ -333,6 +336,10 @@ class Daemon:
         self._facts.counters.points_received += points
         return points
 
+    async def _keep_hub(self, hub: HubProcess) -> None:
+        await hub.run()  # It returns where there is no hub, or none that its settings allow.
+        note_page(self._config.socket, hub.url)
+
     async def _keep_retention(self) -> None:
         """Apply retention once the store is open, after a reload, and daily."""
         loop = asyncio.get_running_loop()
@@ -360,6 +367,7 @@ class Daemon:
     async def _sweep_removed(self) -> None:
         """Delete what comes of writers whose run was deleted by force while they were at work."""
         loop = asyncio.get_running_loop()
+        is_failing = False  # A failure that repeats is said once.
         while True:
             of_servers = self._config.sink == "clickhouse"
             await asyncio.sleep(_SWEEP_SERVERS_SECONDS if of_servers else _SWEEP_SECONDS)
@@ -369,8 +377,17 @@ class Daemon:
             try:
                 done = await loop.run_in_executor(self._store_executor, sweep)
             except (StoreError, *_SCARCE) as error:
-                logger.debug("removed writers could not be looked for: %s", error)
+                log = logger.debug if is_failing else logger.warning
+                log(
+                    "what runs sent after their deletion cannot be removed, again each minute: %s; "
+                    "`stepwell doctor` says how the store is, `stepwell rm --orphans` removes it",
+                    error,
+                )
+                is_failing = True
                 continue
+            if is_failing:
+                logger.info("what runs sent after their deletion can be removed again")
+                is_failing = False
             for project, run_id in done:
                 self._forget(project, run_id)
                 logger.info("nothing more comes of a deleted run run=%s/%s", project, run_id)

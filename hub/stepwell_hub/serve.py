@@ -35,7 +35,7 @@ from stepwell_hub.run_colors import RunColors
 from stepwell_store import EmbeddedStore, Store, connect_embedded
 from stepwell_store.queries import Limits
 from stepwell_wire import __version__, service_notify
-from stepwell_wire.hub_access import STATE_FILE, HubKeyError, see_to_key
+from stepwell_wire.hub_access import LOCK_FILE, STATE_FILE, HubKeyError, see_to_key
 from stepwell_wire.hub_address import bind
 
 logger = logging.getLogger("stepwell_hub")
@@ -43,7 +43,6 @@ logger = logging.getLogger("stepwell_hub")
 READY: Final = b"!"
 IN_USE: Final = b"+"
 IDLE: Final = b"."
-LOCK_FILE: Final = "hub.lock"
 _BEAT_SECONDS: Final = 2.0
 _CONNECTIONS_MAX: Final = 1024
 _DRAIN_SECONDS: Final = 3

@@ -27,6 +27,7 @@ from urllib.parse import quote
 
 KEY_FILE: Final = "key"
 STATE_FILE: Final = "hub.json"
+LOCK_FILE: Final = "hub.lock"
 LOGIN_PARAMETER: Final = "login"
 CODE_SECONDS: Final = 12 * 3600
 COOKIE_SECONDS: Final = 30 * 86_400

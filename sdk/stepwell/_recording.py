@@ -26,6 +26,7 @@ from stepwell._terminal import Voice
 from stepwell._writer import Writer
 from stepwell_wire import __version__
 from stepwell_wire.journal_files import WriterFile, boot_id
+from stepwell_wire.page_file import noted_page
 from stepwell_wire.records import ENVIRONMENT, FINISH, METADATA, START
 
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
@@ -66,6 +67,7 @@ class Recording:
         self._pid = os.getpid()
         self._forked = False  # In a child that has not logged yet.
         self._finishing = False
+        self._noted_page = ""  # As a daemon that runs already noted it; the welcome says it, too.
         self._capture: _console.Capture | None = None
         self._metadata_done = threading.Event()
         self._daemon_started_at: float | None = None
@@ -99,7 +101,9 @@ class Recording:
 
     @property
     def page_url(self) -> str:
-        return self.sender.page_url if self.writer.journal is not None else ""
+        if self.writer.journal is None:
+            return ""
+        return self.sender.page_url or self._noted_page
 
     @property
     def journal_folder(self) -> Path | None:
@@ -157,7 +161,10 @@ class Recording:
     def see_to_daemon(self) -> None:
         """Start a personal daemon when nobody listens, or say where the data stays."""
         settings, sender = self.settings, self.sender
-        if not sender.online or _spawn.daemon_answers(settings.socket):
+        if not sender.online:
+            return
+        if _spawn.daemon_answers(settings.socket):
+            self._noted_page = noted_page(Path(settings.socket))
             return
         if settings.no_daemon or not _spawn.can_start_daemon():
             why = "no daemon on" if settings.no_daemon else "no daemon (nor one installed) on"

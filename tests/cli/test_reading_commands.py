@@ -337,6 +337,9 @@ def test_without_an_engine_one_is_started_for_the_moment(place: Path) -> None:
 def test_a_run_that_nobody_saw_end_has_no_exit_code(call: Call, store: EmbeddedStore) -> None:
     made(store, "ends", "run-e", name="ends", state="crashed", exit_code=-1)
     assert "crashed, exit code unknown\n" in call("show", "run-e").out
+    shown = json.loads(call("show", "run-e", "--json").out)
+    assert (shown["exit_code"], shown["writers"][0]["exit_code"]) == (None, None)
+    assert "small, fast" in call("show", "run-e").out
 
 
 def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(

@@ -31,7 +31,9 @@ def test_rm_deletes_a_project_and_not_the_next(call: Call, store: EmbeddedStore)
     for run_id in ("a", "b"):
         made(store, project, run_id, name=run_id)
     made(store, other, "a", name="a")
-    assert call("rm", "--project", f"{project}-typo", "--yes").code == 4
+    wrong = call("rm", "--project", f"{project}-typo", "--yes")
+    assert wrong.code == 4
+    assert f"did you mean '{project}'" in wrong.err
     done = call("rm", "--project", project, "--yes")
     assert (done.code, done.out) == (0, f"deleted project {project}\n")
     assert not list_runs(store, project).items

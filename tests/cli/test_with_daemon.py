@@ -99,6 +99,48 @@ def test_up_says_where_things_are_and_stops_in_order(up: Up, place: Path) -> Non
     assert up.call("status").returncode == 3
 
 
+def test_down_stops_the_daemon_and_says_when_there_is_none(up: Up, place: Path) -> None:
+    pid = up.json("status")["pid"]
+    assert "?" not in up.said.partition("page ")[2].splitlines()[0]  # No link that logs in.
+    done = up.call("down")
+    assert (done.returncode, done.stdout) == (0, f"the daemon on {place / 's.sock'} has ended\n")
+    assert f"pid {pid}" in done.stderr
+    assert not is_alive(pid)
+    up.process.communicate(timeout=60)
+    assert up.process.returncode == 0
+    again = up.call("down")
+    assert again.returncode == 3
+    assert "no daemon answers" in again.stderr
+
+
+def test_down_says_what_waits_and_leaves_a_slow_daemon_to_its_end(up: Up, place: Path) -> None:
+    script = (
+        "import sys, stepwell\n"
+        "run = stepwell.init('p', settings={'console': False})\n"
+        "run.log({'x': 1.0}); run.flush()\n"
+        "print('ready', flush=True); sys.stdin.read()\n"
+    )
+    trainer = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=up.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert trainer.stdout is not None
+        assert trainer.stdout.readline() == b"ready\n"
+        pid = up.json("status")["pid"]
+        done = up.call("down", "--timeout", "0")
+        assert done.returncode == 1
+        assert "1 writer is connected" in done.stderr
+        assert f"pid {pid} has not ended after 0 s and goes on stopping" in done.stderr
+        wait_for_end(pid)
+    finally:
+        trainer.kill()
+        trainer.communicate()
+
+
 def test_a_second_up_ends_with_3_and_leaves_the_first_alone(up: Up) -> None:
     pid = up.json("status")["pid"]
     second = up.start()

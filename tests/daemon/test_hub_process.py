@@ -1,6 +1,7 @@
 """The daemon's hub: there with the daemon, back after a kill, gone with the daemon in any way."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -15,8 +16,9 @@ from typing import Any
 import pytest
 
 from stepwell_daemon.config import DaemonConfig
-from stepwell_daemon.hub_process import HubProcess
-from stepwell_wire.hub_access import hub_dir, read_key
+from stepwell_daemon.hub_process import HubProcess, bound_log
+from stepwell_wire.hub_access import LOCK_FILE, hub_dir, read_key, see_to_key
+from stepwell_wire.page_file import noted_page, page_file
 from tests.daemon.client import Client, status_of
 from tests.daemon.conftest import Process
 from tests.waiting import wait_until
@@ -77,6 +79,46 @@ def test_a_killed_hub_comes_back_at_the_same_address(process: Process) -> None:
     wait_until(lambda: state_of(process)["pid"] != before["pid"], "another hub")
     assert state_of(process)["url"] == before["url"]
     assert "the hub ended unasked" in process.log.read_text()
+
+
+def test_a_second_hub_on_the_folder_is_waited_for_and_named_once(process: Process) -> None:
+    folder = hub_dir(process.data)
+    see_to_key(folder)
+    with (folder / LOCK_FILE).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process.start(*ON)
+        waits = "another hub uses the folder"
+        wait_until(lambda: waits in process.log.read_text(), "a word of the other hub")
+        assert any("another hub uses" in each for each in status_of(process.socket)["problems"])
+    assert ask(process, "/api/v1/status")[0] == 200
+    log = process.log.read_text()
+    assert log.count(waits) == 1
+    assert "restarting" not in log
+
+
+def test_the_address_is_noted_beside_the_socket_while_the_daemon_runs(process: Process) -> None:
+    page_file(process.socket).write_text("http://127.0.0.1:1\n")  # Left by one that was killed.
+    process.start(*ON)
+    assert noted_page(process.socket) == status_of(process.socket)["page_url"]
+    process.stop()
+    assert not page_file(process.socket).exists()
+    page_file(process.socket).write_text("http://127.0.0.1:1\n")
+    process.start("--hub", "off")
+    assert noted_page(process.socket) == ""
+
+
+def test_the_log_is_bounded_while_the_hub_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "hub.log"
+    bound_log(path)
+    with path.open("ab") as log:
+        log.write(b"a" * 10 + b"b" * 100)
+        log.flush()
+        bound_log(path, bytes_max=110)
+        assert path.stat().st_size == 110
+        bound_log(path, bytes_max=100)
+        log.write(b"later")
+    assert path.read_bytes() == b"later"
+    assert path.with_suffix(".log.1").read_bytes() == b"b" * 100
 
 
 def test_a_hub_whose_heartbeat_stays_away_is_killed_and_started_again(tmp_path: Path) -> None:

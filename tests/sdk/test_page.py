@@ -9,6 +9,7 @@ import pytest
 from stepwell._page import page_address, page_line
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.hub_access import check_login_code, see_to_key
+from stepwell_wire.page_file import note_page, noted_page, page_file
 from tests.sdk.conftest import Start
 
 PAGE = "http://127.0.0.1:8470"
@@ -27,6 +28,28 @@ def test_the_address_is_none_until_the_daemon_said_it(
     with start(mode="offline") as run:
         run.log({"x": 1.0})
         assert run.url is None
+
+
+def test_with_a_daemon_that_runs_the_address_is_there_at_once(
+    start: Start, daemon: RecordingDaemon, folder: Path
+) -> None:
+    note_page(Path(daemon.socket), PAGE)
+    with start(project="p", id="run-1") as run:
+        assert run.url == f"{PAGE}/p/p/runs/run-1"
+    daemon.stop()  # It left its file, as one does that was killed.
+    with start(project="p", settings={"finish_timeout": 0.0}) as run:
+        assert run.url is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "no address", "file:///etc/passwd", f"{PAGE}\nmore", "http://ü"]
+)
+def test_what_is_no_address_beside_the_socket_is_none(daemon: RecordingDaemon, text: str) -> None:
+    socket = Path(daemon.socket)
+    page_file(socket).write_text(text)
+    assert noted_page(socket) == ""
+    note_page(socket, "")
+    assert not page_file(socket).exists()
 
 
 def test_the_line_is_printed_once_and_logs_nobody_in_from_a_file(

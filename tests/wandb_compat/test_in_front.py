@@ -249,6 +249,7 @@ def test_stepwell_under_the_name_wandb_has_the_same_surface() -> None:
         (("sweep", "sweep.yaml"), 2, "a later release brings it"),
         (("nothing-such",), 2, "is no command"),
         (("status",), 0, "project = from-env  (WANDB_PROJECT)"),
+        (("status",), 0, "a daemon answers on "),
         (("sync",), 0, ""),
         ((), 0, "login"),
     ],

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stepwell_store.queries.writers import RunState, seconds
+from stepwell_store.queries.writers import RunState, known_exit_code, seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RunOverview:
     run_id: str
     name: str
     state: str
-    exit_code: int
+    exit_code: int | None
     started_at: float | None
     ended_at: float | None
     last_seen: float | None
@@ -78,7 +78,7 @@ def overview_of(
         run_id=ref.run_id,
         name=str(described.get("name") or ref.run_id),
         state=state.state,
-        exit_code=state.exit_code,
+        exit_code=known_exit_code(state.state, state.exit_code),
         started_at=seconds(state.started_us),
         ended_at=seconds(state.ended_us),
         last_seen=seconds(max(state.last_event_us, last_point_us)),

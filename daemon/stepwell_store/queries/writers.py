@@ -18,6 +18,8 @@ STATES: Final = ("running", "failed", "crashed", "killed", "finished")
 _SEVERITY: Final = 1 << 34
 _NO_SUCCESS: Final = 1 << 33
 _CODE: Final = 1 << 31
+_UNSEEN: Final = -1
+"""The exit code in the store of a writer whose end nobody saw."""
 _WRITERS_UNIT: Final = 1 << 38
 _RUNNING_SINCE: Final = 1 << 62
 """The moment of a state that holds on: later than any other."""
@@ -211,7 +213,7 @@ class Writer:
     world_size: int
     client: str
     state: str
-    exit_code: int
+    exit_code: int | None
     started_at: float | None
     last_seen: float | None
 
@@ -233,6 +235,12 @@ def seconds(time_us: int) -> float | None:
     return time_us / 1_000_000 if time_us else None
 
 
+def known_exit_code(state: str, exit_code: int) -> int | None:
+    """Return the exit code, None where nobody saw one: it runs, or its process was killed."""
+    is_known = state not in ("", "running", "unknown") and exit_code != _UNSEEN
+    return exit_code if is_known else None
+
+
 def _writer(row: dict[str, Any]) -> Writer:
     _, state, exit_code = _end_of(row["ended"])
     return Writer(
@@ -244,7 +252,7 @@ def _writer(row: dict[str, Any]) -> Writer:
         world_size=row["its_world_size"],
         client=row["its_client"],
         state=state,
-        exit_code=exit_code,
+        exit_code=known_exit_code(state, exit_code),
         started_at=seconds(row["began"]),
         last_seen=seconds(row["seen"]),
     )

@@ -17,6 +17,7 @@ from stepwell_wire.arguments import OneLineParser
 
 COMMANDS: Final = {
     "up": "start a daemon with an embedded store, in the foreground",
+    "down": "stop the daemon of this socket in order, and wait until it has ended",
     "open": "open the page, on a run or a project; prints a link that logs in",
     "hub": "run the hub itself, the page, e.g. over ClickHouse servers; takes its own arguments",
     "daemon": "run the daemon itself; takes the daemon's own arguments",
@@ -25,7 +26,7 @@ COMMANDS: Final = {
     "show": "show one run",
     "export": "write a run's or a project's history to a file",
     "sql": "ask the store in SQL, read-only",
-    "sync": "send what offline or dead writers left in their journals",
+    "sync": "send journals that were not sent: of offline runs and of killed processes",
     "status": "say how the daemon is and where things are",
     "top": "watch writers, rates and spool",
     "spool": "verify, dump or repair a daemon's spool; replay what was set aside",

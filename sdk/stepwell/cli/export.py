@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.output import binary_stdout, replaced_file
+from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
 from stepwell.cli.show import doubt_text, gaps_of, missing_text
@@ -131,7 +132,7 @@ def find_target(store: "Store", reference: str) -> Target:
     run_ids = _runs_of_project(store, project)
     if reference.endswith("/"):
         if not run_ids:
-            raise CommandError(f"no project is called {project!r}", NOT_FOUND)
+            raise no_project(store, project)
         return Target(project, run_ids, True)
     try:
         ref: RunRef = find_run(store, reference)

@@ -54,7 +54,10 @@ def run(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     if not options.no_browser and not open_browser(link):
-        print("open it in a browser; it logs in once, within 12 hours", file=sys.stderr)
+        print(
+            "open it in a browser: the link works once, within 12 hours",
+            file=sys.stderr,
+        )
     return OK
 
 

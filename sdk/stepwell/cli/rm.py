@@ -4,8 +4,9 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
+from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_socket, places
+from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.text import count_text
 from stepwell_wire.run_notes import forget_runs
@@ -102,7 +103,7 @@ def _check(store: "Store", found: "list[RunRef]", projects: list[str], *, force:
             running.append(str(ref))
     for project in projects:
         if not queries.list_runs(store, project, archived=True, limit=1).items:
-            raise CommandError(f"no project is called {project!r}", NOT_FOUND)
+            raise no_project(store, project)
         page = queries.list_runs(store, project, filter="state:running", archived=True)
         running += [str(each.ref) for each in page.items]
     if running and not force:

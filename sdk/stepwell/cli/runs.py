@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.errors import NOT_FOUND, OK, CommandError
+from stepwell.cli.errors import OK
 from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
+from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.text import (
     count_text,
@@ -113,10 +114,7 @@ def _check_project(store: "Store", project: str) -> None:
     from stepwell_store.queries import list_runs
 
     if not list_runs(store, project, archived=True, limit=1).items:
-        raise CommandError(
-            f"no project is called {project!r}, or it has no runs; `stepwell runs` lists all",
-            NOT_FOUND,
-        )
+        raise no_project(store, project)
 
 
 def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: float) -> str:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 TAIL_DEFAULT: Final = 10
 _LINES_MAX: Final = 60
 """Of config, summary, metrics and node each; the JSON has all."""
-_UNKNOWN_EXIT_CODE: Final = -1
 _CONSOLE_PAGE_LINES: Final = 10_000
 _HISTOGRAMS_AT_ONCE: Final = 1000
 
@@ -222,7 +221,9 @@ def _section(title: str, body: str) -> str:
 
 def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
     number = detail["exit_code"]
-    code = f", exit code {'unknown' if number == _UNKNOWN_EXIT_CODE else number}" if number else ""
+    code = f", exit code {number}" if number else ""
+    if number is None and detail["state"] not in ("running", "unknown"):
+        code = ", exit code unknown"
     took = seconds_text(duration_seconds(detail, now=now))
     metadata = dict(flat(detail["metadata"]))
     lines = [
@@ -242,7 +243,7 @@ def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
             lines.append((name, f"{what}, see below"))
     for name in ("tags", "group", "job_type", "notes"):
         if held := detail[name]:
-            lines.append((name, plain(", ".join(held) if isinstance(held, list) else held)))
+            lines.append((name, plain(", ".join(held) if isinstance(held, list | tuple) else held)))
     for path in ("git.commit", "command", "python"):
         if path in metadata:
             lines.append((path, value_text(metadata[path])))

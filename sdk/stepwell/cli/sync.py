@@ -1,4 +1,4 @@
-"""`stepwell sync [DIR…]`: sends what offline or dead writers left, and shows how far it is."""
+"""`stepwell sync [DIR…]`: sends journals of offline runs and killed processes, with progress."""
 
 import argparse
 import shutil
@@ -102,13 +102,16 @@ def report_text(report: "SyncReport") -> str:
     lines = []
     if report.sent:
         names = ", ".join(map(plain, report.sent[:10])) + (", …" if report.sent[10:] else "")
-        lines.append(
-            f"sent {bytes_text(report.sent_bytes)} of {count_text(len(report.sent))} runs: {names}"
-        )
+        count = len(report.sent)
+        runs = f"{count_text(count)} run{'s' * (count != 1)}"
+        lines.append(f"sent {bytes_text(report.sent_bytes)} of {runs}: {names}")
     elif not report.failed:
         lines.append("nothing to send")
     if report.live:
-        lines.append(f"{count_text(len(report.live))} left alone: their writers are at work")
+        count = len(report.live)
+        processes = "its process still runs" if count == 1 else "their processes still run"
+        journals = f"{count_text(count)} journal{'s' * (count != 1)}"
+        lines.append(f"{journals} left alone, {processes} and will send the rest")
     if report.unverified_bytes:
         lines.append(
             f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of the "

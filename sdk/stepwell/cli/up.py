@@ -102,7 +102,15 @@ def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
     lines = [("socket", status["socket"]), ("data", status["data_dir"])]
     lines += [("metrics", status["metrics_url"])] if status.get("metrics_url") else []
     if page_url := status.get("page_url"):
-        lines.append(("page", link_to(f"{page_url}/", status.get("hub_folder", ""))))
+        lines.append(("page", _page_text(f"{page_url}/", status.get("hub_folder", ""))))
     for name, text in lines:
         print(f"{name:<8} {text}")
-    print("Ctrl-C stops it; `stepwell runs` in another terminal lists what ran", flush=True)
+    print(
+        "Ctrl-C or `stepwell down` stops it; `stepwell runs` in another terminal lists what ran",
+        flush=True,
+    )
+
+
+def _page_text(address: str, hub_folder: str) -> str:
+    """Return the page's address; on a terminal alone one that logs in: others may read a file."""
+    return link_to(address, hub_folder) if sys.stdout.isatty() else address

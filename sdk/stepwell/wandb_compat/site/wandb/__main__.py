@@ -1,6 +1,7 @@
 """The command `wandb` inside `stepwell run`: the subcommands that scripts call. No prompts."""
 
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -41,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif name in _MODES:
         _remember_mode(name)
     elif name == "status":
-        for default in defaults():
-            print(f"{default.name} = {default.value}  ({default.source})")
+        _tell_status()
     elif name in ("sync", "verify"):
         return _become("sync" if name == "sync" else "doctor", words[1:])
     elif name in _LATER:
@@ -50,6 +50,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         return _complain(f"{name!r} is no command; `wandb --help` lists them")
     return 0
+
+
+def _tell_status() -> None:
+    """Say what the variables and files set, and where runs go."""
+    from stepwell_wire.places import default_socket
+
+    print(f"wandb {VERSION}, as stepwell {stepwell.__version__} has it")
+    found = list(defaults())
+    for default in found:
+        print(f"{default.name} = {default.value}  ({default.source})")
+    if not found:
+        print("no WANDB_ variable and no settings file says anything")
+    path = default_socket()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        peer.settimeout(2.0)
+        is_there = peer.connect_ex(str(path)) == 0
+    print(f"{'a daemon answers' if is_there else 'no daemon answers yet'} on {path}")
 
 
 def _remember_mode(name: str) -> None:

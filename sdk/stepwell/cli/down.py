@@ -1,0 +1,111 @@
+"""`stepwell down`: ends the daemon of this socket in order, and waits until it has.
+
+The daemon stores what it holds and ends, as after a SIGTERM. What does not get stored in time
+stays in its spool; what is logged meanwhile stays in journals. The next daemon goes on with both.
+"""
+
+import argparse
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell.cli.daemon_client import DaemonClient, no_daemon
+from stepwell.cli.errors import FAILED, OK, CommandError
+from stepwell.cli.options import add_socket, places
+from stepwell.cli.text import bytes_text, count_text
+
+TIMEOUT_SECONDS: Final = 60.0
+_CREDENTIALS: Final = struct.Struct("3i")  # pid, user, group
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_socket(parser)
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=TIMEOUT_SECONDS,
+        metavar="SECONDS",
+        help=f"wait so long for its end; {TIMEOUT_SECONDS:g} unless said",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    path = places(options).socket
+    pid = listener_of(path)
+    with DaemonClient(path) as daemon:
+        status = daemon.status()
+    if status.get("pid") != pid:
+        raise CommandError(
+            f"the daemon on {path} runs in another container, or something else listens there; "
+            "stop it where it runs, e.g. with its service"
+        )
+    pending = pending_text(status)
+    try:
+        held = os.pidfd_open(pid)
+    except ProcessLookupError:
+        print(f"the daemon on {path} has just ended")
+        return OK
+    try:
+        _ask_to_end(held, pid)
+        print(f"stopping the daemon on {path}, pid {pid}{pending}", file=sys.stderr, flush=True)
+        if not select.select([held], [], [], max(options.timeout, 0.0))[0]:
+            print(
+                f"stepwell: pid {pid} has not ended after {options.timeout:g} s and goes on "
+                "stopping; nothing is lost: what is not stored stays in its spool. Wait with "
+                f"`stepwell down` again, or end it now with `kill -9 {pid}`",
+                file=sys.stderr,
+            )
+            return FAILED
+    finally:
+        os.close(held)
+    print(f"the daemon on {path} has ended")
+    return OK
+
+
+def listener_of(path: Path) -> int:
+    """Return the process that listens at ``path``, as the kernel knows it; 0 out of sight.
+
+    Raises:
+        CommandError: No process listens there.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
+        try:
+            peer.connect(str(path))
+        except OSError as error:
+            raise no_daemon(path) from error
+        held = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid: int = _CREDENTIALS.unpack(held)[0]
+    return pid
+
+
+def pending_text(status: dict[str, Any]) -> str:
+    """Return what the daemon has still to do and who is connected, as the end of a sentence."""
+    parts = []
+    waiting = int(status.get("spool", {}).get("unforwarded_bytes") or 0)
+    if waiting:
+        parts.append(f"{bytes_text(waiting)} are stored first")
+    connected = sum(bool(each.get("connected")) for each in status.get("writers", ()))
+    if connected:
+        noun = "writer is" if connected == 1 else "writers are"
+        parts.append(
+            f"{count_text(connected)} {noun} connected: what they log from now on stays in "
+            "journals until a daemon runs"
+        )
+    return "; " + "; ".join(parts) if parts else ""
+
+
+def _ask_to_end(held: int, pid: int) -> None:
+    try:
+        signal.pidfd_send_signal(held, signal.SIGTERM)
+    except ProcessLookupError:
+        pass  # It has just ended by itself.
+    except PermissionError as error:
+        raise CommandError(
+            f"the daemon, pid {pid}, is another user's; its service stops it, e.g. "
+            "`sudo systemctl stop stepwelld`"
+        ) from error

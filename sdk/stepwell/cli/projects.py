@@ -1,0 +1,30 @@
+"""What a command says when no project has the name that it was given."""
+
+import difflib
+from typing import TYPE_CHECKING, Final
+
+from stepwell.cli.errors import NOT_FOUND, CommandError
+
+if TYPE_CHECKING:
+    from stepwell_store import Store
+
+_LOOKED_AT: Final = 1000
+_NEAREST: Final = 3
+
+
+def no_project(store: "Store", project: str) -> CommandError:
+    """Return the error, with the nearest names among the latest projects."""
+    from stepwell_store.queries import list_projects
+
+    names = [each.project for each in list_projects(store, limit=_LOOKED_AT).items]
+    if not names:
+        return CommandError(
+            f"no project is called {project!r}: the store has no runs yet", NOT_FOUND
+        )
+    nearest = difflib.get_close_matches(project, names, _NEAREST)
+    hint = f"did you mean {', '.join(map(repr, nearest))}?"
+    if not nearest:
+        hint = f"the latest are {', '.join(map(repr, names[:_NEAREST]))};"
+    return CommandError(
+        f"no project is called {project!r}; {hint} `stepwell runs` lists all", NOT_FOUND
+    )
