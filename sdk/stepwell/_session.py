@@ -27,6 +27,7 @@ _current: "Run | None" = None
 _job_runs = 0
 _exit_code = 0
 _hooked = False
+_printed_before: BaseException | None = None
 _kept_importing = False
 _IMPORT_SECONDS_MAX = 2.0
 
@@ -82,16 +83,20 @@ def finish_all() -> None:
 
 
 def _end_process() -> None:
+    global _exit_code
+    if (error := _printed_error()) is not None and error is not _printed_before:
+        _exit_code = _code_of_error(type(error))
     finish_all()
     if (channel := sys.modules.get("stepwell._channel")) is not None:
         channel.outlive_interpreter()  # Again: ending the runs may have connected anew.
 
 
 def _hook() -> None:
-    global _hooked
+    global _hooked, _printed_before
     if _hooked:
         return
     _hooked = True
+    _printed_before = _printed_error()
     atexit.register(_end_process)
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
@@ -103,7 +108,7 @@ def _hook() -> None:
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
         global _exit_code
-        _exit_code = INTERRUPTED_EXIT_CODE if issubclass(kind, KeyboardInterrupt) else 1
+        _exit_code = _code_of_error(kind)
         excepthook(kind, error, traceback)
 
     def note_exit(status: Any = None) -> Any:
@@ -113,6 +118,22 @@ def _hook() -> None:
 
     sys.excepthook = note_exception
     sys.exit = note_exit
+
+
+def _printed_error() -> BaseException | None:
+    """Return the exception that the interpreter printed last, None in an interactive one.
+
+    It is noted before `sys.excepthook` is called, so it does not matter who set that hook. Where
+    somebody types, it is the error of a line or a cell, and the process goes on.
+    """
+    if hasattr(sys, "ps1") or sys.flags.interactive or "IPython" in sys.modules:
+        return None
+    found = getattr(sys, "last_value", None)
+    return found if isinstance(found, BaseException) else None
+
+
+def _code_of_error(kind: type[BaseException]) -> int:
+    return INTERRUPTED_EXIT_CODE if issubclass(kind, KeyboardInterrupt) else 1
 
 
 def exit_code_of(status: Any) -> int:

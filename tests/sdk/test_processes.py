@@ -278,6 +278,8 @@ def test_each_init_of_a_job_is_a_run_of_its_own_and_the_same_on_all_ranks(folder
         ("sys.exit()", "finished", 0),
         ("sys.exit('message')", "failed", 1),
         ("raise KeyboardInterrupt", "killed", 255),
+        ("sys.excepthook = lambda *_: None\nraise ValueError('x')", "failed", 1),
+        ("sys.excepthook = lambda *_: None\nraise KeyboardInterrupt", "killed", 255),
         ("run.finish(exit_code=4)", "failed", 4),
         ("run.__exit__(SystemExit, SystemExit(0), None)", "finished", 0),
     ],
