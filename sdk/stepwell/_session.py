@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED_EXIT_CODE = 255
 
+_builtin_exit = sys.exit
 active: list["Run"] = []
 shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
@@ -114,10 +115,29 @@ def _hook() -> None:
     def note_exit(status: Any = None) -> Any:
         global _exit_code
         _exit_code = exit_code_of(status)
-        exit_(status)
+        if exit_ is not _builtin_exit:
+            exit_(status)  # Patched before: it may do something else.
+        raise _Exit(*(status if isinstance(status, tuple) else () if status is None else (status,)))
 
     sys.excepthook = note_exception
     sys.exit = note_exit
+
+
+class _Exit(SystemExit):
+    """What `sys.exit` raises: it is forgotten where the script catches it.
+
+    One that ends the process is dropped by the interpreter itself, when no frame runs any more.
+    One that was caught is dropped within the frame that caught it.
+    """
+
+    def __del__(self) -> None:
+        global _exit_code
+        if sys._getframe().f_back is not None and _exit_code == exit_code_of(self.code):
+            _exit_code = 0
+
+
+_Exit.__name__ = _Exit.__qualname__ = "SystemExit"
+_Exit.__module__ = "builtins"
 
 
 def _printed_error() -> BaseException | None:

@@ -278,6 +278,16 @@ def test_each_init_of_a_job_is_a_run_of_its_own_and_the_same_on_all_ranks(folder
         ("sys.exit()", "finished", 0),
         ("sys.exit('message')", "failed", 1),
         ("raise KeyboardInterrupt", "killed", 255),
+        ("try: sys.exit(2)\nexcept SystemExit as error: assert error.code == 2", "finished", 0),
+        ("def main(): sys.exit(4)\nmain()", "failed", 4),
+        ("try: sys.exit(2)\nexcept SystemExit as error: sys.exit(error.code + 1)", "failed", 3),
+        ("try: sys.exit(5)\nfinally: run.log({})", "failed", 5),
+        (
+            "import threading\nt = threading.Thread(target=sys.exit, args=(2,))\n"
+            "t.start(); t.join()",
+            "finished",
+            0,
+        ),
         ("sys.excepthook = lambda *_: None\nraise ValueError('x')", "failed", 1),
         ("sys.excepthook = lambda *_: None\nraise KeyboardInterrupt", "killed", 255),
         ("run.finish(exit_code=4)", "failed", 4),
