@@ -64,8 +64,8 @@ class Instance:
         except BlockingIOError as error:
             pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "?"
             raise AlreadyRunningError(
-                f"another daemon (pid {pid}) has {what}; use it, stop it, or choose another with "
-                "--data and --socket"
+                f"another daemon (pid {pid}) has {what}; use it, stop it with `stepwell down`, "
+                "or choose another with --data and --socket"
             ) from error
         with suppress(OSError):  # It only names us to others; that a disk is full the spool says.
             os.ftruncate(descriptor, 0)
@@ -82,7 +82,8 @@ class Instance:
             raise ConfigError(f"{path}: is there and is no socket; choose another with --socket")
         if socket_answers(path):
             raise AlreadyRunningError(
-                f"somebody answers on {path}; use that daemon, stop it, or choose another socket"
+                f"somebody answers on {path}; use that daemon, stop it with `stepwell down`, or "
+                "choose another socket"
             )
         path.unlink(missing_ok=True)
 

@@ -34,7 +34,14 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
     try:
         fields = status_of(path)
     except CommandError as error:
-        return None, [Finding("daemon", Level.FAIL, str(error), "stop it and start it again")]
+        return None, [
+            Finding(
+                "daemon",
+                Level.FAIL,
+                str(error),
+                "end it, with `kill` if `stepwell down` cannot, and start it again",
+            )
+        ]
     except ImportError as error:
         return None, [
             Finding("daemon", Level.FAIL, f"grpc cannot be imported: {error}", "see above")
