@@ -4,7 +4,6 @@ It begins with the first blob of a run, waits until the daemon knows the writer,
 nothing is staged.
 """
 
-import contextlib
 import random
 import threading
 import time
@@ -45,7 +44,7 @@ class BlobSender:
         self._stopping = False
         self._is_over = False
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()  # A signal handler may log in the middle of this.
 
     @property
     def waiting(self) -> list[str]:
@@ -89,10 +88,13 @@ class BlobSender:
             self._thread.join(timeout_seconds)
 
     def _begin(self) -> None:
-        thread = threading.Thread(target=self._run, name="stepwell-blobs", daemon=True)
-        with contextlib.suppress(RuntimeError):  # No more threads: the files stay staged.
+        self._thread = thread = threading.Thread(
+            target=self._run, name="stepwell-blobs", daemon=True
+        )
+        try:
             thread.start()
-            self._thread = thread
+        except RuntimeError:  # No more threads: the files stay staged.
+            self._thread = None
 
     # ------------------------------------------------------------------ the thread
 

@@ -75,7 +75,7 @@ class Stager:
         self.on_staged = on_staged
         self._bytes_max, self._free_bytes_min = bytes_max, free_bytes_min
         self._warn = warn
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal handler may log in the middle of this.
         self._sizes: dict[str, int] = {}
         self._held_bytes = 0
         self._unsynced: list[str] = []

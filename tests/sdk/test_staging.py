@@ -1,6 +1,7 @@
 """Staging: what is logged beside the journal, handed over, bounded and never in training's way."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +176,27 @@ def test_a_forked_child_hands_over_its_own(start: Start, daemon: RecordingDaemon
     left = [path.read_bytes()[:5] for path in Path(run.settings.journals_dir).rglob("blob-*")]
     # A relay sends it, or its journal keeps it for the daemon's recovery.
     assert held | set(left) == {b"parent", b"child"}
+
+
+def test_a_signal_handler_may_log_media_in_the_middle_of_staging(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start()
+    logged = []
+
+    def handler(number: int, frame: object) -> None:
+        logged.append(number)
+        run.log({"page": Html("handler")})
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.002)
+    try:
+        for number in range(300):
+            run.log({"page": Html(f"loop {number}")})
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    run.finish()
+    payloads = [blob.payload for blob in daemon.blobs.values()]
+    assert payloads.count(b"handler") == len(logged) > 0
+    assert len(payloads) == 300 + len(logged)

@@ -3,8 +3,11 @@
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.staged import (
@@ -103,3 +106,19 @@ def test_names_are_told_apart() -> None:
         assert not is_unfinished(other)
     assert is_digest("a" * 64)
     assert not is_digest("A" * 64)
+
+
+@given(st.binary(max_size=400), st.integers(0, 400))
+def test_any_bytes_are_a_staged_file_or_refused(
+    tmp_path_factory: Any, noise: bytes, at: int
+) -> None:
+    path = tmp_path_factory.mktemp("staged") / "x"
+    whole = bytearray(PAYLOAD + pack_end(HEADER))
+    whole[at : at + len(noise)] = noise
+    for content in (noise, bytes(whole)):
+        path.write_bytes(content)
+        try:
+            found = read(path)
+        except StagedDamagedError:
+            continue
+        assert found.payload_bytes <= len(content)

@@ -33,7 +33,11 @@ _DAMAGED: Final = "the staged file is damaged, it is kept in the daemon's blobs/
 
 
 class BlobIntake:
-    """Takes blobs of writers of this node. Its methods belong to the event loop."""
+    """Takes blobs of writers of this node. Its methods belong to the event loop.
+
+    Attributes:
+        problem: why the last one had to wait, "" where it was taken.
+    """
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class BlobIntake:
         self._queue, self._spool, self._places = queue, spool, places
         self._executor = executor
         self._on_taken, self._on_failed = on_taken, on_failed
+        self.problem = ""
 
     # ------------------------------------------------------------------ offers
 
@@ -115,12 +120,14 @@ class BlobIntake:
         if folder is not None:
             try:
                 self._queue.take(folder, name, approve=partial(_approve, who), keep=keep)
+                self.problem = ""
                 return BlobReply(name=name, outcome=TAKEN)
             except StagedDamagedError as error:
                 logger.error("a staged blob is damaged: %s", error)
                 damaged.append(name)
                 return BlobReply(name=name, outcome=TAKEN)
             except BlobsWaitError as error:
+                self.problem = str(error)
                 return BlobReply(name=name, outcome=LATER, detail=str(error))
             except BlobRefusedError as error:
                 return BlobReply(name=name, outcome=REFUSED, detail=str(error))
@@ -147,9 +154,14 @@ class BlobIntake:
         await loop.run_in_executor(self._executor, self._receive, name, size, offset, data, crc32)
 
     def _receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
-        if offset == 0 or not data:
-            self._queue.check_room(size)
+        try:
+            if offset == 0 or not data:
+                self._queue.check_room(size)
+        except BlobsWaitError as error:
+            self.problem = str(error)
+            raise
         self._queue.receive(name, offset, data, crc32)
+        self.problem = ""
 
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:
         """Take what came over the socket, when it is whole."""

@@ -106,10 +106,12 @@ class Blobs:
 
     def problems(self) -> list[str]:
         """Return what is wrong, one phrase each."""
-        health = self.pipeline.health
-        if not health.problem:
-            return []
-        return [f"{self.queue.count} blobs wait and cannot be kept now: {health.problem}"]
+        found = []
+        if problem := self.pipeline.health.problem:
+            found.append(f"{self.queue.count} blobs wait and cannot be kept now: {problem}")
+        if problem := self.intake.problem:
+            found.append(f"blobs are not taken now, they wait beside their journals: {problem}")
+        return found
 
     def status(self) -> dict[str, Any]:
         """Return the part of the status that is about blobs."""
@@ -122,5 +124,5 @@ class Blobs:
             "known": counters.blobs_known,
             "failed": counters.blobs_failed,
             "last_failure": health.last_failure,
-            "problem": health.problem,
+            "problem": health.problem or self.intake.problem,
         }
