@@ -1,0 +1,73 @@
+"""Media and the collector over two shards: each run's rows lie on one, blobs are common to all."""
+
+import os
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+
+from stepwell_store import BlockBuilder
+from stepwell_store.blob_collection import collect_blobs
+from stepwell_store.blob_store import FolderBlobStore
+from stepwell_store.queries import delete_run, list_media, media_keys
+from stepwell_store.server.store import ServerStore
+from stepwell_wire.rows import Event
+from tests.servers.cluster import Cluster
+from tests.servers.test_cluster import opened
+from tests.store.made import START_US, decoded, event, insert, writer
+
+pytestmark = pytest.mark.slow
+
+RUNS = 6
+
+
+def tell(store: ServerStore, run: int, *events: Event) -> int:
+    """Store ``events`` where a daemon would; return the shard."""
+    who = writer("p", f"r{run}")
+    builder = BlockBuilder(store.shard_of(who))
+    builder.add(who, decoded(events=events), {})
+    insert(store, builder.build(), f"media-{run}-{len(events)}")
+    return store.shard_of(who)
+
+
+def test_media_are_listed_and_collected_over_all_shards(tmp_path: Path) -> None:
+    blobs = FolderBlobStore(tmp_path / "blobs")
+    digests = []
+    for number in range(RUNS + 2):
+        source = tmp_path / "source"
+        source.write_bytes(b"%d" % number)
+        digests.append(blake3(b"%d" % number).hexdigest())
+        blobs.put(digests[-1], source)
+        os.utime(blobs._path(digests[-1]), (100.0, 100.0))
+    with Cluster(tmp_path / "cluster") as cluster:
+        store = opened(cluster)
+        shards = set()
+        for run in range(RUNS):
+            image = {"_type": "image-file", "blob": f"{run:032x}"}
+            body = {"id": f"{run:032x}", "state": "ready", "digest": digests[run], "size": 1}
+            shards.add(
+                tell(
+                    store,
+                    run,
+                    event("start", {"started_at": START_US}),
+                    event("finish", {"state": "finished", "exit_code": 0}, time_us=START_US + 1),
+                    event("values", {"values": {"shown": image}}, step=run),
+                    event("blob", body),
+                )
+            )
+        # Of a run that is gone.
+        body = {"id": "f" * 32, "state": "ready", "digest": digests[RUNS], "size": 1}
+        tell(store, 99, event("blob", body))
+        assert shards == {0, 1}
+
+        (key,) = media_keys(store, "p", None)
+        assert (key.count, key.runs) == (RUNS, RUNS)
+        page = list_media(store, "p", None, metric="shown")
+        assert [(value.step, value.items[0].digest) for value in page.items] == [
+            (run, digests[run]) for run in range(RUNS)
+        ]
+        delete_run(store, "p", "r2")
+        done = collect_blobs(store, blobs, before=2e9)
+        assert done.blobs == 3  # Of r2, of the run that is gone, and one that nobody named.
+        assert {each.digest for each in blobs.walk()} == set(digests[:RUNS]) - {digests[2]}
+        store.close()
