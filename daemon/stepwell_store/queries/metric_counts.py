@@ -13,11 +13,12 @@ def metric_counts(
     if not run_ids:
         return {}
     rows = Question(store, limits).rows(
-        "SELECT run_id, uniqExact(metric) AS metrics FROM ("
-        "SELECT run_id, metric FROM series "
-        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)} "
-        "UNION ALL SELECT run_id, metric FROM histograms "
-        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)}) GROUP BY run_id",
+        "SELECT run_id, sum(held) AS metrics FROM ("
+        "SELECT run_id, uniqExact(metric_id) AS held FROM series "
+        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)} GROUP BY run_id "
+        "UNION ALL SELECT run_id, uniqExact(metric) AS held FROM histograms "
+        "WHERE project = {project:String} AND run_id IN {run_ids:Array(String)} GROUP BY run_id"
+        ") GROUP BY run_id",
         {"project": project, "run_ids": list(run_ids)},
     )
     return {row["run_id"]: row["metrics"] for row in rows}
