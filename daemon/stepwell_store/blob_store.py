@@ -88,17 +88,25 @@ class FolderBlobStore:
         if self.touch(digest):  # First of all: from now on no collector deletes it.
             source.unlink(missing_ok=True)
             return False
-        ready = self._made_durable(source)
-        folder = target.parent
+        ready = self._scratch_path()
+        try:
+            self._make_durable(source, ready)
+            self._make_folder(target.parent)
+            os.utime(ready)
+            os.rename(ready, target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # On a full disk each attempt would leave one.
+                os.unlink(ready)
+            raise
+        _sync_folder(target.parent)
+        return True
+
+    def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             # Whatever the umask: a group that may read the store reads all of it.
             folder.chmod(stat.S_IMODE(self.root.stat().st_mode))
             _sync_folder(folder.parent)
-        os.utime(ready)
-        os.rename(ready, target)
-        _sync_folder(folder)
-        return True
 
     def touch(self, digest: str) -> bool:
         """See `BlobStore.touch`."""
@@ -164,9 +172,8 @@ class FolderBlobStore:
         folder.mkdir(parents=True, exist_ok=True)
         return folder / uuid.uuid4().hex
 
-    def _made_durable(self, source: Path) -> Path:
-        """Return a synced file on the store's file system with the content of ``source``."""
-        ready = self._scratch_path()
+    def _make_durable(self, source: Path, ready: Path) -> None:
+        """Make ``ready`` a synced file with the content of ``source``, which may be gone then."""
         try:
             os.rename(source, ready)
         except OSError:  # Another file system.
@@ -177,7 +184,6 @@ class FolderBlobStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        return ready
 
     def _clear_scratch(self) -> None:
         oldest = time.time() - _SCRATCH_SECONDS

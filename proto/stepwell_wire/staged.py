@@ -158,7 +158,7 @@ def _header_of(packed: bytes, payload_bytes: int, payload_crc32: int, where: str
         raise StagedDamagedError(where, f"the header cannot be read: {error}") from error
     for name, value in texts.items():
         limit = 255 if name == "host" else IDENTIFIER_BYTES_MAX
-        if not isinstance(value, str) or len(value.encode("utf-8", "replace")) > limit:
+        if not isinstance(value, str) or not _fits(value, limit):
             raise StagedDamagedError(where, f"{name} in the header is no text of {limit} bytes")
     if not is_id(texts["id"]) or not texts["run_id"] or not texts["writer_id"]:
         raise StagedDamagedError(where, "the header does not say which blob of which writer it is")
@@ -167,3 +167,11 @@ def _header_of(packed: bytes, payload_bytes: int, payload_crc32: int, where: str
     return StagedHeader(
         **texts, pid=pid, about=about, payload_bytes=payload_bytes, payload_crc32=payload_crc32
     )
+
+
+def _fits(text: str, limit: int) -> bool:
+    """Return whether ``text`` is at most ``limit`` bytes of UTF-8; JSON can hold what is none."""
+    try:
+        return len(text.encode()) <= limit
+    except UnicodeEncodeError:
+        return False

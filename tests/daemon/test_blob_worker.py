@@ -239,3 +239,42 @@ def test_a_blob_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
 
     result = run_worker(work, seconds=0.01)
     assert "blob_seconds" in result.reason
+
+
+def test_postscript_starts_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow reads it with Ghostscript, whatever the file's name says."""
+    ran = tmp_path / "ran"
+    (tmp_path / "gs").write_text(f"#!/bin/sh\ntouch {ran}\n")
+    (tmp_path / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    page = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    answer, _ = made(tmp_path, page, "file", media_type="image/tiff")
+    assert "no picture that is known" in answer["unusable"]
+    assert not ran.exists()
+
+
+@pytest.mark.processes
+def test_what_a_staged_file_says_of_itself_fits_an_answer(tmp_path: Path) -> None:
+    source = tmp_path / file_name(stage(tmp_path, b"x", "file", media_type="\\" * 30_000))
+
+    async def work(worker: WorkerProcess) -> Result:
+        return await worker.make(source, tmp_path / "made")
+
+    result = run_worker(work)
+    assert result.reason.startswith("media type")
+    assert len(result.reason) <= 1000
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("line", ["x" * 100_000, "no JSON"])
+def test_an_answer_that_cannot_be_read_ends_the_worker_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    source = tmp_path / file_name(stage(tmp_path, b"x"))
+    (tmp_path / "blake3.py").write_text(f"print('ready'); input(); print({line!r}); input()")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def work(worker: WorkerProcess) -> Result:
+        return await worker.make(source, tmp_path / "made")
+
+    assert "no answer that can be read" in run_worker(work).reason

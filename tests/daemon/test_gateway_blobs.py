@@ -18,6 +18,7 @@ from stepwell_daemon.blobs.pipeline import StoreKeeper
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_daemon.blobs.worker_process import Result
 from stepwell_daemon.counters import Counters
+from stepwell_daemon.errors import BlobRefusedError
 from stepwell_daemon.gateway.blob_keeper import GatewayKeeper
 from stepwell_daemon.gateway.connection import GatewayError
 from stepwell_daemon.gateway.relayed_blobs import RelayedBlobs, RelayedBlobService
@@ -40,11 +41,15 @@ def blob(folder: Path, content: bytes = CONTENT) -> tuple[Result, Path]:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, *, tokens_file: Path | None = None, free_bytes_min: int = 0
+    folder: Path,
+    *,
+    tokens_file: Path | None = None,
+    free_bytes_min: int = 0,
+    bytes_max: int = 1 << 30,
 ) -> AsyncIterator[tuple[FolderBlobStore, BlobQueue, int]]:
     """A gateway's port that takes blobs."""
     store = FolderBlobStore(folder / "store")
-    queue = BlobQueue(folder / "blobs", bytes_max=1 << 30, free_bytes_min=free_bytes_min)
+    queue = BlobQueue(folder / "blobs", bytes_max=bytes_max, free_bytes_min=free_bytes_min)
     queue.open()
     with ThreadPoolExecutor(1) as executor:
         desk = RelayedBlobs(queue, StoreKeeper(store, executor), executor=executor)
@@ -108,13 +113,13 @@ def test_what_was_cut_off_goes_on_where_it_ended(tmp_path: Path) -> None:
     async def work(store: FolderBlobStore, queue: BlobQueue, _: int, keeper: GatewayKeeper) -> None:
         result, path = blob(tmp_path)
         half = CONTENT[:BLOB_CHUNK_BYTES]
-        queue.receive(result.digest, 0, half, zlib.crc32(half))
+        queue.receive(result.digest, result.size, 0, half, zlib.crc32(half))
         offsets = []
         real = queue.receive
 
-        def receive(name: str, offset: int, data: bytes, crc32: int) -> None:
+        def receive(name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
             offsets.append(offset)
-            real(name, offset, data, crc32)
+            real(name, size, offset, data, crc32)
 
         queue.receive = receive  # type: ignore[method-assign]
         assert await keeper.keep(result, path)
@@ -128,7 +133,7 @@ def test_bytes_that_are_not_the_digest_s_are_never_kept_and_begun_anew(tmp_path:
     async def work(store: FolderBlobStore, queue: BlobQueue, _: int, keeper: GatewayKeeper) -> None:
         result, path = blob(tmp_path)
         wrong = bytes(BLOB_CHUNK_BYTES)
-        queue.receive(result.digest, 0, wrong, zlib.crc32(wrong))
+        queue.receive(result.digest, result.size, 0, wrong, zlib.crc32(wrong))
         with pytest.raises(GatewayError, match="do not fit their digest"):
             await keeper.keep(result, path)
         assert store.stat(result.digest) is None
@@ -146,6 +151,28 @@ def test_a_gateway_without_room_takes_none_and_nothing_is_lost(tmp_path: Path) -
         assert path.read_bytes() == CONTENT
 
     run(tmp_path, work, free_bytes_min=1 << 60)
+
+
+def test_a_blob_that_no_queue_of_the_gateway_can_hold_is_refused(tmp_path: Path) -> None:
+    async def work(_: FolderBlobStore, __: BlobQueue, ___: int, keeper: GatewayKeeper) -> None:
+        result, path = blob(tmp_path)
+        with pytest.raises(BlobRefusedError, match="blob_queue_bytes_max"):
+            await keeper.keep(result, path)
+        assert path.read_bytes() == CONTENT
+
+    run(tmp_path, work, bytes_max=1000)
+
+
+def test_something_longer_under_its_digest_keeps_no_blob_away(tmp_path: Path) -> None:
+    async def work(store: FolderBlobStore, queue: BlobQueue, _: int, keeper: GatewayKeeper) -> None:
+        result, path = blob(tmp_path, b"short")
+        queue.receive(result.digest, 6, 0, b"longer", zlib.crc32(b"longer"))
+        with pytest.raises(GatewayError, match="anew"):
+            await keeper.keep(result, path)
+        assert await keeper.keep(result, path)
+        assert store.open(result.digest).read() == b"short"
+
+    run(tmp_path, work)
 
 
 def test_a_token_is_asked_for(tmp_path: Path) -> None:

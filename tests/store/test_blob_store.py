@@ -119,3 +119,28 @@ def test_a_group_that_may_read_the_store_reads_every_blob(tmp_path: Path) -> Non
     folder = root / digest[:2]
     assert folder.stat().st_mode & 0o7777 == 0o2750
     assert (folder / digest[2:]).stat().st_mode & 0o777 == 0o640
+
+
+def test_an_attempt_that_fails_leaves_nothing_behind(
+    store: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk every retry would leave another half-written copy."""
+    source = tmp_path / "source"
+    source.write_bytes(b"content")
+    real = os.rename
+
+    def rename(source: Any, target: Any) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    def sync(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", rename)
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", sync)
+        with pytest.raises(OSError, match="No space left"):
+            store.put("a" * 64, source)
+    assert [path for path in store.root.rglob("*") if path.is_file()] == []
+    assert source.exists()
+    monkeypatch.setattr(os, "rename", real)
+    assert store.put("a" * 64, source)

@@ -148,19 +148,17 @@ class BlobIntake:
         """
         if not is_id(name):
             raise BlobRefusedError(f"{name[:80]!r} is no blob's id")
-        if size > STAGED_BYTES_MAX or offset + len(data) > size:
+        if size > STAGED_BYTES_MAX:
             raise BlobRefusedError(f"a blob of {size} bytes; at most {STAGED_BYTES_MAX} are taken")
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self._receive, name, size, offset, data, crc32)
 
     def _receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
         try:
-            if offset == 0 or not data:
-                self._queue.check_room(size)
+            self._queue.receive(name, size, offset, data, crc32)
         except BlobsWaitError as error:
             self.problem = str(error)
             raise
-        self._queue.receive(name, offset, data, crc32)
         self.problem = ""
 
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:

@@ -33,6 +33,10 @@ _OF_BROWSERS: Final = {
 }
 
 
+_KNOWN: Final = (*_OF_BROWSERS, "TIFF")
+"""No other decoder is tried: Pillow has some that start programs, Ghostscript for one."""
+
+
 class UnusableError(Exception):
     """The payload is not what it must be; says why."""
 
@@ -119,7 +123,7 @@ def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(target) as picture:
+            with Image.open(target, formats=_KNOWN) as picture:
                 width, height = picture.size
                 found = picture.format or ""
                 if found in _OF_BROWSERS:

@@ -4,7 +4,8 @@
 
 The event is the writer's own, a record that takes no place in its stream, as the ``finish`` of a
 dead writer is. It may come twice after a kill; the table keeps one row a blob. Nothing is given up
-for a reason that passes: the blob waits at the head of the queue, and is tried again.
+for a reason that passes. Where blobs can be kept nowhere now, all wait; a reason that may be one
+blob's own sends that one to the end of the queue.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_daemon.blobs.worker_process import MakeFailedError, Result, WorkerProcess
 from stepwell_daemon.counters import Counters
-from stepwell_daemon.errors import BlobsWaitError, DaemonError
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError, DaemonError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -53,6 +54,7 @@ class Keeper(Protocol):
         """Return when the blob is durable there: whether it was new. ``path`` may be gone then.
 
         Raises:
+            BlobRefusedError: Not this one, as things are.
             OSError, DaemonError: Not now.
         """
 
@@ -157,6 +159,7 @@ class BlobPipeline:
 
     async def _work(self) -> None:
         worker = self._new_worker()
+        backoff = self._new_backoff()
         try:
             while True:
                 blob_id = self._next()
@@ -167,7 +170,7 @@ class BlobPipeline:
                     continue
                 self._at_work.add(blob_id)
                 try:
-                    await self._one(blob_id, worker)
+                    await self._try(blob_id, worker, backoff)
                 finally:
                     self._at_work.discard(blob_id)
                 async with self._moved:
@@ -189,11 +192,33 @@ class BlobPipeline:
 
     # ------------------------------------------------------------------ one blob
 
+    async def _try(self, blob_id: str, worker: WorkerProcess, backoff: Backoff) -> None:
+        """Do one blob; where that fails for a reason that may pass, it goes behind all others."""
+        try:
+            await self._one(blob_id, worker)
+        except (MakeFailedError, BlobRefusedError, OSError) as error:
+            self._note_problem(f"{blob_id}: {error}")
+        except Exception as error:  # A mistake of ours must cost neither other blobs nor rows.
+            self._counters.handler_errors += 1
+            logger.exception("a blob failed, it is tried again blob=%s", blob_id)
+            self._note_problem(f"{blob_id}: {type(error).__name__}: {error}")
+        else:
+            backoff.reset()
+            return
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._executor, self._queue.put_behind, blob_id)
+        await asyncio.sleep(backoff.next_delay())
+
     async def _one(self, blob_id: str, worker: WorkerProcess) -> None:
+        """Do one blob.
+
+        Raises:
+            MakeFailedError, BlobRefusedError, OSError: Not now, and others may do better.
+        """
         loop = asyncio.get_running_loop()
         try:
             header = await loop.run_in_executor(self._executor, self._queue.header, blob_id)
-        except (StagedDamagedError, OSError) as error:
+        except (StagedDamagedError, FileNotFoundError) as error:
             # Whose it is cannot be said, so no event can: the row that names it waits for good.
             self._failed(blob_id, str(error))
             remove = partial(self._queue.remove, blob_id, keep=True)
@@ -210,7 +235,9 @@ class BlobPipeline:
                 if not result.reason and not await self._keeper.keep(result, target):
                     self._counters.blobs_known += 1
                 break
-            except (MakeFailedError, OSError, DaemonError) as error:
+            except (BlobRefusedError, OSError):
+                raise
+            except DaemonError as error:  # Nothing can be kept now.
                 self._note_problem(str(error))
                 await asyncio.sleep(backoff.next_delay())
         if self.health.problem:

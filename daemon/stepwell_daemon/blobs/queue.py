@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.limits import STAGED_BYTES_MAX
-from stepwell_wire.staged import StagedHeader, file_name, is_id, read_header
+from stepwell_wire.staged import PREFIX, StagedHeader, file_name, is_id, read_header
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -36,6 +37,8 @@ Approve = Callable[[StagedHeader], None]
 
 _FAILED_BYTES_MAX: Final = 256 << 20
 _ARRIVING_SECONDS: Final = 7 * 86_400.0
+_STALLED_SECONDS: Final = 3600.0
+"""What has not grown for so long makes room for others: it is sent anew."""
 _COPY_BYTES: Final = 1 << 20
 
 
@@ -68,7 +71,7 @@ class BlobQueue:
         self._made, self._failed = folder / "made", folder / "failed"
         self._bytes_max, self._free_bytes_min = bytes_max, free_bytes_min
         self._disk = disk or Disk()
-        self._held: dict[str, int] = {}
+        self._held: OrderedDict[str, int] = OrderedDict()
         self._bytes_held = 0
 
     def open(self) -> None:
@@ -77,13 +80,10 @@ class BlobQueue:
             each.mkdir(parents=True, exist_ok=True)
         for path in self._made.iterdir():
             path.unlink(missing_ok=True)
-        oldest = time.time() - _ARRIVING_SECONDS
-        for path in self._arriving.iterdir():
-            if path.stat().st_mtime < oldest:
-                path.unlink(missing_ok=True)
+        self._forget_stalled(_ARRIVING_SECONDS)
         found = [(path.stat(), path.name) for path in self._waiting.iterdir()]
         found.sort(key=lambda each: (each[0].st_mtime_ns, each[1]))
-        self._held, self._bytes_held = {}, 0
+        self._held, self._bytes_held = OrderedDict(), 0
         for info, name in found:
             if is_id(name):
                 self._hold(name, info.st_size)
@@ -120,19 +120,44 @@ class BlobQueue:
     # ------------------------------------------------------------------ taking
 
     def check_room(self, size: int) -> None:
-        """Raise BlobsWaitError where ``size`` bytes more cannot be held now."""
-        held = self.bytes_held
+        """Raise BlobsWaitError where ``size`` bytes more cannot be held now.
+
+        Raises:
+            BlobRefusedError: Not even an empty queue can hold them.
+        """
+        if size > self._bytes_max:
+            raise BlobRefusedError(
+                f"a blob of {size} bytes, and blob_queue_bytes_max is {self._bytes_max}: raise it"
+            )
+        held = self.bytes_held + self._arriving_bytes()
+        if held + size > self._bytes_max:
+            self._forget_stalled(_STALLED_SECONDS)
+            held = self.bytes_held + self._arriving_bytes()
         if held + size > self._bytes_max:
             raise BlobsWaitError(
                 f"the blob queue holds {held} bytes and {size} more exceed blob_queue_bytes_max "
                 f"({self._bytes_max}): see `stepwell status` why they are not stored, or raise it"
             )
+        self._check_free(size)
+
+    def _check_free(self, size: int) -> None:
         free = shutil.disk_usage(self._folder).free
         if free - size < self._free_bytes_min:
             raise BlobsWaitError(
                 f"{self._folder}: {free} bytes are free, and blob_free_bytes_min "
                 f"({self._free_bytes_min}) are left to rows: free some space"
             )
+
+    def _arriving_bytes(self) -> int:
+        with os.scandir(self._arriving) as entries:
+            return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+
+    def _forget_stalled(self, seconds: float) -> None:
+        """Remove what has not grown for ``seconds``."""
+        oldest = time.time() - seconds
+        for path in self._arriving.iterdir():
+            if path.lstat().st_mtime < oldest:
+                path.unlink(missing_ok=True)
 
     def take(
         self, folder: JournalFolder, blob_id: str, *, approve: Approve, keep: bool = False
@@ -159,15 +184,24 @@ class BlobQueue:
             try:
                 header = self._checked(descriptor, blob_id, str(folder.path / name))
             except StagedDamagedError:
-                self._move(folder, name, descriptor, self._failed / blob_id)
-                self._bound_failed()
+                self._keep_damaged(folder, name, descriptor, size, stays=keep)
                 raise
             approve(header)
-            if keep:
-                self._copy(descriptor, self._waiting / blob_id)
-                self._disk.sync_folder(self._waiting)
-            else:
-                self._move(folder, name, descriptor, self._waiting / blob_id)
+
+            def check(copy: int) -> None:
+                """Hold the copy against what was approved: an owner can write meanwhile."""
+                if read_header(copy, str(folder.path / name)) != header:
+                    raise StagedDamagedError(str(folder.path / name), "its header changed")
+
+            target = self._waiting / blob_id
+            try:
+                if keep:
+                    self._copy(descriptor, size, target, check)
+                    self._disk.sync_folder(self._waiting)
+                else:
+                    self._move(folder, name, descriptor, size, target, check)
+            except StagedDamagedError as error:
+                raise BlobRefusedError(f"it was changed while it was taken: {error}") from error
         finally:
             os.close(descriptor)
         self._hold(blob_id, size)
@@ -180,11 +214,33 @@ class BlobQueue:
             raise StagedDamagedError(where, f"its header names {header.id}")
         return header
 
-    def _move(self, folder: JournalFolder, name: str, descriptor: int, target: Path) -> None:
+    def _keep_damaged(
+        self, folder: JournalFolder, name: str, descriptor: int, size: int, *, stays: bool
+    ) -> None:
+        target = self._failed / name.removeprefix(PREFIX)
+        if stays:
+            self._copy(descriptor, size, target)
+        else:
+            self._move(folder, name, descriptor, size, target)
+        self._bound_failed()
+
+    def _move(
+        self,
+        folder: JournalFolder,
+        name: str,
+        descriptor: int,
+        size: int,
+        target: Path,
+        check: Callable[[int], None] = lambda copy: None,
+    ) -> None:
         """Make the open file ``name`` durable as ``target``; it is gone from its folder where it
-        can be removed there."""
+        can be removed there.
+
+        Args:
+            check: called with the descriptor of a copy, where one has to be made.
+        """
         if not self._renamed(folder, name, descriptor, target):
-            self._copy(descriptor, target)
+            self._copy(descriptor, size, target, check)
             with contextlib.suppress(OSError):
                 folder.unlink(name)
         self._disk.sync_folder(target.parent)
@@ -209,14 +265,22 @@ class BlobQueue:
             raise BlobRefusedError(f"{folder.path / name} was replaced while it was taken")
         return True
 
-    def _copy(self, descriptor: int, target: Path) -> None:
+    def _copy(
+        self,
+        descriptor: int,
+        size: int,
+        target: Path,
+        check: Callable[[int], None] = lambda copy: None,
+    ) -> None:
+        """Make the first ``size`` bytes durable as ``target``: a file may grow without an end."""
         scratch = self._arriving / f"{target.name}.copy"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         made = os.open(scratch, flags, 0o640)
         try:
             offset = 0
-            while data := os.pread(descriptor, _COPY_BYTES, offset):
+            while data := os.pread(descriptor, min(_COPY_BYTES, size - offset), offset):
                 offset += _write_whole(made, data)
+            check(made)
             os.fsync(made)
         except BaseException:
             scratch.unlink(missing_ok=True)
@@ -238,22 +302,31 @@ class BlobQueue:
         except FileNotFoundError:
             return 0
 
-    def receive(self, name: str, offset: int, data: bytes, crc32: int) -> None:
-        """Append a chunk.
+    def receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
+        """Append a chunk of a file of ``size`` bytes.
 
         Raises:
             BlobRefusedError: It does not follow what is there, or is damaged.
+            BlobsWaitError: There is no room now, or the file has to be sent anew.
         """
+        if offset == 0:
+            self.check_room(size)
+        self._check_free(len(data))
         if zlib.crc32(data) != crc32:
             raise BlobRefusedError(f"a chunk of {name} at {offset} does not fit its checksum")
         path = self._arriving / name
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, 0o640)
         try:
-            size = os.fstat(descriptor).st_size
-            if offset != size:
-                raise BlobRefusedError(f"a chunk of {name} at {offset}; {size} bytes are here")
-            os.lseek(descriptor, size, os.SEEK_SET)
+            here = os.fstat(descriptor).st_size
+            if here > size:  # Somebody sent something else under its name.
+                path.unlink(missing_ok=True)
+                raise BlobsWaitError(f"{here} bytes of {size} are here; it is to be sent anew")
+            if offset != here:
+                raise BlobRefusedError(f"a chunk of {name} at {offset}; {here} bytes are here")
+            if offset + len(data) > size:
+                raise BlobRefusedError(f"a chunk of {name} goes beyond its {size} bytes")
+            os.lseek(descriptor, here, os.SEEK_SET)
             _write_whole(descriptor, data)
         finally:
             os.close(descriptor)
@@ -312,6 +385,12 @@ class BlobQueue:
             return self._checked(descriptor, blob_id, str(path))
         finally:
             os.close(descriptor)
+
+    def put_behind(self, blob_id: str) -> None:
+        """Let a blob wait behind all others; what was made of it is removed."""
+        (self._made / blob_id).unlink(missing_ok=True)
+        if blob_id in self._held:
+            self._held.move_to_end(blob_id)
 
     def remove(self, blob_id: str, *, keep: bool = False) -> None:
         """Let go of a blob that is done.

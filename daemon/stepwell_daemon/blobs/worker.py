@@ -34,6 +34,8 @@ from stepwell_wire.staged import StagedHeader, read_header
 _NICENESS: Final = 10
 _READ_BYTES: Final = 1 << 20
 _PR_SET_PDEATHSIG: Final = 1
+_REASON_CHARACTERS_MAX: Final = 1000
+"""An answer has to fit a line; a reason may quote what a staged file says of itself."""
 
 
 def make(source: Path, target: Path) -> dict[str, Any]:
@@ -59,13 +61,13 @@ def make(source: Path, target: Path) -> dict[str, Any]:
             "height": made.height,
         }
     except (UnusableError, StagedDamagedError) as error:
-        return {"unusable": str(error)}
+        return {"unusable": str(error)[:_REASON_CHARACTERS_MAX]}
     except MemoryError:
         return {"unusable": "it needs more memory than blob_worker_memory_bytes allows"}
     except OSError as error:
         return {"failed": f"{error.filename or target}: {error.strerror or error}"}
     except Exception as error:  # A fault of a decoder: the next blob may be a good one.
-        return {"unusable": f"{type(error).__name__}: {error}"}
+        return {"unusable": f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS_MAX]}
 
 
 def _check_payload(descriptor: int, header: StagedHeader) -> None:

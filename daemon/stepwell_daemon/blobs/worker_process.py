@@ -105,6 +105,9 @@ class WorkerProcess:
             return f"took more than {self._seconds:g} s (blob_seconds)"
         except ConnectionError:
             code = await process.wait()
+        except ValueError as error:  # Too long a line, or no JSON.
+            await self.close()
+            return f"gave no answer that can be read ({error})"
         except BaseException:
             await self.close()  # Its answer would be taken for the next blob's.
             raise

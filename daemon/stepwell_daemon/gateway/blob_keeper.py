@@ -15,9 +15,18 @@ import grpc
 import grpc.aio
 
 from stepwell_daemon.blobs.worker_process import Result
+from stepwell_daemon.errors import BlobRefusedError
 from stepwell_daemon.gateway.connection import GatewayError, metadata_of, open_channel, refused
 from stepwell_daemon.gateway.settings import RelaySettings
-from stepwell_wire.blobs_pb2 import SEND, TAKEN, BlobChunk, BlobOffer, BlobReplies, BlobReply
+from stepwell_wire.blobs_pb2 import (
+    REFUSED,
+    SEND,
+    TAKEN,
+    BlobChunk,
+    BlobOffer,
+    BlobReplies,
+    BlobReply,
+)
 from stepwell_wire.limits import BLOB_CHUNK_BYTES, PROTOCOL_MAJOR
 from stepwell_wire.service import OFFER, PUT
 
@@ -41,6 +50,8 @@ class GatewayKeeper:
             return False
         if reply.outcome == SEND:
             reply = await self._put(result, path, reply.offset)
+        if reply.outcome == REFUSED:
+            raise BlobRefusedError(f"the gateway refuses it: {reply.detail}")
         if reply.outcome != TAKEN:
             raise GatewayError(f"the gateway takes no blobs now: {reply.detail}", "busy")
         await asyncio.to_thread(path.unlink, missing_ok=True)

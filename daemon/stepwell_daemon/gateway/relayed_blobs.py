@@ -7,6 +7,7 @@ same at every node: durable in the blob store.
 import asyncio
 import logging
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 import grpc
@@ -57,15 +58,11 @@ class RelayedBlobs:
         """See `Desk.receive`."""
         if not is_digest(name):
             raise BlobRefusedError(f"{name[:80]!r} is no digest")
-        if size > STAGED_BYTES_MAX or offset + len(data) > size:
+        if size > STAGED_BYTES_MAX:
             raise BlobRefusedError(f"a blob of {size} bytes; at most {STAGED_BYTES_MAX} are taken")
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._executor, self._receive, name, size, offset, data, crc32)
-
-    def _receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
-        if offset == 0 or not data:
-            self._queue.check_room(size)
-        self._queue.receive(name, offset, data, crc32)
+        receive = partial(self._queue.receive, name, size, offset, data, crc32)
+        await loop.run_in_executor(self._executor, receive)
 
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:
         """See `Desk.accept`."""
