@@ -80,33 +80,71 @@ class GatewayKeeper:
     async def _put(self, result: Result, path: Path, offset: int) -> BlobReply:
         call = self._opened().stream_unary(PUT)(metadata=metadata_of(self._settings))
         try:
-            with path.open("rb") as file, suppress(grpc.aio.UsageError, asyncio.InvalidStateError):
-                # These say that the gateway has answered before the end: its answer says why.
-                async for chunk in _chunks(file, result, offset):
-                    await self._answer(call.write(chunk))
-                await self._answer(call.done_writing())
+            with path.open("rb") as file:
+                is_answered = await self._written(call, _chunks(file, result, offset))
+            if is_answered:
+                return BlobReply.FromString(await self._answer(call))
+        finally:
+            call.cancel()
+        return await self._ask_why(result)
+
+    async def _written(self, call: Any, chunks: AsyncIterator[bytes]) -> bool:
+        """Write ``chunks``; return False where the answer of a gateway that answers before the end
+        is lost, as it is where a write is under way at that moment."""
+        with suppress(grpc.aio.UsageError, asyncio.InvalidStateError):  # It has answered.
+            async for chunk in chunks:
+                try:
+                    async with asyncio.timeout(self._settings.timeout_seconds):
+                        await call.write(chunk)
+                except TimeoutError as error:
+                    raise await self._silent() from error
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is grpc.StatusCode.INTERNAL:
+                        return False
+                    raise await self._broken(error) from error
+            await self._answer(call.done_writing())
+        return True
+
+    async def _ask_why(self, result: Result) -> BlobReply:
+        """Return what the gateway says of a blob, from a call that is too short to be cut off."""
+        reply = await self._offer(result.digest)
+        if reply.outcome != SEND:
+            return reply
+        empty = BlobChunk(
+            name=result.digest, size=result.size, offset=reply.offset, crc32=zlib.crc32(b"")
+        )
+        call = self._opened().stream_unary(PUT)(metadata=metadata_of(self._settings))
+        try:
+            await self._answer(call.write(empty.SerializeToString()))
+            await self._answer(call.done_writing())
             return BlobReply.FromString(await self._answer(call))
         finally:
             call.cancel()
 
     async def _answer(self, waiting: Any) -> Any:
-        seconds = self._settings.timeout_seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._settings.timeout_seconds):
                 return await waiting
         except TimeoutError as error:
-            await self.close()
-            raise GatewayError(
-                f"the gateway says nothing about a blob for {seconds:g} seconds", "unreachable"
-            ) from error
+            raise await self._silent() from error
         except grpc.aio.AioRpcError as error:
-            await self.close()  # The next one may have other certificates.
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
-                raise GatewayError(
-                    "the gateway is of a release without blobs; upgrade it, the blobs wait here",
-                    "version",
-                ) from error
-            raise refused(error.code(), error.details()) from error
+            raise await self._broken(error) from error
+
+    async def _silent(self) -> GatewayError:
+        await self.close()
+        seconds = self._settings.timeout_seconds
+        return GatewayError(
+            f"the gateway says nothing about a blob for {seconds:g} seconds", "unreachable"
+        )
+
+    async def _broken(self, error: grpc.aio.AioRpcError) -> GatewayError:
+        await self.close()  # The next one may have other certificates.
+        if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return GatewayError(
+                "the gateway is of a release without blobs; upgrade it, the blobs wait here",
+                "version",
+            )
+        return refused(error.code(), error.details())
 
     def _opened(self) -> Any:
         if self._channel is None:
