@@ -78,6 +78,7 @@ def create_app(
         context.feeds.stop()
         context.colors.close()
         context.asker.close()
+        context.table_workers.close()
         context.catalog.close()
 
     known = [

@@ -54,6 +54,7 @@ class HubConfig:
     query_seconds: float = setting(30.0, "a query may take so long", 0.1, 3600)
     query_memory_bytes: int = setting(1 << 30, "memory of one query", 16 << 20)
     queries_max: int = setting(4, "queries at once", 1, 64)
+    table_workers: int = setting(2, "processes that answer questions about tables", 1, 16)
     queries_waiting_max: int = setting(64, "queries that may wait; more are refused", 0, 10_000)
     listeners_max: int = setting(256, "live connections at once", 1, 10_000)
     request_bytes_max: int = setting(4 << 20, "size of a request's body", 1 << 10, 1 << 30)

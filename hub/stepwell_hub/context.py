@@ -2,12 +2,14 @@
 
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.config import HubConfig
 from stepwell_hub.live import Feeds
 from stepwell_hub.run_colors import RunColors
+from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import Store
 from stepwell_store.blob_store import BlobStore
 
@@ -17,6 +19,7 @@ class Context:
     """The parts of a running hub.
 
     Attributes:
+        tables: what is known of tables, by digest.
         failures: requests that failed by a mistake of ours.
     """
 
@@ -27,5 +30,7 @@ class Context:
     colors: RunColors
     feeds: Feeds
     blobs: BlobStore
+    table_workers: TableWorkers
+    tables: dict[str, Any] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
     failures: int = 0

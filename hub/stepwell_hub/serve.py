@@ -32,6 +32,7 @@ from stepwell_hub.key_file import KeyFile
 from stepwell_hub.live import Feeds
 from stepwell_hub.looking import store_look
 from stepwell_hub.run_colors import RunColors
+from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import EmbeddedStore, Store, connect_embedded
 from stepwell_store.queries import Limits
 from stepwell_wire import __version__, service_notify
@@ -150,7 +151,14 @@ def make_context(config: HubConfig, store: Store) -> Context:
     feeds = Feeds(store_look(asker), listeners_max=config.listeners_max)
     catalog = CatalogDoor(config.folder, config.catalog)
     colors = RunColors(catalog, asker)
-    return Context(config, store, asker, catalog, colors, feeds, config.open_blob_store())
+    workers = TableWorkers(
+        workers_max=config.table_workers,
+        waiting_max=config.queries_waiting_max,
+        memory_bytes=config.query_memory_bytes,
+        seconds=config.query_seconds,
+    )
+    blobs = config.open_blob_store()
+    return Context(config, store, asker, catalog, colors, feeds, blobs, workers)
 
 
 def _run(

@@ -35,6 +35,7 @@ FOOTER: Final = struct.Struct("<IIQII8s")
 PIXELS: Final = "pixels"  # {"shape": [height, width, channels], "format": "png"}; uint8, rows first
 FILE: Final = "file"  # {"media_type": str}: kept as it is, after a look at what it is
 TEXT: Final = "text"  # {"media_type": str}: UTF-8, kept as it is
+TABLE: Final = "table"  # {}: rows in columns, see `table_rows`
 
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")

@@ -42,17 +42,16 @@ if TYPE_CHECKING:
     from stepwell._media import (
         Bokeh,
         Classes,
-        EvalTable,
         Graph,
         JoinedTable,
         Plotly,
-        Table,
         box3d,
     )
     from stepwell._run import Run
     from stepwell._settings import Settings
     from stepwell._summary import Summary
     from stepwell._sync import sync
+    from stepwell._table import EvalTable, Table
     from stepwell.errors import (
         ConfigError,
         DaemonUnreachableError,
@@ -144,7 +143,7 @@ __all__ = [
     "watch",
 ]
 
-_MEDIA = "Bokeh Classes EvalTable Graph JoinedTable Plotly Table box3d"
+_MEDIA = "Bokeh Classes Graph JoinedTable Plotly box3d"
 _HOMES = {
     **dict.fromkeys(("AlertLevel", "Api", "agent", "controller", "sweep"), "_later"),
     **dict.fromkeys(("ensure_configured", "login", "require", "setup", "teardown"), "_accounts"),
@@ -152,6 +151,8 @@ _HOMES = {
     **dict.fromkeys(_MEDIA.split(), "_media"),
     **dict.fromkeys(("Audio", "Html", "Molecule", "Object3D", "Video"), "_files"),
     "Image": "_image",
+    "EvalTable": "_table",
+    "Table": "_table",
     "Artifact": "_artifacts",
     "plot": "",
     "plot_table": "plot",

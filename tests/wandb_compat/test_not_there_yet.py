@@ -1,10 +1,13 @@
 """Calls that a later release brings: they say so once a run, and what can go on goes on."""
 
+import io
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from stepwell_daemon.blobs.tables import write_table
 from tests.wandb_compat.conftest import Desk
 
 pytestmark = pytest.mark.processes
@@ -16,7 +19,7 @@ def later(text: str) -> list[str]:
     return [line for line in text.splitlines() if "not there yet" in line]
 
 
-def test_the_script_that_logs_images_and_tables_runs_as_it_is(desk: Desk) -> None:
+def test_the_script_that_logs_images_and_tables_runs_as_it_is(desk: Desk, tmp_path: Path) -> None:
     done = desk.run(MEDIA)
     assert done.returncode == 0, done.stderr
     values = {}
@@ -29,15 +32,19 @@ def test_the_script_that_logs_images_and_tables_runs_as_it_is(desk: Desk) -> Non
         pixels = desk.daemon.blobs[item["blob"]].payload
         assert len(pixels) == 28 * 28
         assert max(pixels) > 200  # Floats in [0, 1] are scaled.
+    blob = values["predictions"].pop("blob")
     assert values["predictions"] == {
         "_type": "table-file",
-        "kept": False,
         "columns": ["input", "prediction", "label", "correct"],
         "nrows": 3,
         "ncols": 4,
     }
-    (line,) = later(done.stderr)
-    assert line.startswith("stepwell: Table() is not there yet")
+    payload = desk.daemon.blobs[blob].payload
+    write_table(io.BytesIO(payload), len(payload), tmp_path / "table.parquet")
+    rows = pq.read_table(tmp_path / "table.parquet").to_pylist()
+    assert [row["c0"] for row in rows] == ["Hello", "Terrible", "Okay"]
+    assert [row["c3"] for row in rows] == [True, True, False]
+    assert later(done.stderr) == []
 
 
 def test_the_other_values_of_a_row_with_media_are_kept(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from stepwell_wire.staged import FILE, PIXELS, TEXT, StagedHeader
+from stepwell_wire.staged import FILE, PIXELS, TABLE, TEXT, StagedHeader
 
 PIXELS_MAX: Final = 1 << 29
 _READ_BYTES: Final = 1 << 20
@@ -116,6 +116,19 @@ def make_text(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     return Made(media_type if media_type in ("text/html", "application/json") else "text/plain")
 
 
+def make_table(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
+    """Write the rows of a table as Parquet."""
+    from stepwell_daemon.blobs.tables import write_table  # Late: pyarrow takes a while to load.
+
+    try:
+        write_table(source, header.payload_bytes, target)
+    except ValueError as error:
+        raise UnusableError(f"the rows of a table cannot be read: {error}") from error
+    except ImportError as error:
+        raise UnusableError(f"tables need pyarrow: {error}; pip install pyarrow") from error
+    return Made("application/vnd.apache.parquet")
+
+
 def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     from PIL import Image, UnidentifiedImageError
 
@@ -154,4 +167,9 @@ def _copy(source: IO[bytes], size: int, target: Path) -> None:
             size -= len(data)
 
 
-MAKERS: Final[Mapping[str, Maker]] = {PIXELS: make_pixels, FILE: make_file, TEXT: make_text}
+MAKERS: Final[Mapping[str, Maker]] = {
+    PIXELS: make_pixels,
+    FILE: make_file,
+    TEXT: make_text,
+    TABLE: make_table,
+}

@@ -34,6 +34,7 @@ from stepwell_store.queries.media import (
     MediaSteps,
     MediaValue,
     list_media,
+    media_items,
     media_keys,
     media_steps,
 )
@@ -115,6 +116,7 @@ __all__ = [
     "list_runs",
     "list_texts",
     "list_writers",
+    "media_items",
     "media_keys",
     "media_steps",
     "metric_counts",

@@ -187,6 +187,20 @@ def list_media(
     return Page(_values(question, project, rows[:limit]), following)
 
 
+def media_items(
+    store: Store,
+    project: str,
+    run_id: str,
+    told: Sequence[Mapping[str, Any]],
+    *,
+    limits: Limits = DEFAULT,
+) -> tuple[MediaItem, ...]:
+    """Return what became of media that are not rows of their own, such as the cells of a table."""
+    ids = [each["blob"] for each in told if isinstance(each.get("blob"), str)]
+    known = _blobs(Question(store, limits), project, {run_id: ids})
+    return tuple(_item(each, known.get(str(each.get("blob")))) for each in told)
+
+
 def _where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
     if run_ids is None:
         return f"project = {{project:String}} AND {_IS_MEDIA}", {"project": project}

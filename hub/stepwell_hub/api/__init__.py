@@ -10,6 +10,7 @@ from stepwell_hub.api import (
     series,
     session,
     status,
+    tables,
     views,
 )
 from stepwell_hub.endpoints import ENDPOINTS
@@ -25,5 +26,6 @@ __all__ = [
     "series",
     "session",
     "status",
+    "tables",
     "views",
 ]

@@ -134,11 +134,12 @@ async def _page(call: Call, form: MediaForm, run_ids: tuple[str, ...] | None) ->
         cursor=form.cursor,
     )
     values = [
-        plain(value) | {"items": [_with_url(item) for item in value.items]} for value in page.items
+        plain(value) | {"items": [with_url(item) for item in value.items]} for value in page.items
     ]
     return {"values": values, "next_cursor": page.next_cursor}
 
 
-def _with_url(item: queries.MediaItem) -> dict[str, Any]:
+def with_url(item: queries.MediaItem) -> dict[str, Any]:
+    """Return ``item`` with the address of its bytes."""
     shown: dict[str, Any] = plain(item)
     return {**shown, "url": blob_url(item.digest, item.media_type) if item.digest else ""}

@@ -6,14 +6,13 @@ from stepwell._image import Image
 from stepwell._media import (
     Bokeh,
     Classes,
-    EvalTable,
     Graph,
     JoinedTable,
     Media,
     Plotly,
-    Table,
     box3d,
 )
+from stepwell._table import EvalTable, Table
 
 WBValue = Media
 

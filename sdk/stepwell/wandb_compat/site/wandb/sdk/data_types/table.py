@@ -1,3 +1,4 @@
-from stepwell._media import JoinedTable, Table
+from stepwell._media import JoinedTable
+from stepwell._table import Table
 
 __all__ = ["JoinedTable", "Table"]

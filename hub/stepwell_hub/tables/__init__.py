@@ -1,0 +1,1 @@
+"""Tables: files of Parquet, asked by the embedded engine in workers without a data folder."""

@@ -1,0 +1,297 @@
+"""Tables: rows under named columns, with media in cells.
+
+`log` copies the rows of that moment to a staged file; the daemon makes Parquet of it. There is no
+limit of rows but that of a blob.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from stepwell._media import Media
+from stepwell._staging import Stage
+from stepwell._values import Warn, as_json
+from stepwell_wire.staged import TABLE
+from stepwell_wire.table_rows import COLUMNS_MAX
+
+_LOG_MODES: Final = ("IMMUTABLE", "MUTABLE", "INCREMENTAL")
+_COLUMNS_TOLD_MAX: Final = 100
+_DEFAULT_COLUMNS: Final = ("Input", "Output", "Expected")
+_KINDS: Final[Mapping[Any, tuple[type, ...]]] = {
+    int: (int,),
+    float: (int, float),
+    str: (str,),
+    bool: (bool,),
+}
+
+
+class Table(Media):
+    """Rows under named columns.
+
+    Values may be None, numbers, texts, moments, lists, dicts, scalars of numpy, and media. A column
+    of several kinds is kept as text, with the kind of each value beside it.
+
+    Args:
+        columns: names; Input, Output and Expected without any.
+        data: rows, a two-dimensional array, or a DataFrame.
+        rows: another name of ``data``.
+        dataframe: a DataFrame of pandas.
+        dtype: a type for all columns, or one for each: int, float, str or bool are checked.
+        optional: whether None is allowed, for all columns or for each.
+        allow_mixed_types: without effect: several kinds are always allowed but where ``dtype`` says
+            otherwise.
+        log_mode: IMMUTABLE, MUTABLE or INCREMENTAL; each `log` keeps the rows as they are then.
+
+    Raises:
+        TypeError: An argument or a value is not of a kind that is possible there.
+        ValueError: A row has not one value for each column, or there are too many columns.
+    """
+
+    type = "table-file"
+    is_kept = True
+
+    def __init__(
+        self,
+        columns: Sequence[Any] | None = None,
+        data: Any = None,
+        rows: Any = None,
+        dataframe: Any = None,
+        dtype: Any = None,
+        optional: bool | Sequence[bool] = True,
+        allow_mixed_types: bool = False,
+        log_mode: str | None = "IMMUTABLE",
+    ) -> None:
+        super().__init__()
+        if log_mode is not None and log_mode not in _LOG_MODES:
+            raise ValueError(f"Table: log_mode is {log_mode!r}; known are {', '.join(_LOG_MODES)}")
+        self.log_mode = log_mode
+        given = data if data is not None else rows
+        if dataframe is None and _is_dataframe(given):
+            dataframe = given
+        self.data: list[list[Any]] = []
+        if dataframe is not None:
+            if not _is_dataframe(dataframe):
+                raise TypeError(f"Table: dataframe is a {type(dataframe).__name__}")
+            columns, given = list(dataframe.columns), _rows_of(dataframe)
+        self.columns: list[Any] = list(_DEFAULT_COLUMNS if columns is None else columns)
+        if len(self.columns) > COLUMNS_MAX:
+            raise ValueError(f"Table: {len(self.columns)} columns; at most {COLUMNS_MAX}")
+        self._checks: dict[Any, tuple[type, ...]] = {}
+        self._required: set[Any] = set()
+        self._set_types(dtype, optional)
+        for row in _read(given):
+            self.add_data(*row)
+
+    def _set_types(self, dtype: Any, optional: bool | Sequence[bool]) -> None:
+        kinds = _one_each(dtype, self.columns, "dtype")
+        for name, kind in zip(self.columns, kinds, strict=True):
+            if kind in _KINDS:
+                self._checks[name] = _KINDS[kind]
+        allowed = _one_each(optional, self.columns, "optional")
+        self._required = {
+            name for name, each in zip(self.columns, allowed, strict=True) if each is False
+        }
+
+    # ------------------------------------------------------------------ writing
+
+    def add_data(self, *data: Any) -> None:
+        """Append one row.
+
+        Raises:
+            TypeError: A value is not of its column's ``dtype``, or None where it is not optional.
+            ValueError: Not one value for each column.
+        """
+        if len(data) != len(self.columns):
+            raise ValueError(
+                f"a row has {len(data)} values, and the table {len(self.columns)} columns: "
+                f"{self.columns}"
+            )
+        if self._checks or self._required:
+            for name, value in zip(self.columns, data, strict=True):
+                self._check(name, value)
+        self.data.append(list(data))
+
+    def add_row(self, *row: Any) -> None:
+        """See `add_data`."""
+        self.add_data(*row)
+
+    def add_column(self, name: str, data: Any, optional: bool = False) -> None:
+        """Append a column; ``optional`` is without effect.
+
+        Raises:
+            ValueError: The name is taken, or there is not one value for each row.
+        """
+        values = data.tolist() if hasattr(data, "tolist") else list(data)
+        if name in self.columns:
+            raise ValueError(f"the table has a column {name!r} already")
+        if self.columns and len(values) != len(self.data):
+            raise ValueError(f"{len(values)} values for {len(self.data)} rows in column {name!r}")
+        if not self.columns:
+            self.data = [[] for _ in values]
+        self.columns.append(name)
+        for row, value in zip(self.data, values, strict=True):
+            row.append(value)
+
+    def add_computed_columns(self, fn: Callable[[int, dict[Any, Any]], Any]) -> None:
+        """Append the columns that ``fn(index, row)`` returns as a dict for each row."""
+        made = [fn(index, self._named(row)) for index, row in self.iterrows()]
+        for name in made[0] if made else ():
+            self.add_column(name, [each[name] for each in made])
+
+    def cast(self, col_name: str, dtype: Any, optional: bool = False) -> None:
+        """Check a column's values, and those to come, for int, float, str or bool.
+
+        Raises:
+            TypeError: A value is of another kind.
+        """
+        self._place(col_name)
+        if dtype not in _KINDS:
+            return
+        self._checks[col_name] = _KINDS[dtype]
+        if not optional:
+            self._required.add(col_name)
+        for value in self.get_column(col_name):
+            self._check(col_name, value)
+
+    def set_pk(self, col_name: str) -> None:
+        """No effect."""
+
+    def set_fk(self, col_name: str, table: Any, table_col: str) -> None:
+        """No effect."""
+
+    # ------------------------------------------------------------------ reading
+
+    def get_column(self, name: str, convert_to: str | None = None) -> Any:
+        """Return a column's values, as a list or with ``convert_to="numpy"`` as an array.
+
+        Raises:
+            ValueError: There is no such column.
+        """
+        place = self._place(name)
+        values = [row[place] for row in self.data]
+        if convert_to == "numpy":
+            import numpy
+
+            return numpy.array(values)
+        return values
+
+    def get_index(self) -> list[int]:
+        return list(range(len(self.data)))
+
+    def get_dataframe(self) -> Any:
+        """Return the rows as a DataFrame of pandas, which is imported for it."""
+        import pandas
+
+        return pandas.DataFrame(self.data, columns=self.columns)
+
+    def iterrows(self) -> Iterator[tuple[int, list[Any]]]:
+        """Yield each row with its number."""
+        yield from enumerate(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {len(self.data)} × {len(self.columns)}>"
+
+    # ------------------------------------------------------------------ keeping
+
+    def described(self, stage: Stage | None, warn: Warn) -> dict[str, Any]:
+        """Stage the rows and return what the history says of them."""
+        about: dict[str, Any] = {"_type": self.type}
+        names = [_text(name) for name in self.columns]
+        if stage is None:
+            about |= {"blob": None, "failed": "media are kept by log() only"}
+        else:
+            about |= self._staged(names, stage, warn)
+        shown = [name[:200] for name in names[:_COLUMNS_TOLD_MAX]]
+        about |= {"columns": shown, "nrows": len(self.data), "ncols": len(self.columns)}
+        return about
+
+    def _staged(self, names: list[str], stage: Stage, warn: Warn) -> dict[str, Any]:
+        from stepwell._table_rows import pack_rows
+
+        def describe(value: Any) -> Any:
+            if isinstance(value, Table):
+                return repr(value)
+            return as_json(value, warn, stage)
+
+        try:
+            pieces = list(pack_rows(names, self.data, describe))
+        except ValueError as error:  # A row that was changed behind our back.
+            return {"blob": None, "failed": f"rows of different lengths: {error}"}
+        return stage.keep(TABLE, {}, pieces)
+
+    def _check(self, name: Any, value: Any) -> None:
+        if value is None:
+            if name in self._required:
+                raise TypeError(f"column {name!r}: None in a column that is not optional")
+            return
+        kinds = self._checks.get(name)
+        if kinds is None:
+            return
+        plain = value.item() if hasattr(value, "item") else value
+        if not isinstance(plain, kinds) or (isinstance(plain, bool) and bool not in kinds):
+            raise TypeError(
+                f"column {name!r}: a {type(value).__name__}; its dtype takes "
+                f"{', '.join(kind.__name__ for kind in kinds)}"
+            )
+
+    def _place(self, name: Any) -> int:
+        try:
+            return self.columns.index(name)
+        except ValueError:
+            raise ValueError(f"no column {name!r}; there are: {self.columns}") from None
+
+    def _named(self, row: Iterable[Any]) -> dict[Any, Any]:
+        return dict(zip(self.columns, row, strict=True))
+
+
+class EvalTable(Table):
+    """As `Table`."""
+
+
+def _is_dataframe(value: Any) -> bool:
+    return hasattr(value, "columns") and hasattr(value, "itertuples")
+
+
+def _rows_of(dataframe: Any) -> Iterable[Sequence[Any]]:
+    """Return the rows of a DataFrame; what is missing is None but for NaN among floats."""
+    columns = [_values_of(dataframe.iloc[:, place]) for place in range(len(dataframe.columns))]
+    return zip(*columns, strict=True) if columns else ()
+
+
+def _values_of(series: Any) -> list[Any]:
+    values: list[Any] = series.tolist()
+    missing = series.isna().tolist()
+    if not any(missing):
+        return values
+    has_floats = getattr(series.dtype, "kind", "") == "f"
+    return [
+        None if is_gone and not (has_floats and isinstance(value, float)) else value
+        for value, is_gone in zip(values, missing, strict=True)
+    ]
+
+
+def _read(given: Any) -> Iterable[Sequence[Any]]:
+    if given is None:
+        return ()
+    if hasattr(given, "tolist"):
+        given = given.tolist()
+    if isinstance(given, str | bytes) or not isinstance(given, Iterable):
+        raise TypeError(f"Table: data is a {type(given).__name__}; expected rows or a DataFrame")
+    return given
+
+
+def _one_each(given: Any, columns: Sequence[Any], name: str) -> Sequence[Any]:
+    if not isinstance(given, list | tuple):
+        return [given] * len(columns)
+    if len(given) != len(columns):
+        raise ValueError(f"Table: {name} has {len(given)} values for {len(columns)} columns")
+    return given
+
+
+def _text(name: Any) -> str:
+    return str(name).encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,155 @@
+"""Tables as scripts build and log them, read back from the Parquet that a worker makes."""
+
+import io
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from stepwell import Image, Table
+from stepwell._table_rows import pack_rows
+from stepwell.testing import RecordingDaemon
+from stepwell_daemon.blobs.tables import write_table
+from stepwell_wire.table_rows import GROUP_ROWS
+from tests.sdk.conftest import Start
+
+
+def made(table: Table, tmp_path: Path) -> tuple[list[dict[str, Any]], Any]:
+    """Return the rows and the schema of the Parquet."""
+    payload = b"".join(pack_rows([str(name) for name in table.columns], table.data, str))
+    return read(payload, tmp_path)
+
+
+def read(payload: bytes, tmp_path: Path) -> tuple[list[dict[str, Any]], Any]:
+    target = tmp_path / "table.parquet"
+    write_table(io.BytesIO(payload), len(payload), target)
+    found = pq.read_table(target)
+    return found.to_pylist(), found.schema
+
+
+def column(values: list[Any], tmp_path: Path) -> tuple[list[Any], str]:
+    rows, schema = made(Table(columns=["a"], data=[[value] for value in values]), tmp_path)
+    return [row["c0"] for row in rows], str(schema.field("c0").type)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "kind"),
+    [
+        ([1.5, None, float("inf")], [1.5, None, float("inf")], "double"),
+        ([1, 2.5], [1.0, 2.5], "double"),
+        ([1, None, 2**63 - 1], [1, None, 2**63 - 1], "int64"),
+        ([True, None, False], [True, None, False], "bool"),
+        (["ä\0\n", None, ""], ["ä\0\n", None, ""], "string"),
+        ([None, None], [None, None], "string"),
+        ([np.float32(0.5), np.int64(2)], [0.5, 2.0], "double"),
+        ([np.int8(3), 4, None], [3, 4, None], "int64"),
+        ([np.bool_(True), False], [True, False], "bool"),
+        (["\ud800"], ["?"], "string"),
+    ],
+)
+def test_a_column_has_the_type_of_its_values(
+    tmp_path: Path, given: list[Any], kept: list[Any], kind: str
+) -> None:
+    assert column(given, tmp_path) == (kept, kind)
+
+
+def test_moments(tmp_path: Path) -> None:
+    noon = datetime(2026, 1, 31, 12, 0, 0, 1)
+    kept, kind = column([noon, date(1969, 12, 31), np.datetime64(noon, "ns")], tmp_path)
+    assert kind == "timestamp[us, tz=UTC]"
+    whole = noon.replace(tzinfo=UTC)
+    assert kept == [whole, datetime(1969, 12, 31, tzinfo=UTC), whole]
+
+
+@pytest.mark.parametrize(
+    ("given", "texts", "kinds"),
+    [
+        ([1, "one", None, 2.5, True], ["1", "one", None, "2.5", "true"],
+         ["integer", "text", None, "number", "boolean"]),
+        ([2**53 + 1, 0.5], ["9007199254740993", "0.5"], ["integer", "number"]),
+        ([2**70, 1], [str(2**70), "1"], ["text", "integer"]),
+    ],
+)  # fmt: skip
+def test_a_mixed_column_is_text_with_kinds(
+    tmp_path: Path, given: list[Any], texts: list[Any], kinds: list[Any]
+) -> None:
+    rows, _ = made(Table(columns=["a"], data=[[value] for value in given]), tmp_path)
+    assert [row["c0"] for row in rows] == texts
+    assert [row["k0"] for row in rows] == kinds
+
+
+def test_groups_of_different_kinds_become_one_column(tmp_path: Path) -> None:
+    large = 2**53 + 1
+    for last, kind in ((0.5, "double"), ("x", "string"), (None, "int64")):
+        values = [*range(GROUP_ROWS), last]
+        kept, found = column(values, tmp_path)
+        assert (len(kept), found) == (GROUP_ROWS + 1, kind)
+    kept, found = column([large, *range(GROUP_ROWS - 1), 0.5], tmp_path)
+    assert (kept[0], kept[-1], found) == (str(large), "0.5", "string")
+
+
+def test_a_dataframe(tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "i": [1, 2],
+            "s": [None, "b"],
+            "f": [0.5, float("nan")],
+            "t": [pd.NaT, pd.Timestamp("2026-01-31")],
+        }
+    )
+    for table in (Table(dataframe=frame), Table(data=frame)):
+        assert table.columns == ["i", "s", "f", "t"]
+        rows, _ = made(table, tmp_path)
+        assert [row["c1"] for row in rows] == [None, "b"]
+        assert rows[1]["c2"] != rows[1]["c2"]
+        assert [row["c3"] for row in rows] == [None, datetime(2026, 1, 31, tzinfo=UTC)]
+
+
+def test_mistakes_are_told(tmp_path: Path) -> None:
+    table = Table(columns=["a", "b"])
+    with pytest.raises(ValueError, match=r"3 values, and the table 2 columns: \['a', 'b'\]"):
+        table.add_data(1, 2, 3)
+    with pytest.raises(ValueError, match="no column 'c'; there are"):
+        table.get_column("c")
+    with pytest.raises(ValueError, match="log_mode is 'often'"):
+        Table(log_mode="often")
+    with pytest.raises(TypeError, match="data is a int"):
+        Table(data=5)
+    with pytest.raises(TypeError, match="rowz"):
+        Table(rowz=[])  # type: ignore[call-arg]
+    strict = Table(columns=["a", "b"], dtype=[int, None], optional=[False, True])
+    strict.add_data(1, None)
+    with pytest.raises(TypeError, match="column 'a': a str; its dtype takes int"):
+        strict.add_data("1", None)
+    with pytest.raises(TypeError, match="not optional"):
+        strict.add_data(None, 1)
+    table.add_data("x", 1)
+    with pytest.raises(TypeError, match="its dtype takes int"):
+        table.cast("a", int)
+
+
+def test_a_logged_table_is_staged_with_its_images(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    run = start()
+    table = Table(columns=["image", "label"])
+    table.add_data(Image([[0, 255]], caption="one"), "cat")
+    table.add_data(None, "dog")
+    run.log({"table": table, "loss": 0.5})
+    table.add_data(None, "later")
+    run.finish()
+    values: dict[str, Any] = {}
+    for event in daemon.events("values"):
+        values |= event.body["values"]
+    told = values["table"]
+    assert (told["columns"], told["nrows"], told["ncols"]) == (["image", "label"], 2, 2)
+    rows, _ = read(daemon.blobs[told["blob"]].payload, tmp_path)
+    assert [row["c1"] for row in rows] == ["cat", "dog"]
+    assert '"caption":"one"' in rows[0]["c0"]
+    images = [blob for key, blob in daemon.blobs.items() if key != told["blob"]]
+    assert [blob.payload for blob in images] == [bytes([0, 255])]
+    assert [point.value for point in daemon.points("loss")] == [0.5]
