@@ -22,7 +22,7 @@ class HandedOver(NamedTuple):
     """What became of an offer.
 
     Attributes:
-        taken: durable in the daemon; their files are gone here.
+        taken: durable in the daemon, or handed over by somebody else; their files are gone here.
         refused: never taken, by id, with the daemon's reason; their files are kept.
         later: why the rest has to wait, "" where nothing does.
     """
@@ -76,7 +76,8 @@ class BlobDelivery:
             try:
                 reply = self._opened().put(reply.name, reply.offset)
             except FileNotFoundError:
-                return ""  # Somebody else handed it over.
+                taken.append(reply.name)  # Somebody else handed it over, or removed it.
+                return ""
         if reply.outcome == TAKEN:
             if not self._keep:
                 with contextlib.suppress(OSError):

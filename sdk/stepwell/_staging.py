@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from stepwell_wire.files import open_regular
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import STAGED_BYTES_MAX, STAGED_HEADER_BYTES_MAX
 from stepwell_wire.staged import (
@@ -93,10 +94,14 @@ class Stager:
     ) -> dict[str, Any]:
         """See `Stage.keep_file`."""
         try:
-            size = os.stat(path).st_size
+            descriptor = open_regular(path, os.O_RDONLY)
         except OSError as error:
             return self._drop(f"{os.fspath(path)}: {error.strerror or error}")
-        return self._keep(kind, about, size, lambda: _chunks(path))
+        try:
+            size = os.fstat(descriptor).st_size
+            return self._keep(kind, about, size, lambda: _chunks(descriptor, size))
+        finally:
+            os.close(descriptor)
 
     def _keep(
         self,
@@ -266,7 +271,8 @@ def _write_whole(descriptor: int, piece: Piece) -> int:
     return size
 
 
-def _chunks(path: str | os.PathLike[str]) -> Iterable[bytes]:
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            yield chunk
+def _chunks(descriptor: int, size: int) -> Iterable[bytes]:
+    """Yield the first ``size`` bytes: a file that grows meanwhile may have no end."""
+    while chunk := os.read(descriptor, min(1 << 20, size)):
+        size -= len(chunk)
+        yield chunk

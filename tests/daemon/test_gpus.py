@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from stepwell_daemon.samplers.gpus.errors import DriverRestartedError
+from stepwell_daemon.samplers.gpus.nvml import Gpu, Nvml
+from stepwell_daemon.samplers.gpus.probes import GpuSample, sample_gpu
 from stepwell_daemon.samplers.gpus.sampler import GpuSampler
 from stepwell_daemon.samplers.protocol import SamplerContext
 from stepwell_daemon.samplers.readings import Checked, check_answer
@@ -265,3 +268,46 @@ def test_instances_of_a_gpu_in_mig_mode_are_devices(gpus: Gpus) -> None:
     assert (device.kind, device.id) == ("mig", "MIG-b")
     assert dict(device.facts)["gpu_instance"] == "9"
     assert gpus.context.gpu_processes.newest() == {77: {"gpu0-mig1": GIB, "gpu1": 3 * GIB}}
+
+
+@pytest.fixture
+def surprises(monkeypatch: pytest.MonkeyPatch) -> dict[str, Exception]:
+    """What the library raises, once, for a GPU by its label."""
+    raised: dict[str, Exception] = {}
+
+    def sample(gpu: Gpu) -> GpuSample:
+        if (error := raised.pop(gpu.label, None)) is not None:
+            raise error
+        return sample_gpu(gpu)
+
+    monkeypatch.setattr("stepwell_daemon.samplers.gpus.worker.sample_gpu", sample)
+    return raised
+
+
+def test_a_surprise_of_one_gpu_costs_no_other_and_no_answer_is_taken_for_a_later_one(
+    gpus: Gpus, surprises: dict[str, Exception]
+) -> None:
+    gpus.play(2, "gpu 1 temp 50")
+    gpus.sample()
+    surprises["gpu0"] = UnicodeDecodeError("utf-8", b"x", 0, 1, "a name that is no text")
+    checked = gpus.sample()
+    assert states(checked) == {"gpu0": "failing"}
+    assert set(by_label(checked)) == {"gpu1"}
+    gpus.play(2, "gpu 1 temp 70")
+    assert gpus.values("gpu1")["gpu/temperature_celsius"] == 70.0
+
+
+def test_a_driver_that_goes_while_another_gpu_hangs_is_left_as_it_is(
+    gpus: Gpus, surprises: dict[str, Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closing it would wait for the call that hangs, and with it the sampler of all GPUs."""
+    gpus.play(2)
+    gpus.sample()
+    closed: list[None] = []
+    monkeypatch.setattr(Nvml, "close", lambda nvml: closed.append(None))
+    gpus.sampler._device_seconds = 0.05
+    gpus.play(2, "gpu 1 hang 1")
+    surprises["gpu0"] = DriverRestartedError("gone")
+    assert states(gpus.sample()) == {"gpu-driver": "driver_gone"}
+    assert closed == []
+    gpus.play(2)

@@ -5,9 +5,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stepwell import Html
+from stepwell._blob_delivery import BlobDelivery, HandedOver
 from stepwell._staging import Stager, blobs_in
 from stepwell.testing import RecordingDaemon
+from stepwell_wire.blobs_pb2 import SEND, BlobReply
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.staged import file_name, id_of, read_header
 from tests.sdk.conftest import Start
@@ -200,3 +204,45 @@ def test_a_signal_handler_may_log_media_in_the_middle_of_staging(
     payloads = [blob.payload for blob in daemon.blobs.values()]
     assert payloads.count(b"handler") == len(logged) > 0
     assert len(payloads) == 300 + len(logged)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_told_and_keeps_no_trainer_waiting(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero")
+    if kind == "pipe":
+        path = tmp_path / "pipe.png"
+        os.mkfifo(path)
+    stager, _ = make(tmp_path)
+    assert "no regular file" in stager.keep_file("file", {}, path)["failed"]
+    assert stager.staged() == []
+
+
+def test_a_file_that_grows_is_kept_as_long_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(bytes(100))
+    stager, _ = make(tmp_path)
+    real = stager._write
+
+    def write(*values: Any) -> int:
+        with path.open("ab") as file:
+            file.write(bytes(5000))
+        return real(*values)
+
+    stager._write = write  # type: ignore[method-assign]
+    kept = stager.keep_file("file", {}, path)
+    descriptor = os.open(tmp_path / file_name(kept["blob"]), os.O_RDONLY)
+    assert read_header(descriptor, "").payload_bytes == 100
+    os.close(descriptor)
+
+
+def test_a_file_that_somebody_else_handed_over_is_waited_for_no_longer(tmp_path: Path) -> None:
+    class Channel:
+        def offer(self, ids: Any, *, keep: bool) -> list[BlobReply]:
+            return [BlobReply(name=each, outcome=SEND) for each in ids]
+
+        def put(self, blob_id: str, offset: int) -> BlobReply:
+            raise FileNotFoundError(blob_id)
+
+    delivery = BlobDelivery("", tmp_path, "w")
+    delivery._channel = Channel()  # type: ignore[assignment]
+    assert delivery.hand_over(["0" * 32]) == HandedOver(["0" * 32], {}, "")

@@ -16,7 +16,7 @@ from stepwell_hub.errors import ApiError
 from stepwell_wire.staged import is_digest
 
 _CHUNK_BYTES: Final = 256 * 1024
-_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 _POLICY: Final = (
     "sandbox; default-src 'none'; img-src data: blob:; media-src data: blob:; font-src data:; "

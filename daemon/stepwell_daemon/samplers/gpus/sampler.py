@@ -113,11 +113,12 @@ class GpuSampler:
         deadline = time.monotonic() + self._device_seconds
         samples: dict[str, GpuSample] = {}
         conditions: list[Condition] = []
+        gone: GpuError | None = None
         for worker in asked:
             try:
                 sample = worker.answer(deadline)
-            except DRIVER_GONE:
-                raise
+            except DRIVER_GONE as error:
+                gone = error  # First the other answers: which calls hang decides how to close.
             except GpuLostError as error:
                 conditions.append(_lost(_device(worker.gpu), error))
             except GpuError as error:
@@ -126,6 +127,8 @@ class GpuSampler:
             else:
                 if sample is not None:
                     samples[worker.gpu.uuid] = sample
+        if gone is not None:
+            raise gone
         conditions += [_hung(worker) for worker in held.workers if worker.hung_since is not None]
         conditions += self._missing(held)
         conditions += self._faults(held, {each.device.label for each in conditions})

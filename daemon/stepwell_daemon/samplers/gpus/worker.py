@@ -28,7 +28,7 @@ class GpuWorker:
         self.hung_since: float | None = None
         self._began = 0.0
         self._asked: SimpleQueue[bool | None] = SimpleQueue()
-        self._answers: SimpleQueue[GpuSample | Exception] = SimpleQueue()
+        self._answers: SimpleQueue[GpuSample | GpuError] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def ask(self) -> bool:
@@ -56,14 +56,13 @@ class GpuWorker:
 
         Raises:
             GpuError: The device cannot be read.
-            Exception: any, from the driver's library.
         """
         try:
             answer = self._answers.get(timeout=max(0.0, deadline - time.monotonic()))
         except Empty:
             self.hung_since = self._began
             return None
-        if isinstance(answer, Exception):
+        if isinstance(answer, GpuError):
             raise answer
         return answer
 
@@ -75,7 +74,7 @@ class GpuWorker:
         while self._asked.get() is not _END:
             try:
                 self._answers.put(sample_gpu(self.gpu))
-            except Exception as error:
+            except GpuError as error:
                 self._answers.put(error)
             except BaseException as error:  # A driver's library may raise anything.
                 self._answers.put(GpuError(f"{type(error).__name__}: {error}"))
