@@ -27,6 +27,9 @@ _SCRATCH: Final = "scratch"
 _PREFIX_DIGITS: Final = 2
 _MODE: Final = 0o640
 _SCRATCH_SECONDS: Final = 86_400.0
+_ASIDE: Final = "aside-"
+_ASIDE_SECONDS: Final = 60.0
+"""So long at most a collector holds a blob aside, unless it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ class FolderBlobStore:
     def delete_unless_newer(self, digest: str, *, than: float) -> bool:
         """See `BlobStore.delete_unless_newer`."""
         path = self._path(digest)
-        aside = self._scratch_path()
+        aside = self._scratch_path(_ASIDE + digest)
         try:
             if os.stat(path).st_mtime >= than:
                 return False
@@ -167,10 +170,10 @@ class FolderBlobStore:
             raise ValueError(f"{digest[:80]!r} is no digest: expected 64 hexadecimal digits")
         return self.root / digest[:_PREFIX_DIGITS] / digest[_PREFIX_DIGITS:]
 
-    def _scratch_path(self) -> Path:
+    def _scratch_path(self, name: str = "") -> Path:
         folder = self.root / _SCRATCH
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / uuid.uuid4().hex
+        return folder / (name or uuid.uuid4().hex)
 
     def _make_durable(self, source: Path, ready: Path) -> None:
         """Make ``ready`` a synced file with the content of ``source``, which may be gone then."""
@@ -186,12 +189,24 @@ class FolderBlobStore:
             os.close(descriptor)
 
     def _clear_scratch(self) -> None:
-        oldest = time.time() - _SCRATCH_SECONDS
+        now = time.time()
         with contextlib.suppress(FileNotFoundError), os.scandir(self.root / _SCRATCH) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
-                    if entry.stat(follow_symlinks=False).st_ctime < oldest:
+                    age = now - entry.stat(follow_symlinks=False).st_ctime
+                    if entry.name.startswith(_ASIDE):
+                        if age > _ASIDE_SECONDS:
+                            self._put_back(entry)
+                    elif age > _SCRATCH_SECONDS:
                         os.unlink(entry.path)
+
+    def _put_back(self, aside: os.DirEntry[str]) -> None:
+        """Undo a deletion that a kill cut off: the blob may have been put at that moment."""
+        path = self._path(aside.name.removeprefix(_ASIDE))
+        if not path.exists():
+            os.rename(aside.path, path)
+        else:
+            os.unlink(aside.path)
 
 
 def default_blob_store(data: Path) -> Path:

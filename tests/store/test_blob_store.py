@@ -1,6 +1,7 @@
 """The blob store: each content once, whole or not at all, and no blob lost to a collector."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,33 @@ def test_an_attempt_that_fails_leaves_nothing_behind(
     assert source.exists()
     monkeypatch.setattr(os, "rename", real)
     assert store.put("a" * 64, source)
+
+
+class Killed(BaseException):
+    """What a kill does, as far as a test can tell."""
+
+
+def test_a_collector_that_is_killed_loses_no_blob(
+    store: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest, _ = put(store, b"x", tmp_path)
+    os.utime(store._path(digest), (100.0, 100.0))
+    real = os.rename
+
+    def rename(source: Any, target: Any) -> None:
+        put(store, b"x", tmp_path)  # It was said that it is kept.
+        real(source, target)
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(os, "rename", rename)
+        with pytest.raises(Killed):
+            store.delete_unless_newer(digest, than=200.0)
+    assert store.stat(digest) is None
+    assert list(store.walk()) == [], "another collector may be at it"
+    later = time.time() + 100.0
+    monkeypatch.setattr("stepwell_store.blob_store.time.time", lambda: later)
+    assert [each.digest for each in store.walk()] == [digest]
+    assert not store.delete_unless_newer(digest, than=200.0)
+    with store.open(digest) as file:
+        assert file.read() == b"x"
