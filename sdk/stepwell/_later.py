@@ -34,8 +34,13 @@ class AlertLevel:
 
 
 def tell_once(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
-    """Say once a run that ``call`` is not there yet, and what happens instead."""
-    warn(OF_ALL + kind, f"{call} is not there yet, a later release brings it: {_OUTCOMES[kind]}")
+    """Say once a run that ``call`` is not there yet, and what happens instead.
+
+    Of the calls for artifacts the first one speaks for all; each class of media for itself.
+    """
+    key = f"{kind} {call}" if kind == "media" else kind
+    outcome = _OUTCOMES[kind]
+    warn(OF_ALL + key, f"{call} is not there yet, a later release brings it: {outcome}")
 
 
 class LaterCalls:

@@ -61,6 +61,16 @@ def test_the_other_values_of_a_row_with_media_are_kept(desk: Desk) -> None:
     assert [point.value for point in desk.daemon.points("nested.acc")] == [1.0]
 
 
+def test_each_class_of_media_that_is_not_kept_says_so(desk: Desk) -> None:
+    done = desk.run(
+        "import wandb\nimport numpy as np\nrun = wandb.init(project='p')\n"
+        "for _ in range(2):\n"
+        "    run.log({'v': wandb.Video(np.zeros((2, 3, 4, 4), dtype='uint8'))})\n"
+        "    run.log({'a': wandb.Audio(np.zeros(8), sample_rate=8)})\n"
+    )
+    assert [line.split()[1] for line in later(done.stderr)] == ["Video()", "Audio()"]
+
+
 def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
     done = desk.run(
         """
