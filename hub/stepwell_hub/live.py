@@ -68,8 +68,8 @@ class Feeds:
         for task in self._polls.values():
             task.cancel()
 
-    def change(self, subscription_id: str, runs: frozenset[str], metrics: frozenset[str]) -> None:
-        """Let a listener look at other runs and metrics of its project.
+    def change(self, subscription_id: str, interest_of: Callable[[str | None], Interest]) -> None:
+        """Let a listener look at something else of its project.
 
         Raises:
             ApiError: There is no such listener.
@@ -77,7 +77,7 @@ class Feeds:
         found = self._listening.get(subscription_id)
         if found is None:
             raise ApiError(404, "not_found", "no such subscription; connect to the feed anew")
-        found.interest = Interest(found.interest.project, runs, metrics)
+        found.interest = interest_of(found.interest.project)
 
     @contextmanager
     def listening(self, interest: Interest, *, last_event_id: str = "") -> Iterator[Subscription]:
@@ -107,7 +107,7 @@ class Feeds:
             return Subscription(secrets.token_urlsafe(9).replace("-", "_"), interest)
         if count != str(kept.sent_count):
             kept.forget_told()  # Some events did not arrive.
-        if interest.runs or interest.metrics:
+        if interest.runs or interest.metrics or interest.media:
             kept.interest = interest
         return kept
 
@@ -146,6 +146,7 @@ class Feeds:
             project,
             frozenset().union(*(each.interest.runs for each in listeners)),
             frozenset().union(*(each.interest.metrics for each in listeners)),
+            any(each.interest.media for each in listeners),
         )
         try:
             look = await self._look_at(interest)

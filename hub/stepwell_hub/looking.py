@@ -57,7 +57,10 @@ class StoreLook:
         known = self._known_of(store, project, version, interest.runs, limits)
         running = [run for run, (state, _) in known.states.items() if state == "running"]
         known.metric_counts |= queries.metric_counts(store, project, running, limits=limits)
-        return Look(version, series, known.states, dict(known.metric_counts))
+        media = {}
+        if interest.media:
+            media = queries.media_versions(store, project, sorted(interest.runs), limits=limits)
+        return Look(version, series, known.states, dict(known.metric_counts), media)
 
     def _known_of(
         self,

@@ -13,6 +13,8 @@ class Interest:
     project: str | None
     runs: frozenset[str] = frozenset()
     metrics: frozenset[str] = frozenset()
+    media: bool = False
+    """Whether it looks at the media of its runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,14 @@ class Look:
         series: the version of each (run id, metric).
         runs: state and last sign of life of each run.
         metric_counts: how many metrics each run has.
+        media: the version of the media of each run; empty where none looks at them.
     """
 
     version: int | None = None
     series: Mapping[tuple[str, str], int] = field(default_factory=dict)
     runs: Mapping[str, tuple[str, float | None]] = field(default_factory=dict)
     metric_counts: Mapping[str, int] = field(default_factory=dict)
+    media: Mapping[str, int] = field(default_factory=dict)
 
 
 Event = tuple[str, dict[str, Any]]
@@ -48,6 +52,7 @@ class Subscription:
         self._told_series: dict[tuple[str, str], int] = {}
         self._told_runs: dict[str, tuple[str, float | None]] = {}
         self._told_metrics: dict[str, int] = {}
+        self._told_media: dict[str, int] = {}
         self._told_version: int | None = None
         self._look = Look()
 
@@ -70,13 +75,14 @@ class Subscription:
         self._told_metrics = {
             run: count for run, count in look.metric_counts.items() if run in self.interest.runs
         }
+        self._told_media = self._media_of(look)
         self.sent_count += len(events)
         return events
 
     def forget_told(self) -> None:
         """Tell everything anew: it is unknown what arrived."""
         self._told_series, self._told_runs, self._told_version = {}, {}, None
-        self._told_metrics = {}
+        self._told_metrics, self._told_media = {}, {}
 
     def _has(self, key: tuple[str, str]) -> bool:
         return key[0] in self.interest.runs and key[1] in self.interest.metrics
@@ -96,10 +102,18 @@ class Subscription:
             events.append(("series", {"series": changed}))
         if grown := self._grown(look):
             events.append(("metrics", {"run_ids": grown}))
+        media = self._media_of(look).items()
+        if with_media := [run for run, each in media if self._told_media.get(run, 0) != each]:
+            events.append(("media", {"run_ids": with_media}))
         for run, (state, last_seen) in look.runs.items():
             if run in self.interest.runs and self._told_runs.get(run) != (state, last_seen):
                 events.append(("run", {"run_id": run, "state": state, "last_seen": last_seen}))
         return events
+
+    def _media_of(self, look: Look) -> dict[str, int]:
+        if not self.interest.media:
+            return {}
+        return {run: each for run, each in look.media.items() if run in self.interest.runs}
 
     def _grown(self, look: Look) -> list[str]:
         """Return the runs that have another number of metrics than the listener was told."""

@@ -23,6 +23,14 @@ import json, os, sys
 import stepwell
 answers = int(sys.argv[1])
 run = None
+
+def medium(told):
+    if isinstance(told, list):
+        return [medium(each) for each in told]
+    if "html" in told:
+        return stepwell.Html(told["html"], data_is_not_path=True)
+    return stepwell.Image(told["image"], caption=told.get("caption"))
+
 for line in sys.stdin:
     order = json.loads(line)
     kind = order.pop("do")
@@ -38,6 +46,9 @@ for line in sys.stdin:
     elif kind == "histograms":
         for row in order["rows"]:
             run.log({name: stepwell.Histogram(np_histogram=pair) for name, pair in row.items()})
+    elif kind == "media":
+        for row in order["rows"]:
+            run.log({name: medium(told) for name, told in row.items()})
     elif kind == "finish":
         run.finish(exit_code=order["exit_code"])
     if kind != "finish":
@@ -75,6 +86,10 @@ class Trainer:
     def histograms(self, *rows: dict[str, tuple[list[float], list[float]]]) -> "Trainer":
         """Log rows of histograms, each as (counts, edges)."""
         return self._do("histograms", rows=list(rows))
+
+    def media(self, *rows: dict[str, Any]) -> "Trainer":
+        """Log rows of media: {"image": rows of pixels or a path, "caption"}, {"html"}, or lists."""
+        return self._do("media", rows=list(rows))
 
     def print(self, text: str, *, error: bool = False) -> "Trainer":
         return self._do("print", text=text, error=error)

@@ -67,7 +67,7 @@ def test_metrics_are_drawn_under_their_names(page: Page, hostile: Site, name: st
     assert_harmless(page, hostile)
 
 
-@pytest.mark.parametrize("tab", ["", "overview", "logs", "system"])
+@pytest.mark.parametrize("tab", ["", "overview", "media", "logs", "system"])
 def test_every_tab_of_the_run_is_harmless(page: Page, hostile: Site, tab: str) -> None:
     page.goto(f"{hostile.url}{hostile.run_path(PROJECT, 'hostile-1', tab)}")
     expect(page.locator("main")).to_contain_text(RUN)

@@ -34,7 +34,9 @@ def routes(site: Site) -> Iterator[dict[str, str]]:
             "projects": "/",
             "charts": site.run_path(PROJECT),
             "table": f"{site.run_path(PROJECT)}/table",
+            "media": f"{site.run_path(PROJECT)}/media",
             "run charts": run,
+            "run media": f"{run}/media",
             "run overview": f"{run}/overview",
             "run logs": f"{run}/logs",
             "run system": f"{run}/system",
@@ -48,7 +50,7 @@ def routes(site: Site) -> Iterator[dict[str, str]]:
 
 ROUTES = (
     *("projects", "charts", "table", "run charts", "run overview", "run logs", "run system"),
-    *("status", "missing run", "missing page"),
+    *("media", "run media", "status", "missing run", "missing page"),
 )
 
 

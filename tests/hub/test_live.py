@@ -77,6 +77,20 @@ def test_a_change_of_state_rings() -> None:
     ]
 
 
+def test_media_ring_for_those_who_look_at_them_alone() -> None:
+    listener, other = Subscription("s", replace(WANTED, media=True)), Subscription("o", WANTED)
+    for media, expected in (
+        ({"a": 1, "c": 1}, ["a"]),
+        ({"a": 1}, []),
+        ({"a": 2, "b": 1}, ["a", "b"]),
+    ):
+        for each in (listener, other):
+            each.note(replace(look(), media=media))
+        told = [data["run_ids"] for name, data in listener.take() if name == "media"]
+        assert told == ([expected] if expected else [])
+        assert "media" not in [name for name, _ in other.take()]
+
+
 def test_looking_at_more_tells_what_is_new_alone() -> None:
     listener = Subscription("s", WANTED)
     listener.note(look())
@@ -307,10 +321,10 @@ def test_a_listener_narrows_what_it_looks_at() -> None:
     async def test(world: World) -> None:
         narrow = Interest("p", frozenset({"b"}), frozenset({"loss"}))
         with world.feeds.listening(WANTED) as listener:
-            world.feeds.change(listener.id, narrow.runs, narrow.metrics)
+            world.feeds.change(listener.id, lambda _project: narrow)
             await turns()
             assert world.asked[-1] == narrow
             with pytest.raises(ApiError, match="no such subscription"):
-                world.feeds.change("other", narrow.runs, narrow.metrics)
+                world.feeds.change("other", lambda _project: narrow)
 
     in_loop(test)

@@ -32,6 +32,16 @@ def test_a_look_has_versions_of_just_what_is_looked_at(store: EmbeddedStore) -> 
     assert third.runs["a"][0] == "finished"
 
 
+def test_media_are_looked_at_only_where_a_listener_wants_them(store: EmbeddedStore) -> None:
+    project = fresh_project()
+    make_run(store, project, "a", state="")
+    shown = {"shown": {"_type": "image-file", "blob": "1" * 32}}
+    tell(store, writer(project, "a"), event("values", {"values": shown}, step=1))
+    look, runs = StoreLook(), frozenset({"a"})
+    assert look(store, Interest(project, runs), limits=Limits()).media == {}
+    assert look(store, Interest(project, runs, media=True), limits=Limits()).media == {"a": 1}
+
+
 def test_states_are_asked_for_only_when_something_about_runs_changed(
     store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

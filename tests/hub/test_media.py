@@ -57,6 +57,9 @@ def test_items_say_what_became_of_their_bytes(hub: Hub) -> None:
         ("shown", "image-file", 3),
     ]
     assert (keys[2]["first_step"], keys[2]["last_step"], keys[2]["runs"]) == (0, 2, 1)
+    at = {"runs": ["run"], "metrics": ["shown", "page"], "step": 1}
+    values_at = hub.program.post("/api/v1/projects/media/media/at", json=at).json()["values"]
+    assert [(each["metric"], each["step"]) for each in values_at] == [("page", 1), ("shown", 1)]
     steps = hub.program.get(f"{base}/steps?metric=shown").json()
     assert steps == {"steps": [0, 1, 2], "is_cut": False}
 

@@ -38,6 +38,7 @@ from stepwell_store.queries.media import (
     media_keys,
     media_steps,
 )
+from stepwell_store.queries.media_at import media_at, media_versions
 from stepwell_store.queries.metric_counts import metric_counts
 from stepwell_store.queries.metrics import (
     MetricName,
@@ -116,9 +117,11 @@ __all__ = [
     "list_runs",
     "list_texts",
     "list_writers",
+    "media_at",
     "media_items",
     "media_keys",
     "media_steps",
+    "media_versions",
     "metric_counts",
     "node_buckets",
     "project_pulse",

@@ -94,7 +94,7 @@ def media_keys(
     store: Store, project: str, run_ids: Sequence[str] | None, *, limits: Limits = DEFAULT
 ) -> tuple[MediaKey, ...]:
     """Return the metrics that hold media, by name; of all runs of the project without ids."""
-    where, parameters = _where(project, run_ids)
+    where, parameters = media_where(project, run_ids)
     rows = Question(store, limits).rows(
         f"SELECT metric, argMax({_TYPE}, time) AS its_type, count() AS n, "
         f"uniqExact(run_id) AS runs, min(step) AS first_step, max(step) AS last_step "
@@ -119,15 +119,17 @@ def media_steps(
     project: str,
     run_ids: Sequence[str] | None,
     *,
-    metric: str,
+    metric: str | None = None,
     limits: Limits = DEFAULT,
 ) -> MediaSteps:
-    """Return the steps at which ``metric`` has media."""
-    where, parameters = _where(project, run_ids)
+    """Return the steps at which ``metric`` has media; without it, those of any metric."""
+    where, parameters = media_where(project, run_ids)
+    if metric is not None:
+        where += " AND metric = {metric:String}"
+        parameters["metric"] = metric
     rows = Question(store, limits).rows(
-        f"SELECT DISTINCT step FROM texts WHERE {where} AND metric = {{metric:String}} "
-        f"ORDER BY step LIMIT {STEPS_MAX + 1}",
-        {**parameters, "metric": metric},
+        f"SELECT DISTINCT step FROM texts WHERE {where} ORDER BY step LIMIT {STEPS_MAX + 1}",
+        parameters,
     )
     steps = tuple(int(row["step"]) for row in rows)
     return MediaSteps(steps[:STEPS_MAX], len(steps) > STEPS_MAX)
@@ -155,7 +157,7 @@ def list_media(
         newest_first: from the last step to the first.
     """
     check_limit(limit)
-    where, parameters = _where(project, run_ids)
+    where, parameters = media_where(project, run_ids)
     if metric is not None:
         where += " AND metric = {metric:String}"
         parameters["metric"] = metric
@@ -184,7 +186,7 @@ def list_media(
         step = -last["step"] if newest_first else last["step"]
         keys = [step, last["metric"], last["run_id"], last["label"], last["time"]]
         following = encode_cursor(asked, keys)
-    return Page(_values(question, project, rows[:limit]), following)
+    return Page(media_values(question, project, rows[:limit]), following)
 
 
 def media_items(
@@ -201,7 +203,8 @@ def media_items(
     return tuple(_item(each, known.get(str(each.get("blob")))) for each in told)
 
 
-def _where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
+def media_where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
+    """Return a condition on rows of `texts` that leaves media of these runs, and its parameters."""
     if run_ids is None:
         return f"project = {{project:String}} AND {_IS_MEDIA}", {"project": project}
     if len(run_ids) > RUNS_MAX:
@@ -213,9 +216,10 @@ def _where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, 
 # ---------------------------------------------------------------------- what became of them
 
 
-def _values(
+def media_values(
     question: Question, project: str, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[MediaValue, ...]:
+    """Return rows of `texts` as media, with what became of their bytes."""
     told = [json.loads(row["text"]) for row in rows]
     named: dict[str, list[str]] = {}
     for row, value in zip(rows, told, strict=True):

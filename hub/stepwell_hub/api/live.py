@@ -5,6 +5,7 @@ event: runs      {"runs_version"}                    the list of runs changed: a
 event: series    {"series": [{"run_id", "metric", "version"}]}
 event: run       {"run_id", "state", "last_seen"}
 event: metrics   {"run_ids"}                         these runs have more metrics than before
+event: media     {"run_ids"}                         these runs logged media, or bytes are ready
 event: projects  {"version"}                         the list of projects changed
 """
 
@@ -32,6 +33,7 @@ MetricNames = Annotated[tuple[str, ...], Meta(max_length=_METRICS_MAX)]
 class LiveForm(Form):
     runs: Names = ()
     metrics: MetricNames = ()
+    media: bool = False
 
 
 class LiveChange(Form):
@@ -39,6 +41,7 @@ class LiveChange(Form):
 
     runs: Names = ()
     metrics: MetricNames = ()
+    media: bool = False
 
 
 @endpoint("GET", "/live", media=MEDIA)
@@ -51,7 +54,7 @@ async def listen_to_projects(call: Call) -> Any:
 async def listen_to_project(call: Call) -> Any:
     """Listen to runs and series of a project."""
     form: LiveForm = call.query
-    return _stream(call, Interest(call.project, frozenset(form.runs), frozenset(form.metrics)))
+    return _stream(call, _interest(call.project, form))
 
 
 @endpoint("POST", "/live/{subscription}", body=LiveChange, failures=(404,))
@@ -60,9 +63,12 @@ async def change_subscription(call: Call) -> Any:
     form: LiveChange = call.body
     call.context.feeds.change(
         str(call.request.path_params["subscription"]),
-        frozenset(form.runs),
-        frozenset(form.metrics),
+        lambda project: _interest(project, form),
     )
+
+
+def _interest(project: str | None, form: LiveForm | LiveChange) -> Interest:
+    return Interest(project, frozenset(form.runs), frozenset(form.metrics), form.media)
 
 
 class EventStream(Response):

@@ -4,6 +4,7 @@ The bytes are at ``url`` once an item is ready (`blobs.py`).
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -16,6 +17,7 @@ from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_store import queries
 
 _RUNS_MAX: Final = 1000
+_METRICS_MAX: Final = 1000
 _Limit = Annotated[int, Meta(ge=1, le=1000)]
 _RunIds = Annotated[tuple[Name, ...], Meta(max_length=_RUNS_MAX)]
 _Step = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
@@ -39,13 +41,20 @@ class MediaKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaAt:
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MediaPage:
     values: tuple[Value, ...]
     next_cursor: str | None
 
 
 class StepsForm(Form):
-    metric: Name
+    """Of one metric, or of all."""
+
+    metric: Name | None = None
 
 
 class MediaForm(Form):
@@ -69,6 +78,14 @@ class RunsStepsForm(StepsForm):
     """Of which runs; null: of all runs of the project."""
 
     runs: _RunIds | None = None
+
+
+class MediaAtForm(Form):
+    """Which metrics of which runs, as they stood at ``step``; without it, the newest."""
+
+    runs: _RunIds
+    metrics: Annotated[tuple[Name, ...], Meta(max_length=_METRICS_MAX)]
+    step: _Step | None = None
 
 
 class RunsMediaForm(MediaForm):
@@ -121,6 +138,14 @@ async def list_media(call: Call) -> Any:
     return await _page(call, call.body, call.body.runs)
 
 
+@endpoint("POST", "/projects/{project}/media/at", body=MediaAtForm, answer=MediaAt)
+async def list_media_at(call: Call) -> Any:
+    """List the newest value of each metric, run and label at a step or before it."""
+    form: MediaAtForm = call.body
+    values = await call.ask(queries.media_at, call.project, form.runs, form.metrics, step=form.step)
+    return {"values": _shown(values)}
+
+
 async def _page(call: Call, form: MediaForm, run_ids: tuple[str, ...] | None) -> dict[str, Any]:
     page = await call.ask(
         queries.list_media,
@@ -133,10 +158,11 @@ async def _page(call: Call, form: MediaForm, run_ids: tuple[str, ...] | None) ->
         limit=form.limit,
         cursor=form.cursor,
     )
-    values = [
-        plain(value) | {"items": [with_url(item) for item in value.items]} for value in page.items
-    ]
-    return {"values": values, "next_cursor": page.next_cursor}
+    return {"values": _shown(page.items), "next_cursor": page.next_cursor}
+
+
+def _shown(values: Sequence[queries.MediaValue]) -> list[dict[str, Any]]:
+    return [plain(value) | {"items": [with_url(item) for item in value.items]} for value in values]
 
 
 def with_url(item: queries.MediaItem) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import { route } from "./state/navigation.js";
 import type { Route } from "./state/routes.js";
 
 const Charts = lazy(() => import("./pages/charts/Charts.js").then((file) => file.Charts));
+const MediaWall = lazy(() => import("./pages/media/MediaWall.js").then((file) => file.MediaWall));
 const Projects = lazy(() => import("./pages/projects/Projects.js").then((file) => file.Projects));
 const Run = lazy(() => import("./pages/run/Run.js").then((file) => file.Run));
 const Table = lazy(() => import("./pages/table/Table.js").then((file) => file.Table));
@@ -32,6 +33,8 @@ function Page({ route }: { route: Route }) {
       return <Charts key={route.project} project={route.project} />;
     case "table":
       return <Table key={route.project} project={route.project} />;
+    case "media":
+      return <MediaWall key={route.project} project={route.project} />;
     case "run":
       return <Run key={route.project} project={route.project} runId={route.runId} tab={route.tab} />;
     case "missing":

@@ -6,7 +6,13 @@ import pytest
 
 from stepwell_store import Store
 from stepwell_store.errors import CursorError
-from stepwell_store.queries import list_media, media_keys, media_steps
+from stepwell_store.queries import (
+    list_media,
+    media_at,
+    media_keys,
+    media_steps,
+    media_versions,
+)
 from tests.store.made import event, fresh_project, tell, writer
 
 DIGEST = "ab" * 32
@@ -58,6 +64,7 @@ def test_steps_are_those_that_have_some(store: Store, project: str) -> None:
     assert media_steps(store, project, ["run-1"], metric="shown").steps == (0, 1, 2, 3, 4)
     assert media_steps(store, project, None, metric="many").steps == (7,)
     assert media_steps(store, project, None, metric="note").steps == ()
+    assert media_steps(store, project, ["run-0"]).steps == (0, 1, 2, 3, 4, 7)
 
 
 def test_items_have_the_state_of_their_bytes(store: Store, project: str) -> None:
@@ -99,3 +106,37 @@ def test_another_list_s_cursor_is_refused(store: Store, project: str) -> None:
     cursor = list_media(store, project, None, limit=1).next_cursor
     with pytest.raises(CursorError):
         list_media(store, project, ["run-0"], limit=1, cursor=cursor)
+
+
+def test_media_at_a_step_are_the_newest_before_it(store: Store, project: str) -> None:
+    def shown(step: int | None, *runs: str) -> list[tuple[str, str, int]]:
+        found = media_at(store, project, runs, ["shown", "many", "note"], step=step)
+        return [(each.metric, each.run_id, each.step) for each in found]
+
+    assert shown(3, "run-0", "run-1") == [("shown", "run-0", 3), ("shown", "run-1", 3)]
+    assert shown(6, "run-1") == [("shown", "run-1", 4)]
+    assert shown(None, "run-0") == [("many", "run-0", 7), ("shown", "run-0", 4)]
+    assert shown(-1, "run-0") == shown(3) == []
+    (value,) = media_at(store, project, ["run-1"], ["shown"], step=2)
+    assert (value.items[0].id, value.items[0].state) == (f"{102:032x}", "ready")
+    with pytest.raises(ValueError, match="1001 metrics"):
+        media_at(store, project, ["run-1"], ["m"] * 1001)
+
+
+def test_each_label_has_its_own_newest(store: Store, project: str) -> None:
+    logged = values(2, 500, shown=image(9))
+    tell(store, writer(project, "run-0", label="rank-1"), logged)
+    found = media_at(store, project, ["run-0"], ["shown"], step=4)
+    assert [(each.label, each.step) for each in found] == [("", 4), ("rank-1", 2)]
+
+
+def test_the_version_grows_with_values_and_with_their_bytes(store: Store, project: str) -> None:
+    first = media_versions(store, project, ["run-0", "none"])
+    assert set(first) == {"run-0"}
+    tell(store, writer(project, "run-0"), values(8, 900, shown=image(77)))
+    second = media_versions(store, project, ["run-0"])
+    assert second["run-0"] > first["run-0"]
+    failed = {"id": f"{77:032x}", "state": "failed", "reason": "no picture"}
+    tell(store, writer(project, "run-0"), event("blob", failed, time_us=901))
+    assert media_versions(store, project, ["run-0"])["run-0"] > second["run-0"]
+    assert media_versions(store, project, []) == {}

@@ -1,8 +1,8 @@
 /** One function per request of the hub's API. */
 import { pathFrom, request, type RequestOptions } from "./client.js";
 import type {
-  AttributeKey, ConsolePage, Gap, HistogramName, HubStatus, MetricName, MetricStatistics,
-  ProjectOverview, ProjectsPage, RunChanges, RunDetail, RunDevices, RunNode, RunsPage, RunsQuery,
+  AttributeKey, ConsolePage, Gap, HistogramName, HubStatus, MediaKey, MediaSteps, MediaValue,
+  MetricName, MetricStatistics, ProjectOverview, ProjectsPage, RunChanges, RunDetail, RunDevices, RunNode, RunsPage, RunsQuery,
   Writer,
 } from "./types.js";
 
@@ -104,6 +104,32 @@ export function readConsole(
   abort: Abort = {},
 ): Promise<ConsolePage> {
   return request("GET", `${runPath(project, runId)}/console`, { query: { ...query }, ...abort });
+}
+
+export function listMediaKeys(
+  project: string,
+  runs: readonly string[],
+  abort: Abort = {},
+): Promise<{ keys: readonly MediaKey[] }> {
+  return request("POST", `${pathFrom("projects", project)}/media/keys`, { body: { runs }, ...abort });
+}
+
+/** The steps at which one metric has media, or any of them. */
+export function listMediaSteps(
+  project: string,
+  query: { runs: readonly string[]; metric?: string },
+  abort: Abort = {},
+): Promise<MediaSteps> {
+  return request("POST", `${pathFrom("projects", project)}/media/steps`, { body: query, ...abort });
+}
+
+/** The newest value of each metric, run and label at a step or before it; null: the newest of all. */
+export function listMediaAt(
+  project: string,
+  query: { runs: readonly string[]; metrics: readonly string[]; step: number | null },
+  abort: Abort = {},
+): Promise<{ values: readonly MediaValue[] }> {
+  return request("POST", `${pathFrom("projects", project)}/media/at`, { body: query, ...abort });
 }
 
 export function listNodes(

@@ -180,6 +180,49 @@ export interface RunDevices {
   source: "processes" | "environment" | "node";
 }
 
+export interface MediaKey {
+  metric: string;
+  /** Of its last value. */
+  type: string;
+  count: number;
+  runs: number;
+  first_step: number;
+  last_step: number;
+}
+
+export interface MediaItem {
+  type: string;
+  id: string | null;
+  state: "uploading" | "ready" | "failed" | "none";
+  digest: string;
+  media_type: string;
+  size: number;
+  width: number;
+  height: number;
+  caption: string;
+  reason: string;
+  about: ValueMap;
+  /** Where the bytes are; "" unless they are ready. */
+  url: string;
+}
+
+/** What one call of `log` put under one metric. */
+export interface MediaValue {
+  run_id: string;
+  metric: string;
+  label: string;
+  step: number;
+  time: number;
+  type: string;
+  items: readonly MediaItem[];
+}
+
+export interface MediaSteps {
+  steps: readonly number[];
+  /** True: there are more steps than the hub lists. */
+  is_cut: boolean;
+}
+
 export interface HubStatus {
   hub: ValueMap;
   daemon: ValueMap | null;

@@ -82,6 +82,7 @@ function shellKeys(route: Route): Shortcut[] {
     ...keys,
     { keys: "g c", what: "go to charts", run: go({ page: "charts", project }) },
     { keys: "g t", what: "go to the table", run: go({ page: "table", project }) },
+    { keys: "g m", what: "go to the media", run: go({ page: "media", project }) },
   ];
 }
 
@@ -97,6 +98,7 @@ function sectionsOf(route: Route): Section[] {
   return [
     section("Charts", { page: "charts", project }),
     section("Table", { page: "table", project }, route.page === "table"),
+    section("Media", { page: "media", project }),
     ...everywhere,
   ];
 }

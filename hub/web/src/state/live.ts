@@ -32,6 +32,8 @@ export interface LiveListener {
   onSeries?(news: readonly SeriesNews[]): void;
   /** These runs have more metrics than was told before; the first call names all that have some. */
   onMetrics?(runIds: readonly string[]): void;
+  /** Media of these runs were logged, or their bytes are ready or have failed. */
+  onMedia?(runIds: readonly string[]): void;
   onProjects?(): void;
   /** News may have been missed: ask for everything again. */
   onMissed?(): void;
@@ -159,6 +161,8 @@ function take(id: number, event: LiveEvent): void {
   if (event.event === "run") listener.onRun?.(event.data as RunNews);
   if (event.event === "metrics")
     listener.onMetrics?.((event.data as { run_ids?: string[] }).run_ids ?? []);
+  if (event.event === "media")
+    listener.onMedia?.((event.data as { run_ids?: string[] }).run_ids ?? []);
   if (event.event === "projects") listener.onProjects?.();
   if (event.event === "series")
     listener.onSeries?.((event.data as { series: SeriesNews[] }).series ?? []);
@@ -184,5 +188,5 @@ function takeState(known: Registered, isConnected: boolean): void {
 function sameWatch(a: LiveWatch, b: LiveWatch): boolean {
   const same = (x: readonly string[], y: readonly string[]) =>
     x.length === y.length && x.every((one, i) => one === y[i]);
-  return a.project === b.project && same(a.runs, b.runs) && same(a.metrics, b.metrics);
+  return a.project === b.project && a.media === b.media && same(a.runs, b.runs) && same(a.metrics, b.metrics);
 }

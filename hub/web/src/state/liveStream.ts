@@ -11,6 +11,8 @@ export interface LiveWatch {
   readonly project: string | null;
   readonly runs: readonly string[];
   readonly metrics: readonly string[];
+  /** True: also the media of the runs. */
+  readonly media?: boolean;
 }
 
 export type LiveEvent =
@@ -231,13 +233,15 @@ const METRICS_MAX = 1000;
 interface Watched {
   runs: string[];
   metrics: string[];
+  media?: true;
 }
 
 /** Parameters for the address; null when they are too long for it. */
-function queryOf({ runs, metrics }: Watched): string | null {
+function queryOf({ runs, metrics, media }: Watched): string | null {
   const parameters = new URLSearchParams([
     ...runs.map((run) => ["runs", run]),
     ...metrics.map((metric) => ["metrics", metric]),
+    ...(media ? [["media", "true"]] : []),
   ]);
   const text = parameters.toString();
   if (text.length > QUERY_CHARACTERS_MAX) return null;
@@ -255,6 +259,7 @@ function joined(watches: readonly LiveWatch[]): Watched {
       watches.flatMap((watch) => watch.metrics),
       METRICS_MAX,
     ),
+    ...(watches.some((watch) => watch.media) ? { media: true as const } : {}),
   };
 }
 

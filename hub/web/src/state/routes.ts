@@ -4,17 +4,19 @@
  *     /                                projects
  *     /p/PROJECT                       charts
  *     /p/PROJECT/table                 runs table
+ *     /p/PROJECT/media                 media of several runs
  *     /p/PROJECT/runs/ID[/TAB]         run; the first tab, charts, has no segment of its own
  *     /status                          hub, daemon and store
  */
 
-export const RUN_TABS = ["charts", "overview", "logs", "system"] as const;
+export const RUN_TABS = ["charts", "overview", "media", "logs", "system"] as const;
 export type RunTab = (typeof RUN_TABS)[number];
 
 export type Route =
   | { page: "projects" }
   | { page: "charts"; project: string }
   | { page: "table"; project: string }
+  | { page: "media"; project: string }
   | { page: "run"; project: string; runId: string; tab: RunTab }
   | { page: "status" }
   | { page: "missing"; path: string };
@@ -29,6 +31,7 @@ export function parsePath(path: string): Route {
   if (first !== "p" || project === undefined || rest.length > 0) return missing;
   if (section === undefined) return { page: "charts", project };
   if (section === "table" && runId === undefined) return { page: "table", project };
+  if (section === "media" && runId === undefined) return { page: "media", project };
   if (section !== "runs" || runId === undefined) return missing;
   if (tab === undefined) return { page: "run", project, runId, tab: "charts" };
   if (!isRunTab(tab)) return missing;
@@ -45,6 +48,8 @@ export function pathOf(route: Route): string {
       return `/p/${encodeURIComponent(route.project)}`;
     case "table":
       return `/p/${encodeURIComponent(route.project)}/table`;
+    case "media":
+      return `/p/${encodeURIComponent(route.project)}/media`;
     case "run": {
       const run = `/p/${encodeURIComponent(route.project)}/runs/${encodeURIComponent(route.runId)}`;
       return route.tab === "charts" ? run : `${run}/${route.tab}`;

@@ -8,6 +8,7 @@ test.each<[string, Route]>([
   ["/status", { page: "status" }],
   ["/p/a%2Fb", { page: "charts", project: "a/b" }],
   ["/p/a/table", { page: "table", project: "a" }],
+  ["/p/a/media", { page: "media", project: "a" }],
   ["/p/a/runs/x", { page: "run", project: "a", runId: "x", tab: "charts" }],
   ["/p/a/runs/x/logs", { page: "run", project: "a", runId: "x", tab: "logs" }],
 ])("%s is a page", (path, route) => {

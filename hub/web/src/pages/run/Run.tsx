@@ -27,6 +27,7 @@ export interface RunTabProps {
 const TAB_PAGES: Readonly<Record<RunTab, ComponentType<RunTabProps> | null>> = {
   charts: lazy(() => import("../charts/RunCharts.js").then((file) => file.RunCharts)),
   overview: lazy(() => import("./Overview.js").then((file) => file.Overview)),
+  media: lazy(() => import("../media/RunMedia.js").then((file) => file.RunMedia)),
   logs: lazy(() => import("./Logs.js").then((file) => file.Logs)),
   system: lazy(() => import("./System.js").then((file) => file.System)),
 };

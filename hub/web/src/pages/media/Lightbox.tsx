@@ -1,0 +1,153 @@
+/** One item on the whole screen: a picture with zoom, or a page in a sandbox. */
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+
+import type { MediaItem, MediaValue, RunOverview } from "../../api/types.js";
+import { Dialog } from "../../parts/Dialog.js";
+import { Icon } from "../../parts/Icon.js";
+import { runColor } from "../../state/palette.js";
+import { pathOf } from "../../state/routes.js";
+import { theme } from "../../state/theme.js";
+import { Picture } from "./Files.js";
+import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
+
+const ZOOM_FACTOR = 1.5;
+const ZOOM_MIN = 0.05;
+const ZOOM_MAX = 64;
+
+export interface Opened {
+  readonly value: MediaValue;
+  readonly at: number;
+  readonly run: Pick<RunOverview, "project" | "run_id" | "name" | "slot" | "color">;
+}
+
+interface LightboxProps extends Opened {
+  onTurn(at: number): void;
+  /** Show the value of the step before or after; undefined where it is not known. */
+  onStep?(by: number): void;
+  onClose(): void;
+}
+
+export function Lightbox({ value, at, run, onTurn, onStep, onClose }: LightboxProps) {
+  const { items } = value;
+  const item = items[Math.min(at, items.length - 1)];
+  const count = items.length;
+  const turn = (by: number) => onTurn((at + by + count) % count);
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      // There the arrow keys scroll an enlarged picture, or move within a sound or a film.
+      const isArrow = event.key.startsWith("Arrow");
+      if (isArrow && (event.target as Element).closest("audio, video, .lightbox-picture:not(.fit)")) return;
+      if (event.key === "ArrowLeft" && count > 1) turn(-1);
+      else if (event.key === "ArrowRight" && count > 1) turn(1);
+      else if (event.key === "[") onStep?.(-1);
+      else if (event.key === "]") onStep?.(1);
+      else return;
+      event.preventDefault();
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  });
+  if (item === undefined) return null;
+  const name = itemName(item, at, count);
+  return (
+    <Dialog title={value.metric} className="lightbox" onClose={onClose}>
+      <Content key={item.url || item.id} item={item} name={name} />
+      {item.caption !== "" && <p class="lightbox-caption">{item.caption}</p>}
+      <div class="lightbox-foot">
+        {count > 1 && (
+          <span class="lightbox-turn">
+            <button type="button" aria-label="Previous item" onClick={() => turn(-1)}>
+              <Icon name="left" />
+            </button>
+            <span class="fact">{`${at + 1} of ${count}`}</span>
+            <button type="button" aria-label="Next item" onClick={() => turn(1)}>
+              <Icon name="right" />
+            </button>
+          </span>
+        )}
+        <span class="lightbox-run">
+          <span class="swatch" style={{ background: runColor(run, theme.value) }} />
+          <a href={pathOf({ page: "run", project: run.project, runId: run.run_id, tab: "media" })} onClick={onClose}>
+            {run.name || run.run_id}
+          </a>
+        </span>
+        <span class="fact">
+          {`step ${value.step}${value.label === "" ? "" : `, ${value.label}`}`}
+        </span>
+        <span class="fact">{itemFacts(item)}</span>
+        {item.url !== "" && (
+          <a class="button" href={downloadUrl(item.url)} download>
+            Download
+          </a>
+        )}
+      </div>
+    </Dialog>
+  );
+}
+
+function Content({ item, name }: { item: MediaItem; name: string }) {
+  if (item.state !== "ready") return <p class={`media-state ${item.state}`}>{stateText(item)}</p>;
+  switch (itemKind(item)) {
+    case "image":
+      return <ZoomedPicture item={item} name={name} />;
+    case "html":
+      // Without allow-same-origin its scripts have an origin of their own: no cookie, no hub.
+      return <iframe class="lightbox-page" sandbox="allow-scripts" src={item.url} title={name} />;
+    case "video":
+      return <video controls playsInline src={item.url} aria-label={name} />;
+    case "audio":
+      return <audio controls src={item.url} aria-label={name} />;
+    case "file":
+      return <p class="fact">The browser cannot show such a file.</p>;
+  }
+}
+
+function ZoomedPicture({ item, name }: { item: MediaItem; name: string }) {
+  const area = useRef<HTMLDivElement>(null);
+  /** CSS pixels for one of the picture; null: as large as fits. */
+  const zoom = useSignal<number | null>(null);
+  const isKnown = item.width > 0 && item.height > 0;
+  const change = (factor: number) => {
+    const fits = () => {
+      const box = area.current?.getBoundingClientRect();
+      return box ? Math.min(box.width / item.width, box.height / item.height) : 1;
+    };
+    zoom.value = Math.min(ZOOM_MAX, Math.max(ZOOM_MIN, (zoom.peek() ?? fits()) * factor));
+  };
+  useEffect(() => {
+    const element = area.current;
+    const wheel = (event: WheelEvent) => {
+      if (!event.ctrlKey || !isKnown) return;
+      event.preventDefault();
+      change(event.deltaY < 0 ? ZOOM_FACTOR : 1 / ZOOM_FACTOR);
+    };
+    element?.addEventListener("wheel", wheel, { passive: false });
+    return () => element?.removeEventListener("wheel", wheel);
+  }, []);
+  const scale = zoom.value;
+  const isSharp = isTiny(item) || (scale !== null && scale > 2);
+  return (
+    <>
+      {isKnown && (
+        <div class="lightbox-zoom" role="group" aria-label="Zoom">
+          <button type="button" aria-label="Zoom out" onClick={() => change(1 / ZOOM_FACTOR)}>−</button>
+          <button type="button" aria-label="Zoom in" onClick={() => change(ZOOM_FACTOR)}>+</button>
+          <button type="button" aria-pressed={scale === null} onClick={() => (zoom.value = null)}>Fit</button>
+          <button type="button" aria-pressed={scale === 1} onClick={() => (zoom.value = 1)}>1:1</button>
+          {scale !== null && <span class="fact">{`${Math.round(scale * 100)} %`}</span>}
+        </div>
+      )}
+      <div
+        ref={area}
+        tabIndex={0}
+        role="region"
+        aria-label="Picture"
+        class={`lightbox-picture ${scale === null ? "fit" : ""} ${isSharp ? "sharp" : ""}`}
+        style={scale === null ? {} : { "--picture-width": `${Math.round(item.width * scale)}px` }}
+      >
+        <Picture item={item} name={name} />
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,221 @@
+"""Media of a run and of a project: live, by step, hostile, failed, on a phone."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.axe import findings
+from tests.browser.chromium import PHONE, enter, watched
+from tests.browser.hostile import FLAG, HTML
+from tests.browser.site import Site
+
+SIDE = 28
+
+
+def picture(shade: int) -> dict[str, Any]:
+    """A picture of 28 × 28: a bright square that moves with ``shade``."""
+    rows = [[20] * SIDE for _ in range(SIDE)]
+    for y in range(8):
+        for x in range(8):
+            rows[(y + shade) % SIDE][(x + shade) % SIDE] = 230
+    return {"image": rows, "caption": f"digit {shade}"}
+
+
+def panel(page: Page, metric: str) -> Locator:
+    return page.get_by_role("region", name=metric, exact=True)
+
+
+def slider(page: Page) -> Locator:
+    return page.get_by_role("slider", name="Step", exact=True)
+
+
+def assert_drawn(picture: Locator) -> None:
+    """The picture's bytes were read and are as wide as they were logged."""
+    expect(picture).to_be_visible()
+    picture.evaluate("(each) => each.decode()")
+    assert picture.evaluate("(each) => each.naturalWidth") == SIDE
+
+
+def test_images_appear_live_and_follow_the_slider(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("pictures", id="pictures-1", name="digits")
+        trainer.log({"loss": 1.0})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('pictures', 'pictures-1', 'media')}")
+        expect(page.get_by_text("The run has logged no media")).to_be_visible()
+        expect(page.locator("pre")).to_contain_text("stepwell.Image(")
+
+        trainer.media({"digits": [picture(0), picture(1)]})
+        shown = panel(page, "digits")
+        expect(shown).to_have_attribute("data-step", "1")
+        expect(shown.locator("figcaption")).to_have_text(["digit 0", "digit 1"])
+        assert_drawn(shown.locator("img").first)
+        expect(shown.locator("img").first).to_have_css("image-rendering", "pixelated")
+
+        trainer.media(*({"digits": picture(step)} for step in range(2, 6)))
+        expect(shown).to_have_attribute("data-step", "5")
+        slider(page).focus()
+        page.keyboard.press("ArrowLeft")
+        expect(shown).to_have_attribute("data-step", "4")
+        assert "step=4" in page.url
+        page.keyboard.press("Home")
+        expect(shown).to_have_attribute("data-step", "1")
+        page.get_by_role("button", name="Next step: Step").click()
+        expect(shown).to_have_attribute("data-step", "2")
+        trainer.media({"digits": picture(6)})
+        page.reload()
+        expect(shown).to_have_attribute("data-step", "2")
+        expect(slider(page)).to_have_attribute("aria-valuetext", "step 2")
+        page.keyboard.press("]")
+        expect(shown).to_have_attribute("data-step", "3")
+        page.keyboard.press("[")
+        expect(shown).to_have_attribute("data-step", "2")
+        assert findings(page) == []
+
+        shown.get_by_role("button", name="Open digit 2").click()
+        box = page.get_by_role("dialog", name="digits")
+        expect(box).to_contain_text("step 2")
+        expect(box).to_contain_text("28 × 28")
+        assert box.locator("img").bounding_box()["width"] > 2 * SIDE  # type: ignore[index]
+        box.get_by_role("button", name="1:1").click()
+        expect(box.locator("img")).to_have_css("width", f"{SIDE}px")
+        page.keyboard.press("]")
+        expect(box).to_contain_text("step 3")
+        assert findings(page) == []
+        with page.expect_download() as saved:
+            box.get_by_role("link", name="Download").click()
+        assert saved.value.suggested_filename.endswith(".png")
+        page.keyboard.press("Escape")
+        expect(box).to_have_count(0)
+    finally:
+        trainer.close()
+
+
+def test_a_panel_can_have_a_step_of_its_own(page: Page, site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("apart", id="apart-1")
+        trainer.media(*({"a": picture(step), "b": picture(step)} for step in range(4)))
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('apart', 'apart-1', 'media')}")
+        expect(panel(page, "a")).to_have_attribute("data-step", "3")
+        panel(page, "a").get_by_role("button", name="Own step").click()
+        page.get_by_role("slider", name="Step of a").focus()
+        page.keyboard.press("Home")
+        expect(panel(page, "a")).to_have_attribute("data-step", "0")
+        expect(panel(page, "b")).to_have_attribute("data-step", "3")
+        page.reload()
+        expect(panel(page, "a")).to_have_attribute("data-step", "0")
+        panel(page, "a").get_by_role("button", name="Own step").click()
+        expect(panel(page, "a")).to_have_attribute("data-step", "3")
+    finally:
+        trainer.close()
+
+
+def test_a_failed_image_says_why(page: Page, site: Site, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"this is no picture" * 10)
+    trainer = site.trainer()
+    try:
+        trainer.init("broken", id="broken-1")
+        trainer.media({"broken": {"image": str(broken)}, "good": picture(1)})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('broken', 'broken-1', 'media')}")
+        said = panel(page, "broken").locator(".media-state.failed")
+        expect(said).to_have_text(re.compile(r"Failed: \S.+"))
+        assert_drawn(panel(page, "good").locator("img"))
+    finally:
+        trainer.close()
+
+
+@pytest.fixture(scope="module")
+def hostile(site: Site) -> Site:
+    """Keys, captions and pages that would do harm."""
+    made = "<p id=made></p><script>made.textContent='made by script';try{parent." + FLAG
+    made += "=1}catch(error){}</script>"
+    trainer = site.trainer()
+    try:
+        trainer.init("hostile-media", id="hostile-media-1", name=HTML[0])
+        captions = [{**picture(at), "caption": text} for at, text in enumerate(HTML)]
+        trainer.media({HTML[1]: captions, "page": {"html": made}}).finish()
+        site.flush()
+    finally:
+        trainer.close()
+    return site
+
+
+def assert_harmless(page: Page) -> None:
+    assert page.evaluate(f"window.{FLAG}") is None, "a name ran as a script"
+    assert page.locator("base, svg[onload], img[onerror]").count() == 0
+
+
+def test_hostile_captions_and_keys_are_text(page: Page, hostile: Site) -> None:
+    page.goto(f"{hostile.url}{hostile.run_path('hostile-media', 'hostile-media-1', 'media')}")
+    shown = panel(page, HTML[1])
+    expect(shown.locator("figcaption")).to_have_text(list(HTML))
+    shown.locator(".media-open").first.click()
+    expect(page.locator(".lightbox-caption")).to_have_text(HTML[0])
+    assert_harmless(page)
+    page.goto(f"{hostile.url}{hostile.run_path('hostile-media')}/media")
+    expect(page.locator("[data-cell] img").first).to_be_visible()
+    assert_harmless(page)
+
+
+def test_pages_open_on_a_click_in_an_origin_of_their_own(page: Page, hostile: Site) -> None:
+    page.goto(f"{hostile.url}{hostile.run_path('hostile-media', 'hostile-media-1', 'media')}")
+    opener = panel(page, "page").get_by_role("button", name="Open html")
+    expect(opener).to_be_visible()
+    assert page.locator("iframe").count() == 0
+    opener.click()
+    frame = page.locator("iframe")
+    expect(frame).to_have_attribute("sandbox", "allow-scripts")
+    inside = page.frame_locator("iframe").locator("#made")
+    expect(inside).to_have_text("made by script")
+    assert inside.evaluate("self.origin") == "null"
+    assert_harmless(page)
+
+
+def test_the_wall_shows_each_run_at_the_step(page: Page, site: Site, browser: Browser) -> None:
+    for number in range(3):
+        trainer = site.trainer()
+        try:
+            trainer.init("wall", id=f"wall-{number}", name=f"run {number}")
+            steps = range(number + 1)
+            trainer.media(*({"samples": [picture(step), picture(step + 9)]} for step in steps))
+            trainer.finish()
+        finally:
+            trainer.close()
+    site.flush()
+
+    def cell(page: Page, number: int) -> Locator:
+        return page.locator(f'[data-metric="samples"] [data-cell="wall-{number}"]')
+
+    page.goto(f"{site.url}{site.run_path('wall')}/media")
+    for number in range(3):
+        expect(cell(page, number)).to_have_attribute("data-step", str(number))
+    assert_drawn(cell(page, 2).locator("img").nth(1))
+    slider(page).focus()
+    page.keyboard.press("Home")
+    for number in range(3):
+        expect(cell(page, number)).to_have_attribute("data-step", "0")
+    assert findings(page) == []
+    page.get_by_role("button", name="Draw run 1").click()
+    expect(cell(page, 1)).to_have_count(0)
+    page.reload()
+    expect(cell(page, 0)).to_have_attribute("data-step", "0")
+    expect(cell(page, 1)).to_have_count(0)
+
+    with watched(browser, site.url, size=PHONE, theme="dark") as (context, _):
+        phone = context.new_page()
+        enter(phone, site.link(f"{site.run_path('wall')}/media"))
+        expect(cell(phone, 2).locator("img").first).to_be_visible()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        assert findings(phone) == []
+        phone.goto(f"{site.url}{site.run_path('wall', 'wall-2', 'media')}")
+        assert_drawn(panel(phone, "samples").locator("img").first)
+        assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+        assert findings(phone) == []
