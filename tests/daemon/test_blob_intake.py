@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stepwell_daemon.blobs.intake import BlobIntake
 from stepwell_daemon.blobs.queue import BlobQueue
+from stepwell_daemon.errors import BlobRefusedError
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.writers import WriterState
 from stepwell_store.writer import WriterInfo
@@ -132,5 +135,20 @@ def test_without_room_blobs_wait_and_the_problem_is_told_until_there_is_some(
             folder.close()
         assert found.intake.problem == ""
         assert found.queue.ids == [second]
+
+    run(tmp_path, work, bytes_max=1200)
+
+
+def test_one_that_is_refused_keeps_no_other_of_a_dead_writer(tmp_path: Path) -> None:
+    async def work(found: Desk) -> None:
+        stage(found.journal, bytes(2000))
+        small = stage(found.journal, b"x")
+        folder = JournalFolder(found.journal)
+        try:
+            with pytest.raises(BlobRefusedError, match="blob_queue_bytes_max"):
+                await found.intake.take_rest(folder, WHO)
+        finally:
+            folder.close()
+        assert found.queue.ids == [small]
 
     run(tmp_path, work, bytes_max=1200)

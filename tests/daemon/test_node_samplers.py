@@ -310,8 +310,17 @@ def test_limits_and_usage_of_control_groups_of_version_1(tmp_path: Path) -> None
     }
 
 
-def test_a_group_named_as_another_namespace_sees_it_is_the_root_here(tmp_path: Path) -> None:
+def test_a_group_named_as_the_machine_sees_it_is_the_root_here(tmp_path: Path) -> None:
     root, proc = tmp_path / "cgroup", tmp_path / "proc"
-    group(proc / "7", cgroup="0::/../../kubepods/pod1")
+    group(proc / "7", cgroup="0::/kubepods/pod1")
     group(root, cgroup__controllers="memory", memory__current="9")
     assert read_cgroup(7, root=root, proc=proc) == {"cgroup/memory_used_bytes": 9.0}
+
+
+@pytest.mark.parametrize("line", ["0::/../../kubepods/pod1", "4:memory:/../pod1"])
+def test_a_group_beyond_this_container_is_not_taken_for_its_own(tmp_path: Path, line: str) -> None:
+    root, proc = tmp_path / "cgroup", tmp_path / "proc"
+    group(proc / "7", cgroup=line)
+    group(root, cgroup__controllers="memory", memory__current="9")
+    group(root / "memory", memory__usage_in_bytes="9")
+    assert read_cgroup(7, root=root, proc=proc) == {}

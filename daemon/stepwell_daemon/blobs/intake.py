@@ -191,8 +191,10 @@ class BlobIntake:
         """Take everything staged in a dead writer's folder; return whether nothing is left.
 
         Raises:
+            BlobRefusedError: Some can never be taken; all others were.
             OSError: Something cannot be read or moved.
         """
+        refused = ""
         loop = asyncio.get_running_loop()
         names = await loop.run_in_executor(self._executor, lambda: list(staged_names(folder)))
         for name in names:
@@ -203,7 +205,7 @@ class BlobIntake:
                 self._on_failed(who, blob_id, _DAMAGED)
             self._on_taken()
             if reply.outcome == REFUSED:
-                raise BlobRefusedError(f"{folder.path / file_name(name)}: {reply.detail}")
+                refused = refused or f"{folder.path / file_name(name)}: {reply.detail}"
             if reply.outcome == LATER:
                 return False
             if reply.outcome == SEND:  # Seen a moment ago, and not to be read.
@@ -213,6 +215,8 @@ class BlobIntake:
                         f"{folder.path / file_name(name)} cannot be read or moved; give it to the "
                         "journal's owner"
                     )
+        if refused:
+            raise BlobRefusedError(refused)
         return True
 
 

@@ -36,7 +36,8 @@ def read_cgroup(pid: int, *, root: Path = _ROOT, proc: Path = _PROC) -> Values:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         for name in controllers.split(","):
-            paths[name] = path
+            if ".." not in path.split("/"):  # Else it lies beyond what can be seen from here.
+                paths[name] = path
     if (root / "cgroup.controllers").exists() and "" in paths:
         return _version_2(_folder(root, paths[""]), root)
     return _version_1(paths, root)
@@ -81,9 +82,8 @@ def _mounted(root: Path, *names: str) -> Path:
 
 
 def _folder(root: Path, path: str) -> Path:
-    """Return the group's folder, or the root where the path is of another namespace's view."""
-    parts = [part for part in path.split("/") if part not in ("", "..")]
-    folder = root.joinpath(*parts)
+    """Return the group's folder, or the root where the path is as the machine names it."""
+    folder = root.joinpath(*(part for part in path.split("/") if part))
     return folder if folder.is_dir() else root
 
 
