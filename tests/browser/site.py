@@ -43,6 +43,8 @@ for line in sys.stdin:
     elif kind == "log":
         for row in order["rows"]:
             run.log(row)
+    elif kind == "define":
+        run.define_metric(order["name"], step_metric=order["step_metric"])
     elif kind == "histograms":
         for row in order["rows"]:
             run.log({name: stepwell.Histogram(np_histogram=pair) for name, pair in row.items()})
@@ -82,6 +84,9 @@ class Trainer:
 
     def log(self, *rows: dict[str, Any]) -> "Trainer":
         return self._do("log", rows=list(rows))
+
+    def define(self, name: str, *, step_metric: str) -> "Trainer":
+        return self._do("define", name=name, step_metric=step_metric)
 
     def histograms(self, *rows: dict[str, tuple[list[float], list[float]]]) -> "Trainer":
         """Log rows of histograms, each as (counts, edges)."""

@@ -16,7 +16,7 @@ from stepwell_store import EmbeddedStore, queries
 from stepwell_wire.run_notes import run_note
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
-from tests.store.made import fresh_project, log, writer
+from tests.store.made import event, fresh_project, log, tell, writer
 
 HOSTILE = "<img src=x onerror=alert(1)> & \"q\" 's' ünï 🜁"
 
@@ -185,6 +185,16 @@ def test_names_of_metrics_and_config_keys(hub: Hub, project: str) -> None:
     assert [(each["path"], each["run_count"]) for each in keys] == [("lr", 3)]
     wrong = ask(hub, "GET", f"/projects/{project}/metrics", 400, params={"search": "("})
     assert code_of(wrong) == "filter_invalid"
+
+
+def test_metrics_say_their_step_metric(hub: Hub, project: str) -> None:
+    who = writer(project, "stepped")
+    make_run(hub.context.store, project, "stepped", metrics=("val/loss", "epoch"))
+    body = {"name": "val/*", "step_metric": "epoch", "summary": []}
+    tell(hub.context.store, who, event("define_metric", body))
+    found = ask(hub, "GET", f"/projects/{project}/metrics")["metrics"]
+    steps = {each["metric"]: each["step_metric"] for each in found}
+    assert steps == {"epoch": None, "loss": None, "val/loss": "epoch"}
 
 
 def test_numbers_that_json_has_not_are_named(hub: Hub) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 from stepwell_store.errors import FilterError, QueryError
 from stepwell_store.identity import fingerprint
-from stepwell_store.queries.limits import DEFAULT, Limits, Question
+from stepwell_store.queries.limits import DEFAULT, Limits, Question, together
 from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
 from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
+from stepwell_store.queries.step_metrics import read_definitions, step_metrics
 from stepwell_store.statistics import SeriesStatistics, join_statistics, series_statistics
 from stepwell_store.store import Store
 
@@ -20,11 +21,15 @@ class MetricName:
     Attributes:
         run_count: of the runs that were asked about.
         point_count: of these runs.
+        step_metric: the metric to draw it over, as ``define_metric`` of these runs said last: of
+            its own name, else of the longest glob. None: the step. ``_step``, ``_timestamp`` and
+            ``_runtime`` are the axes of that name.
     """
 
     metric: str
     run_count: int | None
     point_count: int
+    step_metric: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +100,18 @@ def list_metrics(
         search,
     )
     following = encode_cursor(asked, [rows[limit - 1]["metric"]]) if len(rows) > limit else None
-    counts = _counts(question, project, run_ids, [row["id"] for row in rows[:limit]])
-    found = tuple(MetricName(row["metric"], *counts.get(row["id"], (0, 0))) for row in rows[:limit])
-    return Page(found, following)
+    shown = rows[:limit]
+    names = [row["metric"] for row in shown]
+    counts, definitions = together(
+        lambda: _counts(question, project, run_ids, [row["id"] for row in shown]),
+        lambda: read_definitions(question, project, run_ids, names),
+    )
+    steps = step_metrics(question, project, run_ids, names, definitions)
+    found = []
+    for row in shown:
+        runs, points = counts.get(row["id"], (0, 0))
+        found.append(MetricName(row["metric"], runs, points, steps.get(row["metric"])))
+    return Page(tuple(found), following)
 
 
 def run_metrics(

@@ -1,5 +1,7 @@
 """Projects, metrics, attribute keys, writers, console, texts, gaps, nodes; and did they change."""
 
+from typing import Any
+
 import pytest
 
 from stepwell_store import CursorError, FilterError, RunIsRunningError, RunNotFoundError, Store
@@ -36,6 +38,7 @@ from tests.store.made import (
 from tests.store.queries.made import (
     at_us,
     configure,
+    define,
     finish,
     make_run,
     run_event,
@@ -101,6 +104,37 @@ def test_metric_names_are_searched_and_counted(store: Store):
         "val/loss",
     ]
     assert list_metrics(store, project, run_ids=[]).items == ()
+
+
+def test_metrics_say_over_which_metric_they_are_drawn(store: Store):
+    project = fresh_project()
+    logged = {"val/loss": [1], "val/acc": [1], "val/deep/x": [1], "epoch": [1], "t": [1]}
+    make_run(
+        store,
+        project,
+        "old",
+        define("val/*", at=1, step_metric="epoch"),
+        define("val/acc", "max", at=2),
+        define("val/deep/*", at=3, step_metric="never logged"),
+        define("t", at=4, step_metric="_runtime"),
+        define("epo*", at=5, step_metric="epoch"),
+        metrics=logged,
+    )
+
+    def steps(**asked: Any) -> dict[str, str | None]:
+        return {
+            each.metric: each.step_metric for each in list_metrics(store, project, **asked).items
+        }
+
+    said = {"val/acc": None, "val/deep/x": None, "t": "_runtime", "epoch": None}
+    assert steps() == {**said, "val/loss": "epoch"}
+    assert steps(search="^val/l") == {"val/loss": "epoch"}
+    make_run(store, project, "new", define("val/*", at=9, step_metric="t"), metrics=logged)
+    assert steps()["val/loss"] == "t"
+    assert steps(run_ids=["old"])["val/loss"] == "epoch"
+    assert steps(run_ids=["new"])["val/deep/x"] == "t"
+    make_run(store, project, "none", metrics={"val/loss": [1]})
+    assert steps(run_ids=["none"]) == {"val/loss": None}
 
 
 def test_metric_names_come_in_pages(store: Store):

@@ -80,6 +80,8 @@ export interface MetricName {
   metric: string;
   run_count: number | null;
   point_count: number;
+  /** Draw it over this metric; null: over the step. */
+  step_metric: string | null;
 }
 
 export interface HistogramName {

@@ -22,6 +22,9 @@ import {
   axesOf,
   bucketsFor,
   CHARTS_FIELDS,
+  valuesOver,
+  xFor,
+  zoomChange,
   zoomValue,
 } from "../../src/pages/charts/view.js";
 import { tableRows } from "../../src/parts/ChartTable.js";
@@ -117,6 +120,53 @@ describe("the view", () => {
     expect(zoomValue([10e6, 50.123456e6], "relative")).toEqual([10, 50.123]);
     expect(zoomValue([1234.567, 98765.4], "number")).toEqual([1235, 98765]);
     expect(zoomValue([1, 1], "number")).toBeNull();
+  });
+
+  it("draws a metric over its step metric until a person chooses x", () => {
+    const automatic = readQuery(CHARTS_FIELDS, "");
+    expect(xFor(automatic, undefined)).toBe("step");
+    expect(xFor(automatic, "epoch")).toBe("metric:epoch");
+    expect(["_step", "_timestamp", "_runtime"].map((name) => xFor(automatic, name))).toEqual([
+      "step",
+      "time",
+      "relative",
+    ]);
+    for (const x of ["step", "time", "relative", "metric:loss"])
+      expect(xFor(readQuery(CHARTS_FIELDS, `?x=${x}`), "epoch")).toBe(x);
+    expect(xFor({ x: "nonsense" }, "epoch")).toBe("step");
+  });
+
+  it("zooms the panels of one x, which survives the address", () => {
+    const name = "metric:a,b@c\\";
+    const zooms = [
+      ["step", [10, 50]],
+      [name, [1, 4]],
+      ["relative", [2, 3]],
+      [name, [1.5, 3]],
+    ] as const;
+    let values = readQuery(CHARTS_FIELDS, "");
+    for (const [x, z] of zooms) {
+      const changed = { ...values, ...zoomChange(values, x, z) };
+      values = readQuery(CHARTS_FIELDS, writeQuery(CHARTS_FIELDS, changed, ""));
+    }
+    const zoomOver = (x: string) => valuesOver(values, x).z;
+    expect([zoomOver("step"), zoomOver(name), zoomOver("relative")]).toEqual([
+      [10, 50],
+      [1.5, 3],
+      [2, 3],
+    ]);
+    expect(axesOf(valuesOver(values, "relative")).zoom).toEqual([2e6, 3e6]);
+    expect(zoomOver("metric:other")).toBeNull();
+    values = { ...values, ...zoomChange(values, name, null) };
+    expect([zoomOver("step"), zoomOver(name), zoomOver("relative")]).toEqual([[10, 50], null, [2, 3]]);
+  });
+
+  it("has one zoom where a person chose x, and none from a damaged address", () => {
+    const chosen = readQuery(CHARTS_FIELDS, "?x=metric:epoch&z=1..4&zx=2..3@metric:epoch");
+    expect(valuesOver(chosen, "metric:epoch").z).toEqual([1, 4]);
+    expect(zoomChange(chosen, "metric:epoch", [2, 3])).toEqual({ z: [2, 3] });
+    const damaged = readQuery(CHARTS_FIELDS, "?zx=2..3,nonsense@metric:epoch");
+    expect(valuesOver(damaged, "metric:epoch").z).toBeNull();
   });
 
   it("of a damaged address is the plain one", () => {

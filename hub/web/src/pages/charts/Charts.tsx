@@ -93,7 +93,7 @@ const LEGEND_MAX = 24;
 
 function Legend({ board }: { board: Board }) {
   const owners = board.owners.value;
-  const { highlighted } = board.link;
+  const { highlighted } = board;
   return (
     <ul class="legend" aria-label="Lines">
       {owners.slice(0, LEGEND_MAX).map(({ id, runId, name, color }) => (

@@ -28,7 +28,7 @@ const RUNS_TRIED = 12;
 
 export function HistogramPanel({ board, metric, hasChart, isFull = false }: HistogramPanelProps) {
   const { hm, hl } = board.values.value;
-  const axes = board.axes.value;
+  const axes = board.main.axes.value;
   const runs = board.runs.value;
   const chosen = useSignal<string | null>(null);
   const tried = useSignal(0);
@@ -177,7 +177,7 @@ export function HistogramPanel({ board, metric, hasChart, isFull = false }: Hist
             matrix={matrix}
             mode={hm}
             isLog={hl}
-            link={isOnSteps ? board.link : null}
+            link={isOnSteps ? board.main.link : null}
             onFull={() => !isFull && board.change({ full: metric }, { push: true })}
             onDrawn={() => drawn.value === 0 && drawn.value++}
           />

@@ -12,6 +12,7 @@ import { copyText } from "../../state/clipboard.js";
 import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
 import { honesty, lineEnd, nonFiniteText, panelSeries } from "./panelSeries.js";
+import { axisText, type ChartsAxes } from "./view.js";
 
 interface PanelProps {
   board: Board;
@@ -26,11 +27,13 @@ interface PanelProps {
 const PLAIN = { halfLife: 0, unit: "x" } as const;
 
 export function Panel({ board, metric, isVisible, hasChart, isFull = false }: PanelProps) {
-  const question = (isFull ? board.fullQuestion : board.question).value;
-  const wholeQuestion = (isFull ? board.fullWholeQuestion : board.wholeQuestion).value;
+  const lane = board.laneOf(metric);
+  const question = (isFull ? lane.fullQuestion : lane.question).value;
+  const wholeQuestion = (isFull ? lane.fullWholeQuestion : lane.wholeQuestion).value;
   const isZoomed = question !== wholeQuestion && question.first !== null;
   const { sm, b } = board.values.value;
-  const axes = board.axes.value;
+  const axes = lane.axes.value;
+  const hasOwnX = lane !== board.main;
   const owners = board.owners.value;
   const isGrouped = board.groups.value !== null;
   const isTable = useSignal(false);
@@ -91,6 +94,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
       data-metric={metric}
       data-ready={isReady ? "true" : "false"}
       data-level={level}
+      data-x={axes.x}
       data-series={series.length}
     >
       <header class="panel-head">
@@ -133,7 +137,7 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
           <Chart
             label={`${metric} of ${series.length} ${isGrouped ? "groups" : "runs"}`}
             series={series}
-            link={board.link}
+            link={lane.link}
             xUnit={axes.xUnit}
             xIsWhole={axes.x === "step"}
             xName={axes.xName}
@@ -142,8 +146,8 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             zoom={axes.zoom}
             smoothing={smoothing}
             bands={b === "on"}
-            onZoom={board.zoomTo}
-            onZoomBack={board.zoomBack}
+            onZoom={lane.zoomTo}
+            onZoomBack={lane.zoomBack}
             onFull={() => !isFull && board.change({ full: metric }, { push: true })}
             onDrawn={(state) => {
               if (drawn.peek() === 0) drawn.value = state.dataDraws;
@@ -175,14 +179,15 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             zoom: axes.zoom,
           })}
         </span>
-        <NonFinite series={series} board={board} />
+        <NonFinite series={series} axes={axes} />
+        {hasOwnX && <span class="panel-x">{`over ${axisText(axes)}`}</span>}
       </footer>
     </section>
   );
 }
 
-function NonFinite({ series, board }: { series: readonly ChartSeries[]; board: Board }) {
-  const { xUnit, xName, zoom } = board.axes.value;
+function NonFinite({ series, axes }: { series: readonly ChartSeries[]; axes: ChartsAxes }) {
+  const { xUnit, xName, zoom } = axes;
   const text = useMemo(() => nonFiniteText(series, xUnit, xName, zoom), [series, xUnit, xName, zoom]);
   return text === "" ? null : <span class="panel-warning">{text}</span>;
 }
@@ -192,7 +197,7 @@ function PanelValue({ board, series }: { board: Board; series: readonly ChartSer
   const text = useMemo(
     () =>
       computed(() => {
-        const id = board.link.highlighted.value;
+        const id = board.highlighted.value;
         const only = series.length === 1 ? series[0] : undefined;
         const own = series.filter((line) => line.runId === id);
         const shown = (own.length > 0 ? own : only === undefined ? [] : [only]).map(lineEnd);

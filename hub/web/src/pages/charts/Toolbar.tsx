@@ -10,7 +10,7 @@ import type { Board } from "./board.js";
 import type { ChartsValues } from "./view.js";
 
 const SEARCH_MS = 120;
-const X_AXES = ["step", "time", "relative"] as const;
+const X_AXES = ["auto", "step", "time", "relative"] as const;
 const Y_SCALES = [
   ["lin", "linear"],
   ["log", "logarithmic"],
@@ -39,8 +39,8 @@ export function Toolbar({ board, canGroup = false }: { board: Board; canGroup?: 
       >
         {() => <ViewSettings board={board} canGroup={canGroup} />}
       </Popover>
-      {values.z !== null && (
-        <button type="button" title="Show all of x (0)" onClick={() => board.zoomTo(null)}>
+      {board.isZoomed.value && (
+        <button type="button" title="Show all of x (0)" onClick={board.showAll}>
           Reset zoom
         </button>
       )}
@@ -66,7 +66,8 @@ function AxisChoices({ board }: { board: Board }) {
             key={x}
             type="button"
             aria-pressed={values.x === x}
-            onClick={() => board.change({ x, z: null })}
+            title={x === "auto" ? "Each metric over its step metric, else over the step" : undefined}
+            onClick={() => board.chooseX(x)}
           >
             {x}
           </button>
@@ -138,7 +139,7 @@ function MetricSearch({
 function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) {
   const values = board.values.value;
   const at = HALF_LIVES.findLastIndex((halfLife) => halfLife <= values.sm);
-  const unit = values.x === "step" ? "steps" : "points";
+  const unit = values.x === "step" || values.x === "auto" ? "steps" : "points";
   return (
     <div class="view-settings">
       <div class="narrow-axes">
@@ -208,7 +209,7 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
           value={values.x.startsWith("metric:") ? values.x.slice("metric:".length) : ""}
           onChange={(event) => {
             const name = event.currentTarget.value.trim();
-            board.change({ x: name === "" ? "step" : `metric:${name}`, z: null });
+            board.chooseX(name === "" ? "auto" : `metric:${name}`);
           }}
         />
       </label>
@@ -249,23 +250,23 @@ function halfLifeOf(typed: number): number {
 }
 
 function shortcuts(board: Board, search: { current: HTMLInputElement | null }) {
-  const cycle =
-    <K extends "x" | "y">(key: K, names: readonly ChartsValues[K][]) =>
-    () => {
-      const at = names.indexOf(board.values.peek()[key]);
-      board.change({
-        [key]: names[(at + 1) % names.length],
-        ...(key === "x" ? { z: null } : {}),
-      } as Partial<ChartsValues>);
-    };
+  const next = <T,>(names: readonly T[], now: T) => names[(names.indexOf(now) + 1) % names.length]!;
   const smooth = (by: number) => () => {
     const at = HALF_LIVES.findLastIndex((halfLife) => halfLife <= board.values.peek().sm);
     board.change({ sm: HALF_LIVES[Math.min(Math.max(at + by, 0), HALF_LIVES.length - 1)] ?? 0 });
   };
   return [
     { keys: "/", what: "search metrics", run: () => search.current?.focus() },
-    { keys: "x", what: "next x axis", run: cycle("x", X_AXES) },
-    { keys: "y", what: "next y scale", run: cycle("y", ["lin", "log", "symlog"]) },
+    {
+      keys: "x",
+      what: "next x axis",
+      run: () => board.chooseX(next<string>(X_AXES, board.values.peek().x)),
+    },
+    {
+      keys: "y",
+      what: "next y scale",
+      run: () => board.change({ y: next(["lin", "log", "symlog"], board.values.peek().y) }),
+    },
     { keys: "]", what: "smooth more", run: smooth(1) },
     { keys: "[", what: "smooth less", run: smooth(-1) },
     {
@@ -276,7 +277,7 @@ function shortcuts(board: Board, search: { current: HTMLInputElement | null }) {
     {
       keys: "0",
       what: "reset the zoom",
-      run: () => board.values.peek().z !== null && board.zoomTo(null),
+      run: () => board.isZoomed.peek() && board.showAll(),
     },
     { keys: ".", what: "pause or go on live", run: () => setPaused(!isPaused.peek()) },
   ];

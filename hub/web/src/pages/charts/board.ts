@@ -4,25 +4,17 @@
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 
 import type { RunOverview } from "../../api/types.js";
-import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
 import { askSeries } from "../../state/askSeries.js";
-import { FrameCache, xMetricOf, type SeriesQuestion } from "../../state/frameCache.js";
+import { FrameCache, xMetricOf } from "../../state/frameCache.js";
 import { watchLive, type RunNews, type SeriesNews } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";
 import { throttled } from "../../state/throttled.js";
 import { theme } from "../../state/theme.js";
 import { followGroups, type RunGroup } from "./groups.js";
+import { makeLane, type Lane } from "./lane.js";
 import { makeMetricNames, type MetricNames } from "./metricNames.js";
 import { lineOwners, sameOwners, type LineOwner } from "./panelSeries.js";
-import {
-  askedWindow,
-  axesOf,
-  bucketsFor,
-  CHARTS_FIELDS,
-  zoomValue,
-  type ChartsAxes,
-  type ChartsValues,
-} from "./view.js";
+import { CHARTS_FIELDS, xFor, type ChartsValues } from "./view.js";
 
 /** One for the page: going to a run and back finds the series again. */
 export const frames = new FrameCache(askSeries);
@@ -30,7 +22,10 @@ export const frames = new FrameCache(askSeries);
 export interface Board {
   readonly project: string;
   readonly values: ReadonlySignal<ChartsValues>;
-  readonly axes: ReadonlySignal<ChartsAxes>;
+  /** Of the panels that have no x of their own. */
+  readonly main: Lane;
+  /** The panels among which the one of `metric` is; a component that calls it follows it. */
+  laneOf(metric: string): Lane;
   readonly runs: ReadonlySignal<readonly RunOverview[]>;
   /** False until it is known which runs are drawn. */
   readonly areRunsKnown: ReadonlySignal<boolean>;
@@ -38,7 +33,7 @@ export interface Board {
   readonly groups: ReadonlySignal<readonly RunGroup[] | null>;
   /** Whose lines there are; the same object while names and colours are the same. */
   readonly owners: ReadonlySignal<readonly LineOwner[]>;
-  readonly link: ChartLink;
+  readonly highlighted: Signal<string | null>;
   readonly names: MetricNames;
   /** The newest series that the hub rang for. */
   readonly news: ReadonlySignal<readonly SeriesNews[]>;
@@ -46,17 +41,14 @@ export interface Board {
   readonly missed: ReadonlySignal<number>;
   /** Width of a plot in device pixels. */
   readonly plotPixels: Signal<number>;
-  readonly question: ReadonlySignal<SeriesQuestion>;
-  /** The question without the zoom. */
-  readonly wholeQuestion: ReadonlySignal<SeriesQuestion>;
-  /** Width of the plot that fills the screen, and its finer questions. */
+  /** Width of the plot that fills the screen. */
   readonly fullPixels: Signal<number>;
-  readonly fullQuestion: ReadonlySignal<SeriesQuestion>;
-  readonly fullWholeQuestion: ReadonlySignal<SeriesQuestion>;
   change(changes: Partial<ChartsValues>, options?: { push?: boolean }): void;
-  /** `wheel` zooms in small steps, which leave no entry for the Back button. */
-  zoomTo(range: readonly [number, number] | null, how?: "drag" | "wheel" | "back"): void;
-  zoomBack(): void;
+  /** Draw all panels over another x, the whole of it. */
+  chooseX(x: string): void;
+  readonly isZoomed: ReadonlySignal<boolean>;
+  /** End all zooms. */
+  showAll(): void;
   /** A panel of this metric is near the screen, so news of it are wanted. */
   mount(metric: string): () => void;
   close(): void;
@@ -84,13 +76,11 @@ const WATCH_MS = 60;
 export function makeBoard(options: BoardOptions): Board {
   const { project, view, runs } = options;
   const values = view.values;
-  const axes = computed(() => axesOf(values.value));
   const plotPixels = signal(512);
   const names = makeMetricNames(project);
   const newest = signal<readonly SeriesNews[]>([]);
   const missed = signal(0);
   const mounted = signal<ReadonlyMap<string, number>>(new Map());
-  const zoomedFrom: ChartsValues["z"][] = [];
 
   const idsText = computed(() => JSON.stringify(runs.value.map((run) => run.run_id)));
   const ids = computed(() => JSON.parse(idsText.value) as string[]);
@@ -113,34 +103,32 @@ export function makeBoard(options: BoardOptions): Board {
   const lineCount = computed(
     () => groups.value?.length ?? Math.max(ids.value.length, options.expectedRuns?.value ?? 0),
   );
-  const wholeFor = (pixels: ReadonlySignal<number>) =>
-    sameQuestion(() => ({
-      project,
-      x: axes.value.x,
-      first: null,
-      last: null,
-      buckets: bucketsFor(pixels.value, lineCount.value),
-      ranks: groupIds.value === null ? values.value.r : "mean",
-      groups: groupIds.value,
-    }));
-  const zoomed = (whole: ReadonlySignal<SeriesQuestion>) =>
-    sameQuestion(() => {
-      const { zoom, xUnit, x } = axes.value;
-      const [first, last] = askedWindow(zoom, xUnit, x);
-      return { ...whole.value, first, last };
-    });
-  const wholeQuestion = wholeFor(plotPixels);
-  const question = zoomed(wholeQuestion);
-  const fullWholeQuestion = wholeFor(fullPixels);
-  const fullQuestion = zoomed(fullWholeQuestion);
+  const lanes = new Map<string, Lane>();
+  const laneOver = (x: string): Lane => {
+    const lane =
+      lanes.get(x) ??
+      makeLane({
+        project,
+        view,
+        x,
+        lineCount,
+        groupIds,
+        plotPixels,
+        fullPixels,
+        highlighted: options.highlighted,
+      });
+    lanes.set(x, lane);
+    return lane;
+  };
+  const xOf = (metric: string) => xFor(values.value, names.stepMetrics.value.get(metric));
+  const xsMounted = computed(() => new Set([...mounted.value.keys()].map(xOf)));
 
   const refreshRuns = throttled(REFRESH_MS, () => (options.onRuns(false), names.refresh()));
   const refreshNames = throttled(NAMES_MS, names.refresh);
   const metricsTold = new Set<string>();
   const watchOf = () => {
-    const onX = xMetricOf(axes.peek());
-    const metrics = [...mounted.peek().keys(), ...(onX === null ? [] : [onX])];
-    return { project, runs: ids.peek(), metrics };
+    const onX = [...xsMounted.peek()].flatMap((x) => xMetricOf({ x }) ?? []);
+    return { project, runs: ids.peek(), metrics: [...new Set([...mounted.peek().keys(), ...onX])] };
   };
   const watching = watchLive(watchOf(), {
     onRuns: (isFirst) => (isFirst ? options.onRuns(true) : refreshRuns.call()),
@@ -172,7 +160,7 @@ export function makeBoard(options: BoardOptions): Board {
     effect(() => {
       mounted.value;
       ids.value;
-      axes.value;
+      xsMounted.value;
       rewatch.call();
     }),
   ];
@@ -180,7 +168,10 @@ export function makeBoard(options: BoardOptions): Board {
   return {
     project,
     values,
-    axes,
+    get main() {
+      return laneOver(xFor(values.value, undefined));
+    },
+    laneOf: (metric) => laneOver(xOf(metric)),
     runs,
     areRunsKnown: options.areRunsKnown,
     groups,
@@ -189,19 +180,14 @@ export function makeBoard(options: BoardOptions): Board {
     news: newest,
     missed,
     plotPixels,
-    question,
-    wholeQuestion,
     fullPixels,
-    fullQuestion,
-    fullWholeQuestion,
-    link: makeChartLink(options.highlighted),
+    highlighted: options.highlighted,
     change: view.change,
-    zoomTo(range, how = "drag") {
-      if (how !== "wheel") zoomedFrom.push(values.peek().z);
-      view.change({ z: zoomValue(range, axes.peek().xUnit) }, { push: how !== "wheel" });
-    },
-    zoomBack() {
-      if (values.peek().z !== null) view.change({ z: zoomedFrom.pop() ?? null }, { push: true });
+    chooseX: (x) => view.change({ x, z: null, zx: [] }),
+    isZoomed: computed(() => values.value.z !== null || values.value.zx.length > 0),
+    showAll() {
+      for (const lane of lanes.values()) lane.leaveZoom();
+      view.change({ z: null, zx: [] }, { push: true });
     },
     mount(metric) {
       const add = (by: number) => {
@@ -221,16 +207,4 @@ export function makeBoard(options: BoardOptions): Board {
       names.close();
     },
   };
-}
-
-/** A question that stays the same object while it says the same. */
-function sameQuestion(make: () => SeriesQuestion): ReadonlySignal<SeriesQuestion> {
-  let last: SeriesQuestion | null = null;
-  let lastText = "";
-  return computed(() => {
-    const next = make();
-    const text = JSON.stringify(next);
-    if (last === null || text !== lastText) [last, lastText] = [next, text];
-    return last;
-  });
 }

@@ -13,6 +13,8 @@ const RUNS_MAX = 60;
 export interface MetricNames {
   /** null before the first answer. */
   readonly names: ReadonlySignal<readonly string[] | null>;
+  /** By name, the metric over which define_metric has it drawn, where it said so. */
+  readonly stepMetrics: ReadonlySignal<ReadonlyMap<string, string>>;
   /** Those of them that have histograms in place of points. */
   readonly histograms: ReadonlySignal<ReadonlySet<string>>;
   readonly error: ReadonlySignal<Error | null>;
@@ -27,6 +29,7 @@ export function makeMetricNames(project: string): MetricNames {
   const names = signal<readonly string[] | null>(null);
   const error = signal<Error | null>(null);
   const histograms = signal<ReadonlySet<string>>(new Set());
+  const stepMetrics = signal<ReadonlyMap<string, string>>(new Map());
   const isCut = signal(false);
   let asked: { search: string; run_id: readonly string[] } | null = null;
   let running: AbortController | null = null;
@@ -36,6 +39,7 @@ export function makeMetricNames(project: string): MetricNames {
     running?.abort();
     const mine = (running = new AbortController());
     const read: string[] = [];
+    const steps = new Map<string, string>();
     let cursor: string | null = null;
     const question = asked;
     const others = readHistograms(project, question, mine.signal);
@@ -48,16 +52,24 @@ export function makeMetricNames(project: string): MetricNames {
           { ...question, limit: PAGE, cursor },
           { signal: mine.signal },
         );
-        read.push(...page.metrics.map(({ metric }) => metric));
+        for (const { metric, step_metric } of page.metrics) {
+          read.push(metric);
+          if (step_metric !== null) steps.set(metric, step_metric);
+        }
         cursor = page.next_cursor;
         // The first page is shown at once; the rest joins it while the first panels draw.
-        if (names.peek() === null && read.length > 0) names.value = [...read];
+        if (names.peek() === null && read.length > 0)
+          batch(() => {
+            stepMetrics.value = new Map(steps);
+            names.value = [...read];
+          });
       } while (cursor !== null && read.length < NAMES_MAX);
       const points = new Set(read);
       const found = (await others).filter((name) => !points.has(name));
       read.push(...found);
       batch(() => {
         if (!sameNames([...histograms.peek()], found)) histograms.value = new Set(found);
+        if (!sameSteps(stepMetrics.peek(), steps)) stepMetrics.value = steps;
         if (!sameNames(names.peek(), read)) names.value = read;
         isCut.value = cursor !== null;
         error.value = null;
@@ -69,6 +81,7 @@ export function makeMetricNames(project: string): MetricNames {
 
   return {
     names,
+    stepMetrics,
     histograms,
     error,
     isCut,
@@ -104,4 +117,8 @@ async function readHistograms(
 
 function sameNames(a: readonly string[] | null, b: readonly string[]): boolean {
   return a !== null && a.length === b.length && a.every((name, i) => name === b[i]);
+}
+
+function sameSteps(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  return a.size === b.size && [...a].every(([metric, step]) => b.get(metric) === step);
 }

@@ -6,8 +6,8 @@ import { flag, list, number, oneOf, range, text, type ViewValues } from "../../s
 export const CHARTS_FIELDS = {
   /** Search for metrics: a regular expression (RE2). */
   m: text(),
-  /** step, time, relative or metric:NAME. */
-  x: text("step"),
+  /** auto (each metric's own: its step metric or the step), step, time, relative or metric:NAME. */
+  x: text("auto"),
   y: oneOf(["lin", "log", "symlog"], "lin"),
   lx: flag(),
   /** Half-life of the smoothing, in steps (in points on axes of time). */
@@ -17,8 +17,10 @@ export const CHARTS_FIELDS = {
   r: oneOf(["mean", "apart"], "mean"),
   /** Columns of panels; 0: by width. */
   w: number(0),
-  /** Zoom in x: steps, or seconds on axes of time. */
+  /** Zoom in x: steps, or seconds on axes of time. With x=auto, of the panels over steps. */
   z: range(),
+  /** With x=auto, zooms of the panels over another x: `first..last@x`. */
+  zx: list(),
   /** Metric that fills the screen. */
   full: text(),
   /** Group runs by group, job_type, state or config.PATH. */
@@ -43,6 +45,52 @@ export interface ChartsAxes {
 }
 
 const MICROSECONDS = 1_000_000;
+const RANGE = range();
+
+export function isAutomatic({ x }: Pick<ChartsValues, "x">): boolean {
+  return x === "auto";
+}
+
+/** The x of a metric's panel: a person's choice holds for all, else what define_metric said. */
+export function xFor(values: Pick<ChartsValues, "x">, stepMetric: string | undefined): string {
+  if (!isAutomatic(values)) return isAxis(values.x) ? values.x : "step";
+  switch (stepMetric) {
+    case undefined:
+    case "_step":
+      return "step";
+    case "_timestamp":
+      return "time";
+    case "_runtime":
+      return "relative";
+  }
+  return `metric:${stepMetric}`;
+}
+
+/** The values as panels over `x` have them: a zoom links only panels of one x. */
+export function valuesOver<V extends Pick<ChartsValues, "x" | "z" | "zx">>(values: V, x: string): V {
+  if (!isAutomatic(values)) return values;
+  return { ...values, x, z: x === "step" ? values.z : zoomOver(values.zx, x) };
+}
+
+/** What to change for a zoom of the panels over `x`. */
+export function zoomChange(
+  values: Pick<ChartsValues, "x" | "zx">,
+  x: string,
+  z: ChartsValues["z"],
+): Partial<ChartsValues> {
+  if (!isAutomatic(values) || x === "step") return { z };
+  const others = values.zx.filter((item) => splitZoom(item)?.x !== x);
+  return { zx: z === null ? others : [...others, `${RANGE.format(z)}@${x}`] };
+}
+
+function zoomOver(zooms: readonly string[], x: string): ChartsValues["z"] {
+  return zooms.map(splitZoom).findLast((zoom) => zoom?.x === x)?.z ?? null;
+}
+
+function splitZoom(item: string): { x: string; z: ChartsValues["z"] } | null {
+  const at = item.indexOf("@");
+  return at < 0 ? null : { x: item.slice(at + 1), z: RANGE.parse(item.slice(0, at)) };
+}
 
 export function axesOf(values: Pick<ChartsValues, "x" | "y" | "lx" | "z">): ChartsAxes {
   const x = isAxis(values.x) ? values.x : "step";
@@ -65,6 +113,11 @@ export function axesOf(values: Pick<ChartsValues, "x" | "y" | "lx" | "z">): Char
     yScale: values.y === "lin" ? "linear" : values.y,
     zoom: isWhole ? [first * factor, last * factor] : null,
   };
+}
+
+/** What x is, for a person. */
+export function axisText({ x, xName }: ChartsAxes): string {
+  return x === "time" ? "time" : x === "relative" ? "relative time" : xName;
 }
 
 /** The value of `z` for a zoom in the unit of x, rounded to what can be seen. */
