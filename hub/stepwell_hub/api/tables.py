@@ -341,7 +341,8 @@ async def _with_media(call: Call, kinds: Sequence[str], rows: list[TableRow]) ->
 
 
 def _statistics(line: Sequence[Any], kind: str, rows: int) -> ColumnStatistics:
-    values, distinct = int(line[0]), int(line[1])
+    values = int(line[0])
+    distinct = min(values, int(line[1]))  # An estimate, which can be too high.
     if kind not in (NUMBER, INTEGER, DATETIME):
         common = tuple(
             Common(str(each[0]), int(each[1])) for each in line[2] if each[0] is not None

@@ -29,10 +29,12 @@ interface VirtualTableProps {
   renderRow(index: number): JSX.Element;
   /** Called with one past the last row that can be seen. */
   onNeed?(count: number): void;
+  /** Called with the first row that can be seen, and one past the last. */
+  onSee?(first: number, last: number): void;
   className?: string;
 }
 
-export function VirtualTable({ label, columns, count, renderRow, onNeed, className = "" }: VirtualTableProps) {
+export function VirtualTable({ label, columns, count, renderRow, onNeed, onSee, className = "" }: VirtualTableProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const top = useSignal(0);
   const height = useSignal(900);
@@ -53,7 +55,10 @@ export function VirtualTable({ label, columns, count, renderRow, onNeed, classNa
   }, []);
 
   const window = rowWindow({ top: top.value, height: height.value, rowHeight: rowHeight.value, count });
-  useLayoutEffect(() => onNeed?.(window.last));
+  useLayoutEffect(() => {
+    onNeed?.(window.last);
+    onSee?.(window.first, window.last);
+  });
 
   const fixedWidth = columns.every((column) => column.width !== undefined)
     ? columns.reduce((sum, column) => sum + (column.width as number), 0)

@@ -1,0 +1,124 @@
+/** The head of a column: a click sorts, Shift adds to the sort; a panel filters and tells facts. */
+import { useEffect, useMemo } from "preact/hooks";
+
+import { getColumnStatistics } from "../../api/tables.js";
+import type { ColumnStatistics, TableAddress, TableColumn } from "../../api/tables.js";
+import { formatCount, formatMoment, formatNumber } from "../../parts/format.js";
+import { Failure } from "../../parts/Notice.js";
+import { Popover } from "../../parts/Popover.js";
+import { Skeleton } from "../../parts/Skeleton.js";
+import { makeResource } from "../../state/resource.js";
+import type { TableView } from "./view.js";
+
+interface ColumnHeadProps {
+  table: TableAddress;
+  place: number;
+  column: TableColumn;
+  /** Of the whole table. */
+  rows: number;
+  view: TableView;
+  onSort(isMore: boolean): void;
+  onFilter(typed: string): void;
+}
+
+export function ColumnHead({ table, place, column, rows, view, onSort, onFilter }: ColumnHeadProps) {
+  const at = view.sort.findIndex((order) => order.column === place);
+  const arrow = at < 0 ? "" : view.sort[at]!.descending ? "↓" : "↑";
+  const name = column.name || `column ${place + 1}`;
+  const typed = view.filters[place] ?? "";
+  return (
+    <span class="datatable-head">
+      <button
+        type="button"
+        class="sort"
+        title={`${name}, ${column.type}: click to sort, Shift adds to the sort`}
+        onClick={(event) => onSort(event.shiftKey)}
+      >
+        <span class="sort-title">{name}</span>
+        {arrow && <span aria-hidden="true">{`${arrow}${view.sort.length > 1 ? at + 1 : ""}`}</span>}
+      </button>
+      <Popover
+        label={typed === "" ? "⋯" : "●"}
+        name={`${typed === "" ? "Filter" : "Filtered"}: ${name}`}
+        title={name}
+        buttonClass="small quiet"
+      >
+        {() => (
+          <div class="datatable-panel">
+            <label>
+              <span class="fact">Filter</span>
+              <input
+                type="text"
+                value={typed}
+                placeholder="cat, >= 0.5, != x, /^c/, null"
+                onChange={(event) => onFilter(event.currentTarget.value)}
+              />
+            </label>
+            <Facts table={table} place={place} column={column} rows={rows} />
+          </div>
+        )}
+      </Popover>
+    </span>
+  );
+}
+
+function Facts({ table, place, column, rows }: Pick<ColumnHeadProps, "table" | "place" | "column" | "rows">) {
+  const facts = useMemo(
+    () => makeResource((signal) => getColumnStatistics(table, place, { signal })),
+    [table, place],
+  );
+  useEffect(() => {
+    void facts.load();
+    return facts.abort;
+  }, [facts]);
+  const [found, error] = [facts.data.value, facts.error.value];
+  if (found === null) {
+    return error ? <Failure what="No facts" error={error} onRetry={() => facts.load()} /> : <Skeleton rows={4} />;
+  }
+  const text = column.type === "datetime" ? formatMoment : formatNumber;
+  return (
+    <>
+      <p class="fact">
+        {`${column.type}, ${formatCount(found.distinct)} different, ${formatCount(found.nulls)} of ${formatCount(rows)} without a value`}
+      </p>
+      {found.minimum !== null && found.maximum !== null && (
+        <>
+          <Bars bins={found.bins} />
+          <p class="fact">{`${text(found.minimum)} to ${text(found.maximum)}, mean ${text(found.mean ?? NaN)}`}</p>
+        </>
+      )}
+      {found.common.length > 0 && column.type !== "media" && (
+        <ul class="datatable-common">
+          {found.common.map((each) => (
+            <li key={each.text} title={each.text}>
+              <span>{each.text}</span>
+              <span class="fact">{formatCount(each.count)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  );
+}
+
+/** A bar for each bin, by place and width; the heights are counts by width. */
+function Bars({ bins }: { bins: ColumnStatistics["bins"] }) {
+  const [first, last] = [bins[0], bins[bins.length - 1]];
+  if (first === undefined || last === undefined || last.high <= first.low) return null;
+  const span = last.high - first.low;
+  const heights = bins.map(({ low, high, count }) => count / Math.max(high - low, span / 1000));
+  const most = Math.max(...heights);
+  return (
+    <svg class="datatable-bars" viewBox="0 0 100 30" preserveAspectRatio="none" role="img" aria-label="Distribution">
+      {bins.map(({ low, high }, at) => (
+        <rect
+          key={at}
+          x={((low - first.low) / span) * 100}
+          width={Math.max(0.3, ((high - low) / span) * 100)}
+          y={30 - (heights[at]! / most) * 30}
+          height={(heights[at]! / most) * 30}
+        />
+      ))}
+    </svg>
+  );
+}

@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+
+import type { TablePage } from "../../src/api/tables.js";
+import { BLOCK_ROWS, makeTableRows } from "../../src/pages/datatable/rows.js";
+import { cellText, conditionOf, sortAfterClick } from "../../src/pages/datatable/view.js";
+
+describe("conditionOf", () => {
+  it.each([
+    ["number", ">= 0.5", { op: "ge", value: 0.5 }],
+    ["number", "3", { op: "eq", value: 3 }],
+    ["integer", "!= 9007199254740993", { op: "ne", value: "9007199254740993" }],
+    ["number", "> x", { op: "gt", value: "x" }],
+    ["boolean", "True", { op: "eq", value: true }],
+    ["text", "cat", { op: "contains", value: "cat" }],
+    ["text", "= 5", { op: "eq", value: "5" }],
+    ["text", "!~ dog", { op: "not_contains", value: "dog" }],
+    ["mixed", "/^c.t$/", { op: "matches", value: "^c.t$" }],
+    ["text", "/", { op: "contains", value: "/" }],
+    ["datetime", "<2026-01-31", { op: "lt", value: "2026-01-31" }],
+    ["json", "not null", { op: "not_null" }],
+    ["number", "NULL", { op: "is_null" }],
+  ] as const)("%s: %s", (type, typed, expected) => {
+    expect(conditionOf(2, type, typed)).toEqual({ column: 2, ...expected });
+  });
+
+  it("is nothing where nothing is typed", () => expect(conditionOf(0, "text", "  ")).toBeNull());
+});
+
+describe("sortAfterClick", () => {
+  const up = (column: number) => ({ column, descending: false });
+  const down = (column: number) => ({ column, descending: true });
+  it("goes up, down and away", () => {
+    expect(sortAfterClick([], 1, false)).toEqual([up(1)]);
+    expect(sortAfterClick([up(1)], 1, false)).toEqual([down(1)]);
+    expect(sortAfterClick([down(1)], 1, false)).toEqual([]);
+    expect(sortAfterClick([up(1), up(2)], 3, false)).toEqual([up(3)]);
+  });
+  it("adds beside what is there", () => {
+    expect(sortAfterClick([up(1)], 2, true)).toEqual([up(1), up(2)]);
+    expect(sortAfterClick([up(1), up(2)], 1, true)).toEqual([down(1), up(2)]);
+    expect(sortAfterClick([down(1), up(2)], 1, true)).toEqual([up(2)]);
+  });
+});
+
+describe("cellText", () => {
+  it("says what is there", () => {
+    expect(cellText(null, "text")).toBe("");
+    expect(cellText({ text: "ab", characters: 5 }, "text")).toBe("ab…");
+    expect(cellText({ text: "ab", characters: 2, kind: "text" }, "mixed")).toBe("ab");
+    expect(cellText(2n ** 60n, "integer")).toBe("1152921504606846976");
+    expect(cellText(false, "boolean")).toBe("false");
+  });
+});
+
+describe("makeTableRows", () => {
+  const page = (offset: number, matching = 1000): TablePage => ({
+    matching,
+    columns: [0],
+    rows: Array.from({ length: Math.min(BLOCK_ROWS, matching - offset) }, (_, at) => ({
+      row: offset + at,
+      cells: [offset + at],
+    })),
+  });
+  const settle = () => new Promise((resolve) => setTimeout(resolve));
+
+  it("asks for the blocks that are seen, once each", async () => {
+    const asked: number[] = [];
+    const rows = makeTableRows(async ({ offset }) => (asked.push(offset), page(offset)));
+    rows.need(0, 50);
+    await settle();
+    rows.need(390, 420);
+    await settle();
+    rows.need(0, 50);
+    await settle();
+    expect(asked).toEqual([0, 200, 400]);
+    expect(rows.matching.value).toBe(1000);
+    expect(rows.at(419)?.row).toBe(419);
+    expect(rows.at(700)).toBeUndefined();
+  });
+
+  it("leaves a question that is scrolled past", async () => {
+    const left: number[] = [];
+    const rows = makeTableRows(({ offset }, signal) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener("abort", () => (left.push(offset), reject(new DOMException("", "AbortError"))));
+        if (offset === 800) resolve(page(offset));
+      }),
+    );
+    rows.need(0, 10);
+    rows.need(800, 810);
+    await settle();
+    expect(left).toEqual([0]);
+    expect(rows.at(805)?.row).toBe(805);
+    expect(rows.error.value).toBeNull();
+  });
+
+  it("keeps what is there after a failure, and asks again when told to", async () => {
+    let isBroken = true;
+    const rows = makeTableRows(async ({ offset }) => {
+      if (isBroken) throw new Error("away");
+      return page(offset);
+    });
+    rows.need(0, 10);
+    await settle();
+    expect(rows.error.value?.message).toBe("away");
+    isBroken = false;
+    rows.retry();
+    await settle();
+    expect(rows.error.value).toBeNull();
+    expect(rows.at(3)?.row).toBe(3);
+  });
+});
