@@ -75,7 +75,11 @@ def main() -> None:
             )
             if (epoch + 1) % 10 == 0:
                 run.log(
-                    {"validation/mistakes": mistakes(parameters, test_x, test_y)}, step=step - 1
+                    {
+                        "validation/mistakes": mistakes(parameters, test_x, test_y),
+                        "validation/confusion": confusion(parameters, test_x, test_y),
+                    },
+                    step=step - 1,
                 )
                 print(f"epoch {epoch + 1:3d}  loss {loss:.4f}  accuracy {accuracy:.4f}")
         run.summary["parameters"] = int(sum(values.size for values in parameters.values()))
@@ -149,10 +153,29 @@ def learn(
     return loss, accuracy, gradients
 
 
+def guess(parameters: dict[str, Array], images: Array) -> Labels:
+    """Return the digit that the network takes each image for."""
+    hidden = np.maximum(images @ parameters["weights_1"] + parameters["biases_1"], 0.0)
+    guesses: Labels = (hidden @ parameters["weights_2"] + parameters["biases_2"]).argmax(axis=1)
+    return guesses
+
+
+def confusion(parameters: dict[str, Array], images: Array, digits: Labels) -> stepwell.Table:
+    """Return how often each digit was taken for which, with the first image of each pair."""
+    guesses = guess(parameters, images)
+    table = stepwell.Table(columns=["digit", "guess", "count", "first"])
+    for digit in range(CLASS_COUNT):
+        for other in range(CLASS_COUNT):
+            found = np.flatnonzero((digits == digit) & (guesses == other))
+            if len(found):
+                first = stepwell.Image(images[found[0]].reshape(SIDE, SIDE))
+                table.add_data(digit, other, len(found), first)
+    return table
+
+
 def mistakes(parameters: dict[str, Array], images: Array, digits: Labels) -> list[stepwell.Image]:
     """Return the first digits that the network takes for others, eight times as large."""
-    hidden = np.maximum(images @ parameters["weights_1"] + parameters["biases_1"], 0.0)
-    guesses = (hidden @ parameters["weights_2"] + parameters["biases_2"]).argmax(axis=1)
+    guesses = guess(parameters, images)
     wrong = np.flatnonzero(guesses != digits)[:SHOWN_MAX]
     return [
         stepwell.Image(

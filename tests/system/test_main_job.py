@@ -45,15 +45,23 @@ def test_a_training_run_is_read_back_whole(node: Node) -> None:
 
     pictures = node.stepwell(
         "sql",
-        "SELECT sum(length(extractAll(text, '\"blob\":'))) AS named, "
-        "(SELECT count() FROM blobs FINAL WHERE state = 'ready') AS kept "
-        "FROM texts WHERE metric = 'validation/mistakes'",
+        'WITH (SELECT groupArrayArray(extractAll(text, \'"blob":"([0-9a-f]+)"\')) FROM texts '
+        "WHERE metric = 'validation/mistakes') AS pictures, "
+        '(SELECT groupArrayArray(extractAll(text, \'"blob":"([0-9a-f]+)"\')) FROM texts '
+        "WHERE metric = 'validation/confusion') AS tables "
+        "SELECT length(pictures) AS named, countIf(has(pictures, blob)) AS kept, "
+        "length(tables) AS tables_named, countIf(has(tables, blob)) AS tables_kept, "
+        "count() AS in_all FROM blobs FINAL WHERE state = 'ready'",
         "--format",
         "jsonl",
     )
     counts = json.loads(pictures.stdout)
     assert int(counts["named"]) > 10
     assert counts["named"] == counts["kept"]
+    assert int(counts["tables_named"]) > 1
+    assert counts["tables_named"] == counts["tables_kept"]
+    cells = int(counts["in_all"]) - int(counts["kept"]) - int(counts["tables_kept"])
+    assert cells >= 10 * int(counts["tables_kept"])  # Each digit is taken for one at least.
 
     exported = node.folder / "run.jsonl"
     done = node.stepwell("export", run["run_id"], "-o", str(exported))
