@@ -25,6 +25,8 @@ export interface MediumCell {
   readonly type: string;
   readonly state: "uploading" | "ready" | "failed" | "none";
   readonly media_type: string;
+  readonly width: number;
+  readonly height: number;
   readonly caption: string;
   readonly reason: string;
   readonly url: string;

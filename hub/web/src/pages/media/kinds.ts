@@ -6,6 +6,7 @@
 import type { ComponentType } from "preact";
 
 import type { MediaValue } from "../../api/types.js";
+import { TableValue } from "../datatable/TableValue.js";
 import { Files } from "./Files.js";
 
 export interface ValueProps {
@@ -22,7 +23,10 @@ export interface MediaKind {
   readonly View: ComponentType<ValueProps>;
 }
 
-const KINDS: readonly MediaKind[] = [{ has: () => true, View: Files }];
+const KINDS: readonly MediaKind[] = [
+  { has: (type) => type === "table-file", View: TableValue },
+  { has: () => true, View: Files },
+];
 
 export function kindOf(type: string): MediaKind {
   return KINDS.find((kind) => kind.has(type)) ?? KINDS[KINDS.length - 1]!;

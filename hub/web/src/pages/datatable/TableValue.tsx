@@ -1,0 +1,44 @@
+/** A table among the media of a run: the rows, and a picture of a cell on the whole screen. */
+import { useSignal } from "@preact/signals";
+
+import type { MediumCell } from "../../api/tables.js";
+import { Dialog } from "../../parts/Dialog.js";
+import { isTiny, stateText } from "../media/items.js";
+import type { ValueProps } from "../media/kinds.js";
+import { DataTable } from "./DataTable.js";
+
+export function TableValue({ project, value, isSmall, onOpen }: ValueProps) {
+  const opened = useSignal<MediumCell | null>(null);
+  const item = value.items[0];
+  if (item === undefined) return null;
+  if (item.state !== "ready") return <p class={`media-state ${item.state}`}>{stateText(item)}</p>;
+  const size = `${String(item.about["nrows"])} rows, ${String(item.about["ncols"])} columns`;
+  if (isSmall) {
+    return (
+      <button type="button" class="small quiet" onClick={() => onOpen(value, 0)}>
+        {size}
+      </button>
+    );
+  }
+  const cell = opened.value;
+  return (
+    <>
+      <DataTable
+        project={project}
+        runId={value.run_id}
+        digest={item.digest}
+        name={value.metric}
+        onOpen={(medium) => (opened.value = medium)}
+      />
+      {cell !== null && (
+        <Dialog title={cell.caption || value.metric} className="lightbox" onClose={() => (opened.value = null)}>
+          {cell.media_type.startsWith("image/") ? (
+            <img class={`datatable-opened ${isTiny(cell) ? "pixelated" : ""}`} src={cell.url} alt={cell.caption || cell.type} />
+          ) : (
+            <a href={cell.url} download>Download</a>
+          )}
+        </Dialog>
+      )}
+    </>
+  );
+}
