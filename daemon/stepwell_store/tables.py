@@ -128,6 +128,7 @@ SERIES: Final = TableSpec(
     key=("project", "run_id", "metric", "label"),
     engine=Engine.REPLACING,
     deletion=Deletion.BY_NAME_LAST,
+    granule_rows=_SMALL_GRANULE,
 )
 
 WRITERS: Final = TableSpec(
@@ -171,6 +172,7 @@ ATTRIBUTES: Final = TableSpec(
     version_column="version",
     is_of_events=True,
     deletion=Deletion.BY_NAME,
+    granule_rows=_SMALL_GRANULE,
 )
 
 ATTRIBUTES_BY_PATH: Final = replace(
