@@ -30,6 +30,8 @@ from stepwell_wire.hub_address import bind
 logger = logging.getLogger("stepwell_daemon")
 
 LOG_FILE: Final = "hub.log"
+_PORT_FILE: Final = "port"
+"""In the hub's folder: the port that it had where the one of the settings was taken."""
 NEEDED: Final = ("stepwell_hub", "starlette", "uvicorn", "httptools", "msgspec", "sqlalchemy")
 READY: Final = b"!"
 IN_USE: Final = b"+"
@@ -103,7 +105,7 @@ class HubProcess:
             logger.error("%s", self.problem)
             return
         try:
-            self._listener = bind(config.hub_host, config.hub_port)
+            self._listener = self._bind()
         except OSError as error:
             raise ConfigError(
                 f"hub_host {config.hub_host} port {config.hub_port}: cannot listen "
@@ -112,8 +114,19 @@ class HubProcess:
         port = self._listener.getsockname()[1]
         if config.hub_port not in (0, port):
             logger.warning("port %d is taken, the page is on port %d", config.hub_port, port)
+            with suppress(OSError):  # Then the next one is another.
+                (hub_dir(config.data) / _PORT_FILE).write_text(f"{port}\n")
         self.url = config.hub_address().base_url(port)
         self.folder = str(hub_dir(config.data))
+
+    def _bind(self) -> socket.socket:
+        """Return a listener; where the port is taken, on the one that this folder had last."""
+        former = 0
+        with suppress(OSError, ValueError):
+            former = int((hub_dir(self._config.data) / _PORT_FILE).read_text())
+        if not 0 < former < 1 << 16:
+            former = 0
+        return bind(self._config.hub_host, self._config.hub_port, former=former)
 
     async def run(self) -> None:
         """Keep a hub running until cancelled; return at once where there is none."""

@@ -93,8 +93,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Return a listening socket on ``port``, on any free one where that is taken.
+def bind(host: str, port: int, *, former: int = 0) -> socket.socket:
+    """Return a listening socket on ``port``; where that is taken on ``former``, else on any.
+
+    Args:
+        former: the port of the time before, so that open pages find the hub again; 0 for none.
 
     Raises:
         OSError: There is no such address.
@@ -104,12 +107,13 @@ def bind(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind(address)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE or port == 0:
-                raise
-            listener.bind((address[0], 0, *address[2:]))
+        for number in dict.fromkeys((port, former, 0)):
+            try:
+                listener.bind((address[0], number, *address[2:]))
+                break
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or number == 0:
+                    raise
         listener.listen(_BACKLOG)
         listener.setblocking(False)
     except BaseException:

@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -52,6 +53,25 @@ def is_alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return False
+
+
+def test_where_the_port_is_taken_a_hub_comes_back_on_the_one_it_had(tmp_path: Path) -> None:
+    """So that tabs that are open, and links in logs, find it after a restart."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        config = DaemonConfig(data=tmp_path, hub_port=other.getsockname()[1])
+        urls = []
+        for _ in range(2):
+            hub = HubProcess(config)
+            hub.prepare()
+            urls.append(hub.url)
+            hub.close()
+    assert urls[0] == urls[1]
+    assert not urls[0].endswith(f":{config.hub_port}")
+    (hub_dir(tmp_path) / "port").write_text("no number\n")
+    hub = HubProcess(config)
+    hub.prepare()
+    assert hub.url.endswith(f":{config.hub_port}")  # It is free again.
+    hub.close()
 
 
 def test_a_daemon_with_a_store_has_a_page_and_says_where(process: Process) -> None:
