@@ -17,6 +17,7 @@ import { cellText, conditionOf, EMPTY_VIEW, isMedium, sortAfterClick, type Table
 /** So many rows are one list: browsers draw nothing higher than some 16 million pixels. */
 const LIST_ROWS = 400_000;
 const COLUMNS_MAX = 200;
+const ROWS_HIGH = 20; // A table of fewer rows is not as high.
 const WIDTHS: Readonly<Record<ColumnType, number>> = {
   number: 110, integer: 100, boolean: 80, datetime: 170, text: 200, json: 200, media: 120, mixed: 180,
 };
@@ -84,7 +85,7 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
   const columns = facts.columns.slice(0, COLUMNS_MAX);
   const isPlain = view.search === "" && view.sort.length === 0 && Object.keys(view.filters).length === 0;
   return (
-    <section class="datatable" aria-label={`Table ${name}`}>
+    <section class="datatable" aria-label={`Table ${name}`} style={{ "--rows": Math.min(facts.rows, ROWS_HIGH) }}>
       <div class="datatable-bar">
         <input
           type="search"
