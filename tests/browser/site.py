@@ -29,6 +29,10 @@ def medium(told):
         return [medium(each) for each in told]
     if "html" in told:
         return stepwell.Html(told["html"], data_is_not_path=True)
+    if "columns" in told:
+        rows = [[medium(each) if isinstance(each, dict) else each for each in row]
+                for row in told["rows"]]
+        return stepwell.Table(columns=told["columns"], data=rows)
     return stepwell.Image(told["image"], caption=told.get("caption"))
 
 for line in sys.stdin:
@@ -93,7 +97,11 @@ class Trainer:
         return self._do("histograms", rows=list(rows))
 
     def media(self, *rows: dict[str, Any]) -> "Trainer":
-        """Log rows of media: {"image": rows of pixels or a path, "caption"}, {"html"}, or lists."""
+        """Log rows of media.
+
+        A value is {"image": rows of pixels or a path, "caption"}, {"html"}, {"columns", "rows"} of
+        a table, or a list of these.
+        """
         return self._do("media", rows=list(rows))
 
     def print(self, text: str, *, error: bool = False) -> "Trainer":

@@ -1,0 +1,70 @@
+"""A logged table on the page: sorted, filtered, searched, with pictures in cells, on a phone."""
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.axe import findings
+from tests.browser.chromium import PHONE, enter, watched
+from tests.browser.hostile import FLAG, HTML
+from tests.browser.site import Site
+from tests.browser.test_media import assert_drawn, panel, picture
+
+ROWS = 300
+
+
+def cells(shown: Locator, column: int) -> Locator:
+    return shown.locator(f"tbody td:nth-child({column})")
+
+
+def assert_begins(shown: Locator, column: int, texts: list[str]) -> None:
+    """The first rows of a column show ``texts``."""
+    for at, text in enumerate(texts):
+        expect(cells(shown, column).nth(at)).to_have_text(text)
+
+
+def test_a_table_is_sorted_filtered_and_searched(page: Page, site: Site, browser: Browser) -> None:
+    trainer = site.trainer()
+    try:
+        trainer.init("tables", id="tables-1", name="guesses")
+        rows = [
+            [f"digit {n:03}", n % 7, n / 8, None if n == 2 else n % 2 == 0, picture(n % 5)]
+            for n in range(ROWS)
+        ]
+        columns = ["name", HTML[1], "score", "right", "shown"]
+        trainer.media({"guesses": {"columns": columns, "rows": rows}})
+        site.flush()
+        page.goto(f"{site.url}{site.run_path('tables', 'tables-1', 'media')}")
+        shown = panel(page, "guesses")
+        expect(shown.get_by_role("status")).to_have_text(f"{ROWS} rows")
+        assert_begins(shown, 1, ["digit 000", "digit 001", "digit 002"])
+        expect(cells(shown, 4).nth(2)).to_have_attribute("title", "no value")
+        assert_drawn(cells(shown, 5).nth(0).locator("img"))
+        assert findings(page) == []
+
+        shown.get_by_role("button", name="score").first.click()
+        shown.get_by_role("button", name="score").first.click()
+        assert_begins(shown, 1, ["digit 299", "digit 298"])
+        shown.get_by_role("button", name="Filter: score").click()
+        page.get_by_placeholder("cat, >= 0.5").fill("< 1")
+        page.keyboard.press("Enter")
+        expect(shown.get_by_role("status")).to_contain_text("8 of 300")
+        page.keyboard.press("Escape")
+        assert_begins(shown, 1, ["digit 007", "digit 006"])
+        shown.get_by_role("searchbox").fill("digit 003")
+        page.keyboard.press("Enter")
+        expect(shown.get_by_role("status")).to_contain_text("1 of 300")
+        shown.get_by_role("button", name="Reset").click()
+        expect(shown.get_by_role("status")).to_have_text(f"{ROWS} rows")
+        assert findings(page) == []
+        with page.expect_download() as saved:
+            shown.get_by_role("link", name="CSV").click()
+        assert saved.value.path().read_text().count('\n"digit ') == ROWS
+        assert not page.evaluate(f"'{FLAG}' in window")
+
+        with watched(browser, site.url, size=PHONE, theme="dark") as (context, _):
+            phone = context.new_page()
+            enter(phone, site.link(site.run_path("tables", "tables-1", "media")))
+            assert_begins(panel(phone, "guesses"), 1, ["digit 000"])
+            assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+            assert findings(phone) == []
+    finally:
+        trainer.close()
