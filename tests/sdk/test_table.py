@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from stepwell import Image, Table
 from stepwell._table_rows import pack_rows
 from stepwell.testing import RecordingDaemon
-from stepwell_daemon.blobs.tables import write_table
 from stepwell_wire.table_rows import GROUP_ROWS
 from tests.sdk.conftest import Start
+
+# The environment of the oldest packages has neither.
+pd = pytest.importorskip("pandas")
+pq = pytest.importorskip("pyarrow.parquet")
+
+from stepwell_daemon.blobs.tables import write_table  # noqa: E402
 
 
 def made(table: Table, tmp_path: Path) -> tuple[list[dict[str, Any]], Any]:
