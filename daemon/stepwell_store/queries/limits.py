@@ -1,5 +1,6 @@
 """Limits of a question: time, memory, and the name by which it can be cancelled."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -31,8 +32,23 @@ class Limits:
 DEFAULT: Final = Limits()
 
 _AT_ONCE: Final = 8
-_POOL: Final = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stepwell-question")
-"""Threads of ``together``: they only wait for the engine. None starts before the first use."""
+
+
+def _new_pool() -> ThreadPoolExecutor:
+    """Return threads that only wait for the engine; none starts before its first use."""
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="stepwell-question")
+
+
+class _Threads:
+    pool = _new_pool()
+
+
+def _renew_pool() -> None:
+    """In a forked child the threads are gone, and the pool would wait for them."""
+    _Threads.pool = _new_pool()
+
+
+os.register_at_fork(after_in_child=_renew_pool)
 
 
 class Question:
@@ -76,7 +92,7 @@ def together(*asks: Callable[[], Any]) -> list[Any]:
     None of them may call ``together`` itself. Where several fail, the first one's error is raised,
     after all have ended.
     """
-    others = [_POOL.submit(ask) for ask in asks[1:]]
+    others = [_Threads.pool.submit(ask) for ask in asks[1:]]
     try:
         first = asks[0]()
     finally:
