@@ -12,6 +12,7 @@ from typing import Final
 
 from stepwell._blob_delivery import BlobDelivery
 from stepwell._staging import Stager
+from stepwell._wake import Wake
 from stepwell.errors import DaemonUnreachableError, RefusedError
 
 _RETRY_SECONDS_MIN: Final = 0.1
@@ -38,8 +39,7 @@ class BlobSender:
         self._is_known, self._say = is_known, say
         self._refused: set[str] = set()
         self._said: set[str] = set()
-        self._woken = threading.Event()
-        self._hurried = threading.Event()
+        self._woken, self._hurried = Wake(), Wake()
         self._changed = threading.Condition()
         self._stopping = False
         self._is_over = False
@@ -103,6 +103,8 @@ class BlobSender:
         try:
             while not self._stopping and not self._is_over:
                 self._woken.clear()
+                if self._stopping:  # Its wake may have been cleared just now.
+                    break
                 if not self.waiting:
                     self._woken.wait()
                     continue

@@ -35,7 +35,7 @@ class TensorHistograms:
 
     def __init__(self, bin_count: int) -> None:
         self._bin_count = bin_count
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal handler may log in the middle of this.
         self._ready: dict[str, Counted] = {}
         self._waiting: dict[Any, list[tuple[str, Any, int]]] = {}  # By device.
 
