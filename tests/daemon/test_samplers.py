@@ -234,7 +234,7 @@ def parts(checked: Checked) -> tuple[tuple[Reading, ...], tuple[str, ...]]:
 
 
 NONSENSE: tuple[Any, ...] = (
-    *(None, 7, "text", b"bytes", {"cpu": 1.0}, [None], [object()], [{"cpu": 1.0}]),
+    *(None, 7, "text", b"bytes", {"cpu": 1.0}, [None], [object], [{"cpu": 1.0}]),
     *([Reading(NODE, None)], [Reading("gpu0", {"x": 1.0})]),  # type: ignore[arg-type]
     *(
         [Reading(NODE, {"x": value})]

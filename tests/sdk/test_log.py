@@ -344,7 +344,7 @@ def test_a_step_may_be_any_integer_type(offline: Start) -> None:
 # ---------------------------------------------------------------------------- misuse
 
 
-@pytest.mark.parametrize("data", [None, 3, "ab", [("x", 1)], ["x"], {"x"}, object()], ids=repr)
+@pytest.mark.parametrize("data", [None, 3, "ab", [("x", 1)], ["x"], {"x"}, object], ids=repr)
 def test_what_is_no_dict_is_a_type_error(offline: Start, data: Any) -> None:
     run = offline()
     run.log({"x": 1.0})

@@ -30,29 +30,29 @@ BUS = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 @pytest.mark.parametrize(
     ("environment", "labels"),
     [
-        ({CUDA: "1,3"}, {"gpu1", "gpu3"}),
-        ({CUDA: " 2 "}, {"gpu2"}),
-        ({CUDA: ""}, set()),
-        ({CUDA: "-1"}, set()),
-        ({CUDA: "NoDevFiles"}, set()),
-        ({CUDA: "0,-1,2"}, {"gpu0"}),
-        ({CUDA: "0,9,2"}, {"gpu0"}),
-        ({CUDA: "GPU-2abc"}, {"gpu2"}),
-        ({CUDA: "GPU-2abc-de,GPU-0"}, {"gpu2", "gpu0"}),
-        ({CUDA: "GPU-"}, set()),
-        ({CUDA: "MIG-31"}, {"gpu3-mig1"}),
-        ({CUDA: "MIG-GPU-3abc-de/8/0"}, {"gpu3-mig1"}),
-        ({CONTAINER: "2,3"}, {"gpu2", "gpu3"}),
-        ({CONTAINER: "GPU-1abc-de"}, {"gpu1"}),
-        ({CONTAINER: "3:1"}, {"gpu3-mig1"}),
-        ({CONTAINER: "none"}, set()),
-        ({CONTAINER: "2,3", CUDA: "1"}, {"gpu3"}),
-        ({CONTAINER: "all", CUDA: "1"}, {"gpu1"}),
+        ({CUDA: "1,3"}, ["gpu1", "gpu3"]),
+        ({CUDA: " 2 "}, ["gpu2"]),
+        ({CUDA: ""}, []),
+        ({CUDA: "-1"}, []),
+        ({CUDA: "NoDevFiles"}, []),
+        ({CUDA: "0,-1,2"}, ["gpu0"]),
+        ({CUDA: "0,9,2"}, ["gpu0"]),
+        ({CUDA: "GPU-2abc"}, ["gpu2"]),
+        ({CUDA: "GPU-2abc-de,GPU-0"}, ["gpu2", "gpu0"]),
+        ({CUDA: "GPU-"}, []),
+        ({CUDA: "MIG-31"}, ["gpu3-mig1"]),
+        ({CUDA: "MIG-GPU-3abc-de/8/0"}, ["gpu3-mig1"]),
+        ({CONTAINER: "2,3"}, ["gpu2", "gpu3"]),
+        ({CONTAINER: "GPU-1abc-de"}, ["gpu1"]),
+        ({CONTAINER: "3:1"}, ["gpu3-mig1"]),
+        ({CONTAINER: "none"}, []),
+        ({CONTAINER: "2,3", CUDA: "1"}, ["gpu3"]),
+        ({CONTAINER: "all", CUDA: "1"}, ["gpu1"]),
     ],
     ids=repr,
 )
-def test_a_list_names_gpus(environment: dict[str, str], labels: set[str]) -> None:
-    assert visible_gpus(environment, ALIKE) == labels
+def test_a_list_names_gpus(environment: dict[str, str], labels: list[str]) -> None:
+    assert visible_gpus(environment, ALIKE) == set(labels)
 
 
 @pytest.mark.parametrize("environment", [{}, {CONTAINER: "all"}, {CONTAINER: "void"}], ids=repr)
