@@ -1,203 +1,181 @@
 """What the training prints, taken along line by line while it is still printed.
 
-The write method of the stream object is wrapped, not the stream: loggers and progress bars hold
-the object since before `init`. A write costs an append to a queue; lines are put together by the
-sender's thread. A carriage return begins the line anew, as on a terminal, so a progress bar is one
-line that is sent again when it has changed, and not a thousand.
+A write costs an append to a queue (`_console_streams.py` sees the writes); lines are put together
+later (`_console_lines.py`), as a rule by the sender's thread. Where little is printed the printing
+thread does it itself at once, so that a line is in the journal when `print` returns and survives
+a SIGKILL.
+
+The queue is bounded. A burst of `BURST_CHARACTERS` is kept whole, and so is all that comes at
+`CHARACTERS_PER_SECOND` or slower. Of more the first and the last part is kept, and a line says
+how much is missing between them.
 """
 
-import contextlib
-import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final, Protocol
 
-LINE_CHARACTERS_MAX: Final = 8192
-WAITING_CHARACTERS_MAX: Final = 4 * 1024 * 1024
-LINES_PER_LOOK_MAX: Final = 2000
-OPEN_LINE_SECONDS: Final = 2.0
-"""A line without its end, such as a progress bar, is sent no more often than this."""
+from stepwell._console_lines import Line, LineAssembler
 
-Line = tuple[int, int, str]  # number, µs since 1970 UTC, text
+BURST_CHARACTERS: Final = 8 * 1024 * 1024
+CHARACTERS_PER_SECOND: Final = 1024 * 1024
+
+_PART_CHARACTERS_MIN: Final = 32 * 1024  # Of the first and of the last part, at any rate.
+_PIECE_CHARACTERS: Final = 64 * 1024
+_WRITE_CHARACTERS: Final = 32  # What a write, and a line, counts beside its text.
+_HURRY_CHARACTERS: Final = 512 * 1024
+_AT_ONCE_WRITES_MAX: Final = 32
+_AT_ONCE_SHARE: Final = 400
+"""The printing thread puts lines together for such a part of the time at most."""
+_AT_ONCE_REST_US_MAX: Final = 1_000_000
+
+_time_ns = time.time_ns
+_Write = tuple[str, str, int]  # stream, text, µs since 1970 UTC
 
 
-class LineAssembler:
-    """Puts writes together into numbered lines. Pure: no clock, no thread.
+class Waked(Protocol):
+    """Who is to take what was printed: the writer, for its sender."""
 
-    Lines beyond ``lines_max`` between two calls of `take` are counted, and a line says how many.
-    """
+    idle: bool
+    wake: Callable[[], None]
 
-    def __init__(self, *, lines_max: int = LINES_PER_LOOK_MAX) -> None:
-        self._lines_max = lines_max
-        self._open = ""  # The line that has no end yet, as a terminal would show it.
-        self._returned = False  # A carriage return came; the next character begins the line anew.
-        self._open_us = 0
-        self._sent_open = ""
-        self._sent_open_us = 0
-        self._number = 0
-        self._ready: list[Line] = []
-        self._left_out = 0
 
-    def add(self, text: str, time_us: int) -> None:
-        self._open_us = time_us
-        *ended, rest = text.split("\n")
-        for part in ended:
-            self._extend(part)
-            self._end(time_us)
-        self._extend(rest)
+class _Missing:
+    """How much of one stream found no room."""
 
-    def take(self, now_us: int, *, final: bool = False) -> list[Line]:
-        """Return the lines that are due and forget them.
+    def __init__(self) -> None:
+        self.lines = self.characters = 0
 
-        The open line is among them when it changed and was not sent for a while, or at the end.
-        """
-        lines, self._ready = self._ready, []
-        if self._left_out:
-            text = f"… {self._left_out} lines left out: too many at once"
-            lines.append((self._number, now_us, text))
-            self._number += 1
-            self._left_out = 0
-        due = final or now_us - self._sent_open_us >= OPEN_LINE_SECONDS * 1e6
-        if self._open and self._open != self._sent_open and due:
-            lines.append((self._number, self._open_us, self._open))
-            self._sent_open, self._sent_open_us = self._open, now_us
-        return lines
+    def count(self, text: str, start: int = 0, end: int | None = None) -> None:
+        end = len(text) if end is None else end
+        self.lines += text.count("\n", start, end)
+        self.characters += end - start
 
-    def _extend(self, text: str) -> None:
-        if not text:
-            return
-        if "\r" in text:
-            shown = [part for part in text.split("\r") if part]
-            if text.startswith("\r") or len(shown) > 1 or self._returned:
-                self._open = ""
-            self._returned = text.endswith("\r")
-            self._open = (self._open + (shown[-1] if shown else ""))[:LINE_CHARACTERS_MAX]
-            return
-        if self._returned:
-            self._open, self._returned = "", False
-        if len(self._open) < LINE_CHARACTERS_MAX:
-            self._open = (self._open + text)[:LINE_CHARACTERS_MAX]
-
-    def _end(self, time_us: int) -> None:
-        if len(self._ready) < self._lines_max:
-            self._ready.append((self._number, time_us, self._open))
-            self._number += 1
-        else:
-            self._left_out += 1
-        self._open = self._sent_open = ""
-        self._returned = False
+    def __str__(self) -> str:
+        return (
+            f"… {self.lines} lines ({self.characters} characters) left out: "
+            "more was printed at once than is kept"
+        )
 
 
 class Capture:
-    """One run's share of stdout and stderr."""
+    """One run's share of stdout and stderr.
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._waiting: deque[tuple[str, str, int]] = deque()
-        self._waiting_characters = 0
+    Args:
+        waked: is woken for `take` where it is idle, and where much waits.
+        take_now: tries to take what is there on this very thread; False when it cannot now.
+    """
+
+    def __init__(self, waked: Waked, take_now: Callable[[], bool] = lambda: False) -> None:
+        self._waked, self._take_now = waked, take_now
+        self._lock = threading.RLock()  # A signal handler may print in the middle of `add`.
+        self._first: deque[_Write] = deque()
+        self._last: deque[_Write] = deque()
+        self._first_size = self._last_size = 0
+        self._part_max = BURST_CHARACTERS // 2
+        self._allowance = float(BURST_CHARACTERS)
+        self._allowed_at_us = 0
+        self._missing: dict[str, _Missing] = {}
         self._assemblers = {"stdout": LineAssembler(), "stderr": LineAssembler()}
-        self._lost = 0
+        self._at_once_from_us = 0
 
     def add(self, stream: str, text: str) -> None:
         """Called at every write, on the writing thread."""
-        if self._waiting_characters > WAITING_CHARACTERS_MAX:
-            self._lost += 1
+        if type(text) is not str:
+            text = str.__str__(text)
+        time_us = _time_ns() // 1000
+        lines = text.count("\n")
+        size = len(text) + _WRITE_CHARACTERS * (1 + lines)
+        if self._last or size + self._first_size > self._part_max or size > _PIECE_CHARACTERS:
+            self._add_slowly(stream, text, time_us)
+        else:
+            self._first.append((stream, text, time_us))
+            # No lock: nothing is called in between, so no other thread and no signal handler runs.
+            self._first_size += size
+        if (
+            lines
+            # A clock that was set back must not keep this from happening.
+            and not 0 < self._at_once_from_us - time_us < _AT_ONCE_REST_US_MAX
+            and self._add_at_once(time_us)
+        ):
             return
-        self._waiting_characters += len(text)
-        self._waiting.append((stream, text, time.time_ns() // 1000))
-        self._wake()
+        if self._waked.idle or self._first_size > _HURRY_CHARACTERS:
+            self._waked.wake()
 
     @property
     def waits(self) -> bool:
-        """Whether something was written since the last look."""
-        return bool(self._waiting)
+        """Whether something is to be taken, now or soon."""
+        return bool(self._first) or any(each.has_untaken for each in self._assemblers.values())
 
     def take(self, *, final: bool = False) -> dict[str, list[Line]]:
         """Return each stream's lines that are due; on one thread at a time."""
-        waiting = self._waiting
-        for _ in range(len(waiting)):
-            stream, text, time_us = waiting.popleft()
-            self._waiting_characters -= len(text)
+        now_us = _time_ns() // 1000
+        with self._lock:
+            first = [self._first.popleft() for _ in range(len(self._first))]
+            first_size = sum(map(_size, first))
+            self._first_size -= first_size
+            last, self._last = self._last, deque()
+            missing, self._missing = self._missing, {}
+            self._allow(first_size + self._last_size, now_us)
+            self._last_size = 0
+        for stream, text, time_us in first:
             self._assemblers[stream].add(text, time_us)
-        if self._lost:
-            note = f"\n… {self._lost} writes left out: too much at once\n"
-            self._assemblers["stdout"].add(note, time.time_ns() // 1000)
-            self._lost = 0
-        now_us = time.time_ns() // 1000
+        for stream, amount in missing.items():
+            self._assemblers[stream].add_note(str(amount), first[-1][2] if first else now_us)
+        for stream, text, time_us in last:
+            self._assemblers[stream].add(text, time_us)
         taken = {name: each.take(now_us, final=final) for name, each in self._assemblers.items()}
         return {name: lines for name, lines in taken.items() if lines}
 
+    def _add_at_once(self, time_us: int) -> bool:
+        if len(self._first) > _AT_ONCE_WRITES_MAX or not self._take_now():
+            return False
+        after_us = _time_ns() // 1000
+        self._at_once_from_us = after_us + _AT_ONCE_SHARE * max(0, after_us - time_us)
+        return True
 
-# ---------------------------------------------------------------------------- the wrapping
+    # ------------------------------------------------------------------ the bound
 
-_captures: tuple[Capture, ...] = ()
-_wrapped: dict[str, tuple[Any, Any]] = {}  # stream name -> the stream and our write
-_lock = threading.RLock()  # A signal handler may finish a run in the middle of a start.
-_thread = threading.local()
+    def _allow(self, size: int, now_us: int) -> None:
+        """Set how much may wait until the next look: a burst, or what comes in such a time."""
+        passed = max(0, now_us - self._allowed_at_us) / 1e6
+        grown = self._allowance - size + CHARACTERS_PER_SECOND * passed
+        self._allowance = min(float(BURST_CHARACTERS), max(0.0, grown))
+        self._allowed_at_us = now_us
+        self._part_max = max(_PART_CHARACTERS_MIN, int(self._allowance) // 2)
 
+    def _add_slowly(self, stream: str, text: str, time_us: int) -> None:
+        """Add a text where not all finds room, or a long one: in pieces, what could be kept."""
+        end, start = len(text), len(text)
+        if len(text) > BURST_CHARACTERS:
+            end, start = BURST_CHARACTERS // 2, len(text) - BURST_CHARACTERS // 2
+        with self._lock:
+            self._add_pieces(stream, text, time_us, range(0, end, _PIECE_CHARACTERS), end)
+            if start < len(text):
+                # What waits in the last part makes room for the end of this text.
+                self._missing_of(stream).count(text, end, start)
+                pieces = range(start, len(text), _PIECE_CHARACTERS)
+                self._add_pieces(stream, text, time_us, pieces, len(text))
 
-@contextlib.contextmanager
-def uncaptured() -> Iterator[None]:
-    """What this thread prints inside is printed only."""
-    before = getattr(_thread, "off", False)
-    _thread.off = True
-    try:
-        yield
-    finally:
-        _thread.off = before
+    def _add_pieces(self, stream: str, text: str, time_us: int, pieces: range, end: int) -> None:
+        for at in pieces:
+            write = (stream, text[at : min(end, at + _PIECE_CHARACTERS)], time_us)
+            size = _size(write)
+            if not self._last and self._first_size + size <= self._part_max:
+                self._first.append(write)
+                self._first_size += size
+                continue
+            self._last.append(write)
+            self._last_size += size
+            while self._last_size > self._part_max and len(self._last) > 1:
+                dropped = self._last.popleft()
+                self._last_size -= _size(dropped)
+                self._missing_of(dropped[0]).count(dropped[1])
 
-
-def start_capture(capture: Capture) -> None:
-    """Let ``capture`` have what is written to stdout and stderr from now on."""
-    global _captures
-    with _lock:
-        _captures = (*_captures, capture)
-        for name in ("stdout", "stderr"):
-            _wrap(name)
-
-
-def stop_capture(capture: Capture) -> None:
-    """Undo `start_capture`; the last one unwraps the streams."""
-    global _captures
-    with _lock:
-        _captures = tuple(each for each in _captures if each is not capture)
-        if _captures:
-            return
-        for stream, write in _wrapped.values():
-            # Only when nobody has wrapped it again since.
-            if stream.__dict__.get("write") is write:
-                with contextlib.suppress(Exception):
-                    del stream.write
-        _wrapped.clear()
-
-
-def forget_captures() -> None:
-    """In a forked child: what it prints is the parent's no more."""
-    global _captures, _lock
-    _captures, _lock = (), threading.RLock()
+    def _missing_of(self, stream: str) -> _Missing:
+        return self._missing.setdefault(stream, _Missing())
 
 
-def _wrap(name: str) -> None:
-    stream = getattr(sys, name, None)
-    if stream is None or (name in _wrapped and _wrapped[name][0] is stream):
-        return
-    original = getattr(stream, "write", None)
-    if original is None:
-        return
-
-    def write(text: Any) -> Any:
-        written = original(text)
-        if _captures and text and isinstance(text, str) and not getattr(_thread, "off", False):
-            with contextlib.suppress(Exception):  # What is printed must never fail because of us.
-                for capture in _captures:
-                    capture.add(name, text)
-        return written
-
-    try:
-        stream.write = write
-    except (AttributeError, TypeError):
-        return  # A stream that cannot be wrapped prints as before, uncaptured.
-    if "write" in getattr(stream, "__dict__", {}):
-        _wrapped[name] = (stream, write)
+def _size(write: _Write) -> int:
+    return len(write[1]) + _WRITE_CHARACTERS * (1 + write[1].count("\n"))

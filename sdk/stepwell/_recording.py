@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepwell import _console, _spawn
+from stepwell import _console, _console_streams, _spawn
 from stepwell._blob_sender import BlobSender
 from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import new_writer_id
 from stepwell._journal import Journal
+from stepwell._last_error import ending_text
 from stepwell._relay_process import Relay
 from stepwell._sender import Sender
 from stepwell._settings import Settings
@@ -31,6 +32,7 @@ from stepwell_wire.records import ENVIRONMENT, FINISH, METADATA, START
 
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 _CONSOLE_EVENT_CHARACTERS = 256 * 1024
+_CONSOLE_SECONDS = 0.5
 _PROGRESS_SECONDS = 1.0
 _METADATA_SECONDS = 2.0
 _RESTART_SECONDS = 30.0
@@ -69,6 +71,8 @@ class Recording:
         self._finishing = False
         self._noted_page = ""  # As a daemon that runs already noted it; the welcome says it, too.
         self._capture: _console.Capture | None = None
+        self._console_lock = threading.Lock()
+        self._noted_error = 0
         self._metadata_done = threading.Event()
         self._daemon_started_at: float | None = None
         self._kept: list[object] = []
@@ -153,9 +157,8 @@ class Recording:
         if self.disabled or self.writer.journal is None:
             return
         if self.settings.console and not self._forked:
-            writer, sender = self.writer, self.sender
-            self._capture = _console.Capture(lambda: sender.wake() if writer.idle else None)
-            _console.start_capture(self._capture)
+            self._capture = _console.Capture(self.writer, self._write_console_now)
+            _console_streams.start_capture(self._capture)
         self.sender.start()
 
     def see_to_daemon(self) -> None:
@@ -276,18 +279,39 @@ class Recording:
         return self._capture is not None and self._capture.waits
 
     def _collect_console(self) -> None:
-        if self._capture is not None and self._capture.waits:
-            # Never waits for `log`, which may itself wait for room that only we can make.
-            if not self.writer.lock.acquire(blocking=False):
-                return
-            try:
-                self._write_console(final=False)
-            finally:
-                self.writer.lock.release()
+        if self._console_waits():
+            self._write_console()
 
-    def _write_console(self, *, final: bool) -> None:
+    def _write_console_now(self) -> bool:
+        """Write what was just printed, on the printing thread; False where that might wait."""
+        return not self.writer.may_wait_for_room and self._write_console()
+
+    def _write_console(self, *, final: bool = False, wait_seconds: float = 0.0) -> bool:
+        """Write the lines that are due; False when another thread, or this one, is at it.
+
+        As a rule it waits for nobody: `log` holds the writer's lock, and may itself wait for room
+        that only the sender can make.
+        """
         if self._capture is None or self.finished:
-            return
+            return True
+        # No lock that a thread can take twice: a signal handler that prints, or an object that
+        # does when it is collected, must not begin anew in the middle.
+        if not self._console_lock.acquire(timeout=wait_seconds):
+            return False
+        try:
+            lock = self.writer.lock
+            if not lock.acquire(timeout=wait_seconds):
+                return False
+            try:
+                self._write_lines(final=final)
+            finally:
+                lock.release()
+        finally:
+            self._console_lock.release()
+        return True
+
+    def _write_lines(self, *, final: bool) -> None:
+        assert self._capture is not None
         for stream, lines in self._capture.take(final=final).items():
             part: list[list[Any]] = []
             size = 0
@@ -322,7 +346,7 @@ class Recording:
         journal = self.writer.journal
         if journal is None or self.finished or self._forked:
             return self.disabled
-        self._write_console(final=False)
+        self._write_console(wait_seconds=_CONSOLE_SECONDS)
         deadline = time.monotonic() + timeout_seconds
         is_acked = self.sender.wait_acked(journal.committed, timeout_seconds)
         return is_acked and self._wait_for_blobs(deadline - time.monotonic())
@@ -336,6 +360,15 @@ class Recording:
             stager.look()  # A relay hands them over, or nobody does.
             return not stager.staged()
         return self._blobs.wait_taken(max(0.0, timeout_seconds))
+
+    def note_error(self, error: BaseException) -> None:
+        """Let the console have what is printed of ``error`` when the run is over."""
+        if self._capture is None or self.finished or self._noted_error == id(error):
+            return
+        self._noted_error = id(error)
+        if text := ending_text(error):
+            with contextlib.suppress(Exception):
+                self._capture.add("stderr", text)
 
     def finish(self, *, state: str, exit_code: int, last_words: Callable[[], None]) -> None:
         """Write the end, wait for the daemon as long as the settings allow, then let go.
@@ -353,14 +386,14 @@ class Recording:
             self.sender.wake()
             self._metadata_done.wait(_METADATA_SECONDS)
         if self._capture is not None:
-            _console.stop_capture(self._capture)
+            _console_streams.stop_capture(self._capture)
         writer = self.writer
         with writer.lock:
             if self.finished:
                 return
             writer.make_room_for_the_end()
             with contextlib.suppress(OSError):
-                self._write_console(final=True)
+                self._write_console(final=True, wait_seconds=_CONSOLE_SECONDS)
             writer.make_room_for_the_end()
             last_words()
             if not self.disabled:
@@ -437,7 +470,7 @@ class Recording:
             return
         self._forked = True
         self._finishing = False
-        self._capture = None
+        self._capture, self._console_lock = None, threading.Lock()
         # Never deallocated: a channel that was opened before the fork must not be touched.
         self._kept.append((self.sender, self._blobs))
         self.writer.stager = None  # The parent's.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stepwell import _session
 from stepwell._config import Config
 from stepwell._definitions import Definition, make_definition
+from stepwell._last_error import error_at_finish
 from stepwell._later import LaterCalls
 from stepwell._memory import Memory, Remembered
 from stepwell._recording import Recording, child_label
@@ -208,6 +209,8 @@ class Run(LaterCalls):
         if self._recording.finished:
             return
         code = exit_code or 0
+        if (error := error_at_finish(code)) is not None:
+            self._recording.note_error(error)
         state = {0: "finished", _session.INTERRUPTED_EXIT_CODE: "killed"}.get(code, "failed")
         if quiet:
             self._voice.silent = True
@@ -399,6 +402,8 @@ class Run(LaterCalls):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:
+            self._recording.note_error(error)
         if error is None:
             self.finish(exit_code=0)
         elif isinstance(error, KeyboardInterrupt):

@@ -13,7 +13,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from stepwell import _console, _delivery, _recording
+from stepwell import _console_streams, _delivery, _recording
 
 if TYPE_CHECKING:
     from stepwell._run import Run
@@ -183,6 +183,6 @@ def _after_fork_in_child() -> None:
         # would be waited for. What was alive at the fork stays as long as the child lives.
         gc.freeze()
     _recording.note_fork()
-    _console.forget_captures()
+    _console_streams.forget_captures()
     for run in active:
         run._recording.reset_in_child()

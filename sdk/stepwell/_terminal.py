@@ -25,7 +25,7 @@ class Voice:
     def say(self, text: str) -> None:
         if self.silent:
             return
-        from stepwell._console import uncaptured
+        from stepwell._console_streams import uncaptured
 
         with contextlib.suppress(Exception), uncaptured():
             sys.stderr.write(PREFIX + text.rstrip("\n") + "\n")

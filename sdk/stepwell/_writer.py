@@ -529,6 +529,11 @@ class Writer:
         return self._row_step
 
     @property
+    def may_wait_for_room(self) -> bool:
+        """Whether what is written may wait until the daemon made room."""
+        return self._block
+
+    @property
     def lock(self) -> threading.RLock:
         return self._lock
 

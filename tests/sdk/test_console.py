@@ -1,7 +1,15 @@
 """What is printed is printed as before, and kept line by line."""
 
+import io
 import logging
+import re
+import signal
 import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stepwell import _console
-from stepwell._console import LINE_CHARACTERS_MAX, Capture, LineAssembler
+from stepwell._console import Capture
+from stepwell._console_lines import LINE_CHARACTERS_MAX, ROWS_MAX, LineAssembler
 from stepwell.testing import RecordingDaemon
+from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
 
@@ -65,22 +75,102 @@ def test_an_open_line_is_sent_again_under_its_number_when_it_changed() -> None:
     assert assembler.take(22_000_000) == [(0, 22_000_000, "30%"), (1, 22_000_000, "next")]
 
 
-def test_a_flood_is_bounded_and_says_how_much_was_left_out() -> None:
-    assembler = LineAssembler(lines_max=10)
-    assembler.add("x\n" * 100, 0)
-    assembler.add("y" * (LINE_CHARACTERS_MAX * 2), 0)
-    lines = [text for _, _, text in assembler.take(10**9)]
-    assert lines[:10] == ["x"] * 10
-    assert "90 lines left out" in lines[10]
-    assert lines[11] == "y" * LINE_CHARACTERS_MAX
+class Waked:
+    """The writer, as a capture sees it."""
+
+    idle = False
+
+    def __init__(self) -> None:
+        self.wakes = 0
+
+    def wake(self) -> None:
+        self.wakes += 1
 
 
-def test_a_flood_of_writes_is_bounded_before_it_is_looked_at() -> None:
-    capture = Capture(lambda: None)
-    for _ in range(100):
-        capture.add("stdout", "x" * 100_000)
-    lines = capture.take(final=True)["stdout"]
-    assert any("writes left out" in text for _, _, text in lines)
+def texts(capture: Capture, stream: str = "stdout") -> list[str]:
+    return [text for _, _, text in capture.take(final=True).get(stream, ())]
+
+
+def test_a_long_line_says_how_much_of_it_is_not_there() -> None:
+    ((_, line),) = shown("y" * LINE_CHARACTERS_MAX, "z" * 1000, "z")
+    assert line == "y" * LINE_CHARACTERS_MAX + " … 1001 more characters"
+
+
+def test_a_burst_is_kept_whole() -> None:
+    capture = Capture(Waked())
+    for number in range(20_000):
+        capture.add("stdout", f"sample {number}")
+        capture.add("stdout", "\n")
+    assert texts(capture) == [f"sample {number}" for number in range(20_000)]
+
+
+def test_of_a_flood_the_first_and_the_last_lines_are_kept_and_the_rest_counted() -> None:
+    waked = Waked()
+    capture = Capture(waked)
+    lines = 40_000
+    for number in range(lines):
+        capture.add("stdout", f"{number:>1000}\n")
+    capture.add("stderr", "an error\n")
+    capture.add("stdout", "RESULT\n")
+    assert waked.wakes > 0
+    taken = capture.take(final=True)
+    assert [text for _, _, text in taken["stderr"]] == ["an error"]
+    out = [text.strip() for _, _, text in taken["stdout"]]
+    (at,) = (at for at, text in enumerate(out) if "left out" in text)
+    missing = int(out[at].split()[1])
+    assert out[:at] == [str(number) for number in range(at)]
+    assert out[at + 1 :] == [str(n) for n in range(at + missing, lines)] + ["RESULT"]
+    assert at > 3000
+    assert len(out) - at > 3000
+    assert f"({missing * 1001} characters)" in out[at]
+
+
+def test_a_flood_that_goes_on_is_kept_in_smaller_parts_and_its_end_is_there() -> None:
+    capture = Capture(Waked())
+    kept = []
+    for look in range(6):
+        for number in range(10_000):
+            capture.add("stdout", f"{look}-{number:>1000}\n")
+        kept.append(texts(capture))
+    assert sum(map(len, kept[0])) > 4 * sum(map(len, kept[-1]))
+    assert [lines[-1].replace(" ", "") for lines in kept] == [f"{look}-9999" for look in range(6)]
+
+
+def test_one_enormous_text_is_kept_at_both_ends() -> None:
+    capture = Capture(Waked())
+    capture.add("stdout", "".join(f"{number:>3999}\n" for number in range(3000)))
+    lines = texts(capture)
+    (at,) = (at for at, text in enumerate(lines) if "left out" in text)
+    assert lines[0].strip() == "0"
+    assert lines[-1].strip() == "2999"
+    assert 0 < int(lines[at].split()[1]) < 2000
+
+
+def test_nothing_is_lost_or_mixed_up_between_threads() -> None:
+    capture = Capture(Waked())
+    stop = threading.Event()
+    kept: list[str] = []
+
+    def take() -> None:
+        while not stop.is_set():
+            kept.extend(text for _, _, text in capture.take().get("stdout", ()))
+
+    def write(name: int) -> None:
+        for number in range(2000):
+            capture.add("stdout", f"{name}:{number}\n")
+
+    taker = threading.Thread(target=take)
+    writers = [threading.Thread(target=write, args=(name,)) for name in range(4)]
+    for thread in (taker, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join(60)
+    stop.set()
+    taker.join(60)
+    kept += texts(capture)
+    for name in range(4):
+        own = [line for line in kept if line.startswith(f"{name}:")]
+        assert own == [f"{name}:{number}" for number in range(2000)]
 
 
 def test_stdout_and_stderr_of_a_run_are_kept(start: Start, daemon: RecordingDaemon) -> None:
@@ -238,3 +328,290 @@ def test_a_line_that_grows_while_there_is_no_room_is_lost_once(start: Start) -> 
     writer.write_console("stderr", [[7, 1, "another"]])
     writer.write_console("stdout", [[7, 1, "40 %"], [8, 1, "next"]])
     assert run.dropped_lines == 3
+
+
+# ---------------------------------------------------------------------------- how a run ends
+
+
+@pytest.mark.parametrize(
+    ("script", "kept"),
+    [
+        (
+            "with stepwell.init('p'): raise ValueError('the reason')",
+            "ValueError: the reason",
+        ),
+        ("with stepwell.init('p'): sys.exit('the reason')", "the reason"),
+        ("run = stepwell.init('p')\nraise ValueError('the reason')", "ValueError: the reason"),
+        ("run = stepwell.init('p')\nsys.exit('the reason')", "the reason"),
+        (
+            "run = stepwell.init('p')\ntry: raise ValueError('the reason')\nfinally: run.finish()",
+            "ValueError: the reason",
+        ),
+        (
+            "run = stepwell.init('p')\n"
+            "t = threading.Thread(target=int, args=('the reason',)); t.start(); t.join()",
+            "'the reason'",
+        ),
+        ("run = stepwell.init('p')\nwarnings.warn('the reason')", "UserWarning: the reason"),
+    ],
+)
+def test_what_went_wrong_is_in_the_console_once(script: str, kept: str, folder: Path) -> None:
+    python(
+        f"import stepwell, sys, threading, warnings\n{script}\n",
+        STEPWELL_MODE="offline",
+        STEPWELL_QUIET="1",
+    )
+    (journal,) = find_journals(folder / "journals")
+    bodies = read_journal(journal).bodies("console")
+    lines = [line[2] for body in bodies if body["stream"] == "stderr" for line in body["lines"]]
+    assert len([line for line in lines if kept in line and not line.startswith(" ")]) == 1, lines
+
+
+def test_an_exception_of_another_attempt_is_not_taken_for_this_runs(offline: Start) -> None:
+    def attempt() -> Path:
+        run = offline(settings={"console": True, "quiet": True})
+        folder = Path(run.dir)
+        run.finish()
+        return folder
+
+    try:
+        raise ValueError("the first attempt")
+    except ValueError:
+        folder = attempt()
+    assert read_journal(folder).bodies("console") == []
+
+
+def test_a_line_is_in_the_journal_when_print_returns() -> None:
+    done = python(
+        "import os, signal, time, stepwell\n"
+        "run = stepwell.init('p', settings={'metadata': False, 'flush_seconds': 600.0})\n"
+        "for step in range(3):\n"
+        "    time.sleep(0.3)\n"
+        "    print('step', step)\n"
+        "print(run.dir, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n",
+        STEPWELL_MODE="offline",
+    )
+    assert done.returncode == -signal.SIGKILL
+    bodies = read_journal(Path(done.stdout.split()[-1])).bodies("console")
+    lines = {line[0]: line[2] for body in bodies for line in body["lines"]}
+    assert [lines[number] for number in range(3)] == ["step 0", "step 1", "step 2"]
+
+
+# ---------------------------------------------------------------------------- odd streams
+
+
+def test_a_stream_that_stands_for_both_is_taken_once(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+    with start(settings={"console": True}):
+        print("once")
+    assert (daemon.console(), daemon.console("stderr")) == (["once"], [])
+
+
+def test_a_tee_and_the_stream_below_it_are_taken_once(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tee:
+        def __init__(self, below: Any) -> None:
+            self.below = below
+
+        def write(self, text: str) -> int:
+            return int(self.below.write(text))
+
+        def flush(self) -> None:
+            self.below.flush()
+
+    below = sys.stdout
+    monkeypatch.setattr(sys, "__stdout__", below)
+    monkeypatch.setattr(sys, "stdout", Tee(below))
+    with start(settings={"console": True}):
+        print("through the tee")
+        below.write("past the tee\n")
+    assert daemon.console() == ["through the tee", "past the tee"]
+    assert "write" not in vars(sys.stdout)
+
+
+def test_a_write_that_was_there_before_the_run_is_put_back(offline: Start) -> None:
+    stream = sys.stdout
+    original = stream.write
+    mine = lambda text: original(text)  # noqa: E731
+    stream.write = mine  # type: ignore[method-assign]
+    try:
+        offline(settings={"console": True, "quiet": True}).finish()
+        assert stream.write is mine
+    finally:
+        del stream.write
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"30 s passed without {what}")
+
+
+class Shell:
+    """IPython, as far as a run meets it: each cell has the streams' `write` wrapped."""
+
+    def __init__(self) -> None:
+        self.callbacks: dict[str, list[Any]] = {"pre_run_cell": [], "post_run_cell": []}
+        self.events = self
+        self.kernel = object()
+
+    def get_ipython(self) -> "Shell":
+        return self
+
+    def register(self, event: str, callback: Any) -> None:
+        self.callbacks[event].append(callback)
+
+    def run_cell(self, cell: Callable[[], Any]) -> Any:
+        stream = sys.stdout
+        original = stream.write
+
+        def write(text: str, *more: Any) -> Any:
+            return original(text, *more)
+
+        result = SimpleNamespace(error_in_exec=None, value=None)
+        stream.write = write  # type: ignore[method-assign]
+        try:
+            for callback in self.callbacks["pre_run_cell"]:
+                callback(SimpleNamespace())
+            try:
+                result.value = cell()
+            except Exception as error:
+                result.error_in_exec = error
+            for callback in self.callbacks["post_run_cell"]:
+                callback(result)
+        finally:
+            stream.write = original  # type: ignore[method-assign]
+        return result.value
+
+
+def test_every_cell_of_a_notebook_is_captured(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell = Shell()
+    monkeypatch.setitem(sys.modules, "IPython", shell)  # type: ignore[arg-type]
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+
+    def fail() -> None:
+        raise ValueError("in a cell")
+
+    for number in range(2):
+        run = shell.run_cell(lambda: start(settings={"console": True}))
+        for cell in range(3):
+            shell.run_cell(lambda cell=cell: print("cell", cell))  # type: ignore[misc]
+        wait_for(lambda: hasattr(sys.stdout.write, "_stepwell_before"), "the wrapping after a cell")
+        print("between cells")
+        shell.run_cell(fail)
+        shell.run_cell(run.finish)
+        shell.run_cell(lambda: print("after the run"))
+        expected = ["cell 0", "cell 1", "cell 2", "between cells"]
+        assert daemon.console() == expected * (number + 1)
+    assert daemon.console("stderr").count("ValueError: in a cell") == 2
+    assert len(shell.callbacks["pre_run_cell"]) == 1
+
+
+# ---------------------------------------------------------------------------- progress bars
+
+UP, ERASE, RED, RESET = "\x1b[A", "\x1b[2K", "\x1b[31m", "\x1b[0m"
+ODD = [*"ab\n\r\b", UP, ERASE, "\x1b[K", "\x1b[1K", "\x1b[J", "\x1b[H", "\x1b[2J", RED, RESET]
+ODD += ["\x1b[3C", "\x1b[2D", "\x1b[B", "\x1b", "\x1b]", "\x1b["]
+
+
+@pytest.mark.parametrize(
+    ("writes", "lines"),
+    [
+        (
+            ["outer 0", "\n", "inner 0", UP, "\router 1", "\n", "\rinner 9", UP, "\n\ndone\n"],
+            ["outer 1", "inner 9", "done"],
+        ),
+        (["abcdef\rxy\n"], ["xycdef"]),
+        (["12%\b\b\b34%\n"], ["34%"]),
+        (["long text\r\x1b[Kshort\n"], ["short"]),
+        (["a\nb\nc\n", UP * 3, ERASE, "A\n", ERASE, "B\n"], ["A", "B", "c"]),
+        (["a\nb\nc\n", "\x1b[3F\x1b[J", "d\n"], ["d"]),
+        ([f"{RED}red{RESET} plain\rb\n"], [f"b{RED}ed{RESET} plain"]),
+        ([f"{RED}red\nstill\n"], [f"{RED}red", f"{RED}still"]),
+        (["\x1b[?25la\x1b]8;;http://x\x1b\\b\x1b]8;;\x07\n"], ["ab"]),
+        (["x\x1b", "[", "A", "y\n"], ["xy"]),
+        (["\x1b[9", "99999A\x1b[999999999999DA\n"], ["A"]),
+        (["before\n", "\x1b[2J\x1b[Hpage 1\n", "\x1b[H\x1b[2Jpage 2\n"], ["before", "page 2"]),
+        (["nul\0 and \ud800\n"], ["nul\0 and \ud800"]),
+    ],
+)
+def test_codes_of_progress_bars_do_what_they_do_on_a_terminal(
+    writes: list[str], lines: list[str]
+) -> None:
+    assert [text for _, text in shown(*writes)] == lines
+    assert [text for _, text in shown(*"".join(writes))] == lines
+
+
+def test_stacked_bars_are_taken_seldom_and_stay_in_their_order() -> None:
+    assembler = LineAssembler()
+    assembler.add("first\n", 0)
+    taken = []
+    for step in range(1000):  # Ten seconds.
+        now = step * 10_000
+        assembler.add(f"\router {step}\n\rinner {step}\n\rleast {step}{UP}{UP}", now)
+        taken += assembler.take(now)
+    taken += assembler.take(10_000_000, final=True)
+    assert len(taken) <= 1 + 3 * 8
+    latest = {number: (time_us, number, text) for number, time_us, text in taken}
+    shown_last = [text for _, _, text in sorted(latest.values())]
+    assert shown_last == ["first", "outer 999", "inner 999", "least 999"]
+
+
+def test_a_line_that_changes_gets_a_time_after_all_that_was_taken_before() -> None:
+    """Who follows a console asks for what is later than what it has."""
+    assembler = LineAssembler()
+    assembler.add("bar 1\n", 1_000_000)
+    assembler.take(1_000_000)
+    assembler.add(f"{UP}\rbar 2\n", 2_000_000)
+    assembler.add("next\n", 2_500_000)
+    assert assembler.take(2_600_000) == [(1, 2_500_000, "next")]
+    first, second = assembler.take(4_000_000)
+    assert (first[0], first[2], second[0], second[2]) == (0, "bar 2", 1, "next")
+    assert 2_500_000 < first[1] <= second[1]
+
+
+def test_only_so_many_lines_can_change() -> None:
+    assembler = LineAssembler()
+    assembler.add("x\n" * 1000 + "\x1b[4000A\rchanged", 0)
+    lines = assembler.take(0, final=True)
+    assert [number for number, _, text in lines if text == "changed"] == [1001 - ROWS_MAX]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(ODD)))
+def test_no_text_is_too_odd(writes: list[str]) -> None:
+    assembler = LineAssembler()
+    for at, write in enumerate(writes):
+        assembler.add(write, at)
+        for _, _, text in assembler.take(at):
+            assert "\n" not in text
+    assembler.take(10**9, final=True)
+    assert not assembler.has_untaken
+
+
+def test_bars_of_rich_become_a_line_each() -> None:
+    progress = pytest.importorskip("rich.progress")
+    console = pytest.importorskip("rich.console")
+    stream = io.StringIO()
+    bars = progress.Progress(
+        console=console.Console(file=stream, force_terminal=True, width=80), auto_refresh=False
+    )
+    with bars:
+        tasks = [bars.add_task(f"task {number}", total=10) for number in range(3)]
+        for _ in range(10):
+            for task in tasks:
+                bars.advance(task)
+            bars.refresh()
+        bars.console.print("a line between")
+    plain = [re.sub("\x1b[^m]*m", "", text) for _, text in shown(stream.getvalue())]
+    assert plain[0] == "a line between"
+    assert [line.split()[:2] for line in plain[1:]] == [["task", str(n)] for n in range(3)]
+    assert all("100%" in line for line in plain[1:])

@@ -1,0 +1,158 @@
+"""Seeing what is written to stdout and stderr.
+
+The write method of the stream object is wrapped, not the stream: loggers and progress bars hold
+the object since before `init`. The streams that the interpreter began with are wrapped as well
+where a script has put others in their place: what was set up before holds those.
+
+A write that reaches several wrapped methods on its way is taken once, by the outermost.
+
+Others wrap the method as well, and put back what they found: IPython does so at each cell. So
+the wrapping is looked after (`see_to_streams`), and a method of ours that was put back goes on.
+"""
+
+import contextlib
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from stepwell import _notebook
+
+
+class Taker(Protocol):
+    def add(self, stream: str, text: str) -> None: ...
+
+
+class _Thread(threading.local):
+    off = False  # Whether what this thread prints is printed only.
+
+
+_takers: tuple[Taker, ...] = ()
+_wrapped: list[Any] = []  # Streams whose write is ours, or was.
+_lock = threading.RLock()  # A signal handler may finish a run in the middle of a start.
+_thread = _Thread()
+_NOTHING = object()
+
+
+@contextlib.contextmanager
+def uncaptured() -> Iterator[None]:
+    """What this thread prints inside is printed only."""
+    before = _thread.off
+    _thread.off = True
+    try:
+        yield
+    finally:
+        _thread.off = before
+
+
+def start_capture(taker: Taker) -> None:
+    """Let ``taker`` have what is written to stdout and stderr from now on."""
+    global _takers
+    with _lock:
+        _takers = (*_takers, taker)
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name, None)
+            _wrap(stream, name)
+            held_before = getattr(sys, f"__{name}__", None)
+            if held_before is not stream and not _notebook.is_kernel():
+                _wrap(held_before, name)
+        _notebook.follow_cells(see_to_streams, print_to_takers)
+
+
+def stop_capture(taker: Taker) -> None:
+    """Undo `start_capture`; the last one unwraps the streams."""
+    global _takers
+    with _lock:
+        _takers = tuple(each for each in _takers if each is not taker)
+        if _takers:
+            return
+        for stream in _wrapped:
+            with contextlib.suppress(Exception):
+                _unwrap(stream)
+        _wrapped.clear()
+
+
+def forget_captures() -> None:
+    """In a forked child: what it prints is the parent's no more."""
+    global _takers, _lock
+    _takers, _lock = (), threading.RLock()
+
+
+def see_to_streams() -> None:
+    """Wrap stdout and stderr again where somebody took our wrapping away."""
+    if not _takers:
+        return
+    with _lock:
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name, None)
+            if any(each is stream for each in _wrapped):
+                _wrap(stream, name)
+
+
+def print_to_takers(stream: str, text: str) -> None:
+    """Let all takers have what was shown to the user in another way than through a stream."""
+    try:
+        for taker in _takers:
+            taker.add(stream, text)
+    except Exception:
+        pass
+
+
+def _wrap(stream: Any, name: str) -> None:
+    original = getattr(stream, "write", None)
+    if original is None or hasattr(original, "_stepwell_before"):
+        return  # Ours already: the stream stands in both places, or another run has wrapped it.
+    before = getattr(stream, "__dict__", {}).get("write", _NOTHING)
+    write = (
+        _plain_write(original, name) if _is_plain(stream, original) else _any_write(original, name)
+    )
+    write._stepwell_before = before  # type: ignore[attr-defined]
+    try:
+        stream.write = write
+    except Exception:
+        return  # A stream that cannot be wrapped prints as before, uncaptured.
+    if not any(each is stream for each in _wrapped):
+        _wrapped.append(stream)
+
+
+def _unwrap(stream: Any) -> None:
+    """Put back what was there, unless somebody wrapped it since: then ours lies below, idle."""
+    write = stream.__dict__.get("write")
+    before = getattr(write, "_stepwell_before", None)
+    if before is _NOTHING:
+        del stream.write
+    elif before is not None:
+        stream.write = before
+
+
+def _is_plain(stream: Any, original: Any) -> bool:
+    """Whether ``original`` is the interpreter's own, which calls no other stream's `write`."""
+    is_own = type(stream) is io.TextIOWrapper and getattr(original, "__self__", None) is stream
+    return is_own and type(original) is type("".join)
+
+
+def _plain_write(original: Any, name: str) -> Callable[..., Any]:
+    def write(text: Any, /) -> Any:
+        written = original(text)
+        if _takers and text and not _thread.off:
+            print_to_takers(name, text)
+        return written
+
+    return write
+
+
+def _any_write(original: Any, name: str) -> Callable[..., Any]:
+    def write(text: Any, *more: Any, **named: Any) -> Any:
+        if not _takers or _thread.off:
+            return original(text, *more, **named)
+        _thread.off = True
+        try:
+            written = original(text, *more, **named)
+        finally:
+            _thread.off = False
+        if text and isinstance(text, str):
+            print_to_takers(name, text)
+        return written
+
+    return write
