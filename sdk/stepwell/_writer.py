@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from stepwell._console_tail import ConsoleTail
 from stepwell._definitions import Definitions
 from stepwell._journal import Journal
 from stepwell._losses import DISK, FULL, Losses
@@ -96,6 +97,7 @@ class Writer:
         self.name_sets = NameSets()
         self._owed: deque[bytes] = deque()  # events that wait for room, oldest first
         self._is_paying = False
+        self._console_tail = ConsoleTail(0)
         self._latest: dict[str, tuple[int, Any]] = {}
         self._disabled = disabled
         self._row_step, self._row_us = starting_step - 1, 0
@@ -112,6 +114,7 @@ class Writer:
     def open(self) -> None:
         """Begin a journal; without one (a full or read-only disk) everything is dropped."""
         self.journal = self._make_journal()
+        self._console_tail = ConsoleTail(0 if self.journal is None else self.journal.segment_bytes)
         self._adopt()
 
     def _adopt(self) -> None:
@@ -366,10 +369,33 @@ class Writer:
             return written
 
     def write_console(self, stream: str, lines: list[list[Any]]) -> None:
-        """Write numbered lines of ``stream``; without room they are counted as lost."""
+        """Write numbered lines of ``stream``; without room the last are kept, others are lost."""
         with self._lock:
-            if self.write_event(CONSOLE, {"stream": stream, "lines": lines}):
+            has_turn = self._write_console_tail()
+            if has_turn and self.write_event(CONSOLE, {"stream": stream, "lines": lines}):
                 return
+            for its_stream, lost in self._console_tail.add(stream, lines):
+                self.losses.add_lines(self._why_no_room(), its_stream, lost, self._step)
+
+    def _write_console_tail(self) -> bool:
+        """Write the lines that wait for room; False where they go on waiting."""
+        tail = self._console_tail
+        if not tail:
+            return True
+        waiting = tail.take()
+        for stream, lines in waiting.items():
+            if not self.write_event(CONSOLE, {"stream": stream, "lines": lines}):
+                for its_stream, lost in tail.add(stream, lines):
+                    self.losses.add_lines(self._why_no_room(), its_stream, lost, self._step)
+        return not tail
+
+    def _write_last_console_tail(self) -> None:
+        """Write the lines that wait for room beyond the limit, or count them as lost."""
+        if self._write_console_tail():
+            return
+        if self._advance(beyond_limit=True) and self._write_console_tail():
+            return
+        for stream, lines in self._console_tail.take().items():
             self.losses.add_lines(self._why_no_room(), stream, lines, self._step)
 
     def write_set(self, kind: str, values: Mapping[str, Any], delete: Iterable[str] = ()) -> None:
@@ -600,8 +626,9 @@ class Writer:
             raise RunFinishedError(self.run_id, call)
 
     def make_room_for_the_end(self) -> None:
-        """Begin a segment beyond the limit when rows or lines are being dropped."""
+        """Begin a segment beyond the limit when rows or lines are dropped or wait for room."""
         with self._lock:
+            self._write_last_console_tail()
             has_room = self._end - self._offset >= _GAPS_BYTES
             others = self.losses.has_others and not has_room
             if self.losses.has_rows or self._owed or others:

@@ -313,6 +313,8 @@ def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
         "last_step": 0,
     }
     assert kept + dropped == lines
+    last = max(line for body in held.bodies("console") for line in body["lines"])
+    assert last[2] == f"line {lines - 1:030d}"  # The end is kept.
     assert held.events[-1][0] == "finish"
     assert capfd.readouterr().err.count("lines of the console") == 1
 
@@ -322,11 +324,19 @@ def test_a_line_that_grows_while_there_is_no_room_is_lost_once(start: Start) -> 
     run = start(settings=small)
     while not run.dropped_points:
         run.log({"x": 1.0})
-    writer = run._writer
+    folder, writer = run.dir, run._writer
+    room = writer.journal.segment_bytes // 8  # type: ignore[union-attr]
     for text in ("10 %", "20 %", "30 %"):
         writer.write_console("stdout", [[7, 1, text]])
     writer.write_console("stderr", [[7, 1, "another"]])
-    writer.write_console("stdout", [[7, 1, "40 %"], [8, 1, "next"]])
+    writer.write_console("stdout", [[7, 1, "40 %"], [8, 1, "x" * room]])
+    assert run.dropped_lines == 3  # The last is too long for those that are kept.
+    writer.write_console("stdout", [[9, 1, "50 %"]])
+    writer.write_console("stdout", [[9, 1, "RESULT"]])
+    run.finish()
+    assert read_journal(folder).bodies("console") == [
+        {"stream": "stdout", "lines": [[9, 1, "RESULT"]]}
+    ]
     assert run.dropped_lines == 3
 
 
