@@ -141,13 +141,13 @@ class Access:
                 return self._let_in(rules.key, clean, is_secure)
             if rules.has_cookie(headers, now=now):
                 return pages.forward(clean)
-            return pages.login_page(code_was_bad=True)
+            return pages.login_page(host=headers.get("host", ""), code_was_bad=True)
         if rules.has_cookie(headers, now=now):
             return None
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             # A link on another site: the browser keeps a strict cookie back this once.
             return pages.forward(clean)
-        return pages.login_page()
+        return pages.login_page(host=headers.get("host", ""))
 
     def _let_in(self, key: str, address: str, secure: bool) -> Response:
         answer = pages.forward(address)

@@ -10,29 +10,54 @@ from starlette.responses import HTMLResponse
 
 from stepwell_hub.headers import content_policy
 
+# The design's values: hub/web/src/styles/tokens.css.
 _STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:38rem;margin:15vh auto;padding:0 1.5rem;"
-    "color:#1f2328;background:#fff}code{font-family:ui-monospace,monospace;background:#eff1f3;"
-    "padding:.15em .4em;border-radius:4px}h1{font-size:1.4rem}"
-    "@media(prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}"
-    "code{background:#21262d}}"
+    ":root{color-scheme:light;--bg:#fbfaf8;--bg2:#f4f2ee;--line:#e4e0d8;--ink:#1c1a17;"
+    "--accent:#0d5f63}"
+    "@media(prefers-color-scheme:dark){:root{color-scheme:dark;--bg:#14171a;--bg2:#191d21;"
+    "--line:#2a3036;--ink:#e9e6e0;--accent:#6fc7c1}}"
+    'body{font:13px/18px ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",'
+    '"DejaVu Sans",sans-serif;display:grid;gap:12px;max-width:52ch;margin:15vh auto 0;'
+    "padding:0 16px;color:var(--ink);background:var(--bg)}"
+    "h1,p{margin:0}h1{font-size:18px;line-height:24px}a,svg{color:var(--accent)}"
+    "code{font:12px/16px ui-monospace,Menlo,Consolas,monospace;background:var(--bg2);"
+    "border:1px solid var(--line);border-radius:3px;padding:2px 6px;overflow-wrap:anywhere}"
+)
+_LOGO: Final = (
+    '<svg viewBox="0 0 16 16" width="24" height="24" aria-hidden="true">'
+    '<path fill="currentColor" d="M0 1h16v4h-3v4h-3v4H6V9H3V5H0z"/></svg>'
 )
 
 
-def login_page(*, code_was_bad: bool = False) -> HTMLResponse:
-    """Return the page that says how to get in."""
+def login_page(*, host: str, code_was_bad: bool = False) -> HTMLResponse:
+    """Return the page that says how to get in; ``host`` is the address as the browser has it.
+
+    Its words are those of the built page (``pages/SignedOut.tsx``).
+    """
     first = (
-        "<p>This link was used before or is too old: each opens the page once, within 12 hours.</p>"
+        "This link was used before or is too old: each opens the page once, within 12 hours."
         if code_was_bad
-        else "<p>This page shows runs to people who have its key.</p>"
+        else "The hub shows runs only to who can read its key."
     )
     return _page(
-        "Log in",
-        f"{first}<p>Type <code>stepwell open</code> in a terminal on the machine where stepwell "
-        "runs, as the user who started it. It prints a new link and opens it where a browser is. "
-        "Over ssh, forward the port and open the printed link here: "
-        "<code>ssh -L 8470:localhost:8470 HOST</code>.</p>",
+        "This browser is not signed in",
+        f"<p>{first} Open the page from a terminal:</p>"
+        "<p><code>stepwell open</code></p>"
+        "<p>Run it where the hub runs, as the user who started it, and open the link that it "
+        f"prints here.</p>{_forwarding(host)}",
         status=401,
+    )
+
+
+def _forwarding(host: str) -> str:
+    """Return how to forward the port over ssh; "" where the address is not of a loopback."""
+    name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
+    name = name or host
+    port = port if port.isdecimal() else "80"
+    if name not in ("localhost", "127.0.0.1", "[::1]"):
+        return ""
+    return (
+        f"<p>Over ssh, forward the port first: <code>ssh -L {port}:localhost:{port} HOST</code></p>"
     )
 
 
@@ -65,7 +90,7 @@ def _page(title: str, body: str, *, status: int = 200, head: str = "") -> HTMLRe
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{head}'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{title}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{title}</h1>{body}</body></html>",
+        f"<body>{_LOGO}<h1>{title}</h1>{body}</body></html>",
         status_code=status,
         headers={
             "Cache-Control": "no-store",

@@ -42,6 +42,7 @@ def routes(site: Site) -> Iterator[dict[str, str]]:
             "run system": f"{run}/system",
             "status": "/status",
             "missing run": site.run_path(PROJECT, "no-such-run"),
+            "missing project": "/p/no-such-project",
             "missing page": "/no/such/page/at/all",
         }
     finally:
@@ -50,7 +51,7 @@ def routes(site: Site) -> Iterator[dict[str, str]]:
 
 ROUTES = (
     *("projects", "charts", "table", "run charts", "run overview", "run logs", "run system"),
-    *("media", "run media", "status", "missing run", "missing page"),
+    *("media", "run media", "status", "missing run", "missing project", "missing page"),
 )
 
 

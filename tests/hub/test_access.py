@@ -17,6 +17,7 @@ from stepwell_hub.api import ENDPOINTS
 from stepwell_hub.endpoints import PREFIX, Endpoint
 from stepwell_hub.health import Health
 from stepwell_hub.key_file import KeyFile
+from stepwell_hub.pages import login_page
 from stepwell_wire.hub_access import (
     CODE_SECONDS,
     cookie_name,
@@ -49,6 +50,21 @@ def logged_in(hub: Hub) -> dict[str, str]:
 
 def test_the_api_has_endpoints_that_change_something() -> None:
     assert len(CHANGING) > 2
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("localhost:9000", "ssh -L 9000:localhost:9000 HOST"),
+        ("127.0.0.1:1", "ssh -L 1:localhost:1 HOST"),
+        ("[::1]", "ssh -L 80:localhost:80 HOST"),
+        ("hub.example.org", None),
+    ],
+)
+def test_the_login_page_forwards_the_port_of_the_address(host: str, told: str | None) -> None:
+    body = bytes(login_page(host=host).body).decode()
+    assert (told is None) == ("ssh -L" not in body)
+    assert told is None or told in body
 
 
 @pytest.mark.parametrize("each", ENDPOINTS, ids=name_of)

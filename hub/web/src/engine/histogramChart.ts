@@ -160,7 +160,7 @@ export class HistogramChart {
       const yTicks = ticks(scale, tickCounts(draft).y);
       const layout = (this.layout = layoutOf(width, height, ratio, widest(yTicks)));
       const y = makeScale("linear", matrix.low, matrix.high, layout.bottom, layout.top);
-      const x = makeScale("linear", first, last, layout.left, layout.right);
+      const x = makeScale("linear", first, last, layout.left, layout.right, { isWhole: true });
       this.axes = {
         x,
         y,

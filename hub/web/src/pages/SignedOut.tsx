@@ -19,6 +19,8 @@ export function SignedOut() {
     document.addEventListener("visibilitychange", again);
     return () => document.removeEventListener("visibilitychange", again);
   }, []);
+  const port = location.port || (location.protocol === "https:" ? "443" : "80");
+  const isLocal = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
   return (
     <main class="signed-out">
       <Logo />
@@ -28,7 +30,13 @@ export function SignedOut() {
         <code>stepwell open</code>
         <CopyButton text="stepwell open" what="the command" />
       </p>
-      <p class="fact">On another machine, run the command where the hub runs, and open the link that it prints.</p>
+      <p class="fact">Run it where the hub runs, as the user who started it, and open the link that it prints here.</p>
+      {isLocal && (
+        <p class="fact">
+          {"Over ssh, forward the port first: "}
+          <code>{`ssh -L ${port}:localhost:${port} HOST`}</code>
+        </p>
+      )}
     </main>
   );
 }

@@ -65,7 +65,7 @@ export function DeleteRuns({ runs, onClose, onDeleted }: DeleteRunsProps) {
       <p>
         {isForced.value
           ? "A process may still log into what is deleted. What it sends from now on is dropped."
-          : "Points, console and config are gone for good. An archived run only leaves the lists."}
+          : "Points, histograms, media, tables, console and config are gone for good. An archived run only leaves the lists."}
       </p>
       {failure.value && <p class="filter-error" role="alert">{failure.value.message}</p>}
       {note.value !== "" && <p role="status">{note.value}</p>}

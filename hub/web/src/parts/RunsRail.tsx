@@ -21,7 +21,8 @@ import { columnText } from "./columnValues.js";
 import { FilterBox } from "./FilterBox.js";
 import { formatCount } from "./format.js";
 import { Icon } from "./Icon.js";
-import { Failure, Notice } from "./Notice.js";
+import { hasNoRuns, NoRuns } from "./NoRuns.js";
+import { Failure } from "./Notice.js";
 import { RailEdge } from "./RailEdge.js";
 import { RailFooter } from "./RailFooter.js";
 import { Skeleton } from "./Skeleton.js";
@@ -83,7 +84,8 @@ function OpenRail({ runs }: { runs: RunsState }) {
         <Failure what="The runs could not be read" error={list.error.value} onRetry={list.refresh} />
       )}
       {!list.isReady.value && !list.error.value && !list.filterError.value && <Skeleton rows={12} />}
-      {list.isReady.value && rows.length === 0 && <NoRuns runs={runs} />}
+      {list.isReady.value && !list.filterError.value && rows.length === 0 && !hasNoRuns(runs) && <NoRuns runs={runs} />}
+      {hasNoRuns(runs) && <p class="fact rail-none">No runs</p>}
       {rows.length > 0 && (
         <VirtualTable
           label="Runs"
@@ -155,22 +157,6 @@ function RailRow({ at, run, runs, pinned }: RailRowProps) {
         );
       })}
     </tr>
-  );
-}
-
-function NoRuns({ runs }: { runs: RunsState }) {
-  if (runs.filter.value === "") {
-    return (
-      <Notice title="This project has no runs">
-        <a href="/">All projects</a>
-      </Notice>
-    );
-  }
-  return (
-    <Notice title="The filter leaves no run">
-      {runs.list.hints.value.map((hint) => <p key={hint}>{hint}</p>)}
-      <button type="button" onClick={() => runs.setFilter("")}>Clear the filter</button>
-    </Notice>
   );
 }
 

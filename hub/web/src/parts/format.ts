@@ -24,6 +24,11 @@ export function formatCount(count: number): string {
   return GROUPED.format(count);
 }
 
+/** A count with its noun: "1 run", "12,345 runs". */
+export function formatAmount(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
 /** Bytes in units of 1,000. */
 export function formatBytes(bytes: number): string {
   const units = ["B", "kB", "MB", "GB", "TB", "PB"];

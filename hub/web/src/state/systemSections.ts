@@ -1,5 +1,5 @@
 /**
- * Node metrics in sections: GPUs, the run's processes, the node, disks, network. Pure.
+ * Node metrics in sections: GPUs, the run's processes, the limits of its job, the node, disks, network. Pure.
  *
  * The first parts of the names decide. Within a section what people look at first comes first, and
  * metrics that never changed are put aside: limits, totals, counters of errors that stayed 0.
@@ -16,7 +16,8 @@ export interface SystemSection {
 
 const TITLES: readonly (readonly [string, readonly string[]])[] = [
   ["GPUs", ["gpu", "mig"]],
-  ["Processes of this run", ["process", "cgroup"]],
+  ["Processes of this run", ["process"]],
+  ["Limits of the job (cgroup)", ["cgroup"]],
   ["Node", []],
   ["Disks", ["disk"]],
   ["Network", ["network"]],

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { TablePage } from "../../src/api/tables.js";
 import { BLOCK_ROWS, makeTableRows } from "../../src/pages/datatable/rows.js";
+import { formatTables, readTables, tableKey } from "../../src/pages/datatable/address.js";
 import { cellText, conditionOf, sortAfterClick } from "../../src/pages/datatable/view.js";
 
 describe("conditionOf", () => {
@@ -18,12 +19,41 @@ describe("conditionOf", () => {
     ["text", "/", { op: "contains", value: "/" }],
     ["datetime", "<2026-01-31", { op: "lt", value: "2026-01-31" }],
     ["json", "not null", { op: "not_null" }],
+    ["text", "~ ^c", { op: "matches", value: "^c" }],
+    ["integer", "~ ^7", { op: "matches", value: "^7" }],
     ["number", "NULL", { op: "is_null" }],
   ] as const)("%s: %s", (type, typed, expected) => {
     expect(conditionOf(2, type, typed)).toEqual({ column: 2, ...expected });
   });
 
   it("is nothing where nothing is typed", () => expect(conditionOf(0, "text", "  ")).toBeNull());
+});
+
+describe("views of tables in the address", () => {
+  const view = {
+    filters: { 2: ">= 0.5", 11: "a,b" },
+    search: "cat, dog",
+    sort: [{ column: 2, descending: false }, { column: 0, descending: true }],
+    hidden: [1, 4],
+    from: 400_000,
+  };
+
+  it("are read as they were written", () => {
+    const views = new Map([[tableKey("guesses", "rank 1"), view], [tableKey("guesses", ""), { ...view, search: "" }]]);
+    expect(readTables(formatTables(views))).toEqual(views);
+  });
+
+  it("leave out what is as it was logged", () => {
+    const plain = { filters: {}, search: "", sort: [], hidden: [], from: 0 };
+    expect(formatTables(new Map([[tableKey("t", ""), plain]]))).toEqual([]);
+  });
+
+  it("are plain where the address is damaged", () => {
+    const parts = ["t", "", "s", "x.-1.--2", "t", "", "r", "-5", "t", "", "fx", "1", "t", "", "c", "a.3", "t", ""];
+    expect(readTables(parts).get(tableKey("t", ""))).toEqual({
+      filters: {}, search: "", sort: [{ column: 1, descending: true }], hidden: [3], from: 0,
+    });
+  });
 });
 
 describe("sortAfterClick", () => {

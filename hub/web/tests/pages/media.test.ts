@@ -48,7 +48,7 @@ describe("items", () => {
 describe("the address", () => {
   it("holds the step and the panels with a step of their own", () => {
     const own = new Map([["a,b", 3], ["c", null]]);
-    const search = writeQuery(MEDIA_FIELDS, { step: -2, own: formatOwnSteps(own) }, "?sel=all");
+    const search = writeQuery(MEDIA_FIELDS, { step: -2, own: formatOwnSteps(own), tables: [] }, "?sel=all");
     const read = readQuery(MEDIA_FIELDS, search);
     expect(read.step).toBe(-2);
     expect(ownSteps(read.own)).toEqual(own);

@@ -12,6 +12,7 @@ const series = (label: string, values: number[], lastX = 0) =>
 
 test("metrics go to their section, the known ones first, and constant ones aside", () => {
   const metrics = new Map([
+    ["cgroup/memory_used_bytes", [series("", [1, 2])]],
     ["cpu/utilization_ratio", [series("", [0.1, 0.2])]],
     ["disk/read_bytes_per_second", [series("sda", [1, 2])]],
     ["gpu/fan_ratio", [series("gpu0", [0.1, 0.2])]],
@@ -24,6 +25,7 @@ test("metrics go to their section, the known ones first, and constant ones aside
   expect(systemSections(metrics)).toEqual([
     { title: "GPUs", metrics: ["gpu/utilization_ratio", "gpu/power_watts", "gpu/fan_ratio"], constant: ["gpu/memory_total_bytes"] },
     { title: "Processes of this run", metrics: ["process/threads"], constant: [] },
+    { title: "Limits of the job (cgroup)", metrics: ["cgroup/memory_used_bytes"], constant: [] },
     { title: "Node", metrics: ["cpu/utilization_ratio", "load/1m"], constant: [] },
     { title: "Disks", metrics: ["disk/read_bytes_per_second"], constant: [] },
   ]);

@@ -2,6 +2,7 @@
 import { computed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
+import { hasNoRuns, NoRuns } from "../../parts/NoRuns.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
 import { viewState } from "../../state/navigation.js";
@@ -52,7 +53,7 @@ export function Charts({ project }: { project: string }) {
         </PageHeader>
         <div class="board-area">
           {hasLegend && <Legend board={board} />}
-          <BoardView board={board} />
+          {hasNoRuns(runs) ? <NoRuns runs={runs} /> : <BoardView board={board} />}
         </div>
       </main>
     </div>

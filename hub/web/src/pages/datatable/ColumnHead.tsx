@@ -19,9 +19,10 @@ interface ColumnHeadProps {
   view: TableView;
   onSort(isMore: boolean): void;
   onFilter(typed: string): void;
+  onHide(): void;
 }
 
-export function ColumnHead({ table, place, column, rows, view, onSort, onFilter }: ColumnHeadProps) {
+export function ColumnHead({ table, place, column, rows, view, onSort, onFilter, onHide }: ColumnHeadProps) {
   const at = view.sort.findIndex((order) => order.column === place);
   const arrow = at < 0 ? "" : view.sort[at]!.descending ? "↓" : "↑";
   const name = column.name || `column ${place + 1}`;
@@ -49,11 +50,18 @@ export function ColumnHead({ table, place, column, rows, view, onSort, onFilter 
               <span class="fact">Filter</span>
               <input
                 type="text"
+                class="mono"
+                spellcheck={false}
+                autocomplete="off"
+                autocapitalize="off"
                 value={typed}
-                placeholder="cat, >= 0.5, != x, /^c/, null"
+                placeholder="cat, >= 0.5, != x, ~ ^c, null"
                 onChange={(event) => onFilter(event.currentTarget.value)}
               />
             </label>
+            <button type="button" class="small" onClick={onHide}>
+              Hide the column
+            </button>
             <Facts table={table} place={place} column={column} rows={rows} />
           </div>
         )}

@@ -1,10 +1,9 @@
 /** One table that a run logged: its rows in a window of the list, sorted, filtered and searched. */
-import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { getTable, queryTable, tableDownloadUrl } from "../../api/tables.js";
 import type { Cell, ColumnType, MediumCell, TableAddress, TableFacts } from "../../api/tables.js";
-import { formatCount } from "../../parts/format.js";
+import { formatAmount, formatCount } from "../../parts/format.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { VirtualTable } from "../../parts/VirtualTable.js";
@@ -24,14 +23,12 @@ const WIDTHS: Readonly<Record<ColumnType, number>> = {
 
 interface DataTableProps extends TableAddress {
   readonly name: string;
-  /** Without these two the view is the table's own. */
-  readonly view?: TableView;
-  onView?(view: TableView): void;
+  readonly view: TableView;
+  onView(view: TableView): void;
   onOpen(medium: MediumCell): void;
 }
 
-export function DataTable({ project, runId, digest, name, view: given, onView, onOpen }: DataTableProps) {
-  const own = useSignal(EMPTY_VIEW);
+export function DataTable({ project, runId, digest, name, view, onView, onOpen }: DataTableProps) {
   const table = useMemo(() => ({ project, runId, digest }), [project, runId, digest]);
   const facts = useMemo(() => makeResource((signal) => getTable(table, { signal })), [table]);
   useEffect(() => {
@@ -48,8 +45,8 @@ export function DataTable({ project, runId, digest, name, view: given, onView, o
       table={table}
       facts={facts.data.value}
       name={name}
-      view={given ?? own.value}
-      onView={onView ?? ((view) => (own.value = view))}
+      view={view}
+      onView={onView}
       onOpen={onOpen}
     />
   );
@@ -65,15 +62,14 @@ interface RowsProps {
 }
 
 function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
-  const from = useSignal(0);
-  const asked = JSON.stringify(view);
+  const asked = JSON.stringify([view.filters, view.search, view.sort]);
   const rows = useMemo(() => {
-    from.value = 0;
     const filter = Object.entries(view.filters).flatMap(([place, typed]) => {
       const column = facts.columns[Number(place)];
       return column === undefined ? [] : (conditionOf(Number(place), column.type, typed) ?? []);
     });
-    const query = { filter, search: view.search, sort: view.sort };
+    const sort = view.sort.filter(({ column }) => column < facts.columns.length);
+    const query = { filter, search: view.search, sort };
     return makeTableRows((page, signal) => queryTable(table, { ...query, ...page }, { signal }));
   }, [table, asked]);
   useEffect(() => rows.close, [rows]);
@@ -81,9 +77,16 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
   rows.version.value; // Drawn anew with every block.
   const matching = rows.matching.value;
   const error = rows.error.value;
-  const count = Math.min(LIST_ROWS, Math.max(0, (matching ?? 0) - from.value));
-  const columns = facts.columns.slice(0, COLUMNS_MAX);
+  const from = listStart(view.from, matching);
+  const count = Math.min(LIST_ROWS, Math.max(0, (matching ?? 0) - from));
+  const hidden = new Set(view.hidden);
+  const columns = facts.columns
+    .slice(0, COLUMNS_MAX)
+    .map((column, place) => ({ column, place }))
+    .filter(({ place }) => !hidden.has(place));
+  const hiddenCount = facts.columns.filter((_, place) => hidden.has(place)).length;
   const isPlain = view.search === "" && view.sort.length === 0 && Object.keys(view.filters).length === 0;
+  const changeRows = (changes: Partial<TableView>) => onView({ ...view, from: 0, ...changes });
   return (
     <section class="datatable" aria-label={`Table ${name}`} style={{ "--rows": Math.min(facts.rows, ROWS_HIGH) }}>
       <div class="datatable-bar">
@@ -92,12 +95,17 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
           aria-label={`Search ${name}`}
           placeholder="Search texts"
           value={view.search}
-          onChange={(event) => onView({ ...view, search: event.currentTarget.value.trim() })}
+          onChange={(event) => changeRows({ search: event.currentTarget.value.trim() })}
         />
         <span class="fact" role="status">{countText(matching, facts.rows)}</span>
         {!isPlain && (
-          <button type="button" class="small quiet" onClick={() => onView(EMPTY_VIEW)}>
+          <button type="button" class="small quiet" onClick={() => onView({ ...EMPTY_VIEW, hidden: view.hidden })}>
             Reset
+          </button>
+        )}
+        {hiddenCount > 0 && (
+          <button type="button" class="small quiet" onClick={() => onView({ ...view, hidden: [] })}>
+            {`Show ${formatAmount(hiddenCount, "hidden column")}`}
           </button>
         )}
         <span class="datatable-files">
@@ -111,10 +119,10 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
       {error !== null && <Failure what="The rows are not shown" error={error} onRetry={rows.retry} />}
       {matching === 0 && <Notice title={facts.rows === 0 ? "The table has no rows" : "No row fits"} />}
       <VirtualTable
-        key={`${asked} ${from.value}`}
+        key={`${asked} ${from}`}
         label={name}
         className="datatable-rows"
-        columns={columns.map((column, place) => ({
+        columns={columns.map(({ column, place }) => ({
           key: String(place),
           width: WIDTHS[column.type],
           sort: ariaSort(view, place),
@@ -125,19 +133,20 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
               column={column}
               rows={facts.rows}
               view={view}
-              onSort={(isMore) => onView({ ...view, sort: sortAfterClick(view.sort, place, isMore) })}
-              onFilter={(typed) => onView({ ...view, filters: withFilter(view.filters, place, typed) })}
+              onSort={(isMore) => changeRows({ sort: sortAfterClick(view.sort, place, isMore) })}
+              onFilter={(typed) => changeRows({ filters: withFilter(view.filters, place, typed) })}
+              onHide={() => onView({ ...view, hidden: [...view.hidden, place] })}
             />
           ),
         }))}
         count={count}
-        onSee={(first, last) => last > first && rows.need(from.value + first, from.value + last)}
+        onSee={(first, last) => last > first && rows.need(from + first, from + last)}
         renderRow={(index) => {
-          const row = rows.at(from.value + index);
+          const row = rows.at(from + index);
           return (
             <tr key={index} class={row === undefined ? "waiting" : ""} aria-rowindex={index + 2}>
-              {columns.map(({ type }, place) => (
-                <CellView key={place} cell={row?.cells[place]} type={type} onOpen={onOpen} />
+              {columns.map(({ column, place }) => (
+                <CellView key={place} cell={row?.cells[place]} type={column.type} onOpen={onOpen} />
               ))}
             </tr>
           );
@@ -145,16 +154,16 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
       />
       {matching !== null && matching > LIST_ROWS && (
         <div class="datatable-lists" role="group" aria-label="Part of the rows">
-          <button type="button" disabled={from.value === 0} onClick={() => (from.value -= LIST_ROWS)}>
+          <button type="button" disabled={from === 0} onClick={() => onView({ ...view, from: from - LIST_ROWS })}>
             Earlier
           </button>
           <span class="fact">
-            {`rows ${formatCount(from.value + 1)} to ${formatCount(from.value + count)}`}
+            {`rows ${formatCount(from + 1)} to ${formatCount(from + count)}`}
           </span>
           <button
             type="button"
-            disabled={from.value + LIST_ROWS >= matching}
-            onClick={() => (from.value += LIST_ROWS)}
+            disabled={from + LIST_ROWS >= matching}
+            onClick={() => onView({ ...view, from: from + LIST_ROWS })}
           >
             Later
           </button>
@@ -192,9 +201,15 @@ function Medium({ cell, onOpen }: { cell: MediumCell; onOpen(medium: MediumCell)
   );
 }
 
+/** The start of the part of the list that holds a row; the last part for a row beyond the end. */
+function listStart(row: number, matching: number | null): number {
+  const last = Math.max(0, (matching ?? Infinity) - 1);
+  return Math.floor(Math.min(row, last) / LIST_ROWS) * LIST_ROWS;
+}
+
 function countText(matching: number | null, rows: number): string {
   if (matching === null) return "counting";
-  return matching === rows ? `${formatCount(rows)} rows` : `${formatCount(matching)} of ${formatCount(rows)} rows`;
+  return matching === rows ? formatAmount(rows, "row") : `${formatCount(matching)} of ${formatAmount(rows, "row")}`;
 }
 
 function ariaSort(view: TableView, place: number): "ascending" | "descending" | undefined {

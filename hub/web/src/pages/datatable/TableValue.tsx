@@ -7,7 +7,7 @@ import { isTiny, stateText } from "../media/items.js";
 import type { ValueProps } from "../media/kinds.js";
 import { DataTable } from "./DataTable.js";
 
-export function TableValue({ project, value, isSmall, onOpen }: ValueProps) {
+export function TableValue({ project, value, isSmall, tables, onOpen }: ValueProps) {
   const opened = useSignal<MediumCell | null>(null);
   const item = value.items[0];
   if (item === undefined) return null;
@@ -28,6 +28,8 @@ export function TableValue({ project, value, isSmall, onOpen }: ValueProps) {
         runId={value.run_id}
         digest={item.digest}
         name={value.metric}
+        view={tables.viewOf(value.metric, value.label)}
+        onView={(view) => tables.change(value.metric, value.label, view)}
         onOpen={(medium) => (opened.value = medium)}
       />
       {cell !== null && (

@@ -7,17 +7,21 @@ export interface TableView {
   readonly filters: Readonly<Record<number, string>>;
   readonly search: string;
   readonly sort: readonly Order[];
+  /** Places of columns that are not shown. */
+  readonly hidden: readonly number[];
+  /** The first row of the part of a long list that is shown. */
+  readonly from: number;
 }
 
-export const EMPTY_VIEW: TableView = { filters: {}, search: "", sort: [] };
+export const EMPTY_VIEW: TableView = { filters: {}, search: "", sort: [], hidden: [], from: 0 };
 
 const OPS: readonly [string, Op][] = [
-  [">=", "ge"], ["<=", "le"], ["!=", "ne"], ["!~", "not_contains"], [">", "gt"], ["<", "lt"], ["=", "eq"],
+  [">=", "ge"], ["<=", "le"], ["!=", "ne"], ["!~", "not_contains"], ["~", "matches"], [">", "gt"], ["<", "lt"], ["=", "eq"],
 ];
 const WORDS: ReadonlyMap<string, Op> = new Map([["null", "is_null"], ["not null", "not_null"]]);
 
 /**
- * The condition that is typed for a column: ">= 0.5", "= cat", "!= cat", "/^c/", "null", "not null".
+ * The condition that is typed for a column: ">= 0.5", "= cat", "!= cat", "~ ^c" or "/^c/", "!~ cat", "null", "not null".
  * Anything else: equal to that in columns of numbers, moments and yes or no, containing it in others.
  *
  * Null where nothing is typed. A value of the wrong kind is sent as it is: the hub says what is wrong.
@@ -34,7 +38,7 @@ export function conditionOf(column: number, type: ColumnType, typed: string): Co
   const rest = found === undefined ? text : text.slice(found[0].length).trim();
   const isOfTexts = type === "text" || type === "json" || type === "mixed" || type === "media";
   const op = found?.[1] ?? (isOfTexts ? "contains" : "eq");
-  return { column, op, value: op === "not_contains" ? rest : valueOf(type, rest) };
+  return { column, op, value: op === "not_contains" || op === "matches" ? rest : valueOf(type, rest) };
 }
 
 function valueOf(type: ColumnType, text: string): string | number | boolean {

@@ -3,6 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { Failure, Notice } from "../../parts/Notice.js";
+import { hasNoRuns, NoRuns } from "../../parts/NoRuns.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
 import { Skeleton } from "../../parts/Skeleton.js";
@@ -19,7 +20,7 @@ import { StepSlider } from "./StepSlider.js";
 import { MEDIA_FIELDS } from "./view.js";
 import { WallGrid } from "./WallGrid.js";
 
-const FIELDS = { ...RUNS_FIELDS, step: MEDIA_FIELDS.step, own: MEDIA_FIELDS.own };
+const FIELDS = { ...RUNS_FIELDS, ...MEDIA_FIELDS };
 const ROWS_MANY = 100;
 
 export function MediaWall({ project }: { project: string }) {
@@ -68,6 +69,7 @@ function Wall({ project, runs, board }: WallProps) {
   const failure = error && (
     <Failure what="The media could not be read" error={error} onRetry={board.retry} />
   );
+  if (hasNoRuns(runs)) return <NoRuns runs={runs} />;
   if (runs.list.isReady.value && shown.length === 0) {
     return <Notice title="No run is chosen">The coloured chips in the list of runs choose them.</Notice>;
   }

@@ -169,7 +169,7 @@ function Panel({ project, runId, media, board, onNear, onOpen }: PanelProps) {
                   {(values.length > 1 || value.label !== "") && (
                     <h3 class="fact">{`${value.label || "no label"}, step ${value.step}`}</h3>
                   )}
-                  <View project={project} value={value} isSmall={false} onOpen={onOpen} />
+                  <View project={project} value={value} isSmall={false} tables={board.tables} onOpen={onOpen} />
                 </div>
               );
             })}

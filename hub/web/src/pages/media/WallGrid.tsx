@@ -132,7 +132,7 @@ function Cell({ project, metric, run, board, style, onOpen }: CellProps) {
     <div class="wall-cell" role="group" aria-label={`${metric} of ${name}`} data-cell={run.run_id} data-step={value?.step} style={style}>
       {value && View && (
         <>
-          <View project={project} value={value} isSmall onOpen={onOpen} />
+          <View project={project} value={value} isSmall tables={board.tables} onOpen={onOpen} />
           <p class="fact">
             {`step ${value.step}`}
             {value.items.length === 1 && value.items[0]!.caption !== "" && ` · ${value.items[0]!.caption}`}

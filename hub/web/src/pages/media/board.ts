@@ -12,6 +12,9 @@ import type { MediaKey, MediaValue } from "../../api/types.js";
 import { watchLive } from "../../state/live.js";
 import type { ViewState } from "../../state/navigation.js";
 import { throttled } from "../../state/throttled.js";
+import { formatTables, readTables, tableKey } from "../datatable/address.js";
+import { EMPTY_VIEW } from "../datatable/view.js";
+import type { TableStore } from "./kinds.js";
 import { formatOwnSteps, MEDIA_FIELDS, ownSteps } from "./view.js";
 
 const NEWS_MS = 1000;
@@ -44,6 +47,7 @@ export interface MediaBoard {
   valuesOf(metric: string, runId: string): readonly MediaValue[] | undefined;
   /** `isFinal` false: the slider is still moving, the address waits. */
   moveTo(step: number | null, isFinal?: boolean): void;
+  readonly tables: TableStore;
   /** Give a panel a step of its own; undefined links it again. */
   moveOwn(metric: string, step: number | null | undefined): void;
   want(wanted: Wanted): void;
@@ -74,6 +78,7 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
   const wanted = signal<Wanted>({ metrics: [], runs: [] });
   const step = computed(() => (moving.value ?? view.values.value).step);
   const own = computed(() => ownSteps(view.values.value.own));
+  const tables = computed(() => readTables(view.values.value.tables));
   const asked = computed(() => JSON.stringify([wanted.value, step.value, [...own.value]]));
   const shownRuns = computed(() => JSON.stringify(runIds.value.slice(0, RUNS_MAX)));
   let outline: AbortController | null = null;
@@ -191,6 +196,13 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
       else all.set(metric, next);
       changeOwn(all);
       if (isNew) void loadOutline();
+    },
+    tables: {
+      viewOf: (metric, label) => tables.value.get(tableKey(metric, label)) ?? EMPTY_VIEW,
+      change(metric, label, next) {
+        const all = new Map(tables.peek()).set(tableKey(metric, label), next);
+        view.change({ tables: formatTables(all) }, { push: true });
+      },
     },
     want(next) {
       if (JSON.stringify(next) !== JSON.stringify(wanted.peek())) wanted.value = next;

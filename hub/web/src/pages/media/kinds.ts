@@ -7,6 +7,7 @@ import type { ComponentType } from "preact";
 
 import type { MediaValue } from "../../api/types.js";
 import { TableValue } from "../datatable/TableValue.js";
+import type { TableView } from "../datatable/view.js";
 import { Files } from "./Files.js";
 
 export interface ValueProps {
@@ -14,8 +15,16 @@ export interface ValueProps {
   readonly value: MediaValue;
   /** True in a cell of the wall: room for little. */
   readonly isSmall: boolean;
+  /** How the tables of the page are shown, from the address. */
+  readonly tables: TableStore;
   /** Show one of the value's items on the whole screen. */
   onOpen(value: MediaValue, at: number): void;
+}
+
+export interface TableStore {
+  viewOf(metric: string, label: string): TableView;
+  /** A step that the Back button undoes. */
+  change(metric: string, label: string, view: TableView): void;
 }
 
 export interface MediaKind {

@@ -15,6 +15,8 @@ export const MEDIA_FIELDS = {
   step: step(),
   /** Panels with a step of their own: metric, step, metric, step, … ("" is the newest). */
   own: list(),
+  /** How tables are searched, filtered and sorted, see datatable/address.ts. */
+  tables: list(),
 };
 
 export type MediaValues = ViewValues<typeof MEDIA_FIELDS>;

@@ -7,7 +7,7 @@ import { durationSeconds } from "../../parts/columnValues.js";
 import { CopyButton } from "../../parts/CopyButton.js";
 import { DeleteRuns } from "../../parts/DeleteRuns.js";
 import { Editable } from "../../parts/Editable.js";
-import { formatCount, formatDuration, formatMoment } from "../../parts/format.js";
+import { formatAmount, formatDuration, formatMoment } from "../../parts/format.js";
 import { exitCodeText } from "../../parts/shownState.js";
 import { ValueTree } from "../../parts/ValueTree.js";
 import { now } from "../../state/clock.js";
@@ -67,7 +67,7 @@ function Facts({ run, onChange }: RunTabProps) {
         {run.exit_code !== null && run.state !== "running" && <Fact name="Exit code">{exitCodeText(run.exit_code)}</Fact>}
         <Fact name="Host">{run.hosts.join(", ")}</Fact>
         <Fact name="Logged">
-          {`${formatCount(run.point_count)} points of ${formatCount(run.metric_count)} metrics`}
+          {`${formatAmount(run.point_count, "point")} of ${formatAmount(run.metric_count, "metric")}`}
         </Fact>
         {run.job_type !== "" && <Fact name="Job type">{run.job_type}</Fact>}
         <Fact name="Group">

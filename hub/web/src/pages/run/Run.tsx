@@ -1,11 +1,12 @@
 /** One run: its header and the tab that the address names. */
 import type { ComponentType } from "preact";
 
+import { ApiError } from "../../api/errors.js";
 import { getRun } from "../../api/hub.js";
 import type { RunChanges, RunDetail } from "../../api/types.js";
 import { Editable } from "../../parts/Editable.js";
 import { lazy } from "../../parts/lazy.js";
-import { Failure } from "../../parts/Notice.js";
+import { Failure, Notice } from "../../parts/Notice.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { StateBadge } from "../../parts/StateBadge.js";
@@ -45,12 +46,13 @@ export function Run({ project, runId, tab }: RunProps) {
   useLive(watch, () => void resource.load());
   const run = resource.data.value;
   const error = resource.error.value;
+  const isGone = error instanceof ApiError && error.status === 404;
   const name = run?.name || runId;
   const charts = pathOf({ page: "charts", project });
   return (
     <main class={`run-page tab-${tab}`}>
       <PageHeader crumbs={[{ label: project, href: charts }, { label: name }]}>
-        {run && (
+        {run && !isGone && (
           <Editable what="the name" value={run.name} onSave={(next) => void changeDetail(resource, { name: next })}>
             <span class="swatch" style={{ background: runColor(run, theme.value) }} />
             <StateBadge state={run.state} lastSeen={run.last_seen} exitCode={run.exit_code} always />
@@ -58,7 +60,7 @@ export function Run({ project, runId, tab }: RunProps) {
           </Editable>
         )}
       </PageHeader>
-      <nav class="tabs" aria-label="Parts of the run">
+      {!isGone && <nav class="tabs" aria-label="Parts of the run">
         {RUN_TABS.filter((each) => TAB_PAGES[each] !== null).map((each) => (
           <a
             key={each}
@@ -68,13 +70,25 @@ export function Run({ project, runId, tab }: RunProps) {
             {each[0]?.toUpperCase() + each.slice(1)}
           </a>
         ))}
-      </nav>
-      {error && !run && (
+      </nav>}
+      {isGone && <GoneRun project={project} runId={runId} />}
+      {error && !run && !isGone && (
         <Failure what="The run could not be read" error={error} onRetry={() => void resource.load()} />
       )}
       {!run && !error && <Skeleton rows={12} />}
-      {run && <Tab run={run} tab={tab} resource={resource} />}
+      {run && !isGone && <Tab run={run} tab={tab} resource={resource} />}
     </main>
+  );
+}
+
+/** The address of a run that was deleted, also while it is open, or of one that never was. */
+function GoneRun({ project, runId }: { project: string; runId: string }) {
+  return (
+    <Notice title={`There is no run ${runId}`}>
+      <p>{`It was deleted, or nothing was logged into project ${project} under this id.`}</p>
+      <a href={pathOf({ page: "table", project })}>{`Runs of ${project}`}</a>
+      <a href="/">All projects</a>
+    </Notice>
   );
 }
 

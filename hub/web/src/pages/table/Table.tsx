@@ -7,7 +7,8 @@ import { ColumnChooser } from "../../parts/ColumnChooser.js";
 import { columnValue } from "../../parts/columnValues.js";
 import { FilterBox } from "../../parts/FilterBox.js";
 import { formatCount } from "../../parts/format.js";
-import { Failure, Notice } from "../../parts/Notice.js";
+import { NoRuns } from "../../parts/NoRuns.js";
+import { Failure } from "../../parts/Notice.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { copyText } from "../../state/clipboard.js";
@@ -46,7 +47,7 @@ export function Table({ project }: { project: string }) {
         <Failure what="The runs could not be read" error={list.error.value} onRetry={list.refresh} />
       )}
       {!list.isReady.value && !list.error.value && !list.filterError.value && <Skeleton rows={16} />}
-      {list.isReady.value && list.rows.value.length === 0 && <NoRuns runs={runs} />}
+      {list.isReady.value && !list.filterError.value && list.rows.value.length === 0 && <NoRuns runs={runs} />}
       {list.rows.value.length > 0 && <RunsGrid runs={runs} chosen={chosen} />}
       {list.isReady.value && (
         <footer class="table-footer">
@@ -56,22 +57,6 @@ export function Table({ project }: { project: string }) {
         </footer>
       )}
     </main>
-  );
-}
-
-function NoRuns({ runs }: { runs: RunsState }) {
-  if (runs.filter.value === "") {
-    return (
-      <Notice title="This project has no runs">
-        <a href="/">All projects</a>
-      </Notice>
-    );
-  }
-  return (
-    <Notice title="The filter leaves no run">
-      {runs.list.hints.value.map((hint) => <p key={hint}>{hint}</p>)}
-      <button type="button" onClick={() => runs.setFilter("")}>Clear the filter</button>
-    </Notice>
   );
 }
 

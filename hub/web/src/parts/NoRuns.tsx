@@ -1,0 +1,34 @@
+/** In place of runs where there are none: no such project, an empty one, or a filter that leaves none. */
+import { ApiError } from "../api/errors.js";
+import { getProject } from "../api/hub.js";
+import { useResource } from "../state/resource.js";
+import type { RunsState } from "../state/runs.js";
+import { Notice } from "./Notice.js";
+
+export function NoRuns({ runs }: { runs: RunsState }) {
+  if (runs.filter.value === "") return <NoRunsAtAll project={runs.project} />;
+  return (
+    <Notice title="The filter leaves no run">
+      {runs.list.hints.value.map((hint) => <p key={hint}>{hint}</p>)}
+      <button type="button" onClick={() => runs.setFilter("")}>Clear the filter</button>
+    </Notice>
+  );
+}
+
+/** True where the project has no run at all, whatever is chosen. */
+export function hasNoRuns({ list, filter }: RunsState): boolean {
+  return list.isReady.value && list.filterError.value === null && list.rows.value.length === 0 && filter.value === "";
+}
+
+/** The hub lists no runs for a project that is not there: only the question for the project tells. */
+function NoRunsAtAll({ project }: { project: string }) {
+  const { data, error } = useResource(`project ${project}`, (signal) => getProject(project, { signal }));
+  const isUnknown = error.value instanceof ApiError && error.value.status === 404;
+  if (data.value === null && error.value === null) return null;
+  return (
+    <Notice title={isUnknown ? `There is no project ${project}` : "This project has no runs"}>
+      {isUnknown && <p>Its name is mistyped, it was deleted, or nothing was logged into it yet.</p>}
+      <a href="/">All projects</a>
+    </Notice>
+  );
+}
