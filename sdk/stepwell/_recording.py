@@ -488,8 +488,8 @@ class Recording:
         self.writer.wake = self.sender.wake
         self.writer.begin_in_child(self._make_journal)
         self._open()
-        self.begin_sending()
         self._forked = False
+        self.begin_sending()
         _finish_with_process(self)
 
 

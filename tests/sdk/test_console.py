@@ -286,6 +286,25 @@ def test_a_forked_childs_prints_are_not_taken_twice(daemon: RecordingDaemon) -> 
     assert daemon.console() == ["parent"]
 
 
+def test_a_forked_child_that_logs_has_a_console_of_its_own(daemon: RecordingDaemon) -> None:
+    done = python(
+        "import os, stepwell\n"
+        "run = stepwell.init('p')\n"
+        "print('parent', flush=True)\n"
+        "if os.fork() == 0:\n"
+        "    print('before', flush=True)\n"
+        "    run.log({'x': 1.0})\n"
+        "    print('child', flush=True)\n"
+        "    run.finish()\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "print('parent again')\n",
+        STEPWELL_SOCKET=daemon.socket,
+    )
+    assert done.returncode == 0
+    assert sorted(daemon.console()) == ["child", "parent", "parent again"]
+
+
 def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
     start: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:
