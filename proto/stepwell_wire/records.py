@@ -74,7 +74,9 @@ def pack_event(kind: str, body: Mapping[str, Any], *, step: int, time_us: int) -
     """
     import msgpack
 
-    packed: bytes = msgpack.packb([kind, body], use_bin_type=True, unicode_errors="replace")
+    packed: bytes = msgpack.packb(
+        [kind, body], use_bin_type=True, unicode_errors="backslashreplace"
+    )
     size = HEADER_BYTES + len(packed)
     if size > EVENT_BYTES_MAX:
         raise ValueError(f"a {kind} event of {size} bytes; at most {EVENT_BYTES_MAX} are possible")

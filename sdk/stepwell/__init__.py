@@ -167,6 +167,7 @@ _HOMES = {
     "errors": "",
     "testing": "",
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+    "Error": "errors",
 }
 
 
@@ -315,6 +316,9 @@ def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
     """End the current run; nothing without one."""
     if run is not None:
         run.finish(exit_code=exit_code, quiet=quiet)
+
+
+join = finish  # As older scripts for Weights & Biases call it.
 
 
 def _run_or_complain(name: str, module: str = "stepwell") -> Run:

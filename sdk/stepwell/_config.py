@@ -1,43 +1,65 @@
 """`run.config`: what a run was started with, by item and by attribute.
 
 A value is set once; changing it needs ``allow_val_change=True``, so that a typo in a late cell
-does not rewrite what a run was.
+does not rewrite what a run was. Lists and dicts are copied when they are set: what a program does
+to its own afterwards changes no config.
 """
 
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
-from stepwell._values import as_json
-from stepwell.errors import ConfigError, SettingsError
+from stepwell._config_sources import parse_config
+from stepwell._json_values import as_json
+from stepwell._names import kind_of, text_of
+from stepwell._stored_forms import grown, paths_gone, paths_of, same
+from stepwell.errors import ConfigError
+from stepwell_wire.limits import VALUE_DEPTH_MAX
 
 Publish = Callable[[dict[str, Any], list[str]], None]
 """Takes what was set, as JSON-like values, and the paths that were deleted."""
+
+_MISSING: Final = object()
+_SECRET_CHARACTERS_MIN: Final = 8
+_HINTS: Final = {
+    "clear": "delete names one by one with del",
+    "copy": "run.config.as_dict() is a copy",
+    "pop": "read it, and delete it with del",
+    "popitem": "delete names one by one with del",
+    "to_dict": "run.config.as_dict() is a dict",
+}
 
 
 class Config:
     """Settings of an experiment; nested dicts stay plain dicts."""
 
-    def __init__(self, publish: Publish, warn: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        publish: Publish,
+        warn: Callable[[str, str], None],
+        lock: Callable[[], AbstractContextManager[Any, Any]],
+    ) -> None:
         # An instance attribute named _items: `vars(config)["_items"]` is relied on elsewhere.
         object.__setattr__(self, "_items", {})
         object.__setattr__(self, "_sent", {})
         object.__setattr__(self, "_locked", {})
+        object.__setattr__(self, "_handed_out", {})
         object.__setattr__(self, "_may_change", False)
         object.__setattr__(self, "_publish", publish)
         object.__setattr__(self, "_warn", warn)
+        object.__setattr__(self, "_lock", lock)
 
     _items: dict[str, Any]
-    _sent: dict[str, Any]  # What the store knows of each value: a nested dict may change in place.
+    _sent: dict[str, Any]  # What the store has of each value.
     _locked: dict[str, Any]
+    _handed_out: dict[str, Any]  # Lists and dicts that may be changed in place.
     _may_change: bool
     _publish: Publish
     _warn: Callable[[str, str], None]
+    _lock: Callable[[], AbstractContextManager[Any, Any]]
 
     def update(self, values: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:
-        """Set many values: a dict, a Namespace, or the path of a YAML or JSON file.
+        """Set many values: a dict, a record such as a dataclass, or the path of a file.
 
         Raises:
             ConfigError: A value would change and ``allow_val_change`` is not set.
@@ -50,51 +72,61 @@ class Config:
         parsed = parse_config(values)
         self._set({k: v for k, v in parsed.items() if _clean(k) not in self._items})
 
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """Set ``key`` unless it is set, and return its value."""
+        self.setdefaults({key: default})
+        return self[_clean(key)]
+
     def update_locked(self, values: Mapping[str, Any], user: str | None = None) -> None:
         """Set values that nobody may change afterwards, such as a sweep's."""
-        fresh = {_clean(key): value for key, value in values.items()}
+        fresh = {_clean(key): _own(value) for key, value in values.items()}
         self._locked.update(fresh)
-        self._items.update(fresh)
-        self._send(fresh)
+        self._send(fresh, {key: self._form(key, value) for key, value in fresh.items()})
 
     merge_locked = update_locked
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self._items.get(key, default)
+        return self[key] if key in self._items else default
 
     def keys(self) -> list[str]:
-        return [key for key in self._items if not key.startswith("_")]
+        return [key for key in list(self._items) if not key.startswith("_")]
 
     def values(self) -> list[Any]:
-        return [self._items[key] for key in self.keys()]
+        return [self[key] for key in self.keys()]
 
     def items(self) -> list[tuple[str, Any]]:
-        return [(key, self._items[key]) for key in self.keys()]
+        return [(key, self[key]) for key in self.keys()]
 
     def as_dict(self) -> dict[str, Any]:
-        return dict(self._items)
+        return {key: _own(value) for key, value in list(self._items.items())}
 
     def persist(self) -> None:
-        """Nothing to do: every change is in the journal already."""
+        """Write what was changed inside of nested values; every other change is written already."""
+        self._look()
 
     def __getitem__(self, key: str) -> Any:
-        return self._items[key]
+        value = self._items[key]
+        if type(value) is dict or type(value) is list:
+            self._handed_out[key] = value
+        return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._set({key: value})
 
     def __delitem__(self, key: str) -> None:
-        del self._items[key]
-        below = _paths(key, self._sent.pop(key, None))
-        # A deletion takes the values below the name along: those of other keys are said anew.
-        others = {name: held for name, held in self._sent.items() if name.startswith(f"{key}.")}
-        self._publish(others, list(dict.fromkeys([key, *below])))
+        with self._lock():
+            del self._items[key]
+            self._handed_out.pop(key, None)
+            below = paths_of(key, self._sent.pop(key, None))
+            # A deletion takes the values below the name along: those of other keys are said anew.
+            others = {name: held for name, held in self._sent.items() if name.startswith(f"{key}.")}
+            self._publish(others, list(dict.fromkeys([key, *below])))
 
     def __getattr__(self, key: str) -> Any:
-        try:
-            return self._items[key]
-        except KeyError:
-            raise AttributeError(f"config has no value {key!r}") from None
+        if key in self._items:
+            return self[key]
+        hint = f"; {_HINTS[key]}" if key in _HINTS else ""
+        raise AttributeError(f"config has no value {key!r}{hint}")
 
     def __setattr__(self, key: str, value: Any) -> None:
         self._set({key: value})
@@ -120,67 +152,105 @@ class Config:
         """A copy is a plain dict: what is set in it is no run's config."""
         return dict, (self.as_dict(),)
 
+    def _stored(self) -> dict[str, Any]:
+        """Return the public values as the store has them."""
+        return {key: held for key, held in list(self._sent.items()) if not key.startswith("_")}
+
     def _recall(self, values: Mapping[str, Any]) -> None:
         """Take over what the store has already."""
-        self._items.update(values)
+        self._items.update(_own(dict(values)))
         self._sent.update(values)
 
     def _allow_changes(self) -> None:
         object.__setattr__(self, "_may_change", True)
 
-    def _set(self, values: Mapping[str, Any], *, allow_val_change: bool = False) -> None:
-        fresh: dict[str, Any] = {}
+    def _set(self, values: Mapping[Any, Any], *, allow_val_change: bool = False) -> None:
+        with self._lock():
+            self._look()
+            fresh: dict[str, Any] = {}
+            forms: dict[str, Any] = {}
+            for key, value in self._named(values).items():
+                form = self._form(key, value)
+                is_known = key in self._sent and same(self._sent[key], form)
+                if key in self._locked:
+                    if not is_known:
+                        text = f"config {key!r} is locked; the new value is ignored"
+                        self._warn(f"locked {key}", text)
+                    continue
+                if is_known and key in self._items:
+                    continue
+                held = self._items.get(key, _MISSING)
+                is_free = allow_val_change or self._may_change or _equal(held, value)
+                if held is not _MISSING and not is_free:
+                    raise ConfigError(
+                        f"config {key!r} is {text_of(held, repr)} and would become "
+                        f"{text_of(value, repr)}; pass config.update({{…}}, allow_val_change=True) "
+                        "if that is meant"
+                    )
+                fresh[key], forms[key] = _own(value), form
+            if fresh:
+                self._send(fresh, forms)
+
+    def _named(self, values: Mapping[Any, Any]) -> dict[str, Any]:
+        """Return ``values`` under the names that they are stored under; two names stay two."""
+        found: dict[str, Any] = {}
         for raw, value in values.items():
             key = _clean(raw)
-            if key in self._locked:
-                if not self._is_known(key, value):
-                    self._warn(
-                        f"locked {key}", f"config {key!r} is locked; the new value is ignored"
-                    )
-                continue
-            held = self._items.get(key, _MISSING)
-            if held is not _MISSING and self._is_known(key, value):
-                continue
-            is_free = allow_val_change or self._may_change or _equal(held, value)
-            if held is not _MISSING and not is_free:
-                raise ConfigError(
-                    f"config {key!r} is {held!r} and would become {value!r}; "
-                    "pass config.update({…}, allow_val_change=True) if that is meant"
-                )
-            fresh[key] = value
-        self._items.update(fresh)
-        if fresh:
-            self._send(fresh)
+            if key in found:  # 1 and "1"
+                key = f"{key} ({kind_of(raw)})"
+            found[key] = value
+        return found
 
-    def _send(self, values: Mapping[str, Any]) -> None:
-        fresh = {key: as_json(value, self._warn) for key, value in values.items()}
-        gone = [
-            path
-            for key, value in fresh.items()
-            if key in self._sent
-            for path in _paths(key, self._sent[key])
-            if path not in set(_paths(key, value))
-        ]
-        self._sent.update(fresh)
-        self._publish(fresh, gone)
+    def _form(self, key: str, value: Any) -> Any:
+        return as_json(value, self._warn, name=key)
 
-    def _is_known(self, key: str, value: Any) -> bool:
-        """Whether the store has ``value`` already; a tuple comes back from it as a list."""
-        return key in self._sent and _same(self._sent[key], as_json(value, self._warn))
+    def _send(self, values: Mapping[str, Any], forms: dict[str, Any]) -> None:
+        with self._lock():
+            gone = paths_gone(self._sent, forms)
+            self._items.update(values)
+            self._sent.update(forms)
+            for key in values:
+                self._handed_out.pop(key, None)
+            self._publish(forms, gone)
+        for key, form in forms.items():
+            if isinstance(form, str) and len(form) >= _SECRET_CHARACTERS_MIN:
+                self._warn_of_secret(key)
+
+    def _warn_of_secret(self, key: str) -> None:
+        from stepwell._secrets import is_secret_name
+
+        if is_secret_name(key):
+            self._warn(
+                f"secret {key}",
+                f"config {key!r} looks like a secret and is stored as it is; leave it out with "
+                f"init(config_exclude_keys=[{key!r}]) and see docs/secrets.md",
+            )
+
+    def _look(self) -> None:
+        """Write what was changed in place: ``run.config["optimizer"]["lr"] = 0.1``.
+
+        What was taken out of a nested value stays stored: programs pop from what they pass on.
+        """
+        with self._lock():
+            changed: dict[str, Any] = {}
+            for key, value in list(self._handed_out.items()):
+                form = grown(self._sent.get(key), self._form(key, value))
+                if key not in self._locked and not same(self._sent.get(key), form):
+                    changed[key] = form
+            if changed:
+                gone = paths_gone(self._sent, changed)
+                self._sent.update(changed)
+                self._publish(changed, gone)
 
 
-def _paths(key: str, value: Any) -> list[str]:
-    """Return the dotted paths at which the store keeps ``value``, which is as JSON has it."""
-    if not isinstance(value, dict) or not value:
-        return [key]
-    return [path for name, below in value.items() for path in _paths(f"{key}.{name}", below)]
-
-
-_MISSING = object()
+Mapping.register(Config)
 
 
 def _clean(key: Any) -> str:
-    return key if isinstance(key, str) and not key.startswith("-") else str(key).lstrip("-")
+    """Return the name of a config value; dashes before it are those of a command line."""
+    text = text_of(key)
+    bare = text.lstrip("-")
+    return text if not bare or bare[0].isdigit() or bare[0] == "." else bare
 
 
 def _equal(left: Any, right: Any) -> bool:
@@ -191,78 +261,18 @@ def _equal(left: Any, right: Any) -> bool:
         return False
 
 
-def _same(left: Any, right: Any) -> bool:
-    """Compare what `as_json` returned; unlike ==, 1, 1.0 and True differ, and NaN is NaN."""
-    if type(left) is not type(right):
-        return False
-    if isinstance(left, dict):
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
-    if isinstance(left, list):
-        return len(left) == len(right) and all(map(_same, left, right))
-    return bool(left == right or (left != left and right != right))
-
-
-def parse_config(
-    values: Any, *, include: Iterable[str] | None = None, exclude: Iterable[str] | None = None
-) -> dict[str, Any]:
-    """Return a dict from a dict, a Namespace, absl flags, or a YAML or JSON file's path.
-
-    Raises:
-        SettingsError: None of these, or a file that cannot be read.
-    """
-    if values is None:
-        return {}
-    if isinstance(values, str | os.PathLike):
-        found = _read_file(Path(values))
-    elif isinstance(values, Mapping):
-        found = {str(key): value for key, value in values.items()}
-    elif isinstance(values, Config):
-        found = values.as_dict()
-    elif hasattr(values, "flag_values_dict"):
-        found = dict(values.flag_values_dict())
-    elif hasattr(values, "__dict__"):
-        found = {key: value for key, value in vars(values).items() if not key.startswith("_")}
+def _own(value: Any, depth: int = 0, made: dict[int, Any] | None = None) -> Any:
+    """Return ``value`` with copies of the plain lists and dicts in it, one of each."""
+    if depth > VALUE_DEPTH_MAX or (type(value) is not dict and type(value) is not list):
+        return value
+    made = {} if made is None else made
+    if id(value) in made:
+        return made[id(value)]
+    copied: Any = type(value)()
+    made[id(value)] = copied
+    # `copy()` is one call in C: whole, also while another thread changes it.
+    if type(value) is dict:
+        copied.update({name: _own(item, depth + 1, made) for name, item in value.copy().items()})
     else:
-        raise SettingsError(
-            f"config: expected a dict, Namespace or path, not {type(values).__name__}"
-        )
-    if include is not None and exclude is not None:
-        raise SettingsError("config: give keys to include or keys to exclude, not both")
-    if include is not None:
-        wanted = set(include)
-        return {key: value for key, value in found.items() if key in wanted}
-    unwanted = set(exclude or ())
-    return {key: value for key, value in found.items() if key not in unwanted}
-
-
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise SettingsError(f"config: {path}: {error.strerror or error}") from error
-    try:
-        loaded = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
-    except Exception as error:  # PyYAML's errors have a root of their own.
-        if isinstance(error, SettingsError):
-            raise
-        raise SettingsError(f"config: {path}: {error}") from error
-    if not isinstance(loaded, dict):
-        raise SettingsError(f"config: {path}: expected names and values at the top")
-    return {
-        str(key): value["value"] if _is_described(value) else value for key, value in loaded.items()
-    }
-
-
-def _is_described(value: Any) -> bool:
-    """Whether ``value`` is one of Weights & Biases' files: a value and perhaps what it is."""
-    return isinstance(value, dict) and "value" in value and set(value) <= {"value", "desc"}
-
-
-def _parse_yaml(text: str) -> Any:
-    try:
-        import yaml  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    except ImportError as error:
-        raise SettingsError(
-            "config: a YAML file needs PyYAML (`pip install pyyaml`), or use JSON"
-        ) from error
-    return yaml.safe_load(text)
+        copied.extend(_own(item, depth + 1, made) for item in value.copy())
+    return copied

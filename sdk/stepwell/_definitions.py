@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from stepwell._names import metric_name, silent
+
 SUMMARY_OPERATIONS: Final = ("min", "max", "mean", "last", "first", "best", "copy", "none")
 GOALS: Final = ("minimize", "maximize")
 
@@ -59,10 +61,12 @@ def make_definition(
         raise TypeError(f"define_metric: expected a metric name, not {type(name).__name__}")
     if not name or "*" in name[:-1]:
         raise ValueError(f"define_metric: {name!r}: a * may stand at the end of a name only")
-    if step_metric is not None and not isinstance(step_metric, str):
+    name = _as_logged(name)
+    if step_metric is not None:
         step_metric = getattr(step_metric, "name", step_metric)
         if not isinstance(step_metric, str):
             raise TypeError("define_metric: step_metric must be a name or a defined metric")
+        step_metric = _as_logged(step_metric)
     words = summary.split(",") if isinstance(summary, str) else list(summary or ())
     operations = tuple(dict.fromkeys(word.strip() for word in words if word.strip()))
     for operation in operations:
@@ -82,6 +86,11 @@ def make_definition(
         goal=goal,
         hidden=bool(hidden),
     )
+
+
+def _as_logged(name: str) -> str:
+    """Return ``name`` as `log` keeps it."""
+    return name if name.endswith("*") else metric_name("", name, silent)
 
 
 def merge(old: Definition | None, new: Definition) -> Definition:

@@ -4,8 +4,8 @@ import os
 from typing import Any, ClassVar, Final
 
 from stepwell._media import Media
+from stepwell._names import Warn
 from stepwell._staging import Stage
-from stepwell._values import Warn
 from stepwell_wire.staged import FILE, TEXT
 
 _VIDEO: Final = {

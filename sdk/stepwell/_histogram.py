@@ -16,8 +16,8 @@ from stepwell._media import Media
 from stepwell_wire.limits import HISTOGRAM_BINS_MAX
 
 if TYPE_CHECKING:
+    from stepwell._names import Warn
     from stepwell._staging import Stage
-    from stepwell._values import Warn
 
 BINS_DEFAULT: Final = 64
 _PLAIN_VALUES_MAX: Final = 50_000

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from stepwell._media import Media
+from stepwell._names import Warn
 from stepwell._pixels import (
     Pixels,
     check_mode,
@@ -16,7 +17,6 @@ from stepwell._pixels import (
     pixels_of_pil,
 )
 from stepwell._staging import Stage
-from stepwell._values import Warn
 from stepwell_wire.staged import FILE, PIXELS
 
 _FORMATS: Final = {"png": "png", "jpg": "jpeg", "jpeg": "jpeg", "webp": "webp", "bmp": "bmp"}
@@ -137,7 +137,7 @@ class Image(Media):
         return about | self._beside(warn)
 
     def _beside(self, warn: Warn) -> dict[str, Any]:
-        from stepwell._values import as_json
+        from stepwell._json_values import as_json
 
         found = self.caption_field()
         given = {"grouping": self._grouping, "classes": self._classes, "boxes": self._boxes}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from stepwell import _session
-from stepwell._config import parse_config
+from stepwell._config_sources import parse_config
 from stepwell._identity import display_name, new_run_id, run_id_from
 from stepwell._later import tell_once
 from stepwell._memory import Memory, Remembered

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell._artifacts import Artifact
+from stepwell._names import text_of
 from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import UnavailableError
 
@@ -31,6 +32,14 @@ class AlertLevel:
     INFO = "INFO"
     WARN = "WARN"
     ERROR = "ERROR"
+
+
+def _word_of(level: Any) -> str:
+    return str(getattr(level, "value", level))
+
+
+def _as_artifact(value: Any) -> Artifact | None:
+    return value if issubclass(type(value), Artifact) else None
 
 
 def tell_once(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
@@ -81,8 +90,10 @@ class LaterCalls:
         wait_duration: Any = None,
     ) -> None:
         self._tell("alert", "alert()")
-        word = getattr(level, "value", level) or AlertLevel.INFO
-        self._voice.say(f"alert ({word}): {title}" + (f": {text}" if text else ""))
+        # As texts before anything is asked of them: an alert must not end what it warns of.
+        word = AlertLevel.INFO if level is None else text_of(level, _word_of)
+        shown = ": ".join(filter(None, map(text_of, (title, text))))
+        self._voice.say(f"alert ({word or AlertLevel.INFO}): {shown}")
 
     def log_artifact(
         self,
@@ -94,11 +105,11 @@ class LaterCalls:
     ) -> Artifact:
         """Return an artifact whose calls can be chained; its files are not kept yet."""
         self._tell("artifact", "log_artifact()")
-        if isinstance(artifact_or_path, Artifact):
-            artifact_or_path.aliases = list(aliases or artifact_or_path.aliases)
-            return artifact_or_path
-        path = Path(artifact_or_path)
-        made = Artifact(name or f"run-{self.id}-{path.name}", type or "unspecified")
+        if (given := _as_artifact(artifact_or_path)) is not None:
+            given.aliases = list(aliases or given.aliases)
+            return given
+        file_name = Path(text_of(artifact_or_path)).name
+        made = Artifact(name or f"run-{self.id}-{file_name}", type or "unspecified")
         made.aliases = list(aliases or ())
         return made
 
@@ -112,9 +123,9 @@ class LaterCalls:
         use_as: str | None = None,
     ) -> Artifact:
         """Return an artifact that can say its name, and whose files cannot be had yet."""
-        if isinstance(artifact_or_name, Artifact):
-            return artifact_or_name
-        return Artifact(str(artifact_or_name), type or "unspecified")
+        if (given := _as_artifact(artifact_or_name)) is not None:
+            return given
+        return Artifact(text_of(artifact_or_name), type or "unspecified")
 
     def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> Any:
         self._tell("artifact", "link_artifact()")

@@ -8,9 +8,11 @@ sees that something was logged there. Kinds that are kept are in files of their 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from stepwell._names import text_of
+
 if TYPE_CHECKING:
+    from stepwell._names import Warn
     from stepwell._staging import Stage
-    from stepwell._values import Warn
 
 _CAPTION_CHARACTERS_MAX: Final = 1000
 
@@ -58,8 +60,8 @@ class Media:
     def caption_field(self) -> dict[str, Any]:
         if self.caption is None:
             return {}
-        text = str(self.caption)[:_CAPTION_CHARACTERS_MAX]
-        return {"caption": text.encode("utf-8", "replace").decode("utf-8")}
+        text = text_of(self.caption)[:_CAPTION_CHARACTERS_MAX]
+        return {"caption": text}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, not kept>"

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell._gpu_environment import gpu_environment
+from stepwell._names import text_of
+from stepwell._secrets import hide_secrets
 
 _GIT_SECONDS_MAX: Final = 5.0
 _PACKAGES_MAX: Final = 2000
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "api_key", "apikey", "api-key")
 
 
 def collect_metadata(*, git: bool = True) -> dict[str, Any]:
@@ -66,22 +67,6 @@ def without_password(remote: str) -> str:
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
-def hide_secrets(arguments: list[str]) -> list[str]:
-    """Return a command's arguments with the values of what looks like a secret replaced."""
-    shown: list[str] = []
-    hide_next = False
-    for argument in arguments:
-        name, mark, _ = argument.partition("=")
-        secret = any(word in name.lower() for word in _SECRET_WORDS)
-        if hide_next and not argument.startswith("-"):
-            shown.append("***")
-            hide_next = False
-            continue
-        hide_next = secret and not mark and argument.startswith("-")
-        shown.append(f"{name}=***" if secret and mark else argument)
-    return shown
-
-
 def _host() -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": socket.gethostname(),
@@ -99,7 +84,7 @@ def _host() -> dict[str, Any]:
 
 def _command() -> dict[str, Any]:
     arguments = list(getattr(sys, "orig_argv", [])) or [sys.executable, *sys.argv]
-    found: dict[str, Any] = {"line": hide_secrets([str(each) for each in arguments])}
+    found: dict[str, Any] = {"line": hide_secrets([text_of(each) for each in arguments])}
     with contextlib.suppress(OSError):
         found["folder"] = os.getcwd()
     main = getattr(sys.modules.get("__main__"), "__file__", None)

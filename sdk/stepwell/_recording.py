@@ -35,6 +35,8 @@ _CONSOLE_EVENT_CHARACTERS = 256 * 1024
 _CONSOLE_SECONDS = 0.5
 _PROGRESS_SECONDS = 1.0
 _METADATA_SECONDS = 2.0
+_LOOK_SECONDS = 5.0
+_LOOK_SHARE = 100  # At most such a part of the time goes to looking inside of nested values.
 _RESTART_SECONDS = 30.0
 
 
@@ -57,6 +59,7 @@ class Recording:
         starting_step: int,
         voice: Voice,
         note_step: Callable[[int], None] = lambda step: None,
+        look: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.run_id = run_id
@@ -66,6 +69,8 @@ class Recording:
         self.finished = False
         self._start = dict(start)
         self._note_step = note_step
+        self._look_inside = look  # Writes what was changed inside of nested values.
+        self._look_again_at = 0.0
         self._pid = os.getpid()
         self._forked = False  # In a child that has not logged yet.
         self._finishing = False
@@ -187,7 +192,7 @@ class Recording:
             flush_seconds=settings.flush_seconds,
             say=self.voice.say,
             prepare=self._start_daemon,
-            collect=self._collect_console,
+            collect=self._collect,
             is_pending=self._console_waits,
             begin=self._collect_metadata,
             note_step=self._note_step,
@@ -278,9 +283,21 @@ class Recording:
     def _console_waits(self) -> bool:
         return self._capture is not None and self._capture.waits
 
-    def _collect_console(self) -> None:
+    def _collect(self) -> None:
         if self._console_waits():
             self._write_console()
+        now = time.monotonic()
+        if now < self._look_again_at or self.finished:
+            return
+        # Never waits for `log`, which may itself wait for room that only we can make.
+        if not self.writer.lock.acquire(blocking=False):
+            return
+        try:
+            self._look_inside()
+            took = time.monotonic() - now
+            self._look_again_at = now + max(_LOOK_SECONDS, took * _LOOK_SHARE)
+        finally:
+            self.writer.lock.release()
 
     def _write_console_now(self) -> bool:
         """Write what was just printed, on the printing thread; False where that might wait."""

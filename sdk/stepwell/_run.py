@@ -13,11 +13,14 @@ from stepwell._definitions import Definition, make_definition
 from stepwell._last_error import error_at_finish
 from stepwell._later import LaterCalls
 from stepwell._memory import Memory, Remembered
+from stepwell._names import text_of
+from stepwell._other_names import OtherNames
+from stepwell._other_trackers import nearest
 from stepwell._recording import Recording, child_label
+from stepwell._setting_values import tags_of
 from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
 from stepwell._terminal import Voice
-from stepwell._values import as_json
 from stepwell.errors import RunFinishedError
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from stepwell._watch import Watches
 
 
-class Run(LaterCalls):
+class Run(LaterCalls, OtherNames):
     """One execution of a training job, as this process sees it.
 
     Made by `stepwell.init`. A context manager: leaving it finishes the run, as ``failed`` after
@@ -84,9 +87,10 @@ class Run(LaterCalls):
             starting_step=self._starting_step,
             voice=voice,
             note_step=self._note_step if keeps_memory else lambda step: None,
+            look=self._look,
         )
         self._writer = self._recording.writer
-        self._config = Config(self._publish(CONFIG), voice.warn_once)
+        self._config = Config(self._publish(CONFIG), voice.warn_once, lambda: self._writer.lock)
         self._summary = Summary(
             self._writer, self._publish(SUMMARY), voice.warn_once, self._runtime_seconds
         )
@@ -199,6 +203,7 @@ class Run(LaterCalls):
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until everything logged so far is safe in the daemon; False at the timeout."""
+        self._look()
         return self._recording.flush(timeout)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
@@ -228,6 +233,7 @@ class Run(LaterCalls):
             return
         if self.disabled:
             return
+        self._look()
         self._note_step(self._writer.step)
         # The store makes the summary of what was logged and set: it is not written once more.
         self._remember(self.summary.as_dict(), self._runtime_seconds())
@@ -239,7 +245,7 @@ class Run(LaterCalls):
             Remembered(
                 run_id=self._id,
                 name=self._name,
-                config={k: as_json(v, self._voice.warn_once) for k, v in self.config.items()},
+                config=self.config._stored(),
                 summary=summary,
                 runtime_seconds=runtime_seconds,
                 about=self._about,
@@ -275,7 +281,7 @@ class Run(LaterCalls):
 
     @name.setter
     def name(self, value: str) -> None:
-        self._name = str(value)
+        self._name = text_of(value)
         self._recording.write(RUN, {"name": self._name})
 
     display_name = name
@@ -286,7 +292,7 @@ class Run(LaterCalls):
 
     @notes.setter
     def notes(self, value: str | None) -> None:
-        self._notes = None if value is None else str(value)
+        self._notes = None if value is None else text_of(value)
         self._recording.write(RUN, {"notes": self._notes})
 
     @property
@@ -294,8 +300,8 @@ class Run(LaterCalls):
         return self._tags
 
     @tags.setter
-    def tags(self, value: Iterable[str]) -> None:
-        self._tags = tuple(dict.fromkeys(str(tag) for tag in value))
+    def tags(self, value: Iterable[str] | str | None) -> None:
+        self._tags = tags_of(value)
         self._recording.write(RUN, {"tags": list(self._tags)})
 
     @property
@@ -387,6 +393,15 @@ class Run(LaterCalls):
         """Lines of the console that found no room in the journal; stored as a gap, too."""
         return self._writer.losses.lines
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            near = nearest(name, [each for each in dir(type(self)) if each[0] != "_"], 1)
+            hint = f"; did you mean run.{near[0]}?" if near else ""
+            self._voice.warn_once(
+                f"attribute {name}", f"run.{name} is nothing that is kept with a run{hint}"
+            )
+        object.__setattr__(self, name, value)
+
     def __repr__(self) -> str:
         state = "finished" if self.finished else self.mode
         return f"<stepwell run {self._name} ({self.path}, {state})>"
@@ -462,11 +477,17 @@ class Run(LaterCalls):
             "rank": self._rank,
             "world_size": self._world_size,
             "copy_id": self._copy_id,
-            "config": {k: as_json(v, self._voice.warn_once) for k, v in self.config.items()},
+            "config": self.config._stored(),
         }
 
     def _publish(self, kind: str) -> Callable[[dict[str, Any], list[str]], None]:
         return lambda values, delete: self._recording.write_set(kind, values, delete)
+
+    def _look(self) -> None:
+        """Write what was changed inside of nested values of config and summary."""
+        if not self.finished:
+            self._config._look()
+            self._summary._look()
 
     def _write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
         with contextlib.suppress(RunFinishedError):  # By another thread, just now.

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+from stepwell._names import kind_of, text_of
+
 MODES: Final = ("online", "offline", "disabled", "shared")
 _OLD_MODES = {"dryrun": "offline", "run": "online"}
 RESUMES: Final = ("allow", "must", "never", "auto")
@@ -33,9 +35,19 @@ def _console(value: Any) -> bool:
     return _flag(value)
 
 
-def _tags(value: Any) -> tuple[str, ...]:
-    words: Iterable[Any] = value.split(",") if isinstance(value, str) else value
-    return tuple(dict.fromkeys(str(word).strip() for word in words if str(word).strip()))
+def tags_of(value: Any) -> tuple[str, ...]:
+    """Return the tags in a list, or in a text with commas.
+
+    Raises:
+        ValueError: Neither of these.
+    """
+    words: Any = text_of(value).split(",") if isinstance(value, str) else value
+    if words is None:
+        return ()
+    if not isinstance(words, Iterable):
+        raise ValueError(f"expected a list of texts, not {kind_of(value)}")
+    texts = (text_of(word).strip() for word in words)
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _mode(value: Any) -> str:
@@ -86,22 +98,18 @@ def _whole_at_least(lowest: int, highest: int | None = None) -> Callable[[Any], 
     return convert
 
 
-def _text(value: Any) -> str:
-    return str(value)
-
-
 def _on_full(value: Any) -> str:
     return _one_of(str(value), ("drop", "block"))
 
 
 CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("project", "run_id", "name", "notes", "group", "job_type", "entity"), _text),
-    **dict.fromkeys(("label", "socket"), _text),
+    **dict.fromkeys(("project", "run_id", "label", "socket"), str),
+    **dict.fromkeys(("name", "notes", "group", "job_type", "entity"), text_of),
     **dict.fromkeys(
         ("data_dir", "journals_dir"), lambda value: Path(value).expanduser().absolute()
     ),
     **dict.fromkeys(("no_daemon", "metadata", "git", "silent", "quiet", "primary"), _flag),
-    "tags": _tags,
+    "tags": tags_of,
     "mode": _mode,
     "resume": _resume,
     "reinit": _reinit,

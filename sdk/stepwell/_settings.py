@@ -220,6 +220,10 @@ def _items(extra: object) -> list[tuple[str, Any]]:
         return [(str(name), value) for name, value in extra.items()]
     if isinstance(extra, Settings):
         return list((as_dict(extra) if extra._given is None else extra._given).items())
+    if not hasattr(extra, "__dict__"):
+        raise SettingsError(
+            f"init(settings=…): expected Settings or a dict, not {type(extra).__name__}"
+        )
     return [(name, value) for name, value in vars(extra).items() if not name.startswith("_")]
 
 

@@ -5,13 +5,16 @@ when somebody asks.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from stepwell._values import as_json
+from stepwell._fields import fields_of
+from stepwell._json_values import as_json
+from stepwell._names import metric_name, silent
+from stepwell._stored_forms import copy_of, paths_gone, same
 from stepwell._writer import Writer
 
-_AUTOMATIC = ("_step", "_runtime", "_timestamp")
+_MISSING = object()
 
 
 class MissingSummaryError(KeyError, AttributeError):
@@ -35,11 +38,13 @@ class Summary:
         object.__setattr__(self, "_publish", publish)
         object.__setattr__(self, "_warn", warn)
         object.__setattr__(self, "_runtime_seconds", runtime_seconds)
+        object.__setattr__(self, "_handed_out", {})
 
     _writer: Writer
     _publish: Callable[[dict[str, Any], list[str]], None]
     _warn: Callable[[str, str], None]
     _runtime_seconds: Callable[[], float]
+    _handed_out: dict[str, tuple[Any, Any]]  # Nested values that may change, and how they were.
 
     def as_dict(self) -> dict[str, Any]:
         """Return all values; those of defined metrics as they were defined, None left out."""
@@ -54,41 +59,56 @@ class Summary:
                 found[name] = value
         found = {name: value for name, value in found.items() if value is not None}
         if self._writer.has_logged:
-            found.setdefault("_step", self._writer.last_step)
-            found.setdefault("_timestamp", self._writer.last_us / 1e6 or time.time())
-            found.setdefault("_runtime", round(self._runtime_seconds(), 3))
+            for name, value in self._automatic().items():
+                found.setdefault(name, value)
         return found
 
-    def update(self, values: Mapping[str, Any]) -> None:
-        """Set many values; each stands until the next ``log`` of its metric."""
-        fresh = {str(key): as_json(value, self._warn) for key, value in dict(values).items()}
-        self._writer.set_latest(fresh)
-        self._writer.definitions.override(fresh)
-        self._publish(fresh, [])
+    def update(self, values: Any = None, **more: Any) -> None:
+        """Set many values; each stands until the next ``log`` of its metric.
+
+        Raises:
+            TypeError: ``values`` is neither a dict nor pairs of names and values.
+        """
+        fresh: dict[str, Any] = {}
+        for key, value in (_pairs_of(values) | more).items():
+            name = metric_name("", key, self._warn)
+            fresh[name] = as_json(value, self._warn, name=name)
+        with self._writer.lock:
+            before = self._writer.latest_values(fresh)
+            self._writer.set_latest(fresh)
+            self._writer.definitions.override(fresh)
+            self._publish(fresh, paths_gone(before, fresh))
 
     def get(self, key: str, default: Any = None) -> Any:
-        return self.as_dict().get(key, default)
+        value = self._value_of(key)
+        return default if value is _MISSING else value
 
     def keys(self) -> list[str]:
         return list(self.as_dict())
+
+    def values(self) -> list[Any]:
+        return list(self.as_dict().values())
 
     def items(self) -> list[tuple[str, Any]]:
         return list(self.as_dict().items())
 
     def __getitem__(self, key: str) -> Any:
-        found = self.as_dict()
-        if key not in found:
-            raise MissingSummaryError(f"summary has no value {key!r}")
-        return found[key]
+        value = self._value_of(key)
+        if value is _MISSING:
+            below = [name for name in self.as_dict() if name.startswith(f"{key}.")]
+            hint = f"; it has {', '.join(map(repr, below[:3]))}" if below else ""
+            raise MissingSummaryError(f"summary has no value {key!r}{hint}")
+        return value
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.update({key: value})
 
     def __delitem__(self, key: str) -> None:
         self[key]
-        self._writer.forget_latest(key)
-        self._writer.definitions.override([key])
-        self._publish({}, [key])
+        name = metric_name("", key, silent)
+        self._writer.forget_latest(name)
+        self._writer.definitions.override([name])
+        self._publish({}, [name])
 
     def __getattr__(self, key: str) -> Any:
         return self[key]
@@ -100,7 +120,7 @@ class Summary:
         del self[key]
 
     def __contains__(self, key: object) -> bool:
-        return key in self.as_dict()
+        return self._value_of(key) is not _MISSING
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.as_dict())
@@ -110,3 +130,52 @@ class Summary:
 
     def __repr__(self) -> str:
         return repr(self.as_dict())
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        """A copy is a plain dict: what is set in it is in no run's summary."""
+        return dict, (self.as_dict(),)
+
+    def _value_of(self, key: object) -> Any:
+        """Return one value without looking at the others, ``_MISSING`` for none."""
+        name = metric_name("", key, silent)
+        writer = self._writer
+        with writer.lock:
+            value = writer.latest(name)
+            tracker = writer.definitions.trackers.get(name)
+            if tracker is not None and not tracker.overridden:
+                defined = tracker.summary()
+                value = defined if defined is None or value is not None else None
+        if value is None:
+            return self._automatic().get(name, _MISSING) if writer.has_logged else _MISSING
+        if isinstance(value, dict | list):
+            self._handed_out[name] = (value, copy_of(value))
+        return value
+
+    def _automatic(self) -> dict[str, Any]:
+        return {
+            "_step": self._writer.last_step,
+            "_timestamp": self._writer.last_us / 1e6 or time.time(),
+            "_runtime": round(self._runtime_seconds(), 3),
+        }
+
+    def _look(self) -> None:
+        """Write what was changed inside of nested values: ``run.summary["best"]["loss"] = 0.1``."""
+        for name, (value, before) in list(self._handed_out.items()):
+            if self._writer.latest(name) is not value:
+                del self._handed_out[name]
+                continue
+            now = as_json(value, self._warn, name=name)
+            if not same(before, now):
+                self._handed_out[name] = (value, copy_of(now))
+                self._publish({name: now}, paths_gone({name: before}, {name: now}))
+
+
+def _pairs_of(values: Any) -> dict[Any, Any]:
+    if values is None:
+        return {}
+    found = fields_of(values)
+    if found is not None:
+        return found
+    if isinstance(values, Mapping | str) or not isinstance(values, Iterable):
+        raise TypeError(f"summary.update: expected a dict, not {type(values).__name__}")
+    return dict(values)

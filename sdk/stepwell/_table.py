@@ -7,9 +7,10 @@ limit of rows but that of a blob.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from stepwell._json_values import as_json
 from stepwell._media import Media
+from stepwell._names import Warn, text_of
 from stepwell._staging import Stage
-from stepwell._values import Warn, as_json
 from stepwell_wire.staged import TABLE
 from stepwell_wire.table_rows import COLUMNS_MAX
 
@@ -294,4 +295,4 @@ def _one_each(given: Any, columns: Sequence[Any], name: str) -> Sequence[Any]:
 
 
 def _text(name: Any) -> str:
-    return str(name).encode("utf-8", "replace").decode("utf-8")
+    return text_of(name)

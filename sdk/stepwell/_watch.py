@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from stepwell._histogram import BINS_DEFAULT
+from stepwell._names import Warn, metric_name
 from stepwell._tensors import TensorHistograms
-from stepwell._values import Warn, metric_name
 
 _KINDS: Final = {
     "gradients": (True, False),

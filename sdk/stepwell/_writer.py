@@ -11,6 +11,7 @@ the middle of a `log` of the same thread finds the journal whole. The lock keeps
 out; it is re-entrant for that very case.
 """
 
+import contextlib
 import operator
 import os
 import struct
@@ -22,12 +23,14 @@ from typing import Any, Final
 
 from stepwell._console_tail import ConsoleTail
 from stepwell._definitions import Definitions
+from stepwell._fields import fields_of
 from stepwell._journal import Journal
 from stepwell._losses import DISK, FULL, Losses
 from stepwell._name_sets import NameSets
+from stepwell._names import Warn, kind_of, metric_name, silent
 from stepwell._rows import Schema, cut_into_parts
 from stepwell._staging import Stager, blobs_in
-from stepwell._values import SplitValues, Warn, metric_name, split_values
+from stepwell._values import SplitValues, split_values
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
 from stepwell_wire.records import (
@@ -99,6 +102,7 @@ class Writer:
         self._is_paying = False
         self._console_tail = ConsoleTail(0)
         self._latest: dict[str, tuple[int, Any]] = {}
+        self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
         self._disabled = disabled
         self._row_step, self._row_us = starting_step - 1, 0
         self._sequence = 0  # Stands for a position where there is no journal.
@@ -136,6 +140,7 @@ class Writer:
                 self._schemas = {}  # A fresh segment knows no schema.
                 self._buffer, self._words = mapping, words
                 self._offset, self._end, self._limit = offset, end, limit
+                self._captured = -1
             return
 
     # ------------------------------------------------------------------ rows
@@ -183,9 +188,15 @@ class Writer:
         if not isinstance(data, Mapping):
             raise TypeError(f"log: expected a dict of metrics, not {type(data).__name__}")
         self._steps(step, commit)  # What cannot be raises before anything is staged.
-        values = split_values(data, self.warn, self.stager)
+        found = fields_of(data)
+        if found is None:
+            self.warn(
+                "unreadable", f"log: the names of a {kind_of(data)} cannot be read, it is lost"
+            )
+            found = {}
+        values = split_values(found, self.warn, self.stager)
         with self._lock:
-            self._log_slowly(data, values, step, commit)
+            self._log_slowly(found, values, step, commit)
 
     def _log_slowly(
         self,
@@ -226,9 +237,10 @@ class Writer:
     def _remember_raw(self, raw: tuple[Any, ...], schema: Schema, data: Mapping[Any, Any]) -> None:
         """Let the fast path find ``schema`` by keys that had to be made names first."""
         plain = not any(isinstance(value, Mapping) for value in data.values())
-        if plain and len(self._schemas) < SCHEMAS_PER_WRITER_MAX:
-            silent: Warn = lambda kind, text: None  # noqa: E731
-            if tuple(metric_name("", key, silent) for key in raw) == schema.keys:
+        if not plain or len(self._schemas) >= SCHEMAS_PER_WRITER_MAX:
+            return
+        if tuple(metric_name("", key, silent) for key in raw) == schema.keys:
+            with contextlib.suppress(Exception):  # Anybody's __hash__ and __eq__.
                 self._schemas.setdefault(raw, schema)
 
     def _steps(self, step: Any, commit: bool | None) -> tuple[int, int]:
@@ -361,7 +373,10 @@ class Writer:
             if record is None:
                 return False
             has_turn = self._pay_owed() or kind == FINISH
-            written = has_turn and self._place_somewhere(record) is not None
+            offset = self._place_somewhere(record) if has_turn else None
+            written = offset is not None
+            if offset == self._captured and self._offset == self._captured + len(record):
+                self._captured = self._offset  # An event holds no row.
             if not written and kind != CONSOLE:
                 self._owe(record)
             if self.idle:
@@ -599,8 +614,12 @@ class Writer:
 
     def _capture(self) -> None:
         """Take the last row of each schema out of the current segment."""
-        if self.journal is None or self._buffer is None:
+        if self.journal is None or self._buffer is None or self._captured == self._offset:
             return
+        self._look_for_rows()
+
+    def _look_for_rows(self) -> None:
+        captured = self._offset
         rows = sorted(
             (schema for schema in set(self._schemas.values()) if schema.last),
             key=lambda schema: schema.last,
@@ -609,15 +628,16 @@ class Writer:
             at = rows[-1].last
             _, _, self._row_step, self._row_us = HEADER.unpack_from(self._buffer, at)
         for schema in rows:
-            position = self._position(schema.last)
-            values = struct.unpack_from(
-                f"<{len(schema.keys)}d", self._buffer, schema.last + HEADER_BYTES
-            )
+            last = schema.last
+            position = self._position(last)
+            values = struct.unpack_from(f"<{len(schema.keys)}d", self._buffer, last + HEADER_BYTES)
             for name, value in zip(schema.keys, values, strict=True):
                 held = self._latest.get(name)
                 if held is None or held[0] <= position:
                     self._latest[name] = (position, value)
-            schema.last = 0
+            if schema.last == last:  # No signal handler has logged meanwhile.
+                schema.last = 0
+        self._captured = captured
 
     def _check_open(self, call: str) -> None:
         if self._pid != os.getpid():

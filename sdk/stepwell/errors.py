@@ -5,6 +5,9 @@ class StepwellError(Exception):
     """What a user of stepwell can catch."""
 
 
+Error = StepwellError  # As Weights & Biases' client calls it.
+
+
 class UsageError(StepwellError):
     """A call that makes no sense where it stands."""
 

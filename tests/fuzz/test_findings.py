@@ -82,7 +82,7 @@ def test_an_event_as_deep_as_it_may_be_is_taken_and_stored() -> None:
 
 
 def test_what_an_sdk_sends_at_its_deepest_is_taken() -> None:
-    from stepwell._values import as_json
+    from stepwell._json_values import as_json
 
     told: list[str] = []
     value = as_json(nested(900), lambda kind, text: told.append(text))

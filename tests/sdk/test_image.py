@@ -229,7 +229,7 @@ def test_a_figure_is_drawn_and_stays_as_it_is() -> None:
 
 
 def test_pictures_and_figures_in_a_row_are_images_by_themselves() -> None:
-    from stepwell._values import as_json
+    from stepwell._json_values import as_json
 
     figures = pytest.importorskip("matplotlib.figure")
     pil = pytest.importorskip("PIL.Image")

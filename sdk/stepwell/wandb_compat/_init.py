@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import stepwell
-from stepwell._config import parse_config
+from stepwell._config_sources import parse_config
 from stepwell._init import start_run
 from stepwell.wandb_compat._environment import defaults, files_parent
 from stepwell.wandb_compat._run import Run

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from stepwell._values import as_json
+from stepwell._json_values import as_json
 from wandb.sdk.lib.runid import generate_id
 
 __all__ = ["generate_id", "json_dumps_safer", "make_artifact_name_safe", "to_forward_slash_path"]

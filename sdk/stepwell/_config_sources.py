@@ -1,0 +1,133 @@
+"""What people start a run with: dicts, records, objects, files. From these to names and values."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from stepwell._fields import Unreadable, attributes_of, fields_of
+from stepwell._names import kind_of
+from stepwell.errors import SettingsError
+
+_NO_CONFIGS = (int, float, complex, bytes, bytearray, set, frozenset)
+_OF_WANDB = ("wandb_version", "_wandb")
+
+
+def parse_config(
+    values: Any,
+    *,
+    include: Iterable[str] | str | None = None,
+    exclude: Iterable[str] | str | None = None,
+) -> dict[Any, Any]:
+    """Return names and values of a dict, a record, an object, pairs, or a YAML or JSON file's path.
+
+    Raises:
+        SettingsError: None of these, or a file that cannot be read.
+    """
+    found = _found_in(values)
+    if include is not None and exclude is not None:
+        raise SettingsError("config: give keys to include or keys to exclude, not both")
+    if include is not None:
+        wanted = _names(include)
+        return {key: value for key, value in found.items() if key in wanted}
+    unwanted = _names(exclude or ())
+    return {key: value for key, value in found.items() if key not in unwanted}
+
+
+def _names(given: Iterable[str] | str) -> set[str]:
+    return {given} if isinstance(given, str) else set(given)
+
+
+def _found_in(values: Any) -> dict[Any, Any]:
+    if values is None:
+        return {}
+    if isinstance(values, str | os.PathLike):
+        return _read_file(values)
+    found = fields_of(values)
+    if found is not None:
+        return found
+    if isinstance(values, list | tuple):
+        return _pairs(values)
+    is_code = callable(values) and not isinstance(values, type) and hasattr(values, "__name__")
+    if isinstance(values, _NO_CONFIGS) or is_code:
+        raise _unexpected(values)
+    try:
+        if isinstance(values, Mapping):
+            return dict(values)  # It raises, with the reason.
+        if hasattr(type(values), "flag_values_dict"):  # absl
+            return dict(values.flag_values_dict())
+        found = attributes_of(values)
+        has_place = hasattr(values, "__dict__") or hasattr(values, "__slots__")
+    except Exception as error:  # Anybody's class: the run starts, and shows what is the matter.
+        return {"config": Unreadable(error)}
+    if not found and not has_place:
+        raise _unexpected(values)
+    return found
+
+
+def _pairs(values: Iterable[Any]) -> dict[Any, Any]:
+    try:
+        return dict(values)
+    except (TypeError, ValueError):
+        raise _unexpected(values) from None
+
+
+def _unexpected(values: Any) -> SettingsError:
+    return SettingsError(
+        "config: expected a dict, a Namespace, a dataclass, an object with attributes, or a YAML "
+        f"or JSON file's path, not {kind_of(values)}"
+    )
+
+
+def _read_file(given: str | os.PathLike[str]) -> dict[str, Any]:
+    path = Path(given)
+    if not os.fspath(given):
+        raise SettingsError("config: expected a file's path, not an empty text")
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin files with a mark.
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name, no UTF-8.
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"config: {path}: {reason}") from error
+    try:
+        loaded = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
+    except Exception as error:  # PyYAML's errors have a root of their own.
+        if isinstance(error, SettingsError):
+            raise
+        raise SettingsError(f"config: {path}: {error}") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise SettingsError(f"config: {path}: expected names and values at the top")
+    own = {key: value for key, value in loaded.items() if key not in _OF_WANDB}
+    has_desc = {key for key, value in own.items() if _names_are(value, "value", "desc")}
+    if all(key in has_desc or _names_are(value, "value") for key, value in own.items()):
+        has_desc = set(own)
+    return {key: value["value"] if key in has_desc else value for key, value in own.items()}
+
+
+def _names_are(value: Any, *names: str) -> bool:
+    """Whether ``value`` is as in Weights & Biases' files: a value, and what it is in older ones."""
+    return isinstance(value, dict) and set(value) == set(names)
+
+
+def _parse_yaml(text: str) -> Any:
+    try:
+        import yaml  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    except ImportError as error:
+        raise SettingsError(
+            "config: a YAML file needs PyYAML (`pip install pyyaml`), or use JSON"
+        ) from error
+    return yaml.load(text, _loader(yaml))
+
+
+def _loader(yaml: Any) -> Any:
+    """Return a safe loader to which 1e-4 is a number, as in YAML 1.2 and to everybody else."""
+    import re
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc,name-defined,unused-ignore]
+        pass
+
+    number = re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", number, list("-+.0123456789"))
+    return Loader

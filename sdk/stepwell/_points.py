@@ -1,0 +1,55 @@
+"""Which values are points: one number each."""
+
+import sys
+from typing import Any
+
+
+def as_point(value: Any) -> float | None:
+    """Return ``value`` as a float64, or None when it is no number of one value.
+
+    A duration is a number of seconds; what has an imaginary part is no point.
+    """
+    if value is None or isinstance(value, str | bytes | bytearray | complex):
+        return None
+    try:
+        return _as_point(value)
+    except Exception:  # Anybody's __float__: whatever it raises, the value is kept otherwise.
+        return None
+
+
+def _as_point(value: Any) -> float | None:
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    if kind == "c":
+        return None
+    if kind == "m" or _is_duration(value):
+        return _seconds_of(value)
+    if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
+        return None
+    if getattr(value, "ndim", 0):
+        # An array of one value is a number; float() of it is on its way out in numpy.
+        if size_of(value) != 1:
+            return None
+        value = value.reshape(-1)[0]
+    return float.__float__(float(value))
+
+
+def size_of(value: Any) -> int:
+    """Return how many values an array or tensor holds; a large number when it does not say."""
+    try:
+        size = value.numel() if hasattr(value, "numel") else value.size
+        return int(size() if callable(size) else size)
+    except Exception:
+        return 2**31
+
+
+def _is_duration(value: Any) -> bool:
+    datetime = sys.modules.get("datetime")  # Who has a timedelta has imported it.
+    return datetime is not None and isinstance(value, datetime.timedelta)
+
+
+def _seconds_of(value: Any) -> float | None:
+    if hasattr(value, "dtype"):  # numpy's; in nanoseconds `tolist` would give an integer.
+        if size_of(value) != 1:
+            return None
+        value = value.astype("timedelta64[us]").reshape(-1)[0].tolist()
+    return None if value is None else float(value.total_seconds())

@@ -1,0 +1,51 @@
+"""Values as the store has them, which is as `as_json` returned them: compared, grown, addressed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def paths_of(key: str, value: Any) -> list[str]:
+    """Return the dotted paths at which the store keeps ``value``."""
+    if not isinstance(value, dict) or not value:
+        return [key]
+    return [path for name, below in value.items() for path in paths_of(f"{key}.{name}", below)]
+
+
+def paths_gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the paths that ``after`` no longer has of those names that are in both."""
+    gone: list[str] = []
+    for key in before.keys() & after.keys():
+        kept = set(paths_of(key, after[key]))
+        gone += [path for path in paths_of(key, before[key]) if path not in kept]
+    return sorted(gone)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Compare; unlike ==, 1, 1.0 and True differ, and NaN is NaN."""
+    if type(left) is not type(right):
+        return False
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right or (left != left and right != right))
+
+
+def grown(before: Any, now: Any) -> Any:
+    """Return ``now`` with what ``before`` had and ``now`` has lost.
+
+    A nested dict that a program empties, to pass its items on, was still what the run had.
+    """
+    if isinstance(before, dict) and isinstance(now, dict):
+        both = {name: grown(before[name], now[name]) for name in before.keys() & now.keys()}
+        return {name: both.get(name, value) for name, value in (before | now).items()}
+    if isinstance(before, list) and isinstance(now, list) and len(now) < len(before):
+        return before
+    return now
+
+
+def copy_of(value: Any) -> Any:
+    """Return ``value`` with copies of the lists and dicts in it."""
+    if isinstance(value, dict):
+        return {name: copy_of(item) for name, item in value.items()}
+    return [copy_of(item) for item in value] if isinstance(value, list) else value

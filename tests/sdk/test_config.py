@@ -1,0 +1,216 @@
+"""`run.config`: what is given in whatever form is stored, also when it changes in place."""
+
+import json
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stepwell import Run, _recording
+from stepwell._config_sources import parse_config
+from stepwell.errors import ConfigError, SettingsError
+from stepwell.testing import RecordingDaemon
+from tests.sdk.conftest import Start
+from tests.sdk.held import read_journal
+from tests.sdk.test_odd_values import INNER, Outer, Pair
+from tests.waiting import wait_until
+
+
+def stored(run: Run) -> dict[str, Any]:
+    """What the store has of a config whose names hold no dots."""
+    told: dict[str, Any] = {}
+    for body in read_journal(run.dir).bodies("config"):
+        for path in body.get("delete", ()):
+            *parents, name = path.split(".")
+            place = told
+            for parent in parents:
+                place = place.get(parent, {})
+            place.pop(name, None)
+        _merge(told, body["set"])
+    return told
+
+
+def _merge(told: dict[str, Any], values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if isinstance(value, dict) and isinstance(told.get(name), dict):
+            _merge(told[name], value)
+        else:
+            told[name] = value
+
+
+# ---------------------------------------------------------------------------- what it is made of
+
+
+class Settings:
+    lr = 0.1
+
+
+MODULE = ModuleType("settings")
+vars(MODULE).update(lr=0.1, json=json, Path=Path, read=lambda: 1, __all__=["lr"])
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (Outer(), {"inner": INNER, "several": [{**INNER, "lr": 0.2}]}),
+        (Pair(), {"left": 1, "right": 0.5}),
+        (SimpleNamespace(a=SimpleNamespace(b=1)), {"a": {"b": 1}}),
+        (Settings, {"lr": 0.1}),
+        (Settings(), {"lr": 0.1}),
+        (MODULE, {"lr": 0.1}),
+        ([("lr", 0.1)], {"lr": 0.1}),
+        ([], {}),
+        ({1: "a", "1": "b", -1: "c", "--lr": 2}, {"1": "a", "1 (str)": "b", "-1": "c", "lr": 2}),
+        ({"wd": 1, "wd.bias": 2}, {"wd": 1, "wd.bias": 2}),
+        ({"caf\udce9": "\udce8\0"}, {"caf\\udce9": "\\udce8\0"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_init_takes_what_people_have(offline: Start, given: Any, kept: dict[str, Any]) -> None:
+    run = offline(config=given)
+    assert stored(run) == kept
+    run.config.update(given)  # The same is no change.
+    assert stored(run) == kept
+
+
+@pytest.mark.parametrize("given", [5, True, b"x", {1}, [1], lambda: 1, "", (i for i in "a")])
+def test_what_is_no_config_is_refused_with_what_is_expected(given: Any) -> None:
+    with pytest.raises(SettingsError, match=r"config: .*expected"):
+        parse_config(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("temperature: {value: 1.0, schedule: cosine}\nlr: 1e-4", None),
+        ("lr: {value: 1e-4}\nn: {desc: x, value: 2}\nwandb_version: 1", {"lr": 1e-4, "n": 2}),
+        ("lr: 1e-4\ndropout: {value: 0.1}", {"lr": 1e-4, "dropout": {"value": 0.1}}),
+        ("lr: 0.1\nn: {desc: x, value: 2}", {"lr": 0.1, "n": 2}),
+        ("1: a\nday: 2024-01-02", {"1": "a", "day": "2024-01-02"}),
+        ("\ufefflr: 1", {"lr": 1}),
+        ("name: 1e\nversion: 1.2.3", {"name": "1e", "version": "1.2.3"}),
+        ("", {}),
+    ],
+)
+def test_yaml_files_mean_what_they_say(
+    offline: Start, folder: Path, text: str, kept: dict[str, Any] | None
+) -> None:
+    path = folder / "c.yaml"
+    path.write_text(text)
+    wanted = {"temperature": {"value": 1.0, "schedule": "cosine"}, "lr": 1e-4}
+    assert stored(offline(config=path)) == (wanted if kept is None else kept)
+
+
+def test_one_name_to_leave_out_is_no_list_of_letters(offline: Start) -> None:
+    run = offline(config={"lr": 1, "l": 2}, config_exclude_keys="lr")
+    assert stored(run) == {"l": 2}
+    assert stored(offline(config={"lr": 1, "l": 2}, config_include_keys="lr")) == {"lr": 1}
+
+
+# ---------------------------------------------------------------------------- changes
+
+
+def test_a_nested_value_that_is_set_is_stored(offline: Start) -> None:
+    run = offline(config={"a": {"b": 0, "c": [1]}, "kept": {"x": 1}})
+    run.config["a"]["b"] = 5
+    run.config.a["new"] = {"d": 1}
+    run.config.get("a")["c"].append(2)
+    run.config["late"] = 1
+    assert stored(run)["a"] == {"b": 5, "c": [1, 2], "new": {"d": 1}}
+    dict(run.config)["a"]["b"] = 6
+    run.flush()
+    assert stored(run)["a"]["b"] == 6
+    run.config["a"]["b"] = 7
+    run.finish()
+    assert stored(run)["a"]["b"] == 7
+    assert stored(run)["kept"] == {"x": 1}
+
+
+def test_a_nested_value_that_is_set_is_stored_while_the_run_goes_on(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_recording, "_LOOK_SECONDS", 0.0)
+    run = start(config={"a": {"b": 0}})
+    run.config["a"]["b"] = 5
+    run.log({"x": 1.0})
+    changed = {"set": {"a": {"b": 5}}}
+    wait_until(
+        lambda: changed in [each.body for each in daemon.events("config")],
+        "a change in place, while the run goes on",
+        timeout_seconds=30,
+    )
+
+
+def test_what_a_program_takes_out_of_a_nested_value_stays_stored(offline: Start) -> None:
+    given = {"opt": {"name": "adam", "lr": 0.1}, "steps": [1, 2, 3]}
+    run = offline(config=given)
+    options = run.config["opt"]
+    assert options.pop("name") == "adam"
+    run.config["steps"].pop()
+    given["opt"]["lr"] = 9
+    given["steps"].clear()
+    run.finish()
+    assert stored(run) == {"opt": {"name": "adam", "lr": 0.1}, "steps": [1, 2, 3]}
+    assert run.config["opt"] == {"lr": 0.1}
+
+
+def test_names_are_set_and_deleted_as_in_a_dict(offline: Start) -> None:
+    run = offline(config={"a": {"b": 1, "c": 2}})
+    assert (run.config.setdefault("a", 5), run.config.setdefault("n", 3)) == ({"b": 1, "c": 2}, 3)
+    run.config.update({"a": {"b": 2}}, allow_val_change=True)
+    assert stored(run) == {"a": {"b": 2}, "n": 3}
+    del run.config["a"]
+    assert stored(run) == {"n": 3}
+    for name, hint in (("pop", "del"), ("copy", "as_dict"), ("unknown", "no value")):
+        with pytest.raises(AttributeError, match=hint):
+            getattr(run.config, name)
+    base = run.config
+    run.config["base"] = base
+    assert stored(run) == {"n": 3, "base": {"n": 3}}
+
+
+def test_a_refused_change_sets_nothing_of_its_update(offline: Start) -> None:
+    run = offline(config={"a": 1})
+    with pytest.raises(ConfigError, match="'a' is 1"):
+        run.config.update({"new": 1, "a": 2})
+    assert stored(run) == dict(run.config) == {"a": 1}
+
+
+SCRIPT = """
+import enum, pathlib, stepwell
+class Thing: pass
+class Act: pass
+run = stepwell.init("p", id="r", mode="offline", resume="allow", settings={"metadata": False})
+run.config.update({"tags": {"a", "b", "c", "d"}, "thing": Thing(), "act": Act, "fn": lambda x: x,
+    "path": pathlib.Path("/a"), "colour": enum.Enum("E", "RED").RED,
+    "nan": float("nan"), 3: (1, 2)})
+print(sorted(run.config.keys()))
+"""
+
+
+def test_another_process_gives_the_very_same_config(folder: Path) -> None:
+    """Sets have another order there, and objects another address."""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+def test_what_goes_to_another_process_is_what_is_stored(offline: Start) -> None:
+    run = offline(config={"fn": lambda: 1, "opt": Outer()})
+    info = pickle.loads(pickle.dumps(run._for_another_process()["config"]))
+    assert info["opt"]["inner"] == INNER
+
+
+def test_a_secret_in_a_config_is_pointed_out(
+    offline: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = offline(config={"api_key": "abcdefgh", "pad_token": "<|endoftext|>", "token": "x"})
+    run.config.update({"api_key": "abcdefghi"}, allow_val_change=True)
+    told = capfd.readouterr().err
+    assert told.count("looks like a secret") == 1
+    assert "config_exclude_keys=['api_key']" in told
+    assert stored(run)["api_key"] == "abcdefghi"

@@ -1,0 +1,107 @@
+"""`run.summary`: read and written by name, nested values too, at a cost that does not grow."""
+
+import copy
+import pickle
+from typing import Any
+
+import pytest
+
+from stepwell import Run
+from stepwell._writer import Writer
+from tests.sdk.conftest import Start
+from tests.sdk.held import read_journal
+
+
+def told(run: Run) -> list[dict[str, Any]]:
+    return read_journal(run.dir).bodies("summary")
+
+
+def test_one_value_is_read_without_the_others(
+    offline: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`dict(summary)` asks for one name after the other."""
+    run = offline()
+    for place in range(2000):
+        run.log({f"m{place}": place})
+    looks: list[int] = []
+    look = Writer._look_for_rows
+
+    def counted(writer: Writer) -> None:
+        looks.append(1)
+        look(writer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "_look_for_rows", counted)
+        patched.setattr(type(run.summary), "as_dict", lambda self: pytest.fail("all were read"))
+        for place in range(2000):
+            assert run.summary[f"m{place}"] == place
+            assert f"m{place}" in run.summary
+            assert run.summary.get(f"n{place}") is None
+            run.summary[f"s{place}"] = place
+    assert len(looks) <= 2
+    run.log({"m0": -1})
+    assert run.summary["m0"] == -1
+
+
+def test_events_between_rows_hide_no_row(offline: Start) -> None:
+    run = offline()
+    for step in range(50):
+        run.log({"x": float(step)})
+        run.summary["best"] = step
+        run.log({"y": float(step)})
+        run.config[f"c{step}"] = 1
+        assert (run.summary["x"], run.summary["y"], run.summary["best"]) == (step, step, step)
+        assert run.summary["_step"] == 2 * step + 1
+
+
+def test_nested_values_are_set_replaced_and_deleted(offline: Start) -> None:
+    run = offline()
+    run.summary.update({"best": {"loss": 1, "acc": 2}})
+    run.summary["best"]["loss"] = 0.5
+    del run.summary["best"]["acc"]
+    run.flush()
+    assert told(run)[-1] == {"set": {"best": {"loss": 0.5}}, "delete": ["best.acc"]}
+    run.summary.update({"best": {"f1": 3}}, other=4)
+    assert told(run)[-1] == {"set": {"best": {"f1": 3}, "other": 4}, "delete": ["best.loss"]}
+    run.summary["best"] = 7
+    assert told(run)[-1] == {"set": {"best": 7}, "delete": ["best.f1"]}
+    run.summary.best = {"late": 1}
+    run.summary["best"]["later"] = 2
+    run.finish()
+    assert told(run)[-1]["set"] == {"best": {"late": 1, "later": 2}}
+
+
+def test_names_are_those_of_log(offline: Start, capfd: pytest.CaptureFixture[str]) -> None:
+    run = offline()
+    name = "caf\udce9" + "x" * 600
+    run.log({name: 1.0, 5: 2.0})
+    assert (run.summary[name], run.summary[5], name in run.summary) == (1.0, 2.0, True)  # type: ignore[index]
+    run.summary[name] = 3.0
+    (body,) = told(run)
+    assert list(body["set"]) == list(read_journal(run.dir).rows[0].values)[:1]
+    assert run.summary[name] == 3.0
+    del run.summary[name]
+    assert name not in run.summary
+    run.define_metric(name, summary="max")
+    run.log({name: 5.0})
+    run.log({name: 4.0})
+    assert run.summary[name] == {"max": 5.0}
+
+
+def test_a_missing_name_says_what_is_below_it(offline: Start) -> None:
+    run = offline()
+    run.log({"val": {"acc": 0.5}})
+    with pytest.raises(KeyError, match=r"'val\.acc'"):
+        run.summary["val"]
+    assert not hasattr(run.summary, "val")
+    with pytest.raises(TypeError, match="expected a dict, not int"):
+        run.summary.update(5)
+
+
+def test_a_copy_is_a_dict(offline: Start) -> None:
+    run = offline()
+    run.summary["a"] = [1]
+    held = run.summary
+    for copied in (copy.copy(held), copy.deepcopy(held), pickle.loads(pickle.dumps(held))):
+        assert (type(copied), copied["a"]) == (dict, [1])
+    assert ([1] in held.values(), ("a", [1]) in held.items()) == (True, True)
