@@ -45,6 +45,7 @@ from stepwell_store.migrations import is_between, migrate
 from stepwell_store.named_queries import NamedQueries
 from stepwell_store.native import decode_blocks
 from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameters
+from stepwell_store.statement import READ_ONLY, reading_statement
 from stepwell_store.supervisor import Supervisor
 from stepwell_store.writer import WriterInfo
 
@@ -214,6 +215,37 @@ class EmbeddedStore:
             return answer.body
         finally:
             answer.close()
+
+    def read_bytes(
+        self,
+        statement: str,
+        *,
+        output_format: str,
+        settings: Mapping[str, int],
+        timeout_seconds: float,
+    ) -> bytes:
+        """Return the result of a user's statement, which the engine may only let read.
+
+        It gets a connection of its own: once one is read-only, no setting of it changes any more.
+
+        Args:
+            settings: of the output.
+
+        Raises:
+            StatementError: It is not one that only reads.
+        """
+        known = [row["name"] for row in self.query("SELECT name FROM system.table_functions")]
+        statement = reading_statement(statement, known)
+        own = EmbeddedStore(self.data_dir, None)
+        guard = ", ".join(f"{name} = {value}" for name, value in (*settings.items(), READ_ONLY))
+        try:
+            # The engine sets limits as settings, so both need the same.
+            own.query(f"SET {guard}", timeout_seconds=timeout_seconds)
+            return own.query_bytes(
+                statement, output_format=output_format, timeout_seconds=timeout_seconds
+            )
+        finally:
+            own.close()
 
     def ping(self, timeout_seconds: float = 2) -> bool:
         try:

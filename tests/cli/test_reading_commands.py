@@ -255,9 +255,13 @@ def test_sql_changes_nothing(call: Call, store: EmbeddedStore, statement: str) -
 
 def test_sql_that_is_wrong_says_so_in_one_line(call: Call) -> None:
     wrong = call("sql", "SELECT nothing FROM nowhere")
-    assert wrong.code != 0
+    assert wrong.code == 2
     assert "nowhere" in wrong.err
     assert "Traceback" not in wrong.err
+    wrong = call("sql", "SELEC 1")
+    assert wrong.code == 2
+    assert "syntax error at character 1: 'SELEC'" in wrong.err
+    assert "did you mean SELECT?" in wrong.err
 
 
 def test_rm_deletes_for_good_and_only_what_was_named(call: Call, store: EmbeddedStore) -> None:

@@ -50,6 +50,7 @@ from stepwell_store.server.dialect import (
 from stepwell_store.server.repeats import batch_of, holds, holds_batch, wait_until_ended
 from stepwell_store.server.schema import MIGRATION_SECONDS, ServerSchema
 from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.statement import READ_ONLY, reading_statement
 from stepwell_store.tables import BY_NAME
 from stepwell_store.writer import WriterInfo
 
@@ -292,11 +293,24 @@ class ServerStore:
         timeout_seconds: float = 30,
         memory_bytes: int = 0,
         query_id: str = "",
-        read_only: bool = False,
     ) -> list[dict[str, Any]]:
-        """See ``Store``. With ``read_only`` the server refuses what would change anything."""
-        more = _limits(memory_bytes) | ({"readonly": 2} if read_only else {})
+        """See ``Store``."""
+        more = _limits(memory_bytes)
         return self._rows(self._asking, sql, parameters, timeout_seconds, more, query_id)
+
+    def read(
+        self, statement: str, *, timeout_seconds: float
+    ) -> tuple[list[str], list[dict[str, Any]]]:
+        """Return the columns and rows of a user's statement, which the server may only let read.
+
+        Raises:
+            StatementError: It is not one that only reads.
+        """
+        known = [row["name"] for row in self.query("SELECT name FROM system.table_functions")]
+        statement = reading_statement(statement, known)
+        rows, columns = self._ask(self._asking, statement, None, timeout_seconds, dict([READ_ONLY]))
+        names = [name for name, _ in columns]
+        return names, _by_name(rows, columns)
 
     def arrays(
         self,
@@ -421,13 +435,7 @@ class ServerStore:
         query_id: str = "",
     ) -> list[dict[str, Any]]:
         rows, columns = self._ask(connections, sql, parameters, timeout_seconds, more, query_id)
-        return [
-            {
-                name: named_values(type_name, value)
-                for (name, type_name), value in zip(columns, row, strict=True)
-            }
-            for row in rows
-        ]
+        return _by_name(rows, columns)
 
     def _ask(
         self,
@@ -462,6 +470,16 @@ class ServerStore:
                 f"query: {reason_of(error)}; try again later or ask for less"
             ) from error
         return result if isinstance(result, tuple) else ((), ())
+
+
+def _by_name(rows: Sequence[Any], columns: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [
+        {
+            name: named_values(type_name, value)
+            for (name, type_name), value in zip(columns, row, strict=True)
+        }
+        for row in rows
+    ]
 
 
 def _limits(memory_bytes: int) -> dict[str, Any]:

@@ -1,13 +1,13 @@
 """`stepwell sql "SELECT …"`: one statement, which may read and change nothing.
 
-Two guards: the first word, for a clear message; and the engine's own `readonly`, for the rest.
+Two guards: its tokens are looked at (`stepwell_store.statement`), and the engine runs it with
+`readonly = 1`.
 """
 
 import argparse
 import csv
 import io
 import json
-import re
 import sys
 from typing import TYPE_CHECKING, Final, cast
 
@@ -18,7 +18,6 @@ from stepwell.cli.reading import reading
 from stepwell.cli.text import table_text
 
 if TYPE_CHECKING:
-    from stepwell_store import EmbeddedStore
     from stepwell_store.server.store import ServerStore
 
 FORMATS: Final = {
@@ -28,14 +27,14 @@ FORMATS: Final = {
     "csv": "CSVWithNames",
     "parquet": "Parquet",
 }
-_READING: Final = ("select", "with", "show", "describe", "desc", "explain", "exists", "from")
-_SKIPPED: Final = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
-# readonly 2: nothing can be changed but settings, and readonly itself is none of these.
-_SETTINGS: Final = "SET output_format_pretty_color = 0, output_format_pretty_row_numbers = 0"
-_GUARD: Final = "SET readonly = 2"
+_TABLE_SETTINGS: Final = {
+    "output_format_pretty_color": 0,
+    "output_format_pretty_row_numbers": 0,
+}
 _READONLY_CODE: Final = 164
 _CHANGES: Final = (
-    "the statement would change something, or is more than one; `stepwell sql` only reads"
+    "the statement would change something, a setting perhaps, or reads outside of the store; "
+    "`stepwell sql` only reads"
 )
 
 
@@ -51,17 +50,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     statement = sys.stdin.read() if options.statement == "-" else options.statement
-    statement = checked(statement)
     if options.format == "parquet" and options.output == "-" and sys.stdout.isatty():
         raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
     with reading(places(options)) as store:
-        from stepwell_store import EmbeddedStore, StoreError
+        from stepwell_store import EmbeddedStore, StoreError, TableMissingError
+        from stepwell_store.statement import StatementError
 
         try:
             if isinstance(store, EmbeddedStore):
-                result = _ask_engine(store, statement, options)
+                result = store.read_bytes(
+                    statement,
+                    output_format=FORMATS[options.format],
+                    settings=_TABLE_SETTINGS,
+                    timeout_seconds=options.timeout,
+                )
             else:
                 result = _ask_server(cast("ServerStore", store), statement, options)
+        except StatementError as error:
+            raise CommandError(str(error), USAGE) from error
+        except TableMissingError as error:  # A name that the user wrote, no table of ours.
+            raise CommandError(str(error).rpartition(";")[0], USAGE) from error
         except StoreError as error:
             if error.code == _READONLY_CODE:
                 raise CommandError(_CHANGES, USAGE) from error
@@ -76,19 +84,9 @@ def run(options: argparse.Namespace) -> int:
     return OK
 
 
-def _ask_engine(store: "EmbeddedStore", statement: str, options: argparse.Namespace) -> bytes:
-    # One caller, one connection: what is set here holds for the statement after it.
-    store.query(_SETTINGS)
-    store.query(_GUARD)
-    return store.query_bytes(
-        statement, output_format=FORMATS[options.format], timeout_seconds=options.timeout
-    )
-
-
 def _ask_server(store: "ServerStore", statement: str, options: argparse.Namespace) -> bytes:
     """Return the result; servers answer in blocks of columns, so the text is made here."""
-    rows = store.query(statement, timeout_seconds=options.timeout, read_only=True)
-    names = list(rows[0]) if rows else []
+    names, rows = store.read(statement, timeout_seconds=options.timeout)
     match options.format:
         case "json" | "jsonl":
             return "".join(f"{json.dumps(row, default=str)}\n" for row in rows).encode()
@@ -104,22 +102,3 @@ def _ask_server(store: "ServerStore", statement: str, options: argparse.Namespac
     raise CommandError(
         "of a store in servers there is no parquet here; use csv, or `stepwell export`", USAGE
     )
-
-
-def checked(statement: str) -> str:
-    """Return the statement without its closing semicolon.
-
-    Raises:
-        CommandError: It is empty, or its first word does not read.
-    """
-    statement = statement.strip().rstrip(";").rstrip()
-    first = re.match(r"\w+", _SKIPPED.sub("", statement))
-    if first is None:
-        raise CommandError("no statement; e.g. stepwell sql 'SHOW TABLES'", USAGE)
-    if first.group().lower() not in _READING:
-        raise CommandError(
-            f"{first.group()!r} does not only read; SELECT, WITH, SHOW, DESCRIBE, EXPLAIN and "
-            "EXISTS do. `stepwell rm` deletes runs",
-            USAGE,
-        )
-    return statement

@@ -1,0 +1,171 @@
+"""Which statements of a user only read: decided on tokens, before the engine gets the statement.
+
+The engine's read-only mode is the other guard. It leaves open, measured with chdb-core 26.9:
+``INTO OUTFILE``, the function ``file``, ``DESCRIBE url(…)``, a second statement after a
+semicolon, and functions that ask services of language models.
+
+Tokens follow ClickHouse's lexer. What versions read differently (heredocs, typographic quotes,
+comments in comments) is refused outside of quotes, so that no text hides from the check.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+READ_ONLY: Final = ("readonly", 1)
+"""The setting of the engine's read-only mode. 2 would leave table functions and settings open."""
+TABLE_FUNCTIONS_ALLOWED: Final = frozenset(
+    {
+        "format",  # Also a function that formats text. As a table function it reads its argument.
+        "generate_series",
+        "generaterandom",
+        "generateseries",
+        "merge",
+        "null",
+        "numbers",
+        "numbers_mt",
+        "primes",
+        "values",
+        "view",
+        "zeros",
+        "zeros_mt",
+    }
+)
+"""Table functions that read nothing but their arguments and tables of the store."""
+
+_FUNCTIONS_REFUSED: Final = frozenset({"file", "catboostevaluate", "showcertificate"})
+_SERVICE_PREFIX: Final = "ai"
+"""aiGenerate, aiEmbed and the like send their arguments to a service."""
+
+_READING: Final = ("select", "with", "show", "describe", "desc", "explain", "exists", "from")
+# fmt: off
+_CHANGING: Final = (
+    "alter", "analyze", "attach", "backup", "begin", "call", "check", "commit", "copy",
+    "create", "delete", "detach", "drop", "exchange", "execute", "grant", "insert", "kill",
+    "move", "optimize", "rename", "replace", "restore", "revoke", "rollback", "set", "start",
+    "stop", "system", "truncate", "undrop", "update", "use", "watch",
+)
+# fmt: on
+_TOKEN: Final = re.compile(
+    r"""(?P<space>[\s\u00a0\ufeff]+ | --[^\n]* | \#[!\ ][^\n]* | /\*.*?\*/)
+      | (?P<text>'(?:[^'\\]|\\.|'')*')
+      | (?P<quoted>`(?:[^`\\]|\\.|``)*` | "(?:[^"\\]|\\.|"")*")
+      | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+      | (?P<number>[0-9][A-Za-z0-9_]*)
+      | (?P<sign>[^\s'"`])""",
+    re.DOTALL | re.VERBOSE,
+)
+_UNSURE: Final = dict.fromkeys("$‘’“”\0", "is not taken outside of quotes")
+
+
+class StatementError(ValueError):
+    """The statement is not one that only reads; the message says which part of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    kind: str
+    text: str
+    position: int
+
+
+def reading_statement(statement: str, table_functions: Iterable[str]) -> str:
+    """Return ``statement`` without its closing semicolon, if it is one that only reads.
+
+    Args:
+        table_functions: names of all table functions that the engine has.
+
+    Raises:
+        StatementError: It is empty, is wrong, is more than one, or may do more than read.
+    """
+    tokens = list(_tokens(statement))
+    end = len(tokens)
+    while end and tokens[end - 1].text == ";":
+        end -= 1
+    if not end:
+        raise StatementError("no statement; e.g. stepwell sql 'SHOW TABLES'")
+    tail = tokens[end].position if end < len(tokens) else len(statement)
+    tokens = tokens[:end]
+    _check_first(tokens)
+    refused = {name.lower() for name in table_functions} - TABLE_FUNCTIONS_ALLOWED
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        if token.text == ";":
+            raise StatementError(
+                f"character {token.position + 1}: more than one statement; give them one by one"
+            )
+        if following is None:
+            break
+        if token.text.lower() == "into" and following.text.lower() in ("outfile", "dumpfile"):
+            raise StatementError("INTO OUTFILE writes a file; use `stepwell sql … -o FILE`")
+        if following.text == "(":
+            _check_call(token, refused)
+    return statement[:tail].rstrip()
+
+
+def _check_first(tokens: list[Token]) -> None:
+    first = next((each for each in tokens if each.text != "("), tokens[0])
+    word = first.text.lower()
+    if word in _READING:
+        return
+    reading = "SELECT, WITH, SHOW, DESCRIBE, EXPLAIN and EXISTS do"
+    if word in _CHANGING:
+        raise StatementError(
+            f"{first.text!r} does not only read; {reading}. `stepwell rm` deletes runs"
+        )
+    nearest = difflib.get_close_matches(word, (*_READING[:7], *_CHANGING), n=1)
+    hint = f"did you mean {nearest[0].upper()}?" if nearest else f"statements that read: {reading}"
+    raise StatementError(
+        f"syntax error at character {first.position + 1}: {first.text!r} begins no statement; "
+        f"{hint.removesuffix(' do')}"
+    )
+
+
+def _check_call(token: Token, refused: set[str]) -> None:
+    if token.kind == "quoted":
+        name = token.text[1:-1]
+        if "\\" in name:
+            raise StatementError(
+                f"character {token.position + 1}: a function's name is not taken with backslashes"
+            )
+    elif token.kind == "word":
+        name = token.text
+    elif token.kind == "number":
+        raise StatementError(f"syntax error at character {token.position + 1}: {token.text}(")
+    else:
+        return
+    name = name.lower()
+    if name in refused | _FUNCTIONS_REFUSED or _asks_service(token.text.strip('`"')):
+        raise StatementError(
+            f"character {token.position + 1}: the function {token.text} may read or write outside "
+            "of the store; `stepwell sql` reads the store alone"
+        )
+
+
+def _asks_service(name: str) -> bool:
+    """aiEmbed and AIEmbed, but not e.g. airlines()."""
+    return name[:2].lower() == _SERVICE_PREFIX and name[2:3].isupper()
+
+
+def _tokens(statement: str) -> Iterator[Token]:
+    """Yield the tokens without white space and comments."""
+    position = 0
+    while position < len(statement):
+        found = _TOKEN.match(statement, position)
+        if found is None:
+            raise StatementError(
+                f"syntax error at character {position + 1}: a quote that is not closed"
+            )
+        kind, text = str(found.lastgroup), found.group()
+        if kind == "space":
+            if text.startswith("/*") and "/*" in text[2:]:
+                raise StatementError(
+                    f"character {position + 1}: a comment in a comment is not taken"
+                )
+        elif kind == "sign" and (text in _UNSURE or statement.startswith("/*", position)):
+            reason = _UNSURE.get(text, "begins a comment that is not closed")
+            raise StatementError(f"syntax error at character {position + 1}: {text!r} {reason}")
+        else:
+            yield Token(kind, text, position)
+        position = found.end()
