@@ -15,14 +15,15 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.config import DaemonConfig, build_parser, load_config
 from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DaemonError
 from stepwell_daemon.instance import Instance
-from stepwell_daemon.serve import Daemon
+from stepwell_daemon.log_file import configure_logging
+from stepwell_daemon.serve import Daemon, sink_kind
+from stepwell_wire import __version__
 
 OK: Final = 0
 FAILED: Final = 1
@@ -41,10 +42,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(config.to_json())
             return OK
         os.umask(0o077)
-        configure_logging(config)
+        configure_logging(config.log_file, config.log_level)
         if armed := failpoints.arm(os.environ.get(failpoints.VARIABLE, "")):
             logger.warning("fail-points are armed, for tests alone: %s", ", ".join(armed))
         with Instance(config.data, config.socket):
+            logger.info(
+                "starting version=%s pid=%d socket=%s data=%s sink=%s",
+                __version__,
+                os.getpid(),
+                config.socket,
+                config.data,
+                sink_kind(config),
+            )
             daemon_loop(config, lambda: load_config(options))
     except ConfigError as error:
         return _complain(error, BAD_CONFIG)
@@ -76,23 +85,6 @@ def daemon_loop(config: DaemonConfig, load: Callable[[], DaemonConfig]) -> None:
         except* DaemonError as group:
             # A task group wraps what ended it; one cause is the message.
             raise group.exceptions[0] from None
-
-
-def configure_logging(config: DaemonConfig) -> None:
-    handler: logging.Handler
-    if config.log_file:
-        path = Path(config.log_file).expanduser()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handler = logging.FileHandler(path)
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot write the log ({error.strerror})") from error
-    else:
-        handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(config.log_level.upper())
 
 
 def _complain(error: Exception, code: int) -> int:

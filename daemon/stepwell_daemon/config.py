@@ -18,6 +18,7 @@ from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
 from stepwell_daemon.instance import group_number
+from stepwell_daemon.log_file import check_log_file
 from stepwell_daemon.samplers.known import SAMPLERS, chosen_samplers
 from stepwell_daemon.spool.spool import SpoolSettings
 from stepwell_store.blob_store import BlobStore, open_blob_store
@@ -171,6 +172,8 @@ class DaemonConfig:
     retention_run_days: int = setting(0, "delete runs so long after their end; 0: never", 0)
     retention_node_days: int = setting(90, "keep points of nodes for so long; 0: for ever", 0)
     retention_console_days: int = setting(0, "keep console lines for so long; 0: for ever", 0)
+    named: frozenset[str] = frozenset()
+    """Names of the settings that somebody has set; the others have their defaults."""
 
     def further_journal_roots(self) -> tuple[Path, ...]:
         """Return where journals of other users are taken in besides ``journals``.
@@ -329,9 +332,10 @@ def load_config(
         "journals": None,
     }
     try:
-        values |= _READER.read(arguments, environ)
+        given = _READER.read(arguments, environ)
     except SettingError as error:
         raise ConfigError(str(error)) from error
+    values |= {**given, "named": frozenset(given)}
     if values["journals"] is None:
         values["journals"] = default_journals_dir({**environ, "STEPWELL_DATA": str(values["data"])})
     config = DaemonConfig(**values)
@@ -346,6 +350,8 @@ def load_config(
             f"host: expected an address or a name, not {config.host!r}; 127.0.0.1 is this machine "
             "only, 0.0.0.0 every address that it has"
         )
+    if config.log_file:
+        check_log_file(Path(config.log_file).expanduser().absolute())
     if config.socket_group:
         group_number(config.socket_group)
     config.further_journal_roots()

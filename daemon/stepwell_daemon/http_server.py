@@ -41,18 +41,21 @@ class HttpServer:
         self._open = 0
         self.url = ""
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen on ``port``, on a free one where it is taken.
+    async def start(self, host: str, port: int, *, may_move: bool) -> None:
+        """Listen on ``port``.
+
+        Args:
+            may_move: to any free port where it is taken.
 
         Raises:
-            OSError: There is no such address.
+            OSError: There is no such address, or the port is taken.
         """
         try:
             self._server = await asyncio.start_server(
                 self._serve, host, port, limit=_HEAD_BYTES_MAX
             )
         except OSError as error:
-            if error.errno != errno.EADDRINUSE or port == 0:
+            if error.errno != errno.EADDRINUSE or not may_move:
                 raise
             self._server = await asyncio.start_server(self._serve, host, 0, limit=_HEAD_BYTES_MAX)
             logger.warning("port %d is taken, metrics are on another port", port)

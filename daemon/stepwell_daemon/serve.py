@@ -28,6 +28,7 @@ from stepwell_daemon.http_server import Answer, HttpServer
 from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
+from stepwell_daemon.log_file import set_level
 from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
@@ -218,7 +219,7 @@ class Daemon:
         config, refused = check_reload(self._config, loaded)
         if refused:
             logger.warning("changes that need a restart: %s", ", ".join(refused))
-        logging.getLogger().setLevel(config.log_level.upper())
+        set_level(config.log_level)
         if config.sample_seconds != self._config.sample_seconds:
             self._sampling.change(config.sample_seconds)
         self._config = self._facts.config = config
@@ -230,11 +231,13 @@ class Daemon:
     async def _listen(self, server: Any, http: HttpServer) -> None:
         config, facts = self._config, self._facts
         try:
-            await http.start(config.host, config.metrics_port)
+            await http.start(
+                config.host, config.metrics_port, may_move="metrics_port" not in config.named
+            )
         except OSError as error:
             raise ConfigError(
                 f"{config.host} port {config.metrics_port}: cannot listen ({error.strerror}); "
-                "choose others with --host and --metrics-port"
+                "choose others with --host and --metrics-port, port 0 for any free one"
             ) from error
         facts.metrics_url = f"{http.url}/metrics"
         self._hub.status_url = f"{http.url}/status.json"

@@ -35,7 +35,10 @@ class SettingsReader:
             prefix: what its environment variables begin with; PREFIX_CONFIG names the file.
             choices: the words that a setting may be, by name.
         """
-        self.fields = {each.name: each for each in dataclasses.fields(kind)}
+        # A field that `setting` did not make is no setting.
+        self.fields = {
+            each.name: each for each in dataclasses.fields(kind) if "help" in each.metadata
+        }
         self.prefix = prefix
         self._config_variable = f"{prefix}CONFIG"
         self._choices = choices
@@ -87,8 +90,15 @@ class SettingsReader:
                     f"{path}: [{name}]: no such table, there is none; put its settings at the top "
                     "of the file"
                 )
-            self._check_known(name, f"{path}: {name}")
-            values[name] = self._convert(name, value, f"{path}: {name}")
+            where = f"{path}: {name}"
+            self._check_known(name, where)
+            kind = self._kind(name)
+            if kind in (int, float) and isinstance(value, str):
+                what = "a whole number" if kind is int else "a number"
+                raise SettingError(f"{where}: expected {what}, without quotes, not {value!r}")
+            if kind is Path and isinstance(value, str) and value:
+                check_absolute(value, where)
+            values[name] = self._convert(name, value, where)
         return values
 
     def _check_known(self, name: str, where: str, *, prefix: str = "") -> None:
@@ -135,6 +145,12 @@ class SettingsReader:
             limits = f"{lowest} or more" if high is None else f"{lowest} to {_shown(high)}"
             raise SettingError(f"{where}: expected {limits}, not {value}")
         return number
+
+
+def check_absolute(text: str, where: str) -> None:
+    """Raise SettingError where ``text`` depends on the folder that a process starts in."""
+    if not Path(text).expanduser().is_absolute():
+        raise SettingError(f"{where}: expected an absolute path, not {text!r}")
 
 
 def _shown(number: float) -> str:

@@ -13,6 +13,13 @@ from tests.cli.conftest import Call, made
 from tests.cli.fake_daemon import FakeDaemon
 from tests.store.made import event, fresh_project, log, tell, writer
 
+READERS = (
+    ["runs"],
+    ["show", "run-a"],
+    ["export", "run-a", "-o", "-"],
+    ["sql", "SELECT 1"],
+    ["rm", "run-a", "--yes"],
+)
 OVERVIEW_KEYS = {
     "project",
     "run_id",
@@ -230,6 +237,30 @@ def test_sql_writes_parquet_that_others_read(call: Call, tmp_path: Path) -> None
     assert pyarrow.parquet.read_table(file).to_pylist() == [{"answer": 42}]
 
 
+@pytest.mark.parametrize("words", READERS, ids=lambda words: words[0])
+def test_a_named_socket_without_a_daemon_shows_no_other_store(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    folder = Path(os.environ["STEPWELL_DATA"])
+    monkeypatch.delenv("STEPWELL_DATA")
+    monkeypatch.setenv("XDG_DATA_HOME", str(place))
+    (place / "stepwell").symlink_to(folder)  # The default folder has a store.
+    for more in ([], ["--socket", place / "t.sock"]):
+        wrong = call(*words, *more)
+        assert (wrong.code, wrong.out) == (3, "")
+        assert f"no daemon answers on {place}" in wrong.err
+        assert "--data or STEPWELL_DATA" in wrong.err
+
+
+def test_the_configuration_names_the_folder_that_is_read(
+    call: Call, store: EmbeddedStore, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEPWELL_DATA")
+    config = place / "stepwelld.toml"
+    config.write_text(f"data = '{store.data_dir}'\n")
+    assert "run-c" in call("runs", "--config", config).out
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -300,7 +331,7 @@ def test_a_daemon_is_asked_to_store_what_it_holds_first(
     monkeypatch.setenv("STEPWELL_DATA", str(place / "elsewhere"))
     listed = call("runs")
     assert "run-a" in listed.out, "the daemon's folder is read, not the default"
-    assert listed.err == ""
+    assert f"{place / 'elsewhere'} is read with --data" in listed.err
     assert daemon.flush_count == 1
 
 

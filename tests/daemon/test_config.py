@@ -1,6 +1,7 @@
 """Settings: where they come from, which wins, and what is refused."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,11 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("log_level = 'loud'", "debug or info or warning or error"),
         ("durability = 3", "synced or written"),
         ("data = 3", "expected a path"),
+        ("data = 'here'", "data: expected an absolute path, not 'here'"),
+        ("metrics_port = '9464'", "expected a whole number, without quotes, not '9464'"),
+        ("idle_exit = '5'", "expected a number, without quotes, not '5'"),
+        ("log_file = '/'", "log_file: / is a folder"),
+        ("log_file = '/dev/null/stepwell.log'", "/dev/null is no folder"),
         ("retention_run_days = 99999999", "run_days"),
         ("block_points", "not TOML"),
     ],
@@ -76,6 +82,19 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, mes
     with pytest.raises(ConfigError) as refused:
         load("--config", file)
     assert message in str(refused.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_log_file_without_permission_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(ConfigError, match=f"no permission at {tmp_path}"):
+        load("--log-file", str(tmp_path / "stepwell.log"))
+
+
+def test_what_somebody_has_set_is_known(tmp_path: Path) -> None:
+    file = written(tmp_path, "block_points = 1\n")
+    config = load("--config", file, "--metrics-port", "9464", STEPWELLD_WRITERS_MAX="12")
+    assert config.named == {"block_points", "metrics_port", "writers_max"}
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_http_answers_what_is_there_and_refuses_the_rest() -> None:
 
     async def run() -> None:
         server = HttpServer({"/healthz": lambda: Answer(b"alive\n")})
-        await server.start("127.0.0.1", 0)
+        await server.start("127.0.0.1", 0, may_move=True)
         port = int(server.url.rsplit(":", 1)[1])
         alive = await ask(port, b"GET /healthz?x=1 HTTP/1.1\r\n\r\n")
         assert alive.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -181,9 +181,9 @@ def test_http_answers_what_is_there_and_refuses_the_rest() -> None:
 def test_a_taken_port_gives_way_to_a_free_one(caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> None:
         first, second = HttpServer({}), HttpServer({})
-        await first.start("127.0.0.1", 0)
+        await first.start("127.0.0.1", 0, may_move=True)
         port = int(first.url.rsplit(":", 1)[1])
-        await second.start("127.0.0.1", port)
+        await second.start("127.0.0.1", port, may_move=True)
         assert second.url != first.url
         await first.close()
         await second.close()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import urllib.error
@@ -10,6 +11,7 @@ import urllib.request
 import pytest
 
 from stepwell_store import connect_embedded
+from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import BUSY, GAP, LIMIT, MALFORMED, ClientMessage
 from tests.daemon.client import Client, flush, status_of
 from tests.daemon.conftest import Process
@@ -74,6 +76,23 @@ def test_a_stop_drains_and_removes_the_socket(process: Process) -> None:
     assert not process.socket.exists()
     assert "spooled_bytes=0" in process.log.read_text()
     assert count_points(process) == 2 * ROWS
+
+
+def test_a_metrics_port_that_was_named_and_is_taken_ends_the_start(process: Process) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = subprocess.run(
+            process.command("--metrics-port", str(port)),
+            env=process.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert f"127.0.0.1 port {port}: cannot listen" in done.stderr
+    assert f"starting version={__version__} pid=" in done.stderr
+    assert f"socket={process.socket} data={process.data} sink=embedded" in done.stderr
+    assert not process.socket.exists()
 
 
 def test_a_connected_writer_is_told_that_the_daemon_stops(process: Process) -> None:

@@ -10,6 +10,7 @@ from stepwell_wire.places import (
     DATA_VARIABLE,
     JOURNALS_VARIABLE,
     SOCKET_VARIABLE,
+    SYSTEM_SOCKET,
     check_socket_path,
     default_data_dir,
     default_journals_dir,
@@ -22,6 +23,9 @@ class Places(NamedTuple):
 
     Attributes:
         data_named: the user said which data folder, so no daemon's answer replaces it.
+        socket_named: the socket is not simply the user's own: the default data folder may be
+            another daemon's than the one that is meant.
+        data_variable: the environment says which data folder.
         config: the daemon's configuration, where the user said which.
     """
 
@@ -30,6 +34,8 @@ class Places(NamedTuple):
     journals: Path
     data_named: bool
     config: Path | None = None
+    socket_named: bool = False
+    data_variable: bool = False
 
     def environment(self) -> dict[str, str]:
         """Return our environment with these places in it, for a child."""
@@ -74,12 +80,17 @@ def places(options: argparse.Namespace) -> Places:
     environ = dict(os.environ)
     if data is not None:
         environ[DATA_VARIABLE] = str(data)
+    where = default_socket() if socket is None else socket.expanduser().absolute()
     found = Places(
-        socket=default_socket() if socket is None else socket.expanduser().absolute(),
+        socket=where,
         data=default_data_dir(environ),
         journals=default_journals_dir(environ),
         data_named=data is not None,
         config=getattr(options, "config", None),
+        socket_named=socket is not None
+        or bool(os.environ.get(SOCKET_VARIABLE))
+        or where == SYSTEM_SOCKET,
+        data_variable=bool(os.environ.get(DATA_VARIABLE)),
     )
     try:
         check_socket_path(found.socket)

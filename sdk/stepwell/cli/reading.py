@@ -35,6 +35,7 @@ def reading(places: Places) -> Iterator["Store"]:
     Raises:
         CommandError: No store is there, it cannot be opened, or what the block asked failed.
     """
+    places = _by_configuration(places)
     settings = configured_servers(places)
     if settings is None:
         require_store()
@@ -104,6 +105,14 @@ def _gateway_of(places: Places) -> str:
     return kind.removeprefix(_GATEWAY_KIND) if kind.startswith(_GATEWAY_KIND) else ""
 
 
+def _by_configuration(places: Places) -> Places:
+    """Return ``places`` with the folder that the daemon's configuration names, where it is read."""
+    config = configuration(places)
+    if config is None or places.data_named:
+        return places
+    return places._replace(data=config.data, data_variable=True)
+
+
 def configured_servers(places: Places) -> "ServerSettings | None":
     """Return the servers that the daemon's configuration names, None where it names none.
 
@@ -145,9 +154,18 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
     """Return the data folder to read, after its daemon has stored what it holds.
 
     Raises:
-        CommandError: The daemon stores in servers, and nobody said which.
+        CommandError: The daemon stores in servers, and nobody said which. Or no daemon answers on a
+            socket that was named, and nobody said which folder its data is in.
     """
     if not is_answered(places.socket):
+        is_guess = not (places.data_named or places.data_variable or stored_in_servers)
+        if places.socket_named and is_guess:
+            raise CommandError(
+                f"no daemon answers on {places.socket}, and nothing says where its data is; start "
+                "it, or name its folder with --data or STEPWELL_DATA (the default is "
+                f"{places.data})",
+                UNREACHABLE,
+            )
         return places.data
     try:
         with DaemonClient(places.socket) as daemon:
@@ -156,6 +174,12 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
             kind = status["sink"]["kind"]
             if places.data_named and not _same(found, places.data):
                 return places.data
+            if places.data_variable and not _same(found, places.data):
+                print(
+                    f"stepwell: this is the data of the daemon on {places.socket}, in {found}; "
+                    f"{places.data} is read with --data",
+                    file=sys.stderr,
+                )
             stored, pending_bytes = daemon.flush(FLUSH_SECONDS)
     except CommandError as error:  # The store can be read without it.
         print(f"stepwell: {error}; the newest points may be missing", file=sys.stderr)

@@ -1,0 +1,58 @@
+"""Where the daemon's log goes: standard error, or a file that may be renamed at any time."""
+
+import logging
+import os
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import Final
+
+from stepwell_daemon.errors import ConfigError
+
+_OURS: Final = ("stepwell_daemon", "stepwell_store", "stepwell_wire")
+
+
+def check_log_file(path: Path) -> None:
+    """Look whether a log can be written to ``path``; change nothing.
+
+    Raises:
+        ConfigError: It cannot.
+    """
+    if path.is_dir():
+        raise ConfigError(f"log_file: {path} is a folder; name a file in it")
+    place = path
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if place != path and not place.is_dir():
+        raise ConfigError(f"log_file: {path} cannot be made: {place} is no folder")
+    if not os.access(place, os.W_OK if place == path else os.W_OK | os.X_OK):
+        raise ConfigError(f"log_file: {path} cannot be written: no permission at {place}")
+
+
+def configure_logging(log_file: str, level: str) -> None:
+    """Send the log to ``log_file``, to standard error where it is empty.
+
+    After the file was renamed or removed, the next line begins a new one.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    handler: logging.Handler = logging.StreamHandler()
+    if log_file:
+        path = Path(log_file).expanduser().absolute()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handler = WatchedFileHandler(path)
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot write the log ({error.strerror})") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Log from ``level`` on; of the libraries nothing below a warning."""
+    number = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(max(number, logging.WARNING))
+    for name in _OURS:
+        logging.getLogger(name).setLevel(number)
