@@ -48,6 +48,7 @@ class Receiver:
         hub: HubProcess | None = None,
         places: JournalPlaces | None = None,
         on_change: Callable[[], None] = lambda: None,
+        on_left: Callable[[WriterState], None] = lambda state: None,
     ) -> None:
         self._spool = spool
         self._counters = counters
@@ -57,6 +58,7 @@ class Receiver:
         self._hub = hub
         self._places = places
         self._on_change = on_change
+        self._on_left = on_left
         self._connections = 0
         self._closing = False
         spool.on_durable = self._tell_durable
@@ -112,6 +114,7 @@ class Receiver:
             if session is not None and session.state.session is session:
                 session.state.session = None
                 session.state.disconnected_at = time.monotonic()
+                self._on_left(session.state)
             self._on_change()
 
     async def _greet(self, context: Any) -> Session | None:

@@ -2,7 +2,7 @@
 
 A journal whose lock is free has no writer any more. Its rest is appended from the writer's
 high-water mark on, as frames would be; a writer that never said how it ended gets a ``finish``
-with state ``crashed``. When all of it is durable the journal is removed.
+that says what its exit note says, or ``crashed``. When all of it is durable the journal is removed.
 
 Offline journals are left to ``stepwell sync``.
 """
@@ -44,7 +44,6 @@ logger = logging.getLogger("stepwell_daemon")
 _GONE_SECONDS: Final = 15.0
 """So long after its connection ended a writer without a journal is looked for by its pid."""
 _REFUSED_MAX: Final = 100
-_UNKNOWN_EXIT_CODE: Final = -1
 _GONE: Final = -1
 _UNKNOWN: Final = -2
 _TIME_US_MAX: Final = 2**63 - 1
@@ -117,7 +116,7 @@ class JournalRecovery:
         for state in list(self._spool.registry.states.values()):
             if self._is_gone(state):
                 logger.info("a writer is gone without a word run=%s", state.info.run_id)
-                self._append_crashed(state)
+                self._append_end(state)
 
     def _forget_mended(self) -> None:
         """Forget the problems of journals that are gone or were changed since."""
@@ -180,7 +179,8 @@ class JournalRecovery:
         await self._spool.settled()
         if not state.finished and state.accepted:
             state.is_dead = True  # What it left says when it ended, not when that was found.
-            self._append_crashed(state)
+            state.ending = reader.noted_ending() or state.ending
+            self._append_end(state)
             await self._spool.settled()
         if not await self._take_blobs(reader.folder, state.info):
             return  # No room for blobs now; the rows are safe, and the journal stays.
@@ -222,17 +222,16 @@ class JournalRecovery:
 
     # ------------------------------------------------------------------ ends
 
-    def _append_crashed(self, state: WriterState) -> None:
+    def _append_end(self, state: WriterState) -> None:
         """Say for a dead writer how it ended; takes no place in the writer's own stream."""
         ended_us = state.last_time_us + 1
         if not (state.is_dead and state.last_time_us):
             ended_us = max(ended_us, int(state.seen_at * 1e6))
         time_us = min(ended_us, _TIME_US_MAX)
-        body = {"state": "crashed", "exit_code": _UNKNOWN_EXIT_CODE}
         self._spool.append(
             state,
             state.accepted,
-            pack_event(FINISH, body, step=0, time_us=time_us),
+            pack_event(FINISH, state.ending._asdict(), step=0, time_us=time_us),
             points=0,
             flags=record.FINISHES | record.SYNTHETIC,
             takes_place=False,

@@ -1,6 +1,7 @@
 """The composition root: builds the parts, starts them bottom-up, stops them top-down."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
+from stepwell_daemon.departures import Departures
 from stepwell_daemon.errors import ConfigError, SpoolNotOpenedError
 from stepwell_daemon.forwarder import Forwarder
 from stepwell_daemon.gateway.listener import Listener
@@ -59,6 +61,7 @@ _SWEEP_SERVERS_SECONDS: Final = 60.0
 """Of servers, that many daemons ask."""
 _COLLECT_SECONDS: Final = 6 * 3600.0
 _BEHIND_SECONDS: Final = 600.0
+_NO_LOOK_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
 _GRPC_OPTIONS: Final = (
@@ -109,6 +112,8 @@ class Daemon:
         self._activity = asyncio.Event()
         self._retention_changed = asyncio.Event()
         self._looked = asyncio.Event()
+        self._departed = asyncio.Event()
+        self._departures = Departures(self._departed.set)
 
     async def run(self) -> None:
         """Serve until ``stop`` is set, then drain and return."""
@@ -137,6 +142,7 @@ class Daemon:
             places=places,
             hub=hub,
             on_change=self._activity.set,
+            on_left=self._departures.note_left,
         )
         self._blobs = blobs = Blobs(config, spool, places=places, counters=counters)
         try:
@@ -279,6 +285,7 @@ class Daemon:
             logger.warning("stopping undrained spooled_bytes=%d", facts.spool.unforwarded_bytes)
 
     def _close(self, forwarder: Forwarder) -> None:
+        self._departures.close()
         self._recovery.close()
         # The store first: an insert that hangs ends with it.
         self._store_executor.shutdown(wait=True, cancel_futures=True)
@@ -332,7 +339,14 @@ class Daemon:
                 self._facts.journal_problems = self._recovery.problems | self._recovery.refused
             self._looked.set()
             self._facts.spool.registry.forget_idle(now=time.time(), monotonic=time.monotonic())
-            await asyncio.sleep(self._config.recover_seconds or 60.0)
+            await self._wait_to_look(self._config.recover_seconds)
+
+    async def _wait_to_look(self, seconds: float) -> None:
+        """Return after ``seconds``, or as soon as a writer has died that said no end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds or _NO_LOOK_SECONDS):
+                await self._departed.wait()
+        self._departed.clear()
 
     def _take_readings(self, node: NodeWriters, readings: Sequence[Reading], time_us: int) -> int:
         points = node.append(readings, time_us)

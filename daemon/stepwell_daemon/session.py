@@ -17,6 +17,7 @@ from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry, Schemas, WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.exit_note import KNOWN_STATES, Ending
 from stepwell_wire.ingest_pb2 import (
     BUSY,
     GAP,
@@ -268,6 +269,8 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     state.learn(schemas, beside=True)
     state.client = hello.client[:200]
     state.is_dead = hello.recovered
+    if hello.recovered and hello.end_state in KNOWN_STATES:
+        state.ending = Ending(hello.end_state, hello.exit_code)
     state.journal_dir = hello.journal_dir or state.journal_dir
     if state.session is not None:
         state.session.refuse(

@@ -17,6 +17,7 @@ from stepwell_daemon.samplers.protocol import Trainer
 from stepwell_daemon.spool.record import FILLS, JUMPS, writer_number
 from stepwell_daemon.spool.segment import Location
 from stepwell_store.writer import WriterInfo
+from stepwell_wire.exit_note import CRASHED, Ending
 from stepwell_wire.limits import names_size
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class WriterState:
     """Position and CRC-32 of the record that was last made on its behalf and relayed."""
     is_dead: bool = False
     """Its last connection was somebody else's, who sends what it left."""
+    ending: Ending = CRASHED
+    """How it ended, as far as is known, should it never have said so."""
     disconnected_at: float | None = None
     """Monotonic; None while connected and for writers that were not seen since the start."""
 

@@ -30,7 +30,7 @@ class Schema(_message.Message):
     def __init__(self, id: _Optional[int] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_major", "protocol_minor", "client", "project", "run_id", "writer_id", "label", "scope", "host", "pid", "journal_dir", "position", "schemas", "recovered")
+    __slots__ = ("protocol_major", "protocol_minor", "client", "project", "run_id", "writer_id", "label", "scope", "host", "pid", "journal_dir", "position", "schemas", "recovered", "end_state", "exit_code")
     PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,8 @@ class Hello(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     SCHEMAS_FIELD_NUMBER: _ClassVar[int]
     RECOVERED_FIELD_NUMBER: _ClassVar[int]
+    END_STATE_FIELD_NUMBER: _ClassVar[int]
+    EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     protocol_major: int
     protocol_minor: int
     client: str
@@ -59,7 +61,9 @@ class Hello(_message.Message):
     position: int
     schemas: _containers.RepeatedCompositeFieldContainer[Schema]
     recovered: bool
-    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., client: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., writer_id: _Optional[str] = ..., label: _Optional[str] = ..., scope: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., journal_dir: _Optional[str] = ..., position: _Optional[int] = ..., schemas: _Optional[_Iterable[_Union[Schema, _Mapping]]] = ..., recovered: bool = ...) -> None: ...
+    end_state: str
+    exit_code: int
+    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., client: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., writer_id: _Optional[str] = ..., label: _Optional[str] = ..., scope: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., journal_dir: _Optional[str] = ..., position: _Optional[int] = ..., schemas: _Optional[_Iterable[_Union[Schema, _Mapping]]] = ..., recovered: bool = ..., end_state: _Optional[str] = ..., exit_code: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
     __slots__ = ("position", "records", "crc32")

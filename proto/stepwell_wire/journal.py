@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from stepwell_wire.errors import MalformedRecordsError, WireError
+from stepwell_wire.exit_note import Ending, read_ending
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal_files import (
     LOCK_FILE,
@@ -230,6 +231,10 @@ class JournalReader:
             self._lock_descriptor = None
 
     # ------------------------------------------------------------------ what is held
+
+    def noted_ending(self) -> Ending | None:
+        """Return how the dead writer ended, as its exit note says; None without one."""
+        return read_ending(self._folder)
 
     @property
     def oldest(self) -> int:

@@ -23,6 +23,7 @@ from typing import Any, Final
 import grpc
 
 from stepwell.errors import DaemonUnreachableError, RefusedError
+from stepwell_wire.exit_note import Ending
 from stepwell_wire.ingest_pb2 import (
     ClientMessage,
     Frame,
@@ -61,8 +62,10 @@ def hello_of(
     schemas: Iterable[tuple[int, tuple[str, ...]]],
     client: str,
     recovered: bool = False,
+    ending: Ending | None = None,
 ) -> Hello:
     """Return the first message of a stream."""
+    end_state, exit_code = ending or ("", 0)
     return Hello(
         protocol_major=PROTOCOL_MAJOR,
         protocol_minor=PROTOCOL_MINOR,
@@ -78,6 +81,8 @@ def hello_of(
         position=position,
         schemas=[Schema(id=number, keys=keys) for number, keys in schemas],
         recovered=recovered,
+        end_state=end_state,
+        exit_code=exit_code,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from stepwell.errors import RefusedError
+from stepwell_wire.exit_note import Ending
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import FRAME_BYTES_MAX, FRAME_BYTES_TARGET
@@ -90,6 +91,7 @@ class Delivery:
         socket: str,
         client: str,
         recovered: bool = False,
+        ending: Ending | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         self.source = source
@@ -98,6 +100,7 @@ class Delivery:
         self.changed = threading.Condition()
         self.page_url = self.hub_folder = self.notice = ""
         self._socket, self._client, self._recovered = socket, client, recovered
+        self._ending = ending
         self._on_change = on_change
         self._connection: Connection | None = None
         self._generation = 0
@@ -132,6 +135,7 @@ class Delivery:
             schemas=source.schemas(),
             client=self._client,
             recovered=self._recovered,
+            ending=self._ending,
         )
         connection = Connection(
             self._socket,

@@ -334,8 +334,12 @@ class Journal:
                     self._write_slot(segment, _SAFE)
                     segment.synced_end = segment.check_end
 
-    def close(self) -> None:
-        """Check all, cut what was preallocated and let go of the lock; the folder stays."""
+    def close(self, *, keep_lock: bool = False) -> None:
+        """Check all, cut what was preallocated and let go of the lock; the folder stays.
+
+        Args:
+            keep_lock: hold it until this process ends: nobody takes the journal in before.
+        """
         self.closed = True
         with contextlib.suppress(OSError):
             self.check()
@@ -351,7 +355,8 @@ class Journal:
             self._spare = None
         for segment in self.held:
             segment.close()
-        self.release_lock()
+        if not keep_lock:
+            self.release_lock()
 
     def remove(self) -> None:
         """Delete the folder; only after everything in it was acknowledged."""

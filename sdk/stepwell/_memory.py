@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from stepwell._exit_note import write_status_at_exit
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.run_notes import notes_folder, run_note, step_note
@@ -118,7 +119,8 @@ class Memory:
     def auto_run_id(self) -> str | None:
         """Return the run id that ``resume="auto"`` goes on with."""
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            return (self._folder / _AUTO).read_text().strip() or None
+            run_id, _, status = (self._folder / _AUTO).read_bytes().partition(b"\n")
+            return None if status == b"\0" else run_id.decode().strip() or None
         return None
 
     def set_auto_run_id(self, run_id: str | None) -> None:
@@ -128,6 +130,16 @@ class Memory:
                 return
             self._folder.mkdir(parents=True, exist_ok=True)
             (self._folder / _AUTO).write_text(run_id)
+
+    def end_auto_by_status(self) -> None:
+        """Let the run that ``resume="auto"`` goes on with end well if this process exits with 0.
+
+        The exit writes its status behind the id, see `auto_run_id`.
+        """
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._folder / _AUTO, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            os.write(descriptor, b"\n")
+            write_status_at_exit(descriptor)
 
     def _path(self, run_id: str) -> Path:
         return run_note(self._journals_dir, self._project, run_id)

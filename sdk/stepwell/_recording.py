@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepwell import _console, _console_streams, _spawn
+from stepwell import _console, _console_streams, _exit_note, _spawn
 from stepwell._blob_sender import BlobSender
 from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import new_writer_id
@@ -26,6 +26,7 @@ from stepwell._staging import Stager
 from stepwell._terminal import Voice
 from stepwell._writer import Writer
 from stepwell_wire import __version__
+from stepwell_wire.exit_note import Ending
 from stepwell_wire.journal_files import WriterFile, boot_id
 from stepwell_wire.page_file import noted_page
 from stepwell_wire.records import ENVIRONMENT, FINISH, METADATA, START
@@ -126,6 +127,7 @@ class Recording:
             return
         journal = self.writer.journal
         if journal is not None:
+            _exit_note.watch(journal.folder)
             self.sender.attach(self.writer, journal)
             self._open_stager(journal)
         started = {**self._start, "label": self.label, "pid": os.getpid()}
@@ -197,7 +199,7 @@ class Recording:
             begin=self._collect_metadata,
             note_step=self._note_step,
             note_page=self._say_page,
-            relay=Relay(settings.socket) if self._forked and _fork_inherited_grpc() else None,
+            relay=Relay(settings.socket) if _fork_inherited_grpc() else None,
         )
 
     def _say_page(self, page_url: str, hub_folder: str) -> None:
@@ -387,10 +389,20 @@ class Recording:
             with contextlib.suppress(Exception):
                 self._capture.add("stderr", text)
 
-    def finish(self, *, state: str, exit_code: int, last_words: Callable[[], None]) -> None:
+    def note_exit(self, status: int) -> None:
+        """Note that this process leaves at once with ``status``. Takes no lock."""
+        journal = self.writer.journal
+        if journal is not None and not self.finished and not self._forked:
+            _exit_note.note_status(journal.folder, status)
+
+    def finish(self, ending: Ending | None, *, last_words: Callable[[], None]) -> None:
         """Write the end, wait for the daemon as long as the settings allow, then let go.
 
-        ``last_words`` is called while events can still be written. Bounded in any case.
+        Args:
+            ending: None leaves it to the exit note, and the journal to whoever reads that.
+            last_words: called while events can still be written.
+
+        Bounded in any case.
         """
         if self.finished or self._finishing:
             return  # Also a signal handler's call in the middle of this one.
@@ -413,16 +425,17 @@ class Recording:
                 self._write_console(final=True, wait_seconds=_CONSOLE_SECONDS)
             writer.make_room_for_the_end()
             last_words()
-            if not self.disabled:
-                writer.write_event(FINISH, {"state": state, "exit_code": exit_code})
+            if not self.disabled and ending is not None:
+                writer.write_event(FINISH, ending._asdict())
             writer.finish()
             self.finished = True
         journal = writer.journal
         if journal is None:
             return
-        self._deliver_rest(journal)
+        _exit_note.unwatch(journal.folder)
+        self._deliver_rest(journal, has_ended=ending is not None)
 
-    def _deliver_rest(self, journal: Journal) -> None:
+    def _deliver_rest(self, journal: Journal, *, has_ended: bool) -> None:
         sender, settings = self.sender, self.settings
         position = journal.committed
         deadline = time.monotonic() + settings.finish_timeout
@@ -444,10 +457,15 @@ class Recording:
         sender.stop()
         stager = self.writer.stager
         left = stager.staged_bytes if stager is not None else 0
-        if delivered and sender.online and not left:
+        all_taken = delivered and sender.online and not left
+        if all_taken and has_ended:
             journal.remove()
             return
-        journal.close()
+        if not has_ended:
+            _exit_note.let_exit_note(journal.folder)
+        journal.close(keep_lock=not has_ended)
+        if all_taken:
+            return
         if stager is not None and journal.durable:
             with contextlib.suppress(OSError):
                 stager.sync()
@@ -507,7 +525,6 @@ class Recording:
         self._open()
         self._forked = False
         self.begin_sending()
-        _finish_with_process(self)
 
 
 def _temporary_journals() -> Path:
@@ -531,16 +548,13 @@ def note_fork() -> None:
 
 
 def _fork_inherited_grpc() -> bool:
-    return _grpc_inherited
+    """Return whether this process was forked from one that used grpc, or may have been.
 
-
-def _finish_with_process(recording: Recording) -> None:
-    """A child of multiprocessing ends without atexit, but runs its own finalizers."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        from stepwell import _session
-
-        util.Finalize(None, _session.finish_all, exitpriority=10)
+    A parent without a run has no hooks of ours, so a child of multiprocessing may not know.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    is_child = process is not None and process.parent_process() is not None
+    return _grpc_inherited or (is_child and "grpc" in sys.modules)
 
 
 def _size(byte_count: int) -> str:

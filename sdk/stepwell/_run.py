@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from stepwell import _session
 from stepwell._config import Config
 from stepwell._definitions import Definition, make_definition
+from stepwell._ending import ending_of_error
 from stepwell._last_error import error_at_finish
 from stepwell._later import LaterCalls
 from stepwell._memory import Memory, Remembered
@@ -22,10 +23,14 @@ from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
 from stepwell._terminal import Voice
 from stepwell.errors import RunFinishedError
+from stepwell_wire.exit_note import Ending
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
 
 if TYPE_CHECKING:
     from stepwell._watch import Watches
+
+INTERRUPTED_EXIT_CODE = 255
+"""What scripts that were written for wandb pass to ``finish`` after Ctrl-C."""
 
 
 class Run(LaterCalls, OtherNames):
@@ -211,24 +216,26 @@ class Run(LaterCalls, OtherNames):
 
         Safe to call twice. What could not be handed over stays on disk, and a line says where.
         """
-        if self._recording.finished:
-            return
         code = exit_code or 0
         if (error := error_at_finish(code)) is not None:
             self._recording.note_error(error)
-        state = {0: "finished", _session.INTERRUPTED_EXIT_CODE: "killed"}.get(code, "failed")
+        state = {0: "finished", INTERRUPTED_EXIT_CODE: "killed"}.get(code, "failed")
+        self._finish(Ending(state, code), quiet=quiet)
+
+    def _finish(self, ending: Ending | None, *, quiet: bool | None = None) -> None:
+        """See `finish`; without an ``ending`` the exit status of this process says it."""
+        if self._recording.finished:
+            return
         if quiet:
             self._voice.silent = True
         self.unwatch()
         try:
-            self._recording.finish(
-                state=state, exit_code=code, last_words=lambda: self._last_words(state)
-            )
+            self._recording.finish(ending, last_words=lambda: self._last_words(ending))
         finally:
             self._memory.close()
             _session.end(self)
 
-    def _last_words(self, state: str) -> None:
+    def _last_words(self, ending: Ending | None) -> None:
         if not self._recording.primary:
             return
         if self.disabled:
@@ -237,8 +244,11 @@ class Run(LaterCalls, OtherNames):
         self._note_step(self._writer.step)
         # The store makes the summary of what was logged and set: it is not written once more.
         self._remember(self.summary.as_dict(), self._runtime_seconds())
-        if state == "finished" and self._settings.resume == "auto":
-            self._memory.set_auto_run_id(None)
+        if self._settings.resume == "auto":
+            if ending is None:
+                self._memory.end_auto_by_status()
+            elif ending.state == "finished":
+                self._memory.set_auto_run_id(None)
 
     def _remember(self, summary: dict[str, Any], runtime_seconds: float) -> None:
         self._memory.note(
@@ -419,14 +429,7 @@ class Run(LaterCalls, OtherNames):
     ) -> None:
         if error is not None:
             self._recording.note_error(error)
-        if error is None:
-            self.finish(exit_code=0)
-        elif isinstance(error, KeyboardInterrupt):
-            self.finish(exit_code=_session.INTERRUPTED_EXIT_CODE)
-        elif isinstance(error, SystemExit):
-            self.finish(exit_code=_session.exit_code_of(error.code))
-        else:
-            self.finish(exit_code=1)
+        self._finish(ending_of_error(error))
 
     def __copy__(self) -> "Run":
         return self

@@ -1,34 +1,34 @@
 """The runs of this process, which of them the module-level names mean, and how they end.
 
-The hooks (end of the interpreter, an uncaught exception, `sys.exit`, fork) are installed by the
-first run, never by an import.
+The hooks (end of the interpreter, `sys.exit`, `os._exit`, fork) are installed by the first run,
+never by an import.
 """
 
 import atexit
 import contextlib
+import functools
 import gc
 import os
 import sys
 import threading
-from types import TracebackType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stepwell import _console_streams, _delivery, _recording
+from stepwell import _console_streams, _delivery, _ending, _exit_note, _recording
+from stepwell_wire.exit_note import UNKNOWN_EXIT_CODE, Ending, ending_of_status
 
 if TYPE_CHECKING:
     from stepwell._run import Run
 
-INTERRUPTED_EXIT_CODE = 255
+_REGULAR_LEAVERS = ("popen_fork", "forkserver")
+"""Modules of multiprocessing, and of its twins, whose children end by `os._exit`, not `atexit`."""
 
-_builtin_exit = sys.exit
 active: list["Run"] = []
 shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
 _current: "Run | None" = None
 _job_runs = 0
-_exit_code = 0
 _hooked = False
-_printed_before: BaseException | None = None
 _kept_importing = False
 _IMPORT_SECONDS_MAX = 2.0
 
@@ -76,91 +76,56 @@ def find(run_id: str, copy_id: str) -> "Run | None":
     return None
 
 
-def finish_all() -> None:
-    """End what is still running, with what is known of why the process ends."""
+def finish_all(ending: Ending | None = _ending.FINISHED) -> None:
+    """End what is still running with ``ending``, None to leave that to the exit's status."""
     for run in list(active):
         with contextlib.suppress(Exception):
-            run.finish(exit_code=_exit_code)
+            run._finish(ending)
 
 
 def _end_process() -> None:
-    global _exit_code
-    if (error := _printed_error()) is not None and error is not _printed_before:
-        _exit_code = _code_of_error(type(error))
-    finish_all()
+    if _ending.main_runs():
+        return  # Somebody runs the exit handlers before the end, and then calls `os._exit`.
+    ending = _ending.find_ending()
+    if ending is None and active and not _exit_note.can_write_at_exit():
+        ending = Ending("finished", UNKNOWN_EXIT_CODE)
+    finish_all(ending)
     if (channel := sys.modules.get("stepwell._channel")) is not None:
         channel.outlive_interpreter()  # Again: ending the runs may have connected anew.
+    if ending == _ending.INTERRUPTED:
+        _ending.mark_interrupted()
 
 
 def _hook() -> None:
-    global _hooked, _printed_before
+    global _hooked
     if _hooked:
         return
     _hooked = True
-    _printed_before = _printed_error()
+    _ending.watch_main()
     atexit.register(_end_process)
     os.register_at_fork(
         before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
     )
-    excepthook = sys.excepthook
-    exit_ = sys.exit
-
-    def note_exception(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-    ) -> None:
-        global _exit_code
-        _exit_code = _code_of_error(kind)
-        excepthook(kind, error, traceback)
-
-    def note_exit(status: Any = None) -> Any:
-        global _exit_code
-        _exit_code = exit_code_of(status)
-        if exit_ is not _builtin_exit:
-            exit_(status)  # Patched before: it may do something else.
-        raise _Exit(*(status if isinstance(status, tuple) else () if status is None else (status,)))
-
-    sys.excepthook = note_exception
-    sys.exit = note_exit
+    os._exit = _noting(os._exit)  # type: ignore[assignment]
 
 
-class _Exit(SystemExit):
-    """What `sys.exit` raises: it is forgotten where the script catches it.
+def _noting(leave: Callable[[int], Any]) -> Callable[[int], Any]:
+    """Return `os._exit` that notes for the runs of this process how it ends.
 
-    One that ends the process is dropped by the interpreter itself, when no frame runs any more.
-    One that was caught is dropped within the frame that caught it.
+    A child of multiprocessing ends its runs here: only now its exit code is known for sure.
     """
 
-    def __del__(self) -> None:
-        global _exit_code
-        if sys._getframe().f_back is not None and _exit_code == exit_code_of(self.code):
-            _exit_code = 0
+    @functools.wraps(leave)
+    def note_and_leave(status: int) -> Any:
+        with contextlib.suppress(Exception):
+            caller = str(sys._getframe(1).f_globals.get("__name__"))
+            if caller.rpartition(".")[2] in _REGULAR_LEAVERS:
+                finish_all(ending_of_status(status))
+            for run in list(active):
+                run._recording.note_exit(status)
+        return leave(status)
 
-
-_Exit.__name__ = _Exit.__qualname__ = "SystemExit"
-_Exit.__module__ = "builtins"
-
-
-def _printed_error() -> BaseException | None:
-    """Return the exception that the interpreter printed last, None in an interactive one.
-
-    It is noted before `sys.excepthook` is called, so it does not matter who set that hook. Where
-    somebody types, it is the error of a line or a cell, and the process goes on.
-    """
-    if hasattr(sys, "ps1") or sys.flags.interactive or "IPython" in sys.modules:
-        return None
-    found = getattr(sys, "last_value", None)
-    return found if isinstance(found, BaseException) else None
-
-
-def _code_of_error(kind: type[BaseException]) -> int:
-    return INTERRUPTED_EXIT_CODE if issubclass(kind, KeyboardInterrupt) else 1
-
-
-def exit_code_of(status: Any) -> int:
-    """Return the exit code that ``sys.exit(status)`` gives."""
-    if status is None:
-        return 0
-    return status if isinstance(status, int) else 1
+    return note_and_leave
 
 
 def _before_fork() -> None:
@@ -184,5 +149,7 @@ def _after_fork_in_child() -> None:
         gc.freeze()
     _recording.note_fork()
     _console_streams.forget_captures()
+    _ending.forget_in_child()
+    _exit_note.forget_in_child()
     for run in active:
         run._recording.reset_in_child()

@@ -148,7 +148,10 @@ class _Sync:
             remedy = "" if damage.endswith(NOTHING_LEFT) else f"; {_REPAIR}"
             raise JournalError(f"{damage}{remedy}")
         source = ReaderSource(reader)
-        delivery = Delivery(source, socket=self._socket, client=CLIENT, recovered=True)
+        ending = reader.noted_ending()
+        delivery = Delivery(
+            source, socket=self._socket, client=CLIENT, recovered=True, ending=ending
+        )
         committed = reader.committed
         start = max(reader.acked, reader.oldest)
         try:

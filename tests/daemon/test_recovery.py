@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from stepwell_daemon.departures import Departures
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
+from stepwell_wire.exit_note import EXIT_FILE, REGION_BYTES
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.mending import KEPT_FOLDER, plan_mending
 from stepwell_wire.rows import Event, decode_records
@@ -251,6 +253,60 @@ def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
 
     asyncio.run(run())
     assert [path.name for path in (tmp_path / "j").iterdir()] == [KEPT_FOLDER]
+
+
+@pytest.mark.parametrize(
+    ("offset", "noted", "body"),
+    [
+        (0, b"exit:\x03", {"state": "failed", "exit_code": 3}),
+        (0, b"exit:\x00", {"state": "finished", "exit_code": 0}),
+        (15 * REGION_BYTES, b"Stack (most recent", {"state": "killed", "exit_code": 143}),
+        (0, b"exit:", {"state": "crashed", "exit_code": -1}),
+        (0, b"", {"state": "crashed", "exit_code": -1}),
+        (0, b"\xff" * 9, {"state": "crashed", "exit_code": -1}),
+    ],
+)
+def test_an_exit_note_says_how_a_dead_writer_ended(
+    tmp_path: Path, offset: int, noted: bytes, body: dict[str, object]
+) -> None:
+    folder = make_journal(tmp_path / "j", "a", STREAM)
+    with open(folder / EXIT_FILE, "wb") as note:
+        note.seek(offset)
+        note.write(noted)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            await look(spool, tmp_path / "j")
+            (end,) = [event for event in events_in(spool) if event.kind == "finish"]
+            assert end.body == body
+
+    asyncio.run(run())
+
+
+def test_the_end_of_a_process_that_said_none_is_known_at_once() -> None:
+    process = subprocess.Popen(["sleep", "1000"])
+
+    async def run() -> None:
+        gone = asyncio.Event()
+        departures = Departures(gone.set)
+        try:
+            info = writer_info(host=socket.gethostname(), pid=process.pid)
+            departures.note_left(WriterState(info))
+            departures.note_left(WriterState(info, finished=True))
+            await asyncio.sleep(0)
+            assert not gone.is_set()
+            process.kill()
+            async with asyncio.timeout(30):
+                await gone.wait()
+        finally:
+            process.kill()
+            process.wait()
+        gone.clear()
+        departures.note_left(WriterState(info))
+        assert gone.is_set(), "it was gone before it was watched"
+        departures.close()
+
+    asyncio.run(run())
 
 
 def test_a_cut_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None:

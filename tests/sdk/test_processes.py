@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import stepwell
 from stepwell import Run, _session
 from stepwell.testing import RecordingDaemon
@@ -264,45 +262,6 @@ def test_each_init_of_a_job_is_a_run_of_its_own_and_the_same_on_all_ranks(folder
             for fold, run_id in enumerate(daemon.run_ids)
             for rank in range(2)
         }
-
-
-# ---------------------------------------------------------------------------- ends
-
-
-@pytest.mark.parametrize(
-    ("ending", "state", "code"),
-    [
-        ("", "finished", 0),
-        ("raise ValueError('x')", "failed", 1),
-        ("sys.exit(3)", "failed", 3),
-        ("sys.exit()", "finished", 0),
-        ("sys.exit('message')", "failed", 1),
-        ("raise KeyboardInterrupt", "killed", 255),
-        ("try: sys.exit(2)\nexcept SystemExit as error: assert error.code == 2", "finished", 0),
-        ("def main(): sys.exit(4)\nmain()", "failed", 4),
-        ("try: sys.exit(2)\nexcept SystemExit as error: sys.exit(error.code + 1)", "failed", 3),
-        ("try: sys.exit(5)\nfinally: run.log({})", "failed", 5),
-        (
-            "import threading\nt = threading.Thread(target=sys.exit, args=(2,))\n"
-            "t.start(); t.join()",
-            "finished",
-            0,
-        ),
-        ("sys.excepthook = lambda *_: None\nraise ValueError('x')", "failed", 1),
-        ("sys.excepthook = lambda *_: None\nraise KeyboardInterrupt", "killed", 255),
-        ("run.finish(exit_code=4)", "failed", 4),
-        ("run.__exit__(SystemExit, SystemExit(0), None)", "finished", 0),
-    ],
-)
-def test_the_end_of_a_script_ends_its_run(folder: Path, ending: str, state: str, code: int) -> None:
-    with RecordingDaemon(folder / "s.sock") as daemon:
-        python(
-            f"import sys, stepwell\nrun = stepwell.init('p')\nrun.log({{'x': 1.0}})\n{ending}\n",
-            STEPWELL_SOCKET=daemon.socket,
-        )
-        (finish,) = daemon.events("finish")
-        assert finish.body == {"state": state, "exit_code": code}
-        assert len(daemon.points("x")) == 1
 
 
 def test_a_lock_that_a_thread_of_grpc_keeps_does_not_hold_up_the_end(folder: Path) -> None:

@@ -104,7 +104,7 @@ def test_a_context_manager_ends_the_run_as_it_went(start: Start) -> None:
             raise error
     ends = [read_journal(folder).bodies("finish")[0] for folder in folders]
     assert [end["state"] for end in ends] == ["finished", "failed", "killed"]
-    assert [end["exit_code"] for end in ends] == [0, 1, 255]
+    assert [end["exit_code"] for end in ends] == [0, 1, 130]
 
 
 # ---------------------------------------------------------------------------- identity

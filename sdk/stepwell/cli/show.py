@@ -23,6 +23,7 @@ from stepwell.cli.text import (
     table_text,
     value_text,
 )
+from stepwell_wire.exit_note import signal_of
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -219,6 +220,11 @@ def _section(title: str, body: str) -> str:
     return f"{title}\n{body}"
 
 
+def _state_text(state: str, exit_code: int | None) -> str:
+    name = signal_of(exit_code) if state == "killed" and exit_code is not None else ""
+    return f"killed by {name}" if name else plain(state)
+
+
 def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
     number = detail["exit_code"]
     code = f", exit code {number}" if number else ""
@@ -229,7 +235,7 @@ def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
     lines = [
         ("run", plain(f"{detail['project']}/{detail['run_id']}")),
         ("name", plain(detail["name"])),
-        ("state", plain(detail["state"]) + code),
+        ("state", _state_text(detail["state"], number) + code),
         ("started", f"{moment_text(detail['started_at'])}, took {took}"),
         ("hosts", plain(", ".join(detail["hosts"]))),
         ("writers", str(len(detail["writers"]))),

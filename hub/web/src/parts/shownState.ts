@@ -10,9 +10,22 @@ export interface ShownState {
   title: string;
 }
 
+/** The signals that end a training process, by their numbers on Linux. */
+const SIGNALS = new Map([
+  [1, "SIGHUP"], [2, "SIGINT"], [3, "SIGQUIT"], [6, "SIGABRT"], [9, "SIGKILL"], [10, "SIGUSR1"], [11, "SIGSEGV"],
+  [12, "SIGUSR2"], [15, "SIGTERM"], [24, "SIGXCPU"],
+]);
+
+/** The signal that the exit code of a killed process names, as a shell shows it; "" where it names none. */
+export function signalName(code: number | null): string {
+  return SIGNALS.get((code ?? 0) - 128) ?? "";
+}
+
 /** The store has -1 where no exit code is known. */
-export function exitCodeText(code: number): string {
-  return code < 0 ? "unknown" : String(code);
+export function exitCodeText(code: number, state = ""): string {
+  const signal = state === "killed" ? signalName(code) : "";
+  if (code < 0) return "unknown";
+  return signal === "" ? String(code) : `${code} (${signal})`;
 }
 
 export function shownState(
@@ -35,7 +48,7 @@ export function shownState(
     case "failed":
       return { word: state, kind: "bad", title: `Failed: it ended with an error${exit}${seen}` };
     case "killed":
-      return { word: state, kind: "bad", title: `Killed: a signal ended it${exit}${seen}` };
+      return { word: state, kind: "bad", title: `Killed: ${signalName(exitCode) || "a signal"} ended it${exit}${seen}` };
     default:
       return { word: state === "" ? "unknown" : state, kind: "other", title: `${state}${seen}` };
   }

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 
 import { columnsToAsk, columnTitle, columnTitles, sortAfterClick, sortOf, sortPlace } from "../../src/state/columns.js";
 import { splitAtError } from "../../src/parts/filterError.js";
-import { shownState } from "../../src/parts/shownState.js";
+import { exitCodeText, shownState } from "../../src/parts/shownState.js";
 import { railColumns, tableColumns } from "../../src/state/defaultColumns.js";
 
 test("clicks on a header go round", () => {
@@ -55,6 +55,10 @@ test("a running run of which nothing came for a minute is stale", () => {
   expect(shownState({ ...run, lastSeen: 939 }).kind).toBe("stale");
   expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: 137 }).title).toContain("137");
   expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: -1 }).title).toContain("exit code unknown");
+  expect(shownState({ ...run, state: "killed", lastSeen: 939, exitCode: 143 }).title).toContain("SIGTERM ended it, exit code 143");
+  expect(shownState({ ...run, state: "killed", lastSeen: 939, exitCode: 255 }).title).toContain("a signal ended it");
+  expect(exitCodeText(143, "killed")).toBe("143 (SIGTERM)");
+  expect(exitCodeText(143, "failed")).toBe("143");
 });
 
 const key = (kind: string, path: string, type = "float", run_count = 1) => ({ kind, path, types: [type], run_count });

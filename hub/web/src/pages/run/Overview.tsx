@@ -64,7 +64,7 @@ function Facts({ run, onChange }: RunTabProps) {
           {run.ended_at === null ? <Age moment={run.last_seen} /> : formatMoment(run.ended_at)}
         </Fact>
         <Fact name="Duration">{duration !== null && formatDuration(duration)}</Fact>
-        {run.exit_code !== null && run.state !== "running" && <Fact name="Exit code">{exitCodeText(run.exit_code)}</Fact>}
+        {run.exit_code !== null && run.state !== "running" && <Fact name="Exit code">{exitCodeText(run.exit_code, run.state)}</Fact>}
         <Fact name="Host">{run.hosts.join(", ")}</Fact>
         <Fact name="Logged">
           {`${formatAmount(run.point_count, "point")} of ${formatAmount(run.metric_count, "metric")}`}

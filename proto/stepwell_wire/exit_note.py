@@ -1,0 +1,88 @@
+"""The exit note: how a process ended that had no time to say so in its journal.
+
+The file `exit` in a journal's folder, empty at first:
+
+    offset 0                     b"exit:" and the exit status, one byte
+    offset NUMBER * 128 KiB      a traceback, written by signal NUMBER before it ended the process
+
+The offset names the signal, because the one that writes it can say no more (see `_exit_note.py`
+of the SDK). The file is sparse: it takes a block on disk for each of these.
+"""
+
+import contextlib
+import os
+import signal
+from typing import Final, NamedTuple
+
+from stepwell_wire.folder import JournalFolder
+
+EXIT_FILE: Final = "exit"
+STATUS: Final = b"exit:"
+REGION_BYTES: Final = 128 * 1024
+"""More than a traceback of the 100 frames that are written at most."""
+NOTED_SIGNALS: Final = (
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGXCPU,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGQUIT,
+)
+"""Signals that end a process by default, and that schedulers, terminals and people send."""
+UNKNOWN_EXIT_CODE: Final = -1
+_SIGNAL_CODE: Final = 128
+"""An exit code above it names a signal, as in a shell."""
+
+
+class Ending(NamedTuple):
+    """How a process ended: what a ``finish`` event says.
+
+    Attributes:
+        state: finished, failed, killed or crashed.
+        exit_code: 0 to 255 as a shell shows it: 128 and the number for a signal; -1 where unknown.
+    """
+
+    state: str
+    exit_code: int
+
+
+CRASHED: Final = Ending("crashed", UNKNOWN_EXIT_CODE)
+KNOWN_STATES: Final = frozenset({"finished", "failed", "killed", "crashed"})
+
+
+def ending_of_status(status: int) -> Ending:
+    """Return the end of a process that exits with ``status``; the system keeps its last byte."""
+    code = status & 0xFF
+    return Ending("failed" if code else "finished", code)
+
+
+def ending_of_signal(number: int) -> Ending:
+    """Return the end of a process that signal ``number`` ended."""
+    return Ending("killed", _SIGNAL_CODE + number)
+
+
+def signal_of(exit_code: int) -> str:
+    """Return the name of the signal that the exit code of a killed process means, else ""."""
+    with contextlib.suppress(ValueError):
+        return signal.Signals(exit_code - _SIGNAL_CODE).name
+    return ""
+
+
+def read_ending(folder: JournalFolder) -> Ending | None:
+    """Return the end that the note in ``folder`` says; None where it says nothing."""
+    try:
+        descriptor = folder.open(EXIT_FILE, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        for number in NOTED_SIGNALS:
+            if os.pread(descriptor, 1, number * REGION_BYTES).strip(b"\0"):
+                return ending_of_signal(number)
+        noted = os.pread(descriptor, len(STATUS) + 1, 0)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+    if len(noted) <= len(STATUS) or not noted.startswith(STATUS):
+        return None
+    return ending_of_status(noted[-1])

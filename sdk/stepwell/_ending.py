@@ -1,0 +1,165 @@
+"""How this process ends, from what the interpreter itself knows when it ends.
+
+No exit handler is told. But the frame of the main module, kept from the first run on, says where
+it was left: at its return, or by an exception. The exception was printed, and then its traceback
+begins at this very frame; or it was a SystemExit. Of that the interpreter asks the code, when no
+frame runs any more, and drops it. `sys.exit` raises one of ours, which notes what was asked. The
+code of any other is known to the C library alone (see `_exit_note.py`).
+
+So nothing depends on who set `sys.excepthook`, who caught what, or which thread raised.
+"""
+
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any
+
+from stepwell_wire.exit_note import Ending, ending_of_signal, ending_of_status
+
+FINISHED = Ending("finished", 0)
+INTERRUPTED = ending_of_signal(signal.SIGINT)
+
+_main_frame: FrameType | None = None
+_asked: Ending | None = None
+_builtin_exit = sys.exit
+_code_of = SystemExit.__dict__["code"]
+_LONG_MAX = 2**63
+
+
+def watch_main() -> None:
+    """Keep the frame of the main module, and let `sys.exit` raise what says its code."""
+    global _main_frame
+    _main_frame = _find_main_frame()
+    if sys.exit is _builtin_exit:  # Else somebody's own, which may do something else.
+        sys.exit = _exit
+
+
+def find_ending() -> Ending | None:
+    """Return how this process ends, for an exit handler; None where only its status will say."""
+    if _asked is not None:
+        return _asked
+    frame = _main_frame
+    if frame is None:
+        return None
+    if _has_returned(frame):
+        return FINISHED
+    traceback = getattr(sys, "last_traceback", None)
+    if traceback is not None and traceback.tb_frame is frame:
+        return ending_of_error(getattr(sys, "last_value", None))
+    return None
+
+
+def ending_of_error(error: BaseException | None) -> Ending:
+    """Return the end of a process, a child or a ``with`` block that ``error`` leaves."""
+    if error is None:
+        return FINISHED
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    if isinstance(error, SystemExit):
+        return ending_of_status(status_of(error.code))
+    return ending_of_status(1)
+
+
+def status_of(code: Any) -> int:
+    """Return the exit status that the interpreter makes of the code of a SystemExit."""
+    if code is None:
+        return 0
+    if not isinstance(code, int):
+        return 1
+    return int(code) & 0xFF if -_LONG_MAX <= code < _LONG_MAX else 0xFF
+
+
+def mark_interrupted() -> None:
+    """Let the process end by SIGINT again, as after every Ctrl-C that was not handled.
+
+    The interpreter notes that a KeyboardInterrupt ended the code that it was given as text or as
+    a file, and forgets it with the next such code: an import at exit is enough.
+    """
+    try:
+        eval("interrupt()", {"interrupt": _interrupt})
+    except KeyboardInterrupt:
+        return
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _find_main_frame() -> FrameType | None:
+    """Return the outermost frame of the main thread, if it is that of a program.
+
+    A frame of another kind may hold what is large: of a program that embeds Python, or of a
+    greenlet.
+    """
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    if frame is None:
+        return None
+    code = frame.f_code
+    is_program = code.co_name == "<module>" or code.co_name == "_run_module_as_main"
+    return frame if is_program else None
+
+
+def _has_returned(frame: FrameType) -> bool:
+    import opcode
+
+    last = frame.f_code.co_code[frame.f_lasti]
+    return opcode.opname[last] in ("RETURN_VALUE", "RETURN_CONST")
+
+
+def main_runs() -> bool:
+    """Return whether the program has not ended yet, as far as is known."""
+    frame = _main_frame
+    running = (
+        None if frame is None else sys._current_frames().get(threading.main_thread().ident or 0)
+    )
+    while running is not None:
+        if running is frame:
+            return True
+        running = running.f_back
+    return False
+
+
+def _exit(status: Any = None, /) -> Any:
+    """Exit the interpreter by raising SystemExit(status), as `sys.exit` does."""
+    raise _Exit(*(status if isinstance(status, tuple) else () if status is None else (status,)))
+
+
+class _Exit(SystemExit):
+    """What `sys.exit` raises: a SystemExit that notes it when the interpreter ends by it."""
+
+    @property
+    def code(self) -> Any:
+        found = _code_of.__get__(self)
+        if _is_asked_by_interpreter():
+            global _asked
+            _asked = ending_of_status(status_of(found))
+        return found
+
+    @code.setter
+    def code(self, value: Any) -> None:
+        _code_of.__set__(self, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (SystemExit, self.args, self.__dict__ or None)
+
+
+_Exit.__name__ = _Exit.__qualname__ = "SystemExit"
+_Exit.__module__ = "builtins"
+
+
+def _is_asked_by_interpreter() -> bool:
+    """Return whether no frame is below the caller of this: the program has ended."""
+    try:
+        sys._getframe(2)
+    except ValueError:
+        return True
+    return False
+
+
+def forget_in_child() -> None:
+    """Right after a fork."""
+    global _asked
+    _asked = None
