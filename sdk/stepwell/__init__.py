@@ -243,7 +243,8 @@ def init(
         config: what the run is started with: a dict, a Namespace or a YAML or JSON file's path.
         config_include_keys, config_exclude_keys: which of its keys to take.
         mode: ``online``, ``offline``, ``disabled`` or ``shared``.
-        reinit: what to do when a run is active: ``return_previous`` (default, with a notice),
+        reinit: what to do when a run is active: ``return_previous`` (default, with a notice;
+            but another ``id`` finishes the previous run, with a notice, and starts that one),
             ``finish_previous`` (or True), ``create_new``.
         resume: ``allow``, ``must``, ``never``, or ``auto`` (or True) for the run that this machine
             did not finish.

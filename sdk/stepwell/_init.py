@@ -51,14 +51,21 @@ def start_run(
     voice.silent = wanted.silent or wanted.mode == "disabled"
     before = _session.current()
     if before is not None:
-        if wanted.reinit in ("default", "return_previous"):
+        if _asks_for_another(wanted, before, run_id=arguments.get("run_id")):
+            if not wanted.quiet:
+                voice.say(
+                    f"init: run {before.id} was still running and is finished, as run "
+                    f'{wanted.run_id} begins; pass reinit="create_new" to have both'
+                )
+            before.finish()
+        elif wanted.reinit in ("default", "return_previous"):
             if wanted.reinit == "default" and not wanted.quiet:
                 voice.say(
                     f"init: run {before.id} is still running and is returned; finish() it first, "
                     'or pass reinit="finish_previous" or "create_new"'
                 )
             return before
-        if wanted.reinit == "finish_previous":
+        elif wanted.reinit == "finish_previous":
             before.finish()
     given = parse_config(config, include=include, exclude=exclude)
     place = Place() if wanted.mode == "disabled" else find_place()
@@ -149,6 +156,17 @@ def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:
 
         return f"{socket.gethostname()[:64]}-{os.getpid()}"
     return place.label
+
+
+def _asks_for_another(wanted: Settings, before: Run, *, run_id: object) -> bool:
+    """Return whether the call names a run other than ``before``, without a word on reinit.
+
+    An id of the environment names none: it is the same for each `init` of a script. In another
+    project the same id is another run.
+    """
+    if wanted.reinit != "default" or run_id is None:
+        return False
+    return (wanted.project, wanted.run_id) != (before.project, before.id)
 
 
 def _joins_unasked(wanted: Settings) -> bool:

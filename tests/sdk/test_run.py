@@ -78,6 +78,26 @@ def test_a_second_init_returns_the_active_run_with_a_notice(
     assert capfd.readouterr().err == ""
 
 
+def test_another_id_finishes_the_previous_run_and_begins_the_next(
+    start: Start, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start(mode="offline", id="first")
+    assert start(mode="offline", id="first") is first
+    assert start(mode="offline", id="next", reinit="return_previous") is first
+    monkeypatch.setenv("STEPWELL_RUN_ID", "of-all")
+    assert start(mode="offline") is first, "the environment names no other run"
+    capsys.readouterr()
+    second = start(mode="offline", id="next")
+    assert (first.finished, second.id, stepwell.run) == (True, "next", second)
+    assert "run first was still running and is finished, as run next begins" in (
+        capsys.readouterr().err
+    )
+    third = start("elsewhere", mode="offline", id="next")
+    assert (second.finished, third.project) == (True, "elsewhere")
+    assert start(mode="offline", id="beside", reinit="create_new") is not third
+    assert not third.finished
+
+
 def test_reinit_finishes_the_previous_run_or_leaves_it(start: Start) -> None:
     first = start(mode="offline")
     second = start(mode="offline", reinit=True)
