@@ -1,9 +1,12 @@
 """The writers of runs, and the state of a run by theirs.
 
 A writer that had ended before the run was resumed says nothing about the run any more. Of the
-others one that runs makes the run running; else the worst end counts.
+others one that runs makes the run running; else the worst end counts. Where the others finished, a
+writer beside the main one that just disappeared does not count: a worker that was stopped when its
+work was done, or a rank that was lost at the end.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,11 +32,19 @@ _END: Final = (
     f"['running', 'failed', 'crashed', 'killed', 'finished'], [5, 4, 3, 2, 1], 0)) * {_SEVERITY} + "
     f"if(tupleElement(ended, 3) != 0, {_NO_SUCCESS}, 0) + toInt64(tupleElement(ended, 3)) + {_CODE}"
 )
+_BESIDE: Final = r"(^|[.])(fork|process)-[0-9]+$"
+"""Labels of children that go on with the run of their parent, see the SDK's `child_label`."""
+# Whether its end counts where the others finished.
+_COUNTS: Final = (
+    "NOT (tupleElement(ended, 2) = 'crashed' AND its_rank > 0 "
+    f"OR tupleElement(ended, 2) IN ('crashed', 'killed') AND match(its_label, '{_BESIDE}'))"
+)
 _EACH_WRITER: Final = f"""
 SELECT {{ids}}, its_host, was_resumed, began, seen, tupleElement(ended, 1) AS state_time,
-       {_END} AS its_end
+       {_END} AS its_end, {_COUNTS} AS its_end_counts
 FROM (
     SELECT {{ids}}, writer_id, max(w.host) AS its_host, max(w.resumed) AS was_resumed,
+           max(w.rank) AS its_rank, max(w.label) AS its_label,
            max(w.started_at) AS began, max(w.last_seen) AS seen, max(w.state) AS ended
     FROM writers AS w
     WHERE {{where}}
@@ -47,16 +58,27 @@ SELECT {{ids}}, count() AS writer_count, groupUniqArray(its_host) AS hosts,
 FROM ({_EACH_WRITER})
 GROUP BY {{ids}}
 """
+_WORST: Final = f"if(intDiv(worst_that_counts, {_SEVERITY}) = 1, worst_that_counts, worst_of_all)"
+_WORST_OF: Final = (
+    "max(its_end) AS worst_of_all, maxIf(its_end, its_end_counts) AS worst_that_counts, "
+    f"{_WORST} AS worst"
+)
 # Servers of 18.16 know no columns inside a lambda: it is given `since` as an array. Planning a
 # lambda takes as long as the rest, so runs that were never resumed do without.
 _RESUMED: Final = f"""
 SELECT {{ids}}, writer_count, hosts, started, last_event, last_end,
        arrayReduce('max', arrayFilter((each, moment, since) -> moment >= since, ends, moments,
-                   arrayResize([resumed_at], length(ends), resumed_at))) AS worst
+                   arrayResize([resumed_at], length(ends), resumed_at))) AS worst_of_all,
+       arrayReduce('max', arrayPushBack(arrayFilter(
+                   (each, moment, since, counts) -> moment >= since AND counts, ends, moments,
+                   arrayResize([resumed_at], length(ends), resumed_at), end_counts), toInt64(0)))
+           AS worst_that_counts,
+       {_WORST} AS worst
 FROM ({_EACH_RUN})
 """
 _ENDS: Final = (
-    "groupArray(its_end) AS ends, maxIf(began, was_resumed > 0) AS resumed_at, "
+    "groupArray(its_end) AS ends, groupArray(its_end_counts) AS end_counts, "
+    "maxIf(began, was_resumed > 0) AS resumed_at, "
     f"groupArray(if(its_end >= {5 * _SEVERITY}, toInt64({_RUNNING_SINCE}), "
     "greatest(began, state_time))) AS moments"
 )
@@ -73,7 +95,7 @@ def runs_sql(ids: str, where: str, *, resumed: bool) -> str:
     if resumed:
         each = _RESUMED.format(ids=ids, where=where, worst=_ENDS)
     else:
-        each = _EACH_RUN.format(ids=ids, where=where, worst="max(its_end) AS worst")
+        each = _EACH_RUN.format(ids=ids, where=where, worst=_WORST_OF)
     return (
         f"SELECT {ids}, (started, last_event, 'run', toFloat64(last_end), "
         f"toInt64(writer_count) * {_WRITERS_UNIT} + worst, "
@@ -148,6 +170,7 @@ def run_state(held: Any) -> RunState:
 
 _STATES: Final = """
 SELECT writer_id, max(w.host) AS its_host, max(w.resumed) AS was_resumed,
+       max(w.rank) AS its_rank, max(w.label) AS its_label,
        max(w.started_at) AS began, max(w.last_seen) AS seen, max(w.state) AS ended
 FROM writers AS w
 WHERE project = {project:String} AND run_id = {run_id:String}
@@ -164,7 +187,9 @@ def state_of(question: Question, project: str, run_id: str) -> RunState | None:
 def _state_of(writers: list[dict[str, Any]]) -> RunState:
     """Return what ``runs_sql`` makes of the same rows; a test holds them against each other."""
     resumed_at = max((each["began"] for each in writers if each["was_resumed"]), default=0)
-    ends, last_end = [], 0
+    ends: list[tuple[int, bool, int]] = []
+    that_count: list[tuple[int, bool, int]] = []
+    last_end = 0
     for each in writers:
         moment, state, exit_code = _end_of(each["ended"])
         last_end = max(last_end, moment)
@@ -172,7 +197,10 @@ def _state_of(writers: list[dict[str, Any]]) -> RunState:
         severity = len(STATES) - STATES.index(state) if state in STATES else 0
         if until >= resumed_at:
             ends.append((severity, exit_code != 0, exit_code))
-    severity, _, exit_code = max(ends, default=(0, False, 0))
+            if not _disappeared_beside(each, state):
+                that_count.append(ends[-1])
+    worst = max(that_count, default=_NO_END)
+    severity, _, exit_code = worst if worst[0] == 1 else max(ends, default=_NO_END)
     state = STATES[len(STATES) - severity] if severity else "unknown"
     return RunState(
         state=state,
@@ -183,6 +211,15 @@ def _state_of(writers: list[dict[str, Any]]) -> RunState:
         writers=len(writers),
         hosts=tuple(sorted({each["its_host"] for each in writers if each["its_host"]})),
     )
+
+
+_NO_END: Final = (0, False, 0)
+
+
+def _disappeared_beside(writer: dict[str, Any], state: str) -> bool:
+    if state == "crashed" and writer["its_rank"] > 0:
+        return True
+    return state in ("crashed", "killed") and bool(re.search(_BESIDE, writer["its_label"]))
 
 
 def _end_of(held: Any) -> tuple[int, str, int]:

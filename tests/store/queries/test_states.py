@@ -3,6 +3,8 @@
 import random
 from dataclasses import replace
 
+import pytest
+
 from stepwell_store import Store
 from stepwell_store.queries import get_run, list_runs, projects_pulse, run_states
 from stepwell_wire.rows import Event
@@ -58,6 +60,7 @@ def test_a_run_alone_has_the_state_that_it_has_in_a_list(store: Store) -> None:
                 writer(project, f"run-{number}"),
                 writer_id=f"{number}-{rank}",
                 host=dice.choice(["a", "b", ""]),
+                label=dice.choice(["", "rank0.fork-7", "process-12"]),
             )
             said: list[Event] = []
             if dice.random() < 0.9:
@@ -74,3 +77,39 @@ def test_a_run_alone_has_the_state_that_it_has_in_a_list(store: Store) -> None:
         alone = get_run(store, project, run.run_id)
         for name in run.__dataclass_fields__:
             assert getattr(alone, name) == getattr(run, name), (run.run_id, name)
+
+
+MAIN, RANK, CHILD = ("", 0), ("rank1", 1), ("rank0.fork-7", 0)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize(
+    ("ends", "state", "exit_code"),
+    [
+        ([(MAIN, "finished", 0), (RANK, "crashed", -1)], "finished", 0),
+        ([(MAIN, "finished", 0), (CHILD, "killed", 143)], "finished", 0),
+        ([(MAIN, "finished", 0), (CHILD, "crashed", -1), (RANK, "finished", 0)], "finished", 0),
+        ([(MAIN, "finished", 0), (RANK, "failed", 1)], "failed", 1),
+        ([(MAIN, "finished", 0), (RANK, "killed", 143)], "killed", 143),
+        ([(MAIN, "crashed", -1), (RANK, "finished", 0)], "crashed", None),
+        ([(MAIN, "killed", 143), (RANK, "crashed", -1)], "crashed", None),
+        ([(CHILD, "crashed", -1)], "crashed", None),
+        ([(MAIN, "running", 0), (CHILD, "crashed", -1)], "running", None),
+    ],
+)
+def test_a_writer_beside_the_main_one_that_disappears_fails_no_run_that_finished(
+    store: Store,
+    ends: list[tuple[tuple[str, int], str, int]],
+    state: str,
+    exit_code: int | None,
+    resumed: bool,
+) -> None:
+    project = fresh_project()
+    for number, ((label, rank), end, code) in enumerate(ends):
+        who = replace(writer(project, "r"), writer_id=f"w{number}", label=label)
+        said = [start(rank=rank, resumed=resumed)]
+        if end != "running":
+            said.append(finish(end, exit_code=code))
+        tell(store, who, *said)
+    for run in (get_run(store, project, "r"), *list_runs(store, project).items):
+        assert (run.state, run.exit_code) == (state, exit_code)
