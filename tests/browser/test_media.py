@@ -89,6 +89,12 @@ def test_images_appear_live_and_follow_the_slider(page: Page, site: Site) -> Non
         with page.expect_download() as saved:
             box.get_by_role("link", name="Download").click()
         assert saved.value.suggested_filename.endswith(".png")
+        page.keyboard.press("c")
+        page.keyboard.press("[")
+        expect(box.locator("figcaption")).to_have_text(["A: digits, step 3", "B: digits, step 2"])
+        box.get_by_role("button", name="One over the other").click()
+        expect(box.get_by_role("slider", name="Edge between A and B")).to_be_visible()
+        assert findings(page) == []
         page.keyboard.press("Escape")
         expect(box).to_have_count(0)
     finally:

@@ -70,6 +70,15 @@ def test_a_table_is_sorted_filtered_and_searched(page: Page, site: Site, browser
         assert saved.value.path().read_text().count('\n"digit ') == ROWS
         assert not page.evaluate(f"'{FLAG}' in window")
 
+        page.goto(f"{site.url}{site.run_path('tables')}/media")
+        preview = page.get_by_role("table", name="First rows of guesses")
+        expect(preview.locator("tbody tr").nth(1)).to_contain_text("digit 001")
+        assert findings(page) == []
+        page.get_by_role("button", name="Open table guesses").click()
+        opened = page.get_by_role("dialog", name="guesses")
+        expect(opened.get_by_role("status")).to_have_text(f"{ROWS} rows")
+        assert_begins(opened, 1, ["digit 000", "digit 001"])
+
         with watched(browser, site.url, size=PHONE, theme="dark") as (context, _):
             phone = context.new_page()
             enter(phone, site.link(site.run_path("tables", "tables-1", "media")))

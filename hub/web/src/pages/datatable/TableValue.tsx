@@ -3,21 +3,27 @@ import { useSignal } from "@preact/signals";
 
 import type { MediumCell } from "../../api/tables.js";
 import { Dialog } from "../../parts/Dialog.js";
+import { formatAmount } from "../../parts/format.js";
 import { isTiny, stateText } from "../media/items.js";
 import type { ValueProps } from "../media/kinds.js";
 import { DataTable } from "./DataTable.js";
+import { TablePreview } from "./TablePreview.js";
 
 export function TableValue({ project, value, isSmall, tables, onOpen }: ValueProps) {
   const opened = useSignal<MediumCell | null>(null);
   const item = value.items[0];
   if (item === undefined) return null;
   if (item.state !== "ready") return <p class={`media-state ${item.state}`}>{stateText(item)}</p>;
-  const size = `${String(item.about["nrows"])} rows, ${String(item.about["ncols"])} columns`;
   if (isSmall) {
     return (
-      <button type="button" class="small quiet" onClick={() => onOpen(value, 0)}>
-        {size}
-      </button>
+      <TablePreview
+        project={project}
+        runId={value.run_id}
+        digest={item.digest}
+        name={value.metric}
+        size={`${countOf(item.about["nrows"], "row")}, ${countOf(item.about["ncols"], "column")}`}
+        onOpen={() => onOpen(value, 0)}
+      />
     );
   }
   const cell = opened.value;
@@ -43,4 +49,10 @@ export function TableValue({ project, value, isSmall, tables, onOpen }: ValuePro
       )}
     </>
   );
+}
+
+/** Counts of a table come from what the script logged beside it: they may be missing. */
+function countOf(told: unknown, noun: string): string {
+  const count = Number(told);
+  return Number.isFinite(count) ? formatAmount(count, noun) : `? ${noun}s`;
 }

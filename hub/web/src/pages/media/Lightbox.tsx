@@ -8,8 +8,11 @@ import { Icon } from "../../parts/Icon.js";
 import { runColor } from "../../state/palette.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
+import { TableValue } from "../datatable/TableValue.js";
+import { Compare, type Side } from "./Compare.js";
 import { Picture } from "./Files.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
+import type { TableStore } from "./kinds.js";
 
 const ZOOM_FACTOR = 1.5;
 const ZOOM_MIN = 0.05;
@@ -25,16 +28,29 @@ interface LightboxProps extends Opened {
   onTurn(at: number): void;
   /** Show the value of the step before or after; undefined where it is not known. */
   onStep?(by: number): void;
+  /** Show the value of the run before or after. */
+  onRun?(by: number): void;
+  readonly tables: TableStore;
   onClose(): void;
 }
 
-export function Lightbox({ value, at, run, onTurn, onStep, onClose }: LightboxProps) {
+export function Lightbox({ value, at, run, tables, onTurn, onStep, onRun, onClose }: LightboxProps) {
   const { items } = value;
   const item = items[Math.min(at, items.length - 1)];
   const count = items.length;
   const turn = (by: number) => onTurn((at + by + count) % count);
+  const pinned = useSignal<Side | null>(null);
+  const name = item === undefined ? "" : itemName(item, at, count);
+  const where = `${run.name || run.run_id}, step ${value.step}`;
+  const isPicture = item?.state === "ready" && itemKind(item) === "image";
+  const pin = () => {
+    if (pinned.value !== null) pinned.value = null;
+    else if (item !== undefined && isPicture) pinned.value = { item, name, where };
+  };
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if ((event.target as Element).closest("input, select, textarea, .datatable")) return;
       // There the arrow keys scroll an enlarged picture, or move within a sound or a film.
       const isArrow = event.key.startsWith("Arrow");
       if (isArrow && (event.target as Element).closest("audio, video, .lightbox-picture:not(.fit)")) return;
@@ -42,6 +58,9 @@ export function Lightbox({ value, at, run, onTurn, onStep, onClose }: LightboxPr
       else if (event.key === "ArrowRight" && count > 1) turn(1);
       else if (event.key === "[") onStep?.(-1);
       else if (event.key === "]") onStep?.(1);
+      else if (event.key === "j" && onRun) onRun(1);
+      else if (event.key === "k" && onRun) onRun(-1);
+      else if (event.key === "c" && (isPicture || pinned.peek() !== null)) pin();
       else return;
       event.preventDefault();
     };
@@ -49,10 +68,17 @@ export function Lightbox({ value, at, run, onTurn, onStep, onClose }: LightboxPr
     return () => removeEventListener("keydown", press);
   });
   if (item === undefined) return null;
-  const name = itemName(item, at, count);
+  const isTable = value.type === "table-file";
+  const a = pinned.value;
   return (
     <Dialog title={value.metric} className="lightbox" onClose={onClose}>
-      <Content key={item.url || item.id} item={item} name={name} />
+      {isTable ? (
+        <TableValue project={run.project} value={value} isSmall={false} tables={tables} onOpen={() => undefined} />
+      ) : a !== null && isPicture ? (
+        <Compare a={a} b={{ item, name, where }} />
+      ) : (
+        <Content key={item.url || item.id} item={item} name={name} />
+      )}
       {item.caption !== "" && <p class="lightbox-caption">{item.caption}</p>}
       <div class="lightbox-foot">
         {count > 1 && (
@@ -66,23 +92,48 @@ export function Lightbox({ value, at, run, onTurn, onStep, onClose }: LightboxPr
             </button>
           </span>
         )}
+        {onRun && <Turn what="run" keys="k and j" onTurn={onRun} />}
         <span class="lightbox-run">
           <span class="swatch" style={{ background: runColor(run, theme.value) }} />
           <a href={pathOf({ page: "run", project: run.project, runId: run.run_id, tab: "media" })} onClick={onClose}>
             {run.name || run.run_id}
           </a>
         </span>
+        {onStep && <Turn what="step" keys="[ and ]" onTurn={onStep} />}
         <span class="fact">
           {`step ${value.step}${value.label === "" ? "" : `, ${value.label}`}`}
         </span>
         <span class="fact">{itemFacts(item)}</span>
-        {item.url !== "" && (
+        {(isPicture || a !== null) && (
+          <button
+            type="button"
+            aria-pressed={a !== null}
+            title="Keep this picture as A and go to another step, run or item: C"
+            onClick={pin}
+          >
+            Compare
+          </button>
+        )}
+        {item.url !== "" && !isTable && (
           <a class="button" href={downloadUrl(item.url)} download>
             Download
           </a>
         )}
       </div>
     </Dialog>
+  );
+}
+
+function Turn({ what, keys, onTurn }: { what: string; keys: string; onTurn(by: number): void }) {
+  return (
+    <span class="lightbox-turn">
+      <button type="button" aria-label={`Previous ${what}`} title={`Keys: ${keys}`} onClick={() => onTurn(-1)}>
+        <Icon name="left" />
+      </button>
+      <button type="button" aria-label={`Next ${what}`} title={`Keys: ${keys}`} onClick={() => onTurn(1)}>
+        <Icon name="right" />
+      </button>
+    </span>
   );
 }
 

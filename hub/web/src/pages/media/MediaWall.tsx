@@ -94,6 +94,7 @@ function Wall({ project, runs, board }: WallProps) {
           {...opened.value}
           runs={runs}
           board={board}
+          onRun={(next) => (opened.value = { ...opened.value!, runId: next })}
           onTurn={(at) => (opened.value = { ...opened.value!, at })}
           onClose={() => (opened.value = null)}
         />
@@ -110,11 +111,19 @@ interface OpenedCellProps {
   runs: RunsState;
   board: MediaBoard;
   onTurn(at: number): void;
+  onRun(runId: string): void;
   onClose(): void;
 }
 
-function OpenedCell({ metric, runId, label, at, runs, board, onTurn, onClose }: OpenedCellProps) {
-  const value = board.valuesOf(metric, runId)?.find((each) => each.label === label);
+function OpenedCell({ metric, runId, label, at, runs, board, onTurn, onRun, onClose }: OpenedCellProps) {
+  const valueOf = (id: string) => board.valuesOf(metric, id)?.find((each) => each.label === label);
+  const value = valueOf(runId);
+  const turnRun = (by: number) => {
+    const having = runs.shown.peek().filter(({ run_id }) => valueOf(run_id) !== undefined);
+    const place = having.findIndex(({ run_id }) => run_id === runId);
+    const next = having[(place + by + having.length) % having.length];
+    if (next !== undefined) onRun(next.run_id);
+  };
   const run = runs.shown.value.find(({ run_id }) => run_id === runId);
   if (value === undefined || run === undefined) return null;
   return (
@@ -122,6 +131,8 @@ function OpenedCell({ metric, runId, label, at, runs, board, onTurn, onClose }: 
       value={value}
       at={Math.min(at, value.items.length - 1)}
       run={run}
+      tables={board.tables}
+      onRun={turnRun}
       onTurn={onTurn}
       onStep={(by) => board.moveTo(moved(board.steps.peek(), board.step.peek(), by))}
       onClose={onClose}

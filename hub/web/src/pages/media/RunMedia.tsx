@@ -116,7 +116,7 @@ function OpenedItem({ run, board, opened, onTurn, onClose }: OpenedItemProps) {
     if (!own.has(opened.metric)) board.moveTo(moved(board.steps.peek(), board.step.peek(), by));
     else board.moveOwn(opened.metric, moved(board.stepsOf(opened.metric), own.get(opened.metric)!, by));
   };
-  return <Lightbox value={value} at={at} run={run} onTurn={onTurn} onStep={step} onClose={onClose} />;
+  return <Lightbox value={value} at={at} run={run} tables={board.tables} onTurn={onTurn} onStep={step} onClose={onClose} />;
 }
 
 interface PanelProps {

@@ -15,6 +15,7 @@ import { throttled } from "../../state/throttled.js";
 import { formatTables, readTables, tableKey } from "../datatable/address.js";
 import { EMPTY_VIEW } from "../datatable/view.js";
 import type { TableStore } from "./kinds.js";
+import { makePrefetcher, neighbours } from "./prefetch.js";
 import { formatOwnSteps, MEDIA_FIELDS, ownSteps } from "./view.js";
 
 const NEWS_MS = 1000;
@@ -81,6 +82,7 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
   const tables = computed(() => readTables(view.values.value.tables));
   const asked = computed(() => JSON.stringify([wanted.value, step.value, [...own.value]]));
   const shownRuns = computed(() => JSON.stringify(runIds.value.slice(0, RUNS_MAX)));
+  const prefetch = makePrefetcher();
   let outline: AbortController | null = null;
   let running: AbortController | null = null;
   /** The steps that the kept cells are of. */
@@ -119,29 +121,34 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
   /** The values of what is near the screen. */
   async function loadValues(): Promise<void> {
     running?.abort();
+    prefetch.close();
     const mine = (running = new AbortController());
     const { metrics, runs } = wanted.peek();
     if (metrics.length === 0 || runs.length === 0) return;
     const steppedTo = JSON.stringify([step.peek(), [...own.peek()]]);
     try {
-      const questions = questionsOf(metrics, runs, step.peek(), own.peek());
-      const answers = await Promise.all(
-        questions.map((question) => listMediaAt(project, question, { signal: mine.signal })),
-      );
+      const values = await askAt(metrics, runs, step.peek(), mine.signal);
       if (running !== mine) return;
       const isSame = cellsAre === steppedTo && cells.peek().size < CELLS_MAX;
       const next = new Map(isSame ? cells.peek() : []);
       cellsAre = steppedTo;
       for (const metric of metrics) for (const run of runs) next.set(cellKey(metric, run), []);
-      for (const value of answers.flatMap((answer) => answer.values)) {
+      for (const value of values) {
         const key = cellKey(value.metric, value.run_id);
         next.set(key, [...(next.get(key) ?? []), value]);
       }
       batch(() => ((cells.value = next), (error.value = null)));
+      void prefetch.read(neighbours(steps.peek(), step.peek()), (at, signal) => askAt(metrics, runs, at, signal));
     } catch (failure) {
       if (running === mine) fail(failure);
     }
   }
+
+  const askAt = async (metrics: readonly string[], runs: readonly string[], at: number | null, signal: AbortSignal) => {
+    const questions = questionsOf(metrics, runs, at, own.peek());
+    const answers = await Promise.all(questions.map((question) => listMediaAt(project, question, { signal })));
+    return answers.flatMap((answer) => answer.values);
+  };
 
   const move = throttled(MOVE_MS, () => void loadValues());
   const news = throttled(NEWS_MS, () => {
@@ -218,6 +225,7 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
       news.cancel();
       outline?.abort();
       running?.abort();
+      prefetch.close();
     },
   };
 }

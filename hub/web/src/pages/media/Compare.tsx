@@ -1,0 +1,49 @@
+/** Two pictures, A and B: side by side, or one over the other with an edge that moves. */
+import { useSignal } from "@preact/signals";
+
+import type { MediaItem } from "../../api/types.js";
+import { Picture } from "./Files.js";
+import { isTiny } from "./items.js";
+
+export interface Side {
+  readonly item: MediaItem;
+  readonly name: string;
+  /** Whose it is and when: "base, step 3". */
+  readonly where: string;
+}
+
+export function Compare({ a, b }: { a: Side; b: Side }) {
+  const isOver = useSignal(false);
+  const edge = useSignal(50);
+  const sharp = (side: Side) => (isTiny(side.item) ? "sharp" : "");
+  return (
+    <>
+      <div class="lightbox-zoom" role="group" aria-label="Way to compare">
+        <button type="button" aria-pressed={!isOver.value} onClick={() => (isOver.value = false)}>Side by side</button>
+        <button type="button" aria-pressed={isOver.value} onClick={() => (isOver.value = true)}>One over the other</button>
+        {isOver.value && (
+          <input
+            type="range"
+            min={0}
+            max={100}
+            value={edge.value}
+            aria-label="Edge between A and B"
+            onInput={(event) => (edge.value = event.currentTarget.valueAsNumber)}
+          />
+        )}
+      </div>
+      <div class={`compare ${isOver.value ? "over" : ""}`}>
+        {[a, b].map((side, at) => (
+          <figure
+            key={at}
+            class={sharp(side)}
+            style={isOver.value && at === 0 ? { "--edge": `${edge.value}%` } : {}}
+          >
+            <Picture key={side.item.url} item={side.item} name={`${"AB"[at]}: ${side.name}`} />
+            <figcaption>{`${"AB"[at]}: ${side.where}`}</figcaption>
+          </figure>
+        ))}
+      </div>
+    </>
+  );
+}
