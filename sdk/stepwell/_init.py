@@ -68,7 +68,7 @@ def start_run(
         elif wanted.reinit == "finish_previous":
             before.finish()
     given = parse_config(config, include=include, exclude=exclude)
-    place = Place() if wanted.mode == "disabled" else find_place()
+    place = _choose_place(wanted, voice)
     primary = place.is_primary if wanted.primary is None else wanted.primary
     voice.follows = not primary
     for kind, text in late:
@@ -132,6 +132,22 @@ def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
         raise SettingsError(f"init({how}={text!r}): expected RUN_ID?_step=NUMBER")
     more = {"run_id": run_id, "resume": "allow"} if how == "resume_from" else {}
     return int(step) + 1, more
+
+
+def _choose_place(wanted: Settings, voice: Voice) -> Place:
+    """Return this process's place; a rank whose job nothing names has a run of its own."""
+    place = Place() if wanted.mode == "disabled" else find_place()
+    names_run = wanted.run_id is not None or wanted.mode == "shared" or wanted.primary is not None
+    if place.rank < 0 or place.run_id is not None or names_run:
+        return place
+    if place.rank == 0:  # Once a job.
+        voice.warn_once(
+            "job without a name",
+            f"init: this is rank 0 of {place.world_size}, and the launcher gave the job no name, "
+            "so each rank gets a run of its own; for one run set STEPWELL_RUN_ID to the same fresh "
+            "value for all ranks, or start torchrun with --rdzv-id",
+        )
+    return Place()
 
 
 def _choose_run_id(wanted: Settings, place: Place, memory: Memory) -> str:

@@ -31,7 +31,8 @@ class Place(NamedTuple):
 # Launcher: rank, world size, and what must be there as well, so that a variable that somebody
 # left in a shell does not make one process part of a job.
 _LAUNCHERS = (
-    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun, accelerate, deepspeed
+    ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun, accelerate, deepspeed, Ray
+    ("RANK", "WORLD_SIZE", "MASTER_ADDR"),  # what torch needs: Kubeflow, scripts of one's own
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_ID"),  # srun
     ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_ID"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),  # Open MPI
@@ -54,14 +55,26 @@ def _job_run_id(environ: Mapping[str, str]) -> str | None:
     elastic = environ.get("TORCHELASTIC_RUN_ID")
     if elastic and elastic != "none":  # torchrun's default is the word none.
         return run_id_from(f"torchelastic {elastic}")
-    if job := environ.get("SLURM_JOB_ID"):
-        return run_id_from(f"slurm {job} {environ.get('SLURM_STEP_ID', '')}")
+    job = environ.get("SLURM_JOB_ID")
+    step = f"slurm {job} {environ.get('SLURM_STEP_ID', '')}"
+    if elastic or "LOCAL_SIZE" in environ:
+        # A job of Slurm may have several torchruns, and each has children of its own.
+        if _is_one_node(environ):
+            return run_id_from(f"launcher {os.uname().nodename} {os.getppid()} {_parent_start()}")
+        if job is None:
+            return None
+        meeting = f"{environ.get('MASTER_ADDR', '')}:{environ.get('MASTER_PORT', '')}"
+        return run_id_from(f"{step} {meeting}")
+    # Before Slurm's: mpirun starts the ranks of its own node outside of the step of the others.
     if namespace := environ.get("PMIX_NAMESPACE") or environ.get("OMPI_MCA_ess_base_jobid"):
         return run_id_from(f"mpi {namespace}")
-    if elastic and environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
-        # One node: the launcher is the parent of all, and its start tells it from later ones.
-        return run_id_from(f"launcher {os.uname().nodename} {os.getppid()} {_parent_start()}")
-    return None
+    return None if job is None else run_id_from(step)
+
+
+def _is_one_node(environ: Mapping[str, str]) -> bool:
+    """Return whether all ranks are children of one launcher, which is started once a job."""
+    local = environ.get("LOCAL_WORLD_SIZE") or environ.get("LOCAL_SIZE")  # The latter: deepspeed.
+    return local is not None and local == environ.get("WORLD_SIZE")
 
 
 def _parent_start() -> str:

@@ -15,7 +15,16 @@ import stepwell
 from stepwell import Run, _session
 from stepwell.testing import RecordingDaemon
 
-_LAUNCHERS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "SLURM_", "OMPI_", "PMI", "TORCHELASTIC_")
+_LAUNCHERS = (
+    "RANK",
+    "MASTER_",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "SLURM_",
+    "OMPI_",
+    "PMI",
+    "TORCHELASTIC_",
+)
 _GPUS = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_")
 
 

@@ -1,0 +1,74 @@
+"""Which processes are one job, and what names it, by what launchers put in the environment."""
+
+import pytest
+
+import stepwell
+from stepwell._ranks import Place, find_place
+from tests.sdk.conftest import Start
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "LOCAL_RANK": "0", "MASTER_ADDR": "n0"}
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0"}
+
+
+def place(rank: int = 0, **environ: str) -> Place:
+    return find_place({"RANK": str(rank), "WORLD_SIZE": "4", **environ})
+
+
+def test_torchruns_of_one_slurm_job_are_runs_of_their_own_and_the_same_on_all_ranks() -> None:
+    first, other = ({**TORCHRUN, **SLURM, "MASTER_PORT": port} for port in ("29500", "31022"))
+    assert place(0, **first).run_id == place(3, **first).run_id is not None
+    assert place(0, **first).run_id != place(0, **other).run_id
+    later = {**first, "SLURM_STEP_ID": "1"}
+    assert place(0, **first).run_id != place(0, **later).run_id
+
+
+def test_a_torchrun_on_one_node_is_known_by_its_process_whatever_the_job_of_slurm() -> None:
+    alone = {**TORCHRUN, "LOCAL_WORLD_SIZE": "4"}
+    assert place(0, **alone).run_id == place(1, **alone, **SLURM).run_id is not None
+    deepspeed = {"LOCAL_RANK": "1", "LOCAL_SIZE": "4", "MASTER_ADDR": "n0"}
+    assert place(1, **deepspeed).run_id == place(0, **alone).run_id
+
+
+def test_a_torchrun_that_is_named_is_that_job_everywhere() -> None:
+    named = {**TORCHRUN, "TORCHELASTIC_RUN_ID": "j"}
+    assert place(0, **named).run_id == place(2, **named, **SLURM).run_id is not None
+
+
+def test_ranks_of_mpirun_are_one_job_though_slurm_started_only_some() -> None:
+    ranks = [
+        find_place(
+            {
+                "OMPI_COMM_WORLD_RANK": str(rank),
+                "OMPI_COMM_WORLD_SIZE": "2",
+                "PMIX_NAMESPACE": "prterun-9@1",
+                "SLURM_JOB_ID": "7",
+                **({"SLURM_STEP_ID": "0"} if rank else {}),
+            }
+        )
+        for rank in range(2)
+    ]
+    assert [each.rank for each in ranks] == [0, 1]
+    assert ranks[0].run_id == ranks[1].run_id is not None
+
+
+def test_ranks_without_a_local_rank_are_a_job_where_torch_can_meet() -> None:
+    assert place(1) == Place(), "left in a shell"
+    assert place(1, MASTER_ADDR="n0", MASTER_PORT="1") == Place(1, 4, None)
+    assert place(1, MASTER_ADDR="n0", **SLURM).run_id == place(0, MASTER_ADDR="n0", **SLURM).run_id
+
+
+def test_a_rank_whose_job_has_no_name_has_a_run_of_its_own_and_is_told_the_remedy(
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "n0"}.items():
+        monkeypatch.setenv(name, value)
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        run = start(mode="offline")
+        assert (run.rank, run.label) == (-1, "")
+        assert ("STEPWELL_RUN_ID" in capsys.readouterr().err) == (rank == "0"), "once a job"
+        run.finish()
+    monkeypatch.setenv("STEPWELL_RUN_ID", "job-8")
+    run = stepwell.init("p", mode="offline", settings={"console": False, "metadata": False})
+    assert (run.id, run.rank, run.label) == ("job-8", 1, "rank1")
+    assert "STEPWELL_RUN_ID" not in capsys.readouterr().err
