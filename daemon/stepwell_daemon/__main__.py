@@ -1,6 +1,7 @@
 """`stepwelld`: arguments, configuration, event loop, signals, exit code.
 
-Exit codes: 0 stopped in order, 1 failed, 2 the configuration is wrong, 3 another daemon is there.
+Exit codes: 0 stopped in order, 1 failed, 2 the configuration is wrong, 3 another daemon is there,
+4 the data folder is in use by the daemon of another socket.
 """
 
 import os
@@ -17,18 +18,20 @@ import signal
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from stepwell_daemon import failpoints
-from stepwell_daemon.config import DaemonConfig, build_parser, load_config
-from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DaemonError
+from stepwell_daemon import failpoints, inheritance
+from stepwell_daemon.config import DaemonConfig, build_parser, is_unknown, load_config
+from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DaemonError, DataHeldError
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.log_file import configure_logging
 from stepwell_daemon.serve import Daemon, sink_kind
 from stepwell_wire import __version__
+from stepwell_wire.lock_notes import PERSONAL, SERVICE
 
 OK: Final = 0
 FAILED: Final = 1
 BAD_CONFIG: Final = 2
 ALREADY_RUNNING: Final = 3
+DATA_HELD: Final = 4
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -36,6 +39,8 @@ logger = logging.getLogger("stepwell_daemon")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the daemon and return its exit code."""
     options = build_parser().parse_args(arguments)
+    if options.personal:
+        inheritance.leave_behind()
     try:
         config = load_config(options)
         if options.check_config:
@@ -45,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(config.log_file, config.log_level)
         if armed := failpoints.arm(os.environ.get(failpoints.VARIABLE, "")):
             logger.warning("fail-points are armed, for tests alone: %s", ", ".join(armed))
-        with Instance(config.data, config.socket):
+        for name in filter(is_unknown, os.environ) if options.personal else ():
+            logger.warning("%s is no setting of the daemon and is left out", name)
+        kind = PERSONAL if options.personal else SERVICE
+        with Instance(config.data, config.socket, kind=kind) as instance:
             logger.info(
                 "starting version=%s pid=%d socket=%s data=%s sink=%s",
                 __version__,
@@ -54,9 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 config.data,
                 sink_kind(config),
             )
-            daemon_loop(config, lambda: load_config(options))
+            daemon_loop(config, lambda: load_config(options), instance.note_stopped)
     except ConfigError as error:
         return _complain(error, BAD_CONFIG)
+    except DataHeldError as error:
+        return _complain(error, DATA_HELD)
     except AlreadyRunningError as error:
         return _complain(error, ALREADY_RUNNING)
     except DaemonError as error:
@@ -64,7 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return OK
 
 
-def daemon_loop(config: DaemonConfig, load: Callable[[], DaemonConfig]) -> None:
+def daemon_loop(
+    config: DaemonConfig, load: Callable[[], DaemonConfig], on_signal: Callable[[], None]
+) -> None:
+    """Run a daemon to its end; ``on_signal`` is called when a signal asks for it."""
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop
@@ -74,8 +87,13 @@ def daemon_loop(config: DaemonConfig, load: Callable[[], DaemonConfig]) -> None:
     async def run() -> None:
         daemon = Daemon(config, load=load)
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            on_signal()
+            daemon.stop.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, daemon.stop.set)
+            loop.add_signal_handler(number, stop)
         loop.add_signal_handler(signal.SIGHUP, daemon.reload)
         await daemon.run()
 

@@ -315,7 +315,19 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check-config", action="store_true", help="print the effective settings and end"
     )
+    parser.add_argument(
+        "--personal",
+        action="store_true",
+        help="a training script starts this daemon: leave out the script's limits and unknown "
+        f"{PREFIX}NAMEs, and let a script start it again when it dies",
+    )
     return parser
+
+
+def is_unknown(variable: str) -> bool:
+    """Whether a variable of the environment looks like a setting and is none."""
+    name = variable.removeprefix(PREFIX).lower()
+    return variable.startswith(PREFIX) and name != "config" and name not in FIELDS
 
 
 def load_config(
@@ -326,6 +338,8 @@ def load_config(
     Raises:
         ConfigError: Something is unknown, unreadable or impossible; says what and where.
     """
+    if getattr(arguments, "personal", False):
+        environ = {name: value for name, value in environ.items() if not is_unknown(name)}
     values: dict[str, Any] = {
         "socket": default_socket(environ),
         "data": default_data_dir(environ),

@@ -30,6 +30,10 @@ class AlreadyRunningError(DaemonError):
     """Another daemon holds the data folder or the socket."""
 
 
+class DataHeldError(AlreadyRunningError):
+    """Another daemon holds the data folder and serves another socket: it will not answer here."""
+
+
 class SpoolUnavailableError(DaemonError):
     """The spool cannot make anything durable now.
 

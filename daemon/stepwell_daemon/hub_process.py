@@ -13,7 +13,6 @@ import logging
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +25,7 @@ from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.errors import ConfigError
 from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, hub_dir, see_to_key
 from stepwell_wire.hub_address import bind
+from stepwell_wire.interpreter import helper_command
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -249,7 +249,7 @@ class HubProcess:
 
     def _command(self, listen_fd: int, control_fd: int) -> list[str]:
         config = self._config
-        words = [sys.executable, "-m", "stepwell_hub"]
+        words = helper_command("stepwell_hub")
         words += ["--listen-fd", str(listen_fd), "--control-fd", str(control_fd)]
         for name, value in (
             ("data", config.data),

@@ -5,11 +5,19 @@ import grp
 import os
 import socket
 import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from stepwell_daemon.errors import AlreadyRunningError, ConfigError
+from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DataHeldError
+from stepwell_wire.lock_notes import (
+    DATA_LOCK,
+    SERVICE,
+    STOPPED,
+    LockNote,
+    read_lock_note,
+    socket_lock,
+    write_lock_note,
+)
 
 _CONNECT_SECONDS = 2.0
 
@@ -20,23 +28,34 @@ class Instance:
     The lock files stay: removing one would let two daemons hold locks of one name.
     """
 
-    def __init__(self, data: Path, socket_path: Path) -> None:
+    def __init__(self, data: Path, socket_path: Path, *, kind: str = SERVICE) -> None:
         """Claim both.
 
+        Args:
+            kind: what the socket's lock file says of this daemon, see `lock_notes`.
+
         Raises:
-            AlreadyRunningError: Another daemon has one of them.
+            AlreadyRunningError: Another daemon has the socket, or is about to.
+            DataHeldError: Another daemon, on another socket, has the data folder.
             ConfigError: A folder cannot be made or belongs to somebody else.
         """
         self._descriptors: list[int] = []
         self.socket_path = socket_path
         try:
             make_private_folder(data)
-            self._lock(data / "daemon.lock", f"the data folder {data}")
+            if (other := self._lock(data / DATA_LOCK, str(socket_path))) is not None:
+                if other.more and os.path.realpath(other.more) != os.path.realpath(socket_path):
+                    raise DataHeldError(
+                        f"the data folder {data} is in use by the daemon on {other.more} (pid "
+                        f"{other.pid}); use it with STEPWELL_SOCKET={other.more}, stop it with "
+                        f"`stepwell down --socket {other.more}`, or choose another folder with "
+                        "STEPWELL_DATA or --data"
+                    )
+                raise AlreadyRunningError(_taken(f"the data folder {data}", other))
             make_private_folder(socket_path.parent)
             check_socket_folder(socket_path.parent)
-            self._lock(
-                socket_path.with_name(socket_path.name + ".lock"), f"the socket {socket_path}"
-            )
+            if (other := self._lock(socket_lock(socket_path), kind)) is not None:
+                raise AlreadyRunningError(_taken(f"the socket {socket_path}", other))
             self._clear_socket()
         except BaseException:
             self.close()
@@ -53,7 +72,13 @@ class Instance:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _lock(self, path: Path, what: str) -> None:
+    def note_stopped(self) -> None:
+        """Let no training script start this daemon again: somebody wanted it to end."""
+        if self._descriptors:
+            write_lock_note(self._descriptors[-1], STOPPED)
+
+    def _lock(self, path: Path, more: str) -> LockNote | None:
+        """Take the lock at ``path`` and note ``more``; return the note of who has it already."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -61,15 +86,10 @@ class Instance:
         self._descriptors.append(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "?"
-            raise AlreadyRunningError(
-                f"another daemon (pid {pid}) has {what}; use it, stop it with `stepwell down`, "
-                "or choose another with --data and --socket"
-            ) from error
-        with suppress(OSError):  # It only names us to others; that a disk is full the spool says.
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            return read_lock_note(path)
+        write_lock_note(descriptor, more)
+        return None
 
     def _clear_socket(self) -> None:
         """Remove a socket that a killed daemon left; refuse one that answers."""
@@ -81,11 +101,15 @@ class Instance:
         if not stat.S_ISSOCK(mode):
             raise ConfigError(f"{path}: is there and is no socket; choose another with --socket")
         if socket_answers(path):
-            raise AlreadyRunningError(
-                f"somebody answers on {path}; use that daemon, stop it with `stepwell down`, or "
-                "choose another socket"
-            )
+            raise AlreadyRunningError(_taken(f"the socket {path}", LockNote("", "")))
         path.unlink(missing_ok=True)
+
+
+def _taken(what: str, other: LockNote) -> str:
+    return (
+        f"another daemon (pid {other.pid or '?'}) has {what}; use it, stop it with `stepwell "
+        "down`, or choose another with --data and --socket"
+    )
 
 
 def socket_answers(path: Path) -> bool:

@@ -22,7 +22,6 @@ from stepwell_store.channel import (
     read_memory_file,
     receive_message,
     send_message,
-    socket_address,
     write_memory_file,
 )
 from stepwell_store.embedded_schema import MIGRATION_TIMEOUT_SECONDS, EmbeddedSchema
@@ -48,6 +47,7 @@ from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameter
 from stepwell_store.statement import READ_ONLY, reading_statement
 from stepwell_store.supervisor import Supervisor
 from stepwell_store.writer import WriterInfo
+from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 logger = logging.getLogger("stepwell_store")
 
@@ -361,8 +361,11 @@ def connect(path: Path) -> socket.socket:
     """Return a connection to the engine that listens at ``path``."""
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with socket_address(path) as address:
-            peer.connect(address)
+        with TrustedSocket(str(path)) as held:
+            held.connect(peer)
+    except UntrustedSocketError as error:
+        peer.close()
+        raise StoreUnavailableError(str(error)) from error
     except OSError as error:
         peer.close()
         raise SocketMissingError(path, error.strerror or error) from error

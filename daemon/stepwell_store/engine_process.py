@@ -3,12 +3,12 @@
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import IO, Final
 
 from stepwell_store.engine import BUSY, LOCK_FILE, READY
 from stepwell_store.errors import StoreBusyError, StoreUnavailableError
+from stepwell_wire.interpreter import NoPythonError, helper_command
 
 LOG_FILE: Final = "engine.log"
 _LOG_BYTES_MAX: Final = 4 << 20
@@ -30,20 +30,25 @@ class EngineProcess:
         """
         self._data_dir = data_dir
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "stepwell_store.engine", str(data_dir)]
-        command += ["--control-fd", str(theirs.fileno()), "--owner-pid", str(os.getpid())]
-        command += ["--memory-bytes-max", str(memory_bytes_max)]
-        command += ["--lock-wait-seconds", str(lock_wait_seconds)]
+        words = [str(data_dir)]
+        words += ["--control-fd", str(theirs.fileno()), "--owner-pid", str(os.getpid())]
+        words += ["--memory-bytes-max", str(memory_bytes_max)]
+        words += ["--lock-wait-seconds", str(lock_wait_seconds)]
         try:
             with theirs, _open_log(data_dir / LOG_FILE) as log:
                 self._process = subprocess.Popen(
-                    command,
+                    [*helper_command("stepwell_store.engine"), *words],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
+        except NoPythonError as error:
+            ours.close()
+            raise StoreUnavailableError(
+                f"{data_dir}: the store engine cannot be started: {error}"
+            ) from error
         except OSError as error:
             ours.close()
             raise StoreUnavailableError(

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import grpc
 
-from stepwell._channel import OPTIONS, check_descriptors, keep_alive
+from stepwell._channel import keep_alive, open_channel
 from stepwell.errors import DaemonUnreachableError, RefusedError
 from stepwell_wire.blobs_pb2 import BlobChunk, BlobOffer, BlobReplies, BlobReply
 from stepwell_wire.files import open_regular
@@ -27,14 +27,12 @@ class BlobChannel:
     """Calls of one writer.
 
     Raises:
-        DaemonUnreachableError: The process has too few descriptors left.
+        DaemonUnreachableError: As `open_channel` says.
     """
 
     def __init__(self, socket: str, folder: Path, writer_id: str) -> None:
         self._socket, self._folder, self._writer_id = socket, folder, writer_id
-        check_descriptors(socket)
-        self._channel = grpc.insecure_channel(f"unix:{socket}", options=OPTIONS)
-        keep_alive(self._channel)
+        self._channel, self._held = open_channel(socket)
 
     def offer(self, ids: Sequence[str], *, keep: bool = False) -> list[BlobReply]:
         """Ask the daemon to take staged files; return what it says of each.
@@ -77,6 +75,7 @@ class BlobChannel:
 
     def close(self) -> None:
         self._channel.close()
+        self._held.close()
 
     def _answer(self, call: Any) -> bytes:
         keep_alive(call)

@@ -13,7 +13,7 @@ from typing import Final
 from stepwell._blob_delivery import BlobDelivery
 from stepwell._staging import Stager
 from stepwell._wake import Wake
-from stepwell.errors import DaemonUnreachableError, RefusedError
+from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
 
 _RETRY_SECONDS_MIN: Final = 0.1
 _RETRY_SECONDS_MAX: Final = 5.0
@@ -130,6 +130,9 @@ class BlobSender:
         """Return whether something moved."""
         try:
             done = self._delivery.hand_over(self.waiting)
+        except NoThreadError:
+            self._is_over = True  # The daemon fetches the files, or the relay hands them over.
+            return False
         except DaemonUnreachableError:
             self._delivery.close()
             return False

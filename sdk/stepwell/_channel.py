@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import grpc
 
-from stepwell.errors import DaemonUnreachableError, RefusedError
+from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.ingest_pb2 import (
     ClientMessage,
@@ -35,6 +35,7 @@ from stepwell_wire.ingest_pb2 import (
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
 from stepwell_wire.service import STREAM
+from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 WELCOME_SECONDS_MAX: Final = 10.0
 _DESCRIPTORS_NEEDED: Final = 24
@@ -97,13 +98,52 @@ def check_descriptors(socket: str) -> None:
         while len(opened) < _DESCRIPTORS_NEEDED:
             opened.append(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
+        few = f"fewer than {_DESCRIPTORS_NEEDED} file descriptors are left"
         raise DaemonUnreachableError(
-            socket, f"fewer than {_DESCRIPTORS_NEEDED} file descriptors are left: {error.strerror}"
+            socket,
+            f"{few}: {error.strerror}",
+            obstacle=f"{few}, so nothing can be sent; close files, or raise `ulimit -n`",
         ) from error
     finally:
         for descriptor in opened:
             os.close(descriptor)
 
+
+def check_threads(socket: str) -> None:
+    """Raise when this process can start no thread: grpc then waits for one without an end.
+
+    Python 3.12 starts none while the interpreter ends, and grpc hangs in a call, and in closing
+    a channel, for which it got none (measured with 3.12.1 and grpcio 1.85).
+    """
+    try:
+        threading.Thread(target=int, name="stepwell-probe", daemon=True).start()
+    except RuntimeError as error:
+        raise NoThreadError(socket, str(error)) from error
+
+
+def open_channel(socket: str) -> tuple[Any, TrustedSocket]:
+    """Return a channel to the daemon on ``socket``, and what has to stay open as long as it.
+
+    Raises:
+        NoThreadError: No thread can be started.
+        DaemonUnreachableError: There is no socket, or it is another user's; or too few
+            descriptors are left.
+    """
+    check_threads(socket)
+    check_descriptors(socket)
+    try:
+        held = TrustedSocket(socket)
+    except UntrustedSocketError as error:
+        raise DaemonUnreachableError(socket, str(error), obstacle=str(error)) from error
+    except OSError as error:
+        raise DaemonUnreachableError(socket, error.strerror or str(error)) from error
+    channel = grpc.insecure_channel(f"unix:{held.address}", options=OPTIONS)
+    keep_alive(channel)
+    return channel, held
+
+
+_abandoned: list[Any] = []
+"""What can be neither closed nor collected without a wait that has no end."""
 
 _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
@@ -134,7 +174,7 @@ class Connection:
     also when the stream never began, with what ended it.
 
     Raises:
-        DaemonUnreachableError: No welcome came, or the process has too few descriptors left.
+        DaemonUnreachableError: No welcome came, as `open_channel` says, or no thread can start.
         RefusedError: The daemon refused the hello.
     """
 
@@ -159,20 +199,18 @@ class Connection:
         self._handed_over = threading.Event()
         self._end: Exception | None = None
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        check_descriptors(socket)
-        self._channel = grpc.insecure_channel(f"unix:{socket}", options=OPTIONS)
+        self._channel, self._held = open_channel(socket)
         stream = self._channel.stream_stream(
             STREAM, request_serializer=None, response_deserializer=ServerMessage.FromString
         )
         self._outgoing.put(ClientMessage(hello=hello).SerializeToString())
-        _alive.add(self._channel)
         try:
             self._call: Any = stream(iter(self._outgoing.get, None))
             _alive.add(self._call)
             threading.Thread(target=self._receive, name="stepwell-acks", daemon=True).start()
-        except RuntimeError as error:  # The interpreter is ending: no thread can be started.
-            self._channel.close()
-            raise DaemonUnreachableError(socket, str(error)) from error
+        except RuntimeError as error:  # The last thread was the one before; see `check_threads`.
+            _abandoned.append(self)
+            raise NoThreadError(socket, str(error)) from error
         if not self._welcomed.wait(welcome_seconds_max):
             self.close()
             raise DaemonUnreachableError(socket, f"no welcome within {welcome_seconds_max:.0f} s")
@@ -193,6 +231,7 @@ class Connection:
         self._handed_over.set()
         self._call.cancel()
         self._channel.close()
+        self._held.close()
 
     def _receive(self) -> None:
         end: Exception = DaemonUnreachableError(self.socket, "it ended the stream")

@@ -25,6 +25,14 @@ importing = threading.Lock()
 of half-imported modules, and wait for ever for a thread that it does not have."""
 
 
+_FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
+
+
+def is_for_good(error: RefusedError, oldest: int) -> bool:
+    """Whether the daemon will never take a writer that still holds its bytes from ``oldest`` on."""
+    return error.code in _FOR_GOOD or (error.code == "GAP" and error.position < oldest)
+
+
 class Source(Protocol):
     """Where a writer's bytes lie."""
 

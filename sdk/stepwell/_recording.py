@@ -5,6 +5,7 @@ forked or spawned process.
 """
 
 import contextlib
+import errno
 import os
 import sys
 import threading
@@ -19,7 +20,8 @@ from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import new_writer_id
 from stepwell._journal import Journal
 from stepwell._last_error import ending_text
-from stepwell._relay_process import Relay
+from stepwell._personal import PersonalDaemon
+from stepwell._relay_process import Relay, forks_are_handled
 from stepwell._sender import Sender
 from stepwell._settings import Settings
 from stepwell._staging import Stager
@@ -38,7 +40,7 @@ _PROGRESS_SECONDS = 1.0
 _METADATA_SECONDS = 2.0
 _LOOK_SECONDS = 5.0
 _LOOK_SHARE = 100  # At most such a part of the time goes to looking inside of nested values.
-_RESTART_SECONDS = 30.0
+_BLOB_POLL_SECONDS = 0.05
 
 
 class Recording:
@@ -80,7 +82,6 @@ class Recording:
         self._console_lock = threading.Lock()
         self._noted_error = 0
         self._metadata_done = threading.Event()
-        self._daemon_started_at: float | None = None
         self._kept: list[object] = []
         self._blobs: BlobSender | None = None
         self.disabled = settings.mode == "disabled"
@@ -173,17 +174,24 @@ class Recording:
         settings, sender = self.settings, self.sender
         if not sender.online:
             return
-        if _spawn.daemon_answers(settings.socket):
+        look = _spawn.look_at(settings.socket)
+        if look.answers:
             self._noted_page = noted_page(Path(settings.socket))
-            return
-        if settings.no_daemon or not _spawn.can_start_daemon():
-            why = "no daemon on" if settings.no_daemon else "no daemon (nor one installed) on"
+        elif look.obstacle:
+            return  # The sender says it: it may be gone until then.
+        why = "no daemon on" if settings.no_daemon else ""
+        if not why and not _spawn.can_start_daemon():
+            why = "no daemon (nor one installed) on"
+        if not why and (no_python := _spawn.why_no_python()):
+            why = f"{no_python}. No daemon on"
+        if not why:
+            # The sender's thread starts it: a fork takes milliseconds.
+            sender.personal.allow(expected=not look.answers)
+        elif not look.answers:
             self.voice.say(
                 f"{why} {settings.socket}; what is logged stays in {self.journal_folder} until a "
                 f"daemon runs or `stepwell sync {self.settings.journals_dir}` sends it"
             )
-            return
-        sender.expects_daemon = True  # The sender's thread starts it: a fork takes milliseconds.
 
     def _make_sender(self) -> Sender:
         settings = self.settings
@@ -193,14 +201,18 @@ class Recording:
             online=settings.mode in ("online", "shared"),
             flush_seconds=settings.flush_seconds,
             say=self.voice.say,
-            prepare=self._start_daemon,
+            personal=PersonalDaemon(settings.socket, settings.data_dir, say=self.voice.say),
             collect=self._collect,
             is_pending=self._console_waits,
             begin=self._collect_metadata,
             note_step=self._note_step,
             note_page=self._say_page,
-            relay=Relay(settings.socket) if _fork_inherited_grpc() else None,
+            relay=Relay(settings.socket) if self._must_relay() else None,
         )
+
+    def _must_relay(self) -> bool:
+        """Whether grpc must not be used in this process."""
+        return _fork_inherited_grpc() or forks_are_handled()
 
     def _say_page(self, page_url: str, hub_folder: str) -> None:
         """Say where the run is seen, once the daemon said it; on the sender's thread."""
@@ -256,31 +268,6 @@ class Recording:
         """Whether waiting for room in the journal can end: somebody else must make it."""
         sender = self.sender
         return not self._finishing and sender.is_alive and not sender.is_this_thread
-
-    def _start_daemon(self) -> None:
-        """Start a personal daemon, again when the last one left for want of work."""
-        if not self.sender.expects_daemon:
-            return
-        now = time.monotonic()
-        if self._daemon_started_at is not None:
-            code = _spawn.started_daemon_code()
-            if code not in (None, 0, _spawn.ANOTHER_RUNS):
-                self.sender.expects_daemon = False
-                self.voice.say(
-                    f"the personal daemon ended with code {code}; what is logged stays in "
-                    f"{self.journal_folder}, see {self.settings.data_dir / 'daemon.log'}"
-                )
-                return
-            if code is None or now - self._daemon_started_at < _RESTART_SECONDS:
-                return
-        self._daemon_started_at = now
-        try:
-            _spawn.start_daemon(self.settings.socket, self.settings.data_dir)
-        except OSError as error:
-            self.sender.expects_daemon = False
-            self.voice.say(
-                f"a personal daemon could not be started: {error}; see `stepwell doctor`"
-            )
 
     def _console_waits(self) -> bool:
         return self._capture is not None and self._capture.waits
@@ -375,10 +362,20 @@ class Recording:
         stager = self.writer.stager
         if stager is None or not stager.staged():
             return True
-        if self._blobs is None:
-            stager.look()  # A relay hands them over, or nobody does.
-            return not stager.staged()
-        return self._blobs.wait_taken(max(0.0, timeout_seconds))
+        if self.sender.has_relay:
+            return self._wait_for_relayed(stager, time.monotonic() + timeout_seconds)
+        return self._blobs is not None and self._blobs.wait_taken(max(0.0, timeout_seconds))
+
+    def _wait_for_relayed(self, stager: Stager, deadline: float) -> bool:
+        """Wait until the relay has handed over what is staged: its files are gone then."""
+        stager.look()
+        while stager.staged():
+            if time.monotonic() >= deadline or not self.sender.can_deliver:
+                return False
+            self.sender.wake()
+            time.sleep(_BLOB_POLL_SECONDS)
+            stager.look()
+        return True
 
     def note_error(self, error: BaseException) -> None:
         """Let the console have what is printed of ``error`` when the run is over."""
@@ -476,8 +473,9 @@ class Recording:
                 )
             return
         missing = _size(position - journal.acked + left)
+        why = f" ({sender.obstacle})" if sender.obstacle else ""
         self.voice.say(
-            f"the daemon has not taken {missing} yet; they are safe: a "
+            f"the daemon has not taken {missing} yet{why}; they are safe: a "
             f"daemon on this host will fetch them, or `stepwell sync {journal.folder}` sends them"
         )
 
@@ -486,7 +484,7 @@ class Recording:
         if self._wait_for_blobs(min(_PROGRESS_SECONDS, deadline - time.monotonic())):
             return True
         stager = self.writer.stager
-        if self._blobs is None or stager is None or not self.sender.can_deliver:
+        if stager is None or not self.sender.can_deliver:
             return False
         left = deadline - time.monotonic()
         if left <= 0:
@@ -528,9 +526,19 @@ class Recording:
 
 
 def _temporary_journals() -> Path:
+    """Return a folder for journals below the one for temporary files.
+
+    Raises:
+        PermissionError: Another user made the folder of that name, and could read what is in it.
+    """
     import tempfile
 
-    return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}" / "journals"
+    own = Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    found = own.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022 or own.is_symlink():
+        raise PermissionError(errno.EPERM, "the folder belongs to, or is open to, others", str(own))
+    return own / "journals"
 
 
 def child_label(label: str, kind: str) -> str:

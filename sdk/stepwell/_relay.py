@@ -1,12 +1,14 @@
 """`python -m stepwell._relay FOLDER SOCKET`: sends the journal of a live process; see `Relay`."""
 
+import json
 import sys
 import time
 from pathlib import Path
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
-from stepwell._delivery import Delivery, ReaderSource
+from stepwell._delivery import Delivery, ReaderSource, is_for_good
 from stepwell._recording import CLIENT
+from stepwell._relay_process import REFUSED
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError
 from stepwell_wire.journal import JournalError, JournalReader
@@ -16,7 +18,11 @@ _RETRY_SECONDS = 1.0
 
 
 def relay(folder: Path, socket: str) -> int:
-    """Send what ``folder`` holds and gets, for as long as its writer lives."""
+    """Send what ``folder`` holds and gets, for as long as its writer lives.
+
+    Returns:
+        The exit code: 0 at the writer's end, `REFUSED` when the daemon never takes it.
+    """
     try:
         reader = JournalReader(folder)
     except JournalError as error:
@@ -30,9 +36,18 @@ def relay(folder: Path, socket: str) -> int:
                 if not daemon_answers(socket):
                     time.sleep(_RETRY_SECONDS)
                     continue
+                if isinstance(delivery.failure, RefusedError) and is_for_good(
+                    delivery.failure, reader.oldest
+                ):
+                    return _say_refusal(delivery.failure)
                 try:
                     delivery.connect()
-                except (DaemonUnreachableError, RefusedError):
+                except RefusedError as error:
+                    if is_for_good(error, reader.oldest):
+                        return _say_refusal(error)
+                    time.sleep(_RETRY_SECONDS)
+                    continue
+                except DaemonUnreachableError:
                     time.sleep(_RETRY_SECONDS)
                     continue
             try:
@@ -46,6 +61,11 @@ def relay(folder: Path, socket: str) -> int:
         delivery.disconnect()
         reader.close()
     return 0
+
+
+def _say_refusal(error: RefusedError) -> int:
+    print(json.dumps([error.code, error.detail, error.position]), flush=True)
+    return REFUSED
 
 
 def _hand_over(blobs: BlobDelivery, folder: Path) -> bool:

@@ -1,18 +1,33 @@
-"""A relay: a process that sends a forked child's journal for it.
+"""A relay: a process that sends a journal for the process that writes it.
 
 gRPC does not survive a fork: in a child of a process that has used it, a new connection hangs
-(measured with grpcio 1.85). So the child only writes its journal, and a fresh interpreter reads
-along and sends. It ends with the child, whose rest the daemon's recovery then takes.
+(measured with grpcio 1.85). With its own fork support on, a parent that forks hangs (measured
+likewise), and an interpreter that is ending may have no threads for it. There the process only
+writes its journal, and a fresh interpreter reads along and sends. It ends with the writer, whose
+rest the daemon's recovery then takes.
 """
 
-import sys
+import json
+import os
 import time
 from typing import TYPE_CHECKING, Final
+
+from stepwell.errors import RefusedError
+from stepwell_wire.interpreter import helper_command, helper_environment
 
 if TYPE_CHECKING:
     import subprocess
 
+REFUSED: Final = 4
+"""Exit code of a relay that the daemon refused; its output says why."""
+
 _RESTART_SECONDS: Final = 5.0
+_TRUE: Final = frozenset({"1", "true", "yes", "on", "t", "y"})
+
+
+def forks_are_handled() -> bool:
+    """Whether somebody switched the fork support of grpc on: this process must not use grpc."""
+    return os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "").strip().lower() in _TRUE
 
 
 class Relay:
@@ -24,21 +39,34 @@ class Relay:
         self._started_at = 0.0
 
     def see_to(self, folder: str) -> None:
-        """Start the relay of ``folder`` unless it runs; at most once in a while."""
-        if self._process is not None and self._process.poll() is None:
+        """Start the relay of ``folder`` unless it runs; at most once in a while.
+
+        Raises:
+            RefusedError: The daemon refused the last one for good.
+            OSError: It cannot be started.
+        """
+        process = self._process
+        if process is not None and process.poll() is None:
             return
+        if process is not None and process.returncode == REFUSED and process.stdout is not None:
+            code, detail, position = json.loads(process.stdout.read())
+            raise RefusedError(code, detail, position)
         import subprocess
 
         now = time.monotonic()
-        if self._process is not None and now - self._started_at < _RESTART_SECONDS:
+        if self._started_at and now - self._started_at < _RESTART_SECONDS:
             return
         self._started_at = now
+        if process is not None and process.stdout is not None:
+            process.stdout.close()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "stepwell._relay", folder, self.socket],
+            [*helper_command("stepwell._relay"), folder, self.socket],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            cwd="/",
+            env=helper_environment(),
         )
 
     def stop(self) -> None:
@@ -46,3 +74,5 @@ class Relay:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(2.0)
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()

@@ -12,18 +12,21 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
-from stepwell._delivery import Delivery
+from stepwell._delivery import Delivery, is_for_good
 from stepwell._journal import Journal
+from stepwell._personal import PersonalDaemon
 from stepwell._relay_process import Relay
-from stepwell._spawn import daemon_answers
+from stepwell._spawn import daemon_answers, look_at
 from stepwell._staging import Stager
 from stepwell._wake import Wake
 from stepwell._writer import Writer
-from stepwell.errors import DaemonUnreachableError, RefusedError
+from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal_files import WriterFile
+from stepwell_wire.page_file import noted_page
 from stepwell_wire.segment import ACKED_WORD
 from stepwell_wire.unborn import remove_unborn
 
@@ -40,7 +43,9 @@ _SYNC_SECONDS = 1.0
 _NOTE_SECONDS = 2.0
 _ROOM_SECONDS_MAX = 1.0
 _ROOM_POLL_SECONDS = 0.002
-_FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
+_OBSTACLES_MAX = 16
+_STARTING_SECONDS_MAX = 0.5
+"""Between looks for a daemon that was just started."""
 _REMEDIES = {
     "MALFORMED": "this is a bug of stepwell, please report it with the journal",
     "UNSUPPORTED_VERSION": "use the same release of stepwell for the daemon and for training",
@@ -87,8 +92,11 @@ class Sender:
 
     ``collect`` is called on the thread before each look, to bring in what waits elsewhere
     (console lines), and ``is_pending`` says whether something does; ``begin`` once, after the
-    first attempt to connect; ``prepare`` each time that nobody listens. With ``relay`` another
-    process sends.
+    first attempt to connect; ``personal`` is asked each time that nobody listens. With ``relay``
+    another process sends.
+
+    Attributes:
+        obstacle: why nothing can be delivered until somebody changes something; "" where it can.
     """
 
     def __init__(
@@ -99,7 +107,7 @@ class Sender:
         online: bool,
         flush_seconds: float,
         say: Callable[[str], None],
-        prepare: Callable[[], None] = lambda: None,
+        personal: PersonalDaemon,
         collect: Callable[[], None] = lambda: None,
         is_pending: Callable[[], bool] = lambda: False,
         begin: Callable[[], None] = lambda: None,
@@ -110,13 +118,15 @@ class Sender:
         self.online = online
         self.stopped_for: RefusedError | None = None
         self.ever_connected = False
-        self.expects_daemon = False
+        self.personal = personal
+        self.obstacle = ""
+        self._obstacles_said: set[str] = set()
+        self._at_once = False  # Somebody waits: try now, whatever the last attempt said.
         self.surprise_count = 0
         self.stager: Stager | None = None  # What is made durable together with the journal.
         self.flush_seconds = flush_seconds
         self._socket, self._client = socket, client
         self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
-        self._prepare = prepare
         self._note_page = note_page
         self._noted_page = ""
         self._is_pending = is_pending
@@ -183,13 +193,16 @@ class Sender:
             self.online
             and self.is_alive
             and self.stopped_for is None
-            and (self.ever_connected or self.expects_daemon or daemon_answers(self._socket))
+            and not self.obstacle
+            and (self.ever_connected or self.personal.expected or daemon_answers(self._socket))
         )
 
     def wait_acked(self, position: int, timeout_seconds: float) -> bool:
         """Send at once and wait until all before ``position`` is durable in the daemon."""
         deadline = time.monotonic() + timeout_seconds
         changed = self._delivery.changed
+        self.obstacle = ""
+        self._at_once = True
         while self._journal.acked < position:
             self._hurry = True
             self.wake()
@@ -260,10 +273,11 @@ class Sender:
         self._moved = 0
         self._woken.clear()
         self._collect()
-        if self._relay is not None:
-            self._follow_relay()
-        elif self.online and self.stopped_for is None:
-            self._send()
+        if self.online and self.stopped_for is None:
+            if self._relay is None:
+                self._send()
+            if self._relay is not None:
+                self._follow_relay(self._relay)
         self._journal.tend()
         now = time.monotonic()
         if self._journal.durable and now - self._synced_at >= _SYNC_SECONDS:
@@ -291,18 +305,18 @@ class Sender:
         if not delivery.connected:
             if self._journal.committed == self._journal.acked and self.ever_connected:
                 return  # Nothing to say; the next row brings us back.
-            if time.monotonic() < self._attempt_at:
+            if not self._is_time():
                 return
             try:
-                if not daemon_answers(self._socket):
-                    self._prepare()
-                    raise DaemonUnreachableError(self._socket, "nobody listens")
+                self._see_to_daemon()
                 delivery.connect()
+            except NoThreadError:
+                self._relay = Relay(self._socket)
+                return
             except (DaemonUnreachableError, RefusedError) as error:
                 self._on_failure(error)
                 return
-            self.ever_connected = True
-            self._failures = 0
+            self._on_connected()
             if delivery.notice and delivery.notice != self._noticed:
                 self._noticed = delivery.notice
                 self._say(f"the daemon says: {delivery.notice}")
@@ -311,14 +325,49 @@ class Sender:
                 self._note_page(delivery.page_url, delivery.hub_folder)
         self._moved = delivery.pump()
 
+    def _is_time(self) -> bool:
+        """Whether an attempt to reach the daemon is due."""
+        at_once, self._at_once = self._at_once, False
+        return at_once or time.monotonic() >= self._attempt_at
+
+    def _see_to_daemon(self) -> None:
+        """Return where a daemon listens; else do what can be done that one comes.
+
+        Raises:
+            DaemonUnreachableError: None listens now.
+        """
+        look = look_at(self._socket)
+        if not look.answers:
+            obstacle = look.obstacle or self.personal.see_to()
+            raise DaemonUnreachableError(self._socket, "nobody listens", obstacle=obstacle)
+
+    def _on_connected(self) -> None:
+        self.ever_connected = True
+        self._failures = 0
+        self.obstacle = ""
+        self.personal.note_answer()
+
+    def _meet(self, obstacle: str) -> None:
+        """Say once what keeps the data here, and let nobody wait for the daemon meanwhile."""
+        self.obstacle = obstacle
+        if not obstacle:
+            return
+        if obstacle not in self._obstacles_said and len(self._obstacles_said) < _OBSTACLES_MAX:
+            self._obstacles_said.add(obstacle)
+            self._say(
+                f"{obstacle}. What is logged stays in {self._journal.folder} until a daemon or "
+                "`stepwell sync` takes it"
+            )
+        with self._delivery.changed:
+            self._delivery.changed.notify_all()
+
     def _on_failure(self, error: Exception) -> None:
         delivery = self._delivery
         delivery.disconnect()
         delivery.failure = None
+        self._meet(error.obstacle if isinstance(error, DaemonUnreachableError) else "")
         if isinstance(error, RefusedError):
-            if error.code in _FOR_GOOD or (
-                error.code == "GAP" and error.position < self._journal.oldest
-            ):
+            if is_for_good(error, self._journal.oldest):
                 self.stopped_for = error
                 remedy = _REMEDIES.get(error.code, _REMEDIES["POSITION"])
                 self._say(f"{error}; the journal keeps everything, {remedy}")
@@ -331,12 +380,12 @@ class Sender:
                 if self._failures < 3:
                     return
         self._failures += 1
-        delay = min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
+        longest = _STARTING_SECONDS_MAX if self.personal.expected else _RETRY_SECONDS_MAX
+        delay = min(longest, _RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
         self._attempt_at = time.monotonic() + delay * random.Random().uniform(0.5, 1.0)
 
-    def _follow_relay(self) -> None:
+    def _follow_relay(self, relay: Relay) -> None:
         """Take the acks that a relay process wrote into the journal; see `_relay.py`."""
-        assert self._relay is not None
         if self.stager is not None:
             self.stager.look()
         words = self._journal.current.words
@@ -344,11 +393,26 @@ class Sender:
             return
         acked = int(words[ACKED_WORD])
         if acked > self._journal.acked:
+            if not self.ever_connected and (page := noted_page(Path(self._socket))):
+                self._note_page(page, "")
+            self._on_connected()
             with self._delivery.changed:
                 self._journal.acked = acked
                 self._delivery.changed.notify_all()
         elif self._journal.committed > acked or (self.stager and self.stager.staged()):
-            self._relay.see_to(str(self._journal.folder.absolute()))
+            self._see_to_relay(relay)
+
+    def _see_to_relay(self, relay: Relay) -> None:
+        if not self._is_time():
+            return
+        try:
+            self._see_to_daemon()
+            relay.see_to(str(self._journal.folder.absolute()))
+        except (DaemonUnreachableError, RefusedError) as error:
+            self._on_failure(error)
+        except OSError as error:
+            obstacle = f"a process that sends cannot be started: {error}"
+            self._on_failure(DaemonUnreachableError(self._socket, str(error), obstacle=obstacle))
 
     def _rest(self) -> None:
         seconds = self._rest_seconds()

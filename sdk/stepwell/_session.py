@@ -101,6 +101,10 @@ def _hook() -> None:
     if _hooked:
         return
     _hooked = True
+    # Its hook holds its lock over a fork, and grpc's import needs that lock. Hooks run in the
+    # reverse order of registration: imported before, it comes after ours, which awaits the import.
+    import logging  # noqa: F401
+
     _ending.watch_main()
     atexit.register(_end_process)
     os.register_at_fork(

@@ -1,33 +1,87 @@
-"""Find the daemon on the socket, or start a personal one."""
+"""Look whether a daemon is on the socket, and start a personal one."""
 
+import errno
 import importlib.util
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from stepwell_wire.interpreter import NoPythonError, helper_command, helper_environment, python
+from stepwell_wire.places import check_socket_path
+from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 if TYPE_CHECKING:
     import subprocess
 
 ANOTHER_RUNS: Final = 3
-"""Exit code of a daemon that found another one on its socket or data: as good as started."""
+"""Exit code of a daemon that found another one on its socket: as good as started."""
 
+NO_DESCRIPTOR: Final = "no file descriptor is left; close files, or raise `ulimit -n`"
+_LOG_FILE: Final = "daemon.log"
+_LOG_TAIL_BYTES: Final = 4096
+_LINE_CHARACTERS_MAX: Final = 400
 _started: list["subprocess.Popen[bytes]"] = []
 
 
-def daemon_answers(socket: str) -> bool:
-    """Return whether somebody listens on ``socket``; waits for nobody."""
+class Look(NamedTuple):
+    """What was found on a socket.
+
+    Attributes:
+        answers: a daemon listens.
+        obstacle: why none can be reached until somebody changes something; "" where one may come.
+    """
+
+    answers: bool
+    obstacle: str = ""
+
+
+def look_at(path: str) -> Look:
+    """Look who listens on the socket at ``path``; waits for nobody and sends nothing."""
     import socket as sockets
 
     try:
-        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as probe:
+        with (
+            TrustedSocket(path) as held,
+            sockets.socket(sockets.AF_UNIX, sockets.SOCK_STREAM | sockets.SOCK_CLOEXEC) as probe,
+        ):
             probe.setblocking(False)
-            probe.connect(socket)
+            held.connect(probe)
     except BlockingIOError:
-        return True  # Its backlog is full, so it lives.
-    except (OSError, ValueError):
-        return False
-    return True
+        return Look(True)  # Its backlog is full, so it lives.
+    except UntrustedSocketError as error:
+        return Look(False, str(error))
+    except PermissionError:
+        return Look(False, _forbidden_text(path))
+    except ValueError as error:
+        return Look(False, f"{path!r} cannot be a socket: {error}")
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return Look(False, NO_DESCRIPTOR)
+        if error.errno == errno.ENOTSOCK:
+            return Look(False, f"{path} is no socket; name another one with STEPWELL_SOCKET")
+        try:
+            check_socket_path(Path(path))
+        except ValueError as problem:
+            return Look(False, str(problem))
+        return Look(False)
+    return Look(True)
+
+
+def daemon_answers(path: str) -> bool:
+    """Return whether a daemon that may be trusted listens on the socket at ``path``."""
+    return look_at(path).answers
+
+
+def _forbidden_text(path: str) -> str:
+    try:
+        found = os.stat(path)
+        who = f"uid {found.st_uid}, group {found.st_gid}, mode {found.st_mode & 0o777:o}"
+    except OSError:
+        who = "its folder may not be entered"
+    return (
+        f"no permission to use the socket {path} ({who}); join its group, or name another socket "
+        "with STEPWELL_SOCKET"
+    )
 
 
 def can_start_daemon() -> bool:
@@ -39,6 +93,15 @@ def can_start_daemon() -> bool:
         return False
 
 
+def why_no_python() -> str:
+    """Return why this process can start no helper, "" where it can."""
+    try:
+        python()
+    except NoPythonError as error:
+        return str(error)
+    return ""
+
+
 def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -> None:
     """Start a personal daemon that outlives this process and ends when nobody needs it.
 
@@ -47,18 +110,12 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
     """
     import subprocess
 
-    data_dir.mkdir(parents=True, exist_ok=True)
-    Path(socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    command = [sys.executable, "-m", "stepwell_daemon", "--socket", socket]
+    command = [*helper_command("stepwell_daemon"), "--personal", "--socket", socket]
     command += ["--data", str(data_dir), "--idle-exit", str(idle_exit_seconds)]
     command += ["--metrics-port", "0"]
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        # A training job's limits on threads and devices are not the daemon's.
-        if name not in ("CUDA_VISIBLE_DEVICES", "LD_PRELOAD", "PYTHONINSPECT")
-    }
-    with (data_dir / "daemon.log").open("ab") as log:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    Path(socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data_dir / _LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -66,7 +123,7 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
             stderr=log,
             start_new_session=True,
             cwd="/",
-            env=environment,
+            env=helper_environment(),
         )
     # Kept, so that its end leaves no warning about a process that still runs.
     _started.append(process)
@@ -77,7 +134,17 @@ def started_daemon_code() -> int | None:
     return _started[-1].poll() if _started else None
 
 
-def started_daemon_failed() -> int | None:
-    """Return the exit code of the started daemon when nobody can be expected on the socket."""
-    code = started_daemon_code()
-    return None if code in (None, ANOTHER_RUNS) else code
+def started_daemon_pid() -> int:
+    """Return the process id of the daemon that this process started last, 0 for none."""
+    return _started[-1].pid if _started else 0
+
+
+def last_words(data_dir: Path) -> str:
+    """Return the last line that a personal daemon logged."""
+    try:
+        with (data_dir / _LOG_FILE).open("rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _LOG_TAIL_BYTES))
+            lines = log.read().decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1][:_LINE_CHARACTERS_MAX] if lines else ""

@@ -56,14 +56,22 @@ class SyncError(StepwellError):
 
 
 class DaemonUnreachableError(StepwellError):
-    """No daemon answers on the socket."""
+    """No daemon answers on the socket.
 
-    def __init__(self, socket: str, detail: str) -> None:
+    Attributes:
+        obstacle: what somebody has to change before one can be reached; "" where one may come.
+    """
+
+    def __init__(self, socket: str, detail: str, *, obstacle: str = "") -> None:
         super().__init__(
             f"{socket}: no daemon answers ({detail}); start one with `stepwell up` or name its "
             "socket with STEPWELL_SOCKET"
         )
-        self.socket, self.detail = socket, detail
+        self.socket, self.detail, self.obstacle = socket, detail, obstacle
+
+
+class NoThreadError(DaemonUnreachableError):
+    """This process can start no thread, so another one has to send."""
 
 
 class RefusedError(StepwellError):

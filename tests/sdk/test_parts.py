@@ -119,7 +119,7 @@ def test_a_personal_daemon_gets_its_places_and_outlives_us(
     _spawn.start_daemon(str(folder / "run" / "s.sock"), folder / "data")
     _spawn._started[-1].wait(30)
     words = (folder / "out").read_text().split()
-    assert words[:2] == ["-m", "stepwell_daemon"]
+    assert words[:4] == ["-P", "-m", "stepwell_daemon", "--personal"]
     assert words[words.index("--socket") + 1] == str(folder / "run" / "s.sock")
     assert words[words.index("--data") + 1] == str(folder / "data")
     assert words[words.index("--idle-exit") + 1] == "900"

@@ -126,6 +126,31 @@ def test_a_fork_in_the_middle_of_an_import_waits_for_it(folder: Path) -> None:
         assert sorted(point.value for point in daemon.points("x")) == [0.0, 1.0, 2.0]
 
 
+def test_a_fork_does_not_keep_logging_from_an_import_that_it_awaits(folder: Path) -> None:
+    """`logging` holds its lock over a fork, and grpc's import asks for it."""
+    done = python(
+        "import stepwell\n"
+        "run = stepwell.init('p', mode='offline')\n"
+        "import logging, os, threading, time\n"
+        "from stepwell import _delivery\n"
+        "begun, done = threading.Event(), threading.Event()\n"
+        "def work():\n"
+        "    with _delivery.importing:\n"
+        "        begun.set()\n"
+        "        time.sleep(0.2)\n"
+        "        logging.getLogger('grpc.x')\n"
+        "        done.set()\n"
+        "threading.Thread(target=work, daemon=True).start()\n"
+        "begun.wait()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(0)\n"
+        "assert done.is_set(), 'the fork went on in the middle of an import'\n"
+        "os.waitpid(child, 0)\n",
+        STEPWELL_METADATA="0",
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_children_of_multiprocessing_finish_their_part(
     start: Start, daemon: RecordingDaemon
 ) -> None:

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import logging
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from stepwell_wire.interpreter import helper_command
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -117,9 +118,7 @@ class WorkerProcess:
     async def _started(self) -> asyncio.subprocess.Process:
         if self._process is None or self._process.returncode is not None:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "stepwell_daemon.blobs.worker",
+                *helper_command("stepwell_daemon.blobs.worker"),
                 f"--memory-bytes={self._memory_bytes}",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from stepwell_hub.errors import ApiError
 from stepwell_store.channel import Message, receive_message, send_message
+from stepwell_wire.interpreter import helper_command
 
 _START_SECONDS: Final = 60.0
 _GRACE_SECONDS: Final = 5.0
@@ -32,7 +32,7 @@ class _Worker:
         """
         self.used_at = time.monotonic()
         self._peer, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "stepwell_hub.tables.worker", f"--fd={theirs.fileno()}"]
+        command = [*helper_command("stepwell_hub.tables.worker"), f"--fd={theirs.fileno()}"]
         command += [f"--memory-bytes={memory_bytes}", f"--seconds={seconds}"]
         with theirs:
             self._process = subprocess.Popen(

@@ -9,19 +9,26 @@ from typing import Any, Final
 
 from stepwell.cli.errors import UNREACHABLE, CommandError
 from stepwell_wire.service import FLUSH, STATUS
+from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 STATUS_TIMEOUT_SECONDS: Final = 5.0
 _CONNECT_TIMEOUT_SECONDS: Final = 2.0
 
 
 def is_answered(path: Path) -> bool:
-    """Return whether somebody accepts connections at ``path``; costs no import of grpc."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        peer.settimeout(_CONNECT_TIMEOUT_SECONDS)
-        try:
-            peer.connect(str(path))
-        except OSError:
-            return False
+    """Return whether somebody accepts connections at ``path``; costs no import of grpc.
+
+    Raises:
+        CommandError: Somebody who is not trusted does.
+    """
+    try:
+        with TrustedSocket(str(path)) as held, socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(_CONNECT_TIMEOUT_SECONDS)
+            held.connect(peer)
+    except UntrustedSocketError as error:
+        raise CommandError(str(error), UNREACHABLE) from error
+    except OSError:
+        return False
     return True
 
 
@@ -53,7 +60,11 @@ class DaemonClient:
         self.path = path
         self._messages: Any = control_pb2
         self._failed: type[Exception] = grpc.RpcError
-        self._channel = grpc.insecure_channel(f"unix:{path}")
+        try:
+            self._held = TrustedSocket(str(path))
+        except OSError as error:  # It ended just now.
+            raise no_daemon(path) from error
+        self._channel = grpc.insecure_channel(f"unix:{self._held.address}")
 
     def __enter__(self) -> "DaemonClient":
         return self
@@ -68,6 +79,7 @@ class DaemonClient:
 
     def close(self) -> None:
         self._channel.close()
+        self._held.close()
 
     def status(self, timeout_seconds: float = STATUS_TIMEOUT_SECONDS) -> dict[str, Any]:
         """Return the daemon's status, see docs/formats/status.md."""

@@ -4,14 +4,13 @@ import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from stepwell.cli.daemon_client import is_answered
-from stepwell.cli.extras import missing_for_daemon
+from stepwell.cli.extras import missing_for_daemon, module_command
 from stepwell.cli.options import Places
 
 START_SECONDS: Final = 60.0
@@ -22,7 +21,7 @@ _PR_SET_PDEATHSIG: Final = 1
 
 def command(places: Places, *more: str) -> list[str]:
     """Return the command line of a daemon at ``places``."""
-    words = [sys.executable, "-m", "stepwell_daemon"]
+    words = module_command("stepwell_daemon")
     return [*words, "--socket", str(places.socket), "--data", str(places.data), *more]
 
 

@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +17,9 @@ from stepwell.cli.daemon_client import DaemonClient, no_daemon
 from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.options import add_socket, places
 from stepwell.cli.text import bytes_text, count_text
+from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 TIMEOUT_SECONDS: Final = 60.0
-_CREDENTIALS: Final = struct.Struct("3i")  # pid, user, group
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,14 +72,13 @@ def listener_of(path: Path) -> int:
     Raises:
         CommandError: No process listens there.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        try:
-            peer.connect(str(path))
-        except OSError as error:
-            raise no_daemon(path) from error
-        held = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    pid: int = _CREDENTIALS.unpack(held)[0]
-    return pid
+    try:
+        with TrustedSocket(str(path)) as held, socket.socket(socket.AF_UNIX) as peer:
+            return held.connect(peer).pid
+    except UntrustedSocketError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise no_daemon(path) from error
 
 
 def pending_text(status: dict[str, Any]) -> str:

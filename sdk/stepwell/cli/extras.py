@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from stepwell.cli.errors import CommandError
+from stepwell_wire.interpreter import NoPythonError, helper_command
 
 _DAEMON: Final = ("numpy", "lz4", "prometheus_client", "psutil")
 _HUB: Final = ("starlette", "uvicorn", "httptools", "msgspec", "sqlalchemy", "alembic")
@@ -41,3 +42,15 @@ def _require(missing: list[str]) -> None:
         raise CommandError(
             f"needs pip install 'stepwell[all]': {', '.join(missing)} cannot be found"
         )
+
+
+def module_command(module: str) -> list[str]:
+    """Return the words that run one of our modules as a program.
+
+    Raises:
+        CommandError: This application has no Python to run it.
+    """
+    try:
+        return helper_command(module)
+    except NoPythonError as error:
+        raise CommandError(str(error)) from error

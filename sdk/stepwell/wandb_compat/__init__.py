@@ -13,12 +13,10 @@ import sys
 from collections.abc import MutableMapping
 
 from stepwell.errors import UsageError
+from stepwell_wire.interpreter import PYTHON_VARIABLE
 
 VERSION = "0.31.0"
 """The release of Weights & Biases' client whose names and rules `wandb` has."""
-
-PYTHON_VARIABLE = "STEPWELL_PYTHON"
-"""Names the interpreter that the command `wandb` of `bin/` uses."""
 
 _HERE = os.path.dirname(os.path.realpath(__file__))
 SITE = os.path.join(_HERE, "site")

@@ -1,7 +1,6 @@
 """The command `wandb` inside `stepwell run`: the subcommands that scripts call. No prompts."""
 
 import os
-import socket
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -54,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tell_status() -> None:
     """Say what the variables and files set, and where runs go."""
+    from stepwell._spawn import daemon_answers
     from stepwell_wire.places import default_socket
 
     print(f"wandb {VERSION}, as stepwell {stepwell.__version__} has it")
@@ -63,9 +63,7 @@ def _tell_status() -> None:
     if not found:
         print("no WANDB_ variable and no settings file says anything")
     path = default_socket()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
-        peer.settimeout(2.0)
-        is_there = peer.connect_ex(str(path)) == 0
+    is_there = daemon_answers(str(path))
     print(f"{'a daemon answers' if is_there else 'no daemon answers yet'} on {path}")
 
 

@@ -1,0 +1,47 @@
+"""What a daemon notes in its lock files, for those who find the lock taken or the daemon gone.
+
+    <data>/daemon.lock    process id | socket      one a line
+    <socket>.lock         process id | kind
+
+The kind is `service`, or `personal` for a daemon that a training script started and may start again
+when it dies, or `stopped` once somebody ended such a daemon on purpose.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+DATA_LOCK: Final = "daemon.lock"
+SERVICE: Final = "service"
+PERSONAL: Final = "personal"
+STOPPED: Final = "stopped"
+_BYTES_MAX: Final = 8192
+
+
+class LockNote(NamedTuple):
+    """``pid`` and ``more`` as texts, "" where they are not noted."""
+
+    pid: str
+    more: str
+
+
+def socket_lock(socket: Path) -> Path:
+    return socket.with_name(f"{socket.name}.lock")
+
+
+def write_lock_note(descriptor: int, more: str) -> None:
+    """Note this process; a full disk costs only the note."""
+    with suppress(OSError):
+        text = f"{os.getpid()}\n{more}\n".encode("utf-8", "surrogateescape")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text, 0)
+
+
+def read_lock_note(path: Path) -> LockNote:
+    try:
+        with path.open("rb") as file:
+            lines = file.read(_BYTES_MAX).decode("utf-8", "surrogateescape").split("\n")
+    except OSError:
+        return LockNote("", "")
+    return LockNote(lines[0].strip(), lines[1].strip() if len(lines) > 1 else "")

@@ -1,0 +1,144 @@
+"""A unix socket of which it is certain who made it, before a byte is sent to it.
+
+Trusted are root, our own user, and whoever root or we gave the socket's folder to: the owner of a
+folder in a place where only trusted users can make one (`/run/stepwell` of a service, a home below
+`/home`). A folder that is simply found in `/tmp` gives nobody trust. STEPWELL_SOCKET_OWNER names
+one more user.
+
+The socket is opened without connecting, looked at, and reached through its descriptor: what is put
+into its place meanwhile is another socket, and is not reached.
+"""
+
+import errno
+import os
+import socket
+import stat
+import struct
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Self
+
+OWNER_VARIABLE: Final = "STEPWELL_SOCKET_OWNER"
+_CREDENTIALS: Final = struct.Struct("3i")
+_LINKS_MAX: Final = 40
+
+
+class UntrustedSocketError(PermissionError):
+    """The socket is of a user who is not trusted; nothing was sent to it."""
+
+    def __init__(self, path: str, owner: int, what: str) -> None:
+        super().__init__(
+            errno.EPERM,
+            f"{what} belongs to another user (uid {owner}), so nothing is sent to it; have that "
+            f"user remove it, name another socket with STEPWELL_SOCKET, or set {OWNER_VARIABLE}="
+            f"{owner} if that user's daemon is meant",
+            path,
+        )
+        self.owner = owner
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"
+
+
+class Peer(NamedTuple):
+    """The process that listens, as the kernel knows it; ``pid`` is 0 where it is out of sight."""
+
+    pid: int
+    user: int
+    group: int
+
+
+class TrustedSocket:
+    """A socket file that is held open; ``address`` leads to it and to no other.
+
+    A context manager: the address is of use while it is open.
+    """
+
+    def __init__(self, path: str, environ: Mapping[str, str] = os.environ) -> None:
+        """Open the socket at ``path``.
+
+        Raises:
+            UntrustedSocketError: A user who is not trusted made it.
+            OSError: There is none, it is no socket, or it cannot be reached.
+        """
+        self.path = path
+        self._trusted = trusted_users(os.path.dirname(os.path.abspath(path)), environ)
+        self._descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            found = os.fstat(self._descriptor)
+            if not stat.S_ISSOCK(found.st_mode):
+                raise OSError(errno.ENOTSOCK, os.strerror(errno.ENOTSOCK), path)
+            if found.st_uid not in self._trusted:
+                raise UntrustedSocketError(path, found.st_uid, "the socket")
+        except BaseException:
+            self.close()
+            raise
+        own = f"/proc/self/fd/{self._descriptor}"
+        # Without /proc the path is all there is; its owner was looked at all the same.
+        self.address = own if os.path.exists(own) else path
+
+    def connect(self, peer: socket.socket) -> "Peer":
+        """Connect ``peer``, look at who listens, and return it.
+
+        Raises:
+            UntrustedSocketError: It is a process of a user who is not trusted.
+            OSError: As of `socket.connect`.
+        """
+        peer.connect(self.address)
+        held = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        found = Peer(*_CREDENTIALS.unpack(held))
+        if found.user not in self._trusted:
+            raise UntrustedSocketError(self.path, found.user, "the process that listens there")
+        return found
+
+    def close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def trusted_users(folder: str, environ: Mapping[str, str] = os.environ) -> frozenset[int]:
+    """Return who may have made a socket in ``folder``: see the top of the file."""
+    trusted = {0, os.geteuid(), *_named_owner(environ)}
+    waiting = [part for part in folder.split("/") if part][::-1]
+    at = "/"
+    at_is_sure = True  # Only trusted users can have made what is in it.
+    for _ in range(len(waiting) + _LINKS_MAX):
+        if not waiting:
+            break
+        path = os.path.join(at, waiting.pop())
+        try:
+            found = os.lstat(path)
+            if stat.S_ISLNK(found.st_mode):
+                if not at_is_sure and found.st_uid not in trusted:
+                    break  # It leads where its owner likes.
+                target = os.readlink(path)
+                at, at_is_sure = ("/", True) if target.startswith("/") else (at, at_is_sure)
+                waiting += [part for part in target.split("/") if part not in ("", ".")][::-1]
+                continue
+        except OSError:
+            break  # Missing, or out of sight: nobody more is trusted.
+        if at_is_sure:
+            trusted.add(found.st_uid)
+        at = path
+        at_is_sure = found.st_uid in trusted and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return frozenset(trusted)
+
+
+def _named_owner(environ: Mapping[str, str]) -> list[int]:
+    named = environ.get(OWNER_VARIABLE, "")
+    if not named:
+        return []
+    if named.isdigit():
+        return [int(named)]
+    import pwd
+
+    try:
+        return [pwd.getpwnam(named).pw_uid]
+    except KeyError:
+        return []  # A user whom this machine does not know made nothing here.

@@ -1,0 +1,182 @@
+"""The personal daemon of a socket: started where none listens, started again where it died.
+
+    <socket>.start    process id of the daemon that a script started last; its mtime says when
+
+The file, taken under its lock, lets several ranks of one node start one daemon and not one each.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from stepwell import _spawn
+from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock
+
+RESTART_SECONDS: Final = 30.0
+"""At least so long after its last start is a daemon that died started again."""
+RESTART_SECONDS_MAX: Final = 600.0
+_START_SECONDS_MAX: Final = 60.0
+"""So long a daemon that runs and does not answer yet is waited for."""
+_TURN_SECONDS: Final = 2.0
+_FILE_BYTES_MAX: Final = 64
+
+
+class PersonalDaemon:
+    """Sees to it that somebody listens on one socket. Used on one thread, the sender's.
+
+    Attributes:
+        expected: a daemon answers soon, as far as is known.
+    """
+
+    def __init__(
+        self,
+        socket: str,
+        data_dir: Path,
+        *,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.expected = False
+        self._is_allowed = False
+        self._socket, self._data_dir = socket, data_dir
+        self._say, self._clock = say, clock
+        self._starts = 0
+        self._failures = 0  # Starts after which no daemon answered.
+        self._started_at = 0.0
+        self._answered = False
+        self._has_process = False  # The last start gave one.
+        self._refusal = ""  # Why it did not.
+
+    def allow(self, *, expected: bool) -> None:
+        """Let daemons be started; ``expected`` where the first one is to be at once."""
+        self._is_allowed = True
+        self.expected = expected
+
+    def note_answer(self) -> None:
+        self._answered = True
+        self._failures = 0
+
+    def see_to(self) -> str:
+        """Start a daemon if it is time to; return why none will answer, "" where one may.
+
+        Called each time that nobody listens.
+        """
+        if not self._is_allowed:
+            return ""
+        code = _spawn.started_daemon_code() if self._has_process else None
+        if self._has_process and code is None:
+            self.expected = True
+            return ""
+        if not self._is_missed():
+            self.expected = False
+            return ""
+        trouble = self._trouble(code)
+        if self._starts and self._clock() - self._started_at < self._pause_seconds(code):
+            self.expected = not trouble
+            return trouble
+        return self._start()
+
+    def _is_missed(self) -> bool:
+        """Whether a daemon should be here: not where somebody ended it, or runs his own."""
+        if not self._answered:
+            return True
+        kind = read_lock_note(socket_lock(Path(self._socket))).more
+        return kind != STOPPED and (kind == PERSONAL or self._starts > 0)
+
+    def _trouble(self, code: int | None) -> str:
+        if code in (None, 0, _spawn.ANOTHER_RUNS) or self._answered:
+            return self._refusal
+        words = _spawn.last_words(self._data_dir).removeprefix("stepwelld: ")
+        how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
+        return f"the personal daemon {how}: {words or self._data_dir / 'daemon.log'}"
+
+    def _pause_seconds(self, code: int | None) -> float:
+        if code == _spawn.ANOTHER_RUNS:
+            return _TURN_SECONDS  # One that is just ending, or just starting.
+        return min(RESTART_SECONDS * 2.0 ** min(self._failures, 8), RESTART_SECONDS_MAX)
+
+    def _start(self) -> str:
+        self.expected = True
+        again = self._answered
+        with _turn(Path(self._socket)) as held:
+            if held is None or _is_starting(held) or (again and _age(held) < RESTART_SECONDS):
+                return ""  # Another process does, or did.
+            try:
+                _spawn.start_daemon(self._socket, self._data_dir)
+            except OSError as error:
+                self._note_start(f"a personal daemon cannot be started: {error}")
+                return self._refusal
+            _note_starter(held)
+        self._note_start()
+        if again:
+            self._say(f"the personal daemon on {self._socket} died and is started again")
+        return ""
+
+    def _note_start(self, refusal: str = "") -> None:
+        self._refusal = refusal
+        self._has_process = not refusal
+        self.expected = not refusal
+        self._starts += 1
+        self._failures += 1
+        self._started_at = self._clock()
+        self._answered = False
+
+
+@contextmanager
+def _turn(socket: Path) -> Iterator[int | None]:
+    """Yield the start file while it is locked; None where another process has it.
+
+    -1 where there can be no such file: then each process starts for itself.
+    """
+    try:
+        socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = socket.with_name(f"{socket.name}.start")
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o600)
+    except OSError:
+        yield -1
+        return
+    try:
+        # Of the process, not of the file: a child that is forked meanwhile does not keep it.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        yield None
+    else:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _note_starter(descriptor: int) -> None:
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{_spawn.started_daemon_pid()}\n".encode(), 0)
+
+
+def _is_starting(descriptor: int) -> bool:
+    """Whether the daemon that was started last runs, and may answer soon."""
+    if descriptor < 0 or _age(descriptor) > _START_SECONDS_MAX:
+        return False
+    text = os.pread(descriptor, _FILE_BYTES_MAX, 0).strip()
+    if not text.isdigit() or text == b"0":
+        return False
+    try:
+        os.kill(int(text), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def _age(descriptor: int) -> float:
+    """Return the seconds since the last start, infinite where none is known."""
+    if descriptor < 0:
+        return float("inf")
+    found = os.fstat(descriptor)
+    age = time.time() - found.st_mtime
+    return age if found.st_size and age >= 0 else float("inf")

@@ -1,0 +1,115 @@
+"""What cannot come is not waited for: it is said at once, and the journal keeps the data."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from stepwell import _spawn
+from stepwell.testing import RecordingDaemon
+from stepwell_wire.journal_files import find_journals
+from stepwell_wire.lock_notes import write_lock_note
+from tests.sdk.conftest import python
+from tests.sdk.held import read_journal
+from tests.sdk.test_processes import in_fork
+
+_RUN = (
+    "import stepwell\n"
+    # More than `python` waits: who waits for what cannot come fails.
+    "settings = dict(console=False, metadata=False, finish_timeout=600)\n"
+    "run = stepwell.init('p', settings=settings)\n"
+    "run.log({'x': 1.0})\n"
+    "run.finish()\n"
+)
+
+
+def kept(folder: Path) -> list[tuple[int, float]]:
+    (journal,) = find_journals(folder / "journals")
+    return read_journal(journal).series("x")
+
+
+def test_a_data_folder_of_another_daemon(folder: Path) -> None:
+    import fcntl
+
+    pytest.importorskip("chdb")
+    data = folder / "data"
+    data.mkdir()
+    lock = os.open(data / "daemon.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    write_lock_note(lock, "/run/other.sock")
+    done = python(_RUN, STEPWELL_NO_DAEMON="0")
+    os.close(lock)
+    assert done.returncode == 0, done.stderr
+    assert "STEPWELL_SOCKET=/run/other.sock" in done.stderr
+    assert kept(folder) == [(0, 1.0)]
+
+
+def test_too_few_descriptors(folder: Path) -> None:
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        done = python(
+            "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (16, 64))\n" + _RUN,
+            STEPWELL_SOCKET=daemon.socket,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "file descriptors are left" in done.stderr
+    assert kept(folder) == [(0, 1.0)]
+
+
+def test_no_permission_on_the_socket(folder: Path) -> None:
+    path = folder / "s.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        path.chmod(0o600)
+        folder.chmod(0o755)
+
+        def look() -> None:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setuid(54_321)
+            else:
+                path.chmod(0)
+            found = _spawn.look_at(str(path))
+            assert not found.answers
+            assert "no permission to use the socket" in found.obstacle, found
+
+        assert in_fork(look) == 0
+
+
+def test_a_socket_that_is_none_and_a_path_that_can_be_none(folder: Path) -> None:
+    (folder / "file").write_text("")
+    assert "is no socket" in _spawn.look_at(str(folder / "file")).obstacle
+    assert "at most" in _spawn.look_at("/" + "x" * 300).obstacle
+    assert _spawn.look_at(str(folder / "none")) == (False, "")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_nothing_is_sent_to_another_users_socket(folder: Path) -> None:
+    shared = folder / "tmp"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    with RecordingDaemon(shared / "s.sock") as daemon:
+        os.chown(shared / "s.sock", 54_321, 54_321)
+        done = python(_RUN, STEPWELL_SOCKET=daemon.socket)
+        assert daemon.writers == []
+    assert done.returncode == 0, done.stderr
+    assert "uid 54321" in done.stderr
+    assert kept(folder) == [(0, 1.0)]
+
+
+def test_an_application_without_a_python(folder: Path) -> None:
+    """A frozen application is not started a second time, and says once what does not work."""
+    app = folder / "app"
+    app.write_text(f'#!/bin/sh\necho started >> {folder}/starts\nexec {sys.executable} "$@"\n')
+    app.chmod(0o755)
+    done = python(
+        f"import sys\nsys.executable, sys.frozen = {str(app)!r}, True\n" + _RUN,
+        STEPWELL_NO_DAEMON="0",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("has no Python") == 1
+    assert "STEPWELL_PYTHON" in done.stderr
+    assert not (folder / "starts").exists()
+    assert kept(folder) == [(0, 1.0)]

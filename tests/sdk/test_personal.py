@@ -1,0 +1,129 @@
+"""When a personal daemon is started, and when it is started again."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from stepwell import _spawn
+from stepwell._personal import RESTART_SECONDS, PersonalDaemon
+from stepwell_wire.lock_notes import socket_lock
+
+
+@dataclass
+class World:
+    """Daemons that are started here live in a list."""
+
+    folder: Path
+    now: float = 1000.0
+    codes: list[int | None] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    pid: int = 0
+    error: OSError | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "s.sock"
+
+    def start_daemon(self, socket: str, data_dir: Path) -> None:
+        if self.error is not None:
+            raise self.error
+        self.codes.append(None)
+
+    def daemon(self) -> PersonalDaemon:
+        made = PersonalDaemon(
+            str(self.socket), self.folder, say=self.said.append, clock=lambda: self.now
+        )
+        made.allow(expected=True)
+        return made
+
+    def note(self, kind: str) -> None:
+        socket_lock(self.socket).write_text(f"1\n{kind}\n")
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += seconds
+        path = self.folder / "s.sock.start"
+        if path.exists():
+            found = path.stat()
+            os.utime(path, (found.st_atime - seconds, found.st_mtime - seconds))
+
+
+@pytest.fixture
+def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(folder)
+    monkeypatch.setattr(_spawn, "start_daemon", made.start_daemon)
+    monkeypatch.setattr(_spawn, "started_daemon_code", lambda: made.codes[-1])
+    monkeypatch.setattr(_spawn, "started_daemon_pid", lambda: made.pid)
+    return made
+
+
+def test_a_daemon_that_was_killed_is_started_again_and_not_in_a_tight_loop(world: World) -> None:
+    personal = world.daemon()
+    assert personal.see_to() == ""
+    for _ in range(3):
+        personal.note_answer()
+        world.note("personal")
+        world.codes[-1] = -9
+        count = len(world.codes)
+        for _ in range(20):
+            assert personal.see_to() == ""
+            assert personal.expected
+            world.pass_seconds(1)
+        assert len(world.codes) == count, "too soon"
+        world.pass_seconds(RESTART_SECONDS)
+        personal.see_to()
+        personal.see_to()
+        assert len(world.codes) == count + 1
+    assert len(world.said) == 3
+
+
+def test_a_daemon_of_another_script_is_replaced_and_one_that_was_stopped_is_not(
+    world: World,
+) -> None:
+    for kind, count in (("service", 0), ("stopped", 0), ("", 0), ("personal", 1)):
+        personal = world.daemon()
+        personal.allow(expected=False)
+        personal.note_answer()
+        world.note(kind)
+        assert personal.see_to() == ""
+        assert len(world.codes) == count, kind
+        assert personal.expected == bool(count)
+
+
+def test_of_many_ranks_one_starts_a_daemon(world: World) -> None:
+    world.pid = os.getpid()  # It runs, and does not answer yet.
+    ranks = [world.daemon() for _ in range(8)]
+    for _ in range(3):
+        assert [rank.see_to() for rank in ranks] == [""] * 8
+        assert all(rank.expected for rank in ranks)
+    assert len(world.codes) == 1
+
+
+def test_a_fresh_run_starts_one_at_once_after_the_last_one_has_ended(world: World) -> None:
+    world.daemon().see_to()
+    world.pid = 2**22 + 1  # No process.
+    world.daemon().see_to()
+    assert len(world.codes) == 2
+
+
+def test_a_daemon_that_does_not_start_is_an_obstacle_with_its_reason(world: World) -> None:
+    (world.folder / "daemon.log").write_text("x\nstepwelld: the data folder is in use\n")
+    personal = world.daemon()
+    personal.see_to()
+    world.codes[-1] = 4
+    for _ in range(5):
+        assert "code 4: the data folder is in use" in personal.see_to()
+        assert not personal.expected
+        world.pass_seconds(1)
+    world.codes[-1] = 3
+    assert personal.see_to() == ""  # Another one has the socket: it will answer.
+    assert len(world.codes) == 2
+
+
+def test_what_cannot_be_started_is_an_obstacle_too(world: World) -> None:
+    world.error = PermissionError(13, "Permission denied", "/data")
+    personal = world.daemon()
+    for _ in range(3):
+        assert "/data" in personal.see_to()
+        assert not personal.expected
