@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stepwell_daemon.session import RefusedError, Session, check_count, open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry
+from stepwell_wire.exit_note import CRASHED, Ending
 from stepwell_wire.ingest_pb2 import (
     BUSY,
     GAP,
@@ -204,3 +205,19 @@ def test_all_sets_of_a_writer_together_are_bounded() -> None:
         state.learn({number: tuple(keys)})
     with pytest.raises(RefusedError, match="in all sets of one writer"):
         check_count(state, {2 + room: tuple(keys)})
+
+
+@pytest.mark.parametrize(
+    ("said", "ending"),
+    [
+        ({"recovered": True, "end_state": "killed", "exit_code": 143}, Ending("killed", 143)),
+        ({"recovered": True}, CRASHED),
+        ({"recovered": True, "end_state": "gone\n", "exit_code": 1}, CRASHED),
+        ({"end_state": "finished"}, CRASHED),
+    ],
+)
+def test_who_sends_what_a_dead_writer_left_says_how_it_ended(
+    said: dict[str, Any], ending: Ending
+) -> None:
+    opened = open_session(hello(**said), Registry({}), writers_max=4)
+    assert opened.state.ending == ending

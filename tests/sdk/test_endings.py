@@ -267,3 +267,13 @@ def test_a_child_forked_from_a_run_ends_its_own_part_alone(
     assert [event.body["state"] for event in daemon.events("finish")] == ["finished"]
     assert not run.finished
     run.finish()
+
+
+def test_sync_hands_on_how_an_offline_run_ended(folder: Path) -> None:
+    python(BEGIN + "os.kill(os.getpid(), 15)\n", STEPWELL_MODE="offline")
+    with RecordingDaemon(folder / "s.sock") as daemon:
+        report = stepwell.sync(folder / "journals", socket=daemon.socket)
+        assert len(report.sent) == 1
+        (writer,) = daemon.writers
+        hello = writer.hello
+        assert (hello.recovered, hello.end_state, hello.exit_code) == (True, "killed", 143)
