@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stepwell._delivery import importing
+from stepwell import _delivery
 from stepwell_wire.limits import BLOBS_PER_OFFER_MAX
 from stepwell_wire.staged import file_name, id_of
 
@@ -91,7 +91,7 @@ class BlobDelivery:
 
     def _opened(self) -> "BlobChannel":
         if self._channel is None:
-            with importing:
+            with _delivery.importing:  # By its module: a forked child has a fresh one.
                 from stepwell._blob_channel import BlobChannel
             self._channel = BlobChannel(self._socket, self._folder, self._writer_id)
         return self._channel

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stepwell import _console, _console_streams, _exit_note, _spawn
+from stepwell import _console, _console_streams, _delivery, _exit_note, _spawn
 from stepwell._blob_sender import BlobSender
 from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import new_writer_id
@@ -218,7 +218,8 @@ class Recording:
         """Say where the run is seen, once the daemon said it; on the sender's thread."""
         if not self.primary or self.settings.quiet:
             return
-        from stepwell._page import page_address, page_line
+        with _delivery.importing:
+            from stepwell._page import page_address, page_line
 
         address = page_address(page_url, self.settings.project, self.run_id)
         if address is not None:
@@ -338,7 +339,8 @@ class Recording:
             self._metadata_done.set()
 
     def _write_metadata(self) -> None:
-        from stepwell._metadata import collect_metadata
+        with _delivery.importing:  # On the sender's thread: a fork waits for it.
+            from stepwell._metadata import collect_metadata
 
         metadata = collect_metadata(git=self.settings.git)
         with self.writer.lock:

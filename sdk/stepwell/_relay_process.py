@@ -12,6 +12,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
+from stepwell import _delivery
 from stepwell.errors import RefusedError
 from stepwell_wire.interpreter import helper_command, helper_environment
 
@@ -51,7 +52,8 @@ class Relay:
         if process is not None and process.returncode == REFUSED and process.stdout is not None:
             code, detail, position = json.loads(process.stdout.read())
             raise RefusedError(code, detail, position)
-        import subprocess
+        with _delivery.importing:
+            import subprocess
 
         now = time.monotonic()
         if self._started_at and now - self._started_at < _RESTART_SECONDS:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from stepwell import _delivery
 from stepwell_wire.interpreter import NoPythonError, helper_command, helper_environment, python
 from stepwell_wire.places import check_socket_path
 from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
@@ -108,7 +109,8 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
     Raises:
         OSError: It could not be started.
     """
-    import subprocess
+    with _delivery.importing:  # On the sender's thread: a fork waits for it.
+        import subprocess
 
     command = [*helper_command("stepwell_daemon"), "--personal", "--socket", socket]
     command += ["--data", str(data_dir), "--idle-exit", str(idle_exit_seconds)]
