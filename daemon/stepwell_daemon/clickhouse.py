@@ -15,6 +15,7 @@ from stepwell_store.server.settings import (
     parse_endpoints,
 )
 from stepwell_wire.hub_address import is_loopback
+from stepwell_wire.installation import install_command
 
 if TYPE_CHECKING:
     from stepwell_daemon.config import DaemonConfig
@@ -31,7 +32,7 @@ def server_settings(config: "DaemonConfig") -> ServerSettings:
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigError(
-            f"sink = clickhouse needs pip install 'stepwell[server]': {', '.join(missing)} "
+            f"sink = clickhouse needs {install_command('server')}: {', '.join(missing)} "
             "cannot be found"
         )
     try:

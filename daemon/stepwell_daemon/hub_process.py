@@ -25,6 +25,7 @@ from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.errors import ConfigError
 from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, hub_dir, see_to_key
 from stepwell_wire.hub_address import bind
+from stepwell_wire.installation import install_command
 from stepwell_wire.interpreter import helper_command
 
 logger = logging.getLogger("stepwell_daemon")
@@ -95,7 +96,7 @@ class HubProcess:
             return
         if missing := [name for name in NEEDED if find_spec(name) is None]:
             logger.warning(
-                "no page: pip install 'stepwell[hub]', %s cannot be found", ", ".join(missing)
+                "no page: %s, %s cannot be found", install_command("hub"), ", ".join(missing)
             )
             return
         try:

@@ -190,3 +190,15 @@ def test_verify_names_a_journal_that_nobody_owns(call: Call, tmp_path: Path) -> 
     assert outcome.code == 1
     assert f"\n{lost}: it holds records and no writer.json" in outcome.out
     assert "2 journals, 1 damaged" in outcome.out
+
+
+@pytest.mark.parametrize("numpy", ["there", "missing"])
+def test_verify_counts_the_same_without_numpy(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, numpy: str
+) -> None:
+    make_journal(tmp_path, "w1", schema_event() + row(0) + row(1))
+    if numpy == "missing":
+        monkeypatch.setattr("stepwell.cli.journal.missing_modules", lambda names: list(names))
+        monkeypatch.setattr("stepwell.cli.journal._decoded", None)
+    verified = call("journal", "verify", tmp_path)
+    assert "2 rows, 4 points, 0 events" in verified.out, verified

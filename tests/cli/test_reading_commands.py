@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_runs_are_filtered_sorted_and_shown_with_columns(call: Call) -> None:
     assert shown.splitlines()[1].split()[-3:] == ["0.1", "0.5", "64"]
 
 
+def test_a_sort_or_column_that_no_run_has_is_told(call: Call) -> None:
+    listed = call("runs", "--project", "digits", "--sort=-trian/loss,name", "--columns", "lr,zork")
+    assert listed.code == 0
+    assert "no run has 'trian/loss'; did you mean train/loss" in listed.err
+    assert "no run has 'zork'" in listed.err
+    assert "'lr'" not in listed.err
+    for words in (["runs", "--limit", "-1"], ["show", "run-a", "--tail", "-1"]):
+        wrong = call(*words)
+        assert wrong.code == 2
+        assert "expected 0 or more, not -1" in wrong.err
+
+
 def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
     first = call("runs", "--project", "digits", "--limit", "1", "--json")
     assert "more runs follow: --cursor " in first.err
@@ -127,7 +140,10 @@ def test_show_tells_everything_about_a_run(call: Call) -> None:
     for part in ("digits/run-a", "finished", "net.hidden  64", "train/loss", "0.292897"):
         assert part in shown.out
     assert "1 NaN, 1 +inf, 1 -inf" in shown.out
-    assert "cpu/utilization_ratio" in shown.out
+    assert "node  1 series; --node shows them" in shown.out
+    assert "cpu/utilization_ratio" in call("show", "first try", "--node").out
+    (started,) = [line for line in shown.out.splitlines() if line.startswith("started")]
+    assert re.match(r"started +\S+ \S+ [+-]\d{4}, took 1m30s", started)
     assert "red bell" in shown.out
     assert "\x1b" not in shown.out
 
@@ -185,6 +201,13 @@ def test_an_unknown_run_is_not_found_and_the_nearest_are_named(call: Call) -> No
     assert wrong.code == 4
     assert "run-a" in wrong.err
     assert wrong.out == ""
+
+
+def test_a_random_id_that_is_not_near_is_not_named(call: Call, store: EmbeddedStore) -> None:
+    made(store, fresh_project(), "6r7noe8i", name="x")
+    wrong = call("show", "r7noex")
+    assert wrong.code == 4
+    assert "6r7noe8i" not in wrong.err
 
 
 def test_an_ambiguous_run_is_asked_for_more_exactly(call: Call, store: EmbeddedStore) -> None:

@@ -92,3 +92,16 @@ def test_lines_of_the_console_are_no_points_and_of_known_number() -> None:
     assert gap_text(lines) == "console, journal full: 12 lines about steps 3 to 9"
     assert missing_text([lines]) == "12 lines of the console"
     assert missing_text([points, lines]) == "6 points and 12 lines of the console"
+
+
+def test_one_long_name_does_not_move_all_values() -> None:
+    pairs = text.pairs_text([("n" * 512, "1"), ("loss", "2")])
+    assert pairs.splitlines()[1] == f"  loss{' ' * 36}  2"
+    table = text.table_text(["name", "n"], [["n" * 512, "1"], ["loss", "2"]], right=[1])
+    assert table.splitlines()[2] == f"loss{' ' * 56}  2"
+
+
+def test_a_medium_is_one_short_value() -> None:
+    image = {"_type": "image-file", "sha256": "0" * 64, "size": 3}
+    assert text.flat({"a": {"b": image}}) == [("a.b", image)]
+    assert text.value_text(image) == "(image-file)"

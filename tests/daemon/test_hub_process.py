@@ -19,6 +19,7 @@ import pytest
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.hub_process import HubProcess, bound_log
 from stepwell_wire.hub_access import LOCK_FILE, hub_dir, read_key, see_to_key
+from stepwell_wire.installation import install_command
 from stepwell_wire.page_file import noted_page, page_file
 from tests.daemon.client import Client, status_of
 from tests.daemon.conftest import Process
@@ -240,7 +241,7 @@ def test_without_its_packages_the_daemon_says_once_what_to_install(process: Proc
     )
     process.extra_environment["PYTHONPATH"] = str(blocker)
     process.start(*ON)
-    assert process.log.read_text().count("pip install 'stepwell[hub]'") == 1
+    assert process.log.read_text().count(install_command("hub")) == 1
     assert status_of(process.socket)["page_url"] == ""
 
 

@@ -17,7 +17,7 @@ from stepwell_store.queries.bucket_series import (
 from stepwell_store.queries.changes import delete_project, delete_run, edit_run
 from stepwell_store.queries.console import ConsoleLine, ConsolePage, console_lines
 from stepwell_store.queries.detail import RunDetail, get_run
-from stepwell_store.queries.filter_hints import filter_hints
+from stepwell_store.queries.filter_hints import filter_hints, path_hints
 from stepwell_store.queries.find import find_run
 from stepwell_store.queries.gaps import Gap, list_gaps
 from stepwell_store.queries.histograms import (
@@ -124,6 +124,7 @@ __all__ = [
     "media_versions",
     "metric_counts",
     "node_buckets",
+    "path_hints",
     "project_pulse",
     "projects_pulse",
     "run_devices",

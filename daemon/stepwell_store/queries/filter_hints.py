@@ -5,7 +5,7 @@ run is no mistake, and a text that is half typed is not either: these are hints,
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from stepwell_store.queries.filter import Compare, compares_of, parse_filter
@@ -47,6 +47,21 @@ def filter_hints(
         path = parse_path(compare.path)
         if path.kind is not Kind.RUN and not _is_absence(compare):
             asked[compare.path] = path
+    return _hints(store, project, asked, limits)
+
+
+def path_hints(
+    store: Store, project: str | None, paths: Sequence[str], *, limits: Limits = DEFAULT
+) -> tuple[str, ...]:
+    """Return a sentence for each of ``paths``, of columns or a sort, that no run has."""
+    parsed = {text: parse_path(text) for text in paths}
+    asked = {text: path for text, path in parsed.items() if path.kind is not Kind.RUN}
+    return _hints(store, project, asked, limits)
+
+
+def _hints(
+    store: Store, project: str | None, asked: Mapping[str, Path], limits: Limits
+) -> tuple[str, ...]:
     if not asked:
         return ()
     question = Question(store, limits)

@@ -11,6 +11,7 @@ from stepwell_store.store import Store
 
 _NEAREST_OF: Final = 1000
 _NEAREST_CUTOFF: Final = 0.6
+_NEAREST_ID_CUTOFF: Final = 0.75  # Ids are random: a few letters in common mean nothing.
 
 _CONDITION: Final = "%CONDITION%"
 
@@ -104,10 +105,14 @@ def _read(question: Question, sql: str, parameters: dict[str, Any]) -> list[RunR
 
 def _nearest(question: Question, reference: str) -> list[str]:
     """Return names and ids that resemble ``reference``, of the runs that were named last."""
+    ids: dict[str, None] = {}
     spellings: dict[str, None] = {}
     for row in question.rows(_SOME_NAMES.format(limit=_NEAREST_OF)):
         newest = row["newest"]
         _, name = newest.values() if isinstance(newest, dict) else newest
         run_id = row["run_id"]
-        spellings |= dict.fromkeys(filter(None, (run_id, name, f"{row['project']}/{run_id}")))
-    return difflib.get_close_matches(reference, spellings, n=3, cutoff=_NEAREST_CUTOFF)
+        ids[run_id] = None
+        spellings |= dict.fromkeys(filter(None, (name, f"{row['project']}/{run_id}")))
+    found = difflib.get_close_matches(reference, spellings, n=3, cutoff=_NEAREST_CUTOFF)
+    found += difflib.get_close_matches(reference, ids, n=3, cutoff=_NEAREST_ID_CUTOFF)
+    return list(dict.fromkeys(found))[:3]

@@ -12,6 +12,7 @@ from typing import Final
 from stepwell.cli.daemon_client import is_answered
 from stepwell.cli.extras import missing_for_daemon, module_command
 from stepwell.cli.options import Places
+from stepwell_wire.installation import install_command
 
 START_SECONDS: Final = 60.0
 _PERSONAL_LOG_FILE: Final = "daemon.log"
@@ -71,7 +72,7 @@ def see_to_personal(places: Places) -> str:
     if is_answered(places.socket):
         return ""
     if missing_for_daemon():
-        return "to start one needs pip install 'stepwell[all]'"
+        return f"to start one needs {install_command('all')}"
     from stepwell._spawn import ANOTHER_RUNS, start_daemon, started_daemon_code
 
     os.environ.update(places.environment())  # A daemon finds the journals by it.

@@ -4,6 +4,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from stepwell.cli.errors import CommandError
+from stepwell_wire.installation import install_command
 from stepwell_wire.interpreter import NoPythonError, helper_command
 
 _DAEMON: Final = ("numpy", "lz4", "prometheus_client", "psutil")
@@ -37,11 +38,13 @@ def require_store() -> None:
     _require(missing_modules(("stepwell_store", *_STORE)))
 
 
+def require_numpy() -> None:
+    _require(missing_modules(("numpy",)))
+
+
 def _require(missing: list[str]) -> None:
     if missing:
-        raise CommandError(
-            f"needs pip install 'stepwell[all]': {', '.join(missing)} cannot be found"
-        )
+        raise CommandError(f"needs {install_command('all')}: {', '.join(missing)} cannot be found")
 
 
 def module_command(module: str) -> list[str]:

@@ -21,6 +21,7 @@ from stepwell.cli.options import Places, add_config, add_data, add_json, add_soc
 from stepwell.cli.page import answers, link_to, open_browser, running_hub
 from stepwell.cli.reading import reading
 from stepwell_wire.hub_access import hub_dir, page_path
+from stepwell_wire.installation import install_command
 from stepwell_wire.places import SOCKET_PATH_BYTES_MAX
 
 IDLE_MINUTES: Final = 15
@@ -87,7 +88,7 @@ def _why_no_page(status: dict[str, object]) -> str:
     if kind.startswith("clickhouse "):
         return f"the daemon here stores in {kind}; `stepwell hub --store clickhouse …` is its page"
     if missing := missing_for_hub():
-        return f"needs pip install 'stepwell[all]': {', '.join(missing)} cannot be found"
+        return f"needs {install_command('all')}: {', '.join(missing)} cannot be found"
     return "the daemon has no page: it was started with --hub off, or `stepwell status` says why"
 
 
@@ -101,7 +102,7 @@ def _start(where: Places) -> str:
         )
     if missing := [*missing_for_daemon(), *missing_for_hub()]:
         raise CommandError(
-            f"needs pip install 'stepwell[all]': {', '.join(missing)} cannot be found", USAGE
+            f"needs {install_command('all')}: {', '.join(missing)} cannot be found", USAGE
         )
     place = where._replace(socket=_free_socket(where))
     if reason := daemon_process.see_to_personal(place):

@@ -47,6 +47,14 @@ class Places(NamedTuple):
         }
 
 
+def count(text: str) -> int:
+    """Return ``text`` as a number of 0 or more, for argparse."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, not {text}")
+    return number
+
+
 def add_socket(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--socket", type=Path, metavar="PATH", help="the daemon's socket (STEPWELL_SOCKET)"

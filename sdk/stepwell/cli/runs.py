@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import OK
-from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.text import (
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", default="", metavar="PATHS", help="values to show, with commas between"
     )
-    parser.add_argument("--limit", type=int, default=50, metavar="N", help="at most N; 0 for all")
+    parser.add_argument("--limit", type=count, default=50, metavar="N", help="at most N; 0 for all")
     parser.add_argument("--cursor", metavar="C", help="go on after a list that named this cursor")
     parser.add_argument("--archived", action="store_true", help="with archived runs")
     add_json(parser)
@@ -52,6 +52,7 @@ def run(options: argparse.Namespace) -> int:
     columns = _paths(options.columns)
     with reading(places(options)) as store:
         found, following = read_runs(store, options, columns)
+        _tell_of_paths(store, options, found)
         if not found and options.project is not None:
             _check_project(store, options.project)
         if not found and options.filter:
@@ -92,6 +93,18 @@ def read_runs(
 
 def _paths(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (each.strip() for each in text.split(","))))
+
+
+def _tell_of_paths(
+    store: "Store", options: argparse.Namespace, found: Sequence[Mapping[str, Any]]
+) -> None:
+    """Say which paths of ``--sort`` and ``--columns`` no run has."""
+    from stepwell_store.queries import path_hints
+
+    paths = [each.lstrip("+-") for each in (*_paths(options.sort or ""), *_paths(options.columns))]
+    if found and paths:
+        for hint in path_hints(store, options.project, list(dict.fromkeys(paths))):
+            print(f"stepwell: {hint}", file=sys.stderr)
 
 
 def _tell_of_filter(store: "Store", options: argparse.Namespace) -> None:

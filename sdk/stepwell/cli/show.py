@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import OK
-from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
 from stepwell.cli.reading import reading
 from stepwell.cli.runs import duration_seconds
 from stepwell.cli.text import (
@@ -15,13 +15,13 @@ from stepwell.cli.text import (
     count_text,
     flat,
     json_text,
-    moment_text,
     number_text,
     pairs_text,
     plain,
     seconds_text,
     table_text,
     value_text,
+    zoned_text,
 )
 from stepwell_wire.exit_note import signal_of
 
@@ -39,8 +39,9 @@ _HISTOGRAMS_AT_ONCE: Final = 1000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="RUN", help="run id, name, or PROJECT/ either")
     parser.add_argument(
-        "--tail", type=int, default=TAIL_DEFAULT, metavar="N", help="so many console lines"
+        "--tail", type=count, default=TAIL_DEFAULT, metavar="N", help="so many console lines"
     )
+    parser.add_argument("--node", action="store_true", help="with the telemetry of its nodes")
     add_json(parser)
     add_data(parser)
     add_config(parser)
@@ -52,7 +53,11 @@ def run(options: argparse.Namespace) -> int:
         from stepwell_store.queries import find_run
 
         detail = detail_of(store, find_run(store, options.reference), tail=options.tail)
-    print(json_text(detail) if options.json else detail_text(detail, now=time.time()))
+    print(
+        json_text(detail)
+        if options.json
+        else detail_text(detail, now=time.time(), with_node=options.node)
+    )
     return OK
 
 
@@ -132,7 +137,7 @@ def _series(joined: dict[str, Any]) -> dict[str, Any]:
     return {"metric": joined.pop("metric"), "label": label, **joined}
 
 
-def detail_text(detail: dict[str, Any], *, now: float) -> str:
+def detail_text(detail: dict[str, Any], *, now: float, with_node: bool = False) -> str:
     """Return the run for a person."""
     blocks = [pairs_text(_head(detail, now=now), indent="")]
     for name in ("config", "summary"):
@@ -152,7 +157,10 @@ def detail_text(detail: dict[str, Any], *, now: float) -> str:
             lines.append(f"  … {len(gaps) - _LINES_MAX} more; --json has all")
         blocks.append(_section("missing", "\n".join(lines)))
     if node := detail["node"]:
-        blocks.append(_section("node, while it ran", _node_table(node)))
+        if with_node:
+            blocks.append(_section("node, while it ran", _node_table(node)))
+        else:
+            blocks.append(f"node  {count_text(len(node))} series; --node shows them")
     if console := detail["console"]:
         lines = ["  " + plain(line["text"]) for line in console]
         blocks.append(_section("console, the last lines", "\n".join(lines)))
@@ -212,7 +220,7 @@ def _is_console(gap: dict[str, Any]) -> bool:
 
 def _leaf_text(path: str, value: object) -> str:
     if path == "_timestamp" and isinstance(value, float):
-        return moment_text(value)
+        return zoned_text(value)
     return value_text(value)
 
 
@@ -236,7 +244,7 @@ def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
         ("run", plain(f"{detail['project']}/{detail['run_id']}")),
         ("name", plain(detail["name"])),
         ("state", _state_text(detail["state"], number) + code),
-        ("started", f"{moment_text(detail['started_at'])}, took {took}"),
+        ("started", f"{zoned_text(detail['started_at'])}, took {took}"),
         ("hosts", plain(", ".join(detail["hosts"]))),
         ("writers", str(len(detail["writers"]))),
         ("points", count_text(sum(metric["count"] for metric in detail["metrics"]))),

@@ -12,6 +12,11 @@ _ESCAPES: Final = re.compile(r"\x1b\[[0-9;:?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
+_CELL_COLUMNS_MAX: Final = 60
+_NAME_COLUMNS_MAX: Final = 40
+"""A longer name pushes its own value aside, not those of all others."""
+
+
 def plain(text: object) -> str:
     """Return ``text`` on one line and without anything that would steer a terminal."""
     line = _ESCAPES.sub("", str(text)).replace("\t", "    ").replace("\n", "⏎")
@@ -54,12 +59,21 @@ def moment_text(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def zoned_text(seconds: float | None) -> str:
+    """Return a moment in local time with its distance to UTC."""
+    if not seconds:
+        return "-"
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
 def value_text(value: object) -> str:
     """Return a value as one word or one line."""
     if isinstance(value, bool) or value is None:
         return json.dumps(value)
     if isinstance(value, float):
         return number_text(value)
+    if isinstance(value, Mapping) and isinstance(value.get("_type"), str):
+        return plain(f"({value['_type']})")  # Of a medium the JSON has all.
     if isinstance(value, Mapping | list | tuple):
         return plain(json.dumps(jsonable(value), ensure_ascii=False))
     return plain(value)
@@ -78,7 +92,7 @@ def flat(nested: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """Return (dotted path, value) for every leaf."""
     found: list[tuple[str, Any]] = []
     for name, value in nested.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and "_type" not in value:
             found += flat(value, f"{prefix}{name}.")
         else:
             found.append((f"{prefix}{name}", value))
@@ -94,7 +108,10 @@ def table_text(
         right: numbers of the columns that are aligned to the right.
     """
     lines = [list(headers), *(list(row) for row in rows)]
-    widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]
+    widths = [
+        min(max(_width(line[column]) for line in lines), _CELL_COLUMNS_MAX)
+        for column in range(len(headers))
+    ]
 
     def cell(text: str, column: int) -> str:
         space = " " * (widths[column] - _width(text))
@@ -107,7 +124,7 @@ def table_text(
 
 def pairs_text(pairs: Sequence[tuple[str, str]], indent: str = "  ") -> str:
     """Return one ``name  value`` a line, aligned."""
-    width = max((_width(name) for name, _ in pairs), default=0)
+    width = max((min(_width(name), _NAME_COLUMNS_MAX) for name, _ in pairs), default=0)
     return "\n".join(
         f"{indent}{name}{' ' * (width - _width(name))}  {text}".rstrip() for name, text in pairs
     )

@@ -10,6 +10,7 @@ from typing import Final
 
 from stepwell.cli.checks.finding import Finding, Level
 from stepwell_wire import __version__
+from stepwell_wire.installation import install_command
 
 _PYTHON_MIN: Final = (3, 11)
 _BASE: Final = {"grpcio": ((1, 62), None), "protobuf": ((5, 26), (8,)), "msgpack": ((1, 0), None)}
@@ -39,7 +40,7 @@ def versions() -> Iterator[Finding]:
             Level.WARN,
             f"{', '.join(missing)} not installed: this environment logs, but cannot run a daemon "
             "or read a store",
-            "pip install 'stepwell[all]', if it should",
+            f"{install_command('all')}, if it should",
         )
     if present := [f"{name} {version}" for name, version in found.items() if version]:
         yield Finding("extras", Level.OK, ", ".join(present))
