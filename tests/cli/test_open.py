@@ -14,6 +14,7 @@ from stepwell.cli import page as cli_page
 from stepwell.cli.page import link_to, open_browser, running_hub
 from stepwell_store import EmbeddedStore
 from stepwell_wire.hub_access import check_login_code, hub_dir, read_key, see_to_key
+from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
 from tests.cli.conftest import Call, made
 from tests.daemon.conftest import Process, process
 from tests.waiting import wait_until
@@ -68,7 +69,7 @@ def test_where_no_daemon_runs_one_is_started_on_the_folder(process: Process, cal
         missing = call("open", "nothing", "--data", process.data)
         assert missing.code == 4
     finally:
-        daemon = int((process.data / "daemon.lock").read_text())
+        daemon = int(read_lock_note(process.data / DATA_LOCK).pid)
         os.kill(daemon, signal.SIGTERM)
         wait_until(lambda: running_hub(process.data) is None, "the daemon's end")
 
