@@ -4,6 +4,7 @@ Every part of stepwell asks here, so that they find each other without configura
 """
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,23 @@ def default_journals_dir(environ: Mapping[str, str] = os.environ) -> Path:
     if named := environ.get(JOURNALS_VARIABLE):
         return Path(named).expanduser().absolute()
     return default_data_dir(environ) / "journals"
+
+
+def fallback_journals_dir() -> Path:
+    """Return where journals go when ``default_journals_dir`` cannot be written."""
+    return _of_user_without_home() / "journals"
+
+
+def found_fallback_journals() -> Path | None:
+    """Return that folder where it is there and nobody else can have put anything into it."""
+    folder = fallback_journals_dir()
+    try:
+        found = folder.parent.lstat()
+    except OSError:
+        return None
+    is_ours = found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    is_real = stat.S_ISDIR(found.st_mode) and folder.is_dir() and not folder.is_symlink()
+    return folder if is_ours and is_real else None
 
 
 def engine_socket(data_dir: Path) -> Path:

@@ -31,6 +31,7 @@ from stepwell_wire import __version__
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.journal_files import WriterFile, boot_id
 from stepwell_wire.page_file import noted_page
+from stepwell_wire.places import fallback_journals_dir
 from stepwell_wire.records import ENVIRONMENT, FINISH, METADATA, START
 
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
@@ -533,14 +534,13 @@ def _temporary_journals() -> Path:
     Raises:
         PermissionError: Another user made the folder of that name, and could read what is in it.
     """
-    import tempfile
-
-    own = Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}"
+    folder = fallback_journals_dir()
+    own = folder.parent
     own.mkdir(mode=0o700, exist_ok=True)
     found = own.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o022 or own.is_symlink():
         raise PermissionError(errno.EPERM, "the folder belongs to, or is open to, others", str(own))
-    return own / "journals"
+    return folder
 
 
 def child_label(label: str, kind: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 from stepwell.cli.checks import stored
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
+from stepwell_wire.places import fallback_journals_dir
 from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.cli.conftest import Call
 from tests.daemon.journals import make_journal
@@ -202,3 +203,19 @@ def test_verify_counts_the_same_without_numpy(
         monkeypatch.setattr("stepwell.cli.journal._decoded", None)
     verified = call("journal", "verify", tmp_path)
     assert "2 rows, 4 points, 0 events" in verified.out, verified
+
+
+def test_the_folder_of_a_read_only_home_is_found(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    own = fallback_journals_dir().parent
+    own.mkdir(mode=0o700)
+    kept = make_journal(fallback_journals_dir(), "w", schema_event() + row(1))
+    assert f"in {fallback_journals_dir()}" in call("doctor").out
+    asked = call("sync", "--no-daemon")
+    assert asked.code == 3, "there is something to send, and no daemon"
+    own.chmod(0o777)  # Anybody may have put something there.
+    assert str(own) not in call("doctor").out
+    assert "nothing to send" in call("sync", "--no-daemon").out
+    assert kept.exists()

@@ -22,6 +22,7 @@ from stepwell.cli.checks.sink import sink, sink_name
 from stepwell.cli.errors import FAILED, OK
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import json_text, plain
+from stepwell_wire.places import found_fallback_journals
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +63,9 @@ def examine(where: Places) -> Iterator[Finding]:
     if stores_here or os.path.isdir(data / "store"):
         yield from _guarded("store", stored.store(data))
     yield from _guarded("journals", stored.journals(where.journals))
+    fallback = found_fallback_journals()
+    if fallback is not None and fallback != where.journals:
+        yield from _guarded("journals", stored.journals(fallback))
 
 
 def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:

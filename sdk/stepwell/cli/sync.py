@@ -10,6 +10,7 @@ from stepwell.cli import daemon_process
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import bytes_text, count_text, json_text, plain
+from stepwell_wire.places import found_fallback_journals
 
 if TYPE_CHECKING:
     from stepwell._sync import SyncProgress, SyncReport
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     where = places(options)
-    folders = options.folders or ([where.journals] if where.journals.is_dir() else [])
+    folders = options.folders or default_folders(where)
     from stepwell_wire.journal_files import find_journals
 
     if any(find_journals(folder) for folder in folders):
@@ -45,6 +46,12 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(report_text(report))
     return FAILED if report.failed else OK
+
+
+def default_folders(where: Places) -> list[Path]:
+    """Return the folders of journals: the usual one, and the one used where that was read-only."""
+    folders = [where.journals, found_fallback_journals()]
+    return [each for each in dict.fromkeys(folders) if each is not None and each.is_dir()]
 
 
 def _see_to_daemon(where: Places, *, may_start: bool) -> None:
