@@ -118,7 +118,7 @@ class Node:
             env={**self.environment, **variables},
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
             check=False,
         )
 

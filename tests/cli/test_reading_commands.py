@@ -373,6 +373,7 @@ def test_a_folder_that_was_named_wins_over_the_daemons(
     assert daemon.flush_count == 0
 
 
+@pytest.mark.slow
 def test_without_an_engine_one_is_started_for_the_moment(place: Path) -> None:
     environ = {**os.environ, "STEPWELL_SOCKET": str(place / "s.sock")}
     code = (

@@ -170,7 +170,7 @@ def test_what_a_running_run_logs_after_its_forced_deletion_is_deleted_too(node: 
         assert (done.returncode, done.stdout) == (0, "deleted p/r1\n"), done.stderr
         assert json.loads(node.stepwell("runs", "--json").stdout) == []
         assert log_ten(process) == 20
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
         assert process.returncode == 0
     wait_until_stored(node)
     store = open_store(node)

@@ -23,7 +23,7 @@ def stepwell_run(place: Path, *words: str, **variables: str) -> "subprocess.Comp
         env={**environ, **variables},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

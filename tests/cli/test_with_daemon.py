@@ -66,7 +66,7 @@ def up(place: Path) -> Iterator[Up]:
     yield made
     if made.process.poll() is None:
         made.process.send_signal(signal.SIGTERM)
-        made.process.communicate(timeout=60)
+        made.process.communicate(timeout=300)
 
 
 def is_alive(pid: int) -> bool:
@@ -93,7 +93,7 @@ def test_up_says_where_things_are_and_stops_in_order(up: Up, place: Path) -> Non
     assert up.call("doctor").returncode == 0
     assert "ready" in up.call("top", "--once").stdout
     up.process.send_signal(signal.SIGINT)
-    up.process.communicate(timeout=60)
+    up.process.communicate(timeout=300)
     assert up.process.returncode == 0
     assert not is_alive(status["pid"])
     assert up.call("status").returncode == 3
@@ -106,7 +106,7 @@ def test_down_stops_the_daemon_and_says_when_there_is_none(up: Up, place: Path) 
     assert (done.returncode, done.stdout) == (0, f"the daemon on {place / 's.sock'} has ended\n")
     assert f"pid {pid}" in done.stderr
     assert not is_alive(pid)
-    up.process.communicate(timeout=60)
+    up.process.communicate(timeout=300)
     assert up.process.returncode == 0
     again = up.call("down")
     assert again.returncode == 3
@@ -144,7 +144,7 @@ def test_down_says_what_waits_and_leaves_a_slow_daemon_to_its_end(up: Up, place:
 def test_a_second_up_ends_with_3_and_leaves_the_first_alone(up: Up) -> None:
     pid = up.json("status")["pid"]
     second = up.start()
-    _, err = second.communicate(timeout=60)
+    _, err = second.communicate(timeout=300)
     assert second.returncode == 3
     assert "Traceback" not in err
     assert up.json("status")["pid"] == pid
@@ -161,7 +161,7 @@ def test_stopping_twice_stops_at_once(up: Up) -> None:
     pid = up.json("status")["pid"]
     for number in (signal.SIGTERM, signal.SIGINT):
         up.process.send_signal(number)
-    up.process.communicate(timeout=60)
+    up.process.communicate(timeout=300)
     assert up.process.returncode == 0
     assert not is_alive(pid)
 
@@ -173,7 +173,7 @@ def test_daemon_becomes_the_daemon(place: Path) -> None:
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -189,7 +189,7 @@ def test_run_starts_a_personal_daemon_that_outlives_the_command(place: Path) -> 
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -219,7 +219,7 @@ def logged(up: Up, **variables: str) -> None:
         env={**up.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -244,7 +244,7 @@ def test_a_run_is_read_back_as_soon_as_it_has_finished(up: Up, place: Path) -> N
         (step, "one", 1 / (step + 1)) for step in range(1000)
     ]
     up.process.send_signal(signal.SIGTERM)
-    up.process.communicate(timeout=60)
+    up.process.communicate(timeout=300)
     assert up.json("runs") == [listed], "without a daemon the store is read all the same"
     assert up.call("rm", "one", "--yes").returncode == 0
     assert up.json("runs") == []
@@ -267,7 +267,7 @@ def test_an_offline_run_is_sent_once_however_often_it_is_synced(up: Up, place: P
 def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -> None:
     environ = {**ENVIRONMENT, "STEPWELL_DIR": str(place), "STEPWELL_SOCKET": str(place / "s.sock")}
     script = [sys.executable, "-c", LOG]
-    subprocess.run(script, env={**environ, "STEPWELL_MODE": "offline"}, check=True, timeout=60)
+    subprocess.run(script, env={**environ, "STEPWELL_MODE": "offline"}, check=True, timeout=300)
 
     def sync(*words: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -275,7 +275,7 @@ def test_sync_without_a_daemon_sends_nothing_and_keeps_everything(place: Path) -
             env=environ,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

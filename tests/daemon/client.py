@@ -21,7 +21,7 @@ class Client:
         self._channel = grpc.insecure_channel(f"unix:{socket}")
         self._out: queue.Queue[bytes | None] = queue.Queue()
         method = self._channel.stream_stream(STREAM, None, ServerMessage.FromString)
-        self._call: Any = method(self._messages(), timeout=60)
+        self._call: Any = method(self._messages(), timeout=300)
         self.answers: Iterator[ServerMessage] = iter(self._call)
         message = hello() if first is None else first
         self.send_bytes(

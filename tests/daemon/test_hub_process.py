@@ -180,7 +180,7 @@ def test_whoever_looks_at_the_page_keeps_the_daemon_from_idling_out(tmp_path: Pa
         request = urllib.request.Request(
             f"{hub.url}/api/v1/status", headers={"Authorization": f"Bearer {key}"}
         )
-        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=60).close())
+        await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=300).close())
         await used.wait()
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -114,7 +114,7 @@ def test_a_second_daemon_ends_at_once_with_its_own_code(process: Process) -> Non
     process.start()
     for words in (process.command(), process.command("--data", str(process.folder / "other"))):
         second = subprocess.run(
-            words, env=process.environment, capture_output=True, timeout=60, check=False
+            words, env=process.environment, capture_output=True, timeout=300, check=False
         )
         assert second.returncode == 3
         assert b"another daemon" in second.stderr
@@ -228,7 +228,7 @@ def test_a_socket_folder_that_everybody_may_write_is_refused(process: Process) -
         process.command("--socket", str(open_folder / "s.sock")),
         env=process.environment,
         capture_output=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == 2

@@ -156,6 +156,7 @@ def count_calls(tmp_path: Path) -> int:
     return disk.calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("for_calls", [1, 2, 5])
 def test_a_failure_at_any_call_costs_nothing(
     tmp_path: Path, for_calls: int, monkeypatch: pytest.MonkeyPatch
@@ -177,6 +178,7 @@ def test_a_failure_at_any_call_costs_nothing(
         assert stored_steps(folder) == acked, f"call {number} failed"
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_call_loses_nothing_acknowledged_and_doubles_nothing(
     tmp_path: Path,
 ) -> None:

@@ -173,7 +173,7 @@ def run_as(
         env={**bare_environment(), **environ},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 

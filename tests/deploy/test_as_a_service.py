@@ -97,7 +97,7 @@ def ask(url: str, data: Path, path: str, body: Any = None) -> Any:
         headers["Content-Type"] = "application/json"
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url + path, content, headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         return json.loads(answer.read())
 
 
@@ -169,7 +169,7 @@ def picture_of(url: str, data: Path, run: str) -> bool:
     headers = {"Authorization": f"Bearer {read_key(hub_dir(data))}"}
     request = urllib.request.Request(url + addresses[0], headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=300) as answer:
             return bool(answer.read(4) == b"\x89PNG")
     except urllib.error.HTTPError as error:
         if error.code != 404:

@@ -117,7 +117,7 @@ def ask(port: int, key: str, path: str) -> Any:
     # As the ingress controller passes it on.
     headers = {"Authorization": f"Bearer {key}", "Host": "runs.example"}
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=300) as answer:
         return json.loads(answer.read())
 
 

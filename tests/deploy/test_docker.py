@@ -191,4 +191,4 @@ def test_the_images_commands_make_a_daemon_with_a_page_that_its_health_check_lik
             assert done.returncode == code
     finally:
         daemon.terminate()
-        daemon.communicate(timeout=60)
+        daemon.communicate(timeout=300)

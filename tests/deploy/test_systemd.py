@@ -33,7 +33,7 @@ FALLS_BACK = {
 
 
 def systemd(*words: str, **named: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120, **named)  # type: ignore[call-overload,no-any-return]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=300, **named)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.fixture

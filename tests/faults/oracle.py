@@ -16,7 +16,7 @@ Points = dict[tuple[str, str], list[tuple[int, float]]]
 """(step, value) in the order of steps, by (run id, metric)."""
 
 
-def wait_until_stored(node: Node, *, timeout_seconds: float = 90) -> None:
+def wait_until_stored(node: Node, *, timeout_seconds: float = 300) -> None:
     """Wait until no journal is left and the daemon has stored all that it holds."""
 
     problem = ""
@@ -72,7 +72,7 @@ def stored_points(node: Node) -> Points:
             for row in store.query(
                 "SELECT series, arraySort(groupArray((step, value))) AS points FROM points "
                 "GROUP BY series",
-                timeout_seconds=120,
+                timeout_seconds=300,
             )
         }
         held: Points = {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from stepwell_daemon.failpoints import VARIABLE
 from tests.system.world import World, world
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 240.0
 SETTINGS = {
     "STEPWELLD_SEGMENT_BYTES": str(256 << 10),
     "STEPWELLD_KEEP_SECONDS": "0",

@@ -98,7 +98,7 @@ class Trainers:
         )
 
     def _collect(self, trainer: subprocess.Popen[str]) -> None:
-        out, _ = trainer.communicate(timeout=120)
+        out, _ = trainer.communicate(timeout=300)
         assert trainer.returncode == 0, f"a training process ended with {trainer.returncode}"
         self.points += int(out.split()[-1])
         self.ended += 1

@@ -60,7 +60,7 @@ class Trainer:
     def finish(self) -> tuple[int, str]:
         """Stop; return the number of steps and what was said on standard error."""
         self._stop.touch()
-        out, errors = self.process.communicate(timeout=120)
+        out, errors = self.process.communicate(timeout=300)
         assert self.process.returncode == 0, errors
         return int(out.split()[-1]), errors
 

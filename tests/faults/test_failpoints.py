@@ -121,7 +121,7 @@ def test_a_daemon_refuses_a_name_that_is_none(tmp_path: Path) -> None:
         env={VARIABLE: "nowhere:kill", "STEPWELL_SOCKET": str(tmp_path / "s")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert ended.returncode == 2

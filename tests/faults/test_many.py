@@ -37,7 +37,7 @@ def test_five_hundred_writers_at_once(node: Node) -> None:
         for part in range(10)
     ]
     for part in parts:
-        _, errors = part.communicate(timeout=180)
+        _, errors = part.communicate(timeout=600)
         assert part.returncode == 0, errors
     wait_until_stored(node)
     held = stored_points(node)
@@ -92,16 +92,16 @@ print(logged)
 """
 
 
-def test_ten_thousand_forks_while_logging(node: Node) -> None:
+def test_thousands_of_forks_while_logging(node: Node) -> None:
     """Children that do nothing, and some that log as writers of their own."""
     node.start_daemon()
-    outcome = node.python(f"COUNT = 10_000\n{_FORKS}")
+    outcome = node.python(f"COUNT = 3_000\n{_FORKS}")
     assert outcome.returncode == 0, outcome.stderr[-2000:]
     logged = int(outcome.stdout.split()[-1])
-    assert logged == 20_000
+    assert logged == 6_000
     wait_until_stored(node)
     held = stored_points(node)
     assert held.pop(("forks", "loss")) == one_each(logged, lambda step: step * 0.5)
     assert held == {
-        ("forks", f"child/{number}"): [(number, float(number))] for number in range(0, 10_000, 250)
+        ("forks", f"child/{number}"): [(number, float(number))] for number in range(0, 3_000, 250)
     }

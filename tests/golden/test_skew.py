@@ -137,7 +137,7 @@ def test_a_daemon_is_upgraded_while_a_run_logs(
         start_daemon(node)
         time.sleep(1.0)
         end.touch()
-        printed, _ = trainer.communicate(timeout=60)
+        printed, _ = trainer.communicate(timeout=300)
     finally:
         trainer.kill()
         trainer.wait()

@@ -69,7 +69,7 @@ class Alone:
         headers |= {"Content-Type": "application/json"} if data else {}
         request = urllib.request.Request(url + path, data, headers)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=300) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
@@ -84,7 +84,7 @@ def get(hub: Alone, path: str) -> tuple[int, str]:
     """Return status and text that somebody without the key gets."""
     url = json.loads((hub_dir(hub.data) / "hub.json").read_bytes())["url"]
     try:
-        with urllib.request.urlopen(url + path, timeout=60) as answer:
+        with urllib.request.urlopen(url + path, timeout=300) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -164,7 +164,7 @@ def test_settings_that_cannot_be_are_refused(
     folder: Path, arguments: list[str], environment: dict[str, str], said: str
 ) -> None:
     hub = Alone(folder, *arguments, **environment)
-    _, error = hub.running.communicate(timeout=60)
+    _, error = hub.running.communicate(timeout=300)
     assert hub.running.returncode == 2
     assert said in error
     assert "Traceback" not in error
@@ -178,10 +178,10 @@ def test_with_a_certificate_it_speaks_tls_and_its_cookie_is_for_tls_alone(folder
     link = hub.wait_ready()
     assert link.startswith("https://127.0.0.1:")
     trusted = ssl.create_default_context(cafile=str(authority))
-    with urllib.request.urlopen(link, timeout=60, context=trusted) as answer:
+    with urllib.request.urlopen(link, timeout=300, context=trusted) as answer:
         assert "Secure" in answer.headers["set-cookie"]
     with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(link, timeout=60)
+        urllib.request.urlopen(link, timeout=300)
     assert hub.stop() == 0
 
 
@@ -189,7 +189,7 @@ def test_one_hub_at_a_time_uses_a_folder(process: Process) -> None:
     process.start(*ON)
     state_of(process)
     second = Alone(process.data, "--port", "0")
-    _, error = second.running.communicate(timeout=60)
+    _, error = second.running.communicate(timeout=300)
     assert second.running.returncode == 3
     assert "stepwell open" in error
 
@@ -202,7 +202,7 @@ class Events:
 
     def __init__(self, process: Process, path: str, last_event_id: str = "") -> None:
         url = state_of(process)["url"]
-        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
+        self.connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=300)
         headers = {"Authorization": f"Bearer {read_key(hub_dir(process.data))}"}
         headers |= {"Last-Event-ID": last_event_id} if last_event_id else {}
         self.connection.request("GET", f"/api/v1{path}", headers=headers)

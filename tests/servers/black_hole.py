@@ -105,7 +105,7 @@ def main() -> int:
         caught_up = time.time() - ended
         time.sleep(options.around)
         stop.touch()
-        steps = int(trainer.communicate(timeout=120)[0].split()[-1])
+        steps = int(trainer.communicate(timeout=300)[0].split()[-1])
         wait_until_stored(node, timeout_seconds=300)
         stored = stored_points(node)
         taken = np.load(taken_file)

@@ -142,7 +142,7 @@ def test_what_a_gpu_says_is_plausible(which: str, tmp_path_factory: pytest.TempP
         env=variables,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=True,
     )
     problems, conditions, readings = json.loads(done.stdout)

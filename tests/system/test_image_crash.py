@@ -100,7 +100,7 @@ def run(*, kills: int, seed: int, shape: Shape, victims: dict[str, int]) -> Worl
                 number += 1
             made.check_daemons()
         made.stop_trainers()
-        made.wait_until_stored(timeout_seconds=120)
+        made.wait_until_stored(timeout_seconds=300)
         wait_for_blobs(made.store, 120)
         total = compare(made)
         print(f"images={total} kills={made.kills}")

@@ -107,6 +107,7 @@ def format_filter(expression: Expression | None) -> str:
             return _quoted(text, _ENDS_WORD)
         case Compare(path, operator, value, quoted):
             is_odd = path.startswith("metric.") and value.startswith(STATISTICS)
+            is_odd = is_odd or (operator in ("<", ">") and value.startswith("="))
             written = _quoted(value, _ENDS_VALUE, always=quoted or is_odd)
             return f"{_path_text(path)}{operator}{written}"
         case Not(item):

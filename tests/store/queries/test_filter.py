@@ -1,7 +1,7 @@
 """The text by which runs are filtered."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stepwell_store.errors import FilterError
@@ -118,6 +118,7 @@ def _comparable(tree: Expression | None) -> Expression | None:
         case Compare(path, operator, value, quoted):
             needs = not value or any(each in value for each in ' \t\r\n()|"')
             needs = needs or (path.startswith("metric.") and value.startswith(STATISTICS))
+            needs = needs or (f"{operator}{value}".startswith(("<=", ">=")) and len(operator) == 1)
             return Compare(path, operator, value, quoted or needs)
         case Not(item):
             inner = _comparable(item)
@@ -131,6 +132,8 @@ def _comparable(tree: Expression | None) -> Expression | None:
 
 
 @given(_trees)
+@example(Compare("metric.a:min", "<", "=", False))
+@example(Compare("lr", ">", "=1", False))
 def test_a_tree_written_and_read_is_the_same(tree: Expression):
     assert _comparable(parse_filter(format_filter(tree))) == _comparable(tree)
 

@@ -1,0 +1,22 @@
+"""What holds for all tests: which of them `make quick` leaves out."""
+
+from pathlib import Path
+
+import pytest
+
+_TESTS = Path(__file__).parent
+_STARTS_PROCESSES = {
+    *("browser", "engine", "hub", "node", "process", "server", "site", "store", "up"),
+}
+"""Fixtures behind which an engine, a server, a daemon or a browser runs."""
+
+_SLOW = {"deploy", "faults", "fuzz", "web"}
+"""Folders whose tests search, build or ask other programs."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _STARTS_PROCESSES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.processes)
+        if item.path.relative_to(_TESTS).parts[0] in _SLOW:
+            item.add_marker(pytest.mark.slow)
