@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from stepwell_wire.exit_note import EXIT_FILE
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal_files import LOCK_FILE, UNVERIFIED_SUFFIX, WRITER_FILE
@@ -64,7 +65,7 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
 
 def _is_ours(name: str) -> bool:
     return (
-        name in (LOCK_FILE, WRITER_FILE)
+        name in (LOCK_FILE, WRITER_FILE, EXIT_FILE)
         or name.startswith(SPARE_PREFIX)
         or name.endswith((SEGMENT_SUFFIX, UNVERIFIED_SUFFIX, _TEMPORARY_SUFFIX))
     )
