@@ -44,6 +44,7 @@ class Config:
         object.__setattr__(self, "_sent", {})
         object.__setattr__(self, "_locked", {})
         object.__setattr__(self, "_handed_out", {})
+        object.__setattr__(self, "_given", {})
         object.__setattr__(self, "_may_change", False)
         object.__setattr__(self, "_publish", publish)
         object.__setattr__(self, "_warn", warn)
@@ -53,6 +54,7 @@ class Config:
     _sent: dict[str, Any]  # What the store has of each value.
     _locked: dict[str, Any]
     _handed_out: dict[str, Any]  # Lists and dicts that may be changed in place.
+    _given: dict[str, Any]  # How those that were changed in place were set.
     _may_change: bool
     _publish: Publish
     _warn: Callable[[str, str], None]
@@ -156,10 +158,11 @@ class Config:
         """Return the public values as the store has them."""
         return {key: held for key, held in list(self._sent.items()) if not key.startswith("_")}
 
-    def _recall(self, values: Mapping[str, Any]) -> None:
-        """Take over what the store has already."""
+    def _recall(self, values: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
+        """Take over what the store has already, and how its scripts set it."""
         self._items.update(_own(dict(values)))
         self._sent.update(values)
+        self._given.update(given or {})
 
     def _allow_changes(self) -> None:
         object.__setattr__(self, "_may_change", True)
@@ -168,16 +171,21 @@ class Config:
         with self._lock():
             self._look()
             fresh: dict[str, Any] = {}
-            forms: dict[str, Any] = {}
+            changed: dict[str, Any] = {}
             for key, value in self._named(values).items():
                 form = self._form(key, value)
-                is_known = key in self._sent and same(self._sent[key], form)
+                is_known = any(
+                    key in forms and same(forms[key], form) for forms in (self._sent, self._given)
+                )
                 if key in self._locked:
                     if not is_known:
                         text = f"config {key!r} is locked; the new value is ignored"
                         self._warn(f"locked {key}", text)
                     continue
                 if is_known and key in self._items:
+                    if not same(self._sent.get(key), form):  # As its script set it at first.
+                        self._items[key] = _own(value)
+                        self._handed_out.pop(key, None)
                     continue
                 held = self._items.get(key, _MISSING)
                 is_free = allow_val_change or self._may_change or _equal(held, value)
@@ -187,9 +195,9 @@ class Config:
                         f"{text_of(value, repr)}; pass config.update({{…}}, allow_val_change=True) "
                         "if that is meant"
                     )
-                fresh[key], forms[key] = _own(value), form
+                fresh[key], changed[key] = _own(value), form
             if fresh:
-                self._send(fresh, forms)
+                self._send(fresh, changed)
 
     def _named(self, values: Mapping[Any, Any]) -> dict[str, Any]:
         """Return ``values`` under the names that they are stored under; two names stay two."""
@@ -211,6 +219,7 @@ class Config:
             self._sent.update(forms)
             for key in values:
                 self._handed_out.pop(key, None)
+                self._given.pop(key, None)
             self._publish(forms, gone)
         for key, form in forms.items():
             if isinstance(form, str) and len(form) >= _SECRET_CHARACTERS_MIN:
@@ -239,6 +248,8 @@ class Config:
                     changed[key] = form
             if changed:
                 gone = paths_gone(self._sent, changed)
+                for key in changed:  # A resumed script sets it so again: that is no change.
+                    self._given.setdefault(key, self._sent[key])
                 self._sent.update(changed)
                 self._publish(changed, gone)
 

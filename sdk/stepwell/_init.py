@@ -107,7 +107,7 @@ def start_run(
         voice=voice,
     )
     if remembered is not None:
-        run.config._recall(remembered.config)
+        run.config._recall(remembered.config, remembered.config_given)
         if remembered.summary:
             run._writer.set_latest(
                 {k: v for k, v in remembered.summary.items() if not k.startswith("_")}

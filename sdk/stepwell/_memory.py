@@ -27,7 +27,8 @@ class Remembered:
     """A run as this machine knows it. ``next_step`` is one more than the last one logged.
 
     ``about`` is the name, notes, tags, group and the like that its scripts gave, ``trackers``
-    the state of the metrics that were defined with operations.
+    the state of the metrics that were defined with operations, ``config_given`` how those values
+    of the config were set that were changed in place afterwards.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class Remembered:
         runtime_seconds: float = 0.0,
         about: dict[str, Any] | None = None,
         trackers: dict[str, list[float]] | None = None,
+        config_given: dict[str, Any] | None = None,
     ) -> None:
+        self.config_given = config_given or {}
         self.about, self.trackers = about or {}, trackers or {}
         self.run_id, self.name = run_id, name
         self.config, self.summary = config or {}, summary or {}
@@ -73,6 +76,7 @@ class Memory:
                 runtime_seconds=float(held.get("runtime_seconds") or 0.0),
                 about=dict(held.get("about") or {}),
                 trackers=dict(held.get("trackers") or {}),
+                config_given=dict(held.get("config_given") or {}),
             )
         with contextlib.suppress(OSError):
             step = int.from_bytes(self._step_path(run_id).read_bytes()[:8], "little", signed=True)
@@ -90,6 +94,7 @@ class Memory:
         held = {
             "name": remembered.name,
             "config": remembered.config,
+            "config_given": remembered.config_given,
             "summary": remembered.summary,
             "runtime_seconds": remembered.runtime_seconds,
             "about": remembered.about,

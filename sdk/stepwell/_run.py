@@ -256,6 +256,7 @@ class Run(LaterCalls, OtherNames):
                 run_id=self._id,
                 name=self._name,
                 config=self.config._stored(),
+                config_given=dict(self.config._given),
                 summary=summary,
                 runtime_seconds=runtime_seconds,
                 about=self._about,

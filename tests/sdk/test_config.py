@@ -199,6 +199,18 @@ def test_another_process_gives_the_very_same_config(folder: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def test_a_resumed_script_that_changes_its_config_in_place_does_so_again(start: Start) -> None:
+    for _ in range(3):
+        run = start(mode="offline", id="again", resume="allow", config={"a": 1})
+        run.config.update({"opt": {"lr": 0.1}, "steps": [1]})
+        run.config["opt"]["lr"] = 0.5
+        run.config["steps"].append(2)
+        run.finish()
+        assert dict(run.config) == {"a": 1, "opt": {"lr": 0.5}, "steps": [1, 2]}
+    with pytest.raises(ConfigError):
+        start(mode="offline", id="again", resume="allow").config.update({"opt": {"lr": 0.7}})
+
+
 def test_what_goes_to_another_process_is_what_is_stored(offline: Start) -> None:
     run = offline(config={"fn": lambda: 1, "opt": Outer()})
     info = pickle.loads(pickle.dumps(run._for_another_process()["config"]))
