@@ -34,8 +34,8 @@ from stepwell_store import (
     StoreRejectedError,
     WriterInfo,
 )
-from stepwell_store.identity import series_fingerprints
-from stepwell_store.recomputing import recompute
+from stepwell_store.identity import node_fingerprint, series_fingerprints
+from stepwell_store.recomputing import recompute, recompute_nodes
 from stepwell_store.tables import BLOCK_LAYOUT
 from stepwell_wire.rows import decode_records
 
@@ -58,7 +58,7 @@ def build_blocks(
 
 
 def _series_of(stretches: Sequence[Stretch]) -> list[int]:
-    """Return every series that ``stretches`` may hold points of."""
+    """Return every series of runs that ``stretches`` may hold points of."""
     found: set[int] = set()
     for stretch in stretches:
         who = stretch.info
@@ -66,6 +66,17 @@ def _series_of(stretches: Sequence[Stretch]) -> list[int]:
             for metrics in list(stretch.schemas.values()):  # The reader adds to it.
                 numbers = series_fingerprints(who.project, who.run_id, metrics, who.label)
                 found.update(numbers.tolist())
+    return sorted(found)
+
+
+def _node_series_of(stretches: Sequence[Stretch]) -> list[int]:
+    """Return every series of nodes that ``stretches`` may hold points of."""
+    found: set[int] = set()
+    for stretch in stretches:
+        who = stretch.info
+        if who.is_node:
+            for metrics in list(stretch.schemas.values()):
+                found.update(node_fingerprint(who.host, name, who.label) for name in metrics)
     return sorted(found)
 
 
@@ -165,10 +176,13 @@ class Delivery:
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
         series = _series_of(extent.stretches)
-        logger.info("making rollups anew of an extent of a former release series=%d", len(series))
+        of_nodes = _node_series_of(extent.stretches)
+        count = len(series) + len(of_nodes)
+        logger.info("making rollups anew of an extent of a former release series=%d", count)
         while True:
             try:
                 await loop.run_in_executor(self._executor, recompute, self._store, series)
+                await loop.run_in_executor(self._executor, recompute_nodes, self._store, of_nodes)
             except (StoreError, OSError, MemoryError) as error:
                 self._health.failed(error)
                 await asyncio.sleep(backoff.next_delay())

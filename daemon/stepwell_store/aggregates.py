@@ -22,8 +22,12 @@ from stepwell_store.table_block import Values
 ROLLUP_WIDTHS: Final = (64, 512, 2048)
 """Steps in a bucket, finest first; each a power of two and a multiple of the one before."""
 
-assert all(width & (width - 1) == 0 for width in ROLLUP_WIDTHS)
-assert list(ROLLUP_WIDTHS) == sorted(ROLLUP_WIDTHS)
+NODE_ROLLUP_WIDTHS: Final = (1 << 26, 1 << 30)
+"""Microseconds in a bucket of a node's series (67 seconds, 18 minutes), likewise."""
+
+for _widths in (ROLLUP_WIDTHS, NODE_ROLLUP_WIDTHS):
+    assert all(width & (width - 1) == 0 for width in _widths)
+    assert list(_widths) == sorted(_widths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +100,26 @@ def aggregate(points: Points) -> tuple[list[Aggregates], Aggregates]:
 
     ``points`` holds at least one point.
     """
-    shift = ROLLUP_WIDTHS[0].bit_length() - 1
-    rollups = [_slices_of_points(points, points.steps >> shift)]
-    for finer, width in itertools.pairwise(ROLLUP_WIDTHS):
-        shift = (width // finer).bit_length() - 1
-        rollups.append(_slices_of_slices(rollups[-1], rollups[-1].bucket >> shift))
+    rollups = _rollups(points, points.steps, ROLLUP_WIDTHS)
     whole = np.zeros(len(rollups[-1].series), dtype=np.int64)
     return rollups, _slices_of_slices(rollups[-1], whole)
+
+
+def aggregate_over_time(points: Points) -> list[Aggregates]:
+    """Return the rollups of a node's ``points``, one per width in ``NODE_ROLLUP_WIDTHS``.
+
+    ``points`` holds at least one point, and is sorted by (series, time).
+    """
+    return _rollups(points, points.times, NODE_ROLLUP_WIDTHS)
+
+
+def _rollups(points: Points, places: NDArray[np.int64], widths: Sequence[int]) -> list[Aggregates]:
+    """Return the rollups over ``places``, which rise within each series."""
+    rollups = [_slices_of_points(points, places >> (widths[0].bit_length() - 1))]
+    for finer, width in itertools.pairwise(widths):
+        shift = (width // finer).bit_length() - 1
+        rollups.append(_slices_of_slices(rollups[-1], rollups[-1].bucket >> shift))
+    return rollups
 
 
 def slice_starts(series: NDArray[np.uint64], buckets: NDArray[np.int64]) -> NDArray[np.intp]:

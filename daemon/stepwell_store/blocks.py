@@ -15,7 +15,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell_store.aggregates import ROLLUP_WIDTHS, Aggregates, Points, aggregate, joined
+from stepwell_store.aggregates import (
+    NODE_ROLLUP_WIDTHS,
+    ROLLUP_WIDTHS,
+    Aggregates,
+    Points,
+    aggregate,
+    aggregate_over_time,
+    joined,
+)
 from stepwell_store.event_rows import EventRows
 from stepwell_store.identity import fingerprint, node_fingerprint, series_fingerprints
 from stepwell_store.native import Column, encode_block, string, strings
@@ -24,6 +32,7 @@ from stepwell_store.table_block import Values, block_columns
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import (
     NODE_POINTS,
+    NODE_ROLLUPS,
     NODE_SERIES,
     POINTS,
     ROLLUPS,
@@ -143,7 +152,9 @@ class BlockBuilder:
             blocks += _statistics_blocks(statistics, list(runs))
         if points := _points_of(nodes):
             blocks.append(_node_series_block(list(nodes)))
+            points = _by_time(points)
             blocks.append(_node_points_block(points))
+            blocks.append(_node_rollups_block(aggregate_over_time(points)))
         for table, rows, columns in self._events.tables():
             blocks.append(Block(table, rows, tuple(columns)))
         return [replace(block, shard=self._shard) for block in blocks] if self._shard else blocks
@@ -168,14 +179,30 @@ def _points_block(points: Points) -> Block:
     return _block(POINTS, len(points.series), values)
 
 
-def _node_points_block(points: Points) -> Block:
+def _by_time(points: Points) -> Points:
+    """Return ``points`` sorted by (series, time)."""
     order = np.lexsort((points.times, points.series))
-    values = {
-        "series": points.series[order],
-        "time": points.times[order],
-        "value": points.values[order],
-    }
+    return Points(
+        points.series[order], points.steps[order], points.times[order], points.values[order]
+    )
+
+
+def _node_points_block(points: Points) -> Block:
+    values = {"series": points.series, "time": points.times, "value": points.values}
     return _block(NODE_POINTS, len(points.series), values)
+
+
+def _node_rollups_block(rollups: list[Aggregates]) -> Block:
+    widths = np.repeat(NODE_ROLLUP_WIDTHS, [len(rollup.series) for rollup in rollups])
+    rows = joined(rollups)
+    values: dict[str, Values] = {
+        **rows.columns(),
+        "width": widths,
+        "time": rows.bucket * widths,
+        "first": (rows.first_time, rows.first_value),
+        "last": (rows.last_time, rows.last_value),
+    }
+    return _block(NODE_ROLLUPS, len(widths), values)
 
 
 def _rollups_block(rollups: list[Aggregates]) -> Block:

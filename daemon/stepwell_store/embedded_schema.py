@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from stepwell_store.ddl import EMBEDDED, add_column, create_table, table_columns
-from stepwell_store.fill import FILL_SECONDS, FILL_SETTINGS, PIECES_OF_POINTS, Fill, settings_sql
+from stepwell_store.fill import FILL_SECONDS, FILL_SETTINGS, Fill, pieces_of, settings_sql
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
 
@@ -53,8 +53,8 @@ class EmbeddedSchema:
     def drop(self, name: str) -> None:
         self._execute(f"DROP TABLE IF EXISTS {name}")
 
-    def pieces_of_points(self) -> list[int]:
-        rows = self._engine.query(PIECES_OF_POINTS, timeout_seconds=FILL_SECONDS)
+    def pieces_of(self, points: TableSpec) -> list[int]:
+        rows = self._engine.query(pieces_of(points), timeout_seconds=FILL_SECONDS)
         return [row["piece"] for row in rows]
 
     def fill(self, fill: Fill) -> None:

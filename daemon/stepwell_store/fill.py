@@ -5,15 +5,17 @@ insert under a token of its own, so that it is stored once, however often a migr
 and however many daemons migrate. No I/O here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from stepwell_store.aggregates import ROLLUP_WIDTHS
+from stepwell_store.aggregates import NODE_ROLLUP_WIDTHS, ROLLUP_WIDTHS
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import (
     ATTRIBUTES,
     ATTRIBUTES_BY_PATH,
+    NODE_POINTS,
+    NODE_ROLLUPS,
     POINTS,
     ROLLUPS,
     SERIES,
@@ -34,13 +36,6 @@ FILL_SETTINGS: Final[dict[str, object]] = {
     "min_insert_block_size_bytes": 0,
 }
 
-PIECES_OF_POINTS: Final = (
-    f"SELECT DISTINCT toUInt8(bitShiftRight(series, {_PIECE_SHIFT})) AS piece "
-    f"FROM {POINTS.name} ORDER BY piece"
-)
-
-_FINEST: Final = ROLLUP_WIDTHS[0].bit_length() - 1
-_SHIFTS: Final = tuple(width.bit_length() - 1 - _FINEST for width in ROLLUP_WIDTHS)
 
 # Of the coarser ones only the finest rollup is read, as in ``aggregates.py``. A shift is a floor,
 # also of negative steps. One 128-bit number of step and time is twice as quick as their tuple.
@@ -66,6 +61,28 @@ FROM
 )
 ARRAY JOIN {shifts} AS shift
 GROUP BY width, series, bucket"""
+
+_NODE_ROLLUPS: Final = """\
+SELECT toUInt32(bitShiftLeft(toUInt32({finest}), shift)) AS width, series,
+       bitShiftLeft(bitShiftRight(fine, shift), {finest_shift} + shift) AS time,
+       sum(points) AS count, sum(nans) AS nan_count,
+       sum(positive_infs) AS positive_inf_count, sum(negative_infs) AS negative_inf_count,
+       min(lowest) AS min, max(highest) AS max, sum(total) AS sum,
+       min(earliest) AS first, max(latest) AS last
+FROM
+(
+    SELECT series, bitShiftRight(time, {finest_shift}) AS fine, count() AS points,
+           countIf(isNaN(value)) AS nans,
+           countIf(value = inf) AS positive_infs, countIf(value = -inf) AS negative_infs,
+           min(if(isFinite(value), value, inf)) AS lowest,
+           max(if(isFinite(value), value, -inf)) AS highest,
+           sum(if(isFinite(value), value, 0)) AS total,
+           (min(time), argMin(value, time)) AS earliest, (max(time), argMax(value, time)) AS latest
+    FROM {points} WHERE {condition}
+    GROUP BY series, fine
+)
+ARRAY JOIN {shifts} AS shift
+GROUP BY width, series, time"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +120,14 @@ class Fill:
         return f"INSERT INTO {place} ({', '.join(names)}){settings} {select}"
 
 
+def pieces_of(points: TableSpec) -> str:
+    """Return the query for the pieces of a table of points that hold any."""
+    return (
+        f"SELECT DISTINCT toUInt8(bitShiftRight(series, {_PIECE_SHIFT})) AS piece "
+        f"FROM {points.name} ORDER BY piece"
+    )
+
+
 def settings_sql(settings: Mapping[str, object]) -> str:
     """Return ``settings`` as a clause."""
     return " SETTINGS " + ", ".join(f"{name} = {value!r}" for name, value in settings.items())
@@ -122,6 +147,17 @@ def rollups_of_piece(piece: int, token: str) -> Fill:
 def rollups_of_series(series: Iterable[int]) -> Fill:
     """Return what makes the rollups of ``series``, of which none is stored."""
     return Fill(ROLLUPS, POINTS, _rollups_where(_one_of(series)))
+
+
+def node_rollups_of_piece(piece: int, token: str) -> Fill:
+    """Return what makes the rollups of the nodes' series with the first byte ``piece``."""
+    select = _node_rollups_where(_of_piece(piece))
+    return Fill(NODE_ROLLUPS, NODE_POINTS, select, f"{token}-{piece}")
+
+
+def node_rollups_of_series(series: Iterable[int]) -> Fill:
+    """Return what makes the rollups of the nodes' ``series``, of which none is stored."""
+    return Fill(NODE_ROLLUPS, NODE_POINTS, _node_rollups_where(_one_of(series)))
 
 
 def statistics_by_run_of_piece(piece: int, token: str) -> Fill:
@@ -166,10 +202,19 @@ def _statistics_where(condition: str) -> str:
 
 
 def _rollups_where(condition: str) -> str:
-    return _ROLLUPS.format(
-        finest=ROLLUP_WIDTHS[0],
-        finest_shift=_FINEST,
-        points=POINTS.name,
+    return _rolled_up(_ROLLUPS, POINTS, ROLLUP_WIDTHS, condition)
+
+
+def _node_rollups_where(condition: str) -> str:
+    return _rolled_up(_NODE_ROLLUPS, NODE_POINTS, NODE_ROLLUP_WIDTHS, condition)
+
+
+def _rolled_up(select: str, points: TableSpec, widths: Sequence[int], condition: str) -> str:
+    finest = widths[0].bit_length() - 1
+    return select.format(
+        finest=widths[0],
+        finest_shift=finest,
+        points=points.name,
         condition=condition,
-        shifts=list(_SHIFTS),
+        shifts=[width.bit_length() - 1 - finest for width in widths],
     )

@@ -39,8 +39,8 @@ class Schema(Protocol):
     def drop(self, name: str) -> None:
         """Remove a table and its rows, where it is there."""
 
-    def pieces_of_points(self) -> list[int]:
-        """Return the pieces of ``fill.py`` that hold points."""
+    def pieces_of(self, points: TableSpec) -> list[int]:
+        """Return the pieces of ``fill.py`` that hold rows of ``points``."""
 
     def fill(self, fill: Fill) -> None:
         """Store the rows of ``fill``, once under its token."""

@@ -6,11 +6,14 @@ from typing import Final
 
 from stepwell_store.fill import (
     attributes_by_path,
+    node_rollups_of_piece,
     rollups_of_piece,
     run_keys_of_writers,
     statistics_by_run_of_piece,
 )
 from stepwell_store.migrate import Migration, Schema, apply_migrations
+from stepwell_store.table_spec import TableSpec
+from stepwell_store.tables import NODE_POINTS, POINTS
 
 logger = logging.getLogger("stepwell_store")
 
@@ -26,12 +29,15 @@ def _fill_attributes_by_path(schema: Schema) -> None:
     schema.fill(attributes_by_path())
 
 
-def _pieces_left(schema: Schema, version: int) -> Iterator[tuple[int, int, int]]:
+def _pieces_left(
+    schema: Schema, version: int, points: TableSpec = POINTS
+) -> Iterator[tuple[int, int, int]]:
     """Yield number, count and piece of what a version fills, until another daemon has noted it.
 
-    From then on daemons store new rows, also of pieces that held none before.
+    Pieces are those of ``points``. From then on daemons store new rows, also of pieces that held
+    none before.
     """
-    pieces = schema.pieces_of_points()
+    pieces = schema.pieces_of(points)
     for number, piece in enumerate(pieces, start=1):
         if schema.found_version() >= version:
             return
@@ -54,6 +60,13 @@ def _fill_run_keys(schema: Schema) -> None:
     schema.fill(run_keys_of_writers())
 
 
+def _make_rollups_of_nodes(schema: Schema) -> None:
+    for number, count, piece in _pieces_left(schema, 8, NODE_POINTS):
+        schema.fill(node_rollups_of_piece(piece, "migration-8"))
+        if number % _PIECES_A_LINE == 0 or number == count:
+            logger.info("making rollups of nodes piece=%d pieces=%d", number, count)
+
+
 MIGRATIONS: Final = (
     Migration(1, "tables"),
     Migration(2, "step rollups begin", announces=True),
@@ -66,6 +79,7 @@ MIGRATIONS: Final = (
     Migration(5, "blobs"),
     Migration(6, "statistics by run", (_fill_statistics_by_run, _fill_run_keys)),
     Migration(7, "histograms"),
+    Migration(8, "rollups of nodes", (_make_rollups_of_nodes,)),
 )
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

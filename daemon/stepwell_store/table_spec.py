@@ -11,6 +11,8 @@ from stepwell_store.native import split_types
 
 POINT_TYPE: Final = "Tuple(step Int64, time Int64, value Float64)"
 """A point inside a row of statistics."""
+SAMPLE_TYPE: Final = "Tuple(time Int64, value Float64)"
+"""A node's point inside a row of its rollups."""
 
 
 class Engine(StrEnum):

@@ -7,7 +7,14 @@ docs/formats/store.md. All moments are microseconds since 1970 UTC.
 from dataclasses import replace
 from typing import Final
 
-from stepwell_store.table_spec import POINT_TYPE, ColumnSpec, Deletion, Engine, TableSpec
+from stepwell_store.table_spec import (
+    POINT_TYPE,
+    SAMPLE_TYPE,
+    ColumnSpec,
+    Deletion,
+    Engine,
+    TableSpec,
+)
 
 _MOMENT: Final = "microseconds since 1970 UTC"
 _COUNT_CODEC: Final = "T64, ZSTD(1)"
@@ -309,6 +316,23 @@ NODE_POINTS: Final = TableSpec(
     kept_days="node_days",
 )
 
+NODE_ROLLUPS: Final = TableSpec(
+    "node_rollups",
+    (
+        ColumnSpec("width", "UInt32", comment="microseconds in a bucket"),
+        _identifier("series"),
+        ColumnSpec("time", "Int64", _STEP_CODEC, f"where the bucket begins, {_MOMENT}"),
+        *_counts(),
+        *_finite(_VALUE_CODEC),
+        ColumnSpec("first", SAMPLE_TYPE, joined_by="min"),
+        ColumnSpec("last", SAMPLE_TYPE, joined_by="max"),
+    ),
+    key=("width", "series", "time"),
+    engine=Engine.AGGREGATING,
+    kept_days="node_days",
+    granule_rows=_SMALL_GRANULE,
+)
+
 REMOVED_WRITERS: Final = TableSpec(
     "removed_writers",
     (
@@ -326,7 +350,8 @@ REMOVED_WRITERS: Final = TableSpec(
 TABLES: Final = (
     *(POINTS, SERIES_STATS, SERIES_STATS_BY_RUN, ROLLUPS, SERIES),
     *(WRITERS, ATTRIBUTES, ATTRIBUTES_BY_PATH),
-    *(CONSOLE, TEXTS, HISTOGRAMS, GAPS, EVENTS, NODE_SERIES, NODE_POINTS, REMOVED_WRITERS, BLOBS),
+    *(CONSOLE, TEXTS, HISTOGRAMS, GAPS, EVENTS),
+    *(NODE_SERIES, NODE_POINTS, NODE_ROLLUPS, REMOVED_WRITERS, BLOBS),
 )
 """In the order in which the blocks of events are built."""
 
@@ -348,9 +373,9 @@ BY_NAME: Final = {table.name: table for table in (*TABLES, SCHEMA_VERSIONS)}
 assert len(BY_NAME) == len(TABLES) + 1
 
 
-BLOCK_LAYOUT: Final = 3
+BLOCK_LAYOUT: Final = 4
 """Raised when the blocks of an extent change. 1: no `attributes_by_path`, and a table `rollups` in
-place of `step_rollups`. 2: no `series_stats_by_run`."""
+place of `step_rollups`. 2: no `series_stats_by_run`. 3: no `node_rollups`."""
 
 
 def deleted_with_a_run() -> tuple[TableSpec, ...]:

@@ -17,7 +17,7 @@ from tests.daemon.made import spool_running
 from tests.daemon.test_forwarder import ROWS, fill, forward
 from tests.store.former import EXTENTS, RELEASES, make_store, unpacked
 
-_SINCE = ("step_rollups", "attributes_by_path", "series_stats_by_run")
+_SINCE = ("step_rollups", "attributes_by_path", "series_stats_by_run", "node_rollups")
 _FORMER_POINTS = EXTENTS * 9000
 
 

@@ -41,7 +41,17 @@ def blocks_of(extent: int, project: str = "former") -> list[Any]:
             event("config", config, time_us=extent + 1),
         ]
         parts.append((writer(project, run_id, label=label), decoded([made], told)))
+    parts.append((writer("", "daemon", scope="node", host=f"node-{project}"), _samples(extent)))
     return build(*parts, schemas={1: METRICS})
+
+
+def _samples(extent: int) -> Any:
+    """Return what was sampled of a node: a point a minute and metric, extents interleaved."""
+    minutes = np.arange(200) * EXTENTS + extent
+    values = np.random.default_rng(extent).integers(-99, 99, (200, len(METRICS))).astype("f8")
+    values[3, 0], values[4, 1], values[5, 2] = np.nan, np.inf, -np.inf
+    times = [START_US + minute * 60_000_000 for minute in minutes.tolist()]
+    return decoded([rows(1, minutes.tolist(), values, times)])
 
 
 def store_rows(store: Store, project: str = "former") -> None:
@@ -76,13 +86,14 @@ def make_server_store(store: Any, *, shards: int = 1) -> None:
     """Make the tables of version 1 in ``store``, with rows; the points are spread over shards."""
     from stepwell_store.tables import (
         ATTRIBUTES_BY_PATH,
+        NODE_ROLLUPS,
         ROLLUPS,
         SCHEMA_VERSIONS,
         SERIES_STATS_BY_RUN,
         TABLES,
     )
 
-    since = (ATTRIBUTES_BY_PATH, ROLLUPS, SERIES_STATS_BY_RUN)
+    since = (ATTRIBUTES_BY_PATH, NODE_ROLLUPS, ROLLUPS, SERIES_STATS_BY_RUN)
     tables = [each for each in TABLES if each not in since]
     columns = tuple(column for column in ROLLUPS.columns if column.name != "first")
     store.make_database()

@@ -107,7 +107,7 @@ def test_every_series_of_an_extent_is_named():
 def test_rows_of_a_node_go_to_tables_of_their_own():
     who = writer("", "daemon-1", scope="node", host="node-a")
     blocks = build((who, decoded([rows(2, [3, 1], [5, 6])])), schemas=SCHEMAS)
-    assert [block.table for block in blocks] == ["node_series", "node_points"]
+    assert [block.table for block in blocks] == ["node_series", "node_points", "node_rollups"]
     points = table(blocks, "node_points")
     assert set(points["series"].tolist()) == {node_fingerprint("node-a", "loss", "")}
     assert points["time"].tolist() == [START_US + 1000, START_US + 3000]

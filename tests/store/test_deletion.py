@@ -204,7 +204,8 @@ def test_retention_sets_and_takes_back_the_age_limits_of_tables(engine: Embedded
     assert "toIntervalDay(7)" in engine_of("console")
     apply_retention(store, RetentionSettings(node_days=30), now=0)
     apply_retention(store, RetentionSettings(node_days=30), now=0)
-    assert "toIntervalDay(30)" in engine_of("node_points")
+    for table in ("node_points", "node_rollups"):
+        assert "toIntervalDay(30)" in engine_of(table)
     assert "TTL" not in engine_of("console")
     who = writer("", "d", scope="node", host=fresh_project())
     made = rows(1, [0, 1], [1.0, 2.0], times=[1_000_000, 4_000_000_000_000_000])

@@ -35,6 +35,14 @@ SELECT width, series, bucket, sum(count) AS n, sum(nan_count) AS nans,
        max(max) AS high, sum(sum) AS total, min(first) AS earliest, max(last) AS latest
 FROM step_rollups GROUP BY width, series, bucket ORDER BY width, series, bucket
 """
+_NODE_ROLLUPS = """
+SELECT width, series, time, sum(count) AS n, sum(nan_count) AS nans,
+       sum(positive_inf_count) AS ps, sum(negative_inf_count) AS ns, min(min) AS low,
+       max(max) AS high, sum(sum) AS total, min(first) AS earliest, max(last) AS latest
+FROM node_rollups WHERE series IN
+    (SELECT series FROM node_series WHERE host = 'node-former')
+GROUP BY width, series, time ORDER BY width, series, time
+"""
 _STATISTICS = """
 SELECT project_id, metric_id, run_key, series, sum(count) AS n, sum(nan_count) AS nans,
        min(min) AS low, max(max) AS high, sum(sum) AS total, min(first) AS earliest,
@@ -88,6 +96,9 @@ def assert_same(store: Store, fresh: Store) -> None:
     found, expected = as_text(store.query(_ROLLUPS)), as_text(fresh.query(_ROLLUPS))
     assert len(expected) > 100
     assert found == expected
+    of_nodes = as_text(fresh.query(_NODE_ROLLUPS))
+    assert len(of_nodes) > 100
+    assert as_text(store.query(_NODE_ROLLUPS)) == of_nodes
     statistics = as_text(store.query(_STATISTICS.format("series_stats")))
     assert len(statistics) > 4
     assert as_text(store.query(_STATISTICS.format("series_stats_by_run"))) == statistics

@@ -6,6 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from stepwell_store.aggregates import NODE_ROLLUP_WIDTHS
 from stepwell_store.queries.axis import SeriesRequestError, check_level, integer_level
 from stepwell_store.queries.bucket_series import MetricSeries, Series, columns_of, sorted_rows
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
@@ -27,6 +28,19 @@ SELECT series AS owner, bitShiftRight(time, {level:UInt8}) AS bucket, count() AS
        min(time) AS first_x, max(time) AS last_x
 FROM node_points
 WHERE series IN {series:Array(UInt64)} AND time BETWEEN {first:Int64} AND {last:Int64}
+GROUP BY owner, bucket
+"""
+_ROLLED: Final = """
+SELECT series AS owner, bitShiftRight(time, {level:UInt8}) AS bucket, sum(count) AS points,
+       sum(nan_count) AS nans, sum(positive_inf_count) AS positive_infs,
+       sum(negative_inf_count) AS negative_infs, sum(sum) AS total,
+       min(min) AS minimum, max(max) AS maximum,
+       argMin(tupleElement(first, 2), tupleElement(first, 1)) AS first_value,
+       argMax(tupleElement(last, 2), tupleElement(last, 1)) AS last_value,
+       min(tupleElement(first, 1)) AS first_x, max(tupleElement(last, 1)) AS last_x
+FROM node_rollups
+WHERE width = {width:UInt32} AND series IN {series:Array(UInt64)}
+  AND time BETWEEN {first:Int64} AND {last:Int64}
 GROUP BY owner, bucket
 """
 
@@ -72,15 +86,17 @@ def node_buckets(
         names = list(_shown(names, devices, all_devices=all_devices))
     if not names:
         return ()
-    rows = question.arrays(
-        _POINTS,
-        {
-            "series": [row["series"] for row in names],
-            "level": level,
-            "first": (first_time_us >> level) << level,
-            "last": (((last_time_us >> level) + 1) << level) - 1,
-        },
-    )
+    cut: dict[str, object] = {
+        "series": [row["series"] for row in names],
+        "level": level,
+        "first": (first_time_us >> level) << level,
+        "last": (((last_time_us >> level) + 1) << level) - 1,
+    }
+    # Their buckets nest in those of the answer, so it is the same, from fewer rows.
+    if width := max((each for each in NODE_ROLLUP_WIDTHS if each <= 1 << level), default=0):
+        rows = question.arrays(_ROLLED, {**cut, "width": width})
+    else:
+        rows = question.arrays(_POINTS, cut)
     if not rows:
         return ()
     by_metric: dict[str, list[Series]] = {}

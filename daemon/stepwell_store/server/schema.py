@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from stepwell_store.ddl import table_columns
 from stepwell_store.errors import StoreError, StoreUnavailableError
-from stepwell_store.fill import FILL_SECONDS, PIECES_OF_POINTS, Fill
+from stepwell_store.fill import FILL_SECONDS, Fill, pieces_of
 from stepwell_store.server.dialect import Place
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
@@ -81,8 +81,8 @@ class ServerSchema:
         for statement in self._place.drop(name):
             self._execute(statement)
 
-    def pieces_of_points(self) -> list[int]:
-        rows = self._server.query(PIECES_OF_POINTS, timeout_seconds=FILL_SECONDS)
+    def pieces_of(self, points: TableSpec) -> list[int]:
+        rows = self._server.query(pieces_of(points), timeout_seconds=FILL_SECONDS)
         return [row["piece"] for row in rows]
 
     def fill(self, fill: Fill) -> None:
