@@ -72,6 +72,9 @@ STAGED_HEADER_BYTES_MAX: Final = 64 * 1024
 BLOB_BYTES_MAX_DEFAULT: Final = 4 << 30
 """What one writer may hold staged."""
 
+PIXELS_MAX: Final = 1 << 27
+"""Pixels of a picture: what a worker of the daemon can encode within its memory by default."""
+
 BLOBS_PER_OFFER_MAX: Final = 64
 
 BLOB_CHUNK_BYTES: Final = 1024 * 1024

@@ -7,7 +7,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from stepwell_wire.limits import PIXELS_MAX
+
 SIDE_MAX: Final = 65_500
+_SPAN_MAX: Final = 1e37
 CHANNELS_OF_MODE: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES: Final = tuple(CHANNELS_OF_MODE)
 
@@ -149,6 +152,11 @@ def _shaped(array: Any, *, is_tensor: bool) -> Any:
 def _check_sides(height: int, width: int) -> None:
     if not (1 <= height <= SIDE_MAX and 1 <= width <= SIDE_MAX):
         raise ValueError(f"Image: {height} × {width} pixels; each side has 1 to {SIDE_MAX} pixels")
+    if height * width > PIXELS_MAX:
+        raise ValueError(
+            f"Image: {height} × {width} pixels are {height * width:,}; a picture has at most "
+            f"{PIXELS_MAX:,}: log it smaller or in parts"
+        )
 
 
 def _as_bytes(array: Any, *, normalize: bool, note: Note) -> Any:
@@ -181,7 +189,10 @@ def _of_floats(array: Any, *, normalize: bool, note: Note) -> Any:
     low, high = float(values.min()), float(values.max())
     if normalize and low < 0.0:
         note(f"values {low:.4g} to {high:.4g} were stretched to 0 to 255, as some are negative")
-        values = (values - low) * (255.0 / (high - low)) if high > low else values - low
+        if high - low > _SPAN_MAX:  # A difference might be beyond what the type holds.
+            largest = max(-low, high)
+            values, low, high = values / largest, low / largest, high / largest
+        values = (values - low) / (high - low) * 255.0 if high > low else values - low
     elif normalize and high <= 1.0:
         values *= 255.0
     elif low < 0.0 or high > 255.0:

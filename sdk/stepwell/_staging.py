@@ -47,6 +47,12 @@ class Stage(Protocol):
     ) -> dict[str, Any]:
         """Stage a copy of the file ``path``, as ``keep`` does."""
 
+    def note_within(self, about: Mapping[str, Any], within: Sequence[str]) -> None:
+        """Say that the payload of ``about``, as ``keep`` returned it, names the blobs ``within``.
+
+        They go with it, and at once where it was not kept: then nothing names them.
+        """
+
 
 class Stager:
     """Stages blobs beside one journal. Any thread may stage.
@@ -80,6 +86,7 @@ class Stager:
         self._sizes: dict[str, int] = {}
         self._held_bytes = 0
         self._unsynced: list[str] = []
+        self._within: dict[str, Sequence[str]] = {}
         self._reserved = 0
 
     # ------------------------------------------------------------------ staging
@@ -216,11 +223,27 @@ class Stager:
         return self._held_bytes
 
     def forget(self, blob_ids: Iterable[str]) -> None:
-        """Remove what the daemon has taken, or no row will name."""
+        """Remove what the daemon has taken."""
         for blob_id in blob_ids:
             with contextlib.suppress(OSError):
                 os.unlink(self.folder / file_name(blob_id))
             self._let_go(blob_id)
+
+    def withdraw(self, blob_ids: Iterable[str]) -> None:
+        """Remove what no row will name, and what is named by nothing else."""
+        for blob_id in blob_ids:
+            within = self._within.pop(blob_id, ())
+            self.forget([blob_id, *within])
+
+    def note_within(self, about: Mapping[str, Any], within: Sequence[str]) -> None:
+        """See `Stage.note_within`."""
+        if not within:
+            return
+        named = about.get("blob")
+        if named is None:
+            self.forget(within)
+        else:
+            self._within[str(named)] = within
 
     def look(self) -> None:
         """Forget what somebody else handed over and removed."""
@@ -231,24 +254,34 @@ class Stager:
     def _let_go(self, blob_id: str) -> None:
         with self._lock:
             self._held_bytes -= self._sizes.pop(blob_id, 0)
+            self._within.pop(blob_id, None)
 
     def sync(self) -> None:
         """Bring to disk what was staged since the last call; OSError when the disk fails."""
         with self._lock:
             waiting, self._unsynced = self._unsynced, []
-        for blob_id in waiting:
-            with contextlib.suppress(FileNotFoundError):  # Taken meanwhile.
-                descriptor = os.open(self.folder / file_name(blob_id), os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    os.fdatasync(descriptor)
-                finally:
-                    os.close(descriptor)
-        if waiting:
+        if not waiting:
+            return
+        try:
+            for blob_id in waiting:
+                self._sync_file(blob_id)
             folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+        except OSError:
+            with self._lock:  # The next call tries all of them again.
+                self._unsynced = waiting + self._unsynced
+            raise
+
+    def _sync_file(self, blob_id: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # Taken meanwhile.
+            descriptor = os.open(self.folder / file_name(blob_id), os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def blobs_in(value: Any) -> list[str]:

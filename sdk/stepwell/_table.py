@@ -10,7 +10,7 @@ from typing import Any, Final
 from stepwell._json_values import as_json
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
-from stepwell._staging import Stage
+from stepwell._staging import Stage, blobs_in
 from stepwell_wire.staged import TABLE
 from stepwell_wire.table_rows import COLUMNS_MAX
 
@@ -214,16 +214,24 @@ class Table(Media):
     def _staged(self, names: list[str], stage: Stage, warn: Warn) -> dict[str, Any]:
         from stepwell._table_rows import pack_rows
 
+        in_cells: list[str] = []
+
         def describe(value: Any) -> Any:
             if isinstance(value, Table):
                 return repr(value)
-            return as_json(value, warn, stage)
+            described = as_json(value, warn, stage)
+            in_cells.extend(blobs_in(described))
+            return described
 
+        about: dict[str, Any]
         try:
             pieces = list(pack_rows(names, self.data, describe))
         except ValueError as error:  # A row that was changed behind our back.
-            return {"blob": None, "failed": f"rows of different lengths: {error}"}
-        return stage.keep(TABLE, {}, pieces)
+            about = {"blob": None, "failed": f"rows of different lengths: {error}"}
+        else:
+            about = stage.keep(TABLE, {}, pieces)
+        stage.note_within(about, in_cells)
+        return about
 
     def _check(self, name: Any, value: Any) -> None:
         if value is None:

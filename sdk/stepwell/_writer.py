@@ -314,7 +314,7 @@ class Writer:
             if offset is None:
                 self._drop(len(part), at)
                 if self.stager is not None and (named := blobs_in(part)):
-                    self.stager.forget(named)
+                    self.stager.withdraw(named)
                 continue
             position = self._position(offset)
             for name, value in part.items():

@@ -1,6 +1,7 @@
 """The intake: whose blobs are taken, when they wait, and that taking twice is taking once."""
 
 import asyncio
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -88,8 +89,10 @@ def test_a_writer_that_is_not_known_yet_waits(tmp_path: Path) -> None:
 def test_a_blob_of_another_run_is_refused(tmp_path: Path) -> None:
     async def work(found: Desk) -> None:
         theirs = stage(found.journal, b"x", info=INFO._replace(run_id="other"))
-        assert await found.offer(theirs) == [REFUSED]
+        for _ in range(2):
+            assert await found.offer(theirs) == [REFUSED]
         assert await found.offer("../../etc/passwd") == [REFUSED]
+        assert [failed for failed, _ in found.failed] == [theirs]
         assert found.queue.ids == []
 
     run(tmp_path, work)
@@ -104,6 +107,25 @@ def test_a_damaged_one_is_recorded_as_failed(tmp_path: Path) -> None:
         ((failed, why),) = found.failed
         assert failed == blob_id
         assert "damaged" in why
+
+    run(tmp_path, work)
+
+
+def test_one_that_is_refused_over_the_socket_is_recorded_as_failed_once(tmp_path: Path) -> None:
+    async def work(found: Desk) -> None:
+        payload = b"no staged file"
+        blob_id = "1" * 32
+        for _ in range(2):
+            crc32 = zlib.crc32(payload)
+            await found.intake.receive(blob_id, len(payload), 0, payload, crc32)
+            assert (await found.intake.accept(blob_id, len(payload), "w")).outcome == REFUSED
+        ((failed, why),) = found.failed
+        assert failed == blob_id
+        assert "the daemon refuses it" in why
+        found.intake.refused("2" * 32, "w", "a blob of many bytes")
+        found.intake.refused("no id", "w", "")
+        found.intake.refused("3" * 32, "a stranger", "")
+        assert [each for each, _ in found.failed] == [blob_id, "2" * 32]
 
     run(tmp_path, work)
 

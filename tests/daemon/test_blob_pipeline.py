@@ -113,6 +113,28 @@ def test_a_blob_that_is_refused_where_it_goes_waits_behind_the_others(tmp_path: 
     run(tmp_path, work)
 
 
+def test_a_bad_blob_is_told_once_however_many_good_ones_come_between(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(world: World) -> None:
+        world.keeper.of, world.keeper.error = b"bad", BlobRefusedError("too large over there")
+        world.keeper.times = 1_000_000
+        bad, *_ = world.take(b"bad")
+        for number in range(4):
+            world.take(f"good {number}".encode())
+            world.pipeline.note_taken()
+            await until(lambda: world.queue.ids == [bad])
+        before = world.keeper.times
+        await until(lambda: world.keeper.times < before - 2)
+        told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
+        assert len(told) == 1, told
+        assert bad in told[0]
+        assert "kept again" not in caplog.text
+
+    with caplog.at_level("INFO", "stepwell_daemon"):
+        run(tmp_path, work)
+
+
 def test_a_mistake_of_ours_ends_neither_the_daemon_nor_other_blobs(tmp_path: Path) -> None:
     async def work(world: World) -> None:
         world.keeper.of, world.keeper.error, world.keeper.times = b"odd", KeyError("oops"), 1

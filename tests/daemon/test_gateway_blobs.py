@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -98,6 +99,49 @@ def test_a_blob_arrives_whole_and_is_sent_once(tmp_path: Path) -> None:
         assert queue.arrived_bytes(result.digest) == 0
 
     run(tmp_path, work)
+
+
+def test_a_blob_that_takes_long_to_be_kept_is_kept_and_not_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node gives up after its time limit; the gateway goes on."""
+    may_go_on, begun = threading.Event(), []
+    real = FolderBlobStore.put
+
+    def put(store: FolderBlobStore, digest: str, path: Path) -> bool:
+        begun.append(digest)
+        assert may_go_on.wait(30)
+        return real(store, digest, path)
+
+    monkeypatch.setattr(FolderBlobStore, "put", put)
+
+    async def work(_: FolderBlobStore, __: BlobQueue, port: int, keeper: GatewayKeeper) -> None:
+        result, path = blob(tmp_path)
+        hasty = GatewayKeeper(RelaySettings(address=f"127.0.0.1:{port}", timeout_seconds=0.5))
+        try:
+            with pytest.raises(GatewayError, match="says nothing about a blob"):
+                await hasty.keep(result, path)
+        finally:
+            await hasty.close()
+        with pytest.raises(GatewayError, match="it is here and being kept"):
+            await keeper.keep(result, path)
+        may_go_on.set()
+        async with asyncio.timeout(30):
+            while not await keeper.has(result.digest):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert begun == [result.digest]
+        assert not await keeper.keep(result, path)
+
+    try:
+        run(tmp_path, work)
+    finally:
+        may_go_on.set()
+
+
+def test_the_last_answer_may_take_longer_for_a_larger_blob(tmp_path: Path) -> None:
+    keeper = GatewayKeeper(RelaySettings(address="127.0.0.1:1", timeout_seconds=30.0))
+    assert keeper._seconds_of_accepting(0) == 30.0
+    assert keeper._seconds_of_accepting(4 << 30) == 30.0 + 512.0
 
 
 def test_an_empty_blob_arrives(tmp_path: Path) -> None:

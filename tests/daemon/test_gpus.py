@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -295,6 +296,29 @@ def test_a_surprise_of_one_gpu_costs_no_other_and_no_answer_is_taken_for_a_later
     assert set(by_label(checked)) == {"gpu1"}
     gpus.play(2, "gpu 1 temp 70")
     assert gpus.values("gpu1")["gpu/temperature_celsius"] == 70.0
+
+
+def test_a_driver_is_not_opened_anew_while_a_call_of_before_hangs(
+    gpus: Gpus, surprises: dict[str, Exception]
+) -> None:
+    gpus.play(2)
+    gpus.sample()
+    gpus.sampler._device_seconds = 0.05
+    gpus.play(2, "gpu 1 hang 1")
+
+    def hanging() -> int:
+        return sum(thread.name == "sample-gpu1" for thread in threading.enumerate())
+
+    surprises["gpu0"] = DriverRestartedError("gone")
+    assert states(gpus.sample()) == {"gpu-driver": "driver_gone"}
+    surprises.clear()
+    for _ in range(3):
+        assert states(gpus.sample(after=HOUR)) == {"gpu1": "hung"}
+        assert hanging() == 1
+    gpus.play(2)
+    until(lambda: hanging() == 0)
+    gpus.sampler._device_seconds = 30.0
+    assert set(by_label(gpus.sample())) == {"gpu0", "gpu1"}
 
 
 def test_a_driver_that_goes_while_another_gpu_hangs_is_left_as_it_is(

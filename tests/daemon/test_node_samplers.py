@@ -205,7 +205,38 @@ def test_a_disk_without_a_busy_time_has_no_busy_ratio(
     assert "disk/busy_ratio" not in by_label(sampler.sample())[""]
 
 
-def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(tmp_path: Path) -> None:
+@pytest.fixture
+def first_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What stands for the machine's own namespace of process ids."""
+    namespace = tmp_path / "pid"
+    namespace.touch()
+    inode = namespace.stat().st_ino
+    monkeypatch.setattr("stepwell_daemon.samplers.training._FIRST_PID_NAMESPACE", inode)
+    return namespace
+
+
+def test_numbers_of_another_namespace_name_no_process_of_this_one(
+    tmp_path: Path, first_namespace: Path
+) -> None:
+    own = os.getpid()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.touch()
+    context = ticking(tmp_path, own)
+    context.gpu_processes.publish({own: {"gpu0": 5}})
+    found = by_label(TrainingSampler(context, pid_namespace=elsewhere).sample())
+    assert set(found) == {"", f"process-w{own}"}  # The driver's number is not ours.
+    status = tmp_path / str(own) / "status"
+    status.parent.mkdir()
+    status.write_text(f"Name:\tpython\nNSpid:\t{own}\t17\n")
+    sampler = TrainingSampler(context, pid_namespace=first_namespace, proc=tmp_path)
+    assert by_label(sampler.sample()) == {}  # Who says that it is this number is another.
+    status.write_text(f"Name:\tpython\nNSpid:\t{own}\n")
+    assert f"process-w{own}@gpu0" in by_label(sampler.sample())
+
+
+def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(
+    tmp_path: Path, first_namespace: Path
+) -> None:
     trainer = subprocess.Popen(
         [sys.executable, "-c", CHILDREN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -216,7 +247,7 @@ def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(tmp_path:
         context.gpu_processes.publish(
             {trainer.pid: {"gpu0": 5}, child: {"gpu0": 2, "gpu3-mig1": 7}, 1: {"gpu7": 9}}
         )
-        values = by_label(TrainingSampler(context).sample())
+        values = by_label(TrainingSampler(context, pid_namespace=first_namespace).sample())
         label = f"process-w{trainer.pid}"
         assert values[f"{label}@gpu0"] == {"process/gpu_memory_bytes": 7.0}
         assert values[f"{label}@gpu3-mig1"] == {"process/gpu_memory_bytes": 7.0}

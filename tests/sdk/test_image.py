@@ -23,6 +23,9 @@ class Kept:
     def keep_file(self, kind: str, about: Any, path: Any) -> dict[str, Any]:
         return self.keep(kind, about, [Path(path).read_bytes()])
 
+    def note_within(self, about: Any, within: Any) -> None:
+        raise AssertionError("an image names no other blob")
+
 
 def staged(value: Any) -> tuple[dict[str, Any], Any, list[str]]:
     """Return what the row says of ``value``, its pixels by shape, and what the user is told."""
@@ -85,10 +88,16 @@ def test_values_become_bytes(values: Any, expected: list[int]) -> None:
         (numpy.array([[0.0, 300.0, 2.0]]), [0, 255, 2], "clipped"),
         (numpy.array([[-5, 300, 2]]), [0, 255, 2], "clipped"),
         (numpy.array([[numpy.nan, 1.0, numpy.inf]]), [0, 255, 0], "not finite"),
+        (numpy.array([[numpy.nan, -numpy.inf]]), [0, 0], "not finite"),
+        (numpy.array([[1e300, 0.0]]), [255, 0], "clipped"),
+        (numpy.array([[-1.7e308, 0.0, 1.7e308]]), [0, 128, 255], "stretched"),
+        (numpy.array([[-3e38, 0.0, 3e38]], dtype=numpy.float32), [0, 128, 255], "stretched"),
+        (numpy.array([[-5e-324, 0.0]]), [0, 255], "stretched"),
     ],
 )
 def test_values_that_are_changed_are_told(values: Any, expected: list[int], said: str) -> None:
-    _, found, told = staged(Image(values))
+    with numpy.errstate(all="raise"):
+        _, found, told = staged(Image(values))
     assert found.ravel().tolist() == expected
     (text,) = told
     assert said in text
@@ -110,13 +119,14 @@ def test_lists_are_arrays() -> None:
         ((8,), "height × width"),
         ((8, 8, 7), "1 to 4 channels"),
         ((0, 8), "each side has 1"),
+        ((1 << 14, (1 << 13) + 1), "at most 134,217,728: log it smaller"),
     ],
 )
 def test_a_shape_that_is_no_picture_is_refused_with_what_to_do(
     shape: tuple[int, ...], said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        Image(numpy.zeros(shape, dtype=numpy.uint8))
+        Image(numpy.broadcast_to(numpy.uint8(0), shape))
 
 
 def test_other_mistakes_are_refused_at_once() -> None:

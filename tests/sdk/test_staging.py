@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import Html
+from stepwell import Html, Table
 from stepwell._blob_delivery import BlobDelivery, HandedOver
 from stepwell._staging import Stager, blobs_in
 from stepwell.testing import RecordingDaemon
@@ -146,6 +146,48 @@ def test_a_row_that_finds_no_room_leaves_no_file(start: Start) -> None:
     assert run.dropped_points
     run.log({"page": Html("<b>1</b>")})
     assert staged_files(run) == []
+
+
+def test_a_table_whose_row_finds_no_room_leaves_no_picture_of_its_cells(start: Start) -> None:
+    small = {"journal_segment_bytes": 65536, "journal_bytes_max": 131072, "finish_timeout": 0.0}
+    run = start(settings=small)
+    for _ in range(20):
+        run.log({"text": "x" * 20_000})
+    assert run.dropped_points
+    run.log({"table": Table(columns=["page"], data=[[Html("<b>1</b>")]])})
+    assert staged_files(run) == []
+
+
+def test_cells_of_a_table_that_is_not_kept_go_too(tmp_path: Path) -> None:
+    stager, told = make(tmp_path, bytes_max=1_000)
+    row = Table(columns=["page", "text"], data=[[Html("<b>1</b>"), "x" * 2_000]])
+    assert row.described(stager, lambda kind, text: None)["blob"] is None
+    assert told
+    assert (stager.staged(), os.listdir(tmp_path)) == ([], [])
+
+
+def test_a_sync_that_fails_is_made_up_for_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stager, _ = make(tmp_path)
+    for text in (b"a", b"b"):
+        stager.keep("text", {"media_type": "text/html"}, [text])
+    real, synced, fails = os.fdatasync, [], [True]
+
+    def fdatasync(descriptor: int) -> None:
+        if fails and fails.pop():
+            raise OSError(5, "Input/output error")
+        synced.append(descriptor)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    with pytest.raises(OSError, match="Input"):
+        stager.sync()
+    assert synced == []
+    stager.sync()
+    assert len(synced) == 2
+    stager.sync()
+    assert len(synced) == 2
 
 
 def test_a_mistake_raises_before_anything_is_staged(start: Start) -> None:

@@ -6,6 +6,7 @@ so none waits for a blob.
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -29,6 +30,7 @@ logger = logging.getLogger("stepwell_daemon")
 Failed = Callable[[WriterInfo, str, str], None]
 """Takes a writer, a blob's id, and why its bytes are lost."""
 
+_TOLD_MAX: Final = 10_000
 _DAMAGED: Final = "the staged file is damaged, it is kept in the daemon's blobs/failed"
 
 
@@ -57,6 +59,7 @@ class BlobIntake:
         self._queue, self._spool, self._places = queue, spool, places
         self._executor = executor
         self._on_taken, self._on_failed = on_taken, on_failed
+        self._told: OrderedDict[str, None] = OrderedDict()
         self.problem = ""
 
     # ------------------------------------------------------------------ offers
@@ -73,6 +76,8 @@ class BlobIntake:
         replies, damaged = await loop.run_in_executor(self._executor, take)
         for blob_id in damaged:
             self._on_failed(state.info, blob_id, _DAMAGED)
+        for reply in replies:
+            self._note_refusal(reply, state.info)
         self._on_taken()
         return replies
 
@@ -169,8 +174,27 @@ class BlobIntake:
         loop = asyncio.get_running_loop()
         accept = partial(self._accept, name, size, state)
         reply = await loop.run_in_executor(self._executor, accept)
+        self._note_refusal(reply, state.info)
         self._on_taken()
         return reply
+
+    def refused(self, name: str, writer_id: str, reason: str) -> None:
+        """See `Desk.refused`."""
+        state = self._spool.registry.get(writer_id)
+        if state is not None:
+            self._note_refusal(BlobReply(name=name, outcome=REFUSED, detail=reason), state.info)
+
+    def _note_refusal(self, reply: BlobReply, who: WriterInfo) -> None:
+        """Say of a refused blob that it failed, once: its row would wait for ever.
+
+        Where it is taken after all, by another daemon or with other settings, that counts.
+        """
+        if reply.outcome != REFUSED or not is_id(reply.name) or reply.name in self._told:
+            return
+        self._told[reply.name] = None
+        if len(self._told) > _TOLD_MAX:
+            self._told.popitem(last=False)
+        self._on_failed(who, reply.name, f"the daemon refuses it: {reply.detail}")
 
     def _accept(self, name: str, size: int, state: WriterState) -> BlobReply:
         if name in self._queue:
@@ -204,6 +228,7 @@ class BlobIntake:
             for blob_id in damaged:
                 self._on_failed(who, blob_id, _DAMAGED)
             self._on_taken()
+            self._note_refusal(reply, who)
             if reply.outcome == REFUSED:
                 refused = refused or f"{folder.path / file_name(name)}: {reply.detail}"
             if reply.outcome == LATER:

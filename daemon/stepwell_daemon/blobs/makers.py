@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from stepwell_wire.limits import PIXELS_MAX
 from stepwell_wire.staged import FILE, PIXELS, TABLE, TEXT, StagedHeader
 
-PIXELS_MAX: Final = 1 << 29
 _READ_BYTES: Final = 1 << 20
 _MODES: Final = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _ENCODINGS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
@@ -66,7 +66,10 @@ def make_pixels(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
         or shape[0] * shape[1] > PIXELS_MAX
         or shape[0] * shape[1] * shape[2] != header.payload_bytes
     ):
-        raise UnusableError(f"pixels of shape {shape} in {header.payload_bytes} bytes")
+        raise UnusableError(
+            f"pixels of shape {shape} in {header.payload_bytes} bytes; expected height × width × 1 "
+            f"to 4 channels, and at most {PIXELS_MAX:,} pixels"
+        )
     if not isinstance(name, str) or name not in _ENCODINGS:
         raise UnusableError(f"format {name!r}; known are {', '.join(_ENCODINGS)}")
     encoder, options = _ENCODINGS[name]
@@ -133,6 +136,7 @@ def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made
     from PIL import Image, UnidentifiedImageError
 
     _copy(source, header.payload_bytes, target)
+    Image.MAX_IMAGE_PIXELS = PIXELS_MAX  # Beyond it a warning, an error here.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -141,8 +145,6 @@ def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made
                 found = picture.format or ""
                 if found in _OF_BROWSERS:
                     return Made(_OF_BROWSERS[found], width, height)
-                if width * height > PIXELS_MAX:
-                    raise UnusableError(f"{width} × {height} pixels are too many")
                 mode = picture.mode if picture.mode in _MODES.values() else "RGB"
                 plain = picture.convert(mode)
     except UnidentifiedImageError as error:

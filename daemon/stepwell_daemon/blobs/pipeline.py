@@ -128,7 +128,9 @@ class BlobPipeline:
         self._workers = workers
         self._new_backoff = new_backoff
         self.health = BlobHealth()
+        self._all_wait = False
         self._at_work: set[str] = set()
+        self._told: dict[str, str] = {}  # Of blobs that wait: what the log says of each.
         self._arrived = asyncio.Event()
         self._moved = asyncio.Condition()
         self._durable: deque[tuple[int, asyncio.Event]] = deque()
@@ -197,12 +199,12 @@ class BlobPipeline:
         try:
             await self._one(blob_id, worker)
         except (MakeFailedError, BlobRefusedError, OSError) as error:
-            self._note_problem(f"{blob_id}: {error}")
+            self._note_waiting(blob_id, str(error))
         except Exception as error:  # A mistake of ours must cost neither other blobs nor rows.
             self._counters.handler_errors += 1
-            logger.exception("a blob failed, it is tried again blob=%s", blob_id)
-            self._note_problem(f"{blob_id}: {type(error).__name__}: {error}")
+            self._note_waiting(blob_id, f"{type(error).__name__}: {error}", error)
         else:
+            self._told.pop(blob_id, None)
             backoff.reset()
             return
         loop = asyncio.get_running_loop()
@@ -240,9 +242,10 @@ class BlobPipeline:
             except DaemonError as error:  # Nothing can be kept now.
                 self._note_problem(str(error))
                 await asyncio.sleep(backoff.next_delay())
-        if self.health.problem:
+        if self._all_wait:
             logger.info("blobs are kept again")
-            self.health.problem = ""
+            self._all_wait = False
+        self.health.problem = ""
         failpoints.hit("blob.kept")
         await self._note(_writer_of(header), event_body(blob_id, result))
         failpoints.hit("blob.noted")
@@ -254,9 +257,19 @@ class BlobPipeline:
         await loop.run_in_executor(self._executor, remove)
 
     def _note_problem(self, problem: str) -> None:
-        if not self.health.problem:
+        if not self._all_wait:
             logger.warning("blobs cannot be kept now, they wait in the queue: %s", problem)
+        self._all_wait = True
         self.health.problem = problem
+
+    def _note_waiting(self, blob_id: str, problem: str, error: Exception | None = None) -> None:
+        """Say why one blob waits; in the log only where that was not said of it before."""
+        self.health.problem = f"{blob_id}: {problem}"
+        if self._told.get(blob_id) != problem:
+            self._told[blob_id] = problem
+            logger.warning(
+                "a blob waits and is tried again blob=%s: %s", blob_id, problem, exc_info=error
+            )
 
     def _failed(self, blob_id: str, reason: str) -> None:
         self._counters.blobs_failed += 1

@@ -39,6 +39,9 @@ class Desk(Protocol):
 
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply: ...
 
+    def refused(self, name: str, writer_id: str, reason: str) -> None:
+        """Note that a blob is refused whose sender keeps the file."""
+
 
 class BlobService:
     """Serves one desk."""
@@ -102,6 +105,7 @@ class BlobService:
         except BlobsWaitError as error:
             return BlobReply(name=name, outcome=LATER, detail=str(error))
         except BlobRefusedError as error:
+            self._desk.refused(name, writer_id, str(error))
             return BlobReply(name=name, outcome=REFUSED, detail=str(error))
         finally:
             self._arriving.discard(name)

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import grpc
 import grpc.aio
@@ -29,6 +29,9 @@ from stepwell_wire.blobs_pb2 import (
 )
 from stepwell_wire.limits import BLOB_CHUNK_BYTES, PROTOCOL_MAJOR
 from stepwell_wire.service import OFFER, PUT
+
+_ACCEPTED_BYTES_PER_SECOND: Final = 8 << 20
+"""What a slow gateway hashes and copies."""
 
 
 class GatewayKeeper:
@@ -83,7 +86,8 @@ class GatewayKeeper:
             with path.open("rb") as file:
                 is_answered = await self._written(call, _chunks(file, result, offset))
             if is_answered:
-                return BlobReply.FromString(await self._answer(call))
+                seconds = self._seconds_of_accepting(result.size)
+                return BlobReply.FromString(await self._answer(call, seconds))
         finally:
             call.cancel()
         return await self._ask_why(result)
@@ -97,7 +101,7 @@ class GatewayKeeper:
                     async with asyncio.timeout(self._settings.timeout_seconds):
                         await call.write(chunk)
                 except TimeoutError as error:
-                    raise await self._silent() from error
+                    raise await self._silent(self._settings.timeout_seconds) from error
                 except grpc.aio.AioRpcError as error:
                     if error.code() is grpc.StatusCode.INTERNAL:
                         return False
@@ -117,22 +121,30 @@ class GatewayKeeper:
         try:
             await self._answer(call.write(empty.SerializeToString()))
             await self._answer(call.done_writing())
-            return BlobReply.FromString(await self._answer(call))
+            seconds = self._seconds_of_accepting(result.size)
+            return BlobReply.FromString(await self._answer(call, seconds))
         finally:
             call.cancel()
 
-    async def _answer(self, waiting: Any) -> Any:
+    def _seconds_of_accepting(self, size: int) -> float:
+        """Return how long the gateway may take to hash a whole blob and to bring it to its place.
+
+        Where it takes longer the blob is offered again, and the gateway goes on with it meanwhile.
+        """
+        return self._settings.timeout_seconds + size / _ACCEPTED_BYTES_PER_SECOND
+
+    async def _answer(self, waiting: Any, seconds: float | None = None) -> Any:
+        seconds = self._settings.timeout_seconds if seconds is None else seconds
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
+            async with asyncio.timeout(seconds):
                 return await waiting
         except TimeoutError as error:
-            raise await self._silent() from error
+            raise await self._silent(seconds) from error
         except grpc.aio.AioRpcError as error:
             raise await self._broken(error) from error
 
-    async def _silent(self) -> GatewayError:
+    async def _silent(self, seconds: float) -> GatewayError:
         await self.close()
-        seconds = self._settings.timeout_seconds
         return GatewayError(
             f"the gateway says nothing about a blob for {seconds:g} seconds", "unreachable"
         )

@@ -37,6 +37,7 @@ class RelayedBlobs:
             executor: the queue's thread.
         """
         self._queue, self._keeper, self._executor = queue, keeper, executor
+        self._accepting: dict[str, asyncio.Task[BlobReply]] = {}
 
     async def offer(self, offer: BlobOffer) -> list[BlobReply]:
         """See `Desk.offer`."""
@@ -45,6 +46,8 @@ class RelayedBlobs:
     async def _answer(self, name: str) -> BlobReply:
         if not is_digest(name):
             return BlobReply(name=name, outcome=REFUSED, detail="no digest")
+        if name in self._accepting:
+            return BlobReply(name=name, outcome=LATER, detail="it is here and being kept")
         try:
             if await self._keeper.has(name):
                 return BlobReply(name=name, outcome=TAKEN)
@@ -65,7 +68,20 @@ class RelayedBlobs:
         await loop.run_in_executor(self._executor, receive)
 
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:
-        """See `Desk.accept`."""
+        """See `Desk.accept`. It goes on where its caller gives up: an offer finds the blob then."""
+        task = self._accepting.get(name)
+        if task is None:
+            task = asyncio.create_task(self._accept(name, size), name=f"accept-{name[:16]}")
+            self._accepting[name] = task
+            task.add_done_callback(partial(self._accepted, name))
+        return await asyncio.shield(task)
+
+    def _accepted(self, name: str, task: asyncio.Task[BlobReply]) -> None:
+        del self._accepting[name]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.info("a relayed blob is not kept yet blob=%s: %s", name, error)
+
+    async def _accept(self, name: str, size: int) -> BlobReply:
         loop = asyncio.get_running_loop()
         path = self._queue.arriving_path(name)
         here = await loop.run_in_executor(self._executor, self._queue.arrived_bytes, name)
@@ -82,6 +98,9 @@ class RelayedBlobs:
         except DaemonError as error:
             raise BlobsWaitError(str(error)) from error
         return BlobReply(name=name, outcome=TAKEN)
+
+    def refused(self, name: str, writer_id: str, reason: str) -> None:
+        """See `Desk.refused`: its node hears of it, and keeps the blob."""
 
 
 class RelayedBlobService(BlobService):

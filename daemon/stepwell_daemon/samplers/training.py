@@ -36,6 +36,7 @@ _TRAINERS_MAX: Final = 24
 
 _GPUS_OF_TRAINER_MAX: Final = 16
 
+_PROC: Final = Path("/proc")
 _PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
 _FIRST_PID_NAMESPACE: Final = 0xEFFF_FFFC
 """The number of the machine's own namespace: PROC_PID_INIT_INO of Linux."""
@@ -61,12 +62,20 @@ class _Use:
 class TrainingSampler:
     """Reads processes. One that ends between two samples counts up to the sample before."""
 
-    def __init__(self, context: SamplerContext, *, pid_namespace: Path = _PID_NAMESPACE) -> None:
+    def __init__(
+        self,
+        context: SamplerContext,
+        *,
+        pid_namespace: Path = _PID_NAMESPACE,
+        proc: Path = _PROC,
+    ) -> None:
         """
         Args:
             pid_namespace: tells whether this process sees the machine's processes by the numbers
                 that a GPU's driver has for them.
+            proc: where processes say their numbers.
         """
+        self._proc = proc
         self._trainers = context.trainers
         self._gpu_processes = context.gpu_processes
         self._clock = context.clock
@@ -76,7 +85,7 @@ class TrainingSampler:
         self._rates = Rates()
 
     def sample(self) -> list[Reading]:
-        trainers = self._trainers()
+        trainers = [each for each in self._trainers() if _is_named_so(self._proc, each.pid)]
         now = self._clock()
         if not trainers:
             self._before = {}
@@ -97,7 +106,7 @@ class TrainingSampler:
             label = process_label(trainer.writer_id)
             on_gpus = self._memory_of_gpus(own)
             values = self._alone(own, seconds)
-            if on_gpus or (self._sees_all and self._gpu_processes.newest() is not None):
+            if self._sees_all and self._gpu_processes.newest() is not None:
                 values["process/gpus"] = float(len(on_gpus))
             readings.append(Reading(Device(PROCESS_KIND, label), values))
             group = read_cgroup(trainer.pid)
@@ -149,7 +158,12 @@ class TrainingSampler:
         return total
 
     def _memory_of_gpus(self, uses: Sequence[_Use]) -> dict[str, int]:
-        """Return what processes hold of each GPU together, by the GPU's label."""
+        """Return what processes hold of each GPU together, by the GPU's label.
+
+        Nothing where the driver's numbers are not ours: they would name other processes here.
+        """
+        if not self._sees_all:
+            return {}
         by_pid = self._gpu_processes.newest() or {}
         found: dict[str, int] = {}
         for use in uses:
@@ -213,6 +227,22 @@ def _use_of(process: psutil.Process) -> _Use | None:
     return replace(
         used, can_tell_bytes=True, read_bytes=moved.read_bytes, written_bytes=moved.write_bytes
     )
+
+
+def _is_named_so(proc: Path, pid: int) -> bool:
+    """Return whether the process ``pid`` has that number also where it runs.
+
+    A trainer tells its number as it sees it. In a container that shares the machine's name and has
+    process ids of its own, that number is another process's here.
+    """
+    try:
+        status = (proc / str(pid) / "status").read_text("utf-8", "replace")
+    except OSError:
+        return True  # It has ended, or cannot be seen.
+    for line in status.splitlines():
+        if line.startswith("NSpid:"):
+            return line.split()[-1] == str(pid)
+    return True  # A kernel without namespaces.
 
 
 def _is_first_namespace(path: Path) -> bool:

@@ -84,6 +84,7 @@ class GpuSampler:
         self._open_nvml = open_nvml
         self._device_seconds = device_seconds
         self._open: _Open | None = None
+        self._left: list[_Open] = []  # Closed, with calls that hang.
         self._known: dict[str, Device] = {}  # By UUID, since the daemon's start.
         self._counts = XidCounts()
         self._rates = Rates()
@@ -95,6 +96,8 @@ class GpuSampler:
         if self._open is None:
             if self._why_closed is not None and self._clock() < self._retry_at:
                 return [self._why_closed]
+            if stuck := self._stuck():
+                return stuck
             self._why_closed = self._opened()
             if self._why_closed is not None:
                 return [self._why_closed]
@@ -220,6 +223,23 @@ class GpuSampler:
         self._retry_at = 0.0
         return None
 
+    def _stuck(self) -> list[Reading | Condition]:
+        """Return what hangs since a former opening of the driver.
+
+        Before it has ended the driver is not opened again: opening may hang likewise, and each
+        time threads would be left.
+        """
+        self._left = [
+            held
+            for held in self._left
+            if not held.xids.stop(0.0) or any(worker.is_stuck for worker in held.workers)
+        ]
+        if not self._left:
+            return []
+        hung = [_hung(each) for held in self._left for each in held.workers if each.is_stuck]
+        text = "no GPU is sampled, a call to the NVIDIA driver that went away has not returned"
+        return [*hung] or [Condition(_DRIVER, "hung", f"{text}: see the kernel's log")]
+
     def _close(self) -> None:
         """Let go of the driver; where one of its calls hangs it is left as it is."""
         held = self._open
@@ -232,6 +252,8 @@ class GpuSampler:
             worker.hung_since is not None for worker in held.workers
         ):
             held.nvml.close()
+        else:
+            self._left.append(held)
 
     def _closed_by(self, error: GpuError) -> Condition:
         """Return the condition, and decide when to try again."""

@@ -66,6 +66,11 @@ class GpuWorker:
             raise answer
         return answer
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a call that exceeded its deadline still holds the thread."""
+        return self.hung_since is not None and self._answers.empty()
+
     def close(self) -> None:
         """Let the thread end after its call; does not wait."""
         self._asked.put(_END)
