@@ -24,7 +24,7 @@ from stepwell._personal import PersonalDaemon
 from stepwell._relay_process import Relay, forks_are_handled
 from stepwell._sender import Sender
 from stepwell._settings import Settings
-from stepwell._staging import Stager
+from stepwell._staging import WRITERS_TOGETHER, Stager
 from stepwell._terminal import Voice
 from stepwell._writer import Writer
 from stepwell_wire import __version__
@@ -146,6 +146,7 @@ class Recording:
             journal.folder,
             journal.info,
             bytes_max=self.settings.blob_bytes_max,
+            together_bytes_max=WRITERS_TOGETHER * self.settings.blob_bytes_max,
             warn=self.voice.warn_once,
         )
         self.writer.stager = stager

@@ -7,6 +7,7 @@ encodes. A file counts from its rename on, so a killed trainer leaves a whole fi
 import contextlib
 import os
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import STAGED_BYTES_MAX, STAGED_HEADER_BYTES_MAX
 from stepwell_wire.staged import (
     FOOTER,
+    PREFIX,
     UNFINISHED_SUFFIX,
     StagedHeader,
     file_name,
@@ -27,6 +29,10 @@ from stepwell_wire.staged import (
 FREE_BYTES_MIN: Final = 256 * 1024 * 1024
 """So much stays free on the journal's disk: rows go before blobs."""
 
+WRITERS_TOGETHER: Final = 4
+"""All writers of a folder of journals together hold as many times what one may hold staged."""
+
+_LOOK_SECONDS: Final = 60.0
 _OVERHEAD_BYTES: Final = STAGED_HEADER_BYTES_MAX + FOOTER.size
 
 Piece = bytes | bytearray | memoryview
@@ -70,10 +76,13 @@ class Stager:
         warn: Callable[[str, str], None],
         on_staged: Callable[[], None] = lambda: None,
         free_bytes_min: int = FREE_BYTES_MIN,
+        together_bytes_max: int | None = None,
     ) -> None:
         """
         Args:
             bytes_max: of all that is staged and not taken.
+            together_bytes_max: the same, with all other journals beside this one; None: no limit.
+                Trainers that crash and begin anew leave theirs, where no daemon takes it.
             on_staged: called after each.
             free_bytes_min: what stays free on the disk.
         """
@@ -81,6 +90,8 @@ class Stager:
         self.dropped = 0
         self.on_staged = on_staged
         self._bytes_max, self._free_bytes_min = bytes_max, free_bytes_min
+        self._together_bytes_max = together_bytes_max
+        self._others_bytes, self._looked_at = 0, -_LOOK_SECONDS
         self._warn = warn
         self._lock = threading.RLock()  # A signal handler may log in the middle of this.
         self._sizes: dict[str, int] = {}
@@ -148,6 +159,11 @@ class Stager:
                     "STEPWELL_BLOB_BYTES_MAX"
                 )
             self._reserved += size
+        why = self._beside_others(held + size)
+        if why:
+            with self._lock:
+                self._reserved -= size
+            return why
         try:
             found = os.statvfs(self.folder)
         except OSError:
@@ -161,6 +177,23 @@ class Stager:
                 "rows; free some space or name another folder with STEPWELL_DIR"
             )
         return ""
+
+    def _beside_others(self, size: int) -> str:
+        """Return why ``size`` bytes are too many beside what other writers left, else ""."""
+        if self._together_bytes_max is None:
+            return ""
+        now = time.monotonic()
+        if now - self._looked_at >= _LOOK_SECONDS:
+            self._looked_at = now
+            self._others_bytes = _staged_beside(self.folder)
+        if self._others_bytes + size <= self._together_bytes_max:
+            return ""
+        return (
+            f"media of other runs in {self.folder.parent} wait for the daemon with "
+            f"{self._others_bytes} bytes, and all together may have {self._together_bytes_max} "
+            f"({WRITERS_TOGETHER} times blob_bytes_max); is the daemon running? Start it, or send "
+            "them with `stepwell sync`"
+        )
 
     def _write(
         self, blob_id: str, kind: str, about: Mapping[str, Any], pieces: Iterable[Piece]
@@ -282,6 +315,21 @@ class Stager:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def _staged_beside(folder: Path) -> int:
+    """Return the bytes that are staged in the neighbours of ``folder``; what is unseen is 0."""
+    total = 0
+    with contextlib.suppress(OSError), os.scandir(folder.parent) as neighbours:
+        for each in neighbours:
+            if each.name == folder.name or not each.is_dir(follow_symlinks=False):
+                continue
+            with contextlib.suppress(OSError), os.scandir(each.path) as entries:
+                for entry in entries:
+                    if entry.name.startswith(PREFIX):
+                        with contextlib.suppress(OSError):
+                            total += entry.stat(follow_symlinks=False).st_size
+    return total
 
 
 def blobs_in(value: Any) -> list[str]:

@@ -51,6 +51,18 @@ def test_what_exceeds_the_quota_is_not_kept_and_told_once(tmp_path: Path) -> Non
     assert len(os.listdir(tmp_path)) == 1
 
 
+def test_what_crashed_trainers_left_is_bounded_together(tmp_path: Path) -> None:
+    for number in range(3):
+        folder = tmp_path / f"run-{number}"
+        folder.mkdir()
+        stager, told = make(folder, together_bytes_max=2_500)
+        kept = stager.keep("text", {"media_type": "text/html"}, [bytes(1_000)])
+        assert (kept["blob"] is None) == (number == 2)
+    (text,) = told
+    assert "media of other runs" in text
+    assert os.listdir(folder) == []
+
+
 def test_the_last_of_the_disk_is_left_to_rows(tmp_path: Path) -> None:
     stager, _ = make(tmp_path, free_bytes_min=1 << 60)
     assert "are left to rows" in stager.keep("text", {}, [b"x"])["failed"]
