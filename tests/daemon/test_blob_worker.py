@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 from blake3 import blake3
 from PIL import Image
@@ -69,6 +70,21 @@ def test_other_formats_are_made_where_they_are_asked_for(
 def test_pixels_that_cannot_be_are_unusable(tmp_path: Path, about: dict[str, Any]) -> None:
     answer, _ = made(tmp_path, bytes(12), "pixels", **about)
     assert answer.keys() == {"unusable"}
+
+
+def test_webp_that_needs_more_memory_than_there_is_becomes_png(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libwebp takes more than 60 bytes a pixel; a large picture must be kept all the same."""
+
+    def save(*_: Any) -> None:
+        raise ValueError("encoding error 1")
+
+    PIL.Image.init()
+    monkeypatch.setitem(PIL.Image.SAVE, "WEBP", save)
+    answer, content = made(tmp_path, bytes(12), "pixels", shape=[2, 2, 3], format="webp")
+    assert (answer["media_type"], answer["width"]) == ("image/png", 2)
+    assert content.startswith(b"\x89PNG")
 
 
 def test_a_side_that_a_format_cannot_have_is_unusable(tmp_path: Path) -> None:
@@ -216,8 +232,8 @@ def test_a_worker_that_cannot_start_is_no_fault_of_the_blob(
 def test_a_blob_that_needs_too_much_memory_is_unusable_and_the_next_is_made(
     tmp_path: Path,
 ) -> None:
-    side = 16_000
-    blob_id = stage(tmp_path, bytes(side * side), "pixels", shape=[side, side, 1], format="png")
+    side = 8_000
+    blob_id = stage(tmp_path, bytes(4 * side * side), "pixels", shape=[side, side, 4], format="png")
     small = tmp_path / file_name(stage(tmp_path, b"x"))
 
     async def work(worker: WorkerProcess) -> tuple[Result, Result]:

@@ -23,6 +23,7 @@ _ENCODINGS: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     "webp": ("WEBP", {"quality": 90}),
     "bmp": ("BMP", {}),
 }
+_WEBP_WITHOUT_MEMORY: Final = "encoding error 1"
 _OF_BROWSERS: Final = {
     "PNG": "image/png",
     "JPEG": "image/jpeg",
@@ -80,7 +81,13 @@ def make_pixels(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     if encoder in ("JPEG", "BMP") and picture.mode in ("LA", "RGBA"):
         picture = picture.convert("L" if picture.mode == "LA" else "RGB")  # They know no alpha.
     try:
-        picture.save(target, encoder, **options)
+        try:
+            picture.save(target, encoder, **options)
+        except ValueError as error:
+            if encoder != "WEBP" or str(error) != _WEBP_WITHOUT_MEMORY:
+                raise
+            encoder, options = _ENCODINGS["png"]  # It takes a tenth of the memory.
+            picture.save(target, encoder, **options)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # The disk.
