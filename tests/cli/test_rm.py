@@ -1,5 +1,6 @@
 """`rm` of whole projects, of runs that run and of points without a name; ids used again."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_store import EmbeddedStore
+from stepwell_store import EmbeddedStore, open_embedded
 from stepwell_store.queries import list_runs
 from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from tests.cli.conftest import Call, made
+from tests.daemon.made import append, new_writer, row, schema_event, spool_running
 from tests.faults.oracle import open_store, wait_until_stored
 from tests.node import Node, made_node
 from tests.store.made import event, fresh_project, log, tell, writer
@@ -156,6 +158,33 @@ def test_an_id_that_was_deleted_is_used_again_and_has_its_metrics(node: Node) ->
         removed = node.stepwell("rm", "r1", "--yes")
         assert removed.returncode == 0, removed.stderr
         assert json.loads(node.stepwell("runs", "--json").stdout) == []
+
+
+@pytest.mark.processes
+def test_without_a_daemon_a_run_whose_rows_wait_in_the_spool_is_not_deleted(tmp_path: Path) -> None:
+    """A daemon that starts later would store them, and the run would come back."""
+    store = open_embedded(tmp_path)
+    store.migrate()
+    for run_id in ("run-w1", "other"):
+        made(store, "demo", run_id, name=run_id)
+    store.close()
+
+    async def fill() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            state = new_writer(spool, "w1")
+            append(spool, state, schema_event())
+            append(spool, state, row(1))
+            await spool.settled()
+
+    asyncio.run(fill())
+    words = ("--yes", "--data", str(tmp_path), "--socket", str(tmp_path / "s"))
+    command = [sys.executable, "-m", "stepwell", "rm", *words]
+    wrong = subprocess.run([*command, "demo/run-w1"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 1, wrong.stderr
+    assert "rows of demo/run-w1 that are not stored yet" in wrong.stderr
+    assert "stepwell up" in wrong.stderr
+    done = subprocess.run([*command, "demo/other"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "deleted demo/other\n"), done.stderr
 
 
 @pytest.mark.processes

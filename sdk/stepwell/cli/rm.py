@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
+from stepwell.cli.extras import missing_for_daemon
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
@@ -64,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         run_ids: dict[str, list[str]] = {}
         for ref in found:
             run_ids.setdefault(ref.project, []).append(ref.run_id)
+        _check_spool(store, found, options.project)
         journals = (places(options).journals,)
         queries.delete_runs(store, run_ids, force=options.force)
         for project, ids in run_ids.items():
@@ -111,6 +113,37 @@ def _check(store: "Store", found: "list[RunRef]", projects: list[str], *, force:
             f"still running: {', '.join(running[:10])}; nothing was deleted. Finish it first, or "
             "say --force: rows that it sends from then on are deleted, too",
             USAGE,
+        )
+
+
+def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> None:
+    """Raise where rows of a run wait for a daemon that does not run: the run would come back."""
+    from stepwell_store import EmbeddedStore
+
+    if not isinstance(store, EmbeddedStore) or store.engine_pid is None or missing_for_daemon():
+        return  # A daemon is there: it stored what it held before this command looked.
+    spool = store.data_dir / "spool"
+    if not spool.is_dir():
+        return
+    from stepwell_daemon.spool.inspection import verify_spool
+
+    try:
+        report = verify_spool(spool)
+    except OSError as error:
+        raise CommandError(f"{error.filename}: {error.strerror}; nothing was deleted") from error
+    if not report.waiting_bytes:
+        return
+    references = {(each.project, each.run_id) for each in found}
+    waiting = sorted(
+        f"{each.project}/{each.run_id}"
+        for each in report.writers
+        if each.project in projects or (each.project, each.run_id) in references
+    )
+    if waiting:
+        raise CommandError(
+            f"the spool in {spool} may hold rows of {', '.join(waiting[:10])} that are not stored "
+            "yet, and no daemon runs; nothing was deleted. Start one (`stepwell up`), then delete",
+            FAILED,
         )
 
 
