@@ -58,6 +58,7 @@ def test_images_appear_live_and_follow_the_slider(page: Page, site: Site) -> Non
 
         trainer.media(*({"digits": picture(step)} for step in range(2, 6)))
         expect(shown).to_have_attribute("data-step", "5")
+        expect(slider(page)).to_have_attribute("aria-valuetext", "step 5, the newest")
         slider(page).focus()
         page.keyboard.press("ArrowLeft")
         expect(shown).to_have_attribute("data-step", "4")
