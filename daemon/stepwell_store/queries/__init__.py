@@ -26,7 +26,21 @@ from stepwell_store.queries.histograms import (
     histogram_matrix,
     list_histograms,
 )
-from stepwell_store.queries.history import column_name, history, runs_with_several_labels
+from stepwell_store.queries.history import (
+    HistoryPlan,
+    column_name,
+    history,
+    history_rows,
+    plan_history,
+    runs_with_several_labels,
+)
+from stepwell_store.queries.history_columns import (
+    Columns,
+    ColumnsPlan,
+    plan_columns,
+    read_columns,
+)
+from stepwell_store.queries.history_sample import sampled
 from stepwell_store.queries.limits import Limits
 from stepwell_store.queries.media import (
     MediaItem,
@@ -64,6 +78,8 @@ from stepwell_store.queries.writers import Writer, list_writers
 __all__ = [
     "AttributeKey",
     "Band",
+    "Columns",
+    "ColumnsPlan",
     "ConsoleLine",
     "ConsolePage",
     "Device",
@@ -71,6 +87,7 @@ __all__ = [
     "Held",
     "HistogramMatrix",
     "HistogramName",
+    "HistoryPlan",
     "Limits",
     "MediaItem",
     "MediaKey",
@@ -108,6 +125,7 @@ __all__ = [
     "group_bands",
     "histogram_matrix",
     "history",
+    "history_rows",
     "list_attribute_keys",
     "list_gaps",
     "list_histograms",
@@ -125,14 +143,18 @@ __all__ = [
     "metric_counts",
     "node_buckets",
     "path_hints",
+    "plan_columns",
+    "plan_history",
     "project_pulse",
     "projects_pulse",
+    "read_columns",
     "run_devices",
     "run_metrics",
     "run_nodes",
     "run_series",
     "run_states",
     "runs_with_several_labels",
+    "sampled",
     "series_buckets",
     "series_versions",
     "table_sizes",

@@ -8,6 +8,7 @@ writer's label, unless the caller asks to join them.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -40,6 +41,33 @@ _OTHERS: Final[dict[str, tuple[str, Callable[[dict[str, Any]], Any]]]] = {
 """Tables of values that are no floats: their columns, and the value that a row holds."""
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryPlan:
+    """What is read of a run's history, and in which windows of steps.
+
+    Attributes:
+        metrics: only these; None for all.
+        is_apart: a row for each writer at a step, with its label.
+        others: which tables of values that are no floats hold some.
+        windows: (first step, last step), both inside, in order.
+        steps: only rows of these; None for all.
+    """
+
+    project: str
+    run_id: str
+    metrics: frozenset[str] | None
+    statistics: tuple[SeriesStatistics, ...]
+    others: tuple[str, ...]
+    is_apart: bool
+    windows: tuple[tuple[int, int], ...]
+    steps: tuple[int, ...] | None = None
+
+    @property
+    def names(self) -> set[str]:
+        """The run's metrics that hold numbers, of those that were asked for."""
+        return {each.metric for each in self.statistics}
+
+
 def history(
     store: Store,
     project: str,
@@ -62,28 +90,63 @@ def history(
             a step; of a metric that several writers logged the later value. ``auto``: apart where
             the run has more than one label, else without ``_label``.
     """
+    plan = plan_history(store, project, run_id, metrics=metrics, labels=labels, limits=limits)
+    for window in plan.windows:
+        yield from history_rows(store, plan, window, limits=limits)
+
+
+def plan_history(
+    store: Store,
+    project: str,
+    run_id: str,
+    *,
+    metrics: Sequence[str] | None = None,
+    labels: Labels = "auto",
+    first_step: int | None = None,
+    last_step: int | None = None,
+    limits: Limits = LIMITS,
+) -> HistoryPlan:
+    """Return what `history_rows` reads; both steps are inside. The rest is as in `history`."""
     question = Question(store, limits)
-    wanted = None if metrics is None else set(metrics)
-    statistics = [
+    wanted = None if metrics is None else frozenset(metrics)
+    statistics = tuple(
         each
         for each in series_statistics(question, project, run_id)
         if wanted is None or each.metric in wanted
-    ]
+    )
     where = {"project": project, "run_id": run_id}
     others = {table: _bounds(question, where, table) for table in _OTHERS}
     others = {table: bounds for table, bounds in others.items() if bounds["rows"]}
     found = {each.label for each in statistics}.union(*(each["labels"] for each in others.values()))
-    apart = labels == "apart" or (labels == "auto" and len(found) > 1)
-    for first, last in _windows(statistics, others.values()):
-        rows = _float_rows(question, statistics, (first, last), apart=apart) if statistics else {}
-        for table in others:
-            _add_others(question, table, where, wanted, (first, last), rows, apart=apart)
-        for step, label in sorted(rows):
-            held = rows[step, label]
-            values = {column_name(metric): value for metric, (_, value) in sorted(held.items())}
-            latest = max(time_us for time_us, _ in held.values())
-            whose = {"_label": label} if apart else {}
-            yield {"_step": step, "_timestamp": latest / 1_000_000, **whose, **values}
+    windows = tuple(_windows(statistics, others.values(), first_step, last_step))
+    return HistoryPlan(
+        project,
+        run_id,
+        wanted,
+        statistics,
+        tuple(others),
+        labels == "apart" or (labels == "auto" and len(found) > 1),
+        windows,
+    )
+
+
+def history_rows(
+    store: Store, plan: HistoryPlan, window: tuple[int, int], *, limits: Limits = LIMITS
+) -> list[dict[str, Any]]:
+    """Return the rows of one of the plan's windows, as `history` gives them."""
+    question = Question(store, limits)
+    rows = _float_rows(question, plan, window) if plan.statistics else {}
+    for table in plan.others:
+        _add_others(question, plan, table, window, rows)
+    return [_row(key, rows[key], apart=plan.is_apart) for key in sorted(rows)]
+
+
+def _row(key: tuple[int, str], held: dict[str, tuple[int, Any]], *, apart: bool) -> dict[str, Any]:
+    step, label = key
+    values = {column_name(metric): value for metric, (_, value) in sorted(held.items())}
+    latest = max(time_us for time_us, _ in held.values())
+    whose = {"_label": label} if apart else {}
+    return {"_step": step, "_timestamp": latest / 1_000_000, **whose, **values}
 
 
 def column_name(metric: str) -> str:
@@ -125,9 +188,12 @@ def _bounds(question: Question, where: dict[str, Any], table: str) -> dict[str, 
 
 
 def _windows(
-    statistics: Sequence[SeriesStatistics], others: Iterable[dict[str, Any]]
+    statistics: Sequence[SeriesStatistics],
+    others: Iterable[dict[str, Any]],
+    first_step: int | None,
+    last_step: int | None,
 ) -> Iterator[tuple[int, int]]:
-    """Yield (first step, last step), both inside, that together cover the run."""
+    """Yield (first step, last step), both inside, that together cover what is asked of the run."""
     firsts = [each.first[0] for each in statistics]
     lasts = [each.last[0] for each in statistics]
     points = sum(each.count for each in statistics)
@@ -140,25 +206,19 @@ def _windows(
     first, last = min(firsts), max(lasts)
     count = max(1, -(-points // WINDOW_POINTS))
     width = max(1, -(-(last - first + 1) // count))
+    first = first if first_step is None else max(first, first_step)
+    last = last if last_step is None else min(last, last_step)
     for start in range(first, last + 1, width):
         yield start, min(start + width - 1, last)
 
 
-def _float_rows(
-    question: Question,
-    statistics: Sequence[SeriesStatistics],
-    window: tuple[int, int],
-    *,
-    apart: bool,
-) -> _Rows:
+def _float_rows(question: Question, plan: HistoryPlan, window: tuple[int, int]) -> _Rows:
+    statistics, apart = plan.statistics, plan.is_apart
+    steps, parameters = _steps(plan, window)
     columns = question.arrays(
         "SELECT series, step, time, value FROM points WHERE series IN {series:Array(UInt64)} "
-        "AND step BETWEEN {first:Int64} AND {last:Int64}",
-        {
-            "series": [each.series for each in statistics],
-            "first": window[0],
-            "last": window[1],
-        },
+        f"AND {steps}",
+        {"series": [each.series for each in statistics], **parameters},
     )
     if not columns:
         return {}
@@ -194,27 +254,30 @@ def _latest(
 
 
 def _add_others(
-    question: Question,
-    table: str,
-    where: dict[str, Any],
-    wanted: set[str] | None,
-    window: tuple[int, int],
-    rows: _Rows,
-    *,
-    apart: bool,
+    question: Question, plan: HistoryPlan, table: str, window: tuple[int, int], rows: _Rows
 ) -> None:
     columns, value_of = _OTHERS[table]
+    steps, parameters = _steps(plan, window)
     found = question.rows(
         f"SELECT metric, label, step, time, {columns} FROM {table} "
         "WHERE project = {project:String} AND run_id = {run_id:String} "
-        "AND step BETWEEN {first:Int64} AND {last:Int64} ORDER BY time",
-        {**where, "first": window[0], "last": window[1]},
+        f"AND {steps} ORDER BY time",
+        {"project": plan.project, "run_id": plan.run_id, **parameters},
     )
     for row in found:
         metric = row["metric"]
-        if wanted is not None and metric not in wanted:
+        if plan.metrics is not None and metric not in plan.metrics:
             continue
-        of_step = rows.setdefault((row["step"], row["label"] if apart else ""), {})
+        of_step = rows.setdefault((row["step"], row["label"] if plan.is_apart else ""), {})
         held = of_step.get(metric)
         if held is None or row["time"] >= held[0]:
             of_step[metric] = (row["time"], value_of(row))
+
+
+def _steps(plan: HistoryPlan, window: tuple[int, int]) -> tuple[str, dict[str, object]]:
+    """Return the condition that a row is read, and its parameters."""
+    held: dict[str, object] = {"first": window[0], "last": window[1]}
+    condition = "step BETWEEN {first:Int64} AND {last:Int64}"
+    if plan.steps is None:
+        return condition, held
+    return f"{condition} AND step IN {{steps:Array(Int64)}}", {**held, "steps": list(plan.steps)}

@@ -3,6 +3,7 @@
 from stepwell_hub.api import (
     blobs,
     histograms,
+    histories,
     live,
     media,
     projects,
@@ -19,6 +20,7 @@ __all__ = [
     "ENDPOINTS",
     "blobs",
     "histograms",
+    "histories",
     "live",
     "media",
     "projects",
