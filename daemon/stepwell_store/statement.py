@@ -36,6 +36,8 @@ TABLE_FUNCTIONS_ALLOWED: Final = frozenset(
 """Table functions that read nothing but their arguments and tables of the store."""
 
 _FUNCTIONS_REFUSED: Final = frozenset({"file", "catboostevaluate", "showcertificate"})
+"""Also names of columns and aliases are refused that are spelled so: the engine has functions that
+call the function whose name they are given."""
 _SERVICE_PREFIX: Final = "ai"
 """aiGenerate, aiEmbed and the like send their arguments to a service."""
 
@@ -95,6 +97,7 @@ def reading_statement(statement: str, table_functions: Iterable[str]) -> str:
             raise StatementError(
                 f"character {token.position + 1}: more than one statement; give them one by one"
             )
+        _check_name(token)
         if following is None:
             break
         if token.text.lower() == "into" and following.text.lower() in ("outfile", "dumpfile"):
@@ -122,25 +125,39 @@ def _check_first(tokens: list[Token]) -> None:
     )
 
 
-def _check_call(token: Token, refused: set[str]) -> None:
-    if token.kind == "quoted":
-        name = token.text[1:-1]
-        if "\\" in name:
-            raise StatementError(
-                f"character {token.position + 1}: a function's name is not taken with backslashes"
-            )
-    elif token.kind == "word":
-        name = token.text
-    elif token.kind == "number":
-        raise StatementError(f"syntax error at character {token.position + 1}: {token.text}(")
-    else:
-        return
-    name = name.lower()
-    if name in refused | _FUNCTIONS_REFUSED or _asks_service(token.text.strip('`"')):
+def _check_name(token: Token) -> None:
+    """Refuse the name of a function that reaches out, also where it is not called by itself.
+
+    ``* APPLY file`` and ``arrayMap(file, …)`` call it, too.
+    """
+    if token.kind == "quoted" and "\\" in token.text:
         raise StatementError(
-            f"character {token.position + 1}: the function {token.text} may read or write outside "
-            "of the store; `stepwell sql` reads the store alone"
+            f"character {token.position + 1}: a name is not taken with backslashes in it"
         )
+    name = _name(token)
+    if name.lower() in _FUNCTIONS_REFUSED or _asks_service(name):
+        raise _reaches_out(token)
+
+
+def _check_call(token: Token, refused: set[str]) -> None:
+    if token.kind == "number":
+        raise StatementError(f"syntax error at character {token.position + 1}: {token.text}(")
+    if _name(token).lower() in refused:
+        raise _reaches_out(token)
+
+
+def _reaches_out(token: Token) -> StatementError:
+    return StatementError(
+        f"character {token.position + 1}: the function {token.text} may read or write outside "
+        "of the store; `stepwell sql` reads the store alone"
+    )
+
+
+def _name(token: Token) -> str:
+    """Return the name that a token is, "" for other tokens."""
+    if token.kind == "quoted":
+        return token.text[1:-1]
+    return token.text if token.kind == "word" else ""
 
 
 def _asks_service(name: str) -> bool:
