@@ -59,14 +59,17 @@ _ABOUT: Final = _words(
 _NO_SECRETS: Final = frozenset(("", "0", "1", "false", "no", "none", "null", "off", "on", "true"))
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_PAIR: Final = re.compile(
-    r"""([A-Za-z0-9_.\-]+)(["']?\s*[:=]\s*)("[^"]*"|'[^']*'|[^\s"',;&}\]]+)"""
-)
+# Each pattern takes a time in proportion to a text's length: an argument may be 128 KiB long.
+_NAME: Final = re.compile(r"""(?<![A-Za-z0-9_.\-])([A-Za-z0-9_.\-]++)(["']?\s*+[:=]\s*+)""")
+_VALUE: Final = re.compile(r""""[^"]*"|'[^']*'|[^\s"',;&}\]]+""")
 _HEADER: Final = re.compile(
     r"(?i)\b((?:proxy-)?authorization|(?:set-)?cookie)(\s*[:=]\s*)([^\"'\r\n]+)"
 )
 _BEARER: Final = re.compile(r"(?i)\b(bearer|basic)(\s+)([A-Za-z0-9._~+/=\-]{8,})")
-_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://)([^/\s?#'\"]*)@")
+_ADDRESS: Final = re.compile(r"(?<=[A-Za-z0-9+.\-])://([^/\s?#'\"]*)@")
+_HTTP: Final = re.compile(r"(?i)https?(\+[a-z]+)?\Z")
+_SCHEME_CHARACTERS_MAX: Final = 32
+_QUOTES: Final = "\"'"
 _SHAPES: Final = re.compile(
     r"""\b(?:
         sk-(?=[\w\-]*\d)[\w\-]{20,} | [srp]k_(?:live|test)_\w{10,} |
@@ -132,15 +135,15 @@ def _hide_pairs(text: str) -> str:
     """Hide the values in ``name=value``, ``"name": "value"`` and ``?name=value&…``."""
     done: list[str] = []
     at = 0
-    while found := _PAIR.search(text, at):
-        name, value = found[1], found[3]
-        if not is_secret_name(name):  # What follows may hold further ones.
-            done.append(text[at : found.end(2)])
-            at = found.end(2)
+    while named := _NAME.search(text, at):
+        start, at = at, named.end()
+        done.append(text[start:at])
+        found = _VALUE.match(text, at) if is_secret_name(named[1]) else None
+        if found is None:  # What follows may hold further ones.
             continue
-        quote = value[0] if value[0] in "\"'" else ""
-        kept = _value_of(name, value.strip("\"'"))
-        done.append(f"{text[at : found.end(2)]}{quote}{kept}{quote}")
+        value = found[0]
+        quote = value[0] if value[0] in _QUOTES else ""
+        done.append(f"{quote}{_value_of(named[1], value.strip(_QUOTES))}{quote}")
         at = found.end()
     return "".join(done) + text[at:]
 
@@ -155,8 +158,9 @@ def _value_of(name: str, value: str) -> str:
 
 
 def _without_password(found: re.Match[str]) -> str:
-    scheme, who = found[1], found[2]
-    user, colon, _ = who.partition(":")
+    user, colon, _ = found[1].partition(":")
     if colon:
-        return f"{scheme}{user}:{HIDDEN}@"
-    return f"{scheme}{HIDDEN}@" if scheme.lower().startswith("http") else found[0]
+        return f"://{user}:{HIDDEN}@"
+    start = found.start()
+    scheme = found.string[max(0, start - _SCHEME_CHARACTERS_MAX) : start]
+    return f"://{HIDDEN}@" if _HTTP.search(scheme) else found[0]
