@@ -29,8 +29,17 @@ shared_settings: object = None
 _current: "Run | None" = None
 _job_runs = 0
 _hooked = False
-_kept_importing = False
 _IMPORT_SECONDS_MAX = 2.0
+
+
+class _Keeping(threading.local):
+    """Of one thread: whether each fork that it is in the middle of keeps imports out."""
+
+    def __init__(self) -> None:
+        self.taken: list[bool] = []
+
+
+_keeping = _Keeping()
 
 
 def current() -> "Run | None":
@@ -133,17 +142,17 @@ def _noting(leave: Callable[[int], Any]) -> Callable[[int], Any]:
 
 
 def _before_fork() -> None:
-    global _kept_importing
     # Bounded: the import may itself wait for one that this thread is in the middle of.
-    _kept_importing = _delivery.importing.acquire(timeout=_IMPORT_SECONDS_MAX)
+    _keeping.taken.append(_delivery.importing.acquire(timeout=_IMPORT_SECONDS_MAX))
 
 
 def _after_fork() -> None:
-    if _kept_importing:
+    if _keeping.taken and _keeping.taken.pop():
         _delivery.importing.release()
 
 
 def _after_fork_in_child() -> None:
+    _keeping.taken.clear()
     _delivery.importing = threading.Lock()
     channel = sys.modules.get("stepwell._channel")
     if channel is not None and hasattr(channel, "outlive_interpreter"):

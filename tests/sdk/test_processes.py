@@ -7,12 +7,15 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import stepwell
-from stepwell import Run, _session
+from stepwell import Run, _delivery, _session
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
@@ -149,6 +152,18 @@ def test_a_fork_does_not_keep_logging_from_an_import_that_it_awaits(folder: Path
         STEPWELL_METADATA="0",
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_two_forks_at_a_time_leave_imports_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second gives up waiting for the first one, which takes a while: its memory is large."""
+    monkeypatch.setattr(_delivery, "importing", threading.Lock())
+    monkeypatch.setattr(_session, "_IMPORT_SECONDS_MAX", 0.01)
+    _session._before_fork()
+    other = threading.Thread(target=_session._before_fork)
+    other.start()
+    other.join()
+    _session._after_fork()
+    assert not _delivery.importing.locked()
 
 
 def test_children_of_multiprocessing_finish_their_part(
