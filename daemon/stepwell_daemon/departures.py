@@ -38,8 +38,8 @@ class Departures:
         except ProcessLookupError:
             self._on_gone()
             return
-        except OSError:
-            return  # No descriptor is left, or the kernel is older than 5.3.
+        except (OSError, OverflowError):
+            return  # No descriptor is left, a kernel before 5.3, or no number of a process.
         self._watched[info.pid] = descriptor
         asyncio.get_running_loop().add_reader(descriptor, self._note_gone, info.pid)
 

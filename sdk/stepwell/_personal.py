@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stepwell import _spawn
 from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock
+
+if TYPE_CHECKING:
+    import subprocess
 
 RESTART_SECONDS: Final = 30.0
 """At least so long after its last start is a daemon that died started again."""
@@ -48,7 +51,7 @@ class PersonalDaemon:
         self._failures = 0  # Starts after which no daemon answered.
         self._started_at = 0.0
         self._answered = False
-        self._has_process = False  # The last start gave one.
+        self._process: subprocess.Popen[bytes] | None = None  # Of the last start.
         self._refusal = ""  # Why it did not.
 
     def allow(self, *, expected: bool) -> None:
@@ -67,8 +70,8 @@ class PersonalDaemon:
         """
         if not self._is_allowed:
             return ""
-        code = _spawn.started_daemon_code() if self._has_process else None
-        if self._has_process and code is None:
+        code = None if self._process is None else self._process.poll()
+        if self._process is not None and code is None:
             self.expected = True
             return ""
         if not self._is_missed():
@@ -90,9 +93,10 @@ class PersonalDaemon:
     def _trouble(self, code: int | None) -> str:
         if code in (None, 0, _spawn.ANOTHER_RUNS) or self._answered:
             return self._refusal
-        words = _spawn.last_words(self._data_dir).removeprefix("stepwelld: ")
+        log = self._data_dir / _spawn.PERSONAL_LOG_FILE
+        words = _spawn.last_words(log).removeprefix("stepwelld: ")
         how = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-        return f"the personal daemon {how}: {words or self._data_dir / 'daemon.log'}"
+        return f"the personal daemon {how}: {words or log}"
 
     def _pause_seconds(self, code: int | None) -> float:
         if code == _spawn.ANOTHER_RUNS:
@@ -106,11 +110,12 @@ class PersonalDaemon:
             if held is None or _is_starting(held) or (again and _age(held) < RESTART_SECONDS):
                 return ""  # Another process does, or did.
             try:
-                _spawn.start_daemon(self._socket, self._data_dir)
+                self._process = _spawn.start_daemon(self._socket, self._data_dir)
             except OSError as error:
+                self._process = None
                 self._note_start(f"a personal daemon cannot be started: {error}")
                 return self._refusal
-            _note_starter(held)
+            _note_starter(held, self._process.pid)
         self._note_start()
         if again:
             self._say(f"the personal daemon on {self._socket} died and is started again")
@@ -118,7 +123,6 @@ class PersonalDaemon:
 
     def _note_start(self, refusal: str = "") -> None:
         self._refusal = refusal
-        self._has_process = not refusal
         self.expected = not refusal
         self._starts += 1
         self._failures += 1
@@ -151,10 +155,10 @@ def _turn(socket: Path) -> Iterator[int | None]:
         os.close(descriptor)
 
 
-def _note_starter(descriptor: int) -> None:
+def _note_starter(descriptor: int, pid: int) -> None:
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{_spawn.started_daemon_pid()}\n".encode(), 0)
+        os.pwrite(descriptor, f"{pid}\n".encode(), 0)
 
 
 def _is_starting(descriptor: int) -> bool:

@@ -18,7 +18,7 @@ ANOTHER_RUNS: Final = 3
 """Exit code of a daemon that found another one on its socket: as good as started."""
 
 NO_DESCRIPTOR: Final = "no file descriptor is left; close files, or raise `ulimit -n`"
-_LOG_FILE: Final = "daemon.log"
+PERSONAL_LOG_FILE: Final = "daemon.log"
 _LOG_TAIL_BYTES: Final = 4096
 _LINE_CHARACTERS_MAX: Final = 400
 _started: list["subprocess.Popen[bytes]"] = []
@@ -103,7 +103,9 @@ def why_no_python() -> str:
     return ""
 
 
-def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -> None:
+def start_daemon(
+    socket: str, data_dir: Path, *, idle_exit_seconds: int = 900
+) -> "subprocess.Popen[bytes]":
     """Start a personal daemon that outlives this process and ends when nobody needs it.
 
     Raises:
@@ -117,7 +119,7 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
     command += ["--metrics-port", "0"]
     data_dir.mkdir(parents=True, exist_ok=True)
     Path(socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (data_dir / _LOG_FILE).open("ab") as log:
+    with (data_dir / PERSONAL_LOG_FILE).open("ab") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -129,24 +131,15 @@ def start_daemon(socket: str, data_dir: Path, *, idle_exit_seconds: int = 900) -
         )
     # Kept, so that its end leaves no warning about a process that still runs.
     _started.append(process)
+    return process
 
 
-def started_daemon_code() -> int | None:
-    """Return the exit code of the daemon that this process started last, None while it runs."""
-    return _started[-1].poll() if _started else None
-
-
-def started_daemon_pid() -> int:
-    """Return the process id of the daemon that this process started last, 0 for none."""
-    return _started[-1].pid if _started else 0
-
-
-def last_words(data_dir: Path) -> str:
-    """Return the last line that a personal daemon logged."""
+def last_words(log: Path) -> str:
+    """Return the last line of a daemon's log, "" where there is none."""
     try:
-        with (data_dir / _LOG_FILE).open("rb") as log:
-            log.seek(max(0, os.fstat(log.fileno()).st_size - _LOG_TAIL_BYTES))
-            lines = log.read().decode("utf-8", "replace").strip().splitlines()
+        with log.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _LOG_TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
     except OSError:
         return ""
     return lines[-1][:_LINE_CHARACTERS_MAX] if lines else ""

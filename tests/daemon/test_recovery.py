@@ -304,6 +304,7 @@ def test_the_end_of_a_process_that_said_none_is_known_at_once() -> None:
         gone.clear()
         departures.note_left(WriterState(info))
         assert gone.is_set(), "it was gone before it was watched"
+        departures.note_left(WriterState(writer_info(host=info.host, pid=2**32 - 1)))
         departures.close()
 
     asyncio.run(run())

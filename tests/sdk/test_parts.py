@@ -116,8 +116,8 @@ def test_a_personal_daemon_gets_its_places_and_outlives_us(
     stub.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(stub))
     monkeypatch.setenv("STUB_OUT", str(folder / "out"))
-    _spawn.start_daemon(str(folder / "run" / "s.sock"), folder / "data")
-    _spawn._started[-1].wait(30)
+    started = _spawn.start_daemon(str(folder / "run" / "s.sock"), folder / "data")
+    assert started.wait(30) == 0
     words = (folder / "out").read_text().split()
     assert words[:4] == ["-P", "-m", "stepwell_daemon", "--personal"]
     assert words[words.index("--socket") + 1] == str(folder / "run" / "s.sock")
@@ -125,4 +125,3 @@ def test_a_personal_daemon_gets_its_places_and_outlives_us(
     assert words[words.index("--idle-exit") + 1] == "900"
     assert int(words[-1]) != os.getsid(0)
     assert (folder / "data" / "daemon.log").exists()
-    assert _spawn.started_daemon_code() == 0

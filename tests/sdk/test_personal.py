@@ -12,6 +12,21 @@ from stepwell_wire.lock_notes import socket_lock
 
 
 @dataclass
+class Started:
+    """What is kept of a daemon."""
+
+    world: "World"
+    place: int
+
+    @property
+    def pid(self) -> int:
+        return self.world.pid
+
+    def poll(self) -> int | None:
+        return self.world.codes[self.place]
+
+
+@dataclass
 class World:
     """Daemons that are started here live in a list."""
 
@@ -26,14 +41,15 @@ class World:
     def socket(self) -> Path:
         return self.folder / "s.sock"
 
-    def start_daemon(self, socket: str, data_dir: Path) -> None:
+    def start_daemon(self, socket: str, data_dir: Path) -> Started:
         if self.error is not None:
             raise self.error
         self.codes.append(None)
+        return Started(self, len(self.codes) - 1)
 
-    def daemon(self) -> PersonalDaemon:
+    def daemon(self, name: str = "s.sock") -> PersonalDaemon:
         made = PersonalDaemon(
-            str(self.socket), self.folder, say=self.said.append, clock=lambda: self.now
+            str(self.folder / name), self.folder, say=self.said.append, clock=lambda: self.now
         )
         made.allow(expected=True)
         return made
@@ -53,8 +69,6 @@ class World:
 def world(folder: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(folder)
     monkeypatch.setattr(_spawn, "start_daemon", made.start_daemon)
-    monkeypatch.setattr(_spawn, "started_daemon_code", lambda: made.codes[-1])
-    monkeypatch.setattr(_spawn, "started_daemon_pid", lambda: made.pid)
     return made
 
 
@@ -127,3 +141,14 @@ def test_what_cannot_be_started_is_an_obstacle_too(world: World) -> None:
     for _ in range(3):
         assert "/data" in personal.see_to()
         assert not personal.expected
+
+
+def test_the_end_of_a_daemon_is_seen_beside_one_of_another_socket(world: World) -> None:
+    """Runs of one process may have sockets of their own."""
+    first, second = world.daemon(), world.daemon("other.sock")
+    first.see_to()
+    second.see_to()
+    world.codes[0] = 4
+    assert "code 4" in first.see_to()
+    assert second.see_to() == ""
+    assert len(world.codes) == 2

@@ -15,7 +15,6 @@ from stepwell.cli.options import Places
 from stepwell_wire.installation import install_command
 
 START_SECONDS: Final = 60.0
-_PERSONAL_LOG_FILE: Final = "daemon.log"
 _POLL_SECONDS: Final = 0.05
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -73,27 +72,18 @@ def see_to_personal(places: Places) -> str:
         return ""
     if missing_for_daemon():
         return f"to start one needs {install_command('all')}"
-    from stepwell._spawn import ANOTHER_RUNS, start_daemon, started_daemon_code
+    from stepwell._spawn import ANOTHER_RUNS, PERSONAL_LOG_FILE, last_words, start_daemon
 
     os.environ.update(places.environment())  # A daemon finds the journals by it.
     try:
-        start_daemon(str(places.socket), places.data)
+        process = start_daemon(str(places.socket), places.data)
     except OSError as error:
         return f"{error.filename or places.data}: {error.strerror}"
 
     def has_failed() -> bool:
-        return started_daemon_code() not in (None, ANOTHER_RUNS)
+        return process.poll() not in (None, ANOTHER_RUNS)
 
     if wait_until_answered(places.socket, has_failed):
         return ""
-    reason = last_words(places.data / _PERSONAL_LOG_FILE)
+    reason = last_words(places.data / PERSONAL_LOG_FILE)
     return f"it ended or does not answer: {reason}" if reason else "it does not answer"
-
-
-def last_words(log: Path) -> str:
-    """Return the last line of a daemon's log."""
-    try:
-        lines = log.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1][:300] if lines else ""
