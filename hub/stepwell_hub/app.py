@@ -76,6 +76,7 @@ def create_app(
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         context.feeds.stop()
+        await context.sweeps.close()
         context.colors.close()
         context.asker.close()
         context.table_workers.close()

@@ -9,6 +9,7 @@ from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.config import HubConfig
 from stepwell_hub.live import Feeds
 from stepwell_hub.run_colors import RunColors
+from stepwell_hub.sweeps.service import Sweeps
 from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import Store
 from stepwell_store.blob_store import BlobStore
@@ -31,6 +32,7 @@ class Context:
     feeds: Feeds
     blobs: BlobStore
     table_workers: TableWorkers
+    sweeps: Sweeps
     tables: dict[str, Any] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
     failures: int = 0

@@ -25,6 +25,9 @@ from stepwell_hub.errors import (
     CatalogUnavailableError,
     ClientGoneError,
     Failure,
+    SweepEndedError,
+    SweepInvalidError,
+    SweepNotFoundError,
     failure_of,
 )
 from stepwell_store.errors import StoreError
@@ -128,6 +131,12 @@ def _served(each: Endpoint, context: Context) -> Callable[[Request], Awaitable[R
             return failure_answer(failure_of(error))
         except CatalogUnavailableError as error:
             return failure_answer(Failure(503, "catalog_unavailable", str(error)))
+        except SweepInvalidError as error:
+            return failure_answer(Failure(400, "sweep_invalid", str(error), error.field))
+        except SweepNotFoundError as error:
+            return failure_answer(Failure(404, "not_found", str(error)))
+        except SweepEndedError as error:
+            return failure_answer(Failure(409, "sweep_ended", str(error)))
         except ClientGoneError:
             return Response(status_code=499)
         except Exception:

@@ -37,6 +37,26 @@ class CatalogUnavailableError(HubError):
     """The catalog's database does not answer now, or cannot be used."""
 
 
+class SweepInvalidError(HubError):
+    """A sweep's configuration is wrong.
+
+    Attributes:
+        field: path of what is wrong: ``parameters.lr.min``.
+    """
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+
+
+class SweepNotFoundError(HubError):
+    """There is no such sweep, agent or trial."""
+
+
+class SweepEndedError(HubError):
+    """The sweep is finished or canceled, which is final."""
+
+
 class ClientGoneError(Exception):
     """The client that asked has left; nobody waits for an answer."""
 

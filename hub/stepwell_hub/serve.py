@@ -32,6 +32,7 @@ from stepwell_hub.key_file import KeyFile
 from stepwell_hub.live import Feeds
 from stepwell_hub.looking import store_look
 from stepwell_hub.run_colors import RunColors
+from stepwell_hub.sweeps.service import Sweeps
 from stepwell_hub.tables.workers import TableWorkers
 from stepwell_store import EmbeddedStore, Store, connect_embedded
 from stepwell_store.queries import Limits
@@ -158,7 +159,8 @@ def make_context(config: HubConfig, store: Store) -> Context:
         seconds=config.query_seconds,
     )
     blobs = config.open_blob_store()
-    return Context(config, store, asker, catalog, colors, feeds, blobs, workers)
+    sweeps = Sweeps(catalog, asker, is_shared=bool(config.catalog))
+    return Context(config, store, asker, catalog, colors, feeds, blobs, workers, sweeps)
 
 
 def _run(
@@ -209,6 +211,7 @@ def _run(
             if control is None:
                 service_notify.notify(service_notify.STOPPING)
             context.feeds.stop()
+            context.sweeps.stop()
 
         beating: list[asyncio.Task[None]] = []
         if control is not None:

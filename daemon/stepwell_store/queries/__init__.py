@@ -54,6 +54,11 @@ from stepwell_store.queries.media import (
 )
 from stepwell_store.queries.media_at import media_at, media_versions
 from stepwell_store.queries.metric_counts import metric_counts
+from stepwell_store.queries.metric_progress import (
+    MetricProgress,
+    metric_progress,
+    metric_values_at,
+)
 from stepwell_store.queries.metrics import (
     MetricName,
     MetricStatistics,
@@ -95,6 +100,7 @@ __all__ = [
     "MediaValue",
     "MetricBands",
     "MetricName",
+    "MetricProgress",
     "MetricSeries",
     "MetricStatistics",
     "NodeMetric",
@@ -141,6 +147,8 @@ __all__ = [
     "media_steps",
     "media_versions",
     "metric_counts",
+    "metric_progress",
+    "metric_values_at",
     "node_buckets",
     "path_hints",
     "plan_columns",

@@ -11,6 +11,7 @@ from stepwell_hub.api import (
     series,
     session,
     status,
+    sweeps,
     tables,
     views,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "series",
     "session",
     "status",
+    "sweeps",
     "tables",
     "views",
 ]

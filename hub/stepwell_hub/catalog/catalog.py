@@ -59,7 +59,7 @@ class Catalog:
         Raises:
             CatalogUnavailableError: It does not answer.
         """
-        with self._reading() as session:
+        with self.reading() as session:
             session.execute(text("SELECT 1"))
 
     # ------------------------------------------------------------------ login codes
@@ -67,7 +67,7 @@ class Catalog:
     def use_code(self, code: LoginCode) -> bool:
         """Note that ``code`` is used; return False when it was before."""
         try:
-            with self._changing() as session:
+            with self.changing() as session:
                 session.execute(delete(UsedCode).where(UsedCode.expires_at < int(time.time())))
                 session.add(UsedCode(nonce=code.nonce, expires_at=code.expires_at))
         except IntegrityError:
@@ -93,12 +93,12 @@ class Catalog:
 
     def projects_with_slots(self) -> list[str]:
         """Return the projects whose runs have slots."""
-        with self._reading() as session:
+        with self.reading() as session:
             return list(session.execute(select(RunSlot.project).distinct()).scalars())
 
     def runs_with_slots(self, project: str) -> list[str]:
         """Return the runs of ``project`` that have slots."""
-        with self._reading() as session:
+        with self.reading() as session:
             found = select(RunSlot.run_id).where(RunSlot.project == project)
             return list(session.execute(found).scalars())
 
@@ -106,7 +106,7 @@ class Catalog:
         """Take back the slots of runs that were deleted; a few thousand at most."""
         for run_id in run_ids:
             self._slots.pop((project, run_id), None)
-        with self._changing() as session:
+        with self.changing() as session:
             session.execute(
                 delete(RunSlot).where(RunSlot.project == project, RunSlot.run_id.in_(run_ids))
             )
@@ -114,11 +114,11 @@ class Catalog:
     def forget_project(self, project: str) -> None:
         """Take back the slots of a project that was deleted."""
         self._slots = {run: slot for run, slot in self._slots.items() if run[0] != project}
-        with self._changing() as session:
+        with self.changing() as session:
             session.execute(delete(RunSlot).where(RunSlot.project == project))
 
     def _assign(self, project: str, run_ids: list[str]) -> dict[str, int]:
-        with self._changing() as session:
+        with self.changing() as session:
             rows = session.execute(
                 select(RunSlot.run_id, RunSlot.slot).where(
                     RunSlot.project == project, RunSlot.run_id.in_(run_ids)
@@ -147,7 +147,7 @@ class Catalog:
     def save_view(self, *, project: str, name: str, query: str) -> dict[str, Any]:
         """Keep a view and return it with its new id."""
         now = time.time()
-        with self._changing() as session:
+        with self.changing() as session:
             view = View(
                 id=secrets.token_urlsafe(6),
                 project=project,
@@ -161,7 +161,7 @@ class Catalog:
 
     def change_view(self, view_id: str, *, name: str, query: str) -> dict[str, Any] | None:
         """Change a view and return it, None where there is none."""
-        with self._changing() as session:
+        with self.changing() as session:
             view = session.get(View, view_id)
             if view is None:
                 return None
@@ -169,13 +169,13 @@ class Catalog:
             return _as_dict(view)
 
     def view(self, view_id: str) -> dict[str, Any] | None:
-        with self._reading() as session:
+        with self.reading() as session:
             found = session.get(View, view_id)
             return None if found is None else _as_dict(found)
 
     def views(self, project: str) -> list[dict[str, Any]]:
         """Return the named views of ``project``, the one that changed last first."""
-        with self._reading() as session:
+        with self.reading() as session:
             found = session.execute(
                 select(View)
                 .where(View.project == project, View.name != "")
@@ -185,7 +185,7 @@ class Catalog:
             return [_as_dict(each) for each in found]
 
     def delete_view(self, view_id: str) -> bool:
-        with self._changing() as session:
+        with self.changing() as session:
             found = session.get(View, view_id)
             if found is not None:
                 session.delete(found)
@@ -201,7 +201,7 @@ class Catalog:
                 self._is_migrated = True
 
     @contextmanager
-    def _changing(self) -> Iterator[Session]:
+    def changing(self) -> Iterator[Session]:
         """A transaction that may change something.
 
         Raises:
@@ -213,7 +213,7 @@ class Catalog:
                 yield session
 
     @contextmanager
-    def _reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Session]:
         with self._translating():
             self._see_to_tables()
             with Session(self._engine) as session:

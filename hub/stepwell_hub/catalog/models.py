@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Double,
     Index,
     Integer,
@@ -61,3 +62,126 @@ class UsedCode(Base):
 
     nonce: Mapped[bytes] = mapped_column(LargeBinary(8), primary_key=True)
     expires_at: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class Sweep(Base):
+    """A search over configs. Who changes a sweep or its trials locks its row first.
+
+    Attributes:
+        config: JSON, with defaults filled in.
+        next_number: of the next trial, from 1.
+    """
+
+    __tablename__ = "sweeps"
+
+    id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    project: Mapped[str] = mapped_column(String(1024))
+    name: Mapped[str] = mapped_column(String(1024))
+    description: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    config: Mapped[str] = mapped_column(Text)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    next_number: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[float] = mapped_column(Double)
+    updated_at: Mapped[float] = mapped_column(Double)
+
+    __table_args__ = (
+        Index("ix_sweeps_created", "created_at", "id"),
+        Index("ix_sweeps_project", "project", "created_at"),
+    )
+
+
+class SweepAgent(Base):
+    """A process that asks a sweep for trials."""
+
+    __tablename__ = "sweep_agents"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    sweep_id: Mapped[str] = mapped_column(String(8), index=True)
+    host: Mapped[str] = mapped_column(String(1024))
+    pid: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[float] = mapped_column(Double)
+    seen_at: Mapped[float] = mapped_column(Double)
+
+
+class Trial(Base):
+    """One configuration of a sweep, as its newest attempt has it.
+
+    Attributes:
+        params: JSON.
+        fencing: number of the newest attempt, from 1.
+        lease_until: of the agent that holds it; it is handed out again later.
+        best, last, steps, bands: of the metric in the run: the best and the last finite value, how
+            many there are, and as JSON the values at bands.
+        is_settled: the trial ended and all its values are known.
+    """
+
+    __tablename__ = "trials"
+
+    sweep_id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    params: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    fencing: Mapped[int] = mapped_column(Integer)
+    run_id: Mapped[str] = mapped_column(String(64))
+    agent_id: Mapped[str] = mapped_column(String(16))
+    lease_until: Mapped[float] = mapped_column(Double)
+    stop_reason: Mapped[str] = mapped_column(String(32))
+    best: Mapped[float | None] = mapped_column(Double)
+    last: Mapped[float | None] = mapped_column(Double)
+    steps: Mapped[int] = mapped_column(BigInteger)
+    bands: Mapped[str] = mapped_column(Text)
+    is_settled: Mapped[bool] = mapped_column(Boolean)
+    exit_code: Mapped[int | None] = mapped_column(BigInteger)
+    created_at: Mapped[float] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (
+        Index("ix_trials_state", "sweep_id", "state"),
+        Index("ix_trials_unsettled", "is_settled", "sweep_id"),
+    )
+
+
+class Attempt(Base):
+    """A trial in the hands of one agent: a run of its own."""
+
+    __tablename__ = "trial_attempts"
+
+    sweep_id: Mapped[str] = mapped_column(String(8), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    fencing: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    run_id: Mapped[str] = mapped_column(String(64))
+    agent_id: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[float] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
+
+
+class SweepCommand(Base):
+    """An order to a run, for daemons; forgotten after some minutes."""
+
+    __tablename__ = "sweep_commands"
+    # A number that was deleted never comes again.
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    sequence: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    project: Mapped[str] = mapped_column(String(1024))
+    run_id: Mapped[str] = mapped_column(String(64))
+    command: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(String(32))
+    sweep_id: Mapped[str] = mapped_column(String(8))
+    number: Mapped[int] = mapped_column(Integer)
+    fencing: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[float] = mapped_column(Double, index=True)
+
+
+class AnsweredKey(Base):
+    """A request that was answered; the same key again gets the same answer, for a day."""
+
+    __tablename__ = "answered_keys"
+
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    answer: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[float] = mapped_column(Double, index=True)

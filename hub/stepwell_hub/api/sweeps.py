@@ -1,0 +1,254 @@
+"""Sweeps: made, changed, told; agents ask for trials, keep them by beats and end them."""
+
+import json
+from functools import partial
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import Meta
+
+from stepwell_hub.endpoints import Call, Form, endpoint
+from stepwell_hub.errors import ApiError, SweepInvalidError
+from stepwell_hub.sweeps.answers import (
+    AgentKind,
+    Beat,
+    Commands,
+    Ended,
+    EndState,
+    Order,
+    Registered,
+    SweepAnswer,
+    SweepsPage,
+    SweepState,
+    TrialsPage,
+)
+from stepwell_hub.sweeps.config import NAME_CHARACTERS_MAX, parse_config
+
+# PostgreSQL stores no NUL character.
+_NO_NUL: Final = r"^[^\x00]*$"
+_Key = Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_NUL)]
+_Id = Annotated[str, Meta(min_length=1, max_length=16, pattern=_NO_NUL)]
+_Name = Annotated[str, Meta(max_length=NAME_CHARACTERS_MAX, pattern=_NO_NUL)]
+_Project = Annotated[str, Meta(min_length=1, max_length=NAME_CHARACTERS_MAX, pattern=_NO_NUL)]
+_Text = Annotated[str, Meta(max_length=65_536, pattern=_NO_NUL)]
+_Cursor = Annotated[str, Meta(max_length=128)]
+_Number = Annotated[int, Meta(ge=1, lt=1 << 31)]
+_Pid = Annotated[int, Meta(ge=0, lt=1 << 53)]
+_ExitCode = Annotated[int, Meta(gt=-(1 << 53), lt=1 << 53)]
+_NUMBER_MAX: Final = (1 << 31) - 1
+
+
+class NewSweep(Form):
+    """``config`` is a sweep's configuration as a file has it."""
+
+    project: _Project
+    config: dict[str, Any]
+    key: _Key
+
+
+class SweepsForm(Form):
+    project: _Project | None = None
+    state: SweepState | None = None
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+    cursor: _Cursor | None = None
+
+
+class SweepChange(Form):
+    """What is set; ``config`` may have ``run_cap`` and ``early_terminate``, null removes one."""
+
+    state: Literal["running", "paused", "finished", "canceled"] | None = None
+    name: _Name | None = None
+    description: _Text | None = None
+    config: dict[str, Any] | None = None
+
+
+class TrialsForm(Form):
+    limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    cursor: _Cursor | None = None
+
+
+class NewAgent(Form):
+    key: _Key
+    host: _Name
+    pid: _Pid
+    kind: AgentKind
+
+
+class AskForm(Form):
+    agent: _Id
+    key: _Key
+
+
+class HeldTrial(Form):
+    number: _Number
+    fencing: _Number
+
+
+class BeatForm(Form):
+    """``trials`` are the attempts that the agent runs now."""
+
+    agent: _Id
+    trials: Annotated[tuple[HeldTrial, ...], Meta(max_length=1000)] = ()
+
+
+class EndForm(Form):
+    agent: _Id
+    fencing: _Number
+    key: _Key
+    state: EndState
+    exit_code: _ExitCode | None = None
+
+
+class ControlForm(Form):
+    """``wait``: seconds until an answer without commands."""
+
+    cursor: _Cursor = ""
+    wait: Annotated[float, Meta(ge=0, le=30)] = 0
+
+
+@endpoint("POST", "/sweeps", body=NewSweep, answer=SweepAnswer, status=201)
+async def create_sweep(call: Call) -> Any:
+    """Make a sweep."""
+    from stepwell_hub.catalog import sweeps
+
+    form: NewSweep = call.body
+    _refuse_odd_text(form.config)
+    making = partial(
+        sweeps.create,
+        project=form.project,
+        config=parse_config(form.config),
+        key=form.key,
+        now=call.context.sweeps.clock(),
+    )
+    return await call.context.catalog.do(making)
+
+
+@endpoint("GET", "/sweeps", query=SweepsForm, answer=SweepsPage)
+async def list_sweeps(call: Call) -> Any:
+    """List sweeps, the newest first."""
+    from stepwell_hub.catalog import sweeps
+
+    form: SweepsForm = call.query
+    listing = partial(
+        sweeps.listed,
+        project=form.project,
+        state=form.state,
+        limit=form.limit,
+        cursor=form.cursor,
+        now=call.context.sweeps.clock(),
+    )
+    return await call.context.catalog.do(listing)
+
+
+@endpoint("GET", "/sweeps/{sweep}", answer=SweepAnswer)
+async def get_sweep(call: Call) -> Any:
+    """Get a sweep."""
+    from stepwell_hub.catalog import sweeps
+
+    call.context.sweeps.watch.wake()
+    getting = partial(sweeps.get, sweep_id=_id(call), now=call.context.sweeps.clock())
+    return await call.context.catalog.do(getting)
+
+
+@endpoint("PATCH", "/sweeps/{sweep}", body=SweepChange, answer=SweepAnswer, failures=(409,))
+async def change_sweep(call: Call) -> Any:
+    """Pause, resume, finish or cancel a sweep, or change its name, description, cap or bands."""
+    from stepwell_hub.catalog import sweeps
+
+    form: SweepChange = call.body
+    changing = partial(
+        sweeps.change,
+        sweep_id=_id(call),
+        state=form.state,
+        name=form.name,
+        description=form.description,
+        config=form.config,
+        now=call.context.sweeps.clock(),
+    )
+    changed = await call.context.catalog.do(changing)
+    call.context.sweeps.control.ring()
+    call.context.sweeps.watch.wake()
+    return changed
+
+
+@endpoint("GET", "/sweeps/{sweep}/trials", query=TrialsForm, answer=TrialsPage)
+async def list_trials(call: Call) -> Any:
+    """List the trials of a sweep by their numbers."""
+    from stepwell_hub.catalog import sweeps
+
+    form: TrialsForm = call.query
+    listing = partial(sweeps.trials, sweep_id=_id(call), limit=form.limit, cursor=form.cursor)
+    return await call.context.catalog.do(listing)
+
+
+@endpoint("POST", "/sweeps/{sweep}/agents", body=NewAgent, answer=Registered)
+async def register_agent(call: Call) -> Any:
+    """Register an agent."""
+    from stepwell_hub.catalog import sweeps
+
+    form: NewAgent = call.body
+    registering = partial(
+        sweeps.register,
+        sweep_id=_id(call),
+        key=form.key,
+        host=form.host,
+        pid=form.pid,
+        kind=form.kind,
+        now=call.context.sweeps.clock(),
+    )
+    return await call.context.catalog.do(registering)
+
+
+@endpoint("POST", "/sweeps/{sweep}/ask", body=AskForm, answer=Order)
+async def ask_for_trial(call: Call) -> Any:
+    """Ask for a trial."""
+    form: AskForm = call.body
+    return await call.context.sweeps.ask(_id(call), agent_id=form.agent, key=form.key)
+
+
+@endpoint("POST", "/sweeps/{sweep}/beat", body=BeatForm, answer=Beat)
+async def beat(call: Call) -> Any:
+    """Renew an agent's leases, and hear which trials are to stop."""
+    form: BeatForm = call.body
+    return await call.context.sweeps.beat(
+        _id(call),
+        agent_id=form.agent,
+        held=[(each.number, each.fencing) for each in form.trials],
+    )
+
+
+@endpoint("POST", "/sweeps/{sweep}/trials/{number}/end", body=EndForm, answer=Ended)
+async def end_trial(call: Call) -> Any:
+    """Say how an attempt of a trial ended."""
+    form: EndForm = call.body
+    given = str(call.request.path_params["number"])
+    if not (given.isascii() and given.isdigit() and int(given[:12]) <= _NUMBER_MAX):
+        raise ApiError(404, "not_found", f"trial {given[:100]}: expected the number of a trial")
+    return await call.context.sweeps.end(
+        _id(call),
+        int(given),
+        agent_id=form.agent,
+        fencing=form.fencing,
+        key=form.key,
+        state=form.state,
+        exit_code=form.exit_code,
+    )
+
+
+@endpoint("GET", "/control", query=ControlForm, answer=Commands)
+async def read_control(call: Call) -> Any:
+    """Read commands to runs, for daemons; waits for some if asked to."""
+    form: ControlForm = call.query
+    return await call.context.sweeps.control.commands(form.cursor, form.wait)
+
+
+def _id(call: Call) -> str:
+    sweep_id = str(call.request.path_params["sweep"])
+    if "\0" in sweep_id:
+        raise ApiError(404, "not_found", "no such sweep")
+    return sweep_id
+
+
+def _refuse_odd_text(config: dict[str, Any]) -> None:
+    """Refuse what PostgreSQL cannot keep."""
+    if "\\u0000" in json.dumps(config):
+        raise SweepInvalidError("config", "contains a NUL character, which cannot be stored")

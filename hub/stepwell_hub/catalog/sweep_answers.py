@@ -1,0 +1,226 @@
+"""Sweeps and trials as the API tells them, read in a few queries for many at once."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from stepwell_hub.catalog.models import Attempt, Sweep, SweepAgent, Trial
+from stepwell_hub.catalog.sweep_rows import config_of, expected_trials
+from stepwell_hub.errors import SweepNotFoundError
+from stepwell_hub.sweeps.answers import (
+    LEASE_SECONDS,
+    AgentAnswer,
+    AttemptAnswer,
+    Best,
+    Counts,
+    MetricAnswer,
+    SweepAnswer,
+    SweepsPage,
+    TrialAnswer,
+    TrialsPage,
+)
+from stepwell_store.errors import CursorError
+
+
+def read_sweep(session: Session, sweep_id: str, now: float) -> SweepAnswer:
+    """Return one sweep.
+
+    Raises:
+        SweepNotFoundError: There is none.
+    """
+    found = session.get(Sweep, sweep_id)
+    if found is None:
+        raise SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
+    return tell_sweeps(session, [found], now)[0]
+
+
+def list_sweeps(
+    session: Session,
+    *,
+    project: str | None,
+    state: str | None,
+    limit: int,
+    cursor: str | None,
+    now: float,
+) -> SweepsPage:
+    """Return sweeps, the newest first.
+
+    Raises:
+        CursorError: The cursor is not of this list.
+    """
+    wanted = select(Sweep).order_by(Sweep.created_at.desc(), Sweep.id.desc()).limit(limit + 1)
+    if project is not None:
+        wanted = wanted.where(Sweep.project == project)
+    if state is not None:
+        wanted = wanted.where(Sweep.state == state)
+    if cursor is not None:
+        created_at, sweep_id = _read_cursor(cursor)
+        wanted = wanted.where(
+            or_(
+                Sweep.created_at < created_at,
+                and_(Sweep.created_at == created_at, Sweep.id < sweep_id),
+            )
+        )
+    found = list(session.execute(wanted).scalars())
+    page = found[:limit]
+    following = f"{page[-1].created_at!r}_{page[-1].id}" if len(found) > limit else None
+    return SweepsPage(tuple(tell_sweeps(session, page, now)), following)
+
+
+def tell_sweeps(session: Session, sweeps: Sequence[Sweep], now: float) -> list[SweepAnswer]:
+    """Return what is told of each."""
+    ids = [each.id for each in sweeps]
+    counts = _counts(session, ids)
+    agents = _agents(session, ids, now)
+    found = []
+    for sweep in sweeps:
+        config = config_of(sweep)
+        metric = config.metric
+        told: Any = {
+            "method": config.method,
+            "state": sweep.state,
+            "metric": None if metric is None else MetricAnswer(metric.name, metric.goal),
+        }
+        found.append(
+            SweepAnswer(
+                id=sweep.id,
+                project=sweep.project,
+                name=sweep.name,
+                description=sweep.description,
+                config=json.loads(sweep.config),
+                seed=sweep.seed,
+                created_at=sweep.created_at,
+                updated_at=sweep.updated_at,
+                run_cap=config.run_cap,
+                expected_trials=expected_trials(config),
+                counts=Counts(**counts[sweep.id]),
+                best=None if metric is None else _best(session, sweep.id, metric.sign),
+                agents=tuple(agents[sweep.id]),
+                **told,
+            )
+        )
+    return found
+
+
+def list_trials(session: Session, sweep_id: str, *, limit: int, cursor: str | None) -> TrialsPage:
+    """Return trials in the order of their numbers.
+
+    Raises:
+        CursorError: The cursor is not of this list.
+        SweepNotFoundError: There is no such sweep.
+    """
+    if session.get(Sweep, sweep_id) is None:
+        raise SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
+        raise CursorError(cursor, "not a cursor of this list")
+    after = int(cursor or 0)
+    found = list(
+        session.execute(
+            select(Trial)
+            .where(Trial.sweep_id == sweep_id, Trial.number > after)
+            .order_by(Trial.number)
+            .limit(limit + 1)
+        ).scalars()
+    )
+    page = found[:limit]
+    attempts: dict[int, list[AttemptAnswer]] = defaultdict(list)
+    if page:
+        rows = session.execute(
+            select(Attempt)
+            .where(
+                Attempt.sweep_id == sweep_id,
+                Attempt.number.between(page[0].number, page[-1].number),
+            )
+            .order_by(Attempt.number, Attempt.fencing)
+        ).scalars()
+        for row in rows:
+            told: Any = row.state
+            attempts[row.number].append(AttemptAnswer(row.fencing, row.run_id, row.agent_id, told))
+    following = str(page[-1].number) if len(found) > limit else None
+    return TrialsPage(tuple(_trial(each, attempts[each.number]) for each in page), following)
+
+
+def _trial(trial: Trial, attempts: list[AttemptAnswer]) -> TrialAnswer:
+    state: Any = trial.state
+    return TrialAnswer(
+        number=trial.number,
+        fencing=trial.fencing,
+        run_id=trial.run_id,
+        state=state,
+        params=json.loads(trial.params),
+        value=trial.best,
+        steps=trial.steps,
+        agent=trial.agent_id,
+        stop_reason=trial.stop_reason,
+        exit_code=trial.exit_code,
+        created_at=trial.created_at,
+        ended_at=trial.ended_at,
+        attempts=tuple(attempts),
+    )
+
+
+def _counts(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    rows = session.execute(
+        select(Trial.sweep_id, Trial.state, func.count())
+        .where(Trial.sweep_id.in_(ids))
+        .group_by(Trial.sweep_id, Trial.state)
+    )
+    for sweep_id, state, count in rows:
+        found[sweep_id][state] = count
+    superseded = session.execute(
+        select(Attempt.sweep_id, func.count())
+        .where(Attempt.sweep_id.in_(ids), Attempt.state == "superseded")
+        .group_by(Attempt.sweep_id)
+    )
+    for sweep_id, count in superseded:
+        found[sweep_id]["superseded"] = count
+    return found
+
+
+def _agents(session: Session, ids: Sequence[str], now: float) -> dict[str, list[AgentAnswer]]:
+    found: dict[str, list[AgentAnswer]] = defaultdict(list)
+    rows = session.execute(
+        select(SweepAgent)
+        .where(SweepAgent.sweep_id.in_(ids))
+        .order_by(SweepAgent.created_at, SweepAgent.id)
+    ).scalars()
+    for row in rows:
+        kind: Any = row.kind
+        found[row.sweep_id].append(
+            AgentAnswer(
+                row.id,
+                row.host,
+                row.pid,
+                kind,
+                row.created_at,
+                row.seen_at,
+                now - row.seen_at < LEASE_SECONDS,
+            )
+        )
+    return found
+
+
+def _best(session: Session, sweep_id: str, sign: int) -> Best | None:
+    order = Trial.best if sign > 0 else Trial.best.desc()
+    row = session.execute(
+        select(Trial.number, Trial.run_id, Trial.best)
+        .where(Trial.sweep_id == sweep_id, Trial.best.is_not(None))
+        .order_by(order, Trial.number)
+        .limit(1)
+    ).first()
+    return None if row is None or row[2] is None else Best(row[0], row[1], row[2])
+
+
+def _read_cursor(cursor: str) -> tuple[float, str]:
+    created_at, _, sweep_id = cursor.partition("_")
+    try:
+        if "\0" in sweep_id:
+            raise ValueError
+        return float(created_at), sweep_id
+    except ValueError as error:
+        raise CursorError(cursor, "not a cursor of this list") from error

@@ -1,0 +1,135 @@
+"""The values of trials in the catalog: what is looked at, what was seen, what follows from it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from stepwell_hub.catalog.catalog import Catalog
+from stepwell_hub.catalog.models import Sweep, Trial
+from stepwell_hub.catalog.sweep_rows import config_of, locked, order_stop
+from stepwell_hub.sweeps.answers import ENDED
+from stepwell_hub.sweeps.config import SweepConfig
+from stepwell_hub.sweeps.hyperband import Progress, trials_to_stop
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A trial whose values may still change.
+
+    Attributes:
+        steps: logged values that are known.
+        known_bands: bands whose values are known.
+    """
+
+    number: int
+    fencing: int
+    run_id: str
+    steps: int
+    known_bands: frozenset[int]
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A sweep with trials whose values may still change."""
+
+    sweep_id: str
+    project: str
+    config: SweepConfig
+    trials: tuple[Looked, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """New values of an attempt. ``bands`` are the values at bands that are new."""
+
+    number: int
+    fencing: int
+    best: float | None
+    last: float | None
+    steps: int
+    bands: Mapping[int, float]
+    is_settled: bool
+
+
+def unsettled(catalog: Catalog, sweep_id: str | None = None) -> list[Unsettled]:
+    """Return the sweeps to look at; only one of them where an id is given."""
+    with catalog.reading() as session:
+        wanted = (
+            select(Trial).where(Trial.is_settled.is_(False)).order_by(Trial.sweep_id, Trial.number)
+        )
+        if sweep_id is not None:
+            wanted = wanted.where(Trial.sweep_id == sweep_id)
+        by_sweep: dict[str, list[Looked]] = {}
+        for each in session.execute(wanted).scalars():
+            if each.state == "waiting":
+                continue
+            bands = frozenset(int(band) for band in json.loads(each.bands))
+            by_sweep.setdefault(each.sweep_id, []).append(
+                Looked(each.number, each.fencing, each.run_id, each.steps, bands, each.ended_at)
+            )
+        sweeps = session.execute(select(Sweep).where(Sweep.id.in_(by_sweep))).scalars()
+        return [
+            Unsettled(each.id, each.project, config_of(each), tuple(by_sweep[each.id]))
+            for each in sweeps
+        ]
+
+
+def note(catalog: Catalog, sweep_id: str, news: Sequence[News], now: float) -> bool:
+    """Keep new values; stop what hyperband stops, finish the sweep when its target is reached.
+
+    Returns:
+        Whether commands were written.
+    """
+    with catalog.changing() as session:
+        sweep = locked(session, sweep_id)
+        config = config_of(sweep)
+        for each in news:
+            trial = session.get(Trial, (sweep_id, each.number))
+            if trial is None or trial.fencing != each.fencing:
+                continue  # It was handed out again meanwhile: these are another run's.
+            trial.best, trial.last, trial.steps = each.best, each.last, each.steps
+            if each.bands:
+                known = json.loads(trial.bands)
+                known |= {str(band): value for band, value in each.bands.items()}
+                trial.bands = json.dumps(known)
+            if each.is_settled and trial.ended_at is not None:
+                trial.is_settled = True
+        metric = config.metric
+        if metric is None:
+            return False
+        if sweep.state not in ENDED and any(
+            each.best is not None and metric.reaches_target(each.best) for each in news
+        ):
+            sweep.state, sweep.updated_at = "finished", now
+        return _stop_early(session, sweep, config, metric.sign, now)
+
+
+def _stop_early(session: Session, sweep: Sweep, config: SweepConfig, sign: int, now: float) -> bool:
+    if config.early_terminate is None:
+        return False
+    session.flush()
+    trials = list(
+        session.execute(
+            select(Trial).where(Trial.sweep_id == sweep.id, Trial.bands != "{}")
+        ).scalars()
+    )
+    stopped = trials_to_stop(
+        config.early_terminate,
+        (
+            Progress(
+                each.number,
+                is_running=each.state == "running" and not each.stop_reason,
+                at_bands={int(b): sign * value for b, value in json.loads(each.bands).items()},
+                best=None if each.best is None else sign * each.best,
+            )
+            for each in trials
+        ),
+    )
+    by_number = {each.number: each for each in trials}
+    for number in stopped:
+        order_stop(session, sweep, by_number[number], "early_terminate", now)
+    return bool(stopped)

@@ -1,0 +1,348 @@
+"""Trials in the catalog: handed out, held by leases, ended. Each function is a transaction.
+
+ask ──► running ──► finished, failed, crashed, stopped       by the agent's end, counted once
+           │  ▲
+           │  └── running, fencing + 1, a new run            an ask after the lease ran out,
+           ▼                                                 or after a preemption
+        waiting                                              preempted
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from stepwell_hub.catalog.catalog import Catalog
+from stepwell_hub.catalog.models import Attempt, Sweep, Trial
+from stepwell_hub.catalog.sweep_rows import (
+    agent_of,
+    answered,
+    config_of,
+    end_attempt,
+    finish_if_done,
+    is_exhausted,
+    locked,
+    note_answer,
+    order_stop,
+)
+from stepwell_hub.catalog.sweeps import new_id
+from stepwell_hub.errors import SweepNotFoundError
+from stepwell_hub.sweeps.answers import (
+    ENDED,
+    LEASE_SECONDS,
+    WAIT_SECONDS,
+    Beat,
+    Ended,
+    EndState,
+    Handed,
+    Order,
+    Stop,
+)
+from stepwell_hub.sweeps.bayes import Seen
+from stepwell_hub.sweeps.config import SweepConfig
+from stepwell_hub.sweeps.search import grid_trial, random_trial
+
+ATTEMPTS_MAX: Final = 5
+"""A trial whose agents vanished so often is crashed: it may be what kills them."""
+_FRESH_SECONDS: Final = 10.0
+"""The search by model waits so long for the values of a trial that ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Parameters that the model chose for a trial number."""
+
+    number: int
+    params: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The model is to choose the parameters of a trial.
+
+    Attributes:
+        number: of the trial.
+        awaited: values of trials that just ended are not known yet.
+    """
+
+    number: int
+    config: SweepConfig
+    seed: int
+    seen: tuple[Seen, ...]
+    awaited: bool
+
+
+def ask(
+    catalog: Catalog,
+    sweep_id: str,
+    *,
+    agent_id: str,
+    key: str,
+    now: float,
+    expired_at: float,
+    suggestion: Suggestion | None = None,
+) -> Order | Wanted:
+    """Hand a trial to an agent, or say what it is to do instead.
+
+    Args:
+        expired_at: leases that ended before are over.
+        suggestion: the model's; used if its number is still the next.
+
+    Raises:
+        SweepNotFoundError: There is no such sweep or agent.
+    """
+    with catalog.changing() as session:
+        sweep = locked(session, sweep_id)
+        scope = f"{sweep_id}:ask"
+        known = answered(session, scope, key)
+        if known is not None:
+            return Order("run", Handed(**known))
+        agent_of(session, sweep_id, agent_id).seen_at = now
+        if sweep.state in ENDED:
+            return Order("exit", reason=f"the sweep is {sweep.state}")
+        if sweep.state == "paused":
+            return Order("wait", seconds=WAIT_SECONDS, reason="the sweep is paused")
+        given = _again(session, sweep, agent_id, now, expired_at) or _next(
+            session, sweep, agent_id, now, suggestion
+        )
+        if isinstance(given, Handed):
+            note_answer(session, scope, key, dataclasses.asdict(given), now)
+            return Order("run", given)
+        return given
+
+
+def _again(
+    session: Session, sweep: Sweep, agent_id: str, now: float, expired_at: float
+) -> Handed | None:
+    """Hand out a trial again that no agent holds any more."""
+    found = session.execute(
+        select(Trial)
+        .where(
+            Trial.sweep_id == sweep.id,
+            or_(
+                Trial.state == "waiting",
+                (Trial.state == "running") & (Trial.lease_until < expired_at),
+            ),
+        )
+        .order_by(Trial.number)
+    ).scalars()
+    for trial in found.all():
+        if trial.state == "running":
+            if trial.stop_reason or trial.fencing >= ATTEMPTS_MAX:
+                _end(session, sweep, trial, "stopped" if trial.stop_reason else "crashed", now)
+                continue
+            order_stop(session, sweep, trial, "superseded", now)
+            end_attempt(session, trial, "superseded", now)
+        return _attempt(session, trial, agent_id, now)
+    return None
+
+
+def _next(
+    session: Session, sweep: Sweep, agent_id: str, now: float, suggestion: Suggestion | None
+) -> Handed | Order | Wanted:
+    """Hand out the next trial of the search."""
+    if is_exhausted(sweep):
+        finish_if_done(session, sweep, now)
+        if sweep.state == "finished":
+            return Order("exit", reason="the sweep is finished")
+        # Another agent may vanish: its trial is for those that wait.
+        return Order(
+            "wait", seconds=WAIT_SECONDS, reason="all trials are given, some are still running"
+        )
+    config, number = config_of(sweep), sweep.next_number
+    params: dict[str, Any] | None
+    match config.method:
+        case "grid":
+            params = grid_trial(config, number)
+            assert params is not None, "it would be exhausted"
+        case "random":
+            params = random_trial(config, sweep.seed, number)
+        case "bayes":
+            if suggestion is None or suggestion.number != number:
+                return _wanted(session, sweep, config, now)
+            params = suggestion.params
+    trial = Trial(
+        sweep_id=sweep.id,
+        number=number,
+        params=json.dumps(params),
+        state="running",
+        fencing=0,
+        run_id="",
+        agent_id=agent_id,
+        lease_until=now,
+        stop_reason="",
+        steps=0,
+        bands="{}",
+        is_settled=False,
+        created_at=now,
+    )
+    session.add(trial)
+    sweep.next_number = number + 1
+    return _attempt(session, trial, agent_id, now)
+
+
+def _attempt(session: Session, trial: Trial, agent_id: str, now: float) -> Handed:
+    """Begin the next attempt of a trial: with a run of its own, and without values."""
+    trial.fencing += 1
+    trial.run_id = new_id()
+    trial.agent_id = agent_id
+    trial.state, trial.stop_reason = "running", ""
+    trial.lease_until = now + LEASE_SECONDS
+    trial.best = trial.last = trial.exit_code = trial.ended_at = None
+    trial.steps, trial.bands, trial.is_settled = 0, "{}", False
+    session.add(
+        Attempt(
+            sweep_id=trial.sweep_id,
+            number=trial.number,
+            fencing=trial.fencing,
+            run_id=trial.run_id,
+            agent_id=agent_id,
+            state="running",
+            created_at=now,
+        )
+    )
+    return Handed(trial.number, trial.fencing, trial.run_id, json.loads(trial.params))
+
+
+def _wanted(session: Session, sweep: Sweep, config: SweepConfig, now: float) -> Wanted:
+    rows = session.execute(
+        select(
+            Trial.number,
+            Trial.params,
+            Trial.state,
+            Trial.best,
+            Trial.last,
+            Trial.is_settled,
+            Trial.ended_at,
+        )
+        .where(Trial.sweep_id == sweep.id)
+        .order_by(Trial.number)
+    ).all()
+    awaited = any(
+        ended_at is not None and not is_settled and now - ended_at < _FRESH_SECONDS
+        for *_, is_settled, ended_at in rows
+    )
+    seen = tuple(
+        Seen(number, params, state, best, last) for number, params, state, best, last, *_ in rows
+    )
+    return Wanted(sweep.next_number, config, sweep.seed, seen, awaited)
+
+
+def beat(
+    catalog: Catalog,
+    sweep_id: str,
+    *,
+    agent_id: str,
+    held: list[tuple[int, int]],
+    now: float,
+) -> Beat:
+    """Renew the leases of an agent, and say which of its attempts are to stop.
+
+    Args:
+        held: number and fencing of each attempt that the agent runs.
+
+    Raises:
+        SweepNotFoundError: There is no such sweep or agent.
+    """
+    with catalog.changing() as session:
+        sweep = locked(session, sweep_id)
+        agent_of(session, sweep_id, agent_id).seen_at = now
+        stops = []
+        for number, fencing in held:
+            trial = session.get(Trial, (sweep_id, number))
+            is_held = (
+                trial is not None
+                and (trial.fencing, trial.agent_id) == (fencing, agent_id)
+                and trial.state == "running"
+            )
+            if not is_held or trial is None:
+                stops.append(Stop(number, fencing, "stop", "superseded"))
+                continue
+            trial.lease_until = now + LEASE_SECONDS
+            if trial.stop_reason:
+                reason: Any = trial.stop_reason
+                stops.append(Stop(number, fencing, "stop", reason))
+        state: Any = sweep.state
+        return Beat(state, tuple(stops))
+
+
+def end(
+    catalog: Catalog,
+    sweep_id: str,
+    number: int,
+    *,
+    agent_id: str,
+    fencing: int,
+    key: str,
+    state: EndState,
+    exit_code: int | None,
+    now: float,
+) -> Ended:
+    """Note how an attempt ended; at most one end of a trial counts.
+
+    Raises:
+        SweepNotFoundError: There is no such sweep, agent or trial.
+    """
+    with catalog.changing() as session:
+        sweep = locked(session, sweep_id)
+        scope = f"{sweep_id}:end"
+        known = answered(session, scope, key)
+        if known is not None:
+            return Ended(known)
+        agent_of(session, sweep_id, agent_id).seen_at = now
+        trial = session.get(Trial, (sweep_id, number))
+        if trial is None:
+            raise SweepNotFoundError(f"sweep {sweep_id} has no trial {number}")
+        counted = trial.state == "running" and (trial.fencing, trial.agent_id) == (
+            fencing,
+            agent_id,
+        )
+        if counted:
+            trial.exit_code = exit_code
+            _end(session, sweep, trial, _state_of(trial, sweep, state), now)
+        note_answer(session, scope, key, counted, now)
+        return Ended(counted)
+
+
+def _state_of(trial: Trial, sweep: Sweep, state: EndState) -> str:
+    """Return what the end means: a trial that was told to stop and did not finish was stopped."""
+    if trial.stop_reason and state != "finished":
+        return "stopped"
+    if state == "preempted" and sweep.state in ENDED:
+        return "stopped"
+    return state
+
+
+def _end(session: Session, sweep: Sweep, trial: Trial, state: str, now: float) -> None:
+    end_attempt(session, trial, state, now)
+    if state == "preempted":
+        trial.state = "waiting"
+        return
+    trial.state, trial.ended_at = state, now
+    finish_if_done(session, sweep, now)
+
+
+def end_orphans(catalog: Catalog, *, now: float, expired_at: float) -> None:
+    """End trials of ended sweeps that no agent holds any more: they are not handed out again."""
+    with catalog.changing() as session:
+        found = session.execute(
+            select(Trial, Sweep)
+            .join(Sweep, Sweep.id == Trial.sweep_id)
+            .where(
+                Sweep.state.in_(ENDED),
+                Trial.state.in_(("running", "waiting")),
+                Trial.lease_until < expired_at,
+            )
+            .order_by(Sweep.id, Trial.number)  # Hubs that do this at once lock in one order.
+        ).all()
+        for trial, sweep in found:
+            locked(session, sweep.id)
+            session.refresh(trial)
+            if trial.state == "waiting":
+                trial.state, trial.ended_at = "stopped", now
+            elif trial.state == "running" and trial.lease_until < expired_at:
+                state = "stopped" if trial.stop_reason else "crashed"
+                _end(session, sweep, trial, state, now)

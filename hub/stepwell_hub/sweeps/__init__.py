@@ -1,0 +1,1 @@
+"""Sweeps: a search over configs. Pure files decide; `service` and `watch` act."""

@@ -1,0 +1,183 @@
+"""Sweeps of a hub: what its API does, with the watch over trials and the search by model."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwell_hub.asking import Asker
+from stepwell_hub.catalog.door import CatalogDoor
+from stepwell_hub.errors import ApiError
+from stepwell_hub.sweeps.answers import LEASE_SECONDS, Beat, Ended, EndState, Order
+from stepwell_hub.sweeps.control import Control
+from stepwell_hub.sweeps.watch import Watch
+from stepwell_store import StoreError
+
+if TYPE_CHECKING:
+    from stepwell_hub.catalog.trials import Suggestion, Wanted
+    from stepwell_hub.sweeps.bayes import BayesSearch
+
+_MODELS_MAX: Final = 16
+_MODEL_TRIES: Final = 20
+_AWAITED_SECONDS: Final = 1
+
+
+class Sweeps:
+    """The parts together. SQLAlchemy and Optuna are loaded at their first use."""
+
+    def __init__(
+        self,
+        catalog: CatalogDoor,
+        asker: Asker,
+        *,
+        is_shared: bool,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            is_shared: other hubs may use the catalog.
+            clock: seconds since 1970 UTC.
+        """
+        self._catalog = catalog
+        self.clock = clock
+        self._started_at = clock()
+        self.control = Control(catalog, is_shared=is_shared)
+        self.watch = Watch(
+            catalog,
+            asker,
+            on_commands=self.control.ring,
+            expired_at=self.expired_at,
+            clock=clock,
+        )
+        self._models: OrderedDict[str, BayesSearch] = OrderedDict()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
+
+    def stop(self) -> None:
+        """Answer all who wait."""
+        self.control.stop()
+
+    async def close(self) -> None:
+        """Can be called twice."""
+        self.stop()
+        await self.watch.close()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def expired_at(self) -> float:
+        """Return the moment before which leases are over.
+
+        While the hub was away agents could not renew theirs: they get the time for it.
+        """
+        now = self.clock()
+        return now if now - self._started_at > LEASE_SECONDS else 0.0
+
+    async def ask(self, sweep_id: str, *, agent_id: str, key: str) -> Order:
+        """Return what the agent is to do; see `catalog.trials.ask`."""
+        from stepwell_hub.catalog import trials
+
+        async def once(suggestion: "Suggestion | None" = None) -> "Order | Wanted":
+            return await self._catalog.do(
+                partial(
+                    trials.ask,
+                    sweep_id=sweep_id,
+                    agent_id=agent_id,
+                    key=key,
+                    now=self.clock(),
+                    expired_at=self.expired_at(),
+                    suggestion=suggestion,
+                )
+            )
+
+        self.watch.wake()
+        given = await once()
+        if isinstance(given, Order):
+            self._ring_after(given)
+            return given
+        turn = self._turns.setdefault(sweep_id, asyncio.Lock())
+        async with turn:
+            given = await self._by_model(sweep_id, once)
+        self._ring_after(given)
+        return given
+
+    async def _by_model(self, sweep_id: str, once: Callable[..., Any]) -> Order:
+        """Ask with suggestions until one is still the next when it is made."""
+        from stepwell_hub.catalog.trials import Suggestion
+
+        suggestion: Suggestion | None = None
+        is_looked = False
+        for _ in range(_MODEL_TRIES):
+            given: Order | Wanted = await once(suggestion)
+            if isinstance(given, Order):
+                return given
+            if given.awaited and not is_looked:
+                is_looked = True
+                try:
+                    await self.watch.look(sweep_id)
+                except (StoreError, ApiError):
+                    pass  # The store is away: the search goes on with the values that are known.
+                continue
+            if given.awaited:
+                return Order(
+                    "wait", seconds=_AWAITED_SECONDS, reason="values of the last trial are awaited"
+                )
+            params = await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._suggest, sweep_id, given
+            )
+            suggestion = Suggestion(given.number, params)
+        return Order("wait", seconds=_AWAITED_SECONDS, reason="other hubs hand out trials too")
+
+    def _suggest(self, sweep_id: str, wanted: "Wanted") -> dict[str, Any]:
+        from stepwell_hub.sweeps.bayes import BayesSearch
+
+        model = self._models.get(sweep_id)
+        if model is None or model.config is not wanted.config:
+            model = self._models[sweep_id] = BayesSearch(wanted.config, wanted.seed)
+        self._models.move_to_end(sweep_id)
+        while len(self._models) > _MODELS_MAX:
+            self._models.popitem(last=False)
+        return model.suggest(wanted.seen, wanted.number)
+
+    def _ring_after(self, order: Order) -> None:
+        if order.trial is not None and order.trial.fencing > 1:
+            self.control.ring()  # The run of the attempt before is to stop.
+
+    async def beat(self, sweep_id: str, *, agent_id: str, held: list[tuple[int, int]]) -> Beat:
+        """Renew an agent's leases; see `catalog.trials.beat`."""
+        from stepwell_hub.catalog import trials
+
+        self.watch.wake()
+        return await self._catalog.do(
+            partial(trials.beat, sweep_id=sweep_id, agent_id=agent_id, held=held, now=self.clock())
+        )
+
+    async def end(
+        self,
+        sweep_id: str,
+        number: int,
+        *,
+        agent_id: str,
+        fencing: int,
+        key: str,
+        state: EndState,
+        exit_code: int | None,
+    ) -> Ended:
+        """Note how an attempt ended; see `catalog.trials.end`."""
+        from stepwell_hub.catalog import trials
+
+        self.watch.wake()
+        return await self._catalog.do(
+            partial(
+                trials.end,
+                sweep_id=sweep_id,
+                number=number,
+                agent_id=agent_id,
+                fencing=fencing,
+                key=key,
+                state=state,
+                exit_code=exit_code,
+                now=self.clock(),
+            )
+        )

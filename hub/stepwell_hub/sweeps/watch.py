@@ -1,0 +1,182 @@
+"""Looks at the running trials of sweeps: their values in the store, and what follows from them.
+
+It looks about once a second while there is a trial whose values may change, and rests otherwise
+until something wakes it. Several hubs may look at the same sweeps: the same follows.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwell_hub.asking import Asker
+from stepwell_hub.catalog.door import CatalogDoor
+from stepwell_hub.errors import ApiError, CatalogUnavailableError
+from stepwell_store import StoreError, queries
+
+if TYPE_CHECKING:
+    from stepwell_hub.catalog.trial_values import Looked, News, Unsettled
+
+logger = logging.getLogger("stepwell_hub")
+
+LOOK_SECONDS: Final = 0.5
+REST_FACTOR: Final = 2.0
+"""After a look that took long, rest so many times as long."""
+ORPHANS_SECONDS: Final = 30.0
+SETTLE_SECONDS: Final = 60.0
+"""Values that come later after a trial's end are not waited for."""
+
+
+class Watch:
+    """The one task that looks."""
+
+    def __init__(
+        self,
+        catalog: CatalogDoor,
+        asker: Asker,
+        *,
+        on_commands: Callable[[], None],
+        expired_at: Callable[[], float],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            on_commands: called when there are new commands for daemons.
+            expired_at: leases that ended before are over.
+        """
+        self._catalog = catalog
+        self._asker = asker
+        self._on_commands = on_commands
+        self._expired_at = expired_at
+        self._clock = clock
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()
+        self._orphans_at = 0.0
+
+    def wake(self) -> None:
+        """Look soon, and go on while there is something to see."""
+        self._woken.set()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="sweeps")
+
+    async def close(self) -> None:
+        """End the task; can be called twice."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def look(self, sweep_id: str | None = None) -> bool:
+        """Look once; return whether there is more to see later.
+
+        Raises:
+            CatalogUnavailableError, StoreError, ApiError: It was not possible now.
+        """
+        from stepwell_hub.catalog import trial_values, trials
+
+        async with self._turn:
+            now = self._clock()
+            if sweep_id is None and now >= self._orphans_at:
+                self._orphans_at = now + ORPHANS_SECONDS
+                ending = partial(trials.end_orphans, now=now, expired_at=self._expired_at())
+                await self._catalog.do(ending)
+            found = await self._catalog.do(partial(trial_values.unsettled, sweep_id=sweep_id))
+            for sweep in found:
+                news = await self._news_of(sweep)
+                if not news:
+                    continue
+                note = partial(
+                    trial_values.note, sweep_id=sweep.sweep_id, news=news, now=self._clock()
+                )
+                if await self._catalog.do(note):
+                    self._on_commands()
+            return bool(found)
+
+    async def _run(self) -> None:
+        failed = ""
+        while True:
+            await self._woken.wait()
+            started = time.monotonic()
+            try:
+                self._woken.clear()
+                if await self.look():
+                    self._woken.set()
+                failed = ""
+            except (CatalogUnavailableError, StoreError, ApiError) as error:
+                self._woken.set()
+                if not failed:
+                    logger.warning("trials are not looked at now, trying again reason=%s", error)
+                failed = str(error)
+            took = time.monotonic() - started
+            await asyncio.sleep(max(LOOK_SECONDS, took * REST_FACTOR))
+
+    async def _news_of(self, sweep: "Unsettled") -> list["News"]:
+        from stepwell_hub.catalog.trial_values import News
+
+        run_ids = [each.run_id for each in sweep.trials]
+        metric = sweep.config.metric
+        ended = [each.run_id for each in sweep.trials if each.ended_at is not None]
+        # Before the values: those of a run that has ended are complete after it.
+        states = await self._asker.ask(queries.run_states, sweep.project, ended) if ended else {}
+        progress: dict[str, queries.MetricProgress] = {}
+        if metric is not None:
+            progress = await self._asker.ask(
+                queries.metric_progress, sweep.project, run_ids, metric.name
+            )
+        bands = await self._bands_of(sweep, progress)
+        news = []
+        for each in sweep.trials:
+            seen = progress.get(each.run_id)
+            is_settled = self._is_settled(each, states)
+            steps = 0 if seen is None else seen.count
+            if steps == each.steps and not is_settled:
+                continue
+            best = None
+            if seen is not None and metric is not None:
+                best = seen.minimum if metric.sign > 0 else seen.maximum
+            news.append(
+                News(
+                    each.number,
+                    each.fencing,
+                    best,
+                    None if seen is None else seen.last,
+                    steps,
+                    bands.get(each.run_id, {}),
+                    is_settled,
+                )
+            )
+        return news
+
+    def _is_settled(self, trial: "Looked", states: dict[str, tuple[str, Any]]) -> bool:
+        if trial.ended_at is None:
+            return False
+        state = states.get(trial.run_id, ("running", None))[0]
+        return state != "running" or self._clock() - trial.ended_at > SETTLE_SECONDS
+
+    async def _bands_of(
+        self, sweep: "Unsettled", progress: "dict[str, queries.MetricProgress]"
+    ) -> dict[str, dict[int, float]]:
+        """Return the values at bands that trials reached since the last look."""
+        metric, hyperband = sweep.config.metric, sweep.config.early_terminate
+        if metric is None or hyperband is None:
+            return {}
+        all_bands = hyperband.bands()
+        reached = {}
+        for each in sweep.trials:
+            seen = progress.get(each.run_id)
+            if seen is None:
+                continue
+            new = [b for b in all_bands if b <= seen.count and b not in each.known_bands]
+            if new:
+                reached[each.run_id] = new
+        if not reached:
+            return {}
+        found: dict[str, dict[int, float]] = await self._asker.ask(
+            queries.metric_values_at, sweep.project, metric.name, reached
+        )
+        return found
