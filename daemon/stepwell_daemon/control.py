@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import grpc
@@ -16,12 +18,16 @@ from stepwell_wire.control_pb2 import (
     FlushRequest,
     HealthReply,
     HealthRequest,
+    HoldReply,
+    HoldRequest,
     StatusReply,
     StatusRequest,
 )
 from stepwell_wire.service import CONTROL_SERVICE
 
 _FLUSH_SECONDS_MAX: Final = 3600.0
+_HOLD_SECONDS_MAX: Final = 600.0
+"""Whoever holds for longer has been stopped, and the spool fills."""
 
 
 class Control:
@@ -47,6 +53,11 @@ class Control:
                 "Status": method(self.status, StatusRequest),
                 "Flush": method(self.flush, FlushRequest),
                 "Health": method(self.health, HealthRequest),
+                "Hold": grpc.unary_stream_rpc_method_handler(
+                    self.hold,
+                    request_deserializer=HoldRequest.FromString,
+                    response_serializer=lambda message: message.SerializeToString(),
+                ),
             },
         )
 
@@ -72,6 +83,22 @@ class Control:
                 detail=f"not stored after {seconds:g} s: {'; '.join(reasons)}",
             )
         return FlushReply(stored=True, pending_bytes=self._spool.unforwarded_bytes)
+
+    async def hold(self, request: HoldRequest, _: Any = None) -> AsyncIterator[HoldReply]:
+        """Store nothing from the reply on until the caller ends the call, ten minutes at most."""
+        seconds = min(max(request.timeout_seconds, 0.0), _HOLD_SECONDS_MAX)
+        async with AsyncExitStack() as held:
+            try:
+                async with asyncio.timeout(seconds):
+                    await held.enter_async_context(self._forwarder.held())
+            except TimeoutError:
+                reasons = self._facts.problems() or ["the store takes long over a block"]
+                yield HoldReply(detail=f"not held after {seconds:g} s: {'; '.join(reasons)}")
+                return
+            await self._spool.freed()
+            end = self._spool.end
+            yield HoldReply(held=True, segment=end.segment, offset=end.offset)
+            await asyncio.sleep(_HOLD_SECONDS_MAX)
 
     def _target(self, run_id: str) -> Location:
         if not run_id:

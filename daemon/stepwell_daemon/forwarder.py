@@ -8,8 +8,9 @@ store drops what it has. While one extent is being inserted, the next is read an
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -64,6 +65,7 @@ class Forwarder:
         self._spool = spool
         self._counters = counters
         self._moved = asyncio.Condition()
+        self._storing = asyncio.Lock()
         self._hurried = asyncio.Event()
         self._waiters = 0
         fallback = {
@@ -117,24 +119,36 @@ class Forwarder:
         while True:
             if prepared is None:
                 prepared = await self._gather()
-            extent = prepared.extent
-            start = Location(extent.segment, extent.start)
-            failpoints.hit("forward.before-extent")
-            if self._spool.progress[:2] != (start, extent.end):
-                await self._spool.save_progress(Progress(start, extent.end))
-            failpoints.hit("forward.extent-named")
-            following = self._prepare_following(extent)
-            await sink.deliver(extent, prepared.content)
-            failpoints.hit("forward.delivered")
-            self._count(extent)
-            end = Location(extent.segment, extent.end)
-            prepared = await following if following is not None else None
-            if prepared is not None:
-                # One write for both: this extent is stored, and that one is being sent.
-                next_start = Location(prepared.extent.segment, prepared.extent.start)
-                await self._moved_to(Progress(next_start, prepared.extent.end))
-            else:
-                await self._moved_to(Progress(end))
+            async with self._storing:
+                prepared = await self._store(sink, prepared)
+
+    async def _store(self, sink: Sink, prepared: _Prepared) -> _Prepared | None:
+        """Store one extent and move the cursor; return the next one if it was read meanwhile."""
+        extent = prepared.extent
+        start = Location(extent.segment, extent.start)
+        failpoints.hit("forward.before-extent")
+        if self._spool.progress[:2] != (start, extent.end):
+            await self._spool.save_progress(Progress(start, extent.end))
+        failpoints.hit("forward.extent-named")
+        reading = self._prepare_following(extent)
+        await sink.deliver(extent, prepared.content)
+        failpoints.hit("forward.delivered")
+        self._count(extent)
+        end = Location(extent.segment, extent.end)
+        following = await reading if reading is not None else None
+        if following is not None:
+            # One write for both: this extent is stored, and that one is being sent.
+            next_start = Location(following.extent.segment, following.extent.start)
+            await self._moved_to(Progress(next_start, following.extent.end))
+        else:
+            await self._moved_to(Progress(end))
+        return following
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Keep store and cursor as they are: in agreement, with no extent stored in part."""
+        async with self._storing:
+            yield
 
     async def reach(self, target: Location) -> None:
         """Wait until everything before ``target`` is stored; whatever waits goes at once."""

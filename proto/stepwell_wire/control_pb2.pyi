@@ -44,3 +44,21 @@ class HealthReply(_message.Message):
     ready: bool
     problems: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, ready: bool = ..., problems: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class HoldRequest(_message.Message):
+    __slots__ = ("timeout_seconds",)
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    timeout_seconds: float
+    def __init__(self, timeout_seconds: _Optional[float] = ...) -> None: ...
+
+class HoldReply(_message.Message):
+    __slots__ = ("held", "segment", "offset", "detail")
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
+    OFFSET_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    held: bool
+    segment: int
+    offset: int
+    detail: str
+    def __init__(self, held: bool = ..., segment: _Optional[int] = ..., offset: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...

@@ -17,4 +17,5 @@ PUT: Final = f"/{BLOBS_SERVICE}/Put"  # stream BlobChunk -> BlobReply
 CONTROL_SERVICE: Final = "stepwell.v1.Control"
 STATUS: Final = f"/{CONTROL_SERVICE}/Status"  # StatusRequest -> StatusReply
 FLUSH: Final = f"/{CONTROL_SERVICE}/Flush"  # FlushRequest -> FlushReply
+HOLD: Final = f"/{CONTROL_SERVICE}/Hold"  # HoldRequest -> stream HoldReply, until the call ends
 HEALTH: Final = f"/{CONTROL_SERVICE}/Health"  # HealthRequest -> HealthReply

@@ -311,3 +311,32 @@ def test_retries_slow_down_to_a_limit() -> None:
 
 def test_places_in_the_spool_are_ordered() -> None:
     assert Location(1, 9000) < Location(2, 4096) < Location(2, 4104)
+
+
+def test_while_it_is_held_nothing_is_stored_and_the_cursor_stays(tmp_path: Path) -> None:
+    sink = FakeSink()
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            forwarder = Forwarder(
+                spool, ForwardSettings(block_delay_seconds=0.0), counters=spool.counters
+            )
+            running = asyncio.create_task(forwarder.run(sink))
+            try:
+                async with asyncio.timeout(30):
+                    async with forwarder.held():
+                        cursor = spool.cursor
+                        await fill(spool)
+                        with pytest.raises(TimeoutError):
+                            async with asyncio.timeout(0.2):
+                                await forwarder.reach(spool.end)
+                        assert not sink.blocks
+                        assert spool.cursor == cursor
+                    await forwarder.reach(spool.end)
+            finally:
+                running.cancel()
+                await asyncio.wait({running})
+                forwarder.close()
+
+    asyncio.run(run())
+    assert all_stored(sink)

@@ -391,6 +391,10 @@ class Spool:
             held = self._held.forget(numbers)
             self._executor.submit(partial(self._free, held, self._pack_writers()))
 
+    async def freed(self) -> None:
+        """Wait until what was to be freed by now is."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, lambda: None)
+
     def save_writers(self) -> None:
         """Save the writers table now; part of a clean stop."""
         # In the thread: a save that is under way there has the same temporary file.

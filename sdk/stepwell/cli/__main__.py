@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "spool": "verify, dump or repair a daemon's spool; replay what was set aside",
     "journal": "verify or dump the journals of writers",
     "doctor": "check everything and say what to fix",
+    "backup": "copy a data folder, also while its daemon runs",
     "rm": "delete runs for good",
     "version": "say the version",
 }

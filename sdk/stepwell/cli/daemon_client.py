@@ -3,12 +3,14 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from stepwell.cli.errors import UNREACHABLE, CommandError
-from stepwell_wire.service import FLUSH, STATUS
+from stepwell_wire.service import FLUSH, HOLD, STATUS
 from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 STATUS_TIMEOUT_SECONDS: Final = 5.0
@@ -106,6 +108,36 @@ class DaemonClient:
         )
         return bool(reply.stored), int(reply.pending_bytes)
 
+    @contextmanager
+    def hold(self, timeout_seconds: float) -> Iterator[tuple[int, int]]:
+        """Keep the daemon from storing; yield the place of the spool before which all is durable.
+
+        Raises:
+            CommandError: The block that is being stored took longer than ``timeout_seconds``, or
+                the daemon went on before the end.
+        """
+        messages = self._messages
+        ask = self._channel.unary_stream(
+            HOLD,
+            request_serializer=messages.HoldRequest.SerializeToString,
+            response_deserializer=messages.HoldReply.FromString,
+        )
+        call = ask(messages.HoldRequest(timeout_seconds=timeout_seconds))
+        try:
+            reply = next(call)
+            if not reply.held:
+                raise CommandError(f"the daemon on {self.path} cannot pause: {reply.detail}")
+            yield reply.segment, reply.offset
+            if not call.is_active():
+                raise CommandError(
+                    f"the daemon on {self.path} ended or went on before its state was copied; "
+                    "try again"
+                )
+        except self._failed as error:
+            raise self._no_answer(error) from error
+        finally:
+            call.cancel()
+
     def _call(self, method: str, request: Any, decode: Any, timeout_seconds: float) -> Any:
         ask = self._channel.unary_unary(
             method,
@@ -115,13 +147,20 @@ class DaemonClient:
         try:
             return ask(request, timeout=timeout_seconds)
         except self._failed as error:
-            code = getattr(error, "code", lambda: None)()
-            reason = getattr(code, "name", "unknown").lower().replace("_", " ")
-            raise CommandError(
-                f"the daemon on {self.path} does not answer ({reason}); "
-                "`stepwell doctor` looks for the reason",
-                UNREACHABLE,
-            ) from error
+            raise self._no_answer(error) from error
+
+    def _no_answer(self, error: Exception) -> CommandError:
+        code = getattr(error, "code", lambda: None)()
+        if getattr(code, "name", "") == "UNIMPLEMENTED":
+            return CommandError(
+                f"the daemon on {self.path} is of an older release; restart it on this one"
+            )
+        reason = getattr(code, "name", "unknown").lower().replace("_", " ")
+        return CommandError(
+            f"the daemon on {self.path} does not answer ({reason}); "
+            "`stepwell doctor` looks for the reason",
+            UNREACHABLE,
+        )
 
 
 def status_of(path: Path) -> dict[str, Any] | None:
