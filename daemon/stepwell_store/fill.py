@@ -26,7 +26,6 @@ from stepwell_store.tables import (
 
 FILL_SECONDS: Final = 6 * 3600.0
 """After so long a fill is given up, and begun again."""
-PIECES: Final = 256
 _PIECE_SHIFT: Final = 56
 _ROWS_MAX: Final = 1 << 40
 FILL_SETTINGS: Final[dict[str, object]] = {

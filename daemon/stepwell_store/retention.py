@@ -16,7 +16,6 @@ from stepwell_store.queries.runs import list_runs
 from stepwell_store.store import Store
 from stepwell_store.tables import TABLES
 
-DAY_SECONDS: Final = 86_400
 _PAGE_RUNS: Final = 1000
 _LIMITS: Final = Limits(timeout_seconds=600, memory_bytes=0)
 

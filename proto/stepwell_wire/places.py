@@ -68,11 +68,6 @@ def found_fallback_journals() -> Path | None:
     return folder if is_ours and is_real else None
 
 
-def engine_socket(data_dir: Path) -> Path:
-    """Return the embedded engine's socket of ``data_dir``."""
-    return data_dir / "engine.sock"
-
-
 def check_socket_path(path: Path) -> None:
     """Raise ValueError when ``path`` is too long for a unix socket."""
     size = len(os.fsencode(path))

@@ -110,10 +110,6 @@ class BlobQueue:
             return sorted(os.listdir(self._failed))
         return []
 
-    @property
-    def failed_folder(self) -> Path:
-        return self._failed
-
     def __contains__(self, blob_id: str) -> bool:
         return blob_id in self._held
 

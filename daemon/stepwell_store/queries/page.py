@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -34,19 +34,6 @@ class Page(Generic[T]):
     items: tuple[T, ...]
     next_cursor: str | None = None
     total: int | None = None
-
-
-def page_of(
-    rows: Sequence[T],
-    limit: int,
-    cursor_of: Callable[[T], str],
-    *,
-    total: int | None = None,
-) -> Page[T]:
-    """Return the page of ``rows``, which were asked with ``limit + 1``."""
-    has_more = len(rows) > limit
-    kept = tuple(rows[:limit])
-    return Page(kept, cursor_of(kept[-1]) if has_more and kept else None, total)
 
 
 def check_limit(limit: int) -> int:

@@ -19,7 +19,6 @@ from stepwell_wire.records import DEVICE, ENVIRONMENT
 
 Source = Literal["processes", "environment", "node"]
 _BEST_FIRST: Final[tuple[Source, ...]] = ("processes", "environment", "node")
-_GPU_KINDS: Final = ("gpu", "mig")
 
 OWN_LABELS: Final = (
     "(substring(label, 1, 8) != 'process-' OR "
