@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from stepwell._files import Audio, Html, Molecule, Object3D, Video
     from stepwell._histogram import Histogram
     from stepwell._image import Image
-    from stepwell._later import AlertLevel, Api, agent, controller, sweep
+    from stepwell._later import AlertLevel, agent, controller, sweep
     from stepwell._media import (
         Bokeh,
         Classes,
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from stepwell._summary import Summary
     from stepwell._sync import sync
     from stepwell._table import EvalTable, Table
+    from stepwell.api import Api
     from stepwell.errors import (
         ConfigError,
         DaemonUnreachableError,
@@ -145,7 +146,8 @@ __all__ = [
 
 _MEDIA = "Bokeh Classes Graph JoinedTable Plotly box3d"
 _HOMES = {
-    **dict.fromkeys(("AlertLevel", "Api", "agent", "controller", "sweep"), "_later"),
+    **dict.fromkeys(("AlertLevel", "agent", "controller", "sweep"), "_later"),
+    "Api": "api",
     **dict.fromkeys(("ensure_configured", "login", "require", "setup", "teardown"), "_accounts"),
     **dict.fromkeys(("termerror", "termlog", "termsetup", "termwarn"), "_accounts"),
     **dict.fromkeys(_MEDIA.split(), "_media"),

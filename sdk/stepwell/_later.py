@@ -167,34 +167,6 @@ class LaterCalls:
         tell_once(kind, call, self._voice.warn_once)
 
 
-class Api:
-    """Reading runs from Python; every call says what reads them today."""
-
-    _CALLS: Final = frozenset(
-        """artifact artifact_collection artifact_collection_exists artifact_collections
-        artifact_exists artifact_type artifact_types artifact_versions artifacts create_project
-        create_run create_user default_entity entity flush from_path job load_report project
-        projects queue reports run runs sweep sync_tensorboard team upsert_run_queue user users
-        viewer""".split()  # noqa: SIM905
-    )
-
-    def __init__(
-        self,
-        overrides: dict[str, Any] | None = None,
-        timeout: int | None = None,
-        api_key: str | None = None,
-    ) -> None:
-        self.settings = dict(overrides or {})
-
-    def __getattr__(self, name: str) -> Any:
-        if name in self._CALLS:
-            raise UnavailableError(
-                f"Api().{name}",
-                "read runs with `stepwell runs`, `stepwell export` or `stepwell sql`",
-            )
-        raise AttributeError(f"'Api' object has no attribute {name!r}")
-
-
 def sweep(
     sweep: Any, entity: str | None = None, project: str | None = None, prior_runs: Any = None
 ) -> str:

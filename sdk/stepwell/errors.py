@@ -39,6 +39,41 @@ class UnavailableError(UsageError):
         self.call = call
 
 
+class HubError(StepwellError):
+    """The hub does not answer, or answers that something is wrong.
+
+    Attributes:
+        code: the hub's word for it (docs/formats/hub-api.md); "" where no hub answered.
+        status: of HTTP; 0 where no hub answered.
+    """
+
+    def __init__(
+        self, message: str, exc: Exception | None = None, *, code: str = "", status: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.message, self.exc, self.code, self.status = message, exc, code, status
+
+
+class HubAccessError(HubError):
+    """The hub's key is missing or wrong."""
+
+
+class NotFoundError(HubError, ValueError):
+    """No such project, run or file."""
+
+
+class FilterError(UsageError, ValueError):
+    """A filter of runs that cannot be asked."""
+
+
+class MissingPackageError(UsageError, ImportError):
+    """A package that an answer is wanted in is not installed."""
+
+    def __init__(self, package: str, instead: str) -> None:
+        super().__init__(f"{package} is not installed here; `pip install {package}`, or {instead}")
+        self.package = package
+
+
 class ResumeError(UsageError):
     """The run that was asked for exists though it must not, or does not though it must."""
 

@@ -108,7 +108,7 @@ def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
         "wandb.sweep({'method': 'random'})",
         "wandb.sweep(sweep='sweep_config.yaml', project='p')",
         "wandb.agent('id', function=print, count=2)",
-        "wandb.Api().runs('p')",
+        "wandb.Api().artifact('p/a:latest')",
         "run.use_artifact('my-dataset:latest').download()",
         "run.use_model('m')",
         "wandb.restore('model.pt')",

@@ -1,25 +1,10 @@
-"""Classes that other code names in annotations and `isinstance`; no call returns one yet."""
+"""What is read from a hub, by the names that other code imports."""
 
-from stepwell import Api, Artifact
+from stepwell import Artifact
+from stepwell.api import Api, File, Project, Run, Runs
 
 __all__ = ["Api", "Artifact", "File", "Project", "Run", "Runs", "Sweep"]
 
 
-class Run:
-    """A run that is read."""
-
-
-class Runs:
-    """A list of runs that are read."""
-
-
-class Project:
-    """A project that is read."""
-
-
 class Sweep:
     """A sweep that is read."""
-
-
-class File:
-    """A file of a run."""

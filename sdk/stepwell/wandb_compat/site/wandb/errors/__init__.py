@@ -1,5 +1,7 @@
 """The exceptions that scripts catch. `Error` is the root of all that stepwell raises."""
 
+from stepwell.errors import HubAccessError as AuthenticationError
+from stepwell.errors import HubError as CommError
 from stepwell.errors import StepwellError as Error
 from stepwell.errors import UnavailableError, UsageError
 from wandb.errors import term
@@ -13,18 +15,6 @@ __all__ = [
     "UsageError",
     "term",
 ]
-
-
-class CommError(Error):
-    """No answer from a server. Never raised: `init` and `log` wait for no server."""
-
-    def __init__(self, message: str, exc: Exception | None = None) -> None:
-        super().__init__(message)
-        self.message, self.exc = message, exc
-
-
-class AuthenticationError(CommError):
-    """Never raised: no login is needed."""
 
 
 class UnsupportedError(UsageError):

@@ -1,0 +1,131 @@
+"""`Api`: what is asked of a hub, beginning with projects and runs."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Final
+
+from stepwell.api._hub import TIMEOUT_SECONDS, Hub
+from stepwell.api._names import split_path
+from stepwell.api._place import find_place, is_key
+from stepwell.api._projects import Project, Projects, find_project
+from stepwell.api._run import Run, find_run
+from stepwell.api._runs import Runs
+from stepwell.errors import UnavailableError, UsageError
+
+_READ: Final = "read projects with projects(), runs with runs() and run()"
+_FILES: Final = "until then read the file from where it was written"
+_LATER: Final = {
+    **dict.fromkeys(
+        (
+            *("artifact", "artifacts", "artifact_exists", "artifact_type", "artifact_types"),
+            *("artifact_collection", "artifact_collections", "artifact_collection_exists"),
+            "artifact_versions",
+        ),
+        _FILES,
+    ),
+    **dict.fromkeys(
+        (
+            *("create_custom_chart", "create_project", "create_registry", "create_run"),
+            *("create_team", "create_user", "job", "load_report", "queue", "reports", "sweep"),
+            *("sync_tensorboard", "team", "upsert_run_queue", "user", "users", "viewer"),
+        ),
+        _READ,
+    ),
+}
+
+
+class Api:
+    """Reads projects and runs of a hub; nothing is asked before the first call.
+
+    Args:
+        overrides: ``project``: the project of paths that name none. ``entity`` and ``base_url``
+            are of accounts elsewhere and have no effect.
+        timeout: seconds that an answer may wait.
+        api_key: the hub's key; one of another form is of an account elsewhere, and is not used.
+        hub: the hub's address. Without it STEPWELL_HUB, or the hub of this node.
+    """
+
+    default_entity = ""
+
+    def __init__(
+        self,
+        overrides: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        api_key: str | None = None,
+        *,
+        hub: str | None = None,
+    ) -> None:
+        self.settings = {"entity": "", "project": "", **(overrides or {})}
+        if timeout is not None and not timeout > 0:
+            raise UsageError(f"timeout: {timeout!r}; expected seconds, more than 0")
+        self._timeout = timeout or TIMEOUT_SECONDS
+        self._named = (hub, api_key if is_key(api_key) else None)
+
+    @cached_property
+    def _hub(self) -> Hub:
+        return Hub(find_place(*self._named, environ=os.environ), self._timeout)
+
+    @property
+    def _project(self) -> str:
+        return str(self.settings["project"] or os.environ.get("STEPWELL_PROJECT", ""))
+
+    def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
+        """Return all projects; ``entity`` has no effect."""
+        return Projects(self, per_page)
+
+    def project(self, name: str, entity: str | None = None) -> Project:
+        """Return a project.
+
+        Raises:
+            NotFoundError: There is none of this name.
+        """
+        return find_project(self, split_path(name, default_project=self._project)[0])
+
+    def runs(
+        self,
+        path: str | None = None,
+        filters: Mapping[str, Any] | str | None = None,
+        order: str = "+created_at",
+        per_page: int = 50,
+        include_sweeps: bool = True,
+        lazy: bool = True,
+    ) -> Runs:
+        """Return runs of a project, read a page at a time.
+
+        Args:
+            path: PROJECT or ENTITY/PROJECT.
+            filters: in the manner of MongoDB, or a text in the language of docs/cli.md.
+            order: a key of ``filters``, with ``-`` before it for the greatest first.
+            include_sweeps, lazy: have no effect.
+
+        Raises:
+            FilterError: ``filters`` or ``order`` cannot be asked.
+        """
+        project, _ = split_path(path or "", default_project=self._project)
+        return Runs(self, project, filters, order, per_page)
+
+    def run(self, path: str) -> Run:
+        """Return one run, of PROJECT/RUN-ID or ENTITY/PROJECT/RUN-ID.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        project, run_id = split_path(path, default_project=self._project, wants_run=True)
+        return find_run(self, project, run_id)
+
+    def from_path(self, path: str) -> Run | Project:
+        """Return the run of a path of three parts, the project of a shorter one."""
+        parts = [each for each in path.strip("/").split("/") if each]
+        return self.run(path) if len(parts) > 2 else self.project(path)
+
+    def flush(self) -> None:
+        """No effect: nothing is kept between calls."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LATER:
+            raise UnavailableError(f"Api().{name}", _LATER[name])
+        raise AttributeError(f"'Api' object has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<Api of {self._named[0] or 'the hub of this node'}>"

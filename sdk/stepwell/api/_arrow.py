@@ -1,0 +1,108 @@
+"""Histories as tables of Arrow and pandas, which are imported here alone."""
+
+import http.client
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any, Final
+
+from stepwell.api._hub import Hub
+from stepwell.errors import MissingPackageError
+
+_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+"""The end of an Arrow stream. A reader takes one that was cut off before it for a whole one."""
+
+
+class _Stream:
+    """An answer as a file that remembers its last bytes."""
+
+    def __init__(self, hub: Hub, answer: http.client.HTTPResponse) -> None:
+        self._hub, self._answer = hub, answer
+        self._tail = b""
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            data = self._answer.read(None if size < 0 else size)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._hub.broke_off(error) from error
+        self._tail = (self._tail + data[-len(_END) :])[-len(_END) :]
+        return data
+
+    def check_end(self) -> None:
+        while self.read(1 << 16):
+            pass
+        if self._tail != _END:
+            raise self._hub.broke_off()
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def arrow_table(hub: Hub, project: str, question: dict[str, Any]) -> Any:
+    """Return the hub's answer to ``question`` as a `pyarrow.Table`.
+
+    Raises:
+        MissingPackageError: pyarrow is not installed.
+        HubError: The hub refuses, or breaks off.
+    """
+    try:
+        import pyarrow
+        import pyarrow.ipc
+    except ImportError as error:
+        raise MissingPackageError(
+            "pyarrow", "read the runs one by one with run.scan_history()"
+        ) from error
+    with closing(hub.opened("POST", "projects", project, "histories", body=question)) as answer:
+        stream = _Stream(hub, answer)
+        try:
+            table = pyarrow.ipc.open_stream(stream).read_all()
+        except pyarrow.ArrowInvalid as error:
+            raise hub.broke_off(error) from error
+        stream.check_end()
+    return table
+
+
+def empty_columns(table: Any, names: Sequence[str]) -> list[str]:
+    """Return those of ``names`` whose column has no value, though the table has rows."""
+    if not table.num_rows:
+        return []
+    return [
+        name
+        for name in names
+        if name in table.column_names and table[name].null_count == table.num_rows
+    ]
+
+
+def to_pandas(table: Any) -> Any:
+    """Return the table as a DataFrame; its memory is given over, so it is of no use any more."""
+    _pandas()
+    return table.to_pandas(split_blocks=True, self_destruct=True)
+
+
+def frame_of(rows: Sequence[dict[str, Any]]) -> Any:
+    """Return rows as a DataFrame.
+
+    Raises:
+        MissingPackageError: pandas is not installed.
+    """
+    return _pandas().DataFrame.from_records(rows)
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingPackageError("pandas", "ask with pandas=False for a list of rows") from error
+    return pandas

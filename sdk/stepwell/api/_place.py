@@ -1,0 +1,132 @@
+"""Where the hub is, and its key: by argument, environment, daemon or data folder."""
+
+import json
+import os
+import re
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from stepwell.errors import HubAccessError, HubError
+from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, read_key
+from stepwell_wire.places import default_data_dir, default_socket
+from stepwell_wire.service import STATUS
+from stepwell_wire.trusted_socket import TrustedSocket
+
+HUB_VARIABLE: Final = "STEPWELL_HUB"
+KEY_VARIABLE: Final = "STEPWELL_HUB_KEY"
+_KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_STATUS_SECONDS: Final = 5.0
+
+
+class Place(NamedTuple):
+    """A hub: its base address without a slash at the end, and its key."""
+
+    url: str
+    key: str
+
+
+def find_place(
+    hub: str | None = None, key: str | None = None, environ: Mapping[str, str] = os.environ
+) -> Place:
+    """Return the hub that is meant.
+
+    The address: ``hub``, STEPWELL_HUB, the page of the daemon on this node's socket, the hub that
+    runs on the data folder. The key: ``key``, STEPWELL_HUB_KEY, the file beside the hub.
+
+    Raises:
+        HubError: No hub is known here.
+        HubAccessError: Its key is not known.
+    """
+    folder = hub_dir(default_data_dir(environ))
+    if url := hub or environ.get(HUB_VARIABLE, ""):
+        url = _checked(url)
+    elif found := _of_daemon(default_socket(environ)):
+        url, folder = found
+    else:
+        url = _of_folder(folder)
+    if not url:
+        raise HubError(
+            f"no hub is known here: no daemon with a page answers on {default_socket(environ)}, "
+            f"and none runs on {folder.parent}; start one with `stepwell up`, or "
+            f"name a hub with {HUB_VARIABLE}=http://HOST:PORT and its key with {KEY_VARIABLE}"
+        )
+    return Place(url.rstrip("/"), _key(key or environ.get(KEY_VARIABLE, ""), folder, url))
+
+
+def is_key(text: str | None) -> bool:
+    """Return whether ``text`` has the form of a hub's key."""
+    return bool(text and _KEY.fullmatch(text))
+
+
+def _checked(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise HubError(
+            f"{url!r} is no hub's address; expected http://HOST:PORT or https://HOST, as "
+            f"`stepwell status` shows it ({HUB_VARIABLE}, or the argument hub)"
+        )
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
+def _key(named: str, folder: Path, url: str) -> str:
+    if named:
+        if not is_key(named):
+            raise HubAccessError(
+                f"the key for {url} is none: expected 43 letters, digits, - and _, as in the file "
+                f"`key` in the hub's folder; correct {KEY_VARIABLE} or the argument api_key"
+            )
+        return named
+    try:
+        return read_key(folder)
+    except HubKeyError as error:
+        raise HubAccessError(
+            f"no key for {url}: {error}; set {KEY_VARIABLE} to what the hub's file `key` holds"
+        ) from error
+
+
+def _of_folder(folder: Path) -> str:
+    """Return the address of the hub that runs on this folder, "" for none."""
+    try:
+        state = json.loads((folder / STATE_FILE).read_bytes())
+        url, pid = str(state["url"]), int(state["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        pass  # Another user's, which lives.
+    except OSError:
+        return ""
+    return url
+
+
+def _of_daemon(socket: Path) -> tuple[str, Path] | None:
+    """Return the page of the daemon on ``socket`` and the folder of its key, None without one."""
+    try:
+        held = TrustedSocket(str(socket))
+    except OSError:
+        return None
+    # Before the first import of grpc: its chatter is not for users, and it may fork later.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+    import grpc
+
+    from stepwell_wire import control_pb2
+
+    messages: Any = control_pb2
+    with held, grpc.insecure_channel(f"unix:{held.address}") as channel:
+        ask = channel.unary_unary(
+            STATUS,
+            request_serializer=messages.StatusRequest.SerializeToString,
+            response_deserializer=messages.StatusReply.FromString,
+        )
+        try:
+            status = json.loads(ask(messages.StatusRequest(), timeout=_STATUS_SECONDS).json)
+        except (grpc.RpcError, ValueError):
+            return None
+    url = str(status.get("page_url") or "")
+    if not url:
+        return None
+    return url, Path(str(status.get("hub_folder") or hub_dir(Path(str(status["data_dir"])))))

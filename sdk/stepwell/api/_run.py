@@ -1,0 +1,313 @@
+"""A run that is read."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from stepwell.api._arrow import frame_of
+from stepwell.api._console import ConsoleLine, console_lines
+from stepwell.api._files import File, files_of
+from stepwell.api._frames import system_rows
+from stepwell.api._history import checked_keys, checked_samples, history_rows, steps_asked
+from stepwell.api._names import nearest
+from stepwell.api._times import moment_text
+from stepwell.errors import NotFoundError, UnavailableError, UsageError
+from stepwell_wire.hub_access import page_path
+
+if TYPE_CHECKING:
+    from stepwell.api._api import Api
+
+_NEAR_MAX: Final = 1000
+_WAIT_SECONDS: Final = 2.0
+_BUCKETS_MAX: Final = 4096
+_LATER: Final = {
+    "stop": "stop its process; the run then ends as killed",
+    "update_state": "the state follows the run's process",
+    "upload_file": "log media in the run itself",
+    "log_artifact": "log it in the run itself",
+    "use_artifact": "use it in the run itself",
+    "logged_artifacts": "read the files from where they were written",
+    "used_artifacts": "read the files from where they were written",
+    "download_history_exports": "ask for runs.history(keys, format='arrow')",
+}
+
+
+class Summary(dict[str, Any]):
+    """The summary of a run that is read; the run itself sets it."""
+
+    def __setitem__(self, key: str, value: Any) -> NoReturn:
+        self.update({key: value})
+
+    def update(self, *_: Any, **__: Any) -> NoReturn:
+        raise UnavailableError(
+            "changing a summary from outside of the run",
+            "go on with the run, init(id=…, resume='must'), and change run.summary there",
+        )
+
+    @property
+    def _json_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
+class Run:
+    """A run that is read; values of its own are asked for when they are first wanted.
+
+    ``name``, ``notes``, ``tags`` and ``group`` can be set, and are kept by `update`.
+    """
+
+    entity = ""
+    user = sweep = sweep_name = None
+
+    def __init__(self, api: "Api", facts: dict[str, Any]) -> None:
+        """
+        Args:
+            facts: of the hub: those of a list, or all of them, with config and summary.
+        """
+        self._api = api
+        self._take(facts)
+
+    def _take(self, facts: dict[str, Any]) -> None:
+        self._facts = facts
+        self.id: str = facts["run_id"]
+        self.project: str = facts["project"]
+        self.name: str = facts["name"]
+        self.notes: str = facts["notes"]
+        self.tags: list[str] = list(facts["tags"])
+        self.group: str = facts["group"]
+        self._config: dict[str, Any] | None = None
+
+    def load(self, force: bool = False) -> dict[str, Any]:
+        """Read everything of the run, anew with ``force``; what was set meanwhile is lost."""
+        if force or "config" not in self._facts:
+            changed = {} if force else self._changes()
+            self._take(self._api._hub.ask("GET", "projects", self.project, "runs", self.id))
+            for name, value in changed.items():
+                setattr(self, name, value)
+        return self._facts
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def display_name(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> list[str]:
+        return [self.entity, self.project, self.id]
+
+    @property
+    def state(self) -> str:
+        """running, finished, failed, crashed, killed or unknown, as when it was read."""
+        return str(self._facts["state"])
+
+    @property
+    def job_type(self) -> str:
+        return str(self._facts["job_type"])
+
+    @property
+    def exit_code(self) -> int | None:
+        found: int | None = self._facts["exit_code"]
+        return found
+
+    @property
+    def created_at(self) -> str | None:
+        """Its start, ISO 8601 in UTC."""
+        return moment_text(self._facts["started_at"])
+
+    @property
+    def heartbeat_at(self) -> str | None:
+        """When it was last heard of, ISO 8601 in UTC."""
+        return moment_text(self._facts["last_seen"])
+
+    @property
+    def url(self) -> str:
+        return self._api._hub.url + page_path(self.project, self.id)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its config; a change of it is not kept."""
+        if self._config is None:
+            self._config = dict(self.load()["config"])
+        return self._config
+
+    rawconfig = config
+
+    @property
+    def summary(self) -> Summary:
+        return Summary(self.load()["summary"])
+
+    @property
+    def summary_metrics(self) -> dict[str, Any]:
+        return dict(self.load()["summary"])
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        return dict(self.load()["metadata"])
+
+    @property
+    def lastHistoryStep(self) -> int:  # noqa: N802
+        """The highest step that was logged, -1 without one."""
+        facts = self.load()
+        return int(facts["summary"].get("_step", -1)) if facts["point_count"] else -1
+
+    @property
+    def system_metrics(self) -> dict[str, float]:
+        """The last that was sampled of its nodes, by name."""
+        last: dict[str, float] = {}
+        for row in self._system(_BUCKETS_MAX):
+            last |= {key: value for key, value in row.items() if not key.startswith("_")}
+        return last
+
+    # ------------------------------------------------------------------ what it logged
+
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str] | None = None,
+        x_axis: str = "_step",
+        pandas: bool = True,
+        stream: str = "default",
+    ) -> Any:
+        """Return so many rows at most, evenly among all, the first and the last among them.
+
+        Args:
+            keys: only rows that have all of these, and only these and ``x_axis``.
+            pandas: as a DataFrame; False for a list of dicts.
+            stream: ``system`` for what was sampled of the run's nodes, as means over moments.
+        """
+        wanted = checked_keys(keys)
+        if stream in ("system", "systemMetrics"):
+            found = self._system(min(checked_samples(samples), _BUCKETS_MAX))
+            rows = [row for row in found if wanted is None or all(key in row for key in wanted)]
+        elif stream != "default":
+            raise UsageError(f"stream: {stream!r}; expected 'default' or 'system'")
+        else:
+            if wanted is not None and x_axis not in wanted:
+                wanted.insert(0, x_axis)
+            rows = list(self._rows(wanted, samples=checked_samples(samples)))
+        return frame_of(rows) if pandas else rows
+
+    def scan_history(
+        self,
+        keys: Sequence[str] | None = None,
+        page_size: int = 1000,
+        min_step: int | None = None,
+        max_step: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield every row, exact, by step; rows of ranks that log for themselves have `_label`.
+
+        Args:
+            keys: only rows that have all of these, and only these.
+            page_size: has no effect: the hub sends rows as they are taken.
+            min_step: the first step. max_step: the first step that is left out.
+        """
+        return self._rows(checked_keys(keys), **steps_asked(min_step, max_step))
+
+    def _rows(self, keys: list[str] | None, **question: Any) -> Iterator[dict[str, Any]]:
+        started = self._facts["started_at"]
+        return history_rows(self._api._hub, self.project, self.id, started, keys, **question)
+
+    def _system(self, buckets: int) -> list[dict[str, Any]]:
+        path = ("projects", self.project, "runs", self.id, "system")
+        with closing(self._api._hub.opened("POST", *path, body={"buckets": buckets})) as answer:
+            return system_rows(answer.read(), self._facts["started_at"])
+
+    @property
+    def console_logs(self) -> Iterator[ConsoleLine]:
+        """What it printed, line by line."""
+        return console_lines(self._api._hub, self.project, self.id)
+
+    def files(self, names: Sequence[str] | None = None, per_page: int = 50) -> list[File]:
+        """Return the media that it logged, all or those of these names."""
+        found = list(files_of(self._api._hub, self.project, self.id))
+        return found if names is None else [each for each in found if each.name in set(names)]
+
+    def file(self, name: str) -> File:
+        """Return one of `files`.
+
+        Raises:
+            NotFoundError: It has none of this name.
+        """
+        found = self.files()
+        for each in found:
+            if each.name == name:
+                return each
+        raise NotFoundError(
+            f"run {self.project}/{self.id} has no file {name!r}"
+            f"{nearest(name, [each.name for each in found])}. What it printed is in console_logs, "
+            "its config and summary in config, summary and metadata",
+            code="not_found",
+        )
+
+    # ------------------------------------------------------------------ changes
+
+    def update(self) -> None:
+        """Keep what was set: name, notes, tags, group.
+
+        Raises:
+            UnavailableError: The config was changed.
+        """
+        if self._config is not None and self._config != self._facts["config"]:
+            raise UnavailableError(
+                "changing a config from outside of the run",
+                "go on with the run, init(id=…, resume='must'), and change run.config there",
+            )
+        if changes := self._changes():
+            path = ("projects", self.project, "runs", self.id)
+            self._take(self._api._hub.ask("PATCH", *path, body=changes))
+
+    save = update
+
+    def _changes(self) -> dict[str, Any]:
+        given = {
+            "name": self.name,
+            "notes": self.notes or "",
+            "tags": list(self.tags or ()),
+            "group": self.group or "",
+        }
+        return {name: value for name, value in given.items() if value != self._facts[name]}
+
+    def delete(self, delete_artifacts: bool = False, *, force: bool = False) -> None:
+        """Delete it for good; ``force``: also while it is running."""
+        query = {"force": "true"} if force else None
+        self._api._hub.ask("DELETE", "projects", self.project, "runs", self.id, query=query)
+
+    def wait_until_finished(self) -> None:
+        """Return when the run has ended."""
+        while self.load(force=True)["state"] == "running":
+            time.sleep(_WAIT_SECONDS)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _LATER:
+            raise UnavailableError(f"a read run's {name}", _LATER[name])
+        raise AttributeError(f"a read run has no attribute {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<Run {self.project}/{self.id} ({self.state})>"
+
+
+def find_run(api: "Api", project: str, run_id: str) -> Run:
+    """Return the run.
+
+    Raises:
+        NotFoundError: There is none; the message names those that are near.
+    """
+    try:
+        return Run(api, api._hub.ask("GET", "projects", project, "runs", run_id))
+    except NotFoundError as error:
+        api.project(project)
+        body = {"limit": _NEAR_MAX, "archived": True}
+        listed = api._hub.ask("POST", "projects", project, "runs", "query", body=body)["runs"]
+        named = [each["run_id"] for each in listed if each["name"] == run_id]
+        hint = (
+            f"; the id of the run that is named so is {named[0]!r}"
+            if named
+            else nearest(run_id, [each["run_id"] for each in listed])
+        )
+        raise NotFoundError(
+            f"no run {run_id!r} in project {project!r}{hint}",
+            error,
+            code=error.code,
+            status=error.status,
+        ) from error

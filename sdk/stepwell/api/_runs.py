@@ -1,0 +1,121 @@
+"""Runs of a project: a list that is read a page at a time, and all their histories at once."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwell.api._arrow import arrow_table, empty_columns, frame_of, to_pandas
+from stepwell.api._filters import filter_text, sort_key
+from stepwell.api._history import checked_keys, steps_asked
+from stepwell.api._names import nearest
+from stepwell.api._pages import Pages
+from stepwell.api._run import Run
+from stepwell.errors import UsageError
+
+if TYPE_CHECKING:
+    from stepwell.api._api import Api
+
+_METRICS_MAX: Final = 10_000
+
+
+class Runs(Pages[Run]):
+    """The runs that a filter finds, in an order."""
+
+    def __init__(
+        self,
+        api: "Api",
+        project: str,
+        filters: Mapping[str, Any] | str | None,
+        order: str,
+        per_page: int,
+    ) -> None:
+        super().__init__(per_page)
+        self._api, self.project = api, project
+        self._question = {"filter": filter_text(filters), "sort": [sort_key(order)]}
+
+    def _page(self, cursor: str | None, limit: int) -> tuple[list[Run], str | None, int | None]:
+        body = {**self._question, "limit": limit, "cursor": cursor}
+        found = self._api._hub.ask("POST", "projects", self.project, "runs", "query", body=body)
+        if not found["runs"] and cursor is None:
+            self._api.project(self.project)  # An unknown project is an error, not an empty list.
+            for hint in found["hints"]:
+                warnings.warn(f"{self!r}: {hint}", UserWarning, stacklevel=3)
+        made = [Run(self._api, each) for each in found["runs"]]
+        return made, found["next_cursor"], found["total"]
+
+    def history(
+        self,
+        keys: Sequence[str],
+        *,
+        format: str = "pandas",
+        min_step: int | None = None,
+        max_step: int | None = None,
+        labels: str = "auto",
+    ) -> Any:
+        """Return every point of ``keys`` in all these runs as one table, in one request.
+
+        Columns are ``run_id``, ``_step``, ``_timestamp`` and each key; a value that is not there
+        is null. Rows come in the order of the runs, then by step.
+
+        Args:
+            keys: metrics that hold numbers.
+            format: ``arrow`` for a `pyarrow.Table`, ``pandas`` for a DataFrame.
+            min_step: the first step. max_step: the first step that is left out.
+            labels: ``apart``: a row for each rank at a step, with its ``_label``; ``join``: one
+                row; ``auto``: apart where a run has several.
+        """
+        if format not in ("arrow", "pandas"):
+            raise UsageError(f"format: {format!r}; expected 'arrow' or 'pandas'")
+        if labels not in ("auto", "apart", "join"):
+            raise UsageError(f"labels: {labels!r}; expected 'auto', 'apart' or 'join'")
+        metrics = checked_keys(keys)
+        if not metrics:
+            raise UsageError("keys: name the metrics, at least one")
+        question = {
+            **self._question,
+            "metrics": metrics,
+            "labels": labels,
+            **steps_asked(min_step, max_step),
+        }
+        table = arrow_table(self._api._hub, self.project, question)
+        if not table.num_rows or (empty := empty_columns(table, metrics)):
+            self._check_metrics(metrics if not table.num_rows else empty)
+        return table if format == "arrow" else to_pandas(table)
+
+    def _check_metrics(self, metrics: Sequence[str]) -> None:
+        """Raise UsageError where the project has none of this name."""
+        self._api.project(self.project)
+        query = {"limit": _METRICS_MAX}
+        found = self._api._hub.ask("GET", "projects", self.project, "metrics", query=query)
+        known = [each["metric"] for each in found["metrics"]]
+        for metric in metrics:
+            if metric not in known and found["next_cursor"] is None:
+                raise UsageError(
+                    f"keys: project {self.project!r} has no metric {metric!r}"
+                    f"{nearest(metric, known)}"
+                )
+
+    def histories(
+        self,
+        samples: int = 500,
+        keys: Sequence[str] | None = None,
+        x_axis: str = "_step",
+        format: str = "default",
+        stream: str = "default",
+    ) -> Any:
+        """Return `Run.history` of every run, one after the other, each row with its ``run_id``.
+
+        Args:
+            format: ``default`` for a list of dicts, ``pandas`` for a DataFrame.
+        """
+        if format not in ("default", "pandas"):
+            raise UsageError(f"format: {format!r}; expected 'default' or 'pandas'")
+        rows = [
+            {**row, "run_id": run.id}
+            for run in self
+            for row in run.history(samples, keys, x_axis, pandas=False, stream=stream)
+        ]
+        return rows if format == "default" else frame_of(rows)
+
+    def __repr__(self) -> str:
+        return f"<Runs of {self.project}>"

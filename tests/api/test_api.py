@@ -1,0 +1,349 @@
+"""What `Api` reads of a real hub."""
+
+import importlib
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import stepwell
+from stepwell.api import Api
+from stepwell.api._place import find_place
+from stepwell.errors import (
+    FilterError,
+    HubAccessError,
+    HubError,
+    MissingPackageError,
+    NotFoundError,
+    UnavailableError,
+    UsageError,
+)
+from stepwell_hub.api import histories
+from stepwell_store.errors import QueryTimeoutError
+from tests.api.conftest import World
+from tests.hub.made import make_run
+from tests.store.made import (
+    START_US,
+    build,
+    decoded,
+    event,
+    fresh_project,
+    insert,
+    log,
+    rows,
+    tell,
+    writer,
+)
+
+
+@pytest.fixture(scope="module")
+def project(world: World) -> str:
+    """Five runs, one a minute, of growing `lr`."""
+    name = fresh_project()
+    for number in range(5):
+        make_run(
+            world.store,
+            name,
+            f"r{number}",
+            name=f"run {number}",
+            config={"lr": number / 10, "deep": {"a": [1, 2]}},
+            steps=100,
+            metrics=("loss", "acc"),
+            started_us=START_US + number * 60_000_000,
+        )
+    return name
+
+
+def test_projects_and_one_of_them(world: World, project: str) -> None:
+    assert project in [each.name for each in world.api.projects(per_page=1)]
+    found = world.api.project(f"somebody/{project}")
+    assert (found.run_count, found.url) == (5, f"{world.url}/p/{project}")
+    with pytest.raises(NotFoundError, match=f"did you mean .*'{project}'"):
+        world.api.project(f"{project}x")
+
+
+def test_runs_are_read_a_page_at_a_time(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = world.api
+    asked: list[Any] = []
+    ask = api._hub.ask
+    monkeypatch.setattr(api._hub, "ask", lambda *a, **k: (asked.append(a), ask(*a, **k))[1])
+    runs = api.runs(f"me/{project}", per_page=2)
+    assert asked == []
+    assert [runs[0].id, runs[1].id, len(asked)] == ["r0", "r1", 1]
+    assert (len(runs), runs[2].id, len(asked)) == (5, "r2", 2)
+    assert [run.id for run in runs] == [f"r{number}" for number in range(5)]
+    assert runs[-1].id == "r4"
+    assert [run.id for run in runs[1:3]] == ["r1", "r2"]
+    with pytest.raises(IndexError):
+        runs[5]
+
+
+def test_filters_and_orders(world: World, project: str) -> None:
+    def ids(*args: Any, **named: Any) -> list[str]:
+        return [run.id for run in world.api.runs(project, *args, **named)]
+
+    assert ids({"config.lr": {"$gte": 0.3}}, order="-config.lr") == ["r4", "r3"]
+    assert ids("lr<0.2", order="+display_name") == ["r0", "r1"]
+    assert ids({"created_at": {"$gt": "2023-11-14T22:16:00"}}) == ["r3", "r4"]
+    with pytest.raises(FilterError, match="no such field"):
+        world.api.runs(project, {"lr": 1})
+    with pytest.raises(HubError, match="value is missing") as caught:
+        list(world.api.runs(project, "lr<"))
+    assert caught.value.code == "filter_invalid"
+    with pytest.warns(UserWarning, match="lrr"):
+        assert ids({"config.lrr": 3}) == []
+    with pytest.raises(NotFoundError, match="no project"):
+        len(world.api.runs("nothing-here"))
+
+
+def test_a_run_has_its_values(world: World, project: str) -> None:
+    run = world.api.run(f"me/{project}/r1")
+    assert (run.id, run.name, run.state, run.tags) == ("r1", "run 1", "finished", ["small"])
+    assert run.config == {"lr": 0.1, "deep": {"a": [1, 2]}}
+    assert run.summary["loss"] == 0.01
+    assert run.summary_metrics["_step"] == run.lastHistoryStep == 99
+    assert run.created_at == "2023-11-14T22:14:20Z"
+    assert run.url == f"{world.url}/p/{project}/runs/r1"
+    assert run.path == ["", project, "r1"]
+    with pytest.raises(NotFoundError, match=r"no run 'r11'.*did you mean"):
+        world.api.run(f"{project}/r11")
+    with pytest.raises(NotFoundError, match="the id of the run that is named so is 'r2'"):
+        world.api.run(f"{project}/run 2")
+    with pytest.raises(UsageError, match="names no run"):
+        world.api.run(project)
+
+
+def test_a_project_can_be_said_once(world: World, project: str) -> None:
+    api = Api({"project": project, "entity": "me"}, hub=world.url, api_key=world.key)
+    assert api.run("r2").config["lr"] == 0.2
+    assert len(api.runs()) == 5
+
+
+def test_every_row_is_scanned_exactly(world: World) -> None:
+    name = fresh_project()
+    make_run(world.store, name, "a", steps=1200)
+    log(world.store, writer(name, "a"), [7, 9], odd=[math.inf, math.nan])
+    tell(world.store, writer(name, "a"), event("values", {"values": {"note": "hi"}}, step=9))
+    run = world.api.run(f"{name}/a")
+    found = list(run.scan_history())
+    assert [row["_step"] for row in found] == list(range(1200))
+    assert found[11]["loss"] == 1 / 12
+    assert found[7]["odd"] == math.inf
+    assert found[9]["note"] == "hi"
+    assert found[9]["_timestamp"] - found[9]["_runtime"] == START_US / 1e6
+    assert list(run.scan_history(["note", "loss"])) == [{"note": "hi", "loss": 0.1}]
+    window = list(run.scan_history(["_step"], min_step=3, max_step=5))
+    assert window == [{"_step": 3}, {"_step": 4}]
+
+
+def test_ranks_have_rows_of_their_own(world: World) -> None:
+    name = fresh_project()
+    make_run(world.store, name, "a", steps=0)
+    for rank in ("0", "1"):
+        made = rows(1, [0, 1], [float(rank)] * 2)
+        who = writer(name, "a", label=rank)
+        insert(world.store, build((who, decoded([made])), schemas={1: ("loss",)}), f"{name}{rank}")
+    found = list(world.api.run(f"{name}/a").scan_history(["loss"]))
+    assert [(row["_label"], row["loss"]) for row in found] == [("0", 0.0), ("1", 1.0)] * 2
+    table = world.api.runs(name).history(["loss"], format="arrow", labels="join")
+    assert table.column_names == ["run_id", "_step", "_timestamp", "loss"]
+
+
+def test_a_history_is_a_sample_with_both_ends(world: World, project: str) -> None:
+    run = world.api.run(f"{project}/r1")
+    frame = run.history(samples=3, keys=["loss"])
+    assert frame["_step"].tolist() == [0, 50, 99]
+    assert list(frame.columns) == ["_step", "loss"]
+    found = run.history(pandas=False)
+    assert len(found) == 100
+    assert set(found[0]) == {"_step", "_timestamp", "_runtime", "loss", "acc"}
+    assert run.history(keys=["none"], pandas=False) == []
+    with pytest.raises(UsageError, match="scan_history"):
+        run.history(samples=10**6)
+    with pytest.raises(UsageError, match="'default' or 'system'"):
+        run.history(stream="else")
+
+
+def test_many_histories_are_one_table(world: World, project: str) -> None:
+    runs = world.api.runs(project, {"config.lr": {"$lt": 0.15}}, order="-created_at")
+    table = runs.history(["acc", "loss"], format="arrow", min_step=98)
+    assert table.to_pydict() == {
+        "run_id": ["r1", "r1", "r0", "r0"],
+        "_step": [98, 99] * 2,
+        "_timestamp": [START_US / 1e6 + 0.098, START_US / 1e6 + 0.099] * 2,
+        "acc": [1 / 99, 0.01] * 2,
+        "loss": [1 / 99, 0.01] * 2,
+    }
+    frame = runs.history(["loss"])
+    assert frame.groupby("run_id", observed=True)["loss"].min().to_dict() == {
+        "r0": 0.01,
+        "r1": 0.01,
+    }
+    with pytest.raises(UsageError, match=r"no metric 'losss'; did you mean 'loss'"):
+        runs.history(["losss", "loss"])
+    with pytest.raises(UsageError, match="expected a list"):
+        runs.history("loss")
+    assert len(runs.histories(samples=10, keys=["loss"])) == 20
+
+
+def test_what_breaks_off_is_an_error(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepwell_store.queries.history_columns.PART_POINTS", 50)
+    module = importlib.import_module("stepwell_store.queries.history")
+    monkeypatch.setattr(module, "WINDOW_POINTS", 50)
+
+    def failing(read: Any) -> Any:
+        asked: list[None] = []
+
+        def fail(*arguments: Any, **named: Any) -> bytes:
+            asked.append(None)
+            if len(asked) == 3:
+                raise QueryTimeoutError("too late")
+            return bytes(read(*arguments, **named))
+
+        return fail
+
+    monkeypatch.setattr(histories, "_columns", failing(histories._columns))
+    monkeypatch.setattr(histories, "_lines", failing(histories._lines))
+    with pytest.raises(HubError, match="broke off"):
+        world.api.runs(project).history(["loss"], format="arrow")
+    with pytest.raises(HubError, match="broke off"):
+        list(world.api.run(f"{project}/r1").scan_history())
+
+
+def test_a_stream_that_was_cut_is_not_taken_for_whole(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As after a new key: the hub ends the answer in good order, without the end of the stream.
+    monkeypatch.setattr("stepwell_hub.arrow_columns.ArrowColumns.end", lambda _: b"")
+    with pytest.raises(HubError, match="broke off"):
+        world.api.runs(project).history(["loss"], format="arrow")
+
+
+def test_a_missing_package_is_named(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingPackageError, match=r"pip install pandas.*pandas=False"):
+        world.api.run(f"{project}/r1").history()
+    with pytest.raises(MissingPackageError, match=r"pip install pyarrow.*scan_history"):
+        world.api.runs(project).history(["loss"])
+
+
+def test_what_is_set_is_kept_by_update(world: World) -> None:
+    name = fresh_project()
+    make_run(world.store, name, "a")
+    run = world.api.run(f"{name}/a")
+    run.name, run.notes = "other", "a note"
+    run.tags.append("more")
+    run.update()
+    again = world.api.runs(name)[0]
+    assert (again.name, again.notes, again.tags) == ("other", "a note", ["small", "more"])
+    again.group = "g"
+    assert again.config == {"lr": 0.1}  # Reading the rest keeps what was set.
+    again.update()
+    assert world.api.run(f"{name}/a").group == "g"
+    again.config["lr"] = 3
+    with pytest.raises(UnavailableError, match=r"run\.config"):
+        again.update()
+    with pytest.raises(UnavailableError, match=r"run\.summary"):
+        run.summary["best"] = 3
+    with pytest.raises(UnavailableError, match="log_artifact"):
+        run.log_artifact("x")
+
+
+def test_a_deleted_run_is_gone(world: World) -> None:
+    name = fresh_project()
+    make_run(world.store, name, "a")
+    make_run(world.store, name, "b", state="")
+    world.api.run(f"{name}/a").delete()
+    assert [run.id for run in world.api.runs(name)] == ["b"]
+
+
+def test_the_console_is_read_whole(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = fresh_project()
+    make_run(world.store, name, "a", lines=[f"line {number}" for number in range(25)])
+    monkeypatch.setattr("stepwell.api._console._PAGE", 10)
+    found = list(world.api.run(f"{name}/a").console_logs)
+    assert [str(each) for each in found] == [f"line {number}" for number in range(25)]
+
+
+def test_a_file_that_is_not_there(world: World, project: str) -> None:
+    run = world.api.run(f"{project}/r1")
+    assert run.files() == []
+    with pytest.raises(NotFoundError, match="console_logs"):
+        run.file("output.log")
+
+
+# ---------------------------------------------------------------------- where the hub is
+
+
+def test_the_hub_of_the_data_folder_is_found(
+    world: World, project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir(mode=0o700)
+    key = folder / "key"
+    key.write_text(world.key)
+    key.chmod(0o600)
+    with pytest.raises(HubError, match=r"no hub is known here.*stepwell up.*STEPWELL_HUB"):
+        Api().projects()[0]
+    (folder / "hub.json").write_text(json.dumps({"url": world.url, "pid": 1 << 22 | 1}))
+    with pytest.raises(HubError, match="no hub is known here"):
+        find_place()
+    (folder / "hub.json").write_text(json.dumps({"url": world.url, "pid": 1}))
+    assert len(stepwell.Api().runs(project)) == 5
+
+
+def test_the_environment_names_hub_and_key(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEPWELL_HUB", world.url + "/")
+    with pytest.raises(HubAccessError, match=r"no key for .*STEPWELL_HUB_KEY"):
+        len(Api().runs(project))
+    monkeypatch.setenv("STEPWELL_HUB_KEY", world.key)
+    # A key of an account elsewhere, in a script that was written for another tracker.
+    assert len(Api(api_key="0" * 40).runs(project)) == 5
+    monkeypatch.setenv("STEPWELL_HUB_KEY", "A" * 43)
+    with pytest.raises(HubAccessError, match=r"key.*STEPWELL_HUB_KEY") as caught:
+        len(Api().runs(project))
+    assert caught.value.status == 401
+    monkeypatch.setenv("STEPWELL_HUB_KEY", "short")
+    with pytest.raises(HubAccessError, match="43 letters"):
+        len(Api().runs(project))
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8470", "ftp://x", "http://"])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(HubError, match="is no hub's address"):
+        find_place(url, "A" * 43)
+
+
+def test_a_hub_that_does_not_answer() -> None:
+    with pytest.raises(HubError, match="does not answer"):
+        len(Api(hub="http://127.0.0.1:9", api_key="A" * 43).projects())
+
+
+def test_calls_that_are_not_there_say_what_is() -> None:
+    for call in ("artifact", "sweep", "create_run"):
+        with pytest.raises(UnavailableError, match=call):
+            getattr(Api(), call)
+    with pytest.raises(AttributeError, match="no attribute 'runz'"):
+        Api().runz  # noqa: B018
+
+
+def test_importing_it_imports_no_package() -> None:
+    code = (
+        "import sys, stepwell.api\n"
+        "print([m for m in ('grpc', 'numpy', 'pandas', 'pyarrow') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
