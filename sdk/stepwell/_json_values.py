@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._fields import Unreadable, fields_of, items_of
 from stepwell._later import tell_once
-from stepwell._names import TEXT_CHARACTERS_MAX, Warn, cut_text, kind_of, text_of, valid_text
+from stepwell._names import (
+    TEXT_CHARACTERS_MAX,
+    Warn,
+    cut_text,
+    inside_itself,
+    kind_of,
+    text_of,
+    valid_text,
+)
 from stepwell._points import as_point, size_of
 from stepwell_wire.limits import EVENT_BYTES_MAX, VALUE_DEPTH_MAX
 
@@ -44,6 +52,7 @@ class _Conversion:
         self._warn, self._stage, self._name = warn, stage, name
         self._items_left = VALUE_ITEMS_MAX
         self._bytes_left = VALUE_BYTES_MAX
+        self._within: set[int] = set()  # Of what is being converted: their `id`.
 
     def convert(self, value: Any, depth: int) -> Any:
         self._spend(_NUMBER_BYTES)
@@ -69,7 +78,13 @@ class _Conversion:
             if not media.is_kept:
                 tell_once("media", f"{type(media).__name__}()", self._warn)
             return dict(media.described(self._stage, self._warn))
-        made = self._inside(value, depth) if depth < VALUE_DEPTH_MAX else _NONE_INSIDE
+        if id(value) in self._within:
+            return self._text(inside_itself(value))
+        self._within.add(id(value))
+        try:
+            made = self._inside(value, depth) if depth < VALUE_DEPTH_MAX else _NONE_INSIDE
+        finally:
+            self._within.discard(id(value))
         return self._leaf(value) if made is _NONE_INSIDE else made
 
     def _inside(self, value: Any, depth: int) -> Any:

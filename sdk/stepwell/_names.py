@@ -41,6 +41,11 @@ def kind_of(value: Any) -> str:
     return str(type.__dict__["__name__"].__get__(type(value)))
 
 
+def inside_itself(value: Any) -> str:
+    """Return the text for ``value`` where it is met again inside of itself."""
+    return f"<the {kind_of(value)} that this is in>"
+
+
 def cut_text(text: str) -> str:
     """Return ``text`` in valid UTF-8, cut at ``TEXT_CHARACTERS_MAX``."""
     if str.__len__(text) > TEXT_CHARACTERS_MAX:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stepwell._fields import Unreadable, fields_of
 from stepwell._json_values import as_json
-from stepwell._names import Warn, metric_name
+from stepwell._names import Warn, inside_itself, metric_name
 from stepwell._points import as_point
-from stepwell_wire.limits import VALUE_DEPTH_MAX
+from stepwell_wire.limits import METRICS_PER_WRITER_MAX, VALUE_DEPTH_MAX
 
 if TYPE_CHECKING:
     from stepwell._staging import Stage
@@ -37,25 +37,32 @@ def split_values(data: Mapping[Any, Any], warn: Warn, stage: "Stage | None" = No
     """Return the values in ``data`` by kind.
 
     Nested dicts and records are joined with dots. A later key wins over an earlier one of the same
-    name, which is said. The bytes of media go to ``stage``.
+    name, which is said. What is inside of itself is not gone into again. The bytes of media go to
+    ``stage``.
     """
     found = SplitValues({}, {}, {})
-    _split(data, "", 0, found, warn, stage)
+    _split(data, "", (), found, warn, stage)
     return found
 
 
 def _split(
     data: Mapping[Any, Any],
     prefix: str,
-    depth: int,
+    within: tuple[int, ...],
     found: SplitValues,
     warn: Warn,
     stage: "Stage | None",
 ) -> None:
     for key, value in data.items():
         name = metric_name(prefix, key, warn)
-        if depth < VALUE_DEPTH_MAX and (inside := fields_of(value)):
-            _split(inside, name + ".", depth + 1, found, warn, stage)
+        if sum(map(len, found)) >= METRICS_PER_WRITER_MAX:
+            warn("names", f"log: after {METRICS_PER_WRITER_MAX} names all others are lost")
+            return
+        if len(within) < VALUE_DEPTH_MAX and (inside := fields_of(value)):
+            if id(value) in within:
+                found.others[name] = inside_itself(value)
+            else:
+                _split(inside, name + ".", (*within, id(value)), found, warn, stage)
             continue
         for kind in found:
             if kind.pop(name, None) is not None:

@@ -14,6 +14,7 @@ import pytest
 
 from stepwell._fields import attributes_of, fields_of
 from stepwell._json_values import VALUE_BYTES_MAX, VALUE_ITEMS_MAX, as_json
+from stepwell._values import split_values
 from stepwell_wire.records import VALUES, pack_event
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
@@ -229,3 +230,24 @@ def test_the_largest_value_fits_into_an_event() -> None:
     value = as_json({str(i): ["é" * 1000] * 10 for i in range(5000)}, silent)
     record = pack_event(VALUES, {"values": {"n" * 512: value}}, step=0, time_us=0)
     assert VALUE_BYTES_MAX / 2 < len(record) < VALUE_BYTES_MAX * 1.2
+
+
+def test_what_is_inside_of_itself_is_gone_into_once() -> None:
+    """Each level would be twice as many names as the one before it."""
+    node: dict[str, Any] = {"x": 1.0}
+    node["parent"] = node["first"] = node
+    items: list[Any] = [1]
+    items += [items, items]
+    found = split_values({"tree": node, "list": items}, lambda kind, text: None)
+    again = "<the dict that this is in>"
+    assert found.points == {"tree.x": 1.0}
+    assert found.others == {
+        "tree.parent": again,
+        "tree.first": again,
+        "list": [1, "<the list that this is in>", "<the list that this is in>"],
+    }
+    shared = {"y": 2.0}
+    assert split_values({"a": shared, "b": {"c": shared}}, lambda kind, text: None).points == {
+        "a.y": 2.0,
+        "b.c.y": 2.0,
+    }
