@@ -1,6 +1,7 @@
 """Rows of sweeps that several operations share: locks, answered keys, stop commands."""
 
 import json
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -49,14 +50,36 @@ def agent_of(session: Session, sweep_id: str, agent_id: str) -> SweepAgent:
     """
     found = session.get(SweepAgent, agent_id)
     if found is None or found.sweep_id != sweep_id:
-        raise SweepNotFoundError(f"sweep {sweep_id} has no agent {agent_id}; register one first")
+        raise no_agent(sweep_id, agent_id)
     return found
+
+
+def agents_of(session: Session, sweep_id: str, agent_ids: Sequence[str]) -> dict[str, SweepAgent]:
+    """Return those of the agents that the sweep has, by id."""
+    found = session.execute(
+        select(SweepAgent).where(SweepAgent.id.in_(agent_ids), SweepAgent.sweep_id == sweep_id)
+    ).scalars()
+    return {each.id: each for each in found}
+
+
+def no_agent(sweep_id: str, agent_id: str) -> SweepNotFoundError:
+    return SweepNotFoundError(f"sweep {sweep_id} has no agent {agent_id}; register one first")
 
 
 def answered(session: Session, scope: str, key: str) -> Any:
     """Return what the key was answered, None where it is new."""
     found = session.get(AnsweredKey, (scope, key))
     return None if found is None else json.loads(found.answer)
+
+
+def answered_of(session: Session, scope: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Return what those of the keys were answered that are known."""
+    found = session.execute(
+        select(AnsweredKey.key, AnsweredKey.answer).where(
+            AnsweredKey.scope == scope, AnsweredKey.key.in_(keys)
+        )
+    )
+    return {key: json.loads(answer) for key, answer in found}
 
 
 def note_answer(session: Session, scope: str, key: str, answer: Any, now: float) -> None:

@@ -9,6 +9,7 @@ ask ──► running ──► finished, failed, crashed, stopped       by the 
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,12 +20,15 @@ from stepwell_hub.catalog.catalog import Catalog
 from stepwell_hub.catalog.models import Attempt, Sweep, Trial
 from stepwell_hub.catalog.sweep_rows import (
     agent_of,
+    agents_of,
     answered,
+    answered_of,
     config_of,
     end_attempt,
     finish_if_done,
     is_exhausted,
     locked,
+    no_agent,
     note_answer,
     order_stop,
 )
@@ -75,113 +79,153 @@ class Wanted:
     awaited: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One agent's question.
+
+    Attributes:
+        suggestion: the model's; used if its number is still the next.
+    """
+
+    agent_id: str
+    key: str
+    suggestion: Suggestion | None = None
+
+
+Asked = Order | Wanted | SweepNotFoundError
+
+
 def ask(
-    catalog: Catalog,
-    sweep_id: str,
-    *,
-    agent_id: str,
-    key: str,
-    now: float,
-    expired_at: float,
-    suggestion: Suggestion | None = None,
-) -> Order | Wanted:
-    """Hand a trial to an agent, or say what it is to do instead.
+    catalog: Catalog, sweep_id: str, asks: Sequence[Ask], *, now: float, expired_at: float
+) -> list[Asked]:
+    """Hand a trial to each agent that asks, or say what it is to do instead.
+
+    All that wait are answered in one transaction: 64 agents would wait for 64 of them otherwise.
 
     Args:
         expired_at: leases that ended before are over.
-        suggestion: the model's; used if its number is still the next.
+
+    Returns:
+        In the order of ``asks``; an error where the sweep has no such agent.
 
     Raises:
-        SweepNotFoundError: There is no such sweep or agent.
+        SweepNotFoundError: There is no such sweep.
     """
     with catalog.changing() as session:
         sweep = locked(session, sweep_id)
-        scope = f"{sweep_id}:ask"
-        known = answered(session, scope, key)
+        return _Asking(session, sweep, asks, now, expired_at).answers()
+
+
+class _Asking:
+    """Several asks of one sweep, answered in turn."""
+
+    def __init__(
+        self, session: Session, sweep: Sweep, asks: Sequence[Ask], now: float, expired_at: float
+    ) -> None:
+        self._session, self._sweep, self._asks = session, sweep, asks
+        self._now = now
+        self._scope = f"{sweep.id}:ask"
+        self._answered = answered_of(session, self._scope, [each.key for each in asks])
+        self._agents = agents_of(session, sweep.id, [each.agent_id for each in asks])
+        self._open = iter(self._open_trials(expired_at))
+        self._wanted: Wanted | None = None
+
+    def answers(self) -> list[Asked]:
+        return [self._answer(each) for each in self._asks]
+
+    def _answer(self, ask: Ask) -> Asked:
+        known = self._answered.get(ask.key)
         if known is not None:
             return Order("run", Handed(**known))
-        agent_of(session, sweep_id, agent_id).seen_at = now
-        if sweep.state in ENDED:
-            return Order("exit", reason=f"the sweep is {sweep.state}")
-        if sweep.state == "paused":
+        agent = self._agents.get(ask.agent_id)
+        if agent is None:
+            return no_agent(self._sweep.id, ask.agent_id)
+        agent.seen_at = self._now
+        if self._sweep.state in ENDED:
+            return Order("exit", reason=f"the sweep is {self._sweep.state}")
+        if self._sweep.state == "paused":
             return Order("wait", seconds=WAIT_SECONDS, reason="the sweep is paused")
-        given = _again(session, sweep, agent_id, now, expired_at) or _next(
-            session, sweep, agent_id, now, suggestion
-        )
+        given = self._again(ask) or self._next(ask)
         if isinstance(given, Handed):
-            note_answer(session, scope, key, dataclasses.asdict(given), now)
+            self._wanted = None
+            self._answered[ask.key] = told = dataclasses.asdict(given)
+            note_answer(self._session, self._scope, ask.key, told, self._now)
             return Order("run", given)
         return given
 
-
-def _again(
-    session: Session, sweep: Sweep, agent_id: str, now: float, expired_at: float
-) -> Handed | None:
-    """Hand out a trial again that no agent holds any more."""
-    found = session.execute(
-        select(Trial)
-        .where(
-            Trial.sweep_id == sweep.id,
-            or_(
-                Trial.state == "waiting",
-                (Trial.state == "running") & (Trial.lease_until < expired_at),
-            ),
+    def _open_trials(self, expired_at: float) -> Sequence[Trial]:
+        """Return the trials that no agent holds any more."""
+        if self._sweep.state in ENDED or self._sweep.state == "paused":
+            return ()
+        found = self._session.execute(
+            select(Trial)
+            .where(
+                Trial.sweep_id == self._sweep.id,
+                or_(
+                    Trial.state == "waiting",
+                    (Trial.state == "running") & (Trial.lease_until < expired_at),
+                ),
+            )
+            .order_by(Trial.number)
         )
-        .order_by(Trial.number)
-    ).scalars()
-    for trial in found.all():
-        if trial.state == "running":
-            if trial.stop_reason or trial.fencing >= ATTEMPTS_MAX:
-                _end(session, sweep, trial, "stopped" if trial.stop_reason else "crashed", now)
-                continue
-            order_stop(session, sweep, trial, "superseded", now)
-            end_attempt(session, trial, "superseded", now)
-        return _attempt(session, trial, agent_id, now)
-    return None
+        return found.scalars().all()
 
+    def _again(self, ask: Ask) -> Handed | None:
+        """Hand out a trial again that no agent holds any more."""
+        session, sweep, now = self._session, self._sweep, self._now
+        for trial in self._open:
+            if trial.state == "running":
+                if trial.stop_reason or trial.fencing >= ATTEMPTS_MAX:
+                    _end(session, sweep, trial, "stopped" if trial.stop_reason else "crashed", now)
+                    continue
+                order_stop(session, sweep, trial, "superseded", now)
+                end_attempt(session, trial, "superseded", now)
+            return _attempt(session, trial, ask.agent_id, now)
+        return None
 
-def _next(
-    session: Session, sweep: Sweep, agent_id: str, now: float, suggestion: Suggestion | None
-) -> Handed | Order | Wanted:
-    """Hand out the next trial of the search."""
-    if is_exhausted(sweep):
-        finish_if_done(session, sweep, now)
-        if sweep.state == "finished":
-            return Order("exit", reason="the sweep is finished")
-        # Another agent may vanish: its trial is for those that wait.
-        return Order(
-            "wait", seconds=WAIT_SECONDS, reason="all trials are given, some are still running"
+    def _next(self, ask: Ask) -> Handed | Order | Wanted:
+        """Hand out the next trial of the search."""
+        session, sweep, now = self._session, self._sweep, self._now
+        if is_exhausted(sweep):
+            finish_if_done(session, sweep, now)
+            if sweep.state in ENDED:
+                return Order("exit", reason=f"the sweep is {sweep.state}")
+            # Another agent may vanish: its trial is for those that wait.
+            return Order(
+                "wait", seconds=WAIT_SECONDS, reason="all trials are given, some are still running"
+            )
+        config, number = config_of(sweep), sweep.next_number
+        params: dict[str, Any] | None
+        match config.method:
+            case "grid":
+                params = grid_trial(config, number)
+                assert params is not None, "it would be exhausted"
+            case "random":
+                params = random_trial(config, sweep.seed, number)
+            case "bayes":
+                if ask.suggestion is None or ask.suggestion.number != number:
+                    if self._wanted is None:
+                        self._wanted = _wanted(session, sweep, config, now)
+                    return self._wanted
+                params = ask.suggestion.params
+        trial = Trial(
+            sweep_id=sweep.id,
+            number=number,
+            params=json.dumps(params),
+            state="running",
+            fencing=0,
+            run_id="",
+            agent_id=ask.agent_id,
+            lease_until=now,
+            stop_reason="",
+            steps=0,
+            bands="{}",
+            is_settled=False,
+            created_at=now,
         )
-    config, number = config_of(sweep), sweep.next_number
-    params: dict[str, Any] | None
-    match config.method:
-        case "grid":
-            params = grid_trial(config, number)
-            assert params is not None, "it would be exhausted"
-        case "random":
-            params = random_trial(config, sweep.seed, number)
-        case "bayes":
-            if suggestion is None or suggestion.number != number:
-                return _wanted(session, sweep, config, now)
-            params = suggestion.params
-    trial = Trial(
-        sweep_id=sweep.id,
-        number=number,
-        params=json.dumps(params),
-        state="running",
-        fencing=0,
-        run_id="",
-        agent_id=agent_id,
-        lease_until=now,
-        stop_reason="",
-        steps=0,
-        bands="{}",
-        is_settled=False,
-        created_at=now,
-    )
-    session.add(trial)
-    sweep.next_number = number + 1
-    return _attempt(session, trial, agent_id, now)
+        session.add(trial)
+        sweep.next_number = number + 1
+        return _attempt(session, trial, ask.agent_id, now)
 
 
 def _attempt(session: Session, trial: Trial, agent_id: str, now: float) -> Handed:

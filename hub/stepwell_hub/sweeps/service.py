@@ -3,21 +3,21 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
-from stepwell_hub.errors import ApiError
+from stepwell_hub.errors import ApiError, SweepNotFoundError
 from stepwell_hub.sweeps.answers import LEASE_SECONDS, Beat, Ended, EndState, Order
 from stepwell_hub.sweeps.control import Control
 from stepwell_hub.sweeps.watch import Watch
 from stepwell_store import StoreError
 
 if TYPE_CHECKING:
-    from stepwell_hub.catalog.trials import Suggestion, Wanted
+    from stepwell_hub.catalog.trials import Ask, Suggestion, Wanted
     from stepwell_hub.sweeps.bayes import BayesSearch
 
 _MODELS_MAX: Final = 16
@@ -54,6 +54,8 @@ class Sweeps:
         )
         self._models: OrderedDict[str, BayesSearch] = OrderedDict()
         self._turns: dict[str, asyncio.Lock] = {}
+        self._asks: dict[str, list[tuple[Ask, asyncio.Future[Order | Wanted]]]] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     def stop(self) -> None:
@@ -76,20 +78,10 @@ class Sweeps:
 
     async def ask(self, sweep_id: str, *, agent_id: str, key: str) -> Order:
         """Return what the agent is to do; see `catalog.trials.ask`."""
-        from stepwell_hub.catalog import trials
+        from stepwell_hub.catalog.trials import Ask
 
         async def once(suggestion: "Suggestion | None" = None) -> "Order | Wanted":
-            return await self._catalog.do(
-                partial(
-                    trials.ask,
-                    sweep_id=sweep_id,
-                    agent_id=agent_id,
-                    key=key,
-                    now=self.clock(),
-                    expired_at=self.expired_at(),
-                    suggestion=suggestion,
-                )
-            )
+            return await self._together(sweep_id, Ask(agent_id, key, suggestion))
 
         self.watch.wake()
         given = await once()
@@ -101,6 +93,49 @@ class Sweeps:
             given = await self._by_model(sweep_id, once)
         self._ring_after(given)
         return given
+
+    async def _together(self, sweep_id: str, ask: "Ask") -> "Order | Wanted":
+        """Ask the catalog, with all others that wait meanwhile."""
+        answer: asyncio.Future[Order | Wanted] = asyncio.get_running_loop().create_future()
+        self._asks.setdefault(sweep_id, []).append((ask, answer))
+        if sweep_id not in self._asking:
+            self._asking[sweep_id] = asyncio.create_task(self._ask_all(sweep_id), name="asks")
+        return await answer
+
+    async def _ask_all(self, sweep_id: str) -> None:
+        """Ask for all that wait, until none does."""
+        from stepwell_hub.catalog import trials
+
+        try:
+            while waiting := self._asks.pop(sweep_id, []):
+                asking = partial(
+                    trials.ask,
+                    sweep_id=sweep_id,
+                    asks=[ask for ask, _ in waiting],
+                    now=self.clock(),
+                    expired_at=self.expired_at(),
+                )
+                found: Sequence[trials.Asked]
+                try:
+                    found = await self._catalog.do(asking)
+                except asyncio.CancelledError:
+                    for _, answer in waiting:
+                        answer.cancel()
+                    raise
+                except Exception as error:  # Each request reports it, and a mistake of ours.
+                    for _, answer in waiting:
+                        if not answer.done():
+                            answer.set_exception(error)
+                    continue
+                for (_, answer), each in zip(waiting, found, strict=True):
+                    if answer.done():
+                        continue  # Its client has left.
+                    if isinstance(each, SweepNotFoundError):
+                        answer.set_exception(each)
+                    else:
+                        answer.set_result(each)
+        finally:
+            del self._asking[sweep_id]
 
     async def _by_model(self, sweep_id: str, once: Callable[..., Any]) -> Order:
         """Ask with suggestions until one is still the next when it is made."""

@@ -416,3 +416,13 @@ def test_a_poll_without_commands_ends_with_the_same_cursor(hub: Hub) -> None:
     assert get(hub, f"/control?cursor={cursor}&wait=0.1") == {"cursor": cursor, "commands": []}
     answer = hub.program.get("/api/v1/control?cursor=x")
     assert answer.json()["error"]["code"] == "cursor_invalid"
+
+
+def test_the_end_of_the_hub_answers_those_who_wait(hub: Hub) -> None:
+    cursor = get(hub, "/control")["cursor"]
+    waiting = threading.Thread(target=lambda: get(hub, f"/control?cursor={cursor}&wait=30"))
+    waiting.start()
+    assert hub.program.portal is not None
+    hub.program.portal.call(hub.context.sweeps.stop)
+    waiting.join(PATIENCE_SECONDS)
+    assert not waiting.is_alive()
