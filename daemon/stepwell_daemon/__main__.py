@@ -62,7 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 config.data,
                 sink_kind(config),
             )
-            daemon_loop(config, lambda: load_config(options), instance.note_stopped)
+            daemon_loop(
+                config,
+                lambda: load_config(options),
+                instance.note_stopped,
+                personal=options.personal,
+            )
     except ConfigError as error:
         return _complain(error, BAD_CONFIG)
     except DataHeldError as error:
@@ -75,7 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def daemon_loop(
-    config: DaemonConfig, load: Callable[[], DaemonConfig], on_signal: Callable[[], None]
+    config: DaemonConfig,
+    load: Callable[[], DaemonConfig],
+    on_signal: Callable[[], None],
+    *,
+    personal: bool = False,
 ) -> None:
     """Run a daemon to its end; ``on_signal`` is called when a signal asks for it."""
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
@@ -85,7 +94,7 @@ def daemon_loop(
         factory = uvloop.new_event_loop
 
     async def run() -> None:
-        daemon = Daemon(config, load=load)
+        daemon = Daemon(config, load=load, personal=personal)
         loop = asyncio.get_running_loop()
 
         def stop() -> None:

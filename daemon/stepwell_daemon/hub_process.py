@@ -110,7 +110,8 @@ class HubProcess:
         except OSError as error:
             raise ConfigError(
                 f"hub_host {config.hub_host} port {config.hub_port}: cannot listen "
-                f"({error.strerror}); choose others with --hub-host and --hub-port, or --hub off"
+                f"({error.strerror}); choose others with --hub-host and --hub-port, port 0 for any "
+                "free one, or --hub off"
             ) from error
         port = self._listener.getsockname()[1]
         if config.hub_port not in (0, port):
@@ -127,7 +128,12 @@ class HubProcess:
             former = int((hub_dir(self._config.data) / _PORT_FILE).read_text())
         if not 0 < former < 1 << 16:
             former = 0
-        return bind(self._config.hub_host, self._config.hub_port, former=former)
+        return bind(
+            self._config.hub_host,
+            self._config.hub_port,
+            former=former,
+            may_move="hub_port" not in self._config.named,
+        )
 
     async def run(self) -> None:
         """Keep a hub running until cancelled; return at once where there is none."""

@@ -98,13 +98,16 @@ class Daemon:
         *,
         load: Callable[[], DaemonConfig],
         open_store: OpenStore = open_configured_store,
+        personal: bool = False,
     ) -> None:
         """
         Args:
             load: reads the configuration anew, for a reload.
+            personal: a training script or a command started it.
         """
         self.stop = asyncio.Event()
         self._config = config
+        self._personal = personal
         self._load = load
         self._open_store = open_store
         self._store: Store | None = None
@@ -129,7 +132,12 @@ class Daemon:
             raise SpoolNotOpenedError(folder, error) from error
         forwarder = Forwarder(spool, config.forward_settings(), counters=counters)
         self._facts = facts = Facts(
-            config, spool, counters, forwarder.health, sink_kind=sink_kind(config)
+            config,
+            spool,
+            counters,
+            forwarder.health,
+            sink_kind=sink_kind(config),
+            personal=self._personal,
         )
         places = JournalPlaces(config.journals, config.further_journal_roots())
         self._hub = hub = HubProcess(config, on_use=self._activity.set)

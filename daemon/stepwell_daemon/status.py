@@ -46,6 +46,8 @@ class Facts:
     relaying: Callable[[], list[str]] = list
     """The ids of the daemons that relay to here now."""
     gateway_port: int = 0
+    personal: bool = False
+    """A training script or a command started the daemon, and may start it again."""
     journal_problems: dict[Any, str] = field(default_factory=dict)
 
     @property
@@ -108,6 +110,8 @@ def status(facts: Facts) -> dict[str, Any]:
         "page_url": facts.hub.url if facts.hub is not None else "",
         "hub_folder": facts.hub.folder if facts.hub is not None else "",
         "metrics_url": facts.metrics_url,
+        "personal": facts.personal,
+        "idle_exit_seconds": config.idle_exit,
         "ready": facts.ready,
         "problems": facts.problems(),
         "writers": _writers(spool),

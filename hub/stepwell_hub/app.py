@@ -101,7 +101,9 @@ def create_app(
         keys,
         context.config.address(),
         use_code=context.catalog.use_code,
-        health=Health({"store": store_answers, "catalog": context.catalog.answers}),
+        health=Health(
+            {"store": store_answers, "catalog": context.catalog.answers}, dispensable={"catalog"}
+        ),
         on_use=on_request,
     )
 

@@ -1,7 +1,10 @@
 """/healthz and /readyz: for service managers and load balancers, which have no key.
 
     GET /healthz    200 while the event loop turns
-    GET /readyz     200 while store and catalog answer, else 503 and one word for each that does not
+    GET /readyz     200 while the store answers, else 503 and one word for each part that does not
+
+Without the catalog the page shows runs and charts; saved views, sweeps and new logins fail. The hub
+is ready then and says so: a load balancer that took it away would take the charts away as well.
 
 They are answered whatever the name or the address of the caller: a kubelet asks by the pod's
 address and is no proxy. So they say nothing else, and the store is asked every five seconds at
@@ -10,7 +13,7 @@ most, however often they are called.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from starlette.responses import PlainTextResponse, Response
@@ -28,12 +31,18 @@ class Health:
     """Answers both paths, from checks whose result is kept for five seconds."""
 
     def __init__(
-        self, checks: dict[str, Check], *, clock: Callable[[], float] = time.monotonic
+        self,
+        checks: dict[str, Check],
+        *,
+        dispensable: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
             checks: by the word that is answered where one returns False.
+            dispensable: words of checks without which the hub is ready, but degraded.
         """
+        self._dispensable = dispensable
         self._checks = checks
         self._clock = clock
         self._lock = asyncio.Lock()
@@ -49,6 +58,8 @@ class Health:
         failed = await self._look()
         if not failed:
             return _text("ready", 200)
+        if all(name in self._dispensable for name in failed):
+            return _text(f"ready, degraded: {', '.join(failed)} does not answer", 200)
         return _text(f"not ready: {', '.join(failed)} does not answer", 503)
 
     async def _look(self) -> list[str]:

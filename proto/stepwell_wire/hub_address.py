@@ -93,26 +93,27 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bind(host: str, port: int, *, former: int = 0) -> socket.socket:
+def bind(host: str, port: int, *, former: int = 0, may_move: bool = True) -> socket.socket:
     """Return a listening socket on ``port``; where that is taken on ``former``, else on any.
 
     Args:
+        may_move: another port is taken where ``port`` is in use.
         former: the port of the time before, so that open pages find the hub again; 0 for none.
 
     Raises:
-        OSError: There is no such address.
+        OSError: There is no such address, or its port is in use and no other may be taken.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        for number in dict.fromkeys((port, former, 0)):
+        for number in dict.fromkeys((port, former, 0) if may_move else (port,)):
             try:
                 listener.bind((address[0], number, *address[2:]))
                 break
             except OSError as error:
-                if error.errno != errno.EADDRINUSE or number == 0:
+                if error.errno != errno.EADDRINUSE or number == 0 or not may_move:
                     raise
         listener.listen(_BACKLOG)
         listener.setblocking(False)

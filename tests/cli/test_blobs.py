@@ -70,8 +70,8 @@ def test_spool_verify_checks_blobs_too(call: Call, data: Path) -> None:
     asyncio.run(write())
     found = call("spool", "verify", "--data", str(data))
     assert found.code == 1
-    assert "2 blobs wait" in found.out
-    assert "1 blobs could not be used" in found.out
+    assert "waiting: 2 blobs" in found.out
+    assert "not usable, kept in blobs/failed/: 1 blob" in found.out
     assert "damaged blob" in found.out
     as_json = call("spool", "verify", "--json", "--data", str(data))
     assert '"waiting": 2' in as_json.out

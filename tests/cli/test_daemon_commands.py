@@ -33,6 +33,14 @@ def test_status_names_socket_page_and_metrics(call: Call, daemon: FakeDaemon, pl
         assert part in told.out
 
 
+def test_status_says_that_a_daemon_is_personal_and_what_ends_it(
+    call: Call, daemon: FakeDaemon
+) -> None:
+    assert "personal" not in call("status").out
+    daemon.status |= {"personal": True, "idle_exit_seconds": 900.0}
+    assert "started for you; `stepwell down` ends it, or 15" in call("status").out
+
+
 def test_status_as_json_is_the_daemons_own(call: Call, daemon: FakeDaemon) -> None:
     assert json.loads(call("status", "--json").out) == daemon.status
 

@@ -67,7 +67,7 @@ def test_what_a_daemon_says_of_itself_is_passed_on(call: Call, daemon: FakeDaemo
     daemon.status["spool"] |= {"oldest_unforwarded_seconds": 300.0}
     told = call("doctor").out
     assert "the spool is full: make room" in told
-    assert "3 frames were refused since its start: LIMIT 3" in told
+    assert "refused since its start: 3 frames (LIMIT 3)" in told
     assert "5m00s old" in told
 
 

@@ -158,7 +158,7 @@ def test_a_spool_without_a_daemon_is_looked_at(tmp_path: Path) -> None:
 def test_frames_set_aside_are_told_also_after_a_restart(tmp_path: Path) -> None:
     poisoned(tmp_path / "spool")
     (finding,) = losses.kept(tmp_path)
-    assert (finding.check, finding.message[:8]) == ("set aside", "1 frames")
+    assert (finding.check, finding.message[:8]) == ("set aside", "1 frame,")
     assert "replay --list" in finding.remedy
 
 

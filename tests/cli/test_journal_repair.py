@@ -66,11 +66,11 @@ def test_a_damaged_journal_is_mended_and_the_running_daemon_takes_it(node: Node)
     assert "`stepwell journal repair` delivers what can be read" in problems()
     verified = node.stepwell("journal", "verify")
     assert verified.returncode == 1
-    assert "1 journals, 1 damaged\n`stepwell journal repair` says what" in verified.stdout
+    assert "1 journal, 1 damaged\n`stepwell journal repair` says what" in verified.stdout
     asked = node.stepwell("journal", "repair")
     assert asked.returncode == 1
     assert f"{32 * len(LOST)} bytes, no records" in asked.stdout
-    assert "say --yes to repair 1 journals" in asked.stderr
+    assert "say --yes to repair 1 journal" in asked.stderr
     assert journal.exists()
     done = node.stepwell("journal", "repair", "--yes")
     assert done.returncode == 0, done.stderr
@@ -110,7 +110,7 @@ def test_whose_a_journal_is_must_be_said_whole(call: Call, tmp_path: Path) -> No
     assert not (journal / "writer.json").exists()
     outcome = call(*words, "--unverified")
     assert outcome.code == 0, outcome.err
-    assert "1 rows" in call("journal", "verify", journal).out
+    assert "1 row, " in call("journal", "verify", journal).out
     told = json.loads((journal / "writer.json").read_text())
     assert (told["project"], told["run_id"], told["writer_id"]) == ("p", "run-w", "w")
 
@@ -156,7 +156,7 @@ def test_what_was_set_aside_is_named_until_it_is_taken(call: Call, tmp_path: Pat
     assert "no checksum holds; taken as they read" in taken.out
     whole = call("journal", "verify", tmp_path)
     assert whole.code == 0, whole.out
-    assert "1 rows" in whole.out
+    assert "1 row, " in whole.out
 
 
 def test_verify_tells_a_killed_writer_from_one_that_ended(call: Call, tmp_path: Path) -> None:

@@ -66,13 +66,13 @@ def test_doctor_counts_points_without_a_name_and_rm_deletes_them(
     log(store, writer(project), range(7), loss=range(7))
     store.delete_rows("series", "project = {p:String}", {"p": project})
     told = call("doctor")
-    assert "7 points of 1 series have no name" in told.out
+    assert "7 points of 1 series without a name" in told.out
     assert "stepwell rm --orphans" in told.out
     done = call("rm", "--orphans", "--yes")
     assert done.code == 0
     assert done.out.startswith("deleted 7 of ")
     assert done.out.endswith(" points, of 1 series without a name\n")
-    assert "have no name" not in call("doctor").out
+    assert "without a name" not in call("doctor").out
 
 
 def test_a_deleted_run_is_forgotten_on_this_machine(

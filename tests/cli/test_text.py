@@ -105,3 +105,12 @@ def test_a_medium_is_one_short_value() -> None:
     image = {"_type": "image-file", "sha256": "0" * 64, "size": 3}
     assert text.flat({"a": {"b": image}}) == [("a.b", image)]
     assert text.value_text(image) == "(image-file)"
+
+
+def test_a_count_has_its_noun_in_the_right_number() -> None:
+    assert [text.counted(count, "loss", "losses") for count in (0, 1, 2)] == [
+        "0 losses",
+        "1 loss",
+        "2 losses",
+    ]
+    assert (text.counted(1, "run"), text.counted(1500, "run")) == ("1 run", "1,500 runs")

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.hub_process import HubProcess, bound_log
 from stepwell_wire.hub_access import LOCK_FILE, hub_dir, read_key, see_to_key
 from stepwell_wire.installation import install_command
@@ -73,6 +74,14 @@ def test_where_the_port_is_taken_a_hub_comes_back_on_the_one_it_had(tmp_path: Pa
     hub.prepare()
     assert hub.url.endswith(f":{config.hub_port}")  # It is free again.
     hub.close()
+
+
+def test_a_port_that_was_chosen_and_is_taken_ends_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        config = DaemonConfig(data=tmp_path, hub_port=port, named=frozenset({"hub_port"}))
+        with pytest.raises(ConfigError, match=f"port {port}: cannot listen .*--hub-port"):
+            HubProcess(config).prepare()
 
 
 def test_a_daemon_with_a_store_has_a_page_and_says_where(process: Process) -> None:

@@ -51,6 +51,17 @@ def test_a_part_that_does_not_answer_is_named() -> None:
     assert asyncio.run(health.answer(HEALTH, "GET")).status_code == 200
 
 
+def test_a_part_that_is_dispensable_leaves_it_ready_and_is_named() -> None:
+    health = Health({"store": true, "catalog": false}, dispensable={"catalog"})
+    answer = asyncio.run(health.answer(READY, "GET"))
+    assert (answer.status_code, answer.body) == (
+        200,
+        b"ready, degraded: catalog does not answer\n",
+    )
+    health = Health({"store": false, "catalog": false}, dispensable={"catalog"})
+    assert asyncio.run(health.answer(READY, "GET")).status_code == 503
+
+
 def test_a_check_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def hang() -> bool:
         await asyncio.Event().wait()

@@ -18,7 +18,7 @@ from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
 from stepwell.cli.show import doubt_text, gaps_of, missing_text
-from stepwell.cli.text import count_text
+from stepwell.cli.text import counted
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -93,14 +93,14 @@ def run(options: argparse.Namespace) -> int:
     runs = len({gap["run_id"] for gap in gaps})
     if missing := missing_text(gaps):
         print(
-            f"stepwell: {missing} of {count_text(runs)} runs are missing here: dropped "
+            f"stepwell: {missing} of {counted(runs, 'run')} are missing here: dropped "
             "or damaged before they were stored; `stepwell show RUN` says which",
             file=sys.stderr,
         )
     if doubt := doubt_text(gaps):
         print(f"stepwell: {doubt}; `stepwell show RUN` says which", file=sys.stderr)
     if not to_stdout:
-        print(f"{count_text(count)} rows in {options.output}", file=sys.stderr)
+        print(f"{counted(count, 'row')} in {options.output}", file=sys.stderr)
     return OK
 
 

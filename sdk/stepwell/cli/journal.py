@@ -11,7 +11,7 @@ from typing import Any, Final
 from stepwell.cli.errors import FAILED, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_modules, require_numpy
 from stepwell.cli.options import add_data, add_json, places
-from stepwell.cli.text import bytes_text, json_text, plain
+from stepwell.cli.text import bytes_text, counted, json_text, plain
 from stepwell_wire.errors import MalformedRecordsError, WireError
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import (
@@ -116,7 +116,7 @@ def _verify(options: argparse.Namespace, folders: list[Path], set_aside: list[Pa
         for each in reports:
             _print_report(each)
         damaged = sum(not each["whole"] for each in reports)
-        print(f"{len(reports)} journals, {damaged} damaged")
+        print(f"{counted(len(reports), 'journal')}, {damaged} damaged")
         if damaged:
             print("`stepwell journal repair` says what can be had of them, and changes nothing")
     return OK if all(each["whole"] for each in reports) else FAILED
@@ -129,7 +129,8 @@ def _print_report(report: dict[str, Any]) -> None:
         return
     print(
         f"{plain(report['project'])}/{plain(report['run_id'])} {report['path']}: "
-        f"{report['rows']} rows, {report['points']} points, {report['events']} events, "
+        f"{counted(report['rows'], 'row')}, {counted(report['points'], 'point')}, "
+        f"{counted(report['events'], 'event')}, "
         f"{bytes_text(report['committed'] - report['oldest'])} held, "
         f"{bytes_text(max(0, report['committed'] - report['acked']))} not acknowledged, "
         f"{_state(report)}"
@@ -306,7 +307,10 @@ def _repair(options: argparse.Namespace, folders: list[Path], set_aside: list[Pa
             print(f"stepwell: {error}", file=sys.stderr)
             code = FAILED
     if waiting:
-        print(f"nothing was changed; say --yes to repair {waiting} journals", file=sys.stderr)
+        print(
+            f"nothing was changed; say --yes to repair {counted(waiting, 'journal')}",
+            file=sys.stderr,
+        )
         return FAILED
     return code
 

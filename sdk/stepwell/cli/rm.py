@@ -9,7 +9,7 @@ from stepwell.cli.extras import missing_for_daemon
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
-from stepwell.cli.text import count_text
+from stepwell.cli.text import count_text, counted
 from stepwell_wire.run_notes import forget_runs
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _remove_orphans(store: "Store", *, ask: bool) -> int:
 
     found = find_orphans(store)
     what = (
-        f"{count_text(found.points)} of {count_text(found.all_points)} points, of "
+        f"{count_text(found.points)} of {counted(found.all_points, 'point')}, of "
         f"{count_text(found.series)} series without a name"
     )
     if ask and found.points and not _agrees([what]):

@@ -13,6 +13,7 @@ from stepwell.cli.runs import duration_seconds
 from stepwell.cli.text import (
     bytes_text,
     count_text,
+    counted,
     flat,
     json_text,
     number_text,
@@ -172,11 +173,11 @@ def gap_text(gap: dict[str, Any]) -> str:
     first, last = gap["first_step"], gap["last_step"]
     span = f"steps {first} to {last}" if first != last else f"step {first}"
     if _is_console(gap):
-        what = f"{count_text(gap['rows'])} lines about {span}"
+        what = f"{counted(gap['rows'], 'line')} about {span}"
     elif _is_events(gap):
         what = f"{count_text(gap['rows'])} changes of config, summary or the like about {span}"
     elif gap["rows"] or gap["points"]:
-        what = f"{count_text(gap['points'])} points in {count_text(gap['rows'])} rows of {span}"
+        what = f"{counted(gap['points'], 'point')} in {counted(gap['rows'], 'row')} of {span}"
     elif _is_doubt(gap):
         what = f"values of {span} may be wrong"
     elif first == last:
@@ -194,11 +195,11 @@ def missing_text(gaps: list[dict[str, Any]]) -> str:
     unknown = sum(
         not (gap["points"] or _is_console(gap) or _is_events(gap) or _is_doubt(gap)) for gap in gaps
     )
-    parts = [f"{count_text(points)} points"] if points else []
+    parts = [f"{counted(points, 'point')}"] if points else []
     if unknown:
         parts.append(f"{count_text(unknown)} piece{'s' * (unknown != 1)} of unknown size")
     if lines:
-        parts.append(f"{count_text(lines)} lines of the console")
+        parts.append(f"{counted(lines, 'line')} of the console")
     if events:
         parts.append(f"{count_text(events)} changes of config, summary or the like")
     return " and ".join(parts)

@@ -11,7 +11,7 @@ from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, Comma
 from stepwell.cli.extras import require_store
 from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
 from stepwell.cli.reading import configuration, reading
-from stepwell.cli.text import bytes_text, json_text, plain
+from stepwell.cli.text import bytes_text, counted, json_text, plain
 
 if TYPE_CHECKING:
     from stepwell_daemon.blobs.inspection import BlobReport
@@ -89,9 +89,9 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _print_blobs(blobs: "BlobReport") -> None:
     if blobs.waiting:
-        print(f"{blobs.waiting} blobs wait, {bytes_text(blobs.waiting_bytes)}")
+        print(f"waiting: {counted(blobs.waiting, 'blob')}, {bytes_text(blobs.waiting_bytes)}")
     if blobs.failed:
-        print(f"{blobs.failed} blobs could not be used and are kept in blobs/failed/")
+        print(f"not usable, kept in blobs/failed/: {counted(blobs.failed, 'blob')}")
     for each in blobs.damaged:
         print(f"damaged blob, its daemon will record it as failed: {plain(each)}")
 
@@ -100,25 +100,26 @@ def _print_report(report: "SpoolReport") -> None:
     from stepwell_daemon.spool.inspection import damage_text
 
     print(
-        f"spool {report.spool}: {report.segments} segments, {bytes_text(report.bytes)}, "
-        f"{report.frames} frames, {report.points} points"
+        f"spool {report.spool}: {counted(report.segments, 'segment')}, {bytes_text(report.bytes)}, "
+        f"{counted(report.frames, 'frame')}, {counted(report.points, 'point')}"
     )
     for writer in report.writers:
         print(
             f"  {plain(writer.project)}/{plain(writer.run_id)} writer {plain(writer.writer_id)}: "
-            f"{writer.frames} frames, {writer.points} points, positions "
+            f"{counted(writer.frames, 'frame')}, {counted(writer.points, 'point')}, positions "
             f"{writer.first_position} to {writer.end_position}"
         )
     if report.torn_bytes:
         print(f"{report.torn_bytes} bytes after the last sync, never acknowledged: left out")
     if report.quarantined_files:
-        print(f"{report.quarantined_files} damaged pieces lie in quarantine/")
+        print(f"in quarantine/: {counted(report.quarantined_files, 'damaged piece')}")
     if report.quarantined_places:
-        print(f"{report.quarantined_places} damaged places still in segments are among them")
+        print(f"of them still in segments: {counted(report.quarantined_places, 'damaged place')}")
     for note in report.noted:
         print(f"lost, noted in quarantine/: {plain(note)}")
     if report.set_aside_files:
-        print(f"{report.set_aside_files} frames are set aside: `stepwell spool replay --list`")
+        held = counted(report.set_aside_files, "frame")
+        print(f"set aside: {held}, see `stepwell spool replay --list`")
     for each in report.damage:
         print(damage_text(each))
     if report.is_whole:
@@ -193,7 +194,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.list:
         for path in held:
             print(f"{path}  {plain(reason_of(path))}")
-        print(f"{len(held)} frames are set aside", file=sys.stderr)
+        print(f"set aside: {counted(len(held), 'frame')}", file=sys.stderr)
         return OK
     files = held if options.all else options.files
     if not files and not options.all:
@@ -221,5 +222,5 @@ def _replay(options: argparse.Namespace) -> int:
                 print(f"stepwell: {error}", file=sys.stderr)
                 code = FAILED
                 continue
-            print(f"{path.name}: {rows} rows stored")
+            print(f"{path.name}: {counted(rows, 'row')} stored")
     return code

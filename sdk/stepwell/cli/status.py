@@ -9,6 +9,7 @@ from stepwell.cli.options import add_json, add_socket, places
 from stepwell.cli.text import (
     bytes_text,
     count_text,
+    counted,
     json_text,
     number_text,
     pairs_text,
@@ -52,10 +53,16 @@ def _places(status: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("daemon", f"{state}, pid {status.get('pid')}, {status.get('version')}, up {uptime}"),
         ("socket", plain(status.get("socket", ""))),
+        *(_personal(status) if status.get("personal") else ()),
         ("page", plain(status.get("page_url") or "none yet")),
         ("metrics", plain(status.get("metrics_url") or "off")),
         ("data", plain(status.get("data_dir", ""))),
     ]
+
+
+def _personal(status: dict[str, Any]) -> list[tuple[str, str]]:
+    idle = seconds_text(status.get("idle_exit_seconds"))
+    return [("personal", f"started for you; `stepwell down` ends it, or {idle} without use")]
 
 
 def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
@@ -65,12 +72,12 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
     lines = [
         (
             "received",
-            f"{count_text(totals.get('points_received', 0))} points, "
+            f"{counted(totals.get('points_received', 0), 'point')}, "
             f"{number_text(float(rates.get('points_received_per_second', 0)))} /s now",
         ),
         (
             "stored",
-            f"{count_text(totals.get('points_stored', 0))} points, "
+            f"{counted(totals.get('points_stored', 0), 'point')}, "
             f"{number_text(float(rates.get('points_stored_per_second', 0)))} /s now",
         ),
         ("spool", spool_text(spool)),
@@ -82,7 +89,7 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("refused", ", ".join(f"{plain(k)} {n}" for k, n in refused.items())))
     set_aside = totals.get("set_aside_records", 0)
     if set_aside:
-        lines.append(("set aside", f"{count_text(set_aside)} records, kept in the spool's folder"))
+        lines.append(("set aside", f"{counted(set_aside, 'record')}, kept in the spool's folder"))
     return lines
 
 
@@ -127,7 +134,7 @@ def sink_text(sink: dict[str, Any]) -> str:
     health = "healthy" if sink.get("healthy") else f"FAILING: {plain(sink.get('last_error', ''))}"
     mean = seconds_text(sink.get("insert_seconds_mean") or 0.0)
     return (
-        f"{sink.get('kind', '')}, {health}, {count_text(sink.get('inserts', 0))} inserts of {mean}"
+        f"{sink.get('kind', '')}, {health}, {counted(sink.get('inserts', 0), 'insert')} of {mean}"
     )
 
 

@@ -37,6 +37,11 @@ def count_text(count: float) -> str:
     return f"{count:,.0f}"
 
 
+def counted(count: float, one: str, several: str = "") -> str:
+    """Return ``count`` with its noun: ``1 run``, ``2 runs``."""
+    return f"{count_text(count)} {one if count == 1 else several or f'{one}s'}"
+
+
 def seconds_text(seconds: float | None) -> str:
     """Return e.g. ``40ms``, ``4.2s``, ``3m05s``, ``2h07m``, ``5d03h``."""
     if seconds is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell.cli.checks.finding import Finding, Level
-from stepwell.cli.text import count_text
+from stepwell.cli.text import count_text, counted
 
 _BOUNDS: Final = {
     "connections_max": "raise connections_max, or log from fewer processes",
@@ -49,17 +49,17 @@ def refused(totals: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "dropped",
             Level.WARN,
-            f"{reason}: {_what(reason, lost)} are gone",
+            f"{reason}: lost {_what(reason, lost)}",
             _DROPS.get(reason, "see Bounds in docs/operations.md"),
         )
 
 
 def _what(reason: str, lost: dict[str, int]) -> str:
     if reason == "console_lines":
-        return f"{count_text(lost['rows'])} lines of the console"
+        return f"{counted(lost['rows'], 'line')} of the console"
     if reason == "events":
         return f"{count_text(lost['rows'])} changes of config, summary or the like"
-    return f"{count_text(lost['points'])} points in {count_text(lost['rows'])} rows"
+    return f"{counted(lost['points'], 'point')} in {counted(lost['rows'], 'row')}"
 
 
 def kept(data: Path) -> Iterator[Finding]:
@@ -69,15 +69,14 @@ def kept(data: Path) -> Iterator[Finding]:
         yield Finding(
             "set aside",
             Level.WARN,
-            f"{count_text(aside)} frames that the sink refused for good lie in "
-            f"{spool / 'set_aside'}",
+            f"{counted(aside, 'frame')}, refused by the sink for good, in {spool / 'set_aside'}",
             "`stepwell spool replay --list` says why; `--all` sends them again after an upgrade",
         )
     if lost := _count(spool / "quarantine", "*.lost"):
         yield Finding(
             "spool",
             Level.WARN,
-            f"{count_text(lost)} losses of segments are noted in {spool / 'quarantine'}",
+            f"{counted(lost, 'loss', 'losses')} of segments, noted in {spool / 'quarantine'}",
             "`stepwell spool verify` prints the notes; no run has a gap for them; delete the "
             "notes when they are read",
         )

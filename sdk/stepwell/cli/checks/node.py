@@ -13,7 +13,7 @@ from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text, waiting_bytes
-from stepwell.cli.text import bytes_text, count_text, seconds_text
+from stepwell.cli.text import bytes_text, counted, seconds_text
 
 _FREE_BYTES_FAIL: Final = 256 << 20
 _FREE_BYTES_WARN: Final = 5 << 30
@@ -66,7 +66,7 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
             Finding(
                 "daemon",
                 Level.WARN,
-                f"{count_text(refused)} frames were refused since its start: {reasons}",
+                f"refused since its start: {counted(refused, 'frame')} ({reasons})",
                 "the daemon's log says which writers sent them",
             )
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from stepwell.cli.checks.finding import Finding, Level
-from stepwell.cli.text import count_text
+from stepwell.cli.text import count_text, counted
 
 _WAITS: Final = "what is logged waits in the spool meanwhile"
 _STORE: Final = {
@@ -65,7 +65,7 @@ def sink(fields: dict[str, Any]) -> Iterator[Finding]:
     told = fields["sink"]
     remedies = {"gateway": _GATEWAY, "clickhouse": _SERVERS}.get(sink_name(fields), _STORE)
     if told["healthy"]:
-        yield Finding("sink", Level.OK, f"{told['kind']}, {count_text(told['inserts'])} inserts")
+        yield Finding("sink", Level.OK, f"{told['kind']}, {counted(told['inserts'], 'insert')}")
     else:
         remedy = remedies.get(told.get("last_error_kind", ""), remedies["other"])
         yield Finding(

@@ -9,7 +9,7 @@ from typing import Final
 from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
-from stepwell.cli.text import bytes_text, count_text, moment_text
+from stepwell.cli.text import bytes_text, count_text, counted, moment_text
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
 from stepwell_wire.staged import staged_bytes
@@ -65,14 +65,14 @@ def store(data: Path) -> Iterator[Finding]:
     yield Finding(
         "store",
         Level.OK,
-        f"{count_text(row['runs'])} runs, {count_text(row['points'])} points, "
+        f"{counted(row['runs'], 'run')}, {counted(row['points'], 'point')}, "
         f"schema {row['version']}",
     )
     if orphans.points:
         yield Finding(
             "store",
             Level.WARN,
-            f"{count_text(orphans.points)} points of {count_text(orphans.series)} series have no "
+            f"{counted(orphans.points, 'point')} of {count_text(orphans.series)} series without a "
             "name: their run was deleted while it ran",
             "`stepwell rm --orphans` deletes them",
         )
@@ -113,7 +113,7 @@ def journals(folder: Path) -> Iterator[Finding]:
     yield from problems
     if not problems:
         yield Finding(
-            "journals", Level.OK, f"{count_text(live)} writers at work, nothing waits in {folder}"
+            "journals", Level.OK, f"{counted(live, 'writer')} at work, nothing waits in {folder}"
         )
 
 
