@@ -1,8 +1,9 @@
-"""Deleting blobs that nothing names any more: rows of `blobs` name them by digest.
+"""Deleting blobs that nothing names any more: rows of `blobs` and manifests name them by digest.
 
-A blob is deleted when no row names it and it was last put before the grace period. Its row comes
+A blob is deleted when neither names it and it was last put before the grace period. Its row comes
 after its bytes, from spools that may wait for the store, so the period must be longer than
-the longest outage of a node.
+the longest outage of a node. The manifests of artifacts are kept in the blob store, so a
+collector needs no hub to know them.
 """
 
 import logging
@@ -12,6 +13,8 @@ from typing import Final
 
 from stepwell_store.blob_store import BlobStore, StoredBlob
 from stepwell_store.store import Store
+from stepwell_wire.errors import ManifestError
+from stepwell_wire.manifest import parse_manifest
 
 logger = logging.getLogger("stepwell_store")
 
@@ -24,8 +27,8 @@ _OF_NOBODY: Final = (
 )
 """A blob of a deleted run that was still on its way when the run was deleted."""
 
-Named = Callable[[Sequence[str]], set[str]]
-"""Returns those of some digests that something besides rows names, such as manifests."""
+_Named = Callable[[Sequence[str]], set[str]]
+"""Returns those of some digests that manifests name."""
 
 
 class EmptyTableError(Exception):
@@ -40,48 +43,46 @@ class Collected:
     size: int = 0
 
 
-def _nothing(_: Sequence[str]) -> set[str]:
-    return set()
+class ManifestUnreadableError(Exception):
+    """A manifest cannot be read, so what it names is unknown."""
 
 
-def collect_blobs(
-    store: Store, blobs: BlobStore, *, before: float, also_named: Named = _nothing
-) -> Collected:
+def collect_blobs(store: Store, blobs: BlobStore, *, before: float) -> Collected:
     """Delete the blobs that nothing names and that were not put since ``before``.
 
     Raises:
-        EmptyTableError: No blob is named at all; nothing was deleted.
+        EmptyTableError: No row names any blob; nothing was deleted.
+        ManifestUnreadableError: A manifest is damaged; nothing was deleted.
     """
     remove_rows_of_nobody(store, before=before)
     count = size = 0
-    for found in unnamed_blobs(store, blobs, before=before, also_named=also_named):
+    for found in unnamed_blobs(store, blobs, before=before):
         if blobs.delete_unless_newer(found.digest, than=before):
             count, size = count + 1, size + found.size
     return Collected(count, size)
 
 
-def unnamed_blobs(
-    store: Store, blobs: BlobStore, *, before: float, also_named: Named = _nothing
-) -> Iterator[StoredBlob]:
+def unnamed_blobs(store: Store, blobs: BlobStore, *, before: float) -> Iterator[StoredBlob]:
     """Yield the blobs that nothing names and that were not put since ``before``.
 
     Raises:
-        EmptyTableError: No blob is named at all.
+        EmptyTableError: No row names any blob.
+        ManifestUnreadableError: A manifest is damaged.
     """
     old: list[StoredBlob] = []
-    is_checked = False
+    by_manifests: _Named | None = None
     for found in blobs.walk():
         if found.put_at >= before:
             continue
-        if not is_checked:
+        if by_manifests is None:
             _check_table(store)
-            is_checked = True
+            by_manifests = _named_by_manifests(blobs)
         old.append(found)
         if len(old) == _AT_ONCE:
-            yield from _unnamed(store, old, also_named)
+            yield from _unnamed(store, old, by_manifests)
             old = []
-    if old:
-        yield from _unnamed(store, old, also_named)
+    if old and by_manifests is not None:
+        yield from _unnamed(store, old, by_manifests)
 
 
 def remove_rows_of_nobody(store: Store, *, before: float) -> None:
@@ -104,12 +105,26 @@ def _check_table(store: Store) -> None:
         )
 
 
-def _unnamed(store: Store, old: Sequence[StoredBlob], also_named: Named) -> Iterator[StoredBlob]:
+def _named_by_manifests(blobs: BlobStore) -> _Named:
+    # As bytes: some 100 bytes of memory for each file that artifacts have.
+    named: set[bytes] = set()
+    for manifest_id, data in blobs.manifests():
+        try:
+            named.update(map(bytes.fromhex, parse_manifest(data).blobs()))
+        except ManifestError as error:
+            raise ManifestUnreadableError(
+                f"{blobs.place}: the manifest {manifest_id} cannot be read, so nothing is deleted: "
+                f"{error}; restore it, or move it away if its version is not needed"
+            ) from error
+    return lambda digests: {each for each in digests if bytes.fromhex(each) in named}
+
+
+def _unnamed(store: Store, old: Sequence[StoredBlob], by_manifests: _Named) -> Iterator[StoredBlob]:
     digests = [found.digest for found in old]
     rows = store.query(
         "SELECT DISTINCT digest FROM blobs WHERE digest IN {digests:Array(String)}",
         parameters={"digests": digests},
         timeout_seconds=_TIMEOUT_SECONDS,
     )
-    named = {row["digest"] for row in rows} | also_named(digests)
+    named = {row["digest"] for row in rows} | by_manifests(digests)
     yield from (found for found in old if found.digest not in named)

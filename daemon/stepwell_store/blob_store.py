@@ -3,6 +3,7 @@
 `BlobStore` is the interface; objects in a bucket fit it. `FolderBlobStore` is the default:
 
     <root>/ab/cdef…       a blob: the first two digits of its digest, then the other 62
+    <root>/manifests/…    manifests of artifacts: what they name is kept
     <root>/scratch/…      files that have no name yet
 
 A blob's modification time is when it was last put. A collector deletes what nothing names by then
@@ -12,6 +13,7 @@ is put at that very moment.
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import time
@@ -24,6 +26,8 @@ from typing import BinaryIO, Final, Protocol
 from stepwell_wire.staged import is_digest
 
 _SCRATCH: Final = "scratch"
+_MANIFESTS: Final = "manifests"
+_MANIFEST_ID: Final = re.compile(r"[0-9a-f]{32}")
 _PREFIX_DIGITS: Final = 2
 _MODE: Final = 0o640
 _SCRATCH_SECONDS: Final = 86_400.0
@@ -72,6 +76,26 @@ class BlobStore(Protocol):
 
     def walk(self) -> Iterator[StoredBlob]:
         """Yield every blob, in no order."""
+
+    def keep_manifest(self, manifest_id: str, data: bytes) -> None:
+        """Keep a packed manifest under its version's id, durably, in place of an earlier one.
+
+        From now on no collector that starts deletes what it names. One that runs already may:
+        touch each blob afterwards, and it does not.
+        """
+
+    def manifest(self, manifest_id: str) -> bytes:
+        """Return a packed manifest.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+
+    def drop_manifest(self, manifest_id: str) -> None:
+        """Forget a manifest, if there is one."""
+
+    def manifests(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the id and the bytes of every manifest, in no order."""
 
 
 class FolderBlobStore:
@@ -154,6 +178,46 @@ class FolderBlobStore:
             for shard in sorted(os.listdir(self.root)):
                 if len(shard) == _PREFIX_DIGITS:
                     yield from self._in_shard(shard)
+
+    def keep_manifest(self, manifest_id: str, data: bytes) -> None:
+        """See `BlobStore.keep_manifest`."""
+        target = self._manifest_path(manifest_id)
+        source, ready = self._scratch_path(), self._scratch_path()
+        try:
+            source.write_bytes(data)
+            self._make_durable(source, ready)
+            self._make_folder(target.parent)
+            os.rename(ready, target)
+        except BaseException:
+            for left in (source, ready):
+                with contextlib.suppress(OSError):
+                    os.unlink(left)
+            raise
+        _sync_folder(target.parent)
+
+    def manifest(self, manifest_id: str) -> bytes:
+        """See `BlobStore.manifest`."""
+        return self._manifest_path(manifest_id).read_bytes()
+
+    def drop_manifest(self, manifest_id: str) -> None:
+        """See `BlobStore.drop_manifest`."""
+        self._manifest_path(manifest_id).unlink(missing_ok=True)
+
+    def manifests(self) -> Iterator[tuple[str, bytes]]:
+        """See `BlobStore.manifests`."""
+        try:
+            names = os.listdir(self.root / _MANIFESTS)
+        except FileNotFoundError:
+            return
+        for name in names:
+            if _MANIFEST_ID.fullmatch(name):
+                with contextlib.suppress(FileNotFoundError):  # Dropped since.
+                    yield name, self.manifest(name)
+
+    def _manifest_path(self, manifest_id: str) -> Path:
+        if not _MANIFEST_ID.fullmatch(manifest_id):
+            raise ValueError(f"{manifest_id[:80]!r} is no id: expected 32 hexadecimal digits")
+        return self.root / _MANIFESTS / manifest_id
 
     def _in_shard(self, shard: str) -> Iterator[StoredBlob]:
         with contextlib.suppress(NotADirectoryError), os.scandir(self.root / shard) as entries:

@@ -24,3 +24,11 @@ class StagedDamagedError(WireError):
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}; expected a staged blob (docs/formats/blobs.md)")
         self.where, self.what = where, what
+
+
+class ManifestError(WireError):
+    """Bytes or entries that are no manifest of an artifact's version."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"manifest: {where}: {what} (docs/formats/artifacts.md)")
+        self.where, self.what = where, what

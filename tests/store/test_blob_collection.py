@@ -7,9 +7,14 @@ import pytest
 from blake3 import blake3
 
 from stepwell_store import Store, open_embedded
-from stepwell_store.blob_collection import EmptyTableError, collect_blobs
+from stepwell_store.blob_collection import (
+    EmptyTableError,
+    ManifestUnreadableError,
+    collect_blobs,
+)
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.deletion import delete_runs
+from stepwell_wire.manifest import Entry, Manifest
 from tests.store.made import START_US, event, fresh_project, tell, writer
 
 OLD, CUTOFF = 100.0, 2_000_000_000.0
@@ -46,13 +51,36 @@ def test_only_what_nothing_names_goes(store: Store, blobs: FolderBlobStore, tmp_
     unnamed = put(blobs, b"unnamed", tmp_path)
     young = put(blobs, b"young", tmp_path, at=CUTOFF + 1)
     by_manifest = put(blobs, b"manifest", tmp_path)
+    manifest = Manifest({"a": Entry(by_manifest, 8), "b": Entry("b" * 64, 1)}).pack()
+    blobs.keep_manifest(ID, manifest)
     name(store, project, "run", named)
-    done = collect_blobs(
-        store, blobs, before=CUTOFF, also_named=lambda digests: {by_manifest} & set(digests)
-    )
+    done = collect_blobs(store, blobs, before=CUTOFF)
     assert (done.blobs, done.size) == (1, len(b"unnamed"))
     assert {each.digest for each in blobs.walk()} == {named, young, by_manifest}
     assert blobs.stat(unnamed) is None
+
+
+def test_what_a_dropped_manifest_named_goes(
+    store: Store, blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    named, ours = put(blobs, b"row", tmp_path), put(blobs, b"ours", tmp_path)
+    name(store, fresh_project(), "run", named)
+    blobs.keep_manifest(ID, Manifest({"a": Entry(ours, 4)}).pack())
+    assert collect_blobs(store, blobs, before=CUTOFF).blobs == 0
+    blobs.drop_manifest(ID)
+    assert collect_blobs(store, blobs, before=CUTOFF).blobs == 1
+    assert [each.digest for each in blobs.walk()] == [named]
+
+
+def test_beside_a_manifest_that_cannot_be_read_nothing_goes(
+    store: Store, blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    named, unnamed = put(blobs, b"row", tmp_path), put(blobs, b"unnamed", tmp_path)
+    name(store, fresh_project(), "run", named)
+    blobs.keep_manifest(ID, Manifest({"a": Entry(unnamed, 7)}).pack()[:-1])
+    with pytest.raises(ManifestUnreadableError, match=ID):
+        collect_blobs(store, blobs, before=CUTOFF)
+    assert {each.digest for each in blobs.walk()} == {named, unnamed}
 
 
 def test_what_a_deleted_run_named_goes_unless_another_run_names_it_too(

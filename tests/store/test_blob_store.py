@@ -175,3 +175,37 @@ def test_a_collector_that_is_killed_loses_no_blob(
     assert not store.delete_unless_newer(digest, than=200.0)
     with store.open(digest) as file:
         assert file.read() == b"x"
+
+
+def test_a_manifest_is_kept_replaced_and_dropped(store: FolderBlobStore, tmp_path: Path) -> None:
+    first, second = "1" * 32, "2" * 32
+    assert list(store.manifests()) == []
+    store.keep_manifest(first, b"old")
+    store.keep_manifest(first, b"new")
+    store.keep_manifest(second, b"other")
+    assert store.manifest(first) == b"new"
+    assert dict(store.manifests()) == {first: b"new", second: b"other"}
+    digest, _ = put(store, b"x", tmp_path)
+    assert [each.digest for each in store.walk()] == [digest], "a manifest is no blob"
+    store.drop_manifest(first)
+    store.drop_manifest(first)
+    with pytest.raises(FileNotFoundError):
+        store.manifest(first)
+    with pytest.raises(ValueError, match="32 hexadecimal digits"):
+        store.keep_manifest("../../x", b"")
+
+
+def test_a_manifest_is_there_whole_or_not_at_all(
+    store: FolderBlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.keep_manifest("1" * 32, b"old")
+
+    def sync(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", sync)
+        with pytest.raises(OSError, match="No space left"):
+            store.keep_manifest("1" * 32, b"new")
+    assert store.manifest("1" * 32) == b"old"
+    assert list((store.root / "scratch").iterdir()) == []

@@ -20,7 +20,11 @@ from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Store, StoreError
-from stepwell_store.blob_collection import EmptyTableError, collect_blobs
+from stepwell_store.blob_collection import (
+    EmptyTableError,
+    ManifestUnreadableError,
+    collect_blobs,
+)
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -93,7 +97,7 @@ class Blobs:
         work = partial(collect_blobs, store, self.store, before=before)
         try:
             done = await loop.run_in_executor(self._keeping, work)
-        except (StoreError, EmptyTableError, OSError) as error:
+        except (StoreError, EmptyTableError, ManifestUnreadableError, OSError) as error:
             logger.warning("unnamed blobs are not deleted, again later: %s", error)
             return
         if done.blobs:
