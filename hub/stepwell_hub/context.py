@@ -22,6 +22,7 @@ class Context:
     Attributes:
         tables: what is known of tables, by digest.
         failures: requests that failed by a mistake of ours.
+        artifacts_cleared_at: when old pending versions were looked for, as `time.monotonic`.
     """
 
     config: HubConfig
@@ -36,3 +37,4 @@ class Context:
     tables: dict[str, Any] = field(default_factory=dict)
     started_at: float = field(default_factory=time.time)
     failures: int = 0
+    artifacts_cleared_at: float = -1e9

@@ -55,6 +55,7 @@ class Endpoint:
         answer: the type of the JSON answer, None where there is none.
         media: of the answer; where it is not JSON ``answer`` says nothing.
         failures: statuses of its own, besides those that every endpoint may have.
+        body_bytes_max: where a body may be larger than the hub's setting allows others.
     """
 
     method: str
@@ -66,6 +67,7 @@ class Endpoint:
     media: str = JSON
     status: int = 200
     failures: tuple[int, ...] = ()
+    body_bytes_max: int = 0
 
     @property
     def summary(self) -> str:
@@ -190,7 +192,8 @@ async def _checked(each: Endpoint, request: Request, context: Context) -> Call:
             message = f"{name}: 1 to {NAME_CHARACTERS_MAX} characters"
             raise ApiError(400, "name_invalid", message, field=name)
     query = _query_of(each.query, request)
-    data = await _body_of(request, context.config.request_bytes_max)
+    bytes_max = max(each.body_bytes_max, context.config.request_bytes_max)
+    data = await _body_of(request, bytes_max)
     body = None
     if each.body is not None:
         if request.headers.get("content-type", "").split(";")[0].strip() != JSON:

@@ -32,3 +32,11 @@ class ManifestError(WireError):
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"manifest: {where}: {what} (docs/formats/artifacts.md)")
         self.where, self.what = where, what
+
+
+class ArtifactNameError(WireError, ValueError):
+    """A name, type or alias that an artifact cannot have."""
+
+    def __init__(self, what: str, given: str, expected: str) -> None:
+        super().__init__(f"{what} {ascii(given)[:200]}: expected {expected}")
+        self.what, self.given = what, given

@@ -1,6 +1,8 @@
 """The API's endpoints; importing the files declares them."""
 
 from stepwell_hub.api import (
+    artifact_versions,
+    artifacts,
     blobs,
     histograms,
     histories,
@@ -19,6 +21,8 @@ from stepwell_hub.endpoints import ENDPOINTS
 
 __all__ = [
     "ENDPOINTS",
+    "artifact_versions",
+    "artifacts",
     "blobs",
     "histograms",
     "histories",

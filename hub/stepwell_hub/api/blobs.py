@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import BinaryIO, Final, Literal
+from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
@@ -17,6 +18,7 @@ from stepwell_wire.staged import is_digest
 
 _CHUNK_BYTES: Final = 256 * 1024
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 _FOR_EVER: Final = "private, max-age=31536000, immutable"
 _POLICY: Final = (
     "sandbox; default-src 'none'; img-src data: blob:; media-src data: blob:; font-src data:; "
@@ -73,7 +75,30 @@ async def get_blob(call: Call) -> Response:
     digest, form = str(call.request.path_params["digest"]), call.query
     if not is_digest(digest):
         raise ApiError(404, "not_found", "no such blob: a digest has 64 hexadecimal digits")
-    headers = {"Cache-Control": _FOR_EVER, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
+    return await blob_answer(call, digest, show=form.show, download=form.download)
+
+
+async def blob_answer(
+    call: Call,
+    digest: str,
+    *,
+    show: str = "",
+    download: bool = False,
+    name: str = "",
+    cache: str = _FOR_EVER,
+) -> Response:
+    """Return the answer with a blob's bytes, or with the range that the request asks for.
+
+    Args:
+        show: what a text is shown as, see `BlobForm`.
+        download: to be saved as a file.
+        name: of that file; by default it is made of the digest.
+        cache: how long a browser may keep it at this address.
+
+    Raises:
+        ApiError: It is not there, or the range is not.
+    """
+    headers = {"Cache-Control": cache, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
     try:
         file, size, media_type = await asyncio.to_thread(_opened, call, digest)
     except FileNotFoundError as error:
@@ -82,12 +107,12 @@ async def get_blob(call: Call) -> Response:
         ) from error
     except OSError as error:
         raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error
-    is_page = not media_type and form.show == "html"
+    is_page = not media_type and show == "html"
     headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _POLICY
-    headers["Content-Type"] = media_type or _TEXTS.get(form.show, "application/octet-stream")
-    if form.download:
-        ending = _ENDINGS.get(media_type, form.show or "bin")
-        headers["Content-Disposition"] = f'attachment; filename="{digest[:16]}.{ending}"'
+    headers["Content-Type"] = media_type or _TEXTS.get(show, "application/octet-stream")
+    if download:
+        ending = _ENDINGS.get(media_type, show or "bin")
+        headers["Content-Disposition"] = _saved_as(name or f"{digest[:16]}.{ending}")
     if call.request.headers.get("if-none-match") == headers["ETag"]:
         file.close()
         return Response(status_code=304, headers=headers)
@@ -103,6 +128,12 @@ async def get_blob(call: Call) -> Response:
     return StreamingResponse(
         _read(file, first, last + 1), status_code=206 if is_part else 200, headers=headers
     )
+
+
+def _saved_as(name: str) -> str:
+    if _PLAIN_NAME.fullmatch(name):
+        return f'attachment; filename="{name}"'
+    return f"attachment; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _opened(call: Call, digest: str) -> tuple[BinaryIO, int, str]:

@@ -185,3 +185,87 @@ class AnsweredKey(Base):
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     answer: Mapped[str] = mapped_column(Text)
     created_at: Mapped[float] = mapped_column(Double, index=True)
+
+
+class ArtifactCollection(Base):
+    """All versions of one artifact name. Who changes them or their aliases locks its row first.
+
+    Attributes:
+        next_number: of the next version, from 0; a number never comes again.
+    """
+
+    __tablename__ = "artifact_collections"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    project: Mapped[str] = mapped_column(String(1024))
+    name: Mapped[str] = mapped_column(String(128))
+    type: Mapped[str] = mapped_column(String(128))
+    next_number: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[float] = mapped_column(Double)
+
+    __table_args__ = (UniqueConstraint("project", "name", name="uq_artifact_collections_name"),)
+
+
+class ArtifactVersion(Base):
+    """One version, from its begin on.
+
+    Attributes:
+        key: of the request that began it.
+        number: given at the commit.
+        digest: of the manifest, which is in the blob store under ``id``.
+        state: ``pending``, ``committed``, ``failed``, ``deleted``, or ``same``: it had the content
+            of the version ``same_as``, which stands for it.
+        reason: why it failed.
+        attached: JSON, the metadata that a user attached.
+        run_id: of the run that logged it, "" for none.
+        has_manifest: the blob store may have its manifest.
+    """
+
+    __tablename__ = "artifact_versions"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    collection_id: Mapped[int] = mapped_column(Integer)
+    number: Mapped[int | None] = mapped_column(Integer)
+    digest: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    same_as: Mapped[str] = mapped_column(String(32))
+    reason: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text)
+    attached: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(BigInteger)
+    file_count: Mapped[int] = mapped_column(Integer)
+    run_id: Mapped[str] = mapped_column(String(1024))
+    has_manifest: Mapped[bool] = mapped_column(Boolean)
+    created_at: Mapped[float] = mapped_column(Double)
+    committed_at: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (
+        UniqueConstraint("collection_id", "number", name="uq_artifact_versions_number"),
+        Index("ix_artifact_versions_digest", "collection_id", "digest"),
+        Index("ix_artifact_versions_state", "state", "created_at"),
+    )
+
+
+class ArtifactAlias(Base):
+    """A name that moves between the versions of a collection."""
+
+    __tablename__ = "artifact_aliases"
+
+    collection_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    version_id: Mapped[str] = mapped_column(String(32), index=True)
+
+
+class ArtifactRun(Base):
+    """A run that logged or used a version: an edge of the lineage graph."""
+
+    __tablename__ = "artifact_runs"
+
+    version_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    project: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    created_at: Mapped[float] = mapped_column(Double)
+
+    __table_args__ = (Index("ix_artifact_runs_run", "project", "run_id"),)

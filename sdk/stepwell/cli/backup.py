@@ -5,7 +5,7 @@ everything that the daemon acknowledged before the command began.
 
     1  the daemon stores what it can within some seconds, and media that wait are copied
     2  held, for a moment: no block is stored. Parts are frozen, segments opened, small files copied
-    3  the daemon goes on; parts, segments, media, key and catalog are copied
+    3  the daemon goes on; parts, segments, key, catalog and media are copied
     4  the copy gets its name
 """
 
@@ -99,11 +99,11 @@ def _copy(store: "EmbeddedStore", socket: Path, target: Path) -> int:
             except DamagedStateError as error:
                 raise CommandError(f"{error}; `stepwell spool verify` says more") from error
         copied += frozen.copy_parts() + spool.write(target / "spool")
-    copied += copy_tree(data / _MEDIA, target / _MEDIA)
     make_folder(hub_dir(target))
     copy_file(hub_dir(data) / KEY_FILE, hub_dir(target) / KEY_FILE)
+    # Before the blobs: what a version needs is there before the catalog says that it is committed.
     _copy_catalog(hub_dir(data) / _CATALOG, hub_dir(target) / _CATALOG)
-    return copied
+    return copied + copy_tree(data / _MEDIA, target / _MEDIA)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Artifacts in the hub: what is answered, and the blobs that versions need."""

@@ -1,0 +1,123 @@
+"""What is answered about artifacts."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+State = Literal["pending", "committed", "failed", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an artifact.
+
+    Attributes:
+        version: ``v3``; "" until it is committed.
+        digest: of its manifest.
+        size: bytes of all its files, as far as they are known.
+        run_id: the run of this project that logged it first, "" for none.
+        reason: why it failed.
+    """
+
+    id: str
+    project: str
+    name: str
+    type: str
+    version: str
+    digest: str
+    state: State
+    aliases: tuple[str, ...]
+    description: str
+    metadata: dict[str, Any]
+    size: int
+    file_count: int
+    run_id: str
+    reason: str
+    created_at: float
+    committed_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A version, and the blobs that it waits for.
+
+    Attributes:
+        missing: digests, the first 10,000.
+        missing_count: all of them.
+    """
+
+    version: Version
+    missing: tuple[str, ...]
+    missing_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """All versions of one name.
+
+    Attributes:
+        versions: count of the committed ones.
+        latest: the version that has the alias ``latest``, "" for none.
+        size: bytes of the committed versions, each counted whole.
+    """
+
+    project: str
+    name: str
+    type: str
+    versions: int
+    latest: str
+    size: int
+    created_at: float
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionsPage:
+    collections: tuple[Collection, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsPage:
+    versions: tuple[Version, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A run or a version in a lineage graph.
+
+    Attributes:
+        id: ``run:PROJECT/RUN`` or ``version:ID``; edges name it.
+        name: a run's id, or ``NAME:vN``.
+        type: of the artifact, "" for a run.
+        is_deleted: a version that was deleted; of runs it is not known here.
+    """
+
+    id: str
+    kind: Literal["run", "version"]
+    project: str
+    name: str
+    type: str
+    is_deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """From a run to a version that it logged, or from a version to a run that used it."""
+
+    source: str
+    target: str
+    kind: Literal["logged", "used"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Runs and versions around one version.
+
+    Attributes:
+        is_cut: there is more, beyond the asked depth or the asked number of nodes.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    is_cut: bool

@@ -1,0 +1,85 @@
+"""Manifests of versions in the blob store, and the blobs that they name."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from blake3 import blake3
+
+from stepwell_hub.errors import ApiError
+from stepwell_store.blob_store import BlobStore
+from stepwell_wire.manifest import Manifest
+
+MISSING_SHOWN_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the blob store has of a manifest.
+
+    Attributes:
+        missing: digests that it has not.
+        wrong: why the manifest cannot be true, "" where it can.
+    """
+
+    missing: tuple[str, ...] = ()
+    wrong: str = ""
+
+
+def digest_of(packed: bytes) -> str:
+    """Return the digest of a version with this packed manifest."""
+    return blake3(packed).hexdigest()
+
+
+def look(blobs: BlobStore, manifest: Manifest) -> Look:
+    """Look for all blobs of a manifest that is kept already.
+
+    Each that is there counts as put now: a collector that started before the manifest was kept
+    leaves it.
+
+    Raises:
+        OSError: The blob store cannot be used.
+    """
+    missing = []
+    for digest, size in manifest.blobs().items():
+        found = blobs.stat(digest) if blobs.touch(digest) else None
+        if found is None:
+            missing.append(digest)
+        elif found.size != size:
+            return Look(wrong=f"the blob {digest} has {found.size} bytes, not {size}")
+    return Look(tuple(missing))
+
+
+def read(blobs: BlobStore, version_id: str, digest: str) -> bytes:
+    """Return the packed manifest of a version.
+
+    Raises:
+        ApiError: It is gone, damaged, or the blob store cannot be used.
+    """
+    try:
+        packed = blobs.manifest(version_id)
+    except FileNotFoundError as error:
+        raise ApiError(
+            404, "not_found", "the manifest of this version is gone; it may be deleted"
+        ) from error
+    except OSError as error:
+        raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error
+    if digest_of(packed) != digest:
+        raise ApiError(
+            500,
+            "manifest_damaged",
+            f"the manifest {version_id} in {blobs.place} is damaged; restore it from a backup",
+        )
+    return packed
+
+
+def entry_at(packed: bytes, path: str) -> dict[str, Any]:
+    """Return the entry of a path as the manifest has it.
+
+    Raises:
+        ApiError: There is none.
+    """
+    found: dict[str, Any] | None = json.loads(packed)["entries"].get(path)
+    if found is None:
+        raise ApiError(404, "not_found", f"no file {path[:200]!r} in this version", field="path")
+    return found

@@ -1,0 +1,171 @@
+"""Rows of artifacts: found, locked, and turned into answers. Inside a caller's transaction."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import Insert, select
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.orm import Session
+
+from stepwell_hub.artifacts.answers import Version
+from stepwell_hub.catalog.models import (
+    ArtifactAlias,
+    ArtifactCollection,
+    ArtifactRun,
+    ArtifactVersion,
+    Base,
+)
+from stepwell_hub.errors import ApiError
+from stepwell_wire.artifact_names import version_number
+
+COMMITTED = "committed"
+DELETED = "deleted"
+FAILED = "failed"
+PENDING = "pending"
+SAME = "same"
+
+
+def find_collection(
+    session: Session, project: str, name: str, *, lock: bool = False
+) -> ArtifactCollection:
+    """Return a collection, locked until the transaction's end where asked.
+
+    Raises:
+        ApiError: There is none.
+    """
+    wanted = select(ArtifactCollection).where(
+        ArtifactCollection.project == project, ArtifactCollection.name == name
+    )
+    # SQLite knows no such lock and needs none: its transactions that write take turns.
+    found = session.execute(wanted.with_for_update() if lock else wanted).scalar_one_or_none()
+    if found is None:
+        raise ApiError(404, "not_found", f"no artifact {name} in project {project}")
+    return found
+
+
+def lock_collection(session: Session, version: ArtifactVersion) -> ArtifactCollection:
+    """Lock the collection of ``version``, then read the version anew."""
+    wanted = select(ArtifactCollection).where(ArtifactCollection.id == version.collection_id)
+    found = session.execute(wanted.with_for_update()).scalar_one()
+    session.refresh(version)
+    return found
+
+
+def find_version(session: Session, collection: ArtifactCollection, asked: str) -> ArtifactVersion:
+    """Return a committed or deleted version by its number (``v3``), else by an alias.
+
+    Raises:
+        ApiError: There is none.
+    """
+    wanted = select(ArtifactVersion).where(ArtifactVersion.collection_id == collection.id)
+    number = version_number(asked)
+    if number is not None:
+        wanted = wanted.where(ArtifactVersion.number == number)
+    else:
+        wanted = wanted.join(ArtifactAlias, ArtifactAlias.version_id == ArtifactVersion.id).where(
+            ArtifactAlias.collection_id == collection.id, ArtifactAlias.name == asked
+        )
+    found = session.execute(wanted).scalar_one_or_none()
+    if found is None:
+        what = "version" if number is not None else "alias"
+        raise ApiError(404, "not_found", f"artifact {collection.name} has no {what} {asked}")
+    return found
+
+
+def version_by_id(session: Session, version_id: str) -> ArtifactVersion:
+    """Return a version by its id.
+
+    Raises:
+        ApiError: There is none.
+    """
+    found = session.get(ArtifactVersion, version_id)
+    if found is None:
+        raise ApiError(404, "not_found", f"no version with the id {version_id}")
+    return found
+
+
+def stands_for(session: Session, version: ArtifactVersion) -> ArtifactVersion:
+    """Return ``version``, or the one that had its content before."""
+    return version_by_id(session, version.same_as) if version.state == SAME else version
+
+
+def add_once(session: Session, row: type[Base], **values: object) -> None:
+    """Insert a row unless its key is taken, also by a transaction that runs beside this one."""
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    statement: Insert = (
+        sqlite_insert(row).values(**values).on_conflict_do_nothing()
+        if is_sqlite
+        else postgresql_insert(row).values(**values).on_conflict_do_nothing()
+    )
+    session.execute(statement)
+
+
+def note_run(
+    session: Session, version: ArtifactVersion, *, project: str, run_id: str, kind: str, now: float
+) -> None:
+    """Note that a run logged or used a version."""
+    add_once(
+        session,
+        ArtifactRun,
+        version_id=version.id,
+        project=project,
+        run_id=run_id,
+        kind=kind,
+        created_at=now,
+    )
+
+
+def move_alias(session: Session, version: ArtifactVersion, alias: str) -> None:
+    """Let ``alias`` name ``version``; its collection is locked."""
+    found = session.get(ArtifactAlias, (version.collection_id, alias))
+    if found is None:
+        session.add(
+            ArtifactAlias(collection_id=version.collection_id, name=alias, version_id=version.id)
+        )
+    else:
+        found.version_id = version.id
+
+
+def answer_of(session: Session, version: ArtifactVersion) -> Version:
+    """Return what is answered about one version."""
+    collection = session.get_one(ArtifactCollection, version.collection_id)
+    return answers_of(session, collection, [version])[0]
+
+
+def answers_of(
+    session: Session, collection: ArtifactCollection, versions: Sequence[ArtifactVersion]
+) -> list[Version]:
+    """Return what is answered about versions of one collection."""
+    session.flush()
+    aliases = defaultdict(list)
+    wanted = select(ArtifactAlias.version_id, ArtifactAlias.name).where(
+        ArtifactAlias.version_id.in_([each.id for each in versions])
+    )
+    for version_id, alias in session.execute(wanted.order_by(ArtifactAlias.name)):
+        aliases[version_id].append(alias)
+    return [_answer(collection, each, aliases[each.id]) for each in versions]
+
+
+def _answer(
+    collection: ArtifactCollection, version: ArtifactVersion, aliases: list[str]
+) -> Version:
+    return Version(
+        id=version.id,
+        project=collection.project,
+        name=collection.name,
+        type=collection.type,
+        version="" if version.number is None else f"v{version.number}",
+        digest=version.digest,
+        state=version.state,  # type: ignore[arg-type]
+        aliases=tuple(aliases),
+        description=version.description,
+        metadata=json.loads(version.attached),
+        size=version.size,
+        file_count=version.file_count,
+        run_id=version.run_id,
+        reason=version.reason,
+        created_at=version.created_at,
+        committed_at=version.committed_at,
+    )

@@ -1,0 +1,309 @@
+"""Artifacts over the API: begun, filled, committed, read; over a real blob store and SQLite."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from stepwell_hub.catalog import artifacts
+from stepwell_store.blob_collection import collect_blobs
+from stepwell_wire.manifest import Entry, Manifest
+from tests.hub.conftest import Hub
+
+ROOT = "/api/v1/projects/p/artifacts"
+BY_ID = "/api/v1/artifact-versions"
+FILES = {"a.txt": b"hello", "sub/ü b.bin": bytes(range(256))}
+
+
+def digest(content: bytes) -> str:
+    return blake3(content).hexdigest()
+
+
+def put(hub: Hub, tmp_path: Path, *contents: bytes) -> None:
+    for content in contents:
+        source = tmp_path / "source"
+        source.write_bytes(content)
+        hub.context.blobs.put(digest(content), source)
+
+
+def manifest_of(files: dict[str, bytes], **more: Entry) -> Any:
+    entries = {path: Entry(digest(content), len(content)) for path, content in files.items()}
+    return json.loads(Manifest(entries | more).pack())
+
+
+def begin(hub: Hub, manifest: Any, *, key: str = "key-00001", **facts: Any) -> Any:
+    body = {"key": key, "name": "data", "type": "dataset", "manifest": manifest} | facts
+    return hub.program.post(ROOT, json=body)
+
+
+def commit(hub: Hub, version_id: str, *aliases: str) -> Any:
+    return hub.program.post(f"{BY_ID}/{version_id}/commit", json={"aliases": aliases})
+
+
+def made(hub: Hub, tmp_path: Path, files: dict[str, bytes] = FILES, *aliases: str) -> Any:
+    """A committed version."""
+    put(hub, tmp_path, *files.values())
+    begun = begin(hub, manifest_of(files), key=digest(repr(files).encode()))
+    assert begun.status_code == 201, begun.text
+    answer = commit(hub, begun.json()["version"]["id"], *aliases)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def code(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def test_a_version_is_begun_filled_and_committed(hub: Hub, tmp_path: Path) -> None:
+    put(hub, tmp_path, FILES["a.txt"])
+    facts: dict[str, Any] = {"metadata": {"n": [1]}, "description": "d", "run_id": "run1"}
+    begun = begin(hub, manifest_of(FILES), **facts).json()
+    lacking = digest(FILES["sub/ü b.bin"])
+    assert (begun["missing"], begun["missing_count"]) == ([lacking], 1)
+    version_id = begun["version"]["id"]
+    assert begin(hub, manifest_of(FILES), **facts).json() == begun
+    refused = commit(hub, version_id)
+    assert code(refused) == (409, "blobs_missing")
+    assert lacking in refused.json()["error"]["message"]
+    put(hub, tmp_path, FILES["sub/ü b.bin"])
+    assert hub.program.get(f"{BY_ID}/{version_id}/missing").json()["missing"] == []
+    done = commit(hub, version_id, "best").json()
+    assert (done["version"], done["state"], done["aliases"]) == (
+        "v0",
+        "committed",
+        ["best", "latest"],
+    )
+    assert (done["metadata"], done["run_id"], done["size"], done["file_count"]) == (
+        {"n": [1]},
+        "run1",
+        261,
+        2,
+    )
+    assert done["digest"] == digest(hub.context.blobs.manifest(version_id))
+    assert commit(hub, version_id, "best").json() == done
+    for asked in ("v0", "latest", "best"):
+        assert hub.program.get(f"{ROOT}/data/versions/{asked}").json() == done
+    assert [each["name"] for each in hub.program.get(ROOT).json()["collections"]] == ["data"]
+    assert hub.program.get(f"{ROOT}/data").json()["latest"] == "v0"
+    listed = hub.program.get(f"{ROOT}/data/versions").json()
+    assert [each["version"] for each in listed["versions"]] == ["v0"]
+    edges = hub.program.get(f"{ROOT}/data/versions/v0/lineage").json()["edges"]
+    assert [(each["source"], each["kind"]) for each in edges] == [("run:p/run1", "logged")]
+
+
+def test_without_the_key_of_the_hub_nothing_is_answered(hub: Hub) -> None:
+    assert hub.browser.get(ROOT).status_code == 401
+
+
+def test_manifest_and_files_are_read_back(hub: Hub, tmp_path: Path) -> None:
+    made(hub, tmp_path)
+    one = f"{ROOT}/data/versions/latest"
+    packed = hub.program.get(f"{one}/manifest")
+    assert packed.json() == manifest_of(FILES)
+    for path, content in FILES.items():
+        answer = hub.program.get(f"{one}/file", params={"path": path})
+        assert answer.content == content
+        assert answer.headers["cache-control"] == "private, no-cache"
+        assert answer.headers["content-security-policy"].startswith("sandbox; ")
+    part = hub.program.get(
+        f"{one}/file", params={"path": "sub/ü b.bin"}, headers={"Range": "bytes=10-19"}
+    )
+    assert (part.status_code, part.content) == (206, bytes(range(10, 20)))
+    saved = hub.program.get(f"{one}/file", params={"path": "sub/ü b.bin", "download": True})
+    expected = "attachment; filename*=UTF-8''%C3%BC%20b.bin"
+    assert saved.headers["content-disposition"] == expected
+    for path in ("nothing", "../../hub/key", "", "sub"):
+        answer = hub.program.get(f"{one}/file", params={"path": path})
+        assert code(answer) == (404, "not_found")
+
+
+def test_a_reference_is_named_and_not_fetched(hub: Hub) -> None:
+    far = Entry(reference="s3://bucket/key", checksum="etag", size=None)
+    begun = begin(hub, manifest_of({}, far=far)).json()
+    assert begun["missing"] == []
+    commit(hub, begun["version"]["id"])
+    answer = hub.program.get(f"{ROOT}/data/versions/v0/file", params={"path": "far"})
+    assert code(answer) == (409, "is_reference")
+    assert "s3://bucket/key" in answer.json()["error"]["message"]
+
+
+def test_the_same_content_makes_no_version_and_leaves_one_manifest(
+    hub: Hub, tmp_path: Path
+) -> None:
+    first = made(hub, tmp_path)
+    again = begin(hub, manifest_of(FILES), key="key-00002").json()["version"]
+    assert commit(hub, again["id"], "best").json()["id"] == first["id"]
+    assert [each for each, _ in hub.context.blobs.manifests()] == [first["id"]]
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"key": "short"}, "body_invalid"),
+        ({"name": "a/b"}, "name_invalid"),
+        ({"type": ""}, "name_invalid"),
+        ({"manifest": {}}, "manifest_invalid"),
+        ({"manifest": None}, "manifest_invalid"),
+        ({"metadata": {"x": "y" * (1 << 20)}}, "value_invalid"),
+        ({"more": 1}, "body_invalid"),
+    ],
+)
+def test_what_is_wrong_is_refused(hub: Hub, changed: Any, expected: str) -> None:
+    assert code(begin(hub, **{"manifest": manifest_of({})} | changed)) == (400, expected)
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a\0b", "a/./b"])
+def test_a_path_that_leaves_the_folder_is_refused(hub: Hub, path: str) -> None:
+    manifest = manifest_of({"x": b"hello"})
+    manifest["entries"] = {path: manifest["entries"]["x"]}
+    assert code(begin(hub, manifest)) == (400, "manifest_invalid")
+
+
+def test_a_manifest_larger_than_other_bodies_is_taken(hub: Hub) -> None:
+    many = {f"{'d' * 200}/{number}": Entry("a" * 64, 1) for number in range(16_000)}
+    body = manifest_of({}, **many)
+    assert len(json.dumps(body)) > hub.config.request_bytes_max
+    answer = begin(hub, body)
+    assert answer.status_code == 201
+    assert answer.json()["missing_count"] == 1
+
+
+def test_a_manifest_that_lies_about_a_size_fails_its_version(hub: Hub, tmp_path: Path) -> None:
+    manifest = manifest_of({"x": b"hello"})
+    manifest["entries"]["x"]["size"] = manifest["size"] = 6
+    version_id = begin(hub, manifest).json()["version"]["id"]
+    put(hub, tmp_path, b"hello")
+    assert code(commit(hub, version_id)) == (409, "manifest_wrong")
+    found = hub.program.get(f"{BY_ID}/{version_id}").json()
+    assert (found["state"], "5 bytes, not 6" in found["reason"]) == ("failed", True)
+    assert code(commit(hub, version_id)) == (409, "version_ended")
+    assert list(hub.context.blobs.manifests()) == []
+
+
+def test_a_version_is_given_up_with_a_reason(hub: Hub) -> None:
+    version_id = begin(hub, manifest_of({"x": b"x"})).json()["version"]["id"]
+    failed = hub.program.post(f"{BY_ID}/{version_id}/fail", json={"reason": "x changed"}).json()
+    assert (failed["state"], failed["reason"]) == ("failed", "x changed")
+    assert list(hub.context.blobs.manifests()) == []
+
+
+def test_aliases_and_words_change(hub: Hub, tmp_path: Path) -> None:
+    made(hub, tmp_path)
+    url = f"{ROOT}/data/aliases/best%201"
+    assert hub.program.put(url, json={"version": "v0"}).json()["aliases"] == ["best 1", "latest"]
+    assert hub.program.delete(url).status_code == 204
+    assert code(hub.program.put(f"{ROOT}/data/aliases/v1", json={"version": "v0"})) == (
+        400,
+        "name_invalid",
+    )
+    assert code(hub.program.delete(f"{ROOT}/data/aliases/latest")) == (409, "alias_reserved")
+    one = f"{ROOT}/data/versions/v0"
+    assert hub.program.patch(one, json={"description": "new"}).json()["description"] == "new"
+    assert code(commit(hub, "unknown")) == (404, "not_found")
+    used = hub.program.post(f"{one}/uses", json={"run_id": "r", "project": "q"})
+    assert used.status_code == 200
+    nodes = hub.program.get(f"{one}/lineage").json()["nodes"]
+    assert ("q", "r") in [(each["project"], each["name"]) for each in nodes]
+
+
+def test_deleted_means_gone_but_for_its_number(hub: Hub, tmp_path: Path) -> None:
+    made(hub, tmp_path, FILES)
+    one = f"{ROOT}/data/versions/v0"
+    assert code(hub.program.delete(one)) == (409, "version_aliased")
+    assert hub.program.delete(one, params={"force": True}).status_code == 204
+    assert hub.program.get(one).json()["state"] == "deleted"
+    assert code(hub.program.get(f"{one}/manifest")) == (404, "not_found")
+    assert hub.program.get(f"{ROOT}/data/versions").json()["versions"] == []
+    assert list(hub.context.blobs.manifests()) == []
+
+
+def test_a_collector_keeps_what_committed_and_pending_versions_name(
+    hub: Hub, tmp_path: Path
+) -> None:
+    from tests.store.made import START_US, event, tell, writer
+
+    row = {"id": "0" * 32, "state": "ready", "digest": digest(b"row"), "size": 3}
+    who = writer("artifacts", "run")
+    tell(hub.context.store, who, event("start", {"started_at": START_US}), event("blob", row))
+    put(hub, tmp_path, b"pending", b"nobody")
+    begin(hub, manifest_of({"x": b"pending", "y": b"later"}))
+    made(hub, tmp_path, {"z": b"committed"})
+    gone = made(hub, tmp_path, {"z": b"deleted"})
+    url = f"{ROOT}/data/versions/{gone['version']}"
+    assert hub.program.delete(url, params={"force": True}).status_code == 204
+    for found in list(hub.context.blobs.walk()):
+        os.utime(hub.context.blobs._path(found.digest), (1, 1))  # type: ignore[attr-defined]
+    assert collect_blobs(hub.context.store, hub.context.blobs, before=1e9).blobs == 2
+    left = {each.digest for each in hub.context.blobs.walk()}
+    assert left == {digest(b"pending"), digest(b"committed")}
+
+
+def test_a_look_at_blobs_keeps_them_from_a_collector_that_runs(hub: Hub, tmp_path: Path) -> None:
+    put(hub, tmp_path, b"x")
+    os.utime(hub.context.blobs._path(digest(b"x")), (1, 1))  # type: ignore[attr-defined]
+    assert begin(hub, manifest_of({"x": b"x"})).json()["missing"] == []
+    assert not hub.context.blobs.delete_unless_newer(digest(b"x"), than=1e9)
+
+
+def test_what_a_kill_left_is_finished_by_a_repetition_or_cleared(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blob store that fails stands for the kill: the row is there, the manifest not."""
+    put(hub, tmp_path, b"x")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(hub.context.blobs, "keep_manifest", full)
+        assert code(begin(hub, manifest_of({"x": b"x"}))) == (503, "blobs_unavailable")
+    assert list(hub.context.blobs.manifests()) == []
+    begun = begin(hub, manifest_of({"x": b"x"})).json()
+    assert commit(hub, begun["version"]["id"]).json()["version"] == "v0"
+    with monkeypatch.context() as failing:
+        failing.setattr(hub.context.blobs, "drop_manifest", full)
+        again = begin(hub, manifest_of({"x": b"x"}), key="key-00002").json()["version"]
+        assert code(commit(hub, again["id"])) == (503, "blobs_unavailable")
+    assert len(list(hub.context.blobs.manifests())) == 2
+    assert commit(hub, again["id"]).json()["version"] == "v0"
+    hub.context.artifacts_cleared_at = -1e9
+    begin(hub, manifest_of({"y": b"y"}), key="key-00003")
+    kept = {each for each, _ in hub.context.blobs.manifests()}
+    assert again["id"] not in kept
+    assert begun["version"]["id"] in kept
+
+
+def test_a_damaged_manifest_is_told(hub: Hub, tmp_path: Path) -> None:
+    found = made(hub, tmp_path)
+    hub.context.blobs.keep_manifest(found["id"], b"{}")
+    answer = hub.program.get(f"{ROOT}/data/versions/v0/manifest")
+    assert code(answer) == (500, "manifest_damaged")
+
+
+def test_a_version_that_ends_while_its_manifest_is_kept_leaves_none(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow request whose client asked again, and gave up, meanwhile."""
+    real = hub.context.blobs.keep_manifest
+
+    def keep(version_id: str, packed: bytes) -> None:
+        catalog = hub.context.catalog._catalog
+        assert catalog is not None
+        artifacts.fail(catalog, version_id, reason="given up")
+        hub.context.blobs.drop_manifest(version_id)
+        real(version_id, packed)
+
+    monkeypatch.setattr(hub.context.blobs, "keep_manifest", keep)
+    assert begin(hub, manifest_of({"x": b"x"})).json()["version"]["state"] == "failed"
+    assert list(hub.context.blobs.manifests()) == []
+
+
+def test_what_is_missing_is_counted_whole_and_shown_in_part(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepwell_hub.artifacts.building.MISSING_SHOWN_MAX", 2)
+    begun = begin(hub, manifest_of({str(n): bytes([n]) for n in range(5)})).json()
+    assert (len(begun["missing"]), begun["missing_count"]) == (2, 5)
