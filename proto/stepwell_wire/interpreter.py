@@ -8,22 +8,21 @@ import errno
 import os
 import sys
 from collections.abc import Mapping
-from typing import Final
 
-PYTHON_VARIABLE: Final = "STEPWELL_PYTHON"
+PYTHON_VARIABLE = "STEPWELL_PYTHON"
 """Names a Python with stepwell, where `sys.executable` is none."""
 
-_DROPPED: Final = ("CUDA_VISIBLE_DEVICES", "LD_PRELOAD")
+_DROPPED = ("CUDA_VISIBLE_DEVICES", "LD_PRELOAD")
 """A training job's limits on devices, and what it loads into its own processes."""
-_DROPPED_PREFIXES: Final = ("GRPC_", "PYTHON")
-_KEPT_OF_PYTHON: Final = (
+_DROPPED_PREFIXES = ("GRPC_", "PYTHON")
+_KEPT_OF_PYTHON = (
     "PYTHONHOME",
     "PYTHONUSERBASE",
     "PYTHONNOUSERSITE",
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONPYCACHEPREFIX",
 )
-_NEEDED: Final = (
+_NEEDED = (
     *("stepwell_wire", "stepwell", "stepwell_store", "stepwell_daemon", "stepwell_hub"),
     *("grpc", "google", "msgpack", "numpy", "chdb", "lz4", "prometheus_client", "psutil"),
     *("uvloop", "PIL", "blake3", "pyarrow", "pynvml", "clickhouse_driver", "starlette"),

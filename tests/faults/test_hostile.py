@@ -94,7 +94,7 @@ def test_a_writer_that_died_at_the_last_moment_of_64_bits_is_ended(tmp_path: Pat
                 spool, places=JournalPlaces(tmp_path / "journals"), counters=spool.counters
             )
             try:
-                recovery._append_crashed(state)
+                recovery._append_end(state)
                 await spool.settled()
             finally:
                 recovery.close()

@@ -14,7 +14,7 @@ _FULL = 'mount -t tmpfs -o size=8k tmpfs "$0" && head -c 8192 /dev/zero > "$0/fi
 
 
 def refused(data: Path, *wrapper: str) -> str:
-    """Start a daemon on ``data`` that must fail; return the line that it says."""
+    """Start a daemon on ``data`` that must fail; return the line that says why."""
     ended = subprocess.run(
         [
             *(*wrapper, sys.executable, "-m", "stepwell_daemon", "--metrics-port", "0"),
@@ -26,7 +26,8 @@ def refused(data: Path, *wrapper: str) -> str:
         check=False,
     )
     assert ended.returncode == 1, ended.stderr
-    (line,) = ended.stderr.splitlines()
+    started, line = ended.stderr.splitlines()
+    assert f"data={data}" in started
     return line
 
 

@@ -234,7 +234,7 @@ def test_stepwell_under_the_name_wandb_has_the_same_surface() -> None:
         if not hasattr(stepwell, name)
     ]
     # What makes sense under the other name only.
-    assert missing == ["ArtifactTTL", "CommError", "CustomChart", "api", "visualize"]
+    assert missing == ["ArtifactTTL", "CommError", "CustomChart", "visualize"]
 
 
 # ---------------------------------------------------------------------------- the command
