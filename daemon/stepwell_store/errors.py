@@ -5,6 +5,7 @@ rows again later, never again, or a person is needed.
 """
 
 import re
+import shlex
 from pathlib import Path
 from typing import Final
 
@@ -106,9 +107,13 @@ class SocketMissingError(StoreUnavailableError):
 class RunNotFoundError(StoreError):
     """No run has this id, name or path."""
 
-    def __init__(self, reference: str, nearest: list[str]) -> None:
+    def __init__(self, reference: str, nearest: list[str], *, is_project: bool = False) -> None:
         hint = f"the nearest are {', '.join(nearest)}; " if nearest else ""
-        super().__init__(f"no run is called {reference!r}; {hint}`stepwell runs` lists all")
+        remedy = "`stepwell runs` lists all"
+        if is_project:
+            hint = "it is a project; "
+            remedy = f"`stepwell runs --project {shlex.quote(reference)}` lists its runs"
+        super().__init__(f"no run is called {reference!r}; {hint}{remedy}")
         self.reference = reference
         self.nearest = nearest
 

@@ -3,17 +3,42 @@
 import argparse
 import difflib
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 
 class OneLineParser(argparse.ArgumentParser):
     """Says what is wrong without the whole usage above it; sub-commands inherit that."""
 
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
-        known = [flag for action in self._actions for flag in action.option_strings]
         _, _, unknown = message.partition("unrecognized arguments: ")
-        flags = [word for word in unknown.split() if word.startswith("--")]
-        near = [hit for word in flags for hit in difflib.get_close_matches(word, known, n=1)]
-        hint = f"did you mean {near[0]}? " if near else ""
+        if not unknown and "arguments are required" in message:
+            unknown = " ".join(self._given)
+        hint = self._hint(unknown.split())
         print(f"{self.prog}: {message}; {hint}`{self.prog} --help` says more", file=sys.stderr)
         raise SystemExit(2)
+
+    def _hint(self, unknown: Sequence[str]) -> str:
+        """Return what the user may have meant by the first of these words, else an empty text."""
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        known = {flag[2:]: flag for flag in flags if flag.startswith("--")}
+        takes_words = any(not action.option_strings for action in self._actions)
+        for word in unknown:
+            name = word.partition("=")[0].removeprefix("--")
+            if not word.startswith("-"):
+                if "project" in known and not takes_words:
+                    return f"did you mean --project {word}? "
+                continue
+            if not word.startswith("--") or name in known:
+                continue
+            if near := difflib.get_close_matches(name, known, n=1):
+                return f"did you mean {known[near[0]]}? "
+            if "filter" in known:
+                return f"did you mean --filter {name}:VALUE? "
+        return ""

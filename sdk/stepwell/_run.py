@@ -241,7 +241,7 @@ class Run(LaterCalls, OtherNames):
         if self.disabled:
             return
         self._look()
-        self._note_step(self._writer.step)
+        self._note_step(self._writer.next_step)
         # The store makes the summary of what was logged and set: it is not written once more.
         self._remember(self.summary.as_dict(), self._runtime_seconds())
         if self._settings.resume == "auto":

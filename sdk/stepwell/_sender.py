@@ -292,9 +292,10 @@ class Sender:
 
     def _note_progress(self) -> None:
         """Let the disk know how far the run is."""
-        if self._writer.step != self._noted_step:
-            self._noted_step = self._writer.step
-            self._note_step(self._noted_step)
+        next_step = self._writer.next_step
+        if next_step != self._noted_step:
+            self._noted_step = next_step
+            self._note_step(next_step)
 
     def _send(self) -> None:
         delivery = self._delivery

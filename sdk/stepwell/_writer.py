@@ -570,6 +570,20 @@ class Writer:
         return self._row_step
 
     @property
+    def next_step(self) -> int:
+        """The step with which a resumed run goes on: behind every row, also an open one.
+
+        A late row hides whether the current step has a row: a step without one is better than
+        a step that is logged twice.
+        """
+        with self._lock:
+            last = max((schema.last for schema in self._schemas.values()), default=0)
+            row_step = self._row_step
+            if last and self._buffer is not None:
+                row_step = max(row_step, HEADER.unpack_from(self._buffer, last)[2])
+            return self._step if row_step == self._step - 1 else max(self._step, row_step) + 1
+
+    @property
     def may_wait_for_room(self) -> bool:
         """Whether what is written may wait until the daemon made room."""
         return self._block

@@ -52,6 +52,9 @@ def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
     assert call("runs", "--limit").err == (
         "stepwell runs: argument --limit: expected one argument; `stepwell runs --help` says more\n"
     )
+    assert "did you mean --project digits? " in call("runs", "digits").err
+    assert "did you mean --filter state:VALUE? " in call("runs", "--state", "failed").err
+    assert "did you mean --output? " in call("export", "digits", "--out", "x.csv").err
     wrong = call("spool", "vrify")
     assert wrong.code == 2
     assert wrong.err.count("\n") == 1

@@ -80,6 +80,9 @@ def test_runs_are_limited_unless_all_are_asked_for(call: Call) -> None:
     unknown = call("runs", "--project", "nothing")
     assert (unknown.code, unknown.out) == (4, "")
     assert "no project is called 'nothing'" in unknown.err
+    unknown = call("show", "digits")
+    assert unknown.code == 4
+    assert "it is a project; `stepwell runs --project digits` lists its runs" in unknown.err
 
 
 def test_runs_are_filtered_sorted_and_shown_with_columns(call: Call) -> None:
@@ -311,6 +314,7 @@ def test_sql_that_is_wrong_says_so_in_one_line(call: Call) -> None:
     wrong = call("sql", "SELECT nothing FROM nowhere")
     assert wrong.code == 2
     assert "nowhere" in wrong.err
+    assert "`stepwell sql 'SHOW TABLES'` lists the tables" in wrong.err
     assert "Traceback" not in wrong.err
     wrong = call("sql", "SELEC 1")
     assert wrong.code == 2

@@ -91,6 +91,9 @@ def test_a_command_that_is_not_there_is_127_as_in_a_shell(place: Path) -> None:
     done = stepwell_run(place, "--", "no-such-command-anywhere")
     assert done.returncode == 127
     assert done.stderr == "stepwell: no-such-command-anywhere: no such command\n"
+    (place / "train.py").touch()
+    done = stepwell_run(place, "--", str(place / "train.py"), "--lr", "1")
+    assert f"`stepwell run -- python {place / 'train.py'} --lr 1`" in done.stderr
 
 
 def test_nothing_to_run_is_wrong_usage(place: Path) -> None:

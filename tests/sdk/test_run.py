@@ -539,6 +539,20 @@ def test_a_resumed_run_goes_on_behind_its_last_step(start: Start) -> None:
     assert held.bodies("start")[0]["resumed"] is True
 
 
+@pytest.mark.parametrize(
+    ("steps", "resumed_at"),
+    [([0, 1, 4], 5), ([None, None], 2), ([None, 1], 2), ([10, 3], 11), ([], 0)],
+)
+def test_a_resumed_run_logs_no_step_again_whose_journal_was_sent(
+    start: Start, steps: list[int | None], resumed_at: int
+) -> None:
+    with start(mode="offline", id="again") as run:
+        for step in steps:
+            run.log({"x": 1.0}, step=step)
+    shutil.rmtree(run.dir)  # As after the daemon took it: the note alone knows the step.
+    assert start(mode="offline", id="again", resume="allow").starting_step == resumed_at
+
+
 def test_must_and_never_are_held_by_what_this_machine_knows(start: Start) -> None:
     with pytest.raises(ResumeError, match="no run r1"):
         start(mode="offline", id="r1", resume="must")

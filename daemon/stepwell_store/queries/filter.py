@@ -10,7 +10,8 @@
 
 A word without an operator is in the run's name or id. Words and values with spaces or any of
 ``( ) | " : = < > ~`` are quoted; ``\\"`` and ``\\\\`` stand for a quote and a backslash. A value
-may have the operators' characters unquoted. ``metric.NAME:STAT`` before an operator is one path.
+may have the operators' characters unquoted, but not begin with one of ``= < > ~``.
+``metric.NAME:STAT`` before an operator is one path.
 """
 
 from collections.abc import Iterable
@@ -27,6 +28,7 @@ TERMS_MAX: Final = 256
 
 _ENDS_WORD: Final = frozenset(' \t\r\n()|":=<>~')
 _ENDS_VALUE: Final = frozenset(' \t\r\n()|"')
+_BEGINS_NO_VALUE: Final = ("=", "<", ">", "~")  # So that lr==1 and lr:<1 are told, not compared.
 _SPACES: Final = frozenset(" \t\r\n")
 
 
@@ -107,7 +109,7 @@ def format_filter(expression: Expression | None) -> str:
             return _quoted(text, _ENDS_WORD)
         case Compare(path, operator, value, quoted):
             is_odd = path.startswith("metric.") and value.startswith(STATISTICS)
-            is_odd = is_odd or (operator in ("<", ">") and value.startswith("="))
+            is_odd = is_odd or value.startswith(_BEGINS_NO_VALUE)
             written = _quoted(value, _ENDS_VALUE, always=quoted or is_odd)
             return f"{_path_text(path)}{operator}{written}"
         case Not(item):
@@ -217,6 +219,14 @@ class _Parser:
         if before_value >= len(self._text) or self._text[before_value] in _SPACES | {"|", ")"}:
             at = start
             raise FilterError(f"a value is missing after {path}{operator}", at, before_value - at)
+        if self._text.startswith(_BEGINS_NO_VALUE, before_value):
+            twice = operator + self._here()
+            raise FilterError(
+                f"{twice} is no operator, which are {' '.join(OPERATORS)}; "
+                f"a value that begins with {self._here()} is quoted",
+                before_value - len(operator),
+                len(twice),
+            )
         value, quoted = self._token(_ENDS_VALUE)
         return Compare(
             path,

@@ -40,6 +40,10 @@ FROM attributes_by_path WHERE kind = 'run' AND path = 'name' AND deleted = 0
 GROUP BY project, run_id ORDER BY tupleElement(newest, 1) DESC LIMIT {limit}
 """
 
+_OF_PROJECT: Final = """
+SELECT project FROM attributes_by_path WHERE project = {name:String} AND deleted = 0 LIMIT 1
+"""
+
 
 def find_run(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRef:
     """Return the run that ``reference`` names: run id, display name, or PROJECT/ either.
@@ -62,7 +66,9 @@ def find_run(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRe
             return found[0]
         if found:
             raise AmbiguousRunError(reference, [str(ref) for ref in found])
-    raise RunNotFoundError(reference, _nearest(question, reference))
+    is_project = bool(question.rows(_OF_PROJECT, {"name": reference}))
+    nearest = [] if is_project else _nearest(question, reference)
+    raise RunNotFoundError(reference, nearest, is_project=is_project)
 
 
 def _split(reference: str) -> list[tuple[str, str]]:

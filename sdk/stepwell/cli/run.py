@@ -8,6 +8,7 @@ code through without anything in between.
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     stays_alone = options.no_daemon or options.offline or environ.get("STEPWELL_NO_DAEMON")
     program = shutil.which(words[0], path=environ.get("PATH"))
     if program is None:
-        raise CommandError(f"{words[0]}: no such command", _COMMAND_MISSING)
+        raise CommandError(f"{words[0]}: no such command{_script_hint(words)}", _COMMAND_MISSING)
     if not options.keep_wandb:
         _say_what_is_shadowed(Path(program), words)
     if not stays_alone and (reason := daemon_process.see_to_personal(where)):
@@ -60,6 +61,14 @@ def run(options: argparse.Namespace) -> int:
         os.execvpe(words[0], words, environ)
     except OSError as error:
         raise CommandError(f"{words[0]}: {error.strerror}", _COMMAND_REFUSED) from error
+
+
+def _script_hint(words: list[str]) -> str:
+    """Return the remedy where the command is a Python script without its interpreter."""
+    script = Path(words[0])
+    if script.suffix != ".py" or not script.is_file():
+        return ""
+    return f"; run a script with its Python: `stepwell run -- python {shlex.join(words)}`"
 
 
 def _environment(options: argparse.Namespace, where: Places) -> dict[str, str]:

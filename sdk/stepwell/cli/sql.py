@@ -69,7 +69,10 @@ def run(options: argparse.Namespace) -> int:
         except StatementError as error:
             raise CommandError(str(error), USAGE) from error
         except TableMissingError as error:  # A name that the user wrote, no table of ours.
-            raise CommandError(str(error).rpartition(";")[0], USAGE) from error
+            told = str(error).rpartition("; a daemon")[0]
+            raise CommandError(
+                f"{told}; `stepwell sql 'SHOW TABLES'` lists the tables", USAGE
+            ) from error
         except StoreError as error:
             if error.code == _READONLY_CODE:
                 raise CommandError(_CHANGES, USAGE) from error

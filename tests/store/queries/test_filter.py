@@ -118,7 +118,7 @@ def _comparable(tree: Expression | None) -> Expression | None:
         case Compare(path, operator, value, quoted):
             needs = not value or any(each in value for each in ' \t\r\n()|"')
             needs = needs or (path.startswith("metric.") and value.startswith(STATISTICS))
-            needs = needs or (f"{operator}{value}".startswith(("<=", ">=")) and len(operator) == 1)
+            needs = needs or value.startswith(("=", "<", ">", "~"))
             return Compare(path, operator, value, quoted or needs)
         case Not(item):
             inner = _comparable(item)
@@ -136,6 +136,14 @@ def _comparable(tree: Expression | None) -> Expression | None:
 @example(Compare("lr", ">", "=1", False))
 def test_a_tree_written_and_read_is_the_same(tree: Expression):
     assert _comparable(parse_filter(format_filter(tree))) == _comparable(tree)
+
+
+@pytest.mark.parametrize("twice", ["==", ":<", ">>", "=~"])
+def test_two_operators_are_refused_and_a_quoted_value_may_begin_with_one(twice: str):
+    with pytest.raises(FilterError, match=f": {twice} is no operator") as raised:
+        parse_filter(f"a lr{twice}1")
+    assert (raised.value.position, raised.value.length) == (4, 2)
+    assert parse_filter(f'lr{twice[0]}"{twice[1]}1"') is not None
 
 
 @given(st.text(alphabet=st.characters() | st.sampled_from('()|":=<>~!- \\ab'), max_size=60))

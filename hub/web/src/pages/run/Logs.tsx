@@ -4,7 +4,7 @@ import { useEffect, useMemo } from "preact/hooks";
 
 import { ApiError } from "../../api/errors.js";
 import { listWriters } from "../../api/hub.js";
-import { formatCount } from "../../parts/format.js";
+import { formatAmount } from "../../parts/format.js";
 import { LogLines } from "../../parts/LogLines.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
@@ -131,7 +131,7 @@ function LogTools({ run, view, state, isFollowing, onJump }: LogToolsProps) {
       <button type="button" aria-pressed={isFollowing} title="Stay at the last line" onClick={() => onJump(NO_TIME)}>
         {run.state === "running" ? "Follow" : "To the end"}
       </button>
-      <span class="fact" aria-live="polite">{total !== null && `${formatCount(total)} lines`}</span>
+      <span class="fact" aria-live="polite">{total !== null && formatAmount(total, "line")}</span>
     </div>
   );
 }

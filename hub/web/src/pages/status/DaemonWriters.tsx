@@ -1,4 +1,4 @@
-/** The processes that log through the daemon now. */
+/** The processes that log through the daemon, or did since it started. */
 import { formatCount, formatDuration, formatNumber } from "../../parts/format.js";
 import { isValueMap, type Value, type ValueMap } from "../../api/values.js";
 import { pathOf } from "../../state/routes.js";
@@ -6,11 +6,12 @@ import { pathOf } from "../../state/routes.js";
 export function DaemonWriters({ writers }: { writers: Value | undefined }) {
   const all = Array.isArray(writers) ? writers.filter((each: Value) => isValueMap(each)) : [];
   if (all.length === 0) return null;
+  const connected = all.filter((each) => each["connected"] !== false).length;
   return (
     <section class="card" aria-label="Writers of the daemon">
       <header class="card-head">
-        <h2>Processes that log</h2>
-        <span class="fact">{formatCount(all.length)}</span>
+        <h2>Writers</h2>
+        <span class="fact">{`${formatCount(connected)} of ${formatCount(all.length)} connected`}</span>
       </header>
       <div class="scroll-x" tabIndex={0} role="group" aria-label="Table of processes">
         <table class="rows dense">
