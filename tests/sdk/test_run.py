@@ -4,6 +4,7 @@ import argparse
 import copy
 import json
 import math
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -686,9 +687,10 @@ def test_a_personal_daemon_is_started_when_nobody_listens(
     monkeypatch.setattr(_spawn, "can_start_daemon", lambda: True)
     daemon = RecordingDaemon(folder / "nobody.sock")
 
-    def start_daemon(socket: str, data_dir: Path) -> None:
+    def start_daemon(socket: str, data_dir: Path) -> SimpleNamespace:
         started.append((socket, data_dir))
         daemon.start()
+        return SimpleNamespace(pid=os.getpid(), poll=lambda: None)
 
     monkeypatch.setattr(_spawn, "start_daemon", start_daemon)
     try:
