@@ -34,11 +34,12 @@ from stepwell.api import Api
 url, key, names = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 runs = Api(hub=url, api_key=key).runs("bench")
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-started = time.perf_counter()
+started, cpu_before = time.perf_counter(), time.process_time()
 table = runs.history(names, format="arrow")
-seconds = time.perf_counter() - started
+seconds, cpu = time.perf_counter() - started, time.process_time() - cpu_before
 points = sum(len(table[name]) - table[name].null_count for name in names)
-print(json.dumps({"seconds": seconds, "points": points, "bytes": table.nbytes, "peak": peak()}))
+found = {"seconds": seconds, "cpu": cpu, "points": points, "bytes": table.nbytes, "peak": peak()}
+print(json.dumps(found))
 """
 
 
@@ -58,7 +59,16 @@ def main() -> None:
             store.close()
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     print(f"load of the machine afterwards: {load} on {os.cpu_count()} cores\n")
-    columns = ["call", "points", "s", "table MB", "peak MB: asker", "hub", "engine"]
+    columns = [
+        "call",
+        "points",
+        "s",
+        "CPU s, all three",
+        "table MB",
+        "peak MB: asker",
+        "hub",
+        "engine",
+    ]
     print(table(columns, rows))
 
 
@@ -70,14 +80,17 @@ def _measured(data: Path, engine_pid: int, runs: int) -> list[list[str]]:
         rows = []
         for number in range(1, REPEATS + 1):
             ask = [sys.executable, "-c", _ASK, url, key, json.dumps(NAMES)]
+            before = _cpu_seconds(hub.pid) + _cpu_seconds(engine_pid)
             found: dict[str, Any] = json.loads(subprocess.check_output(ask, timeout=600))
             assert found["points"] == runs * METRICS * STEPS, found
+            cpu = _cpu_seconds(hub.pid) + _cpu_seconds(engine_pid) - before + found["cpu"]
             peaks = [found["peak"], _peak(hub.pid), _peak(engine_pid)]
             rows.append(
                 [
                     str(number),
                     f"{found['points']:,}",
                     f"{found['seconds']:.2f}",
+                    f"{cpu:.2f}",
                     f"{found['bytes'] / 1e6:.0f}",
                     *(f"{each / 1e6:.0f}" for each in peaks),
                 ]
@@ -97,6 +110,11 @@ def _address(data: Path) -> tuple[str, str]:
         assert time.monotonic() < deadline, "waited 60 s for the hub"
         time.sleep(0.05)
     return str(json.loads(state.read_bytes())["url"]), read_key(hub_dir(data))
+
+
+def _cpu_seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _peak(pid: int) -> int:
