@@ -83,6 +83,8 @@ def test_requests_and_answers_are_as_described(
             case.path_parameters.update(
                 {name: value for name, value in REAL.items() if name in case.path_parameters}
             )
+        if each.path == "/control" and case.query:
+            case.query.pop("wait", None)  # Nothing comes: it would wait for as long as it says.
         sent = case.as_transport_kwargs(base_url=BASE)
         content = {"json": sent["json"]} if "json" in sent else {"content": sent.get("data")}
         answer = hub.program.request(
