@@ -162,6 +162,11 @@ class DaemonConfig:
         HUB_PORT_DEFAULT, "port of the page; 0, or where it is taken: any free one", 0, 65_535
     )
     hub_url: str = setting("", "the page's address as browsers see it, where it is another")
+    hub_control_key_file: str = setting(
+        "",
+        "file with the key of the hub at hub_url, where this daemon has no hub of its own: trials "
+        "of sweeps are stopped through it; empty: their agents stop them",
+    )
     hub_cert_file: str = setting("", "certificate of the page; beyond loopback a must")
     hub_key_file: str = setting("", "its key")
     hub_proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")

@@ -23,6 +23,7 @@ from typing import IO, Final
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.hub_commands import ControlPlace, own_place, place_of
 from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, hub_dir, see_to_key
 from stepwell_wire.hub_address import bind
 from stepwell_wire.installation import install_command
@@ -162,6 +163,20 @@ class HubProcess:
             log = self._log_path()
             self.problem = f"the hub ended with code {code} and is started again; {log} says why"
             await asyncio.sleep(delay)
+
+    def control_place(self) -> ControlPlace | None:
+        """Return where this machine asks the hub for commands to trials, None without a hub.
+
+        Raises:
+            HubSilentError: There is one, and its key cannot be read.
+        """
+        config = self._config
+        if self._listener is not None and self.url:
+            address = self._listener.getsockname()[:2]
+            return own_place(address, self.url, Path(self.folder), tls=bool(config.hub_cert_file))
+        if config.hub_url and config.hub_control_key_file:
+            return place_of(config.hub_url, Path(config.hub_control_key_file).expanduser())
+        return None
 
     def close(self) -> None:
         """Listen no more. Can be called twice."""

@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
+from stepwell_daemon.hub_commands import HubCommands
 from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
@@ -46,6 +47,7 @@ class Receiver:
         connections_max: int,
         hello_seconds: float = 30.0,
         hub: HubProcess | None = None,
+        commands: HubCommands | None = None,
         places: JournalPlaces | None = None,
         on_change: Callable[[], None] = lambda: None,
         on_left: Callable[[WriterState], None] = lambda state: None,
@@ -56,6 +58,7 @@ class Receiver:
         self._connections_max = connections_max
         self._hello_seconds = hello_seconds
         self._hub = hub
+        self._commands = commands
         self._places = places
         self._on_change = on_change
         self._on_left = on_left
@@ -165,6 +168,8 @@ class Receiver:
             welcome.welcome.hub_folder = self._hub.folder
         welcome.welcome.notice = notice
         await context.write(welcome.SerializeToString())
+        if self._commands is not None and session.sweep_id:
+            self._commands.welcome(session)
         return session
 
     async def _notice(self, hello: Hello) -> str:
@@ -239,6 +244,10 @@ class Receiver:
                 failpoints.hit("ack.before")
                 await context.write(message.SerializeToString())
                 failpoints.hit("ack.after")
+            while session.commands and session.refusal is None:
+                await context.write(
+                    ServerMessage(command=session.commands.pop(0)).SerializeToString()
+                )
             if session.refusal is not None:
                 return
             if session.ended and state.durable >= state.accepted:

@@ -27,6 +27,7 @@ from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.relay import Relay
 from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.http_server import Answer, HttpServer
+from stepwell_daemon.hub_commands import HubCommands
 from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
@@ -141,6 +142,7 @@ class Daemon:
         )
         places = JournalPlaces(config.journals, config.further_journal_roots())
         self._hub = hub = HubProcess(config, on_use=self._activity.set)
+        commands = HubCommands(hub.control_place, spool.registry.connected)
         receiver = Receiver(
             spool,
             counters=counters,
@@ -149,6 +151,7 @@ class Daemon:
             hello_seconds=config.hello_seconds,
             places=places,
             hub=hub,
+            commands=commands,
             on_change=self._activity.set,
             on_left=self._departures.note_left,
         )
@@ -200,6 +203,7 @@ class Daemon:
                     tasks.create_task(service_notify.feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
                     tasks.create_task(self._keep_hub(hub), name="hub"),
+                    tasks.create_task(commands.run(), name="hub-commands"),
                     tasks.create_task(blobs.run(), name="blobs"),
                     tasks.create_task(self._collect_blobs(), name="collect-blobs"),
                 ]
@@ -261,7 +265,7 @@ class Daemon:
         if server.add_insecure_port(address) == 0:
             raise ConfigError(f"{config.socket}: cannot listen there; choose another --socket")
         await server.start()
-        note_page(config.socket, self._hub.url)
+        note_page(config.socket, self._hub.url, self._hub.folder)
         try:
             os.chmod(config.socket, _SOCKET_MODE)
             if config.socket_group:
@@ -363,7 +367,7 @@ class Daemon:
 
     async def _keep_hub(self, hub: HubProcess) -> None:
         await hub.run()  # It returns where there is no hub, or none that its settings allow.
-        note_page(self._config.socket, hub.url)
+        note_page(self._config.socket, hub.url, hub.folder)
 
     async def _keep_retention(self) -> None:
         """Apply retention once the store is open, after a reload, and daily."""

@@ -24,6 +24,7 @@ from stepwell_wire.ingest_pb2 import (
     LIMIT,
     MALFORMED,
     UNSUPPORTED_VERSION,
+    Command,
     Frame,
     Hello,
     RefusalCode,
@@ -46,6 +47,7 @@ from stepwell_wire.rows import DecodedRecords, decode_records
 _SCOPES = ("run", NODE_SCOPE)
 _PATH_BYTES_MAX = 4096
 _HOST_BYTES_MAX = 255
+_COMMANDS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Session:
 
     Attributes:
         acked: the position that this connection was told last.
+        sweep_id: the sweep that the run is a trial of, as the hello says.
         changed: set when there is something to tell: an ack, a refusal, the end.
         ended: the writer sends nothing more on this stream.
     """
@@ -107,10 +110,21 @@ class Session:
         self.refusal: Refusal | None = None
         self.ended = False
         self.jumped = 0  # bytes that the next frame goes past
+        self.sweep_id = ""
+        self.commands: list[Command] = []  # of the hub, not sent yet
+        self._commanded: set[bytes] = set()
 
     def refuse(self, refusal: Refusal) -> None:
         if self.refusal is None:
             self.refusal = refusal
+            self.changed.set()
+
+    def command(self, command: Command) -> None:
+        """Send what the hub asks of the run, once on this stream."""
+        packed = command.SerializeToString()
+        if packed not in self._commanded and len(self._commanded) < _COMMANDS_MAX:
+            self._commanded.add(packed)
+            self.commands.append(command)
             self.changed.set()
 
     def take(self, frame: Frame) -> Taken:
@@ -277,6 +291,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
             Refusal(BUSY, "the writer has connected anew; this stream is the older", state.durable)
         )
     session = Session(state)
+    session.sweep_id = hello.sweep_id
     if hello.position > state.accepted:
         session.jumped = hello.position - state.accepted
         state.after_hole = True
@@ -297,7 +312,7 @@ def check_hello(hello: Hello) -> Schemas:
     for name in ("run_id", "writer_id"):
         if not getattr(hello, name):
             raise RefusedError(MALFORMED, f"hello without {name}")
-    for name in ("project", "run_id", "writer_id", "label"):
+    for name in ("project", "run_id", "writer_id", "label", "sweep_id"):
         size = len(getattr(hello, name).encode())
         if size > IDENTIFIER_BYTES_MAX:
             raise RefusedError(

@@ -14,49 +14,51 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astepwell_wire/ingest.proto\x12\x0bstepwell.v1\"\"\n\x06Schema\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04keys\x18\x02 \x03(\t\"\xba\x02\n\x05Hello\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06\x63lient\x18\x03 \x01(\t\x12\x0f\n\x07project\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x11\n\twriter_id\x18\x06 \x01(\t\x12\r\n\x05label\x18\x07 \x01(\t\x12\r\n\x05scope\x18\x08 \x01(\t\x12\x0c\n\x04host\x18\t \x01(\t\x12\x0b\n\x03pid\x18\n \x01(\r\x12\x13\n\x0bjournal_dir\x18\x0b \x01(\t\x12\x10\n\x08position\x18\x0c \x01(\x04\x12$\n\x07schemas\x18\r \x03(\x0b\x32\x13.stepwell.v1.Schema\x12\x11\n\trecovered\x18\x0e \x01(\x08\x12\x11\n\tend_state\x18\x0f \x01(\t\x12\x11\n\texit_code\x18\x10 \x01(\x05\"9\n\x05\x46rame\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x0f\n\x07records\x18\x02 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x03 \x01(\r\"a\n\rClientMessage\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.stepwell.v1.HelloH\x00\x12#\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x12.stepwell.v1.FrameH\x00\x42\x06\n\x04\x62ody\"\xbd\x01\n\x07Welcome\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06server\x18\x03 \x01(\t\x12\x11\n\tdaemon_id\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x04\x12\x17\n\x0f\x66rame_bytes_max\x18\x06 \x01(\r\x12\x10\n\x08page_url\x18\x07 \x01(\t\x12\x0e\n\x06notice\x18\x08 \x01(\t\x12\x12\n\nhub_folder\x18\t \x01(\t\"\x17\n\x03\x41\x63k\x12\x10\n\x08position\x18\x01 \x01(\x04\"S\n\x07Refusal\x12&\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x18.stepwell.v1.RefusalCode\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x04\"\x8a\x01\n\rServerMessage\x12\'\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.stepwell.v1.WelcomeH\x00\x12\x1f\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x10.stepwell.v1.AckH\x00\x12\'\n\x07refusal\x18\x03 \x01(\x0b\x32\x14.stepwell.v1.RefusalH\x00\x42\x06\n\x04\x62ody\"m\n\nRelayHello\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06\x63lient\x18\x03 \x01(\t\x12\x11\n\tdaemon_id\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\"@\n\x0bRelayWriter\x12\r\n\x05index\x18\x01 \x01(\r\x12\"\n\x06writer\x18\x02 \x01(\x0b\x32\x12.stepwell.v1.Hello\"s\n\nRelayFrame\x12\x0e\n\x06writer\x18\x01 \x01(\r\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x0f\n\x07records\x18\x03 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x04 \x01(\r\x12\x11\n\tsynthetic\x18\x05 \x01(\x08\x12\x10\n\x08may_jump\x18\x06 \x01(\x08\"`\n\nRelayBatch\x12)\n\x07writers\x18\x01 \x03(\x0b\x32\x18.stepwell.v1.RelayWriter\x12\'\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x17.stepwell.v1.RelayFrame\"A\n\x0bPackedBatch\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x11\n\traw_bytes\x18\x02 \x01(\r\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\"k\n\x0cRelayRequest\x12(\n\x05hello\x18\x01 \x01(\x0b\x32\x17.stepwell.v1.RelayHelloH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.stepwell.v1.PackedBatchH\x00\x42\x06\n\x04\x62ody\"a\n\x0cRelayWelcome\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06server\x18\x03 \x01(\t\x12\x11\n\tdaemon_id\x18\x04 \x01(\t\"U\n\x0cRefusedFrame\x12\r\n\x05\x66rame\x18\x01 \x01(\r\x12&\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x18.stepwell.v1.RefusalCode\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"F\n\x08\x42\x61tchAck\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12*\n\x07refused\x18\x02 \x03(\x0b\x32\x19.stepwell.v1.RefusedFrame\"\x91\x01\n\nRelayReply\x12,\n\x07welcome\x18\x01 \x01(\x0b\x32\x19.stepwell.v1.RelayWelcomeH\x00\x12$\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x15.stepwell.v1.BatchAckH\x00\x12\'\n\x07refusal\x18\x03 \x01(\x0b\x32\x14.stepwell.v1.RefusalH\x00\x42\x06\n\x04\x62ody*l\n\x0bRefusalCode\x12\x17\n\x13REFUSAL_UNSPECIFIED\x10\x00\x12\r\n\tMALFORMED\x10\x01\x12\x17\n\x13UNSUPPORTED_VERSION\x10\x02\x12\t\n\x05LIMIT\x10\x03\x12\x07\n\x03GAP\x10\x04\x12\x08\n\x04\x42USY\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1astepwell_wire/ingest.proto\x12\x0bstepwell.v1\"\"\n\x06Schema\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0c\n\x04keys\x18\x02 \x03(\t\"\xcc\x02\n\x05Hello\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06\x63lient\x18\x03 \x01(\t\x12\x0f\n\x07project\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x11\n\twriter_id\x18\x06 \x01(\t\x12\r\n\x05label\x18\x07 \x01(\t\x12\r\n\x05scope\x18\x08 \x01(\t\x12\x0c\n\x04host\x18\t \x01(\t\x12\x0b\n\x03pid\x18\n \x01(\r\x12\x13\n\x0bjournal_dir\x18\x0b \x01(\t\x12\x10\n\x08position\x18\x0c \x01(\x04\x12$\n\x07schemas\x18\r \x03(\x0b\x32\x13.stepwell.v1.Schema\x12\x11\n\trecovered\x18\x0e \x01(\x08\x12\x11\n\tend_state\x18\x0f \x01(\t\x12\x11\n\texit_code\x18\x10 \x01(\x05\x12\x10\n\x08sweep_id\x18\x11 \x01(\t\"9\n\x05\x46rame\x12\x10\n\x08position\x18\x01 \x01(\x04\x12\x0f\n\x07records\x18\x02 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x03 \x01(\r\"a\n\rClientMessage\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.stepwell.v1.HelloH\x00\x12#\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x12.stepwell.v1.FrameH\x00\x42\x06\n\x04\x62ody\"\xbd\x01\n\x07Welcome\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06server\x18\x03 \x01(\t\x12\x11\n\tdaemon_id\x18\x04 \x01(\t\x12\x10\n\x08position\x18\x05 \x01(\x04\x12\x17\n\x0f\x66rame_bytes_max\x18\x06 \x01(\r\x12\x10\n\x08page_url\x18\x07 \x01(\t\x12\x0e\n\x06notice\x18\x08 \x01(\t\x12\x12\n\nhub_folder\x18\t \x01(\t\"\x17\n\x03\x41\x63k\x12\x10\n\x08position\x18\x01 \x01(\x04\"S\n\x07Refusal\x12&\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x18.stepwell.v1.RefusalCode\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x10\n\x08position\x18\x03 \x01(\x04\"Z\n\x07\x43ommand\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08sweep_id\x18\x03 \x01(\t\x12\x0e\n\x06number\x18\x04 \x01(\r\x12\x0f\n\x07\x66\x65ncing\x18\x05 \x01(\r\"\xb3\x01\n\rServerMessage\x12\'\n\x07welcome\x18\x01 \x01(\x0b\x32\x14.stepwell.v1.WelcomeH\x00\x12\x1f\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x10.stepwell.v1.AckH\x00\x12\'\n\x07refusal\x18\x03 \x01(\x0b\x32\x14.stepwell.v1.RefusalH\x00\x12\'\n\x07\x63ommand\x18\x04 \x01(\x0b\x32\x14.stepwell.v1.CommandH\x00\x42\x06\n\x04\x62ody\"m\n\nRelayHello\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06\x63lient\x18\x03 \x01(\t\x12\x11\n\tdaemon_id\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\"@\n\x0bRelayWriter\x12\r\n\x05index\x18\x01 \x01(\r\x12\"\n\x06writer\x18\x02 \x01(\x0b\x32\x12.stepwell.v1.Hello\"s\n\nRelayFrame\x12\x0e\n\x06writer\x18\x01 \x01(\r\x12\x10\n\x08position\x18\x02 \x01(\x04\x12\x0f\n\x07records\x18\x03 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x04 \x01(\r\x12\x11\n\tsynthetic\x18\x05 \x01(\x08\x12\x10\n\x08may_jump\x18\x06 \x01(\x08\"`\n\nRelayBatch\x12)\n\x07writers\x18\x01 \x03(\x0b\x32\x18.stepwell.v1.RelayWriter\x12\'\n\x06\x66rames\x18\x02 \x03(\x0b\x32\x17.stepwell.v1.RelayFrame\"A\n\x0bPackedBatch\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x11\n\traw_bytes\x18\x02 \x01(\r\x12\x0f\n\x07payload\x18\x03 \x01(\x0c\"k\n\x0cRelayRequest\x12(\n\x05hello\x18\x01 \x01(\x0b\x32\x17.stepwell.v1.RelayHelloH\x00\x12)\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x18.stepwell.v1.PackedBatchH\x00\x42\x06\n\x04\x62ody\"a\n\x0cRelayWelcome\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x16\n\x0eprotocol_minor\x18\x02 \x01(\r\x12\x0e\n\x06server\x18\x03 \x01(\t\x12\x11\n\tdaemon_id\x18\x04 \x01(\t\"U\n\x0cRefusedFrame\x12\r\n\x05\x66rame\x18\x01 \x01(\r\x12&\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x18.stepwell.v1.RefusalCode\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"F\n\x08\x42\x61tchAck\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12*\n\x07refused\x18\x02 \x03(\x0b\x32\x19.stepwell.v1.RefusedFrame\"\x91\x01\n\nRelayReply\x12,\n\x07welcome\x18\x01 \x01(\x0b\x32\x19.stepwell.v1.RelayWelcomeH\x00\x12$\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x15.stepwell.v1.BatchAckH\x00\x12\'\n\x07refusal\x18\x03 \x01(\x0b\x32\x14.stepwell.v1.RefusalH\x00\x42\x06\n\x04\x62ody*l\n\x0bRefusalCode\x12\x17\n\x13REFUSAL_UNSPECIFIED\x10\x00\x12\r\n\tMALFORMED\x10\x01\x12\x17\n\x13UNSUPPORTED_VERSION\x10\x02\x12\t\n\x05LIMIT\x10\x03\x12\x07\n\x03GAP\x10\x04\x12\x08\n\x04\x42USY\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stepwell_wire.ingest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REFUSALCODE']._serialized_start=1971
-  _globals['_REFUSALCODE']._serialized_end=2079
+  _globals['_REFUSALCODE']._serialized_start=2122
+  _globals['_REFUSALCODE']._serialized_end=2230
   _globals['_SCHEMA']._serialized_start=43
   _globals['_SCHEMA']._serialized_end=77
   _globals['_HELLO']._serialized_start=80
-  _globals['_HELLO']._serialized_end=394
-  _globals['_FRAME']._serialized_start=396
-  _globals['_FRAME']._serialized_end=453
-  _globals['_CLIENTMESSAGE']._serialized_start=455
-  _globals['_CLIENTMESSAGE']._serialized_end=552
-  _globals['_WELCOME']._serialized_start=555
-  _globals['_WELCOME']._serialized_end=744
-  _globals['_ACK']._serialized_start=746
-  _globals['_ACK']._serialized_end=769
-  _globals['_REFUSAL']._serialized_start=771
-  _globals['_REFUSAL']._serialized_end=854
-  _globals['_SERVERMESSAGE']._serialized_start=857
-  _globals['_SERVERMESSAGE']._serialized_end=995
-  _globals['_RELAYHELLO']._serialized_start=997
-  _globals['_RELAYHELLO']._serialized_end=1106
-  _globals['_RELAYWRITER']._serialized_start=1108
-  _globals['_RELAYWRITER']._serialized_end=1172
-  _globals['_RELAYFRAME']._serialized_start=1174
-  _globals['_RELAYFRAME']._serialized_end=1289
-  _globals['_RELAYBATCH']._serialized_start=1291
-  _globals['_RELAYBATCH']._serialized_end=1387
-  _globals['_PACKEDBATCH']._serialized_start=1389
-  _globals['_PACKEDBATCH']._serialized_end=1454
-  _globals['_RELAYREQUEST']._serialized_start=1456
-  _globals['_RELAYREQUEST']._serialized_end=1563
-  _globals['_RELAYWELCOME']._serialized_start=1565
-  _globals['_RELAYWELCOME']._serialized_end=1662
-  _globals['_REFUSEDFRAME']._serialized_start=1664
-  _globals['_REFUSEDFRAME']._serialized_end=1749
-  _globals['_BATCHACK']._serialized_start=1751
-  _globals['_BATCHACK']._serialized_end=1821
-  _globals['_RELAYREPLY']._serialized_start=1824
-  _globals['_RELAYREPLY']._serialized_end=1969
+  _globals['_HELLO']._serialized_end=412
+  _globals['_FRAME']._serialized_start=414
+  _globals['_FRAME']._serialized_end=471
+  _globals['_CLIENTMESSAGE']._serialized_start=473
+  _globals['_CLIENTMESSAGE']._serialized_end=570
+  _globals['_WELCOME']._serialized_start=573
+  _globals['_WELCOME']._serialized_end=762
+  _globals['_ACK']._serialized_start=764
+  _globals['_ACK']._serialized_end=787
+  _globals['_REFUSAL']._serialized_start=789
+  _globals['_REFUSAL']._serialized_end=872
+  _globals['_COMMAND']._serialized_start=874
+  _globals['_COMMAND']._serialized_end=964
+  _globals['_SERVERMESSAGE']._serialized_start=967
+  _globals['_SERVERMESSAGE']._serialized_end=1146
+  _globals['_RELAYHELLO']._serialized_start=1148
+  _globals['_RELAYHELLO']._serialized_end=1257
+  _globals['_RELAYWRITER']._serialized_start=1259
+  _globals['_RELAYWRITER']._serialized_end=1323
+  _globals['_RELAYFRAME']._serialized_start=1325
+  _globals['_RELAYFRAME']._serialized_end=1440
+  _globals['_RELAYBATCH']._serialized_start=1442
+  _globals['_RELAYBATCH']._serialized_end=1538
+  _globals['_PACKEDBATCH']._serialized_start=1540
+  _globals['_PACKEDBATCH']._serialized_end=1605
+  _globals['_RELAYREQUEST']._serialized_start=1607
+  _globals['_RELAYREQUEST']._serialized_end=1714
+  _globals['_RELAYWELCOME']._serialized_start=1716
+  _globals['_RELAYWELCOME']._serialized_end=1813
+  _globals['_REFUSEDFRAME']._serialized_start=1815
+  _globals['_REFUSEDFRAME']._serialized_end=1900
+  _globals['_BATCHACK']._serialized_start=1902
+  _globals['_BATCHACK']._serialized_end=1972
+  _globals['_RELAYREPLY']._serialized_start=1975
+  _globals['_RELAYREPLY']._serialized_end=2120
 # @@protoc_insertion_point(module_scope)

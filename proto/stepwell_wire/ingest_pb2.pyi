@@ -30,7 +30,7 @@ class Schema(_message.Message):
     def __init__(self, id: _Optional[int] = ..., keys: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("protocol_major", "protocol_minor", "client", "project", "run_id", "writer_id", "label", "scope", "host", "pid", "journal_dir", "position", "schemas", "recovered", "end_state", "exit_code")
+    __slots__ = ("protocol_major", "protocol_minor", "client", "project", "run_id", "writer_id", "label", "scope", "host", "pid", "journal_dir", "position", "schemas", "recovered", "end_state", "exit_code", "sweep_id")
     PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_MINOR_FIELD_NUMBER: _ClassVar[int]
     CLIENT_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class Hello(_message.Message):
     RECOVERED_FIELD_NUMBER: _ClassVar[int]
     END_STATE_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
+    SWEEP_ID_FIELD_NUMBER: _ClassVar[int]
     protocol_major: int
     protocol_minor: int
     client: str
@@ -63,7 +64,8 @@ class Hello(_message.Message):
     recovered: bool
     end_state: str
     exit_code: int
-    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., client: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., writer_id: _Optional[str] = ..., label: _Optional[str] = ..., scope: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., journal_dir: _Optional[str] = ..., position: _Optional[int] = ..., schemas: _Optional[_Iterable[_Union[Schema, _Mapping]]] = ..., recovered: bool = ..., end_state: _Optional[str] = ..., exit_code: _Optional[int] = ...) -> None: ...
+    sweep_id: str
+    def __init__(self, protocol_major: _Optional[int] = ..., protocol_minor: _Optional[int] = ..., client: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., writer_id: _Optional[str] = ..., label: _Optional[str] = ..., scope: _Optional[str] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., journal_dir: _Optional[str] = ..., position: _Optional[int] = ..., schemas: _Optional[_Iterable[_Union[Schema, _Mapping]]] = ..., recovered: bool = ..., end_state: _Optional[str] = ..., exit_code: _Optional[int] = ..., sweep_id: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
     __slots__ = ("position", "records", "crc32")
@@ -121,15 +123,31 @@ class Refusal(_message.Message):
     position: int
     def __init__(self, code: _Optional[_Union[RefusalCode, str]] = ..., detail: _Optional[str] = ..., position: _Optional[int] = ...) -> None: ...
 
+class Command(_message.Message):
+    __slots__ = ("kind", "reason", "sweep_id", "number", "fencing")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SWEEP_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    FENCING_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    reason: str
+    sweep_id: str
+    number: int
+    fencing: int
+    def __init__(self, kind: _Optional[str] = ..., reason: _Optional[str] = ..., sweep_id: _Optional[str] = ..., number: _Optional[int] = ..., fencing: _Optional[int] = ...) -> None: ...
+
 class ServerMessage(_message.Message):
-    __slots__ = ("welcome", "ack", "refusal")
+    __slots__ = ("welcome", "ack", "refusal", "command")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     ack: Ack
     refusal: Refusal
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ...) -> None: ...
+    command: Command
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., refusal: _Optional[_Union[Refusal, _Mapping]] = ..., command: _Optional[_Union[Command, _Mapping]] = ...) -> None: ...
 
 class RelayHello(_message.Message):
     __slots__ = ("protocol_major", "protocol_minor", "client", "daemon_id", "host")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 PROTOCOL_MAJOR: Final = 1
-PROTOCOL_MINOR: Final = 1
+PROTOCOL_MINOR: Final = 2
 
 METRIC_NAME_BYTES_MAX: Final = 512
 """A longer name is cut and ends in a hash of the whole, so that two long names stay two."""

@@ -1,6 +1,7 @@
 """The page's address beside the daemon's socket, for a run that asks before it is connected.
 
-    <socket>.page   one line: the address; there as long as the daemon has a page
+    <socket>.page   the address, and on a second line the hub's folder, where its key is; there as
+                    long as the daemon has a page
 
 The welcome says the same a moment later. The file may be left by a daemon that was killed, so it
 counts only while the socket answers, and only if the socket's owner wrote it.
@@ -20,7 +21,7 @@ def page_file(socket: Path) -> Path:
     return socket.with_name(f"{socket.name}.page")
 
 
-def note_page(socket: Path, address: str) -> None:
+def note_page(socket: Path, address: str, hub_folder: str = "") -> None:
     """Write the address, or remove the file where there is none; a failure costs only comfort."""
     path = page_file(socket)
     with contextlib.suppress(OSError):
@@ -28,18 +29,25 @@ def note_page(socket: Path, address: str) -> None:
             path.unlink(missing_ok=True)
             return
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.write_text(f"{address}\n")
+        fresh.write_text(f"{address}\n{hub_folder}\n")
         fresh.replace(path)
 
 
 def noted_page(socket: Path) -> str:
     """Return the address beside a socket that answers, "" where none is noted."""
+    return noted_hub(socket)[0]
+
+
+def noted_hub(socket: Path) -> tuple[str, str]:
+    """Return the page's address beside a socket and the hub's folder, "" for what is not noted."""
     try:
         owner = socket.stat().st_uid
         with page_file(socket).open("rb") as file:
             if os.fstat(file.fileno()).st_uid != owner:
-                return ""
-            text = file.read(_BYTES_MAX).decode("ascii").strip()
+                return "", ""
+            address, _, folder = os.fsdecode(file.read(_BYTES_MAX)).partition("\n")
     except (OSError, ValueError):
-        return ""
-    return text if _ADDRESS.fullmatch(text) else ""
+        return "", ""
+    folder = folder.removesuffix("\n")
+    is_whole = _ADDRESS.fullmatch(address) and (not folder or os.path.isabs(folder))
+    return (address, folder) if is_whole else ("", "")

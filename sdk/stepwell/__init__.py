@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from stepwell._files import Audio, Html, Molecule, Object3D, Video
     from stepwell._histogram import Histogram
     from stepwell._image import Image
-    from stepwell._later import AlertLevel, agent, controller, sweep
+    from stepwell._later import AlertLevel
     from stepwell._media import (
         Bokeh,
         Classes,
@@ -50,19 +50,24 @@ if TYPE_CHECKING:
     from stepwell._run import Run
     from stepwell._settings import Settings
     from stepwell._summary import Summary
+    from stepwell._sweeps.calls import agent, controller, sweep
     from stepwell._sync import sync
     from stepwell._table import EvalTable, Table
     from stepwell.api import Api
     from stepwell.errors import (
         ConfigError,
         DaemonUnreachableError,
+        HubError,
+        HubUnreachableError,
         NoRunError,
         RefusedError,
         ResumeError,
         RunFinishedError,
         SettingsError,
         StepwellError,
+        SweepError,
         SyncError,
+        TrialStopped,
         UnavailableError,
         UsageError,
     )
@@ -84,6 +89,8 @@ __all__ = [
     "Graph",
     "Histogram",
     "Html",
+    "HubError",
+    "HubUnreachableError",
     "Image",
     "JoinedTable",
     "Molecule",
@@ -98,8 +105,10 @@ __all__ = [
     "SettingsError",
     "StepwellError",
     "Summary",
+    "SweepError",
     "SyncError",
     "Table",
+    "TrialStopped",
     "UnavailableError",
     "UsageError",
     "Video",
@@ -146,8 +155,9 @@ __all__ = [
 
 _MEDIA = "Bokeh Classes Graph JoinedTable Plotly box3d"
 _HOMES = {
-    **dict.fromkeys(("AlertLevel", "agent", "controller", "sweep"), "_later"),
+    "AlertLevel": "_later",
     "Api": "api",
+    **dict.fromkeys(("agent", "controller", "sweep"), "_sweeps.calls"),
     **dict.fromkeys(("ensure_configured", "login", "require", "setup", "teardown"), "_accounts"),
     **dict.fromkeys(("termerror", "termlog", "termsetup", "termwarn"), "_accounts"),
     **dict.fromkeys(_MEDIA.split(), "_media"),
@@ -170,6 +180,7 @@ _HOMES = {
     "testing": "",
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
     "Error": "errors",
+    "TrialStopped": "errors",
 }
 
 

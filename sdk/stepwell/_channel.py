@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import grpc
 
+from stepwell._delivery import Command
 from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.ingest_pb2 import (
@@ -64,6 +65,7 @@ def hello_of(
     client: str,
     recovered: bool = False,
     ending: Ending | None = None,
+    sweep_id: str = "",
 ) -> Hello:
     """Return the first message of a stream."""
     end_state, exit_code = ending or ("", 0)
@@ -84,6 +86,7 @@ def hello_of(
         recovered=recovered,
         end_state=end_state,
         exit_code=exit_code,
+        sweep_id=sweep_id,
     )
 
 
@@ -170,8 +173,8 @@ def outlive_interpreter() -> None:
 class Connection:
     """One stream, from hello to its end.
 
-    ``on_ack`` and ``on_end`` are called on a thread of the connection's own; ``on_end`` once,
-    also when the stream never began, with what ended it.
+    ``on_ack``, ``on_command`` and ``on_end`` are called on a thread of the connection's own;
+    ``on_end`` once, also when the stream never began, with what ended it.
 
     Raises:
         DaemonUnreachableError: No welcome came, as `open_channel` says, or no thread can start.
@@ -185,6 +188,7 @@ class Connection:
         *,
         on_ack: Callable[[int], None],
         on_end: Callable[[Exception], None],
+        on_command: Callable[[Command], None] = lambda command: None,
         welcome_seconds_max: float = WELCOME_SECONDS_MAX,
     ) -> None:
         self.socket = socket
@@ -193,7 +197,9 @@ class Connection:
         self.page_url = ""
         self.hub_folder = ""  # where the key of the page is
         self.notice = ""  # what the daemon wants the user to know
-        self._on_ack, self._on_end = on_ack, on_end
+        self._on_ack, self._on_end, self._on_command = on_ack, on_end, on_command
+        # A run of a sweep may be asked something at any time.
+        self._listens_always = bool(hello.sweep_id)
         self._welcomed = threading.Event()
         self._awaited = 0  # the position that the last frame handed over reaches
         self._handed_over = threading.Event()
@@ -249,6 +255,8 @@ class Connection:
                     self.notice = reply.welcome.notice
                     self._welcomed.set()
                     self._rest_until_awaiting(reply.welcome.position)
+                elif kind == "command":
+                    self._on_command(_command_of(reply.command))
                 elif kind == "refusal":
                     refusal = reply.refusal
                     end = RefusedError(_code_name(refusal.code), refusal.detail, refusal.position)
@@ -262,11 +270,17 @@ class Connection:
 
     def _rest_until_awaiting(self, acked: int) -> None:
         """Wait until an ack is due: grpc's own wait wakes ten times a second, for nothing."""
+        if self._listens_always:
+            return
         while self._awaited <= acked and self._end is None:
             self._handed_over.wait()
             self._handed_over.clear()
             if self._awaited <= acked:
                 return  # Closed, or all of it was known: look at the stream.
+
+
+def _command_of(message: Any) -> Command:
+    return Command(message.kind, message.reason, message.sweep_id, message.number, message.fencing)
 
 
 def _code_name(code: int) -> str:

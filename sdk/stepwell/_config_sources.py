@@ -43,7 +43,7 @@ def _found_in(values: Any) -> dict[Any, Any]:
     if values is None:
         return {}
     if isinstance(values, str | os.PathLike):
-        return _read_file(values)
+        return read_names_and_values(values)
     found = fields_of(values)
     if found is not None:
         return found
@@ -80,25 +80,13 @@ def _unexpected(values: Any) -> SettingsError:
     )
 
 
-def _read_file(given: str | os.PathLike[str]) -> dict[str, Any]:
-    path = Path(given)
-    if not os.fspath(given):
-        raise SettingsError("config: expected a file's path, not an empty text")
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin files with a mark.
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name, no UTF-8.
-        reason = getattr(error, "strerror", None) or error
-        raise SettingsError(f"config: {path}: {reason}") from error
-    try:
-        loaded = json.loads(text) if path.suffix == ".json" else _parse_yaml(text)
-    except Exception as error:  # PyYAML's errors have a root of their own.
-        if isinstance(error, SettingsError):
-            raise
-        raise SettingsError(f"config: {path}: {error}") from error
-    if loaded is None:
-        return {}
-    if not isinstance(loaded, dict):
-        raise SettingsError(f"config: {path}: expected names and values at the top")
+def read_names_and_values(given: str | os.PathLike[str], *, what: str = "config") -> dict[str, Any]:
+    """Return what a YAML or JSON file says, also one in the form of Weights & Biases' own files.
+
+    Raises:
+        SettingsError: It cannot be read, or has no names at its top; begins with ``what``.
+    """
+    loaded, _ = load_file(given, what=what)
     own = {key: value for key, value in loaded.items() if key not in _OF_WANDB}
     has_desc = {key for key, value in own.items() if _names_are(value, "value", "desc")}
     if all(key in has_desc or _names_are(value, "value") for key, value in own.items()):
@@ -106,19 +94,72 @@ def _read_file(given: str | os.PathLike[str]) -> dict[str, Any]:
     return {key: value["value"] if key in has_desc else value for key, value in own.items()}
 
 
+def load_file(given: str | os.PathLike[str], *, what: str) -> tuple[dict[str, Any], str]:
+    """Return the names and values at the top of a YAML or JSON file, and its text.
+
+    Raises:
+        SettingsError: It cannot be read, or has no names at its top; begins with ``what``.
+    """
+    path = Path(given)
+    if not os.fspath(given):
+        raise SettingsError(f"{what}: expected a file's path, not an empty text")
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # Windows editors begin files with a mark.
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name, no UTF-8.
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{what}: {path}: {reason}") from error
+    try:
+        loaded = json.loads(text) if path.suffix == ".json" else _parse_yaml(text, what)
+    except Exception as error:  # PyYAML's errors have a root of their own.
+        if isinstance(error, SettingsError):
+            raise
+        raise SettingsError(f"{what}: {path}: {error}") from error
+    if loaded is None:
+        return {}, text
+    if not isinstance(loaded, dict):
+        raise SettingsError(f"{what}: {path}: expected names and values at the top")
+    return loaded, text
+
+
 def _names_are(value: Any, *names: str) -> bool:
     """Whether ``value`` is as in Weights & Biases' files: a value, and what it is in older ones."""
     return isinstance(value, dict) and set(value) == set(names)
 
 
-def _parse_yaml(text: str) -> Any:
+def _parse_yaml(text: str, what: str) -> Any:
     try:
         import yaml  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError as error:
         raise SettingsError(
-            "config: a YAML file needs PyYAML (`pip install pyyaml`), or use JSON"
+            f"{what}: a YAML file needs PyYAML (`pip install pyyaml`), or use JSON"
         ) from error
     return yaml.load(text, _loader(yaml))
+
+
+def line_of(text: str, path: str) -> int:
+    """Return the line of a YAML text on which the value at ``path`` begins; 0 where unknown.
+
+    Args:
+        path: names with dots between them, such as ``parameters.lr.min``; of a name that is
+            missing the line of the one above it counts.
+    """
+    try:
+        import yaml
+
+        node = yaml.compose(text)
+    except Exception:  # No PyYAML, or no YAML: then nobody asks for a line.
+        return 0
+    line, left = 0, path
+    while left and isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = str(key.value)
+            if left == name or left.startswith((f"{name}.", f"{name}[")):
+                line, node = key.start_mark.line + 1, value
+                left = left[len(name) :].lstrip(".")
+                break
+        else:
+            break
+    return line
 
 
 def _loader(yaml: Any) -> Any:

@@ -6,7 +6,7 @@ bytes lie and when they look; what is sent, acknowledged and sent again is the s
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from stepwell.errors import RefusedError
 from stepwell_wire.exit_note import Ending
@@ -31,6 +31,22 @@ _FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
 def is_for_good(error: RefusedError, oldest: int) -> bool:
     """Whether the daemon will never take a writer that still holds its bytes from ``oldest`` on."""
     return error.code in _FOR_GOOD or (error.code == "GAP" and error.position < oldest)
+
+
+class Command(NamedTuple):
+    """What the hub asks of a run.
+
+    Attributes:
+        kind: ``stop``; others are of later releases.
+        number: the trial's in its sweep.
+        fencing: of the attempt that is meant.
+    """
+
+    kind: str
+    reason: str
+    sweep_id: str
+    number: int
+    fencing: int
 
 
 class Source(Protocol):
@@ -101,6 +117,8 @@ class Delivery:
         recovered: bool = False,
         ending: Ending | None = None,
         on_change: Callable[[], None] = lambda: None,
+        sweep_id: str = "",
+        on_command: Callable[[Command], None] = lambda command: None,
     ) -> None:
         self.source = source
         self.sent = source.acked
@@ -110,6 +128,7 @@ class Delivery:
         self._socket, self._client, self._recovered = socket, client, recovered
         self._ending = ending
         self._on_change = on_change
+        self._sweep_id, self._on_command = sweep_id, on_command
         self._connection: Connection | None = None
         self._generation = 0
 
@@ -144,12 +163,14 @@ class Delivery:
             client=self._client,
             recovered=self._recovered,
             ending=self._ending,
+            sweep_id=self._sweep_id,
         )
         connection = Connection(
             self._socket,
             hello,
             on_ack=self._on_ack,
             on_end=lambda error: self._on_end(generation, error),
+            on_command=self._on_command,
         )
         position = connection.position
         if not source.oldest <= position <= source.committed:

@@ -1,7 +1,8 @@
 """`init`: from arguments and environment to a running `Run`, without waiting for anything."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from stepwell import _session
 from stepwell._config_sources import parse_config
@@ -45,6 +46,8 @@ def start_run(
     if branch is not None:
         from_step, more = _read_branch(*branch)
         arguments = {**arguments, **more}
+    if "STEPWELL_SWEEP_ID" in os.environ:
+        arguments = _in_trial(arguments, lambda kind, text: late.append((kind, text)))
     wanted = read_settings(
         arguments, settings, defaults=defaults, shared=_session.shared_settings, voice=voice
     )
@@ -121,6 +124,28 @@ def start_run(
     return run
 
 
+_OF_TRIAL: Final = {"project": "project", "entity": "entity", "run_id": "id"}
+
+
+def _in_trial(arguments: dict[str, Any], warn: Callable[[str, str], None]) -> dict[str, Any]:
+    """Return the arguments of the run of a sweep's trial: the agent says which run that is.
+
+    Raises:
+        SettingsError: The agent's variables are not complete.
+    """
+    from stepwell._sweeps.trial import find_trial
+
+    trial = find_trial()
+    if trial is None:
+        return arguments
+    own = {"project": trial.project, "run_id": trial.run_id}
+    for name, called in _OF_TRIAL.items():
+        given = arguments.get(name)
+        if given is not None and given != own.get(name):
+            warn(f"sweep {name}", f"init({called}={given!r}) is ignored in a trial of a sweep")
+    return {**arguments, "entity": None, **{name: value or None for name, value in own.items()}}
+
+
 def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
     """Return the step after that of ``RUN_ID?_step=N`` and what it says of the settings.
 
@@ -167,7 +192,6 @@ def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:
     if wanted.label is not None:
         return wanted.label
     if place.rank < 0 and wanted.mode == "shared" and not primary:
-        import os
         import socket
 
         return f"{socket.gethostname()[:64]}-{os.getpid()}"

@@ -24,7 +24,6 @@ _OUTCOMES: Final = {
     "fork_from": "the run starts after that step, without its parent's history",
     "resume_from": "the run goes on after that step, and its later history is kept",
 }
-_SWEEPS = "until then start one run per configuration with init(config=…) in a loop"
 _ARTIFACTS = "until then read the file from where it was written"
 
 
@@ -165,43 +164,3 @@ class LaterCalls:
 
     def _tell(self, kind: str, call: str) -> None:
         tell_once(kind, call, self._voice.warn_once)
-
-
-def sweep(
-    sweep: Any, entity: str | None = None, project: str | None = None, prior_runs: Any = None
-) -> str:
-    """Sweeps come with a later release.
-
-    Raises:
-        UnavailableError: always.
-    """
-    raise UnavailableError("sweep()", _SWEEPS)
-
-
-def agent(
-    sweep_id: str,
-    function: Callable[[], Any] | None = None,
-    entity: str | None = None,
-    project: str | None = None,
-    count: int | None = None,
-    forward_signals: bool | None = None,
-    term_timeout: float | None = None,
-    max_consecutive_failed_runs: int | None = None,
-) -> None:
-    """Sweeps come with a later release.
-
-    Raises:
-        UnavailableError: always.
-    """
-    raise UnavailableError("agent()", _SWEEPS)
-
-
-def controller(
-    sweep_id_or_config: Any = None, entity: str | None = None, project: str | None = None
-) -> Any:
-    """Sweeps come with a later release.
-
-    Raises:
-        UnavailableError: always.
-    """
-    raise UnavailableError("controller()", _SWEEPS)

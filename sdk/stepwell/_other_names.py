@@ -41,12 +41,12 @@ class OtherNames:
         return None if self.url is None else self.url.rpartition("/runs/")[0] or None
 
     @property
-    def sweep_id(self) -> None:
-        return None
+    def sweep_id(self) -> str | None:
+        raise NotImplementedError
 
     @property
-    def sweep_url(self) -> None:
-        return None
+    def sweep_url(self) -> str | None:
+        raise NotImplementedError
 
     def project_name(self) -> str:
         return self.project
@@ -57,8 +57,8 @@ class OtherNames:
     def get_project_url(self) -> str | None:
         return self.project_url
 
-    def get_sweep_url(self) -> None:
-        return None
+    def get_sweep_url(self) -> str | None:
+        return self.sweep_url
 
     def join(self, exit_code: int | None = None) -> None:
         self.finish(exit_code=exit_code)

@@ -16,6 +16,7 @@ from typing import Any
 
 from stepwell import _console, _console_streams, _delivery, _exit_note, _spawn
 from stepwell._blob_sender import BlobSender
+from stepwell._delivery import Command
 from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import new_writer_id
 from stepwell._journal import Journal
@@ -64,6 +65,7 @@ class Recording:
         voice: Voice,
         note_step: Callable[[int], None] = lambda step: None,
         look: Callable[[], None] = lambda: None,
+        on_command: Callable[[Command], None] | None = None,
     ) -> None:
         self.settings = settings
         self.run_id = run_id
@@ -73,6 +75,7 @@ class Recording:
         self.finished = False
         self._start = dict(start)
         self._note_step = note_step
+        self._on_command = on_command
         self._look_inside = look  # Writes what was changed inside of nested values.
         self._look_again_at = 0.0
         self._pid = os.getpid()
@@ -210,6 +213,8 @@ class Recording:
             note_step=self._note_step,
             note_page=self._say_page,
             relay=Relay(settings.socket) if self._must_relay() else None,
+            sweep_id=str(self._start.get("sweep", {}).get("id", "")),
+            on_command=self._on_command or (lambda command: None),
         )
 
     def _must_relay(self) -> bool:

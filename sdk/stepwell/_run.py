@@ -22,11 +22,14 @@ from stepwell._setting_values import tags_of
 from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
 from stepwell._terminal import Voice
-from stepwell.errors import RunFinishedError
+from stepwell.errors import RunFinishedError, SettingsError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
 
 if TYPE_CHECKING:
+    from stepwell._delivery import Command
+    from stepwell._sweeps.stopping import Stopper
+    from stepwell._sweeps.trial import Trial
     from stepwell._watch import Watches
 
 INTERRUPTED_EXIT_CODE = 255
@@ -73,6 +76,7 @@ class Run(LaterCalls, OtherNames):
         self._summary_before = dict(remembered.summary) if remembered else {}
         self._voice = voice
         self._watches: Watches | None = None
+        self._stopper: Stopper | None = None
         self._copy_id = copy_id or os.urandom(8).hex()
         self._memory = Memory(settings.journals_dir, settings.project)
         keeps_memory = primary and settings.mode != "disabled"
@@ -83,6 +87,9 @@ class Run(LaterCalls, OtherNames):
         }
         if primary:
             start["name"] = name
+        self._trial = _trial_of(run_id)
+        if self._trial is not None:
+            start["sweep"] = self._trial.place
         self._recording = Recording(
             settings,
             run_id=run_id,
@@ -93,6 +100,7 @@ class Run(LaterCalls, OtherNames):
             voice=voice,
             note_step=self._note_step if keeps_memory else lambda step: None,
             look=self._look,
+            on_command=None if self._trial is None else self._take_command,
         )
         self._writer = self._recording.writer
         self._config = Config(self._publish(CONFIG), voice.warn_once, lambda: self._writer.lock)
@@ -230,7 +238,8 @@ class Run(LaterCalls, OtherNames):
             self._voice.silent = True
         self.unwatch()
         try:
-            self._recording.finish(ending, last_words=lambda: self._last_words(ending))
+            with contextlib.nullcontext() if self._stopper is None else self._stopper.shield():
+                self._recording.finish(ending, last_words=lambda: self._last_words(ending))
         finally:
             self._memory.close()
             _session.end(self)
@@ -341,6 +350,20 @@ class Run(LaterCalls, OtherNames):
         from stepwell._page import page_address
 
         return page_address(self._recording.page_url, self.project, self._id)
+
+    @property
+    def sweep_id(self) -> str | None:
+        """The sweep whose trial this run is, None outside of a sweep."""
+        return None if self._trial is None else self._trial.sweep_id
+
+    @property
+    def sweep_url(self) -> str | None:
+        """The page of that sweep, None while no page is known."""
+        if self._trial is None or not self._recording.page_url:
+            return None
+        from stepwell._sweeps.calls import sweep_address
+
+        return sweep_address(self._recording.page_url, self.project, self._trial.sweep_id)
 
     @property
     def dir(self) -> str:
@@ -463,6 +486,8 @@ class Run(LaterCalls, OtherNames):
         changed = {name: value for name, value in given.items() if before.get(name) != value}
         if changed:
             self._recording.write(RUN, changed)
+        if self._trial is not None:
+            self._join_sweep(self._trial)
         if config:
             self.config.update(config, allow_val_change=True)
         if self._recording.primary and not self.disabled:
@@ -470,6 +495,23 @@ class Run(LaterCalls, OtherNames):
             self._remember(self._summary_before, self._runtime_before)
         self._recording.see_to_daemon()
         self._recording.begin_sending()
+
+    def _join_sweep(self, trial: "Trial") -> None:
+        """Take the trial's parameters, and let the trial be stopped from outside."""
+        self.config.update_locked(trial.params, "sweep")
+        if not self.disabled:
+            from stepwell._sweeps import stopping
+
+            self._stopper = stopping.of_trial()
+            self._stopper.add(self)
+
+    def _take_command(self, command: "Command") -> None:
+        """Do what the hub asks of this run; on the connection's thread."""
+        trial = self._trial
+        if trial is None or self._stopper is None or command.kind != "stop":
+            return
+        if (command.sweep_id, command.number) == (trial.sweep_id, trial.number):
+            self._stopper.stop(command.reason)
 
     def _for_another_process(self) -> dict[str, Any]:
         """Return what `attach` takes there."""
@@ -506,6 +548,19 @@ class Run(LaterCalls, OtherNames):
     def _check_running(self, call: str) -> None:
         if self.finished:
             raise RunFinishedError(self._id, call)
+
+
+def _trial_of(run_id: str) -> "Trial | None":
+    """Return the trial that the process runs, if this is its run."""
+    if "STEPWELL_SWEEP_ID" not in os.environ:
+        return None
+    from stepwell._sweeps.trial import find_trial
+
+    try:
+        trial = find_trial()
+    except SettingsError:
+        return None  # In a process of the trial that outlives it; `init` has complained.
+    return trial if trial is not None and trial.run_id == run_id else None
 
 
 def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from stepwell._delivery import Delivery, is_for_good
+from stepwell._delivery import Command, Delivery, is_for_good
 from stepwell._journal import Journal
 from stepwell._personal import PersonalDaemon
 from stepwell._relay_process import Relay
@@ -114,6 +114,8 @@ class Sender:
         note_step: Callable[[int], None] = lambda step: None,
         note_page: Callable[[str, str], None] = lambda page_url, hub_folder: None,
         relay: Relay | None = None,
+        sweep_id: str = "",
+        on_command: Callable[[Command], None] = lambda command: None,
     ) -> None:
         self.online = online
         self.stopped_for: RefusedError | None = None
@@ -128,6 +130,7 @@ class Sender:
         self._socket, self._client = socket, client
         self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
         self._note_page = note_page
+        self._sweep_id, self._on_command = sweep_id, on_command
         self._noted_page = ""
         self._is_pending = is_pending
         self._relay = relay
@@ -153,6 +156,8 @@ class Sender:
             socket=self._socket,
             client=self._client,
             on_change=self._on_change,
+            sweep_id=self._sweep_id,
+            on_command=self._on_command,
         )
 
     def start(self) -> None:

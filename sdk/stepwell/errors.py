@@ -45,13 +45,25 @@ class HubError(StepwellError):
     Attributes:
         code: the hub's word for it (docs/formats/hub-api.md); "" where no hub answered.
         status: of HTTP; 0 where no hub answered.
+        field: what of the request it is about; "" for no part in particular.
     """
 
     def __init__(
-        self, message: str, exc: Exception | None = None, *, code: str = "", status: int = 0
+        self,
+        message: str,
+        exc: Exception | None = None,
+        *,
+        code: str = "",
+        status: int = 0,
+        field: str = "",
     ) -> None:
         super().__init__(message)
         self.message, self.exc, self.code, self.status = message, exc, code, status
+        self.field = field
+
+
+class HubUnreachableError(HubError):
+    """No hub answers, or there is none to ask."""
 
 
 class HubAccessError(HubError):
@@ -107,6 +119,25 @@ class DaemonUnreachableError(StepwellError):
 
 class NoThreadError(DaemonUnreachableError):
     """This process can start no thread, so another one has to send."""
+
+
+class SweepError(UsageError, ValueError):
+    """The configuration of a sweep that cannot be; says which field of it."""
+
+
+class TrialStopped(SystemExit):
+    """Raised in a trial that is to end now: it was stopped early, canceled, or handed out again.
+
+    A SystemExit, so that ``except Exception`` lets it pass and a script that it leaves ends in
+    order, with status 0. ``str()`` of it is the reason.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__()
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class RefusedError(StepwellError):

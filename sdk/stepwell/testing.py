@@ -38,6 +38,7 @@ from stepwell_wire.ingest_pb2 import (
     UNSUPPORTED_VERSION,
     Ack,
     ClientMessage,
+    Command,
     Hello,
     Refusal,
     RefusalCode,
@@ -129,6 +130,7 @@ class RecordingDaemon:
         self.page_url = self.hub_folder = ""
         self._writers: dict[str, ReceivedWriter] = {}
         self._refusals: list[tuple[int, str]] = []
+        self._commands: list[Command] = []
         self._blobs = ReceivedBlobs()
         self._changed = threading.Condition()
         self._server: grpc.Server | None = None
@@ -176,6 +178,11 @@ class RecordingDaemon:
         """Answer the next message with a refusal, such as ``BUSY`` or ``MALFORMED``."""
         with self._changed:
             self._refusals.append((int(RefusalCode.Value(code)), detail))
+
+    def command(self, kind: str, reason: str, *, sweep_id: str, number: int) -> None:
+        """Send a command of the hub with the next answer to a run of a sweep."""
+        made = Command(kind=kind, reason=reason, sweep_id=sweep_id, number=number, fencing=1)
+        self._commands.append(made)
 
     def __enter__(self) -> "RecordingDaemon":
         self.start()
@@ -261,6 +268,8 @@ class RecordingDaemon:
                 return
             if reply is not None:
                 yield reply
+            while writer is not None and writer.hello.sweep_id and self._commands:
+                yield ServerMessage(command=self._commands.pop(0))
 
     def _take(
         self, message: ClientMessage, writer: ReceivedWriter | None

@@ -105,9 +105,6 @@ def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "wandb.sweep({'method': 'random'})",
-        "wandb.sweep(sweep='sweep_config.yaml', project='p')",
-        "wandb.agent('id', function=print, count=2)",
         "wandb.Api().artifact('p/a:latest')",
         "run.use_artifact('my-dataset:latest').download()",
         "run.use_model('m')",

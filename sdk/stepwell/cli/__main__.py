@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "hub": "run the hub itself, the page, e.g. over ClickHouse servers; takes its own arguments",
     "daemon": "run the daemon itself; takes the daemon's own arguments",
     "run": "run a command with the tracker wired in",
+    "sweep": "create a sweep from a YAML or JSON file; pause, resume, stop, cancel, list sweeps",
+    "agent": "run trials of a sweep, one after another",
     "runs": "list runs",
     "show": "show one run",
     "export": "write a run's or a project's history to a file",

@@ -29,8 +29,8 @@ join = finish
 
 _SAME = """
 AlertLevel Api Artifact Audio Classes Config EvalTable Graph Histogram Html Image JoinedTable
-Molecule Object3D Plotly Settings Table Video agent box3d controller ensure_configured login
-plot_table require setup sweep teardown termerror termlog termsetup termwarn
+Molecule Object3D Plotly Settings Table Video box3d controller ensure_configured login
+plot_table require setup teardown termerror termlog termsetup termwarn
 """
 _PARTS = """
 apis catboost data_types env errors gym integration keras lightgbm plot sdk sklearn tensorboard util
@@ -43,8 +43,10 @@ _HOMES = {
     "Error": "wandb.errors",
     "Run": "stepwell.wandb_compat._run",
     "UsageError": "wandb.errors",
+    "agent": "stepwell.wandb_compat._sweeps",
     "api": "wandb.apis",
     "init": "stepwell.wandb_compat._init",
+    "sweep": "stepwell.wandb_compat._sweeps",
     "visualize": "stepwell.plot",
     **dict.fromkeys(_SAME.split(), "stepwell"),
 }

@@ -10,7 +10,7 @@ from stepwell.wandb_compat import VERSION
 from stepwell.wandb_compat._environment import defaults, settings_files, write_setting
 
 _MODES: Final = {"offline": "offline", "online": "online", "disabled": "disabled", "enabled": None}
-_LATER: Final = ("agent", "artifact", "controller", "job", "launch", "pull", "restore", "sweep")
+_LATER: Final = ("artifact", "controller", "job", "launch", "pull", "restore")
 _COMMANDS: Final = {
     "login": "accepted; no login is needed",
     "logout": "accepted",
@@ -21,6 +21,8 @@ _COMMANDS: Final = {
     "enabled": "undoes `wandb disabled`",
     "status": "what the variables and settings files say",
     "sync": "sends what offline or dead writers left, as `stepwell sync`",
+    "sweep": "creates, pauses, resumes, stops or cancels a sweep, as `stepwell sweep`",
+    "agent": "runs trials of a sweep, as `stepwell agent`",
     "verify": "checks everything, as `stepwell doctor`",
     "version": "the version",
 }
@@ -42,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _remember_mode(name)
     elif name == "status":
         _tell_status()
+    elif name in ("sweep", "agent"):
+        return _sweep(name, words[1:])
     elif name in ("sync", "verify"):
         return _become("sync" if name == "sync" else "doctor", words[1:])
     elif name in _LATER:
@@ -78,6 +82,15 @@ def _become(command: str, words: Sequence[str]) -> int:
     folders = [word for word in words if not word.startswith("-")]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "stepwell", command, *folders])
+
+
+def _sweep(command: str, words: Sequence[str]) -> int:
+    """Go on as `stepwell sweep` or `stepwell agent`, with what `WANDB_PROJECT` says."""
+    for default in defaults():
+        if default.name == "project":
+            os.environ.setdefault("STEPWELL_PROJECT", str(default.value))
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "stepwell", command, *words])
 
 
 def _complain(text: str) -> int:

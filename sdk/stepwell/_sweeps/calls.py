@@ -1,0 +1,225 @@
+"""`stepwell.sweep` and `stepwell.agent`: what a script calls."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from stepwell import _session
+from stepwell._config_sources import line_of, load_file
+from stepwell._hub import Hub, find_hub, new_key
+from stepwell._names import kind_of
+from stepwell._settings import Default, read_settings
+from stepwell._sweeps.command_mode import KILL_SECONDS, CommandAgent
+from stepwell._sweeps.failures import failures_of
+from stepwell._sweeps.function_mode import FunctionAgent
+from stepwell._sweeps.link import AgentLink
+from stepwell._sweeps.paths import parse_sweep_path
+from stepwell._terminal import Voice
+from stepwell.errors import HubError, SweepError, UsageError
+from stepwell_wire.hub_access import page_path
+
+
+def sweep(
+    sweep: Any,
+    entity: str | None = None,
+    project: str | None = None,
+    prior_runs: Iterable[str] | None = None,
+) -> str:
+    """Create a sweep in the hub and return its id.
+
+    Args:
+        sweep: the configuration: a dict, the path of a YAML or JSON file, or a function without
+            arguments that returns a dict.
+        entity: taken for the sake of old code; a hub has no entities.
+        project: name of the project; default: the configuration's, then ``STEPWELL_PROJECT``.
+        prior_runs: not there: runs that a new sweep takes as known.
+
+    Raises:
+        SweepError: The configuration is not valid; says which field, and of a file which line.
+        HubUnreachableError: There is no hub to ask.
+    """
+    return announce(create_sweep(sweep, project=project, prior_runs=prior_runs))
+
+
+def announce(made: Mapping[str, Any]) -> str:
+    """Print a new sweep's id and address as Weights & Biases does, and return the id."""
+    print(f"Create sweep with ID: {made['id']}")
+    print(f"Sweep URL: {made['url']}", flush=True)
+    return str(made["id"])
+
+
+def create_sweep(
+    sweep: Any,
+    *,
+    project: str | None = None,
+    prior_runs: Iterable[str] | None = None,
+    name: str | None = None,
+    defaults: Iterable[Default] = (),
+) -> dict[str, Any]:
+    """See `sweep`; return the sweep as the hub has it, with its ``url``.
+
+    Args:
+        defaults: settings that count less than the environment.
+    """
+    config, text, where = read_sweep_config(sweep)
+    voice = _voice(defaults)
+    if prior_runs:
+        raise UsageError(
+            "sweep(prior_runs=…) is not there yet: a sweep learns from its own trials only"
+        )
+    if name is not None:
+        config["name"] = name
+    wanted = read_settings({"project": project or config.get("project")}, defaults=defaults)
+    hub = find_hub(say=voice.say)
+    try:
+        made = hub.post("/sweeps", {"project": wanted.project, "config": config, "key": new_key()})
+    except HubError as error:
+        if error.code != "sweep_invalid":
+            raise
+        line = line_of(text, error.field) if text and error.field else 0
+        place = f"{where}, line {line}: " if line else f"{where}: " if where else ""
+        raise SweepError(f"{place}{error}") from None
+    return {**made, "url": sweep_address(hub.url, made["project"], made["id"])}
+
+
+def read_sweep_config(given: Any) -> tuple[dict[str, Any], str, str]:
+    """Return a sweep's configuration, and the text and the name of the file that it is from.
+
+    Raises:
+        SweepError: It is none.
+        SettingsError: The file cannot be read.
+    """
+    if isinstance(given, str | os.PathLike):
+        path = os.fspath(given)
+        loaded, text = load_file(path, what="sweep")
+        return dict(loaded), "" if path.endswith(".json") else text, path
+    if callable(given) and not isinstance(given, Mapping):
+        given = given()
+    if not isinstance(given, Mapping):
+        raise SweepError(
+            "sweep: expected a dict, a YAML or JSON file's path, or a function that returns a "
+            f"dict, not {kind_of(given)}"
+        )
+    return dict(given), "", ""
+
+
+def sweep_address(page_url: str, project: str, sweep_id: str) -> str:
+    """Return the address of a sweep's page."""
+    return f"{page_url.rstrip('/')}{page_path(project)}/sweeps/{sweep_id}"
+
+
+def agent(
+    sweep_id: str,
+    function: Callable[[], Any] | None = None,
+    entity: str | None = None,
+    project: str | None = None,
+    count: int | None = None,
+    forward_signals: bool | None = None,
+    term_timeout: float | None = None,
+    max_consecutive_failed_runs: int | None = None,
+) -> None:
+    """Run trials of a sweep until it has no more, one after another.
+
+    Args:
+        sweep_id: ``ID``, ``PROJECT/ID`` or ``ENTITY/PROJECT/ID``.
+        function: called without arguments for each trial, in this thread; its ``init`` starts the
+            trial's run. None: the sweep's ``program`` or ``command`` is run as a process.
+        entity: taken for the sake of old code; a hub has no entities.
+        project: the sweep's project, where ``sweep_id`` does not say it.
+        count: trials that this agent runs at most; None or 0: as many as there are.
+        forward_signals: taken for the sake of old code: Ctrl-C always goes on to the command.
+        term_timeout: seconds that a command may take to end when it is stopped; default 30.
+        max_consecutive_failed_runs: so many failures in a row end the agent.
+
+    Raises:
+        HubUnreachableError: There is no hub to ask.
+        HubError: The hub knows no such sweep.
+        UsageError: A malformed id, another project, or a command that cannot be run.
+    """
+    run_agent(
+        sweep_id,
+        function,
+        project=project,
+        count=count,
+        term_timeout=term_timeout,
+        max_consecutive_failed_runs=max_consecutive_failed_runs,
+    )
+
+
+def run_agent(
+    sweep_id: str,
+    function: Callable[[], Any] | None = None,
+    *,
+    project: str | None = None,
+    count: int | None = None,
+    term_timeout: float | None = None,
+    max_consecutive_failed_runs: int | None = None,
+    defaults: Iterable[Default] = (),
+) -> None:
+    """See `agent`."""
+    if function is not None and not callable(function):
+        raise UsageError(f"agent(function=…): expected a function, not {kind_of(function)}")
+    voice = _voice(defaults)
+    path = parse_sweep_path(sweep_id)
+    if (run := _session.current()) is not None and function is not None:
+        voice.say(f"agent: run {run.id} was still running and is finished; each trial has its own")
+        run.finish()
+    hub = find_hub(say=voice.say)
+    found = hub.get(f"/sweeps/{path.sweep_id}")
+    _check_project(found, path.project or project)
+    failures = failures_of(time.monotonic(), in_a_row_max=max_consecutive_failed_runs)
+    worker: FunctionAgent | CommandAgent
+    if function is not None:
+        worker, kind = FunctionAgent(function, failures=failures, say=voice.say), "function"
+    else:
+        seconds = KILL_SECONDS if term_timeout is None else float(term_timeout)
+        worker = CommandAgent(
+            found["config"], failures=failures, say=voice.say, kill_seconds=seconds
+        )
+        kind = "command"
+    line = AgentLink(hub, found, kind=kind, on_stop=worker.on_stop, say=voice.say)
+    line.open()
+    try:
+        worker.run(line, count)
+    finally:
+        line.close()
+
+
+def _check_project(sweep: Mapping[str, Any], wanted: str | None) -> None:
+    if wanted and wanted != sweep["project"]:
+        raise UsageError(
+            f"sweep {sweep['id']} is in project {sweep['project']!r}, not in {wanted!r}"
+        )
+
+
+def get_sweep(hub: Hub, text: str) -> Mapping[str, Any]:
+    """Return the sweep that ``text`` names.
+
+    Raises:
+        UsageError: A malformed name, or another project's.
+        HubError: There is none.
+    """
+    path = parse_sweep_path(text)
+    found: Mapping[str, Any] = hub.get(f"/sweeps/{path.sweep_id}")
+    _check_project(found, path.project)
+    return found
+
+
+def _voice(defaults: Iterable[Default]) -> Voice:
+    wanted = read_settings({}, defaults=defaults)
+    return Voice(silent=wanted.silent)
+
+
+def controller(
+    sweep_id_or_config: Any = None, entity: str | None = None, project: str | None = None
+) -> Any:
+    """Not there: the hub controls each sweep.
+
+    Raises:
+        UsageError: always.
+    """
+    raise UsageError(
+        "controller() is not there: the hub chooses the trials of every sweep; create it with "
+        "sweep(…) and run agents"
+    )

@@ -1,0 +1,212 @@
+"""An agent that runs commands: each trial is a process, in a group of its own, without stdin."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from stepwell._sweeps import link
+from stepwell._sweeps.failures import Failures
+from stepwell._sweeps.function_mode import announce
+from stepwell._sweeps.link import AgentLink, Exit, Wait
+from stepwell._sweeps.macros import build_command, check_command
+from stepwell._sweeps.trial import Trial, variables_of, write_params
+
+KILL_SECONDS: Final = 30.0
+"""A child that was asked to end is killed so long after."""
+_POLL_SECONDS: Final = 0.1
+_NOT_STARTED: Final = 127
+
+
+class CommandAgent:
+    """Runs trials of one sweep as processes, one at a time.
+
+    Ctrl-C goes on to the child, whose end is waited for; a second one ends it as a stop does.
+    SIGTERM ends it at once as a stop does. In either case the trial is given back.
+
+    Raises:
+        UsageError: The sweep's command cannot be run.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        failures: Failures,
+        say: Callable[[str], None],
+        kill_seconds: float = KILL_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._words = check_command(config)
+        self._program = str(config.get("program") or "")
+        self._failures = failures
+        self._say, self._clock = say, clock
+        self._kill_seconds = kill_seconds
+        self._trial: Trial | None = None
+        self._stop_reason = ""
+        self._woken = threading.Event()
+        self._interrupts = 0  # Signals that ask this agent to end.
+        self._terminates = False
+
+    def on_stop(self, trial: Trial, reason: str) -> None:
+        """End ``trial`` if it is the one that runs; called on another thread."""
+        if self._trial == trial:
+            self._stop_reason = self._stop_reason or reason
+            self._woken.set()
+
+    def run(self, line: AgentLink, count: int | None) -> None:
+        """Run trials until the sweep has none, ``count`` were run, they only fail, or a signal."""
+        done = 0
+        with self._signals():
+            while not self._is_ending and (not count or done < count):
+                answer = line.ask()
+                if isinstance(answer, Exit):
+                    self._say(f"the agent ends: {answer.reason}")
+                    return
+                if isinstance(answer, Wait):
+                    self._woken.wait(answer.seconds)
+                    continue
+                done += 1
+                if reason := self._run_one(line, answer):
+                    self._say(reason)
+                    return
+
+    @property
+    def _is_ending(self) -> bool:
+        return self._interrupts > 0 or self._terminates
+
+    def _run_one(self, line: AgentLink, trial: Trial) -> str:
+        """Run one trial and report its end; return why the agent has to end, "" if it goes on."""
+        announce(trial, self._say)
+        self._stop_reason = ""
+        self._trial = trial
+        code = self._execute(trial)
+        line.beat()  # The trainer may have heard first that it is to stop.
+        self._trial = None
+        state = self._state_of(code)
+        if state == link.STOPPED:
+            self._say(f"trial {trial.number} (run {trial.run_id}) was stopped: {self._stop_reason}")
+        elif code:
+            self._say(f"run {trial.run_id} ended with {_code_text(code)}")
+        line.end(trial, state, code if code >= 0 else 128 - code)
+        if state not in (link.FAILED, link.CRASHED):
+            self._failures.note_success()
+            return ""
+        return self._failures.note_failure(self._clock())
+
+    def _state_of(self, code: int) -> str:
+        if self._stop_reason:
+            return link.STOPPED
+        if code == 0:
+            return link.FINISHED
+        if self._is_ending:
+            return link.PREEMPTED
+        return link.CRASHED if code < 0 else link.FAILED
+
+    def _execute(self, trial: Trial) -> int:
+        """Return the child's exit status, below 0 the signal that ended it."""
+        with tempfile.TemporaryDirectory(prefix="stepwell-trial-") as folder:
+            params_file = Path(folder) / "params.json"
+            write_params(params_file, trial.params)
+            plain_file = Path(folder) / "args.json"
+            plain_file.write_text(json.dumps(trial.params))
+            command = build_command(
+                self._words,
+                trial.params,
+                program=self._program,
+                interpreter=_interpreter(),
+                environ=os.environ,
+                json_file=str(plain_file),
+            )
+            try:
+                child = subprocess.Popen(
+                    command,
+                    env={**os.environ, **variables_of(trial, params_file)},
+                    stdin=subprocess.DEVNULL,
+                    process_group=0,
+                )
+            except OSError as error:
+                self._say(f"{command[0]}: {error.strerror or error}")
+                return _NOT_STARTED
+            return self._watch(child)
+
+    def _watch(self, child: "subprocess.Popen[bytes]") -> int:
+        """Wait for the child's end; see to it where the trial, or this agent, is to end."""
+        forwarded = 0
+        kill_at: float | None = None
+        is_killed = False
+        while (code := child.poll()) is None:
+            if forwarded < self._interrupts and kill_at is None:
+                forwarded = self._interrupts
+                _signal_group(child, signal.SIGINT)
+            must_end = self._stop_reason or self._terminates or self._interrupts > 1
+            if must_end and kill_at is None:
+                _signal_group(child, signal.SIGTERM)
+                kill_at = self._clock() + self._kill_seconds
+            if kill_at is not None and not is_killed and self._clock() >= kill_at:
+                _signal_group(child, signal.SIGKILL)
+                is_killed = True
+            self._woken.clear()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(_POLL_SECONDS)
+        if kill_at is not None:
+            _signal_group(child, signal.SIGKILL)  # What it left of its group.
+        return code
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let Ctrl-C and SIGTERM end the child, then this agent; only the main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        signal.signal(signal.SIGINT, self._on_interrupt)
+        signal.signal(signal.SIGTERM, self._on_terminate)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._interrupts += 1
+        self._woken.set()
+        if self._trial is None:
+            raise KeyboardInterrupt
+
+    def _on_terminate(self, number: int, frame: FrameType | None) -> None:
+        self._terminates = True
+        self._woken.set()
+        if self._trial is None:
+            raise SystemExit(128 + number)
+
+
+def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
+    # The group outlives its leader, so its id is taken, and not yet another's.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, number)
+
+
+def _interpreter(which: Callable[[str], str | None] = shutil.which) -> str:
+    """Return what ${interpreter} is: ``python`` where there is one, else this one."""
+    return "python" if which("python") else sys.executable
+
+
+def _code_text(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

@@ -1,0 +1,98 @@
+"""A trial, and how it reaches the process that trains: by variables and a file of parameters.
+
+    STEPWELL_SWEEP_ID  _NUMBER  _FENCING    which trial, and which attempt at it
+    STEPWELL_RUN_ID  STEPWELL_PROJECT       the run that `init` starts
+    STEPWELL_SWEEP_PARAM_PATH               JSON: {"wandb_version": 1, "lr": {"value": 0.1}}
+    WANDB_SWEEP_ID  WANDB_RUN_ID  WANDB_SWEEP_PARAM_PATH  WANDB_PROJECT
+
+An agent with a function sets them in its own process, so both kinds of agents mean the same.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from stepwell._config_sources import read_names_and_values
+from stepwell.errors import SettingsError
+
+SWEEP_ID: Final = "STEPWELL_SWEEP_ID"
+NUMBER: Final = "STEPWELL_SWEEP_NUMBER"
+FENCING: Final = "STEPWELL_SWEEP_FENCING"
+PARAMS: Final = "STEPWELL_SWEEP_PARAM_PATH"
+RUN_ID: Final = "STEPWELL_RUN_ID"
+PROJECT: Final = "STEPWELL_PROJECT"
+VARIABLES: Final = (SWEEP_ID, NUMBER, FENCING, PARAMS)
+
+
+class Trial(NamedTuple):
+    """One attempt at one trial of a sweep.
+
+    Attributes:
+        number: the trial's, from 1 on in its sweep.
+        fencing: grows with each attempt; only the newest counts.
+        params: as the run's config has them, nested.
+    """
+
+    sweep_id: str
+    number: int
+    fencing: int
+    run_id: str
+    project: str
+    params: Mapping[str, Any]
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What the run's start event says of its sweep."""
+        return {"id": self.sweep_id, "number": self.number, "fencing": self.fencing}
+
+
+def variables_of(trial: Trial, params_file: Path) -> dict[str, str]:
+    """Return the variables of the process that runs ``trial``."""
+    path = str(params_file)
+    return {
+        SWEEP_ID: trial.sweep_id,
+        NUMBER: str(trial.number),
+        FENCING: str(trial.fencing),
+        RUN_ID: trial.run_id,
+        PROJECT: trial.project,
+        PARAMS: path,
+        "WANDB_SWEEP_ID": trial.sweep_id,
+        "WANDB_RUN_ID": trial.run_id,
+        "WANDB_PROJECT": trial.project,
+        "WANDB_SWEEP_PARAM_PATH": path,
+    }
+
+
+def write_params(path: Path, params: Mapping[str, Any]) -> None:
+    """Write the file of parameters in the form that Weights & Biases' has; JSON is YAML, too."""
+    wrapped = {name: {"value": value} for name, value in params.items()}
+    path.write_text(json.dumps({"wandb_version": 1, **wrapped}))
+
+
+def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:
+    """Return the trial that this process runs, None outside of a sweep.
+
+    Raises:
+        SettingsError: A variable of it is missing or is no number, or the file cannot be read.
+    """
+    if not environ.get(SWEEP_ID):
+        return None
+    for name in (NUMBER, FENCING):
+        text = environ.get(name, "")
+        if not text.isdigit():
+            raise SettingsError(
+                f"{SWEEP_ID} is set and {name} is {text!r}; expected a number. An "
+                f"agent sets all of them; outside of a sweep unset {SWEEP_ID}"
+            )
+    if not environ.get(RUN_ID):
+        raise SettingsError(f"{SWEEP_ID} is set and {RUN_ID} is not; an agent sets both")
+    return Trial(
+        environ[SWEEP_ID],
+        int(environ[NUMBER]),
+        int(environ[FENCING]),
+        environ[RUN_ID],
+        environ.get(PROJECT, ""),
+        read_names_and_values(environ[PARAMS], what=PARAMS) if environ.get(PARAMS) else {},
+    )

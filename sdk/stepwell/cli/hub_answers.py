@@ -1,0 +1,24 @@
+"""What the SDK's calls to the hub raise, as errors of a command."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
+from stepwell.errors import HubError, HubUnreachableError, SettingsError, SweepError, UsageError
+
+_NOT_FOUND_STATUS: Final = 404
+
+
+@contextmanager
+def hub_errors() -> Iterator[None]:
+    """Turn errors of the hub, and of what it is asked, into those of a command."""
+    try:
+        yield
+    except HubUnreachableError as error:
+        raise CommandError(str(error), UNREACHABLE) from error
+    except HubError as error:
+        is_missing = error.status == _NOT_FOUND_STATUS
+        raise CommandError(str(error), NOT_FOUND if is_missing else FAILED) from error
+    except (SweepError, SettingsError, UsageError) as error:
+        raise CommandError(str(error), USAGE) from error

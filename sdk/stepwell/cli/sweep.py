@@ -1,0 +1,126 @@
+"""`stepwell sweep FILE`: creates a sweep; pauses, resumes, stops, cancels, changes, lists them."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stepwell.cli.errors import OK, USAGE, CommandError
+from stepwell.cli.hub_answers import hub_errors
+from stepwell.cli.options import add_json
+
+_STATES: Final = {
+    "pause": ("paused", "start no new trials; --resume goes on"),
+    "resume": ("running", "go on with a paused sweep"),
+    "stop": ("finished", "start no new trials, and let the running ones end"),
+    "cancel": ("canceled", "start no new trials, and end the running ones"),
+}
+_PAGE: Final = 200
+_COUNTED: Final = ("running", "finished", "failed", "crashed", "stopped")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config",
+        nargs="?",
+        metavar="FILE",
+        help="a YAML or JSON file; `ls` lists the sweeps; with an option below, a sweep",
+    )
+    parser.add_argument("-p", "--project", help="the project; default: the file's")
+    parser.add_argument("-e", "--entity", help="taken for the sake of old scripts; no effect")
+    parser.add_argument("--name", help="the sweep's name; default: the file's")
+    ways = parser.add_mutually_exclusive_group()
+    for name, (_, what) in _STATES.items():
+        ways.add_argument(f"--{name}", action="store_true", help=what)
+    ways.add_argument(
+        "--update", metavar="SWEEP", help="take name, run_cap and early_terminate from FILE"
+    )
+    add_json(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    if not options.config:
+        raise CommandError(
+            "say which file, e.g. `stepwell sweep sweep.yaml`; `stepwell sweep ls` lists them",
+            USAGE,
+        )
+    with hub_errors():
+        for name, (state, _) in _STATES.items():
+            if getattr(options, name):
+                return _change(options, {"state": state})
+        if options.update:
+            return _update(options)
+        if options.config == "ls":
+            return _list(options)
+        return _create(options)
+
+
+def _create(options: argparse.Namespace) -> int:
+    from stepwell._sweeps.calls import announce, create_sweep
+
+    made = create_sweep(options.config, project=options.project, name=options.name)
+    if options.json:
+        print(json.dumps(made))
+        return OK
+    print(f"Run agents with: stepwell agent {announce(made)}")
+    return OK
+
+
+def _change(options: argparse.Namespace, change: Mapping[str, Any]) -> int:
+    from stepwell._hub import find_hub
+    from stepwell._sweeps.calls import get_sweep
+
+    hub = find_hub()
+    found = get_sweep(hub, options.config)
+    _print(hub.call("PATCH", f"/sweeps/{found['id']}", change), is_json=options.json)
+    return OK
+
+
+def _update(options: argparse.Namespace) -> int:
+    from stepwell._hub import find_hub
+    from stepwell._sweeps.calls import get_sweep, read_sweep_config
+
+    config, _, _ = read_sweep_config(options.config)
+    hub = find_hub()
+    found = get_sweep(hub, options.update)
+    fields = {name: config[name] for name in ("run_cap", "early_terminate") if name in config}
+    change: dict[str, Any] = {"config": fields} if fields else {}
+    if name := options.name or config.get("name"):
+        change["name"] = name
+    if "description" in config:
+        change["description"] = config["description"]
+    if not change:
+        raise CommandError(
+            f"{options.config}: none of name, description, run_cap and early_terminate is there; "
+            "the rest of a sweep cannot be changed, create another one",
+            USAGE,
+        )
+    _print(hub.call("PATCH", f"/sweeps/{found['id']}", change), is_json=options.json)
+    return OK
+
+
+def _list(options: argparse.Namespace) -> int:
+    from stepwell._hub import find_hub
+
+    hub = find_hub()
+    cursor = None
+    while True:
+        page = hub.get("/sweeps", project=options.project, limit=_PAGE, cursor=cursor)
+        for sweep in page["sweeps"]:
+            _print(sweep, is_json=options.json)
+        cursor = page.get("next_cursor")
+        if not cursor:
+            return OK
+
+
+def _print(sweep: Mapping[str, Any], *, is_json: bool) -> None:
+    if is_json:
+        print(json.dumps(sweep))
+        return
+    counts = sweep.get("counts") or {}
+    said = ", ".join(f"{counts[name]} {name}" for name in _COUNTED if counts.get(name))
+    best = sweep.get("best")
+    metric = (sweep.get("metric") or {}).get("name", "")
+    value = f"; best {metric} {best['value']:g} (run {best['run_id']})" if best else ""
+    name = f" {sweep['name']}" if sweep.get("name") else ""
+    print(f"{sweep['project']}/{sweep['id']}{name}: {sweep['state']}; {said or 'no trials'}{value}")
