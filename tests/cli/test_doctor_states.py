@@ -315,8 +315,8 @@ def test_what_was_refused_and_dropped_is_told_with_remedies(call: Call, daemon: 
     }
     told = call("doctor").out
     assert "writers_max was reached 4 times" in told
-    assert "journal_full: 10 points in 5 rows are gone" in told
-    assert "console_lines: 7 lines of the console are gone" in told
+    assert "journal_full: lost 10 points in 5 rows" in told
+    assert "console_lines: lost 7 lines of the console" in told
     assert "STEPWELL_JOURNAL_BYTES_MAX" in told
 
 

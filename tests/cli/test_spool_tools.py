@@ -92,7 +92,7 @@ def test_repair_asks_first_then_quarantines_what_is_damaged(call: Call, data: Pa
     assert list((data / "spool" / "quarantine").glob("*.bytes"))
     again = call("spool", "verify", "--data", data)
     assert again.code == 0, "a repair leaves nothing to repair"
-    assert "1 damaged places still in segments are among them" in again.out
+    assert "of them still in segments: 1 damaged place" in again.out
     assert call("spool", "repair", "--data", data, "--yes").out == "nothing to repair\n"
 
 
@@ -130,7 +130,7 @@ def test_a_lost_segment_stays_noted_when_nothing_misses_it_any_more(
     assert (verified.code, "\nwhole\n" in verified.out) == (0, True)
     assert f"UTC: {segment_path(folder, 1)}: missing; what the store has not" in verified.out
     (found,) = losses.kept(data)
-    assert "1 losses of segments are noted" in found.message
+    assert "1 loss of segments, noted in" in found.message
 
 
 def test_a_spool_without_its_number_is_read_all_the_same(call: Call, data: Path) -> None:

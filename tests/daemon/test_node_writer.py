@@ -36,7 +36,7 @@ def stored(stretches: Iterable[Stretch]) -> Series:
         block.table: decode_blocks(b"".join(bytes(piece) for piece in block.native()))
         for block in builder.build()
     }
-    of_nodes = {"node_series", "node_points", "events"}
+    of_nodes = {"node_series", "node_points", "node_rollups", "events"}
     assert set(tables) <= of_nodes, "a node's rows reached a run's table"
     if "node_points" not in tables:
         return {}
