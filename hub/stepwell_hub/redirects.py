@@ -7,7 +7,10 @@ _RUN_PARTS = {"overview": "overview", "logs": "logs", "system": "system", "works
 
 
 def our_path(path: str) -> str | None:
-    """Return where ``/ENTITY/PROJECT[/workspace|/table|/runs/ID[/PART]]`` is here, None for others.
+    """Return where an address of wandb's page is here, None for others.
+
+    Known are ``/ENTITY/PROJECT`` and below it ``workspace``, ``table``, ``runs[/ID[/PART]]`` and
+    ``sweeps[/ID]``.
 
     Args:
         path: decoded.
@@ -21,6 +24,10 @@ def our_path(path: str) -> str | None:
             return f"/p/{project}"
         case ["table"]:
             return f"/p/{project}/table"
+        case ["sweeps"]:
+            return f"/p/{project}/sweeps"
+        case ["sweeps", sweep_id]:
+            return f"/p/{project}/sweeps/{quote(sweep_id, safe='')}"
         case ["runs"]:
             return f"/p/{project}/table"
         case ["runs", run_id]:

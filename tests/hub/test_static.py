@@ -105,6 +105,8 @@ def test_without_a_built_page_it_says_which_command_builds_it(hub: Hub, page: Pa
         ("/team/digits/runs/k3x9", "/p/digits/runs/k3x9"),
         ("/team/digits/runs/k3x9/overview", "/p/digits/runs/k3x9/overview"),
         ("/team/digits/runs/k3x9/workspace", "/p/digits/runs/k3x9/charts"),
+        ("/team/digits/sweeps", "/p/digits/sweeps"),
+        ("/team/digits/sweeps/k3x9", "/p/digits/sweeps/k3x9"),
         ("/team/a%20b/runs/x%3Fy", "/p/a%20b/runs/x%3Fy"),
     ],
 )

@@ -11,6 +11,8 @@ const Charts = lazy(() => import("./pages/charts/Charts.js").then((file) => file
 const MediaWall = lazy(() => import("./pages/media/MediaWall.js").then((file) => file.MediaWall));
 const Projects = lazy(() => import("./pages/projects/Projects.js").then((file) => file.Projects));
 const Run = lazy(() => import("./pages/run/Run.js").then((file) => file.Run));
+const Sweep = lazy(() => import("./pages/sweeps/Sweep.js").then((file) => file.SweepPage));
+const Sweeps = lazy(() => import("./pages/sweeps/Sweeps.js").then((file) => file.Sweeps));
 const Table = lazy(() => import("./pages/table/Table.js").then((file) => file.Table));
 const Status = lazy(() => import("./pages/status/Status.js").then((file) => file.Status));
 
@@ -35,6 +37,10 @@ function Page({ route }: { route: Route }) {
       return <Table key={route.project} project={route.project} />;
     case "media":
       return <MediaWall key={route.project} project={route.project} />;
+    case "sweeps":
+      return <Sweeps key={route.project} project={route.project} />;
+    case "sweep":
+      return <Sweep key={route.sweepId} project={route.project} sweepId={route.sweepId} />;
     case "run":
       return <Run key={route.project} project={route.project} runId={route.runId} tab={route.tab} />;
     case "missing":

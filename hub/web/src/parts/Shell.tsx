@@ -83,6 +83,7 @@ function shellKeys(route: Route): Shortcut[] {
     { keys: "g c", what: "go to charts", run: go({ page: "charts", project }) },
     { keys: "g t", what: "go to the table", run: go({ page: "table", project }) },
     { keys: "g m", what: "go to the media", run: go({ page: "media", project }) },
+    { keys: "g s", what: "go to the sweeps", run: go({ page: "sweeps", project }) },
   ];
 }
 
@@ -99,6 +100,7 @@ function sectionsOf(route: Route): Section[] {
     section("Charts", { page: "charts", project }),
     section("Table", { page: "table", project }, route.page === "table"),
     section("Media", { page: "media", project }),
+    section("Sweeps", { page: "sweeps", project }, route.page === "sweeps" || route.page === "sweep"),
     ...everywhere,
   ];
 }

@@ -5,6 +5,8 @@
  *     /p/PROJECT                       charts
  *     /p/PROJECT/table                 runs table
  *     /p/PROJECT/media                 media of several runs
+ *     /p/PROJECT/sweeps                sweeps of a project
+ *     /p/PROJECT/sweeps/ID             one sweep and its trials
  *     /p/PROJECT/runs/ID[/TAB]         run; the first tab, charts, has no segment of its own
  *     /status                          hub, daemon and store
  */
@@ -17,6 +19,8 @@ export type Route =
   | { page: "charts"; project: string }
   | { page: "table"; project: string }
   | { page: "media"; project: string }
+  | { page: "sweeps"; project: string }
+  | { page: "sweep"; project: string; sweepId: string }
   | { page: "run"; project: string; runId: string; tab: RunTab }
   | { page: "status" }
   | { page: "missing"; path: string };
@@ -25,17 +29,19 @@ export function parsePath(path: string): Route {
   const missing: Route = { page: "missing", path };
   const segments = path.split("/").filter((segment) => segment !== "").map(decode);
   if (segments.some((segment) => segment === null)) return missing;
-  const [first, project, section, runId, tab, ...rest] = segments as string[];
+  const [first, project, section, id, tab, ...rest] = segments as string[];
   if (first === undefined) return { page: "projects" };
   if (first === "status" && project === undefined) return { page: "status" };
   if (first !== "p" || project === undefined || rest.length > 0) return missing;
   if (section === undefined) return { page: "charts", project };
-  if (section === "table" && runId === undefined) return { page: "table", project };
-  if (section === "media" && runId === undefined) return { page: "media", project };
-  if (section !== "runs" || runId === undefined) return missing;
-  if (tab === undefined) return { page: "run", project, runId, tab: "charts" };
+  if (section === "table" && id === undefined) return { page: "table", project };
+  if (section === "media" && id === undefined) return { page: "media", project };
+  if (section === "sweeps" && id === undefined) return { page: "sweeps", project };
+  if (section === "sweeps" && id !== undefined && tab === undefined) return { page: "sweep", project, sweepId: id };
+  if (section !== "runs" || id === undefined) return missing;
+  if (tab === undefined) return { page: "run", project, runId: id, tab: "charts" };
   if (!isRunTab(tab)) return missing;
-  return { page: "run", project, runId, tab };
+  return { page: "run", project, runId: id, tab };
 }
 
 export function pathOf(route: Route): string {
@@ -50,6 +56,10 @@ export function pathOf(route: Route): string {
       return `/p/${encodeURIComponent(route.project)}/table`;
     case "media":
       return `/p/${encodeURIComponent(route.project)}/media`;
+    case "sweeps":
+      return `/p/${encodeURIComponent(route.project)}/sweeps`;
+    case "sweep":
+      return `/p/${encodeURIComponent(route.project)}/sweeps/${encodeURIComponent(route.sweepId)}`;
     case "run": {
       const run = `/p/${encodeURIComponent(route.project)}/runs/${encodeURIComponent(route.runId)}`;
       return route.tab === "charts" ? run : `${run}/${route.tab}`;

@@ -9,13 +9,15 @@ test.each<[string, Route]>([
   ["/p/a%2Fb", { page: "charts", project: "a/b" }],
   ["/p/a/table", { page: "table", project: "a" }],
   ["/p/a/media", { page: "media", project: "a" }],
+  ["/p/a/sweeps", { page: "sweeps", project: "a" }],
+  ["/p/a/sweeps/x%2F1", { page: "sweep", project: "a", sweepId: "x/1" }],
   ["/p/a/runs/x", { page: "run", project: "a", runId: "x", tab: "charts" }],
   ["/p/a/runs/x/logs", { page: "run", project: "a", runId: "x", tab: "logs" }],
 ])("%s is a page", (path, route) => {
   expect(parsePath(path)).toEqual(route);
 });
 
-test.each(["/p", "/nowhere", "/p/a/runs", "/p/a/runs/x/nowhere", "/p/a/runs/x/logs/1", "/p/%E0%A4%A", "/status/x"])(
+test.each(["/p", "/nowhere", "/p/a/runs", "/p/a/runs/x/nowhere", "/p/a/sweeps/x/nowhere", "/p/a/runs/x/logs/1", "/p/%E0%A4%A", "/status/x"])(
   "%s is no page",
   (path) => expect(parsePath(path)).toEqual({ page: "missing", path }),
 );

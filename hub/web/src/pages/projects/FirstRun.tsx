@@ -1,7 +1,7 @@
 /** An empty hub: three lines that make the first run. The page waits and opens it. */
 import { useEffect, useMemo } from "preact/hooks";
 
-import { CopyButton } from "../../parts/CopyButton.js";
+import { Snippet } from "../../parts/Snippet.js";
 import { findFirstRun } from "../../state/firstRun.js";
 import { navigate } from "../../state/navigation.js";
 import { useLive } from "../../state/useLive.js";
@@ -32,15 +32,6 @@ export function FirstRun() {
       <Snippet text={EXISTING} what="the command" />
       <p class="fact waiting-note" role="status">Waiting for the first run</p>
     </section>
-  );
-}
-
-function Snippet({ text, what }: { text: string; what: string }) {
-  return (
-    <div class="snippet">
-      <pre tabIndex={0}>{text}</pre>
-      <CopyButton text={text} what={what} />
-    </div>
   );
 }
 

@@ -1,0 +1,40 @@
+/** States of sweeps and trials, each as a word with a colour. */
+import type { SweepState, Trial, TrialState } from "../../api/sweeps.js";
+
+const SWEEP: Readonly<Record<SweepState, [kind: string, title: string]>> = {
+  pending: ["other", "No agent has asked for a trial yet"],
+  running: ["live", "Agents that ask get trials"],
+  paused: ["stale", "No new trials; running ones go on"],
+  finished: ["done", "No new trials; running ones go to their end"],
+  canceled: ["other", "No new trials; running ones are stopped"],
+};
+
+const TRIAL: Readonly<Record<TrialState, [kind: string, title: string]>> = {
+  running: ["live", "An agent runs it"],
+  waiting: ["stale", "Its agent is gone: the next agent that asks gets it"],
+  finished: ["done", "Ended without an error"],
+  failed: ["bad", "Ended with an error"],
+  crashed: ["bad", "Its process is gone, or its agents vanished five times"],
+  stopped: ["other", "Stopped before its end"],
+};
+
+const REASONS: Readonly<Record<string, string>> = {
+  early_terminate: "Stopped early: others were better at the same step",
+  canceled: "Stopped: the sweep was canceled",
+  superseded: "Stopped: another agent has the trial",
+};
+
+export function SweepBadge({ state }: { state: SweepState }) {
+  const [kind, title] = SWEEP[state];
+  return <span class={`badge ${kind}`} title={title}>{state}</span>;
+}
+
+export function TrialBadge({ trial }: { trial: Trial }) {
+  const [kind, title] = TRIAL[trial.state];
+  const exit = trial.exit_code === null ? "" : `, exit code ${trial.exit_code}`;
+  return (
+    <span class={`badge ${kind}`} title={(REASONS[trial.stop_reason] ?? title) + exit}>
+      {trial.state}
+    </span>
+  );
+}

@@ -1,0 +1,73 @@
+/** Trials of a sweep: their order, the best so far, and when a sweep may still change. */
+import { expect, test } from "vitest";
+
+import type { Sweep, Trial } from "../../src/api/sweeps.js";
+import type { ValueMap } from "../../src/api/values.js";
+import { shellWord } from "../../src/pages/sweeps/snippets.js";
+import { bestSoFar, isActive, paramNames, sortAfter, sortTrials } from "../../src/pages/sweeps/trials.js";
+import { pauseAfter } from "../../src/state/polling.js";
+
+function trial(number: number, value: number | null, params: ValueMap = {}): Trial {
+  return { number, run_id: `r${number}`, state: "finished", params, value, steps: number, stop_reason: "", exit_code: 0, attempts: [] };
+}
+
+const TRIALS = [
+  trial(1, 3, { lr: 0.1, optimizer: { name: "sgd" } }),
+  trial(2, null, { lr: 0.02, layers: 2 }),
+  trial(3, 1),
+  trial(4, Number.NaN),
+  trial(5, 2, { lr: 0.3, layers: 10 }),
+];
+
+const numbers = (sort: string) => sortTrials(TRIALS, sort).map(({ number }) => number);
+
+test.each([
+  ["number", [1, 2, 3, 4, 5]],
+  ["-number", [5, 4, 3, 2, 1]],
+  ["value", [3, 5, 1, 2, 4]],
+  ["-value", [1, 5, 3, 2, 4]],
+  ["params.lr", [2, 1, 5, 3, 4]],
+  ["-params.layers", [5, 2, 1, 3, 4]],
+])("sorted by %s, trials without one are last", (sort, wanted) => {
+  expect(numbers(sort)).toEqual(wanted);
+});
+
+test("a click on the value puts the best first, and a second one turns it round", () => {
+  expect(sortAfter("-number", "value", "minimize")).toBe("value");
+  expect(sortAfter("-number", "value", "maximize")).toBe("-value");
+  expect(sortAfter("-value", "value", "maximize")).toBe("value");
+  expect(sortAfter("value", "value", "maximize")).toBe("-value");
+  expect(sortAfter("value", "number", "minimize")).toBe("-number");
+});
+
+test.each([
+  ["minimize", [3, 1, 1]],
+  ["maximize", [3, 3, 3]],
+] as const)("the best so far of a metric to %s, over trials with a value", (goal, wanted) => {
+  const points = bestSoFar([...TRIALS].reverse(), goal);
+  expect(points.map(({ number }) => number)).toEqual([1, 3, 5]);
+  expect(points.map(({ best }) => best)).toEqual(wanted);
+});
+
+test("nested parameters are columns by their paths, each once", () => {
+  expect(paramNames(TRIALS)).toEqual(["lr", "optimizer.name", "layers"]);
+});
+
+test("a sweep that is over is asked for until its last values are there", () => {
+  const counts = { running: 0, waiting: 0, finished: 2, failed: 0, crashed: 0, stopped: 0, superseded: 0 };
+  const sweep = { state: "finished", counts, updated_at: 1000 } as Sweep;
+  expect(isActive(sweep, 1059)).toBe(true);
+  expect(isActive(sweep, 1061)).toBe(false);
+  expect(isActive({ ...sweep, state: "paused" }, 9999)).toBe(true);
+  expect(isActive({ ...sweep, counts: { ...counts, running: 1 } }, 9999)).toBe(true);
+});
+
+test("an answer that takes long is asked for less often", () => {
+  expect(pauseAfter(5)).toBe(2000);
+  expect(pauseAfter(900)).toBe(9000);
+});
+
+test.each([["digits", "digits"], ["a b", "'a b'"], ["it's", String.raw`'it'\''s'`], ["-x", "'-x'"], ["", "''"]])(
+  "%j in a command line",
+  (text, wanted) => expect(shellWord(text)).toBe(wanted),
+);

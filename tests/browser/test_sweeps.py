@@ -1,0 +1,110 @@
+"""A sweep on the page: made by the hub's API, watched, paused, resumed and canceled."""
+
+import re
+from typing import Any
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.axe import findings
+from tests.browser.chromium import PHONE, Watch, enter, watched
+from tests.browser.site import Site
+
+PROJECT = "sweeps"
+CONFIG = {
+    "method": "grid",
+    "name": "rates",
+    "metric": {"name": "loss", "goal": "minimize"},
+    "parameters": {
+        "lr": {"values": [0.1, 0.01, 0.001]},
+        "optimizer": {"parameters": {"name": {"value": "adam"}}},
+    },
+}
+
+
+def asked(page: Page, site: Site, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Post to the hub's API as a program does."""
+    answer = page.request.post(
+        f"{site.url}/api/v1{path}", data=body, headers={"Authorization": f"Bearer {site.key}"}
+    )
+    assert answer.ok, answer.text()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_a_sweep_is_made_watched_and_changed(
+    browser: Browser, site: Site, page: Page, watch: Watch
+) -> None:
+    sweeps = f"{site.run_path(PROJECT)}/sweeps"
+    main = page.get_by_role("main")
+    page.goto(f"{site.url}{sweeps}")
+    expect(main).to_contain_text("No sweep yet")
+    expect(main).to_contain_text("stepwell sweep sweep.yaml --project sweeps")
+
+    sweep = asked(page, site, "/sweeps", {"project": PROJECT, "config": CONFIG, "key": "made"})
+    page.get_by_role("link", name="rates").click()
+    expect(main).to_contain_text(f"stepwell agent {sweep['id']}")
+    assert page.url.endswith(f"{sweeps}/{sweep['id']}")
+
+    path = f"/sweeps/{sweep['id']}"
+    agent = asked(
+        page, site, f"{path}/agents", {"key": "a", "host": "n", "pid": 1, "kind": "command"}
+    )
+    orders = [
+        asked(page, site, f"{path}/ask", {"agent": agent["agent"], "key": key})["trial"]
+        for key in ("first", "second")
+    ]
+    trainer = site.trainer()
+    try:
+        for order, losses in zip(orders, ([0.5, 0.25], [0.125]), strict=True):
+            trainer.init(PROJECT, id=order["run_id"])
+            trainer.log(*({"loss": loss} for loss in losses)).finish()
+        site.flush()
+    finally:
+        trainer.close()
+    first, second = page.locator('tr[data-trial="1"]'), page.locator('tr[data-trial="2"]')
+    for text in ("running", "0.25", "0.1", "adam"):
+        expect(first).to_contain_text(text)
+    expect(second).to_contain_text("best")
+    facts = page.get_by_role("region", name="Sweep", exact=True)
+    expect(facts).to_contain_text("2 of 3: 2 running")
+    expect(facts.get_by_role("link", name="trial 2")).to_have_attribute(
+        "href", site.run_path(PROJECT, orders[1]["run_id"])
+    )
+    story = re.compile("the best was 0.25 at trial 1 and is 0.125 at trial 2")
+    expect(page.get_by_role("img", name=story)).to_be_visible()
+
+    rows = page.locator("tr[data-trial] th")
+    expect(rows).to_have_text([re.compile("^2"), "1"])
+    page.get_by_role("button", name="lr", exact=True).click()
+    page.get_by_role("button", name="lr", exact=True).click()
+    expect(rows).to_have_text(["1", re.compile("^2")])
+    assert "s=-params.lr" in page.url
+
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".page-header .badge")).to_have_text("paused")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator(".page-header .badge")).to_have_text("running")
+
+    fits(page)
+    with watched(browser, site.url, theme="dark", size=PHONE) as (context, _):
+        phone = context.new_page()
+        enter(phone, site.link(f"{sweeps}/{sweep['id']}"))
+        expect(phone.locator('tr[data-trial="2"]')).to_be_visible()
+        fits(phone)
+
+    page.get_by_role("button", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel the sweep").click()
+    expect(page.locator(".page-header .badge")).to_have_text("canceled")
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+
+    watch.allow(r"status of 404")
+    page.goto(f"{site.url}{sweeps}/nosuch")
+    expect(main).to_contain_text("There is no sweep nosuch")
+
+
+def fits(page: Page) -> None:
+    """Nothing lies beside the screen, and axe finds nothing serious."""
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{wide} CSS pixels lie beside the screen"
+    found = findings(page)
+    assert not found, "\n".join(found)
