@@ -58,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(autouse=True)
 def no_hub_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("STEPWELL_HUB", "STEPWELL_HUB_KEY", "STEPWELL_PROJECT"):
+    for name in ("STEPWELL_HUB", "STEPWELL_HUB_KEY", "STEPWELL_HUB_KEY_FILE", "STEPWELL_PROJECT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STEPWELL_DATA", str(tmp_path))
     monkeypatch.setenv("STEPWELL_SOCKET", str(tmp_path / "nobody.sock"))

@@ -321,6 +321,17 @@ def test_the_environment_names_hub_and_key(
         len(Api().runs(project))
 
 
+def test_the_environment_names_a_file_with_the_key(
+    world: World, project: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STEPWELL_HUB", world.url)
+    monkeypatch.setenv("STEPWELL_HUB_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(HubAccessError, match=r"STEPWELL_HUB_KEY_FILE: .*No such file"):
+        len(Api().runs(project))
+    (tmp_path / "key").write_text(f"{world.key}\n")
+    assert len(Api().runs(project)) == 5
+
+
 @pytest.mark.parametrize("url", ["127.0.0.1:8470", "ftp://x", "http://"])
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(HubError, match="is no hub's address"):

@@ -16,6 +16,7 @@ from stepwell_wire.trusted_socket import TrustedSocket
 
 HUB_VARIABLE: Final = "STEPWELL_HUB"
 KEY_VARIABLE: Final = "STEPWELL_HUB_KEY"
+KEY_FILE_VARIABLE: Final = "STEPWELL_HUB_KEY_FILE"
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _STATUS_SECONDS: Final = 5.0
 
@@ -33,7 +34,8 @@ def find_place(
     """Return the hub that is meant.
 
     The address: ``hub``, STEPWELL_HUB, the page of the daemon on this node's socket, the hub that
-    runs on the data folder. The key: ``key``, STEPWELL_HUB_KEY, the file beside the hub.
+    runs on the data folder. The key: ``key``, STEPWELL_HUB_KEY, the file that
+    STEPWELL_HUB_KEY_FILE names, the file beside the hub.
 
     Raises:
         HubError: No hub is known here.
@@ -52,7 +54,7 @@ def find_place(
             f"and none runs on {folder.parent}; start one with `stepwell up`, or "
             f"name a hub with {HUB_VARIABLE}=http://HOST:PORT and its key with {KEY_VARIABLE}"
         )
-    return Place(url.rstrip("/"), _key(key or environ.get(KEY_VARIABLE, ""), folder, url))
+    return Place(url.rstrip("/"), _key(key or _named_key(environ), folder, url))
 
 
 def is_key(text: str | None) -> bool:
@@ -68,6 +70,18 @@ def _checked(url: str) -> str:
             f"`stepwell status` shows it ({HUB_VARIABLE}, or the argument hub)"
         )
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
+def _named_key(environ: Mapping[str, str]) -> str:
+    """Return the key that the environment gives or names a file of, "" where it does neither."""
+    if key := environ.get(KEY_VARIABLE, "").strip():
+        return key
+    if not (file := environ.get(KEY_FILE_VARIABLE, "").strip()):
+        return ""
+    try:
+        return Path(file).expanduser().read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise HubAccessError(f"{KEY_FILE_VARIABLE}: the key cannot be read: {error}") from error
 
 
 def _key(named: str, folder: Path, url: str) -> str:
