@@ -63,7 +63,11 @@ def ending_of(folder: Path, daemon: RecordingDaemon) -> Ending:
         ("os._exit(0)", "finished", 0),
         ("os._exit(7)", "failed", 7),
         ("os.kill(os.getpid(), 15)", "killed", 143),
-        ("import ctypes\nctypes.CDLL(None)['raise'](1)", "killed", 129),
+        (
+            "import ctypes\nctypes.CDLL(None)['raise'](10)",
+            "killed",
+            138,
+        ),  # SIGHUP would be ignored under nohup.
     ],
 )
 def test_the_end_of_a_script_ends_its_run(folder: Path, script: str, state: str, code: int) -> None:
