@@ -167,7 +167,8 @@ def test_the_engine_itself_refuses_what_the_tokens_would_let_through(
 def test_functions_that_only_make_rows_are_taken(engine: EmbeddedStore) -> None:
     """The oldest server takes none in its read-only mode."""
     assert read(engine, "SELECT sum(number) FROM numbers(4);") == [(6,)]
-    assert read(engine, "SELECT count() FROM merge(currentDatabase(), '^poin')") == [(0,)]
+    held = read(engine, "SELECT count() FROM points")
+    assert read(engine, "SELECT count() FROM merge(currentDatabase(), '^points$')") == held
     assert read(engine, "SELECT * FROM VALUES('a UInt8', 7)") == [(7,)]
     assert read(engine, "SELECT * FROM generateSeries(2, 3)") == [(2,), (3,)]
     assert read(engine, "SELECT format('{}!', 'a')") == [("a!",)]
