@@ -292,12 +292,14 @@ class Sender:
                 self.stager.sync()
             self._synced_at = now
         if now - self._noted_at >= _NOTE_SECONDS:
-            self._noted_at = now
-            self._note_progress()
+            self._note_progress(now)
 
-    def _note_progress(self) -> None:
-        """Let the disk know how far the run is."""
-        next_step = self._writer.next_step
+    def _note_progress(self, now: float) -> None:
+        """Let the disk know how far the run is; where somebody logs just now, the next look does."""
+        next_step = self._writer.look_for_next_step()
+        if next_step is None:
+            return
+        self._noted_at = now
         if next_step != self._noted_step:
             self._noted_step = next_step
             self._note_step(next_step)
@@ -425,7 +427,7 @@ class Sender:
         if seconds is None:
             # The flag first, then a last look: a row that came in between has seen the flag or
             # is seen here.
-            self._note_progress()
+            self._note_progress(time.monotonic())
             self._journal.check()
             self._writer.idle = True
             if self._rest_seconds() is None and not self._stopping:

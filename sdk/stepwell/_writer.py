@@ -577,11 +577,26 @@ class Writer:
         a step that is logged twice.
         """
         with self._lock:
-            last = max((schema.last for schema in self._schemas.values()), default=0)
-            row_step = self._row_step
-            if last and self._buffer is not None:
-                row_step = max(row_step, HEADER.unpack_from(self._buffer, last)[2])
-            return self._step if row_step == self._step - 1 else max(self._step, row_step) + 1
+            return self._next_step()
+
+    def look_for_next_step(self) -> int | None:
+        """Return ``next_step``, None while somebody logs.
+
+        For the sender: a ``log`` that waits for room holds the lock, and only the sender makes room.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._next_step()
+        finally:
+            self._lock.release()
+
+    def _next_step(self) -> int:
+        last = max((schema.last for schema in self._schemas.values()), default=0)
+        row_step = self._row_step
+        if last and self._buffer is not None:
+            row_step = max(row_step, HEADER.unpack_from(self._buffer, last)[2])
+        return self._step if row_step == self._step - 1 else max(self._step, row_step) + 1
 
     @property
     def may_wait_for_room(self) -> bool:
