@@ -295,7 +295,7 @@ class Sender:
             self._note_progress(now)
 
     def _note_progress(self, now: float) -> None:
-        """Let the disk know how far the run is; where somebody logs just now, the next look does."""
+        """Let the disk know how far the run is; while somebody logs, the next look does."""
         next_step = self._writer.look_for_next_step()
         if next_step is None:
             return

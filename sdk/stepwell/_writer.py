@@ -582,7 +582,7 @@ class Writer:
     def look_for_next_step(self) -> int | None:
         """Return ``next_step``, None while somebody logs.
 
-        For the sender: a ``log`` that waits for room holds the lock, and only the sender makes room.
+        For the sender: a ``log`` that waits for room holds the lock, and the sender makes room.
         """
         if not self._lock.acquire(blocking=False):
             return None
