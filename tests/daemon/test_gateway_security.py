@@ -360,7 +360,7 @@ def test_nothing_but_relays_is_served_on_the_port(tmp_path: Path, method: str) -
             gateway_running(tmp_path / "up") as (_, port),
             grpc.aio.insecure_channel(f"localhost:{port}") as channel,
         ):
-            call = channel.stream_stream(method)(iter([b""]))
+            call = channel.stream_stream(method)(iter([]))
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call.read()
             assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
