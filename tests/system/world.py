@@ -121,8 +121,9 @@ class World:
             self.kill_trainer(0)
 
     def wait_until_stored(self, *, timeout_seconds: float) -> None:
-        for node in self.with_daemons:  # Those that relay first.
-            wait_until_stored(node, timeout_seconds=timeout_seconds)
+        for _ in range(3):  # What a relay hands on late reaches the gateway behind a look at it.
+            for node in self.with_daemons:  # Those that relay first.
+                wait_until_stored(node, timeout_seconds=timeout_seconds)
 
     def compare(self) -> dict[str, Any]:
         """Compare the store with what every trainer noted; return the totals.
