@@ -53,13 +53,15 @@ def test_a_trainer_that_goes_on_to_another_daemon_loses_nothing_behind_their_gat
         gateway.launch_daemon()
         node.stop_daemon()
         node.launch_daemon()
-        for _ in range(2):  # What comes late may reach the gateway behind the first look.
-            wait_until_stored(node)
-            wait_until_stored(gateway)
-        with DaemonClient(gateway.socket) as daemon:
-            status = daemon.status()
+
+        def is_filled() -> bool:
+            with DaemonClient(gateway.socket) as daemon:
+                return bool(daemon.status()["totals"]["filled_bytes"])
+
+        wait_until(is_filled, "something to come late: else the test tests nothing")
+        wait_until_stored(node)
+        wait_until_stored(gateway)
         assert made.compare()["rows_returned"] >= 90_000
-        assert status["totals"]["filled_bytes"] > 0, "nothing came late: the test tests nothing"
 
 
 def _spool_bytes(node: Node) -> int:
