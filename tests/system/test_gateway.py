@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from stepwell.cli.daemon_client import DaemonClient
+from stepwell.cli.errors import CommandError
 from tests.faults.oracle import wait_until_stored
 from tests.node import Node
 from tests.system import crash
@@ -55,8 +56,11 @@ def test_a_trainer_that_goes_on_to_another_daemon_loses_nothing_behind_their_gat
         node.launch_daemon()
 
         def is_filled() -> bool:
-            with DaemonClient(gateway.socket) as daemon:
-                return bool(daemon.status()["totals"]["filled_bytes"])
+            try:
+                with DaemonClient(gateway.socket) as daemon:
+                    return bool(daemon.status()["totals"]["filled_bytes"])
+            except CommandError:  # It is just starting.
+                return False
 
         wait_until(is_filled, "something to come late: else the test tests nothing")
         wait_until_stored(node)
