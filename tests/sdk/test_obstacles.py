@@ -101,6 +101,7 @@ def test_nothing_is_sent_to_another_users_socket(folder: Path) -> None:
 
 def test_an_application_without_a_python(folder: Path) -> None:
     """A frozen application is not started a second time, and says once what does not work."""
+    pytest.importorskip("chdb")  # Else no daemon is installed, and that is said.
     app = folder / "app"
     app.write_text(f'#!/bin/sh\necho started >> {folder}/starts\nexec {sys.executable} "$@"\n')
     app.chmod(0o755)
