@@ -18,6 +18,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple, Self
 
 OWNER_VARIABLE: Final = "STEPWELL_SOCKET_OWNER"
+CHANNEL_OPTIONS: Final = (
+    ("grpc.use_local_subchannel_pool", 1),
+    # An http_proxy variable must not catch a unix socket.
+    ("grpc.enable_http_proxy", 0),
+)
+"""For each gRPC channel to `TrustedSocket.address`. The address names a descriptor, whose number may
+soon name another socket; gRPC would share the old connection by it, and another daemon answer."""
 _CREDENTIALS: Final = struct.Struct("3i")
 _LINKS_MAX: Final = 40
 

@@ -36,7 +36,7 @@ from stepwell_wire.ingest_pb2 import (
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import MESSAGE_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
 from stepwell_wire.service import STREAM
-from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
+from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket, UntrustedSocketError
 
 WELCOME_SECONDS_MAX: Final = 10.0
 _DESCRIPTORS_NEEDED: Final = 24
@@ -46,13 +46,11 @@ OPTIONS: Final = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
     # A connection of our own: a shared one may stand in a back-off that we did not choose.
-    ("grpc.use_local_subchannel_pool", 1),
+    *CHANNEL_OPTIONS,
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.enable_retries", 0),
     ("grpc.http2.max_pings_without_data", 0),
-    # An http_proxy variable must not catch a unix socket.
-    ("grpc.enable_http_proxy", 0),
 ]
 
 

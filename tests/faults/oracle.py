@@ -1,6 +1,5 @@
 """What was logged against what is stored, for tests that break things in between."""
 
-import time
 from collections.abc import Callable
 
 from stepwell.cli.daemon_client import DaemonClient
@@ -62,21 +61,9 @@ def open_store(node: Node) -> Store:
 def stored_points(node: Node) -> Points:
     """Return every stored point; statistics and rollups must count the same.
 
-    The tables are read one after the other. Beside an insert they differ for a moment, so a
-    difference is looked at again; one that stays is a fault.
-
     Raises:
         AssertionError: They do not.
     """
-    for _ in range(5):
-        try:
-            return _stored_points(node)
-        except AssertionError:
-            time.sleep(1)
-    return _stored_points(node)
-
-
-def _stored_points(node: Node) -> Points:
     store = open_store(node)
     try:
         names = store.query("SELECT DISTINCT series, run_id, metric FROM series")

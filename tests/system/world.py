@@ -121,27 +121,15 @@ class World:
             self.kill_trainer(0)
 
     def wait_until_stored(self, *, timeout_seconds: float) -> None:
-        for _ in range(3):  # What a relay hands on late reaches the gateway behind a look at it.
-            for node in self.with_daemons:  # Those that relay first.
-                wait_until_stored(node, timeout_seconds=timeout_seconds)
+        for node in self.with_daemons:  # Those that relay first.
+            wait_until_stored(node, timeout_seconds=timeout_seconds)
 
     def compare(self) -> dict[str, Any]:
         """Compare the store with what every trainer noted; return the totals.
 
-        What differs is looked at again for a while: behind a gateway a flush may be answered
-        before what a node hands on late has come. What is lost or doubled stays so.
-
         Raises:
             AssertionError: A point is lost, doubled or changed.
         """
-        for _ in range(10):
-            try:
-                return self._compare()
-            except AssertionError:
-                time.sleep(1)
-        return self._compare()
-
-    def _compare(self) -> dict[str, Any]:
         held = stored_points(self.store)
         total = returned_total = open_calls = 0
         for trainer in self.dead:

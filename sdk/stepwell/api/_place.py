@@ -12,7 +12,7 @@ from stepwell.errors import HubAccessError, HubError
 from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, read_key
 from stepwell_wire.places import default_data_dir, default_socket
 from stepwell_wire.service import STATUS
-from stepwell_wire.trusted_socket import TrustedSocket
+from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket
 
 HUB_VARIABLE: Final = "STEPWELL_HUB"
 KEY_VARIABLE: Final = "STEPWELL_HUB_KEY"
@@ -130,7 +130,8 @@ def _of_daemon(socket: Path) -> tuple[str, Path] | None:
     from stepwell_wire import control_pb2
 
     messages: Any = control_pb2
-    with held, grpc.insecure_channel(f"unix:{held.address}") as channel:
+    channel_to = f"unix:{held.address}"
+    with held, grpc.insecure_channel(channel_to, options=CHANNEL_OPTIONS) as channel:
         ask = channel.unary_unary(
             STATUS,
             request_serializer=messages.StatusRequest.SerializeToString,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stepwell.cli.errors import UNREACHABLE, CommandError
 from stepwell_wire.service import FLUSH, HOLD, STATUS
-from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
+from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket, UntrustedSocketError
 
 STATUS_TIMEOUT_SECONDS: Final = 5.0
 _CONNECT_TIMEOUT_SECONDS: Final = 2.0
@@ -66,7 +66,7 @@ class DaemonClient:
             self._held = TrustedSocket(str(path))
         except OSError as error:  # It ended just now.
             raise no_daemon(path) from error
-        self._channel = grpc.insecure_channel(f"unix:{self._held.address}")
+        self._channel = grpc.insecure_channel(f"unix:{self._held.address}", options=CHANNEL_OPTIONS)
 
     def __enter__(self) -> "DaemonClient":
         return self

@@ -349,9 +349,7 @@ class Walk:
         about = made_about(self.chance)
         names = self.chance.sample(sorted(about), self.chance.randint(1, 3))
         change = {name: about[name] for name in names}
-        path = path_of(*key)
-        wait_until(lambda: self.site.hub("GET", path)[0] == 200, f"{path} to be known to the hub")
-        self.site.hub_json("PATCH", path, change)
+        self.site.hub_json("PATCH", path_of(*key), change)
         for name, value in change.items():
             setattr(self.model.runs[key], name, value)
         return f"edit {key} {change}"
