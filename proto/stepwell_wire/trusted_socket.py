@@ -23,8 +23,11 @@ CHANNEL_OPTIONS: Final = (
     # An http_proxy variable must not catch a unix socket.
     ("grpc.enable_http_proxy", 0),
 )
-"""For each gRPC channel to `TrustedSocket.address`. The address names a descriptor, whose number may
-soon name another socket; gRPC would share the old connection by it, and another daemon answer."""
+"""For each gRPC channel to `TrustedSocket.address`.
+
+The address is the number of a descriptor, which may soon be another socket's. gRPC shares
+connections by address: the daemon that had the number before would answer.
+"""
 _CREDENTIALS: Final = struct.Struct("3i")
 _LINKS_MAX: Final = 40
 
