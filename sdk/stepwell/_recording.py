@@ -86,6 +86,7 @@ class Recording:
         self._console_lock = threading.Lock()
         self._noted_error = 0
         self._metadata_done = threading.Event()
+        self._metadata: dict[str, Any] | None = None  # Collected and not written yet.
         self._kept: list[object] = []
         self._blobs: BlobSender | None = None
         self.disabled = settings.mode == "disabled"
@@ -281,6 +282,7 @@ class Recording:
         return self._capture is not None and self._capture.waits
 
     def _collect(self) -> None:
+        self._give_metadata()
         if self._console_waits():
             self._write_console()
         now = time.monotonic()
@@ -341,18 +343,30 @@ class Recording:
     def _collect_metadata(self) -> None:
         try:
             if self.primary and self.settings.metadata and not self._forked:
-                self._write_metadata()
+                with _delivery.importing:  # On the sender's thread: a fork waits for it.
+                    from stepwell._metadata import collect_metadata
+
+                self._metadata = collect_metadata(git=self.settings.git)
+                self._give_metadata()
         finally:
             self._metadata_done.set()
 
-    def _write_metadata(self) -> None:
-        with _delivery.importing:  # On the sender's thread: a fork waits for it.
-            from stepwell._metadata import collect_metadata
+    def _give_metadata(self) -> None:
+        """Write what was collected, unless somebody logs just now: then the next look does.
 
-        metadata = collect_metadata(git=self.settings.git)
-        with self.writer.lock:
-            if not self.finished:
-                self.writer.write_set(METADATA, metadata)
+        Never waits for `log`, which may itself wait for room that only the sender can make.
+        """
+        if self._metadata is None or not self.writer.lock.acquire(blocking=False):
+            return
+        try:
+            self._write_metadata()
+        finally:
+            self.writer.lock.release()
+
+    def _write_metadata(self) -> None:
+        metadata, self._metadata = self._metadata, None
+        if metadata is not None and not self.finished:
+            self.writer.write_set(METADATA, metadata)
 
     # ------------------------------------------------------------------ flush and finish
 
@@ -430,6 +444,7 @@ class Recording:
             with contextlib.suppress(OSError):
                 self._write_console(final=True, wait_seconds=_CONSOLE_SECONDS)
             writer.make_room_for_the_end()
+            self._write_metadata()
             last_words()
             if not self.disabled and ending is not None:
                 writer.write_event(FINISH, ending._asdict())
@@ -511,6 +526,7 @@ class Recording:
         if self.finished:
             return
         self._forked = True
+        self._metadata = None  # The parent writes them.
         self._finishing = False
         self._capture, self._console_lock = None, threading.Lock()
         # Never deallocated: a channel that was opened before the fork must not be touched.

@@ -133,6 +133,27 @@ def test_the_policy_block_waits_for_room_instead(start: Start, daemon: Recording
     assert [point.value for point in daemon.points("a")] == [float(i) for i in range(30_000)]
 
 
+def test_a_log_that_waits_for_room_does_not_wait_for_metadata_that_wait_for_it(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender collects them, and makes no room meanwhile."""
+    run = None
+
+    def collect(*, git: bool) -> dict[str, Any]:
+        wait_until(
+            lambda: run is not None and len(journal_of(run).held) == 4, "the journal to be full"
+        )
+        return {"host": "here"}
+
+    monkeypatch.setattr("stepwell._metadata.collect_metadata", collect)
+    run = start(settings={**SMALL, "on_full": "block", "metadata": True})
+    for i in range(30_000):
+        run.log({"a": float(i)})
+    run.finish()
+    assert len(daemon.points("a")) == 30_000
+    assert daemon.merged("metadata") == {"host": "here"}
+
+
 def test_freed_segments_are_used_again(start: Start, daemon: RecordingDaemon) -> None:
     run = start(settings=SMALL)
     for i in range(40_000):
