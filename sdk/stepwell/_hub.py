@@ -55,7 +55,7 @@ def new_key() -> str:
     return uuid.uuid4().hex
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
+class NoRedirect(urllib.request.HTTPRedirectHandler):
     """The key must not follow an answer to another address."""
 
     def redirect_request(self, *_: Any, **__: Any) -> None:
@@ -69,7 +69,7 @@ class Hub:
         self.url = url.rstrip("/")
         self._key = key
         # A proxy of the environment is for the world, and a hub is a machine of one's own.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect)
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), NoRedirect)
 
     def get(self, path: str, *, patience_seconds: float = _PATIENCE_SECONDS, **query: Any) -> Any:
         """See `call`; ``query`` leaves out what is None."""
@@ -199,13 +199,22 @@ def find_hub(
     return Hub(address, _key(environ, Path(folder or hub_dir(default_data_dir(environ)))))
 
 
-def _key(environ: Mapping[str, str], folder: Path) -> str:
+def named_key(environ: Mapping[str, str]) -> str:
+    """Return the key that the environment gives or names a file of, "" where it does neither.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It holds something else.
+    """
     if key := environ.get(KEY, "").strip():
         return key
+    file = environ.get(KEY_FILE, "").strip()
+    return Path(file).expanduser().read_text(encoding="ascii").strip() if file else ""
+
+
+def _key(environ: Mapping[str, str], folder: Path) -> str:
     try:
-        if file := environ.get(KEY_FILE, "").strip():
-            return Path(file).expanduser().read_text(encoding="ascii").strip()
-        return read_key(folder)
+        return named_key(environ) or read_key(folder)
     except (OSError, ValueError, HubKeyError) as error:
         raise HubUnreachableError(
             f"the hub's key is needed: {error}; name a copy of it with {KEY_FILE}, or give it with "

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Final
 
+from stepwell._hub import NoRedirect
 from stepwell.api._place import Place
 from stepwell.errors import HubAccessError, HubError, NotFoundError
 
@@ -19,13 +20,6 @@ _ODD: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The key must not follow an answer to another address."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
 class Hub:
     """One hub, asked with its key."""
 
@@ -33,7 +27,7 @@ class Hub:
         self.url = place.url
         self._key = place.key
         self._timeout = timeout_seconds
-        handlers: list[Any] = [_NoRedirect]
+        handlers: list[Any] = [NoRedirect]
         if urllib.parse.urlsplit(place.url).hostname in _LOOPBACK:
             handlers.append(urllib.request.ProxyHandler({}))
         self._opener = urllib.request.build_opener(*handlers)

@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from stepwell._hub import HUB, KEY, KEY_FILE, named_key
 from stepwell.errors import HubAccessError, HubError
 from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, read_key
 from stepwell_wire.places import default_data_dir, default_socket
 from stepwell_wire.service import STATUS
 from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket
 
-HUB_VARIABLE: Final = "STEPWELL_HUB"
-KEY_VARIABLE: Final = "STEPWELL_HUB_KEY"
-KEY_FILE_VARIABLE: Final = "STEPWELL_HUB_KEY_FILE"
-_KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _STATUS_SECONDS: Final = 5.0
 
 
@@ -42,7 +40,7 @@ def find_place(
         HubAccessError: Its key is not known.
     """
     folder = hub_dir(default_data_dir(environ))
-    if url := hub or environ.get(HUB_VARIABLE, ""):
+    if url := hub or environ.get(HUB, ""):
         url = _checked(url)
     elif found := _of_daemon(default_socket(environ)):
         url, folder = found
@@ -52,14 +50,14 @@ def find_place(
         raise HubError(
             f"no hub is known here: no daemon with a page answers on {default_socket(environ)}, "
             f"and none runs on {folder.parent}; start one with `stepwell up`, or "
-            f"name a hub with {HUB_VARIABLE}=http://HOST:PORT and its key with {KEY_VARIABLE}"
+            f"name a hub with {HUB}=http://HOST:PORT and its key with {KEY}"
         )
     return Place(url.rstrip("/"), _key(key or _named_key(environ), folder, url))
 
 
 def is_key(text: str | None) -> bool:
     """Return whether ``text`` has the form of a hub's key."""
-    return bool(text and _KEY.fullmatch(text))
+    return bool(text and _FORM.fullmatch(text))
 
 
 def _checked(url: str) -> str:
@@ -67,21 +65,16 @@ def _checked(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise HubError(
             f"{url!r} is no hub's address; expected http://HOST:PORT or https://HOST, as "
-            f"`stepwell status` shows it ({HUB_VARIABLE}, or the argument hub)"
+            f"`stepwell status` shows it ({HUB}, or the argument hub)"
         )
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
 
 def _named_key(environ: Mapping[str, str]) -> str:
-    """Return the key that the environment gives or names a file of, "" where it does neither."""
-    if key := environ.get(KEY_VARIABLE, "").strip():
-        return key
-    if not (file := environ.get(KEY_FILE_VARIABLE, "").strip()):
-        return ""
     try:
-        return Path(file).expanduser().read_text(encoding="ascii").strip()
+        return named_key(environ)
     except (OSError, ValueError) as error:
-        raise HubAccessError(f"{KEY_FILE_VARIABLE}: the key cannot be read: {error}") from error
+        raise HubAccessError(f"{KEY_FILE}: the key cannot be read: {error}") from error
 
 
 def _key(named: str, folder: Path, url: str) -> str:
@@ -89,14 +82,14 @@ def _key(named: str, folder: Path, url: str) -> str:
         if not is_key(named):
             raise HubAccessError(
                 f"the key for {url} is none: expected 43 letters, digits, - and _, as in the file "
-                f"`key` in the hub's folder; correct {KEY_VARIABLE} or the argument api_key"
+                f"`key` in the hub's folder; correct {KEY} or the argument api_key"
             )
         return named
     try:
         return read_key(folder)
     except HubKeyError as error:
         raise HubAccessError(
-            f"no key for {url}: {error}; set {KEY_VARIABLE} to what the hub's file `key` holds"
+            f"no key for {url}: {error}; set {KEY} to what the hub's file `key` holds"
         ) from error
 
 
