@@ -178,7 +178,7 @@ class DaemonConfig:
     retention_node_days: int = setting(90, "keep points of nodes for so long; 0: for ever", 0)
     retention_console_days: int = setting(0, "keep console lines for so long; 0: for ever", 0)
     named: frozenset[str] = frozenset()
-    """Names of the settings that somebody has set; the others have their defaults."""
+    """Names of the settings that were set by a file, a variable or an argument."""
 
     def further_journal_roots(self) -> tuple[Path, ...]:
         """Return where journals of other users are taken in besides ``journals``.

@@ -27,7 +27,7 @@ from stepwell_wire.service import CONTROL_SERVICE
 
 _FLUSH_SECONDS_MAX: Final = 3600.0
 _HOLD_SECONDS_MAX: Final = 600.0
-"""Whoever holds for longer has been stopped, and the spool fills."""
+"""A caller that holds for longer was probably stopped (SIGSTOP). The spool fills meanwhile."""
 
 
 class Control:

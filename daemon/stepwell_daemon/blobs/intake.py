@@ -185,7 +185,7 @@ class BlobIntake:
             self._note_refusal(BlobReply(name=name, outcome=REFUSED, detail=reason), state.info)
 
     def _note_refusal(self, reply: BlobReply, who: WriterInfo) -> None:
-        """Say of a refused blob that it failed, once: its row would wait for ever.
+        """Note once that a refused blob failed. Otherwise its row would wait for ever.
 
         Where it is taken after all, by another daemon or with other settings, that counts.
         """
