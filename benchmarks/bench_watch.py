@@ -4,7 +4,8 @@ Ten linear layers of 1,000 × 1,000, batches of 16, CPU, one thread, `log="all"`
 20 million values are binned at every tenth step. Three processes take turns of ten steps: without
 watch, with stepwell, with wandb 0.31.0 offline. All use torch of `.venv-integrations` (`make
 integrations`), or of the Python that STEPWELL_BENCH_TORCH names; wandb is installed beside it into
-`.venv-wandb-torch`, which sees its packages.
+`.venv-wandb-torch`, which sees its packages. STEPWELL_BENCH_WANDB names a Python that has both.
+STEPWELL_BENCH_DEVICE names the device, such as `cuda`.
 """
 
 import os
@@ -19,6 +20,7 @@ from benchmarks.bench_images import WANDB
 from benchmarks.harness import Caller, Daemon, daemon_running, table
 
 CALLER = Path(__file__).with_name("watch_caller.py")
+DEVICE = os.environ.get("STEPWELL_BENCH_DEVICE", "cpu")
 WARM_UP, TURNS = 2, 15
 _ROOT = Path(__file__).parent.parent
 _WITH_WANDB = _ROOT / ".venv-wandb-torch"
@@ -35,6 +37,8 @@ def torch_python() -> str:
 
 def wandb_python() -> str:
     """Return a Python that has wandb, and the packages of ``torch_python``."""
+    if named := os.environ.get("STEPWELL_BENCH_WANDB"):
+        return named
     python = _WITH_WANDB / "bin" / "python"
     if not python.exists():
         subprocess.run([torch_python(), "-m", "venv", str(_WITH_WANDB)], check=True)
@@ -59,9 +63,9 @@ def callers(daemon: Daemon) -> Iterator[list[Caller]]:
         theirs = {"WANDB_MODE": "offline", "WANDB_DIR": folder, "WANDB_SILENT": "true"}
         theirs |= {"WANDB_CONSOLE": "off", "HOME": folder}
         made = [
-            Caller([torch_python(), str(CALLER), "none"], {}),
-            Caller([torch_python(), str(CALLER), "stepwell"], ours),
-            Caller([wandb_python(), str(CALLER), "wandb"], theirs),
+            Caller([torch_python(), str(CALLER), "none", DEVICE], {}),
+            Caller([torch_python(), str(CALLER), "stepwell", DEVICE], ours),
+            Caller([wandb_python(), str(CALLER), "wandb", DEVICE], theirs),
         ]
         try:
             yield made
@@ -81,12 +85,12 @@ def main() -> None:
     bare, ours, theirs = (1000 * statistics.median(held) for held in times)
     added, their_added = ours - bare, theirs - bare
     rows = [
-        ["without watch", f"{bare:.1f}", "", ""],
-        ["stepwell", f"{ours:.1f}", f"{added:.1f}", f"1/{their_added / added:.1f}"],
-        ["wandb 0.31.0, offline", f"{theirs:.1f}", f"{their_added:.1f}", ""],
+        ["without watch", f"{bare:.2f}", "", ""],
+        ["stepwell", f"{ours:.2f}", f"{added:.2f}", f"1/{their_added / added:.1f}"],
+        ["wandb 0.31.0, offline", f"{theirs:.2f}", f"{their_added:.2f}", ""],
     ]
     print(table(["training with", "step ms", "watch adds ms", "of wandb's"], rows))
-    print(f"\nMedian of {TURNS} turns of ten steps; load {os.getloadavg()[0]:.1f}.")
+    print(f"\nMedian of {TURNS} turns of ten steps on {DEVICE}; load {os.getloadavg()[0]:.1f}.")
 
 
 if __name__ == "__main__":

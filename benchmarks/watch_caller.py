@@ -1,6 +1,6 @@
 """A training process of ten linear layers that may watch its model; run by `bench_watch.py`.
 
-    python watch_caller.py none|stepwell|wandb
+    python watch_caller.py none|stepwell|wandb DEVICE
 
 For each line on stdin it makes ten training steps and prints the seconds of a step. With a module
 every tenth step is recorded: gradients and parameters, by the same call.
@@ -16,8 +16,9 @@ import torch
 LAYERS, WIDTH, BATCH, LOG_FREQ = 10, 1000, 16, 10
 
 
-def main(name: str) -> None:
+def main(name: str, device: str) -> None:
     torch.set_num_threads(1)
+    torch.set_default_device(device)
     torch.manual_seed(1)
     model = torch.nn.Sequential(*(torch.nn.Linear(WIDTH, WIDTH) for _ in range(LAYERS)))
     optimizer = torch.optim.SGD(model.parameters(), 0.01)
@@ -46,4 +47,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2])

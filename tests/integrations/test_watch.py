@@ -44,6 +44,8 @@ def outcomes() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", _NAMES)
 def test_case(outcomes: dict[str, str], name: str) -> None:
+    if outcomes[name] == "no GPU here":
+        pytest.skip("no GPU that torch can use here: counted on the CPU only")
     assert outcomes[name] == ""
 
 

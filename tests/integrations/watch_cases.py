@@ -1,6 +1,6 @@
 """Cases of `watch` and of tensors' histograms; a program for `.venv-integrations`, which has torch.
 
-python -m tests.integrations.watch_cases      prints {case: "" or what was wrong}
+python -m tests.integrations.watch_cases      prints {case: "", or what was wrong, or "no GPU here"}
 """
 
 import copy
@@ -26,6 +26,7 @@ from tests.sdk.held import read_journal
 
 CASES: dict[str, Callable[[], None]] = {}
 Held = list[tuple[int, dict[str, Any]]]
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
 def case(function: Callable[[], None]) -> Callable[[], None]:
@@ -80,10 +81,12 @@ def both_ways(tensor: Any, bin_count: int = 64) -> dict[str, Any]:
     """Return the histogram as the CPU makes it, checked against that of other devices."""
     flat = tensor.reshape(-1)
     on_cpu = _tensors.count_on_cpu(torch, flat, bin_count)
-    packed = _tensors.count_on_device(torch, flat, bin_count, has_zeros=False)
-    assert packed.shape == (bin_count + 5,)
-    assert packed.dtype == torch.float64
-    assert _tensors.unpacked(packed.tolist(), bin_count) == on_cpu
+    for device in DEVICES:
+        packed = _tensors.count_on_device(torch, flat.to(device), bin_count, has_zeros=False)
+        assert packed.shape == (bin_count + 5,)
+        assert packed.dtype == torch.float64
+        assert packed.device.type == device
+        assert _tensors.unpacked(packed.tolist(), bin_count) == on_cpu, device
     return on_cpu
 
 
@@ -217,6 +220,35 @@ def a_histogram_of_a_tensor_counts_where_the_tensor_is() -> None:
 
 
 # ---------------------------------------------------------------------- watch
+
+
+NO_GPU = "no GPU here"
+
+
+class NoGpuError(Exception):
+    """A case that needs a GPU, where there is none."""
+
+
+@case
+def a_model_on_a_gpu_is_counted_there() -> None:
+    if "cuda" not in DEVICES:
+        raise NoGpuError
+    model = two_layers().to("cuda")
+    with offline_run() as run:
+        run.watch(model, log="all", log_freq=1)
+        for number in range(3):
+            model.zero_grad()
+            model(torch.randn(16, 4, device="cuda")).square().mean().backward()
+            expected = {}
+            for name, parameter in model.named_parameters():
+                expected[f"gradients/{name}"] = parameter.grad.cpu()
+                expected[f"parameters/{name}"] = parameter.detach().cpu()
+            run.log({"number": number})
+            step, held = histograms(run)[-1]
+            assert step == number
+            assert sorted(held) == sorted(expected)
+            for name, values in expected.items():
+                same_as_torch(held[name], values)
 
 
 @case
@@ -534,6 +566,8 @@ def main() -> None:
             try:
                 function()
                 found[name] = ""
+            except NoGpuError:
+                found[name] = NO_GPU
             except BaseException:
                 found[name] = traceback.format_exc()
                 for run in list(stepwell._session.active):
