@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         termsetup,
         termwarn,
     )
-    from stepwell._artifacts import Artifact
+    from stepwell._artifacts.artifact import Artifact
     from stepwell._config import Config
     from stepwell._definitions import Definition
     from stepwell._files import Audio, Html, Molecule, Object3D, Video
@@ -165,7 +165,7 @@ _HOMES = {
     "Image": "_image",
     "EvalTable": "_table",
     "Table": "_table",
-    "Artifact": "_artifacts",
+    "Artifact": "_artifacts.artifact",
     "plot": "",
     "plot_table": "plot",
     "install_as_wandb": "wandb_compat",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell._artifacts import Artifact
+from stepwell._artifacts.artifact import Artifact
 from stepwell._names import text_of
 from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import UnavailableError

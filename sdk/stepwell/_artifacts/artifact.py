@@ -8,15 +8,17 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-from stepwell.errors import UnavailableError
+from stepwell._artifacts.reading import ReadingCalls
+from stepwell._artifacts.versions import VersionFacts
 
-_INSTEAD = "until then read the files from where they were written"
+if TYPE_CHECKING:
+    from stepwell._hub import Hub
 
 
-class Artifact:
-    """A named thing with files, as a script describes it."""
+class Artifact(ReadingCalls):
+    """A named thing with files: a draft that a script builds, or a version that exists."""
 
     def __init__(
         self,
@@ -35,6 +37,20 @@ class Artifact:
         self.aliases: list[str] = []
         self.tags: list[str] = []
         self.ttl: Any = None
+        self._facts: VersionFacts | None = None
+        self._hub: Hub | None = None
+
+    @classmethod
+    def _of(cls, facts: VersionFacts, hub: "Hub | None" = None) -> "Artifact":
+        """Return the artifact of a version that exists."""
+        made = cls(facts.name, facts.type, facts.description, dict(facts.metadata))
+        made._settle(facts, hub)
+        return made
+
+    def _settle(self, facts: VersionFacts, hub: "Hub | None" = None) -> None:
+        """Become the version that ``facts`` describe."""
+        self._facts, self._hub = facts, hub
+        self.name, self.aliases = f"{facts.name}:{facts.version}", list(facts.aliases)
 
     @property
     def version(self) -> str:
@@ -104,26 +120,6 @@ class Artifact:
 
     def link(self, target_path: str, aliases: Any = None) -> "Artifact":
         return self
-
-    def download(
-        self,
-        root: Any = None,
-        allow_missing_references: bool = False,
-        skip_cache: bool | None = None,
-        path_prefix: Any = None,
-        multipart: bool | None = None,
-    ) -> str:
-        raise UnavailableError(f"the download of artifact {self.name!r}", _INSTEAD)
-
-    checkout = file = download
-
-    def get_entry(self, name: Any) -> Any:
-        raise UnavailableError(f"reading {name!r} of artifact {self.name!r}", _INSTEAD)
-
-    get = get_path = get_entry
-
-    def files(self, names: Any = None, per_page: int = 50) -> Any:
-        raise UnavailableError(f"the files of artifact {self.name!r}", _INSTEAD)
 
     def __repr__(self) -> str:
         return f"<artifact {self.name} ({self.type}), not kept>"
