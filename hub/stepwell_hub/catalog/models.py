@@ -269,3 +269,40 @@ class ArtifactRun(Base):
     created_at: Mapped[float] = mapped_column(Double)
 
     __table_args__ = (Index("ix_artifact_runs_run", "project", "run_id"),)
+
+
+class Report(Base):
+    """A text with panels, as it was saved last.
+
+    Attributes:
+        key: of the request that made it.
+        size: bytes of ``text``.
+        version: 1, and one more with each save.
+    """
+
+    __tablename__ = "reports"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), unique=True)
+    project: Mapped[str] = mapped_column(String(1024))
+    title: Mapped[str] = mapped_column(String(256))
+    text: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(Integer)
+    version: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[float] = mapped_column(Double)
+    updated_at: Mapped[float] = mapped_column(Double)
+
+    __table_args__ = (Index("ix_reports_project", "project", "updated_at", "id"),)
+
+
+class ReportVersion(Base):
+    """A report as it was before a save."""
+
+    __tablename__ = "report_versions"
+
+    report_id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    title: Mapped[str] = mapped_column(String(256))
+    text: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(Integer)
+    saved_at: Mapped[float] = mapped_column(Double)

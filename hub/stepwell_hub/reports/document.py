@@ -1,0 +1,50 @@
+"""A report's text taken apart: texts as nodes, panels as checked fields."""
+
+from typing import Final
+
+from markdown_it.token import Token
+
+from stepwell_hub.reports.answers import Block, Document, Problem
+from stepwell_hub.reports.blocks import is_panel, read_panel
+from stepwell_hub.reports.markdown import TreeMaker, parser
+
+PANELS_MAX: Final = 50
+
+
+def read_document(text: str) -> Document:
+    """Take ``text`` apart. Every text is a document; what is wrong with a panel is its problems."""
+    maker = TreeMaker()
+    blocks: list[Block] = []
+    waiting: list[Token] = []
+    panels = 0
+
+    def flush() -> None:
+        if waiting:
+            begin = next((each.map[0] for each in waiting if each.map), 0)
+            blocks.append(Block(begin + 1, nodes=tuple(maker.nodes(waiting))))
+            waiting.clear()
+
+    for token in parser().parse(text):
+        if token.type != "fence" or not is_panel(token.info):
+            waiting.append(token)
+            continue
+        line = (token.map[0] if token.map else 0) + 1
+        if token.level > 0:
+            waiting.append(token)
+            message = (
+                "a panel must not be inside a list or a quotation; begin its lines at the margin"
+            )
+            blocks.append(Block(line, problems=(Problem(line, "", message),), source=token.content))
+            continue
+        flush()
+        panels += 1
+        blocks.append(_limited(read_panel(token.info, token.content, line=line), panels))
+    flush()
+    return Document(tuple(sorted(blocks, key=lambda each: each.line)))
+
+
+def _limited(block: Block, number: int) -> Block:
+    if number <= PANELS_MAX:
+        return block
+    message = f"a report has {PANELS_MAX} panels at most; make another report for the others"
+    return Block(block.line, problems=(Problem(block.line, "", message),), source=block.source)
