@@ -77,7 +77,7 @@ class _Conversion:
         if (media := as_media(value, self._stage)) is not None:
             if not media.is_kept:
                 tell_once("media", f"{type(media).__name__}()", self._warn)
-            return dict(media.described(self._stage, self._warn))
+            return self._medium(media)
         if id(value) in self._within:
             return self._text(inside_itself(value))
         self._within.add(id(value))
@@ -86,6 +86,18 @@ class _Conversion:
         finally:
             self._within.discard(id(value))
         return self._leaf(value) if made is _NONE_INSIDE else made
+
+    def _medium(self, media: Any) -> dict[str, Any]:
+        """Return what the history says of ``media``; a warning names lost bytes."""
+        described = dict(media.described(self._stage, self._warn))
+        if self._stage is not None and (why := described.get("failed")):
+            where = repr(self._name) if self._name else "a cell of a table"
+            self._warn(
+                f"media of {self._name}",
+                f"{where}: the {type(media).__name__} was not kept, its row says so; training "
+                f"goes on: {why}",
+            )
+        return described
 
     def _inside(self, value: Any, depth: int) -> Any:
         """Return what has values inside; ``_NONE_INSIDE`` for what has none."""

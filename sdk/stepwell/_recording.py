@@ -151,7 +151,6 @@ class Recording:
             journal.info,
             bytes_max=self.settings.blob_bytes_max,
             together_bytes_max=WRITERS_TOGETHER * self.settings.blob_bytes_max,
-            warn=self.voice.warn_once,
         )
         self.writer.stager = stager
         sender = self.sender

@@ -73,7 +73,6 @@ class Stager:
         info: WriterFile,
         *,
         bytes_max: int,
-        warn: Callable[[str, str], None],
         on_staged: Callable[[], None] = lambda: None,
         free_bytes_min: int = FREE_BYTES_MIN,
         together_bytes_max: int | None = None,
@@ -92,7 +91,6 @@ class Stager:
         self._bytes_max, self._free_bytes_min = bytes_max, free_bytes_min
         self._together_bytes_max = together_bytes_max
         self._others_bytes, self._looked_at = 0, -_LOOK_SECONDS
-        self._warn = warn
         self._lock = threading.RLock()  # A signal handler may log in the middle of this.
         self._sizes: dict[str, int] = {}
         self._held_bytes = 0
@@ -238,10 +236,6 @@ class Stager:
 
     def _drop(self, why: str) -> dict[str, Any]:
         self.dropped += 1
-        self._warn(
-            f"blob {why[:40]}",
-            f"a media value was not kept, its row says so; training goes on: {why}",
-        )
         return {"blob": None, "failed": why}
 
     # ------------------------------------------------------------------ what becomes of them

@@ -14,7 +14,7 @@ def stage(
 ) -> str:
     """Stage ``payload`` in ``folder`` and return its id."""
     folder.mkdir(parents=True, exist_ok=True)
-    stager = Stager(folder, info, bytes_max=1 << 30, warn=lambda kind, text: None, free_bytes_min=0)
+    stager = Stager(folder, info, bytes_max=1 << 30, free_bytes_min=0)
     kept = stager.keep(kind, about or {"media_type": "text/html"}, [payload])
     assert kept["blob"] is not None, kept
     return str(kept["blob"])

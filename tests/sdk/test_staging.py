@@ -10,6 +10,7 @@ import pytest
 from stepwell import Html, Table
 from stepwell._blob_delivery import BlobDelivery, HandedOver
 from stepwell._staging import Stager, blobs_in
+from stepwell._values import split_values
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.blobs_pb2 import SEND, BlobReply
 from stepwell_wire.journal_files import WriterFile
@@ -19,14 +20,13 @@ from tests.sdk.conftest import Start
 INFO = WriterFile("p", "r", "w", "rank-0", host="node", pid=7)
 
 
-def make(folder: Path, **named: Any) -> tuple[Stager, list[str]]:
-    told: list[str] = []
+def make(folder: Path, **named: Any) -> Stager:
     options: dict[str, Any] = {"bytes_max": 10_000, "free_bytes_min": 0} | named
-    return Stager(folder, INFO, warn=lambda kind, text: told.append(text), **options), told
+    return Stager(folder, INFO, **options)
 
 
 def test_a_staged_file_says_whose_it_is(tmp_path: Path) -> None:
-    stager, _ = make(tmp_path)
+    stager = make(tmp_path)
     blob_id = stager.keep("text", {"media_type": "text/html"}, [b"ab", memoryview(b"cd")])["blob"]
     path = tmp_path / file_name(blob_id)
     with path.open("rb") as file:
@@ -37,48 +37,57 @@ def test_a_staged_file_says_whose_it_is(tmp_path: Path) -> None:
     assert [id_of(name) for name in os.listdir(tmp_path)] == [blob_id]  # Nothing unfinished.
 
 
-def test_what_exceeds_the_quota_is_not_kept_and_told_once(tmp_path: Path) -> None:
-    stager, told = make(tmp_path, bytes_max=1000)
+def test_what_exceeds_the_quota_is_not_kept(tmp_path: Path) -> None:
+    stager = make(tmp_path, bytes_max=1000)
     first = stager.keep("text", {}, [bytes(800)])
     second = stager.keep("text", {}, [bytes(300)])
     assert first["blob"] is not None
     assert second["blob"] is None
     assert "exceed blob_bytes_max (1000)" in second["failed"]
     assert stager.dropped == 1
-    assert "training goes on" in told[0]
     stager.forget([first["blob"]])
     assert stager.keep("text", {}, [bytes(300)])["blob"] is not None
     assert len(os.listdir(tmp_path)) == 1
+
+
+def test_media_that_are_not_kept_are_told_by_the_name_they_were_logged_by(tmp_path: Path) -> None:
+    stager = make(tmp_path, bytes_max=1)
+    told: dict[str, str] = {}
+    logged = {"plots": {"page": Html("<b>1</b>")}, "two": [Html("<b>2</b>"), Html("<b>3</b>")]}
+    split_values(logged, told.setdefault, stager)
+    assert len(told) == 2  # Once a name.
+    for text, name in zip(told.values(), ("plots.page", "two"), strict=True):
+        assert text.startswith(f"{name!r}: the Html was not kept")
+        assert "training goes on" in text
+        assert "blob_bytes_max" in text
 
 
 def test_what_crashed_trainers_left_is_bounded_together(tmp_path: Path) -> None:
     for number in range(3):
         folder = tmp_path / f"run-{number}"
         folder.mkdir()
-        stager, told = make(folder, together_bytes_max=2_500)
+        stager = make(folder, together_bytes_max=2_500)
         kept = stager.keep("text", {"media_type": "text/html"}, [bytes(1_000)])
         assert (kept["blob"] is None) == (number == 2)
-    (text,) = told
-    assert "media of other runs" in text
+    assert "media of other runs" in kept["failed"]
     assert os.listdir(folder) == []
 
 
 def test_the_last_of_the_disk_is_left_to_rows(tmp_path: Path) -> None:
-    stager, _ = make(tmp_path, free_bytes_min=1 << 60)
+    stager = make(tmp_path, free_bytes_min=1 << 60)
     assert "are left to rows" in stager.keep("text", {}, [b"x"])["failed"]
     assert os.listdir(tmp_path) == []
 
 
 def test_a_disk_that_fails_costs_the_blob_and_leaves_nothing(tmp_path: Path) -> None:
-    stager, told = make(tmp_path / "gone")
+    stager = make(tmp_path / "gone")
     assert "No such file" in stager.keep("text", {}, [b"x"])["failed"]
-    assert len(told) == 1
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    stager, told = make(tmp_path)
-    assert "No such file" in stager.keep_file("file", {}, tmp_path / "none.png")["failed"]
-    assert "none.png" in told[0]
+    stager = make(tmp_path)
+    failed = stager.keep_file("file", {}, tmp_path / "none.png")["failed"]
+    assert "none.png: No such file" in failed
     assert stager.staged() == []
 
 
@@ -171,17 +180,16 @@ def test_a_table_whose_row_finds_no_room_leaves_no_picture_of_its_cells(start: S
 
 
 def test_cells_of_a_table_that_is_not_kept_go_too(tmp_path: Path) -> None:
-    stager, told = make(tmp_path, bytes_max=1_000)
+    stager = make(tmp_path, bytes_max=1_000)
     row = Table(columns=["page", "text"], data=[[Html("<b>1</b>"), "x" * 2_000]])
     assert row.described(stager, lambda kind, text: None)["blob"] is None
-    assert told
     assert (stager.staged(), os.listdir(tmp_path)) == ([], [])
 
 
 def test_a_sync_that_fails_is_made_up_for_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stager, _ = make(tmp_path)
+    stager = make(tmp_path)
     for text in (b"a", b"b"):
         stager.keep("text", {"media_type": "text/html"}, [text])
     real, synced, fails = os.fdatasync, [], [True]
@@ -270,7 +278,7 @@ def test_what_is_no_file_is_told_and_keeps_no_trainer_waiting(tmp_path: Path, ki
     if kind == "pipe":
         path = tmp_path / "pipe.png"
         os.mkfifo(path)
-    stager, _ = make(tmp_path)
+    stager = make(tmp_path)
     assert "no regular file" in stager.keep_file("file", {}, path)["failed"]
     assert stager.staged() == []
 
@@ -278,7 +286,7 @@ def test_what_is_no_file_is_told_and_keeps_no_trainer_waiting(tmp_path: Path, ki
 def test_a_file_that_grows_is_kept_as_long_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(bytes(100))
-    stager, _ = make(tmp_path)
+    stager = make(tmp_path)
     real = stager._write
 
     def write(*values: Any) -> int:
