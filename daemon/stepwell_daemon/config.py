@@ -159,7 +159,10 @@ class DaemonConfig:
     )
     hub_host: str = setting("127.0.0.1", "address of the page")
     hub_port: int = setting(
-        HUB_PORT_DEFAULT, "port of the page; 0, or where it is taken: any free one", 0, 65_535
+        HUB_PORT_DEFAULT,
+        "port of the page; 0 for any free one, which is taken too where the default is in use",
+        0,
+        65_535,
     )
     hub_url: str = setting("", "the page's address as browsers see it, where it is another")
     hub_control_key_file: str = setting(

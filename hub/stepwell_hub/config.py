@@ -35,7 +35,10 @@ class HubConfig:
     data: Path = setting(Path(), "data folder; the hub's key and catalog are in its hub/")
     host: str = setting("127.0.0.1", "address of the page")
     port: int = setting(
-        HUB_PORT_DEFAULT, "port of the page; 0, or where it is taken: any free one", 0, 65_535
+        HUB_PORT_DEFAULT,
+        "port of the page; 0 for any free one, which is taken too where the default is in use",
+        0,
+        65_535,
     )
     url: str = setting("", "the page's address as browsers see it, where it is another")
     cert_file: str = setting("", "certificate of the page; beyond loopback a must")
@@ -70,6 +73,9 @@ class HubConfig:
     clickhouse_ca_file: str = setting("", "CA certificates that the servers' must come from")
     clickhouse_cert_file: str = setting("", "certificate to show to the servers")
     clickhouse_key_file: str = setting("", "its key")
+
+    named: frozenset[str] = frozenset()
+    """Names of the settings that were set by a file, a variable or an argument."""
 
     @property
     def folder(self) -> Path:
@@ -152,9 +158,10 @@ def load_config(
     """
     values: dict[str, Any] = {"data": default_data_dir(environ)}
     try:
-        values |= _READER.read(arguments, environ)
+        given = _READER.read(arguments, environ)
     except SettingError as error:
         raise ConfigError(str(error)) from error
+    values |= {**given, "named": frozenset(given)}
     config = HubConfig(**values)
     config.address()
     config.open_blob_store()

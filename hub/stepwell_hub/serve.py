@@ -108,7 +108,7 @@ def serve(
     except HubKeyError as error:
         raise ConfigError(str(error)) from error
     with _claimed(config.folder):
-        listener = listener or _listen(config)
+        listener = listener or listen(config)
         store = open_store(config, is_owned=control is not None)
         try:
             _run(config, keys, store, listener, control, announce)
@@ -275,13 +275,18 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return factory  # type: ignore[no-any-return]
 
 
-def _listen(config: HubConfig) -> socket.socket:
+def listen(config: HubConfig) -> socket.socket:
+    """Return a listener; only the default port may give way to another where it is taken.
+
+    Raises:
+        ConfigError: The address cannot be listened on.
+    """
     try:
-        listener = bind(config.host, config.port)
+        listener = bind(config.host, config.port, may_move="port" not in config.named)
     except OSError as error:
         raise ConfigError(
             f"{config.host} port {config.port}: cannot listen ({error.strerror}); choose others "
-            "with --host and --port"
+            "with --host and --port, port 0 for any free one"
         ) from error
     port = listener.getsockname()[1]
     if config.port and port != config.port:

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -18,6 +19,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from stepwell_hub.config import HubConfig, build_parser, load_config
+from stepwell_hub.errors import ConfigError
+from stepwell_hub.serve import listen
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
 from stepwell_wire.hub_access import hub_dir, login_link, read_key
@@ -141,12 +145,23 @@ def test_a_link_is_made_where_only_browsers_reach_the_hubs_name(folder: Path) ->
         where = ("--store", "clickhouse", "--clickhouse-hosts", server.address)
         hub = Alone(folder / "hub", "--port", "0", "--url", "https://runs.invalid", *where)
         assert hub.wait_ready().startswith("https://runs.invalid/?login=")
-        words = ["open", "--no-browser", "--data", str(hub.data)]
+        words = ["open", "--print-link", "--no-browser", "--data", str(hub.data)]
         done = subprocess.run(
             [sys.executable, "-m", "stepwell", *words], capture_output=True, text=True, timeout=60
         )
         assert done.stdout.startswith("https://runs.invalid/?login="), done.stderr
         assert hub.stop() == 0
+
+
+def test_a_port_that_was_given_and_is_taken_ends_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        words = ["--data", str(tmp_path), "--port", str(port)]
+        given = load_config(build_parser().parse_args(words), {})
+        with pytest.raises(ConfigError, match=f"port {port}: cannot listen .*--port"):
+            listen(given)
+        with listen(HubConfig(data=tmp_path, port=port)) as moved:  # As the default port does.
+            assert moved.getsockname()[1] != port
 
 
 @pytest.mark.parametrize(
