@@ -42,6 +42,8 @@ _SERVICE_PREFIX: Final = "ai"
 """aiGenerate, aiEmbed and the like send their arguments to a service."""
 
 _READING: Final = ("select", "with", "show", "describe", "desc", "explain", "exists", "from")
+_NAMES_FOLLOW: Final = ("as", "by", "from", "join", "select", ",", ".")
+"""After these ``format`` is a column or a table, as in ``ORDER BY format DESC``."""
 # fmt: off
 _CHANGING: Final = (
     "alter", "analyze", "attach", "backup", "begin", "call", "check", "commit", "copy",
@@ -105,6 +107,23 @@ def reading_statement(statement: str, table_functions: Iterable[str]) -> str:
         if following.text == "(":
             _check_call(token, refused)
     return statement[:tail].rstrip()
+
+
+def stated_format(statement: str) -> str:
+    """Return the format that a statement names at its end, ``… FORMAT CSV``; "" where it has none.
+
+    Raises:
+        StatementError: Its tokens cannot be read.
+    """
+    tokens = list(_tokens(statement))
+    while tokens and tokens[-1].text == ";":
+        del tokens[-1]
+    words = ["", *(each.text.lower() if each.kind in ("word", "sign") else "" for each in tokens)]
+    for at, word in enumerate(words[:-1]):
+        is_last = at + 2 == len(words) or words[at + 2] == "settings"
+        if word == "format" and is_last and words[at - 1] not in _NAMES_FOLLOW:
+            return tokens[at].text if words[at + 1].isidentifier() else ""
+    return ""
 
 
 def _check_first(tokens: list[Token]) -> None:

@@ -243,6 +243,16 @@ def test_sql_answers_in_the_format_asked_for(call: Call, format_name: str, out: 
     assert call("sql", statement, "--format", format_name).out == out
 
 
+def test_a_format_in_the_statement_counts_and_two_are_refused(call: Call) -> None:
+    assert call("sql", "SELECT 42 AS answer FORMAT TSVWithNames").out == "answer\n42\n"
+    wrong = call("sql", "SELECT 1 FORMAT CSV;", "--format", "json")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert wrong.err == (
+        "stepwell: the statement says FORMAT CSV, and --format json is given; leave out one of "
+        "them\n"
+    )
+
+
 def test_sql_draws_a_table_unless_told_otherwise(call: Call) -> None:
     drawn = call("sql", "SELECT 42 AS answer").out
     assert "answer" in drawn

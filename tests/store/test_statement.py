@@ -10,7 +10,7 @@ import pytest
 
 from stepwell_store import EmbeddedStore, Store, StoreError
 from stepwell_store.server.store import ServerStore
-from stepwell_store.statement import StatementError, reading_statement
+from stepwell_store.statement import StatementError, reading_statement, stated_format
 
 KNOWN = ("file", "url", "remote", "s3", "executable", "numbers", "format", "eval", "dictionary")
 """Table functions of an engine; the engine's own list is asked below."""
@@ -37,6 +37,24 @@ def test_what_only_reads_is_taken_as_it_is(statement: str) -> None:
 
 def test_a_closing_semicolon_is_left_out() -> None:
     assert reading_statement("SELECT 1 ; ; -- the end", KNOWN) == "SELECT 1"
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("SELECT 1 FORMAT CSV", "CSV"),
+        ("SELECT (1) format /* so */ JSON ; ;", "JSON"),
+        ("SHOW TABLES FORMAT Vertical SETTINGS max_threads = 1", "Vertical"),
+        ("SELECT 1", ""),
+        ("", ""),
+        ("SELECT 'x FORMAT CSV'", ""),
+        ("SELECT format('{}', 1) AS a", ""),
+        ("SELECT a AS format FROM points ORDER BY format DESC", ""),
+        ("SELECT * FROM format f", ""),
+    ],
+)
+def test_the_format_that_a_statement_names_is_known(statement: str, named: str) -> None:
+    assert stated_format(statement) == named
 
 
 @pytest.mark.parametrize(

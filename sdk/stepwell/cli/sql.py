@@ -40,7 +40,9 @@ _CHANGES: Final = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("statement", metavar="SQL", help="one statement; - reads it from stdin")
-    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="table unless said, or what FORMAT in the statement names"
+    )
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="- is stdout")
     parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS")
     add_data(parser)
@@ -50,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     statement = sys.stdin.read() if options.statement == "-" else options.statement
-    if options.format == "parquet" and options.output == "-" and sys.stdout.isatty():
-        raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
     with reading(places(options)) as store:
+        named = _stated_format(statement, options)
+        options.format = options.format or "table"
         from stepwell_store import EmbeddedStore, StoreError, TableMissingError
         from stepwell_store.statement import StatementError
 
@@ -65,6 +67,7 @@ def run(options: argparse.Namespace) -> int:
                     timeout_seconds=options.timeout,
                 )
             else:
+                _refuse_format(named)
                 result = _ask_server(cast("ServerStore", store), statement, options)
         except StatementError as error:
             raise CommandError(str(error), USAGE) from error
@@ -85,6 +88,39 @@ def run(options: argparse.Namespace) -> int:
         with replaced_file(options.output) as file:
             file.write(result)
     return OK
+
+
+def _stated_format(statement: str, options: argparse.Namespace) -> str:
+    """Return the format that the statement names, "" where it names none or cannot be read.
+
+    Raises:
+        CommandError: ``--format`` says one, too, or the terminal cannot show it.
+    """
+    from stepwell_store.statement import StatementError, stated_format
+
+    try:
+        named = stated_format(statement)
+    except StatementError:
+        named = ""  # The store says what is wrong with it.
+    if named and options.format:
+        raise CommandError(
+            f"the statement says FORMAT {named}, and --format {options.format} is given; leave out "
+            "one of them",
+            USAGE,
+        )
+    is_parquet = "parquet" in (options.format, named.lower())
+    if is_parquet and options.output == "-" and sys.stdout.isatty():
+        raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
+    return named
+
+
+def _refuse_format(named: str) -> None:
+    if named:
+        raise CommandError(
+            f"FORMAT {named}: a store in servers answers in blocks of columns; leave it out and "
+            f"use --format {'|'.join(name for name in FORMATS if name != 'parquet')}",
+            USAGE,
+        )
 
 
 def _ask_server(store: "ServerStore", statement: str, options: argparse.Namespace) -> bytes:
