@@ -33,6 +33,17 @@ def test_no_daemon_is_known_about_and_no_failure(call: Call) -> None:
     assert "warn  socket     no daemon on" in told.out
 
 
+def test_a_named_socket_without_a_daemon_has_no_other_folder_looked_at(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STEPWELL_DATA")
+    told = call("doctor")
+    assert told.code == 1
+    assert "fail  data       no daemon answers on" in told.out
+    assert "name its folder with --data or STEPWELL_DATA" in told.out
+    assert "store  " not in told.out
+
+
 def test_a_folder_that_cannot_be_looked_at_is_a_finding_among_the_others(call: Call) -> None:
     hidden = "/tmp/" + "x" * 300
     told = call("doctor", "--data", hidden)

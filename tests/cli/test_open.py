@@ -31,13 +31,19 @@ def opened(link: str) -> str:
 @pytest.mark.processes
 def test_it_links_to_the_page_of_the_daemon_that_runs(process: Process, call: Call) -> None:
     process.start("--hub", "auto", "--hub-port", "0")
-    said = call("open", "--socket", process.socket, "--no-browser")
+    words = ("open", "--socket", process.socket)
+    said = call(*words, "--no-browser", "--print-link")
     assert said.code == 0
     (link,) = said.out.splitlines()
     assert 'content="0;url=/"' in opened(link)
-    asked = json.loads(call("open", "--socket", process.socket, "--json").out)
+    asked = json.loads(call(*words, "--json", "--print-link").out)
     assert urlsplit(asked["url"]).path == "/"
     assert asked["link"].startswith(asked["url"] + "?login=")
+    # Off a terminal nobody gets a link that did not ask for one: others may read what is printed.
+    said = call(*words, "--no-browser")
+    assert said.out == f"{asked['url']}\n"
+    assert "--print-link prints it here" in said.err
+    assert json.loads(call(*words, "--json").out) == {"url": asked["url"], "link": None}
 
 
 @pytest.mark.processes
@@ -56,7 +62,7 @@ def test_where_no_daemon_runs_one_is_started_on_the_folder(process: Process, cal
     store.migrate()
     made(store, "digits", "run-a", name="first try")
     store.close()
-    said = call("open", "first try", "--data", process.data, "--no-browser")
+    said = call("open", "first try", "--data", process.data, "--no-browser", "--print-link")
     try:
         assert said.code == 0, said.err
         (link,) = said.out.splitlines()
@@ -72,6 +78,19 @@ def test_where_no_daemon_runs_one_is_started_on_the_folder(process: Process, cal
         daemon = int(read_lock_note(process.data / DATA_LOCK).pid)
         os.kill(daemon, signal.SIGTERM)
         wait_until(lambda: running_hub(process.data) is None, "the daemon's end")
+
+
+def test_a_named_socket_without_a_daemon_opens_no_other_store(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(os.environ["STEPWELL_DATA"])
+    monkeypatch.delenv("STEPWELL_DATA")
+    monkeypatch.setenv("XDG_DATA_HOME", str(place))
+    (place / "stepwell").symlink_to(folder)  # The default folder has a store.
+    said = call("open", "--no-browser")
+    assert (said.code, said.out) == (3, "")
+    assert f"no daemon answers on {place}" in said.err
+    assert "--data or STEPWELL_DATA" in said.err
 
 
 def test_a_folder_without_a_store_is_refused(call: Call, tmp_path: Path) -> None:

@@ -252,8 +252,8 @@ def test_daemon_and_hub_meet_in_a_clickhouse_server(folder: Path, daemon: Servic
                 wait_until(lambda: picture_of(url, data, "whole"), "the picture")
                 assert hub.process is not None
                 assert capabilities(hub.process.pid) == 0
-                words = [hub.python, "-m", "stepwell", "open", "--no-browser", "--data", str(data)]
-                opened = run_as(hub.user, words, {})
+                words = ["open", "--no-browser", "--print-link", "--data", str(data)]
+                opened = run_as(hub.user, [hub.python, "-m", "stepwell", *words], {})
                 assert opened.stdout.startswith(f"{url}/?login="), opened.stderr
                 assert hub.stop() == 0
                 manager.wait_for("STOPPING=1")

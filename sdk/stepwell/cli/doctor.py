@@ -21,6 +21,7 @@ from stepwell.cli.checks import (
 from stepwell.cli.checks.sink import sink, sink_name
 from stepwell.cli.errors import FAILED, OK
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
+from stepwell.cli.reading import is_guessed
 from stepwell.cli.text import json_text, plain
 from stepwell_wire.places import found_fallback_journals
 
@@ -46,6 +47,10 @@ def examine(where: Places) -> Iterator[Finding]:
     yield from _guarded("clock", environment.clock(where.data))
     status, findings = node.daemon(where)
     yield from findings
+    if status is None and is_guessed(where):
+        yield node.unknown_data(where)
+        yield from process.own_files()
+        return
     data = where.data if status is None or where.data_named else status.data_dir
     yield from _guarded("data", node.data_dir(data))
     if status is not None:

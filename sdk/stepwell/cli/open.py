@@ -19,7 +19,7 @@ from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import Places, add_config, add_data, add_json, add_socket, places
 from stepwell.cli.page import answers, link_to, open_browser, running_hub
-from stepwell.cli.reading import reading
+from stepwell.cli.reading import by_configuration, check_data_is_known, reading
 from stepwell_wire.hub_access import hub_dir, page_path
 from stepwell_wire.installation import install_command
 from stepwell_wire.places import SOCKET_PATH_BYTES_MAX
@@ -28,6 +28,11 @@ IDLE_MINUTES: Final = 15
 _HUB_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.1
 _SOCKET_FILE: Final = "open.sock"
+_HOW_WITH_LINK: Final = "open it in a browser: the link works once, within 12 hours"
+_HOW_WITHOUT_LINK: Final = (
+    "this address needs a login, and the link that logs in is printed on a terminal only: others "
+    "might read it elsewhere; --print-link prints it here"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,29 +41,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_socket(parser)
     add_config(parser)
     add_json(parser)
-    parser.add_argument("--no-browser", action="store_true", help="only print the link")
+    parser.add_argument("--no-browser", action="store_true", help="only print")
+    parser.add_argument(
+        "--print-link",
+        action="store_true",
+        help="print the link that logs in, also where no terminal shows it",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    where = places(options)
+    where = by_configuration(places(options))
     url, folder, was_started = _hub_of(where)
     path = _path_of(options.run, where) if options.run else "/"
     link = link_to(url + path, str(folder))
     if options.json:
-        print(json.dumps({"url": url + path, "link": link}))
+        print(json.dumps({"url": url + path, "link": link if options.print_link else None}))
         return OK
-    print(link, flush=True)
+    # What is no terminal may be a file that others read, as with `up` and `hub`.
+    shows_link = options.print_link or sys.stdout.isatty()
+    print(link if shows_link else url + path, flush=True)
     if was_started:
         print(
             f"a daemon was started for it; it ends {IDLE_MINUTES} minutes after the page was last "
             "looked at",
             file=sys.stderr,
         )
-    if not options.no_browser and not open_browser(link):
-        print(
-            "open it in a browser: the link works once, within 12 hours",
-            file=sys.stderr,
-        )
+    if options.no_browser or not open_browser(link):
+        print(_HOW_WITH_LINK if shows_link else _HOW_WITHOUT_LINK, file=sys.stderr)
     return OK
 
 
@@ -75,6 +84,7 @@ def _hub_of(where: Places) -> tuple[str, Path, bool]:
             raise CommandError(_why_no_page(status), UNREACHABLE)
         _wait_for(lambda: answers(url), url)
         return url, Path(str(status.get("hub_folder") or hub_dir(data))), False
+    check_data_is_known(where)
     if (found := running_hub(where.data)) is not None:
         return found, hub_dir(where.data), False
     return _start(where), hub_dir(where.data), True

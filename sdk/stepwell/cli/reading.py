@@ -35,7 +35,7 @@ def reading(places: Places) -> Iterator["Store"]:
     Raises:
         CommandError: No store is there, it cannot be opened, or what the block asked failed.
     """
-    places = _by_configuration(places)
+    places = by_configuration(places)
     settings = configured_servers(places)
     if settings is None:
         require_store()
@@ -105,7 +105,7 @@ def _gateway_of(places: Places) -> str:
     return kind.removeprefix(_GATEWAY_KIND) if kind.startswith(_GATEWAY_KIND) else ""
 
 
-def _by_configuration(places: Places) -> Places:
+def by_configuration(places: Places) -> Places:
     """Return ``places`` with the folder that the daemon's configuration names, where it is read."""
     config = configuration(places)
     if config is None or places.data_named:
@@ -158,14 +158,8 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
             socket that was named, and nobody said which folder its data is in.
     """
     if not is_answered(places.socket):
-        is_guess = not (places.data_named or places.data_variable or stored_in_servers)
-        if places.socket_named and is_guess:
-            raise CommandError(
-                f"no daemon answers on {places.socket}, and nothing says where its data is; start "
-                "it, or name its folder with --data or STEPWELL_DATA (the default is "
-                f"{places.data})",
-                UNREACHABLE,
-            )
+        if not stored_in_servers:
+            check_data_is_known(places)
         return places.data
     try:
         with DaemonClient(places.socket) as daemon:
@@ -197,6 +191,21 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
             file=sys.stderr,
         )
     return found
+
+
+def is_guessed(places: Places) -> bool:
+    """Whether the data folder is only the default one, while the socket may be another daemon's."""
+    return places.socket_named and not (places.data_named or places.data_variable)
+
+
+def check_data_is_known(places: Places) -> None:
+    """Raise CommandError where the folder is a guess; called where no daemon answers."""
+    if is_guessed(places):
+        raise CommandError(
+            f"no daemon answers on {places.socket}, and nothing says where its data is; start it, "
+            f"or name its folder with --data or STEPWELL_DATA (the default is {places.data})",
+            UNREACHABLE,
+        )
 
 
 def _same(one: Path, other: Path) -> bool:

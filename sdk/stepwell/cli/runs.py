@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.errors import OK
+from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
@@ -24,6 +24,7 @@ from stepwell.cli.text import (
 if TYPE_CHECKING:
     from stepwell_store import Store
 
+NO_RUNS: Final = "no runs yet"
 _PAGE_RUNS: Final = 1000
 _CELL_CHARACTERS_MAX: Final = 40
 
@@ -39,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", default="", metavar="PATHS", help="values to show, with commas between"
     )
+    parser.add_argument(
+        "--group-by",
+        default="",
+        metavar="PATHS",
+        help="groups of runs that share these; of --columns count, mean, min and max",
+    )
     parser.add_argument("--limit", type=count, default=50, metavar="N", help="at most N; 0 for all")
     parser.add_argument("--cursor", metavar="C", help="go on after a list that named this cursor")
     parser.add_argument("--archived", action="store_true", help="with archived runs")
@@ -50,8 +57,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     columns = _paths(options.columns)
+    shared = _paths(options.group_by)
+    if shared and options.cursor is not None:
+        raise CommandError("--cursor goes on in a list of runs; --group-by reads all runs", USAGE)
     with reading(places(options)) as store:
-        found, following = read_runs(store, options, columns)
+        if shared:
+            found, following = _read_all(store, options, (*shared, *columns)), None
+        else:
+            found, following = read_runs(store, options, columns)
         _tell_of_paths(store, options, found)
         if not found and options.project is not None:
             _check_project(store, options.project)
@@ -59,9 +72,39 @@ def run(options: argparse.Namespace) -> int:
             _tell_of_filter(store, options)
     if not found and options.filter and not options.json:
         return OK
+    if shared:
+        return _print_groups(found, options, shared, columns)
     print(json_text(found) if options.json else runs_text(found, columns, now=time.time()))
     if following is not None:
         print(f"stepwell: more runs follow: --cursor {following}", file=sys.stderr)
+    return OK
+
+
+def _read_all(
+    store: "Store", options: argparse.Namespace, columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return every run that the filter finds; the order does not matter to groups."""
+    asked = argparse.Namespace(**{**vars(options), "limit": 0, "sort": None})
+    return read_runs(store, asked, tuple(dict.fromkeys(columns)))[0]
+
+
+def _print_groups(
+    found: Sequence[Mapping[str, Any]],
+    options: argparse.Namespace,
+    shared: Sequence[str],
+    columns: Sequence[str],
+) -> int:
+    from stepwell.cli.run_groups import group_runs, groups_text, left_out_text, sorted_groups
+
+    groups = group_runs(found, shared, columns)
+    groups = sorted_groups(groups, _paths(options.sort or ""), shared, columns)
+    shown = groups[: options.limit or None]
+    if options.json:
+        print(json_text([each.as_json(shared) for each in shown]))
+    else:
+        print(groups_text(shown, shared, columns) if shown else NO_RUNS)
+    if len(shown) < len(groups):
+        print(f"stepwell: {left_out_text(len(groups) - len(shown))}", file=sys.stderr)
     return OK
 
 
@@ -98,10 +141,13 @@ def _paths(text: str) -> tuple[str, ...]:
 def _tell_of_paths(
     store: "Store", options: argparse.Namespace, found: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Say which paths of ``--sort`` and ``--columns`` no run has."""
+    """Say which paths of ``--sort``, ``--group-by`` and ``--columns`` no run has."""
     from stepwell_store.queries import path_hints
 
-    paths = [each.lstrip("+-") for each in (*_paths(options.sort or ""), *_paths(options.columns))]
+    # Groups are sorted by what they are made of.
+    sort = () if options.group_by else _paths(options.sort or "")
+    named = (*sort, *_paths(options.group_by), *_paths(options.columns))
+    paths = [each.lstrip("+-") for each in named]
     if found and paths:
         for hint in path_hints(store, options.project, list(dict.fromkeys(paths))):
             print(f"stepwell: {hint}", file=sys.stderr)
@@ -133,7 +179,7 @@ def _check_project(store: "Store", project: str) -> None:
 def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: float) -> str:
     """Return the table of runs for a person."""
     if not found:
-        return "no runs yet"
+        return NO_RUNS
     rows = [
         [
             plain(each["run_id"]),

@@ -124,6 +124,18 @@ def unanswered(path: Path) -> Finding:
     )
 
 
+def unknown_data(where: Places) -> Finding:
+    """Say that no data was looked at: the daemon of a named socket would know where it is."""
+    return Finding(
+        "data",
+        Level.FAIL,
+        f"no daemon answers on {where.socket}, and nothing says where its data is; spool, store "
+        "and journals were not looked at",
+        "start that daemon, name its folder with --data or STEPWELL_DATA, or leave out --socket "
+        "and STEPWELL_SOCKET for your own daemon",
+    )
+
+
 def permissions(path: Path) -> Finding:
     """Return who may reach the socket."""
     mode = stat.S_IMODE(path.stat().st_mode)

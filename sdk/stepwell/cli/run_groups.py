@@ -1,0 +1,137 @@
+"""`stepwell runs --group-by PATHS`: runs that share values, and what their columns are like.
+
+A group has, of each column, the number of runs with a number there, and mean, minimum and maximum
+of the finite ones. Pure functions over the runs of `list_runs`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from stepwell.cli.errors import USAGE, CommandError
+from stepwell.cli.text import counted, json_text, number_text, table_text, value_text
+
+STATISTICS: Final = ("count", "mean", "min", "max")
+RUNS: Final = "runs"
+_SORTS: Final = f"{RUNS}, one of --group-by, COLUMN or COLUMN:{'|'.join(STATISTICS)}"
+
+
+class Group(NamedTuple):
+    """Runs that share values.
+
+    Attributes:
+        values: what they share, by path; a path that they lack is missing.
+        columns: by path the statistics; mean, min and max are None without a finite number.
+    """
+
+    values: dict[str, Any]
+    runs: int
+    columns: dict[str, dict[str, float | None]]
+
+    def as_json(self, paths: Sequence[str]) -> dict[str, Any]:
+        """Return the group as ``runs --group-by --json`` has it."""
+        group = {path: self.values.get(path) for path in paths}
+        return {"group": group, "runs": self.runs, "columns": self.columns}
+
+
+def group_runs(
+    runs: Iterable[Mapping[str, Any]], paths: Sequence[str], columns: Sequence[str]
+) -> list[Group]:
+    """Return the groups of ``runs``, each of which has the values of ``paths`` and ``columns``."""
+    members: dict[tuple[str | None, ...], list[Mapping[str, Any]]] = {}
+    for run in runs:
+        held = run["columns"]
+        key = tuple(_key(held[path]) if path in held else None for path in paths)
+        members.setdefault(key, []).append(held)
+    return [
+        Group(
+            {path: inside[0][path] for path in paths if path in inside[0]},
+            len(inside),
+            {column: _statistics(inside, column) for column in columns},
+        )
+        for inside in members.values()
+    ]
+
+
+def sorted_groups(
+    groups: Sequence[Group], sort: Sequence[str], paths: Sequence[str], columns: Sequence[str]
+) -> list[Group]:
+    """Return ``groups`` in order; without ``sort`` by what they share.
+
+    Groups without the value come last either way, texts after numbers.
+
+    Raises:
+        CommandError: A key of ``sort`` is none of a group's.
+    """
+    found = list(groups)
+    for key in reversed(sort or paths):
+        path, is_reversed = key.lstrip("+-"), key[:1] == "-"
+        column, _, statistic = path.rpartition(":")
+        if path in paths or path == RUNS:
+            values = [each.runs if path == RUNS else each.values.get(path) for each in found]
+        elif path in columns:
+            values = [each.columns[path]["mean"] for each in found]
+        elif column in columns and statistic in STATISTICS:
+            values = [each.columns[column][statistic] for each in found]
+        else:
+            raise CommandError(f"--sort {path}: groups are sorted by {_SORTS}", USAGE)
+        found = _in_order(found, values, is_reversed=is_reversed)
+    return found
+
+
+def groups_text(groups: Sequence[Group], paths: Sequence[str], columns: Sequence[str]) -> str:
+    """Return the table of groups for a person."""
+    rows = [
+        [
+            *(value_text(each.values[path]) if path in each.values else "-" for path in paths),
+            str(each.runs),
+            *(
+                _number_text(each.columns[column][name])
+                for column in columns
+                for name in STATISTICS
+            ),
+        ]
+        for each in groups
+    ]
+    headers = [*paths, RUNS, *(f"{column}:{name}" for column in columns for name in STATISTICS)]
+    return table_text(headers, rows, right=range(len(paths), len(headers)))
+
+
+def left_out_text(count: int) -> str:
+    return f"{counted(count, 'more group')}; --limit 0 shows all"
+
+
+def _key(value: Any) -> str:
+    """Return what two values have in common when they are the same: 1 and 1.0, not 1 and true."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json_text(value, indent=None)
+
+
+def _statistics(members: Sequence[Mapping[str, Any]], column: str) -> dict[str, float | None]:
+    numbers = [
+        float(value)
+        for value in (each.get(column) for each in members)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    finite = list(filter(math.isfinite, numbers))
+    if not finite:
+        return {"count": len(numbers), "mean": None, "min": None, "max": None}
+    mean = math.fsum(each / len(finite) for each in finite)  # A sum of large ones overflows.
+    return {"count": len(numbers), "mean": mean, "min": min(finite), "max": max(finite)}
+
+
+def _in_order(groups: list[Group], values: Sequence[Any], *, is_reversed: bool) -> list[Group]:
+    """Return ``groups`` by their ``values``; stable, so that a key before this one goes on."""
+    pairs = list(zip(groups, values, strict=True))
+    missing = [pair for pair in pairs if pair[1] is None or pair[1] != pair[1]]  # NaN has no place.
+    there = [pair for pair in pairs if pair[1] is not None and pair[1] == pair[1]]
+    numbers = [pair for pair in there if isinstance(pair[1], int | float)]
+    numbers.sort(key=lambda pair: pair[1], reverse=is_reversed)
+    texts = [pair for pair in there if not isinstance(pair[1], int | float)]
+    texts.sort(key=lambda pair: _key(pair[1]), reverse=is_reversed)
+    return [group for group, _ in (*numbers, *texts, *missing)]
+
+
+def _number_text(value: float | None) -> str:
+    return "-" if value is None else number_text(float(value))
