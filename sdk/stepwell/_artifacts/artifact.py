@@ -14,7 +14,7 @@ from stepwell._artifacts.reading import ReadingCalls
 from stepwell._artifacts.versions import VersionFacts
 
 if TYPE_CHECKING:
-    from stepwell._hub import Hub
+    from stepwell._hub_client import Hub
 
 
 class Artifact(ReadingCalls):

@@ -6,7 +6,7 @@ from stepwell._artifacts.versions import VersionFacts
 from stepwell.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from stepwell._hub import Hub
+    from stepwell._hub_client import Hub
 
 _INSTEAD = "until then read the files from where they were written"
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from stepwell import _session
 from stepwell._config_sources import line_of, load_file
-from stepwell._hub import Hub, find_hub, new_key
+from stepwell._hub import find_hub, new_key
+from stepwell._hub_client import Hub
 from stepwell._names import kind_of
 from stepwell._settings import Default, read_settings
 from stepwell._sweeps.command_mode import KILL_SECONDS, CommandAgent

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from stepwell._hub import Hub, new_key
+from stepwell._hub import new_key
+from stepwell._hub_client import Hub
 from stepwell._sweeps.trial import Trial
 from stepwell.errors import HubError
 

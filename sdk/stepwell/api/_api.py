@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Final
 
-from stepwell.api._hub import TIMEOUT_SECONDS, Hub
+from stepwell._hub_client import Hub
 from stepwell.api._names import split_path
 from stepwell.api._place import find_place, is_key
 from stepwell.api._projects import Project, Projects, find_project
@@ -13,6 +13,7 @@ from stepwell.api._run import Run, find_run
 from stepwell.api._runs import Runs
 from stepwell.errors import UnavailableError, UsageError
 
+TIMEOUT_SECONDS: Final = 60.0
 _READ: Final = "read projects with projects(), runs with runs() and run()"
 _FILES: Final = "until then read the file from where it was written"
 _LATER: Final = {
@@ -64,7 +65,9 @@ class Api:
 
     @cached_property
     def _hub(self) -> Hub:
-        return Hub(find_place(*self._named, environ=os.environ), self._timeout)
+        place = find_place(*self._named, environ=os.environ)
+        # Whoever reads sees at once that no hub answers, and asks again.
+        return Hub(place.url, place.key, timeout_seconds=self._timeout, patience_seconds=0.0)
 
     @property
     def _project(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from stepwell.api._hub import Hub
+from stepwell._hub_client import Hub
 from stepwell.errors import MissingPackageError
 
 _END: Final = b"\xff\xff\xff\xff\0\0\0\0"

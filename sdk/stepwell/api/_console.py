@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from stepwell.api._hub import Hub
+    from stepwell._hub_client import Hub
 
 _PAGE: Final = 10_000
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from stepwell.errors import HubError, UsageError
 
 if TYPE_CHECKING:
-    from stepwell.api._hub import Hub
+    from stepwell._hub_client import Hub
 
 _PAGE: Final = 1000
 _FOLDERS: Final = {
@@ -74,7 +74,7 @@ class File:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(f".{secrets.token_hex(8)}.part")
         try:
-            with closing(self._hub.fetched("GET", self.url)) as answer, scratch.open("wb") as file:
+            with closing(self._hub.fetched(self.url)) as answer, scratch.open("wb") as file:
                 shutil.copyfileobj(answer, file)
             if scratch.stat().st_size != self.size:
                 raise self._hub.broke_off()

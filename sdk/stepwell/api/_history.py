@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell.errors import UsageError
 
 if TYPE_CHECKING:
-    from stepwell.api._hub import Hub
+    from stepwell._hub_client import Hub
 
 SAMPLES_MAX: Final = 10_000
 OWN: Final = ("_step", "_timestamp", "_runtime", "_label")

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from stepwell._hub import HUB, KEY, KEY_FILE, named_key
+from stepwell._hub import named_key
+from stepwell._hub_client import HUB, KEY, KEY_FILE
 from stepwell.errors import HubAccessError, HubError
 from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, read_key
 from stepwell_wire.places import default_data_dir, default_socket

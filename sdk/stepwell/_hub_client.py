@@ -1,0 +1,331 @@
+"""Asking a hub over HTTP, by the standard library: JSON, streams, and bytes in ranges.
+
+A call that gets no answer is sent again where its caller has patience: calls that change something
+carry a key of their own, or may be repeated as they are. Connections are kept open between calls.
+
+No proxy of the environment is used: such a proxy is for the world, and a hub is a machine of one's
+own.
+"""
+
+import http.client
+import json
+import math
+import os
+import random
+import ssl
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, Final
+
+from stepwell.errors import HubAccessError, HubError, HubUnreachableError, NotFoundError
+from stepwell_wire import __version__
+
+HUB: Final = "STEPWELL_HUB"
+KEY: Final = "STEPWELL_HUB_KEY"
+KEY_FILE: Final = "STEPWELL_HUB_KEY_FILE"
+PATIENCE_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
+_PREFIX: Final = "/api/v1"
+_DELAY_SECONDS_MIN: Final = 0.2
+_DELAY_SECONDS_MAX: Final = 5.0
+_IDLE_MAX: Final = 16
+_REFUSAL_BYTES_MAX: Final = 1 << 20
+_TRY_AGAIN: Final = (429, 502, 503, 504)
+_ODD: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+class Hub:
+    """One hub. Its calls wait for answers; none is made by ``init`` or ``log``.
+
+    Threads may share it, and so may forked children: each process has connections of its own.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """
+        Args:
+            timeout_seconds: how long one answer, or one part of it, may take.
+            patience_seconds: no further attempt of a call begins so long after the first.
+        """
+        self.url = url.rstrip("/")
+        self._key = key
+        self._timeout, self._patience = timeout_seconds, patience_seconds
+        self._lock = threading.Lock()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._owner = os.getpid()
+
+    # ------------------------------------------------------------------ JSON
+
+    def get(self, path: str, *, patience_seconds: float | None = None, **query: Any) -> Any:
+        """See `call`; ``query`` leaves out what is None."""
+        return self.call("GET", path + _query_of(query), patience_seconds=patience_seconds)
+
+    def post(
+        self, path: str, body: Mapping[str, Any], *, patience_seconds: float | None = None
+    ) -> Any:
+        return self.call("POST", path, body, patience_seconds=patience_seconds)
+
+    def ask(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """See `call`; the parts of ``path`` are quoted here."""
+        return self.call(method, path_of(*path) + _query_of(query or {}), body)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        patience_seconds: float | None = None,
+    ) -> Any:
+        """Return the JSON of the answer, None for an empty one; repeat the call without an answer.
+
+        Args:
+            path: below ``/api/v1``.
+
+        Raises:
+            HubError: The hub refuses.
+            HubUnreachableError: No answer came in time.
+        """
+        patience = self._patience if patience_seconds is None else patience_seconds
+        deadline = time.monotonic() + patience
+        delay = _DELAY_SECONDS_MIN
+        while True:
+            try:
+                with self.answer(method, path, body) as response:
+                    return self._parsed(response.read())
+            except HubError as error:
+                if error.status not in _TRY_AGAIN:
+                    raise
+                problem: Exception = error
+            except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, ssl.SSLCertVerificationError):
+                    raise HubUnreachableError(f"{self.url}: {error}", error) from error
+                problem = error
+            if time.monotonic() + delay > deadline:
+                if isinstance(problem, HubError):
+                    raise problem
+                raise self.unreachable(problem) from problem
+            time.sleep(delay * random.Random().uniform(0.5, 1.0))
+            delay = min(_DELAY_SECONDS_MAX, delay * 2)
+
+    # ------------------------------------------------------------------ streams
+
+    def lines(self, *path: str, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Yield the rows of an answer in JSON lines.
+
+        Raises:
+            HubError: The hub refuses, or the answer broke off.
+        """
+        with closing(self.opened("POST", *path, body=body)) as answer:
+            while True:
+                try:
+                    line = answer.readline()
+                except (OSError, http.client.HTTPException) as error:
+                    raise self.broke_off(error) from error
+                if not line:
+                    break
+                row = json.loads(line, object_hook=_plain)
+                if row == {"end": True}:
+                    return
+                yield row
+        raise self.broke_off()
+
+    def opened(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> http.client.HTTPResponse:
+        """Return the answer, to be read and closed; asked for once.
+
+        Raises:
+            HubError: The hub refuses or does not answer.
+        """
+        asked = path_of(*path) + _query_of(query or {})
+        try:
+            return self._respond(self._connection(), method, asked, body, {})
+        except (OSError, http.client.HTTPException) as error:
+            raise self.unreachable(error) from error
+
+    def fetched(self, url: str) -> http.client.HTTPResponse:
+        """See `opened`; ``url`` is a whole address of this hub's API."""
+        path = url.removeprefix(self.url + _PREFIX)
+        try:
+            return self._respond(self._connection(), "GET", path, None, {})
+        except (OSError, http.client.HTTPException) as error:
+            raise self.unreachable(error) from error
+
+    @contextmanager
+    def answer(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Yield the answer on a connection that is kept if the answer was read to its end.
+
+        Raises:
+            HubError: The hub refuses.
+            OSError, http.client.HTTPException: It does not answer, or breaks off.
+        """
+        connection = self._take()
+        was_used = connection.sock is not None
+        try:
+            try:
+                response = self._respond(connection, method, path, body, headers or {})
+            except (ConnectionError, http.client.BadStatusLine):
+                if not was_used:
+                    raise
+                connection.close()  # The hub had closed it meanwhile.
+                response = self._respond(connection, method, path, body, headers or {})
+            with response:
+                yield response
+                is_whole = response.isclosed() and not response.will_close
+        except BaseException:
+            connection.close()
+            raise
+        if is_whole:
+            self._give(connection)
+        else:
+            connection.close()
+
+    # ------------------------------------------------------------------ errors
+
+    def unreachable(self, problem: Exception) -> HubUnreachableError:
+        """Return the error of a hub that does not answer."""
+        return HubUnreachableError(
+            f"{self.url}: the hub does not answer ({problem}); `stepwell status` says how the "
+            f"daemon here is, or name another hub with {HUB}",
+            problem,
+        )
+
+    def broke_off(self, error: Exception | None = None) -> HubError:
+        """Return the error of an answer that is not whole."""
+        return HubError(
+            f"{self.url}: the answer broke off before its end{f' ({error})' if error else ''}; the "
+            "hub's log says why. Ask for fewer metrics, runs or steps, or try again",
+            error,
+        )
+
+    # ------------------------------------------------------------------ transport
+
+    def _respond(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str],
+    ) -> http.client.HTTPResponse:
+        given = {
+            "Authorization": f"Bearer {self._key}",
+            "Accept": "*/*",
+            "User-Agent": f"stepwell/{__version__}",
+            **headers,
+        }
+        data = None
+        if body is not None:
+            given["Content-Type"] = "application/json"
+            data = json.dumps(body, allow_nan=False).encode()
+        base = urllib.parse.urlsplit(self.url).path
+        connection.request(method, f"{base}{_PREFIX}{path}", data, given)
+        response = connection.getresponse()
+        if response.status >= 300:
+            with response:
+                raise self._refusal(response)
+        return response
+
+    def _connection(self) -> http.client.HTTPConnection:
+        try:
+            parts = urllib.parse.urlsplit(self.url)
+            host, port = parts.hostname or "", parts.port
+        except ValueError as error:
+            raise HubUnreachableError(f"{self.url!r} is no hub's address: {error}") from error
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        return kind(host, port, timeout=self._timeout)
+
+    def _take(self) -> http.client.HTTPConnection:
+        with self._lock:
+            if self._owner != os.getpid():
+                # A forked child must not speak on its parent's connections.
+                self._idle, self._owner = [], os.getpid()
+            if self._idle:
+                return self._idle.pop()
+        return self._connection()
+
+    def _give(self, connection: http.client.HTTPConnection) -> None:
+        with self._lock:
+            if self._owner == os.getpid() and len(self._idle) < _IDLE_MAX:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def _parsed(self, data: bytes) -> Any:
+        try:
+            return json.loads(data, object_hook=_plain) if data else None
+        except ValueError as error:
+            raise HubError(
+                f"{self.url}: something other than a hub answers there; {HUB} names a hub's "
+                "address",
+                status=200,
+            ) from error
+
+    def _refusal(self, response: http.client.HTTPResponse) -> HubError:
+        code, message, field = "", "", ""
+        try:
+            said = json.loads(response.read(_REFUSAL_BYTES_MAX))["error"]
+            code, message = str(said["code"]), str(said["message"])
+            field = str(said.get("field") or "")
+        except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+            place = response.headers.get("Location")
+            where = f", to {place}" if place else ""
+            message = (
+                f"{self.url}: answered {response.status} {response.reason}{where}; is it a hub?"
+            )
+        if response.status in (401, 403):
+            message = (
+                f"{self.url}: the hub does not accept the key; {KEY_FILE} names the file `key` of "
+                f"its folder `hub`, {KEY} and Api(api_key=…) give it (the hub says: {message})"
+            )
+            return HubAccessError(message, status=response.status, code=code or "unauthorized")
+        kind = NotFoundError if response.status == 404 else HubError
+        return kind(message, status=response.status, code=code, field=field)
+
+
+def path_of(*parts: str) -> str:
+    """Return the path of these parts, each of them quoted whole."""
+    return "".join("/" + urllib.parse.quote(each, "") for each in parts)
+
+
+def _query_of(query: Mapping[str, Any]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"?{urllib.parse.urlencode(given, doseq=True)}" if given else ""
+
+
+def _plain(value: dict[str, Any]) -> Any:
+    """Return the number that JSON has no word for, else the object as it is."""
+    if len(value) == 1:
+        if "$float" in value and value["$float"] in _ODD:
+            return _ODD[value["$float"]]
+        if "$int" in value:
+            return int(value["$int"])
+    return value
