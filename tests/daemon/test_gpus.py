@@ -102,8 +102,8 @@ def test_values_are_in_base_units(gpus: Gpus) -> None:
         "gpu/throttle_hw_thermal": 0.0,
         "gpu/ecc_corrected_errors_total": 3.0,
         "gpu/ecc_uncorrected_errors_total": 0.0,
-        "gpu/pcie_transmit_bytes_per_second": 1024.0 * 1024,
-        "gpu/pcie_receive_bytes_per_second": 2048.0 * 1024,
+        "gpu/pcie_transmit_bytes_per_second": 1024.0 * 1000,
+        "gpu/pcie_receive_bytes_per_second": 2048.0 * 1000,
         "gpu/nvlink_transmit_bytes_total": 1024.0 * 1024,
         "gpu/processes": 0.0,
         "gpu/xid_events_total": 0.0,
@@ -121,13 +121,13 @@ def test_values_change_and_byte_counters_have_rates(gpus: Gpus) -> None:
     assert rates == [2048 * 1024 / 2.0] * 2
 
 
-def test_gpus_that_count_pcie_bytes_are_not_asked_for_a_throughput(gpus: Gpus) -> None:
-    gpus.play(1, "gpu 0 field_197 1000 5000", "gpu 0 field_198 2000 2000")
+def test_counters_of_pcie_bytes_are_not_used_as_they_have_32_bits(gpus: Gpus) -> None:
+    gpus.play(1, "gpu 0 field_197 4294967000 300", "gpu 0 field_198 2000 5000")
     gpus.values()
     values = gpus.values()
-    assert values["gpu/pcie_transmit_bytes_per_second"] == 4000.0
-    assert values["gpu/pcie_receive_bytes_per_second"] == 0.0
-    assert values["gpu/pcie_receive_bytes_total"] == 2000.0
+    assert values["gpu/pcie_transmit_bytes_per_second"] == 1024.0 * 1000
+    assert values["gpu/pcie_receive_bytes_per_second"] == 2048.0 * 1000
+    assert "gpu/pcie_receive_bytes_total" not in values
 
 
 def test_one_value_that_fails_for_a_moment_costs_no_other(gpus: Gpus) -> None:
