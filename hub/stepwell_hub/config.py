@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell_hub.errors import ConfigError
+from stepwell_hub.sweeps.answers import LEASE_SECONDS
 from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import (
@@ -59,6 +60,9 @@ class HubConfig:
     queries_max: int = setting(4, "queries at once", 1, 64)
     table_workers: int = setting(2, "processes that answer questions about tables", 1, 16)
     queries_waiting_max: int = setting(64, "queries that may wait; more are refused", 0, 10_000)
+    sweep_lease_seconds: float = setting(
+        LEASE_SECONDS, "an agent of a sweep that is silent for so long loses its trial", 1, 3600
+    )
     listeners_max: int = setting(256, "live connections at once", 1, 10_000)
     request_bytes_max: int = setting(4 << 20, "size of a request's body", 1 << 10, 1 << 30)
     clickhouse_hosts: str = setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")

@@ -159,7 +159,12 @@ def make_context(config: HubConfig, store: Store) -> Context:
         seconds=config.query_seconds,
     )
     blobs = config.open_blob_store()
-    sweeps = Sweeps(catalog, asker, is_shared=bool(config.catalog))
+    sweeps = Sweeps(
+        catalog,
+        asker,
+        is_shared=bool(config.catalog),
+        lease_seconds=config.sweep_lease_seconds,
+    )
     return Context(config, store, asker, catalog, colors, feeds, blobs, workers, sweeps)
 
 

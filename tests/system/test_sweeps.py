@@ -1,17 +1,23 @@
 """Sweeps from end to end: a real daemon with its hub, real agents and trainers."""
 
 import json
+import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
+import psutil
 import pytest
 
+from stepwell._hub import Hub, find_hub, new_key
 from tests.node import Node, made_node
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
+
+LEASE_SECONDS = 3
 
 _CONFIG = """
 program: train.py
@@ -35,27 +41,32 @@ def train():
 sweep_id = wandb.sweep(sweep="sweep.yaml", project="demo")
 wandb.agent(sweep_id, function=train, count=3)
 """
-_ENDLESS = """
+_TRAIN = """
 import time, stepwell
-from stepwell._sweeps.link import AgentLink
-
-AgentLink.beat = lambda self: None  # Only the daemon may bring the stop.
 
 def train():
     run = stepwell.init(settings={"metadata": False})
     while True:
         run.log({"loss": 1.0})
         time.sleep(0.01)
+"""
+_ENDLESS = f"""{_TRAIN}
+from stepwell._sweeps.link import AgentLink
 
-stepwell.agent(stepwell.sweep({"method": "random", "run_cap": 1, "project": "stop",
-                               "parameters": {"x": {"min": 0.0, "max": 1.0}}}), train)
+AgentLink.beat = lambda self: None  # Only the daemon may bring the stop.
+stepwell.agent(stepwell.sweep({{"method": "random", "run_cap": 1, "project": "stop",
+                               "parameters": {{"x": {{"min": 0.0, "max": 1.0}}}}}}), train)
 """
 
 
 @pytest.fixture(scope="module")
 def node() -> Iterator[Node]:
     with made_node() as made:
-        made.variables = {"STEPWELLD_HUB": "auto", "STEPWELLD_HUB_PORT": "0"}
+        made.variables = {
+            "STEPWELLD_HUB": "auto",
+            "STEPWELLD_HUB_PORT": "0",
+            "STEPWELLHUB_SWEEP_LEASE_SECONDS": str(LEASE_SECONDS),
+        }
         made.start_daemon()
         yield made
 
@@ -110,3 +121,85 @@ def test_a_canceled_trial_hears_it_from_its_daemon_and_ends_in_order(node: Node)
     (ended,) = sweeps(node, "stop")
     assert ended["state"] == "canceled"
     assert ended["counts"]["stopped"] == 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("kind", ["function", "command"])
+def test_an_agent_that_wakes_up_late_finds_its_trial_stopped_and_its_end_does_not_count(
+    node: Node, kind: str
+) -> None:
+    script = node.folder / "train.py"
+    script.write_text(f"{_TRAIN}\nif __name__ == '__main__':\n    train()\n")
+    hub = find_hub(node.environment)
+    config = {
+        "method": "grid",
+        "metric": {"name": "loss"},
+        "parameters": {"x": {"value": 1}},
+        "command": [sys.executable, str(script)],
+    }
+    sweep = hub.post("/sweeps", {"project": f"late-{kind}", "config": config, "key": new_key()})
+    function = "train" if kind == "function" else "None"
+    agent = subprocess.Popen(
+        [sys.executable, "-c", f"from train import *\nstepwell.agent({sweep['id']!r}, {function})"],
+        cwd=node.folder,
+        env=node.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        first = _trial(hub, sweep, is_logging=True)
+        agent.send_signal(signal.SIGSTOP)
+        other, again = _taken_over(hub, sweep)
+        assert (again["number"], again["fencing"]) == (1, 2)
+        assert again["params"] == first["params"]
+        if kind == "command":  # The daemon tells the trainer, whatever its agent does.
+            (trainer,) = psutil.Process(agent.pid).children()
+            wait_until(lambda: trainer.status() == psutil.STATUS_ZOMBIE, "the trainer's end")
+        agent.send_signal(signal.SIGCONT)
+        body = {"agent": other, "fencing": 2, "key": new_key(), "state": "finished"}
+        assert hub.post(f"/sweeps/{sweep['id']}/trials/1/end", body)["counted"]
+        _, told = agent.communicate(timeout=120)
+    finally:
+        agent.kill()
+        agent.wait()
+    assert agent.returncode == 0, told
+    assert "was stopped: superseded" in told
+    assert "does not count" in told
+    ended = _trial(hub, sweep)
+    assert ended["run_id"] == again["run_id"]
+    assert [each["state"] for each in ended["attempts"]] == ["superseded", "finished"]
+
+    def runs() -> list[dict[str, Any]]:
+        told = node.stepwell("runs", "--project", str(sweep["project"]), "--json").stdout
+        return list(json.loads(told))
+
+    wait_until(lambda: all(each["state"] != "running" for each in runs()), "the run's end")
+    assert [each["run_id"] for each in runs()] == [first["run_id"]]
+
+
+def _trial(hub: Hub, sweep: dict[str, Any], *, is_logging: bool = False) -> dict[str, Any]:
+    """Return the sweep's one trial, once it has begun, or even logged."""
+    found: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        found[:] = hub.get(f"/sweeps/{sweep['id']}/trials")["trials"]
+        return bool(found) and (found[0]["steps"] > 0 or not is_logging)
+
+    wait_until(look, "a trial", timeout_seconds=60)
+    return found[0]
+
+
+def _taken_over(hub: Hub, sweep: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Ask as another agent until it gets the trial; return the agent and what it got."""
+    path = f"/sweeps/{sweep['id']}"
+    about = {"key": new_key(), "host": "other", "pid": 1, "kind": "function"}
+    agent = hub.post(f"{path}/agents", about)["agent"]
+    found: list[dict[str, Any]] = []
+
+    def ask() -> bool:
+        answer = hub.post(f"{path}/ask", {"agent": agent, "key": new_key()})
+        if answer["command"] == "run":
+            found.append(answer["trial"])
+        return bool(found)
+
+    wait_until(ask, "the end of the lease", timeout_seconds=60)
+    return agent, found[0]

@@ -24,6 +24,18 @@ Shape = Literal["embedded", "gateway", "server"]
 """One daemon with the embedded engine; two that relay to one that has it; one and a server."""
 
 
+def child_pid(node: Node, module: str) -> int | None:
+    """Return the process of a node's daemon that runs ``module``, None where none does now."""
+    assert node.daemon is not None
+    try:
+        for child in psutil.Process(node.daemon.pid).children(recursive=True):
+            if any(module in word for word in child.cmdline()):
+                return child.pid
+    except psutil.Error:
+        pass
+    return None
+
+
 @dataclass
 class World:
     folder: Path
@@ -92,22 +104,12 @@ class World:
     def _kill_child(self, module: str, victim: str) -> str:
         """Kill the daemon's child that runs ``module``; return "daemon" where there is none."""
         deadline = time.monotonic() + 5.0  # A daemon that just started has none yet.
-        while (pid := self._child_pid(module)) is None and time.monotonic() < deadline:
+        while (pid := child_pid(self.store, module)) is None and time.monotonic() < deadline:
             time.sleep(0.02)
         if pid is None:
             return "daemon"
         os.kill(pid, signal.SIGKILL)
         return victim
-
-    def _child_pid(self, module: str) -> int | None:
-        assert self.store.daemon is not None
-        try:
-            for child in psutil.Process(self.store.daemon.pid).children(recursive=True):
-                if any(module in word for word in child.cmdline()):
-                    return child.pid
-        except psutil.Error:
-            pass
-        return None
 
     def check_daemons(self) -> None:
         """Raise an AssertionError where a daemon ended that nobody killed."""

@@ -118,6 +118,7 @@ async def create_sweep(call: Call) -> Any:
         config=parse_config(form.config),
         key=form.key,
         now=call.context.sweeps.clock(),
+        alive_at=call.context.sweeps.alive_at(),
     )
     return await call.context.catalog.do(making)
 
@@ -134,7 +135,7 @@ async def list_sweeps(call: Call) -> Any:
         state=form.state,
         limit=form.limit,
         cursor=form.cursor,
-        now=call.context.sweeps.clock(),
+        alive_at=call.context.sweeps.alive_at(),
     )
     return await call.context.catalog.do(listing)
 
@@ -145,7 +146,7 @@ async def get_sweep(call: Call) -> Any:
     from stepwell_hub.catalog import sweeps
 
     call.context.sweeps.watch.wake()
-    getting = partial(sweeps.get, sweep_id=_id(call), now=call.context.sweeps.clock())
+    getting = partial(sweeps.get, sweep_id=_id(call), alive_at=call.context.sweeps.alive_at())
     return await call.context.catalog.do(getting)
 
 
@@ -163,6 +164,7 @@ async def change_sweep(call: Call) -> Any:
         description=form.description,
         config=form.config,
         now=call.context.sweeps.clock(),
+        alive_at=call.context.sweeps.alive_at(),
     )
     changed = await call.context.catalog.do(changing)
     call.context.sweeps.control.ring()
@@ -194,6 +196,7 @@ async def register_agent(call: Call) -> Any:
         pid=form.pid,
         kind=form.kind,
         now=call.context.sweeps.clock(),
+        lease_seconds=call.context.sweeps.lease_seconds,
     )
     return await call.context.catalog.do(registering)
 

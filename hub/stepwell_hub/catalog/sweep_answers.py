@@ -12,7 +12,6 @@ from stepwell_hub.catalog.models import Attempt, Sweep, SweepAgent, Trial
 from stepwell_hub.catalog.sweep_rows import config_of, expected_trials
 from stepwell_hub.errors import SweepNotFoundError
 from stepwell_hub.sweeps.answers import (
-    LEASE_SECONDS,
     AgentAnswer,
     AttemptAnswer,
     Best,
@@ -26,8 +25,8 @@ from stepwell_hub.sweeps.answers import (
 from stepwell_store.errors import CursorError
 
 
-def read_sweep(session: Session, sweep_id: str, now: float) -> SweepAnswer:
-    """Return one sweep.
+def read_sweep(session: Session, sweep_id: str, alive_at: float) -> SweepAnswer:
+    """Return one sweep; see `tell_sweeps`.
 
     Raises:
         SweepNotFoundError: There is none.
@@ -35,7 +34,7 @@ def read_sweep(session: Session, sweep_id: str, now: float) -> SweepAnswer:
     found = session.get(Sweep, sweep_id)
     if found is None:
         raise SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
-    return tell_sweeps(session, [found], now)[0]
+    return tell_sweeps(session, [found], alive_at)[0]
 
 
 def list_sweeps(
@@ -45,9 +44,9 @@ def list_sweeps(
     state: str | None,
     limit: int,
     cursor: str | None,
-    now: float,
+    alive_at: float,
 ) -> SweepsPage:
-    """Return sweeps, the newest first.
+    """Return sweeps, the newest first; see `tell_sweeps`.
 
     Raises:
         CursorError: The cursor is not of this list.
@@ -68,14 +67,18 @@ def list_sweeps(
     found = list(session.execute(wanted).scalars())
     page = found[:limit]
     following = f"{page[-1].created_at!r}_{page[-1].id}" if len(found) > limit else None
-    return SweepsPage(tuple(tell_sweeps(session, page, now)), following)
+    return SweepsPage(tuple(tell_sweeps(session, page, alive_at)), following)
 
 
-def tell_sweeps(session: Session, sweeps: Sequence[Sweep], now: float) -> list[SweepAnswer]:
-    """Return what is told of each."""
+def tell_sweeps(session: Session, sweeps: Sequence[Sweep], alive_at: float) -> list[SweepAnswer]:
+    """Return what is told of each.
+
+    Args:
+        alive_at: an agent that was heard of later is alive.
+    """
     ids = [each.id for each in sweeps]
     counts = _counts(session, ids)
-    agents = _agents(session, ids, now)
+    agents = _agents(session, ids, alive_at)
     found = []
     for sweep in sweeps:
         config = config_of(sweep)
@@ -182,7 +185,7 @@ def _counts(session: Session, ids: Sequence[str]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _agents(session: Session, ids: Sequence[str], now: float) -> dict[str, list[AgentAnswer]]:
+def _agents(session: Session, ids: Sequence[str], alive_at: float) -> dict[str, list[AgentAnswer]]:
     found: dict[str, list[AgentAnswer]] = defaultdict(list)
     rows = session.execute(
         select(SweepAgent)
@@ -199,7 +202,7 @@ def _agents(session: Session, ids: Sequence[str], now: float) -> dict[str, list[
                 kind,
                 row.created_at,
                 row.seen_at,
-                now - row.seen_at < LEASE_SECONDS,
+                row.seen_at > alive_at,
             )
         )
     return found

@@ -22,6 +22,7 @@ from stepwell_hub.catalog.sweep_rows import (
 )
 from stepwell_hub.errors import SweepEndedError
 from stepwell_hub.sweeps.answers import (
+    BEATS_A_LEASE,
     ENDED,
     AgentKind,
     Commands,
@@ -43,22 +44,28 @@ def new_id(length: int = 8) -> str:
 
 
 def create(
-    catalog: Catalog, *, project: str, config: SweepConfig, key: str, now: float
+    catalog: Catalog,
+    *,
+    project: str,
+    config: SweepConfig,
+    key: str,
+    now: float,
+    alive_at: float,
 ) -> SweepAnswer:
     """Make a sweep, or return the one that ``key`` made."""
     try:
-        return _create(catalog, project=project, config=config, key=key, now=now)
+        return _create(catalog, project, config, key, now, alive_at)
     except IntegrityError:  # Another hub was first with this key.
-        return _create(catalog, project=project, config=config, key=key, now=now)
+        return _create(catalog, project, config, key, now, alive_at)
 
 
 def _create(
-    catalog: Catalog, *, project: str, config: SweepConfig, key: str, now: float
+    catalog: Catalog, project: str, config: SweepConfig, key: str, now: float, alive_at: float
 ) -> SweepAnswer:
     with catalog.changing() as session:
         known = answered(session, "create", key)
         if known is not None:
-            return sweep_answers.read_sweep(session, known, now)
+            return sweep_answers.read_sweep(session, known, alive_at)
         forget_old(session, now)
         sweep = Sweep(
             id=new_id(),
@@ -75,17 +82,17 @@ def _create(
         session.add(sweep)
         note_answer(session, "create", key, sweep.id, now)
         session.flush()
-        return sweep_answers.tell_sweeps(session, [sweep], now)[0]
+        return sweep_answers.tell_sweeps(session, [sweep], alive_at)[0]
 
 
-def get(catalog: Catalog, sweep_id: str, now: float) -> SweepAnswer:
+def get(catalog: Catalog, sweep_id: str, alive_at: float) -> SweepAnswer:
     """Return one sweep.
 
     Raises:
         SweepNotFoundError: There is none.
     """
     with catalog.reading() as session:
-        return sweep_answers.read_sweep(session, sweep_id, now)
+        return sweep_answers.read_sweep(session, sweep_id, alive_at)
 
 
 def listed(catalog: Catalog, **wanted: Any) -> SweepsPage:
@@ -109,6 +116,7 @@ def change(
     description: str | None,
     config: dict[str, Any] | None,
     now: float,
+    alive_at: float,
 ) -> SweepAnswer:
     """Change what is given.
 
@@ -137,7 +145,7 @@ def change(
         sweep.updated_at = now
         finish_if_done(session, sweep, now)
         session.flush()
-        return sweep_answers.tell_sweeps(session, [sweep], now)[0]
+        return sweep_answers.tell_sweeps(session, [sweep], alive_at)[0]
 
 
 def _cancel_trials(session: Any, sweep: Sweep, now: float) -> None:
@@ -162,6 +170,7 @@ def register(
     pid: int,
     kind: AgentKind,
     now: float,
+    lease_seconds: float,
 ) -> Registered:
     """Note an agent, or return the one that ``key`` made.
 
@@ -173,7 +182,7 @@ def register(
         scope = f"{sweep_id}:agent"
         known = answered(session, scope, key)
         if known is not None:
-            return Registered(known)
+            return Registered(known, lease_seconds, lease_seconds / BEATS_A_LEASE)
         agent = SweepAgent(
             id=new_id(12),
             sweep_id=sweep_id,
@@ -187,7 +196,7 @@ def register(
         if sweep.state == "pending":
             sweep.state, sweep.updated_at = "running", now
         note_answer(session, scope, key, agent.id, now)
-        return Registered(agent.id)
+        return Registered(agent.id, lease_seconds, lease_seconds / BEATS_A_LEASE)
 
 
 def commands(catalog: Catalog, after: int | None, now: float) -> Commands:

@@ -36,7 +36,6 @@ from stepwell_hub.catalog.sweeps import new_id
 from stepwell_hub.errors import SweepNotFoundError
 from stepwell_hub.sweeps.answers import (
     ENDED,
-    LEASE_SECONDS,
     WAIT_SECONDS,
     Beat,
     Ended,
@@ -96,7 +95,13 @@ Asked = Order | Wanted | SweepNotFoundError
 
 
 def ask(
-    catalog: Catalog, sweep_id: str, asks: Sequence[Ask], *, now: float, expired_at: float
+    catalog: Catalog,
+    sweep_id: str,
+    asks: Sequence[Ask],
+    *,
+    now: float,
+    expired_at: float,
+    lease_seconds: float,
 ) -> list[Asked]:
     """Hand a trial to each agent that asks, or say what it is to do instead.
 
@@ -104,6 +109,7 @@ def ask(
 
     Args:
         expired_at: leases that ended before are over.
+        lease_seconds: of the trials that are handed out.
 
     Returns:
         In the order of ``asks``; an error where the sweep has no such agent.
@@ -113,17 +119,23 @@ def ask(
     """
     with catalog.changing() as session:
         sweep = locked(session, sweep_id)
-        return _Asking(session, sweep, asks, now, expired_at).answers()
+        return _Asking(session, sweep, asks, now, expired_at, lease_seconds).answers()
 
 
 class _Asking:
     """Several asks of one sweep, answered in turn."""
 
     def __init__(
-        self, session: Session, sweep: Sweep, asks: Sequence[Ask], now: float, expired_at: float
+        self,
+        session: Session,
+        sweep: Sweep,
+        asks: Sequence[Ask],
+        now: float,
+        expired_at: float,
+        lease_seconds: float,
     ) -> None:
         self._session, self._sweep, self._asks = session, sweep, asks
-        self._now = now
+        self._now, self._lease_seconds = now, lease_seconds
         self._scope = f"{sweep.id}:ask"
         self._answered = answered_of(session, self._scope, [each.key for each in asks])
         self._agents = agents_of(session, sweep.id, [each.agent_id for each in asks])
@@ -180,7 +192,7 @@ class _Asking:
                     continue
                 order_stop(session, sweep, trial, "superseded", now)
                 end_attempt(session, trial, "superseded", now)
-            return _attempt(session, trial, ask.agent_id, now)
+            return self._attempt(trial, ask.agent_id)
         return None
 
     def _next(self, ask: Ask) -> Handed | Order | Wanted:
@@ -225,30 +237,30 @@ class _Asking:
         )
         session.add(trial)
         sweep.next_number = number + 1
-        return _attempt(session, trial, ask.agent_id, now)
+        return self._attempt(trial, ask.agent_id)
 
-
-def _attempt(session: Session, trial: Trial, agent_id: str, now: float) -> Handed:
-    """Begin the next attempt of a trial: with a run of its own, and without values."""
-    trial.fencing += 1
-    trial.run_id = new_id()
-    trial.agent_id = agent_id
-    trial.state, trial.stop_reason = "running", ""
-    trial.lease_until = now + LEASE_SECONDS
-    trial.best = trial.last = trial.exit_code = trial.ended_at = None
-    trial.steps, trial.bands, trial.is_settled = 0, "{}", False
-    session.add(
-        Attempt(
-            sweep_id=trial.sweep_id,
-            number=trial.number,
-            fencing=trial.fencing,
-            run_id=trial.run_id,
-            agent_id=agent_id,
-            state="running",
-            created_at=now,
+    def _attempt(self, trial: Trial, agent_id: str) -> Handed:
+        """Begin the next attempt of a trial: with a run of its own, and without values."""
+        trial.fencing += 1
+        trial.run_id = new_id()
+        trial.agent_id = agent_id
+        trial.state, trial.stop_reason = "running", ""
+        trial.lease_until = self._now + self._lease_seconds
+        trial.best = trial.last = trial.exit_code = trial.ended_at = None
+        trial.steps, trial.bands, trial.is_settled = 0, "{}", False
+        self._session.add(
+            Attempt(
+                sweep_id=trial.sweep_id,
+                number=trial.number,
+                fencing=trial.fencing,
+                run_id=trial.run_id,
+                agent_id=agent_id,
+                state="running",
+                created_at=self._now,
+            )
         )
-    )
-    return Handed(trial.number, trial.fencing, trial.run_id, json.loads(trial.params))
+        params = json.loads(trial.params)
+        return Handed(trial.number, trial.fencing, trial.run_id, params, self._lease_seconds)
 
 
 def _wanted(session: Session, sweep: Sweep, config: SweepConfig, now: float) -> Wanted:
@@ -282,11 +294,13 @@ def beat(
     agent_id: str,
     held: list[tuple[int, int]],
     now: float,
+    lease_seconds: float,
 ) -> Beat:
     """Renew the leases of an agent, and say which of its attempts are to stop.
 
     Args:
         held: number and fencing of each attempt that the agent runs.
+        lease_seconds: how long they are held from now on.
 
     Raises:
         SweepNotFoundError: There is no such sweep or agent.
@@ -305,7 +319,7 @@ def beat(
             if not is_held or trial is None:
                 stops.append(Stop(number, fencing, "stop", "superseded"))
                 continue
-            trial.lease_until = now + LEASE_SECONDS
+            trial.lease_until = now + lease_seconds
             if trial.stop_reason:
                 reason: Any = trial.stop_reason
                 stops.append(Stop(number, fencing, "stop", reason))

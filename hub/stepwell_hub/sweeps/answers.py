@@ -12,8 +12,9 @@ EndState = Literal["finished", "failed", "crashed", "stopped", "preempted"]
 AgentKind = Literal["function", "command"]
 StopReason = Literal["early_terminate", "canceled", "superseded"]
 
-LEASE_SECONDS: Final = 30
-BEAT_SECONDS: Final = 5
+LEASE_SECONDS: Final = 30.0
+"""Unless the settings say another: `HubConfig.sweep_lease_seconds`."""
+BEATS_A_LEASE: Final = 6
 WAIT_SECONDS: Final = 2
 ENDED: Final = ("finished", "canceled")
 
@@ -121,8 +122,8 @@ class TrialsPage:
 @dataclass(frozen=True, slots=True)
 class Registered:
     agent: str
-    lease_seconds: int = LEASE_SECONDS
-    beat_seconds: int = BEAT_SECONDS
+    lease_seconds: float
+    beat_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Handed:
     fencing: int
     run_id: str
     params: dict[str, Any]
-    lease_seconds: int = LEASE_SECONDS
+    lease_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

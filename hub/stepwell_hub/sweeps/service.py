@@ -34,15 +34,18 @@ class Sweeps:
         asker: Asker,
         *,
         is_shared: bool,
+        lease_seconds: float = LEASE_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """
         Args:
             is_shared: other hubs may use the catalog.
+            lease_seconds: an agent that is silent for so long loses its trial.
             clock: seconds since 1970 UTC.
         """
         self._catalog = catalog
         self.clock = clock
+        self.lease_seconds = lease_seconds
         self._started_at = clock()
         self.control = Control(catalog, is_shared=is_shared)
         self.watch = Watch(
@@ -74,7 +77,11 @@ class Sweeps:
         While the hub was away agents could not renew theirs: they get the time for it.
         """
         now = self.clock()
-        return now if now - self._started_at > LEASE_SECONDS else 0.0
+        return now if now - self._started_at > self.lease_seconds else 0.0
+
+    def alive_at(self) -> float:
+        """Return the moment after which an agent that is alive was heard of."""
+        return self.clock() - self.lease_seconds
 
     async def ask(self, sweep_id: str, *, agent_id: str, key: str) -> Order:
         """Return what the agent is to do; see `catalog.trials.ask`."""
@@ -114,6 +121,7 @@ class Sweeps:
                     asks=[ask for ask, _ in waiting],
                     now=self.clock(),
                     expired_at=self.expired_at(),
+                    lease_seconds=self.lease_seconds,
                 )
                 found: Sequence[trials.Asked]
                 try:
@@ -185,7 +193,14 @@ class Sweeps:
 
         self.watch.wake()
         return await self._catalog.do(
-            partial(trials.beat, sweep_id=sweep_id, agent_id=agent_id, held=held, now=self.clock())
+            partial(
+                trials.beat,
+                sweep_id=sweep_id,
+                agent_id=agent_id,
+                held=held,
+                now=self.clock(),
+                lease_seconds=self.lease_seconds,
+            )
         )
 
     async def end(

@@ -13,7 +13,7 @@ from stepwell_hub.catalog.catalog import Catalog, open_catalog
 from stepwell_hub.catalog.trial_values import News
 from stepwell_hub.catalog.trials import Ask, Suggestion
 from stepwell_hub.errors import SweepNotFoundError
-from stepwell_hub.sweeps.answers import Order
+from stepwell_hub.sweeps.answers import LEASE_SECONDS, Order
 from stepwell_hub.sweeps.config import parse_config
 from tests.hub.test_catalog import emptied, postgresql
 from tests.servers.postgresql import PostgreSQLServer
@@ -39,17 +39,32 @@ def hubs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Catalo
 
 def made(catalog: Catalog, key: str = "made", **config: Any) -> str:
     parsed = parse_config(CONFIG | config)
-    return sweeps.create(catalog, project="p", config=parsed, key=key, now=time.time()).id
+    now = time.time()
+    return sweeps.create(catalog, project="p", config=parsed, key=key, now=now, alive_at=now).id
 
 
 def agent(catalog: Catalog, sweep_id: str, key: str = "agent") -> str:
     return sweeps.register(
-        catalog, sweep_id, key=key, host="node", pid=1, kind="command", now=time.time()
+        catalog,
+        sweep_id,
+        key=key,
+        host="node",
+        pid=1,
+        kind="command",
+        now=time.time(),
+        lease_seconds=LEASE_SECONDS,
     ).agent
 
 
 def ask(catalog: Catalog, sweep_id: str, *asks: Ask, expired_at: float = 0.0) -> list[Any]:
-    return trials.ask(catalog, sweep_id, asks, now=time.time(), expired_at=expired_at)
+    return trials.ask(
+        catalog,
+        sweep_id,
+        asks,
+        now=time.time(),
+        expired_at=expired_at,
+        lease_seconds=LEASE_SECONDS,
+    )
 
 
 def at_once(*works: Any) -> None:
@@ -207,7 +222,14 @@ def test_commands_are_forgotten_and_their_numbers_never_come_again(hubs: list[Ca
 
     def cancel(sweep: str) -> None:
         sweeps.change(
-            hubs[0], sweep, state="canceled", name=None, description=None, config=None, now=now
+            hubs[0],
+            sweep,
+            state="canceled",
+            name=None,
+            description=None,
+            config=None,
+            now=now,
+            alive_at=now,
         )
 
     cancel(sweep_id)
@@ -215,7 +237,10 @@ def test_commands_are_forgotten_and_their_numbers_never_come_again(hubs: list[Ca
     assert sweeps.commands(hubs[0], None, now + 601).commands == ()
     parsed = parse_config(CONFIG)
     # A new sweep forgets what is old.
-    other = sweeps.create(hubs[0], project="p", config=parsed, key="other", now=now + 601).id
+    later = now + 601
+    other = sweeps.create(
+        hubs[0], project="p", config=parsed, key="other", now=later, alive_at=later
+    ).id
     ask(hubs[0], other, Ask(agent(hubs[0], other, "other"), "c"))
     cancel(other)
     (command,) = sweeps.commands(hubs[0], cursor, now).commands
