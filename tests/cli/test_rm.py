@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from stepwell_hub.catalog import project_deletion
+from stepwell_hub.catalog.catalog import open_catalog
 from stepwell_store import EmbeddedStore, open_embedded
 from stepwell_store.queries import list_runs
+from stepwell_wire.hub_access import hub_dir
 from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from tests.cli.conftest import Call, made
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
@@ -40,6 +44,21 @@ def test_rm_deletes_a_project_and_not_the_next(call: Call, store: EmbeddedStore)
     assert (done.code, done.out) == (0, f"deleted project {project}\n")
     assert not list_runs(store, project).items
     assert len(json.loads(call("runs", "--project", other, "--json").out)) == 1
+
+
+def test_rm_of_a_project_is_noted_for_its_hub(call: Call, store: EmbeddedStore) -> None:
+    project = fresh_project()
+    made(store, project, "a", name="a")
+    folder = hub_dir(store.data_dir)
+    folder.mkdir(exist_ok=True)
+    catalog = open_catalog(folder)
+    try:
+        assert project_deletion.unfinished(catalog) == []
+        assert call("rm", "--project", project, "--yes").code == 0
+        assert [each.project for each in project_deletion.unfinished(catalog)] == [project]
+    finally:
+        catalog.close()
+        shutil.rmtree(folder)
 
 
 def test_rm_of_a_run_that_runs_says_what_to_do_and_deletes_none(

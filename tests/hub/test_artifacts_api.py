@@ -12,6 +12,8 @@ from stepwell_hub.catalog import artifacts
 from stepwell_store.blob_collection import collect_blobs
 from stepwell_wire.manifest import Entry, Manifest
 from tests.hub.conftest import Hub
+from tests.hub.made import make_run
+from tests.store.made import START_US, event, fresh_project, tell, writer
 
 ROOT = "/api/v1/projects/p/artifacts"
 BY_ID = "/api/v1/artifact-versions"
@@ -34,19 +36,23 @@ def manifest_of(files: dict[str, bytes], **more: Entry) -> Any:
     return json.loads(Manifest(entries | more).pack())
 
 
-def begin(hub: Hub, manifest: Any, *, key: str = "key-00001", **facts: Any) -> Any:
+def begin(
+    hub: Hub, manifest: Any, *, key: str = "key-00001", project: str = "p", **facts: Any
+) -> Any:
     body = {"key": key, "name": "data", "type": "dataset", "manifest": manifest} | facts
-    return hub.program.post(ROOT, json=body)
+    return hub.program.post(f"/api/v1/projects/{project}/artifacts", json=body)
 
 
 def commit(hub: Hub, version_id: str, *aliases: str) -> Any:
     return hub.program.post(f"{BY_ID}/{version_id}/commit", json={"aliases": aliases})
 
 
-def made(hub: Hub, tmp_path: Path, files: dict[str, bytes] = FILES, *aliases: str) -> Any:
+def made(
+    hub: Hub, tmp_path: Path, files: dict[str, bytes] = FILES, *aliases: str, **facts: Any
+) -> Any:
     """A committed version."""
     put(hub, tmp_path, *files.values())
-    begun = begin(hub, manifest_of(files), key=digest(repr(files).encode()))
+    begun = begin(hub, manifest_of(files), key=digest(repr((files, facts)).encode()), **facts)
     assert begun.status_code == 201, begun.text
     answer = commit(hub, begun.json()["version"]["id"], *aliases)
     assert answer.status_code == 200, answer.text
@@ -223,8 +229,6 @@ def test_deleted_means_gone_but_for_its_number(hub: Hub, tmp_path: Path) -> None
 def test_a_collector_keeps_what_committed_and_pending_versions_name(
     hub: Hub, tmp_path: Path
 ) -> None:
-    from tests.store.made import START_US, event, tell, writer
-
     row = {"id": "0" * 32, "state": "ready", "digest": digest(b"row"), "size": 3}
     who = writer("artifacts", "run")
     tell(hub.context.store, who, event("start", {"started_at": START_US}), event("blob", row))
@@ -307,3 +311,100 @@ def test_what_is_missing_is_counted_whole_and_shown_in_part(
     monkeypatch.setattr("stepwell_hub.artifacts.building.MISSING_SHOWN_MAX", 2)
     begun = begin(hub, manifest_of({str(n): bytes([n]) for n in range(5)})).json()
     assert (len(begun["missing"]), begun["missing_count"]) == (2, 5)
+
+
+def test_runs_are_named_in_a_lineage_and_their_versions_listed(hub: Hub, tmp_path: Path) -> None:
+    store, project = hub.context.store, fresh_project()
+    make_run(store, project, "r1", name="trainer")
+    found = made(hub, tmp_path, FILES, run_id="gone")
+    one = f"{ROOT}/data/versions/v0"
+    use = {"run_id": "r1", "project": project}
+    assert hub.program.post(f"{one}/uses", json=use).status_code == 200
+    nodes = hub.program.get(f"{one}/lineage").json()["nodes"]
+    assert [(each["title"], each["state"], each["is_deleted"]) for each in nodes] == [
+        ("data:v0", "", False),
+        ("gone", "", True),
+        ("trainer", "finished", False),
+    ]
+    used = hub.program.get(f"/api/v1/projects/{project}/runs/r1/artifacts?kind=used").json()
+    assert used == {"versions": [found], "next_cursor": None}
+    made(hub, tmp_path, {"x": b"x"}, run_id="gone")
+    asked: dict[str, Any] = {"kind": "logged", "limit": 1}
+    logged = "/api/v1/projects/p/runs/gone/artifacts"
+    first = hub.program.get(logged, params=asked).json()
+    rest = hub.program.get(logged, params=asked | {"cursor": first["next_cursor"]}).json()
+    assert [each["version"] for page in (first, rest) for each in page["versions"]] == ["v0", "v1"]
+    assert rest["next_cursor"] is None
+    wrong = hub.program.get(logged, params=asked | {"cursor": "x"})
+    assert code(wrong) == (400, "cursor_invalid")
+
+
+def test_a_deleted_project_leaves_names_in_the_lineage_of_others(hub: Hub, tmp_path: Path) -> None:
+    project, other = fresh_project(), fresh_project()
+    root = f"/api/v1/projects/{project}/artifacts"
+    for content in (b"used elsewhere", b"used here"):
+        version = made(hub, tmp_path, {"f": content}, project=project, run_id="own")
+        place = other if content == b"used elsewhere" else project
+        url = f"{root}/data/versions/{version['version']}/uses"
+        hub.program.post(url, json={"run_id": "r", "project": place})
+    made(hub, tmp_path, {"f": b"alone"}, project=project, name="alone")
+    kept = made(hub, tmp_path, {"f": b"kept"}, name=f"kept-{project}", run_id="x")
+    hub.program.post(
+        f"{ROOT}/kept-{project}/versions/v0/uses", json={"run_id": "own", "project": project}
+    )
+    assert hub.program.delete(f"/api/v1/projects/{project}").status_code == 204
+
+    assert [each for each, _ in hub.context.blobs.manifests()] == [kept["id"]]
+    assert hub.program.get(root).json() == {"collections": [], "next_cursor": None, "types": []}
+    assert code(hub.program.get(f"{root}/alone/versions/v0")) == (404, "not_found")
+    assert code(hub.program.get(f"{root}/data/versions/v1")) == (404, "not_found")
+    assert code(hub.program.get(f"{root}/data/versions/latest")) == (404, "not_found")
+    seen = hub.program.get(f"/api/v1/projects/{other}/runs/r/artifacts?kind=used").json()
+    assert [(each["name"], each["version"], each["state"]) for each in seen["versions"]] == [
+        ("data", "v0", "deleted")
+    ]
+    around = hub.program.get(f"{root}/data/versions/v0/lineage").json()["nodes"]
+    assert [(each["name"], each["is_deleted"]) for each in around] == [
+        ("data:v0", True),
+        ("r", True),
+    ]
+    around = hub.program.get(f"{ROOT}/kept-{project}/versions/v0/lineage").json()["nodes"]
+    assert (project, "own") in [(each["project"], each["name"]) for each in around]
+    again = made(hub, tmp_path, {"f": b"new"}, project=project, type="other")
+    assert (again["version"], again["type"]) == ("v2", "other"), "a number never comes again"
+
+
+def test_a_refused_deletion_of_a_project_keeps_its_artifacts(hub: Hub, tmp_path: Path) -> None:
+    project = fresh_project()
+    tell(hub.context.store, writer(project, "alive"), event("start", {"started_at": START_US}))
+    made(hub, tmp_path, {"f": b"f"}, project=project)
+    url = f"/api/v1/projects/{project}"
+    assert code(hub.program.delete(url)) == (409, "run_is_running")
+    hub.context.artifacts_cleared_at = -1e9
+    assert len(hub.program.get(f"{url}/artifacts").json()["collections"]) == 1
+    assert hub.program.delete(url, params={"force": True}).status_code == 204
+    assert hub.program.get(f"{url}/artifacts").json()["collections"] == []
+
+
+def test_a_deletion_that_a_kill_cut_off_is_finished_by_the_next_look(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A blob store that fails stands for the kill: the runs are gone, the manifests not."""
+    project = fresh_project()
+    made(hub, tmp_path, {"f": b"f"}, project=project)
+
+    def full(*_: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    url = f"/api/v1/projects/{project}"
+    with monkeypatch.context() as failing:
+        failing.setattr(hub.context.blobs, "drop_manifest", full)
+        assert hub.program.delete(url).status_code == 204
+    assert len(list(hub.context.blobs.manifests())) == 1
+    young = made(hub, tmp_path, {"f": b"young"}, project=project)
+    hub.context.artifacts_cleared_at = -1e9
+    assert [
+        each["versions"] for each in hub.program.get(f"{url}/artifacts").json()["collections"]
+    ] == [1]
+    assert [each for each, _ in hub.context.blobs.manifests()] == [young["id"]]
+    assert hub.program.get(f"{url}/artifacts/data/versions/v0").status_code == 404

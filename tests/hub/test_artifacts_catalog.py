@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from stepwell_hub.artifacts.answers import Version
-from stepwell_hub.catalog import artifact_changes, artifact_reading, artifacts
+from stepwell_hub.catalog import (
+    artifact_changes,
+    artifact_lineage,
+    artifact_reading,
+    artifacts,
+    project_deletion,
+)
 from stepwell_hub.catalog.catalog import Catalog, open_catalog
 from stepwell_hub.errors import ApiError, CatalogUnavailableError
 from tests.hub.test_catalog import emptied
@@ -276,7 +282,7 @@ def test_the_lineage_goes_both_ways_and_is_bounded(catalog: Catalog) -> None:
     use(catalog, "p", "model", "v0", run_project="q", run_id="serve/1", now=NOW)
 
     def around(depth: int, limit: int = 99) -> tuple[set[str], set[tuple[str, str, str]], bool]:
-        found = artifact_reading.read_lineage(catalog, "p", "model", "v0", depth=depth, limit=limit)
+        found = artifact_lineage.read_lineage(catalog, "p", "model", "v0", depth=depth, limit=limit)
         known = {each.id: f"{each.project} {each.name}" for each in found.nodes}
         edges = {(known[each.source], known[each.target], each.kind) for each in found.edges}
         return set(known.values()), edges, found.is_cut
@@ -291,5 +297,42 @@ def test_the_lineage_goes_both_ways_and_is_bounded(catalog: Catalog) -> None:
     assert nodes == near | {"p data:v0", "p prepare", "p look"}
     assert (len(edges), is_cut) == (5, False)
     assert around(3)[2] is False
+    direct = artifact_lineage.read_lineage(
+        catalog, "p", "model", "v0", depth=9, limit=99, is_direct=True
+    )
+    told = {f"{each.project} {each.name}" for each in direct.nodes}
+    assert told == near | {"p data:v0", "p prepare"}, "not what else the data went into"
+    assert not direct.is_cut
     nodes, edges, is_cut = around(9, limit=4)
     assert (len(nodes), is_cut) == (4, True)
+
+
+def test_a_project_is_deleted_while_others_log_into_it(catalogs: list[Catalog]) -> None:
+    """Whoever comes after the deletion gets a version; nobody finds half a collection."""
+    asked = project_deletion.ask(catalogs[0], "p", now=NOW - 1)
+    log(catalogs[0], "old")
+
+    def work(catalog: Catalog, number: int) -> str:
+        if number % 4 == 0:
+            project_deletion.delete_artifacts(catalog, asked)
+            project_deletion.purge(catalog, asked)
+            return ""
+        return log(catalog, f"{number}").version
+
+    found = [each for each in everywhere(24, catalogs, work) if each]
+    assert sorted(found, key=lambda each: int(each[1:])) == [f"v{n}" for n in range(1, 19)]
+    assert project_deletion.unfinished(catalogs[0]) == [asked]
+    later = project_deletion.ask(catalogs[0], "p", now=NOW + 9)
+    project_deletion.delete_artifacts(catalogs[0], later)
+    gone = artifacts.expire(catalogs[0], now=NOW + 9)
+    assert len(gone) == 19
+    project_deletion.purge(catalogs[0], later)
+    assert read(catalogs[0], "v3").state == "deleted", "its manifest may be there yet"
+    artifacts.note_dropped(catalogs[0], gone)
+    project_deletion.purge(catalogs[0], later)
+    with pytest.raises(ApiError, match="no artifact model"):
+        read(catalogs[0], "v3")
+    for each in (asked, later, later):
+        project_deletion.end(catalogs[0], each)
+    assert project_deletion.unfinished(catalogs[0]) == []
+    assert log(catalogs[0], "new", type="other").version == "v0"

@@ -72,7 +72,7 @@ from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.page import Page
 from stepwell_store.queries.projects import ProjectOverview, list_projects
 from stepwell_store.queries.run_devices import RunDevice, RunDevices, run_devices
-from stepwell_store.queries.runs import list_runs
+from stepwell_store.queries.runs import list_runs, runs_by_id
 from stepwell_store.queries.series import series_buckets
 from stepwell_store.queries.sizes import TableSize, table_sizes
 from stepwell_store.queries.states import projects_pulse, run_states
@@ -161,6 +161,7 @@ __all__ = [
     "run_nodes",
     "run_series",
     "run_states",
+    "runs_by_id",
     "runs_with_several_labels",
     "sampled",
     "series_buckets",

@@ -21,7 +21,7 @@ from stepwell_store.queries.paths import Path, parse_path
 from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
 from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters
 from stepwell_store.queries.slots import Slots, ValueColumns
-from stepwell_store.queries.writers import run_state
+from stepwell_store.queries.writers import run_state, runs_sql
 from stepwell_store.store import Store
 
 DEFAULT_SORT: Final = ("-created",)
@@ -70,6 +70,23 @@ def list_runs(
     shown = {text: search.facts.resolved[parse_path(text)] for text in columns}
     found = overviews(question, kept, shown, search.facts)
     return Page(tuple(found), following, total)
+
+
+def runs_by_id(
+    store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
+) -> dict[str, RunOverview]:
+    """Return those of ``run_ids`` that are there, by their ids."""
+    if not run_ids:
+        return {}
+    question = Question(store, limits)
+    where = "project = {project:String} AND run_id IN {run_ids:Array(String)}"
+    rows = question.rows(
+        "SELECT {project:String} AS its_project, run_id AS its_run, held "
+        f"FROM ({runs_sql('run_id', where, resumed=True)})",
+        {"project": project, "run_ids": list(run_ids)},
+    )
+    found = overviews(question, rows, {}, read_facts(question, project, ()))
+    return {each.run_id: each for each in found}
 
 
 class _Search:

@@ -19,7 +19,8 @@ from stepwell_hub.api.artifacts import (
 from stepwell_hub.api.blobs import blob_answer
 from stepwell_hub.api.forms import ForceForm, Limit, Text
 from stepwell_hub.artifacts import building, manifests
-from stepwell_hub.artifacts.answers import Lineage, Version, VersionsPage
+from stepwell_hub.artifacts.answers import Kind, Lineage, Version, VersionsPage
+from stepwell_hub.artifacts.run_titles import with_run_titles
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 
@@ -28,6 +29,12 @@ _CHANGING = "private, no-cache"  # An alias names another version tomorrow.
 
 
 class VersionsForm(Form):
+    limit: Limit = 100
+    cursor: Text | None = None
+
+
+class RunVersionsForm(Form):
+    kind: Kind
     limit: Limit = 100
     cursor: Text | None = None
 
@@ -56,6 +63,9 @@ class FileForm(Form):
 
 
 class LineageForm(Form):
+    """``direct``: only what it came from and what came of it, not what else came of the same."""
+
+    direct: bool = False
     depth: Annotated[int, Meta(ge=1, le=20)] = 3
     limit: Annotated[int, Meta(ge=1, le=1000)] = 200
 
@@ -74,6 +84,24 @@ async def list_artifact_versions(call: Call) -> Any:
     return await call.context.catalog.do(
         lambda catalog: artifact_reading.list_versions(
             catalog, project, name, limit=form.limit, cursor=form.cursor
+        )
+    )
+
+
+@endpoint(
+    "GET",
+    "/projects/{project}/runs/{run_id}/artifacts",
+    query=RunVersionsForm,
+    answer=VersionsPage,
+)
+async def list_run_artifacts(call: Call) -> Any:
+    """List the versions that a run logged or used, in the order in which it did."""
+    from stepwell_hub.catalog import artifact_reading
+
+    project, run_id, form = plain(call.project), plain(call.run_id), call.query
+    return await call.context.catalog.do(
+        lambda catalog: artifact_reading.list_run_versions(
+            catalog, project, run_id, kind=form.kind, limit=form.limit, cursor=form.cursor
         )
     )
 
@@ -160,15 +188,22 @@ async def use_version(call: Call) -> Any:
 @endpoint("GET", _ONE + "/lineage", query=LineageForm, answer=Lineage)
 async def get_lineage(call: Call) -> Any:
     """Get the runs and versions that a version came from and went into."""
-    from stepwell_hub.catalog import artifact_reading
+    from stepwell_hub.catalog import artifact_lineage
 
     project, name, asked = _path(call)
     form: LineageForm = call.query
-    return await call.context.catalog.do(
-        lambda catalog: artifact_reading.read_lineage(
-            catalog, project, name, asked, depth=form.depth, limit=form.limit
+    lineage = await call.context.catalog.do(
+        lambda catalog: artifact_lineage.read_lineage(
+            catalog,
+            project,
+            name,
+            asked,
+            depth=form.depth,
+            limit=form.limit,
+            is_direct=form.direct,
         )
     )
+    return await with_run_titles(call.context.asker, lineage)
 
 
 @endpoint(

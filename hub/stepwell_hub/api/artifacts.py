@@ -1,6 +1,5 @@
 """Artifacts: collections of a project, and versions on their way into one."""
 
-import time
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -9,6 +8,7 @@ from msgspec import Meta
 from stepwell_hub.api.forms import Limit, Name, Text
 from stepwell_hub.artifacts import building
 from stepwell_hub.artifacts.answers import Begun, Collection, CollectionsPage, Version
+from stepwell_hub.artifacts.project_deletion import clear_at_times
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 from stepwell_wire.artifact_names import check_alias, check_name, check_type
@@ -17,7 +17,6 @@ from stepwell_wire.manifest import MANIFEST_BYTES_MAX
 
 _METADATA_BYTES_MAX: Final = 1 << 20
 _ALIASES_MAX: Final = 100
-_CLEAR_SECONDS: Final = 3600.0
 _NO_NUL: Final = r"^[^\x00]*$"
 
 Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
@@ -58,6 +57,7 @@ async def list_artifacts(call: Call) -> Any:
     from stepwell_hub.catalog import artifact_reading
 
     form, project = call.query, plain(call.project)
+    await clear_at_times(call.context)
     for each in (form.type, form.search, form.cursor or ""):
         plain(each)
     return await call.context.catalog.do(
@@ -98,7 +98,7 @@ async def begin_version(call: Call) -> Any:
     form: NewArtifactVersion = call.body
     _check(form.name, form.type)
     check_metadata(form.metadata)
-    await _clear_at_times(call)
+    await clear_at_times(call.context)
     return await building.begin(
         call.context,
         bytes(form.manifest),
@@ -207,11 +207,3 @@ def _check(name: str, kind: str) -> None:
 
 def _id(call: Call) -> str:
     return plain(str(call.request.path_params["version_id"]))
-
-
-async def _clear_at_times(call: Call) -> None:
-    context = call.context
-    now = time.monotonic()
-    if now >= context.artifacts_cleared_at + _CLEAR_SECONDS:
-        context.artifacts_cleared_at = now
-        await building.clear(context)

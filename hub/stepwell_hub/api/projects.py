@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from stepwell_hub.api.artifacts import plain
 from stepwell_hub.api.forms import ForceForm, Limit, Name, RunIds, Text
+from stepwell_hub.artifacts.project_deletion import delete_project as delete_with_artifacts
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 from stepwell_store import queries
@@ -46,9 +48,9 @@ async def get_project(call: Call) -> Any:
 
 @endpoint("DELETE", "/projects/{project}", query=ForceForm, failures=(409,))
 async def delete_project(call: Call) -> None:
-    """Delete a project with all its runs."""
-    project = call.project
-    run_ids = await call.ask(queries.delete_project, project, force=call.query.force)
+    """Delete a project with all its runs and artifacts."""
+    project = plain(call.project)
+    run_ids = await delete_with_artifacts(call.context, project, force=call.query.force)
     forget_runs(call.context.config.journals_dirs(), project, run_ids)
     await call.context.colors.forget_project(project)
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 State = Literal["pending", "committed", "failed", "deleted"]
+Kind = Literal["logged", "used"]
+"""What a run did with a version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Collection:
 
     Attributes:
         versions: count of the committed ones.
+        pending: count of those that are on their way.
         latest: the version that has the alias ``latest``, "" for none.
         size: bytes of the committed versions, each counted whole.
     """
@@ -64,6 +67,7 @@ class Collection:
     name: str
     type: str
     versions: int
+    pending: int
     latest: str
     size: int
     created_at: float
@@ -72,8 +76,11 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class CollectionsPage:
+    """``types``: all that artifacts of the project have."""
+
     collections: tuple[Collection, ...]
     next_cursor: str | None
+    types: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,10 @@ class Node:
         id: ``run:PROJECT/RUN`` or ``version:ID``; edges name it.
         name: a run's id, or ``NAME:vN``.
         type: of the artifact, "" for a run.
-        is_deleted: a version that was deleted; of runs it is not known here.
+        is_deleted: it was deleted, and only its name is known.
+        title: what people call it: a run's display name, or ``NAME:vN``.
+        state: of a run, "" for a version.
+        last_seen: of a run.
     """
 
     id: str
@@ -99,6 +109,9 @@ class Node:
     name: str
     type: str
     is_deleted: bool
+    title: str
+    state: str = ""
+    last_seen: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +120,7 @@ class Edge:
 
     source: str
     target: str
-    kind: Literal["logged", "used"]
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)

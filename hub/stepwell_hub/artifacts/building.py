@@ -11,6 +11,7 @@ delete, cannot be.
 
 import asyncio
 import time
+from functools import partial
 from typing import Any, Final
 
 from stepwell_hub.artifacts.answers import Begun, Version
@@ -59,7 +60,11 @@ async def begin(context: Context, data: bytes, **facts: Any) -> Begun:
         return Begun(version, (), 0)
     await _in_store(context.blobs.keep_manifest, version.id, packed)
     found = await _look(context, version, manifest)
-    after = await by_id(context, version.id)
+    try:
+        after = await by_id(context, version.id)
+    except ApiError:  # Its project was deleted.
+        await _in_store(context.blobs.drop_manifest, version.id)
+        raise
     if after.id != version.id or after.state not in _KEPT:
         # It ended meanwhile, and its manifest may have gone before this one was kept.
         await _in_store(context.blobs.drop_manifest, version.id)
@@ -127,8 +132,7 @@ async def clear(context: Context) -> None:
     """Fail what was pending for too long, and drop manifests that are not needed."""
     from stepwell_hub.catalog import artifacts
 
-    ended = await context.catalog.do(lambda catalog: artifacts.expire(catalog, now=time.time()))
-    if ended:
+    while ended := await context.catalog.do(partial(artifacts.expire, now=time.time())):
         await _drop(context, *ended)
 
 

@@ -1,26 +1,19 @@
-"""Artifacts read from the catalog: lists in pages, versions, and the runs around them."""
+"""Artifacts read from the catalog: lists in pages, and versions."""
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from stepwell_hub.artifacts.answers import (
-    Collection,
-    CollectionsPage,
-    Edge,
-    Lineage,
-    Node,
-    Version,
-    VersionsPage,
-)
+from stepwell_hub.artifacts.answers import Collection, CollectionsPage, Kind, Version, VersionsPage
 from stepwell_hub.catalog.artifact_rows import (
     COMMITTED,
-    DELETED,
+    PENDING,
     answer_of,
     answers_of,
     find_collection,
     find_version,
+    is_live,
     stands_for,
     version_by_id,
 )
@@ -34,14 +27,17 @@ from stepwell_hub.catalog.models import (
 from stepwell_hub.errors import ApiError
 from stepwell_wire.artifact_names import LATEST
 
-_EDGES_MAX = 10_000
-
 
 def list_collections(
     catalog: Catalog, project: str, *, kind: str, search: str, limit: int, cursor: str | None
 ) -> CollectionsPage:
-    """Return collections in the order of their names; ``search`` is a part of the name."""
-    wanted = select(ArtifactCollection).where(ArtifactCollection.project == project)
+    """Return collections in the order of their names; ``search`` is a part of the name.
+
+    Those whose versions were all deleted are not among them.
+    """
+    is_shown = and_(ArtifactCollection.project == project, is_live(ArtifactCollection.id))
+    types = select(ArtifactCollection.type).where(is_shown).distinct()
+    wanted = select(ArtifactCollection).where(is_shown)
     if kind:
         wanted = wanted.where(ArtifactCollection.type == kind)
     if search:
@@ -58,6 +54,7 @@ def list_collections(
         return CollectionsPage(
             _tell_collections(session, page),
             page[-1].name if len(found) > limit else None,
+            tuple(sorted(session.execute(types).scalars())),
         )
 
 
@@ -86,7 +83,7 @@ def list_versions(
         )
         if cursor is not None:
             if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
-                raise ApiError(400, "cursor_invalid", f"{cursor[:80]}: no cursor", field="cursor")
+                raise _no_cursor(cursor)
             wanted = wanted.where(ArtifactVersion.number < int(cursor))
         found = (
             session.execute(wanted.order_by(ArtifactVersion.number.desc()).limit(limit + 1))
@@ -95,7 +92,7 @@ def list_versions(
         )
         page = found[:limit]
         return VersionsPage(
-            tuple(answers_of(session, collection, page)),
+            tuple(answers_of(session, page)),
             str(page[-1].number) if len(found) > limit else None,
         )
 
@@ -121,22 +118,47 @@ def read_by_id(catalog: Catalog, version_id: str) -> Version:
         return answer_of(session, stands_for(session, version_by_id(session, version_id)))
 
 
-def read_lineage(
-    catalog: Catalog, project: str, name: str, asked: str, *, depth: int, limit: int
-) -> Lineage:
-    """Return runs and versions around one version, the near ones first.
+def list_run_versions(
+    catalog: Catalog, project: str, run_id: str, *, kind: Kind, limit: int, cursor: str | None
+) -> VersionsPage:
+    """Return the versions that a run logged or used, in the order in which it did.
 
-    Args:
-        depth: how many edges away from it.
-        limit: of nodes.
+    Versions that were deleted since are among them.
 
     Raises:
-        ApiError: There is no such version.
+        ApiError: The cursor is none.
     """
+    wanted = (
+        select(ArtifactVersion, ArtifactRun.created_at)
+        .join(ArtifactRun, ArtifactRun.version_id == ArtifactVersion.id)
+        .where(
+            ArtifactRun.project == project,
+            ArtifactRun.run_id == run_id,
+            ArtifactRun.kind == kind,
+        )
+    )
+    if cursor is not None:
+        at, version_id = _run_place(cursor)
+        is_later = and_(ArtifactRun.created_at == at, ArtifactVersion.id > version_id)
+        wanted = wanted.where(or_(ArtifactRun.created_at > at, is_later))
+    wanted = wanted.order_by(ArtifactRun.created_at, ArtifactVersion.id).limit(limit + 1)
     with catalog.reading() as session:
-        collection = find_collection(session, project, name)
-        start = find_version(session, collection, asked)
-        return _Walk(session, limit).from_version(start.id, depth)
+        found = session.execute(wanted).all()
+        page = found[:limit]
+        following = f"{page[-1][1]!r} {page[-1][0].id}" if len(found) > limit else None
+        return VersionsPage(tuple(answers_of(session, [each for each, _ in page])), following)
+
+
+def _run_place(cursor: str) -> tuple[float, str]:
+    at, _, version_id = cursor.partition(" ")
+    try:
+        return float(at), version_id
+    except ValueError as error:
+        raise _no_cursor(cursor) from error
+
+
+def _no_cursor(cursor: str) -> ApiError:
+    return ApiError(400, "cursor_invalid", f"{cursor[:80]}: no cursor", field="cursor")
 
 
 def _tell_collections(
@@ -164,6 +186,12 @@ def _tell_collections(
             .where(ArtifactAlias.collection_id.in_(ids), ArtifactAlias.name == LATEST)
         )
     }
+    counts = session.execute(
+        select(ArtifactVersion.collection_id, func.count())
+        .where(ArtifactVersion.collection_id.in_(ids), ArtifactVersion.state == PENDING)
+        .group_by(ArtifactVersion.collection_id)
+    )
+    pending = {collection_id: count for collection_id, count in counts}
     told = []
     for each in collections:
         count, size, updated_at = totals.get(each.id, (0, 0, each.created_at))
@@ -173,6 +201,7 @@ def _tell_collections(
                 name=each.name,
                 type=each.type,
                 versions=count,
+                pending=pending.get(each.id, 0),
                 latest=latest.get(each.id, ""),
                 size=int(size),
                 created_at=each.created_at,
@@ -180,101 +209,3 @@ def _tell_collections(
             )
         )
     return tuple(told)
-
-
-class _Walk:
-    """A walk over edges in both directions, breadth first."""
-
-    def __init__(self, session: Session, limit: int) -> None:
-        self._session = session
-        self._limit = limit
-        self._seen: dict[str, None] = {}  # In the order in which they were found.
-        self._runs: dict[str, tuple[str, str]] = {}
-        self._edges: dict[Edge, None] = {}
-        self._is_cut = False
-
-    def from_version(self, version_id: str, depth: int) -> Lineage:
-        versions, runs = [version_id], list[tuple[str, str]]()
-        self._seen[_version_node(version_id)] = None
-        for _ in range(depth):
-            near = self._edges_at(versions, runs)
-            versions, runs = [], []
-            for row in near:
-                self._follow(row, versions, runs)
-            if not versions and not runs:
-                break
-        else:
-            self._is_cut = self._is_cut or any(
-                self._edge(row) not in self._edges for row in self._edges_at(versions, runs)
-            )
-        return Lineage(self._nodes(), tuple(self._edges), self._is_cut)
-
-    def _follow(self, row: ArtifactRun, versions: list[str], runs: list[tuple[str, str]]) -> None:
-        for node in (_version_node(row.version_id), _run_node(row)):
-            if node in self._seen:
-                continue
-            if len(self._seen) >= self._limit:
-                self._is_cut = True
-                return
-            self._seen[node] = None
-            if node.startswith("version:"):
-                versions.append(row.version_id)
-            else:
-                self._runs[node] = (row.project, row.run_id)
-                runs.append(self._runs[node])
-        self._edges[self._edge(row)] = None
-
-    def _edges_at(self, versions: list[str], runs: list[tuple[str, str]]) -> list[ArtifactRun]:
-        found: list[ArtifactRun] = []
-        order = (ArtifactRun.created_at, ArtifactRun.version_id, ArtifactRun.run_id)
-        if versions:
-            wanted = select(ArtifactRun).where(ArtifactRun.version_id.in_(versions))
-            found += self._session.execute(wanted.order_by(*order).limit(_EDGES_MAX)).scalars()
-        by_project: dict[str, list[str]] = {}
-        for project, run_id in runs:
-            by_project.setdefault(project, []).append(run_id)
-        for project, run_ids in by_project.items():
-            wanted = select(ArtifactRun).where(
-                ArtifactRun.project == project, ArtifactRun.run_id.in_(run_ids)
-            )
-            found += self._session.execute(wanted.order_by(*order).limit(_EDGES_MAX)).scalars()
-        self._is_cut = self._is_cut or len(found) >= _EDGES_MAX
-        return found
-
-    def _edge(self, row: ArtifactRun) -> Edge:
-        ends = (_version_node(row.version_id), _run_node(row))
-        if row.kind == "used":
-            return Edge(*ends, kind="used")
-        return Edge(ends[1], ends[0], kind="logged")
-
-    def _nodes(self) -> tuple[Node, ...]:
-        ids = [node.removeprefix("version:") for node in self._seen if node.startswith("version:")]
-        rows = self._session.execute(
-            select(ArtifactVersion, ArtifactCollection)
-            .join(ArtifactCollection, ArtifactCollection.id == ArtifactVersion.collection_id)
-            .where(ArtifactVersion.id.in_(ids))
-        )
-        told = {
-            _version_node(version.id): Node(
-                id=_version_node(version.id),
-                kind="version",
-                project=collection.project,
-                name=f"{collection.name}:v{version.number}",
-                type=collection.type,
-                is_deleted=version.state == DELETED,
-            )
-            for version, collection in rows
-        }
-        return tuple(told.get(node) or self._run(node) for node in self._seen)
-
-    def _run(self, node: str) -> Node:
-        project, run_id = self._runs[node]
-        return Node(node, "run", project, run_id, type="", is_deleted=False)
-
-
-def _version_node(version_id: str) -> str:
-    return f"version:{version_id}"
-
-
-def _run_node(row: ArtifactRun) -> str:
-    return f"run:{row.project}/{row.run_id}"

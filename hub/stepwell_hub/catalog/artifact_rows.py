@@ -3,8 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Insert, select
+from sqlalchemy import Insert, exists, select
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Session
@@ -25,6 +26,8 @@ DELETED = "deleted"
 FAILED = "failed"
 PENDING = "pending"
 SAME = "same"
+LIVE = (COMMITTED, PENDING)
+"""States in which a version's files are kept."""
 
 
 def find_collection(
@@ -51,6 +54,13 @@ def lock_collection(session: Session, version: ArtifactVersion) -> ArtifactColle
     found = session.execute(wanted.with_for_update()).scalar_one()
     session.refresh(version)
     return found
+
+
+def is_live(collection_id: Any) -> Any:
+    """Return the condition that a collection has a version whose files are kept."""
+    return exists().where(
+        ArtifactVersion.collection_id == collection_id, ArtifactVersion.state.in_(LIVE)
+    )
 
 
 def find_version(session: Session, collection: ArtifactCollection, asked: str) -> ArtifactVersion:
@@ -130,22 +140,26 @@ def move_alias(session: Session, version: ArtifactVersion, alias: str) -> None:
 
 def answer_of(session: Session, version: ArtifactVersion) -> Version:
     """Return what is answered about one version."""
-    collection = session.get_one(ArtifactCollection, version.collection_id)
-    return answers_of(session, collection, [version])[0]
+    return answers_of(session, [version])[0]
 
 
-def answers_of(
-    session: Session, collection: ArtifactCollection, versions: Sequence[ArtifactVersion]
-) -> list[Version]:
-    """Return what is answered about versions of one collection."""
+def answers_of(session: Session, versions: Sequence[ArtifactVersion]) -> list[Version]:
+    """Return what is answered about versions, in their order."""
     session.flush()
+    ids = {each.collection_id for each in versions}
+    collections = {
+        each.id: each
+        for each in session.execute(
+            select(ArtifactCollection).where(ArtifactCollection.id.in_(ids))
+        ).scalars()
+    }
     aliases = defaultdict(list)
     wanted = select(ArtifactAlias.version_id, ArtifactAlias.name).where(
         ArtifactAlias.version_id.in_([each.id for each in versions])
     )
     for version_id, alias in session.execute(wanted.order_by(ArtifactAlias.name)):
         aliases[version_id].append(alias)
-    return [_answer(collection, each, aliases[each.id]) for each in versions]
+    return [_answer(collections[each.collection_id], each, aliases[each.id]) for each in versions]
 
 
 def _answer(

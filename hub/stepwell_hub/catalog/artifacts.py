@@ -31,6 +31,7 @@ from stepwell_hub.catalog.artifact_rows import (
     answer_of,
     find_collection,
     find_version,
+    is_live,
     lock_collection,
     move_alias,
     note_run,
@@ -76,7 +77,8 @@ def begin(catalog: Catalog, new: NewVersion, *, now: float) -> Version:
     """
     try:
         return _begin(catalog, new, now)
-    except IntegrityError:  # Another hub was first with this key.
+    except (IntegrityError, _CollectionGoneError):
+        # Another hub was first with this key, or removed what was left of a deleted project.
         return _begin(catalog, new, now)
 
 
@@ -193,7 +195,15 @@ def _begin(catalog: Catalog, new: NewVersion, now: float) -> Version:
             next_number=0,
             created_at=now,
         )
-        collection = find_collection(session, new.project, new.name)
+        collection = session.execute(
+            select(ArtifactCollection)
+            .where(ArtifactCollection.project == new.project, ArtifactCollection.name == new.name)
+            .with_for_update()
+        ).scalar_one_or_none()
+        if collection is None:
+            raise _CollectionGoneError
+        if collection.type != new.type and not _has_live(session, collection):
+            collection.type = new.type  # Of its versions only names are left.
         if collection.type != new.type:
             raise ApiError(
                 409,
@@ -222,6 +232,14 @@ def _begin(catalog: Catalog, new: NewVersion, now: float) -> Version:
         )
         session.add(version)
         return answer_of(session, version)
+
+
+class _CollectionGoneError(Exception):
+    """It was removed between two statements."""
+
+
+def _has_live(session: Session, collection: ArtifactCollection) -> bool:
+    return bool(session.execute(select(is_live(collection.id))).scalar())
 
 
 def _check_same(session: Session, known: ArtifactVersion, new: NewVersion) -> None:

@@ -306,3 +306,16 @@ class ReportVersion(Base):
     text: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(Integer)
     saved_at: Mapped[float] = mapped_column(Double)
+
+
+class ProjectDeletion(Base):
+    """A project whose deletion was asked for; what is left of it in the catalog goes, too.
+
+    Attributes:
+        asked_at: what came later belongs to a new project of the same name.
+    """
+
+    __tablename__ = "project_deletions"
+
+    project: Mapped[str] = mapped_column(String(1024), primary_key=True)
+    asked_at: Mapped[float] = mapped_column(Double, primary_key=True)

@@ -2,19 +2,24 @@
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
-from stepwell.cli.extras import missing_for_daemon
+from stepwell.cli.extras import missing_for_daemon, missing_for_hub
 from stepwell.cli.options import add_config, add_data, add_socket, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.text import count_text, counted
+from stepwell_wire.hub_access import hub_dir
 from stepwell_wire.run_notes import forget_runs
 
 if TYPE_CHECKING:
     from stepwell_store import Store
     from stepwell_store.queries import RunRef
+
+_CATALOG: Final = "catalog.db"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +78,29 @@ def run(options: argparse.Namespace) -> int:
         for ref in found:
             print(f"deleted {ref}")
         for project in options.project:
+            _tell_hub(places(options).data, project)
             run_ids_of = queries.delete_project(store, project, force=options.force)
             forget_runs(journals, project, run_ids_of)
             print(f"deleted project {project}")
     return OK
+
+
+def _tell_hub(data: Path, project: str) -> None:
+    """Note in the hub's catalog that a project is deleted: its hub deletes the artifacts."""
+    folder = hub_dir(data)
+    if not (folder / _CATALOG).exists() or missing_for_hub():
+        return
+    from stepwell_hub.catalog import project_deletion
+    from stepwell_hub.catalog.catalog import open_catalog
+    from stepwell_hub.errors import CatalogUnavailableError
+
+    catalog = open_catalog(folder)
+    try:
+        project_deletion.ask(catalog, project, now=time.time())
+    except CatalogUnavailableError as error:
+        raise CommandError(f"{error}; project {project} was not deleted") from error
+    finally:
+        catalog.close()
 
 
 def _remove_orphans(store: "Store", *, ask: bool) -> int:

@@ -1,0 +1,90 @@
+"""The deletion of a project: noted first, then the runs go, then the artifacts.
+
+A hub that is killed in between leaves the note. The next look goes on, in whichever hub.
+"""
+
+import logging
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from stepwell_hub.artifacts import building
+from stepwell_hub.context import Context
+from stepwell_hub.errors import ApiError, CatalogUnavailableError
+from stepwell_store import StoreError, queries
+from stepwell_store.errors import RunIsRunningError
+
+if TYPE_CHECKING:
+    from stepwell_hub.catalog.project_deletion import Deletion
+
+logger = logging.getLogger("stepwell_hub")
+
+CLEAR_SECONDS: Final = 60.0
+_REFUSED_SECONDS: Final = 3600.0
+"""A note whose runs are all there after so long is of a deletion that was refused."""
+_AWAY: Final = (ApiError, CatalogUnavailableError, StoreError)
+
+
+async def delete_project(context: Context, project: str, *, force: bool) -> list[str]:
+    """Delete a project's runs and artifacts; return the ids of the runs.
+
+    Raises:
+        RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
+        CatalogUnavailableError: The catalog does not answer; nothing was deleted.
+    """
+    from stepwell_hub.catalog import project_deletion
+
+    asking = partial(project_deletion.ask, project=project, now=time.time())
+    deletion: Deletion = await context.catalog.do(asking)
+    try:
+        run_ids: list[str] = await context.asker.ask(queries.delete_project, project, force=force)
+    except (RunIsRunningError, ApiError):  # It was refused, and nothing was deleted.
+        await context.catalog.do(partial(project_deletion.end, deletion=deletion))
+        raise
+    try:
+        await _finish(context, deletion)
+    except _AWAY as error:
+        logger.warning("artifacts of a project are deleted later project=%s: %s", project, error)
+    return run_ids
+
+
+async def clear_at_times(context: Context) -> None:
+    """Finish what kills and failures left of deletions and pending versions; never fails."""
+    now = time.monotonic()
+    if now < context.artifacts_cleared_at + CLEAR_SECONDS:
+        return
+    context.artifacts_cleared_at = now
+    try:
+        await _go_on(context)
+        await building.clear(context)
+    except _AWAY as error:
+        logger.warning("what is not needed of artifacts is removed later: %s", error)
+
+
+async def _go_on(context: Context) -> None:
+    from stepwell_hub.catalog import project_deletion
+
+    for deletion in await context.catalog.do(project_deletion.unfinished):
+        if not await _has_runs(context, deletion):
+            await _finish(context, deletion)
+        elif time.time() > deletion.asked_at + _REFUSED_SECONDS:
+            await context.catalog.do(partial(project_deletion.end, deletion=deletion))
+
+
+async def _has_runs(context: Context, deletion: "Deletion") -> bool:
+    """Return whether runs are there that the deletion would have deleted."""
+    page = await context.asker.ask(
+        queries.list_runs, deletion.project, sort=("created",), archived=True, limit=1
+    )
+    return any(
+        each.started_at is None or each.started_at <= deletion.asked_at for each in page.items
+    )
+
+
+async def _finish(context: Context, deletion: "Deletion") -> None:
+    from stepwell_hub.catalog import project_deletion
+
+    await context.catalog.do(partial(project_deletion.delete_artifacts, deletion=deletion))
+    await building.clear(context)
+    await context.catalog.do(partial(project_deletion.purge, deletion=deletion))
+    await context.catalog.do(partial(project_deletion.end, deletion=deletion))

@@ -1,0 +1,109 @@
+"""The catalog's part in the deletion of a project. Each function is one transaction.
+
+    ask ── (the store deletes the runs) ── delete_artifacts ── (manifests go) ── purge ── end
+
+The note of ``ask`` outlives a hub that is killed on this way; a later one goes on. Versions that
+runs of other projects logged or used stay as deleted ones, with their names alone: the lineage of
+those runs shows them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from stepwell_hub.catalog.artifact_rows import DELETED, LIVE, add_once
+from stepwell_hub.catalog.catalog import Catalog
+from stepwell_hub.catalog.models import (
+    ArtifactAlias,
+    ArtifactCollection,
+    ArtifactRun,
+    ArtifactVersion,
+    ProjectDeletion,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A deletion that is not finished."""
+
+    project: str
+    asked_at: float
+
+
+def ask(catalog: Catalog, project: str, *, now: float) -> Deletion:
+    """Note that a project is to be deleted; what comes after ``now`` is not part of it."""
+    with catalog.changing() as session:
+        add_once(session, ProjectDeletion, project=project, asked_at=now)
+    return Deletion(project, now)
+
+
+def unfinished(catalog: Catalog) -> list[Deletion]:
+    """Return the deletions that have begun."""
+    with catalog.reading() as session:
+        rows = session.execute(select(ProjectDeletion).order_by(ProjectDeletion.asked_at))
+        return [Deletion(each.project, each.asked_at) for each in rows.scalars()]
+
+
+def end(catalog: Catalog, deletion: Deletion) -> None:
+    """Forget a deletion: it is finished, or was refused."""
+    with catalog.changing() as session:
+        session.execute(
+            delete(ProjectDeletion).where(
+                ProjectDeletion.project == deletion.project,
+                ProjectDeletion.asked_at == deletion.asked_at,
+            )
+        )
+
+
+def delete_artifacts(catalog: Catalog, deletion: Deletion) -> None:
+    """Delete the versions that a project had; their manifests are not needed any more."""
+    with catalog.changing() as session:
+        versions = _versions(_locked_collections(session, deletion), deletion)
+        session.execute(
+            update(ArtifactVersion)
+            .where(versions, ArtifactVersion.state.in_(LIVE))
+            .values(state=DELETED, reason="its project was deleted")
+        )
+        session.execute(
+            update(ArtifactVersion).where(versions).values(description="", attached="{}")
+        )
+        gone = select(ArtifactVersion.id).where(versions)
+        session.execute(delete(ArtifactAlias).where(ArtifactAlias.version_id.in_(gone)))
+
+
+def purge(catalog: Catalog, deletion: Deletion) -> None:
+    """Remove the rows of versions whose manifests are gone."""
+    with catalog.changing() as session:
+        collections = _locked_collections(session, deletion)
+        versions = _versions(collections, deletion)
+        of_versions = ArtifactRun.version_id.in_(select(ArtifactVersion.id).where(versions))
+        session.execute(
+            delete(ArtifactRun).where(of_versions, ArtifactRun.project == deletion.project)
+        )
+        is_named = exists().where(ArtifactRun.version_id == ArtifactVersion.id)
+        session.execute(
+            delete(ArtifactVersion).where(versions, ~ArtifactVersion.has_manifest, ~is_named)
+        )
+        is_used = exists().where(ArtifactVersion.collection_id == ArtifactCollection.id)
+        session.execute(
+            delete(ArtifactCollection).where(ArtifactCollection.id.in_(collections), ~is_used)
+        )
+
+
+def _locked_collections(session: Session, deletion: Deletion) -> Any:
+    """Lock the collections that a project had; return how to select their ids."""
+    wanted = select(ArtifactCollection.id).where(
+        ArtifactCollection.project == deletion.project,
+        ArtifactCollection.created_at <= deletion.asked_at,
+    )
+    session.execute(wanted.order_by(ArtifactCollection.id).with_for_update()).all()
+    return wanted
+
+
+def _versions(collections: Any, deletion: Deletion) -> Any:
+    return and_(
+        ArtifactVersion.collection_id.in_(collections),
+        ArtifactVersion.created_at <= deletion.asked_at,
+    )
