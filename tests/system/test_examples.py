@@ -1,0 +1,87 @@
+"""The examples run as their first lines say, and what they log is stored."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.node import Node, made_node
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.processes
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[Node]:
+    with made_node() as made:
+        made.variables = {"STEPWELLD_HUB": "auto", "STEPWELLD_HUB_PORT": "0", "STEPWELL_GIT": "0"}
+        # An agent's `python` is the first of the path.
+        made.variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        made.start_daemon()
+        yield made
+
+
+def run(node: Node, *words: str) -> str:
+    """Run a command in the repository's root; return what it printed."""
+    done = subprocess.run(
+        words, cwd=ROOT, env=node.environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout
+
+
+def example(node: Node, name: str) -> None:
+    command = (sys.executable, "-m", "stepwell", "run", "--", sys.executable)
+    run(node, *command, f"examples/{name}.py")
+
+
+def runs_of(node: Node, project: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+
+    def ended() -> bool:
+        nonlocal found
+        done = node.stepwell("runs", "--project", project, "--json")
+        found = json.loads(done.stdout) if done.returncode == 0 else []
+        return bool(found) and all(each["state"] != "running" for each in found)
+
+    wait_until(ended, f"the runs of {project}")
+    assert {each["state"] for each in found} == {"finished"}
+    return [json.loads(node.stepwell("show", each["run_id"], "--json").stdout) for each in found]
+
+
+def test_the_smallest_use(node: Node) -> None:
+    example(node, "track")
+    (shown,) = runs_of(node, "first-steps")
+    assert (shown["name"], shown["config"]["epochs"]) == ("curve", 50)
+    points = {each["metric"]: each["count"] for each in shown["metrics"]}
+    assert points == {"epoch": 50, "train/loss": 50, "train/accuracy": 50}
+
+
+def test_media(node: Node) -> None:
+    example(node, "media")
+    (shown,) = runs_of(node, "media")
+    assert {each["metric"]: each["histogram_count"] for each in shown["histograms"]} == {
+        "noise": 10
+    }
+    said = json.dumps(shown)
+    for metric in ("wave", "both", "waves", "note"):
+        assert f'"{metric}"' in said, metric
+
+
+def test_a_sweep_of_a_file(node: Node) -> None:
+    stepwell = (sys.executable, "-m", "stepwell")
+    said = run(node, *stepwell, "sweep", "examples/sweep.yaml")
+    sweep_id = said.split("ID: ")[1].split()[0]
+    run(node, *stepwell, "agent", "--count", "2", sweep_id)
+    shown = runs_of(node, "sweep-demo")
+    assert len(shown) == 2
+    for each in shown:
+        assert 0.001 <= each["config"]["learning_rate"] <= 1.0
+        assert "loss" in {metric["metric"] for metric in each["metrics"]}
