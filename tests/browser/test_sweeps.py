@@ -42,7 +42,9 @@ def test_a_sweep_is_made_watched_and_changed(
 
     sweep = asked(page, site, "/sweeps", {"project": PROJECT, "config": CONFIG, "key": "made"})
     page.get_by_role("link", name="rates").click()
-    expect(main).to_contain_text(f"stepwell agent {sweep['id']}")
+    agents = page.get_by_role("region", name="Agents")
+    expect(agents).to_contain_text(f"stepwell agent {sweep['id']}")
+    expect(agents).to_contain_text("No agent has come yet")
     assert page.url.endswith(f"{sweeps}/{sweep['id']}")
 
     path = f"/sweeps/{sweep['id']}"
@@ -73,12 +75,19 @@ def test_a_sweep_is_made_watched_and_changed(
     story = re.compile("the best was 0.25 at trial 1 and is 0.125 at trial 2")
     expect(page.get_by_role("img", name=story)).to_be_visible()
 
+    expect(agents.locator("tr[data-agent]")).to_contain_text("runs a trial")
+    importance = page.get_by_role("region", name="Importance")
+    expect(importance).to_contain_text("Too few trials: 0 finished or were stopped with a value")
+
     rows = page.locator("tr[data-trial] th")
     expect(rows).to_have_text([re.compile("^2"), "1"])
-    page.get_by_role("button", name="lr", exact=True).click()
-    page.get_by_role("button", name="lr", exact=True).click()
+    by_rate = page.get_by_role("columnheader").get_by_role("button", name="lr")
+    by_rate.click()
+    by_rate.click()
     expect(rows).to_have_text(["1", re.compile("^2")])
     assert "s=-params.lr" in page.url
+
+    ranges_filter_the_trials(page)
 
     page.get_by_role("button", name="Pause").click()
     expect(page.locator(".page-header .badge")).to_have_text("paused")
@@ -97,9 +106,44 @@ def test_a_sweep_is_made_watched_and_changed(
     expect(page.locator(".page-header .badge")).to_have_text("canceled")
     expect(page.get_by_role("button", name="Pause")).to_have_count(0)
 
+    page.goto(f"{site.url}{site.run_path(PROJECT, orders[1]['run_id'])}")
+    page.get_by_role("link", name="rates, trial 2").click()
+    expect(page.locator(".page-header .badge")).to_have_text("canceled")
+
     watch.allow(r"status of 404")
     page.goto(f"{site.url}{sweeps}/nosuch")
     expect(main).to_contain_text("There is no sweep nosuch")
+
+
+def ranges_filter_the_trials(page: Page) -> None:
+    """A range on an axis, by keys and by the pointer, keeps the trials inside it."""
+    rows = page.locator("tr[data-trial] th")
+    highest = page.get_by_role("slider", name="lr, highest")
+    highest.press("ArrowDown")
+    highest.press("ArrowDown")
+    expect(highest).to_have_attribute("aria-valuetext", "0.1")
+    expect(rows).to_have_text(["1"])
+    expect(page).to_have_url(re.compile(r"b=params\.lr:0\.\.0"))
+    expect(page.get_by_role("region", name="Trials")).to_contain_text("1 of 2")
+    page.reload()
+    expect(rows).to_have_text(["1"])
+    highest.press("Escape")
+    expect(rows).to_have_count(2)
+
+    strip = page.get_by_role("group", name="lr", exact=True).locator(".parallel-strip")
+    strip.scroll_into_view_if_needed()
+    box = strip.bounding_box()
+    assert box is not None
+    x, bottom = box["x"] + box["width"] / 2, box["y"] + box["height"]
+    page.mouse.move(x, bottom - 0.4 * box["height"])
+    page.mouse.down()
+    page.mouse.move(x, bottom - 0.6 * box["height"], steps=3)
+    page.mouse.up()
+    expect(rows).to_have_text([re.compile("^2")])
+    charts = page.get_by_role("link", name="Charts of 1 run")
+    expect(charts).to_have_attribute("href", re.compile(r"\?sel=\w+$"))
+    page.get_by_role("button", name="Clear the ranges").click()
+    expect(rows).to_have_count(2)
 
 
 def fits(page: Page) -> None:

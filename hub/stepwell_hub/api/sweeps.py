@@ -14,9 +14,11 @@ from stepwell_hub.sweeps.answers import (
     Commands,
     Ended,
     EndState,
+    ImportancesAnswer,
     Order,
     Registered,
     SweepAnswer,
+    SweepOfRun,
     SweepsPage,
     SweepState,
     TrialsPage,
@@ -62,7 +64,10 @@ class SweepChange(Form):
 
 
 class TrialsForm(Form):
+    """``after``: only trials with a greater number; behind the first page ``cursor`` counts."""
+
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1000
+    after: Annotated[int, Meta(ge=0, lt=1 << 31)] = 0
     cursor: _Cursor | None = None
 
 
@@ -178,8 +183,31 @@ async def list_trials(call: Call) -> Any:
     from stepwell_hub.catalog import sweeps
 
     form: TrialsForm = call.query
-    listing = partial(sweeps.trials, sweep_id=_id(call), limit=form.limit, cursor=form.cursor)
+    listing = partial(
+        sweeps.trials,
+        sweep_id=_id(call),
+        limit=form.limit,
+        after=form.after,
+        cursor=form.cursor,
+    )
     return await call.context.catalog.do(listing)
+
+
+@endpoint("GET", "/sweeps/{sweep}/importance", answer=ImportancesAnswer)
+async def get_importance(call: Call) -> Any:
+    """Say how much of the spread of the values goes together with each parameter."""
+    return await call.context.sweeps.importance.of(_id(call))
+
+
+@endpoint("GET", "/projects/{project}/runs/{run_id}/sweep", answer=SweepOfRun)
+async def get_sweep_of_run(call: Call) -> Any:
+    """Get the trial that a run is an attempt of."""
+    from stepwell_hub.catalog import sweeps
+
+    if "\0" in call.project + call.run_id:
+        return SweepOfRun(None)
+    finding = partial(sweeps.place_of_run, project=call.project, run_id=call.run_id)
+    return SweepOfRun(await call.context.catalog.do(finding))
 
 
 @endpoint("POST", "/sweeps/{sweep}/agents", body=NewAgent, answer=Registered)

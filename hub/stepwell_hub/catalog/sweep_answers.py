@@ -3,14 +3,13 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from stepwell_hub.catalog.models import Attempt, Sweep, SweepAgent, Trial
-from stepwell_hub.catalog.sweep_rows import config_of, expected_trials
-from stepwell_hub.errors import SweepNotFoundError
+from stepwell_hub.catalog.sweep_rows import config_of, expected_trials, no_sweep
 from stepwell_hub.sweeps.answers import (
     AgentAnswer,
     AttemptAnswer,
@@ -18,11 +17,15 @@ from stepwell_hub.sweeps.answers import (
     Counts,
     MetricAnswer,
     SweepAnswer,
+    SweepPlace,
     SweepsPage,
     TrialAnswer,
     TrialsPage,
 )
 from stepwell_store.errors import CursorError
+
+_VALUES_MAX: Final = 10_000
+"""Trials that importance is computed of."""
 
 
 def read_sweep(session: Session, sweep_id: str, alive_at: float) -> SweepAnswer:
@@ -33,7 +36,7 @@ def read_sweep(session: Session, sweep_id: str, alive_at: float) -> SweepAnswer:
     """
     found = session.get(Sweep, sweep_id)
     if found is None:
-        raise SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
+        raise no_sweep(sweep_id)
     return tell_sweeps(session, [found], alive_at)[0]
 
 
@@ -109,18 +112,20 @@ def tell_sweeps(session: Session, sweeps: Sequence[Sweep], alive_at: float) -> l
     return found
 
 
-def list_trials(session: Session, sweep_id: str, *, limit: int, cursor: str | None) -> TrialsPage:
-    """Return trials in the order of their numbers.
+def list_trials(
+    session: Session, sweep_id: str, *, limit: int, after: int, cursor: str | None
+) -> TrialsPage:
+    """Return trials in the order of their numbers, those behind number ``after``.
 
     Raises:
         CursorError: The cursor is not of this list.
         SweepNotFoundError: There is no such sweep.
     """
     if session.get(Sweep, sweep_id) is None:
-        raise SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
+        raise no_sweep(sweep_id)
     if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
         raise CursorError(cursor, "not a cursor of this list")
-    after = int(cursor or 0)
+    after = int(cursor or after)
     found = list(
         session.execute(
             select(Trial)
@@ -147,6 +152,45 @@ def list_trials(session: Session, sweep_id: str, *, limit: int, cursor: str | No
     return TrialsPage(tuple(_trial(each, attempts[each.number]) for each in page), following)
 
 
+def ended_values(session: Session, sweep_id: str) -> tuple[str | None, list[tuple[str, float]]]:
+    """Return the metric, and parameters (JSON) and value of the newest trials that have ended.
+
+    Raises:
+        SweepNotFoundError: There is no such sweep.
+    """
+    sweep = session.get(Sweep, sweep_id)
+    if sweep is None:
+        raise no_sweep(sweep_id)
+    metric = config_of(sweep).metric
+    if metric is None:
+        return None, []
+    rows = session.execute(
+        select(Trial.params, Trial.best)
+        .where(
+            Trial.sweep_id == sweep_id,
+            Trial.state.in_(("finished", "stopped")),
+            Trial.best.is_not(None),
+        )
+        .order_by(Trial.number.desc())
+        .limit(_VALUES_MAX)
+    )
+    return metric.name, [(params, best) for params, best in rows if best is not None]
+
+
+def place_of_run(session: Session, project: str, run_id: str) -> SweepPlace | None:
+    """Return the trial that the run is an attempt of."""
+    row = session.execute(
+        select(Sweep.id, Sweep.name, Attempt.number, Attempt.fencing, Trial.fencing)
+        .join(Attempt, Attempt.sweep_id == Sweep.id)
+        .join(Trial, and_(Trial.sweep_id == Sweep.id, Trial.number == Attempt.number))
+        .where(Attempt.run_id == run_id, Sweep.project == project)
+    ).first()
+    if row is None:
+        return None
+    sweep_id, name, number, fencing, newest = row
+    return SweepPlace(sweep_id, name, number, fencing, fencing == newest)
+
+
 def _trial(trial: Trial, attempts: list[AttemptAnswer]) -> TrialAnswer:
     state: Any = trial.state
     return TrialAnswer(
@@ -156,7 +200,9 @@ def _trial(trial: Trial, attempts: list[AttemptAnswer]) -> TrialAnswer:
         state=state,
         params=json.loads(trial.params),
         value=trial.best,
+        last=trial.last,
         steps=trial.steps,
+        is_settled=trial.is_settled,
         agent=trial.agent_id,
         stop_reason=trial.stop_reason,
         exit_code=trial.exit_code,

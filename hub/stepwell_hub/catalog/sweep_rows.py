@@ -38,7 +38,7 @@ def locked(session: Session, sweep_id: str) -> Sweep:
         select(Sweep).where(Sweep.id == sweep_id).with_for_update()
     ).scalar_one_or_none()
     if found is None:
-        raise SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
+        raise no_sweep(sweep_id)
     return found
 
 
@@ -60,6 +60,10 @@ def agents_of(session: Session, sweep_id: str, agent_ids: Sequence[str]) -> dict
         select(SweepAgent).where(SweepAgent.id.in_(agent_ids), SweepAgent.sweep_id == sweep_id)
     ).scalars()
     return {each.id: each for each in found}
+
+
+def no_sweep(sweep_id: str) -> SweepNotFoundError:
+    return SweepNotFoundError(f"no sweep {sweep_id}; `stepwell sweep FILE` makes one")
 
 
 def no_agent(sweep_id: str, agent_id: str) -> SweepNotFoundError:

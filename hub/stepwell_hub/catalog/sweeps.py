@@ -29,6 +29,7 @@ from stepwell_hub.sweeps.answers import (
     Registered,
     RunCommand,
     SweepAnswer,
+    SweepPlace,
     SweepsPage,
     TrialsPage,
 )
@@ -101,10 +102,24 @@ def listed(catalog: Catalog, **wanted: Any) -> SweepsPage:
         return sweep_answers.list_sweeps(session, **wanted)
 
 
-def trials(catalog: Catalog, sweep_id: str, *, limit: int, cursor: str | None) -> TrialsPage:
+def trials(
+    catalog: Catalog, sweep_id: str, *, limit: int, after: int = 0, cursor: str | None
+) -> TrialsPage:
     """Return a page of trials; see `sweep_answers.list_trials`."""
     with catalog.reading() as session:
-        return sweep_answers.list_trials(session, sweep_id, limit=limit, cursor=cursor)
+        return sweep_answers.list_trials(session, sweep_id, limit=limit, after=after, cursor=cursor)
+
+
+def ended_values(catalog: Catalog, sweep_id: str) -> tuple[str | None, list[tuple[str, float]]]:
+    """Return the metric and the values of ended trials; see `sweep_answers.ended_values`."""
+    with catalog.reading() as session:
+        return sweep_answers.ended_values(session, sweep_id)
+
+
+def place_of_run(catalog: Catalog, project: str, run_id: str) -> SweepPlace | None:
+    """Return the trial that the run is an attempt of."""
+    with catalog.reading() as session:
+        return sweep_answers.place_of_run(session, project, run_id)
 
 
 def change(

@@ -96,7 +96,11 @@ class AttemptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TrialAnswer:
-    """A trial; ``value`` is the best so far, ``steps`` the logged values of the metric."""
+    """A trial.
+
+    ``value`` is the best finite value of the metric so far, ``last`` the last one, ``steps`` how
+    many were logged. ``is_settled``: it ended, all its values are known, it changes no more.
+    """
 
     number: int
     fencing: int
@@ -104,7 +108,9 @@ class TrialAnswer:
     state: TrialState
     params: dict[str, Any]
     value: float | None
+    last: float | None
     steps: int
+    is_settled: bool
     agent: str
     stop_reason: str
     exit_code: int | None
@@ -117,6 +123,54 @@ class TrialAnswer:
 class TrialsPage:
     trials: tuple[TrialAnswer, ...]
     next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportanceAnswer:
+    """How much goes together with one parameter.
+
+    ``share`` is 0 to 1, null for ``reason``; ``direction`` is Spearman's rank correlation, null
+    where the parameter's values are not numbers.
+    """
+
+    name: str
+    share: float | None
+    direction: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImportancesAnswer:
+    """Shares of the variance of the values' ranks that go together with each parameter.
+
+    An association, not a cause. ``metric`` is null where the sweep has none. ``trials`` are those
+    that count; there are no parameters below ``trials_min``. ``chance``: shuffled values give a
+    larger share to no parameter in 19 of 20 cases.
+    """
+
+    metric: str | None
+    trials: int
+    trials_min: int
+    chance: float | None
+    parameters: tuple[ImportanceAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPlace:
+    """The trial whose attempt a run is; ``is_newest``: no other agent has got it since."""
+
+    sweep_id: str
+    name: str
+    number: int
+    fencing: int
+    is_newest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOfRun:
+    """Null for a run that is of no sweep."""
+
+    sweep: SweepPlace | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.errors import ApiError, SweepNotFoundError
 from stepwell_hub.sweeps.answers import LEASE_SECONDS, Beat, Ended, EndState, Order
 from stepwell_hub.sweeps.control import Control
+from stepwell_hub.sweeps.importance_of import SweepImportance
 from stepwell_hub.sweeps.watch import Watch
 from stepwell_store import StoreError
 
@@ -55,6 +56,7 @@ class Sweeps:
             expired_at=self.expired_at,
             clock=clock,
         )
+        self.importance = SweepImportance(catalog)
         self._models: OrderedDict[str, BayesSearch] = OrderedDict()
         self._turns: dict[str, asyncio.Lock] = {}
         self._asks: dict[str, list[tuple[Ask, asyncio.Future[Order | Wanted]]]] = {}
@@ -70,6 +72,7 @@ class Sweeps:
         self.stop()
         await self.watch.close()
         self._thread.shutdown(wait=False, cancel_futures=True)
+        self.importance.close()
 
     def expired_at(self) -> float:
         """Return the moment before which leases are over.

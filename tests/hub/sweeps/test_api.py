@@ -257,6 +257,36 @@ def test_the_trial_of_a_silent_agent_is_given_again_and_the_old_attempt_is_stopp
     assert (counts["finished"], counts["superseded"]) == (1, 1)
 
 
+def test_a_run_names_its_trial_and_says_whether_another_run_has_it_now(hub: Hub) -> None:
+    sweep = make_sweep(hub, RANDOM | {"name": "rates"})
+    agent = Agent(hub, sweep)
+    first = agent.trial()
+    assert agent.end(first, "preempted")
+    second = agent.trial()
+
+    def place(project: str, run_id: str) -> Any:
+        return get(hub, f"/projects/{project}/runs/{run_id}/sweep")["sweep"]
+
+    told = {"sweep_id": sweep["id"], "name": "rates", "number": 1}
+    assert place(sweep["project"], first["run_id"]) == told | {"fencing": 1, "is_newest": False}
+    assert place(sweep["project"], second["run_id"]) == told | {"fencing": 2, "is_newest": True}
+    assert place("other", first["run_id"]) is None
+    assert place(sweep["project"], "nosuch") is None
+    assert place(sweep["project"], "%00") is None
+
+
+def test_trials_behind_a_number_are_read_alone(hub: Hub) -> None:
+    sweep = make_sweep(hub, RANDOM)
+    agent = Agent(hub, sweep)
+    for _ in range(4):
+        agent.trial()
+    path = f"/sweeps/{sweep['id']}/trials?after=1&limit=2"
+    page = get(hub, path)
+    rest = get(hub, f"{path}&cursor={page['next_cursor']}")
+    assert [each["number"] for each in page["trials"] + rest["trials"]] == [2, 3, 4]
+    assert not any(each["is_settled"] for each in page["trials"])
+
+
 def test_an_agent_that_wakes_up_in_time_keeps_its_trial(hub: Hub, clock: Clock) -> None:
     agent = Agent(hub, make_sweep(hub, RANDOM))
     trial = agent.trial()
@@ -343,6 +373,7 @@ def test_values_come_from_the_store_and_the_best_is_told(hub: Hub) -> None:
         "run_id": first["run_id"],
         "value": 3.0,
     }
+    assert get(hub, f"/sweeps/{sweep['id']}/trials")["trials"][0]["last"] == 2.0
     # A value that comes after the end of the trial counts, until the trial is settled.
     assert agent.end(second)
     more_logged(hub, sweep, second, [9.0], first=2)
@@ -351,6 +382,38 @@ def test_values_come_from_the_store_and_the_best_is_told(hub: Hub) -> None:
         return get(hub, f"/sweeps/{sweep['id']}")["best"]["number"] == 2
 
     wait_for("the late value", late)
+
+
+def test_importance_counts_the_trials_that_ended_with_a_value(hub: Hub) -> None:
+    values = [round(0.1 * number, 1) for number in range(1, 6)]
+    parameters = {"x": {"values": values}, "y": {"values": ["a", "b"]}}
+    config = {"method": "grid", "parameters": parameters, "metric": {"name": "loss"}}
+    sweep = make_sweep(hub, config)
+    path = f"/sweeps/{sweep['id']}"
+    agent = Agent(hub, sweep)
+    trials = [agent.trial() for _ in range(10)]
+    for trial in trials:
+        loss = (trial["params"]["x"] - 0.5) ** 2
+        log(hub.context.store, writer(sweep["project"], trial["run_id"]), [0], loss=[loss])
+    for trial in trials[1:]:
+        assert agent.end(trial)
+
+    def used(count: int) -> Callable[[], Any]:
+        def found() -> Any:
+            told = get(hub, f"{path}/importance")
+            return told if told["trials"] == count else None
+
+        return found
+
+    too_few = wait_for("values of nine trials", used(9))
+    assert (too_few["metric"], too_few["trials_min"], too_few["parameters"]) == ("loss", 10, [])
+    assert agent.end(trials[0])
+    told = wait_for("the tenth trial", used(10))
+    first, second = told["parameters"]
+    assert (first["name"], second["name"]) == ("x", "y")
+    assert first["share"] > told["chance"] > second["share"]
+    assert first["direction"] < -0.9
+    assert second["direction"] is None
 
 
 def test_hyperband_stops_the_worse_trial_at_its_band(hub: Hub) -> None:

@@ -3,12 +3,16 @@ import { expect, test } from "vitest";
 
 import type { Sweep, Trial } from "../../src/api/sweeps.js";
 import type { ValueMap } from "../../src/api/values.js";
+import { markOf } from "../../src/pages/sweeps/marks.js";
 import { shellWord } from "../../src/pages/sweeps/snippets.js";
-import { bestSoFar, isActive, paramNames, sortAfter, sortTrials } from "../../src/pages/sweeps/trials.js";
+import { bestSoFar, isActive, paramNames, settledCount, sortAfter, sortTrials, withNews } from "../../src/pages/sweeps/trials.js";
 import { pauseAfter } from "../../src/state/polling.js";
 
 function trial(number: number, value: number | null, params: ValueMap = {}): Trial {
-  return { number, run_id: `r${number}`, state: "finished", params, value, steps: number, stop_reason: "", exit_code: 0, attempts: [] };
+  return {
+    number, fencing: 1, run_id: `r${number}`, state: "finished", params, value, last: value, steps: number, is_settled: true,
+    stop_reason: "", exit_code: 0, agent: "a", created_at: 100, ended_at: 160, attempts: [],
+  };
 }
 
 const TRIALS = [
@@ -47,6 +51,28 @@ test.each([
   const points = bestSoFar([...TRIALS].reverse(), goal);
   expect(points.map(({ number }) => number)).toEqual([1, 3, 5]);
   expect(points.map(({ best }) => best)).toEqual(wanted);
+});
+
+test("trials that change no more are kept, and what is as it was is the same list", () => {
+  const open = { ...trial(2, 4), is_settled: false };
+  const before = [trial(1, 3), open, trial(3, 1)];
+  expect(settledCount(before)).toBe(1);
+  expect(settledCount(TRIALS)).toBe(TRIALS.length);
+  expect(withNews(before, 1, [{ ...open }, trial(3, 1)])).toBe(before);
+  const after = withNews(before, 1, [{ ...open, value: 2 }, trial(3, 1), trial(4, 9)]);
+  expect(after.map(({ value }) => value)).toEqual([3, 2, 1, 9]);
+});
+
+test.each([
+  ["finished", 1, "finished"],
+  ["finished", null, "none"],
+  ["running", 1, "running"],
+  ["waiting", null, "none"],
+  ["stopped", 1, "stopped"],
+  ["failed", 1, "failed"],
+  ["crashed", null, "failed"],
+] as const)("a trial that is %s with value %j is marked as %s", (state, value, mark) => {
+  expect(markOf({ ...trial(1, value), state })).toBe(mark);
 });
 
 test("nested parameters are columns by their paths, each once", () => {

@@ -16,6 +16,7 @@ import { useResource, type Resource } from "../../state/resource.js";
 import { pathOf, RUN_TABS, type RunTab } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { useLive } from "../../state/useLive.js";
+import { SweepLink } from "./SweepLink.js";
 
 export interface RunTabProps {
   run: RunDetail;
@@ -59,6 +60,7 @@ export function Run({ project, runId, tab }: RunProps) {
             {run.archived && <span class="badge other">archived</span>}
           </Editable>
         )}
+        {run && !isGone && <SweepLink project={project} runId={runId} />}
       </PageHeader>
       {!isGone && <nav class="tabs" aria-label="Parts of the run">
         {RUN_TABS.filter((each) => TAB_PAGES[each] !== null).map((each) => (

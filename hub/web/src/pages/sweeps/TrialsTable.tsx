@@ -1,34 +1,36 @@
 /** All trials of a sweep, a column for each parameter. A click on a title sorts. */
-import { useSignal } from "@preact/signals";
+import { useSignal, type Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
 
-import type { Sweep, Trial } from "../../api/sweeps.js";
-import { formatAmount, formatCount, formatExact, formatNumber, formatValue } from "../../parts/format.js";
-import { Notice } from "../../parts/Notice.js";
-import { viewState } from "../../state/navigation.js";
-import { text } from "../../state/query.js";
+import type { Goal, Sweep, Trial } from "../../api/sweeps.js";
+import { formatAmount, formatCount, formatDuration, formatExact, formatNumber, formatValue } from "../../parts/format.js";
+import { now } from "../../state/clock.js";
+import { list, writeQuery } from "../../state/query.js";
 import { pathOf } from "../../state/routes.js";
+import { formatSelection } from "../../state/selection.js";
 import { TrialBadge } from "./SweepBadge.js";
-import { flatParams, NEWEST_FIRST, paramColumn, paramNames, sortAfter, sortKey, sortTrials } from "./trials.js";
+import { durationOf, flatParams, paramColumn, paramNames, sortAfter, sortKey, sortTrials } from "./trials.js";
+import type { sweepView } from "./view.js";
 
-const FIELDS = { s: text(NEWEST_FIRST) };
-const ROWS_STEP = 200;
+const ROWS_STEP = 100;
+const CHARTS_MAX = 50;
 
-export function TrialsTable({ sweep, trials }: { sweep: Sweep; trials: readonly Trial[] }) {
-  const view = useMemo(() => viewState(FIELDS), []);
+interface TrialsTableProps {
+  sweep: Sweep;
+  /** Those inside all ranges of the axes. */
+  trials: readonly Trial[];
+  /** Of all trials. */
+  count: number;
+  view: ReturnType<typeof sweepView>;
+  hovered: Signal<number | null>;
+}
+
+export function TrialsTable({ sweep, trials, count, view, hovered }: TrialsTableProps) {
   const rowsMax = useSignal(ROWS_STEP);
   const sort = view.values.value.s;
   const names = useMemo(() => paramNames(trials), [trials]);
   const sorted = useMemo(() => sortTrials(trials, sort), [trials, sort]);
-  if (trials.length === 0) {
-    return (
-      <Notice title="No trial yet">
-        <p>An agent runs trials, on this machine or another one:</p>
-        <code>{`stepwell agent ${sweep.id}`}</code>
-      </Notice>
-    );
-  }
   const hasAttempts = trials.some(({ attempts }) => attempts.length > 1);
   const goal = sweep.metric?.goal ?? "minimize";
   const head = (column: string, title: string, isNumber = false) => (
@@ -42,22 +44,45 @@ export function TrialsTable({ sweep, trials }: { sweep: Sweep; trials: readonly 
   );
   const shown = sorted.slice(0, rowsMax.value);
   return (
-    <section aria-label="Trials">
+    <section class="trials" aria-label="Trials">
+      <header class="card-head">
+        <h2>Trials</h2>
+        <span class="fact">
+          {trials.length === count
+            ? formatCount(count)
+            : `${formatCount(trials.length)} of ${formatCount(count)}: the others are outside of the ranges above`}
+        </span>
+        {trials.length < count && <button type="button" class="small" onClick={() => view.change({ b: [] })}>Show all trials</button>}
+        {sorted.length > 0 && (
+          <a class="button" href={chartsOf(sweep.project, sorted)}>
+            {`Charts of ${sorted.length > CHARTS_MAX ? `the first ${formatAmount(CHARTS_MAX, "run")}` : formatAmount(sorted.length, "run")}`}
+          </a>
+        )}
+      </header>
       <div class="scroll-x" tabIndex={0} role="group" aria-label="Table of trials">
         <table class="rows">
           <thead>
             <tr>
               {head("number", "Trial")}
               {head("state", "State")}
-              {sweep.metric && head("value", sweep.metric.name, true)}
+              {sweep.metric && head("value", bestTitle(sweep.metric), true)}
+              {sweep.metric && head("last", "Last value", true)}
               {sweep.metric && head("steps", "Values", true)}
               {hasAttempts && <th scope="col" class="number">Attempts</th>}
               {names.map((name) => head(paramColumn(name), name, true))}
+              {head("duration", "Time", true)}
             </tr>
           </thead>
           <tbody>
             {shown.map((trial) => (
-              <TrialRow key={trial.number} sweep={sweep} trial={trial} names={names} hasAttempts={hasAttempts} />
+              <TrialRow
+                key={trial.number}
+                sweep={sweep}
+                trial={trial}
+                names={names}
+                hasAttempts={hasAttempts}
+                hovered={hovered}
+              />
             ))}
           </tbody>
         </table>
@@ -71,6 +96,18 @@ export function TrialsTable({ sweep, trials }: { sweep: Sweep; trials: readonly 
       )}
     </section>
   );
+}
+
+/** What the search goes by: the best value of each trial, wherever in its run it was. */
+function bestTitle({ name, goal }: { name: string; goal: Goal }): string {
+  return `${name} (${goal === "minimize" ? "lowest" : "highest"})`;
+}
+
+/** The charts of a project with the runs of these trials. */
+function chartsOf(project: string, trials: readonly Trial[]): string {
+  const added = new Set(trials.slice(0, CHARTS_MAX).map(({ run_id }) => run_id));
+  const sel = formatSelection({ mode: "none", added, removed: new Set() });
+  return pathOf({ page: "charts", project }) + writeQuery({ sel: list() }, { sel }, "");
 }
 
 interface SortTitleProps {
@@ -99,13 +136,19 @@ interface TrialRowProps {
   trial: Trial;
   names: readonly string[];
   hasAttempts: boolean;
+  hovered: Signal<number | null>;
 }
 
-function TrialRow({ sweep, trial, names, hasAttempts }: TrialRowProps) {
+function TrialRow({ sweep, trial, names, hasAttempts, hovered }: TrialRowProps) {
   const params = flatParams(trial.params);
   const isBest = sweep.best?.number === trial.number;
   return (
-    <tr class={isBest ? "best-trial" : ""} data-trial={trial.number}>
+    <tr
+      class={isBest ? "best-trial" : ""}
+      data-trial={trial.number}
+      onPointerEnter={() => (hovered.value = trial.number)}
+      onPointerLeave={() => (hovered.value = null)}
+    >
       <th scope="row">
         <RunLink project={sweep.project} runId={trial.run_id}>{formatCount(trial.number)}</RunLink>
         {isBest && <span class="tag">best</span>}
@@ -113,6 +156,9 @@ function TrialRow({ sweep, trial, names, hasAttempts }: TrialRowProps) {
       <td><TrialBadge trial={trial} /></td>
       {sweep.metric && (
         <td class="number" title={formatExact(trial.value)}>{trial.value !== null && formatNumber(trial.value)}</td>
+      )}
+      {sweep.metric && (
+        <td class="number" title={formatExact(trial.last)}>{trial.last !== null && formatNumber(trial.last)}</td>
       )}
       {sweep.metric && <td class="number">{formatCount(trial.steps)}</td>}
       {hasAttempts && (
@@ -128,6 +174,7 @@ function TrialRow({ sweep, trial, names, hasAttempts }: TrialRowProps) {
       {names.map((name) => (
         <td key={name} class="number param" title={formatExact(params.get(name))}>{formatValue(params.get(name))}</td>
       ))}
+      <td class="number">{formatDuration(durationOf(trial, now.value))}</td>
     </tr>
   );
 }

@@ -6,6 +6,7 @@ import { isValueMap, type Value, type ValueMap } from "../../api/values.js";
 export type TrialSort = string;
 
 export const NEWEST_FIRST: TrialSort = "-number";
+export const VALUE_COLUMN = "value";
 const PARAMS = "params.";
 
 /** How long a sweep that is over is still asked for: the last values come after the last trial. */
@@ -41,7 +42,7 @@ export function sortKey(sort: TrialSort): string {
 export function sortAfter(sort: TrialSort, column: string, goal: Goal): TrialSort {
   if (sort === column) return `-${column}`;
   if (sort === `-${column}`) return column;
-  const startsDescending = column === "value" ? goal === "maximize" : column === "number" || column === "steps";
+  const startsDescending = column === VALUE_COLUMN || column === "last" ? goal === "maximize" : column === "number" || column === "steps";
   return startsDescending ? `-${column}` : column;
 }
 
@@ -76,6 +77,33 @@ export function bestSoFar(trials: readonly Trial[], goal: Goal): HistoryPoint[] 
   return points;
 }
 
+/** Seconds that a trial ran, until `now` where it runs; from its first attempt on. */
+export function durationOf({ created_at, ended_at }: Trial, now: number): number {
+  return Math.max(0, (ended_at ?? now) - created_at);
+}
+
+/** Whether a trial has ended. */
+export function isOver({ state }: Trial): boolean {
+  return state !== "running" && state !== "waiting";
+}
+
+/** How many trials from the first on change no more. `trials` are all from number 1 on. */
+export function settledCount(trials: readonly Trial[]): number {
+  const open = trials.findIndex(({ is_settled }) => !is_settled);
+  return open < 0 ? trials.length : open;
+}
+
+/** `before` with the trials of `news` in place of those from `kept` on; `before` itself where all is as it was. */
+export function withNews(before: readonly Trial[], kept: number, news: readonly Trial[]): readonly Trial[] {
+  const isSame = before.length === kept + news.length && news.every((trial, at) => isAlike(before[kept + at]!, trial));
+  return isSame ? before : [...before.slice(0, kept), ...news];
+}
+
+function isAlike(a: Trial, b: Trial): boolean {
+  const names = ["fencing", "state", "value", "last", "steps", "is_settled", "stop_reason"] as const;
+  return names.every((name) => a[name] === b[name]);
+}
+
 /** Whether something of the sweep may change by itself. `now` in seconds. */
 export function isActive({ state, counts, updated_at }: Sweep, now: number): boolean {
   if (state === "pending" || state === "running" || state === "paused") return true;
@@ -89,7 +117,8 @@ export function trialCount({ counts: { superseded: _, ...trials } }: Pick<Sweep,
 
 function keyOf(trial: Trial, column: string): Value | undefined {
   if (column.startsWith(PARAMS)) return flatParams(trial.params).get(column.slice(PARAMS.length));
-  if (column === "value" || column === "steps" || column === "state") return trial[column];
+  if (column === VALUE_COLUMN || column === "last" || column === "steps" || column === "state") return trial[column];
+  if (column === "duration") return durationOf(trial, Number.MAX_SAFE_INTEGER);
   return trial.number;
 }
 

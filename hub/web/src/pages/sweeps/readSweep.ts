@@ -1,0 +1,27 @@
+/** A sweep and its trials, read again and again: trials that change no more are read once. */
+import { getSweep, listTrials, type Sweep, type Trial } from "../../api/sweeps.js";
+import { settledCount, trialCount, withNews } from "./trials.js";
+
+export const TRIALS_MAX = 10_000;
+
+export interface SweepAndTrials {
+  sweep: Sweep;
+  trials: readonly Trial[];
+  /** There are more trials than are read. */
+  isCut: boolean;
+}
+
+export function sweepReader(sweepId: string): (signal: AbortSignal) => Promise<SweepAndTrials> {
+  let known: readonly Trial[] = [];
+  return async (signal) => {
+    const kept = settledCount(known);
+    const after = kept === 0 ? 0 : known[kept - 1]!.number;
+    const limit = TRIALS_MAX - kept;
+    const [sweep, page] = await Promise.all([
+      getSweep(sweepId, { signal }),
+      limit > 0 ? listTrials(sweepId, { limit, after }, { signal }) : null,
+    ]);
+    if (page !== null) known = withNews(known, kept, page.trials);
+    return { sweep, trials: known, isCut: known.length >= TRIALS_MAX && trialCount(sweep) > known.length };
+  };
+}

@@ -1,0 +1,10 @@
+/** What of a sweep's page is in the address: the trials' order, and the ranges of its axes. */
+import { viewState } from "../../state/navigation.js";
+import { list, text } from "../../state/query.js";
+import { NEWEST_FIRST } from "./trials.js";
+
+export const SWEEP_VIEW = { s: text(NEWEST_FIRST), b: list() };
+
+export function sweepView() {
+  return viewState(SWEEP_VIEW);
+}
