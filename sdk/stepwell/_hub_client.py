@@ -92,7 +92,26 @@ class Hub:
         *,
         patience_seconds: float | None = None,
     ) -> Any:
-        """Return the JSON of the answer, None for an empty one; repeat the call without an answer.
+        """Return the JSON of the answer, None for an empty one; see `content`."""
+        data = self.content(method, path, body, patience_seconds=patience_seconds)
+        try:
+            return json.loads(data, object_hook=_plain) if data else None
+        except ValueError as error:
+            raise HubError(
+                f"{self.url}: something other than a hub answers there; {HUB} names a hub's "
+                "address",
+                status=200,
+            ) from error
+
+    def content(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        patience_seconds: float | None = None,
+    ) -> bytes:
+        """Return the whole answer; repeat the call while none comes.
 
         Args:
             path: below ``/api/v1``.
@@ -107,7 +126,7 @@ class Hub:
         while True:
             try:
                 with self.answer(method, path, body) as response:
-                    return self._parsed(response.read())
+                    return response.read()
             except HubError as error:
                 if error.status not in _TRY_AGAIN:
                     raise
@@ -279,16 +298,6 @@ class Hub:
                 return
         connection.close()
 
-    def _parsed(self, data: bytes) -> Any:
-        try:
-            return json.loads(data, object_hook=_plain) if data else None
-        except ValueError as error:
-            raise HubError(
-                f"{self.url}: something other than a hub answers there; {HUB} names a hub's "
-                "address",
-                status=200,
-            ) from error
-
     def _refusal(self, response: http.client.HTTPResponse) -> HubError:
         code, message, field = "", "", ""
         try:
@@ -324,8 +333,9 @@ def _query_of(query: Mapping[str, Any]) -> str:
 def _plain(value: dict[str, Any]) -> Any:
     """Return the number that JSON has no word for, else the object as it is."""
     if len(value) == 1:
-        if "$float" in value and value["$float"] in _ODD:
-            return _ODD[value["$float"]]
-        if "$int" in value:
-            return int(value["$int"])
+        ((name, text),) = value.items()
+        if name == "$float" and isinstance(text, str) and text in _ODD:
+            return _ODD[text]
+        if name == "$int" and isinstance(text, str):
+            return int(text)
     return value

@@ -74,6 +74,22 @@ class NotFoundError(HubError, ValueError):
     """No such project, run or file."""
 
 
+class ArtifactPathError(UsageError, ValueError):
+    """A text that names no version of an artifact, or one of another type."""
+
+
+class DownloadError(StepwellError):
+    """Files of an artifact that cannot be fetched, or not be put where they belong."""
+
+
+class VerificationError(StepwellError, ValueError):
+    """Files in a folder that are not those of an artifact."""
+
+
+class OfflineError(UsageError, TypeError):
+    """A call that asks the hub, in a run that is offline."""
+
+
 class FilterError(UsageError, ValueError):
     """A filter of runs that cannot be asked."""
 

@@ -12,6 +12,7 @@ import uvicorn
 from stepwell.api import Api
 from stepwell_hub.app import create_app
 from stepwell_hub.config import HubConfig
+from stepwell_hub.context import Context
 from stepwell_hub.key_file import KeyFile
 from stepwell_hub.serve import make_context
 from stepwell_store import EmbeddedStore, open_embedded
@@ -29,6 +30,7 @@ class World:
     data: Path
     url: str
     key: str
+    context: Context
 
     @property
     def api(self) -> Api:
@@ -45,12 +47,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         port = listener.getsockname()[1]
         config = HubConfig(data=data, port=port)
         key = see_to_key(config.folder)
-        app = create_app(make_context(config, store), KeyFile(config.folder), static=data)
+        context = make_context(config, store)
+        app = create_app(context, KeyFile(config.folder), static=data)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
         thread.start()
         wait_until(lambda: server.started, "the hub", timeout_seconds=_SECONDS)
-        yield World(store, data, f"http://127.0.0.1:{port}", key)
+        yield World(store, data, f"http://127.0.0.1:{port}", key, context)
         server.should_exit = True
         thread.join(_SECONDS)
     store.close()

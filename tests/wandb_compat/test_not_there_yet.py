@@ -105,8 +105,6 @@ def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "wandb.Api().artifact('p/a:latest')",
-        "run.use_artifact('my-dataset:latest').download()",
         "run.use_model('m')",
         "wandb.restore('model.pt')",
     ],

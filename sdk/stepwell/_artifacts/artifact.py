@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from stepwell._artifacts.reading import ReadingCalls
 from stepwell._artifacts.versions import VersionFacts
+from stepwell.errors import UsageError
 
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
@@ -30,7 +31,7 @@ class Artifact(ReadingCalls):
         use_as: str | None = None,
         storage_region: str | None = None,
     ) -> None:
-        self.name, self.type = name, type
+        self._name, self.type = name, type
         self.description = description
         self.metadata = dict(metadata or {})
         self.incremental = incremental
@@ -49,16 +50,22 @@ class Artifact(ReadingCalls):
 
     def _settle(self, facts: VersionFacts, hub: "Hub | None" = None) -> None:
         """Become the version that ``facts`` describe."""
-        self._facts, self._hub = facts, hub
-        self.name, self.aliases = f"{facts.name}:{facts.version}", list(facts.aliases)
+        self._facts, self._hub = facts, hub or self._hub
+        self.aliases = list(facts.aliases)
+
+    @property
+    def name(self) -> str:
+        """``name:v3``; the name alone before the version is committed."""
+        return f"{self._name}:{self._facts.version}" if self._facts else self._name
 
     @property
     def version(self) -> str:
-        return self.name.partition(":")[2]
+        return self._committed("version").version
 
-    @property
-    def qualified_name(self) -> str:
-        return self.name
+    def _committed(self, what: str) -> VersionFacts:
+        if self._facts is None:
+            raise UsageError(f"artifact {self._name!r} has no {what} before it is committed")
+        return self._facts
 
     def add_file(
         self,
@@ -111,9 +118,12 @@ class Artifact(ReadingCalls):
         return self
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
-        """No effect."""
+        """Keep what was changed of a version that exists."""
+        if self._facts is not None:
+            self._save_changes()
 
-    finalize = delete = save
+    def finalize(self) -> None:
+        """No effect."""
 
     def is_draft(self) -> bool:
         return False

@@ -1,14 +1,23 @@
 """What an artifact that exists can be asked: its files, and who made and used it."""
 
+import contextlib
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stepwell._artifacts.versions import VersionFacts
-from stepwell.errors import UnavailableError
+from stepwell._artifacts.versions import VersionFacts, facts_of
+from stepwell._hub_client import path_of
+from stepwell.errors import NotFoundError, UnavailableError, UsageError, VerificationError
+from stepwell_wire.artifact_names import LATEST
+from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
+    from stepwell._artifacts.entries import ArtifactFile, Entry
     from stepwell._hub_client import Hub
+    from stepwell.api import Run
+    from stepwell_wire.manifest import Manifest
 
-_INSTEAD = "until then read the files from where they were written"
+_NAMED = 3
 
 
 class ReadingCalls:
@@ -19,26 +28,277 @@ class ReadingCalls:
         _hub: the hub that has it, None until it is needed.
     """
 
-    name: str
+    description: str | None
+    metadata: dict[str, Any]
+    aliases: list[str]
     _facts: VersionFacts | None
     _hub: "Hub | None"
+    _read: "Manifest | None" = None
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    def _committed(self, what: str) -> VersionFacts:
+        raise NotImplementedError
+
+    def _settle(self, facts: VersionFacts, hub: "Hub | None" = None) -> None:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ what it is
+
+    @property
+    def id(self) -> str | None:
+        """The version's id in the hub, None before it is committed."""
+        return self._facts.id if self._facts else None
+
+    @property
+    def project(self) -> str:
+        return self._committed("project").project
+
+    source_project = project
+
+    @property
+    def entity(self) -> str:
+        return ""
+
+    source_entity = entity
+
+    @property
+    def source_name(self) -> str:
+        return self.name
+
+    @property
+    def qualified_name(self) -> str:
+        """``PROJECT/NAME:v3``."""
+        return f"{self.project}/{self.name}"
+
+    source_qualified_name = qualified_name
+
+    @property
+    def source_version(self) -> str:
+        return self._committed("version").version
+
+    @property
+    def digest(self) -> str:
+        """BLAKE3 of the manifest: paths and contents alone."""
+        return self._committed("digest").digest
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files, as far as they are known."""
+        return self._committed("size").size
+
+    @property
+    def file_count(self) -> int:
+        return self._committed("count of files").file_count
+
+    @property
+    def created_at(self) -> str | None:
+        """When it was logged, ISO 8601 in UTC."""
+        from stepwell.api._times import moment_text
+
+        return moment_text(self._committed("time").created_at)
+
+    @property
+    def updated_at(self) -> str | None:
+        """When it was committed, ISO 8601 in UTC."""
+        from stepwell.api._times import moment_text
+
+        return moment_text(self._committed("time").committed_at)
+
+    @property
+    def url(self) -> str:
+        """Its page."""
+        facts = self._committed("page")
+        place = path_of("artifacts", facts.name, facts.version)
+        return f"{self._asked_hub().url}{page_path(facts.project)}{place}"
+
+    @property
+    def manifest(self) -> "Manifest":
+        """Its paths and their entries, checked; read once."""
+        from stepwell._artifacts.entries import read_manifest
+
+        facts = self._committed("files")
+        if self._read is None:
+            self._read = read_manifest(self._asked_hub(), facts)
+        return self._read
+
+    # ------------------------------------------------------------------ files
 
     def download(
         self,
-        root: Any = None,
+        root: str | os.PathLike[str] | None = None,
         allow_missing_references: bool = False,
         skip_cache: bool | None = None,
-        path_prefix: Any = None,
+        path_prefix: str | os.PathLike[str] | None = None,
         multipart: bool | None = None,
     ) -> str:
-        raise UnavailableError(f"the download of artifact {self.name!r}", _INSTEAD)
+        """Fetch its files, in parallel, and return the folder that they are in.
 
-    checkout = file = download
+        Files that are there with the right size and digest are not fetched again; one that
+        broke off goes on. Other files in the folder stay.
 
-    def get_entry(self, name: Any) -> Any:
-        raise UnavailableError(f"reading {name!r} of artifact {self.name!r}", _INSTEAD)
+        Args:
+            root: the folder; default ``./artifacts/NAME:v3``.
+            allow_missing_references: leave out files that are kept elsewhere.
+            skip_cache, multipart: taken for the sake of old code; without effect.
+            path_prefix: only files whose path begins so.
 
-    get = get_path = get_entry
+        Raises:
+            DownloadError: A file cannot be fetched, is damaged, or something is in its place.
+            HubError: The hub refuses.
+        """
+        from stepwell._artifacts.download import default_root, download
 
-    def files(self, names: Any = None, per_page: int = 50) -> Any:
-        raise UnavailableError(f"the files of artifact {self.name!r}", _INSTEAD)
+        facts = self._committed("files")
+        return download(
+            self._asked_hub(),
+            self.manifest,
+            default_root(facts) if root is None else os.fspath(root),
+            path_prefix=os.fspath(path_prefix or ""),
+            allow_missing_references=allow_missing_references,
+        )
+
+    def checkout(self, root: str | os.PathLike[str] | None = None) -> str:
+        """Fetch its files, and delete all others from the folder; see `download`."""
+        from stepwell._artifacts.download import default_root
+        from stepwell._artifacts.verifying import compare
+
+        folder = default_root(self._committed("files")) if root is None else os.fspath(root)
+        made = self.download(folder)
+        for path in compare(self.manifest, made).extra:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(made, path))
+        return made
+
+    def file(self, root: str | os.PathLike[str] | None = None) -> str:
+        """Fetch the file of an artifact that has one, and return its path.
+
+        Raises:
+            UsageError: It has more or none.
+        """
+        paths = list(self.manifest.entries)
+        if len(paths) != 1:
+            raise UsageError(
+                f"{self.name} has {len(paths)} files; file() is for one. download() fetches all, "
+                "get_entry(path).download() one of them"
+            )
+        return self.get_entry(paths[0]).download(root)
+
+    def verify(self, root: str | os.PathLike[str] | None = None) -> None:
+        """Read the files in a folder, by default that of `download`.
+
+        Raises:
+            VerificationError: Files are missing, changed, or not the artifact's.
+        """
+        from stepwell._artifacts.download import default_root
+        from stepwell._artifacts.verifying import compare
+
+        folder = default_root(self._committed("files")) if root is None else os.fspath(root)
+        found = compare(self.manifest, folder)
+        if found:
+            said = (
+                f"{what}: {', '.join(paths[:_NAMED])}{' …' if len(paths) > _NAMED else ''}"
+                for what, paths in found._asdict().items()
+                if paths
+            )
+            raise VerificationError(f"{folder} is not {self.name}; {'; '.join(said)}")
+
+    def get_entry(self, name: str | os.PathLike[str]) -> "Entry":
+        """Return one file.
+
+        Raises:
+            NotFoundError: It has none of this path.
+        """
+        from stepwell._artifacts.entries import entry_of
+
+        facts = self._committed("files")
+        return entry_of(self._asked_hub(), facts, self.manifest, os.fspath(name))
+
+    get_path = get_entry
+
+    def get(self, name: str) -> Any:
+        raise UnavailableError(
+            f"reading {name!r} of artifact {self.name!r} as an object",
+            f"read the file: get_entry({name!r}).download()",
+        )
+
+    def files(self, names: Sequence[str] | None = None, per_page: int = 50) -> "list[ArtifactFile]":
+        """Return its files by path, all or those of these names."""
+        from stepwell._artifacts.entries import files_of
+
+        facts = self._committed("files")
+        return files_of(self._asked_hub(), facts, self.manifest, names)
+
+    # ------------------------------------------------------------------ runs
+
+    def logged_by(self) -> "Run | None":
+        """Return the run that logged it, None where there is none, or it was deleted."""
+        facts = self._committed("run")
+        return self._run(facts.project, facts.run_id) if facts.run_id else None
+
+    def used_by(self) -> "list[Run]":
+        """Return the runs that used it; deleted ones are left out."""
+        facts = self._committed("runs")
+        found = self._asked_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
+        runs = {node["id"]: node for node in found["nodes"] if node["kind"] == "run"}
+        used = [runs[edge["target"]] for edge in found["edges"] if edge["kind"] == "used"]
+        made = (self._run(node["project"], node["name"]) for node in used)
+        return [run for run in made if run is not None]
+
+    def _run(self, project: str, run_id: str) -> "Run | None":
+        from stepwell.api import Api, Run
+
+        hub = self._asked_hub()
+        try:
+            facts = hub.ask("GET", "projects", project, "runs", run_id)
+        except NotFoundError:
+            return None
+        return Run(Api._of(hub), facts)
+
+    # ------------------------------------------------------------------ changes
+
+    def _save_changes(self) -> None:
+        """Keep description, metadata and aliases as they are set now.
+
+        Raises:
+            HubError: The hub refuses, for example to move ``latest``.
+        """
+        facts, hub = self._committed("version"), self._asked_hub()
+        change: dict[str, Any] = {}
+        if (self.description or "") != facts.description:
+            change["description"] = self.description or ""
+        if self.metadata != dict(facts.metadata):
+            change["metadata"] = self.metadata
+        if change:
+            hub.call("PATCH", facts.path, change)
+        wanted, had = dict.fromkeys(self.aliases), dict.fromkeys(facts.aliases)
+        place = path_of("projects", facts.project, "artifacts", facts.name, "aliases")
+        for alias in wanted:
+            if alias not in had:
+                hub.call("PUT", place + path_of(alias), {"version": facts.version})
+        for alias in had:
+            if alias not in wanted and alias != LATEST:
+                hub.call("DELETE", place + path_of(alias))
+        self._settle(facts_of(hub.get(facts.path)), hub)
+
+    def delete(self, delete_aliases: bool = False) -> None:
+        """Delete the version; its number never comes again.
+
+        Args:
+            delete_aliases: delete it also while it has aliases.
+
+        Raises:
+            HubError: It has aliases.
+        """
+        facts = self._committed("version")
+        force = "?force=true" if delete_aliases else ""
+        self._asked_hub().call("DELETE", facts.path + force)
+
+    def _asked_hub(self) -> "Hub":
+        if self._hub is None:
+            from stepwell._hub import find_hub
+
+            self._hub = find_hub()
+        return self._hub

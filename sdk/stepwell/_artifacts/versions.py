@@ -1,8 +1,24 @@
-"""Facts of a version of an artifact, as the hub answers them."""
+"""Versions of artifacts as the hub answers them, and how people name one.
+
+name    name:alias    name:v3    project/name:v3    entity/project/name:v3
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from stepwell._hub_client import path_of
+from stepwell.errors import ArtifactPathError, NotFoundError
+from stepwell_wire.artifact_names import LATEST, check_alias, check_name, version_number
+from stepwell_wire.errors import ArtifactNameError
+
+if TYPE_CHECKING:
+    from stepwell._hub_client import Hub
+
+_NEAR_MAX: Final = 1000
+_SCHEME: Final = "wandb-artifact://"
+_FORMS: Final = "NAME, NAME:ALIAS, PROJECT/NAME:v3 or ENTITY/PROJECT/NAME:v3"
+COMMITTED: Final = "committed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +49,24 @@ class VersionFacts:
     created_at: float = 0.0
     committed_at: float | None = None
 
+    @property
+    def path(self) -> str:
+        """Where the hub has it, by its number: an alias may name another version tomorrow."""
+        return version_path(self.project, self.name, self.version)
+
+
+class ArtifactPath(NamedTuple):
+    """A version as it was named.
+
+    Attributes:
+        project: "" where none was named.
+        asked: a version's number (``v3``) or an alias.
+    """
+
+    project: str
+    name: str
+    asked: str
+
 
 def facts_of(answer: Mapping[str, Any]) -> VersionFacts:
     """Return the facts in the hub's answer of a version (docs/formats/hub-api.md)."""
@@ -52,3 +86,84 @@ def facts_of(answer: Mapping[str, Any]) -> VersionFacts:
         created_at=float(answer["created_at"]),
         committed_at=answer["committed_at"],
     )
+
+
+def parse_artifact_path(text: str, *, default_project: str = "") -> ArtifactPath:
+    """Return what ``text`` names; without an alias it is ``latest``.
+
+    The entity is not kept: a hub's projects belong to nobody.
+
+    Raises:
+        ArtifactPathError: It is none of the forms, or names no project where one is needed.
+    """
+    if not isinstance(text, str):
+        raise ArtifactPathError(f"expected {_FORMS}, not {text!r}"[:300])
+    place, _, last = text.removeprefix(_SCHEME).strip("/").rpartition("/")
+    name, colon, asked = last.partition(":")
+    parts = place.split("/") if place else []
+    if len(parts) > 2 or not all(parts) or (colon and not asked):
+        raise ArtifactPathError(f"artifact {text[:200]!r}: expected {_FORMS}")
+    try:
+        check_name(name)
+        if asked and version_number(asked) is None:
+            check_alias(asked)
+    except ArtifactNameError as error:
+        raise ArtifactPathError(f"artifact {text[:200]!r}: {error}; expected {_FORMS}") from error
+    project = parts[-1] if parts else default_project
+    if not project:
+        raise ArtifactPathError(
+            f"artifact {text[:200]!r}: which project? Expected PROJECT/NAME:ALIAS, or set "
+            "STEPWELL_PROJECT"
+        )
+    return ArtifactPath(project, name, asked or LATEST)
+
+
+def version_path(project: str, name: str, asked: str) -> str:
+    """Return where the hub has a version."""
+    return path_of("projects", project, "artifacts", name, "versions", asked)
+
+
+def find_version(hub: "Hub", path: ArtifactPath, *, kind: str | None = None) -> VersionFacts:
+    """Return the committed version of this number or alias.
+
+    Args:
+        kind: the type that it must have; None: any.
+
+    Raises:
+        NotFoundError: There is none; the message names those that are near.
+        ArtifactPathError: It is of another type.
+    """
+    try:
+        answer = hub.get(version_path(*path))
+    except NotFoundError as error:
+        raise not_found(hub, path, error) from error
+    if answer["state"] != COMMITTED:
+        raise NotFoundError(
+            f"{path.project}/{path.name}:{path.asked} was deleted; "
+            f"`stepwell artifact ls {path.project}/{path.name}` lists the versions that there are",
+            code="not_found",
+            status=404,
+        )
+    facts = facts_of(answer)
+    if kind and facts.type != kind:
+        raise ArtifactPathError(
+            f"{facts.project}/{facts.name}:{facts.version} is of type {facts.type!r}, not {kind!r}"
+        )
+    return facts
+
+
+def not_found(hub: "Hub", path: ArtifactPath, error: NotFoundError) -> NotFoundError:
+    """Return the error, with the nearest names of what there is."""
+    from stepwell.api._names import nearest
+
+    project, name, asked = path
+    place = path_of("projects", project, "artifacts")
+    listed = hub.get(place, limit=_NEAR_MAX)["collections"]
+    if all(each["name"] != name for each in listed):
+        hint = nearest(name, [each["name"] for each in listed])
+        what = f"no artifact {name!r} in project {project!r}{hint}"
+    else:
+        versions = hub.get(f"{place}/{name}/versions", limit=_NEAR_MAX)["versions"]
+        known = [word for each in versions for word in (*each["aliases"], each["version"])]
+        what = f"{project}/{name} has no version {asked!r}{nearest(asked, known)}"
+    return NotFoundError(what, error, code=error.code, status=error.status)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from stepwell._hub_client import Hub
+from stepwell.api._artifacts import ArtifactReads
 from stepwell.api._names import split_path
 from stepwell.api._place import find_place, is_key
 from stepwell.api._projects import Project, Projects, find_project
@@ -15,16 +16,7 @@ from stepwell.errors import UnavailableError, UsageError
 
 TIMEOUT_SECONDS: Final = 60.0
 _READ: Final = "read projects with projects(), runs with runs() and run()"
-_FILES: Final = "until then read the file from where it was written"
 _LATER: Final = {
-    **dict.fromkeys(
-        (
-            *("artifact", "artifacts", "artifact_exists", "artifact_type", "artifact_types"),
-            *("artifact_collection", "artifact_collections", "artifact_collection_exists"),
-            "artifact_versions",
-        ),
-        _FILES,
-    ),
     **dict.fromkeys(
         (
             *("create_custom_chart", "create_project", "create_registry", "create_run"),
@@ -36,8 +28,8 @@ _LATER: Final = {
 }
 
 
-class Api:
-    """Reads projects and runs of a hub; nothing is asked before the first call.
+class Api(ArtifactReads):
+    """Reads projects, runs and artifacts of a hub; nothing is asked before the first call.
 
     Args:
         overrides: ``project``: the project of paths that name none. ``entity`` and ``base_url``
@@ -62,6 +54,13 @@ class Api:
             raise UsageError(f"timeout: {timeout!r}; expected seconds, more than 0")
         self._timeout = timeout or TIMEOUT_SECONDS
         self._named = (hub, api_key if is_key(api_key) else None)
+
+    @classmethod
+    def _of(cls, hub: Hub) -> "Api":
+        """Return one that asks this hub."""
+        made = cls()
+        made.__dict__["_hub"] = hub
+        return made
 
     @cached_property
     def _hub(self) -> Hub:

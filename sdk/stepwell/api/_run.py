@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from stepwell.api._arrow import frame_of
+from stepwell.api._artifacts import of_run
 from stepwell.api._console import ConsoleLine, console_lines
 from stepwell.api._files import File, files_of
 from stepwell.api._frames import system_rows
@@ -16,7 +17,9 @@ from stepwell.errors import NotFoundError, UnavailableError, UsageError
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
+    from stepwell._artifacts.artifact import Artifact
     from stepwell.api._api import Api
+    from stepwell.api._artifacts import Artifacts
 
 _NEAR_MAX: Final = 1000
 _WAIT_SECONDS: Final = 2.0
@@ -26,9 +29,6 @@ _LATER: Final = {
     "update_state": "the state follows the run's process",
     "upload_file": "log media in the run itself",
     "log_artifact": "log it in the run itself",
-    "use_artifact": "use it in the run itself",
-    "logged_artifacts": "read the files from where they were written",
-    "used_artifacts": "read the files from where they were written",
     "download_history_exports": "ask for runs.history(keys, format='arrow')",
 }
 
@@ -240,7 +240,22 @@ class Run:
             code="not_found",
         )
 
+    def logged_artifacts(self, per_page: int = 100) -> "Artifacts":
+        """Return the versions that it logged, in that order."""
+        return of_run(self._api._hub, self.project, self.id, "logged", per_page)
+
+    def used_artifacts(self, per_page: int = 100) -> "Artifacts":
+        """Return the versions that it used, in that order."""
+        return of_run(self._api._hub, self.project, self.id, "used", per_page)
+
     # ------------------------------------------------------------------ changes
+
+    def use_artifact(self, artifact: "Artifact", use_as: str | None = None) -> "Artifact":
+        """Note that it used a version that `Api.artifact` returned; ``use_as`` has no effect."""
+        path = artifact._committed("version").path
+        body = {"run_id": self.id, "project": self.project}
+        self._api._hub.post(f"{path}/uses", body)
+        return artifact
 
     def update(self) -> None:
         """Keep what was set: name, notes, tags, group.

@@ -13,7 +13,12 @@ from stepwell_wire import __version__
 from stepwell_wire.installation import install_command
 
 _PYTHON_MIN: Final = (3, 11)
-_BASE: Final = {"grpcio": ((1, 62), None), "protobuf": ((5, 26), (8,)), "msgpack": ((1, 0), None)}
+_BASE: Final = {
+    "grpcio": ((1, 62), None),
+    "protobuf": ((5, 26), (8,)),
+    "msgpack": ((1, 0), None),
+    "blake3": ((1, 0), (2,)),
+}
 _EXTRAS: Final = ("numpy", "lz4", "prometheus-client", "psutil", "uvloop", "chdb-core")
 _WRITTEN_AT: Final = 1_767_225_600  # 2026-01-01: a clock before this is wrong.
 _DRIFT_SECONDS_MAX: Final = 5.0

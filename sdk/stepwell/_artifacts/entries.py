@@ -1,0 +1,154 @@
+"""The files of a version: its manifest, read and checked, and one object for each entry."""
+
+import mimetypes
+import os
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from stepwell._artifacts.download import default_root, download
+from stepwell._artifacts.fetching import new_hasher
+from stepwell._hub_client import path_of
+from stepwell.errors import DownloadError, NotFoundError, UsageError
+from stepwell_wire.errors import ManifestError
+from stepwell_wire.manifest import Entry as _Entry
+from stepwell_wire.manifest import Manifest, parse_manifest
+
+if TYPE_CHECKING:
+    from stepwell._artifacts.versions import VersionFacts
+    from stepwell._hub_client import Hub
+
+_TEXTS: Final = ("text/", "application/json")
+
+
+def read_manifest(hub: "Hub", facts: "VersionFacts") -> Manifest:
+    """Return the manifest of a version.
+
+    Raises:
+        DownloadError: Its digest, a path, a size or a count is wrong: nothing of it is used.
+        HubError: The hub does not have it.
+    """
+    where = f"{facts.project}/{facts.name}:{facts.version}"
+    answer = hub.content("GET", f"{facts.path}/manifest")
+    try:
+        manifest = parse_manifest(answer)
+        packed = manifest.pack()
+    except ManifestError as error:
+        raise DownloadError(f"{where}: the hub answers a manifest that is none: {error}") from error
+    hasher = new_hasher()
+    hasher.update(packed)
+    if hasher.hexdigest() != facts.digest:
+        raise DownloadError(
+            f"{where}: the manifest that the hub answers has not the digest of the version; "
+            "the hub's blob store is damaged, or something changes bytes on the way"
+        )
+    return manifest
+
+
+class Entry:
+    """One path of a version.
+
+    Attributes:
+        path: in the artifact.
+        digest: BLAKE3 of the file; of a reference the checksum that its keeper gave, "" for none.
+        size: in bytes, None where that of a reference is unknown.
+        ref: the address of a reference, None for a file.
+    """
+
+    def __init__(self, hub: "Hub", facts: "VersionFacts", path: str, entry: _Entry) -> None:
+        self._hub, self._facts, self._entry = hub, facts, entry
+        self.path = self.name = path
+        self.digest = entry.digest or entry.checksum
+        self.size = entry.size
+        self.ref = entry.reference or None
+
+    def download(
+        self, root: str | os.PathLike[str] | None = None, skip_cache: bool | None = None
+    ) -> str:
+        """Fetch it below ``root`` and return its path; see `Artifact.download`."""
+        folder = os.fspath(root) if root is not None else default_root(self._facts)
+        made = download(self._hub, Manifest({self.path: self._entry}), folder)
+        return os.path.join(made, self.path)
+
+    def ref_target(self) -> str:
+        """Return the address of a reference.
+
+        Raises:
+            UsageError: It is a file.
+        """
+        if self.ref is None:
+            raise UsageError(f"{self.path} is a file, and no reference; download() fetches it")
+        return self.ref
+
+    def ref_url(self) -> str:
+        """Return the address where the hub has the file."""
+        return f"{self._hub.url}/api/v1{path_of('blobs', self._entry.digest)}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.path}>"
+
+
+class ArtifactFile(Entry):
+    """One file of a version, as `Artifact.files` gives it."""
+
+    @property
+    def url(self) -> str:
+        return self.ref or self.ref_url()
+
+    @property
+    def mimetype(self) -> str:
+        return mimetypes.guess_type(self.path)[0] or "application/octet-stream"
+
+    def download(  # type: ignore[override]
+        self,
+        root: str | os.PathLike[str] = ".",
+        replace: bool = False,
+        exist_ok: bool = False,
+    ) -> IO[Any]:
+        """Fetch it below ``root`` and return it, opened to be read.
+
+        Args:
+            replace: another file of this name is replaced. exist_ok: it is returned as it is.
+
+        Raises:
+            UsageError: There is such a file.
+            DownloadError: It cannot be fetched.
+        """
+        path = os.path.join(os.fspath(root), self.path)
+        if os.path.lexists(path) and not replace:
+            if not exist_ok:
+                raise UsageError(f"{path} exists; give replace=True, or exist_ok=True to keep it")
+        else:
+            path = super().download(root)
+        if self.mimetype.startswith(_TEXTS):
+            return open(path, encoding="utf-8")
+        return open(path, "rb")
+
+
+def entry_of(hub: "Hub", facts: "VersionFacts", manifest: Manifest, path: str) -> Entry:
+    """Return one entry.
+
+    Raises:
+        NotFoundError: The version has none of this path.
+    """
+    found = manifest.entries.get(path)
+    if found is None:
+        from stepwell.api._names import nearest
+
+        raise NotFoundError(
+            f"{facts.name}:{facts.version} has no file {path[:200]!r}"
+            f"{nearest(path, list(manifest.entries))}",
+            code="not_found",
+        )
+    return Entry(hub, facts, path, found)
+
+
+def files_of(
+    hub: "Hub", facts: "VersionFacts", manifest: Manifest, names: Sequence[str] | None
+) -> list[ArtifactFile]:
+    """Return the files of a version by path, all or those of these names."""
+    wanted = None if names is None else {names} if isinstance(names, str) else set(names)
+    return [
+        ArtifactFile(hub, facts, path, entry)
+        for path, entry in sorted(manifest.entries.items())
+        if wanted is None or path in wanted
+    ]

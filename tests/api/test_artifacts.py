@@ -1,0 +1,122 @@
+"""Artifacts that `Api` reads and changes, over a real hub."""
+
+import uuid
+
+import pytest
+
+from stepwell.errors import ArtifactPathError, HubError, NotFoundError, UnavailableError
+from tests.api.conftest import World
+from tests.api.made_artifacts import FILES, client, digest, make_version, manifest_of
+from tests.hub.made import make_run
+
+
+@pytest.fixture
+def project() -> str:
+    return f"p-{uuid.uuid4().hex[:8]}"
+
+
+def test_a_version_says_what_it_is(world: World, project: str) -> None:
+    make_version(world, project, "data", FILES, "best", metadata={"n": [1]}, description="d")
+    artifact = world.api.artifact(f"someone/{project}/data:best", type="dataset")
+    assert (artifact.name, artifact.version, artifact.type) == ("data:v0", "v0", "dataset")
+    assert (artifact.metadata, artifact.description) == ({"n": [1]}, "d")
+    assert sorted(artifact.aliases) == ["best", "latest"]
+    assert artifact.qualified_name == f"{project}/data:v0"
+    assert artifact.digest == digest(manifest_of(FILES).pack())
+    assert (artifact.file_count, artifact.size) == (4, sum(map(len, FILES.values())))
+    assert artifact.created_at is not None
+    assert artifact.created_at.endswith("Z")
+    assert not artifact.is_draft()
+    assert artifact.url.startswith(world.url)
+
+
+def test_lists_of_artifacts(world: World, project: str) -> None:
+    api = world.api
+    for number in range(3):
+        make_version(world, project, "data", {"x": b"%d" % number})
+    make_version(world, project, "net", {"x": b"9"}, type="model")
+    assert [each.name for each in api.artifacts("dataset", f"{project}/data", per_page=2)] == [
+        "data:v2",
+        "data:v1",
+        "data:v0",
+    ]
+    found = api.artifact_collections(project)
+    assert [(each.name, each.type, len(each)) for each in found] == [
+        ("data", "dataset", 3),
+        ("net", "model", 1),
+    ]
+    assert found[0].aliases == ["latest"]
+    assert [each.name for each in api.artifact_types(project)] == ["dataset", "model"]
+    (net,) = api.artifact_type("model", project).collections()
+    assert [each.version for each in net.versions()] == ["v0"]
+    assert api.artifact_collection("model", f"{project}/net").qualified_name == f"{project}/net"
+    with pytest.raises(ArtifactPathError, match="is of type 'model', not 'dataset'"):
+        api.artifacts("dataset", f"{project}/net")
+    with pytest.raises(NotFoundError, match=r"no artifact 'date' .*did you mean 'data'"):
+        api.artifacts("dataset", f"{project}/date")
+    with pytest.raises(NotFoundError, match="is of type 'models'; did you mean 'model'"):
+        api.artifact_type("models", project)
+    with pytest.raises(UnavailableError, match="tags"):
+        api.artifacts("dataset", f"{project}/data", tags=["x"])
+
+
+def test_whether_there_is_one(world: World, project: str) -> None:
+    make_version(world, project)
+    api = world.api
+    assert api.artifact_exists(f"{project}/data")
+    assert api.artifact_exists(f"{project}/data:v0", "dataset")
+    assert not api.artifact_exists(f"{project}/data:v0", "model")
+    assert not api.artifact_exists(f"{project}/data:v1")
+    assert not api.artifact_exists("nowhere/data")
+    assert api.artifact_collection_exists(f"{project}/data", "dataset")
+    assert not api.artifact_collection_exists(f"{project}/data", "model")
+    with pytest.raises(ArtifactPathError, match="expected NAME"):
+        api.artifact_exists("no name!")
+
+
+def test_runs_around_a_version(world: World, project: str) -> None:
+    make_run(world.store, project, "maker")
+    make_run(world.store, project, "user")
+    make_version(world, project, run_id="maker")
+    api = world.api
+    artifact = api.artifact(f"{project}/data")
+    maker = artifact.logged_by()
+    assert maker is not None
+    assert maker.id == "maker"
+    assert artifact.used_by() == []
+    api.run(f"{project}/user").use_artifact(artifact)
+    api.run(f"{project}/user").use_artifact(artifact)
+    client(world).post(f"{artifact._committed('').path}/uses", {"run_id": "gone"})
+    assert [each.id for each in artifact.used_by()] == ["user"]
+    logged, used = api.run(f"{project}/maker"), api.run(f"{project}/user")
+    assert [each.name for each in logged.logged_artifacts()] == ["data:v0"]
+    assert [each.name for each in used.used_artifacts()] == ["data:v0"]
+    assert list(used.logged_artifacts()) == []
+    make_version(world, project, "orphan", {"x": b"1"})
+    assert api.artifact(f"{project}/orphan").logged_by() is None
+
+
+def test_what_is_set_is_kept_by_save(world: World, project: str) -> None:
+    make_version(world, project, "data", FILES, "old")
+    artifact = world.api.artifact(f"{project}/data")
+    artifact.description, artifact.metadata["score"] = "words", 0.5
+    artifact.aliases.remove("old")
+    artifact.aliases.append("best one")
+    artifact.save()
+    again = world.api.artifact(f"{project}/data:best one")
+    assert (again.description, again.metadata) == ("words", {"score": 0.5})
+    assert sorted(again.aliases) == ["best one", "latest"]
+    assert sorted(artifact.aliases) == ["best one", "latest"]
+
+
+def test_a_deleted_version_is_gone(world: World, project: str) -> None:
+    make_version(world, project, "data", {"x": b"1"})
+    make_version(world, project, "data", {"x": b"2"})
+    api = world.api
+    with pytest.raises(HubError) as caught:
+        api.artifact(f"{project}/data:v1").delete()
+    assert caught.value.code == "version_aliased"
+    api.artifact(f"{project}/data:v1").delete(delete_aliases=True)
+    assert api.artifact(f"{project}/data").version == "v0"
+    with pytest.raises(NotFoundError, match=r"data:v1 was deleted; `stepwell artifact ls"):
+        api.artifact(f"{project}/data:v1")
