@@ -10,8 +10,8 @@ export function SweepLink({ project, runId }: { project: string; runId: string }
   if (place === null) return null;
   const { sweep_id: sweepId, name, number, is_newest } = place;
   return (
-    <a class="tag" href={pathOf({ page: "sweep", project, sweepId })} title={`sweep ${name || sweepId}`}>
-      {`${name || sweepId}, trial ${formatCount(number)}${is_newest ? "" : ": another run has it now"}`}
+    <a class="tag" href={pathOf({ page: "sweep", project, sweepId })} title={sweepId}>
+      {`sweep ${name || sweepId}, trial ${formatCount(number)}${is_newest ? "" : ": another run has it now"}`}
     </a>
   );
 }

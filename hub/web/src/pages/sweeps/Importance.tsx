@@ -1,15 +1,16 @@
 /** How much of the spread of the values goes together with each parameter. */
+import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { getImportance, type Goal, type Importances, type ParameterImportance, type Trial } from "../../api/sweeps.js";
-import { formatCount } from "../../parts/format.js";
+import { formatAmount, formatCount } from "../../parts/format.js";
 import { Failure } from "../../parts/Notice.js";
 import { useResource } from "../../state/resource.js";
 import { throttled } from "../../state/throttled.js";
 import { isOver } from "./trials.js";
 
 const AGAIN_MS = 5000;
-const SHOWN_MAX = 30;
+const SHOWN_MAX = 12;
 /** A weaker rank correlation is not called a direction. */
 const DIRECTION_MIN = 0.2;
 
@@ -42,7 +43,9 @@ export function Importance({ sweepId, metric, trials }: ImportanceProps) {
 }
 
 function Shares({ found, metric }: { found: Importances; metric: { name: string; goal: Goal } }) {
+  const isWhole = useSignal(false);
   const { trials, trials_min, chance, parameters } = found;
+  const shown = isWhole.value ? parameters : parameters.slice(0, SHOWN_MAX);
   if (trials < trials_min) {
     return (
       <p class="fact">
@@ -54,11 +57,15 @@ function Shares({ found, metric }: { found: Importances; metric: { name: string;
   return (
     <>
       <ul class="importance">
-        {parameters.slice(0, SHOWN_MAX).map((each) => (
+        {shown.map((each) => (
           <Share key={each.name} parameter={each} chance={chance} metric={metric.name} />
         ))}
       </ul>
-      {parameters.length > SHOWN_MAX && <p class="fact">{`${formatCount(parameters.length - SHOWN_MAX)} more, all less important`}</p>}
+      {shown.length < parameters.length && (
+        <button type="button" class="small" onClick={() => (isWhole.value = true)}>
+          {`Show all ${formatAmount(parameters.length, "parameter")}`}
+        </button>
+      )}
       <p class="fact">
         {`The part of the variance of the ranks of ${metric.name} between groups of like values of a parameter, over ` +
           `${formatCount(trials)} trials.` +

@@ -21,6 +21,8 @@ import { VALUE_COLUMN } from "./trials.js";
 export const PLOT_HEIGHT = 240;
 const AXIS_WIDTH_MIN = 104;
 const HOVER_PIXELS = 12;
+/** Browsers draw no canvas that is much wider. */
+const AXES_MAX = 60;
 /** The darkest colours are for the best tenth or so. */
 const BEST_POWER = 3;
 
@@ -35,7 +37,8 @@ interface ParallelProps {
   hovered: Signal<number | null>;
 }
 
-export function Parallel({ sweep, trials, axes, isIn, brushes, onBrushes, hovered }: ParallelProps) {
+export function Parallel({ sweep, trials, axes: all, isIn, brushes, onBrushes, hovered }: ParallelProps) {
+  const axes = useMemo(() => shownAxes(all), [all]);
   const scroller = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const { width: room } = useSize(scroller).value;
@@ -89,9 +92,17 @@ export function Parallel({ sweep, trials, axes, isIn, brushes, onBrushes, hovere
           ))}
         </div>
       </div>
+      {axes.length < all.length && (
+        <p class="fact">{`The first ${AXES_MAX - 1} of ${formatAmount(all.length - 1, "parameter")}`}</p>
+      )}
       <Reading sweep={sweep} trials={trials} axes={axes} hovered={hovered} hint={hint} />
     </section>
   );
+}
+
+/** The first ones, and the last: the metric. */
+function shownAxes(axes: readonly Axis[]): readonly Axis[] {
+  return axes.length > AXES_MAX ? [...axes.slice(0, AXES_MAX - 1), axes.at(-1)!] : axes;
 }
 
 /** The better lie above the worse, those without a value below all. */

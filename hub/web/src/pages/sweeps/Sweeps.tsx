@@ -52,6 +52,7 @@ function SweepsTable({ sweeps }: { sweeps: readonly Sweep[] }) {
             <th scope="col" class="number">Trials</th>
             <th scope="col" class="number wide">Running</th>
             <th scope="col" class="number wide">Failed</th>
+            <th scope="col" class="number wide">Agents</th>
             <th scope="col">Created</th>
           </tr>
         </thead>
@@ -64,7 +65,7 @@ function SweepsTable({ sweeps }: { sweeps: readonly Sweep[] }) {
 }
 
 function SweepRow({ sweep }: { sweep: Sweep }) {
-  const { id, project, name, metric, best, counts, expected_trials } = sweep;
+  const { id, project, name, metric, best, counts, expected_trials, agents } = sweep;
   const expected = expected_trials === null ? "" : ` of ${formatCount(expected_trials)}`;
   return (
     <tr>
@@ -78,6 +79,7 @@ function SweepRow({ sweep }: { sweep: Sweep }) {
       <td class="number">{formatCount(trialCount(sweep)) + expected}</td>
       <td class="number wide">{formatCount(counts.running)}</td>
       <td class="number wide">{formatCount(counts.failed + counts.crashed)}</td>
+      <td class="number wide">{formatCount(agents.filter(({ is_alive }) => is_alive).length)}</td>
       <td><Age moment={sweep.created_at} /></td>
     </tr>
   );
