@@ -1,9 +1,10 @@
 """Every route, in light and dark, wide and on a phone: no fault, and usable with aids."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from benchmarks.seed import seed
 from stepwell_store import connect_embedded
@@ -108,3 +109,39 @@ def test_a_route_can_be_used_with_the_keyboard(
             " return s.outlineStyle !== 'none' || s.boxShadow !== 'none'; })()"
         )
         assert outline, "the focus cannot be seen"
+
+
+@pytest.mark.parametrize("name", ["charts", "media"])
+def test_a_filter_that_leaves_no_run_says_so_in_place_of_empty_panels(
+    page: Page, site: Site, routes: dict[str, str], name: str
+) -> None:
+    page.goto(f"{site.url}{routes[name]}?q=name%3Anone-of-them")
+    main = page.locator("main")
+    expect(main.get_by_text("No run fits the filter.")).to_be_visible()
+    expect(main.locator(".panel-place, .wall")).to_have_count(0)
+    main.get_by_role("button", name="Clear the filter").click()
+    expect(main.get_by_text("No run fits the filter.")).to_have_count(0)
+    assert "q=" not in page.url
+
+
+def test_the_wall_says_nothing_of_media_while_it_does_not_know_the_runs(
+    page: Page, site: Site, routes: dict[str, str]
+) -> None:
+    held: list[Route] = []
+    page.route("**/runs/query", lambda route: held.append(route))
+    page.goto(f"{site.url}{routes['media']}")
+    expect(page.locator("main .skeleton")).to_be_visible()
+    page.evaluate("fetch('/api/v1/status').then((answer) => answer.text())")  # A while.
+    expect(page.get_by_text("has logged media")).to_have_count(0)
+    for each in held:
+        each.continue_()
+    page.unroute("**/runs/query")
+    expect(page.get_by_text("has logged media")).to_be_visible()
+
+
+def test_a_runs_summary_has_moments_that_people_read(
+    page: Page, site: Site, routes: dict[str, str]
+) -> None:
+    page.goto(f"{site.url}{routes['run overview']}")
+    summary = page.get_by_role("region", name="Summary")
+    expect(summary).to_contain_text(re.compile(r"_timestamp\s*\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"))

@@ -12,7 +12,7 @@ export function histogramFacts(matrix: HistogramMatrix, index: number): string[]
   const odd = [
     [matrix.nan, "NaN"],
     [matrix.positiveInf, "+Inf"],
-    [matrix.negativeInf, "−Inf"],
+    [matrix.negativeInf, "-Inf"],
   ] as const;
   const range = `${formatValue(matrix.ownLow[index]!)} … ${formatValue(matrix.ownHigh[index]!)}`;
   return [

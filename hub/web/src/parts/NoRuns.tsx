@@ -15,6 +15,22 @@ export function NoRuns({ runs }: { runs: RunsState }) {
   );
 }
 
+/** In place of what would be drawn: the list beside it has the hints, on a phone it is closed. */
+export function NoRunLeft({ runs }: { runs: RunsState }) {
+  return (
+    <p class="none-left" role="status">
+      No run fits the filter.
+      <button type="button" class="small" onClick={() => runs.setFilter("")}>Clear the filter</button>
+    </p>
+  );
+}
+
+/** True where the filter leaves nothing to draw, also no run that was chosen before. */
+export function leavesNoRun({ list, filter, shown }: RunsState): boolean {
+  const isNone = list.rows.value.length === 0 && shown.value.length === 0;
+  return isNone && list.isReady.value && list.filterError.value === null && filter.value !== "";
+}
+
 /** True where the project has no run at all, whatever is chosen. */
 export function hasNoRuns({ list, filter }: RunsState): boolean {
   return list.isReady.value && list.filterError.value === null && list.rows.value.length === 0 && filter.value === "";

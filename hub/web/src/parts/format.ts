@@ -3,18 +3,22 @@ import type { Value } from "../api/values.js";
 
 const SIGNIFICANT = 5;
 
-/** A number in few characters: 5 significant digits, an exponent only where it is shorter. */
+/**
+ * A number in few characters: 5 significant digits, an exponent only where it is shorter.
+ *
+ * The minus is that of the keyboard, here and in charts: a number that is copied can be pasted into code.
+ */
 export function formatNumber(value: number): string {
-  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
+  if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "-∞";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (Number.isInteger(value) && size < 1e10) return withMinus(String(value));
-  if (size >= 1e5 && size < 1e10) return withMinus(String(Math.round(value)));
+  if (Number.isInteger(value) && size < 1e10) return String(value);
+  if (size >= 1e5 && size < 1e10) return String(Math.round(value));
   const isPlain = size >= 1e-3 && size < 1e5;
   const digits = isPlain ? value.toPrecision(SIGNIFICANT) : value.toExponential(SIGNIFICANT - 2);
   const [mantissa = "", exponent] = digits.split("e");
   const trimmed = mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa;
-  return withMinus(exponent === undefined ? trimmed : `${trimmed}e${exponent.replace("+", "")}`);
+  return exponent === undefined ? trimmed : `${trimmed}e${exponent.replace("+", "")}`;
 }
 
 const GROUPED = new Intl.NumberFormat("en-US");
@@ -43,7 +47,7 @@ export function formatBytes(bytes: number): string {
 
 /** Seconds as two units at most: 4 s, 3 min 20 s, 5 h 2 min, 3 d 4 h. */
 export function formatDuration(seconds: number): string {
-  if (seconds < 0) return `−${formatDuration(-seconds)}`;
+  if (seconds < 0) return `-${formatDuration(-seconds)}`;
   if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;
   const whole = Math.round(seconds);
   if (whole < 60) return `${whole} s`;
@@ -89,9 +93,5 @@ export function formatValue(value: Value | undefined): string {
 
 /** Any value with all its digits. */
 export function formatExact(value: Value | undefined): string {
-  return typeof value === "number" && Number.isFinite(value) ? withMinus(String(value)) : formatValue(value);
-}
-
-function withMinus(text: string): string {
-  return text.replace("-", "−").replace("e−", "e-");
+  return typeof value === "number" && Number.isFinite(value) ? String(value) : formatValue(value);
 }

@@ -1,4 +1,4 @@
-/** How a run's state is shown. Pure. */
+/** How a run's state is shown: by the word that filters, the API and the command line have. Pure. */
 import { formatAge, formatDuration } from "./format.js";
 
 /** A running run of which nothing came for so long is shown as stale. */
@@ -37,14 +37,14 @@ export function shownState(
   switch (state) {
     case "running": {
       const isStale = lastSeen !== null && now - lastSeen > STALE_SECONDS;
-      if (!isStale) return { word: "live", kind: "live", title: `Running: its process logs${seen}` };
+      if (!isStale) return { word: state, kind: "live", title: `Running: its process logs${seen}` };
       const silence = formatDuration(now - lastSeen);
       return { word: "stale", kind: "stale", title: `Running, but nothing came for ${silence}: it may hang, or its node is away` };
     }
     case "finished":
-      return { word: "done", kind: "done", title: `Finished: the run said so${exit}` };
+      return { word: state, kind: "done", title: `Finished: the run said so${exit}` };
     case "crashed":
-      return { word: "crash", kind: "bad", title: `Crashed: its process is gone without an end of the run${exit}${seen}` };
+      return { word: state, kind: "bad", title: `Crashed: its process is gone without an end of the run${exit}${seen}` };
     case "failed":
       return { word: state, kind: "bad", title: `Failed: it ended with an error${exit}${seen}` };
     case "killed":

@@ -6,7 +6,7 @@ import { formatAge, formatBytes, formatDuration, formatNumber, formatValue } fro
 test.each([
   [0, "0"],
   [1234567, "1234567"],
-  [-3, "−3"],
+  [-3, "-3"],
   [0.1 + 0.2, "0.3"],
   [3.14159265, "3.1416"],
   [0.0001, "1e-4"],
@@ -16,9 +16,9 @@ test.each([
   [4294967295, "4294967295"],
   [99999.6, "1e5"],
   [123456.789, "123457"],
-  [-2.5e-9, "−2.5e-9"],
+  [-2.5e-9, "-2.5e-9"],
   [NaN, "NaN"],
-  [-Infinity, "−∞"],
+  [-Infinity, "-∞"],
 ])("the number %d is %s", (value, text) => expect(formatNumber(value)).toBe(text));
 
 test.each([

@@ -52,6 +52,7 @@ test.each([
 test("a running run of which nothing came for a minute is stale", () => {
   const run = { state: "running", exitCode: null, now: 1000 };
   expect(shownState({ ...run, lastSeen: 941 }).kind).toBe("live");
+  expect(shownState({ ...run, lastSeen: 941 }).word).toBe("running");
   expect(shownState({ ...run, lastSeen: 939 }).kind).toBe("stale");
   expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: 137 }).title).toContain("137");
   expect(shownState({ ...run, state: "crashed", lastSeen: 939, exitCode: -1 }).title).toContain("exit code unknown");

@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
-import { hasNoRuns, NoRuns } from "../../parts/NoRuns.js";
+import { hasNoRuns, leavesNoRun, NoRunLeft, NoRuns } from "../../parts/NoRuns.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
 import { viewState } from "../../state/navigation.js";
@@ -53,11 +53,16 @@ export function Charts({ project }: { project: string }) {
         </PageHeader>
         <div class="board-area">
           {hasLegend && <Legend board={board} />}
-          {hasNoRuns(runs) ? <NoRuns runs={runs} /> : <BoardView board={board} />}
+          <Drawn runs={runs} board={board} />
         </div>
       </main>
     </div>
   );
+}
+
+function Drawn({ runs, board }: { runs: RunsState; board: Board }) {
+  if (hasNoRuns(runs)) return <NoRuns runs={runs} />;
+  return leavesNoRun(runs) ? <NoRunLeft runs={runs} /> : <BoardView board={board} />;
 }
 
 /** A long list is not read twice when the page opens. */

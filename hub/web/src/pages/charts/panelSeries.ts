@@ -150,7 +150,7 @@ export function nonFiniteText(
   const parts = [
     found.nan > 0 ? `${formatCount(found.nan)} NaN` : "",
     found.positiveInf > 0 ? `${formatCount(found.positiveInf)} +Inf` : "",
-    found.negativeInf > 0 ? `${formatCount(found.negativeInf)} −Inf` : "",
+    found.negativeInf > 0 ? `${formatCount(found.negativeInf)} -Inf` : "",
   ].filter((part) => part !== "");
   const at = formatX(found.firstX, xUnit);
   return `${parts.join(", ")} from ${xUnit === "number" ? `${xName} ${at}` : at}`;

@@ -3,7 +3,7 @@ import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { Failure, Notice } from "../../parts/Notice.js";
-import { hasNoRuns, NoRuns } from "../../parts/NoRuns.js";
+import { hasNoRuns, leavesNoRun, NoRunLeft, NoRuns } from "../../parts/NoRuns.js";
 import { PageHeader } from "../../parts/PageHeader.js";
 import { RunsRail } from "../../parts/RunsRail.js";
 import { Skeleton } from "../../parts/Skeleton.js";
@@ -70,6 +70,7 @@ function Wall({ project, runs, board }: WallProps) {
     <Failure what="The media could not be read" error={error} onRetry={board.retry} />
   );
   if (hasNoRuns(runs)) return <NoRuns runs={runs} />;
+  if (leavesNoRun(runs)) return <NoRunLeft runs={runs} />;
   if (runs.list.isReady.value && shown.length === 0) {
     return <Notice title="No run is chosen">The coloured chips in the list of runs choose them.</Notice>;
   }

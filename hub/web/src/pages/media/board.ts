@@ -34,6 +34,7 @@ export interface Wanted {
 }
 
 export interface MediaBoard {
+  /** null until it is known which media the runs have; those of former runs stay until then. */
   readonly keys: ReadonlySignal<readonly MediaKey[] | null>;
   /** All steps that have media, in order. */
   readonly steps: ReadonlySignal<readonly number[]>;
@@ -98,6 +99,8 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
     const mine = (outline = new AbortController());
     const abort = { signal: mine.signal };
     const runs = JSON.parse(shownRuns.peek()) as string[];
+    // Without runs, as while their list is read, there is nothing to ask. No media is an answer.
+    if (runs.length === 0) return;
     const ownMetrics = [...own.peek().keys()];
     try {
       const [found, all, ...each] = await Promise.all([
@@ -170,6 +173,7 @@ export function makeMediaBoard({ project, view, runIds, onRuns }: BoardOptions):
     effect(() => {
       void shownRuns.value;
       cells.value = new Map();
+      if (keys.peek()?.length === 0) keys.value = null;
       watching.change(watch());
       void loadOutline();
     }),

@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 
 import { listGaps, listWriters } from "../../api/hub.js";
+import type { Value } from "../../api/values.js";
 import { Age } from "../../parts/Age.js";
 import { durationSeconds } from "../../parts/columnValues.js";
 import { CopyButton } from "../../parts/CopyButton.js";
@@ -37,7 +38,7 @@ export function Overview({ run, onChange }: RunTabProps) {
       </div>
       <ValueTree title="Config" root={run.config} empty="The run has no config." />
       <div class="column">
-        <ValueTree title="Summary" isRounded root={run.summary} empty="The run has no summary." />
+        <ValueTree title="Summary" isRounded root={run.summary} textOf={automaticText} empty="The run has no summary." />
         {Object.keys(run.defined_metrics).length > 0 && (
           <ValueTree title="Defined metrics" root={run.defined_metrics} empty="" />
         )}
@@ -45,6 +46,13 @@ export function Overview({ run, onChange }: RunTabProps) {
       </div>
     </div>
   );
+}
+
+/** What the hub itself adds to a summary, as people read it. */
+function automaticText(key: string, value: Value): string | undefined {
+  if (typeof value !== "number") return undefined;
+  if (key === "_timestamp") return formatMoment(value);
+  return key === "_runtime" ? formatDuration(value) : undefined;
 }
 
 function Facts({ run, onChange }: RunTabProps) {
