@@ -128,6 +128,10 @@ def socket_answers(path: Path) -> bool:
 def make_private_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError as error:
+        raise ConfigError(
+            f"{folder}: is no folder; name a folder, or one that is not there yet"
+        ) from error
     except OSError as error:
         raise ConfigError(f"{folder}: cannot be made ({error.strerror})") from error
 

@@ -333,6 +333,7 @@ class Daemon:
         assert self._store is not None
         self._facts.engine_restarts = lambda: getattr(self._store, "restarts", 0)
         self._retention_changed.set()
+        await self._blobs.note_table(self._store)
         await forwarder.run(self._store)
 
     def _open_and_migrate(self) -> None:

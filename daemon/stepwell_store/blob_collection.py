@@ -7,11 +7,13 @@ collector needs no hub to know them.
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from stepwell_store.blob_store import BlobStore, StoredBlob
+from stepwell_store.errors import QueryError
 from stepwell_store.store import Store
 from stepwell_wire.errors import ManifestError
 from stepwell_wire.manifest import parse_manifest
@@ -31,8 +33,16 @@ _Named = Callable[[Sequence[str]], set[str]]
 """Returns those of some digests that manifests name."""
 
 
+_TABLE_ID: Final = (
+    "SELECT toString(uuid) AS table_id, data_paths AS paths FROM system.tables "
+    "WHERE database = currentDatabase() AND name = 'blobs'"
+)
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LOOKED_AT: Final = 100
+
+
 class EmptyTableError(Exception):
-    """No row names any blob, and the blob store is not empty: the two may not belong together."""
+    """No row names any blob, the blob store has some, and is not known to be this table's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,7 @@ def collect_blobs(store: Store, blobs: BlobStore, *, before: float) -> Collected
         EmptyTableError: No row names any blob; nothing was deleted.
         ManifestUnreadableError: A manifest is damaged; nothing was deleted.
     """
+    note_table(store, blobs)
     remove_rows_of_nobody(store, before=before)
     count = size = 0
     for found in unnamed_blobs(store, blobs, before=before):
@@ -75,7 +86,7 @@ def unnamed_blobs(store: Store, blobs: BlobStore, *, before: float) -> Iterator[
         if found.put_at >= before:
             continue
         if by_manifests is None:
-            _check_table(store)
+            _check_table(store, blobs)
             by_manifests = _named_by_manifests(blobs)
         old.append(found)
         if len(old) == _AT_ONCE:
@@ -97,8 +108,45 @@ def remove_rows_of_nobody(store: Store, *, before: float) -> None:
         store.delete_rows("blobs", _OF_NOBODY, parameters)
 
 
-def _check_table(store: Store) -> None:
-    if not store.query("SELECT 1 FROM blobs WHERE digest != '' LIMIT 1"):
+def note_table(store: Store, blobs: BlobStore) -> None:
+    """Note in the blob store that the table of rows is its own, as soon as that can be seen.
+
+    It can where a row names a blob that is there, and where both are empty: what comes then is of
+    both. Later the last row may go with its run, and what it named is still deleted.
+    """
+    table_id = _table_id(store)
+    if not table_id or blobs.is_of_table(table_id):
+        return
+    named = _some_digests(store)
+    is_empty = not named and not any(blobs.walk()) and not any(blobs.manifests())
+    if is_empty or any(blobs.stat(digest) for digest in named):
+        blobs.note_table(table_id)
+
+
+def _table_id(store: Store) -> str:
+    """Return what another table of this name would not have; "" where the server has no such id.
+
+    The embedded engine keeps a table's UUID to itself, and has it in the path of its data.
+    """
+    try:
+        rows = store.query(_TABLE_ID)
+    except QueryError:  # Servers before 20.10 know no such column.
+        return ""
+    texts = [text for row in rows for text in (row["table_id"], *row["paths"])]
+    found = [each for text in texts for each in _UUID.findall(text) if each.strip("0-")]
+    return found[0] if found else ""
+
+
+def _some_digests(store: Store) -> list[str]:
+    sql = f"SELECT DISTINCT digest FROM blobs WHERE digest != '' LIMIT {_LOOKED_AT}"
+    return [row["digest"] for row in store.query(sql)]
+
+
+def _check_table(store: Store, blobs: BlobStore) -> None:
+    if _some_digests(store):
+        return
+    table_id = _table_id(store)
+    if not table_id or not blobs.is_of_table(table_id):
         raise EmptyTableError(
             "no row names any blob, and the blob store holds some: nothing is deleted, as the two "
             "may not belong together; check blob_store and the database"

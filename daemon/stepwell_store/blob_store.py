@@ -4,6 +4,7 @@
 
     <root>/ab/cdef…       a blob: the first two digits of its digest, then the other 62
     <root>/manifests/…    manifests of artifacts: what they name is kept
+    <root>/tables/…       an empty file for each table `blobs` whose store this one belongs to
     <root>/scratch/…      files that have no name yet
 
 A blob's modification time is when it was last put. A collector deletes what nothing names by then
@@ -26,6 +27,7 @@ from typing import BinaryIO, Final, Protocol
 from stepwell_wire.staged import is_digest
 
 _SCRATCH: Final = "scratch"
+_TABLES: Final = "tables"
 _MANIFESTS: Final = "manifests"
 _MANIFEST_ID: Final = re.compile(r"[0-9a-f]{32}")
 _PREFIX_DIGITS: Final = 2
@@ -96,6 +98,12 @@ class BlobStore(Protocol):
 
     def manifests(self) -> Iterator[tuple[str, bytes]]:
         """Yield the id and the bytes of every manifest, in no order."""
+
+    def note_table(self, table_id: str) -> None:
+        """Note that a table of rows belongs to this blob store."""
+
+    def is_of_table(self, table_id: str) -> bool:
+        """Return whether ``note_table`` noted that."""
 
 
 class FolderBlobStore:
@@ -213,6 +221,20 @@ class FolderBlobStore:
             if _MANIFEST_ID.fullmatch(name):
                 with contextlib.suppress(FileNotFoundError):  # Dropped since.
                     yield name, self.manifest(name)
+
+    def note_table(self, table_id: str) -> None:
+        """See `BlobStore.note_table`."""
+        path = self._table_path(table_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        _sync_folder(path.parent)
+
+    def is_of_table(self, table_id: str) -> bool:
+        """See `BlobStore.is_of_table`."""
+        return self._table_path(table_id).exists()
+
+    def _table_path(self, table_id: str) -> Path:
+        return self.root / _TABLES / str(uuid.UUID(table_id))
 
     def _manifest_path(self, manifest_id: str) -> Path:
         if not _MANIFEST_ID.fullmatch(manifest_id):

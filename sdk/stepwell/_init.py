@@ -1,6 +1,7 @@
 """`init`: from arguments and environment to a running `Run`, without waiting for anything."""
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from stepwell._other_trackers import check_arguments
 from stepwell._ranks import Place, find_place
 from stepwell._run import Run
 from stepwell._settings import Default, Settings, read_settings
-from stepwell._terminal import Voice
+from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import ResumeError, SettingsError
 
 
@@ -28,7 +29,7 @@ def start_run(
     known: Iterable[str],
     allow_val_change: bool | None = None,
     branch: tuple[str, str] | None = None,
-    defaults: Iterable[Default] = (),
+    defaults: Iterable[Default] | None = None,
     make: Callable[..., Run] = Run,
 ) -> Run:
     """See `stepwell.init`; ``arguments`` are named as in `Settings`.
@@ -36,7 +37,8 @@ def start_run(
     Args:
         others: arguments that mean nothing here, or are mistakes; ``known`` are those that do.
         branch: ``fork_from`` or ``resume_from``, and what it says.
-        defaults: settings that count less than the environment.
+        defaults: settings that count less than the environment: what Weights & Biases' variables
+            say to a script for it, None for a script for stepwell.
         make: makes the run; takes what `Run` takes.
     """
     voice = Voice()
@@ -49,9 +51,11 @@ def start_run(
     if "STEPWELL_SWEEP_ID" in os.environ:
         arguments = _in_trial(arguments, lambda kind, text: late.append((kind, text)))
     wanted = read_settings(
-        arguments, settings, defaults=defaults, shared=_session.shared_settings, voice=voice
+        arguments, settings, defaults=defaults or (), shared=_session.shared_settings, voice=voice
     )
     voice.silent = wanted.silent or wanted.mode == "disabled"
+    if defaults is None and not wanted.quiet:
+        _tell_of_wandb_variables(voice)
     before = _session.current()
     if before is not None:
         if _asks_for_another(wanted, before, run_id=arguments.get("run_id")):
@@ -122,6 +126,30 @@ def start_run(
     _session.begin(run, make_current=wanted.reinit != "create_new" or before is None)
     run._start(given)
     return run
+
+
+def _tell_of_wandb_variables(voice: Voice) -> None:
+    """Say once a process which variables of Weights & Biases are set and have no effect here.
+
+    Where the real wandb is imported beside stepwell they are its own; an agent sets some in trials.
+    """
+    if "wandb" in sys.modules or "STEPWELL_SWEEP_ID" in os.environ:
+        return
+    if not any(name.startswith("WANDB_") for name in os.environ):
+        return
+    from stepwell.wandb_compat._environment import set_variables
+
+    names = set_variables(os.environ)
+    if not names or not _session.is_first("wandb variables"):
+        return
+    have_no = "is set and has no" if len(names) == 1 else "are set and have no"
+    voice.warn_once(
+        OF_ALL + "wandb variables",
+        f"init: {', '.join(names)} {have_no} effect on a script with `import stepwell`; "
+        "set STEPWELL_* variables such as STEPWELL_PROJECT, or keep `import wandb` in the script "
+        "and start it with `stepwell run`. "
+        'init(settings={"quiet": True}) or STEPWELL_QUIET=1 hides this',
+    )
 
 
 _OF_TRIAL: Final = {"project": "project", "entity": "entity", "run_id": "id"}

@@ -28,6 +28,7 @@ shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
 _current: "Run | None" = None
 _job_runs = 0
+_told: set[str] = set()  # What is said once a process, whichever run says it.
 _hooked = False
 _IMPORT_SECONDS_MAX = 2.0
 
@@ -75,6 +76,13 @@ def count_of_job_run() -> int:
     global _job_runs
     _job_runs += 1
     return _job_runs - 1
+
+
+def is_first(what: str) -> bool:
+    """Return whether ``what`` is asked for the first time in this process."""
+    is_new = what not in _told
+    _told.add(what)
+    return is_new
 
 
 def find(run_id: str, copy_id: str) -> "Run | None":

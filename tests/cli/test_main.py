@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,16 @@ def test_a_socket_path_that_is_too_long_is_refused_with_the_remedy(call: Call) -
     wrong = call("status", "--socket", "/tmp/" + "x" * 200)
     assert wrong.code == 2
     assert "choose a shorter one" in wrong.err
+
+
+@pytest.mark.parametrize("words", [["up"], ["runs"], ["open"], ["doctor"], ["spool", "verify"]])
+def test_a_file_in_place_of_the_data_folder_is_refused(
+    call: Call, tmp_path: Path, words: list[str]
+) -> None:
+    (tmp_path / "x.csv").write_text("")
+    wrong = call(*words, "--data", tmp_path / "x.csv")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert wrong.err.startswith(f"stepwell: {tmp_path / 'x.csv'} is no folder; --data and STEPWELL")
 
 
 def test_version_loads_nothing_heavy() -> None:

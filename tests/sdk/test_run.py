@@ -7,6 +7,7 @@ import math
 import os
 import pickle
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -64,6 +65,24 @@ def test_every_public_name_exists_and_unknown_ones_do_not() -> None:
         assert getattr(stepwell, name, None) is not None or name == "run"
     with pytest.raises(AttributeError, match="nothing_such"):
         stepwell.nothing_such  # noqa: B018
+
+
+def test_variables_of_wandb_that_do_nothing_here_are_named_once(
+    start: Start, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_session, "_told", set())
+    monkeypatch.delitem(sys.modules, "wandb", raising=False)
+    monkeypatch.setenv("WANDB_PROJECT", "digits")
+    monkeypatch.setenv("WANDB_API_KEY", "x" * 40)  # There are no accounts: nothing is missed.
+    start(mode="offline", settings={"quiet": True})
+    assert capfd.readouterr().err == ""
+    for _ in range(2):
+        start(mode="offline", reinit=True)
+    said = capfd.readouterr().err
+    assert said.count("WANDB_") == 1
+    assert "init: WANDB_PROJECT is set and has no effect" in said
+    for way in ("STEPWELL_PROJECT", "stepwell run", "STEPWELL_QUIET=1 hides this"):
+        assert way in said
 
 
 # ---------------------------------------------------------------------------- many runs

@@ -1,6 +1,7 @@
 """Collecting blobs: what a row names stays, what nothing names goes after the grace period."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from stepwell_store.blob_collection import (
     EmptyTableError,
     ManifestUnreadableError,
     collect_blobs,
+    note_table,
 )
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.deletion import delete_runs
@@ -136,3 +138,30 @@ def test_a_store_that_names_nothing_deletes_nothing(blobs: FolderBlobStore, tmp_
     finally:
         empty.close()
     assert blobs.stat(digest) is not None
+
+
+def test_the_last_blob_goes_with_its_last_row(blobs: FolderBlobStore, tmp_path: Path) -> None:
+    """No row is left then: that both belong together was noted while they were empty."""
+    with closing(open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)) as own:
+        own.migrate()
+        note_table(own, blobs)
+        digest = put(blobs, b"x", tmp_path)
+        name(own, "p", "gone", digest)
+        delete_runs(own, {"p": ["gone"]})
+        assert collect_blobs(own, blobs, before=CUTOFF).blobs == 1
+    assert list(blobs.walk()) == []
+
+
+def test_a_blob_store_learns_its_table_from_a_row_that_names_what_is_there(
+    blobs: FolderBlobStore, tmp_path: Path
+) -> None:
+    with closing(open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)) as own:
+        own.migrate()
+        digest = put(blobs, b"x", tmp_path)
+        note_table(own, blobs)
+        with pytest.raises(EmptyTableError):
+            collect_blobs(own, blobs, before=CUTOFF)
+        name(own, "p", "gone", digest)
+        collect_blobs(own, blobs, before=CUTOFF)
+        delete_runs(own, {"p": ["gone"]})
+        assert collect_blobs(own, blobs, before=CUTOFF).blobs == 1

@@ -24,6 +24,7 @@ from stepwell_store.blob_collection import (
     EmptyTableError,
     ManifestUnreadableError,
     collect_blobs,
+    note_table,
 )
 
 logger = logging.getLogger("stepwell_daemon")
@@ -102,6 +103,14 @@ class Blobs:
             return
         if done.blobs:
             logger.info("deleted blobs that nothing names blobs=%d bytes=%d", done.blobs, done.size)
+
+    async def note_table(self, store: Store) -> None:
+        """Let the blob store know the table that names its blobs; see `blob_collection`."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._keeping, note_table, store, self.store)
+        except (StoreError, OSError) as error:
+            logger.info("the blob store does not know its table yet, again later: %s", error)
 
     def close(self) -> None:
         """Release the threads. Can be called twice."""

@@ -100,6 +100,12 @@ def places(options: argparse.Namespace) -> Places:
         or where == SYSTEM_SOCKET,
         data_variable=bool(os.environ.get(DATA_VARIABLE)),
     )
+    if hasattr(options, "data") and os.path.exists(found.data) and not os.path.isdir(found.data):
+        raise CommandError(
+            f"{found.data} is no folder; --data and {DATA_VARIABLE} name the folder of spool and "
+            "store",
+            USAGE,
+        )
     try:
         check_socket_path(found.socket)
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -104,13 +105,19 @@ def _list(options: argparse.Namespace) -> int:
 
     hub = find_hub()
     cursor = None
+    found = 0
     while True:
         page = hub.get("/sweeps", project=options.project, limit=_PAGE, cursor=cursor)
+        found += len(page["sweeps"])
         for sweep in page["sweeps"]:
             _print(sweep, is_json=options.json)
         cursor = page.get("next_cursor")
         if not cursor:
-            return OK
+            break
+    if not found:
+        where = "" if options.project is None else f" in project {options.project}"
+        print(f"stepwell: no sweeps yet{where}", file=sys.stderr)
+    return OK
 
 
 def _print(sweep: Mapping[str, Any], *, is_json: bool) -> None:

@@ -54,6 +54,12 @@ def defaults(environ: Mapping[str, str] = os.environ) -> Iterator[Default]:
         yield Default("mode", "disabled", _OFF)
 
 
+def set_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the names of the variables that are set and would count for `import wandb`."""
+    names = (*_VARIABLES, *_OPPOSITES, _OFF)
+    return [name for name in names if environ.get(name)]
+
+
 def files_parent(given: object, environ: Mapping[str, str] = os.environ) -> Path:
     """Return the folder in which the folder `wandb` with a run's files is made."""
     return Path(str(given or environ.get("WANDB_DIR") or ".")).expanduser().absolute()
