@@ -344,7 +344,7 @@ def test_a_hub_that_does_not_answer() -> None:
 
 
 def test_calls_that_are_not_there_say_what_is() -> None:
-    for call in ("reports", "sweep", "create_run"):
+    for call in ("reports", "job", "create_run"):
         with pytest.raises(UnavailableError, match=call):
             getattr(Api(), call)
     with pytest.raises(AttributeError, match="no attribute 'runz'"):

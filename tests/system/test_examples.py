@@ -75,7 +75,19 @@ def test_media(node: Node) -> None:
         assert f'"{metric}"' in said, metric
 
 
-def test_a_sweep_of_a_file(node: Node) -> None:
+_READS = """
+import json, stepwell
+sweep = stepwell.Api().sweep({path!r})
+assert [each.id for each in stepwell.Api().project("sweep-demo").sweeps()] == [sweep.id]
+print(json.dumps({{
+    "state": sweep.state, "count": sweep.run_count, "order": sweep.order,
+    "trials": [each._asdict() for each in sweep.trials],
+    "runs": [[each.id, each.state] for each in sweep.runs], "best": sweep.best_run().id,
+}}))
+"""
+
+
+def test_a_sweep_of_a_file_and_what_the_api_reads_of_it(node: Node) -> None:
     stepwell = (sys.executable, "-m", "stepwell")
     said = run(node, *stepwell, "sweep", "examples/sweep.yaml")
     sweep_id = said.split("ID: ")[1].split()[0]
@@ -85,3 +97,15 @@ def test_a_sweep_of_a_file(node: Node) -> None:
     for each in shown:
         assert 0.001 <= each["config"]["learning_rate"] <= 1.0
         assert "loss" in {metric["metric"] for metric in each["metrics"]}
+    done = node.python(_READS.format(path=f"somebody/sweep-demo/{sweep_id}"))
+    assert done.returncode == 0, done.stderr
+    read = json.loads(done.stdout)
+    assert (read["state"], read["count"], read["order"]) == ("running", 2, "+summary_metrics.loss")
+    assert [each["number"] for each in read["trials"]] == [1, 2]
+    assert read["runs"] == [[each["run_id"], "finished"] for each in read["trials"]]
+    best = min(read["trials"], key=lambda each: each["value"])
+    assert read["best"] == best["run_id"]
+    found = {each["run_id"]: each for each in shown}[best["run_id"]]
+    (loss,) = (each for each in found["metrics"] if each["metric"] == "loss")
+    assert best["value"] == loss["min"]
+    assert best["params"].items() <= found["config"].items()

@@ -14,5 +14,6 @@ from stepwell.api._files import File
 from stepwell.api._projects import Project, Projects
 from stepwell.api._run import Run
 from stepwell.api._runs import Runs
+from stepwell.api._sweeps import Sweep, Sweeps, Trial
 
-__all__ = ["Api", "File", "Project", "Projects", "Run", "Runs"]
+__all__ = ["Api", "File", "Project", "Projects", "Run", "Runs", "Sweep", "Sweeps", "Trial"]

@@ -12,6 +12,7 @@ from stepwell.api._place import find_place, is_key
 from stepwell.api._projects import Project, Projects, find_project
 from stepwell.api._run import Run, find_run
 from stepwell.api._runs import Runs
+from stepwell.api._sweeps import Sweep, find_sweep
 from stepwell.errors import UnavailableError, UsageError
 
 TIMEOUT_SECONDS: Final = 60.0
@@ -20,7 +21,7 @@ _LATER: Final = {
     **dict.fromkeys(
         (
             *("create_custom_chart", "create_project", "create_registry", "create_run"),
-            *("create_team", "create_user", "job", "load_report", "queue", "reports", "sweep"),
+            *("create_team", "create_user", "job", "load_report", "queue", "reports"),
             *("sync_tensorboard", "team", "upsert_run_queue", "user", "users", "viewer"),
         ),
         _READ,
@@ -115,6 +116,14 @@ class Api(ArtifactReads):
         """
         project, run_id = split_path(path, default_project=self._project, wants_run=True)
         return find_run(self, project, run_id)
+
+    def sweep(self, path: str) -> Sweep:
+        """Return one sweep, of ID, PROJECT/ID or ENTITY/PROJECT/ID.
+
+        Raises:
+            NotFoundError: There is no such sweep.
+        """
+        return find_sweep(self, path)
 
     def from_path(self, path: str) -> Run | Project:
         """Return the run of a path of three parts, the project of a shorter one."""

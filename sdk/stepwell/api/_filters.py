@@ -45,7 +45,7 @@ _NOBODY: Final = {
     "username": "runs have no user here",
     "user": "runs have no user here",
     "entity": "runs have no entity here",
-    "sweep": "use the sweep's own list of runs",
+    "sweep": "ask for Api().sweep(ID).runs",
 }
 _ORDERS: Final = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 

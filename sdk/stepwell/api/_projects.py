@@ -10,6 +10,7 @@ from stepwell.errors import NotFoundError
 if TYPE_CHECKING:
     from stepwell.api._api import Api
     from stepwell.api._runs import Runs
+    from stepwell.api._sweeps import Sweeps
 
 _NAMES_MAX: Final = 1000
 
@@ -39,6 +40,12 @@ class Project:
     def runs(self, *args: Any, **named: Any) -> "Runs":
         """Return its runs, as `Api.runs` does."""
         return self._api.runs(self.name, *args, **named)
+
+    def sweeps(self, per_page: int = 50) -> "Sweeps":
+        """Return its sweeps, the newest first."""
+        from stepwell.api._sweeps import Sweeps
+
+        return Sweeps(self._api, self.name, per_page)
 
     def delete(self, *, force: bool = False) -> None:
         """Delete it with all its runs; ``force``: also those that are running."""

@@ -1,0 +1,188 @@
+"""Sweeps that are read: their trials, their runs and the best of them."""
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from stepwell._sweeps.paths import parse_sweep_path
+from stepwell.api._filters import filter_text
+from stepwell.api._pages import Pages
+from stepwell.api._run import Run
+from stepwell.api._times import moment_text
+from stepwell.errors import UsageError
+from stepwell_wire.hub_access import page_path
+
+if TYPE_CHECKING:
+    from stepwell.api._api import Api
+
+_TRIALS_MAX: Final = 200
+"""So many runs are asked for by their ids at once; a filter has 256 terms at most."""
+
+
+class Trial(NamedTuple):
+    """One try of a sweep.
+
+    Attributes:
+        number: from 1 on, in the order in which they were given out.
+        run_id: of the run that counts for it, or that is at work on it.
+        state: running, waiting (to be given out again), finished, failed, crashed or stopped.
+        params: the values that it tried, by name.
+        value: of the sweep's metric, the best of the run by its goal; None where it has none.
+    """
+
+    number: int
+    run_id: str
+    state: str
+    params: dict[str, Any]
+    value: float | None
+
+
+class Sweep:
+    """A sweep that is read, as it was when it was asked for.
+
+    Attributes:
+        id, project, name, description: its own.
+        config: the configuration, as the hub keeps it.
+        method: grid, random or bayes.
+        run_count: trials that were given out.
+        expected_run_count: how many there can be, None where nothing bounds them.
+        created_at: ISO 8601 in UTC.
+    """
+
+    entity = ""
+
+    def __init__(self, api: "Api", facts: dict[str, Any]) -> None:
+        self._api = api
+        self._take(facts)
+
+    def _take(self, facts: dict[str, Any]) -> None:
+        self._facts = facts
+        self.id: str = facts["id"]
+        self.project: str = facts["project"]
+        self.name: str = facts["name"] or facts["id"]
+        self.description: str = facts["description"]
+        self.config: dict[str, Any] = facts["config"]
+        self.method: str = facts["method"]
+        counts = dict(facts["counts"])
+        counts.pop("superseded", None)  # Attempts, not trials.
+        self.run_count = sum(counts.values())
+        self.expected_run_count: int | None = facts["expected_trials"]
+        self.created_at = moment_text(facts["created_at"])
+
+    def load(self, force: bool = False) -> dict[str, Any]:
+        """Return all that the hub told of it; with ``force`` it is asked anew."""
+        if force:
+            self._take(self._api._hub.ask("GET", "sweeps", self.id))
+        return self._facts
+
+    @property
+    def state(self) -> str:
+        """pending, running, paused, finished or canceled, as when it was read."""
+        return str(self._facts["state"])
+
+    @property
+    def order(self) -> str | None:
+        """The order of `Api.runs` that has its best run first; None without a metric."""
+        if (metric := self._facts["metric"]) is None:
+            return None
+        sign = "-" if metric["goal"] == "maximize" else "+"
+        return f"{sign}summary_metrics.{metric['name']}"
+
+    @property
+    def url(self) -> str:
+        return f"{self._api._hub.url}{page_path(self.project)}/sweeps/{self.id}"
+
+    @property
+    def path(self) -> list[str]:
+        return [self.entity, self.project, self.id]
+
+    @property
+    def trials(self) -> Pages[Trial]:
+        """Its trials, by their number."""
+        return _Trials(self)
+
+    @property
+    def runs(self) -> Pages[Run]:
+        """The runs of its trials, by the trials' number, without those that something replaced."""
+        return _SweepRuns(self)
+
+    def best_run(self, order: str | None = None) -> Run | None:
+        """Return the run of the best trial; None where no trial has a value.
+
+        What counts is the best value of the metric within each run, as the search takes it.
+
+        Args:
+            order: has to be None: the sweep's metric and goal decide.
+        """
+        if order is not None:
+            raise UsageError(
+                f"order: {order!r}; a sweep's metric decides. For another order ask "
+                f"Api().runs({self.project!r}, order=…)"
+            )
+        best = self.load(force=True)["best"]
+        return None if best is None else self._api.run(f"{self.project}/{best['run_id']}")
+
+    def __repr__(self) -> str:
+        return f"<Sweep {self.project}/{self.id} ({self.state})>"
+
+
+class _Trials(Pages[Trial]):
+    def __init__(self, sweep: Sweep) -> None:
+        super().__init__(per_page=1000)
+        self._sweep = sweep
+
+    def _page(self, cursor: str | None, limit: int) -> tuple[list[Trial], str | None, int | None]:
+        found = _trials(self._sweep, cursor, limit)
+        return [_trial(each) for each in found["trials"]], found["next_cursor"], None
+
+
+class _SweepRuns(Pages[Run]):
+    def __init__(self, sweep: Sweep) -> None:
+        super().__init__(per_page=_TRIALS_MAX)
+        self._sweep = sweep
+
+    def _page(self, cursor: str | None, limit: int) -> tuple[list[Run], str | None, int | None]:
+        api, project = self._sweep._api, self._sweep.project
+        found = _trials(self._sweep, cursor, limit)
+        ids = [each["run_id"] for each in found["trials"] if each["run_id"]]
+        runs: dict[str, Run] = {}
+        if ids:
+            body = {"filter": filter_text({"id": {"$in": ids}}), "limit": len(ids)}
+            listed = api._hub.ask("POST", "projects", project, "runs", "query", body=body)
+            runs = {each["run_id"]: Run(api, each) for each in listed["runs"]}
+        return [runs[each] for each in ids if each in runs], found["next_cursor"], None
+
+
+def _trials(sweep: Sweep, cursor: str | None, limit: int) -> dict[str, Any]:
+    query = {"limit": limit, "cursor": cursor}
+    found: dict[str, Any] = sweep._api._hub.ask("GET", "sweeps", sweep.id, "trials", query=query)
+    return found
+
+
+def _trial(facts: dict[str, Any]) -> Trial:
+    return Trial(*(facts[each] for each in Trial._fields))
+
+
+class Sweeps(Pages[Sweep]):
+    """The sweeps of a project, the newest first."""
+
+    def __init__(self, api: "Api", project: str, per_page: int) -> None:
+        super().__init__(min(per_page, _TRIALS_MAX))
+        self._api, self.project = api, project
+
+    def _page(self, cursor: str | None, limit: int) -> tuple[list[Sweep], str | None, int | None]:
+        query = {"project": self.project, "limit": limit, "cursor": cursor}
+        found = self._api._hub.ask("GET", "sweeps", query=query)
+        return [Sweep(self._api, each) for each in found["sweeps"]], found["next_cursor"], None
+
+
+def find_sweep(api: "Api", path: str) -> Sweep:
+    """Return the sweep of ID, PROJECT/ID or ENTITY/PROJECT/ID.
+
+    Raises:
+        NotFoundError: There is none of this id.
+        UsageError: ``path`` is no such path, or the sweep is of another project.
+    """
+    named = parse_sweep_path(path)
+    sweep = Sweep(api, api._hub.ask("GET", "sweeps", named.sweep_id))
+    if named.project not in ("", sweep.project):
+        raise UsageError(f"sweep {named.sweep_id} is of project {sweep.project!r}, not {path!r}")
+    return sweep
