@@ -31,7 +31,7 @@ PADDING_SCHEMA: Final = 0xFFFF_FFFF
 # Event kinds. A reader keeps kinds it does not know (they go to the `events` table).
 SCHEMA: Final = "schema"  # {"id": int, "keys": [str, …]}
 START: Final = "start"  # first event of a writer; see docs/formats/records.md
-RUN: Final = "run"  # run-level: {"name", "notes", "tags", "group", "job_type"}, any subset
+RUN: Final = "run"  # run-level: {"name", "notes", "tags", "group", "job_type", "sweep"}, any subset
 CONFIG: Final = "config"  # {"set": {…nested…}, "delete": ["path", …]}
 SUMMARY: Final = "summary"  # {"set": {…nested…}, "delete": ["path", …]}
 METADATA: Final = "metadata"  # {"set": {…nested…}}: git, host, command, environment

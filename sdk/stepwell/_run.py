@@ -476,6 +476,7 @@ class Run(LaterCalls, OtherNames):
             "group": settings.group,
             "job_type": settings.job_type,
             "entity": settings.entity,
+            "sweep": None if self._trial is None else self._trial.sweep_id,
         }
         # One writer says what the run is: the ranks of other nodes, which do not know what was
         # said before, would undo edits made on the page.

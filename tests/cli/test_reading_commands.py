@@ -35,6 +35,7 @@ OVERVIEW_KEYS = {
     "tags",
     "group",
     "job_type",
+    "sweep",
     "notes",
     "color",
     "archived",

@@ -91,7 +91,9 @@ def test_a_script_that_is_written_for_wandb_sweeps_as_it_is(node: Node) -> None:
     assert isinstance(counts, dict)
     assert counts["finished"] == 3
     wait_until(lambda: sweeps(node, "demo")[0]["best"] is not None, "the best trial")
-    runs = json.loads(node.stepwell("runs", "--project", "demo", "--json").stdout)
+    own = f"sweep:{found['id']}"
+    listed = node.stepwell("runs", "--project", "demo", "--filter", own, "--json")
+    runs = json.loads(listed.stdout)
     assert {run["state"] for run in runs} == {"finished"}
     assert len(runs) == 3
 

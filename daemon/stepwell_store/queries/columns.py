@@ -18,7 +18,7 @@ from stepwell_store.queries.texts import last_texts
 from stepwell_store.statistics import AGGREGATES, SeriesStatistics, statistics_from
 from stepwell_store.summary import LastText, add_automatic, summarise
 
-RUN_PATHS: Final = ("name", "tags", "group", "job_type", "notes", "color", "archived")
+RUN_PATHS: Final = ("name", "tags", "group", "job_type", "sweep", "notes", "color", "archived")
 _MISSING: Final = object()
 
 

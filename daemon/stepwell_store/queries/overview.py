@@ -27,6 +27,7 @@ class RunOverview:
         state: ``running``, ``finished``, ``failed``, ``killed``, ``crashed`` or ``unknown``.
         ended_at: None while the run is running.
         writers: how many processes wrote.
+        sweep: the id of the sweep whose trial it is, empty for other runs.
         color: empty where the page chooses one.
         columns: the values of the paths that were asked for, by their text; a run that lacks one
             has no such key.
@@ -45,6 +46,7 @@ class RunOverview:
     tags: tuple[str, ...]
     group: str
     job_type: str
+    sweep: str
     notes: str
     color: str
     archived: bool
@@ -87,6 +89,7 @@ def overview_of(
         tags=tuple(map(str, tags)) if isinstance(tags, list) else (),
         group=str(described.get("group") or ""),
         job_type=str(described.get("job_type") or ""),
+        sweep=str(described.get("sweep") or ""),
         notes=str(described.get("notes") or ""),
         color=str(described.get("color") or ""),
         archived=described.get("archived") is True,

@@ -1,6 +1,6 @@
 """The paths by which runs are filtered and sorted and that columns are named by.
 
-state name tags group job_type notes created ended seen duration id host archived color
+state name tags group job_type sweep notes created ended seen duration id host archived color
 config.PATH    summary.PATH    metric.NAME[:last|min|max|mean|first|count]
 any other name: config.NAME if the project has it, else summary.NAME
 """
@@ -43,6 +43,7 @@ FIELDS: Final = {
     "tags": ValueKind.LIST,
     "group": ValueKind.TEXT,
     "job_type": ValueKind.TEXT,
+    "sweep": ValueKind.TEXT,
     "notes": ValueKind.TEXT,
     "color": ValueKind.TEXT,
     "created": ValueKind.MOMENT,

@@ -14,7 +14,7 @@ from stepwell_store.queries.writers import ended_sql, hosts_sql, state_sql
 
 AUTOMATIC: Final = frozenset({"_step", "_timestamp", "_runtime"})
 _OPERATIONS: Final = ("min", "max", "mean", "first", "best")
-_TEXT_FIELDS: Final = ("group", "job_type", "notes", "color")
+_TEXT_FIELDS: Final = ("group", "job_type", "sweep", "notes", "color")
 
 
 @dataclass(frozen=True, slots=True)

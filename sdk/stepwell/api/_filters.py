@@ -29,6 +29,7 @@ _FIELDS: Final = {
     "group": "group",
     "jobType": "job_type",
     "job_type": "job_type",
+    "sweep": "sweep",
     "notes": "notes",
     "host": "host",
     "project": "project",
@@ -39,13 +40,22 @@ _FIELDS: Final = {
     "heartbeatAt": "seen",
 }
 _MOMENTS: Final = ("created", "seen")
-_WITHOUT_TYPE: Final = ("state", "name", "id", "tags", "group", "job_type", "notes", "host")
+_WITHOUT_TYPE: Final = (
+    "state",
+    "name",
+    "id",
+    "tags",
+    "group",
+    "job_type",
+    "sweep",
+    "notes",
+    "host",
+)
 """Paths whose values are texts: a number can only be meant as one."""
 _NOBODY: Final = {
     "username": "runs have no user here",
     "user": "runs have no user here",
     "entity": "runs have no entity here",
-    "sweep": "ask for Api().sweep(ID).runs",
 }
 _ORDERS: Final = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 

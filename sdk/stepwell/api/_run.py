@@ -57,7 +57,7 @@ class Run:
     """
 
     entity = ""
-    user = sweep = sweep_name = None
+    user = sweep = None
 
     def __init__(self, api: "Api", facts: dict[str, Any]) -> None:
         """
@@ -104,6 +104,11 @@ class Run:
     @property
     def job_type(self) -> str:
         return str(self._facts["job_type"])
+
+    @property
+    def sweep_name(self) -> str | None:
+        """The id of the sweep whose trial it is, None for other runs."""
+        return str(self._facts.get("sweep") or "") or None
 
     @property
     def exit_code(self) -> int | None:

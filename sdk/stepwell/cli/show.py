@@ -256,7 +256,7 @@ def _head(detail: dict[str, Any], *, now: float) -> list[tuple[str, str]]:
     ):
         if what:
             lines.append((name, f"{what}, see below"))
-    for name in ("tags", "group", "job_type", "notes"):
+    for name in ("tags", "group", "job_type", "sweep", "notes"):
         if held := detail[name]:
             lines.append((name, plain(", ".join(held) if isinstance(held, list | tuple) else held)))
     for path in ("git.commit", "command", "python"):

@@ -111,6 +111,7 @@ def test_each_trial_is_a_run_with_locked_parameters(hub: FakeHub, daemon: Record
         {"id": "abcd1234", "number": 1, "fencing": 1},
         {"id": "abcd1234", "number": 2, "fencing": 1},
     ]
+    assert [event.body["sweep"] for event in daemon.events("run")] == ["abcd1234"] * 2
     assert hub.states() == ["finished", "finished"]
     assert "STEPWELL_SWEEP_ID" not in os.environ
     assert not _session.active

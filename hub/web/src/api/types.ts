@@ -23,6 +23,8 @@ export interface RunOverview {
   tags: readonly string[];
   group: string;
   job_type: string;
+  /** The id of the sweep whose trial it is, or "". */
+  sweep: string;
   notes: string;
   color: string;
   archived: boolean;

@@ -58,6 +58,8 @@ function ownValue(run: RunOverview, column: OwnColumn, now: number): Value {
       return run.group;
     case "job_type":
       return run.job_type;
+    case "sweep":
+      return run.sweep;
     case "notes":
       return run.notes;
     case "host":

@@ -2,7 +2,7 @@
 
 /** Columns that every run has; others are config.PATH, summary.PATH and metric.NAME:STAT. */
 export const OWN_COLUMNS = [
-  "state", "started", "duration", "seen", "tags", "group", "job_type", "notes", "host", "id",
+  "state", "started", "duration", "seen", "tags", "group", "job_type", "sweep", "notes", "host", "id",
 ] as const;
 export type OwnColumn = (typeof OWN_COLUMNS)[number];
 

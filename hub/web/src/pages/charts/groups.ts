@@ -13,7 +13,7 @@ export interface RunGroup {
   readonly color: string;
 }
 
-const OWN = ["group", "job_type", "state"] as const;
+const OWN = ["group", "job_type", "sweep", "state"] as const;
 const PAGE = 500;
 const GROUPS_MAX = 50;
 

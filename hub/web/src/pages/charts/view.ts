@@ -23,7 +23,7 @@ export const CHARTS_FIELDS = {
   zx: list(),
   /** Metric that fills the screen. */
   full: text(),
-  /** Group runs by group, job_type, state or config.PATH. */
+  /** Group runs by group, job_type, sweep, state or config.PATH. */
   g: text(),
   /** Histograms as a heat map or as ridges, and their counts on a logarithmic scale. */
   hm: oneOf(["heat", "ridge"], "heat"),

@@ -6,7 +6,7 @@ import { useMemo } from "preact/hooks";
 import type { Goal, Sweep, Trial } from "../../api/sweeps.js";
 import { formatAmount, formatCount, formatDuration, formatExact, formatNumber, formatValue } from "../../parts/format.js";
 import { now } from "../../state/clock.js";
-import { list, writeQuery } from "../../state/query.js";
+import { list, text, writeQuery } from "../../state/query.js";
 import { pathOf } from "../../state/routes.js";
 import { formatSelection } from "../../state/selection.js";
 import { TrialBadge } from "./SweepBadge.js";
@@ -53,6 +53,7 @@ export function TrialsTable({ sweep, trials, count, view, hovered }: TrialsTable
             : `${formatCount(trials.length)} of ${formatCount(count)}: the others are outside of the ranges above`}
         </span>
         {trials.length < count && <button type="button" class="small" onClick={() => view.change({ b: [] })}>Show all trials</button>}
+        <a class="button" href={tableOf(sweep)}>Table of all runs</a>
         {sorted.length > 0 && (
           <a class="button" href={chartsOf(sweep.project, sorted)}>
             {`Charts of ${sorted.length > CHARTS_MAX ? `the first ${formatAmount(CHARTS_MAX, "run")}` : formatAmount(sorted.length, "run")}`}
@@ -108,6 +109,11 @@ function chartsOf(project: string, trials: readonly Trial[]): string {
   const added = new Set(trials.slice(0, CHARTS_MAX).map(({ run_id }) => run_id));
   const sel = formatSelection({ mode: "none", added, removed: new Set() });
   return pathOf({ page: "charts", project }) + writeQuery({ sel: list() }, { sel }, "");
+}
+
+/** The table of runs with all attempts of this sweep. */
+function tableOf({ project, id }: Sweep): string {
+  return pathOf({ page: "table", project }) + writeQuery({ q: text() }, { q: `sweep:${id}` }, "");
 }
 
 interface SortTitleProps {

@@ -18,7 +18,7 @@ import type { RunsState } from "../../state/runs.js";
 import { theme } from "../../state/theme.js";
 
 const WIDTHS: Readonly<Record<string, number>> = {
-  state: 84, started: 96, seen: 96, duration: 104, tags: 180, notes: 240, host: 140, id: 120, group: 120, job_type: 100,
+  state: 84, started: 96, seen: 96, duration: 104, tags: 180, notes: 240, host: 140, id: 120, group: 120, job_type: 100, sweep: 96,
 };
 const OTHER_WIDTH = 120;
 const NAME_WIDTH = 260;
@@ -160,6 +160,9 @@ function Cell({ run, runs, column }: { run: RunOverview; runs: RunsState; column
           {run.notes}
         </Editable>
       );
+    case "sweep":
+      if (run.sweep === "") return null;
+      return <a href={pathOf({ page: "sweep", project: run.project, sweepId: run.sweep })}>{run.sweep}</a>;
     default:
       return <>{columnText(run, column, now.value)}</>;
   }
