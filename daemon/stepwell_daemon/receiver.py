@@ -103,9 +103,13 @@ class Receiver:
         self._connections += 1
         session: Session | None = None
         try:
-            session = await self._greet(context)
-            if session is not None:
-                await self._serve(session, context)
+            hello = await self._hello(context)
+            if hello is None:
+                return
+            notice = await self._notice(hello)
+            session = self._open(hello)  # From here on the writer counts as connected.
+            await self._welcome(session, notice, context)
+            await self._serve(session, context)
         except RefusedError as refused:
             await self._send_refusal(refused.refusal, context)
         except Exception:
@@ -120,7 +124,8 @@ class Receiver:
                 self._on_left(session.state)
             self._on_change()
 
-    async def _greet(self, context: Any) -> Session | None:
+    async def _hello(self, context: Any) -> Hello | None:
+        """Return what a connection says first; None where it ended before."""
         try:
             async with asyncio.timeout(self._hello_seconds):
                 data = await context.read()
@@ -143,8 +148,10 @@ class Receiver:
                 "some",
                 bound="connections_max",
             )
-        notice = await self._notice(message.hello)
-        session = open_session(message.hello, self._spool.registry, writers_max=self._writers_max)
+        return message.hello
+
+    def _open(self, hello: Hello) -> Session:
+        session = open_session(hello, self._spool.registry, writers_max=self._writers_max)
         state = session.state
         if session.jumped:
             self._counters.skipped_bytes += session.jumped
@@ -156,12 +163,15 @@ class Receiver:
             )
         state.seen_at = time.time()
         self._on_change()
+        return session
+
+    async def _welcome(self, session: Session, notice: str, context: Any) -> None:
         welcome = ServerMessage()
         welcome.welcome.protocol_major = PROTOCOL_MAJOR
         welcome.welcome.protocol_minor = PROTOCOL_MINOR
         welcome.welcome.server = f"stepwell-daemon/{__version__}"
         welcome.welcome.daemon_id = self._spool.daemon_id
-        welcome.welcome.position = state.durable
+        welcome.welcome.position = session.state.durable
         welcome.welcome.frame_bytes_max = FRAME_BYTES_MAX
         if self._hub is not None:
             welcome.welcome.page_url = self._hub.url
@@ -170,7 +180,6 @@ class Receiver:
         await context.write(welcome.SerializeToString())
         if self._commands is not None and session.sweep_id:
             self._commands.welcome(session)
-        return session
 
     async def _notice(self, hello: Hello) -> str:
         """Return what the writer's user should know of where its journal is, "" for nothing."""
@@ -195,6 +204,8 @@ class Receiver:
                 if data is grpc.aio.EOF:
                     break
                 failpoints.hit("receive.read")
+                # Others may have passed that check with it: what was read waits as well.
+                await self._spool.room()
                 message = parse_message(data)
                 if message.WhichOneof("body") != "frame":
                     raise RefusedError(MALFORMED, "after the hello only frames may follow")

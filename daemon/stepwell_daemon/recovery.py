@@ -92,9 +92,10 @@ class JournalRecovery:
         loop = asyncio.get_running_loop()
         folders = self._spool.registry.journal_dirs()
         self._forget_mended()
-        found = await loop.run_in_executor(
+        found, gone = await loop.run_in_executor(
             self._executor, _abandoned, self._places, folders, frozenset(self.problems)
         )
+        self._spool.registry.forget_journals(gone)
         refused: dict[Path, str] = {}
         for path in found:
             mark = _mark(path)
@@ -166,12 +167,13 @@ class JournalRecovery:
             )
             if not records:
                 break
+            await self._spool.room()  # Others may have passed that check with it.
             frame = Frame(position=position, records=records, crc32=zlib.crc32(records))
             taken = session.take(frame)
             state.learn(taken.defined)
             state.last_time_us = max(state.last_time_us, taken.last_time_us)
             self._spool.append(
-                state, position, taken.records, points=taken.points, flags=taken.flags
+                state, taken.position, taken.records, points=taken.points, flags=taken.flags
             )
             self._counters.drop(taken.dropped)
             self._counters.points_received += taken.points
@@ -179,7 +181,8 @@ class JournalRecovery:
         await self._spool.settled()
         if not state.finished and state.accepted:
             state.is_dead = True  # What it left says when it ended, not when that was found.
-            state.ending = reader.noted_ending() or state.ending
+            noted = await loop.run_in_executor(self._executor, reader.noted_ending)
+            state.ending = noted or state.ending
             self._append_end(state)
             await self._spool.settled()
         if not await self._take_blobs(reader.folder, state.info):
@@ -198,7 +201,7 @@ class JournalRecovery:
                 reader.path,
                 reader.unverified_bytes,
             )
-        reader.mark_acked(state.durable)
+        await loop.run_in_executor(self._executor, reader.mark_acked, state.durable)
         failpoints.hit("journal.before-remove")
         await loop.run_in_executor(self._executor, reader.remove)
         failpoints.hit("journal.removed")
@@ -282,16 +285,27 @@ def _mark(path: Path) -> int:
         return _UNKNOWN
 
 
-def _abandoned(places: JournalPlaces, folders: Iterable[str], skip: frozenset[Path]) -> list[Path]:
-    """Return the journals that nobody holds, oldest first; remove those never finished."""
+def _abandoned(
+    places: JournalPlaces, folders: Iterable[str], skip: frozenset[Path]
+) -> tuple[list[Path], set[str]]:
+    """Remove journals never finished; return those that nobody holds, oldest first.
+
+    Also return which of ``folders`` are gone. One whose parent is gone too may come back: a file
+    system that is not mounted now.
+    """
     remove_unborn(places.journals, places.allows)
     paths = find_journals(places.journals)
     known = set(paths)
+    gone = set()
     for folder in folders:
         path = Path(folder)
-        if path not in known and os.path.exists(path / WRITER_FILE):
+        if path in known:
+            continue
+        if os.path.exists(path / WRITER_FILE):
             paths.append(path)
-    return [path for path in paths if path not in skip and _is_free(path)]
+        elif not os.path.exists(path) and os.path.exists(path.parent):
+            gone.add(folder)
+    return [path for path in paths if path not in skip and _is_free(path)], gone
 
 
 def _is_free(path: Path) -> bool:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -117,6 +118,7 @@ class Daemon:
         self._retention_changed = asyncio.Event()
         self._looked = asyncio.Event()
         self._departed = asyncio.Event()
+        self._closing = threading.Event()
         self._departures = Departures(self._departed.set)
 
     async def run(self) -> None:
@@ -219,7 +221,7 @@ class Daemon:
                 forwarding.cancel()
                 committing.cancel()
         finally:
-            self._close(forwarder)
+            await self._close(forwarder)
             blobs.close()
             self._hub.close()
             note_page(self._config.socket, "")
@@ -296,14 +298,19 @@ class Daemon:
             # Not a loss: what is spooled is forwarded after the next start.
             logger.warning("stopping undrained spooled_bytes=%d", facts.spool.unforwarded_bytes)
 
-    def _close(self, forwarder: Forwarder) -> None:
+    async def _close(self, forwarder: Forwarder) -> None:
         self._departures.close()
         self._recovery.close()
+        self._closing.set()
         # The store first: an insert that hangs ends with it.
+        await asyncio.to_thread(self._close_store)
+        forwarder.close()
+
+    def _close_store(self) -> None:
+        """Close the store when the thread that works on it has ended; a deletion takes a while."""
         self._store_executor.shutdown(wait=True, cancel_futures=True)
         if self._store is not None:
             self._store.close()
-        forwarder.close()
 
     # ------------------------------------------------------------------ tasks
 
@@ -385,7 +392,13 @@ class Daemon:
                 continue
             settings = self._config.retention()
             try:
-                apply = partial(apply_retention, store, settings, now=time.time())
+                apply = partial(
+                    apply_retention,
+                    store,
+                    settings,
+                    now=time.time(),
+                    should_stop=self._closing.is_set,
+                )
                 deleted = await loop.run_in_executor(self._store_executor, apply)
             except (StoreError, *_SCARCE) as error:
                 logger.warning("retention could not be applied, again tomorrow: %s", error)
@@ -403,7 +416,9 @@ class Daemon:
             await asyncio.sleep(_SWEEP_SERVERS_SECONDS if of_servers else _SWEEP_SECONDS)
             if self._store is None:
                 continue
-            sweep = partial(sweep_removed, self._store, now=time.time())
+            sweep = partial(
+                sweep_removed, self._store, now=time.time(), should_stop=self._closing.is_set
+            )
             try:
                 done = await loop.run_in_executor(self._store_executor, sweep)
             except (StoreError, *_SCARCE) as error:

@@ -5,9 +5,9 @@ into memory, up to ``durable`` it is on disk and acknowledged.
 """
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgpack
 
@@ -115,7 +115,10 @@ class WriterState:
 
 def pack_description(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> bytes:
     packed: bytes = msgpack.packb(
-        {**_fields(state), "schemas": {number: list(keys) for number, keys in schemas.items()}}
+        {
+            **_fields(Mark.of(state)),
+            "schemas": {number: list(keys) for number, keys in schemas.items()},
+        }
     )
     return packed
 
@@ -137,17 +140,39 @@ def unpack_description(content: bytes) -> tuple[WriterState, Schemas]:
 _INFO: Final = ("project", "run_id", "writer_id", "label", "scope", "host", "pid")
 
 
-def _fields(state: WriterState) -> dict[str, Any]:
+class Mark(NamedTuple):
+    """A writer, and up to where its stream is durable.
+
+    A thread that packs writers may see any value of the other fields, as they are of no order;
+    these two belong together.
+    """
+
+    state: WriterState
+    durable: int
+    holes: tuple[Hole, ...]
+
+    @classmethod
+    def of(cls, state: WriterState) -> "Mark":
+        return cls(state, state.durable, state.durable_holes)
+
+
+def marks_of(states: Iterable[WriterState]) -> list[Mark]:
+    """Return the marks of ``states`` as of now; cheap, for the event loop."""
+    return [Mark.of(state) for state in states]
+
+
+def _fields(mark: Mark) -> dict[str, Any]:
+    state = mark.state
     fields: dict[str, Any] = {name: getattr(state.info, name) for name in _INFO}
     fields |= {
         "client": state.client,
         "journal_dir": state.journal_dir,
-        "durable": state.durable,
+        "durable": mark.durable,
         "finished": state.finished,
         "last_time_us": state.last_time_us,
         "seen_at": state.seen_at,
         "via": state.via,
-        "holes": state.durable_holes,
+        "holes": mark.holes,
     }
     return fields
 
@@ -172,11 +197,13 @@ def _state(fields: Mapping[str, Any]) -> WriterState:
     )
 
 
-def pack_states(states: Iterable[WriterState], *, now: float) -> list[dict[str, Any]]:
-    """Return what of ``states`` is kept on disk: those seen in the last 30 days."""
+def pack_states(marks: Iterable[Mark], *, now: float) -> list[dict[str, Any]]:
+    """Return what of writers is kept on disk: those seen in the last 30 days. In any thread."""
     oldest = now - _KEPT_DAYS * 86_400
     return [
-        _fields(state) for state in states if state.seen_at >= oldest or state.session is not None
+        _fields(mark)
+        for mark in marks
+        if mark.state.seen_at >= oldest or mark.state.session is not None
     ]
 
 
@@ -201,7 +228,14 @@ class Registry:
         return [state for state in self.states.values() if state.session is not None]
 
     def journal_dirs(self) -> set[str]:
+        """Return the folders in which the journals of writers are, or may still be."""
         return {state.journal_dir for state in self.states.values() if state.journal_dir}
+
+    def forget_journals(self, gone: Collection[str]) -> None:
+        """Note that the folders ``gone`` are no longer there: of writers that ended, for good."""
+        for state in self.states.values():
+            if state.journal_dir in gone and state.finished and state.session is None:
+                state.journal_dir = ""
 
     def forget_idle(self, *, now: float, monotonic: float) -> None:
         """Let go of what nobody needs: schemas of writers that left, writers unseen for a month.

@@ -8,7 +8,7 @@ as long, so that their points are found. A deletion is one mutation a table for 
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -123,19 +123,24 @@ def delete_project(
     return ids
 
 
-def sweep_removed(store: Store, *, now: float) -> list[tuple[str, str]]:
+def sweep_removed(
+    store: Store, *, now: float, should_stop: Callable[[], bool] = lambda: False
+) -> list[tuple[str, str]]:
     """Delete what came of removed writers since; return the runs of which nothing is left to come.
 
     To be called every minute or so. A run that somebody began anew under the same id is let be.
 
     Args:
         now: seconds since 1970 UTC.
+        should_stop: asked before each run; the next call goes on from there.
     """
     removed: dict[tuple[str, str], dict[str, int]] = {}
     for row in store.query(_REMOVED):
         removed.setdefault((row["project"], row["run_id"]), {})[row["writer_id"]] = row["at"]
     done = []
     for (project, run_id), at in removed.items():
+        if should_stop():
+            break
         scope = _Scope(project, (run_id,))
         writers = {row["writer_id"]: row for row in _writers(store, scope)}
         if writers.keys() - at.keys():

@@ -4,7 +4,7 @@ Node series and console lines go by their own age (the engine's TTL). Runs go as
 days after they were last seen: a curve without its beginning would lie.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,21 +38,33 @@ class RetentionSettings:
                 raise ValueError(f"{name} is {days}; it must be 0 (for ever) to 36,500 days")
 
 
-def apply_retention(store: Store, settings: RetentionSettings, *, now: float) -> list[RunRef]:
+def apply_retention(
+    store: Store,
+    settings: RetentionSettings,
+    *,
+    now: float,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> list[RunRef]:
     """Make ``settings`` hold and return the runs that were deleted.
 
-    To be called at start and then about daily. ``now`` is in seconds since 1970 UTC.
+    To be called at start and then about daily.
+
+    Args:
+        now: seconds since 1970 UTC.
+        should_stop: asked between deletions; the next call goes on from there.
     """
     for table in TABLES:
-        if table.kept_days:
+        if table.kept_days and not should_stop():
             store.expire(table.name, getattr(settings, table.kept_days))
-    return _delete_old_runs(store, settings.run_days, now) if settings.run_days else []
+    return _delete_old_runs(store, settings.run_days, now, should_stop) if settings.run_days else []
 
 
-def _deleted(store: Store, runs: Sequence[RunRef]) -> list[RunRef]:
+def _deleted(store: Store, runs: Sequence[RunRef], should_stop: Callable[[], bool]) -> list[RunRef]:
     """Delete ``runs``, those of one project together, and return which are gone."""
     deleted: list[RunRef] = []
     for project in dict.fromkeys(run.project for run in runs):
+        if should_stop():
+            break
         of_project = [run for run in runs if run.project == project]
         try:
             delete_runs(store, {project: [run.run_id for run in of_project]})
@@ -62,10 +74,12 @@ def _deleted(store: Store, runs: Sequence[RunRef]) -> list[RunRef]:
     return deleted
 
 
-def _delete_old_runs(store: Store, days: int, now: float) -> list[RunRef]:
+def _delete_old_runs(
+    store: Store, days: int, now: float, should_stop: Callable[[], bool]
+) -> list[RunRef]:
     deleted: list[RunRef] = []
     cursor: str | None = None
-    while True:
+    while not should_stop():
         page = list_runs(
             store,
             filter=f"-state:running seen<{days}d",
@@ -76,7 +90,8 @@ def _delete_old_runs(store: Store, days: int, now: float) -> list[RunRef]:
             now=now,
             limits=_LIMITS,
         )
-        deleted += _deleted(store, [run.ref for run in page.items])
+        deleted += _deleted(store, [run.ref for run in page.items], should_stop)
         cursor = page.next_cursor
         if cursor is None:
-            return deleted
+            break
+    return deleted

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.gateway.sink import UPSTREAM_FILE
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
+from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.replaying import list_set_aside, replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
@@ -198,7 +200,7 @@ def test_a_gateway_that_restarts_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_a_gateway_with_another_spool_is_noted_and_gets_what_comes(tmp_path: Path) -> None:
     async def run() -> None:
-        async with spool_running(tmp_path / "node") as spool:
+        async with spool_running(tmp_path / "node", disk=NotingDisk()) as spool:
             await fill(spool)
             async with gateway_running(tmp_path / "up") as (gateway, port):
                 await relay_all(spool, port)
@@ -217,7 +219,17 @@ def test_a_gateway_with_another_spool_is_noted_and_gets_what_comes(tmp_path: Pat
                 assert (spool.folder / UPSTREAM_FILE).read_text().strip() == gateway.daemon_id
             assert spool.counters.upstream_changes == 1
 
+    replacing: set[threading.Thread] = set()
+
+    class NotingDisk(Disk):
+        def rename(self, source: Path, target: Path) -> None:
+            if target.name == UPSTREAM_FILE:
+                replacing.add(threading.current_thread())
+            super().rename(source, target)
+
     asyncio.run(run())
+    assert replacing
+    assert threading.current_thread() not in replacing, "the loop waited for the disk"
 
 
 def test_what_was_made_for_a_dead_writer_arrives_once(tmp_path: Path) -> None:

@@ -87,9 +87,9 @@ def test_a_journal_that_somebody_else_removes_first_is_no_problem(
 ) -> None:
     folder = make_journal(tmp_path / "j", "w1", STREAM)
 
-    def taken_meanwhile(*arguments: object) -> list[Path]:
+    def taken_meanwhile(*arguments: object) -> tuple[list[Path], set[str]]:
         shutil.rmtree(folder, ignore_errors=True)
-        return [folder]
+        return [folder], set()
 
     async def run() -> None:
         async with spool_running(tmp_path / "spool") as spool:
@@ -455,5 +455,32 @@ def test_a_writer_that_is_surely_gone_gets_an_end(
             await look(spool, tmp_path / "j")
             assert states_in(spool) == expected
             assert state.accepted == len(STREAM)
+
+    asyncio.run(run())
+
+
+def test_the_folder_of_a_writer_that_ended_is_looked_for_until_it_is_gone(tmp_path: Path) -> None:
+    """Writers are known for 30 days: each of their folders was looked at every ten seconds."""
+    elsewhere = tmp_path / "elsewhere"
+    folder = make_journal(elsewhere, "left", START)
+
+    async def run() -> None:
+        async with spool_running(tmp_path / "spool") as spool:
+            places = {
+                "gone": elsewhere / "gone",
+                "left": folder,
+                "alive": elsewhere / "alive",
+                "unmounted": tmp_path / "away" / "unmounted",
+            }
+            for name, place in places.items():
+                state = new_writer(spool, name)
+                state.journal_dir, state.finished = str(place), name != "alive"
+            held = hold_lock(folder)
+            try:
+                await look(spool, tmp_path / "j")
+            finally:
+                os.close(held)
+            kept = {str(place) for name, place in places.items() if name != "gone"}
+            assert spool.registry.journal_dirs() == kept
 
     asyncio.run(run())

@@ -3,8 +3,10 @@
 import asyncio
 import errno
 import random
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from stepwell_daemon.spool.segment import (
     segment_path,
 )
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.writers import WriterState
 from stepwell_wire.records import HEADER, HEADER_BYTES, PADDING_SCHEMA
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import (
@@ -30,6 +33,7 @@ from tests.daemon.made import (
     spool_running,
     steps_in,
     stretches_of,
+    writer_info,
 )
 
 FRAMES = 24
@@ -380,3 +384,62 @@ def test_a_segment_of_another_spool_is_left_alone(tmp_path: Path) -> None:
             return spool.problems
 
     assert "another spool" in asyncio.run(again())[0]
+
+
+def test_who_waits_until_all_is_durable_does_not_wait_for_what_comes_later(tmp_path: Path) -> None:
+    """Under a flood a frame comes during every sync, so that something always waits."""
+
+    class Flooded(Disk):
+        def sync(self, descriptor: int) -> None:
+            super().sync(descriptor)
+            if flood is not None:
+                asyncio.run_coroutine_threadsafe(flood(), loop).result(30)
+
+    async def more() -> None:
+        append(spool, state, row(next(steps)))
+
+    async def run() -> None:
+        nonlocal flood, loop, spool, state
+        loop = asyncio.get_running_loop()
+        async with spool_running(tmp_path, disk=Flooded()) as spool:
+            state = new_writer(spool)
+            append(spool, state, schema_event())
+            flood = more
+            waiting = [asyncio.create_task(spool.settled()) for _ in range(3)]
+            await asyncio.sleep(0)
+            waiting[0].cancel()  # Whoever gives up does not take the others along.
+            append(spool, state, row(next(steps)))
+            _, late = await asyncio.wait(waiting, timeout=20)
+            flood = None
+            assert not late, "it waits for frames that came after the call"
+            assert [task.cancelled() for task in waiting] == [True, False, False]
+
+    flood: Callable[[], Coroutine[Any, Any, None]] | None = None
+    loop: asyncio.AbstractEventLoop
+    spool: Spool
+    state: WriterState
+    steps = iter(range(1_000_000))
+    asyncio.run(run())
+
+
+def test_the_table_of_writers_is_packed_in_the_thread_of_the_disk(tmp_path: Path) -> None:
+    """A node keeps its writers for a month: on the loop thousands of them would stop all frames."""
+    threads = set()
+
+    class Watched(WriterState):
+        def __getattribute__(self, name: str) -> object:
+            if name == "last_time_us":
+                threads.add(threading.current_thread())
+            return super().__getattribute__(name)
+
+    async def run() -> None:
+        async with spool_running(tmp_path) as spool:
+            spool.registry.add(Watched(writer_info("watched"), seen_at=1e12))
+            await write_frames(spool, [])
+            assert len(list_segments(tmp_path)) > 2
+            spool.free_forwarded(everything=True)
+            await spool.freed()
+
+    asyncio.run(run())
+    assert threads
+    assert threading.current_thread() not in threads

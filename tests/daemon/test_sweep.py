@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,7 +19,7 @@ def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
     forgotten: list[tuple[str, str]] = []
     swept = asyncio.Event()
 
-    def sweep(store: object, *, now: float) -> list[tuple[str, str]]:
+    def sweep(store: object, **_: object) -> list[tuple[str, str]]:
         try:
             failure = next(outcomes)
         except StopIteration:
@@ -34,6 +35,7 @@ def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
         _config=SimpleNamespace(sink="embedded"),
         _store=object(),
         _store_executor=None,
+        _closing=threading.Event(),
         _forget=lambda *run: forgotten.append(run),
     )
     loop = asyncio.new_event_loop()

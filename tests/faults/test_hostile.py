@@ -77,10 +77,15 @@ def test_a_journal_dir_that_cannot_be_looked_at_does_not_stop_recovery(
                 spool, places=JournalPlaces(tmp_path / "journals"), counters=spool.counters
             )
             recovery._host = state.info.host
+            after = new_writer(spool, "w2")
+            after.accepted = after.durable = 8
+            after.is_dead = True
             try:
                 await recovery.look()
             finally:
                 recovery.close()
+            await spool.settled()
+            assert after.finished, "the look ended before the last writer"
 
     asyncio.run(look())
 

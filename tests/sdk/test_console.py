@@ -260,14 +260,20 @@ def test_a_stream_that_cannot_be_wrapped_prints_as_before(
 
 
 def test_a_mistake_while_capturing_never_reaches_print(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    mistakes = 0
+
     def broken(*arguments: Any) -> None:
+        nonlocal mistakes
+        mistakes += 1
         raise RuntimeError
 
-    with start(mode="offline", settings={"console": True}):
+    with start(mode="offline", settings={"console": True, "quiet": True}):
         monkeypatch.setattr(_console.Capture, "add", broken)
         print("still printed")
+    assert capsys.readouterr().out == "still printed\n"
+    assert mistakes > 0
 
 
 def test_a_forked_childs_prints_are_not_taken_twice(daemon: RecordingDaemon) -> None:

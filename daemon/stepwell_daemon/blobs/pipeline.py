@@ -11,7 +11,6 @@ blob's own sends that one to the end of the queue.
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -133,8 +132,6 @@ class BlobPipeline:
         self._told: dict[str, str] = {}  # Of blobs that wait: what the log says of each.
         self._arrived = asyncio.Event()
         self._moved = asyncio.Condition()
-        self._durable: deque[tuple[int, asyncio.Event]] = deque()
-        spool.watchers.append(self._look)
 
     def note_taken(self) -> None:
         """Something came into the queue."""
@@ -292,9 +289,7 @@ class BlobPipeline:
                 break
             await asyncio.sleep(_FULL_SECONDS)  # Rows first.
         self._append(who, body)
-        done = asyncio.Event()
-        self._durable.append((self._spool.append_count, done))
-        await done.wait()
+        await self._spool.settled()
 
     def _append(self, who: WriterInfo, body: dict[str, Any]) -> None:
         registry = self._spool.registry
@@ -311,11 +306,6 @@ class BlobPipeline:
             flags=record.SYNTHETIC,
             takes_place=False,
         )
-
-    def _look(self) -> None:
-        """Called when something became durable or could not."""
-        while self._durable and self._durable[0][0] <= self._spool.durable_count:
-            self._durable.popleft()[1].set()
 
 
 def event_body(blob_id: str, result: Result) -> dict[str, Any]:

@@ -198,6 +198,8 @@ class Relay:
                     batch = await loop.run_in_executor(None, unpack_batch, packed)
                 except ValueError as error:
                     raise RefusedError(MALFORMED, str(error)) from error
+                # Others may have passed that check with it: what was read waits as well.
+                await self._spool.room()
                 if stream.refusal is not None:
                     break
                 if not self._tokens.still_holds(stream.caller):

@@ -238,10 +238,10 @@ class GatewaySink:
                 self._settings, daemon_id=f"{self._spool:016x}", host=socket.gethostname()
             )
             self._stream = _Stream(connection)
-            self._note_upstream(connection.welcome.daemon_id)
+            await self._note_upstream(connection.welcome.daemon_id)
         return self._stream
 
-    def _note_upstream(self, daemon_id: str) -> None:
+    async def _note_upstream(self, daemon_id: str) -> None:
         if daemon_id == self.upstream:
             return
         if self.upstream:
@@ -254,7 +254,8 @@ class GatewaySink:
                 daemon_id,
             )
         self.upstream = daemon_id
-        replace_file(self._disk, self._folder / UPSTREAM_FILE, f"{daemon_id}\n".encode())
+        note = (self._disk, self._folder / UPSTREAM_FILE, f"{daemon_id}\n".encode())
+        await asyncio.get_running_loop().run_in_executor(self._executor, replace_file, *note)
 
 
 def _read_upstream(folder: Path) -> str:

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +36,7 @@ from stepwell_daemon.spool.segment import (
 )
 from stepwell_daemon.spool.writer import SEGMENT_BYTES_DEFAULT, Append, SpoolLog
 from stepwell_daemon.spool.writers_table import load_writers, pack_table, write_table
-from stepwell_daemon.writers import Registry, WriterState
+from stepwell_daemon.writers import Mark, Registry, WriterState, marks_of
 
 logger = logging.getLogger("stepwell_daemon.spool")
 
@@ -110,8 +109,8 @@ class Spool:
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
-        self._settled = asyncio.Event()
-        self._settled.set()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        """(append count that must be durable, who waits for it), the least first."""
         self._held = HeldSegments(self._found.ends, self._found.sizes, self.cursor)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._adopt_salvage()
@@ -238,16 +237,22 @@ class Spool:
         if self.in_flight_bytes >= self.settings.in_flight_bytes_max and self._room.is_set():
             self.counters.bounds_reached["in_flight_bytes_max"] += 1
             self._room.clear()
-        self._settled.clear()
         self._wake.set()
 
     async def room(self) -> None:
-        """Wait until another frame may be read from a socket."""
-        await self._room.wait()
+        """Wait until another frame may be read or appended.
+
+        An append that follows without an ``await`` between exceeds the bound by itself at most.
+        """
+        while not self._room.is_set():  # Of those that wait, the first may have filled it again.
+            await self._room.wait()
 
     async def settled(self) -> None:
-        """Wait until nothing is waiting to become durable."""
-        await self._settled.wait()
+        """Wait until everything that was appended before the call is durable."""
+        if self.durable_count < self.append_count:
+            durable = asyncio.get_running_loop().create_future()
+            self._waiting.append((self.append_count, durable))
+            await durable
 
     async def run(self) -> None:
         """Commit groups until cancelled."""
@@ -320,15 +325,18 @@ class Spool:
             self.data_arrived.set()
         if done and self.end.segment != segment:
             # A start reads only segments that the table does not cover: at most about two.
-            self._executor.submit(partial(self._save_table, self._pack_writers()))
+            self._executor.submit(self._save_table, self._marks())
         if not self._pending:
             self._wake.clear()
-            self._settled.set()
         if self.in_flight_bytes < self.settings.in_flight_bytes_max:
             self._room.set()
         for state in touched.values():
             self.on_durable(state)
         self.durable_count += done
+        while self._waiting and self._waiting[0][0] <= self.durable_count:
+            _, waiting = self._waiting.popleft()
+            if not waiting.done():  # Cancelled otherwise.
+                waiting.set_result(None)
         if done:
             self._tell_watchers()
 
@@ -389,7 +397,7 @@ class Spool:
         )
         if numbers:
             held = self._held.forget(numbers)
-            self._executor.submit(partial(self._free, held, self._pack_writers()))
+            self._executor.submit(self._free, held, self._marks())
 
     async def freed(self) -> None:
         """Wait until what was to be freed by now is."""
@@ -398,7 +406,7 @@ class Spool:
     def save_writers(self) -> None:
         """Save the writers table now; part of a clean stop."""
         # In the thread: a save that is under way there has the same temporary file.
-        self._executor.submit(self._save_table, self._pack_writers()).result()
+        self._executor.submit(self._save_table, self._marks()).result()
 
     def close(self) -> None:
         """Stop the thread and seal the segment. Can be called twice."""
@@ -406,20 +414,25 @@ class Spool:
         self._log.close()
         self.cursor_file.close()
 
-    def _pack_writers(self) -> bytes:
-        # The marks hold what is durable, and so cover at least up to `end`.
-        return pack_table(self.registry.states.values(), self.end, now=time.time())
+    def _marks(self) -> tuple[list[Mark], Location]:
+        """Return what the table of writers is packed from, in a thread: the loop has no time."""
+        return marks_of(self.registry.states.values()), self.end
 
-    def _save_table(self, packed: bytes) -> None:
+    def _write_table(self, marks: tuple[list[Mark], Location]) -> None:
+        # The marks hold what is durable, and so cover at least up to the end.
+        packed = pack_table(*marks, now=time.time())
+        write_table(self.folder, packed, disk=self.disk)
+
+    def _save_table(self, marks: tuple[list[Mark], Location]) -> None:
         try:
-            write_table(self.folder, packed, disk=self.disk)
+            self._write_table(marks)
         except OSError as error:
             logger.warning("cannot save the writers table, more is read at a start: %s", error)
 
-    def _free(self, held: dict[int, tuple[int, int]], packed: bytes) -> None:
+    def _free(self, held: dict[int, tuple[int, int]], marks: tuple[list[Mark], Location]) -> None:
         numbers = sorted(held)
         try:
-            write_table(self.folder, packed, disk=self.disk)
+            self._write_table(marks)
             for number in numbers:
                 failpoints.hit("free.before-unlink")
                 with contextlib.suppress(FileNotFoundError):  # Gone by an attempt before.

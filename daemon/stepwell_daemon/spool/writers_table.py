@@ -17,7 +17,7 @@ import msgpack
 from stepwell_daemon.errors import DamagedStateError
 from stepwell_daemon.spool.disk import Disk, replace_file
 from stepwell_daemon.spool.segment import Location
-from stepwell_daemon.writers import WriterState, pack_states, unpack_states
+from stepwell_daemon.writers import Mark, WriterState, marks_of, pack_states, unpack_states
 
 FILE: Final = "writers.tbl"
 _MAGIC: Final = b"SWWRTRS\n"
@@ -32,15 +32,15 @@ def save_writers(
     now: float,
     disk: Disk | None = None,
 ) -> None:
-    write_table(folder, pack_table(states, covers, now=now), disk=disk)
+    write_table(folder, pack_table(marks_of(states), covers, now=now), disk=disk)
 
 
-def pack_table(states: Iterable[WriterState], covers: Location, *, now: float) -> bytes:
+def pack_table(marks: Iterable[Mark], covers: Location, *, now: float) -> bytes:
     content: bytes = msgpack.packb(
         {
             "segment": covers.segment,
             "offset": covers.offset,
-            "writers": pack_states(states, now=now),
+            "writers": pack_states(marks, now=now),
         }
     )
     return _HEAD.pack(_MAGIC, zlib.crc32(content)) + content

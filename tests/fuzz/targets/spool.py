@@ -20,7 +20,7 @@ from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress, Segmen
 from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.spool.writer import SpoolLog
 from stepwell_daemon.spool.writers_table import FILE, pack_table, save_writers
-from stepwell_daemon.writers import WriterState, pack_description
+from stepwell_daemon.writers import Mark, WriterState, pack_description
 from stepwell_store.writer import WriterInfo
 from tests.fuzz.inputs import entries, entry, keys_of, number, records_of, seed_records
 from tests.fuzz.invariants import require
@@ -140,7 +140,7 @@ class Spools(Target):
         writer = entry(_WRITER, bytes([0, 0, 3]))
         made = [entry(_FRAME, bytes([0, 64, 1]) + payload) for payload in seed_records()]
         state = WriterState(WriterInfo("demo", "run-w0", "w0", "", "run", "here", 1), seen_at=9.0)
-        table = pack_table([state], Location(1, PAGE_BYTES), now=9.0)[12:]
+        table = pack_table([Mark.of(state)], Location(1, PAGE_BYTES), now=9.0)[12:]
         described = msgpack.unpackb(_description("w0", b"\0\3"), strict_map_key=False)
         return [
             *(writer + one for one in made),
