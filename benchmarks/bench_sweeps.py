@@ -12,6 +12,7 @@ import multiprocessing
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -75,23 +76,31 @@ def _ask_often(where: tuple[str, str, str], count: int, begin: Any, results: Any
     results.put([agent.ask() for _ in range(count)])
 
 
-def ask_from_processes(where: tuple[str, str, str]) -> list[float]:
-    """Return the latencies of ``ASKS`` asks of ``PROCESSES`` processes, in ms, sorted."""
+def ask_from_processes(
+    where: tuple[str, str, str], cpu_seconds: Callable[[], float]
+) -> tuple[list[float], float]:
+    """Return the latencies of ``ASKS`` asks of ``PROCESSES`` processes, in ms, sorted.
+
+    And the milliseconds of ``cpu_seconds`` that one took, from when all agents are registered.
+    """
     context = multiprocessing.get_context("fork")
-    begin, results = context.Barrier(PROCESSES), context.SimpleQueue()
+    begin, results = context.Barrier(PROCESSES + 1), context.SimpleQueue()
     counts = [ASKS // PROCESSES + (place < ASKS % PROCESSES) for place in range(PROCESSES)]
     processes = [
         context.Process(target=_ask_often, args=(where, count, begin, results)) for count in counts
     ]
     for each in processes:
         each.start()
+    begin.wait()
+    used = cpu_seconds()
     found = [each for _ in processes for each in results.get()]
+    used = cpu_seconds() - used
     for each in processes:
         each.join()
     numbers = {number for _, number in found}
     if len(numbers) != ASKS:
         raise RuntimeError(f"{ASKS} asks got {len(numbers)} different trials")
-    return sorted(latency for latency, _ in found)
+    return sorted(latency for latency, _ in found), used * 1000 / ASKS
 
 
 def main() -> None:
@@ -113,9 +122,7 @@ def main() -> None:
         rows = []
         for method, parameters in (("grid", _GRID), ("random", _PARAMETERS)):
             where = make({"method": method, "parameters": parameters})
-            used = cpu_seconds()
-            found = ask_from_processes(where)
-            cpu = (cpu_seconds() - used) * 1000 / ASKS
+            found, cpu = ask_from_processes(where, cpu_seconds)
             rows.append((f"{method}: {PROCESSES} processes, {ASKS} asks", *_figures(found, cpu)))
         config = {"method": "bayes", "parameters": _PARAMETERS, "metric": {"name": "loss"}}
         where = make(config)

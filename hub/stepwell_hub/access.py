@@ -39,6 +39,11 @@ FREE: Final = ("/assets/",)
 COOKIE_IN_SCOPE: Final = "stepwell.cookie"
 """Where the application finds the name of this hub's cookie."""
 
+_HEADERS: Final = [
+    (name.lower().encode(), value.encode())
+    for name, value in {**SECURITY, "Content-Security-Policy": content_policy()}.items()
+]
+
 UseCode = Callable[[LoginCode], Awaitable[bool]]
 """Notes that a code is used; False when it was before."""
 
@@ -167,15 +172,8 @@ def _with_security(send: Send) -> Callable[[Message], Awaitable[None]]:
     async def send_guarded(message: Message) -> None:
         if message["type"] == "http.response.start":
             present = {name.lower() for name, _ in message["headers"]}
-            more = {**SECURITY, "Content-Security-Policy": content_policy()}
-            message["headers"] = [
-                *message["headers"],
-                *(
-                    (name.lower().encode(), value.encode())
-                    for name, value in more.items()
-                    if name.lower().encode() not in present
-                ),
-            ]
+            more = [each for each in _HEADERS if each[0] not in present]
+            message["headers"] = [*message["headers"], *more]
         await send(message)
 
     return send_guarded

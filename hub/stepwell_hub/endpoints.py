@@ -56,6 +56,9 @@ class Endpoint:
         media: of the answer; where it is not JSON ``answer`` says nothing.
         failures: statuses of its own, besides those that every endpoint may have.
         body_bytes_max: where a body may be larger than the hub's setting allows others.
+        is_short: its answer is a few hundred bytes, and its caller asks again with the same key
+            after a lost answer, so its work goes on when the caller leaves: it is done without
+            the tasks and the thread that others need.
     """
 
     method: str
@@ -68,6 +71,7 @@ class Endpoint:
     status: int = 200
     failures: tuple[int, ...] = ()
     body_bytes_max: int = 0
+    is_short: bool = False
 
     @property
     def summary(self) -> str:
@@ -126,6 +130,8 @@ def _served(each: Endpoint, context: Context) -> Callable[[Request], Awaitable[R
     async def serve(request: Request) -> Response:
         try:
             call = await _checked(each, request, context)
+            if each.is_short:
+                return answer(await each.handler(call), status=each.status)
             given = await _while_connected(each.handler(call), request)
         except ApiError as error:
             return failure_answer(error.failure)

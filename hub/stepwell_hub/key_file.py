@@ -21,6 +21,7 @@ class KeyFile:
             HubKeyError: The key cannot be read.
         """
         self._folder = folder
+        self._path = os.fspath(folder / KEY_FILE)
         self._signature = self._look()
         self._key = read_key(folder)
 
@@ -39,7 +40,7 @@ class KeyFile:
 
     def _look(self) -> _Signature | None:
         try:
-            found = os.stat(self._folder / KEY_FILE, follow_symlinks=False)
+            found = os.stat(self._path, follow_symlinks=False)
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

@@ -210,33 +210,23 @@ async def get_sweep_of_run(call: Call) -> Any:
     return SweepOfRun(await call.context.catalog.do(finding))
 
 
-@endpoint("POST", "/sweeps/{sweep}/agents", body=NewAgent, answer=Registered)
+@endpoint("POST", "/sweeps/{sweep}/agents", body=NewAgent, answer=Registered, is_short=True)
 async def register_agent(call: Call) -> Any:
     """Register an agent."""
-    from stepwell_hub.catalog import sweeps
-
     form: NewAgent = call.body
-    registering = partial(
-        sweeps.register,
-        sweep_id=_id(call),
-        key=form.key,
-        host=form.host,
-        pid=form.pid,
-        kind=form.kind,
-        now=call.context.sweeps.clock(),
-        lease_seconds=call.context.sweeps.lease_seconds,
+    return await call.context.sweeps.register(
+        _id(call), key=form.key, host=form.host, pid=form.pid, kind=form.kind
     )
-    return await call.context.catalog.do(registering)
 
 
-@endpoint("POST", "/sweeps/{sweep}/ask", body=AskForm, answer=Order)
+@endpoint("POST", "/sweeps/{sweep}/ask", body=AskForm, answer=Order, is_short=True)
 async def ask_for_trial(call: Call) -> Any:
     """Ask for a trial."""
     form: AskForm = call.body
     return await call.context.sweeps.ask(_id(call), agent_id=form.agent, key=form.key)
 
 
-@endpoint("POST", "/sweeps/{sweep}/beat", body=BeatForm, answer=Beat)
+@endpoint("POST", "/sweeps/{sweep}/beat", body=BeatForm, answer=Beat, is_short=True)
 async def beat(call: Call) -> Any:
     """Renew an agent's leases, and hear which trials are to stop."""
     form: BeatForm = call.body
@@ -247,7 +237,7 @@ async def beat(call: Call) -> Any:
     )
 
 
-@endpoint("POST", "/sweeps/{sweep}/trials/{number}/end", body=EndForm, answer=Ended)
+@endpoint("POST", "/sweeps/{sweep}/trials/{number}/end", body=EndForm, answer=Ended, is_short=True)
 async def end_trial(call: Call) -> Any:
     """Say how an attempt of a trial ended."""
     form: EndForm = call.body

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import bindparam, delete, select, text
 from sqlalchemy.orm import Session
 
 from stepwell_hub.catalog.models import (
@@ -27,6 +27,17 @@ COMMAND_SECONDS: Final = 600.0
 """A command is told for so long."""
 _COMMANDS_LOCK: Final = 0x57E9_3312  # Any number of our own.
 
+# Made once: to build such a statement costs more than the database takes for it.
+_LOCKED: Final = select(Sweep).where(Sweep.id == bindparam("id")).with_for_update()
+_AGENTS: Final = select(SweepAgent.id).where(
+    SweepAgent.id.in_(bindparam("ids", expanding=True)),
+    SweepAgent.sweep_id == bindparam("sweep_id"),
+)
+_ANSWERED: Final = select(AnsweredKey.key, AnsweredKey.answer).where(
+    AnsweredKey.scope == bindparam("scope"),
+    AnsweredKey.key.in_(bindparam("keys", expanding=True)),
+)
+
 
 def locked(session: Session, sweep_id: str) -> Sweep:
     """Return the sweep; until the transaction ends it is changed here alone.
@@ -34,9 +45,7 @@ def locked(session: Session, sweep_id: str) -> Sweep:
     Raises:
         SweepNotFoundError: There is none.
     """
-    found = session.execute(
-        select(Sweep).where(Sweep.id == sweep_id).with_for_update()
-    ).scalar_one_or_none()
+    found = session.execute(_LOCKED, {"id": sweep_id}).scalar_one_or_none()
     if found is None:
         raise no_sweep(sweep_id)
     return found
@@ -54,12 +63,9 @@ def agent_of(session: Session, sweep_id: str, agent_id: str) -> SweepAgent:
     return found
 
 
-def agents_of(session: Session, sweep_id: str, agent_ids: Sequence[str]) -> dict[str, SweepAgent]:
-    """Return those of the agents that the sweep has, by id."""
-    found = session.execute(
-        select(SweepAgent).where(SweepAgent.id.in_(agent_ids), SweepAgent.sweep_id == sweep_id)
-    ).scalars()
-    return {each.id: each for each in found}
+def agents_of(session: Session, sweep_id: str, agent_ids: Sequence[str]) -> set[str]:
+    """Return those of the agents that the sweep has."""
+    return set(session.execute(_AGENTS, {"ids": agent_ids, "sweep_id": sweep_id}).scalars())
 
 
 def no_sweep(sweep_id: str) -> SweepNotFoundError:
@@ -78,11 +84,7 @@ def answered(session: Session, scope: str, key: str) -> Any:
 
 def answered_of(session: Session, scope: str, keys: Sequence[str]) -> dict[str, Any]:
     """Return what those of the keys were answered that are known."""
-    found = session.execute(
-        select(AnsweredKey.key, AnsweredKey.answer).where(
-            AnsweredKey.scope == scope, AnsweredKey.key.in_(keys)
-        )
-    )
+    found = session.execute(_ANSWERED, {"scope": scope, "keys": keys})
     return {key: json.loads(answer) for key, answer in found}
 
 

@@ -47,6 +47,11 @@ class Seen:
     last: float | None
 
 
+def load() -> None:
+    """Import what the model needs, which takes half a second."""
+    import optuna.samplers  # noqa: F401
+
+
 class BayesSearch:
     """The model of one sweep. One call at a time."""
 

@@ -12,7 +12,7 @@ from stepwell_hub.errors import SweepInvalidError
 from stepwell_hub.sweeps.checks import integer, known_only, mapping, number, one_of, text
 from stepwell_hub.sweeps.distributions import Distribution
 from stepwell_hub.sweeps.hyperband import Hyperband
-from stepwell_hub.sweeps.parameters import Path, check_grid, parse_parameters
+from stepwell_hub.sweeps.parameters import Path, grid_of, parse_parameters
 
 Method = Literal["grid", "random", "bayes"]
 Goal = Literal["minimize", "maximize"]
@@ -73,12 +73,14 @@ class SweepConfig:
     """A valid configuration.
 
     Attributes:
+        grid: of a grid all values of each parameter, empty otherwise.
         seed: None where the sweep gets one of its own.
         as_given: the configuration with defaults filled in, as JSON has it.
     """
 
     method: Method
     parameters: Mapping[Path, Distribution]
+    grid: dict[Path, list[Any]]
     metric: Metric | None
     early_terminate: Hyperband | None
     run_cap: int | None
@@ -106,8 +108,7 @@ def parse_config(value: Any) -> SweepConfig:
     if "parameters" not in given:
         raise SweepInvalidError("parameters", "missing; a sweep needs at least one")
     parameters, filled["parameters"] = parse_parameters(given["parameters"], "parameters")
-    if method == "grid":
-        check_grid(parameters, filled["parameters"])
+    grid = grid_of(parameters, filled["parameters"]) if method == "grid" else {}
     metric = _metric(given, filled)
     early = _early_terminate(given, filled)
     for needs, what in ((method == "bayes", "method bayes"), (early, "early_terminate")):
@@ -119,6 +120,7 @@ def parse_config(value: Any) -> SweepConfig:
     found = SweepConfig(
         method=method,
         parameters=parameters,
+        grid=grid,
         metric=metric,
         early_terminate=early,
         run_cap=None if cap is None else integer(cap, "run_cap", low=1),

@@ -260,12 +260,13 @@ _ALL_NAMES: Final = (
 )
 
 
-def check_grid(found: Mapping[Path, Distribution], filled: Mapping[str, Any]) -> None:
-    """Refuse what a grid cannot enumerate.
+def grid_of(found: Mapping[Path, Distribution], filled: Mapping[str, Any]) -> dict[Path, list[Any]]:
+    """Return all values of each parameter of a grid.
 
     Raises:
         SweepInvalidError: A distribution is continuous or weighted, or has too many values.
     """
+    grid = {}
     for path, each in found.items():
         where = "parameters." + ".parameters.".join(path)
         if isinstance(each, Integers):
@@ -278,7 +279,8 @@ def check_grid(found: Mapping[Path, Distribution], filled: Mapping[str, Any]) ->
             raise SweepInvalidError(
                 where, f"a grid of {count:,} values, at most {GRID_VALUES_MAX:,}"
             )
-        if each.grid() is None:
+        values = each.grid()
+        if values is None:
             spec: Any = {"parameters": filled}
             for name in path:
                 spec = spec["parameters"][name]
@@ -287,3 +289,5 @@ def check_grid(found: Mapping[Path, Distribution], filled: Mapping[str, Any]) ->
                 f"a grid cannot enumerate {spec['distribution']}: expected constant, categorical, "
                 "int_uniform or q_uniform; or use the method random or bayes",
             )
+        grid[path] = values
+    return grid

@@ -13,14 +13,14 @@ from stepwell_hub.sweeps.parameters import Path
 
 def grid_count(config: SweepConfig) -> int:
     """Return the number of combinations of a grid."""
-    return math.prod(len(values) for values in _grid(config).values())
+    return math.prod(len(values) for values in config.grid.values())
 
 
 def grid_trial(config: SweepConfig, number: int) -> dict[str, Any] | None:
     """Return combination ``number``, None behind the last. The last parameter varies fastest."""
     rest = number - 1
     chosen: dict[Path, Any] = {}
-    for path, values in reversed(_grid(config).items()):
+    for path, values in reversed(config.grid.items()):
         rest, index = divmod(rest, len(values))
         chosen[path] = values[index]
     if rest:
@@ -67,13 +67,4 @@ def flat(params: Mapping[str, Any], parameters: Mapping[Path, Distribution]) -> 
         for name in path:
             value = value[name]
         found[path] = value
-    return found
-
-
-def _grid(config: SweepConfig) -> dict[Path, list[Any]]:
-    found = {}
-    for path, each in config.parameters.items():
-        values = each.grid()
-        assert values is not None, f"{path} was checked when the sweep was made"
-        found[path] = values
     return found

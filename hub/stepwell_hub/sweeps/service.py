@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.errors import ApiError, SweepNotFoundError
-from stepwell_hub.sweeps.answers import LEASE_SECONDS, Beat, Ended, EndState, Order
+from stepwell_hub.sweeps.answers import (
+    LEASE_SECONDS,
+    AgentKind,
+    Beat,
+    Ended,
+    EndState,
+    Order,
+    Registered,
+)
+from stepwell_hub.sweeps.bayes import BayesSearch, load
 from stepwell_hub.sweeps.control import Control
 from stepwell_hub.sweeps.importance_of import SweepImportance
 from stepwell_hub.sweeps.watch import Watch
@@ -19,7 +28,6 @@ from stepwell_store import StoreError
 
 if TYPE_CHECKING:
     from stepwell_hub.catalog.trials import Ask, Suggestion, Wanted
-    from stepwell_hub.sweeps.bayes import BayesSearch
 
 _MODELS_MAX: Final = 16
 _MODEL_TRIES: Final = 20
@@ -85,6 +93,27 @@ class Sweeps:
     def alive_at(self) -> float:
         """Return the moment after which an agent that is alive was heard of."""
         return self.clock() - self.lease_seconds
+
+    async def register(
+        self, sweep_id: str, *, key: str, host: str, pid: int, kind: AgentKind
+    ) -> Registered:
+        """Note an agent; see `catalog.sweeps.register`."""
+        from stepwell_hub.catalog import sweeps
+
+        registering = partial(
+            sweeps.register,
+            sweep_id=sweep_id,
+            key=key,
+            host=host,
+            pid=pid,
+            kind=kind,
+            now=self.clock(),
+            lease_seconds=self.lease_seconds,
+        )
+        found, method = await self._catalog.do(registering)
+        if method == "bayes":  # Its agents will ask soon; to load Optuna takes half a second.
+            asyncio.get_running_loop().run_in_executor(self._thread, load)
+        return found
 
     async def ask(self, sweep_id: str, *, agent_id: str, key: str) -> Order:
         """Return what the agent is to do; see `catalog.trials.ask`."""
@@ -176,8 +205,6 @@ class Sweeps:
         return Order("wait", seconds=_AWAITED_SECONDS, reason="other hubs hand out trials too")
 
     def _suggest(self, sweep_id: str, wanted: "Wanted") -> dict[str, Any]:
-        from stepwell_hub.sweeps.bayes import BayesSearch
-
         model = self._models.get(sweep_id)
         if model is None or model.config is not wanted.config:
             model = self._models[sweep_id] = BayesSearch(wanted.config, wanted.seed)
