@@ -157,7 +157,9 @@ class Daemon:
             on_change=self._activity.set,
             on_left=self._departures.note_left,
         )
-        self._blobs = blobs = Blobs(config, spool, places=places, counters=counters)
+        self._blobs = blobs = Blobs(
+            config, spool, places=places, counters=counters, find_hub=hub.control_place
+        )
         try:
             await blobs.open()
         except OSError as error:
@@ -185,6 +187,7 @@ class Daemon:
             (
                 receiver.handlers(),
                 blobs.service.handlers(),
+                blobs.artifacts.handlers(),
                 Control(facts, spool, forwarder, blobs.pipeline).handlers(),
             )
         )
@@ -470,7 +473,7 @@ class Daemon:
                 wait = seconds
                 continue
             if not receiver.connections:
-                if spool.is_forwarded and self._blobs.pipeline.is_idle:
+                if spool.is_forwarded and self._blobs.is_idle:
                     logger.info("nothing to do for idle_exit=%g seconds", seconds)
                     self.stop.set()
                     return

@@ -150,6 +150,7 @@ def status(facts: Facts) -> dict[str, Any]:
             "failure": str(spool.failure or ""),
         },
         "blobs": facts.blobs.status() if facts.blobs is not None else {},
+        "artifacts": facts.blobs.artifacts.status() if facts.blobs is not None else {},
         "gateway": {
             "port": facts.gateway_port,
             "daemons": facts.relaying(),

@@ -14,15 +14,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19stepwell_wire/blobs.proto\x12\x0bstepwell.v1\"h\n\tBlobOffer\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x13\n\x0bjournal_dir\x18\x02 \x01(\t\x12\x11\n\twriter_id\x18\x03 \x01(\t\x12\r\n\x05names\x18\x04 \x03(\t\x12\x0c\n\x04keep\x18\x05 \x01(\x08\"d\n\tBlobReply\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.stepwell.v1.BlobOutcome\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"4\n\x0b\x42lobReplies\x12%\n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x16.stepwell.v1.BlobReply\"g\n\tBlobChunk\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x05 \x01(\r\x12\x11\n\twriter_id\x18\x06 \x01(\t*P\n\x0b\x42lobOutcome\x12\x14\n\x10\x42LOB_UNSPECIFIED\x10\x00\x12\t\n\x05TAKEN\x10\x01\x12\x08\n\x04SEND\x10\x02\x12\t\n\x05LATER\x10\x03\x12\x0b\n\x07REFUSED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19stepwell_wire/blobs.proto\x12\x0bstepwell.v1\"h\n\tBlobOffer\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x13\n\x0bjournal_dir\x18\x02 \x01(\t\x12\x11\n\twriter_id\x18\x03 \x01(\t\x12\r\n\x05names\x18\x04 \x03(\t\x12\x0c\n\x04keep\x18\x05 \x01(\x08\"d\n\tBlobReply\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x07outcome\x18\x02 \x01(\x0e\x32\x18.stepwell.v1.BlobOutcome\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\"4\n\x0b\x42lobReplies\x12%\n\x05\x62lobs\x18\x01 \x03(\x0b\x32\x16.stepwell.v1.BlobReply\"g\n\tBlobChunk\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12\r\n\x05\x63rc32\x18\x05 \x01(\r\x12\x11\n\twriter_id\x18\x06 \x01(\t\"W\n\x10\x41rtifactQuestion\x12\x16\n\x0eprotocol_major\x18\x01 \x01(\r\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\"Z\n\rArtifactState\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"?\n\x0e\x41rtifactStates\x12-\n\tartifacts\x18\x01 \x03(\x0b\x32\x1a.stepwell.v1.ArtifactState*P\n\x0b\x42lobOutcome\x12\x14\n\x10\x42LOB_UNSPECIFIED\x10\x00\x12\t\n\x05TAKEN\x10\x01\x12\x08\n\x04SEND\x10\x02\x12\t\n\x05LATER\x10\x03\x12\x0b\n\x07REFUSED\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stepwell_wire.blobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BLOBOUTCOME']._serialized_start=409
-  _globals['_BLOBOUTCOME']._serialized_end=489
+  _globals['_BLOBOUTCOME']._serialized_start=655
+  _globals['_BLOBOUTCOME']._serialized_end=735
   _globals['_BLOBOFFER']._serialized_start=42
   _globals['_BLOBOFFER']._serialized_end=146
   _globals['_BLOBREPLY']._serialized_start=148
@@ -31,4 +31,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BLOBREPLIES']._serialized_end=302
   _globals['_BLOBCHUNK']._serialized_start=304
   _globals['_BLOBCHUNK']._serialized_end=407
+  _globals['_ARTIFACTQUESTION']._serialized_start=409
+  _globals['_ARTIFACTQUESTION']._serialized_end=496
+  _globals['_ARTIFACTSTATE']._serialized_start=498
+  _globals['_ARTIFACTSTATE']._serialized_end=588
+  _globals['_ARTIFACTSTATES']._serialized_start=590
+  _globals['_ARTIFACTSTATES']._serialized_end=653
 # @@protoc_insertion_point(module_scope)

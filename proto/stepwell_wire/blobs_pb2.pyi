@@ -66,3 +66,35 @@ class BlobChunk(_message.Message):
     crc32: int
     writer_id: str
     def __init__(self, name: _Optional[str] = ..., size: _Optional[int] = ..., offset: _Optional[int] = ..., data: _Optional[bytes] = ..., crc32: _Optional[int] = ..., writer_id: _Optional[str] = ...) -> None: ...
+
+class ArtifactQuestion(_message.Message):
+    __slots__ = ("protocol_major", "keys", "project", "name")
+    PROTOCOL_MAJOR_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    protocol_major: int
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    project: str
+    name: str
+    def __init__(self, protocol_major: _Optional[int] = ..., keys: _Optional[_Iterable[str]] = ..., project: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ArtifactState(_message.Message):
+    __slots__ = ("key", "state", "name", "version", "reason")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    state: str
+    name: str
+    version: str
+    reason: str
+    def __init__(self, key: _Optional[str] = ..., state: _Optional[str] = ..., name: _Optional[str] = ..., version: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ArtifactStates(_message.Message):
+    __slots__ = ("artifacts",)
+    ARTIFACTS_FIELD_NUMBER: _ClassVar[int]
+    artifacts: _containers.RepeatedCompositeFieldContainer[ArtifactState]
+    def __init__(self, artifacts: _Optional[_Iterable[_Union[ArtifactState, _Mapping]]] = ...) -> None: ...

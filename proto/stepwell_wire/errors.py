@@ -34,6 +34,14 @@ class ManifestError(WireError):
         self.where, self.what = where, what
 
 
+class DraftError(WireError):
+    """Bytes that are no draft of an artifact's version."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"draft: {where}: {what} (docs/formats/artifacts.md)")
+        self.where, self.what = where, what
+
+
 class ArtifactNameError(WireError, ValueError):
     """A name, type or alias that an artifact cannot have."""
 

@@ -13,6 +13,7 @@ RELAY: Final = f"/{INGEST_SERVICE}/Relay"  # stream RelayRequest -> stream Relay
 BLOBS_SERVICE: Final = "stepwell.v1.Blobs"
 OFFER: Final = f"/{BLOBS_SERVICE}/Offer"  # BlobOffer -> BlobReplies
 PUT: Final = f"/{BLOBS_SERVICE}/Put"  # stream BlobChunk -> BlobReply
+ARTIFACTS: Final = f"/{BLOBS_SERVICE}/Artifacts"  # ArtifactQuestion -> ArtifactStates
 
 CONTROL_SERVICE: Final = "stepwell.v1.Control"
 STATUS: Final = f"/{CONTROL_SERVICE}/Status"  # StatusRequest -> StatusReply

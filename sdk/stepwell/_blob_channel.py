@@ -3,9 +3,10 @@
 Imported on the blob sender's thread, or by a tool, as `_channel.py` is.
 """
 
+import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +14,20 @@ import grpc
 
 from stepwell._channel import keep_alive, open_channel
 from stepwell.errors import DaemonUnreachableError, RefusedError
-from stepwell_wire.blobs_pb2 import BlobChunk, BlobOffer, BlobReplies, BlobReply
+from stepwell_wire.blobs_pb2 import (
+    LATER,
+    TAKEN,
+    ArtifactQuestion,
+    ArtifactStates,
+    BlobChunk,
+    BlobOffer,
+    BlobReplies,
+    BlobReply,
+)
+from stepwell_wire.drafts import DRAFT_FILE
 from stepwell_wire.files import open_regular
 from stepwell_wire.limits import BLOB_CHUNK_BYTES, PROTOCOL_MAJOR
-from stepwell_wire.service import OFFER, PUT
+from stepwell_wire.service import ARTIFACTS, OFFER, PUT
 from stepwell_wire.staged import file_name
 
 OFFER_SECONDS_MAX: Final = 60.0
@@ -62,11 +73,35 @@ class BlobChannel:
             DaemonUnreachableError: It does not answer.
             OSError: The file cannot be read.
         """
-        path = self._folder / file_name(blob_id)
+        return self._put(self._folder / file_name(blob_id), blob_id, offset)
+
+    def put_draft(self, name: str) -> BlobReply:
+        """Send the files of a draft, ``draft.json`` last; return what the daemon says of it.
+
+        A file that is there already is not sent, and one that was cut off goes on where it ended.
+
+        Raises:
+            DaemonUnreachableError, OSError: As for `put`.
+        """
+        folder = self._folder / name
+        files = sorted(os.listdir(folder), key=lambda each: (each == DRAFT_FILE, each))
+        reply = BlobReply(name=name)
+        for each in files:
+            path, whole = folder / each, f"{name}/{each}"
+            size = path.stat().st_size
+            reply = self._put(path, whole, size)  # Asks what is there: it sends no byte.
+            if reply.outcome == LATER and reply.offset < size:
+                reply = self._put(path, whole, reply.offset)
+            if reply.outcome != TAKEN:
+                break
+        reply.name = name
+        return reply
+
+    def _put(self, path: Path, name: str, offset: int) -> BlobReply:
         descriptor = open_regular(path, os.O_RDONLY)
         try:
             size = os.fstat(descriptor).st_size
-            chunks = _chunks(descriptor, blob_id, size, offset, self._writer_id)
+            chunks = _chunks(descriptor, name, size, offset, self._writer_id)
             call = self._channel.stream_unary(PUT)
             answer = self._answer(call.future(chunks, timeout=PUT_SECONDS_MAX))
         finally:
@@ -78,20 +113,51 @@ class BlobChannel:
         self._held.close()
 
     def _answer(self, call: Any) -> bytes:
-        keep_alive(call)
-        try:
-            answer: bytes = call.result()
-            return answer
-        except grpc.RpcError as error:
-            code = getattr(error, "code", lambda: None)()
-            details = getattr(error, "details", lambda: None)() or str(error)
-            if code is grpc.StatusCode.UNIMPLEMENTED:
-                raise RefusedError(
-                    "UNSUPPORTED_VERSION", "the daemon is of a release without blobs", 0
-                ) from error
-            raise DaemonUnreachableError(self._socket, details.splitlines()[0]) from error
-        except grpc.FutureCancelledError as error:
-            raise DaemonUnreachableError(self._socket, "the call was cancelled") from error
+        return _answer_of(call, self._socket, "blobs")
+
+
+def ask_artifacts(socket: str, question: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the states that the daemon answers to `stepwell._artifacts.asking.ask`.
+
+    Raises:
+        DaemonUnreachableError: It does not answer.
+        RefusedError: It is of a release without artifacts.
+    """
+    channel, held = open_channel(socket)
+    try:
+        packed = ArtifactQuestion(protocol_major=PROTOCOL_MAJOR, **question).SerializeToString()
+        call = channel.unary_unary(ARTIFACTS).future(packed, timeout=OFFER_SECONDS_MAX)
+        states = ArtifactStates.FromString(_answer_of(call, socket, "artifacts")).artifacts
+    finally:
+        channel.close()
+        held.close()
+    return [
+        {
+            "key": each.key,
+            "state": each.state,
+            "name": each.name,
+            "version": json.loads(each.version) if each.version else None,
+            "reason": each.reason,
+        }
+        for each in states
+    ]
+
+
+def _answer_of(call: Any, socket: str, of_what: str) -> bytes:
+    keep_alive(call)
+    try:
+        answer: bytes = call.result()
+        return answer
+    except grpc.RpcError as error:
+        code = getattr(error, "code", lambda: None)()
+        details = getattr(error, "details", lambda: None)() or str(error)
+        if code is grpc.StatusCode.UNIMPLEMENTED:
+            raise RefusedError(
+                "UNSUPPORTED_VERSION", f"the daemon is of a release without {of_what}", 0
+            ) from error
+        raise DaemonUnreachableError(socket, details.splitlines()[0]) from error
+    except grpc.FutureCancelledError as error:
+        raise DaemonUnreachableError(socket, "the call was cancelled") from error
 
 
 def _chunks(

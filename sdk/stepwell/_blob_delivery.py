@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from stepwell import _delivery
+from stepwell._staging import remove_staged
+from stepwell_wire.drafts import key_of
 from stepwell_wire.limits import BLOBS_PER_OFFER_MAX
-from stepwell_wire.staged import file_name, id_of
+from stepwell_wire.staged import id_of
 
 if TYPE_CHECKING:
     from stepwell._blob_channel import BlobChannel
@@ -74,14 +76,17 @@ class BlobDelivery:
 
         if reply.outcome == SEND:
             try:
-                reply = self._opened().put(reply.name, reply.offset)
+                channel = self._opened()
+                if key_of(reply.name) is not None:
+                    reply = channel.put_draft(reply.name)
+                else:
+                    reply = channel.put(reply.name, reply.offset)
             except FileNotFoundError:
                 taken.append(reply.name)  # Somebody else handed it over, or removed it.
                 return ""
         if reply.outcome == TAKEN:
             if not self._keep:
-                with contextlib.suppress(OSError):
-                    os.unlink(self._folder / file_name(reply.name))
+                remove_staged(self._folder, reply.name)
             taken.append(reply.name)
         elif reply.outcome == REFUSED:
             refused[reply.name] = reply.detail
@@ -98,12 +103,12 @@ class BlobDelivery:
 
 
 def staged_in(folder: Path) -> list[str]:
-    """Return the ids of the whole staged blobs in ``folder``, oldest first."""
+    """Return the ids of the whole staged blobs, and the names of drafts, oldest first."""
     found = []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
-            blob_id = id_of(entry.name)
-            if blob_id is not None:
+            name = entry.name if key_of(entry.name) is not None else id_of(entry.name)
+            if name is not None:
                 with contextlib.suppress(OSError):
-                    found.append((entry.stat(follow_symlinks=False).st_mtime_ns, blob_id))
+                    found.append((entry.stat(follow_symlinks=False).st_mtime_ns, name))
     return [blob_id for _, blob_id in sorted(found)]

@@ -5,19 +5,16 @@ an invented answer would be worse.
 """
 
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, Final
 
-from stepwell._artifacts.artifact import Artifact
 from stepwell._names import text_of
 from stepwell._terminal import OF_ALL, Voice
 from stepwell.errors import UnavailableError
 
 _OUTCOMES: Final = {
     "graph": "the layers of a watched model are not kept; its histograms are",
-    "save": "files stay where they are and are not kept with the run",
     "alert": "no message is sent; the text is printed here",
-    "artifact": "artifacts are not kept; their files stay where they are",
+    "artifact": "registries are not kept; the artifact itself is where it was logged",
     "log_code": "code is not kept; the git commit and the command line are",
     "media": "its content is not kept; the other values of its row are",
     "dir": "files that are written into run.dir stay on this machine",
@@ -35,10 +32,6 @@ class AlertLevel:
 
 def _word_of(level: Any) -> str:
     return str(getattr(level, "value", level))
-
-
-def _as_artifact(value: Any) -> Artifact | None:
-    return value if issubclass(type(value), Artifact) else None
 
 
 def tell_once(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
@@ -60,22 +53,6 @@ class LaterCalls:
     def id(self) -> str:
         raise NotImplementedError
 
-    def save(
-        self,
-        glob_str: Any = None,
-        base_path: Any = None,
-        policy: str = "live",
-        glob: bool = True,
-    ) -> list[str] | bool:
-        """Return the paths that were kept: none yet.
-
-        Without a path it is what older scripts call after `run.name = …`: True, as that is kept.
-        """
-        if glob_str is None:
-            return True
-        self._tell("save", "save()")
-        return []
-
     def restore(
         self, name: str, run_path: str | None = None, replace: bool = False, root: Any = None
     ) -> Any:
@@ -94,58 +71,21 @@ class LaterCalls:
         shown = ": ".join(filter(None, map(text_of, (title, text))))
         self._voice.say(f"alert ({word or AlertLevel.INFO}): {shown}")
 
-    def log_artifact(
-        self,
-        artifact_or_path: Any,
-        name: str | None = None,
-        type: str | None = None,
-        aliases: Iterable[str] | None = None,
-        tags: Iterable[str] | None = None,
-    ) -> Artifact:
-        """Return an artifact whose calls can be chained; its files are not kept yet."""
-        self._tell("artifact", "log_artifact()")
-        if (given := _as_artifact(artifact_or_path)) is not None:
-            given.aliases = list(aliases or given.aliases)
-            return given
-        file_name = Path(text_of(artifact_or_path)).name
-        made = Artifact(name or f"run-{self.id}-{file_name}", type or "unspecified")
-        made.aliases = list(aliases or ())
-        return made
-
-    upsert_artifact = finish_artifact = log_artifact
-
     def use_artifact(
         self,
         artifact_or_name: Any,
         type: str | None = None,
         aliases: Iterable[str] | None = None,
         use_as: str | None = None,
-    ) -> Artifact:
-        """Return an artifact that can say its name, and whose files cannot be had yet."""
-        if (given := _as_artifact(artifact_or_name)) is not None:
-            return given
-        return Artifact(text_of(artifact_or_name), type or "unspecified")
+    ) -> Any:
+        raise UnavailableError(f"use_artifact({text_of(artifact_or_name)[:80]!r})", _ARTIFACTS)
 
     def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> Any:
         self._tell("artifact", "link_artifact()")
         return artifact
 
-    def log_model(
-        self, path: Any, name: str | None = None, aliases: Iterable[str] | None = None
-    ) -> None:
-        self._tell("artifact", "log_model()")
-
     def use_model(self, name: str) -> str:
         raise UnavailableError(f"use_model({name!r})", _ARTIFACTS)
-
-    def link_model(
-        self,
-        path: Any,
-        registered_model_name: str,
-        name: str | None = None,
-        aliases: Iterable[str] | None = None,
-    ) -> None:
-        self._tell("artifact", "link_model()")
 
     def log_code(
         self,

@@ -212,14 +212,10 @@ class Recording:
             begin=self._collect_metadata,
             note_step=self._note_step,
             note_page=self._say_page,
-            relay=Relay(settings.socket) if self._must_relay() else None,
+            relay=Relay(settings.socket) if must_not_use_grpc() else None,
             sweep_id=str(self._start.get("sweep", {}).get("id", "")),
             on_command=self._on_command or (lambda command: None),
         )
-
-    def _must_relay(self) -> bool:
-        """Whether grpc must not be used in this process."""
-        return _fork_inherited_grpc() or forks_are_handled()
 
     def _say_page(self, page_url: str, hub_folder: str) -> None:
         """Say where the run is seen, once the daemon said it; on the sender's thread."""
@@ -477,7 +473,8 @@ class Recording:
         sender.stop()
         stager = self.writer.stager
         left = stager.staged_bytes if stager is not None else 0
-        all_taken = delivered and sender.online and not left
+        is_left = stager is not None and bool(stager.staged())
+        all_taken = delivered and sender.online and not is_left
         if all_taken and has_ended:
             journal.remove()
             return
@@ -576,6 +573,11 @@ def note_fork() -> None:
     """In a forked child: remember whether grpc was in use, which a child cannot use any more."""
     global _grpc_inherited
     _grpc_inherited = _grpc_inherited or "grpc" in sys.modules
+
+
+def must_not_use_grpc() -> bool:
+    """Return whether grpc must not be used in this process."""
+    return _fork_inherited_grpc() or forks_are_handled()
 
 
 def _fork_inherited_grpc() -> bool:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from stepwell import _session
+from stepwell._artifacts.run_calls import LoggingCalls
 from stepwell._config import Config
 from stepwell._definitions import Definition, make_definition
 from stepwell._ending import ending_of_error
@@ -36,7 +37,7 @@ INTERRUPTED_EXIT_CODE = 255
 """What scripts that were written for wandb pass to ``finish`` after Ctrl-C."""
 
 
-class Run(LaterCalls, OtherNames):
+class Run(LoggingCalls, LaterCalls, OtherNames):
     """One execution of a training job, as this process sees it.
 
     Made by `stepwell.init`. A context manager: leaving it finishes the run, as ``failed`` after
@@ -77,6 +78,7 @@ class Run(LaterCalls, OtherNames):
         self._voice = voice
         self._watches: Watches | None = None
         self._stopper: Stopper | None = None
+        self._saved = None
         self._copy_id = copy_id or os.urandom(8).hex()
         self._memory = Memory(settings.journals_dir, settings.project)
         keeps_memory = primary and settings.mode != "disabled"
@@ -237,6 +239,7 @@ class Run(LaterCalls, OtherNames):
         if quiet:
             self._voice.silent = True
         self.unwatch()
+        self._save_last()
         try:
             with contextlib.nullcontext() if self._stopper is None else self._stopper.shield():
                 self._recording.finish(ending, last_words=lambda: self._last_words(ending))

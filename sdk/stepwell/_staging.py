@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from stepwell_wire.drafts import folder_name, key_of
 from stepwell_wire.files import open_regular
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import STAGED_BYTES_MAX, STAGED_HEADER_BYTES_MAX
@@ -249,11 +250,20 @@ class Stager:
     def staged_bytes(self) -> int:
         return self._held_bytes
 
+    def note_draft(self, key: str) -> None:
+        """Take in a draft of an artifact that was put beside the journal.
+
+        Its files do not count towards ``bytes_max``: most are links to files that are there anyway.
+        """
+        with self._lock:
+            self._sizes[folder_name(key)] = 0
+            self._unsynced.append(folder_name(key))
+        self.on_staged()
+
     def forget(self, blob_ids: Iterable[str]) -> None:
         """Remove what the daemon has taken."""
         for blob_id in blob_ids:
-            with contextlib.suppress(OSError):
-                os.unlink(self.folder / file_name(blob_id))
+            remove_staged(self.folder, blob_id)
             self._let_go(blob_id)
 
     def withdraw(self, blob_ids: Iterable[str]) -> None:
@@ -275,7 +285,7 @@ class Stager:
     def look(self) -> None:
         """Forget what somebody else handed over and removed."""
         for blob_id in self.staged():
-            if not os.path.exists(self.folder / file_name(blob_id)):
+            if not os.path.exists(staged_path(self.folder, blob_id)):
                 self._let_go(blob_id)
 
     def _let_go(self, blob_id: str) -> None:
@@ -304,11 +314,46 @@ class Stager:
 
     def _sync_file(self, blob_id: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # Taken meanwhile.
+            if key_of(blob_id) is not None:
+                sync_folder(self.folder / blob_id)
+                return
             descriptor = os.open(self.folder / file_name(blob_id), os.O_RDONLY | os.O_CLOEXEC)
             try:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
+
+
+def staged_path(folder: Path, name: str) -> Path:
+    """Return where a staged blob, or the draft of an artifact, is beside a journal."""
+    return folder / (file_name(name) if key_of(name) is None else name)
+
+
+def remove_staged(folder: Path, name: str) -> None:
+    """Remove a staged blob, or the draft of an artifact, as far as it is there."""
+    if key_of(name) is not None:
+        import shutil  # Here: importing costs, and most runs log no artifact.
+
+        shutil.rmtree(folder / name, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        os.unlink(folder / file_name(name))
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a draft to disk: its files, then the folder."""
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _staged_beside(folder: Path) -> int:

@@ -183,7 +183,7 @@ class Writer:
                 # Whatever a value's __float__ raises, and our own surprises (no dict, no
                 # number, no integer step): all are looked at in peace below.
                 pass
-            self._check_open("log()")
+            self.check_open("log()")
         # Without the lock: media are written to a file here.
         if not isinstance(data, Mapping):
             raise TypeError(f"log: expected a dict of metrics, not {type(data).__name__}")
@@ -205,7 +205,7 @@ class Writer:
         step: Any,
         commit: bool | None,
     ) -> None:
-        self._check_open("log()")
+        self.check_open("log()")
         points, others, histograms = values
         at, following = self._steps(step, commit)
         for axis in self.definitions.missing_axes((*points, *others, *histograms)):
@@ -292,7 +292,7 @@ class Writer:
                 return schema
             if schema.home is self._buffer and not self._advance():
                 break
-        self._check_open("log()")  # A signal handler may have finished the run meanwhile.
+        self.check_open("log()")  # A signal handler may have finished the run meanwhile.
         self._drop(len(values), at)
         return None
 
@@ -323,7 +323,7 @@ class Writer:
     def write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
         """Write histograms, as their event has them, into the row that the next `log` closes."""
         with self._lock:
-            self._check_open("histograms")
+            self.check_open("histograms")
             self._write_histograms(histograms, self._step, self._now())
             if self.idle:
                 self.wake()
@@ -366,7 +366,7 @@ class Writer:
         What a run needs to be understood waits for room, up to a bound; the console does not.
         """
         with self._lock:
-            self._check_open(kind)
+            self.check_open(kind)
             if self._disabled:
                 return True
             record = self._packed(kind, body, self._step, self._now())
@@ -668,7 +668,8 @@ class Writer:
                 schema.last = 0
         self._captured = captured
 
-    def _check_open(self, call: str) -> None:
+    def check_open(self, call: str) -> None:
+        """Raise RunFinishedError after the end; a forked child becomes a writer of its own."""
         if self._pid != os.getpid():
             self._in_child()
         if self._finished:

@@ -141,6 +141,30 @@ class SweepError(UsageError, ValueError):
     """The configuration of a sweep that cannot be; says which field of it."""
 
 
+class ArtifactError(StepwellError):
+    """An artifact that cannot be what was asked of it."""
+
+
+class ArtifactFileError(ArtifactError, ValueError):
+    """A path that an artifact cannot have, or a file that is not there."""
+
+
+class ArtifactNotLoggedError(ArtifactError, AttributeError):
+    """The artifact is a draft: it was not logged, or its version is not committed yet."""
+
+
+class ArtifactFinalizedError(ArtifactError):
+    """The artifact was logged, so its files stay as they are."""
+
+
+class ArtifactFailedError(ArtifactError):
+    """The version could not be made; says why."""
+
+
+class WaitTimeoutError(ArtifactError, TimeoutError):
+    """The version was not committed in time; it still may be."""
+
+
 class TrialStopped(SystemExit):
     """Raised in a trial that is to end now: it was stopped early, canceled, or handed out again.
 

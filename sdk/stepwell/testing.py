@@ -29,7 +29,7 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # As in `_channel.py`.
 
 import grpc
 
-from stepwell._testing_blobs import ReceivedBlob, ReceivedBlobs
+from stepwell._testing_blobs import ReceivedArtifact, ReceivedBlob, ReceivedBlobs
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import (
     GAP,
@@ -251,6 +251,11 @@ class RecordingDaemon:
     def blobs(self) -> dict[str, ReceivedBlob]:
         """Bytes of media, by the id that rows name."""
         return dict(self._blobs.held)
+
+    @property
+    def artifacts(self) -> list[ReceivedArtifact]:
+        """The artifacts that were handed over, in the order in which they came."""
+        return list(self._blobs.artifacts.values())
 
     def wait_for(self, condition: Any, timeout_seconds: float = 30.0) -> bool:
         """Wait until ``condition()`` holds, looked at after each message."""

@@ -77,17 +77,7 @@ def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
         import wandb
         run = wandb.init(project="p")
         for _ in range(2):
-            assert wandb.save("*.pt") == []
-            artifact = wandb.Artifact("model", type="model", metadata={"a": 1})
-            artifact.add_file("script.py")
-            artifact.add_dir(".")
-            artifact.add_reference("s3://bucket/x")
-            with artifact.new_file("a.txt", mode="wb") as file:
-                file.write(b"x")
-            assert run.log_artifact(artifact, aliases=["best"]).wait() is artifact
-            assert run.log_artifact("script.py", type="code").name.endswith("script.py")
-            run.log_model("script.py", name="m")
-            run.link_artifact(artifact, "registry/m")
+            run.link_artifact(wandb.Artifact("model", type="model"), "registry/m")
             run.log_code()
             run.mark_preempting()
             run._label(code="mine")
@@ -97,9 +87,41 @@ def test_what_only_records_says_so_once_and_goes_on(desk: Desk) -> None:
     )
     assert done.returncode == 0, done.stderr
     calls = [line.split()[1] for line in later(done.stderr)]
-    assert calls == ["save()", "log_artifact()", "log_code()", "alert()"]
+    assert calls == ["link_artifact()", "log_code()", "alert()"]
     assert done.stderr.count("stepwell: alert (WARN): title: text") == 2
     assert len(desk.daemon.points("x")) == 2
+
+
+def test_artifacts_are_handed_over_as_wandb_does_it(desk: Desk) -> None:
+    done = desk.run(
+        """
+        import wandb
+        run = wandb.init(project="p", id="r")
+        artifact = wandb.Artifact("model", type="model", metadata={"a": 1})
+        artifact.add_file("script.py")
+        import os, shutil
+        os.mkdir("f"); shutil.copy("script.py", "f")
+        artifact.add_dir("f", name="all")
+        artifact.add_reference("s3://bucket/x")
+        with artifact.new_file("a.txt", mode="wb") as file:
+            file.write(b"x")
+        assert run.log_artifact(artifact, aliases=["best"]).wait() is artifact
+        assert (artifact.name, artifact.version) == ("model:v0", "v0")
+        assert run.log_artifact("script.py", type="code").wait().name == "run-r-script.py:v0"
+        run.log_model("script.py", name="m")
+        assert wandb.save("script.*")[0].endswith("script.py")
+        assert wandb.save("*.pt") == []
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    made = desk.daemon.artifacts
+    names = [each.draft.name for each in made]
+    assert names == ["model", "run-r-script.py", "m", "run-r-files"]
+    assert {"script.py", "all/script.py", "a.txt"} <= set(made[0].files)
+    assert made[0].files["a.txt"] == b"x"
+    assert made[0].references == {"x": "s3://bucket/x"}
+    assert made[0].draft.aliases == ("best",)
+    assert not later(done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -267,4 +289,4 @@ def test_one_process_of_a_job_says_what_holds_for_all(desk: Desk) -> None:
         done = desk.run(script, **place)
         assert done.returncode == 0, done.stderr
         lines.append([line for line in done.stderr.splitlines() if "stepwell: " in line])
-    assert [len(said) for said in lines] == [3, 0], lines
+    assert [len(said) for said in lines] == [2, 0], lines

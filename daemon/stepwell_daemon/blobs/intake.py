@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from stepwell_daemon.artifacts.intake import DraftIntake, is_file_of_draft
 from stepwell_daemon.blobs.queue import BlobQueue, staged_names
 from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
@@ -20,6 +21,7 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN, BlobOffer, BlobReply
+from stepwell_wire.drafts import key_of
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.limits import STAGED_BYTES_MAX
@@ -50,12 +52,15 @@ class BlobIntake:
         executor: Executor,
         on_taken: Callable[[], None],
         on_failed: Failed,
+        drafts: DraftIntake | None = None,
     ) -> None:
         """
         Args:
             executor: one thread, which alone changes the queue.
             on_taken: called after each blob that came into the queue.
+            drafts: takes drafts of artifacts, which come by the same calls under their own names.
         """
+        self._drafts = drafts
         self._queue, self._spool, self._places = queue, spool, places
         self._executor = executor
         self._on_taken, self._on_failed = on_taken, on_failed
@@ -117,6 +122,10 @@ class BlobIntake:
         *,
         keep: bool = False,
     ) -> BlobReply:
+        if self._drafts is not None and key_of(name) is not None:
+            reply = self._drafts.take(folder, name, who, keep=keep)
+            self.problem = reply.detail if reply.outcome == LATER else ""
+            return reply
         if not is_id(name):
             detail = f"{name[:80]!r} is no blob's id"
             return BlobReply(name=name, outcome=REFUSED, detail=detail)
@@ -151,11 +160,15 @@ class BlobIntake:
             BlobRefusedError: It cannot be.
             BlobsWaitError: There is no room now.
         """
+        loop = asyncio.get_running_loop()
+        if self._drafts is not None and is_file_of_draft(name):
+            work = self._drafts.receive
+            await loop.run_in_executor(self._executor, work, name, size, offset, data, crc32)
+            return
         if not is_id(name):
             raise BlobRefusedError(f"{name[:80]!r} is no blob's id")
         if size > STAGED_BYTES_MAX:
             raise BlobRefusedError(f"a blob of {size} bytes; at most {STAGED_BYTES_MAX} are taken")
-        loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._executor, self._receive, name, size, offset, data, crc32)
 
     def _receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
@@ -173,6 +186,8 @@ class BlobIntake:
             return BlobReply(name=name, outcome=LATER, detail="the writer is not known yet")
         loop = asyncio.get_running_loop()
         accept = partial(self._accept, name, size, state)
+        if self._drafts is not None and is_file_of_draft(name):
+            accept = partial(self._drafts.accept, name, size, state.info)
         reply = await loop.run_in_executor(self._executor, accept)
         self._note_refusal(reply, state.info)
         self._on_taken()
@@ -230,14 +245,14 @@ class BlobIntake:
             self._on_taken()
             self._note_refusal(reply, who)
             if reply.outcome == REFUSED:
-                refused = refused or f"{folder.path / file_name(name)}: {reply.detail}"
+                refused = refused or f"{folder.path / _name_of(name)}: {reply.detail}"
             if reply.outcome == LATER:
                 return False
             if reply.outcome == SEND:  # Seen a moment ago, and not to be read.
                 size = await loop.run_in_executor(self._executor, _size_of, folder, name)
                 if size is not None:
                     raise PermissionError(
-                        f"{folder.path / file_name(name)} cannot be read or moved; give it to the "
+                        f"{folder.path / _name_of(name)} cannot be read or moved; give it to the "
                         "journal's owner"
                     )
         if refused:
@@ -245,9 +260,14 @@ class BlobIntake:
         return True
 
 
-def _size_of(folder: JournalFolder, blob_id: str) -> int | None:
+def _name_of(name: str) -> str:
+    """Return how a staged blob, or a draft, is called in its folder."""
+    return file_name(name) if key_of(name) is None else name
+
+
+def _size_of(folder: JournalFolder, name: str) -> int | None:
     try:
-        return folder.size_of(file_name(blob_id))
+        return folder.size_of(_name_of(name))
     except FileNotFoundError:
         return None
 

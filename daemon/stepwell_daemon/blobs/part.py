@@ -1,13 +1,15 @@
-"""Everything a daemon does with blobs, put together."""
+"""Everything a daemon does with blobs, and with artifacts that are made of them, put together."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import grpc
 
+from stepwell_daemon.artifacts.part import Artifacts
 from stepwell_daemon.blobs.intake import BlobIntake
 from stepwell_daemon.blobs.pipeline import BlobPipeline, Keeper, StoreKeeper
 from stepwell_daemon.blobs.queue import BlobQueue
@@ -17,6 +19,7 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.gateway.blob_keeper import GatewayKeeper
 from stepwell_daemon.gateway.relayed_blobs import RelayedBlobs, RelayedBlobService
 from stepwell_daemon.gateway.tokens import Tokens
+from stepwell_daemon.hub_commands import ControlPlace
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Store, StoreError
@@ -39,7 +42,13 @@ class Blobs:
     """
 
     def __init__(
-        self, config: DaemonConfig, spool: Spool, *, places: JournalPlaces, counters: Counters
+        self,
+        config: DaemonConfig,
+        spool: Spool,
+        *,
+        places: JournalPlaces,
+        counters: Counters,
+        find_hub: Callable[[], ControlPlace | None],
     ) -> None:
         self._counters = counters
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="blob-queue")
@@ -55,6 +64,7 @@ class Blobs:
             self._keeper = GatewayKeeper(config.relay_settings())
         else:
             self._keeper = StoreKeeper(self.store, self._keeping)
+        self.artifacts = Artifacts(config, store=self.store, keeper=self._keeper, find_hub=find_hub)
         self.pipeline = BlobPipeline(
             self.queue,
             spool,
@@ -72,6 +82,7 @@ class Blobs:
             executor=self._executor,
             on_taken=self.pipeline.note_taken,
             on_failed=self.pipeline.note_lost,
+            drafts=self.artifacts.intake,
         )
         self.service = BlobService(self.intake, counters=counters)
 
@@ -87,10 +98,17 @@ class Blobs:
             OSError: The queue's folder cannot be used.
         """
         await asyncio.get_running_loop().run_in_executor(self._executor, self.queue.open)
+        await self.artifacts.open()
 
     async def run(self) -> None:
         """Work until cancelled."""
-        await self.pipeline.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.pipeline.run(), name="blobs-pipeline")
+            tasks.create_task(self.artifacts.run(), name="artifacts")
+
+    @property
+    def is_idle(self) -> bool:
+        return self.pipeline.is_idle and self.artifacts.committer.is_idle
 
     async def collect(self, store: Store, *, before: float) -> None:
         """Delete blobs that nothing names and that were not put since ``before``."""
@@ -114,6 +132,7 @@ class Blobs:
 
     def close(self) -> None:
         """Release the threads. Can be called twice."""
+        self.artifacts.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._keeping.shutdown(wait=True, cancel_futures=True)
 
@@ -124,7 +143,7 @@ class Blobs:
             found.append(f"{self.queue.count} blobs wait and cannot be kept now: {problem}")
         if problem := self.intake.problem:
             found.append(f"blobs are not taken now, they wait beside their journals: {problem}")
-        return found
+        return found + self.artifacts.problems()
 
     def status(self) -> dict[str, Any]:
         """Return the part of the status that is about blobs."""

@@ -25,6 +25,7 @@ from typing import Final
 from stepwell_daemon import failpoints
 from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
 from stepwell_daemon.spool.disk import Disk
+from stepwell_wire.drafts import key_of
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
@@ -415,15 +416,17 @@ class BlobQueue:
 
 
 def staged_names(folder: JournalFolder) -> Iterator[str]:
-    """Yield the ids of the whole staged files in an open folder, oldest first."""
+    """Yield the ids of the whole staged files in an open folder, and the names of drafts of
+    artifacts, oldest first."""
     from stepwell_wire.staged import id_of
 
     found = []
     for name in folder.names():
-        if (blob_id := id_of(name)) is not None:
+        staged = name if key_of(name) is not None else id_of(name)
+        if staged is not None:
             with contextlib.suppress(FileNotFoundError):
                 info = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
-                found.append((info.st_mtime_ns, blob_id))
+                found.append((info.st_mtime_ns, staged))
     for _, blob_id in sorted(found):
         yield blob_id
 

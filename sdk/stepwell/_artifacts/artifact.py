@@ -1,25 +1,45 @@
-"""`Artifact`: what scripts build and hand over. Its files are not kept yet.
-
-Every call that builds one works and can be chained; the calls that would need the stored files
-raise.
-"""
+"""`Artifact`: what scripts build and hand over, and what they get when they ask for a version."""
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from stepwell._artifacts.files import DraftFiles
 from stepwell._artifacts.reading import ReadingCalls
+from stepwell._artifacts.references import references_of
 from stepwell._artifacts.versions import VersionFacts
-from stepwell.errors import UsageError
+from stepwell._names import text_of
+from stepwell.errors import (
+    ArtifactFileError,
+    ArtifactFinalizedError,
+    ArtifactNotLoggedError,
+    UnavailableError,
+)
+from stepwell_wire.artifact_names import check_name, check_type
+from stepwell_wire.staged import new_id
 
 if TYPE_CHECKING:
+    from stepwell._artifacts.handing import Handed
     from stepwell._hub_client import Hub
 
 
 class Artifact(ReadingCalls):
-    """A named thing with files: a draft that a script builds, or a version that exists."""
+    """A named thing with files: a draft that a script builds, or a version that exists.
+
+    Each file is held before the call that adds it returns: a clone, a hard link or a copy. Its path
+    may then be deleted or replaced. A file that is changed in place fails the version.
+
+    Args:
+        name: letters (A to Z), digits, ``-``, ``_`` and ``.``, at most 128.
+        type: all versions of a name have one type.
+        metadata: what JSON can hold, at most 1 MiB.
+        incremental, use_as, storage_region: taken for the sake of old code; without effect, but
+            ``incremental=True`` is refused.
+
+    Raises:
+        ValueError: A name or a type that cannot be.
+    """
 
     def __init__(
         self,
@@ -31,13 +51,23 @@ class Artifact(ReadingCalls):
         use_as: str | None = None,
         storage_region: str | None = None,
     ) -> None:
-        self._name, self.type = name, type
+        check_name(name)
+        check_type(type)
+        if incremental:
+            raise UnavailableError(
+                f"Artifact({name!r}, incremental=True)", "add all files of the version"
+            )
+        self.type = type
         self.description = description
         self.metadata = dict(metadata or {})
-        self.incremental = incremental
         self.aliases: list[str] = []
         self.tags: list[str] = []
         self.ttl: Any = None
+        self._name = name
+        self._key = new_id()
+        self._files = DraftFiles(self._key)
+        self._handed: Handed | None = None
+        self._is_pending = False
         self._facts: VersionFacts | None = None
         self._hub: Hub | None = None
 
@@ -50,8 +80,11 @@ class Artifact(ReadingCalls):
 
     def _settle(self, facts: VersionFacts, hub: "Hub | None" = None) -> None:
         """Become the version that ``facts`` describe."""
-        self._facts, self._hub = facts, hub or self._hub
+        self._facts = facts
+        self._hub = hub or self._hub
         self.aliases = list(facts.aliases)
+
+    # ------------------------------------------------------------------ what it is
 
     @property
     def name(self) -> str:
@@ -60,12 +93,33 @@ class Artifact(ReadingCalls):
 
     @property
     def version(self) -> str:
+        """``v3``.
+
+        Raises:
+            ArtifactNotLoggedError: The version is not committed yet; `wait` for it.
+        """
         return self._committed("version").version
+
+    @property
+    def state(self) -> str:
+        """``DRAFT``, ``PENDING`` once it was logged, or ``COMMITTED``."""
+        if self._facts is not None:
+            return "COMMITTED"
+        return "DRAFT" if self._handed is None else "PENDING"
+
+    def is_draft(self) -> bool:
+        """Return whether files can still be added."""
+        return self._facts is None and self._handed is None
 
     def _committed(self, what: str) -> VersionFacts:
         if self._facts is None:
-            raise UsageError(f"artifact {self._name!r} has no {what} before it is committed")
+            how = "log it with run.log_artifact()" if self._handed is None else "call wait() before"
+            raise ArtifactNotLoggedError(
+                f"artifact {self._name!r} has no {what} before its version is committed; {how}"
+            )
         return self._facts
+
+    # ------------------------------------------------------------------ building
 
     def add_file(
         self,
@@ -76,7 +130,19 @@ class Artifact(ReadingCalls):
         policy: str = "mutable",
         overwrite: bool = False,
     ) -> None:
-        """Name one file of the artifact."""
+        """Hold a file as ``name``, by default its own name.
+
+        Args:
+            is_tmp, skip_cache, policy: taken for the sake of old code; without effect.
+            overwrite: whether another file of that name gives way.
+
+        Raises:
+            ArtifactFileError: There is no such file, or the name is taken.
+            ArtifactFinalizedError: The artifact was logged.
+        """
+        self._check_open("add_file()")
+        source = os.fspath(local_path)
+        self._files.add_file(source, name or os.path.basename(source), overwrite=overwrite)
 
     def add_dir(
         self,
@@ -86,10 +152,23 @@ class Artifact(ReadingCalls):
         policy: str = "mutable",
         merge: bool = True,
     ) -> None:
-        """Name a folder of the artifact."""
+        """Hold all files below a folder, below ``name`` or at the top; see `add_file`.
+
+        Args:
+            merge: whether files give way that the artifact already has under the same name.
+        """
+        self._check_open("add_dir()")
+        source = os.fspath(local_path)
+        if not os.path.isdir(source):
+            what = "no folder; add a file with add_file()" if os.path.exists(source) else "missing"
+            raise ArtifactFileError(f"{source}: {what}; add_dir() takes a folder that is there")
+        self._files.add_folder(source, (name or "").strip("/"), merge=merge)
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> None:
-        """Name an object of the artifact, such as a table."""
+        raise UnavailableError(
+            f"add() of a {type(obj).__name__} to artifact {self._name!r}",
+            "write it to a file and use add_file()",
+        )
 
     def add_reference(
         self,
@@ -97,39 +176,103 @@ class Artifact(ReadingCalls):
         name: str | None = None,
         checksum: bool = True,
         max_objects: int | None = None,
-    ) -> list[Any]:
-        """Name a file in another place."""
-        return []
+    ) -> list[str]:
+        """Note bytes that are kept elsewhere; return the paths that they have in the artifact.
+
+        Of ``file://`` addresses the size is noted, and a folder is walked. Of others nothing is
+        asked, so their size and checksum are unknown.
+
+        Args:
+            checksum: taken for the sake of old code; without effect.
+            max_objects: of a folder, more files than so many are refused.
+
+        Raises:
+            ArtifactFileError: ``uri`` is none, or names a file that is not there.
+        """
+        self._check_open("add_reference()")
+        found = references_of(text_of(uri), name, max_objects=max_objects)
+        for path, reference in found.items():
+            self._files.add_reference(path, reference)
+        return list(found)
 
     def remove(self, item: Any) -> None:
-        """Forget a file that was named before."""
+        """Remove a file, or all files below a folder, that was added before.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        self._check_open("remove()")
+        self._files.remove(str(getattr(item, "path", item)).strip("/"))
 
     @contextlib.contextmanager
     def new_file(
         self, name: str, mode: str = "x", encoding: str | None = None
     ) -> Iterator[IO[Any]]:
-        """Yield a file to write into; it is gone afterwards."""
-        with tempfile.TemporaryDirectory(prefix="stepwell-artifact-") as folder:
-            path = os.path.join(folder, os.path.basename(name) or "file")
-            with open(path, mode, encoding=encoding) as file:
-                yield file
+        """Yield an open file that becomes ``name``; after an exception it does not.
 
-    def wait(self, timeout: int | None = None) -> "Artifact":
+        Args:
+            mode: ``x``, ``w``, ``xb`` or ``wb``.
+        """
+        self._check_open("new_file()")
+        if mode.replace("t", "") not in ("x", "w", "xb", "wb", "bx", "bw"):
+            raise ValueError(f"new_file() takes mode 'x', 'w', 'xb' or 'wb', not {mode!r}")
+        file, number = self._files.open_new(name, mode, encoding)
+        try:
+            with file:
+                yield file
+        except BaseException:
+            self._files.drop_new(number)
+            raise
+        self._files.close_new(name, number)
+
+    def _check_open(self, call: str) -> None:
+        if not self.is_draft():
+            raise ArtifactFinalizedError(
+                f"artifact {self._name!r} was logged, so {call} cannot change it; make another "
+                f"Artifact({self._name!r}, …): its next version"
+            )
+
+    # ------------------------------------------------------------------ after it was logged
+
+    def wait(self, timeout: float | None = None) -> "Artifact":
+        """Return when the version is committed.
+
+        Args:
+            timeout: seconds; None: no end.
+
+        Raises:
+            ArtifactNotLoggedError: It was not logged, or the run is offline.
+            ArtifactFailedError: The version cannot be made; says why.
+            WaitTimeoutError: It is not committed yet.
+        """
+        if self._handed is None:
+            self._committed("version")
+        elif self._is_pending:
+            facts = self._handed.wait(timeout)
+            self._is_pending = False
+            if facts is not None:
+                self._settle(facts)
         return self
+
+    def _note_handed(self, handed: "Handed") -> None:
+        """Take in that the artifact was logged, for the first time or once more."""
+        self._handed, self._is_pending = handed, True
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
-        """Keep what was changed of a version that exists."""
+        """Log a draft in the current run; keep what was changed of a version that exists."""
         if self._facts is not None:
             self._save_changes()
+            return
+        from stepwell import _session
+        from stepwell.errors import NoRunError
+
+        run = _session.current()
+        if run is None:
+            raise NoRunError("Artifact.save()")
+        run.log_artifact(self)
 
     def finalize(self) -> None:
-        """No effect."""
-
-    def is_draft(self) -> bool:
-        return False
-
-    def link(self, target_path: str, aliases: Any = None) -> "Artifact":
-        return self
+        """No effect: an artifact is final when it is logged."""
 
     def __repr__(self) -> str:
-        return f"<artifact {self.name} ({self.type}), not kept>"
+        return f"<artifact {self.name} ({self.type}), {self.state.lower()}>"

@@ -1,0 +1,4 @@
+"""Artifacts: taking drafts that writers handed over, and making versions of them.
+
+draft beside a journal → shelf (durable) → worker process: hash, blob store, hub → outcome
+"""

@@ -1,0 +1,229 @@
+"""Working the shelf off, in the order in which drafts came: versions of a name keep their order.
+
+Nothing is given up for a reason that passes: the hub is away, a disk is full. Then all wait. A
+draft that ends its worker again and again lets those of other names go first.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell_daemon import failpoints
+from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.artifacts.worker import DIGESTS_FILE
+from stepwell_daemon.artifacts.worker_process import ArtifactWorker, WorkerEndedError
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.blobs.pipeline import Keeper
+from stepwell_daemon.blobs.worker_process import Result
+from stepwell_daemon.errors import BlobRefusedError, DaemonError
+from stepwell_daemon.hub_commands import ControlPlace, HubSilentError
+
+logger = logging.getLogger("stepwell_daemon")
+
+_IDLE_SECONDS: Final = 60.0
+_ENDS_MAX: Final = 3
+"""A draft that ends its worker so often lets others go first."""
+_BEHIND_SECONDS: Final = 60.0
+_NO_HUB: Final = (
+    "this daemon has no hub of its own; name one with hub_url and hub_control_key_file, artifacts "
+    "wait for it"
+)
+
+
+class Committer:
+    """Makes versions of what is on one shelf. Its methods belong to the event loop.
+
+    Attributes:
+        problem: why nothing moves now, "" while it does.
+        current: key of the draft at work, "" for none.
+        progress: of that draft.
+    """
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        *,
+        find_hub: Callable[[], ControlPlace | None],
+        store: Path | None,
+        keeper: Keeper,
+        executor: Executor,
+        memory_bytes: int,
+        free_bytes_min: int,
+        new_backoff: Callable[[], Backoff] = Backoff,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        Args:
+            find_hub: returns where the hub is asked; may raise HubSilentError.
+            store: folder of this daemon's blob store, None where blobs go to ``keeper`` instead.
+            executor: one thread, which alone changes the shelf.
+        """
+        self._shelf, self._find_hub = shelf, find_hub
+        self._store, self._keeper = store, keeper
+        self._executor = executor
+        self._free_bytes_min = free_bytes_min
+        self._worker = ArtifactWorker(memory_bytes=memory_bytes)
+        self._new_backoff, self._clock = new_backoff, clock
+        self._behind: dict[str, float] = {}
+        self._arrived = asyncio.Event()
+        self.problem = ""
+        self.last_failure = ""
+        self.current = ""
+        self.progress: dict[str, int] = {}
+        self.committed = self.failed = 0
+
+    def note_taken(self) -> None:
+        """Something came onto the shelf."""
+        self._arrived.set()
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._shelf.keys
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            while True:
+                self._arrived.clear()
+                key = self._next()
+                if key:
+                    await self._one(key)
+                else:
+                    await self._rest()
+        finally:
+            await self._worker.close()
+
+    def _next(self) -> str:
+        """Return the first draft that is not behind others, nor after one of its name that is."""
+        now = self._clock()
+        blocked: set[tuple[str, str]] = set()
+        for key in self._shelf.keys:
+            draft = self._shelf.draft(key)
+            name = (draft.project, draft.name)
+            if self._behind.get(key, 0.0) > now:
+                blocked.add(name)
+            elif name not in blocked:
+                return key
+        return ""
+
+    async def _rest(self) -> None:
+        """Wait for a draft; a worker that has none for a while ends."""
+        try:
+            async with asyncio.timeout(_IDLE_SECONDS):
+                await self._arrived.wait()
+        except TimeoutError:
+            await self._worker.close()
+            if not self._behind:
+                await self._arrived.wait()
+
+    async def _one(self, key: str) -> None:
+        """Do one draft."""
+        if await self._in_thread(self._shelf.outcome, key) is None:
+            self.current, self.progress = key, {}
+            try:
+                outcome = await self._outcome_of(key)
+            finally:
+                self.current, self.progress = "", {}
+            if outcome is None:
+                self._behind[key] = self._clock() + _BEHIND_SECONDS
+                return
+            self._behind.pop(key, None)
+            await self._in_thread(self._shelf.finish, key, outcome)
+            self._count(key, outcome)
+            try:
+                await self._worker.clean()
+            except WorkerEndedError as error:  # Its files are only hashed again next time.
+                logger.warning("digests of an artifact's files are not noted: %s", error)
+        await self._in_thread(self._shelf.remove, key)
+
+    async def _outcome_of(self, key: str) -> dict[str, Any] | None:
+        """Return what became of a draft; None where others are to go first."""
+        backoff = self._new_backoff()
+        ends = 0
+        while True:
+            try:
+                answer = await self._worker.commit(
+                    await self._asked(key), put=self._put, on_progress=self._note_progress
+                )
+                failpoints.hit("artifact.committed")
+            except WorkerEndedError as error:
+                ends += 1
+                if ends >= _ENDS_MAX:
+                    name = self._shelf.draft(key).name
+                    self._note_problem(f"{name}: {error}, {ends} times")
+                    return None
+                answer = {"later": str(error)}
+            except (HubSilentError, OSError) as error:
+                answer = {"later": str(error)}
+            if "committed" in answer:
+                self._note_problem("")
+                return {"state": "committed", "version": answer["committed"], "reason": ""}
+            if "spoiled" in answer:
+                self._note_problem("")
+                return {"state": "failed", "reason": answer["spoiled"]}
+            self._note_problem(str(answer["later"]))
+            await asyncio.sleep(backoff.next_delay())
+
+    async def _asked(self, key: str) -> dict[str, Any]:
+        place = self._find_hub()
+        if place is None:
+            raise HubSilentError(_NO_HUB)
+        scratch = self._shelf.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        return {
+            "folder": str(self._shelf.path(key)),
+            "store": "" if self._store is None else str(self._store),
+            "scratch": str(scratch),
+            "digests": str(self._shelf.folder / DIGESTS_FILE),
+            "hub": place._asdict(),
+            "again": await self._in_thread(self._version_again, key),
+            "free_bytes_min": self._free_bytes_min,
+        }
+
+    def _version_again(self, key: str) -> str:
+        """Return the id of the version whose content the draft ``key`` has once more, else ""."""
+        again = self._shelf.draft(key).again
+        outcome = self._shelf.outcome(again) if again else None
+        version = (outcome or {}).get("version")
+        return str(version["id"]) if version else again
+
+    async def _put(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """Bring bytes to where they are kept, for the worker."""
+        result = Result(digest=asked["digest"], size=asked["size"])
+        try:
+            await self._keeper.keep(result, Path(asked["path"]))
+        except BlobRefusedError as error:
+            return {"refused": str(error)}
+        except (DaemonError, OSError) as error:
+            return {"put": str(error)}
+        return {"put": ""}
+
+    def _note_progress(self, progress: dict[str, int]) -> None:
+        self.progress = progress
+
+    def _note_problem(self, problem: str) -> None:
+        if problem and not self.problem:
+            logger.warning("artifacts cannot be committed now, they wait: %s", problem)
+        if self.problem and not problem:
+            logger.info("artifacts are committed again")
+        self.problem = problem
+
+    def _count(self, key: str, outcome: dict[str, Any]) -> None:
+        name = self._shelf.draft(key).name
+        if outcome["state"] == "committed":
+            self.committed += 1
+            number = outcome["version"]["version"]
+            logger.info("an artifact is committed name=%s version=%s", name, number)
+            return
+        self.failed += 1
+        self.last_failure = f"{name}: {outcome['reason']}"
+        logger.error("an artifact cannot be committed name=%s: %s", name, outcome["reason"])
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, partial(work, *arguments))

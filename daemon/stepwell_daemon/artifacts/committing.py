@@ -1,0 +1,175 @@
+"""Making a version of a draft: hash, keep the bytes, begin at the hub, commit. Runs in a worker.
+
+Every step can be repeated: the draft's key is the version's at the hub, and a blob is its content.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from stepwell_daemon.artifacts.digests import Digests
+from stepwell_daemon.artifacts.hashing import Bytes, DraftSpoiledError, Hashed, let_go
+from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubRefusesError
+from stepwell_daemon.artifacts.shelf import read_entries_file
+from stepwell_store.blob_store import BlobStore
+from stepwell_wire.drafts import Draft, Held, Reference, parse_entries
+from stepwell_wire.errors import DraftError, ManifestError
+from stepwell_wire.manifest import Entry, Manifest
+
+_ROUNDS_MAX: Final = 100
+"""Of putting what is missing: the hub names 10,000 blobs at a time, an artifact has 200,000."""
+
+
+class Elsewhere(Protocol):
+    """Where bytes go that this daemon does not keep itself."""
+
+    def put(self, digest: str, size: int, path: Path) -> None:
+        """Send the file ``path``, which may be gone then.
+
+        Raises:
+            HubAwayError: Not now.
+            HubRefusesError: Never.
+        """
+
+
+@dataclass(slots=True)
+class Job:
+    """One draft.
+
+    Attributes:
+        again: id of a version whose manifest the new one gets, "" for files of its own.
+        elsewhere: where bytes go if ``store`` is None.
+        tell: called with the progress: files and bytes that are done, and of how many.
+        files: what was hashed, for `clean`.
+    """
+
+    folder: Path
+    draft: Draft
+    hub: HubCalls
+    digests: Digests
+    scratch: Path
+    store: BlobStore | None = None
+    elsewhere: Elsewhere | None = None
+    again: str = ""
+    tell: Callable[[dict[str, int]], None] = lambda progress: None
+    check_room: Callable[[int], None] = lambda size: None
+    files: list[Hashed] = field(default_factory=list)
+    progress: dict[str, int] = field(default_factory=dict)
+
+
+def commit(job: Job) -> dict[str, Any]:
+    """Return the version that stands for the draft, as the hub answers it.
+
+    Raises:
+        DraftSpoiledError: It can never be made; says why.
+        HubAwayError, OSError: Not now.
+    """
+    try:
+        by_path: dict[str, Hashed] = {}
+        if job.again:
+            manifest = job.hub.manifest(job.hub.version(job.again))
+        else:
+            manifest, by_path = _manifest_of(job)
+        return _committed(job, manifest, by_path)
+    except (DraftError, ManifestError) as error:
+        raise DraftSpoiledError(str(error)) from error
+    except HubRefusesError as error:
+        raise DraftSpoiledError(f"the hub refuses it ({error.code}): {error}") from error
+
+
+def clean(job: Job) -> None:
+    """Let go of the held files of a draft that is done."""
+    let_go(job.folder, job.files, job.digests)
+
+
+def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
+    """Hash all files; return the packed manifest, and what was hashed by digest."""
+    descriptor = os.open(job.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        entries = parse_entries(read_entries_file(descriptor).splitlines())
+    finally:
+        os.close(descriptor)
+    held = [each for each in entries.values() if isinstance(each, Held)]
+    job.progress = {
+        "files_done": 0,
+        "files": len(held),
+        "bytes_done": 0,
+        "bytes": sum(each.size for each in held),
+    }
+    job.tell(job.progress)
+    found = _bytes_of(job)
+    by_digest: dict[str, Hashed] = {}
+    made: dict[str, Entry] = {}
+    for path, entry in entries.items():
+        if isinstance(entry, Reference):
+            made[path] = Entry(size=entry.size, reference=entry.uri, checksum=entry.checksum)
+            continue
+        hashed = found.hash(path, entry)
+        job.files.append(hashed)
+        by_digest.setdefault(hashed.digest, hashed)
+        made[path] = Entry(digest=hashed.digest, size=entry.size)
+        job.progress["files_done"] += 1
+        job.tell(job.progress)
+    found.flush()
+    return Manifest(made).pack(), by_digest
+
+
+def _committed(job: Job, manifest: bytes, by_digest: dict[str, Hashed]) -> dict[str, Any]:
+    draft, hub = job.draft, job.hub
+    facts = {
+        "key": draft.key,
+        "name": draft.name,
+        "type": draft.type,
+        "description": draft.description,
+        "metadata": draft.metadata,
+        "run_id": draft.run_id,
+    }
+    begun = hub.begin(draft.project, facts, manifest)
+    version: dict[str, Any] = begun["version"]
+    for _ in range(_ROUNDS_MAX):
+        if version["state"] == "committed":
+            return version
+        if version["state"] != "pending":
+            raise DraftSpoiledError(
+                f"the version is {version['state']} at the hub: {version['reason'] or 'see there'}"
+            )
+        if begun["missing"]:
+            _keep_missing(job, begun["missing"], by_digest)
+            begun = hub.missing(version["id"])
+            version = begun["version"]
+            continue
+        try:
+            version = hub.commit(version["id"], draft.aliases)
+        except HubRefusesError as error:
+            if error.code != "blobs_missing":
+                raise
+            begun = hub.missing(version["id"])
+            version = begun["version"]
+    raise HubAwayError("the hub misses blobs that it was given; does it use the same blob store?")
+
+
+def _keep_missing(job: Job, digests: list[str], by_digest: dict[str, Hashed]) -> None:
+    """Bring bytes to where the hub looks for them."""
+    bytes_ = _bytes_of(job)
+    for digest in digests:
+        hashed = by_digest.get(digest)
+        if hashed is None:
+            raise DraftSpoiledError(f"bytes of an earlier version are gone: {digest}")
+        if job.store is not None:
+            bytes_.keep(digest, hashed)
+            continue
+        assert job.elsewhere is not None
+        target = job.scratch / digest
+        bytes_.copy(digest, hashed, target)
+        job.elsewhere.put(digest, hashed.held.size, target)
+    bytes_.flush()
+
+
+def _bytes_of(job: Job) -> Bytes:
+    def note_read(size: int) -> None:
+        job.progress["bytes_done"] = job.progress.get("bytes_done", 0) + size
+        job.tell(job.progress)
+
+    return Bytes(job.folder, job.store, job.digests, on_read=note_read, check_room=job.check_room)

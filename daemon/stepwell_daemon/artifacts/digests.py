@@ -1,0 +1,96 @@
+"""Digests of files that were hashed before, so that a file that did not change is not read again.
+
+A file is known by device, inode, size, modification and change time. One that was written just
+before it was hashed is not noted: the clock of a file system is too coarse to tell a later change.
+SQLite in WAL mode; losing it costs time alone.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_ROWS_MAX: Final = 1_000_000
+_YOUNG_NS: Final = 1_000_000_000
+_BUSY_SECONDS: Final = 10.0
+
+
+class FileMarks(NamedTuple):
+    """What has to be the same for a file to be the same."""
+
+    dev: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+class Digests:
+    """The cache of one daemon. Where its file cannot be used, nothing is known."""
+
+    def __init__(self, path: Path, *, rows_max: int = _ROWS_MAX) -> None:
+        self._rows_max = rows_max
+        self._database: sqlite3.Connection | None = None
+        try:
+            self._database = _opened(path)
+        except sqlite3.Error:
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            with contextlib.suppress(sqlite3.Error):
+                self._database = _opened(path)
+
+    def find(self, marks: FileMarks) -> str:
+        """Return the digest of a file, "" where it is not known."""
+        if self._database is None:
+            return ""
+        with contextlib.suppress(sqlite3.Error):
+            row = self._database.execute(
+                "SELECT digest FROM digests WHERE dev = ? AND inode = ? AND size = ?"
+                " AND mtime = ? AND ctime = ?",
+                _bound(marks),
+            ).fetchone()
+            return "" if row is None else str(row[0])
+        return ""
+
+    def note(self, found: Iterable[tuple[FileMarks, str]]) -> None:
+        """Note digests, in place of earlier ones of the same inodes."""
+        if self._database is None:
+            return
+        rows = [(*_bound(marks), digest) for marks, digest in found]
+        with contextlib.suppress(sqlite3.Error), self._database:
+            self._database.executemany(
+                "INSERT OR REPLACE INTO digests (dev, inode, size, mtime, ctime, digest)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            self._database.execute(
+                "DELETE FROM digests WHERE rowid <= (SELECT max(rowid) FROM digests) - ?",
+                (self._rows_max,),
+            )
+
+    def close(self) -> None:
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+
+def is_settled(mtime_ns: int, hashed_at_ns: int) -> bool:
+    """Return whether a file was left alone long enough before it was hashed."""
+    return mtime_ns < hashed_at_ns - _YOUNG_NS
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute(
+        "CREATE TABLE IF NOT EXISTS digests (dev INTEGER, inode INTEGER, size INTEGER,"
+        " mtime INTEGER, ctime INTEGER, digest TEXT, UNIQUE (dev, inode))"
+    )
+    return database
+
+
+def _bound(marks: FileMarks) -> tuple[int, ...]:
+    """Return ``marks`` as SQLite holds them: in 64 bits with a sign."""
+    return tuple(each - (1 << 64) if each >= 1 << 63 else each for each in marks)

@@ -1,0 +1,306 @@
+"""The bytes of a draft: hashed, and kept in the blob store on the way, read once.
+
+A held file that is a hard link is copied into the store while it is hashed: somebody may write to
+it. One that is the daemon's alone is linked into it.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from blake3 import blake3
+
+from stepwell_daemon.artifacts.digests import Digests, FileMarks, is_settled
+from stepwell_store.blob_store import BlobStore
+from stepwell_wire.drafts import Held
+from stepwell_wire.files import open_regular
+
+_READ_BYTES: Final = 4 << 20
+_BATCH_FILES: Final = 2048
+_BATCH_BYTES: Final = 256 << 20
+_FICLONE: Final = 0x40049409
+_MODE: Final = 0o640
+
+
+class DraftSpoiledError(Exception):
+    """The version cannot be made: a file is not what was given; says which and why."""
+
+
+class Hashed(NamedTuple):
+    """One file of a draft.
+
+    Attributes:
+        is_linked: whether it shares its inode with the path that it came from.
+        hashed_at_ns: when reading began; 0 where it was not read.
+    """
+
+    digest: str
+    held: Held
+    is_linked: bool
+    hashed_at_ns: int = 0
+
+
+class Bytes:
+    """Hashes the files of one draft.
+
+    Args:
+        folder: the draft's.
+        store: where new bytes go; None where they go elsewhere, when they are asked for.
+        on_read: called with each number of bytes that were read.
+        check_room: called with a size before so much is written; may raise.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: BlobStore | None,
+        digests: Digests,
+        *,
+        on_read: Callable[[int], None] = lambda size: None,
+        check_room: Callable[[int], None] = lambda size: None,
+    ) -> None:
+        self._folder, self._store, self._digests = str(folder), store, digests
+        self._on_read, self._check_room = on_read, check_room
+        self._ready: list[tuple[str, Path]] = []
+        self._seen: set[str] = set()
+        self._ready_bytes = 0
+        self._buffer = bytearray(_READ_BYTES)
+
+    def hash(self, path: str, held: Held) -> Hashed:
+        """Return the digest of one file; its bytes are in the store after `flush`.
+
+        Raises:
+            DraftSpoiledError: It is not what was given.
+            OSError: The disk fails.
+        """
+        descriptor = self._opened(path, held)
+        try:
+            found = os.fstat(descriptor)
+            is_linked = (found.st_ino, found.st_dev) == (held.inode, held.dev)
+            _check(path, held, found, is_linked=is_linked)
+            known = self._known(held, found, is_linked=is_linked)
+            if known:
+                self._on_read(held.size)
+                return Hashed(known, held, is_linked)
+            began = time.time_ns()
+            digest = self._read(descriptor, path, held, is_linked=is_linked)
+            _check(path, held, os.fstat(descriptor), is_linked=is_linked)
+        finally:
+            os.close(descriptor)
+        return Hashed(digest, held, is_linked, began)
+
+    def keep(self, path: str, hashed: Hashed) -> None:
+        """Bring the bytes of a file into the store that are missing there, after `hash`.
+
+        Raises:
+            DraftSpoiledError, OSError: As for `hash`.
+        """
+        descriptor = self._opened(path, hashed.held)
+        try:
+            digest = self._read(descriptor, path, hashed.held, is_linked=hashed.is_linked)
+        finally:
+            os.close(descriptor)
+        if digest != hashed.digest:
+            raise DraftSpoiledError(_changed(path, "other bytes than when it was hashed"))
+
+    def copy(self, path: str, hashed: Hashed, target: Path) -> None:
+        """Copy the bytes of a file to ``target``; raises as `keep`."""
+        self._check_room(hashed.held.size)
+        descriptor = self._opened(path, hashed.held)
+        try:
+            digest = self._streamed(descriptor, target)
+        finally:
+            os.close(descriptor)
+        if digest != hashed.digest:
+            raise DraftSpoiledError(_changed(path, "other bytes than when it was hashed"))
+
+    def flush(self) -> None:
+        """Make durable in the store what was hashed."""
+        ready, self._ready, self._ready_bytes = self._ready, [], 0
+        if ready and self._store is not None:
+            self._store.put_all(ready)
+
+    # ------------------------------------------------------------------ inside
+
+    def _opened(self, path: str, held: Held) -> int:
+        try:
+            return open_regular(f"{self._folder}/{held.number}", os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError as error:
+            raise DraftSpoiledError(
+                f"{path}: the file that was held is gone; add it and log the artifact again"
+            ) from error
+        except PermissionError as error:
+            raise DraftSpoiledError(
+                f"{path}: the daemon may not read it; give it to the user of the daemon, or allow "
+                "reading, and log the artifact again"
+            ) from error
+
+    def _known(self, held: Held, found: os.stat_result, *, is_linked: bool) -> str:
+        """Return the digest that was noted of the file that was given, "" for none."""
+        if not held.ctime_ns or (is_linked and found.st_ctime_ns != held.held_ctime_ns):
+            return ""
+        return self._digests.find(
+            FileMarks(held.dev, held.inode, held.size, held.mtime_ns, held.ctime_ns)
+        )
+
+    def _read(self, descriptor: int, path: str, held: Held, *, is_linked: bool) -> str:
+        """Hash the open file, and see to it that its bytes come into the store."""
+        if held.size <= _READ_BYTES:
+            return self._read_small(descriptor, held)
+        if self._store is None:
+            return self._streamed(descriptor, None)
+        scratch = self._store.new_scratch()
+        try:
+            if not is_linked and _linked(f"{self._folder}/{held.number}", scratch):
+                digest = self._streamed(descriptor, None)
+            elif _cloned(descriptor, scratch):
+                copy = os.open(scratch, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    digest = self._streamed(copy, None)
+                finally:
+                    os.close(copy)
+            else:
+                self._check_room(held.size)
+                digest = self._streamed(descriptor, scratch)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(scratch)
+            raise
+        self._put(digest, scratch, held.size)
+        return digest
+
+    def _read_small(self, descriptor: int, held: Held) -> str:
+        view = memoryview(self._buffer)[: held.size + 1]
+        size = os.readv(descriptor, [view]) if held.size else 0
+        while 0 < size < held.size:
+            more = os.readv(descriptor, [view[size:]])
+            if not more:
+                break
+            size += more
+        self._on_read(size)
+        data = view[:size]
+        digest = str(blake3(data).hexdigest())
+        if self._store is not None and digest not in self._seen:
+            if self._store.touch(digest):
+                self._seen.add(digest)
+                return digest
+            scratch = self._store.new_scratch()
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            made = os.open(scratch, flags, _MODE)
+            try:
+                _write_whole(made, data)
+            finally:
+                os.close(made)
+            self._put(digest, scratch, size)
+        return digest
+
+    def _put(self, digest: str, scratch: Path, size: int) -> None:
+        self._seen.add(digest)
+        self._ready.append((digest, scratch))
+        self._ready_bytes += size
+        if len(self._ready) >= _BATCH_FILES or self._ready_bytes >= _BATCH_BYTES:
+            self.flush()
+
+    def _streamed(self, descriptor: int, target: Path | None) -> str:
+        """Hash the open file from its beginning, and write it to ``target``."""
+        hasher = blake3()
+        view = memoryview(self._buffer)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        made = -1 if target is None else os.open(target, flags, _MODE)
+        try:
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            while size := os.readv(descriptor, [view]):
+                hasher.update(view[:size])
+                if made >= 0:
+                    _write_whole(made, view[:size])
+                self._on_read(size)
+        finally:
+            if made >= 0:
+                os.close(made)
+        return str(hasher.hexdigest())
+
+
+def let_go(folder: Path, files: list[Hashed], digests: Digests) -> None:
+    """Remove held links, and note digests as the files are then: removing a link changes a time."""
+    found: list[tuple[FileMarks, str]] = []
+    for each in files:
+        held = each.held
+        if not held.ctime_ns:
+            continue
+        if not each.is_linked:
+            if each.hashed_at_ns and is_settled(held.mtime_ns, each.hashed_at_ns):
+                marks = FileMarks(held.dev, held.inode, held.size, held.mtime_ns, held.ctime_ns)
+                found.append((marks, each.digest))
+            continue
+        with contextlib.suppress(OSError):
+            marks_after = _unlinked(f"{folder}/{held.number}", held)
+            is_old = not each.hashed_at_ns or is_settled(held.mtime_ns, each.hashed_at_ns)
+            if marks_after is not None and is_old:
+                found.append((marks_after, each.digest))
+    digests.note(found)
+
+
+def _unlinked(path: str, held: Held) -> FileMarks | None:
+    """Remove a held link; return the marks of its file after that, None where it changed."""
+    descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        before = os.fstat(descriptor)
+        os.unlink(path)
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    for each in (before, after):
+        if (each.st_size, each.st_mtime_ns) != (held.size, held.mtime_ns):
+            return None
+    return FileMarks(held.dev, held.inode, held.size, held.mtime_ns, after.st_ctime_ns)
+
+
+def _check(path: str, held: Held, found: os.stat_result, *, is_linked: bool) -> None:
+    if found.st_size != held.size:
+        what = f"{found.st_size} bytes, and it had {held.size}"
+        if is_linked:
+            raise DraftSpoiledError(_changed(path, what))
+        raise DraftSpoiledError(
+            f"{path}: the held copy has {what}: the machine may have lost power; log it again"
+        )
+    if is_linked and found.st_mtime_ns != held.mtime_ns:
+        raise DraftSpoiledError(_changed(path, "written since"))
+
+
+def _changed(path: str, what: str) -> str:
+    return (
+        f"{path}: changed in place after it was added ({what}); write a new file and rename it "
+        "over the old one, or wait() for the version before you write"
+    )
+
+
+def _linked(source: str, target: Path) -> bool:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+            raise
+        return False
+    return True
+
+
+def _cloned(descriptor: int, target: Path) -> bool:
+    made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
+    try:
+        fcntl.ioctl(made, _FICLONE, descriptor)
+    except OSError:
+        return False
+    finally:
+        os.close(made)
+    return True
+
+
+def _write_whole(descriptor: int, data: Any) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

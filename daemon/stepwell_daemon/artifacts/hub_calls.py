@@ -1,0 +1,146 @@
+"""What a worker asks the hub: HTTP with the standard library, each call safe to repeat."""
+
+import http.client
+import json
+import ssl
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+_SECONDS: Final = 120.0
+_ANSWER_BYTES_MAX: Final = 64 << 20
+_TRY_AGAIN: Final = (401, 403, 404, 408, 429)
+"""An old hub, or one with another key: somebody has to see to it, and then it goes on."""
+
+
+class HubAwayError(Exception):
+    """The hub does not answer, or not as it should; says why."""
+
+
+class HubRefusesError(Exception):
+    """The hub refuses what was asked, now and later.
+
+    Attributes:
+        code: the hub's word for it.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class HubPlace(NamedTuple):
+    """Where a hub is asked; see `hub_commands.ControlPlace`."""
+
+    host: str
+    port: int
+    named: str
+    key: str
+    tls: bool
+    is_own: bool
+
+
+class HubCalls:
+    """Calls on one connection, which is made anew where it broke."""
+
+    def __init__(self, place: HubPlace) -> None:
+        self._place = place
+        self._connection: http.client.HTTPConnection | None = None
+
+    def begin(self, project: str, facts: dict[str, Any], manifest: bytes) -> Any:
+        """Begin a version; ``manifest`` is packed."""
+        head = json.dumps(facts)[:-1].encode()
+        return self.call(
+            "POST",
+            f"/projects/{_part(project)}/artifacts",
+            head + b', "manifest": ' + manifest + b"}",
+        )
+
+    def missing(self, version_id: str) -> Any:
+        return self.call("GET", f"/artifact-versions/{_part(version_id)}/missing")
+
+    def commit(self, version_id: str, aliases: tuple[str, ...]) -> Any:
+        body = json.dumps({"aliases": aliases}).encode()
+        return self.call("POST", f"/artifact-versions/{_part(version_id)}/commit", body)
+
+    def fail(self, version_id: str, reason: str) -> None:
+        body = json.dumps({"reason": reason[:4096]}).encode()
+        self.call("POST", f"/artifact-versions/{_part(version_id)}/fail", body)
+
+    def version(self, version_id: str) -> Any:
+        return self.call("GET", f"/artifact-versions/{_part(version_id)}")
+
+    def manifest(self, version: dict[str, Any]) -> bytes:
+        """Return the packed manifest of a committed version."""
+        names = (version["project"], version["name"], version["version"])
+        project, name, number = map(_part, names)
+        path = f"/projects/{project}/artifacts/{name}/versions/{number}/manifest"
+        return self._answer("GET", path, None)
+
+    def call(self, method: str, path: str, body: bytes | None = None) -> Any:
+        """Return the JSON of the answer.
+
+        Raises:
+            HubAwayError: Not now.
+            HubRefusesError: Never.
+        """
+        data = self._answer(method, path, body)
+        try:
+            return json.loads(data) if data else None
+        except ValueError as error:
+            raise HubAwayError(f"{self._place.named}: no JSON, so no hub of ours") from error
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _answer(self, method: str, path: str, body: bytes | None) -> bytes:
+        headers = {
+            "Host": self._place.named,
+            "Authorization": f"Bearer {self._place.key}",
+            "Content-Type": "application/json",
+        }
+        try:
+            connection = self._opened()
+            connection.request(method, f"/api/v1{path}", body, headers)
+            answer = connection.getresponse()
+            data = answer.read(_ANSWER_BYTES_MAX)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            reason = str(error) or type(error).__name__
+            raise HubAwayError(f"the hub at {self._place.named}: {reason}") from error
+        if answer.status < 300:
+            return data
+        code, message = _told(data)
+        if answer.status >= 500 or answer.status in _TRY_AGAIN:
+            raise HubAwayError(f"the hub at {self._place.named}: HTTP {answer.status} {message}")
+        raise HubRefusesError(code, message or f"HTTP {answer.status}")
+
+    def _opened(self) -> http.client.HTTPConnection:
+        if self._connection is None:
+            place = self._place
+            if place.tls:
+                context = ssl.create_default_context()
+                if place.is_own:  # The certificate names the address of browsers.
+                    context.check_hostname = False
+                    context.verify_mode = ssl.CERT_NONE
+                self._connection = http.client.HTTPSConnection(
+                    place.host, place.port, timeout=_SECONDS, context=context
+                )
+            else:
+                self._connection = http.client.HTTPConnection(
+                    place.host, place.port, timeout=_SECONDS
+                )
+        return self._connection
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _told(data: bytes) -> tuple[str, str]:
+    try:
+        error = json.loads(data)["error"]
+        return str(error["code"]), str(error["message"])
+    except (ValueError, KeyError, TypeError):
+        return "", ""

@@ -1,0 +1,92 @@
+"""Taking drafts of artifacts: beside a journal where it can be seen, else over the socket.
+
+They are offered as ``artifact-<key>`` with staged blobs; over the socket each file comes by itself
+as ``artifact-<key>/<name>``, ``draft.json`` last. Called on the thread of the blob queue.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN, BlobReply
+from stepwell_wire.drafts import DRAFT_FILE, Draft, key_of
+from stepwell_wire.folder import JournalFolder
+
+logger = logging.getLogger("stepwell_daemon")
+
+
+class DraftIntake:
+    """Puts drafts of writers of this node on a shelf."""
+
+    def __init__(self, shelf: Shelf, *, on_taken: Callable[[], None]) -> None:
+        """
+        Args:
+            on_taken: called after each draft that came onto the shelf; from any thread.
+        """
+        self._shelf, self._on_taken = shelf, on_taken
+
+    def take(
+        self, folder: JournalFolder | None, name: str, who: WriterInfo, *, keep: bool
+    ) -> BlobReply:
+        """Take the draft ``name`` out of an open journal's folder, None where it is not seen."""
+        key = key_of(name) or ""
+        if key in self._shelf or self._shelf.outcome(key) is not None:
+            return BlobReply(name=name, outcome=TAKEN)
+        if folder is None:
+            return BlobReply(name=name, outcome=SEND)
+        try:
+            self._shelf.take(folder, key, approve=partial(_approve, who), keep=keep)
+        except BlobsWaitError as error:
+            return BlobReply(name=name, outcome=LATER, detail=str(error))
+        except BlobRefusedError as error:
+            return BlobReply(name=name, outcome=REFUSED, detail=str(error))
+        except FileNotFoundError:
+            return BlobReply(name=name, outcome=SEND)  # Another mount, or it was taken before.
+        except OSError as error:
+            logger.debug("a draft cannot be read from here: %s", error)
+            return BlobReply(name=name, outcome=SEND)
+        self._on_taken()
+        return BlobReply(name=name, outcome=TAKEN)
+
+    def receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
+        """Take a chunk of a file of a draft; raises as `Shelf.receive`."""
+        draft_name, _, file = name.partition("/")
+        self._shelf.receive(key_of(draft_name) or "", file, size, offset, data, crc32)
+
+    def accept(self, name: str, size: int, who: WriterInfo) -> BlobReply:
+        """Say of a file of a draft whether it is whole; with the last one take the draft."""
+        draft_name, _, file = name.partition("/")
+        key = key_of(draft_name) or ""
+        here = self._shelf.arrived_bytes(key, file)
+        if here is None:
+            return BlobReply(name=name, outcome=TAKEN)
+        if here != size:
+            detail = f"{here} of {size} bytes have come"
+            return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
+        if file == DRAFT_FILE:
+            try:
+                self._shelf.accept(key, approve=partial(_approve, who))
+            except BlobRefusedError as error:
+                return BlobReply(name=name, outcome=REFUSED, detail=str(error))
+            self._on_taken()
+        return BlobReply(name=name, outcome=TAKEN)
+
+
+def is_file_of_draft(name: str) -> bool:
+    """Return whether ``name`` is that of one file of a draft that comes over the socket."""
+    draft_name, slash, _ = name.partition("/")
+    return bool(slash) and key_of(draft_name) is not None
+
+
+def _approve(who: WriterInfo, draft: Draft) -> None:
+    """Raise BlobRefusedError unless ``draft`` names the writer ``who``."""
+    named = (draft.project, draft.run_id, draft.writer_id)
+    if named != (who.project, who.run_id, who.writer_id):
+        raise BlobRefusedError(
+            f"artifact {draft.key} names writer {draft.writer_id} of "
+            f"{draft.project}/{draft.run_id}, and writer {who.writer_id} of "
+            f"{who.project}/{who.run_id} offers it"
+        )

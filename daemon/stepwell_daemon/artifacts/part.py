@@ -1,0 +1,139 @@
+"""Everything a daemon does with artifacts, put together."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from stepwell_daemon.artifacts.committer import Committer
+from stepwell_daemon.artifacts.intake import DraftIntake
+from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.blobs.pipeline import Keeper
+from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.hub_commands import ControlPlace
+from stepwell_store.blob_store import BlobStore, FolderBlobStore
+from stepwell_wire.blobs_pb2 import ArtifactQuestion, ArtifactState, ArtifactStates
+from stepwell_wire.limits import PROTOCOL_MAJOR
+from stepwell_wire.service import BLOBS_SERVICE
+
+_KEYS_MAX: Final = 1000
+
+
+class Artifacts:
+    """Shelf, committer and service of one daemon."""
+
+    def __init__(
+        self,
+        config: DaemonConfig,
+        *,
+        store: BlobStore,
+        keeper: Keeper,
+        find_hub: Callable[[], ControlPlace | None],
+    ) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="artifacts")
+        self.shelf = Shelf(config.data / "artifacts", free_bytes_min=config.blob_free_bytes_min)
+        is_own = config.sink != "gateway" and isinstance(store, FolderBlobStore)
+        self.committer = Committer(
+            self.shelf,
+            find_hub=find_hub,
+            store=store.root if is_own and isinstance(store, FolderBlobStore) else None,
+            keeper=keeper,
+            executor=self._executor,
+            memory_bytes=config.blob_worker_memory_bytes,
+            free_bytes_min=config.blob_free_bytes_min,
+        )
+
+        self.intake = DraftIntake(self.shelf, on_taken=self._note_taken)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def _note_taken(self) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self.committer.note_taken)
+
+    async def open(self) -> None:
+        """Find what waits.
+
+        Raises:
+            OSError: The folder cannot be used.
+        """
+        self._loop = asyncio.get_running_loop()
+        await self._loop.run_in_executor(self._executor, self.shelf.open)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        await self.committer.run()
+
+    def close(self) -> None:
+        """Release the thread. Can be called twice."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    # ------------------------------------------------------------------ what it says
+
+    def handlers(self) -> grpc.GenericRpcHandler:
+        return grpc.method_handlers_generic_handler(
+            BLOBS_SERVICE, {"Artifacts": grpc.unary_unary_rpc_method_handler(self._states)}
+        )
+
+    async def _states(self, data: bytes, context: Any) -> bytes:
+        try:
+            question = ArtifactQuestion.FromString(data)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no question")
+        if question.protocol_major != PROTOCOL_MAJOR or len(question.keys) > _KEYS_MAX:
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"protocol {question.protocol_major} and {len(question.keys)} keys; expected "
+                f"protocol {PROTOCOL_MAJOR} and at most {_KEYS_MAX}",
+            )
+        keys = list(question.keys) or self._waiting(question.project, question.name)
+        loop = asyncio.get_running_loop()
+        states = await loop.run_in_executor(self._executor, lambda: list(map(self._state, keys)))
+        packed: bytes = ArtifactStates(artifacts=states).SerializeToString()
+        return packed
+
+    def _waiting(self, project: str, name: str) -> list[str]:
+        drafts = ((key, self.shelf.draft(key)) for key in self.shelf.keys)
+        return [
+            key for key, draft in drafts if draft.project == project and name in ("", draft.name)
+        ][:_KEYS_MAX]
+
+    def _state(self, key: str) -> ArtifactState:
+        outcome = self.shelf.outcome(key)
+        if outcome is not None:
+            version = outcome.get("version")
+            return ArtifactState(
+                key=key,
+                state=outcome["state"],
+                name=outcome.get("name", ""),
+                version=json.dumps(version) if version else "",
+                reason=outcome.get("reason", ""),
+            )
+        if key in self.shelf:
+            name = self.shelf.draft(key).name
+            return ArtifactState(key=key, state="waiting", name=name, reason=self.committer.problem)
+        return ArtifactState(key=key, state="unknown")
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, one phrase each."""
+        problem = self.committer.problem
+        count = len(self.shelf.keys)
+        return [f"{count} artifacts wait and cannot be committed now: {problem}"] if problem else []
+
+    def status(self) -> dict[str, Any]:
+        """Return the part of the status that is about artifacts."""
+        committer = self.committer
+        current = committer.current
+        return {
+            "waiting": len(self.shelf.keys),
+            "name": self.shelf.draft(current).name if current in self.shelf else "",
+            "progress": dict(committer.progress),
+            "committed": committer.committed,
+            "failed": committer.failed,
+            "last_failure": committer.last_failure,
+            "problem": committer.problem,
+        }

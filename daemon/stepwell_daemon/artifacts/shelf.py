@@ -1,0 +1,359 @@
+"""The shelf: drafts that are the daemon's now, on disk until their version is made.
+
+    <data>/artifacts/waiting/<key>/     a draft, as its writer left it (`stepwell_wire.drafts`)
+    <data>/artifacts/arriving/<key>/    one that is being copied or comes over the socket
+    <data>/artifacts/done/<key>.json    what became of it; the newest are kept for a week
+
+Taking is idempotent: a key that waits or is done is taken. All methods but the properties do I/O;
+those that change something belong to one thread.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import stat
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from stepwell_daemon import failpoints
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
+from stepwell_wire.drafts import (
+    DRAFT_BYTES_MAX,
+    DRAFT_FILE,
+    ENTRIES_BYTES_MAX,
+    ENTRIES_FILE,
+    Draft,
+    folder_name,
+    is_key,
+    parse_draft,
+)
+from stepwell_wire.errors import DraftError
+from stepwell_wire.files import open_regular
+from stepwell_wire.folder import JournalFolder
+
+_DONE_SECONDS: Final = 7 * 86_400.0
+_DONE_MAX: Final = 10_000
+_ARRIVING_SECONDS: Final = 7 * 86_400.0
+_COPY_BYTES: Final = 1 << 20
+_CANNOT_RENAME: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
+
+Approve = Callable[[Draft], None]
+
+
+class Shelf:
+    """The drafts of one daemon."""
+
+    def __init__(self, folder: Path, *, free_bytes_min: int) -> None:
+        """
+        Args:
+            free_bytes_min: what stays free on the disk for rows.
+        """
+        self.folder = folder
+        self._waiting, self._arriving = folder / "waiting", folder / "arriving"
+        self._done = folder / "done"
+        self._free_bytes_min = free_bytes_min
+        self._drafts: OrderedDict[str, Draft] = OrderedDict()
+
+    def open(self) -> None:
+        """Make the folders, remove what is old, and find what waits, oldest first."""
+        for each in (self._waiting, self._arriving, self._done):
+            each.mkdir(parents=True, exist_ok=True)
+        self._remove_old()
+        found = [
+            (path.stat().st_mtime_ns, path.name)
+            for path in self._waiting.iterdir()
+            if is_key(path.name)
+        ]
+        for _, key in sorted(found):
+            try:
+                self._drafts[key] = self._read(self._waiting / key)
+            except (DraftError, OSError) as error:
+                self.finish(key, {"state": "failed", "reason": str(error)})
+                self.remove(key)
+
+    @property
+    def keys(self) -> list[str]:
+        """What waits, oldest first."""
+        return list(self._drafts)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._drafts
+
+    def draft(self, key: str) -> Draft:
+        return self._drafts[key]
+
+    def path(self, key: str) -> Path:
+        """Return the folder of a draft that waits."""
+        return self._waiting / key
+
+    # ------------------------------------------------------------------ taking
+
+    def take(
+        self, folder: JournalFolder, key: str, *, approve: Approve, keep: bool = False
+    ) -> None:
+        """Take a draft out of an open journal's folder.
+
+        Args:
+            keep: leave the draft there.
+
+        Raises:
+            BlobRefusedError: ``approve`` has something against it, or it is no draft.
+            FileNotFoundError: It is not there.
+            BlobsWaitError: It cannot be moved now.
+            OSError: It cannot be read.
+        """
+        if key in self or self.outcome(key) is not None:
+            return
+        name = folder_name(key)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(name, flags, dir_fd=folder.descriptor)
+        try:
+            owner = os.fstat(descriptor).st_uid
+            if owner != folder.owner:
+                raise BlobRefusedError(
+                    f"{folder.path / name}: user {owner} owns it and user {folder.owner} the "
+                    "journal; give all to one user"
+                )
+            try:
+                draft = parse_draft(_read_file(descriptor, DRAFT_FILE, DRAFT_BYTES_MAX), key)
+            except DraftError as error:
+                raise BlobRefusedError(f"{folder.path / name}: {error}") from error
+            approve(draft)
+            try:
+                is_moved = owner == os.geteuid() and not keep and self._renamed(folder, key)
+                if not is_moved:
+                    self._copy(descriptor, key)
+            except OSError as error:
+                raise BlobsWaitError(
+                    f"{folder.path / name}: {error.filename or ''}: {error.strerror or error}"
+                ) from error
+            self._settle(key, self._waiting if is_moved else self._arriving, approve)
+            if not keep and not is_moved:
+                shutil.rmtree(name, ignore_errors=True, dir_fd=folder.descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _renamed(self, folder: JournalFolder, key: str) -> bool:
+        """Rename a draft to where it waits; return False where it has to be copied."""
+        try:
+            os.rename(folder_name(key), self._waiting / key, src_dir_fd=folder.descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_RENAME:
+                raise
+            return False
+        return True
+
+    def _copy(self, descriptor: int, key: str) -> None:
+        """Copy a draft into ``arriving``: the regular files of its folder, links not followed."""
+        target = self._arriving / key
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir()
+        for name in os.listdir(descriptor):
+            source = open_regular(name, os.O_RDONLY, folder=descriptor)
+            try:
+                size = os.fstat(source).st_size
+                self.check_room(size)
+                _copy_file(source, size, target / name)
+            finally:
+                os.close(source)
+
+    def _settle(self, key: str, parent: Path, approve: Approve) -> None:
+        """Make a whole draft in ``parent`` durable, and let it wait for its turn.
+
+        The files that are held are not synced here: the worker finds those that were cut.
+        """
+        arrived = parent / key
+        draft = self._read(arrived)
+        approve(draft)  # Of a copy: its owner may have written meanwhile.
+        for name in (ENTRIES_FILE, DRAFT_FILE):
+            with contextlib.suppress(FileNotFoundError):
+                _sync(arrived / name)
+        _sync(arrived)
+        os.utime(arrived)
+        if parent != self._waiting:
+            os.rename(arrived, self._waiting / key)
+        _sync(self._waiting)
+        self._drafts[key] = draft
+        failpoints.hit("artifact.taken")
+
+    def check_room(self, size: int) -> None:
+        """Raise BlobsWaitError where ``size`` bytes more leave too little to rows."""
+        free = shutil.disk_usage(self.folder).free
+        if free - size < self._free_bytes_min:
+            raise BlobsWaitError(
+                f"{self.folder}: {free} bytes are free, and blob_free_bytes_min "
+                f"({self._free_bytes_min}) are left to rows: free some space"
+            )
+
+    # ------------------------------------------------------------------ over the socket
+
+    def receive(self, key: str, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
+        """Append a chunk of the file ``name`` of a draft.
+
+        Raises:
+            BlobRefusedError: It is damaged, or no file of a draft.
+            BlobsWaitError: There is no room, or it does not follow what is there.
+        """
+        if key in self or self.outcome(key) is not None:
+            return
+        if name not in (DRAFT_FILE, ENTRIES_FILE) and not (name.isascii() and name.isdigit()):
+            raise BlobRefusedError(f"{name[:80]!r} is no file of a draft")
+        if zlib.crc32(data) != crc32:
+            raise BlobRefusedError(f"a chunk of {name} at {offset} does not fit its checksum")
+        self.check_room(len(data))
+        folder = self._arriving / key
+        folder.mkdir(exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(folder / name, flags, 0o640)
+        try:
+            here = os.fstat(descriptor).st_size
+            if not data:
+                return
+            if here != offset or offset + len(data) > size:
+                raise BlobsWaitError(f"a chunk of {name} at {offset}; {here} bytes are here")
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            _write_whole(descriptor, data)
+        finally:
+            os.close(descriptor)
+
+    def arrived_bytes(self, key: str, name: str) -> int | None:
+        """Return how much of a file has come, None where the whole draft was taken before."""
+        if key in self or self.outcome(key) is not None:
+            return None
+        try:
+            return (self._arriving / key / name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def accept(self, key: str, *, approve: Approve) -> None:
+        """Take a draft all of whose files have come.
+
+        Raises:
+            BlobRefusedError: It is none, or ``approve`` has something against it.
+        """
+        if key in self or self.outcome(key) is not None:
+            return
+        arrived = self._arriving / key
+        try:
+            approve(parse_draft((arrived / DRAFT_FILE).read_bytes()[:DRAFT_BYTES_MAX], key))
+        except (DraftError, BlobRefusedError) as error:
+            shutil.rmtree(arrived, ignore_errors=True)
+            raise BlobRefusedError(str(error)) from error
+        for path in arrived.iterdir():
+            _sync(path)
+        self._settle(key, self._arriving, approve)
+
+    # ------------------------------------------------------------------ what becomes of them
+
+    def finish(self, key: str, outcome: dict[str, Any]) -> None:
+        """Note durably what became of a draft; it still waits, until it is removed."""
+        draft = self._drafts.get(key)
+        named = {} if draft is None else {"project": draft.project, "name": draft.name}
+        facts = {"key": key, "at": time.time(), **named, **outcome}
+        scratch = self._done / f".{key}"
+        scratch.write_text(json.dumps(facts))
+        _sync(scratch)
+        os.rename(scratch, self._done / f"{key}.json")
+        _sync(self._done)
+        failpoints.hit("artifact.noted")
+
+    def remove(self, key: str) -> None:
+        """Let go of a draft that is done."""
+        shutil.rmtree(self._waiting / key, ignore_errors=True)
+        self._drafts.pop(key, None)
+
+    def outcome(self, key: str) -> dict[str, Any] | None:
+        """Return what `finish` noted; None for what was not done, or long ago."""
+        if not is_key(key):
+            return None
+        try:
+            found: dict[str, Any] = json.loads((self._done / f"{key}.json").read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        return found
+
+    # ------------------------------------------------------------------ inside
+
+    def _read(self, path: Path) -> Draft:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return parse_draft(_read_file(descriptor, DRAFT_FILE, DRAFT_BYTES_MAX), path.name)
+        finally:
+            os.close(descriptor)
+
+    def _remove_old(self) -> None:
+        now = time.time()
+        for path in self._arriving.iterdir():
+            if now - path.stat().st_mtime > _ARRIVING_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+        found = sorted(
+            ((path.stat().st_mtime, path) for path in self._done.iterdir()), reverse=True
+        )
+        for number, (noted_at, path) in enumerate(found):
+            if number >= _DONE_MAX or now - noted_at > _DONE_SECONDS:
+                path.unlink(missing_ok=True)
+
+
+def read_entries_file(descriptor: int) -> bytes:
+    """Return the lines of a draft's entries; b"" for a draft without any.
+
+    Raises:
+        DraftError: They are too long, or no regular file.
+    """
+    try:
+        return _read_file(descriptor, ENTRIES_FILE, ENTRIES_BYTES_MAX)
+    except FileNotFoundError:
+        return b""
+
+
+def _read_file(folder: int, name: str, bytes_max: int) -> bytes:
+    try:
+        descriptor = open_regular(name, os.O_RDONLY, folder=folder)
+    except FileNotFoundError:
+        if name == DRAFT_FILE:
+            raise DraftError(name, "is missing") from None
+        raise
+    except OSError as error:
+        raise DraftError(name, error.strerror or str(error)) from error
+    with open(descriptor, "rb") as file:
+        data = file.read(bytes_max + 1)
+    if len(data) > bytes_max:
+        raise DraftError(name, f"more than {bytes_max} bytes")
+    return data
+
+
+def _copy_file(source: int, size: int, target: Path) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    made = os.open(target, flags, 0o640)
+    try:
+        offset = 0
+        while data := os.pread(source, min(_COPY_BYTES, size - offset), offset):
+            _write_whole(made, data)
+            offset += len(data)
+        os.fdatasync(made)
+    finally:
+        os.close(made)
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _sync(path: Path) -> None:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags)
+    try:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            os.fsync(descriptor)
+        else:
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)

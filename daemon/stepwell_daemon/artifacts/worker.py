@@ -1,0 +1,157 @@
+"""A worker: a process that makes versions of drafts. One at a time, until stdin ends.
+
+    worker → daemon   {"ready": true}                                      one JSON object a line
+    daemon → worker   {"commit": {…}}                                      see `_job_of`
+    worker → daemon   {"progress": {…}}                                    now and then
+    worker → daemon   {"put": {"digest", "size", "path"}}                  without an own store
+    daemon → worker   {"put": ""}, or {"put": why it cannot be now}, or {"refused": why}
+    worker → daemon   {"committed": {…}}, {"spoiled": why} or {"later": why}
+    daemon → worker   {"clean": true}                                      what it did is noted
+    worker → daemon   {"cleaned": true}
+
+It runs at a low priority. What kills it kills nothing else.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any, Final
+
+from stepwell_daemon.artifacts import committing
+from stepwell_daemon.artifacts.digests import Digests
+from stepwell_daemon.artifacts.hashing import DraftSpoiledError
+from stepwell_daemon.artifacts.hub_calls import (
+    HubAwayError,
+    HubCalls,
+    HubPlace,
+    HubRefusesError,
+)
+from stepwell_store.blob_store import FolderBlobStore
+from stepwell_wire.capabilities import drop_capabilities
+from stepwell_wire.drafts import DRAFT_FILE, parse_draft
+
+DIGESTS_FILE: Final = "digests.sqlite"
+_NICENESS: Final = 10
+_PROGRESS_SECONDS: Final = 0.5
+_PR_SET_PDEATHSIG: Final = 1
+_REASON_CHARACTERS_MAX: Final = 2000
+
+
+class Worker:
+    """Answers on two pipes."""
+
+    def __init__(self, asked: IO[str], answered: IO[str]) -> None:
+        self._asked, self._answered = asked, answered
+        self._job: committing.Job | None = None
+        self._told_at = 0.0
+
+    def run(self) -> None:
+        """Work until the daemon closes its end."""
+        self._say({"ready": True})
+        for line in self._asked:
+            request = json.loads(line)
+            if "commit" in request:
+                self._say(self._commit(request["commit"]))
+            else:
+                self._clean()
+                self._say({"cleaned": True})
+
+    def put(self, digest: str, size: int, path: Path) -> None:
+        """See `committing.Elsewhere`."""
+        self._say({"put": {"digest": digest, "size": size, "path": str(path)}})
+        answer = json.loads(self._asked.readline())
+        if "refused" in answer:
+            raise HubRefusesError("refused", str(answer["refused"]))
+        if answer["put"]:
+            raise HubAwayError(str(answer["put"]))
+
+    def _commit(self, asked: dict[str, Any]) -> dict[str, Any]:
+        hub = HubCalls(HubPlace(**asked["hub"]))
+        digests = Digests(Path(asked["digests"]))
+        try:
+            self._job = job = self._job_of(asked, hub, digests)
+            return {"committed": committing.commit(job)}
+        except DraftSpoiledError as error:
+            return {"spoiled": str(error)[:_REASON_CHARACTERS_MAX]}
+        except HubAwayError as error:
+            return {"later": str(error)[:_REASON_CHARACTERS_MAX]}
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            return {"later": f"{where}{error.strerror or error}"}
+        finally:
+            hub.close()
+            digests.close()
+
+    def _job_of(self, asked: dict[str, Any], hub: HubCalls, digests: Digests) -> committing.Job:
+        folder = Path(asked["folder"])
+        store = FolderBlobStore(Path(asked["store"])) if asked["store"] else None
+        free_bytes_min = int(asked["free_bytes_min"])
+        room_at = store.root if store is not None else Path(asked["scratch"])
+        room_at.mkdir(parents=True, exist_ok=True)
+
+        def check_room(size: int) -> None:
+            free = shutil.disk_usage(room_at).free
+            if free - size < free_bytes_min:
+                raise HubAwayError(
+                    f"{room_at}: {free} bytes are free, {size} are needed, and blob_free_bytes_min "
+                    f"({free_bytes_min}) are left to rows: free some space"
+                )
+
+        return committing.Job(
+            folder=folder,
+            draft=parse_draft((folder / DRAFT_FILE).read_bytes(), folder.name),
+            hub=hub,
+            digests=digests,
+            scratch=Path(asked["scratch"]),
+            store=store,
+            elsewhere=self,
+            again=asked["again"],
+            tell=self._tell,
+            check_room=check_room,
+        )
+
+    def _clean(self) -> None:
+        job, self._job = self._job, None
+        if job is not None:
+            job.digests = Digests(job.scratch.parent / DIGESTS_FILE)
+            try:
+                committing.clean(job)
+            finally:
+                job.digests.close()
+
+    def _tell(self, progress: dict[str, int]) -> None:
+        now = time.monotonic()
+        if now - self._told_at >= _PROGRESS_SECONDS:
+            self._told_at = now
+            self._say({"progress": progress})
+
+    def _say(self, answer: dict[str, Any]) -> None:
+        self._answered.write(json.dumps(answer) + "\n")
+        self._answered.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--memory-bytes", type=int, required=True)
+    options = parser.parse_args()
+    drop_capabilities()
+    # With the daemon, however that ends.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.nice(_NICENESS)
+    resource.setrlimit(resource.RLIMIT_AS, (options.memory_bytes, options.memory_bytes))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    Worker(sys.stdin, sys.stdout).run()
+
+
+if __name__ == "__main__":
+    main()

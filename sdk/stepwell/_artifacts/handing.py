@@ -1,0 +1,160 @@
+"""Handing over: what `run.log_artifact` does, and how its version is waited for.
+
+The files are held already. What is left is one small file and one rename, into the run's journal;
+from then on the draft goes the way of staged media (`_blob_sender.py`). The daemon commits it.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from stepwell._artifacts.asking import ask
+from stepwell._artifacts.hold_folder import move_folder
+from stepwell._artifacts.versions import VersionFacts, facts_of
+from stepwell._names import silent
+from stepwell.errors import (
+    ArtifactError,
+    ArtifactFailedError,
+    ArtifactNotLoggedError,
+    DaemonUnreachableError,
+    RunFinishedError,
+    WaitTimeoutError,
+)
+from stepwell_wire.artifact_names import LATEST
+from stepwell_wire.drafts import DRAFT_FILE, Draft, check_draft, folder_name
+from stepwell_wire.errors import ArtifactNameError
+from stepwell_wire.staged import new_id
+
+if TYPE_CHECKING:
+    from stepwell._artifacts.artifact import Artifact
+    from stepwell._recording import Recording
+
+_POLL_SECONDS_MIN: Final = 0.01
+_POLL_SECONDS_MAX: Final = 0.5
+_SAY_SECONDS: Final = 10.0
+
+
+class Handed(NamedTuple):
+    """A draft on its way; one of a disabled run has no key."""
+
+    key: str
+    name: str
+    recording: "Recording"
+
+    def wait(self, timeout: float | None) -> VersionFacts | None:
+        """See `Artifact.wait`; None where the run is disabled."""
+        recording = self.recording
+        if recording.disabled:
+            return None
+        if recording.settings.mode == "offline":
+            raise ArtifactNotLoggedError(
+                f"artifact {self.name!r} waits with its offline run; `stepwell sync` sends both, "
+                "and the version is made then"
+            )
+        deadline = None if timeout is None else time.monotonic() + timeout
+        delay = _POLL_SECONDS_MIN
+        say_at = time.monotonic() + _SAY_SECONDS
+        while True:
+            problem = ""
+            try:
+                found = ask(recording.settings.socket, [self.key])
+            except DaemonUnreachableError as error:
+                found, problem = [], str(error)
+            if found and found[0]["state"] == "committed":
+                return facts_of(found[0]["version"])
+            if found and found[0]["state"] == "failed":
+                raise ArtifactFailedError(f"artifact {self.name!r}: {found[0]['reason']}")
+            problem = problem or (str(found[0]["reason"]) if found else "")
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                why = f": {problem}" if problem else ""
+                raise WaitTimeoutError(
+                    f"artifact {self.name!r} is not committed after {timeout:g} s{why}; the daemon "
+                    "goes on with it, `stepwell status` shows how far it is"
+                )
+            if problem and now >= say_at:
+                recording.voice.warn_once(
+                    f"artifact {self.key}", f"artifact {self.name!r} waits: {problem}"
+                )
+            time.sleep(delay if deadline is None else min(delay, max(0.0, deadline - now)))
+            delay = min(_POLL_SECONDS_MAX, delay * 1.5)
+
+
+def hand_over(
+    recording: "Recording", artifact: "Artifact", aliases: Iterable[str] | None = None
+) -> Handed:
+    """Give ``artifact`` to the run, with everything that it has.
+
+    Raises:
+        ArtifactNameError: An alias that cannot be.
+        ValueError: Metadata that JSON cannot hold, or too much of it.
+        ArtifactError: There is no journal to put it beside.
+        RunFinishedError: The run has ended.
+    """
+    if recording.disabled:
+        return Handed("", artifact._name, recording)
+    again = _again(artifact)
+    key = new_id() if again else artifact._key
+    draft = _draft_of(recording, artifact, key, again, aliases)
+    try:
+        check_draft(draft)
+    except ArtifactNameError:
+        raise
+    except ValueError as error:
+        raise ValueError(
+            f"artifact {artifact._name!r} cannot be logged, its metadata or description: {error}"
+        ) from error
+    recording.writer.check_open("log_artifact()")
+    stager = recording.writer.stager
+    if stager is None:
+        raise ArtifactError(
+            f"artifact {artifact._name!r} cannot be logged: this run has no journal; free some "
+            "space or name another folder with STEPWELL_DIR, and begin the run again"
+        )
+    packed = draft._replace(writer_id=stager.info.writer_id).to_json()
+    made = stager.folder / f".{folder_name(key)}"
+    if again:
+        made.mkdir(mode=0o2770)
+        (made / DRAFT_FILE).write_bytes(packed)
+    else:
+        folder = artifact._files.release()
+        (folder / DRAFT_FILE).write_bytes(packed)
+        move_folder(folder, made)
+    with recording.writer.lock:  # Not for the move: it may be a copy.
+        if recording.finished:
+            raise RunFinishedError(recording.run_id, "log_artifact()")
+        os.rename(made, stager.folder / folder_name(key))
+        stager.note_draft(key)
+    return Handed(key, artifact._name, recording)
+
+
+def _again(artifact: "Artifact") -> str:
+    """Return what names the content of an artifact that was logged before, "" for a new one."""
+    if artifact._facts is not None:
+        return artifact._facts.id
+    return artifact._handed.key if artifact._handed is not None else ""
+
+
+def _draft_of(
+    recording: "Recording",
+    artifact: "Artifact",
+    key: str,
+    again: str,
+    aliases: Iterable[str] | None,
+) -> Draft:
+    from stepwell._json_values import as_json
+
+    named = list(artifact.aliases if aliases is None else aliases)
+    return Draft(
+        key=key,
+        project=recording.settings.project,
+        run_id=recording.run_id,
+        writer_id="-",
+        name=artifact._name,
+        type=artifact.type,
+        description=artifact.description or "",
+        metadata=as_json(artifact.metadata, silent),
+        aliases=tuple(dict.fromkeys(each for each in named if each != LATEST)),
+        again=again,
+    )

@@ -1,0 +1,133 @@
+"""Holding files: what was given stays as it is, whatever becomes of the path it came from.
+
+A held file is a clone (reflink) where the file system has them, else a hard link, else a copy. So
+a temporary folder or a rotated checkpoint can go. A hard link shares its bytes with the path: a
+change in place is found later by size and time, and fails the version.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from typing import Final
+
+from stepwell.errors import ArtifactFileError
+from stepwell_wire.drafts import Held
+
+_FICLONE: Final = 0x40049409
+_NO_LINK: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP)
+_ATTEMPTS_MAX: Final = 3
+_MODE: Final = 0o660
+
+_clones: dict[tuple[int, int], bool] = {}
+"""Whether files of one device can be cloned to another, as it was found."""
+
+
+def hold(source: str, target: str, number: int, *, may_link: bool = True) -> Held:
+    """Hold ``source`` as ``target`` and return what is noted of it.
+
+    Args:
+        may_link: False where another user's daemon reads it, which may not read the source.
+
+    Raises:
+        ArtifactFileError: There is no such file, or it is not a regular one.
+        OSError: It cannot be read, or ``target`` not be written.
+    """
+    before = regular(source)
+    if _cloned(source, target, before):
+        return _noted(source, target, number, before)
+    is_own = before.st_uid == os.geteuid() and before.st_mode & stat.S_IRUSR
+    if may_link and is_own:  # Others' files, and what its owner may not read, no worker may read.
+        try:
+            os.link(source, target)  # Of a symbolic link: the file it leads to.
+        except OSError as error:
+            if error.errno not in _NO_LINK:
+                raise
+        else:
+            return _linked(target, number, before)
+    shutil.copyfile(source, target)
+    os.chmod(target, _MODE)
+    return _noted(source, target, number, before)
+
+
+def regular(source: str) -> os.stat_result:
+    """Return what the system says of the file ``source``.
+
+    Raises:
+        ArtifactFileError: There is no such file, or it is not a regular one.
+    """
+    try:
+        found = os.stat(source)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactFileError(
+            f"{source}: no such file; an artifact takes files that are there when it is called"
+        ) from error
+    if not stat.S_ISREG(found.st_mode):
+        is_folder = stat.S_ISDIR(found.st_mode)
+        what = "a folder; add it with add_dir()" if is_folder else "neither a file nor a folder"
+        raise ArtifactFileError(f"{source}: {what}")
+    return found
+
+
+def _cloned(source: str, target: str, before: os.stat_result) -> bool:
+    """Make ``target`` a clone of ``source``; return False where that is not possible."""
+    pair = (before.st_dev, os.stat(os.path.dirname(target)).st_dev)
+    if not _clones.get(pair, True):
+        return False
+    with open(source, "rb") as given:
+        made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        try:
+            fcntl.ioctl(made, _FICLONE, given.fileno())
+        except OSError:
+            _clones[pair] = False
+            os.unlink(target)
+            return False
+        finally:
+            os.close(made)
+    _clones[pair] = True
+    return True
+
+
+def _linked(target: str, number: int, before: os.stat_result) -> Held:
+    after = os.stat(target)
+    is_same = (after.st_ino, after.st_size, after.st_mtime_ns) == (
+        before.st_ino,
+        before.st_size,
+        before.st_mtime_ns,
+    )
+    ctime_ns = before.st_ctime_ns if is_same else 0  # Else it was replaced just now.
+    return Held(
+        number,
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_dev,
+        after.st_ino,
+        ctime_ns,
+        after.st_ctime_ns,
+    )
+
+
+def _noted(source: str, target: str, number: int, before: os.stat_result) -> Held:
+    """Return what is noted of a copy, made anew while the source changes."""
+    for _ in range(_ATTEMPTS_MAX):
+        after = os.stat(source)
+        if _marks(after) == _marks(before) and os.stat(target).st_size == before.st_size:
+            return Held(
+                number,
+                before.st_size,
+                before.st_mtime_ns,
+                before.st_dev,
+                before.st_ino,
+                before.st_ctime_ns,
+            )
+        before = after
+        shutil.copyfile(source, target)
+    raise ArtifactFileError(
+        f"{source}: it is written while it is added; add it when it is complete, or write it under "
+        "another name and rename it"
+    )
+
+
+def _marks(found: os.stat_result) -> tuple[int, ...]:
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -1,0 +1,58 @@
+"""References: entries of an artifact whose bytes stay where they are."""
+
+import os
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from stepwell.errors import ArtifactFileError
+from stepwell_wire.drafts import Reference
+from stepwell_wire.manifest import REFERENCE_BYTES_MAX
+
+_OBJECTS_MAX: Final = 200_000
+
+
+def references_of(
+    uri: str, name: str | None, *, max_objects: int | None = None
+) -> dict[str, Reference]:
+    """Return the references that ``uri`` stands for, by path in the artifact.
+
+    Args:
+        name: of the file, or of the folder they are below; None: the last part of the address.
+
+    Raises:
+        ArtifactFileError: It is no address, or names a file that is not there.
+    """
+    parts = urlsplit(uri)
+    if not parts.scheme or len(uri.encode()) > REFERENCE_BYTES_MAX:
+        raise ArtifactFileError(
+            f"{uri[:200]!r} is no address such as s3://bucket/key of at most "
+            f"{REFERENCE_BYTES_MAX} bytes; add a file with add_file()"
+        )
+    if parts.scheme == "file":
+        return _of_files(uri, unquote(parts.path), name, max_objects or _OBJECTS_MAX)
+    path = name or os.path.basename(parts.path.rstrip("/")) or parts.netloc
+    if not path:
+        raise ArtifactFileError(f"{uri!r} has no last part; give its file a name with name=…")
+    return {path: Reference(uri)}
+
+
+def _of_files(uri: str, local: str, name: str | None, objects_max: int) -> dict[str, Reference]:
+    if os.path.isfile(local):
+        return {name or os.path.basename(local): Reference(uri, "", os.path.getsize(local))}
+    if not os.path.isdir(local):
+        raise ArtifactFileError(f"{uri}: no such file or folder")
+    found: dict[str, Reference] = {}
+    for folder, folders, files in os.walk(local):
+        folders.sort()
+        for each in sorted(files):
+            path = os.path.join(folder, each)
+            below = os.path.relpath(path, local)
+            size = os.path.getsize(path)
+            address = f"{uri.rstrip('/')}/{below}"
+            found[f"{name}/{below}" if name else below] = Reference(address, "", size)
+            if len(found) > objects_max:
+                raise ArtifactFileError(
+                    f"{uri}: more than {objects_max} files; raise max_objects, or name a folder "
+                    "with fewer"
+                )
+    return found

@@ -1,0 +1,171 @@
+"""The calls of a run that hand files over."""
+
+import os
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwell._names import text_of
+from stepwell._terminal import Voice
+from stepwell.errors import ArtifactError, ArtifactFileError, UnavailableError
+from stepwell_wire.artifact_names import NAME_CHARACTERS_MAX
+
+if TYPE_CHECKING:
+    from stepwell._artifacts.artifact import Artifact
+    from stepwell._artifacts.saving import SavedFiles
+    from stepwell._recording import Recording
+
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class LoggingCalls:
+    """The methods of a run that log artifacts; `Run` is the only subclass."""
+
+    _voice: Voice
+    _recording: "Recording"
+    _saved: "SavedFiles | None" = None
+
+    @property
+    def id(self) -> str:
+        raise NotImplementedError
+
+    def log_artifact(
+        self,
+        artifact_or_path: Any,
+        name: str | None = None,
+        type: str | None = None,
+        aliases: Iterable[str] | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> "Artifact":
+        """Hand an artifact over, and return it at once. Its version is made by the daemon.
+
+        Args:
+            artifact_or_path: an `Artifact`, or a file, a folder or an address (``s3://…``) to make
+                one of; its files are held before this returns.
+            name: of an artifact that is made of a path; default ``run-<id>-<file>``.
+            type: of such an artifact; default ``unspecified``.
+            aliases: move to the version, beside ``latest``.
+            tags: not kept.
+
+        Raises:
+            ArtifactFileError: There is no such file.
+            ArtifactNameError: A name, type or alias that cannot be.
+            RunFinishedError: The run has ended.
+            ArtifactError: The files cannot be held.
+        """
+        from stepwell._artifacts.artifact import Artifact
+        from stepwell._artifacts.handing import hand_over
+
+        if tags:
+            self._voice.warn_once("artifact tags", "tags of artifacts are not kept; aliases are")
+        named = [aliases] if isinstance(aliases, str) else aliases
+        try:
+            artifact: Artifact
+            if issubclass(artifact_or_path.__class__, Artifact):
+                artifact = artifact_or_path
+            else:
+                artifact = self._artifact_of(artifact_or_path, name, type)
+            artifact._note_handed(hand_over(self._recording, artifact, named))
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise ArtifactError(
+                f"the artifact is not logged, its files cannot be held: {where}"
+                f"{error.strerror or error}; free some space, or name another folder with "
+                "STEPWELL_DIR"
+            ) from error
+        return artifact
+
+    def log_model(
+        self, path: Any, name: str | None = None, aliases: Iterable[str] | None = None
+    ) -> None:
+        """Log a file or a folder as an artifact of type ``model``; see `log_artifact`."""
+        self.log_artifact(path, name, "model", aliases)
+
+    def link_model(
+        self,
+        path: Any,
+        registered_model_name: str,
+        name: str | None = None,
+        aliases: Iterable[str] | None = None,
+    ) -> None:
+        """Log a model as `log_model` does; it is not listed in a registry."""
+        self._voice.warn_once(
+            "link_model",
+            f"link_model() logs the artifact, but puts it into no registry {registered_model_name}",
+        )
+        self.log_model(path, name, aliases)
+
+    def save(
+        self,
+        glob_str: Any = None,
+        base_path: Any = None,
+        policy: str = "live",
+        glob: bool = True,
+    ) -> list[str] | bool:
+        """Keep files with the run: as the artifact ``run-<id>-files``.
+
+        Args:
+            glob_str: a path, or a pattern of paths. Without one nothing is kept and True returned,
+                for older scripts that call ``save()`` after ``run.name = …``.
+            base_path: paths in the artifact begin below it; default the current folder, or that
+                of an absolute path.
+            policy: ``now`` keeps the files as they are; ``live`` and ``end`` also as they are at
+                the end of the run.
+            glob: whether ``*``, ``?`` and ``[`` make a pattern.
+
+        Returns:
+            The paths of the files that were kept.
+
+        Raises:
+            ValueError: A policy that is none, or a file that is not below ``base_path``.
+        """
+        if glob_str is None:
+            return True
+        from stepwell._artifacts.saving import SavedFiles
+
+        if self._saved is None:
+            self._saved = SavedFiles(artifact_name(f"run-{self.id}-files"), self.log_artifact)
+        return self._saved.add(os.fspath(glob_str), base_path, policy, is_pattern=glob)
+
+    def upsert_artifact(self, *arguments: Any, **named: Any) -> Any:
+        raise UnavailableError(
+            "an artifact of several processes", "let one of them log_artifact() all files"
+        )
+
+    finish_artifact = upsert_artifact
+
+    def _artifact_of(self, path: Any, name: str | None, type: str | None) -> "Artifact":
+        from stepwell._artifacts.artifact import Artifact
+
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(
+                f"log_artifact() takes an Artifact or a path, not {text_of(path)[:80]} of type "
+                f"{path.__class__.__name__}"
+            )
+        source = os.fspath(path)
+        file_name = os.path.basename(source.rstrip("/")) or "files"
+        made = Artifact(name or artifact_name(f"run-{self.id}-{file_name}"), type or "unspecified")
+        if os.path.isdir(source):
+            made.add_dir(source)
+        elif _ADDRESS.match(source):
+            made.add_reference(source)
+        elif os.path.exists(source):
+            made.add_file(source)
+        else:
+            raise ArtifactFileError(f"{source}: no such file or folder, so no artifact of it")
+        return made
+
+    def _save_last(self) -> None:
+        """Keep what `save` was asked to keep as it is at the end."""
+        if self._saved is None:
+            return
+        try:
+            self._saved.finish()
+        except Exception as error:  # The end of a run must not fail on a file that is gone.
+            self._voice.warn_once("save", f"files of save() are not kept as they are now: {error}")
+
+
+def artifact_name(text: str) -> str:
+    """Return ``text`` as the name of an artifact."""
+    return _NOT_IN_NAMES.sub("_", text)[:NAME_CHARACTERS_MAX]

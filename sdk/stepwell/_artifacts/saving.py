@@ -1,0 +1,89 @@
+"""`run.save`: files that belong to the run, kept as one artifact."""
+
+import glob
+import os
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from stepwell._artifacts.artifact import Artifact
+
+POLICIES: Final = ("live", "now", "end")
+TYPE: Final = "run-files"
+
+
+class _Saved(NamedTuple):
+    source: str
+    marks: tuple[int, ...]
+    again: bool
+
+
+class SavedFiles:
+    """All files that one run saved; each `add` logs a version that has all of them."""
+
+    def __init__(self, name: str, log: Callable[[Artifact], Artifact]) -> None:
+        self._name, self._log = name, log
+        self._files: dict[str, _Saved] = {}
+
+    def add(self, pattern: str, base: Any, policy: str, *, is_pattern: bool) -> list[str]:
+        """Keep the files that ``pattern`` names; return their paths."""
+        if policy not in POLICIES:
+            raise ValueError(f"save() takes policy {', '.join(POLICIES)}, not {policy!r}")
+        root = os.path.abspath(os.fspath(base) if base is not None else _root_of(pattern))
+        whole = os.path.join(root, pattern) if base is not None else os.path.abspath(pattern)
+        found = sorted(glob.glob(whole, recursive=True)) if is_pattern else [whole]
+        added: list[str] = []
+        for path in found:
+            for source in _files_below(path):
+                below = os.path.relpath(source, root)
+                if below.split(os.sep)[0] == "..":
+                    raise ValueError(
+                        f"{source}: not below {root}; pass base_path=…, a folder of it"
+                    )
+                self._files[below] = _Saved(source, _marks(source), policy != "now")
+                added.append(source)
+        if added:
+            self._log_all()
+        return added
+
+    def finish(self) -> None:
+        """Log once more where a file changed that is to be kept as it is at the end."""
+        changed = False
+        for path, saved in list(self._files.items()):
+            if not saved.again or not os.path.isfile(saved.source):
+                continue
+            marks = _marks(saved.source)
+            if marks != saved.marks:
+                self._files[path] = saved._replace(marks=marks)
+                changed = True
+        if changed:
+            self._log_all()
+
+    def _log_all(self) -> None:
+        artifact = Artifact(self._name, TYPE)
+        for path, saved in self._files.items():
+            if os.path.isfile(saved.source):
+                artifact.add_file(saved.source, path)
+        self._log(artifact)
+
+
+def _root_of(pattern: str) -> str:
+    if not os.path.isabs(pattern):
+        return os.getcwd()
+    folder = os.path.dirname(pattern)
+    while glob.has_magic(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _files_below(path: str) -> list[str]:
+    if not os.path.isdir(path):
+        return [path] if os.path.exists(path) else []
+    return sorted(
+        os.path.join(folder, each) for folder, _, files in os.walk(path) for each in files
+    )
+
+
+def _marks(path: str) -> tuple[int, ...]:
+    # Not the ctime: holding a file changes it.
+    found = os.stat(path)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)

@@ -1,0 +1,161 @@
+"""The shelf: drafts are taken once, whole, and only those of the writer that offers them."""
+
+import dataclasses
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from stepwell_daemon.artifacts.intake import DraftIntake, is_file_of_draft
+from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.errors import BlobRefusedError
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN
+from stepwell_wire.drafts import DRAFT_FILE, folder_name
+from stepwell_wire.folder import JournalFolder
+from tests.daemon.drafts import make_draft
+
+WHO = WriterInfo("p", "r", "w", "", "run", "node", 7)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWELL_DIR", str(tmp_path / "journals"))
+
+
+class Desk:
+    def __init__(self, folder: Path) -> None:
+        self.journal = folder / "journals" / "r-w"
+        self.journal.mkdir(parents=True)
+        self.source = folder / "source"
+        self.source.write_bytes(b"content")
+        self.shelf = Shelf(folder / "artifacts", free_bytes_min=0)
+        self.shelf.open()
+        self.taken = 0
+        self.intake = DraftIntake(self.shelf, on_taken=self._note)
+
+    def _note(self) -> None:
+        self.taken += 1
+
+    def draft(self) -> str:
+        return make_draft(self.journal, {"a": self.source}).key
+
+    def take(self, key: str, *, who: WriterInfo = WHO, keep: bool = False) -> int:
+        folder = JournalFolder(self.journal)
+        try:
+            return self.intake.take(folder, folder_name(key), who, keep=keep).outcome
+        finally:
+            folder.close()
+
+    def content(self, key: str) -> bytes:
+        return (self.shelf.path(key) / "0").read_bytes()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_a_draft_is_moved_once_and_found_again(desk: Desk) -> None:
+    key = desk.draft()
+    assert desk.take(key) == TAKEN
+    assert not list(desk.journal.iterdir())
+    assert desk.take(key) == TAKEN
+    assert (desk.shelf.keys, desk.taken, desk.content(key)) == ([key], 1, b"content")
+    found = Shelf(desk.shelf.folder, free_bytes_min=0)
+    found.open()
+    assert found.keys == [key]
+
+
+@pytest.mark.parametrize("way", ["keep", "another file system"])
+def test_a_draft_that_cannot_be_moved_is_copied(
+    desk: Desk, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = desk.draft()
+    if way != "keep":
+        monkeypatch.setattr(Shelf, "_renamed", lambda self, folder, key: False)
+    assert desk.take(key, keep=way == "keep") == TAKEN
+    assert desk.content(key) == b"content"
+    assert (desk.journal / folder_name(key)).exists() == (way == "keep")
+    assert os.stat(desk.source).st_ino != os.stat(desk.shelf.path(key) / "0").st_ino
+
+
+def test_drafts_keep_their_order(desk: Desk) -> None:
+    keys = [desk.draft() for _ in range(5)]
+    for key in keys:
+        desk.take(key)
+    found = Shelf(desk.shelf.folder, free_bytes_min=0)
+    found.open()
+    assert found.keys == keys
+
+
+def test_a_draft_of_another_run_is_refused(desk: Desk) -> None:
+    key = desk.draft()
+    assert desk.take(key, who=dataclasses.replace(WHO, run_id="other")) == REFUSED
+    assert (desk.journal / folder_name(key)).exists()
+
+
+@pytest.mark.parametrize("damage", [b"{", b"[]", b"{}"])
+def test_a_damaged_draft_is_refused_and_stays(desk: Desk, damage: bytes) -> None:
+    key = desk.draft()
+    (desk.journal / folder_name(key) / DRAFT_FILE).write_bytes(damage)
+    assert desk.take(key) == REFUSED
+    assert (desk.journal / folder_name(key)).exists()
+
+
+def test_a_link_in_place_of_a_draft_is_not_followed(desk: Desk) -> None:
+    key = desk.draft()
+    path = desk.journal / folder_name(key)
+    path.rename(desk.journal.parent / "elsewhere")
+    path.symlink_to(desk.journal.parent / "elsewhere")
+    assert desk.take(key) == SEND
+    assert not desk.shelf.keys
+
+
+def test_no_room_lets_a_copy_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = desk.draft()
+    full = Shelf(desk.shelf.folder, free_bytes_min=1 << 62)
+    desk.intake = DraftIntake(full, on_taken=lambda: None)
+    assert desk.take(key, keep=True) == LATER
+    assert (desk.journal / folder_name(key)).exists()
+
+
+def test_a_draft_comes_over_the_socket_file_by_file(desk: Desk) -> None:
+    key = desk.draft()
+    folder = desk.journal / folder_name(key)
+    for name in ("0", "entries", DRAFT_FILE):
+        whole, data = f"{folder_name(key)}/{name}", (folder / name).read_bytes()
+        assert is_file_of_draft(whole)
+        desk.intake.receive(whole, len(data), len(data), b"", 0)
+        assert desk.intake.accept(whole, len(data), WHO).offset == 0
+        half = data[: len(data) // 2]
+        desk.intake.receive(whole, len(data), 0, half, zlib.crc32(half))
+        reply = desk.intake.accept(whole, len(data), WHO)
+        assert (reply.outcome, reply.offset) == (LATER, len(half))
+        rest = data[len(half) :]
+        desk.intake.receive(whole, len(data), len(half), rest, zlib.crc32(rest))
+        assert desk.intake.accept(whole, len(data), WHO).outcome == TAKEN
+    assert desk.content(key) == b"content"
+    assert desk.take(key) == TAKEN
+
+
+@pytest.mark.parametrize("name", ["../../x", "draft.json/x", "other"])
+def test_a_file_that_no_draft_has_is_refused(desk: Desk, name: str) -> None:
+    whole = f"{folder_name('ab' * 16)}/{name}"
+    with pytest.raises(BlobRefusedError):
+        desk.intake.receive(whole, 1, 0, b"x", zlib.crc32(b"x"))
+
+
+def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:
+    key = desk.draft()
+    desk.take(key)
+    desk.shelf.finish(key, {"state": "failed", "reason": "changed"})
+    desk.shelf.remove(key)
+    found = Shelf(desk.shelf.folder, free_bytes_min=0)
+    found.open()
+    outcome = found.outcome(key)
+    assert outcome is not None
+    assert (outcome["state"], outcome["reason"], outcome["name"]) == ("failed", "changed", "data")
+    assert not found.keys
+    assert not found.path(key).exists()

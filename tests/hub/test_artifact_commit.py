@@ -1,0 +1,274 @@
+"""Versions made of drafts: by the worker's own code, at a real hub over a real blob store."""
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from stepwell_daemon.artifacts.committing import Job, clean, commit
+from stepwell_daemon.artifacts.digests import Digests
+from stepwell_daemon.artifacts.hashing import DraftSpoiledError
+from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubPlace, HubRefusesError
+from stepwell_store.blob_store import FolderBlobStore
+from stepwell_wire.drafts import Draft, folder_name
+from tests.daemon.drafts import make_draft
+from tests.hub.conftest import Hub
+
+OLD_NS = 1_600_000_000_000_000_000
+"""Long ago: what was written just now is not remembered by its time."""
+
+
+class Direct(HubCalls):
+    """The calls, answered by the application in this process."""
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(HubPlace("", 0, "", "", tls=False, is_own=True))
+        self.hub, self.asked = hub, 0
+        self.cut_after = -1  # Calls that reach the hub and whose answer is lost.
+
+    def _answer(self, method: str, path: str, body: bytes | None) -> bytes:
+        headers = {"Content-Type": "application/json"}
+        answer = self.hub.program.request(method, f"/api/v1{path}", content=body, headers=headers)
+        self.asked += 1
+        if self.asked == self.cut_after:
+            raise HubAwayError("cut off")
+        if answer.status_code >= 500:
+            raise HubAwayError(answer.text)
+        if answer.status_code >= 300:
+            raise HubRefusesError(answer.json()["error"]["code"], answer.text)
+        return answer.content
+
+
+class Bench:
+    """A blob store, a cache and drafts beside a journal."""
+
+    def __init__(self, hub: Hub, folder: Path) -> None:
+        self.calls = Direct(hub)
+        assert isinstance(hub.context.blobs, FolderBlobStore)
+        self.store: FolderBlobStore = hub.context.blobs
+        self.journal = folder / "journals" / "r-w"
+        self.digests = Digests(folder / "digests.sqlite")
+        self.sources = folder / "sources"
+        self.sources.mkdir()
+        self.read = 0
+
+    def source(self, name: str, content: bytes) -> Path:
+        path = self.sources / name
+        path.write_bytes(content)
+        os.utime(path, ns=(OLD_NS, OLD_NS))
+        return path
+
+    def draft(self, **files: Path) -> Draft:
+        return make_draft(self.journal, files)
+
+    def job(self, draft: Draft, **named: Any) -> Job:
+        self.read = 0
+
+        def tell(progress: dict[str, int]) -> None:
+            self.progress = dict(progress)
+
+        return Job(
+            folder=self.journal / folder_name(draft.key),
+            draft=draft,
+            hub=self.calls,
+            digests=self.digests,
+            scratch=self.sources,
+            tell=tell,
+            **{"store": self.store, **named},
+        )
+
+    def stored(self, content: bytes) -> bool:
+        digest = blake3(content).hexdigest()
+        found = self.store.stat(digest)
+        return found is not None and self.store.open(digest).read() == content
+
+
+@pytest.fixture
+def bench(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setenv("STEPWELL_DIR", str(tmp_path / "journals"))
+    made = Bench(hub, tmp_path)
+    yield made
+    made.digests.close()
+
+
+LARGE = os.urandom(5 << 20)  # Larger than what is read at once.
+
+
+def test_a_draft_becomes_a_version_with_all_its_bytes(bench: Bench) -> None:
+    draft = bench.draft(
+        a=bench.source("a", b"small"), b=bench.source("b", LARGE), c=bench.source("c", b"")
+    )
+    job = bench.job(draft)
+    version = commit(job)
+    assert (version["version"], version["aliases"]) == ("v0", ["latest"])
+    assert (version["file_count"], version["size"]) == (3, 5 + len(LARGE))
+    assert all(map(bench.stored, (b"small", LARGE, b"")))
+    assert bench.progress == {
+        "files_done": 3,
+        "files": 3,
+        "bytes_done": version["size"],
+        "bytes": version["size"],
+    }
+    clean(job)
+
+
+def test_many_small_files_are_kept(bench: Bench) -> None:
+    contents = {f"f{number}": str(number % 90).encode() for number in range(100)}
+    draft = bench.draft(**{name: bench.source(name, data) for name, data in contents.items()})
+    assert commit(bench.job(draft))["file_count"] == 100
+    assert all(map(bench.stored, contents.values()))
+
+
+def test_the_same_content_makes_no_version(bench: Bench) -> None:
+    first = commit(bench.job(bench.draft(a=bench.source("a", b"x"))))
+    second = commit(bench.job(bench.draft(a=bench.source("b", b"x"))))
+    assert second["id"] == first["id"]
+    third = commit(bench.job(bench.draft(a=bench.source("a", b"y"))))
+    assert third["version"] == "v1"
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_lost_answer_makes_no_second_version(bench: Bench, lost: int) -> None:
+    draft = bench.draft(a=bench.source("a", b"x"))
+    bench.calls.cut_after = lost
+    with pytest.raises(HubAwayError):
+        commit(bench.job(draft))
+    assert commit(bench.job(draft))["version"] == "v0"
+    assert commit(bench.job(bench.draft(a=bench.source("a", b"y"))))["version"] == "v1"
+
+
+def test_an_unchanged_file_is_not_read_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = bench.source("a", LARGE)
+    job = bench.job(bench.draft(a=source))
+    first = commit(job)
+    clean(job)
+    shutil.rmtree(job.folder)
+    again = bench.draft(a=source)
+    monkeypatch.setattr("stepwell_daemon.artifacts.hashing.Bytes._read", None)
+    assert commit(bench.job(again))["id"] == first["id"]
+
+
+@pytest.mark.parametrize("change", ["content", "time", "other"])
+def test_a_changed_file_is_read_again(bench: Bench, change: str) -> None:
+    source = bench.source("a", b"one")
+    job = bench.job(bench.draft(a=source))
+    commit(job)
+    clean(job)
+    shutil.rmtree(job.folder)
+    if change == "content":
+        source.write_bytes(b"two")
+    elif change == "time":  # Written and put back to its old time.
+        source.write_bytes(b"two")
+        os.utime(source, ns=(OLD_NS, OLD_NS))
+    else:
+        (bench.sources / "new").write_bytes(b"two")
+        os.replace(bench.sources / "new", source)
+        os.utime(source, ns=(OLD_NS, OLD_NS))
+    assert commit(bench.job(bench.draft(a=source)))["version"] == "v1"
+    assert bench.stored(b"two")
+
+
+def test_what_was_written_just_now_is_not_remembered(bench: Bench) -> None:
+    source = bench.source("a", b"one")
+    os.utime(source, ns=(time.time_ns(), time.time_ns()))
+    job = bench.job(bench.draft(a=source))
+    commit(job)
+    clean(job)
+    assert bench.digests._database is not None
+    (count,) = bench.digests._database.execute("SELECT count(*) FROM digests").fetchone()
+    assert count == 0
+
+
+@pytest.mark.parametrize("how", ["longer", "same length", "cut"])
+def test_a_change_in_place_fails_the_version(bench: Bench, how: str) -> None:
+    source = bench.source("model.pt", b"epoch 1")
+    draft = bench.draft(model=source)
+    source.write_bytes({"longer": b"epoch 2 and more", "same length": b"epoch 2", "cut": b""}[how])
+    with pytest.raises(DraftSpoiledError, match="model: changed in place after it was added"):
+        commit(bench.job(draft))
+    assert bench.calls.asked == 0
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "renamed"])
+def test_what_becomes_of_the_path_is_of_no_account(bench: Bench, how: str) -> None:
+    source = bench.source("a", b"first")
+    draft = bench.draft(a=source)
+    if how == "deleted":
+        source.unlink()
+    elif how == "renamed":
+        source.rename(bench.sources / "elsewhere")
+    else:
+        (bench.sources / "new").write_bytes(b"second")
+        os.replace(bench.sources / "new", source)
+    commit(bench.job(draft))
+    assert bench.stored(b"first")
+    assert not bench.stored(b"second")
+
+
+def test_a_held_copy_that_was_cut_is_named(bench: Bench) -> None:
+    draft = bench.draft(a=bench.source("a", b"12345"))
+    held = bench.journal / folder_name(draft.key) / "0"
+    held.unlink()
+    held.write_bytes(b"123")
+    with pytest.raises(DraftSpoiledError, match="lost power"):
+        commit(bench.job(draft))
+
+
+def test_known_bytes_that_are_gone_from_the_store_are_put_again(bench: Bench) -> None:
+    source = bench.source("a", b"content")
+    job = bench.job(bench.draft(a=source))
+    commit(job)
+    clean(job)
+    shutil.rmtree(job.folder)
+    digest = blake3(b"content").hexdigest()
+    bench.store.delete_unless_newer(digest, than=time.time() + 60)
+    other = make_draft(bench.journal, {"b": source}, name="other")
+    assert commit(bench.job(other))["version"] == "v0"
+    assert bench.stored(b"content")
+
+
+def test_without_a_store_only_missing_bytes_are_sent(bench: Bench) -> None:
+    class Gateway:
+        def __init__(self) -> None:
+            self.sent: list[str] = []
+
+        def put(self, digest: str, size: int, path: Path) -> None:
+            self.sent.append(digest)
+            bench.store.put(digest, path)
+
+    gateway = Gateway()
+    files = {"a": bench.source("a", b"one"), "b": bench.source("b", LARGE)}
+    draft = bench.draft(**files)
+    commit(bench.job(draft, store=None, elsewhere=gateway))
+    assert sorted(gateway.sent) == sorted(blake3(each).hexdigest() for each in (b"one", LARGE))
+    assert bench.stored(LARGE)
+    commit(bench.job(bench.draft(c=files["a"]), store=None, elsewhere=gateway))
+    assert len(gateway.sent) == 2
+
+
+def test_a_version_can_be_logged_again_with_other_aliases(bench: Bench) -> None:
+    first = commit(bench.job(bench.draft(a=bench.source("a", b"x"))))
+    draft = make_draft(bench.journal, {}, aliases=("best",))
+    again = commit(bench.job(draft, again=first["id"]))
+    assert (again["id"], again["aliases"]) == (first["id"], ["best", "latest"])
+
+
+def test_a_refusal_of_the_hub_fails_the_version(bench: Bench) -> None:
+    commit(bench.job(bench.draft(a=bench.source("a", b"x"))))
+    draft = bench.draft(a=bench.source("a", b"y"))._replace(type="model")
+    with pytest.raises(DraftSpoiledError, match="type_wrong"):
+        commit(bench.job(draft))
+
+
+def test_a_path_that_lies_is_refused_before_the_hub(bench: Bench) -> None:
+    draft = bench.draft(a=bench.source("a", b"x"))
+    entries = bench.journal / folder_name(draft.key) / "entries"
+    entries.write_bytes(entries.read_bytes().replace(b'"a"', b'"../a"'))
+    with pytest.raises(DraftSpoiledError):
+        commit(bench.job(draft))
+    assert bench.calls.asked == 0

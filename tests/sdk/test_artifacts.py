@@ -1,0 +1,321 @@
+"""Artifacts as scripts build them: what is given is held, and what cannot be raises at the call."""
+
+import contextlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+import stepwell
+from stepwell._artifacts import holding
+from stepwell._artifacts.hold_folder import remove_abandoned
+from stepwell.errors import (
+    ArtifactFileError,
+    ArtifactFinalizedError,
+    ArtifactNotLoggedError,
+    RunFinishedError,
+    UnavailableError,
+    WaitTimeoutError,
+)
+from stepwell.testing import RecordingDaemon
+from stepwell_wire.drafts import Held, parse_entries
+from stepwell_wire.errors import ArtifactNameError
+from tests.sdk.conftest import Start
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWELL_DIR", str(tmp_path / "journals"))
+
+
+def artifact(name: str = "data") -> stepwell.Artifact:
+    return stepwell.Artifact(name, type="dataset")
+
+
+def held_content(made: stepwell.Artifact, path: str) -> bytes:
+    held = made._files.held_path(path)
+    assert held is not None
+    return Path(held).read_bytes()
+
+
+# ---------------------------------------------------------------------------- holding
+
+
+@pytest.mark.parametrize("how", ["link", "copy"])
+def test_a_deleted_or_replaced_file_is_held_as_it_was(
+    tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "copy":
+
+        def no_link(source: str, target: str) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(holding.os, "link", no_link)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    (folder / "old.pt").write_bytes(b"first")
+    (folder / "kept.pt").write_bytes(b"second")
+    made = artifact()
+    made.add_dir(folder)
+    (folder / "new").write_bytes(b"rotated")
+    os.replace(folder / "new", folder / "kept.pt")
+    shutil.rmtree(folder)
+    assert held_content(made, "old.pt") == b"first"
+    assert held_content(made, "kept.pt") == b"second"
+
+
+def test_a_copy_shares_nothing_with_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(source: str, target: str) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(holding.os, "link", no_link)
+    source = tmp_path / "a"
+    source.write_bytes(b"one")
+    made = artifact()
+    made.add_file(source)
+    source.write_bytes(b"two")
+    assert held_content(made, "a") == b"one"
+
+
+def test_folders_within_folders_and_links_to_files_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "f" / "sub").mkdir(parents=True)
+    (tmp_path / "f" / "sub" / "a").write_bytes(b"a")
+    (tmp_path / "elsewhere").write_bytes(b"b")
+    (tmp_path / "f" / "link").symlink_to(tmp_path / "elsewhere")
+    made = artifact()
+    made.add_dir(tmp_path / "f", name="in/")
+    assert sorted(made._files.entries) == ["in/link", "in/sub/a"]
+    assert held_content(made, "in/link") == b"b"
+
+
+def test_the_lines_say_what_the_artifact_has(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    made = artifact()
+    made.add_file(tmp_path / "a")
+    made.add_file(tmp_path / "a", name="b/c")
+    made.add_reference("s3://bucket/key")
+    made.remove("b")
+    assert made._files.folder is not None
+    lines = (made._files.folder / "entries").read_bytes().splitlines()
+    assert parse_entries(lines) == made._files.entries
+    assert list(made._files.entries) == ["a", "key"]
+
+
+def test_what_is_not_logged_is_removed_with_its_artifact(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    made = artifact()
+    made.add_file(tmp_path / "a")
+    folder = made._files.folder
+    assert folder is not None
+    assert folder.is_dir()
+    del made
+    assert not folder.exists()
+
+
+def test_what_a_killed_process_held_is_removed(tmp_path: Path) -> None:
+    root = tmp_path / "held"
+    (root / "77-ab-key").mkdir(parents=True)
+    (root / "77-ab-key" / "0").write_bytes(b"x")
+    (root / "77-ab.lock").touch()
+    remove_abandoned(root)
+    assert not list(root.iterdir())
+
+
+def test_a_folder_that_has_the_journals_is_added_without_them(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    made = artifact()
+    made.add_dir(tmp_path)
+    assert list(made._files.entries) == ["a"]
+
+
+# ---------------------------------------------------------------------------- at the call
+
+
+def test_what_is_not_there_raises_at_the_call(tmp_path: Path) -> None:
+    made = artifact()
+    os.mkfifo(tmp_path / "pipe")
+    for call in (
+        lambda: made.add_file(tmp_path / "missing"),
+        lambda: made.add_file(tmp_path),
+        lambda: made.add_file(tmp_path / "pipe"),
+        lambda: made.add_dir(tmp_path / "missing"),
+        lambda: made.add_reference("no address"),
+        lambda: made.add_reference("file:///no/such/file"),
+    ):
+        with pytest.raises(ArtifactFileError):
+            call()
+    assert not made._files.entries
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "a:v1", "..", "x" * 129])
+def test_a_bad_name_raises_at_the_call(name: str) -> None:
+    with pytest.raises(ArtifactNameError):
+        artifact(name)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a/../b", "a\\b", "a//b", "\n"])
+def test_a_path_that_leads_elsewhere_raises_at_the_call(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(ArtifactFileError):
+        artifact().add_file(tmp_path / "a", name=path)
+
+
+def test_a_name_is_taken_by_one_content(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+    made = artifact()
+    made.add_file(tmp_path / "a", name="x")
+    made.add_file(tmp_path / "a", name="x")
+    with pytest.raises(ArtifactFileError, match="overwrite=True"):
+        made.add_file(tmp_path / "b", name="x")
+    with pytest.raises(ArtifactFileError, match="x is a file"):
+        made.add_file(tmp_path / "b", name="x/y")
+    made.add_file(tmp_path / "b", name="x", overwrite=True)
+    assert held_content(made, "x") == b"b"
+
+
+def test_a_new_file_counts_when_it_was_written_without_an_exception() -> None:
+    made = artifact()
+    with made.new_file("a/b.txt") as file:
+        file.write("text")
+    with contextlib.suppress(KeyError), made.new_file("c", mode="wb") as file:
+        file.write(b"half")
+        raise KeyError
+    assert list(made._files.entries) == ["a/b.txt"]
+    assert held_content(made, "a/b.txt") == b"text"
+    with pytest.raises(ValueError, match="mode"), made.new_file("d", mode="r"):
+        pass
+
+
+def test_what_no_release_keeps_says_so() -> None:
+    with pytest.raises(UnavailableError):
+        stepwell.Artifact("a", type="t", incremental=True)
+    with pytest.raises(UnavailableError):
+        artifact().add(object(), "x")
+
+
+# ---------------------------------------------------------------------------- logging
+
+
+def test_an_artifact_is_handed_over_whole(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = start()
+    made = stepwell.Artifact("data", "dataset", "about it", {"rows": 3})
+    made.add_file(tmp_path / "a")
+    assert made.is_draft()
+    assert run.log_artifact(made, aliases=["best", "latest"]) is made
+    assert not made.is_draft()
+    assert made.wait(60).version == "v0"
+    (got,) = daemon.artifacts
+    assert got.files == {"a": b"a"}
+    assert (got.draft.description, got.draft.metadata) == ("about it", {"rows": 3})
+    assert got.draft.aliases == ("best",)
+    assert got.draft.run_id == run.id
+    with pytest.raises(ArtifactFinalizedError):
+        made.add_file(tmp_path / "a", name="b")
+    run.finish()
+    assert not Path(run.dir).exists()
+
+
+def test_an_artifact_can_be_logged_again(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = start()
+    made = run.log_artifact(tmp_path / "a", name="data", type="t").wait(60)
+    again = run.log_artifact(made, aliases=["later"]).wait(60)
+    assert (again.version, again.aliases) == ("v0", ["later", "latest"])
+    run.finish()
+
+
+def test_a_run_that_ended_takes_no_artifact(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = start()
+    run.finish()
+    with pytest.raises(RunFinishedError):
+        run.log_artifact(tmp_path / "a")
+
+
+def test_a_bad_alias_or_metadata_raise_at_the_call(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = start(mode="offline")
+    with pytest.raises(ArtifactNameError):
+        run.log_artifact(tmp_path / "a", aliases=["v3"])
+    with pytest.raises(ArtifactFileError, match="no such file"):
+        run.log_artifact(tmp_path / "missing")
+    with pytest.raises(TypeError, match="takes an Artifact or a path"):
+        run.log_artifact({"a": 1})
+    endless = stepwell.Artifact("a", "t", metadata={"x": float("inf")})
+    with pytest.raises(ValueError, match="metadata"):
+        run.log_artifact(endless)
+
+
+def test_offline_it_waits_with_the_run_until_sync(
+    offline: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = offline()
+    made = run.log_artifact(tmp_path / "a")
+    with pytest.raises(ArtifactNotLoggedError, match="stepwell sync"):
+        made.wait()
+    with pytest.raises(ArtifactNotLoggedError):
+        _ = made.version
+    run.finish()
+    assert not daemon.artifacts
+    report = stepwell.sync(run.dir)
+    assert not report.failed
+    assert daemon.artifacts[0].files == {"a": b"a"}
+    assert not Path(run.dir).exists()
+
+
+def test_a_disabled_run_keeps_nothing(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = start(mode="disabled")
+    made = run.log_artifact(tmp_path / "a")
+    assert made.wait() is made
+
+
+def test_wait_gives_up_and_says_what_goes_on(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    monkeypatch.setattr(daemon._blobs, "_take_draft", lambda folder, key: time.sleep(0))
+    run = start()
+    made = run.log_artifact(tmp_path / "a")
+    with pytest.raises(WaitTimeoutError, match="stepwell status"):
+        made.wait(0.2)
+    run.finish()
+
+
+def test_save_keeps_files_as_they_are_at_the_end(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.txt").write_bytes(b"1")
+    run = start()
+    assert run.save(str(tmp_path / "out" / "*.txt"), base_path=tmp_path) == [
+        str(tmp_path / "out" / "a.txt")
+    ]
+    (tmp_path / "out" / "new").write_bytes(b"22")
+    os.replace(tmp_path / "out" / "new", tmp_path / "out" / "a.txt")
+    with pytest.raises(ValueError, match="policy"):
+        run.save("x", policy="sometimes")
+    run.finish()
+    assert [each.files for each in daemon.artifacts] == [
+        {"out/a.txt": b"1"},
+        {"out/a.txt": b"22"},
+    ]
+    assert {each.draft.name for each in daemon.artifacts} == {f"run-{run.id}-files"}
+
+
+def test_a_held_file_is_told_from_a_reference() -> None:
+    lines = [b'["a",0,1,2,3,4,5,6]', b'["b","s3://x","",null]', b'["a"]', b'["c",1,1,2,0,0,0,0]']
+    found = parse_entries(lines)
+    assert list(found) == ["b", "c"]
+    assert isinstance(found["c"], Held)
