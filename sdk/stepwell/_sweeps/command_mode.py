@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -53,6 +53,7 @@ class CommandAgent:
         self._failures = failures
         self._say, self._clock = say, clock
         self._kill_seconds = kill_seconds
+        self._hint = _other_python(self._words)
         self._trial: Trial | None = None
         self._stop_reason = ""
         self._woken = threading.Event()
@@ -99,6 +100,9 @@ class CommandAgent:
             self._say(f"trial {trial.number} (run {trial.run_id}) was stopped: {self._stop_reason}")
         elif code:
             self._say(f"run {trial.run_id} ended with {_code_text(code)}")
+            if self._hint:
+                self._say(self._hint)
+                self._hint = ""  # Once is enough.
         line.end(trial, state, code if code >= 0 else 128 - code)
         if state not in (link.FAILED, link.CRASHED):
             self._failures.note_success()
@@ -201,6 +205,20 @@ def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
 def _interpreter(which: Callable[[str], str | None] = shutil.which) -> str:
     """Return what ${interpreter} is: ``python`` where there is one, else this one."""
     return "python" if which("python") else sys.executable
+
+
+def _other_python(words: Sequence[str], which: Callable[[str], str | None] = shutil.which) -> str:
+    """Return what to say after a failure where programs run in another Python than the agent."""
+    found = which("python")
+    if "${interpreter}" not in words or found is None:
+        return ""
+    if Path(found).parent.resolve() == Path(sys.executable).parent.resolve():
+        return ""
+    return (
+        f"programs run with {found}, the first `python` of PATH; this agent runs with "
+        f"{sys.executable}. If that is what was meant, activate its environment, or begin the "
+        "sweep's `command` with it"
+    )
 
 
 def _code_text(code: int) -> str:

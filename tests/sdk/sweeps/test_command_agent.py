@@ -67,6 +67,26 @@ def test_a_command_that_does_not_exist_fails_the_trial(
     assert "no-such-command: No such file" in capsys.readouterr().err
 
 
+def test_a_program_that_fails_in_another_python_than_the_agents_says_which(
+    hub: FakeHub,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    other = tmp_path / "bin" / "python"
+    other.parent.mkdir()
+    other.write_text("#!/bin/sh\nexit 1\n")
+    other.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{other.parent}{os.pathsep}{os.environ['PATH']}")
+    hub.config = {"program": "train.py"}
+    hub.add(x=1)
+    hub.add(x=2)
+    stepwell.agent("abcd1234")
+    said = capsys.readouterr().err
+    assert said.count(f"programs run with {other}") == 1, said
+    assert sys.executable in said
+
+
 def test_a_stop_terminates_the_child_and_kills_it_when_that_does_not_help(
     hub: FakeHub, tmp_path: Path
 ) -> None:
