@@ -75,8 +75,7 @@ def test_a_program_that_fails_in_another_python_than_the_agents_says_which(
 ) -> None:
     other = tmp_path / "bin" / "python"
     other.parent.mkdir()
-    other.write_text("#!/bin/sh\nexit 1\n")
-    other.chmod(0o755)
+    other.symlink_to("/bin/false")
     monkeypatch.setenv("PATH", f"{other.parent}{os.pathsep}{os.environ['PATH']}")
     hub.config = {"program": "train.py"}
     hub.add(x=1)
