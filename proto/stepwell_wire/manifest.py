@@ -6,7 +6,7 @@
      "size": 5, "v": 1}
 
 A manifest has one canonical form: `Manifest.pack`. Its BLAKE3 digest is the version's digest. This
-module has no BLAKE3, because training environments have none: who has it hashes the packed bytes.
+module has no BLAKE3, which is a package: its callers hash the packed bytes.
 
 No I/O here, and nothing but the standard library: training processes import this.
 """

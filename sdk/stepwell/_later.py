@@ -71,21 +71,9 @@ class LaterCalls:
         shown = ": ".join(filter(None, map(text_of, (title, text))))
         self._voice.say(f"alert ({word or AlertLevel.INFO}): {shown}")
 
-    def use_artifact(
-        self,
-        artifact_or_name: Any,
-        type: str | None = None,
-        aliases: Iterable[str] | None = None,
-        use_as: str | None = None,
-    ) -> Any:
-        raise UnavailableError(f"use_artifact({text_of(artifact_or_name)[:80]!r})", _ARTIFACTS)
-
     def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> Any:
         self._tell("artifact", "link_artifact()")
         return artifact
-
-    def use_model(self, name: str) -> str:
-        raise UnavailableError(f"use_model({name!r})", _ARTIFACTS)
 
     def log_code(
         self,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from stepwell import _session
-from stepwell._artifacts.run_calls import LoggingCalls
+from stepwell._artifacts.using import UsingCalls
 from stepwell._config import Config
 from stepwell._definitions import Definition, make_definition
 from stepwell._ending import ending_of_error
@@ -37,7 +37,7 @@ INTERRUPTED_EXIT_CODE = 255
 """What scripts that were written for wandb pass to ``finish`` after Ctrl-C."""
 
 
-class Run(LoggingCalls, LaterCalls, OtherNames):
+class Run(UsingCalls, LaterCalls, OtherNames):
     """One execution of a training job, as this process sees it.
 
     Made by `stepwell.init`. A context manager: leaving it finishes the run, as ``failed`` after

@@ -78,14 +78,6 @@ class ArtifactPathError(UsageError, ValueError):
     """A text that names no version of an artifact, or one of another type."""
 
 
-class DownloadError(StepwellError):
-    """Files of an artifact that cannot be fetched, or not be put where they belong."""
-
-
-class VerificationError(StepwellError, ValueError):
-    """Files in a folder that are not those of an artifact."""
-
-
 class OfflineError(UsageError, TypeError):
     """A call that asks the hub, in a run that is offline."""
 
@@ -163,6 +155,14 @@ class ArtifactFailedError(ArtifactError):
 
 class WaitTimeoutError(ArtifactError, TimeoutError):
     """The version was not committed in time; it still may be."""
+
+
+class DownloadError(ArtifactError):
+    """Files of an artifact that cannot be fetched, or not be put where they belong."""
+
+
+class VerificationError(ArtifactError, ValueError):
+    """Files in a folder that are not those of an artifact."""
 
 
 class TrialStopped(SystemExit):

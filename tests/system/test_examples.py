@@ -28,18 +28,18 @@ def node() -> Iterator[Node]:
         yield made
 
 
-def run(node: Node, *words: str) -> str:
-    """Run a command in the repository's root; return what it printed."""
+def run(node: Node, *words: str, cwd: Path = ROOT) -> str:
+    """Run a command, by default in the repository's root; return what it printed."""
     done = subprocess.run(
-        words, cwd=ROOT, env=node.environment, capture_output=True, text=True, timeout=300
+        words, cwd=cwd, env=node.environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return done.stdout
 
 
-def example(node: Node, name: str) -> None:
+def example(node: Node, name: str, cwd: Path = ROOT) -> None:
     command = (sys.executable, "-m", "stepwell", "run", "--", sys.executable)
-    run(node, *command, f"examples/{name}.py")
+    run(node, *command, str(ROOT / "examples" / f"{name}.py"), cwd=cwd)
 
 
 def runs_of(node: Node, project: str) -> list[dict[str, Any]]:
@@ -85,6 +85,30 @@ print(json.dumps({{
     "runs": [[each.id, each.state] for each in sweep.runs], "best": sweep.best_run().id,
 }}))
 """
+
+
+def test_a_dataset_with_versions(node: Node, tmp_path: Path) -> None:
+    example(node, "artifact", tmp_path)
+    (prepared, trained) = sorted(
+        runs_of(node, "example-artifact"), key=lambda each: str(each["job_type"])
+    )
+    assert trained["summary"]["slope"] == 2.0
+    got = tmp_path / "artifacts/points:v0/points.csv"
+    assert len(got.read_text().splitlines()) == 101
+    stepwell = (sys.executable, "-m", "stepwell")
+    listed = run(node, *stepwell, "artifact", "ls", "example-artifact/points", "--json")
+    (version,) = map(json.loads, listed.splitlines())
+    assert (version["aliases"], version["metadata"]) == (["latest", "small"], {"rows": 100})
+    assert prepared["job_type"] == "prepare"
+    # The command logs the same content, so there is no new version; then another one.
+    put = (*stepwell, "artifact", "put", "--name", "example-artifact/points", "--json")
+    again = json.loads(run(node, *put, str(got), "--alias", "same"))
+    assert (again["version"], again["aliases"]) == ("v0", ["latest", "same", "small"])
+    got.write_text("x,y\n")
+    other = json.loads(run(node, *put, str(got.parent), "--description", "short"))
+    assert (other["version"], other["description"]) == ("v1", "short")
+    wandb = (*stepwell, "run", "--", "wandb", "artifact")
+    assert run(node, *wandb, "ls", "local/example-artifact").startswith("example-artifact/points")
 
 
 def test_a_sweep_of_a_file_and_what_the_api_reads_of_it(node: Node) -> None:

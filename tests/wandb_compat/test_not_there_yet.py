@@ -127,7 +127,6 @@ def test_artifacts_are_handed_over_as_wandb_does_it(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "run.use_model('m')",
         "wandb.restore('model.pt')",
     ],
 )

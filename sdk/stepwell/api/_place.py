@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from stepwell._hub import named_key
 from stepwell._hub_client import HUB, KEY, KEY_FILE
-from stepwell.errors import HubAccessError, HubError
+from stepwell.errors import HubAccessError, HubError, HubUnreachableError
 from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, read_key
 from stepwell_wire.places import default_data_dir, default_socket
 from stepwell_wire.service import STATUS
@@ -37,7 +37,7 @@ def find_place(
     STEPWELL_HUB_KEY_FILE names, the file beside the hub.
 
     Raises:
-        HubError: No hub is known here.
+        HubUnreachableError: No hub is known here.
         HubAccessError: Its key is not known.
     """
     folder = hub_dir(default_data_dir(environ))
@@ -48,7 +48,7 @@ def find_place(
     else:
         url = _of_folder(folder)
     if not url:
-        raise HubError(
+        raise HubUnreachableError(
             f"no hub is known here: no daemon with a page answers on {default_socket(environ)}, "
             f"and none runs on {folder.parent}; start one with `stepwell up`, or "
             f"name a hub with {HUB}=http://HOST:PORT and its key with {KEY}"

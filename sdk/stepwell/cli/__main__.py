@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "run": "run a command with the tracker wired in",
     "sweep": "create a sweep from a YAML or JSON file; pause, resume, stop, cancel, list sweeps",
     "agent": "run trials of a sweep, one after another",
+    "artifact": "list, fetch, check and log artifacts",
     "runs": "list runs",
     "show": "show one run",
     "export": "write a run's or a project's history to a file",

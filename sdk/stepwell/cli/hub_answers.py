@@ -5,7 +5,15 @@ from contextlib import contextmanager
 from typing import Final
 
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
-from stepwell.errors import HubError, HubUnreachableError, SettingsError, SweepError, UsageError
+from stepwell.errors import (
+    HubError,
+    HubUnreachableError,
+    SettingsError,
+    StepwellError,
+    SweepError,
+    UsageError,
+)
+from stepwell_wire.errors import ArtifactNameError
 
 _NOT_FOUND_STATUS: Final = 404
 
@@ -20,5 +28,7 @@ def hub_errors() -> Iterator[None]:
     except HubError as error:
         is_missing = error.status == _NOT_FOUND_STATUS
         raise CommandError(str(error), NOT_FOUND if is_missing else FAILED) from error
-    except (SweepError, SettingsError, UsageError) as error:
+    except (SweepError, SettingsError, UsageError, ArtifactNameError) as error:
         raise CommandError(str(error), USAGE) from error
+    except StepwellError as error:
+        raise CommandError(str(error), FAILED) from error

@@ -10,7 +10,7 @@ from stepwell.wandb_compat import VERSION
 from stepwell.wandb_compat._environment import defaults, settings_files, write_setting
 
 _MODES: Final = {"offline": "offline", "online": "online", "disabled": "disabled", "enabled": None}
-_LATER: Final = ("artifact", "controller", "job", "launch", "pull", "restore")
+_LATER: Final = ("controller", "job", "launch", "pull", "restore")
 _COMMANDS: Final = {
     "login": "accepted; no login is needed",
     "logout": "accepted",
@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "sync": "sends what offline or dead writers left, as `stepwell sync`",
     "sweep": "creates, pauses, resumes, stops or cancels a sweep, as `stepwell sweep`",
     "agent": "runs trials of a sweep, as `stepwell agent`",
+    "artifact": "lists, fetches, logs artifacts, as `stepwell artifact`",
     "verify": "checks everything, as `stepwell doctor`",
     "version": "the version",
 }
@@ -45,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif name == "status":
         _tell_status()
     elif name in ("sweep", "agent"):
-        return _sweep(name, words[1:])
+        return _with_project(name, words[1:])
+    elif name == "artifact":
+        return _with_project(name, _without_entity(words[1:]))
     elif name in ("sync", "verify"):
         return _become("sync" if name == "sync" else "doctor", words[1:])
     elif name in _LATER:
@@ -84,8 +87,15 @@ def _become(command: str, words: Sequence[str]) -> int:
     os.execv(sys.executable, [sys.executable, "-m", "stepwell", command, *folders])
 
 
-def _sweep(command: str, words: Sequence[str]) -> int:
-    """Go on as `stepwell sweep` or `stepwell agent`, with what `WANDB_PROJECT` says."""
+def _without_entity(words: Sequence[str]) -> list[str]:
+    """Return the words of `wandb artifact`, whose `ls` names ENTITY/PROJECT."""
+    if words[:1] != ["ls"]:
+        return list(words)
+    return [words[0], *(each if each[0] == "-" else each.split("/")[-1] for each in words[1:])]
+
+
+def _with_project(command: str, words: Sequence[str]) -> int:
+    """Go on as a command of stepwell, with the project that `WANDB_PROJECT` names."""
     for default in defaults():
         if default.name == "project":
             os.environ.setdefault("STEPWELL_PROJECT", str(default.value))

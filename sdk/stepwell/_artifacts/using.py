@@ -1,0 +1,196 @@
+"""The calls of a run that read artifacts, and note that the run uses them.
+
+Whatever speaks HTTP is imported by the first of these calls, not with the package.
+"""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+from stepwell._artifacts.run_calls import LoggingCalls
+from stepwell._names import kind_of
+from stepwell.errors import (
+    ArtifactFailedError,
+    ArtifactPathError,
+    DaemonUnreachableError,
+    NotFoundError,
+    OfflineError,
+    RefusedError,
+)
+from stepwell_wire.artifact_names import version_number
+
+if TYPE_CHECKING:
+    from stepwell._artifacts.artifact import Artifact
+    from stepwell._artifacts.versions import ArtifactPath, VersionFacts
+    from stepwell._hub_client import Hub
+    from stepwell._settings import Settings
+
+_FLUSH_SECONDS: Final = 60.0
+_POLL_SECONDS_MIN: Final = 0.02
+_POLL_SECONDS_MAX: Final = 1.0
+_SAY_SECONDS: Final = 10.0
+_WAITING: Final = "waiting"
+
+
+class UsingCalls(LoggingCalls):
+    """The methods of a run that use artifacts; `Run` is the only subclass."""
+
+    _settings: "Settings"
+    _asked: "Hub | None" = None
+
+    @property
+    def project(self) -> str:
+        raise NotImplementedError
+
+    def use_artifact(
+        self,
+        artifact_or_name: "str | Artifact",
+        type: str | None = None,
+        aliases: Iterable[str] | None = None,
+        use_as: str | None = None,
+    ) -> "Artifact":
+        """Return a version of an artifact, and note that this run uses it.
+
+        Versions of this name that this machine still commits are waited for.
+
+        Args:
+            artifact_or_name: NAME, NAME:ALIAS, PROJECT/NAME:v3, ENTITY/PROJECT/NAME:v3, or an
+                `Artifact`; one that was not logged is logged by this run first.
+            type: the type that it must have.
+            aliases: of an artifact that is logged here.
+            use_as: taken for the sake of old code; without effect.
+
+        Raises:
+            NotFoundError: There is no such version.
+            ArtifactPathError: The name is none, or the version is of another type.
+            ArtifactFailedError: The version that was waited for cannot be made.
+            OfflineError: The run is offline.
+            HubError: The hub does not answer, or refuses.
+        """
+        from stepwell._artifacts.artifact import Artifact
+        from stepwell._artifacts.versions import parse_artifact_path
+
+        if isinstance(artifact_or_name, Artifact):
+            shown = artifact_or_name.name
+        elif isinstance(artifact_or_name, str):
+            shown = artifact_or_name
+        else:
+            raise TypeError(
+                f"use_artifact() takes a name or an Artifact, not {kind_of(artifact_or_name)}"
+            )
+        if self._settings.mode == "offline":
+            raise OfflineError(
+                f"use_artifact({shown!r}): the run is offline, and the hub is not asked; use "
+                "mode='online', or read the files from where they are"
+            )
+        if self._settings.mode == "disabled":
+            return _of_disabled(artifact_or_name, type)
+        if isinstance(artifact_or_name, Artifact):
+            facts = self._logged(artifact_or_name, type, aliases)
+        else:
+            path = parse_artifact_path(artifact_or_name, default_project=self.project)
+            facts = self._found(path, type)
+        hub = self._hub_asked()
+        hub.post(f"{facts.path}/uses", {"run_id": self.id, "project": self.project})
+        if isinstance(artifact_or_name, Artifact):
+            return artifact_or_name
+        return Artifact._of(facts, hub)
+
+    def use_model(self, name: str) -> str:
+        """Use an artifact of a type that has "model" in it; return its file, or its folder.
+
+        Raises:
+            ArtifactPathError: It is of another type. As `use_artifact` and `Artifact.download`.
+        """
+        artifact = self.use_artifact(name)
+        if "model" not in artifact.type.lower():
+            raise ArtifactPathError(
+                f"{artifact.name} is of type {artifact.type!r}, and use_model() is for models; use "
+                f"use_artifact({name!r}).download()"
+            )
+        folder = artifact.download()
+        paths = list(artifact.manifest.entries)
+        return os.path.join(folder, paths[0]) if len(paths) == 1 else folder
+
+    def _logged(
+        self, artifact: "Artifact", kind: str | None, aliases: Iterable[str] | None
+    ) -> "VersionFacts":
+        if kind and artifact.type != kind:
+            raise ArtifactPathError(f"{artifact.name} is of type {artifact.type!r}, not {kind!r}")
+        if artifact.is_draft():
+            self.log_artifact(artifact, aliases=aliases)
+        return artifact.wait()._committed("version")
+
+    def _found(self, path: "ArtifactPath", kind: str | None) -> "VersionFacts":
+        from stepwell._artifacts.versions import find_version
+
+        is_fixed = version_number(path.asked) is not None
+        if is_fixed:  # One that is there does not change.
+            try:
+                return find_version(self._hub_asked(), path, kind=kind)
+            except NotFoundError:
+                if not self._wait_for_drafts(path):
+                    raise
+        else:
+            self._wait_for_drafts(path)
+        return find_version(self._hub_asked(), path, kind=kind)
+
+    def _wait_for_drafts(self, path: "ArtifactPath") -> bool:
+        """Wait for versions of this name that this machine commits; return whether any did.
+
+        Raises:
+            ArtifactFailedError: One of them cannot be made.
+        """
+        from stepwell import _session
+        from stepwell._artifacts.asking import ask
+
+        for run in list(_session.active):
+            run._recording._wait_for_blobs(_FLUSH_SECONDS)
+        socket = self._settings.socket
+        try:
+            waiting = ask(socket, project=path.project, name=path.name)
+            keys = [str(each["key"]) for each in waiting if each["state"] == _WAITING]
+            found_any = bool(keys)
+            delay, say_at = _POLL_SECONDS_MIN, time.monotonic() + _SAY_SECONDS
+            while keys:
+                found = ask(socket, keys)
+                for each in found:
+                    if each["state"] == "failed":
+                        raise ArtifactFailedError(
+                            f"{path.project}/{path.name}: the version that this machine was to "
+                            f"make cannot be made: {each['reason']}"
+                        )
+                keys = [str(each["key"]) for each in found if each["state"] == _WAITING]
+                if keys and time.monotonic() >= say_at:
+                    self._voice.warn_once(
+                        f"waits for {path.name}",
+                        f"use_artifact() waits for {len(keys)} versions of {path.name} that this "
+                        "machine still commits; `stepwell status` shows how far they are",
+                    )
+                if keys:
+                    time.sleep(delay)
+                    delay = min(_POLL_SECONDS_MAX, delay * 1.5)
+        except (DaemonUnreachableError, RefusedError):
+            return False  # The hub may have the version all the same.
+        return found_any
+
+    def _hub_asked(self) -> "Hub":
+        if self._asked is None:
+            from stepwell._hub import find_hub
+
+            environ = {**os.environ, "STEPWELL_SOCKET": self._settings.socket}
+            if self._settings.no_daemon:
+                environ["STEPWELL_NO_DAEMON"] = "1"
+            self._asked = find_hub(environ, say=self._voice.say)
+        return self._asked
+
+
+def _of_disabled(given: "str | Artifact", kind: str | None) -> "Artifact":
+    """Return an artifact that can say its name; its files are not asked for."""
+    from stepwell._artifacts.artifact import Artifact
+    from stepwell._artifacts.versions import parse_artifact_path
+
+    if isinstance(given, Artifact):
+        return given
+    return Artifact(parse_artifact_path(given, default_project="-").name, kind or "unspecified")

@@ -1,0 +1,75 @@
+"""`stepwell artifact ls|get|verify`, over a real hub."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell.cli.__main__ import main
+from tests.api.conftest import World
+from tests.api.made_artifacts import FILES, make_version
+
+
+@pytest.fixture
+def project(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    monkeypatch.setenv("STEPWELL_HUB", world.url)
+    monkeypatch.setenv("STEPWELL_HUB_KEY", world.key)
+    monkeypatch.chdir(tmp_path)
+    name = f"p-{uuid.uuid4().hex[:8]}"
+    make_version(world, name, "data", {"old": b"1"})
+    make_version(world, name, "data", FILES, "best")
+    make_version(world, name, "net", {"x": b"1"}, type="model")
+    return name
+
+
+def test_ls_lists_artifacts_and_versions(project: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["artifact", "ls", project]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{project}/data  dataset  2 versions  5.1 MB")
+    assert second.startswith(f"{project}/net  model  1 version  1 B")
+    assert main(["artifact", "ls", project, "--type", "model", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "net"
+    assert main(["artifact", "ls", f"{project}/data"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{project}/data:v1  (best, latest)  4 files  5.1 MB")
+    assert second.startswith(f"{project}/data:v0  1 file  1 B")
+
+
+def test_get_fetches_and_verify_compares(
+    project: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    name = f"{project}/data:best"
+    assert main(["artifact", "get", name]) == 0
+    folder = Path(capsys.readouterr().out.strip())
+    assert folder == tmp_path / "artifacts" / "data:v1"
+    assert (folder / "a.txt").read_bytes() == FILES["a.txt"]
+    assert main(["artifact", "verify", name]) == 0
+    assert "the files of data:v1" in capsys.readouterr().out
+    (folder / "a.txt").write_bytes(b"other")
+    (folder / "mine").write_bytes(b"")
+    assert main(["artifact", "verify", name, "--root", str(folder), "--json"]) == 1
+    found: Any = json.loads(capsys.readouterr().out)
+    assert (found["missing"], found["changed"], found["extra"]) == ([], ["a.txt"], ["mine"])
+    assert main(["artifact", "get", name, "--prefix", "sub/", "--root", "here"]) == 0
+    assert sorted(each.name for each in Path("here").iterdir()) == ["sub"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["get", "{}/data:v9"], 4, "has no version 'v9'"),
+        (["get", "{}/data", "--type", "model"], 2, "is of type 'dataset', not 'model'"),
+        (["get", "data"], 2, "which project"),
+        (["ls", "{}/date"], 4, "did you mean 'data'"),
+        (["verify", "{}/data"], 1, "No such file or directory; name another folder"),
+    ],
+)
+def test_what_goes_wrong_is_one_line(
+    project: str, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
+) -> None:
+    assert main(["artifact", *(each.format(project) for each in words)]) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("stepwell: ")
+    assert said in line
