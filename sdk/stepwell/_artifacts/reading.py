@@ -13,6 +13,7 @@ from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
     from stepwell._artifacts.entries import ArtifactFile, Entry
+    from stepwell._artifacts.handing import Handed
     from stepwell._hub_client import Hub
     from stepwell.api import Run
     from stepwell_wire.manifest import Manifest
@@ -26,6 +27,7 @@ class ReadingCalls:
     Attributes:
         _facts: of the version, None for a draft that is not committed.
         _hub: the hub that has it, None until it is needed.
+        _handed: the draft that it was when it was logged here, None for one that was found.
     """
 
     description: str | None
@@ -33,6 +35,7 @@ class ReadingCalls:
     aliases: list[str]
     _facts: VersionFacts | None
     _hub: "Hub | None"
+    _handed: "Handed | None"
     _read: "Manifest | None" = None
 
     @property
@@ -305,7 +308,12 @@ class ReadingCalls:
         return self
 
     def _asked_hub(self) -> "Hub":
-        if self._hub is None:
+        if self._hub is None and self._handed is not None:
+            from stepwell._artifacts.using import hub_of
+
+            recording = self._handed.recording
+            self._hub = hub_of(recording.settings, recording.voice)
+        elif self._hub is None:
             from stepwell._hub import find_hub
 
             self._hub = find_hub()

@@ -16,6 +16,7 @@ from stepwell.api._names import nearest, split_path
 from stepwell.api._pages import Pages
 from stepwell.api._times import moment_text
 from stepwell.errors import ArtifactPathError, NotFoundError, UnavailableError
+from stepwell_wire.artifact_names import LATEST
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ class ArtifactCollection:
 
     @property
     def url(self) -> str:
-        place = path_of("artifacts", self.name)
+        """The page of its latest version."""
+        place = path_of("artifacts", self.name, self._latest or LATEST)
         return f"{self._hub.url}{page_path(self.project)}{place}"
 
     def versions(self, per_page: int = 50) -> Artifacts:
