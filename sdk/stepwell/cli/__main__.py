@@ -6,6 +6,7 @@
 Starting costs argparse and the one module: `stepwell version` loads no numpy and no grpc.
 """
 
+import argparse
 import importlib
 import os
 import sys
@@ -87,7 +88,15 @@ def _dispatch(words: list[str]) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(rest)))
+    return int(module.run(_parsed(parser, rest)))
+
+
+def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    try:
+        return parser.parse_args(words)
+    except SystemExit:
+        sys.stdout.flush()  # Of --help: a reader that has gone is seen here, not at the very end.
+        raise
 
 
 def _overview() -> str:

@@ -4,7 +4,7 @@ import argparse
 
 from stepwell.cli.errors import OK
 from stepwell.cli.hub_answers import hub_errors
-from stepwell.cli.options import count
+from stepwell.cli.options import count, seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--term-timeout",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
         help="a trial that is to end is killed so long after; default 30",
     )

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from stepwell.cli.daemon_client import DaemonClient, no_daemon
 from stepwell.cli.errors import FAILED, OK, CommandError
-from stepwell.cli.options import add_socket, places
+from stepwell.cli.options import add_socket, places, seconds
 from stepwell.cli.text import bytes_text, count_text
 from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_socket(parser)
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
         help=f"wait so long for its end; {TIMEOUT_SECONDS:g} unless said",

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stepwell.cli.errors import FAILED, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_modules, require_numpy
-from stepwell.cli.options import add_data, add_json, places
+from stepwell.cli.options import add_data, add_json, count, places
 from stepwell.cli.text import bytes_text, counted, json_text, plain
 from stepwell_wire.errors import MalformedRecordsError, WireError
 from stepwell_wire.journal import JournalError, JournalReader
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "verify":
             add_json(action)
         else:
-            action.add_argument("--limit", type=int, default=0, help="stop after so many lines")
+            action.add_argument("--limit", type=count, default=0, help="stop after so many lines")
     repair = actions.add_parser(
         "repair", help="bridge what is damaged or missing, so that the rest can be delivered"
     )

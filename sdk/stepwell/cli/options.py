@@ -3,7 +3,7 @@
 import argparse
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell_wire.places import (
@@ -16,6 +16,8 @@ from stepwell_wire.places import (
     default_journals_dir,
     default_socket,
 )
+
+_SECONDS_MAX: Final = 1_000_000_000
 
 
 class Places(NamedTuple):
@@ -49,9 +51,23 @@ class Places(NamedTuple):
 
 def count(text: str) -> int:
     """Return ``text`` as a number of 0 or more, for argparse."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a whole number, not {text!r}") from None
     if number < 0:
         raise argparse.ArgumentTypeError(f"expected 0 or more, not {text}")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Return ``text`` as a time to wait that every clock can hold, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= _SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"expected seconds, 0 to {_SECONDS_MAX:,}, not {text!r}")
     return number
 
 

@@ -44,6 +44,10 @@ def run(options: argparse.Namespace) -> int:
     environ = _environment(options, where)
     stays_alone = options.no_daemon or options.offline or environ.get("STEPWELL_NO_DAEMON")
     program = shutil.which(words[0], path=environ.get("PATH"))
+    if program is None and os.sep in words[0] and os.path.exists(words[0]):
+        raise CommandError(
+            f"{words[0]}: is no program that you may run{_script_hint(words)}", _COMMAND_REFUSED
+        )
     if program is None:
         raise CommandError(f"{words[0]}: no such command{_script_hint(words)}", _COMMAND_MISSING)
     if not options.keep_wandb:

@@ -58,6 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     columns = _paths(options.columns)
     shared = _paths(options.group_by)
+    if options.group_by and not shared:
+        raise CommandError(f"--group-by {options.group_by!r} names no path", USAGE)
     if shared and options.cursor is not None:
         raise CommandError("--cursor goes on in a list of runs; --group-by reads all runs", USAGE)
     with reading(places(options)) as store:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_store
-from stepwell.cli.options import add_config, add_data, add_json, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
 from stepwell.cli.reading import configuration, reading
 from stepwell.cli.text import bytes_text, counted, json_text, plain
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dump.add_argument("--run", help="records of this run id only")
     dump.add_argument("--writer", help="records of this writer id only")
     dump.add_argument("--segment", type=int, help="records of this segment only")
-    dump.add_argument("--limit", type=int, default=0, help="stop after so many records")
+    dump.add_argument("--limit", type=count, default=0, help="stop after so many records")
     dump.add_argument("--rows", action="store_true", help="also what each frame says")
     repair = actions.add_parser(
         "repair", help="keep a copy of what is damaged and go on behind it, as a daemon does"

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Final, cast
 
 from stepwell.cli.errors import OK, USAGE, CommandError
-from stepwell.cli.options import add_config, add_data, add_socket, places
+from stepwell.cli.options import add_config, add_data, add_socket, places, seconds
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.reading import reading
 from stepwell.cli.text import table_text
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format", choices=FORMATS, help="table unless said, or what FORMAT in the statement names"
     )
     parser.add_argument("-o", "--output", default="-", metavar="FILE", help="- is stdout")
-    parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS")
+    parser.add_argument("--timeout", type=seconds, default=300.0, metavar="SECONDS")
     add_data(parser)
     add_config(parser)
     add_socket(parser)

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from stepwell.cli.daemon_client import DaemonClient, is_answered, no_daemon
 from stepwell.cli.errors import OK, USAGE, CommandError
-from stepwell.cli.options import add_socket, places
+from stepwell.cli.options import add_socket, places, seconds
 from stepwell.cli.status import sink_text, spool_text, waiting_bytes, writers_table
 from stepwell.cli.text import bytes_text, count_text, moment_text, plain, seconds_text
 
@@ -33,7 +33,7 @@ _INTERVAL_SECONDS_MIN: Final = 0.1
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="print one frame and end")
-    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS")
+    parser.add_argument("--interval", type=seconds, default=1.0, metavar="SECONDS")
     add_socket(parser)
 
 
