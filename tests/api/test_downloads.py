@@ -79,6 +79,8 @@ def test_all_files_arrive_where_wandb_puts_them(
     assert contents(root) == FILES
     assert sorted(asked) == sorted({(digest(each), "") for each in FILES.values() if each})
     assert artifact.file_count == len(FILES)
+    monkeypatch.setenv("STEPWELL_ARTIFACT_DIR", str(tmp_path / "elsewhere"))
+    assert artifact.download(path_prefix="a") == str(tmp_path / "elsewhere" / "data:v0")
     mask = os.umask(0)
     os.umask(mask)
     assert Path(root, "a.txt").stat().st_mode & 0o777 == 0o666 & ~mask

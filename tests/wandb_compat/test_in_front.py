@@ -217,6 +217,15 @@ def test_install_as_wandb_refuses_after_a_real_wandb_was_imported(
     assert "before the first import" in last
 
 
+def test_the_folder_for_downloads_is_the_one_that_was_named_for_wandb() -> None:
+    environ = {"WANDB_ARTIFACT_DIR": "/scratch/a"}
+    wandb_compat.put_in_front(environ)
+    assert environ["STEPWELL_ARTIFACT_DIR"] == "/scratch/a"
+    environ = {"WANDB_ARTIFACT_DIR": "/scratch/a", "STEPWELL_ARTIFACT_DIR": "/mine"}
+    wandb_compat.put_in_front(environ)
+    assert environ["STEPWELL_ARTIFACT_DIR"] == "/mine"
+
+
 def test_nothing_of_it_is_importable_without_being_asked_for(desk: Desk) -> None:
     done = desk.command(
         sys.executable, "-c", "import stepwell, importlib.util as u; print(u.find_spec('wandb'))"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stepwell._artifacts.versions import VersionFacts
     from stepwell._hub_client import Hub
 
+FOLDER_VARIABLE: Final = "STEPWELL_ARTIFACT_DIR"
 THREADS: Final = 8
 _TRIES: Final = 1000
 _NAMED: Final = 3
@@ -38,6 +39,8 @@ class _Job(NamedTuple):
 def default_root(facts: "VersionFacts") -> str:
     """Return where a version is put if its caller does not say where.
 
+    It is a folder in ``./artifacts``, or in the one that STEPWELL_ARTIFACT_DIR names.
+
     Raises:
         DownloadError: The hub gave it a name or a version that is none.
     """
@@ -47,7 +50,10 @@ def default_root(facts: "VersionFacts") -> str:
         raise DownloadError(f"the hub answers an artifact whose name is none: {error}") from error
     if version_number(facts.version) is None:
         raise DownloadError(f"the hub answers a version that is none: {facts.version[:80]!r}")
-    return os.path.join(".", "artifacts", f"{facts.name}:{facts.version}")
+    parent = os.path.expanduser(os.environ.get(FOLDER_VARIABLE, "")) or os.path.join(
+        ".", "artifacts"
+    )
+    return os.path.join(parent, f"{facts.name}:{facts.version}")
 
 
 def download(

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import random
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -135,7 +136,7 @@ class _Filling:
                         f"{self._what}: no more bytes for {PATIENCE_SECONDS:.0f} s ({problem}); "
                         "download again, it goes on where it was"
                     ) from problem
-                time.sleep(delay)
+                time.sleep(delay * random.Random().uniform(0.5, 1.0))
                 delay = min(_DELAY_SECONDS_MAX, delay * 2)
         if self._hasher.hexdigest() != self._digest:
             raise _WrongBytesError

@@ -165,10 +165,11 @@ class UsingCalls(LoggingCalls):
                         )
                 keys = [str(each["key"]) for each in found if each["state"] == _WAITING]
                 if keys and time.monotonic() >= say_at:
+                    reason = next((f" ({each['reason']})" for each in found if each["reason"]), "")
                     self._voice.warn_once(
                         f"waits for {path.name}",
-                        f"use_artifact() waits for {len(keys)} versions of {path.name} that this "
-                        "machine still commits; `stepwell status` shows how far they are",
+                        f"use_artifact() waits for versions of {path.name} that this machine still "
+                        f"commits{reason}; `stepwell status` shows how far they are",
                     )
                 if keys:
                     time.sleep(delay)

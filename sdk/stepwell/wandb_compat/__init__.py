@@ -55,6 +55,8 @@ def put_in_front(environ: MutableMapping[str, str]) -> None:
     _prepend(environ, "PYTHONPATH", SITE)
     _prepend(environ, "PATH", BIN)
     environ[PYTHON_VARIABLE] = sys.executable
+    if folder := environ.get("WANDB_ARTIFACT_DIR"):
+        environ.setdefault("STEPWELL_ARTIFACT_DIR", folder)
 
 
 def remove(environ: MutableMapping[str, str]) -> None:
