@@ -10,7 +10,9 @@ Tags and attributes are those of `markdown.TAGS` and `markdown.ATTRIBUTES`, and 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FieldType = Literal["text", "filter", "names", "integer", "number", "choice", "flag"]
+FieldType = Literal[
+    "text", "filter", "axis", "path", "pattern", "names", "paths", "integer", "number", "choice"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,13 @@ import yaml  # type: ignore[import-untyped,unused-ignore]
 from stepwell_hub.reports.answers import Block, Field, PanelKind, Problem
 from stepwell_hub.reports.panels import KINDS, NAMES_MAX, TEXT_CHARACTERS_MAX
 from stepwell_store.errors import FilterError
+from stepwell_store.queries.axis import SeriesRequestError, XAxis
 from stepwell_store.queries.filter import parse_filter
 
 WORD: Final = "stepwell"
 _BYTES_MAX: Final = 16_384
-_FLAGS: Final = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+AUTO: Final = "auto"
+"""An axis: each metric over its own step metric, else over the step."""
 
 
 class _BlockError(Exception):
@@ -58,13 +60,22 @@ def read_panel(info: str, content: str, *, line: int) -> Block:
             problems.append(error.problem)
     for name, (at, _) in fields.items():
         problems.append(Problem(at, name, _unknown(kind, name)))
-    if not problems and kind.name == "line" and not (values["metrics"] or values["match"]):
-        message = "a line panel needs metrics, as in `metrics: val/loss`, or match"
-        problems.append(Problem(line, "metrics", message))
+    if not problems:
+        problems += _together(kind, values, line)
     if problems:
         problems.sort(key=lambda each: each.line)
         return Block(line, problems=tuple(problems), source=source)
     return Block(line, panel=kind.name, fields=values, source=source)
+
+
+def _together(kind: PanelKind, values: dict[str, Any], line: int) -> list[Problem]:
+    """Return what is wrong with fields that are right each by itself."""
+    if values.get("runs") and values.get("ids"):
+        return [Problem(line, "ids", "give runs or ids, not both")]
+    if kind.name == "line" and not (values["metrics"] or values["match"]):
+        message = "a line panel needs metrics, as in `metrics: val/loss`, or match"
+        return [Problem(line, "metrics", message)]
+    return []
 
 
 def _read(info: str, content: str, line: int) -> tuple[PanelKind, dict[str, tuple[int, Any]]]:
@@ -141,7 +152,7 @@ def _value(kind: PanelKind, field: Field, given: str | list[str] | None, line: i
                 line, field.name, f"a {kind.name} panel needs `{field.name}`: {field.about}"
             )
         return list(field.default) if isinstance(field.default, tuple) else field.default
-    if field.type == "names":
+    if field.type in ("names", "paths"):
         return _names(field, given, line)
     if isinstance(given, list):
         raise _BlockError(line, field.name, f"{field.name}: one value, not a list, is expected")
@@ -154,12 +165,13 @@ def _value(kind: PanelKind, field: Field, given: str | list[str] | None, line: i
                 message = f"{field.name}: {text!r} is none of {', '.join(field.choices)}"
                 raise _BlockError(line, field.name, message + _near(text, field.choices))
             return text
-        case "flag":
-            if text.lower() not in _FLAGS:
-                raise _BlockError(line, field.name, f"{field.name}: {text!r} is not true or false")
-            return _FLAGS[text.lower()]
         case "filter":
             _check_filter(field, text, line)
+        case "axis" if text != AUTO:
+            try:
+                XAxis.parse(text)
+            except SeriesRequestError as error:
+                raise _BlockError(line, field.name, f"{field.name}: {error}; or auto") from error
     return text
 
 

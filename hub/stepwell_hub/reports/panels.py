@@ -6,13 +6,15 @@ from stepwell_hub.reports.answers import Field, PanelKind
 
 RUNS_MAX: Final = 100
 NAMES_MAX: Final = 50
+CHARTS_MAX: Final = 24
+"""Charts of one line panel."""
 TEXT_CHARACTERS_MAX: Final = 1000
 
 _TITLE: Final = Field("title", "text", "words above the panel", "")
 _RUNS: Final = (
     Field("runs", "filter", "which runs, in the filter language; default: all", ""),
     Field("ids", "names", "which runs, by their ids", ()),
-    Field("sort", "names", "which come first: paths, - before one turns it around", ("-created",)),
+    Field("sort", "paths", "which come first: paths, - before one turns it around", ("-started",)),
 )
 _METRIC: Final = Field("metric", "text", "name of the metric", required=True)
 
@@ -30,11 +32,11 @@ KINDS: Final = {
             "charts of metrics, a line for each run",
             (
                 Field("metrics", "names", "names of metrics, a chart for each", ()),
-                Field("match", "text", "RE2: also the metrics that match, 12 at most", ""),
-                Field("x", "text", "step, time, relative or metric:NAME", "step"),
+                Field("match", "pattern", "RE2: also the metrics that match", ""),
+                Field("x", "axis", "auto, step, time, relative or metric:NAME", "auto"),
                 Field("y", "choice", "scale", "linear", choices=("linear", "log", "symlog")),
                 Field("smooth", "number", "half-life in steps", 0.0, low=0, high=1e6),
-                Field("group", "text", "one line for each value of this path", ""),
+                Field("group", "path", "one line for each value: group, state, config.PATH", ""),
                 *_RUNS,
                 _limit(10),
                 _TITLE,
@@ -47,9 +49,9 @@ KINDS: Final = {
             (
                 Field(
                     "columns",
-                    "names",
+                    "paths",
                     "paths: config.lr, summary.loss, metric.loss:min, state",
-                    ("state", "created", "duration"),
+                    ("state", "started", "duration"),
                 ),
                 *_RUNS,
                 _limit(20),

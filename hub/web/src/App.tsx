@@ -10,6 +10,9 @@ import type { Route } from "./state/routes.js";
 const Charts = lazy(() => import("./pages/charts/Charts.js").then((file) => file.Charts));
 const MediaWall = lazy(() => import("./pages/media/MediaWall.js").then((file) => file.MediaWall));
 const Projects = lazy(() => import("./pages/projects/Projects.js").then((file) => file.Projects));
+const Editor = lazy(() => import("./pages/reports/Editor.js").then((file) => file.Editor));
+const Report = lazy(() => import("./pages/reports/Report.js").then((file) => file.ReportPage));
+const Reports = lazy(() => import("./pages/reports/Reports.js").then((file) => file.Reports));
 const Run = lazy(() => import("./pages/run/Run.js").then((file) => file.Run));
 const Sweep = lazy(() => import("./pages/sweeps/Sweep.js").then((file) => file.SweepPage));
 const Sweeps = lazy(() => import("./pages/sweeps/Sweeps.js").then((file) => file.Sweeps));
@@ -41,6 +44,12 @@ function Page({ route }: { route: Route }) {
       return <Sweeps key={route.project} project={route.project} />;
     case "sweep":
       return <Sweep key={route.sweepId} project={route.project} sweepId={route.sweepId} />;
+    case "reports":
+      return <Reports key={route.project} project={route.project} />;
+    case "report": {
+      const Shown = route.isEdited ? Editor : Report;
+      return <Shown key={route.reportId} project={route.project} reportId={route.reportId} />;
+    }
     case "run":
       return <Run key={route.project} project={route.project} runId={route.runId} tab={route.tab} />;
     case "missing":

@@ -84,6 +84,7 @@ function shellKeys(route: Route): Shortcut[] {
     { keys: "g t", what: "go to the table", run: go({ page: "table", project }) },
     { keys: "g m", what: "go to the media", run: go({ page: "media", project }) },
     { keys: "g s", what: "go to the sweeps", run: go({ page: "sweeps", project }) },
+    { keys: "g r", what: "go to the reports", run: go({ page: "reports", project }) },
   ];
 }
 
@@ -101,6 +102,7 @@ function sectionsOf(route: Route): Section[] {
     section("Table", { page: "table", project }, route.page === "table"),
     section("Media", { page: "media", project }),
     section("Sweeps", { page: "sweeps", project }, route.page === "sweeps" || route.page === "sweep"),
+    section("Reports", { page: "reports", project }, route.page === "reports" || route.page === "report"),
     ...everywhere,
   ];
 }

@@ -3,6 +3,7 @@
  */
 import { computed, signal, type ReadonlySignal } from "@preact/signals";
 
+import { mayLeave } from "./leaving.js";
 import { readQuery, writeQuery, type View, type ViewValues } from "./query.js";
 import { parsePath } from "./routes.js";
 
@@ -13,6 +14,7 @@ export const route = computed(() => parsePath(path.value));
 
 /** Go to `href`, an address of this page. `replace` leaves no entry for the Back button. */
 export function navigate(href: string, { replace = false }: { replace?: boolean } = {}): void {
+  if (!isHere(href) && !mayLeave()) return;
   if (replace) history.replaceState(null, "", href);
   else history.pushState(null, "", href);
   take();
@@ -50,11 +52,17 @@ export function viewState<V extends View>(view: V): ViewState<V> {
 
 /** Follow Back, Forward and clicks on links to this page. */
 export function followNavigation(): void {
-  addEventListener("popstate", take);
+  addEventListener("popstate", () => {
+    if (isHere(location.href) || mayLeave()) return take();
+    // The browser has gone already: the address comes back as a new entry.
+    history.pushState(null, "", path.peek() + search.peek());
+  });
   document.addEventListener("click", (event) => {
     const link = (event.target as Element | null)?.closest("a");
     if (!link || !isPlainClick(event) || link.target !== "" || link.hasAttribute("download")) return;
     if (link.origin !== location.origin || link.pathname.startsWith("/api/")) return;
+    // A place on this page: the browser goes there.
+    if (link.hash !== "" && link.pathname === location.pathname && link.search === location.search) return;
     event.preventDefault();
     navigate(link.pathname + link.search);
     scrollTo(0, 0);
@@ -64,6 +72,10 @@ export function followNavigation(): void {
 function isPlainClick(event: MouseEvent): boolean {
   const modified = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey;
   return event.button === 0 && !modified && !event.defaultPrevented;
+}
+
+function isHere(href: string): boolean {
+  return new URL(href, location.href).pathname === path.peek();
 }
 
 function take(): void {

@@ -7,6 +7,8 @@
  *     /p/PROJECT/media                 media of several runs
  *     /p/PROJECT/sweeps                sweeps of a project
  *     /p/PROJECT/sweeps/ID             one sweep and its trials
+ *     /p/PROJECT/reports               reports of a project
+ *     /p/PROJECT/reports/ID[/edit]     one report, or its editor
  *     /p/PROJECT/runs/ID[/TAB]         run; the first tab, charts, has no segment of its own
  *     /status                          hub, daemon and store
  */
@@ -21,6 +23,8 @@ export type Route =
   | { page: "media"; project: string }
   | { page: "sweeps"; project: string }
   | { page: "sweep"; project: string; sweepId: string }
+  | { page: "reports"; project: string }
+  | { page: "report"; project: string; reportId: string; isEdited: boolean }
   | { page: "run"; project: string; runId: string; tab: RunTab }
   | { page: "status" }
   | { page: "missing"; path: string };
@@ -38,6 +42,9 @@ export function parsePath(path: string): Route {
   if (section === "media" && id === undefined) return { page: "media", project };
   if (section === "sweeps" && id === undefined) return { page: "sweeps", project };
   if (section === "sweeps" && id !== undefined && tab === undefined) return { page: "sweep", project, sweepId: id };
+  if (section === "reports" && id === undefined) return { page: "reports", project };
+  if (section === "reports" && id !== undefined && (tab === undefined || tab === "edit"))
+    return { page: "report", project, reportId: id, isEdited: tab === "edit" };
   if (section !== "runs" || id === undefined) return missing;
   if (tab === undefined) return { page: "run", project, runId: id, tab: "charts" };
   if (!isRunTab(tab)) return missing;
@@ -60,6 +67,12 @@ export function pathOf(route: Route): string {
       return `/p/${encodeURIComponent(route.project)}/sweeps`;
     case "sweep":
       return `/p/${encodeURIComponent(route.project)}/sweeps/${encodeURIComponent(route.sweepId)}`;
+    case "reports":
+      return `/p/${encodeURIComponent(route.project)}/reports`;
+    case "report": {
+      const report = `/p/${encodeURIComponent(route.project)}/reports/${encodeURIComponent(route.reportId)}`;
+      return route.isEdited ? `${report}/edit` : report;
+    }
     case "run": {
       const run = `/p/${encodeURIComponent(route.project)}/runs/${encodeURIComponent(route.runId)}`;
       return route.tab === "charts" ? run : `${run}/${route.tab}`;

@@ -11,13 +11,16 @@ test.each<[string, Route]>([
   ["/p/a/media", { page: "media", project: "a" }],
   ["/p/a/sweeps", { page: "sweeps", project: "a" }],
   ["/p/a/sweeps/x%2F1", { page: "sweep", project: "a", sweepId: "x/1" }],
+  ["/p/a/reports", { page: "reports", project: "a" }],
+  ["/p/a/reports/1f", { page: "report", project: "a", reportId: "1f", isEdited: false }],
+  ["/p/a/reports/1f/edit", { page: "report", project: "a", reportId: "1f", isEdited: true }],
   ["/p/a/runs/x", { page: "run", project: "a", runId: "x", tab: "charts" }],
   ["/p/a/runs/x/logs", { page: "run", project: "a", runId: "x", tab: "logs" }],
 ])("%s is a page", (path, route) => {
   expect(parsePath(path)).toEqual(route);
 });
 
-test.each(["/p", "/nowhere", "/p/a/runs", "/p/a/runs/x/nowhere", "/p/a/sweeps/x/nowhere", "/p/a/runs/x/logs/1", "/p/%E0%A4%A", "/status/x"])(
+test.each(["/p", "/nowhere", "/p/a/runs", "/p/a/runs/x/nowhere", "/p/a/sweeps/x/nowhere", "/p/a/reports/x/nowhere", "/p/a/runs/x/logs/1", "/p/%E0%A4%A", "/status/x"])(
   "%s is no page",
   (path) => expect(parsePath(path)).toEqual({ page: "missing", path }),
 );

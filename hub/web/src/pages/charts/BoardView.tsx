@@ -127,7 +127,7 @@ interface AnyPanelProps {
   isFull?: boolean;
 }
 
-function AnyPanel(props: AnyPanelProps) {
+export function AnyPanel(props: AnyPanelProps) {
   const { board, metric, hasChart, isFull = false } = props;
   if (!board.names.histograms.value.has(metric)) return <Panel {...props} />;
   return <HistogramPanel board={board} metric={metric} hasChart={hasChart} isFull={isFull} />;

@@ -34,7 +34,7 @@ export function TablePreview({ project, runId, digest, name, size, onOpen }: Tab
           <tbody>
             {shown.rows.map(({ row, cells }) => (
               <tr key={row}>
-                {shown.columns.map(({ type }, at) => <td key={at}><Small cell={cells[at]} type={type} /></td>)}
+                {shown.columns.map(({ type }, at) => <td key={at}><SmallCell cell={cells[at]} type={type} /></td>)}
               </tr>
             ))}
           </tbody>
@@ -49,7 +49,8 @@ export function TablePreview({ project, runId, digest, name, size, onOpen }: Tab
   );
 }
 
-function Small({ cell, type }: { cell: Cell | undefined; type: ColumnType }) {
+/** A cell on one line; a picture small. */
+export function SmallCell({ cell, type }: { cell: Cell | undefined; type: ColumnType }) {
   if (cell === undefined || cell === null) return <>–</>;
   if (!isMedium(cell)) return <>{cellText(cell, type)}</>;
   const isPicture = cell.state === "ready" && cell.media_type.startsWith("image/");

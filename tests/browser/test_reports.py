@@ -1,0 +1,164 @@
+"""A report on the page: written beside its preview, saved, read live, kept when two people save."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.axe import findings
+from tests.browser.chromium import PHONE, Watch, enter, watched
+from tests.browser.site import Site
+
+PROJECT = "reports"
+TEXT = """# What came out
+
+Lower **rates** won <script>window.__pwned = 1</script> [x](javascript:window.__pwned=1)
+
+```stepwell
+panel: line
+metrics: loss
+```
+
+```stepwell
+panel: runs
+columns: config.lr, metric.loss:min
+```
+
+```stepwell
+panel: value
+metric: loss
+best: min
+```
+
+```stepwell
+panel: media
+metric: samples
+```
+
+```stepwell
+panel: table
+metric: guesses
+rows: 2
+```
+
+```stepwell
+panel: histogram
+metric: gradients
+```
+
+```stepwell
+panel: line
+metrics: loss
+limits: 3
+```
+"""
+PICTURE = [[[0, 128, 255]] * 8] * 8
+
+
+def logged(site: Site) -> None:
+    trainer = site.trainer()
+    try:
+        rows = [[number, f"cat {number}"] for number in range(3)]
+        for rate in (0.1, 0.01):
+            trainer.init(PROJECT, name=f"rate {rate}", config={"lr": rate})
+            trainer.log(*({"loss": rate + 1 / step} for step in range(1, 20)))
+            trainer.histograms({"gradients": ([1.0, 2.0], [0.0, 1.0, 2.0])})
+            trainer.media({"samples": [{"image": PICTURE, "caption": "blue"}]})
+            trainer.media({"guesses": {"columns": ["id", "guess"], "rows": rows}}).finish()
+        site.flush()
+    finally:
+        trainer.close()
+    site.flush()
+
+
+def test_a_report_is_written_saved_read_and_kept_when_two_save(
+    browser: Browser, site: Site, page: Page, watch: Watch
+) -> None:
+    logged(site)
+    page.goto(f"{site.url}{site.run_path(PROJECT)}/reports")
+    expect(page.get_by_role("main")).to_contain_text("No report yet")
+    page.get_by_role("button", name="New report").click()
+    text = page.get_by_label("Text of the report")
+    page.get_by_label("Title of the report").fill("Rates")
+    text.fill(TEXT)
+    state = page.locator(".save-state")
+    expect(state).to_have_text("Unsaved changes")
+
+    preview = page.get_by_role("region", name="Preview")
+    wrong = preview.get_by_role("region", name="A panel that is not drawn")
+    expect(wrong).to_contain_text("no field 'limits'")
+    line = TEXT.splitlines().index("limits: 3") + 1
+    wrong.get_by_role("button", name=f"Line {line}").click()
+    assert text.evaluate("e => e.value.slice(e.selectionStart, e.selectionEnd)") == "limits: 3"
+    page.keyboard.press("Control+s")
+    expect(state).to_have_text(re.compile("^Saved"))
+    assert findings(page) == []
+
+    page.get_by_role("link", name="Read", exact=True).click()
+    shown = page.locator(".report-document")
+    expect(shown).to_contain_text("<script>window.__pwned = 1</script> [x](javascript:")
+    assert page.evaluate("window.__pwned") is None
+    expect(shown.locator('.panel[data-metric="loss"][data-series="2"]')).to_have_attribute(
+        "data-ready", "true"
+    )
+    rows = shown.locator('[data-panel="runs"] tbody tr')
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("rate 0.01")
+    number = shown.locator('[data-panel="value"]')
+    expect(number).to_contain_text("0.062632")
+    expect(number.get_by_role("link")).to_have_text("rate 0.01")
+    expect(shown.get_by_role("img", name=re.compile("blue"))).to_have_count(2)
+    expect(shown.get_by_role("group", name="Table guesses").locator("tbody tr")).to_have_count(2)
+    shown.locator('[data-panel="histogram"]').scroll_into_view_if_needed()
+    histogram = shown.locator('.panel[data-metric="gradients"]')
+    expect(histogram).to_have_attribute("data-rows", "1")
+    expect(shown.get_by_text("This panel is not drawn")).to_be_visible()
+    address = page.url
+    two_save(page, address, watch)
+
+    with watched(browser, site.url, theme="dark", size=PHONE) as (context, _):
+        phone = context.new_page()
+        enter(phone, site.link(address.removeprefix(site.url)))
+        expect(phone.locator('.panel[data-metric="loss"]')).to_have_attribute("data-ready", "true")
+        assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert findings(phone) == []
+
+
+def two_save(page: Page, address: str, watch: Watch) -> None:
+    """Of two editors the later one is told, keeps its text, and saves it over the other's."""
+    watch.allow("409")
+    page.goto(f"{address}/edit")
+    context = page.context
+    other = context.new_page()
+    other.goto(f"{address}/edit")
+    mine, theirs = (each.get_by_label("Text of the report") for each in (page, other))
+    theirs.fill("theirs")
+    other.get_by_role("button", name="Save", exact=True).click()
+    expect(other.locator(".save-state")).to_have_text(re.compile("^Saved"))
+    other.close()
+    mine.fill("mine")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Your text is here, not saved")
+    expect(mine).to_have_value("mine")
+    page.get_by_role("button", name="Save mine over it").click()
+    expect(page.locator(".save-state")).to_have_text(re.compile("^Saved"))
+
+    mine.fill("mine, unsaved")
+    watch.allow("dialog")
+    page.get_by_role("link", name="Leave", exact=True).click()  # The test's browser says no.
+    expect(mine).to_have_value("mine, unsaved")
+    page.close()
+    page = context.new_page()
+    page.goto(f"{address}/edit")
+    expect(page.get_by_role("main")).to_contain_text("Unsaved text of")
+    mine = page.get_by_label("Text of the report")
+    expect(mine).to_have_value("mine, unsaved")
+    page.get_by_role("button", name="Discard it").click()
+    expect(mine).to_have_value("mine")
+
+    page.goto(address)
+    page.get_by_role("button", name="Versions").click()
+    page.get_by_role("dialog").get_by_role("link", name="2", exact=True).click()
+    expect(page.locator(".report-document")).to_contain_text("What came out")
+    page.get_by_role("button", name="Restore this version").click()
+    expect(page.get_by_role("button", name="Versions")).to_be_visible()
+    expect(page.locator(".report-page .fact").first).to_contain_text("version 5")
