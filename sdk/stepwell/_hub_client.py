@@ -13,9 +13,9 @@ import math
 import os
 import random
 import ssl
-import threading
 import time
 import urllib.parse
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final
@@ -59,8 +59,8 @@ class Hub:
         self.url = url.rstrip("/")
         self._key = key
         self._timeout, self._patience = timeout_seconds, patience_seconds
-        self._lock = threading.Lock()
-        self._idle: list[http.client.HTTPConnection] = []
+        # No lock: one that another thread holds during a fork would stay held in the child.
+        self._idle: deque[http.client.HTTPConnection] = deque()
         self._owner = os.getpid()
 
     # ------------------------------------------------------------------ JSON
@@ -283,20 +283,19 @@ class Hub:
         return kind(host, port, timeout=self._timeout)
 
     def _take(self) -> http.client.HTTPConnection:
-        with self._lock:
-            if self._owner != os.getpid():
-                # A forked child must not speak on its parent's connections.
-                self._idle, self._owner = [], os.getpid()
-            if self._idle:
-                return self._idle.pop()
-        return self._connection()
+        if self._owner != os.getpid():
+            # A forked child must not speak on its parent's connections.
+            self._idle, self._owner = deque(), os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connection()
 
     def _give(self, connection: http.client.HTTPConnection) -> None:
-        with self._lock:
-            if self._owner == os.getpid() and len(self._idle) < _IDLE_MAX:
-                self._idle.append(connection)
-                return
-        connection.close()
+        if self._owner == os.getpid() and len(self._idle) < _IDLE_MAX:
+            self._idle.append(connection)
+        else:
+            connection.close()
 
     def _refusal(self, response: http.client.HTTPResponse) -> HubError:
         code, message, field = "", "", ""

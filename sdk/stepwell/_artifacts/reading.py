@@ -1,6 +1,5 @@
 """What an artifact that exists can be asked: its files, and who made and used it."""
 
-import contextlib
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -166,13 +165,15 @@ class ReadingCalls:
     def checkout(self, root: str | os.PathLike[str] | None = None) -> str:
         """Fetch its files, and delete all others from the folder; see `download`."""
         from stepwell._artifacts.download import default_root
+        from stepwell._artifacts.target import Target
         from stepwell._artifacts.verifying import compare
 
         folder = default_root(self._committed("files")) if root is None else os.fspath(root)
         made = self.download(folder)
-        for path in compare(self.manifest, made).extra:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(os.path.join(made, path))
+        extra = compare(self.manifest, made).extra
+        with Target(made, self.manifest.entries, creates=False) as target:
+            for path in extra:
+                target.remove(path)
         return made
 
     def file(self, root: str | os.PathLike[str] | None = None) -> str:
@@ -242,7 +243,7 @@ class ReadingCalls:
         return self._run(facts.project, facts.run_id) if facts.run_id else None
 
     def used_by(self) -> "list[Run]":
-        """Return the runs that used it; deleted ones are left out."""
+        """Return the runs that used it, 1,000 at most; deleted ones are left out."""
         facts = self._committed("runs")
         found = self._asked_hub().get(f"{facts.path}/lineage", depth=1, limit=1000)
         runs = {node["id"]: node for node in found["nodes"] if node["kind"] == "run"}

@@ -107,6 +107,22 @@ class Target:
             except OSError as error:
                 raise DownloadError(f"{self.where(path)}: {error.strerror}") from error
 
+    def remove(self, path: str) -> None:
+        """Delete a file or a link, if it is there.
+
+        Raises:
+            DownloadError: A link is in the way, or it cannot be deleted.
+        """
+        with self._folder_of(path, creates=False) as folder:
+            if folder is None:
+                return
+            try:
+                os.unlink(path.rpartition("/")[2], dir_fd=folder)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise DownloadError(f"{self.where(path)}: {error.strerror}") from error
+
     @contextmanager
     def part(
         self, digest: str, is_stopped: Callable[[], bool] = lambda: False
