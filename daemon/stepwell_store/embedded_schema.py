@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from stepwell_store.ddl import EMBEDDED, add_column, create_table, table_columns
+from stepwell_store.ddl import add_column, create_table
 from stepwell_store.fill import FILL_SECONDS, FILL_SETTINGS, Fill, pieces_of, settings_sql
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
@@ -46,9 +46,9 @@ class EmbeddedSchema:
         )
         held = {(row["table"], row["name"]) for row in rows}
         for table in tables:
-            for column in table_columns(table, EMBEDDED):
+            for column in table.columns:
                 if (table.name, column.name) not in held:
-                    self._execute(add_column(table.name, column, EMBEDDED))
+                    self._execute(add_column(table.name, column))
 
     def drop(self, name: str) -> None:
         self._execute(f"DROP TABLE IF EXISTS {name}")

@@ -98,25 +98,16 @@ class Fill:
     select: str
     token: str = ""
 
-    def statement(
-        self, place: str, select: str, *, batch: int | None = None, settings: str = ""
-    ) -> str:
+    def statement(self, place: str, select: str, *, settings: str = "") -> str:
         """Return the INSERT.
 
         Args:
             place: where the table is.
             select: ``self.select`` with places for names.
-            batch: what the column ``batch`` of a baseline server's table gets.
             settings: of the insert, where the engine takes them as SQL.
         """
-        names = [column.name for column in self.table.columns]
-        if batch is not None:
-            names.append("batch")
-            select = f"SELECT *, toUInt64({batch}) AS batch FROM (\n{select}\n)"
-            if self.token:
-                # No two queries of one name run at once, and this one looks when it starts.
-                select += f" WHERE (SELECT count() FROM {place} WHERE batch = {batch}) = 0"
-        return f"INSERT INTO {place} ({', '.join(names)}){settings} {select}"
+        names = ", ".join(column.name for column in self.table.columns)
+        return f"INSERT INTO {place} ({names}){settings} {select}"
 
 
 def pieces_of(points: TableSpec) -> str:

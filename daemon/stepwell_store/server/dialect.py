@@ -1,27 +1,21 @@
-"""What servers of different ages understand: one schema and one set of queries, adapted as text.
+"""What differs between servers of different ages, as one interface, and how today's have it.
 
-``MODERN`` servers have everything that the embedded engine has. ``BASELINE`` ones, back to
-18.16, have no codecs, no aggregating columns, no tokens, no 128-bit numbers, no TTL: their
-tables keep partial rows as they came, which every query joins anyway, and a column ``batch``
-that says which insert a row came by.
+``ModernDialect`` is for servers since 23.3, which understand all that the embedded engine does.
+All code for servers before that is in ``old_servers.py``; ``versions.py`` chooses.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
-from stepwell_store.ddl import DURABLE_SETTINGS, Features, add_column, create_table
-from stepwell_store.native import split_types
+from clickhouse_driver import Client
+from numpy.typing import NDArray
+
+from stepwell_store.ddl import DURABLE_SETTINGS, add_column
+from stepwell_store.fill import Fill
 from stepwell_store.table_spec import ColumnSpec, TableSpec
-from stepwell_store.tables import BY_NAME
 
-_MODERN_SINCE: Final = (23, 3)
-
-_FROM: Final = re.compile(r"\bFROM (\w+)\b")
-_PARAMETER: Final = re.compile(r"(\bIN )?\{(\w+):(\w+(?:\(\w+\))?)\}")
-
-_DEDUPLICATION_WINDOW: Final = 10_000
+DEDUPLICATION_WINDOW: Final = 10_000
 """Blocks of a table that a server remembers; of many daemons, so ten times the embedded number."""
 _SERVER_SETTINGS: Final = (
     "fsync_after_insert",
@@ -30,228 +24,153 @@ _SERVER_SETTINGS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """A server's age, as far as it matters here."""
+class AgedTables(Protocol):
+    """The tables of one store, as ``Dialect.expire`` changes them."""
 
-    name: str
-    has_tokens: bool
+    def query(
+        self, sql: str, *, parameters: Mapping[str, object] | None = None
+    ) -> list[dict[str, Any]]: ...
+
+    def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None: ...
+
+    def change_ttl(self, table: str, days: int) -> None: ...
+
+
+class Dialect(Protocol):
+    """How servers of one age have tables, queries and inserts that count once."""
 
     @property
-    def features(self) -> Features:
-        # pandas' types stand between the driver and dictionaries; tables that have them are small.
-        return Features(is_baseline=not self.has_tokens, has_dictionaries=False)
+    def name(self) -> str:
+        """What logs call it."""
+
+    @property
+    def has_windows(self) -> bool:
+        """Whether queries may use window functions."""
+
+    # tables
+
+    def declared(self, table: TableSpec) -> TableSpec:
+        """Return ``table`` as these servers can have it."""
+
+    def table_settings(self, table: TableSpec, *, is_replicated: bool) -> dict[str, int]:
+        """Return the settings of a new table that keeps the rows of ``table``."""
+
+    def add_column(self, place: str, column: ColumnSpec, on_cluster: str) -> str:
+        """Return what gives the table at ``place`` a column of ``declared``.
+
+        Where the column exists, the statement may fail with the server's code for that.
+        """
+
+    def expire(self, tables: AgedTables, table: str, days: int) -> None:
+        """See ``Store.expire``."""
+
+    # queries
 
     def adapted(self, sql: str) -> str:
-        """Return one of our queries as the server understands it."""
-        return sql if self.has_tokens else _for_baseline(sql)
+        """Return one of our queries as these servers understand it."""
 
+    # inserts
 
-MODERN: Final = Dialect("modern", has_tokens=True)
-BASELINE: Final = Dialect("baseline", has_tokens=False)
+    def sent_columns(
+        self, table: TableSpec, columns: dict[str, NDArray[Any]], token: str
+    ) -> dict[str, NDArray[Any]]:
+        """Return what an insert of a block with ``columns`` sends."""
 
+    def insert_settings(self, token: str) -> dict[str, Any]:
+        """Return the settings of the insert of a block."""
 
-def dialect_of(version: str) -> Dialect:
-    """Return what a server of ``version`` ("18.16.1") understands."""
-    numbers = tuple(int(each) for each in re.findall(r"\d+", version)[:2])
-    return MODERN if numbers >= _MODERN_SINCE else BASELINE
+    def has_block(
+        self,
+        client: Client,
+        table: TableSpec,
+        place: str,
+        columns: Mapping[str, NDArray[Any]],
+        *,
+        query_id: str,
+        timeout_seconds: float,
+    ) -> bool:
+        """Return whether an insert that may be a repetition is stored and must not be sent.
 
+        False also where the server itself drops a repetition.
 
-# ---------------------------------------------------------------------- tables
+        Args:
+            columns: of ``sent_columns``.
+            query_id: of this insert, as of the one that it may repeat.
+            timeout_seconds: for an earlier one that still runs.
 
-
-def local_name(table: str, cluster: str) -> str:
-    """Return where a server keeps its own part of ``table``."""
-    return f"{table}_local" if cluster else table
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where tables are made: a database of a server, or of all servers of ``cluster``."""
-
-    dialect: Dialect
-    database: str
-    cluster: str = ""
-
-    @property
-    def everywhere(self) -> str:
-        """What goes behind a name for every server to obey."""
-        return f" ON CLUSTER {self.cluster}" if self.cluster else ""
-
-    def local(self, table: str) -> str:
-        """Return where rows of ``table`` are kept."""
-        return f"{self.database}.{local_name(table, self.cluster)}"
-
-    def names(self, table: str) -> tuple[str, ...]:
-        """Return each table that stands for ``table`` in the database: what keeps rows first."""
-        return (local_name(table, self.cluster), table) if self.cluster else (table,)
-
-    def localised(self, sql: str) -> str:
-        """Return ``sql`` with each ``FROM`` a table of ours reading the server's own part."""
-        return _FROM.sub(
-            lambda found: f"FROM {self.local(found[1])}" if found[1] in BY_NAME else found[0], sql
-        )
-
-    def create(self, table: TableSpec) -> list[str]:
-        """Return what makes ``table``."""
-        settings = {name: DURABLE_SETTINGS[name] for name in _SERVER_SETTINGS}
-        if not self.dialect.has_tokens:
-            settings = {}
-        replica: tuple[str, ...] = ()
-        if self.cluster:
-            shard, name = (
-                ("all", "{shard}-{replica}")
-                if table.is_on_every_server
-                else ("{shard}", "{replica}")
-            )
-            path = f"/clickhouse/tables/{shard}/{self.database}/{table.name}"
-            replica = (f"'{path}'", f"'{name}'")
-            settings["replicated_deduplication_window"] = _DEDUPLICATION_WINDOW
-        elif self.dialect.has_tokens:
-            settings["non_replicated_deduplication_window"] = _DEDUPLICATION_WINDOW
-        made = create_table(
-            table,
-            self.dialect.features,
-            name=self.local(table.name),
-            on_cluster=self.everywhere,
-            replica=replica,
-            settings=settings,
-        )
-        return [made, self._distributed(table.name)] if self.cluster else [made]
-
-    def add_column(self, table: TableSpec, column: ColumnSpec) -> str:
-        """Return what gives the table that keeps rows ``column``."""
-        return add_column(self.local(table.name), column, self.dialect.features, self.everywhere)
-
-    def renew_distributed(self, table: TableSpec) -> list[str]:
-        """Return what gives the table over all shards the columns of those that keep rows.
-
-        18.16 alters no such table on a cluster of replicas. It holds no rows: it is made anew.
+        Raises:
+            StoreUnavailableError: An earlier one still runs.
         """
-        name = f"{self.database}.{table.name}"
-        return [
-            f"DROP TABLE IF EXISTS {name}{self.everywhere}",
-            self._distributed(table.name),
-        ]
 
-    def drop(self, table: str) -> list[str]:
-        """Return what removes ``table`` with its rows, where it is there."""
-        return [
-            f"DROP TABLE IF EXISTS {self.database}.{name}{self.everywhere}"
-            for name in reversed(self.names(table))
-        ]
+    def fill_settings(self, token: str) -> dict[str, Any]:
+        """Return the settings of a fill, beside ``FILL_SETTINGS``."""
 
-    def _distributed(self, table: str) -> str:
-        kept_in = local_name(table, self.cluster)
-        return (
-            f"CREATE TABLE IF NOT EXISTS {self.database}.{table}{self.everywhere} "
-            f"AS {self.local(table)} "
-            f"ENGINE = Distributed({self.cluster}, {self.database}, {kept_in})"
-        )
+    def has_fill(
+        self, client: Client, fill: Fill, place: str, *, query_id: str, timeout_seconds: float
+    ) -> bool:
+        """Return whether a fill with a token is stored and must not be sent, as ``has_block``."""
+
+    def fill_statement(self, fill: Fill, place: str, select: str, query_id: str) -> str:
+        """Return the INSERT of ``fill``; ``select`` is its own with places for names."""
 
 
-# ---------------------------------------------------------------------- queries
+class ModernDialect:
+    """Servers since 23.3: an insert carries a token, and the server drops one that it has seen."""
 
+    name: Final = "modern"
+    has_windows: Final = True
 
-_NEWEST: Final = re.compile(r"bitShiftLeft\(toInt128\(([\w.]+)\), 64\) \+ ([\w.]+)")
-_ELEMENT: Final = re.compile(
-    r"(\b(?:last|first)|\bm(?:ax|in)\((?:last|first)\))\.(step|time|value)\b"
-)
-_PLACES: Final = {"step": 1, "time": 2, "value": 3}
-_IN_ORDER: Final = re.compile(r"\s*SETTINGS optimize_aggregation_in_order = 1\s*")
+    def declared(self, table: TableSpec) -> TableSpec:
+        # pandas' types stand between the driver and dictionaries; tables that have them are small.
+        columns = tuple(replace(column, is_dictionary=False) for column in table.columns)
+        return replace(table, columns=columns)
 
+    def table_settings(self, table: TableSpec, *, is_replicated: bool) -> dict[str, int]:
+        settings = {name: DURABLE_SETTINGS[name] for name in _SERVER_SETTINGS}
+        if not is_replicated:
+            settings["non_replicated_deduplication_window"] = DEDUPLICATION_WINDOW
+        return settings
 
-def _for_baseline(sql: str) -> str:
-    sql = _NEWEST.sub(r"(\1, \2)", sql)
-    sql = _ELEMENT.sub(lambda found: f"tupleElement({found[1]}, {_PLACES[found[2]]})", sql)
-    return _IN_ORDER.sub("\n", sql)
+    def add_column(self, place: str, column: ColumnSpec, on_cluster: str) -> str:
+        return add_column(place, column, on_cluster)
 
+    def expire(self, tables: AgedTables, table: str, days: int) -> None:
+        tables.change_ttl(table, days)
 
-def with_literals(sql: str, parameters: Mapping[str, object] | None) -> str:
-    """Return ``sql`` with the value of each ``{name:Type}`` in its place.
-
-    What has no value is left as it stands: it may be text of the caller's own.
-
-    Raises:
-        TypeError: A value is none that a parameter can have.
-    """
-    if not parameters:
+    def adapted(self, sql: str) -> str:
         return sql
 
-    def literal(found: re.Match[str]) -> str:
-        is_set, name, type_name = found.groups()
-        if name not in parameters:
-            return found[0]
-        value = parameters[name]
-        inner = type_name.removeprefix("Array(").removesuffix(")")
-        if inner == type_name:
-            return (is_set or "") + _literal(value, type_name)
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise TypeError(f"{name} is a list of {inner}, not {value!r}")
-        if is_set and not value:
-            nothing = "''" if inner == "String" else f"CAST('0' AS {inner})"
-            return f"IN (SELECT {nothing} FROM system.one WHERE 0)"
-        elements = ", ".join(_element(each, inner) for each in value)
-        if is_set:
-            return f"IN ({elements})"
-        return f"CAST([{elements}] AS {type_name})"
+    def sent_columns(
+        self, table: TableSpec, columns: dict[str, NDArray[Any]], token: str
+    ) -> dict[str, NDArray[Any]]:
+        return columns
 
-    return _PARAMETER.sub(literal, sql)
+    def insert_settings(self, token: str) -> dict[str, Any]:
+        return {"async_insert": 0, "optimize_on_insert": 0, "insert_deduplication_token": token}
 
+    def has_block(
+        self,
+        client: Client,
+        table: TableSpec,
+        place: str,
+        columns: Mapping[str, NDArray[Any]],
+        *,
+        query_id: str,
+        timeout_seconds: float,
+    ) -> bool:
+        return False
 
-def _literal(value: object, type_name: str) -> str:
-    if value is None:
-        return "NULL"
-    if type_name == "String":
-        return _quoted(str(value))
-    number = _number(value)
-    # A literal of its own suffices, and where a limit stands nothing else does.
-    return f"CAST('{number}' AS {type_name})" if number.startswith("-9") else number
+    def fill_settings(self, token: str) -> dict[str, Any]:
+        once = {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
+        return {"max_insert_threads": 1, "async_insert": 0, **once}
 
+    def has_fill(
+        self, client: Client, fill: Fill, place: str, *, query_id: str, timeout_seconds: float
+    ) -> bool:
+        return False
 
-def _element(value: object, type_name: str) -> str:
-    return _quoted(str(value)) if type_name == "String" else _number(value)
+    def fill_statement(self, fill: Fill, place: str, select: str, query_id: str) -> str:
+        return fill.statement(place, select)
 
 
-def _number(value: object) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, int | float):
-        return repr(value)
-    raise TypeError(f"a query parameter is text, a number, None or a list of them, not {value!r}")
-
-
-_ESCAPES: Final = str.maketrans(
-    {
-        "\\": "\\\\",
-        "'": "\\'",
-        "\n": "\\n",
-        "\t": "\\t",
-        "\r": "\\r",
-        "\0": "\\0",
-        "\b": "\\b",
-        "\f": "\\f",
-    }
-)
-
-
-def _quoted(text: str) -> str:
-    escaped = text.encode("utf-8", "replace").decode().translate(_ESCAPES)
-    return f"'{escaped}'"
-
-
-def named_values(type_name: str, value: Any) -> Any:
-    """Return ``value`` of ``type_name`` with named tuples as dicts, as the embedded engine has."""
-    outer, _, inner = type_name.partition("(")
-    if outer in ("Nullable", "LowCardinality", "SimpleAggregateFunction") and value is not None:
-        inner = inner[:-1]
-        return named_values(split_types(inner)[-1] if outer[0] == "S" else inner, value)
-    if outer == "Tuple" and value is not None:
-        members = [each.partition(" ") for each in split_types(inner[:-1])]
-        if all(rest and "(" not in name for name, _, rest in members):
-            return {
-                name: named_values(rest, item)
-                for (name, _, rest), item in zip(members, value, strict=True)
-            }
-        return list(value)
-    return value
+MODERN: Final = ModernDialect()

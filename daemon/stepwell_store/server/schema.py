@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from stepwell_store.ddl import table_columns
 from stepwell_store.errors import StoreError, StoreUnavailableError
 from stepwell_store.fill import FILL_SECONDS, Fill, pieces_of
-from stepwell_store.server.dialect import Place
+from stepwell_store.server.place import Place
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
 
@@ -67,7 +66,7 @@ class ServerSchema:
         )
         held = {(row["table"], row["name"]) for row in rows}
         for table in tables:
-            columns = table_columns(table, self._place.dialect.features)
+            columns = self._place.dialect.declared(table).columns
             kept_in, *distributed = self._place.names(table.name)
             for column in columns:
                 if (kept_in, column.name) not in held:

@@ -1,10 +1,8 @@
 """A Store in ClickHouse servers, over their native protocol.
 
 Exactly once rests on three things. A block is one insert, which the server does as a whole or not
-at all. On modern servers the insert carries the block's token, and the server drops one that it
-has seen. Older ones are asked first, where a block may be a repetition, whether an insert of the
-same id still runs and whether its rows are there: each row says in ``batch`` which insert it came
-by. Replicated tables moreover drop equal blocks, whichever replica gets them.
+at all. A repetition is recognised as the server's ``Dialect`` can: by a token, or by a look before
+it. Replicated tables moreover drop equal blocks, whichever replica gets them.
 """
 
 import itertools
@@ -15,7 +13,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import numpy as np
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 from numpy.typing import NDArray
@@ -37,19 +34,14 @@ from stepwell_store.migrate import check_version
 from stepwell_store.migrations import NEWEST, migrate
 from stepwell_store.named_queries import NamedQueries
 from stepwell_store.native import array_of
+from stepwell_store.server.answers import rows_by_name
 from stepwell_store.server.connections import FAILURES, Connections, reason_of
-from stepwell_store.server.dialect import (
-    MODERN,
-    Dialect,
-    Place,
-    dialect_of,
-    local_name,
-    named_values,
-    with_literals,
-)
-from stepwell_store.server.repeats import batch_of, holds, holds_batch, wait_until_ended
+from stepwell_store.server.dialect import MODERN, Dialect
+from stepwell_store.server.literals import with_literals
+from stepwell_store.server.place import Place, local_name
 from stepwell_store.server.schema import MIGRATION_SECONDS, ServerSchema
 from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.server.versions import dialect_of
 from stepwell_store.statement import READ_ONLY, reading_statement
 from stepwell_store.tables import BY_NAME
 from stepwell_store.writer import WriterInfo
@@ -58,7 +50,6 @@ logger = logging.getLogger("stepwell_store")
 
 _POLL_SECONDS: Final = 0.5
 _KILL_SECONDS: Final = 2.0
-_DAY_SECONDS: Final = 86_400.0
 _READING_SETTINGS: Final = {
     "max_query_size": 64 << 20,
     "max_ast_elements": 10_000_000,
@@ -87,7 +78,7 @@ class ServerStore:
 
     @property
     def has_windows(self) -> bool:
-        return self.dialect.has_tokens
+        return self.dialect.has_windows
 
     @property
     def shard_count(self) -> int:
@@ -208,18 +199,21 @@ class ServerStore:
     def _insert(self, block: Block, token: str, may_repeat: bool) -> None:
         table = BY_NAME[block.table]
         columns = {column.name: array_of(column, block.rows) for column in block.columns}
-        is_marked = not self.dialect.has_tokens and not table.replaces
-        if is_marked:
-            columns["batch"] = np.full(block.rows, batch_of(token), dtype="<u8")
+        columns = self.dialect.sent_columns(table, columns, token)
         local = local_name(block.table, self.settings.cluster)
         query_id = f"stepwell-{token}"
         try:
             with self._shards[block.shard].client() as client:
-                if is_marked and may_repeat:
-                    wait_until_ended(client, query_id, self.settings.timeout_seconds)
-                    if holds(client, local, table.key, columns):
-                        logger.info("a block is already there token=%s", token)
-                        return
+                if may_repeat and self.dialect.has_block(
+                    client,
+                    table,
+                    local,
+                    columns,
+                    query_id=query_id,
+                    timeout_seconds=self.settings.timeout_seconds,
+                ):
+                    logger.info("a block is already there token=%s", token)
+                    return
                 client.execute(
                     f"INSERT INTO {local} ({', '.join(columns)}) VALUES",
                     list(columns.values()),
@@ -235,13 +229,7 @@ class ServerStore:
             ) from error
 
     def _insert_settings(self, token: str) -> dict[str, Any]:
-        settings: dict[str, Any] = {}
-        if self.dialect.has_tokens:
-            settings = {
-                "async_insert": 0,
-                "optimize_on_insert": 0,
-                "insert_deduplication_token": token,
-            }
+        settings = self.dialect.insert_settings(token)
         if self.settings.insert_quorum:
             settings["insert_quorum"] = self.settings.insert_quorum
         return settings
@@ -264,23 +252,24 @@ class ServerStore:
         local = place.local(fill.table.name)
         if place.cluster:  # A part that another replica took may not be here yet.
             client.execute(f"SYSTEM SYNC REPLICA {place.local(fill.source.name)}")
-        settings: dict[str, Any] = {**FILL_SETTINGS, "max_execution_time": math.ceil(FILL_SECONDS)}
         query_id = f"stepwell-{token or uuid.uuid4()}"
-        batch = None
-        if self.dialect.has_tokens:
-            settings |= {"max_insert_threads": 1, "async_insert": 0}
-            settings |= (
-                {"insert_deduplication_token": token} if token else {"insert_deduplicate": 0}
-            )
-        elif not fill.table.replaces:
-            batch = batch_of(query_id)
-            if token:
-                wait_until_ended(client, query_id, self.settings.timeout_seconds)
-                if holds_batch(client, local, batch):
-                    return
+        if token and self.dialect.has_fill(
+            client,
+            fill,
+            local,
+            query_id=query_id,
+            timeout_seconds=self.settings.timeout_seconds,
+        ):
+            return
         select = self.dialect.adapted(place.localised(fill.select))
         client.execute(
-            fill.statement(local, select, batch=batch), query_id=query_id, settings=settings
+            self.dialect.fill_statement(fill, local, select, query_id),
+            query_id=query_id,
+            settings={
+                **FILL_SETTINGS,
+                "max_execution_time": math.ceil(FILL_SECONDS),
+                **self.dialect.fill_settings(token),
+            },
         )
 
     # ------------------------------------------------------------------ questions
@@ -310,7 +299,7 @@ class ServerStore:
         statement = reading_statement(statement, known)
         rows, columns = self._ask(self._asking, statement, None, timeout_seconds, dict([READ_ONLY]))
         names = [name for name, _ in columns]
-        return names, _by_name(rows, columns)
+        return names, rows_by_name(rows, columns)
 
     def arrays(
         self,
@@ -387,15 +376,10 @@ class ServerStore:
                 one.close()
 
     def expire(self, table: str, days: int) -> None:
-        if self.dialect.has_tokens:
-            self._change_ttl(table, days)
-        elif days:
-            before = {"before": round((time.time() - days * _DAY_SECONDS) * 1e6)}
-            condition = "time < {before:Int64}"
-            if self.query(f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1", parameters=before):
-                self.delete_rows(table, condition, before)
+        self.dialect.expire(self, table, days)
 
-    def _change_ttl(self, table: str, days: int) -> None:
+    def change_ttl(self, table: str, days: int) -> None:
+        """Have the servers drop rows of ``table`` by age; 0 keeps them for ever."""
         local = local_name(table, self.settings.cluster)
         (row,) = self.query(
             "SELECT engine_full FROM system.tables "
@@ -435,7 +419,7 @@ class ServerStore:
         query_id: str = "",
     ) -> list[dict[str, Any]]:
         rows, columns = self._ask(connections, sql, parameters, timeout_seconds, more, query_id)
-        return _by_name(rows, columns)
+        return rows_by_name(rows, columns)
 
     def _ask(
         self,
@@ -470,16 +454,6 @@ class ServerStore:
                 f"query: {reason_of(error)}; try again later or ask for less"
             ) from error
         return result if isinstance(result, tuple) else ((), ())
-
-
-def _by_name(rows: Sequence[Any], columns: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    return [
-        {
-            name: named_values(type_name, value)
-            for (name, type_name), value in zip(columns, row, strict=True)
-        }
-        for row in rows
-    ]
 
 
 def _limits(memory_bytes: int) -> dict[str, Any]:

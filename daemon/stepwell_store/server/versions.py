@@ -1,0 +1,15 @@
+"""Which dialect a server of a version has."""
+
+import re
+from typing import Final
+
+from stepwell_store.server.dialect import MODERN, Dialect
+from stepwell_store.server.old_servers import OLD
+
+_MODERN_SINCE: Final = (23, 3)
+
+
+def dialect_of(version: str) -> Dialect:
+    """Return what a server of ``version`` ("18.16.1") understands."""
+    numbers = tuple(int(each) for each in re.findall(r"\d+", version)[:2])
+    return MODERN if numbers >= _MODERN_SINCE else OLD
