@@ -133,3 +133,28 @@ def test_a_sweep_of_a_file_and_what_the_api_reads_of_it(node: Node) -> None:
     (loss,) = (each for each in found["metrics"] if each["metric"] == "loss")
     assert best["value"] == loss["min"]
     assert best["params"].items() <= found["config"].items()
+
+
+def test_artifacts(node: Node) -> None:
+    example(node, "artifacts")
+    shown = {each["job_type"]: each for each in runs_of(node, "artifacts-demo")}
+    assert set(shown) == {"data-prep", "training"}
+    code = """
+import json, stepwell
+line = stepwell.Api().artifact("artifacts-demo/line:latest")
+model = stepwell.Api().artifact("artifacts-demo/line-model:candidate")
+print(json.dumps([line.logged_by().id, [each.id for each in line.used_by()],
+                  model.logged_by().id, model.version, model.get_entry("line.txt").size]))
+"""
+
+    def both() -> bool:
+        nonlocal done
+        done = node.python(code)
+        return done.returncode == 0
+
+    done = node.python(code)
+    wait_until(both, "the versions of both artifacts")
+    logged, used, modelled, version, size = json.loads(done.stdout)
+    assert (logged, used) == (shown["data-prep"]["run_id"], [shown["training"]["run_id"]])
+    assert (modelled, version) == (shown["training"]["run_id"], "v0")
+    assert size > 10
