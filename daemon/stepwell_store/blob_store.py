@@ -62,11 +62,12 @@ class BlobStore(Protocol):
         ``source`` may be gone afterwards. A blob that is there counts as put now.
         """
 
-    def put_all(self, found: Sequence[tuple[str, Path]]) -> int:
-        """Keep many files, as `put` does one; return how many are new."""
+    def put_all(self, found: Sequence[tuple[str, str]]) -> int:
+        """Keep many files, each written just now at a path of `new_scratch`; return how many are
+        new. As for `put`, all may be gone afterwards."""
 
-    def new_scratch(self) -> Path:
-        """Return a path for a new file from which `put` needs no copy."""
+    def new_scratch(self) -> str:
+        """Return a path for a new file, for `put_all`."""
 
     def touch(self, digest: str) -> bool:
         """Let a blob count as put now; return False where there is none."""
@@ -119,6 +120,8 @@ class FolderBlobStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._root = str(root)
+        self._has_scratch = False
 
     @property
     def place(self) -> str:
@@ -127,7 +130,7 @@ class FolderBlobStore:
 
     def put(self, digest: str, source: Path) -> bool:
         """See `BlobStore.put`."""
-        target = self._path(digest)
+        target = Path(self._path(digest))
         if self.touch(digest):  # First of all: from now on no collector deletes it.
             source.unlink(missing_ok=True)
             return False
@@ -149,25 +152,20 @@ class FolderBlobStore:
         of each file alone takes milliseconds.
         """
         if len(found) < _SYNC_ALL_FROM:
-            return sum(self.put(digest, source) for digest, source in found)
-        ready: dict[str, Path] = {}
-        scratch = self.root / _SCRATCH
+            return sum(self.put(digest, Path(source)) for digest, source in found)
+        ready: dict[str, str] = {}
         try:
             for digest, source in found:
                 if digest in ready or self.touch(digest):
-                    source.unlink(missing_ok=True)
+                    os.unlink(source)
                     continue
+                os.chmod(source, _MODE)  # Whatever the umask.
                 ready[digest] = source
-                if source.parent != scratch:
-                    ready[digest] = self.new_scratch()
-                    _move(source, ready[digest])
-                os.chmod(ready[digest], _MODE)
             self._sync_all()
-            for digest, path in ready.items():
-                target = self._path(digest)
-                self._make_folder(target.parent)
-                os.utime(path)
-                os.rename(path, target)
+            for shard in sorted({digest[:_PREFIX_DIGITS] for digest in ready}):
+                self._make_folder(self.root / shard)
+            for digest, source in ready.items():
+                os.rename(source, self._path(digest))
         except BaseException:
             for path in ready.values():
                 with contextlib.suppress(OSError):
@@ -176,9 +174,12 @@ class FolderBlobStore:
         self._sync_all()
         return len(ready)
 
-    def new_scratch(self) -> Path:
+    def new_scratch(self) -> str:
         """See `BlobStore.new_scratch`."""
-        return self._scratch_path()
+        if not self._has_scratch:
+            (self.root / _SCRATCH).mkdir(parents=True, exist_ok=True)
+            self._has_scratch = True
+        return f"{self._root}/{_SCRATCH}/{os.urandom(16).hex()}"
 
     def _sync_all(self) -> None:
         descriptor = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -214,7 +215,7 @@ class FolderBlobStore:
 
     def open(self, digest: str) -> BinaryIO:
         """See `BlobStore.open`."""
-        return self._path(digest).open("rb")
+        return open(self._path(digest), "rb")
 
     def delete_unless_newer(self, digest: str, *, than: float) -> bool:
         """See `BlobStore.delete_unless_newer`."""
@@ -304,10 +305,11 @@ class FolderBlobStore:
                     found = entry.stat(follow_symlinks=False)
                     yield StoredBlob(digest, found.st_size, found.st_mtime)
 
-    def _path(self, digest: str) -> Path:
+    def _path(self, digest: str) -> str:
+        # A text: artifacts ask for ten thousands of them, and a Path takes as long as the file.
         if not is_digest(digest):
             raise ValueError(f"{digest[:80]!r} is no digest: expected 64 hexadecimal digits")
-        return self.root / digest[:_PREFIX_DIGITS] / digest[_PREFIX_DIGITS:]
+        return f"{self._root}/{digest[:_PREFIX_DIGITS]}/{digest[_PREFIX_DIGITS:]}"
 
     def _scratch_path(self, name: str = "") -> Path:
         folder = self.root / _SCRATCH
@@ -339,7 +341,7 @@ class FolderBlobStore:
     def _put_back(self, aside: os.DirEntry[str]) -> None:
         """Undo a deletion that a kill cut off: the blob may have been put at that moment."""
         path = self._path(aside.name.removeprefix(_ASIDE))
-        if not path.exists():
+        if not os.path.exists(path):
             os.rename(aside.path, path)
         else:
             os.unlink(aside.path)

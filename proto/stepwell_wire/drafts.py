@@ -16,6 +16,7 @@ import this. docs/formats/artifacts.md has the format.
 import json
 import re
 from collections.abc import Iterable
+from json.encoder import encode_basestring as encode_text
 from typing import Any, Final, NamedTuple
 
 from stepwell_wire.artifact_names import check_alias, check_name, check_type
@@ -171,6 +172,8 @@ def check_draft(draft: Draft) -> None:
 
 def pack_entry(path: str, entry: Held | Reference | None) -> str:
     """Return the line of an entry; None: of a path that was removed again."""
+    if isinstance(entry, Held):
+        return f"[{encode_text(path)},{','.join(map(str, entry))}]\n"
     values = [path] if entry is None else [path, *entry]
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")) + "\n"
 

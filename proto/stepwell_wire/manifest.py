@@ -121,6 +121,15 @@ def parse_manifest(data: bytes) -> Manifest:
     return manifest
 
 
+def blobs_of(packed: bytes) -> dict[str, int]:
+    """Return the size of each blob that a packed manifest names, by its digest.
+
+    Nothing is checked: for one that `Manifest.pack` made, and whose digest was compared.
+    """
+    entries = json.loads(packed)["entries"].values()
+    return {each["digest"]: each["size"] for each in entries if "digest" in each}
+
+
 def check_path(path: str) -> None:
     """Refuse a path that is no plain relative path of a file.
 

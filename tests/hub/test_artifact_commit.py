@@ -37,8 +37,8 @@ class Direct(HubCalls):
         self.asked += 1
         if self.asked == self.cut_after:
             raise HubAwayError("cut off")
-        if answer.status_code >= 500:
-            raise HubAwayError(answer.text)
+        if answer.status_code >= 500 or answer.status_code == 404:
+            raise HubAwayError(answer.text, status=answer.status_code)
         if answer.status_code >= 300:
             raise HubRefusesError(answer.json()["error"]["code"], answer.text)
         return answer.content
@@ -256,6 +256,13 @@ def test_a_version_can_be_logged_again_with_other_aliases(bench: Bench) -> None:
     draft = make_draft(bench.journal, {}, aliases=("best",))
     again = commit(bench.job(draft, again=first["id"]))
     assert (again["id"], again["aliases"]) == (first["id"], ["best", "latest"])
+
+
+def test_a_version_that_was_deleted_cannot_be_logged_again(bench: Bench) -> None:
+    first = commit(bench.job(bench.draft(a=bench.source("a", b"x"))))
+    bench.calls.call("DELETE", "/projects/p/artifacts/data/versions/v0?force=true")
+    with pytest.raises(DraftSpoiledError):
+        commit(bench.job(make_draft(bench.journal, {}), again=first["id"]))
 
 
 def test_a_refusal_of_the_hub_fails_the_version(bench: Bench) -> None:

@@ -18,6 +18,7 @@ from stepwell_wire.drafts import Draft, Held, Reference, parse_entries
 from stepwell_wire.errors import DraftError, ManifestError
 from stepwell_wire.manifest import Entry, Manifest
 
+_NOT_FOUND: Final = 404
 _ROUNDS_MAX: Final = 100
 """Of putting what is missing: the hub names 10,000 blobs at a time, an artifact has 200,000."""
 
@@ -69,7 +70,7 @@ def commit(job: Job) -> dict[str, Any]:
     try:
         by_path: dict[str, Hashed] = {}
         if job.again:
-            manifest = job.hub.manifest(job.hub.version(job.again))
+            manifest = _manifest_again(job)
         else:
             manifest, by_path = _manifest_of(job)
         return _committed(job, manifest, by_path)
@@ -82,6 +83,16 @@ def commit(job: Job) -> dict[str, Any]:
 def clean(job: Job) -> None:
     """Let go of the held files of a draft that is done."""
     let_go(job.folder, job.files, job.digests)
+
+
+def _manifest_again(job: Job) -> bytes:
+    """Return the manifest of an earlier version, whose content is logged once more."""
+    try:
+        return job.hub.manifest(job.hub.version(job.again))
+    except HubAwayError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        raise DraftSpoiledError("the version that is logged again is not there any more") from error
 
 
 def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
@@ -100,6 +111,7 @@ def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
     }
     job.tell(job.progress)
     found = _bytes_of(job)
+    found.look_up(held)
     by_digest: dict[str, Hashed] = {}
     made: dict[str, Entry] = {}
     for path, entry in entries.items():

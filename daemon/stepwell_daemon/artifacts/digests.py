@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 _ROWS_MAX: Final = 1_000_000
 _YOUNG_NS: Final = 1_000_000_000
 _BUSY_SECONDS: Final = 10.0
+_AT_ONCE: Final = 500
+_ALL_BITS: Final = (1 << 64) - 1
 
 
 class FileMarks(NamedTuple):
@@ -40,18 +42,31 @@ class Digests:
             with contextlib.suppress(sqlite3.Error):
                 self._database = _opened(path)
 
-    def find(self, marks: FileMarks) -> str:
-        """Return the digest of a file, "" where it is not known."""
+    def find(self, asked: Iterable[FileMarks]) -> dict[FileMarks, str]:
+        """Return the digests of those files that are known."""
+        found: dict[FileMarks, str] = {}
         if self._database is None:
-            return ""
+            return found
+        by_place = {(marks.dev, marks.inode): marks for marks in asked}
+        by_dev: dict[int, list[int]] = {}
+        for dev, inode in by_place:
+            by_dev.setdefault(dev, []).append(inode)
         with contextlib.suppress(sqlite3.Error):
-            row = self._database.execute(
-                "SELECT digest FROM digests WHERE dev = ? AND inode = ? AND size = ?"
-                " AND mtime = ? AND ctime = ?",
-                _bound(marks),
-            ).fetchone()
-            return "" if row is None else str(row[0])
-        return ""
+            for dev, inodes in by_dev.items():
+                for first in range(0, len(inodes), _AT_ONCE):
+                    part = [_signed(each) for each in inodes[first : first + _AT_ONCE]]
+                    places = ",".join("?" * len(part))
+                    rows = self._database.execute(
+                        "SELECT inode, size, mtime, ctime, digest FROM digests"
+                        f" WHERE dev = ? AND inode IN ({places})",
+                        [_signed(dev), *part],
+                    )
+                    for inode, size, mtime, ctime, digest in rows:
+                        marks = by_place[dev, inode & _ALL_BITS]
+                        noted = (size, mtime, ctime)
+                        if noted == _bound(marks)[2:]:
+                            found[marks] = str(digest)
+        return found
 
     def note(self, found: Iterable[tuple[FileMarks, str]]) -> None:
         """Note digests, in place of earlier ones of the same inodes."""
@@ -93,4 +108,8 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 def _bound(marks: FileMarks) -> tuple[int, ...]:
     """Return ``marks`` as SQLite holds them: in 64 bits with a sign."""
-    return tuple(each - (1 << 64) if each >= 1 << 63 else each for each in marks)
+    return tuple(map(_signed, marks))
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >= 1 << 63 else number

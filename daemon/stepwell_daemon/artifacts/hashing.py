@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +21,8 @@ from stepwell_wire.drafts import Held
 from stepwell_wire.files import open_regular
 
 _READ_BYTES: Final = 4 << 20
-_BATCH_FILES: Final = 2048
+_BATCH_FILES: Final = 20_000
+"""So many are synced at once, which takes a while however few they are."""
 _BATCH_BYTES: Final = 256 << 20
 _FICLONE: Final = 0x40049409
 _MODE: Final = 0o640
@@ -66,10 +67,15 @@ class Bytes:
     ) -> None:
         self._folder, self._store, self._digests = str(folder), store, digests
         self._on_read, self._check_room = on_read, check_room
-        self._ready: list[tuple[str, Path]] = []
+        self._ready: list[tuple[str, str]] = []
+        self._found: dict[FileMarks, str] = {}
         self._seen: set[str] = set()
         self._ready_bytes = 0
         self._buffer = bytearray(_READ_BYTES)
+
+    def look_up(self, files: Iterable[Held]) -> None:
+        """Find the digests that were noted of files, before they are hashed."""
+        self._found = self._digests.find(_marks(each) for each in files if each.ctime_ns)
 
     def hash(self, path: str, held: Held) -> Hashed:
         """Return the digest of one file; its bytes are in the store after `flush`.
@@ -144,9 +150,7 @@ class Bytes:
         """Return the digest that was noted of the file that was given, "" for none."""
         if not held.ctime_ns or (is_linked and found.st_ctime_ns != held.held_ctime_ns):
             return ""
-        return self._digests.find(
-            FileMarks(held.dev, held.inode, held.size, held.mtime_ns, held.ctime_ns)
-        )
+        return self._found.get(_marks(held), "")
 
     def _read(self, descriptor: int, path: str, held: Held, *, is_linked: bool) -> str:
         """Hash the open file, and see to it that its bytes come into the store."""
@@ -186,9 +190,6 @@ class Bytes:
         data = view[:size]
         digest = str(blake3(data).hexdigest())
         if self._store is not None and digest not in self._seen:
-            if self._store.touch(digest):
-                self._seen.add(digest)
-                return digest
             scratch = self._store.new_scratch()
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             made = os.open(scratch, flags, _MODE)
@@ -199,14 +200,14 @@ class Bytes:
             self._put(digest, scratch, size)
         return digest
 
-    def _put(self, digest: str, scratch: Path, size: int) -> None:
+    def _put(self, digest: str, scratch: str, size: int) -> None:
         self._seen.add(digest)
         self._ready.append((digest, scratch))
         self._ready_bytes += size
         if len(self._ready) >= _BATCH_FILES or self._ready_bytes >= _BATCH_BYTES:
             self.flush()
 
-    def _streamed(self, descriptor: int, target: Path | None) -> str:
+    def _streamed(self, descriptor: int, target: "str | Path | None") -> str:
         """Hash the open file from its beginning, and write it to ``target``."""
         hasher = blake3()
         view = memoryview(self._buffer)
@@ -234,8 +235,7 @@ def let_go(folder: Path, files: list[Hashed], digests: Digests) -> None:
             continue
         if not each.is_linked:
             if each.hashed_at_ns and is_settled(held.mtime_ns, each.hashed_at_ns):
-                marks = FileMarks(held.dev, held.inode, held.size, held.mtime_ns, held.ctime_ns)
-                found.append((marks, each.digest))
+                found.append((_marks(held), each.digest))
             continue
         with contextlib.suppress(OSError):
             marks_after = _unlinked(f"{folder}/{held.number}", held)
@@ -243,6 +243,11 @@ def let_go(folder: Path, files: list[Hashed], digests: Digests) -> None:
             if marks_after is not None and is_old:
                 found.append((marks_after, each.digest))
     digests.note(found)
+
+
+def _marks(held: Held) -> FileMarks:
+    """Return what tells whether the file that was given is one that was hashed before."""
+    return FileMarks(held.dev, held.inode, held.size, held.mtime_ns, held.ctime_ns)
 
 
 def _unlinked(path: str, held: Held) -> FileMarks | None:
@@ -279,7 +284,7 @@ def _changed(path: str, what: str) -> str:
     )
 
 
-def _linked(source: str, target: Path) -> bool:
+def _linked(source: str, target: str) -> bool:
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
@@ -289,7 +294,7 @@ def _linked(source: str, target: Path) -> bool:
     return True
 
 
-def _cloned(descriptor: int, target: Path) -> bool:
+def _cloned(descriptor: int, target: str) -> bool:
     made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _MODE)
     try:
         fcntl.ioctl(made, _FICLONE, descriptor)

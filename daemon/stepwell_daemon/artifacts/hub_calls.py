@@ -13,7 +13,15 @@ _TRY_AGAIN: Final = (401, 403, 404, 408, 429)
 
 
 class HubAwayError(Exception):
-    """The hub does not answer, or not as it should; says why."""
+    """The hub does not answer, or not as it should; says why.
+
+    Attributes:
+        status: of HTTP, 0 where there was no answer.
+    """
+
+    def __init__(self, message: str, *, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class HubRefusesError(Exception):
@@ -113,7 +121,10 @@ class HubCalls:
             return data
         code, message = _told(data)
         if answer.status >= 500 or answer.status in _TRY_AGAIN:
-            raise HubAwayError(f"the hub at {self._place.named}: HTTP {answer.status} {message}")
+            raise HubAwayError(
+                f"the hub at {self._place.named}: HTTP {answer.status} {message}",
+                status=answer.status,
+            )
         raise HubRefusesError(code, message or f"HTTP {answer.status}")
 
     def _opened(self) -> http.client.HTTPConnection:

@@ -19,7 +19,7 @@ from stepwell_hub.artifacts.manifests import MISSING_SHOWN_MAX, Look, digest_of,
 from stepwell_hub.context import Context
 from stepwell_hub.errors import ApiError
 from stepwell_wire.errors import ManifestError
-from stepwell_wire.manifest import Manifest, parse_manifest
+from stepwell_wire.manifest import Manifest, blobs_of, parse_manifest
 
 _KEPT: Final = ("pending", "committed")
 
@@ -59,7 +59,7 @@ async def begin(context: Context, data: bytes, **facts: Any) -> Begun:
     if version.state != "pending":
         return Begun(version, (), 0)
     await _in_store(context.blobs.keep_manifest, version.id, packed)
-    found = await _look(context, version, manifest)
+    found = await _look(context, version, manifest.blobs())
     try:
         after = await by_id(context, version.id)
     except ApiError:  # Its project was deleted.
@@ -76,7 +76,7 @@ async def missing(context: Context, version_id: str) -> Begun:
     version = await by_id(context, version_id)
     if version.state != "pending":
         return Begun(version, (), 0)
-    found = await _look(context, version, await _manifest(context, version))
+    found = await _look(context, version, await _blobs(context, version))
     return Begun(version, found.missing[:MISSING_SHOWN_MAX], len(found.missing))
 
 
@@ -90,7 +90,7 @@ async def commit(context: Context, version_id: str, aliases: tuple[str, ...]) ->
 
     version = await by_id(context, version_id)
     if version.state == "pending":
-        found = await _look(context, version, await _manifest(context, version))
+        found = await _look(context, version, await _blobs(context, version))
         if found.missing:
             first = ", ".join(found.missing[:3])
             more = f" and {len(found.missing) - 3} more" if len(found.missing) > 3 else ""
@@ -145,13 +145,14 @@ async def by_id(context: Context, version_id: str) -> Version:
     )
 
 
-async def _manifest(context: Context, version: Version) -> Manifest:
+async def _blobs(context: Context, version: Version) -> dict[str, int]:
+    """Return the blobs that a version names; its manifest was checked when it began."""
     packed = await asyncio.to_thread(read, context.blobs, version.id, version.digest)
-    return (await asyncio.to_thread(checked, packed))[0]
+    return await asyncio.to_thread(blobs_of, packed)
 
 
-async def _look(context: Context, version: Version, manifest: Manifest) -> Look:
-    found: Look = await _in_store(look, context.blobs, manifest)
+async def _look(context: Context, version: Version, wanted: dict[str, int]) -> Look:
+    found: Look = await _in_store(look, context.blobs, wanted)
     if found.wrong:
         await fail(context, version.id, f"the manifest is wrong: {found.wrong}")
         raise ApiError(409, "manifest_wrong", f"the manifest is wrong: {found.wrong}")

@@ -1,6 +1,7 @@
 """Manifests of versions in the blob store, and the blobs that they name."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -8,7 +9,6 @@ from blake3 import blake3
 
 from stepwell_hub.errors import ApiError
 from stepwell_store.blob_store import BlobStore
-from stepwell_wire.manifest import Manifest
 
 MISSING_SHOWN_MAX: Final = 10_000
 
@@ -31,8 +31,8 @@ def digest_of(packed: bytes) -> str:
     return blake3(packed).hexdigest()
 
 
-def look(blobs: BlobStore, manifest: Manifest) -> Look:
-    """Look for all blobs of a manifest that is kept already.
+def look(blobs: BlobStore, wanted: Mapping[str, int]) -> Look:
+    """Look for all blobs of a manifest that is kept already: sizes by digest.
 
     Each that is there counts as put now: a collector that started before the manifest was kept
     leaves it.
@@ -41,7 +41,7 @@ def look(blobs: BlobStore, manifest: Manifest) -> Look:
         OSError: The blob store cannot be used.
     """
     missing = []
-    for digest, size in manifest.blobs().items():
+    for digest, size in wanted.items():
         found = blobs.stat(digest) if blobs.touch(digest) else None
         if found is None:
             missing.append(digest)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from stepwell._artifacts.files import DraftFiles
+from stepwell._artifacts.handing import Handed
 from stepwell._artifacts.reading import ReadingCalls
 from stepwell._artifacts.references import references_of
 from stepwell._artifacts.versions import VersionFacts
@@ -20,7 +21,6 @@ from stepwell_wire.artifact_names import check_name, check_type
 from stepwell_wire.staged import new_id
 
 if TYPE_CHECKING:
-    from stepwell._artifacts.handing import Handed
     from stepwell._hub_client import Hub
 
 
@@ -254,7 +254,7 @@ class Artifact(ReadingCalls):
                 self._settle(facts)
         return self
 
-    def _note_handed(self, handed: "Handed") -> None:
+    def _note_handed(self, handed: Handed) -> None:
         """Take in that the artifact was logged, for the first time or once more."""
         self._handed, self._is_pending = handed, True
 

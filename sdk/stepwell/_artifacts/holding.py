@@ -20,8 +20,9 @@ _NO_LINK: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.E
 _ATTEMPTS_MAX: Final = 3
 _MODE: Final = 0o660
 
-_clones: dict[tuple[int, int], bool] = {}
-"""Whether files of one device can be cloned to another, as it was found."""
+_clones: dict[tuple[int, str], bool] = {}
+"""Whether files of a device can be cloned into a folder, as it was found."""
+_CLONES_MAX: Final = 1000
 
 
 def hold(source: str, target: str, number: int, *, may_link: bool = True) -> Held:
@@ -72,9 +73,11 @@ def regular(source: str) -> os.stat_result:
 
 def _cloned(source: str, target: str, before: os.stat_result) -> bool:
     """Make ``target`` a clone of ``source``; return False where that is not possible."""
-    pair = (before.st_dev, os.stat(os.path.dirname(target)).st_dev)
+    pair = (before.st_dev, target[: target.rfind("/")])
     if not _clones.get(pair, True):
         return False
+    if len(_clones) >= _CLONES_MAX:
+        _clones.clear()
     with open(source, "rb") as given:
         made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
         try:
