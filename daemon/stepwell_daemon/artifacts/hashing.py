@@ -20,7 +20,8 @@ from stepwell_store.blob_store import BlobStore
 from stepwell_wire.drafts import Held
 from stepwell_wire.files import open_regular
 
-_READ_BYTES: Final = 4 << 20
+_READ_BYTES: Final = 1 << 20
+"""Read, hashed and written while it is in the processor's cache."""
 _BATCH_FILES: Final = 20_000
 """So many are synced at once, which takes a while however few they are."""
 _BATCH_BYTES: Final = 256 << 20
