@@ -168,7 +168,8 @@ class DaemonConfig:
     hub_control_key_file: str = setting(
         "",
         "file with the key of the hub at hub_url, where this daemon has no hub of its own: trials "
-        "of sweeps are stopped through it; empty: their agents stop them",
+        "of sweeps are stopped and artifacts committed through it; empty: agents stop trials, "
+        "artifacts wait",
     )
     hub_cert_file: str = setting("", "certificate of the page; beyond loopback a must")
     hub_key_file: str = setting("", "its key")

@@ -147,19 +147,20 @@ class FolderBlobStore:
         _sync_folder(target.parent)
         return True
 
-    def put_all(self, found: Sequence[tuple[str, Path]]) -> int:
+    def put_all(self, found: Sequence[tuple[str, str]]) -> int:
         """See `BlobStore.put_all`. From some number on the file system is synced as a whole: a sync
         of each file alone takes milliseconds.
         """
         if len(found) < _SYNC_ALL_FROM:
             return sum(self.put(digest, Path(source)) for digest, source in found)
         ready: dict[str, str] = {}
+        mode = self._mode()  # Whatever the umask.
         try:
             for digest, source in found:
                 if digest in ready or self.touch(digest):
                     os.unlink(source)
                     continue
-                os.chmod(source, _MODE)  # Whatever the umask.
+                os.chmod(source, mode)
                 ready[digest] = source
             self._sync_all()
             for shard in sorted({digest[:_PREFIX_DIGITS] for digest in ready}):
@@ -177,7 +178,7 @@ class FolderBlobStore:
     def new_scratch(self) -> str:
         """See `BlobStore.new_scratch`."""
         if not self._has_scratch:
-            (self.root / _SCRATCH).mkdir(parents=True, exist_ok=True)
+            self._make_scratch()
             self._has_scratch = True
         return f"{self._root}/{_SCRATCH}/{os.urandom(16).hex()}"
 
@@ -312,16 +313,24 @@ class FolderBlobStore:
         return f"{self._root}/{digest[:_PREFIX_DIGITS]}/{digest[_PREFIX_DIGITS:]}"
 
     def _scratch_path(self, name: str = "") -> Path:
+        return self._make_scratch() / (name or uuid.uuid4().hex)
+
+    def _make_scratch(self) -> Path:
+        self.root.mkdir(parents=True, exist_ok=True)
         folder = self.root / _SCRATCH
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / (name or uuid.uuid4().hex)
+        self._make_folder(folder)
+        return folder
+
+    def _mode(self) -> int:
+        """Return the permissions of a file: who may write into the folder may touch its blobs."""
+        return _MODE | (self.root.stat().st_mode & stat.S_IWGRP)
 
     def _make_durable(self, source: Path, ready: Path) -> None:
         """Make ``ready`` a synced file with the content of ``source``, which may be gone then."""
         _move(source, ready)
         descriptor = os.open(ready, os.O_RDWR | os.O_CLOEXEC)
         try:
-            os.fchmod(descriptor, _MODE)
+            os.fchmod(descriptor, self._mode())
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

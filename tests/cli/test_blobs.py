@@ -8,7 +8,7 @@ import pytest
 from stepwell.cli.checks import blobs
 from stepwell.cli.checks.finding import Level
 from stepwell.cli.checks.stored import journals
-from stepwell.cli.status import media_text
+from stepwell.cli.status import artifacts_text, media_text
 from stepwell_daemon.blobs.inspection import inspect_queue
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_wire.folder import JournalFolder
@@ -94,3 +94,18 @@ def test_the_status_has_a_line_for_media() -> None:
         "5 stored, 2 of them were there already, 1 FAILED, 3 waiting (2.0 kB)"
     )
     assert media_text({"stored": 0, "waiting": 0}) == ""
+
+
+def test_the_status_says_how_far_artifacts_are() -> None:
+    told = {
+        "committed": 2,
+        "failed": 1,
+        "last_failure": "ckpt: w.pt: changed in place",
+        "waiting": 3,
+        "name": "data",
+        "progress": {"bytes_done": 1_000_000, "bytes": 4_000_000, "files_done": 1, "files": 9},
+    }
+    text = artifacts_text(told)
+    assert text.startswith("2 committed, 1 FAILED, the last one ckpt: w.pt: changed in place, 3 w")
+    assert "data: " in text
+    assert artifacts_text({"committed": 0, "waiting": 0}) == ""

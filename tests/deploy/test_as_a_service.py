@@ -71,7 +71,7 @@ def daemon(folder: Path) -> Iterator[Service]:
     blobs = made.place("/var/lib/stepwell-blobs")
     blobs.mkdir()
     os.chown(blobs, DAEMON_ID, BLOBS_ID)
-    blobs.chmod(0o2750)
+    blobs.chmod(0o2770)
     made.place("/etc/stepwell").mkdir(parents=True)
     yield made
     made.close()

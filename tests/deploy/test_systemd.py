@@ -104,7 +104,7 @@ def test_users_and_folders_are_made_as_the_units_expect_them(tmp_path: Path) -> 
     journals = tmp_path / unit.one("ReadWritePaths").split()[0].lstrip("/")
     assert journals.stat().st_mode & 0o7777 == 0o1770
     blobs = tmp_path / "var/lib/stepwell-blobs"
-    assert blobs.stat().st_mode & 0o7777 == 0o2750
+    assert blobs.stat().st_mode & 0o7777 == 0o2770
     if os.geteuid() == 0:
         assert journals.stat().st_gid == numbers[unit.one("Group")]
         assert blobs.stat().st_gid == numbers["stepwell-blobs"]

@@ -209,3 +209,40 @@ def test_a_manifest_is_there_whole_or_not_at_all(
             store.keep_manifest("1" * 32, b"new")
     assert store.manifest("1" * 32) == b"old"
     assert list((store.root / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o770])
+def test_who_may_write_into_the_store_may_touch_its_blobs(tmp_path: Path, mode: int) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    root.chmod(mode)
+    store = FolderBlobStore(root)
+    contents = [str(number).encode() for number in range(40)]
+    ready = []
+    for content in contents:
+        path = Path(store.new_scratch())
+        path.write_bytes(content)
+        ready.append((blake3(content).hexdigest(), str(path)))
+    assert store.put_all(ready) == 40
+    single = tmp_path / "single"
+    single.write_bytes(b"single")
+    store.put(blake3(b"single").hexdigest(), single)
+    store.keep_manifest("ab" * 16, b"{}")
+    files = [path for path in root.rglob("*") if path.is_file()]
+    assert len(files) == 42
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o640 | (mode & 0o020)}
+    folders = [path for path in root.rglob("*") if path.is_dir()]
+    assert {path.stat().st_mode & 0o777 for path in folders} == {mode}
+
+
+def test_many_files_are_kept_once(tmp_path: Path) -> None:
+    store = FolderBlobStore(tmp_path / "root")
+    for turn, new in enumerate((50, 0)):
+        ready = []
+        for number in range(100):
+            path = Path(store.new_scratch())
+            path.write_bytes(b"%d" % (number % 50))
+            ready.append((blake3(path.read_bytes()).hexdigest(), str(path)))
+        assert store.put_all(ready) == new, turn
+        assert not list((tmp_path / "root" / "scratch").iterdir())
+    assert len(list(store.walk())) == 50

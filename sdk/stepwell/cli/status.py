@@ -85,6 +85,8 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if media := media_text(status.get("blobs") or {}):
         lines.append(("media", media))
+    if artifacts := artifacts_text(status.get("artifacts") or {}):
+        lines.append(("artifacts", artifacts))
     if refused:
         lines.append(("refused", ", ".join(f"{plain(k)} {n}" for k, n in refused.items())))
     set_aside = totals.get("set_aside_records", 0)
@@ -126,6 +128,23 @@ def media_text(blobs: dict[str, Any]) -> str:
         parts.append(f"{count_text(counts['failed'])} FAILED")
     waiting = f"{count_text(counts['waiting'])} waiting"
     parts.append(f"{waiting} ({bytes_text(blobs.get('waiting_bytes') or 0)})")
+    return ", ".join(parts)
+
+
+def artifacts_text(artifacts: dict[str, Any]) -> str:
+    """Return how the artifacts are, in one line; "" where there were none."""
+    counts = {name: int(artifacts.get(name) or 0) for name in ("committed", "failed", "waiting")}
+    if not any(counts.values()):
+        return ""
+    parts = [f"{count_text(counts['committed'])} committed"]
+    if counts["failed"]:
+        why = plain(artifacts.get("last_failure", ""))
+        parts.append(f"{count_text(counts['failed'])} FAILED, the last one {why}")
+    parts.append(f"{count_text(counts['waiting'])} waiting")
+    progress = artifacts.get("progress") or {}
+    if artifacts.get("name") and progress:
+        done, size = (bytes_text(progress.get(each) or 0) for each in ("bytes_done", "bytes"))
+        parts.append(f"{plain(artifacts['name'])}: {done} of {size}")
     return ", ".join(parts)
 
 
