@@ -7,6 +7,7 @@ import { Shell } from "./parts/Shell.js";
 import { route } from "./state/navigation.js";
 import type { Route } from "./state/routes.js";
 
+const Artifacts = lazy(() => import("./pages/artifacts/Artifacts.js").then((file) => file.Artifacts));
 const Charts = lazy(() => import("./pages/charts/Charts.js").then((file) => file.Charts));
 const MediaWall = lazy(() => import("./pages/media/MediaWall.js").then((file) => file.MediaWall));
 const Projects = lazy(() => import("./pages/projects/Projects.js").then((file) => file.Projects));
@@ -16,6 +17,7 @@ const Reports = lazy(() => import("./pages/reports/Reports.js").then((file) => f
 const Run = lazy(() => import("./pages/run/Run.js").then((file) => file.Run));
 const Sweep = lazy(() => import("./pages/sweeps/Sweep.js").then((file) => file.SweepPage));
 const Sweeps = lazy(() => import("./pages/sweeps/Sweeps.js").then((file) => file.Sweeps));
+const Version = lazy(() => import("./pages/artifacts/Version.js").then((file) => file.VersionPage));
 const Table = lazy(() => import("./pages/table/Table.js").then((file) => file.Table));
 const Status = lazy(() => import("./pages/status/Status.js").then((file) => file.Status));
 
@@ -49,6 +51,12 @@ function Page({ route }: { route: Route }) {
     case "report": {
       const Shown = route.isEdited ? Editor : Report;
       return <Shown key={route.reportId} project={route.project} reportId={route.reportId} />;
+    }
+    case "artifacts":
+      return <Artifacts key={route.project} project={route.project} />;
+    case "version": {
+      const { project, name, version, tab } = route;
+      return <Version key={`${project}/${name}`} project={project} name={name} asked={version} tab={tab} />;
     }
     case "run":
       return <Run key={route.project} project={route.project} runId={route.runId} tab={route.tab} />;

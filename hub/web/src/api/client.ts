@@ -23,6 +23,7 @@ export type QueryParameters = Record<string, string | number | boolean | readonl
 export interface RequestOptions {
   query?: QueryParameters;
   body?: unknown;
+  headers?: Readonly<Record<string, string>>;
   signal?: AbortSignal;
 }
 
@@ -37,14 +38,15 @@ export async function request<T>(method: string, path: string, options: RequestO
 export async function requestResponse(
   method: string,
   path: string,
-  { query, body, signal: abort }: RequestOptions = {},
+  { query, body, headers, signal: abort }: RequestOptions = {},
 ): Promise<Response> {
   const init: RequestInit = { method, credentials: "same-origin" };
   if (abort) init.signal = abort;
+  if (headers) init.headers = headers;
   if (body !== undefined) {
     const text = JSON.stringify(body);
     init.body = text;
-    init.headers = { "Content-Type": "application/json" };
+    init.headers = { ...headers, "Content-Type": "application/json" };
   }
   // A change is sent to its end though the tab is closed. The browser's bound is 64 KiB.
   if (LASTING.has(method) && String(init.body ?? "").length < KEEPALIVE_CHARACTERS_MAX) init.keepalive = true;

@@ -83,6 +83,7 @@ function shellKeys(route: Route): Shortcut[] {
     { keys: "g c", what: "go to charts", run: go({ page: "charts", project }) },
     { keys: "g t", what: "go to the table", run: go({ page: "table", project }) },
     { keys: "g m", what: "go to the media", run: go({ page: "media", project }) },
+    { keys: "g a", what: "go to the artifacts", run: go({ page: "artifacts", project }) },
     { keys: "g s", what: "go to the sweeps", run: go({ page: "sweeps", project }) },
     { keys: "g r", what: "go to the reports", run: go({ page: "reports", project }) },
   ];
@@ -103,6 +104,7 @@ function sectionsOf(route: Route): Section[] {
     section("Media", { page: "media", project }),
     section("Sweeps", { page: "sweeps", project }, route.page === "sweeps" || route.page === "sweep"),
     section("Reports", { page: "reports", project }, route.page === "reports" || route.page === "report"),
+    section("Artifacts", { page: "artifacts", project }, route.page === "artifacts" || route.page === "version"),
     ...everywhere,
   ];
 }

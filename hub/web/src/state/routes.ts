@@ -9,12 +9,16 @@
  *     /p/PROJECT/sweeps/ID             one sweep and its trials
  *     /p/PROJECT/reports               reports of a project
  *     /p/PROJECT/reports/ID[/edit]     one report, or its editor
+ *     /p/PROJECT/artifacts             artifacts of a project
+ *     /p/PROJECT/artifacts/NAME/VERSION[/TAB]   one version, by number or alias
  *     /p/PROJECT/runs/ID[/TAB]         run; the first tab, charts, has no segment of its own
  *     /status                          hub, daemon and store
  */
 
-export const RUN_TABS = ["charts", "overview", "media", "logs", "system"] as const;
+export const RUN_TABS = ["charts", "overview", "media", "logs", "system", "artifacts"] as const;
 export type RunTab = (typeof RUN_TABS)[number];
+export const VERSION_TABS = ["overview", "files", "lineage", "compare"] as const;
+export type VersionTab = (typeof VERSION_TABS)[number];
 
 export type Route =
   | { page: "projects" }
@@ -25,6 +29,8 @@ export type Route =
   | { page: "sweep"; project: string; sweepId: string }
   | { page: "reports"; project: string }
   | { page: "report"; project: string; reportId: string; isEdited: boolean }
+  | { page: "artifacts"; project: string }
+  | { page: "version"; project: string; name: string; version: string; tab: VersionTab }
   | { page: "run"; project: string; runId: string; tab: RunTab }
   | { page: "status" }
   | { page: "missing"; path: string };
@@ -33,11 +39,12 @@ export function parsePath(path: string): Route {
   const missing: Route = { page: "missing", path };
   const segments = path.split("/").filter((segment) => segment !== "").map(decode);
   if (segments.some((segment) => segment === null)) return missing;
-  const [first, project, section, id, tab, ...rest] = segments as string[];
+  const [first, project, section, id, tab, part, ...rest] = segments as string[];
   if (first === undefined) return { page: "projects" };
   if (first === "status" && project === undefined) return { page: "status" };
   if (first !== "p" || project === undefined || rest.length > 0) return missing;
   if (section === undefined) return { page: "charts", project };
+  if (part !== undefined && section !== "artifacts") return missing;
   if (section === "table" && id === undefined) return { page: "table", project };
   if (section === "media" && id === undefined) return { page: "media", project };
   if (section === "sweeps" && id === undefined) return { page: "sweeps", project };
@@ -45,6 +52,8 @@ export function parsePath(path: string): Route {
   if (section === "reports" && id === undefined) return { page: "reports", project };
   if (section === "reports" && id !== undefined && (tab === undefined || tab === "edit"))
     return { page: "report", project, reportId: id, isEdited: tab === "edit" };
+  if (section === "artifacts" && id === undefined) return { page: "artifacts", project };
+  if (section === "artifacts" && id !== undefined) return versionRoute(project, id, tab, part) ?? missing;
   if (section !== "runs" || id === undefined) return missing;
   if (tab === undefined) return { page: "run", project, runId: id, tab: "charts" };
   if (!isRunTab(tab)) return missing;
@@ -73,6 +82,13 @@ export function pathOf(route: Route): string {
       const report = `/p/${encodeURIComponent(route.project)}/reports/${encodeURIComponent(route.reportId)}`;
       return route.isEdited ? `${report}/edit` : report;
     }
+    case "artifacts":
+      return `/p/${encodeURIComponent(route.project)}/artifacts`;
+    case "version": {
+      const artifact = `/p/${encodeURIComponent(route.project)}/artifacts/${encodeURIComponent(route.name)}`;
+      const version = `${artifact}/${encodeURIComponent(route.version)}`;
+      return route.tab === "overview" ? version : `${version}/${route.tab}`;
+    }
     case "run": {
       const run = `/p/${encodeURIComponent(route.project)}/runs/${encodeURIComponent(route.runId)}`;
       return route.tab === "charts" ? run : `${run}/${route.tab}`;
@@ -80,6 +96,12 @@ export function pathOf(route: Route): string {
     case "missing":
       return route.path;
   }
+}
+
+/** Without a version it is the newest. */
+function versionRoute(project: string, name: string, version = "latest", tab = "overview"): Route | null {
+  const known = VERSION_TABS.find((each) => each === tab);
+  return known ? { page: "version", project, name, version, tab: known } : null;
 }
 
 function isRunTab(text: string): text is RunTab {

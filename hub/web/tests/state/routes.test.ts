@@ -14,13 +14,17 @@ test.each<[string, Route]>([
   ["/p/a/reports", { page: "reports", project: "a" }],
   ["/p/a/reports/1f", { page: "report", project: "a", reportId: "1f", isEdited: false }],
   ["/p/a/reports/1f/edit", { page: "report", project: "a", reportId: "1f", isEdited: true }],
+  ["/p/a/artifacts", { page: "artifacts", project: "a" }],
+  ["/p/a/artifacts/data", { page: "version", project: "a", name: "data", version: "latest", tab: "overview" }],
+  ["/p/a/artifacts/data/v3", { page: "version", project: "a", name: "data", version: "v3", tab: "overview" }],
+  ["/p/a/artifacts/data/my%20best/lineage", { page: "version", project: "a", name: "data", version: "my best", tab: "lineage" }],
   ["/p/a/runs/x", { page: "run", project: "a", runId: "x", tab: "charts" }],
   ["/p/a/runs/x/logs", { page: "run", project: "a", runId: "x", tab: "logs" }],
 ])("%s is a page", (path, route) => {
   expect(parsePath(path)).toEqual(route);
 });
 
-test.each(["/p", "/nowhere", "/p/a/runs", "/p/a/runs/x/nowhere", "/p/a/sweeps/x/nowhere", "/p/a/reports/x/nowhere", "/p/a/runs/x/logs/1", "/p/%E0%A4%A", "/status/x"])(
+test.each(["/p", "/nowhere", "/p/a/runs", "/p/a/runs/x/nowhere", "/p/a/sweeps/x/nowhere", "/p/a/runs/x/logs/1", "/p/a/reports/x/nowhere", "/p/a/reports/x/edit/1", "/p/a/artifacts/x/v1/nowhere", "/p/a/artifacts/x/v1/files/y", "/p/%E0%A4%A", "/status/x"])(
   "%s is no page",
   (path) => expect(parsePath(path)).toEqual({ page: "missing", path }),
 );

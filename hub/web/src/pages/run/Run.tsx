@@ -31,6 +31,7 @@ const TAB_PAGES: Readonly<Record<RunTab, ComponentType<RunTabProps> | null>> = {
   overview: lazy(() => import("./Overview.js").then((file) => file.Overview)),
   media: lazy(() => import("../media/RunMedia.js").then((file) => file.RunMedia)),
   logs: lazy(() => import("./Logs.js").then((file) => file.Logs)),
+  artifacts: lazy(() => import("../artifacts/RunArtifacts.js").then((file) => file.RunArtifacts)),
   system: lazy(() => import("./System.js").then((file) => file.System)),
 };
 
