@@ -158,3 +158,8 @@ print(json.dumps([line.logged_by().id, [each.id for each in line.used_by()],
     assert (logged, used) == (shown["data-prep"]["run_id"], [shown["training"]["run_id"]])
     assert (modelled, version) == (shown["training"]["run_id"], "v0")
     assert size > 10
+    listed = node.stepwell("artifact", "ls").stdout.splitlines()
+    assert [each.split()[0] for each in listed] == [
+        "artifacts-demo/line",
+        "artifacts-demo/line-model",
+    ]

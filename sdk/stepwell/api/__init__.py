@@ -10,10 +10,22 @@ does; see docs/api.md.
 """
 
 from stepwell.api._api import Api
+from stepwell.api._artifacts import ArtifactCollection
 from stepwell.api._files import File
 from stepwell.api._projects import Project, Projects
 from stepwell.api._run import Run
 from stepwell.api._runs import Runs
 from stepwell.api._sweeps import Sweep, Sweeps, Trial
 
-__all__ = ["Api", "File", "Project", "Projects", "Run", "Runs", "Sweep", "Sweeps", "Trial"]
+__all__ = [
+    "Api",
+    "ArtifactCollection",
+    "File",
+    "Project",
+    "Projects",
+    "Run",
+    "Runs",
+    "Sweep",
+    "Sweeps",
+    "Trial",
+]

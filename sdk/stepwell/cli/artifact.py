@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,7 @@ from stepwell.cli.text import bytes_text, counted, plain
 
 if TYPE_CHECKING:
     from stepwell import Artifact
-    from stepwell.api import Api
+    from stepwell.api import Api, ArtifactCollection
 
 _SHOWN: Final = 10
 _JOB_TYPE: Final = "artifact-put"
@@ -22,7 +23,7 @@ _NAME: Final = "PROJECT/NAME:v3 or PROJECT/NAME:ALIAS"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    ls = actions.add_parser("ls", help="list the artifacts of a project, or the versions of one")
+    ls = actions.add_parser("ls", help="list all artifacts, those of a project, or versions of one")
     ls.add_argument("place", nargs="?", metavar="PROJECT[/NAME]", default="")
     ls.add_argument("-t", "--type", help="only artifacts of this type")
     get = actions.add_parser("get", help="fetch a version's files, and print their folder")
@@ -66,20 +67,15 @@ def _ls(options: argparse.Namespace) -> int:
     api = _api()
     place = options.place.strip("/")
     if "/" not in place:
-        for each in api.artifact_collections(place, options.type):
-            _tell(
-                options,
-                {
-                    "project": each.project,
-                    "name": each.name,
-                    "type": each.type,
-                    "versions": each.version_count,
-                    "size": each.size,
-                    "updated_at": each.updated_at,
-                },
-                f"{each.qualified_name}  {each.type}  {counted(each.version_count, 'version')}  "
-                f"{bytes_text(each.size)}  {each.updated_at}",
-            )
+        is_named = place or os.environ.get("STEPWELL_PROJECT")
+        names = [place] if is_named else [each.name for each in api.projects()]
+        is_any = False
+        for name in names:
+            for each in api.artifact_collections(name, options.type):
+                is_any = True
+                _tell_collection(options, each)
+        if not is_any and not options.json:
+            print("no artifacts yet; run.log_artifact logs one", file=sys.stderr)
         return OK
     found = api.artifact_collection(options.type or "", place)
     for version in found.versions():
@@ -91,6 +87,19 @@ def _ls(options: argparse.Namespace) -> int:
             f"{bytes_text(version.size)}  {version.updated_at}",
         )
     return OK
+
+
+def _tell_collection(options: argparse.Namespace, one: "ArtifactCollection") -> None:
+    facts = {
+        "project": one.project,
+        "name": one.name,
+        "type": one.type,
+        "versions": one.version_count,
+        "size": one.size,
+        "updated_at": one.updated_at,
+    }
+    line = f"{one.qualified_name}  {one.type}  {counted(one.version_count, 'version')}  "
+    _tell(options, facts, f"{line}{bytes_text(one.size)}  {one.updated_at}")
 
 
 def _facts(version: "Artifact") -> dict[str, Any]:
