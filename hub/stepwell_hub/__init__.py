@@ -1,1 +1,7 @@
 """The hub: the HTTP API and the page, over the store and a small catalog of its own."""
+
+import os
+
+# Before numpy is loaded. The matrices of the search by model have a hundred rows: more threads wait
+# for each other, and beside other work a step of 60 ms takes seconds.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

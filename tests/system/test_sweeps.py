@@ -161,6 +161,9 @@ def test_an_agent_that_wakes_up_late_finds_its_trial_stopped_and_its_end_does_no
         assert hub.post(f"/sweeps/{sweep['id']}/trials/1/end", body)["counted"]
         _, told = agent.communicate(timeout=120)
     finally:
+        if agent.poll() is None:
+            for child in psutil.Process(agent.pid).children():
+                child.kill()  # It would train for ever.
         agent.kill()
         agent.wait()
     assert agent.returncode == 0, told

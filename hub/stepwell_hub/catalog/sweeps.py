@@ -33,7 +33,7 @@ from stepwell_hub.sweeps.answers import (
     SweepsPage,
     TrialsPage,
 )
-from stepwell_hub.sweeps.config import Method, SweepConfig, changed_config
+from stepwell_hub.sweeps.config import SweepConfig, changed_config
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _COMMANDS_MAX: Final = 1000
@@ -191,8 +191,8 @@ def register(
     kind: AgentKind,
     now: float,
     lease_seconds: float,
-) -> tuple[Registered, Method]:
-    """Note an agent, or return the one that ``key`` made; and how its sweep is searched.
+) -> Registered:
+    """Note an agent, or return the one that ``key`` made.
 
     Raises:
         SweepNotFoundError: There is no such sweep.
@@ -202,7 +202,7 @@ def register(
         scope = f"{sweep_id}:agent"
         known = answered(session, scope, key)
         if known is not None:
-            return _registered(known, sweep, lease_seconds)
+            return _registered(known, lease_seconds)
         agent = SweepAgent(
             id=new_id(12),
             sweep_id=sweep_id,
@@ -216,12 +216,11 @@ def register(
         if sweep.state == "pending":
             sweep.state, sweep.updated_at = "running", now
         note_answer(session, scope, key, agent.id, now)
-        return _registered(agent.id, sweep, lease_seconds)
+        return _registered(agent.id, lease_seconds)
 
 
-def _registered(agent_id: str, sweep: Sweep, lease_seconds: float) -> tuple[Registered, Method]:
-    told = Registered(agent_id, lease_seconds, lease_seconds / BEATS_A_LEASE)
-    return told, config_of(sweep).method
+def _registered(agent_id: str, lease_seconds: float) -> Registered:
+    return Registered(agent_id, lease_seconds, lease_seconds / BEATS_A_LEASE)
 
 
 def commands(catalog: Catalog, after: int | None, now: float) -> Commands:

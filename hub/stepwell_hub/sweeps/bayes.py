@@ -1,8 +1,8 @@
-"""Search by model: Optuna's tree-structured Parzen estimator over the trials so far.
+"""Search by model: a Gaussian process over the trials so far says where a better value is likely.
 
-The model is kept between asks and only what changed is told to it. Everything that it knows comes
-from the catalog, so any hub can go on at any time. It works on places (see `distributions`): a
-log-uniform parameter is searched in its logarithm, a normal one in its cumulative distribution.
+The model is a function of the trials alone, which come from the catalog, so any hub can go on at
+any time. It works on places (see `distributions` and `cube`): a log-uniform parameter is searched
+in its logarithm, a normal one in its cumulative distribution.
 """
 
 import json
@@ -12,23 +12,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell_hub.sweeps.config import Impute, Metric, SweepConfig
-from stepwell_hub.sweeps.distributions import (
-    Categorical,
-    Constant,
-    Continuous,
-    Distribution,
-    Integers,
-)
-from stepwell_hub.sweeps.parameters import Path
-from stepwell_hub.sweeps.search import flat, nested, random_source, random_trial
+from stepwell_hub.sweeps.distributions import Constant
+from stepwell_hub.sweeps.search import random_trial
 
 if TYPE_CHECKING:
-    import optuna
-    from optuna.distributions import BaseDistribution
+    import numpy as np
 
-STARTUP_TRIALS: Final = 10
+    from stepwell_hub.sweeps.cube import Array
+    from stepwell_hub.sweeps.gaussian import Gaussian
+
+STARTUP_TRIALS: Final = 6
 """Trials that ended with a value before the model is used; until then the search is random."""
-_TRIED_AGAIN_MAX: Final = 8
+POINTS_MAX: Final = 100
+"""Trials that the model is fitted to, the best and the newest: its time grows with their cube."""
+RUNNING_MAX: Final = 100
+_RANDOM_CANDIDATES: Final = 1000
+_BEST: Final = 5
+_NEIGHBOURS: Final = 40
+_STEPS: Final = (0.1, 0.02, 0.1, 0.03, 0.01, 0.003)
+_TRIED_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,84 +49,93 @@ class Seen:
     last: float | None
 
 
-def load() -> None:
-    """Import what the model needs, which takes half a second."""
-    import optuna.samplers  # noqa: F401
-
-
 class BayesSearch:
     """The model of one sweep. One call at a time."""
 
     def __init__(self, config: SweepConfig, seed: int) -> None:
+        from stepwell_hub.sweeps.cube import Cube
+
         assert config.metric is not None
         self.config = config
         self._metric = config.metric
         self._seed = seed
-        self._known: dict[int, tuple[str, float | None]] = {}
-        self._number_in_study: dict[int, int] = {}
-        self._space = {
-            str(index): each
-            for index, each in enumerate(config.parameters.values())
-            if not isinstance(each, Constant)
-        }
-        self._study = self._new_study()
+        self._has_model = any(not isinstance(each, Constant) for each in config.parameters.values())
+        self._cube = Cube(config)
+        self._points: dict[str, list[float]] = {}
+        self._fitted: tuple[Any, Gaussian] | None = None
 
     def suggest(self, seen: Sequence[Seen], number: int) -> dict[str, Any]:
         """Return the parameters of trial ``number``; the same for the same trials."""
         done = sum(each.state == "finished" and each.best is not None for each in seen)
-        if done < STARTUP_TRIALS or not self._space:
+        if done < STARTUP_TRIALS or not self._has_model:
             return random_trial(self.config, self._seed, number)
-        self._learn(seen)
-        tried = {each.params for each in seen}
-        # Where few combinations are left the model may repeat itself: then take what it has last.
-        for again in range(_TRIED_AGAIN_MAX):
-            params = self._suggest(number, again)
-            if json.dumps(params) not in tried:
-                break
-        return params
+        import numpy as np
 
-    def _suggest(self, number: int, again: int) -> dict[str, Any]:
-        import optuna
-
-        source = random_source(self._seed, number, (str(again),))
-        self._study.sampler = _sampler(source.getrandbits(31))
-        trial = self._study.ask(self._distributions())
-        # The trial becomes one when the catalog has it; until then it is none.
-        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        values: dict[Path, Any] = {}
-        for index, (path, each) in enumerate(self.config.parameters.items()):
-            if isinstance(each, Constant):
-                values[path] = each.value
-            else:
-                values[path] = _value_at(each, trial.params[str(index)])
-        return nested(values)
-
-    def _learn(self, seen: Sequence[Seen]) -> None:
-        if any(self._differs(each) for each in seen):
-            # An attempt was handed out again after it ended for the model: learn all anew.
-            self._known, self._number_in_study = {}, {}
-            self._study = self._new_study()
-        fresh = []
+        ended: list[tuple[float, Seen]] = []
+        running: list[Seen] = []
         for each in seen:
             value = self._value_of(each)
-            known = self._known.get(each.number)
-            if known is not None and known == (each.params, value):
-                continue
-            if known is None:
-                fresh.append((each, value))
-            elif value is not None:
-                self._study.tell(self._number_in_study[each.number], value)
-            self._known[each.number] = (each.params, value)
-        if fresh:
-            begin = len(self._study.get_trials(deepcopy=False))
-            self._study.add_trials([self._made(each, value) for each, value in fresh])
-            for offset, (each, _) in enumerate(fresh):
-                self._number_in_study[each.number] = begin + offset
+            if value is None:
+                running.append(each)
+            else:
+                ended.append((value, each))
+        ended = _chosen(ended)
+        model = self._model(ended)
+        best = float(model.values.min())
+        top = self._array([each for _, each in sorted(ended, key=_order)[:_BEST]])
+        if running:
+            # They get the values that the model expects, so new trials go elsewhere.
+            points = self._array(running[-RUNNING_MAX:])
+            model = model.with_points(self._cube.coordinates(points))
+        source = np.random.default_rng([self._seed, number])
+        candidates = self._candidates(model, best, top, source)
+        tried = {each.params for each in seen}
+        for point in candidates[:_TRIED_MAX]:
+            params = self._cube.params_at(point)
+            if json.dumps(params) not in tried:
+                return params
+        # All combinations that are left are worse: the best one is tried once more.
+        return self._cube.params_at(candidates[0])
 
-    def _differs(self, seen: Seen) -> bool:
-        """Return whether the model was told something that no longer holds."""
-        known = self._known.get(seen.number)
-        return known is not None and known[1] is not None and known[1] != self._value_of(seen)
+    def _candidates(
+        self, model: "Gaussian", best: float, top: "Array", source: "np.random.Generator"
+    ) -> "Array":
+        """Return points, the one that is likely to be better by most first."""
+        import numpy as np
+
+        cube = self._cube
+        points = cube.random(source, _RANDOM_CANDIDATES)
+        scores = model.log_improvement(cube.coordinates(points), best)
+        for place, step in enumerate(_STEPS):
+            # First around the best trials, then ever closer around the best candidates.
+            center = top if place < 2 else points[np.argsort(-scores, kind="stable")[:_BEST]]
+            more = cube.around(source, center, _NEIGHBOURS, step)
+            points = np.vstack([points, more])
+            more_scores = model.log_improvement(cube.coordinates(more), best)
+            scores = np.concatenate([scores, more_scores])
+        return points[np.argsort(-scores, kind="stable")]
+
+    def _model(self, ended: Sequence[tuple[float, Seen]]) -> "Gaussian":
+        """Return the model of what has ended; the last one where nothing more has."""
+        from stepwell_hub.sweeps.gaussian import fit
+
+        known = [(value, each.params) for value, each in ended]
+        if self._fitted is None or self._fitted[0] != known:
+            coordinates = self._cube.coordinates(self._array([each for _, each in ended]))
+            values = _standardised([value for value, _ in ended])
+            self._fitted = known, fit(coordinates, values, self._cube.groups)
+        return self._fitted[1]
+
+    def _array(self, seen: Sequence[Seen]) -> "Array":
+        import numpy as np
+
+        return np.array([self._point(each.params) for each in seen])
+
+    def _point(self, params: str) -> list[float]:
+        found = self._points.get(params)
+        if found is None:
+            found = self._points[params] = self._cube.point_of(json.loads(params))
+        return found
 
     def _value_of(self, seen: Seen) -> float | None:
         """Return what the model is told, less is better; None: it runs."""
@@ -137,51 +148,9 @@ class BayesSearch:
             return math.inf if seen.best is None else metric.sign * seen.best
         return _imputed(metric.impute, seen, metric, is_running=False)
 
-    def _made(self, seen: Seen, value: float | None) -> "optuna.trial.FrozenTrial":
-        import optuna
-
-        values = flat(json.loads(seen.params), self.config.parameters)
-        places = {}
-        for index, (path, each) in enumerate(self.config.parameters.items()):
-            if not isinstance(each, Constant):
-                places[str(index)] = _place_of(each, values[path])
-        state = optuna.trial.TrialState
-        return optuna.trial.create_trial(
-            state=state.RUNNING if value is None else state.COMPLETE,
-            params=places,
-            distributions=self._distributions(),
-            value=value,
-        )
-
-    def _distributions(self) -> "dict[str, BaseDistribution]":
-        return {name: _space_of(each) for name, each in self._space.items()}
-
-    def _new_study(self) -> "optuna.Study":
-        import optuna
-
-        optuna.logging.set_verbosity(optuna.logging.ERROR)
-        return optuna.create_study(sampler=_sampler(0))
-
-
-def _sampler(seed: int) -> "optuna.samplers.BaseSampler":
-    import warnings
-
-    import optuna
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed,
-            n_startup_trials=0,
-            multivariate=True,
-            # Running trials repel new ones: many agents do not all get the same neighbourhood.
-            constant_liar=True,
-        )
-
 
 def _imputed(how: Impute, seen: Seen, metric: Metric, *, is_running: bool) -> float | None:
     if how == "worst":
-        # The estimator compares values only: behind all others is the worst of them.
         return math.inf
     value = seen.best if how == "best" else seen.last
     if value is None:
@@ -189,32 +158,37 @@ def _imputed(how: Impute, seen: Seen, metric: Metric, *, is_running: bool) -> fl
     return metric.sign * value
 
 
-def _space_of(each: Distribution) -> "BaseDistribution":
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
-
-    match each:
-        case Categorical():
-            return CategoricalDistribution(tuple(range(len(each.values))))
-        case Integers():
-            return IntDistribution(each.low, each.high)
-    return FloatDistribution(0.0, 1.0)
+def _order(ended: tuple[float, Seen]) -> tuple[float, int]:
+    value, seen = ended
+    return value, seen.number
 
 
-def _place_of(each: Distribution, value: Any) -> float | int:
-    match each:
-        case Categorical() | Continuous():
-            return each.place_of(value)
-    return int(value)
+def _chosen(ended: list[tuple[float, Seen]]) -> list[tuple[float, Seen]]:
+    """Return the trials that the model is fitted to: half the best, half the newest others."""
+    if len(ended) <= POINTS_MAX:
+        return ended
+    ordered = sorted(ended, key=_order)
+    best, others = ordered[: POINTS_MAX // 2], ordered[POINTS_MAX // 2 :]
+    newest = sorted(others, key=lambda each: each[1].number)[-(POINTS_MAX // 2) :]
+    return sorted(best + newest, key=lambda each: each[1].number)
 
 
-def _value_at(each: Distribution, place: Any) -> Any:
-    match each:
-        case Categorical():
-            return each.values[int(place)]
-        case Continuous():
-            return each.value_at(float(place))
-    return int(place)
+def _standardised(values: Sequence[float]) -> "Array":
+    """Return values of mean 0 and deviation 1; infinite ones are as the worst that is finite.
+
+    Bad values are drawn in by a logarithm: how bad a diverged trial is says nothing of good ones.
+    """
+    import numpy as np
+
+    found = np.array(values)
+    is_finite = np.isfinite(found)
+    found = np.where(is_finite, found, found[is_finite].max())
+    found = found / max(float(np.abs(found).max()), 1e-300)
+    median = float(np.median(found))
+    spread = median - float(found.min())
+    if spread > 0:
+        above = np.log1p(np.maximum(found - median, 0.0) / spread)
+        found = np.where(found > median, median + spread * above, found)
+    deviation = float(found.std())
+    standard: Array = (found - found.mean()) / (deviation if deviation > 0 else 1.0)
+    return standard

@@ -20,7 +20,7 @@ from stepwell_hub.sweeps.answers import (
     Order,
     Registered,
 )
-from stepwell_hub.sweeps.bayes import BayesSearch, load
+from stepwell_hub.sweeps.bayes import BayesSearch
 from stepwell_hub.sweeps.control import Control
 from stepwell_hub.sweeps.importance_of import SweepImportance
 from stepwell_hub.sweeps.watch import Watch
@@ -35,7 +35,7 @@ _AWAITED_SECONDS: Final = 1
 
 
 class Sweeps:
-    """The parts together. SQLAlchemy and Optuna are loaded at their first use."""
+    """The parts together. SQLAlchemy and numpy are loaded at their first use."""
 
     def __init__(
         self,
@@ -110,10 +110,7 @@ class Sweeps:
             now=self.clock(),
             lease_seconds=self.lease_seconds,
         )
-        found, method = await self._catalog.do(registering)
-        if method == "bayes":  # Its agents will ask soon; to load Optuna takes half a second.
-            asyncio.get_running_loop().run_in_executor(self._thread, load)
-        return found
+        return await self._catalog.do(registering)
 
     async def ask(self, sweep_id: str, *, agent_id: str, key: str) -> Order:
         """Return what the agent is to do; see `catalog.trials.ask`."""

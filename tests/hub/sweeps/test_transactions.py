@@ -53,7 +53,7 @@ def agent(catalog: Catalog, sweep_id: str, key: str = "agent") -> str:
         kind="command",
         now=time.time(),
         lease_seconds=LEASE_SECONDS,
-    )[0].agent
+    ).agent
 
 
 def ask(catalog: Catalog, sweep_id: str, *asks: Ask, expired_at: float = 0.0) -> list[Any]:
