@@ -25,23 +25,17 @@ from stepwell_wire.journal_files import (
     WriterFile,
     has_restarted,
 )
-from stepwell_wire.records import HEADER, HEADER_BYTES, SCHEMA, aligned, check_header, unpack_event
+from stepwell_wire.records import HEADER, HEADER_BYTES, aligned, check_header
 from stepwell_wire.segment import (
     BASE_AT,
-    COMMITTED_AT,
-    MAGIC,
-    NEXT_AT,
-    PAGE,
     PAGE_BYTES,
     SEGMENT_SUFFIX,
-    acked_in,
+    SegmentEnd,
     checked_end,
-    committed_end,
-    end_before,
-    is_end_wrong,
+    definitions,
     pack_acked,
-    promised_end,
-    scan_events,
+    segment_base,
+    segment_end,
     segment_name,
     whole_records,
 )
@@ -68,76 +62,38 @@ def nobodys_text(path: Path) -> str:
     return f"it holds records and no {WRITER_FILE}: {_whose_hint(path)} says whose they are"
 
 
-def _is_base(text: str) -> bool:
-    return text.isascii() and text.isdigit() and not int(text) & 7
-
-
 class _Segment:
-    """An open segment.
+    """An open segment, and where it ends."""
 
-    Attributes:
-        end: file offset up to which records are believed.
-        claimed: file offset up to which the writer says that it wrote, as far as the file goes.
-        cut_bytes: what the writer says that it wrote beyond the end of the file.
-    """
-
-    __slots__ = ("base", "claimed", "cut_bytes", "descriptor", "end", "path")
+    __slots__ = ("base", "descriptor", "found", "path")
 
     def __init__(self, base: int, path: Path, descriptor: int) -> None:
         self.base, self.path, self.descriptor = base, path, descriptor
-        self.end = self.claimed = PAGE_BYTES
-        self.cut_bytes = 0
+        self.found = SegmentEnd()
 
-    def look(self) -> None:
+    def look(self, *, restarted: bool, following: int | None = None) -> None:
         """Take in how far the writer has come."""
-        committed = int.from_bytes(os.pread(self.descriptor, 8, COMMITTED_AT), "little")
-        size = os.fstat(self.descriptor).st_size
-        self.claimed = max(self.claimed, committed_end(committed, size))
-        self.cut_bytes = max(0, (committed & ~7) - self.claimed)
-
-    def let_end_at(self, limit: int) -> None:
-        """Take in that the next segment begins at position ``limit``.
-
-        That says where this one ends, unless a file between the two is missing.
-        """
-        end = limit - self.base + PAGE_BYTES
-        size = os.fstat(self.descriptor).st_size
-        if end_before(end, size, self.end, self.read) == end:
-            self.end = self.claimed = end
-            self.cut_bytes = 0
+        page, size = self.read(PAGE_BYTES, 0), os.fstat(self.descriptor).st_size
+        self.found = segment_end(
+            page, self.base, size, self.read, restarted=restarted, following=following
+        )
 
     def read(self, size: int, offset: int) -> bytes:
         return os.pread(self.descriptor, size, offset)
 
     def changed(self) -> tuple[int, int]:
         """Return from where to where the records are not what a checksum says; reads them all."""
-        page = self.read(PAGE_BYTES, 0)
-        checked = checked_end(page, self.read)
-        return checked, max(checked, promised_end(page))
+        checked = checked_end(self.read(PAGE_BYTES, 0), self.read)
+        return checked, max(checked, self.found.promised)
 
     @property
-    def is_end_wrong(self) -> bool:
-        """Whether what the page says of the end cannot be."""
-        page = self.read(PAGE_BYTES, 0)
-        committed = PAGE.unpack_from(page)[2]
-        size = os.fstat(self.descriptor).st_size
-        return is_end_wrong(committed, promised_end(page), size)
-
-    @property
-    def is_followed(self) -> bool:
-        """Whether the page says that another segment begins where this one ends."""
-        following = int.from_bytes(self.read(8, NEXT_AT), "little")
-        return following == self.limit > self.base
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the page says that nothing was written."""
-        return self.claimed == PAGE_BYTES and not self.cut_bytes
+    def end(self) -> int:
+        return self.found.end
 
     @property
     def limit(self) -> int:
         """The position just past the last record."""
-        return self.base + self.end - PAGE_BYTES
+        return self.base + self.found.end - PAGE_BYTES
 
 
 class JournalReader:
@@ -289,14 +245,15 @@ class JournalReader:
                 "and were never acknowledged; a file is missing"
             )
         last = self._segments[-1]
-        if last.limit + last.cut_bytes > max(last.limit, had):
+        cut_bytes = last.found.cut_bytes
+        if last.limit + cut_bytes > max(last.limit, had):
             return (
-                f"{last.path}: {last.end} bytes, {last.end + last.cut_bytes} were written; the "
+                f"{last.path}: {last.end} bytes, {last.end + cut_bytes} were written; the "
                 "file was cut by something else than stepwell"
             )
-        if last.is_end_wrong:
+        if last.found.is_wrong:
             return f"{last.path}: its page says an end that cannot be"
-        if last.is_followed:
+        if last.found.is_followed:
             return (
                 f"{self.path}: {segment_name(last.limit)} is gone, which followed "
                 f"{last.path.name}; a file is missing"
@@ -359,13 +316,7 @@ class JournalReader:
         self._scan()
         found: dict[int, tuple[str, ...]] = {}
         for segment in self._segments:
-            records = self._bytes(segment, PAGE_BYTES, segment.end - PAGE_BYTES)
-            # A damaged definition is none: rows of its schema are refused where they are decoded.
-            with contextlib.suppress(MalformedRecordsError, LookupError, TypeError, ValueError):
-                for record in scan_events(records):
-                    kind, body = unpack_event(records, record)
-                    if kind == SCHEMA:
-                        found[int(body["id"])] = tuple(body["keys"])
+            found |= definitions(self._bytes(segment, PAGE_BYTES, segment.end - PAGE_BYTES))
         return found
 
     # ------------------------------------------------------------------ what a recoverer writes
@@ -422,7 +373,7 @@ class JournalReader:
 
     def _is_doubtful(self, file: Path) -> bool:
         held = next((each for each in self._segments if each.path == file), None)
-        return held is None or held.claimed > held.end
+        return held is None or held.found.claimed > held.end
 
     def _segment_of(self, position: int) -> _Segment | None:
         index = bisect.bisect_right(self._segments, position, key=lambda each: each.base) - 1
@@ -465,25 +416,25 @@ class JournalReader:
                         self._sever(f"{path}: its first page is none of a segment")
                     continue
             elif not self._restarted:
-                segment.look()
-                segment.end = segment.claimed
+                segment.look(restarted=False)
             # One that holds nothing may be what its writer gave up, and wrote on before it.
-            if fresh and not self._restarted and (base > fresh[-1].limit or not segment.is_empty):
-                fresh[-1].let_end_at(base)
-            if len(fresh) == 1 and fresh[0].is_empty and fresh[0].limit != base:
+            is_empty = segment.found.is_empty
+            if fresh and not self._restarted and (base > fresh[-1].limit or not is_empty):
+                fresh[-1].look(restarted=False, following=base)
+            if len(fresh) == 1 and fresh[0].found.is_empty and fresh[0].limit != base:
                 os.close(fresh.pop().descriptor)  # What it was given up for has been freed.
             if fresh and fresh[-1].limit != base:
                 # A hole: what lies behind it cannot be joined to what lies before.
                 limit = fresh[-1].limit
-                if not segment.is_empty or base > limit:
+                if not is_empty or base > limit:
                     self._sever(
                         f"{path}: begins at {base}, and {fresh[-1].path.name} ends at {limit}; "
                         "a file is missing or was changed"
                     )
-                doubtful += segment.claimed - PAGE_BYTES
+                doubtful += segment.found.claimed - PAGE_BYTES
                 os.close(segment.descriptor)
                 continue
-            doubtful += segment.claimed - segment.end
+            doubtful += segment.found.claimed - segment.end
             fresh.append(segment)
         for gone in known.values():
             os.close(gone.descriptor)
@@ -505,11 +456,7 @@ class JournalReader:
             names = self._folder.names()
         except OSError:
             return []  # Removed by its writer after the last ack: nothing is held any more.
-        return [
-            self.path / name
-            for name in sorted(names)
-            if name.endswith(SEGMENT_SUFFIX) and _is_base(name[: -len(SEGMENT_SUFFIX)])
-        ]
+        return [self.path / name for name in sorted(names) if segment_base(name) is not None]
 
     def _open(self, path: Path, base: int) -> _Segment | None:
         """Return the segment, or None when its page is not one of segment ``base``."""
@@ -522,19 +469,10 @@ class JournalReader:
             return None  # Freed since the folder was listed.
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}") from error
-        page = os.pread(descriptor, PAGE_BYTES, 0)
-        if len(page) < PAGE_BYTES or PAGE.unpack_from(page)[:2] != (MAGIC, base):
+        segment = _Segment(base, path, descriptor)
+        segment.look(restarted=self._restarted)
+        if not segment.found.has_page:
             os.close(descriptor)
             return None
-        segment = _Segment(base, path, descriptor)
-        segment.look()
-        # Where the machine has not restarted only what goes beyond the page's word matters.
-        beyond = PAGE_BYTES if self._restarted else segment.claimed
-        end = checked_end(page, segment.read, beyond=beyond)
-        segment.claimed = max(segment.claimed, end)
-        segment.end = end if self._restarted else segment.claimed
-        acked = acked_in(page)
-        # What was never written was not acknowledged either: a damaged number, all is sent again.
-        if acked <= base + segment.claimed + segment.cut_bytes - PAGE_BYTES:
-            self._acked = max(self._acked, acked)
+        self._acked = max(self._acked, segment.found.acked)
         return segment

@@ -15,10 +15,11 @@ the machine has not restarted, a slot that does not hold says that something cha
 Little-endian throughout. No I/O here.
 """
 
+import contextlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.records import (
@@ -26,9 +27,11 @@ from stepwell_wire.records import (
     HEADER,
     HEADER_BYTES,
     PADDING_SCHEMA,
+    SCHEMA,
     Record,
     aligned,
     check_header,
+    unpack_event,
 )
 
 PAGE_BYTES: Final = 4096
@@ -58,6 +61,14 @@ Read = Callable[[int, int], bytes]
 
 def segment_name(base: int) -> str:
     return f"{base:020d}{SEGMENT_SUFFIX}"
+
+
+def segment_base(name: str, suffix: str = SEGMENT_SUFFIX) -> int | None:
+    """Return the position at which the segment named ``name`` begins; None where it is none."""
+    digits = name.removesuffix(suffix)
+    if digits == name or not (digits.isascii() and digits.isdigit()) or int(digits) & 7:
+        return None
+    return int(digits)
 
 
 def pack_page(base: int) -> bytes:
@@ -162,6 +173,90 @@ def end_before(end: int, size: int, claimed: int, read: Read) -> int:
     return end if whole_records(read(end - start, start)) == end - start else claimed
 
 
+_CUT_BYTES_MAX: Final = 64 << 20
+"""A page that says that more was cut off, and more than is left, is damaged instead."""
+
+
+class SegmentEnd(NamedTuple):
+    """Where a segment's records end, as its file and the next segment's place say it.
+
+    Attributes:
+        end: file offset up to which records are believed.
+        claimed: file offset up to which the writer says that it wrote, as far as the file goes.
+        cut_bytes: what the writer says that it wrote beyond the end of the file.
+        acked: the position that the page says is acknowledged, 0 where that cannot be.
+        promised: up to where a slot of the page says that records lay.
+        has_page: the file begins with the page of this segment.
+        is_wrong: the page says an end that cannot be; a slot's counts instead.
+        is_followed: the page says that another segment begins where this one ends.
+    """
+
+    end: int = PAGE_BYTES
+    claimed: int = PAGE_BYTES
+    cut_bytes: int = 0
+    acked: int = 0
+    promised: int = PAGE_BYTES
+    has_page: bool = False
+    is_wrong: bool = False
+    is_followed: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the page says that nothing was written."""
+        is_sound = self.has_page and not self.is_wrong
+        return is_sound and self.claimed == PAGE_BYTES and not self.cut_bytes
+
+
+def segment_end(
+    page: bytes, base: int, size: int, read: Read, *, restarted: bool, following: int | None = None
+) -> SegmentEnd:
+    """Return where segment ``base`` ends.
+
+    Args:
+        page: the first page of its file.
+        size: of the file.
+        read: reads the file.
+        restarted: the machine has, since it was written: only what is checked is believed.
+        following: the position at which the next segment begins; None for the last.
+    """
+    fit = PAGE_BYTES if following is None else following - base + PAGE_BYTES
+    if len(page) < PAGE_BYTES or PAGE.unpack_from(page)[:2] != (MAGIC, base):
+        # The next segment begins where this one ends; of the last one nothing is known.
+        claimed = committed_end(fit, size)
+        return SegmentEnd(PAGE_BYTES if restarted else claimed, claimed)
+    committed = PAGE.unpack_from(page)[2]
+    promised = PAGE_BYTES if restarted else promised_end(page)
+    claimed = committed_end(committed, size)
+    cut_bytes = 0 if restarted else max(0, (committed & ~7) - claimed)
+    is_wrong = not restarted and (
+        is_end_wrong(committed, promised, size) or cut_bytes > max(_CUT_BYTES_MAX, size)
+    )
+    if is_wrong:
+        claimed, cut_bytes = committed_end(promised, size), 0
+    checked = PAGE_BYTES
+    if restarted or promised > claimed:  # Else only what goes beyond the page's word matters.
+        checked = checked_end(page, read, beyond=PAGE_BYTES if restarted else claimed)
+        claimed = max(claimed, checked)
+    if following is not None:
+        claimed = end_before(fit, size, claimed, read)
+        if claimed == fit:
+            cut_bytes, is_wrong = 0, False
+    end = min(checked, claimed) if restarted else claimed
+    acked = acked_in(page)
+    next_word = int.from_bytes(page[NEXT_AT : NEXT_AT + 8], "little")
+    return SegmentEnd(
+        end,
+        claimed,
+        cut_bytes,
+        # What was never written was not acknowledged either: a damaged number.
+        acked if acked <= base + claimed + cut_bytes - PAGE_BYTES else 0,
+        promised,
+        has_page=True,
+        is_wrong=is_wrong,
+        is_followed=next_word == base + end - PAGE_BYTES > base,
+    )
+
+
 def whole_records(records: bytes) -> int:
     """Return how many of the first bytes of ``records`` are whole records.
 
@@ -179,6 +274,18 @@ def scan_events(records: bytes) -> Iterator[Record]:
         if schema == EVENT_SCHEMA:
             _, _, step, time_us = HEADER.unpack_from(records, offset)
             yield Record(offset, schema, size, step, time_us)
+
+
+def definitions(records: bytes) -> dict[int, tuple[str, ...]]:
+    """Return the schemas that ``records`` define, up to what cannot be a record."""
+    found: dict[int, tuple[str, ...]] = {}
+    # A damaged definition is none: rows of its schema are refused where they are decoded.
+    with contextlib.suppress(MalformedRecordsError, LookupError, TypeError, ValueError):
+        for record in scan_events(records):
+            kind, body = unpack_event(records, record)
+            if kind == SCHEMA:
+                found[int(body["id"])] = tuple(map(str, body["keys"]))
+    return found
 
 
 _RUN_ROWS = 64

@@ -1,8 +1,7 @@
-"""Journals that were not finished being made, or removed: hidden folders of killed processes.
+"""Incomplete journals: hidden folders that killed processes left.
 
-A writer makes its journal in a folder whose name begins with a dot, holds the lock in there from
-the beginning, and renames the folder when it is whole. Whoever removes one hides it likewise, and
-takes the lock's file away last. Where the lock is free, nobody does either.
+A writer makes its journal in a folder whose name begins with a dot, and renames it when it is
+whole. A journal is hidden likewise before it is removed. Both hold the lock in there.
 """
 
 import contextlib
@@ -20,17 +19,18 @@ from stepwell_wire.journal_files import LOCK_FILE, UNVERIFIED_SUFFIX, WRITER_FIL
 from stepwell_wire.segment import SEGMENT_SUFFIX
 
 SPARE_PREFIX: Final = "spare-"
-_TEMPORARY_SUFFIX: Final = ".tmp"
-"""What a repair writes before it has its name."""
-_YOUNG_SECONDS: Final = 60.0
-"""A writer takes the lock in the moment after it made it; what is younger is left alone."""
+_OLD_SECONDS: Final = 3600.0
+"""What is younger may belong to a process that has not taken its lock yet."""
 
 
 def remove_unborn(journals: Path, may_remove: Callable[[JournalFolder], bool]) -> int:
-    """Remove the hidden journals in ``journals`` that nobody holds; return how many.
+    """Remove the hidden folders in ``journals`` that nobody holds, an hour after they were made.
 
     Args:
         may_remove: says of a folder whether it is the caller's business.
+
+    Returns:
+        how many were removed.
     """
     try:
         with os.scandir(journals) as entries:
@@ -45,15 +45,16 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
         folder = JournalFolder(path)
         held.callback(folder.close)
         names = folder.names()
-        age_seconds = time.time() - os.fstat(folder.descriptor).st_mtime
-        if not names and age_seconds >= _YOUNG_SECONDS and may_remove(folder):
-            os.rmdir(path)  # Only an empty one can be removed so.
-            return True
-        if LOCK_FILE not in names or not all(map(_is_ours, names)) or not may_remove(folder):
+        if not all(map(_is_ours, names)) or not may_remove(folder):
+            return False
+        if not names:
+            if _is_old(folder.descriptor):
+                os.rmdir(path)  # Only an empty one can be removed so.
+                return True
             return False
         lock = open_regular(LOCK_FILE, os.O_RDWR, folder=folder.descriptor)
         held.callback(os.close, lock)
-        if time.time() - os.fstat(lock).st_mtime < _YOUNG_SECONDS:
+        if not _is_old(lock):
             return False
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(folder.descriptor)):
@@ -63,9 +64,13 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
     return False
 
 
+def _is_old(descriptor: int) -> bool:
+    return time.time() - os.fstat(descriptor).st_mtime >= _OLD_SECONDS
+
+
 def _is_ours(name: str) -> bool:
     return (
         name in (LOCK_FILE, WRITER_FILE, EXIT_FILE)
         or name.startswith(SPARE_PREFIX)
-        or name.endswith((SEGMENT_SUFFIX, UNVERIFIED_SUFFIX, _TEMPORARY_SUFFIX))
+        or name.endswith((SEGMENT_SUFFIX, UNVERIFIED_SUFFIX, ".tmp"))
     )

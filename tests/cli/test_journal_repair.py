@@ -69,7 +69,7 @@ def test_a_damaged_journal_is_mended_and_the_running_daemon_takes_it(node: Node)
     assert "1 journal, 1 damaged\n`stepwell journal repair` says what" in verified.stdout
     asked = node.stepwell("journal", "repair")
     assert asked.returncode == 1
-    assert f"{32 * len(LOST)} bytes, no records" in asked.stdout
+    assert f"{32 * len(LOST)} bytes, lost" in asked.stdout
     assert "say --yes to repair 1 journal" in asked.stderr
     assert journal.exists()
     done = node.stepwell("journal", "repair", "--yes")

@@ -21,7 +21,7 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire.exit_note import EXIT_FILE, REGION_BYTES
 from stepwell_wire.journal import JournalReader
-from stepwell_wire.mending import KEPT_FOLDER, plan_mending
+from stepwell_wire.repair import KEPT_FOLDER, plan_repair
 from stepwell_wire.rows import Event, decode_records
 from stepwell_wire.segment import PAGE_BYTES, segment_name
 from tests.daemon.journals import hold_lock, make_journal, seal
@@ -234,7 +234,7 @@ async def all_but_known(tmp_path: Path, what: str) -> AsyncIterator[tuple[Spool,
 
 async def mended(spool: Spool, path: Path) -> list[str]:
     """Repair a journal and let the daemon take it; return the gaps that it tells of."""
-    plan_mending(path).apply()
+    plan_repair(path).apply()
     assert not (await look(spool, path.parent)).problems
     return [str(event.body["reason"]) for event in events_in(spool) if event.kind == "gap"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
-from stepwell_wire.mending import plan_mending
+from stepwell_wire.repair import plan_repair
 from tests.node import Node, made_node
 
 KILLS = 24
@@ -77,7 +77,7 @@ def test_no_kill_leaves_a_journal_that_is_called_damaged(node: Node) -> None:
         for path in left_by_a_killed_writer(node, chance):
             with closing(JournalReader(path)) as reader:
                 assert reader.damage() == "", f"seed={seed}"
-            assert not plan_mending(path).is_needed, f"seed={seed}"
+            assert not plan_repair(path).is_needed, f"seed={seed}"
             segments += len(list(path.glob("*.seg")))
             looked_at += 1
             path.rename(node.folder / f"seen-{looked_at}")

@@ -18,7 +18,7 @@ _SHARES = {
     "records": 6,
     "relay": 5,
     "spool": 4,
-    "mending": 2,
+    "repair": 2,
 }
 
 

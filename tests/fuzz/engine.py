@@ -24,7 +24,7 @@ TARGETS: Final = {
     "receiver": ("tests.fuzz.targets.receiver", "Receivers"),
     "relay": ("tests.fuzz.targets.relay", "Relays"),
     "journal": ("tests.fuzz.targets.journal", "Journals"),
-    "mending": ("tests.fuzz.targets.journal", "Mendings"),
+    "repair": ("tests.fuzz.targets.journal", "Repairs"),
     "spool": ("tests.fuzz.targets.spool", "Spools"),
 }
 _TOLD_SECONDS: Final = 30.0

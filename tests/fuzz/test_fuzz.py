@@ -14,7 +14,7 @@ RUNS = {
     "receiver": 700,
     "relay": 700,
     "journal": 400,
-    "mending": 400,
+    "repair": 400,
     "spool": 400,
 }
 

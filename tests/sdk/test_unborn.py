@@ -34,7 +34,7 @@ def leave_unborn(journals: Path, function: str = "posix_fallocate") -> Path:
 
 
 def grow_old(folder: Path) -> None:
-    before = time.time() - 3600
+    before = time.time() - 7200
     os.utime(folder / "lock", (before, before))
 
 
@@ -87,7 +87,7 @@ def test_any_part_of_a_journal_that_was_being_removed_goes(tmp_path: Path) -> No
     empty = tmp_path / ".run-a"
     empty.mkdir()
     assert remove_unborn(tmp_path, anybodys) == 0, "it may be in the making"
-    before = time.time() - 3600
+    before = time.time() - 7200
     os.utime(empty, (before, before))
     repaired = tmp_path / ".run-b"
     repaired.mkdir()

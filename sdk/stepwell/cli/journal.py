@@ -1,4 +1,4 @@
-"""`stepwell journal …`: looks into the journals that writers left, and mends them."""
+"""`stepwell journal …`: looks into the journals that writers left, and repairs them."""
 
 import argparse
 import contextlib
@@ -270,7 +270,7 @@ def _lines(reader: JournalReader) -> Iterator[dict[str, Any]]:
 
 
 def _repair(options: argparse.Namespace, folders: list[Path], set_aside: list[Path]) -> int:
-    from stepwell_wire.mending import plan_mending
+    from stepwell_wire.repair import plan_repair
 
     code, waiting = OK, 0
     _check_owner(options, [*folders, *set_aside] if options.unverified else folders)
@@ -281,26 +281,26 @@ def _repair(options: argparse.Namespace, folders: list[Path], set_aside: list[Pa
             print(f"{path}: {_SET_ASIDE}")
     for path in folders:
         try:
-            mending = plan_mending(
+            planned = plan_repair(
                 path, info=_writer_told(options, path), unverified=options.unverified
             )
             if not _has_owner(path):
-                whose = mending.info
+                whose = planned.info
                 print(
                     f"{path}: goes to {plain(whose.project)}/{plain(whose.run_id)}, writer "
                     f"{plain(whose.writer_id)}"
                 )
-            for each in (*mending.damage, *mending.doubts):
+            for each in planned.damage:
                 print(f"{path}: position {each.position}: {each.size} bytes, {each.what}")
-            if mending.unverified_bytes:
+            if planned.unverified_bytes:
                 print(
-                    f"{path}: {mending.unverified_bytes} bytes cannot be believed, as the machine "
+                    f"{path}: {planned.unverified_bytes} bytes cannot be believed, as the machine "
                     "restarted; --unverified takes them as far as they read"
                 )
-            if not mending.is_needed:
+            if not planned.is_needed:
                 print(f"{path}: nothing to repair")
             elif options.yes:
-                print(f"{path}: repaired; as it was: {mending.apply()}")
+                print(f"{path}: repaired; as it was: {planned.apply()}")
             else:
                 waiting += 1
         except WireError as error:

@@ -8,12 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 from stepwell_daemon.spool.record import writer_number
-from stepwell_wire import remains
+from stepwell_wire import salvage
 from stepwell_wire.errors import WireError
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, boot_id
 from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
-from stepwell_wire.mending import KEPT_FOLDER, plan_mending
+from stepwell_wire.repair import KEPT_FOLDER, plan_repair
 from stepwell_wire.rows import decode_records
 from stepwell_wire.segment import (
     ACKED_AT,
@@ -127,45 +127,43 @@ class Journals(Target):
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class Mendings(Journals):
-    """The same folders mended: what is left can be read to its end, every byte of it."""
+class Repairs(Journals):
+    """The same folders repaired: what is left can be read to its end, every byte of it."""
 
     def __init__(self) -> None:
         super().__init__()
-        remains.JOURNAL_SEGMENT_BYTES = 1 << 16  # The bridge for a lost end: 8 MiB are slow.
+        salvage.JOURNAL_SEGMENT_BYTES = 1 << 16  # The bridge for a lost end: 8 MiB are slow.
 
     def _use(self, folder: Path, data: bytes) -> int:
         unverified = bool(data and data[-1] & 1)
         whole = _whole_rows(folder)
-        mending = plan_mending(folder, info=_SOMEBODY, unverified=unverified)
-        mending.apply()
-        again = plan_mending(folder, info=_SOMEBODY, unverified=unverified)
-        require(not again.is_needed, "what was mended needs mending")
+        planned = plan_repair(folder, info=_SOMEBODY, unverified=unverified)
+        planned.apply()
+        again = plan_repair(folder, info=_SOMEBODY, unverified=unverified)
+        require(not again.is_needed, "what was repaired needs repair")
         with closing(JournalReader(folder)) as reader:
-            taken = list(_taken(reader))
+            taken = list(_taken(reader, reader.schemas()))
             end = taken[-1][1] if taken else reader.oldest
-            require(end == reader.committed, "a mended journal that ends too early")
-            require(not reader.damage(), "a mended journal that misses something")
+            require(end == reader.committed, "a repaired journal that ends too early")
+            require(not reader.damage(), "a repaired journal that misses something")
         rows = sum(row_count for row_count, _ in taken)
-        # Where a page is gone or its end wrong, what is older than what lies before it is not
-        # taken: writers' times go forward, these do not.
-        is_guessed = any(each.size == 0 for each in mending.damage)
-        require(rows >= whole or is_guessed, "rows of a whole journal were lost by mending it")
+        # Of a last segment with a damaged page only what a checksum covers is kept.
+        is_end_lost = any(each.what.startswith("lost, or less") for each in planned.damage)
+        require(rows >= whole or is_end_lost, "rows before the first damage were lost")
         return 1 + len(taken)
 
 
 def _whole_rows(folder: Path) -> int:
-    """Return how many rows a reader takes before the first damage."""
+    """Return how many rows a reader takes before the first damage, by what is defined before."""
     rows = 0
     with contextlib.suppress(WireError), closing(JournalReader(folder)) as reader:
-        for row_count, _ in _taken(reader):
+        for row_count, _ in _taken(reader, {}):
             rows += row_count
     return rows
 
 
-def _taken(reader: JournalReader) -> Iterator[tuple[int, int]]:
+def _taken(reader: JournalReader, schemas: dict[int, tuple[str, ...]]) -> Iterator[tuple[int, int]]:
     """Yield the rows of each piece of a journal as a daemon takes them, and where it ends."""
-    schemas = reader.schemas()  # Also those defined later.
     position = reader.oldest
     while records := reader.read(position, 1 << 20):
         decoded, defined = decode_records(records, schemas)

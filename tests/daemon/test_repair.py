@@ -11,10 +11,10 @@ import pytest
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.journal_files import boot_id
-from stepwell_wire.mending import KEPT_FOLDER, Mending, plan_mending
-from stepwell_wire.records import FINISH, GAP, SCHEMA, pack_event
-from stepwell_wire.rescue import padding
+from stepwell_wire.records import GAP, SCHEMA, pack_event
+from stepwell_wire.repair import KEPT_FOLDER, Repair, plan_repair
 from stepwell_wire.rows import decode_records
+from stepwell_wire.salvage import padding
 from stepwell_wire.segment import (
     ACKED_AT,
     COMMITTED_AT,
@@ -90,17 +90,17 @@ def _read_all(reader: JournalReader) -> tuple[list[int], list[dict[str, Any]], i
     return steps, gaps, position
 
 
-def mend(journal: Path, *, unverified: bool = False) -> Mending:
-    mending = plan_mending(journal, unverified=unverified)
-    kept = mending.apply()
-    assert (kept is not None) == mending.is_needed
-    assert not plan_mending(journal, unverified=unverified).is_needed, "once is enough"
-    return mending
+def repair(journal: Path, *, unverified: bool = False) -> Repair:
+    planned = plan_repair(journal, unverified=unverified)
+    kept = planned.apply()
+    assert (kept is not None) == planned.is_needed
+    assert not plan_repair(journal, unverified=unverified).is_needed, "once is enough"
+    return planned
 
 
 def test_a_whole_journal_needs_nothing_and_is_left_alone(journal: Path) -> None:
     before = {path: path.read_bytes() for path in journal.iterdir()}
-    assert not mend(journal).damage
+    assert not repair(journal).damage
     assert {path: path.read_bytes() for path in journal.iterdir()} == before
     assert not (journal.parent / KEPT_FOLDER).exists()
 
@@ -113,8 +113,8 @@ def test_damaged_records_are_bridged_by_a_gap_and_the_rest_keeps_its_positions(
     was = first_segment(journal).read_bytes()
     with pytest.raises(MalformedRecordsError):
         delivered(journal)
-    mending = mend(journal)
-    assert [(each.position, each.size) for each in mending.damage] == [
+    planned = repair(journal)
+    assert [(each.position, each.size) for each in planned.damage] == [
         (place, len(RECORDS[11]) * 5)
     ]
     steps, gaps, end = delivered(journal)
@@ -132,7 +132,7 @@ def test_any_flipped_byte_of_a_header_costs_little_and_moves_nothing(tmp_path: P
         journal = make_journal(tmp_path, f"w{number}", WHOLE)
         place = sum(map(len, RECORDS[:which])) + chance.randrange(8)
         damage(first_segment(journal), place, bytes([WHOLE[place] ^ 1 << chance.randrange(8)]))
-        mend(journal)
+        repair(journal)
         steps, _, end = delivered(journal)
         assert end >= len(WHOLE)
         assert set(STEPS) - set(steps) <= {which - 1, which, which - 2}
@@ -147,7 +147,7 @@ def test_any_damage_leaves_a_journal_that_reads_to_its_end(tmp_path: Path) -> No
         size = chance.choice((8, 16, 24, 120, 400))
         garbage = chance.choice((bytes(size), b"\xff" * size, chance.randbytes(size), WHOLE[:size]))
         damage(first_segment(journal), start, garbage[: len(WHOLE) - start])
-        mend(journal)
+        repair(journal)
         steps, _, _ = delivered(journal)
         width = len(row(0))
         hit = range(
@@ -161,21 +161,11 @@ def test_a_missing_segment_is_bridged(journal: Path) -> None:
     size = len(row(0)) * 7
     add_segment(journal, length + size, b"".join(row(step) for step in range(67, 70)))
     assert delivered(journal)[0] == list(range(60))
-    mending = mend(journal)
-    assert [(each.position, each.size) for each in mending.damage] == [(length, size)]
+    planned = repair(journal)
+    assert [(each.position, each.size) for each in planned.damage] == [(length, size)]
     steps, gaps, _ = delivered(journal)
     assert steps == [*range(60), *range(67, 70)]
     assert len(gaps) == 1
-
-
-def test_a_hole_of_more_than_a_segment_is_bridged(journal: Path) -> None:
-    length = len(WHOLE) + len(SECOND)
-    hole = (1 << 24) + 8
-    add_segment(journal, length + hole, row(99))
-    mend(journal)
-    steps, _, end = delivered(journal)
-    assert steps == [*range(60), 99]
-    assert end > length + hole + len(row(0))
 
 
 def set_word(path: Path, place: int, value: int) -> None:
@@ -191,22 +181,7 @@ def test_a_segment_ends_where_the_next_begins_whatever_its_page_says(
     end = PAGE_BYTES + len(RECORDS[0]) + steps_said * len(row(0))
     set_word(first_segment(journal), COMMITTED_AT, end)
     assert delivered(journal)[0] == list(range(60))
-    assert not mend(journal).damage
-
-
-@pytest.mark.parametrize("word", [0, 8, PAGE_BYTES, PAGE_BYTES + len(RECORDS[0])])
-def test_a_last_page_that_says_too_little_is_not_believed_over_a_checksum(
-    tmp_path: Path, word: int
-) -> None:
-    journal = make_journal(tmp_path, "w", WHOLE)
-    page = first_segment(journal)
-    seal(page, len(WHOLE) - 3 * len(row(0)), turn=1)
-    set_word(page, COMMITTED_AT, word)
-    assert "its page says an end that cannot be" in told(journal)
-    mend(journal)
-    steps, (reason, doubt), _ = delivered(journal)
-    assert (steps, reason) == (list(STEPS), "journal damaged, its end may be missing")
-    assert doubt.endswith(f"no checksum holds for {3 * len(row(0))} bytes")
+    assert not repair(journal).damage
 
 
 def test_a_last_page_that_says_too_little_costs_nothing_where_the_writer_had_ended(
@@ -219,62 +194,7 @@ def test_a_last_page_that_says_too_little_costs_nothing_where_the_writer_had_end
     set_word(page, COMMITTED_AT, PAGE_BYTES + len(RECORDS[0]))
     assert not told(journal)
     assert delivered(journal)[0] == list(STEPS)
-    assert not mend(journal).damage
-
-
-def test_a_last_segment_that_was_zeroed_is_told(journal: Path) -> None:
-    last = journal / segment_name(len(WHOLE))
-    last.write_bytes(bytes(last.stat().st_size))
-    assert "its first page" in told(journal)
-    assert "missing, or less" in mend(journal).damage[0].what
-    steps, gaps, end = delivered(journal)
-    assert (steps, gaps) == (list(STEPS), ["journal damaged, its end may be missing"])
-    assert end > len(WHOLE) + len(SECOND)
-
-
-def test_nothing_is_said_of_an_end_that_the_writer_itself_told(journal: Path) -> None:
-    finish = pack_event(FINISH, {"state": "finished", "exit_code": 0}, step=0, time_us=2_000_000)
-    last = add_segment(journal, len(WHOLE), SECOND + finish)
-    damage_page(last)
-    mend(journal)
-    doubt = f"journal taken as it reads, no checksum holds for {len(SECOND + finish)} bytes"
-    assert delivered(journal)[1] == [doubt]
-
-
-def test_a_page_and_records_of_a_segment_in_the_middle_may_both_be_damaged(journal: Path) -> None:
-    path = first_segment(journal)
-    damage_page(path)
-    damage(path, len(RECORDS[0]), b"\xaa" * 100)
-    (lost, _) = mend(journal).damage
-    assert lost.position == len(RECORDS[0])
-    assert delivered(journal)[0] == list(range(lost.size // len(row(0)), 60))
-
-
-@pytest.mark.parametrize("is_word", [True, False])
-def test_what_lay_in_a_file_before_is_not_taken_for_new(journal: Path, is_word: bool) -> None:
-    """A segment's file may have been another's, whose rows are older than all that followed."""
-    last = journal / segment_name(len(WHOLE))
-    older = b"".join(row(step) for step in range(20))
-    with last.open("r+b") as file:
-        file.seek(PAGE_BYTES + len(SECOND))
-        file.write(older)
-    if is_word:
-        set_word(last, COMMITTED_AT, PAGE_BYTES + len(SECOND) | 1 << 40)
-    else:
-        damage_page(last)
-    mend(journal)
-    assert delivered(journal)[0] == list(range(60))
-
-
-def test_a_cut_file_whose_rest_was_changed_is_in_doubt(tmp_path: Path) -> None:
-    journal = make_journal(tmp_path, "w", WHOLE)
-    path = first_segment(journal)
-    seal(path, len(WHOLE))
-    damage(path, len(WHOLE) - 5 * len(row(0)) - 8, b"\1")
-    os.truncate(path, PAGE_BYTES + len(WHOLE) - 2 * len(row(0)))
-    (doubt,) = mend(journal).doubts
-    assert (doubt.position, doubt.size) == (0, len(WHOLE) - 2 * len(row(0)))
-    assert any("taken as it reads" in gap for gap in delivered(journal)[1])
+    assert not repair(journal).damage
 
 
 def test_what_changed_after_it_was_acknowledged_is_nobodys_business(journal: Path) -> None:
@@ -282,34 +202,15 @@ def test_what_changed_after_it_was_acknowledged_is_nobodys_business(journal: Pat
     damage(first_segment(journal), len(WHOLE) - 8, b"\1")
     set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
     assert not told(journal)
-    assert not mend(journal).is_needed
-
-
-def test_a_last_page_that_says_far_too_much_is_damaged_and_nothing_is_bridged(
-    journal: Path,
-) -> None:
-    last = journal / segment_name(len(WHOLE))
-    set_word(last, COMMITTED_AT, PAGE_BYTES + len(SECOND) | 1 << 31)
-    assert "the file was cut" in told(journal)
-    (_, lost) = mend(journal).damage
-    assert lost.what == "the note of where the journal ends"
-    assert delivered(journal)[:2] == (
-        list(range(60)),
-        [
-            "journal damaged, its end may be missing",
-            f"journal taken as it reads, no checksum holds for {len(SECOND)} bytes",
-        ],
-    )
-    assert last.stat().st_size < 1 << 20
-    assert not told(journal)
+    assert not repair(journal).is_needed
 
 
 def test_a_first_segment_that_is_gone_is_missed_and_told(journal: Path) -> None:
     first_segment(journal).unlink()
     with closing(JournalReader(journal)) as reader:
         assert f"{len(WHOLE)} bytes before" in reader.damage()
-    mending = mend(journal)
-    assert [(each.position, each.size) for each in mending.damage] == [(0, len(WHOLE))]
+    planned = repair(journal)
+    assert [(each.position, each.size) for each in planned.damage] == [(0, len(WHOLE))]
     steps, gaps, _ = delivered(journal)
     assert (steps, gaps) == (list(range(40, 60)), [f"journal damaged, {len(WHOLE)} bytes"])
     with closing(JournalReader(journal)) as reader:
@@ -321,7 +222,7 @@ def test_a_first_segment_that_was_acknowledged_is_not_missed(journal: Path) -> N
     first_segment(journal).unlink()
     with closing(JournalReader(journal)) as reader:
         assert not reader.damage()
-    assert not mend(journal).damage
+    assert not repair(journal).damage
 
 
 def test_after_a_restart_nobody_knows_whether_a_first_segment_is_missing(tmp_path: Path) -> None:
@@ -343,10 +244,9 @@ def test_a_value_that_changed_is_told_and_taken_only_by_a_repair_that_says_so(
     where = f"{PAGE_BYTES + early} to {PAGE_BYTES + len(WHOLE)} is not what its checksum says"
     assert where in told(journal)
     assert not told(journal, len(WHOLE)), "what a daemon has is nobody's business any more"
-    mending = mend(journal)
-    (doubt,) = mending.doubts
+    planned = repair(journal)
+    (doubt,) = planned.damage
     assert (doubt.position, doubt.size) == (early, len(WHOLE) - early)
-    assert not mending.damage
     steps, gaps, _ = delivered(journal)
     assert steps == list(range(60))
     reason = f"journal taken as it reads, no checksum holds for {30 * size} bytes"
@@ -355,6 +255,36 @@ def test_a_value_that_changed_is_told_and_taken_only_by_a_repair_that_says_so(
         assert not reader.damage()
         (gap,) = _read_all(reader)[1]
     assert (gap["first_step"], gap["last_step"]) == (9, 39)
+
+
+@pytest.mark.parametrize("hit", ["page", "end too far", "end too near"])
+def test_a_damaged_last_page_costs_what_no_checksum_covers_and_is_told(
+    journal: Path, hit: str
+) -> None:
+    last = journal / segment_name(len(WHOLE))
+    seal(last, len(SECOND) - 5 * len(row(0)))
+    if hit == "page":
+        damage_page(last)
+    else:
+        set_word(last, COMMITTED_AT, 1 << 40 if hit == "end too far" else PAGE_BYTES + 64)
+    assert "page" in told(journal)
+    lost = repair(journal).damage[-1]
+    assert lost.what.startswith("lost, or less")
+    steps, gaps, end = delivered(journal)
+    assert steps == list(range(40 if hit == "page" else 55))
+    assert gaps == [f"journal damaged, up to {lost.size} bytes"]
+    assert end > len(WHOLE) + len(SECOND), "a daemon that had part of it takes the gap"
+
+
+def test_of_a_segment_with_several_damages_both_ends_are_delivered(journal: Path) -> None:
+    path, size = first_segment(journal), len(row(0))
+    for step in (10, 20, 25):
+        damage(path, len(RECORDS[0]) + step * size, b"\xff" * 24)
+    (lost,) = repair(journal).damage
+    assert (lost.position, lost.size) == (len(RECORDS[0]) + 10 * size, 16 * size)
+    steps, gaps, _ = delivered(journal)
+    assert steps == [*range(10), *range(26, 60)]
+    assert gaps == [f"journal damaged, {16 * size} bytes"]
 
 
 def test_any_changed_byte_that_a_checksum_covers_is_told(tmp_path: Path) -> None:
@@ -388,10 +318,10 @@ def test_a_last_segment_that_is_gone_is_missed_and_told(journal: Path, is_cut: b
     else:
         last.unlink()
         assert f"{last.name} is gone" in told(journal)
-    lost = mend(journal).damage[0]
-    assert (lost.position, lost.what[:16]) == (len(WHOLE), "missing, or less")
-    steps, gaps, end = delivered(journal)
-    assert (steps, gaps) == (list(STEPS), ["journal damaged, its end is missing"])
+    (lost,) = repair(journal).damage
+    assert (lost.position, lost.what[:13]) == (len(WHOLE), "lost, or less")
+    steps, (gap,), end = delivered(journal)
+    assert (steps, gap[:22]) == (list(STEPS), "journal damaged, up to")
     assert end > len(WHOLE) + len(SECOND), "a daemon that had part of it takes the gap"
     assert not told(journal)
 
@@ -403,7 +333,7 @@ def test_the_only_segment_that_is_gone_is_missed(tmp_path: Path) -> None:
     first_segment(journal).unlink()
     assert "no segment is left" in told(journal)
     with pytest.raises(JournalError, match="nothing to repair, remove it"):
-        plan_mending(journal)
+        plan_repair(journal)
 
 
 def test_a_next_word_that_cannot_be_is_not_believed(journal: Path) -> None:
@@ -411,7 +341,7 @@ def test_a_next_word_that_cannot_be_is_not_believed(journal: Path) -> None:
     for wrong in (1, len(WHOLE), len(WHOLE) + len(SECOND) - 8, 2**64 - 1):
         set_word(last, NEXT_AT, wrong)
         assert not told(journal)
-        assert not plan_mending(journal).is_needed
+        assert not plan_repair(journal).is_needed
 
 
 def test_a_segment_that_is_gone_from_the_middle_is_told_and_kept(journal: Path) -> None:
@@ -419,7 +349,7 @@ def test_a_segment_that_is_gone_from_the_middle_is_told_and_kept(journal: Path) 
     add_segment(journal, third, schema_event() + row(60))
     (journal / segment_name(len(WHOLE))).unlink()
     assert "a file is missing or was changed" in told(journal)
-    (lost,) = mend(journal).damage
+    (lost,) = repair(journal).damage
     assert (lost.position, lost.size) == (len(WHOLE), len(SECOND))
     assert delivered(journal)[:2] == (
         [*STEPS, 60],
@@ -433,7 +363,7 @@ def test_a_definition_of_a_number_that_cannot_be_defines_nothing(
 ) -> None:
     broken = pack_event(SCHEMA, {"id": number, "keys": ["a"]}, step=0, time_us=1)
     journal = make_journal(tmp_path, "w", broken + bytes(64) + WHOLE)
-    mend(journal)
+    repair(journal)
     assert delivered(journal)[0] == list(STEPS)
 
 
@@ -442,7 +372,7 @@ def test_a_last_segment_cut_between_two_records_is_missed_and_told(journal: Path
     os.truncate(last, PAGE_BYTES + len(SECOND) - 5 * len(row(0)))
     with closing(JournalReader(journal)) as reader:
         assert "the file was cut" in reader.damage()
-    mend(journal)
+    repair(journal)
     steps, gaps, _ = delivered(journal)
     assert steps == list(range(55))
     assert gaps == [f"journal damaged, {5 * len(row(0))} bytes"]
@@ -455,7 +385,7 @@ def test_a_cut_behind_what_was_acknowledged_keeps_every_position(journal: Path) 
     limit, size = len(WHOLE) + len(SECOND), len(row(0))
     set_word(last, ACKED_AT, limit - 5 * size)
     os.truncate(last, PAGE_BYTES + len(SECOND) - 15 * size)
-    mend(journal)
+    repair(journal)
     steps, gaps, end = delivered(journal)
     assert steps == list(range(45))
     assert gaps == [f"journal damaged, {5 * size} bytes"]
@@ -472,7 +402,7 @@ def test_a_given_up_segment_at_the_front_hides_nothing(journal: Path) -> None:
     (journal / segment_name(orphan)).write_bytes(pack_page(orphan) + bytes(4096))
     set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
     assert delivered(journal)[0] == list(range(40, 60))
-    assert not mend(journal).damage
+    assert not repair(journal).damage
 
 
 @pytest.mark.parametrize("size", [24, 32, 40, 4096, 65536, 65544, 65560, 200_000])
@@ -489,7 +419,7 @@ def test_a_daemon_goes_on_within_what_was_padded(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE)
     size = len(row(0))
     damage(first_segment(journal), len(WHOLE) - 9 * size, b"\xff" * 6 * size)
-    mend(journal)
+    repair(journal)
     with closing(JournalReader(journal)) as reader:
         for had in range(9, 2, -1):
             records = reader.read(len(WHOLE) - had * size, 1 << 20)
@@ -500,7 +430,7 @@ def test_a_daemon_goes_on_within_what_was_padded(tmp_path: Path) -> None:
 def test_what_was_acknowledged_before_it_was_damaged_is_no_gap(journal: Path) -> None:
     set_word(journal / segment_name(len(WHOLE)), ACKED_AT, len(WHOLE))
     damage(first_segment(journal), len(WHOLE) - 3 * len(row(0)), b"\xff" * 3 * len(row(0)))
-    assert mend(journal).damage
+    assert repair(journal).damage
     steps, gaps, _ = delivered(journal)
     assert (steps, gaps) == ([*range(37), *range(40, 60)], [])
 
@@ -509,7 +439,7 @@ def test_damage_over_the_edge_of_a_segment_is_one_gap(journal: Path) -> None:
     size = len(row(0))
     damage(first_segment(journal), len(WHOLE) - 2 * size, b"\xff" * 2 * size)
     damage(journal / segment_name(len(WHOLE)), 0, b"\xff" * (len(RECORDS[0]) + 3 * size))
-    mend(journal)
+    repair(journal)
     with closing(JournalReader(journal)) as reader:
         (gap,) = _read_all(reader)[1]
     assert gap["reason"] == f"journal damaged, {5 * size + len(RECORDS[0])} bytes"
@@ -521,48 +451,32 @@ def test_a_segment_that_its_writer_gave_up_cuts_nothing(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE)
     (journal / segment_name(len(RECORDS[0]))).write_bytes(pack_page(len(RECORDS[0])) + bytes(4096))
     assert delivered(journal)[0] == list(STEPS)
-    assert not mend(journal).damage
+    assert not repair(journal).damage
     damage(first_segment(journal), len(WHOLE) - len(row(0)), b"\xff" * len(row(0)))
-    mend(journal)
+    repair(journal)
     assert delivered(journal)[0] == list(STEPS)[:-1]
 
 
 def test_a_damaged_page_costs_nothing(journal: Path) -> None:
     with first_segment(journal).open("r+b") as file:
         file.write(b"\xff" * 64)
-    mend(journal)
+    repair(journal)
     assert delivered(journal)[0] == list(range(60))
-
-
-def test_the_last_page_too(journal: Path) -> None:
-    with (journal / segment_name(len(WHOLE))).open("r+b") as file:
-        file.write(b"\0" * 64)
-    mend(journal)
-    assert delivered(journal)[0] == list(range(60))
-
-
-def test_last_rows_of_zeros_are_no_unwritten_space(tmp_path: Path) -> None:
-    zeros = b"".join(row(step, (0.0, 0.0)) for step in range(5))
-    journal = make_journal(tmp_path, "w", schema_event() + zeros)
-    with first_segment(journal).open("r+b") as file:
-        file.write(b"\xff" * 64)
-    mend(journal)
-    assert delivered(journal)[0] == list(range(5))
 
 
 def test_a_file_of_another_journal_is_not_bridged(journal: Path) -> None:
     add_segment(journal, 1 << 50, row(1))
     with pytest.raises(JournalError, match="if that file is of another journal, move it away"):
-        plan_mending(journal)
+        plan_repair(journal)
 
 
 def test_after_a_restart_what_is_in_doubt_is_taken_only_when_asked_for(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE, boot_id="another start")
     damage(first_segment(journal), len(WHOLE) - 3 * len(row(0)), bytes(len(row(0))))
-    mending = mend(journal)
-    assert mending.unverified_bytes == len(WHOLE)
+    planned = repair(journal)
+    assert planned.unverified_bytes == len(WHOLE)
     assert delivered(journal)[0] == []
-    mend(journal, unverified=True)
+    repair(journal, unverified=True)
     steps, gaps, _ = delivered(journal)
     assert steps == [step for step in STEPS if step != 37]
     assert gaps == [
@@ -577,32 +491,32 @@ def test_what_was_set_aside_when_a_journal_was_delivered_can_be_asked_for(tmp_pa
     reader.remove()
     assert sorted(path.suffix for path in journal.iterdir()) == [".unverified", ".unverified"]
     with pytest.raises(JournalError, match=r"no writer.json"):
-        plan_mending(journal)
-    mend(journal, unverified=True)
+        plan_repair(journal)
+    repair(journal, unverified=True)
     assert delivered(journal)[0] == list(STEPS)
 
 
 def test_a_writer_that_runs_is_left_alone(journal: Path) -> None:
     lock = hold_lock(journal)
     with pytest.raises(JournalError, match="in use"):
-        plan_mending(journal)
+        plan_repair(journal)
     os.close(lock)
 
 
 def test_a_journal_that_was_delivered_meanwhile_does_not_come_back(journal: Path) -> None:
     damage(first_segment(journal), 0, b"\xff" * 64)
-    mending = plan_mending(journal)
+    planned = plan_repair(journal)
     first_segment(journal).unlink()
     with pytest.raises(JournalError, match="delivered meanwhile"):
-        mending.apply()
+        planned.apply()
 
 
 def test_whose_it_is_can_be_said(journal: Path) -> None:
     whole = JournalReader(journal).info
     (journal / "writer.json").write_text("{")
     with pytest.raises(JournalError, match="say whose it is with --project and --run"):
-        plan_mending(journal)
-    plan_mending(journal, info=whole._replace(boot_id=boot_id())).apply()
+        plan_repair(journal)
+    plan_repair(journal, info=whole._replace(boot_id=boot_id())).apply()
     assert delivered(journal)[0] == list(range(60))
     assert JournalReader(journal).info == whole
 
@@ -612,7 +526,7 @@ def test_no_link_is_followed_where_something_is_written(journal: Path, tmp_path:
     other = tmp_path / "other"
     other.write_text("somebody else's")
     (journal / f".{segment_name(0)}.tmp").symlink_to(other)
-    plan_mending(journal).apply()
+    plan_repair(journal).apply()
     assert other.read_text() == "somebody else's"
     assert not first_segment(journal).is_symlink()
 
@@ -623,7 +537,7 @@ def test_a_link_in_the_place_of_what_is_kept_is_refused(journal: Path, tmp_path:
     (tmp_path / "elsewhere").mkdir()
     (journal.parent / KEPT_FOLDER).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(JournalError, match="a link, expected a folder"):
-        plan_mending(journal).apply()
+        plan_repair(journal).apply()
     assert first_segment(journal).read_bytes() == was
     assert not list((tmp_path / "elsewhere").iterdir())
 
@@ -635,15 +549,6 @@ def test_what_root_mends_stays_its_owners(journal: Path) -> None:
     first_segment(journal).chmod(0o640)
     (journal / "lock").chmod(0o640)
     damage(first_segment(journal), 0, b"\xff" * 64)
-    plan_mending(journal).apply()
+    plan_repair(journal).apply()
     found = first_segment(journal).stat()
     assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (12345, 12345, 0o640)
-
-
-def test_a_definition_in_what_cannot_be_read_explains_nothing(tmp_path: Path) -> None:
-    """Else what was mended would have to be mended again."""
-    again = schema_event()
-    journal = make_journal(tmp_path, "w", b"\xff" * 24 + again[:8] + b"\0" * 8 + again + row(1))
-    add_segment(journal, 24 + 16 + len(again) + len(row(1)), schema_event(keys=("other",)) + b"")
-    mend(journal)
-    delivered(journal)
