@@ -254,7 +254,7 @@ def test_a_cluster_that_got_another_number_of_shards_asks_for_a_new_start(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = opened(cluster)
-    monkeypatch.setattr(store, "settings", replace(store.settings, cluster="half"))
+    monkeypatch.setattr(store.servers, "settings", replace(store.settings, cluster="half"))
     with pytest.raises(StoreUnavailableError, match="has 1 shards now, and had 2"):
-        store._look()
+        store.servers.look()
     store.close()

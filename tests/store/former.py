@@ -96,7 +96,7 @@ def make_server_store(store: Any, *, shards: int = 1) -> None:
     since = (ATTRIBUTES_BY_PATH, NODE_ROLLUPS, ROLLUPS, SERIES_STATS_BY_RUN)
     tables = [each for each in TABLES if each not in since]
     columns = tuple(column for column in ROLLUPS.columns if column.name != "first")
-    store.make_database()
+    store.servers.make_database()
     for table in (SCHEMA_VERSIONS, *tables, replace(ROLLUPS, name="rollups", columns=columns)):
         store.schema.create(table)
     store.schema.note_version(1, "tables")

@@ -165,7 +165,7 @@ def test_no_way_leads_out_of_the_engine(
 def test_the_engine_itself_refuses_what_the_tokens_would_let_through(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("embedded", "server.store"):
+    for module in ("embedded", "server.questions"):
         monkeypatch.setattr(
             f"stepwell_store.{module}.reading_statement", lambda statement, known: statement
         )

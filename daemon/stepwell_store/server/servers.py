@@ -1,0 +1,111 @@
+"""What the servers are: their age, their shards, and who has the replicas of each shard."""
+
+import logging
+
+from stepwell_store.errors import StoreUnavailableError
+from stepwell_store.server.connections import Connections
+from stepwell_store.server.dialect import Dialect
+from stepwell_store.server.place import Place
+from stepwell_store.server.questions import Questions
+from stepwell_store.server.schema import MIGRATION_SECONDS
+from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.server.versions import dialect_of
+
+logger = logging.getLogger("stepwell_store")
+
+
+class Servers:
+    """One server, or a cluster of shards and replicas. ``look`` comes first.
+
+    Attributes:
+        shards: connections for blocks to the replicas of each shard.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.questions = Questions(settings)
+        self.shards: tuple[Connections, ...] = (self._shard(settings.endpoints),)
+        self._has_looked = False
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.questions.dialect
+
+    @property
+    def place(self) -> Place:
+        return Place(self.dialect, self.settings.database, self.settings.cluster)
+
+    def look(self) -> None:
+        """Find out how old the servers are and which shards and replicas there are.
+
+        Raises:
+            StoreUnavailableError: They do not answer, or the cluster is not as it was or is named.
+        """
+        (row,) = self.questions.query("SELECT version() AS version", of=self.questions.outside)
+        self.questions.dialect = dialect_of(row["version"])
+        if self.settings.cluster:
+            self._find_shards(self.settings.cluster)
+        if not self._has_looked:
+            self._has_looked = True
+            logger.info(
+                "found ClickHouse version=%s tables=%s shards=%d",
+                row["version"],
+                self.dialect.name,
+                len(self.shards),
+            )
+
+    def make_database(self) -> None:
+        """Look, and make the database where it is missing."""
+        self.look()
+        database = self.settings.database
+        outside = self.questions.outside
+        found = self.questions.query(
+            "SELECT 1 FROM system.databases WHERE name = {name:String}",
+            parameters={"name": database},
+            of=outside,
+        )
+        if not found:
+            self.questions.query(
+                f"CREATE DATABASE IF NOT EXISTS {database}{self.place.everywhere}",
+                timeout_seconds=MIGRATION_SECONDS,
+                of=outside,
+            )
+
+    def close(self) -> None:
+        for each in self.shards:
+            each.close()
+        self.questions.close()
+
+    def _shard(self, endpoints: tuple[Endpoint, ...]) -> Connections:
+        return self.questions.connections(endpoints, columnar=True)
+
+    def _find_shards(self, cluster: str) -> None:
+        outside = self.questions.outside
+        rows = self.questions.query(
+            "SELECT shard_num, host_name, port FROM system.clusters "
+            "WHERE cluster = {cluster:String} ORDER BY shard_num, replica_num",
+            parameters={"cluster": cluster},
+            of=outside,
+        )
+        if not rows:
+            known = self.questions.query("SELECT DISTINCT cluster FROM system.clusters", of=outside)
+            names = ", ".join(row["cluster"] for row in known) or "none"
+            raise StoreUnavailableError(
+                f"the server knows no cluster {cluster!r}, but {names}; correct "
+                "clickhouse_cluster, or remote_servers in the server's configuration"
+            )
+        by_shard: dict[int, tuple[Endpoint, ...]] = {}
+        for row in rows:
+            endpoint = Endpoint(row["host_name"], row["port"])
+            by_shard[row["shard_num"]] = (*by_shard.get(row["shard_num"], ()), endpoint)
+        if self._has_looked and len(by_shard) != len(self.shards):
+            # Blocks are cut by shard before they come here.
+            raise StoreUnavailableError(
+                f"the cluster {cluster!r} has {len(by_shard)} shards now, and had "
+                f"{len(self.shards)} when the daemon started; start the daemon anew"
+            )
+        if [each.endpoints for each in self.shards] == list(by_shard.values()):
+            return
+        former, self.shards = self.shards, tuple(map(self._shard, by_shard.values()))
+        for each in former:
+            each.close()
