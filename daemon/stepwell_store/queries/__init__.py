@@ -42,6 +42,7 @@ from stepwell_store.queries.history_columns import (
 )
 from stepwell_store.queries.history_sample import sampled
 from stepwell_store.queries.limits import Limits
+from stepwell_store.queries.logged import LoggedMetric, logged_metrics, logged_runs
 from stepwell_store.queries.media import (
     MediaItem,
     MediaKey,
@@ -74,7 +75,7 @@ from stepwell_store.queries.projects import ProjectOverview, list_projects
 from stepwell_store.queries.run_devices import RunDevice, RunDevices, run_devices
 from stepwell_store.queries.runs import list_runs, runs_by_id
 from stepwell_store.queries.series import series_buckets
-from stepwell_store.queries.sizes import TableSize, table_sizes
+from stepwell_store.queries.sizes import StoreTotals, TableSize, store_totals, table_sizes
 from stepwell_store.queries.states import projects_pulse, run_states
 from stepwell_store.queries.texts import Text, list_texts
 from stepwell_store.queries.versions import ProjectPulse, project_pulse, series_versions
@@ -94,6 +95,7 @@ __all__ = [
     "HistogramName",
     "HistoryPlan",
     "Limits",
+    "LoggedMetric",
     "MediaItem",
     "MediaKey",
     "MediaSteps",
@@ -115,6 +117,7 @@ __all__ = [
     "RunRef",
     "Series",
     "SeriesRequestError",
+    "StoreTotals",
     "TableSize",
     "Text",
     "Writer",
@@ -141,6 +144,8 @@ __all__ = [
     "list_runs",
     "list_texts",
     "list_writers",
+    "logged_metrics",
+    "logged_runs",
     "media_at",
     "media_items",
     "media_keys",
@@ -166,6 +171,7 @@ __all__ = [
     "sampled",
     "series_buckets",
     "series_versions",
+    "store_totals",
     "table_sizes",
     "without_known_head",
 ]

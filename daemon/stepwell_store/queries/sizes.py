@@ -1,4 +1,4 @@
-"""How large the tables are."""
+"""How large the tables are, and how much is in them."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +15,24 @@ ORDER BY table
 """
 
 
+_TOTALS: Final = """
+SELECT (SELECT count() FROM points) AS points,
+       (SELECT uniqExact(project, run_id) FROM writers) AS runs,
+       (SELECT max(version) FROM schema_versions) AS version,
+       (SELECT max(w.last_seen) FROM writers AS w) AS last_seen
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreTotals:
+    """All of a store; ``last_seen`` is the newest moment of a writer, in s since 1970 UTC."""
+
+    points: int
+    runs: int
+    schema_version: int
+    last_seen: float
+
+
 @dataclass(frozen=True, slots=True)
 class TableSize:
     """A table's rows and its bytes on disk; rows that a merge will join count apart."""
@@ -28,3 +46,9 @@ def table_sizes(store: Store, *, limits: Limits = DEFAULT) -> tuple[TableSize, .
     """Return the size of each table; of a cluster, on the server that answers."""
     rows = Question(store, limits).rows(_SIZES)
     return tuple(TableSize(row["table"], row["rows"], row["bytes"]) for row in rows)
+
+
+def store_totals(store: Store, *, limits: Limits = DEFAULT) -> StoreTotals:
+    """Return how much is stored."""
+    (row,) = Question(store, limits).rows(_TOTALS)
+    return StoreTotals(row["points"], row["runs"], row["version"], row["last_seen"] / 1e6)

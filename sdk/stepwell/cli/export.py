@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_socket, places
@@ -25,23 +25,8 @@ if TYPE_CHECKING:
     from stepwell_store.queries import RunRef
     from stepwell_store.queries.history import Labels
 
-_COLUMNS: Final = """
-SELECT metric, min(is_text) = 0 AS has_floats, max(is_text) = 1 AS has_others
-FROM (
-    SELECT metric, 0 AS is_text FROM series
-    WHERE project = {project:String} AND run_id IN {runs:Array(String)}
-    UNION ALL
-    SELECT metric, 1 AS is_text FROM texts
-    WHERE project = {project:String} AND run_id IN {runs:Array(String)}
-    UNION ALL
-    SELECT metric, 1 AS is_text FROM histograms
-    WHERE project = {project:String} AND run_id IN {runs:Array(String)}
-)
-GROUP BY metric ORDER BY metric
-"""
 
-
-class Target(NamedTuple):
+class ExportTarget(NamedTuple):
     """What is exported: one run, or every run of a project."""
 
     project: str
@@ -118,7 +103,7 @@ def format_of(output: str, chosen: str | None) -> str:
     return ending
 
 
-def find_target(store: "Store", reference: str) -> Target:
+def find_target(store: "Store", reference: str) -> ExportTarget:
     """Return what ``reference`` names; ``PROJECT/`` can only be a project.
 
     Raises:
@@ -126,51 +111,42 @@ def find_target(store: "Store", reference: str) -> Target:
         CommandError: A run and a project have it.
     """
     from stepwell_store.errors import RunNotFoundError
-    from stepwell_store.queries import find_run
+    from stepwell_store.queries import find_run, logged_runs
 
     project = reference.removesuffix("/")
-    run_ids = _runs_of_project(store, project)
+    run_ids = logged_runs(store, project)
     if reference.endswith("/"):
         if not run_ids:
             raise no_project(store, project)
-        return Target(project, run_ids, True)
+        return ExportTarget(project, run_ids, True)
     try:
         ref: RunRef = find_run(store, reference)
     except RunNotFoundError:
         if not run_ids:
             raise
-        return Target(project, run_ids, True)
+        return ExportTarget(project, run_ids, True)
     if run_ids:
         raise CommandError(
             f"a run and a project are called {reference!r}; say {ref} or {project}/", USAGE
         )
-    return Target(ref.project, [ref.run_id], False)
+    return ExportTarget(ref.project, [ref.run_id], False)
 
 
-def _runs_of_project(store: "Store", project: str) -> list[str]:
-    rows = store.query(
-        "SELECT run_id FROM (SELECT project, run_id FROM writers UNION ALL "
-        "SELECT project, run_id FROM series) WHERE project = {project:String} "
-        "GROUP BY run_id ORDER BY run_id",
-        parameters={"project": project},
-    )
-    return [row["run_id"] for row in rows]
-
-
-def columns_of(store: "Store", target: Target, wanted: list[str] | None) -> list[HistoryColumn]:
+def columns_of(
+    store: "Store", target: ExportTarget, wanted: list[str] | None
+) -> list[HistoryColumn]:
     """Return the metrics that the history has, by name.
 
     Raises:
         CommandError: One that is wanted does not exist.
     """
-    rows = store.query(_COLUMNS, parameters={"project": target.project, "runs": target.run_ids})
-    from stepwell_store.queries import column_name
+    from stepwell_store.queries import column_name, logged_metrics
 
     found = {
-        row["metric"]: HistoryColumn(
-            column_name(row["metric"]), row["metric"], floats_only=not row["has_others"]
+        each.metric: HistoryColumn(
+            column_name(each.metric), each.metric, floats_only=not each.has_others
         )
-        for row in rows
+        for each in logged_metrics(store, target.project, target.run_ids)
     }
     if wanted is None:
         return list(found.values())
@@ -181,7 +157,7 @@ def columns_of(store: "Store", target: Target, wanted: list[str] | None) -> list
     return [found[name] for name in dict.fromkeys(wanted)]
 
 
-def has_several_labels(store: "Store", target: Target) -> bool:
+def has_several_labels(store: "Store", target: ExportTarget) -> bool:
     """Return whether more than one writer logged in any of the runs."""
     from stepwell_store.queries import runs_with_several_labels
 
@@ -189,7 +165,7 @@ def has_several_labels(store: "Store", target: Target) -> bool:
 
 
 def rows_of(
-    store: "Store", target: Target, metrics: list[str], *, with_labels: bool
+    store: "Store", target: ExportTarget, metrics: list[str], *, with_labels: bool
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows, run by run; a project's begin with ``_run``."""
     from stepwell_store.queries import history

@@ -23,12 +23,6 @@ _UNSENT: Final = {
     ),
     True: ("offline writers", "`stepwell sync` sends it, nothing else does"),
 }
-_SUMMARY: Final = """
-SELECT (SELECT count() FROM points) AS points,
-       (SELECT uniqExact(project, run_id) FROM writers) AS runs,
-       (SELECT max(version) FROM schema_versions) AS version,
-       (SELECT max(w.last_seen) FROM writers AS w) AS last_seen
-"""
 
 
 def store(data: Path) -> Iterator[Finding]:
@@ -43,11 +37,12 @@ def store(data: Path) -> Iterator[Finding]:
         return
     from stepwell_store import StoreError, TableMissingError, connect_embedded
     from stepwell_store.deletion import find_orphans
+    from stepwell_store.queries import store_totals
 
     try:
         opened = connect_embedded(data)
         try:
-            (row,) = opened.query(_SUMMARY)
+            totals = store_totals(opened)
             orphans = find_orphans(opened)
         finally:
             opened.close()
@@ -65,8 +60,8 @@ def store(data: Path) -> Iterator[Finding]:
     yield Finding(
         "store",
         Level.OK,
-        f"{counted(row['runs'], 'run')}, {counted(row['points'], 'point')}, "
-        f"schema {row['version']}",
+        f"{counted(totals.runs, 'run')}, {counted(totals.points, 'point')}, "
+        f"schema {totals.schema_version}",
     )
     if orphans.points:
         yield Finding(
@@ -76,12 +71,12 @@ def store(data: Path) -> Iterator[Finding]:
             "name: their run was deleted while it ran",
             "`stepwell rm --orphans` deletes them",
         )
-    ahead = row["last_seen"] / 1e6 - time.time()
+    ahead = totals.last_seen - time.time()
     if ahead > _FUTURE_SECONDS_MAX:
         yield Finding(
             "clock",
             Level.WARN,
-            f"the store holds points from the future, up to {moment_text(row['last_seen'] / 1e6)}",
+            f"the store holds points from the future, up to {moment_text(totals.last_seen)}",
             "some machine's clock is ahead: let NTP keep them",
         )
 
