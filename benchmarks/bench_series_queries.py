@@ -40,7 +40,7 @@ def main() -> None:
     from stepwell_hub.frames import series_frame
     from stepwell_store import open_embedded
     from stepwell_store.identity import series_fingerprint
-    from stepwell_store.queries import Held, group_bands, series_buckets, without_known_head
+    from stepwell_store.queries import HeldBuckets, group_bands, series_buckets, without_known_head
 
     scale = float(os.environ.get("STEPWELL_BENCH_SCALE", "1"))
     runs = [f"run-{number:04}" for number in range(max(2, round(100 * scale)))]
@@ -60,7 +60,9 @@ def main() -> None:
 
         answer = now()
         held = [
-            Held(each.run_id, "", answer[0].level, int(each.bucket[-1]), int(each.count[:-1].sum()))
+            HeldBuckets(
+                each.run_id, "", answer[0].level, int(each.bucket[-1]), int(each.count[:-1].sum())
+            )
             for each in answer[0].series
         ]
         questions: list[tuple[str, Callable[[], Any]]] = [

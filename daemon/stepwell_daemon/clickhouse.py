@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.gateway.secrets import read_secret
@@ -17,13 +17,47 @@ from stepwell_store.server.settings import (
 from stepwell_wire.hub_address import is_loopback
 from stepwell_wire.installation import install_command
 
-if TYPE_CHECKING:
-    from stepwell_daemon.config import DaemonConfig
-
 _NEEDED: Final = ("clickhouse_driver", "lz4", "pandas")
 
 
-def server_settings(config: "DaemonConfig") -> ServerSettings:
+class ClickHouseConfig(Protocol):
+    """What the daemon's configuration says of the servers."""
+
+    @property
+    def clickhouse_hosts(self) -> str: ...
+
+    @property
+    def clickhouse_database(self) -> str: ...
+
+    @property
+    def clickhouse_user(self) -> str: ...
+
+    @property
+    def clickhouse_password_file(self) -> str: ...
+
+    @property
+    def clickhouse_cluster(self) -> str: ...
+
+    @property
+    def clickhouse_insert_quorum(self) -> int: ...
+
+    @property
+    def clickhouse_timeout_seconds(self) -> float: ...
+
+    @property
+    def clickhouse_tls(self) -> str: ...
+
+    @property
+    def clickhouse_ca_file(self) -> str: ...
+
+    @property
+    def clickhouse_cert_file(self) -> str: ...
+
+    @property
+    def clickhouse_key_file(self) -> str: ...
+
+
+def server_settings(config: ClickHouseConfig) -> ServerSettings:
     """Return how to reach the servers.
 
     Raises:

@@ -19,7 +19,7 @@ from stepwell_store.identity import fingerprint
 from stepwell_store.native import Column, number_column, text_column
 from stepwell_store.store import Store
 from stepwell_store.table_block import block_columns
-from stepwell_store.table_spec import Deletion
+from stepwell_store.table_spec import DeletionOrder
 from stepwell_store.tables import (
     POINTS,
     REMOVED_WRITERS,
@@ -66,13 +66,13 @@ class _Scope:
     def parameters(self) -> dict[str, Any]:
         return {"project": self.project, "run_ids": list(self.run_ids)}
 
-    def rows(self, deletion: Deletion) -> tuple[str, dict[str, Any]]:
+    def rows(self, deletion: DeletionOrder) -> tuple[str, dict[str, Any]]:
         """Return the condition for the rows of a table, and its parameters."""
         match deletion:
-            case Deletion.BY_SERIES:
+            case DeletionOrder.BY_SERIES:
                 named = f"series IN (SELECT series FROM {SERIES.name} WHERE {self.of_runs})"
                 return named, self.parameters
-            case Deletion.BY_RUN_KEY:
+            case DeletionOrder.BY_RUN_KEY:
                 project = {"project_id": fingerprint(self.project)}
                 keys = [fingerprint(self.project, run_id) for run_id in self.run_ids]
                 condition = "project_id = {project_id:UInt64} AND run_key IN {keys:Array(UInt64)}"
@@ -144,7 +144,7 @@ def sweep_removed(
         scope = _Scope(project, (run_id,))
         writers = {row["writer_id"]: row for row in _writers(store, scope)}
         if writers.keys() - at.keys():
-            _delete(store, REMOVED_WRITERS.name, *scope.rows(Deletion.BY_NAME))
+            _delete(store, REMOVED_WRITERS.name, *scope.rows(DeletionOrder.BY_NAME))
             continue
         ended = {name for name, row in writers.items() if row["state"] not in ("", RUNNING)}
         oldest = (now - _REMOVED_SECONDS_MAX) * 1e6

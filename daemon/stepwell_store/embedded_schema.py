@@ -22,7 +22,7 @@ class _Engine(Protocol):
 
 
 class EmbeddedSchema:
-    """A ``Schema`` behind the engine's queries."""
+    """A ``StoreSchema`` behind the engine's queries."""
 
     def __init__(self, engine: _Engine) -> None:
         self._engine = engine

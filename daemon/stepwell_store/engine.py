@@ -37,7 +37,7 @@ from stepwell_store.channel import (
     socket_address,
     write_memory_file,
 )
-from stepwell_store.engine_watch import Watch
+from stepwell_store.engine_watch import EngineWatch
 from stepwell_store.errors import code_of
 from stepwell_wire.capabilities import drop_capabilities
 
@@ -70,7 +70,7 @@ class Engine:
         self._first = self._connect()  # Keeps the store open while no client is connected.
         self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
         self._numbers = itertools.count(1)
-        self._watch = Watch(self._connect)
+        self._watch = EngineWatch(self._connect)
         self._peers: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -111,7 +111,7 @@ class Engine:
         self._first.close()
 
     def _converse(self, peer: socket.socket) -> None:
-        session = Session(self._connect(), self._watch, number=next(self._numbers))
+        session = EngineSession(self._connect(), self._watch, number=next(self._numbers))
         try:
             while (message := receive_message(peer)) is not None:
                 try:
@@ -129,10 +129,10 @@ class Engine:
             self._slots.release()
 
 
-class Session:
+class EngineSession:
     """One connection's own view of the store: requests run in turn, each under its time limit."""
 
-    def __init__(self, connection: Any, watch: Watch, *, number: int) -> None:
+    def __init__(self, connection: Any, watch: EngineWatch, *, number: int) -> None:
         self._connection = connection
         self._result: Any = None
         self._watch = watch

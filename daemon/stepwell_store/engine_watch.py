@@ -13,7 +13,7 @@ _WATCH_SECONDS: Final = 0.2
 """How often the peers of running queries are looked at."""
 
 
-class Watch:
+class EngineWatch:
     """Ends a query whose client has gone: nobody reads its answer any more.
 
     A killed process closes its socket; a client that gave up closes the connection. The query of

@@ -18,7 +18,7 @@ from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS, TABLES
 
 
-class Schema(Protocol):
+class StoreSchema(Protocol):
     """The tables of one store, as migrations change them."""
 
     def found_version(self) -> int:
@@ -56,7 +56,7 @@ class Migration:
 
     version: int
     name: str
-    steps: tuple[Callable[[Schema], None], ...] = ()
+    steps: tuple[Callable[[StoreSchema], None], ...] = ()
     announces: bool = False
 
 
@@ -71,7 +71,7 @@ def check_version(found: int, newest: int) -> None:
 
 
 def apply_migrations(
-    schema: Schema, migrations: Sequence[Migration], *, from_start: bool = False
+    schema: StoreSchema, migrations: Sequence[Migration], *, from_start: bool = False
 ) -> None:
     """Apply what is missing. Any number of processes may do so at once.
 

@@ -11,7 +11,7 @@ from stepwell_store.fill import (
     run_keys_of_writers,
     statistics_by_run_of_piece,
 )
-from stepwell_store.migrate import Migration, Schema, apply_migrations
+from stepwell_store.migrate import Migration, StoreSchema, apply_migrations
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import NODE_POINTS, POINTS
 
@@ -20,17 +20,17 @@ logger = logging.getLogger("stepwell_store")
 _PIECES_A_LINE: Final = 64
 
 
-def _drop_former_rollups(schema: Schema) -> None:
+def _drop_former_rollups(schema: StoreSchema) -> None:
     """Daemons of older releases cannot store points from here on: they wait for their upgrade."""
     schema.drop("rollups")
 
 
-def _fill_attributes_by_path(schema: Schema) -> None:
+def _fill_attributes_by_path(schema: StoreSchema) -> None:
     schema.fill(attributes_by_path())
 
 
 def _pieces_left(
-    schema: Schema, version: int, points: TableSpec = POINTS
+    schema: StoreSchema, version: int, points: TableSpec = POINTS
 ) -> Iterator[tuple[int, int, int]]:
     """Yield number, count and piece of what a version fills, until another daemon has noted it.
 
@@ -44,23 +44,23 @@ def _pieces_left(
         yield number, len(pieces), piece
 
 
-def _make_rollups_of_points(schema: Schema) -> None:
+def _make_rollups_of_points(schema: StoreSchema) -> None:
     for number, count, piece in _pieces_left(schema, 3):
         schema.fill(rollups_of_piece(piece, "migration-3"))
         if number % _PIECES_A_LINE == 0 or number == count:
             logger.info("making rollups of points piece=%d pieces=%d", number, count)
 
 
-def _fill_statistics_by_run(schema: Schema) -> None:
+def _fill_statistics_by_run(schema: StoreSchema) -> None:
     for _, _, piece in _pieces_left(schema, 6):
         schema.fill(statistics_by_run_of_piece(piece, "migration-6"))
 
 
-def _fill_run_keys(schema: Schema) -> None:
+def _fill_run_keys(schema: StoreSchema) -> None:
     schema.fill(run_keys_of_writers())
 
 
-def _make_rollups_of_nodes(schema: Schema) -> None:
+def _make_rollups_of_nodes(schema: StoreSchema) -> None:
     for number, count, piece in _pieces_left(schema, 8, NODE_POINTS):
         schema.fill(node_rollups_of_piece(piece, "migration-8"))
         if number % _PIECES_A_LINE == 0 or number == count:
@@ -87,7 +87,7 @@ assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 
 NEWEST: Final = MIGRATIONS[-1].version
 
 
-def migrate(schema: Schema, *, from_start: bool = False) -> None:
+def migrate(schema: StoreSchema, *, from_start: bool = False) -> None:
     """Bring ``schema`` to the newest version; see ``apply_migrations``."""
     apply_migrations(schema, MIGRATIONS, from_start=from_start)
 

@@ -15,7 +15,7 @@ SAMPLE_TYPE: Final = "Tuple(time Int64, value Float64)"
 """A node's point inside a row of its rollups."""
 
 
-class Engine(StrEnum):
+class MergeEngine(StrEnum):
     """What merges do with rows of one key; the value goes before ``MergeTree``."""
 
     PLAIN = ""
@@ -25,7 +25,7 @@ class Engine(StrEnum):
     """They are joined, column by column."""
 
 
-class Deletion(IntEnum):
+class DeletionOrder(IntEnum):
     """How the rows of a run are found. Deletions go in this order, and then in that of the tables.
 
     What names a run goes last, so that a deletion cut short can be repeated.
@@ -80,12 +80,12 @@ class TableSpec:
     name: str
     columns: tuple[ColumnSpec, ...]
     key: tuple[str, ...]
-    engine: Engine = Engine.PLAIN
+    engine: MergeEngine = MergeEngine.PLAIN
     version_column: str = ""
     sent: tuple[str, ...] = ()
     is_of_events: bool = False
     rows_of: str = ""
-    deletion: Deletion | None = None
+    deletion: DeletionOrder | None = None
     kept_days: str = ""
     is_on_every_server: bool = False
     granule_rows: int = 0
@@ -93,7 +93,7 @@ class TableSpec:
     @property
     def replaces(self) -> bool:
         """Whether rows of one key are one row, so that storing them twice changes nothing."""
-        return self.engine is Engine.REPLACING
+        return self.engine is MergeEngine.REPLACING
 
     def column(self, name: str) -> ColumnSpec:
         return next(column for column in self.columns if column.name == name)

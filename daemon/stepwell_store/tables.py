@@ -11,8 +11,8 @@ from stepwell_store.table_spec import (
     POINT_TYPE,
     SAMPLE_TYPE,
     ColumnSpec,
-    Deletion,
-    Engine,
+    DeletionOrder,
+    MergeEngine,
     TableSpec,
 )
 
@@ -67,7 +67,7 @@ POINTS: Final = TableSpec(
         ColumnSpec("value", "Float64", _VALUE_CODEC),
     ),
     key=("series", "step"),
-    deletion=Deletion.BY_SERIES,
+    deletion=DeletionOrder.BY_SERIES,
 )
 
 SERIES_STATS: Final = TableSpec(
@@ -85,14 +85,14 @@ SERIES_STATS: Final = TableSpec(
         ColumnSpec("time_max", "Int64", joined_by="max"),
     ),
     key=("project_id", "metric_id", "run_key", "series"),
-    engine=Engine.AGGREGATING,
+    engine=MergeEngine.AGGREGATING,
     sent=(
         *("project_id", "metric_id", "run_key", "series"),
         *("count", "nan_count", "positive_inf_count", "negative_inf_count", "min", "max", "sum"),
         # Not as declared: what was sent before this order was noted must stay the same bytes.
         *("last", "first", "time_min", "time_max"),
     ),
-    deletion=Deletion.BY_RUN_KEY,
+    deletion=DeletionOrder.BY_RUN_KEY,
     granule_rows=_SMALL_GRANULE,
 )
 
@@ -116,8 +116,8 @@ ROLLUPS: Final = TableSpec(
         _LAST,
     ),
     key=("width", "series", "bucket"),
-    engine=Engine.AGGREGATING,
-    deletion=Deletion.BY_SERIES,
+    engine=MergeEngine.AGGREGATING,
+    deletion=DeletionOrder.BY_SERIES,
     granule_rows=_SMALL_GRANULE,
 )
 
@@ -133,8 +133,8 @@ SERIES: Final = TableSpec(
         _identifier("run_key"),
     ),
     key=("project", "run_id", "metric", "label"),
-    engine=Engine.REPLACING,
-    deletion=Deletion.BY_NAME_LAST,
+    engine=MergeEngine.REPLACING,
+    deletion=DeletionOrder.BY_NAME_LAST,
     granule_rows=_SMALL_GRANULE,
 )
 
@@ -156,9 +156,9 @@ WRITERS: Final = TableSpec(
         _latest("state", "Tuple(time Int64, state String, exit_code Int32)"),
     ),
     key=("project", "run_id", "writer_id"),
-    engine=Engine.AGGREGATING,
+    engine=MergeEngine.AGGREGATING,
     is_of_events=True,
-    deletion=Deletion.BY_NAME_LAST,
+    deletion=DeletionOrder.BY_NAME_LAST,
 )
 
 ATTRIBUTES: Final = TableSpec(
@@ -175,10 +175,10 @@ ATTRIBUTES: Final = TableSpec(
         ColumnSpec("version", "Int64", _BARE, _MOMENT),
     ),
     key=("project", "run_id", "kind", "path"),
-    engine=Engine.REPLACING,
+    engine=MergeEngine.REPLACING,
     version_column="version",
     is_of_events=True,
-    deletion=Deletion.BY_NAME,
+    deletion=DeletionOrder.BY_NAME,
     granule_rows=_SMALL_GRANULE,
 )
 
@@ -200,10 +200,10 @@ CONSOLE: Final = TableSpec(
         _text("text", _TEXT_CODEC),
     ),
     key=("project", "run_id", "writer_id", "stream", "number"),
-    engine=Engine.REPLACING,
+    engine=MergeEngine.REPLACING,
     version_column="time",
     is_of_events=True,
-    deletion=Deletion.BY_NAME,
+    deletion=DeletionOrder.BY_NAME,
     kept_days="console_days",
 )
 
@@ -220,7 +220,7 @@ TEXTS: Final = TableSpec(
     ),
     key=("project", "run_id", "metric", "label", "step"),
     is_of_events=True,
-    deletion=Deletion.BY_NAME,
+    deletion=DeletionOrder.BY_NAME,
 )
 
 BLOBS: Final = TableSpec(
@@ -238,10 +238,10 @@ BLOBS: Final = TableSpec(
         ColumnSpec("time", "Int64", _TIME_CODEC, _MOMENT),
     ),
     key=("project", "run_id", "blob"),
-    engine=Engine.REPLACING,
+    engine=MergeEngine.REPLACING,
     version_column="time",
     is_of_events=True,
-    deletion=Deletion.BY_NAME,
+    deletion=DeletionOrder.BY_NAME,
 )
 """What became of the bytes that rows of `texts` name by a random id."""
 
@@ -263,7 +263,7 @@ HISTOGRAMS: Final = TableSpec(
     ),
     key=("project", "run_id", "metric", "label", "step"),
     is_of_events=True,
-    deletion=Deletion.BY_NAME,
+    deletion=DeletionOrder.BY_NAME,
 )
 
 GAPS: Final = TableSpec(
@@ -281,7 +281,7 @@ GAPS: Final = TableSpec(
     ),
     key=("project", "run_id", "writer_id", "time"),
     is_of_events=True,
-    deletion=Deletion.BY_NAME,
+    deletion=DeletionOrder.BY_NAME,
 )
 
 EVENTS: Final = TableSpec(
@@ -295,14 +295,14 @@ EVENTS: Final = TableSpec(
     ),
     key=("project", "run_id", "kind", "time"),
     is_of_events=True,
-    deletion=Deletion.BY_NAME,
+    deletion=DeletionOrder.BY_NAME,
 )
 
 NODE_SERIES: Final = TableSpec(
     "node_series",
     (_text("host"), _text("metric"), _text("label"), _identifier("series")),
     key=("host", "metric", "label"),
-    engine=Engine.REPLACING,
+    engine=MergeEngine.REPLACING,
 )
 
 NODE_POINTS: Final = TableSpec(
@@ -328,7 +328,7 @@ NODE_ROLLUPS: Final = TableSpec(
         ColumnSpec("last", SAMPLE_TYPE, joined_by="max"),
     ),
     key=("width", "series", "time"),
-    engine=Engine.AGGREGATING,
+    engine=MergeEngine.AGGREGATING,
     kept_days="node_days",
     granule_rows=_SMALL_GRANULE,
 )
@@ -341,9 +341,9 @@ REMOVED_WRITERS: Final = TableSpec(
         ColumnSpec("removed_at", "Int64", _BARE, _MOMENT),
     ),
     key=("project", "run_id", "writer_id"),
-    engine=Engine.REPLACING,
+    engine=MergeEngine.REPLACING,
     version_column="removed_at",
-    deletion=Deletion.BY_NAME_LAST,
+    deletion=DeletionOrder.BY_NAME_LAST,
 )
 """Writers that were at work when their run was deleted: what comes of them later goes as well."""
 
@@ -363,7 +363,7 @@ SCHEMA_VERSIONS: Final = TableSpec(
         ColumnSpec("applied_at", "DateTime", _BARE, default="now()"),
     ),
     key=("version",),
-    engine=Engine.REPLACING,
+    engine=MergeEngine.REPLACING,
     is_on_every_server=True,
 )
 """Which migrations are complete here."""

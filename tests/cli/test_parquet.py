@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwell.cli import parquet
-from stepwell.cli.parquet import Column, ColumnKind, ParquetWriter
+from stepwell.cli.parquet import ColumnKind, ParquetColumn, ParquetWriter
 
 COLUMNS = [
-    Column("_step", ColumnKind.INTEGER, optional=False),
-    Column("loss", ColumnKind.FLOAT),
-    Column("note ü", ColumnKind.TEXT),
-    Column("count", ColumnKind.INTEGER),
+    ParquetColumn("_step", ColumnKind.INTEGER, optional=False),
+    ParquetColumn("loss", ColumnKind.FLOAT),
+    ParquetColumn("note ü", ColumnKind.TEXT),
+    ParquetColumn("count", ColumnKind.INTEGER),
 ]
 rows = st.lists(
     st.fixed_dictionaries(
@@ -31,7 +31,7 @@ rows = st.lists(
 )
 
 
-def written(columns: list[Column], held: list[dict[str, Any]]) -> Any:
+def written(columns: list[ParquetColumn], held: list[dict[str, Any]]) -> Any:
     file = io.BytesIO()
     writer = ParquetWriter(file, columns)
     for row in held:
@@ -63,6 +63,6 @@ def test_many_rows_become_several_groups(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_many_columns_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = [Column(f"m{number}", ColumnKind.FLOAT) for number in range(3000)]
+    columns = [ParquetColumn(f"m{number}", ColumnKind.FLOAT) for number in range(3000)]
     held = [{column.name: float(number) for number, column in enumerate(columns)}]
     assert written(columns, held).to_pylist() == held

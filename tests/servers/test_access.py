@@ -13,7 +13,7 @@ from stepwell_daemon.config import build_parser, load_config
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_store import SchemaTooNewError, StoreUnavailableError
-from stepwell_store.server.settings import Endpoint, ServerSettings, parse_endpoints
+from stepwell_store.server.settings import ServerEndpoint, ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
 from tests.daemon.gateways import make_authority, make_certificate
 from tests.node import free_port
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.processes
 
 
 def settings_of(server: ClickHouseServer, **more: object) -> ServerSettings:
-    endpoint = Endpoint("127.0.0.1", server.port)
+    endpoint = ServerEndpoint("127.0.0.1", server.port)
     return replace(
         ServerSettings(endpoints=(endpoint,), connect_seconds=5.0, timeout_seconds=10.0),
         **more,  # type: ignore[arg-type]
@@ -50,7 +50,7 @@ def logs_and_reads(settings: ServerSettings) -> None:
 def test_a_server_that_is_away_is_one_error_and_nothing_in_the_drivers_log(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    endpoint = Endpoint("127.0.0.1", free_port())
+    endpoint = ServerEndpoint("127.0.0.1", free_port())
     store = open_server(ServerSettings(endpoints=(endpoint,), connect_seconds=5.0))
     with pytest.raises(StoreUnavailableError, match="refused"):
         store.migrate()
@@ -120,7 +120,7 @@ def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
     cert, key = make_certificate(authority, "node")
     with tls_server(tmp_path / "tls", authority) as port:
         secure = ServerSettings(
-            endpoints=(Endpoint("localhost", port),),
+            endpoints=(ServerEndpoint("localhost", port),),
             secure=True,
             ca_file=authority,
             cert_file=cert,
@@ -133,7 +133,7 @@ def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
         with pytest.raises(StoreUnavailableError, match=r"(?i)certificate"):
             logs_and_reads(replace(secure, ca_file=stranger))
     with tls_server(tmp_path / "foreign", authority, names="DNS:elsewhere.example") as port:
-        other = replace(secure, endpoints=(Endpoint("localhost", port),))
+        other = replace(secure, endpoints=(ServerEndpoint("localhost", port),))
         with pytest.raises(StoreUnavailableError, match=r"(?i)hostname mismatch"):
             logs_and_reads(other)
 
@@ -197,14 +197,14 @@ def test_tls_is_spoken_beyond_loopback(tmp_path: Path) -> None:
 
     assert not settings("--clickhouse-hosts", "127.0.0.1").secure
     found = settings("--clickhouse-hosts", "clickhouse.example")
-    assert (found.secure, found.endpoints) == (True, (Endpoint("clickhouse.example", 9440),))
+    assert (found.secure, found.endpoints) == (True, (ServerEndpoint("clickhouse.example", 9440),))
     assert not settings("--clickhouse-hosts", "10.0.0.1:9000", "--clickhouse-tls", "off").secure
 
 
 def test_addresses() -> None:
     assert parse_endpoints("a, b:1 ,[::1]:2,[::1]", 9) == (
-        Endpoint("a", 9),
-        Endpoint("b", 1),
-        Endpoint("::1", 2),
-        Endpoint("::1", 9),
+        ServerEndpoint("a", 9),
+        ServerEndpoint("b", 1),
+        ServerEndpoint("::1", 2),
+        ServerEndpoint("::1", 9),
     )

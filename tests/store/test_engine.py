@@ -27,9 +27,9 @@ from stepwell_store import (
 from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.channel import INLINE_BYTES_MAX, Message, read_memory_file, receive_message
 from stepwell_store.ddl import DURABLE_SETTINGS
-from stepwell_store.engine import Session
+from stepwell_store.engine import EngineSession
 from stepwell_store.engine_process import EngineProcess
-from stepwell_store.engine_watch import Watch
+from stepwell_store.engine_watch import EngineWatch
 from stepwell_store.errors import SocketMissingError
 from stepwell_store.migrations import NEWEST
 from stepwell_store.supervisor import RESTART_DELAY_SECONDS_MAX, Supervisor, restart_delay
@@ -236,7 +236,9 @@ def test_a_result_is_held_until_it_is_sent(size: int):
             "parameters": {},
             "timeout_seconds": 1.0,
         }
-        Session(Connection(), Watch(Connection), number=1).answer(ours, Message(fields, b"", []))
+        EngineSession(Connection(), EngineWatch(Connection), number=1).answer(
+            ours, Message(fields, b"", [])
+        )
         answer = receive_message(theirs)
     assert answer is not None
     content = read_memory_file(answer.descriptors[0]) if answer.descriptors else answer.body

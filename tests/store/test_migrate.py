@@ -13,7 +13,7 @@ from stepwell_store.errors import TableMissingError
 from stepwell_store.migrate import Migration, apply_migrations
 from stepwell_store.migrations import MIGRATIONS, NEWEST, is_between, migrate
 from stepwell_store.server.store import ServerStore
-from stepwell_store.table_spec import ColumnSpec, Deletion, TableSpec
+from stepwell_store.table_spec import ColumnSpec, DeletionOrder, TableSpec
 from stepwell_store.tables import CONSOLE, GAPS, SCHEMA_VERSIONS, TABLES
 from tests.store.made import event, fresh_project, tell, writer
 
@@ -76,9 +76,9 @@ def test_each_declaration_names_columns_that_it_has():
         assert not table.sent or set(table.sent) == set(names), "a block has every column"
         assert not table.version_column or table.version_column in names
         assert not table.kept_days or "time" in names
-        if table.deletion in (Deletion.BY_NAME, Deletion.BY_NAME_LAST):
+        if table.deletion in (DeletionOrder.BY_NAME, DeletionOrder.BY_NAME_LAST):
             assert {"project", "run_id"} <= set(table.key)
-        if table.deletion is Deletion.BY_SERIES:
+        if table.deletion is DeletionOrder.BY_SERIES:
             assert "series" in names
         if table.deletion is None:
             assert "run_id" not in names, f"who deletes rows of {table.name}?"

@@ -9,7 +9,7 @@ from stepwell_store.queries.attribute_keys import AttributeKey, list_attribute_k
 from stepwell_store.queries.axis import SeriesRequestError, XAxis
 from stepwell_store.queries.bands import Band, MetricBands, group_bands
 from stepwell_store.queries.bucket_series import (
-    Held,
+    HeldBuckets,
     MetricSeries,
     Series,
     without_known_head,
@@ -90,7 +90,7 @@ __all__ = [
     "ConsolePage",
     "Device",
     "Gap",
-    "Held",
+    "HeldBuckets",
     "HistogramMatrix",
     "HistogramName",
     "HistoryPlan",

@@ -67,7 +67,7 @@ STEP: Final = XAxis()
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class SeriesView:
     """What a question about series looks at.
 
     Attributes:

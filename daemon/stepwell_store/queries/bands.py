@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from stepwell_store.queries.axis import STEP, SeriesRequestError, View, XAxis
+from stepwell_store.queries.axis import STEP, SeriesRequestError, SeriesView, XAxis
 from stepwell_store.queries.bucket_series import Series, sorted_rows
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.metric_axis import metric_axis_series
@@ -104,7 +104,7 @@ def group_bands(
     runs = _runs_of(groups)
     names = list(dict.fromkeys(metrics))
     question = Question(store, limits)
-    view = View(x, first, last, buckets, level)
+    view = SeriesView(x, first, last, buckets, level)
     found = find_series(question, project, runs, names, keeps_labels=False)
     group_of = _group_of(groups, runs)
     made: dict[str, MetricBands] = {}
@@ -149,7 +149,7 @@ def _ask(
     question: Question,
     part: FoundSeries,
     cut: Cut,
-    view: View,
+    view: SeriesView,
     starts: NDArray[np.int64] | None,
     group_of: NDArray[np.int64],
     groups: Mapping[str, Sequence[str]],

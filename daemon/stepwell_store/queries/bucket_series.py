@@ -75,7 +75,7 @@ class MetricSeries:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldBuckets:
     """What a reader holds of one series.
 
     Attributes:
@@ -90,7 +90,7 @@ class Held:
     head_count: int
 
 
-def without_known_head(answer: MetricSeries, held: Sequence[Held]) -> MetricSeries:
+def without_known_head(answer: MetricSeries, held: Sequence[HeldBuckets]) -> MetricSeries:
     """Return ``answer`` without the buckets that the reader holds unchanged.
 
     Points are only ever added, so a head with as many points as before is the same head. Points
@@ -104,7 +104,7 @@ def without_known_head(answer: MetricSeries, held: Sequence[Held]) -> MetricSeri
     return replace(answer, series=series)
 
 
-def _tail(series: Series, held: Held | None) -> Series:
+def _tail(series: Series, held: HeldBuckets | None) -> Series:
     if held is None:
         return series
     start = int(np.searchsorted(series.bucket, held.tail))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from stepwell_store.attributes import Assignment, nest, untyped, value_at
 from stepwell_store.identity import fingerprint
-from stepwell_store.queries.facts import Facts
+from stepwell_store.queries.facts import RunFacts
 from stepwell_store.queries.limits import Question, together
 from stepwell_store.queries.overview import RunOverview, RunRef
 from stepwell_store.queries.paths import Kind, Path, parents_of
@@ -36,7 +36,7 @@ class PageColumns:
         question: Question,
         started: Mapping[RunRef, int],
         columns: Mapping[str, Path],
-        facts: Facts,
+        facts: RunFacts,
     ) -> None:
         definitions = sorted(facts.definitions)
         self._question = question

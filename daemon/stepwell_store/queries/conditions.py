@@ -31,7 +31,7 @@ from stepwell_store.queries.paths import (
 )
 from stepwell_store.queries.regexp import regexp
 from stepwell_store.queries.slot_rows import Parameters
-from stepwell_store.queries.slots import Slots, ValueColumns
+from stepwell_store.queries.slots import RunSlots, ValueColumns
 
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
@@ -55,7 +55,7 @@ class Conditions:
 
     def __init__(
         self,
-        slots: Slots,
+        slots: RunSlots,
         parameters: Parameters,
         resolve: Callable[[str], Path],
         *,

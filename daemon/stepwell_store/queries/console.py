@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stepwell_store.errors import CursorError, FilterError, QueryError
-from stepwell_store.queries.console_marks import Marks, Place, Source, decode_marks
+from stepwell_store.queries.console_marks import MarkPlace, Marks, MarkSource, decode_marks
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.page import check_limit, decode_cursor, encode_cursor
 from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
@@ -275,7 +275,7 @@ class _Lines:
 
 
 def _marks_at(rows: Sequence[dict[str, Any]]) -> Marks:
-    return Marks().advanced((_source_of(row), Place(row["last"], row["at"])) for row in rows)
+    return Marks().advanced((_source_of(row), MarkPlace(row["last"], row["at"])) for row in rows)
 
 
 def _joined(*conditions: str) -> str:
@@ -294,9 +294,9 @@ def _place_of(row: dict[str, Any]) -> list[Any]:
     return [row["time"], row["number"], row["writer_id"], row["its_stream"]]
 
 
-def _source_of(row: dict[str, Any]) -> Source:
-    return Source(row["writer_id"], row["its_stream"])
+def _source_of(row: dict[str, Any]) -> MarkSource:
+    return MarkSource(row["writer_id"], row["its_stream"])
 
 
-def _mark_of(row: dict[str, Any]) -> Place:
-    return Place(row["number"], row["time"])
+def _mark_of(row: dict[str, Any]) -> MarkPlace:
+    return MarkPlace(row["number"], row["time"])

@@ -33,14 +33,14 @@ _OF_MARK: Final = (
 )
 
 
-class Source(NamedTuple):
+class MarkSource(NamedTuple):
     """A writer's stream."""
 
     writer_id: str
     stream: str
 
 
-class Place(NamedTuple):
+class MarkPlace(NamedTuple):
     """The last line that was read: its number, and its time in microseconds since 1970 UTC."""
 
     number: int
@@ -55,10 +55,10 @@ class Marks:
         quiet_us: lines of sources without a mark count as read up to this time.
     """
 
-    places: Mapping[Source, Place] = field(default_factory=dict)
+    places: Mapping[MarkSource, MarkPlace] = field(default_factory=dict)
     quiet_us: int = _NOTHING_QUIET
 
-    def advanced(self, read: Iterable[tuple[Source, Place]]) -> "Marks":
+    def advanced(self, read: Iterable[tuple[MarkSource, MarkPlace]]) -> "Marks":
         """Return the marks after reading more, not more than ``MARKS_MAX``."""
         places = dict(self.places)
         for source, place in read:
@@ -129,7 +129,9 @@ def decode_marks(text: str) -> Marks:
         opened = zlib.decompressobj()
         held = json.loads(opened.decompress(packed, _JSON_BYTES_MAX))
         quiet_us, *rows = held
-        places = {Source(*map(_text, row[:2])): Place(*map(_integer, row[2:])) for row in rows}
+        places = {
+            MarkSource(*map(_text, row[:2])): MarkPlace(*map(_integer, row[2:])) for row in rows
+        }
     except (ValueError, TypeError, binascii.Error, zlib.error, RecursionError) as error:
         raise ValueError("not the marks of a console") from error
     if len(places) > MARKS_MAX:

@@ -28,7 +28,7 @@ WHERE {of_project}metric IN {{metrics:Array(String)}} GROUP BY what, name
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class RunFacts:
     """What a project has.
 
     Attributes:
@@ -48,7 +48,7 @@ class Facts:
     any_resumed: bool
 
 
-def read_facts(question: Question, project: str | None, paths: Iterable[Path]) -> Facts:
+def read_facts(question: Question, project: str | None, paths: Iterable[Path]) -> RunFacts:
     """Return what ``project`` (None: any) has of ``paths``."""
     asked = list(dict.fromkeys(paths))
     bare = {path.name for path in asked if path.kind is Kind.BARE}
@@ -76,7 +76,7 @@ def read_facts(question: Question, project: str | None, paths: Iterable[Path]) -
         is_config = ("config", path.name) in found
         return Path(Kind.CONFIG if is_config else Kind.SUMMARY, path.name)
 
-    return Facts(
+    return RunFacts(
         resolved={path: meaning(path) for path in asked},
         definitions=frozenset(name for what, name in found if what == "define_metric"),
         parents=frozenset(each for each in found if each[0] in ("config", "summary")),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.queries.axis import (
     SeriesRequestError,
-    View,
+    SeriesView,
     check_level,
     finest_level,
     float_bucket,
@@ -59,7 +59,7 @@ def metric_axis_series(
     runs: list[str],
     names: list[str],
     found: FoundSeries,
-    view: View,
+    view: SeriesView,
 ) -> dict[str, MetricSeries]:
     """Return the series of ``found`` over ``view.x``, by metric."""
     every = list(dict.fromkeys([*names, view.x.metric]))  # x may be drawn over itself.
@@ -167,7 +167,7 @@ def _joined(lines: Sequence[_Rows]) -> _Rows:
 
 
 def _cut(
-    metric: str, runs: Sequence[str], part: FoundSeries, lines: dict[int, _Rows], view: View
+    metric: str, runs: Sequence[str], part: FoundSeries, lines: dict[int, _Rows], view: SeriesView
 ) -> MetricSeries:
     low = min(float(rows["x"][0]) for rows in lines.values())
     high = max(float(rows["x"][-1]) for rows in lines.values())

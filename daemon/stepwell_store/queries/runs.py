@@ -12,7 +12,7 @@ from typing import Any, Final
 from stepwell_store.errors import FilterError, QueryError
 from stepwell_store.queries.columns import PageColumns
 from stepwell_store.queries.conditions import Conditions, float_literal
-from stepwell_store.queries.facts import Facts, read_facts
+from stepwell_store.queries.facts import RunFacts, read_facts
 from stepwell_store.queries.filter import compares_of, parse_filter
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.overview import RunOverview, RunRef, overview_of
@@ -20,7 +20,7 @@ from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode
 from stepwell_store.queries.paths import Path, parse_path
 from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
 from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters
-from stepwell_store.queries.slots import Slots, ValueColumns
+from stepwell_store.queries.slots import RunSlots, ValueColumns
 from stepwell_store.queries.writers import run_state, runs_sql
 from stepwell_store.store import Store
 
@@ -117,7 +117,7 @@ class _Search:
         asked = list(map(parse_path, dict.fromkeys(named)))
         self.facts = read_facts(question, project, asked)
         self._parameters = Parameters()
-        self._slots = Slots(self._parameters, project, self.facts)
+        self._slots = RunSlots(self._parameters, project, self.facts)
         self._now = now
 
     def page(
@@ -222,7 +222,7 @@ def overviews(
     question: Question,
     rows: Sequence[Mapping[str, Any]],
     columns: Mapping[str, Path],
-    facts: Facts,
+    facts: RunFacts,
 ) -> list[RunOverview]:
     """Return the runs of ``rows`` (of ``_Search``) with their names, tags and ``columns``."""
     if not rows:

@@ -21,7 +21,7 @@ from stepwell_store.queries.axis import (
     INTEGER_LEVEL_MAX,
     STEP,
     SeriesRequestError,
-    View,
+    SeriesView,
     XAxis,
     check_level,
     integer_level,
@@ -168,7 +168,7 @@ def series_buckets(
             f"{len(names):,} metrics in {len(runs):,} runs are more than {SERIES_MAX:,} series; "
             "ask for fewer at once, or for bands over groups of runs"
         )
-    view = View(x, first, last, buckets, level)
+    view = SeriesView(x, first, last, buckets, level)
     question = Question(store, limits)
     found = find_series(question, project, runs, names, keeps_labels=labels == "apart")
     if found is None:
@@ -181,7 +181,7 @@ def series_buckets(
     return tuple(made.get(name) or _nothing(name, view) for name in metrics)
 
 
-def _nothing(metric: str, view: View) -> MetricSeries:
+def _nothing(metric: str, view: SeriesView) -> MetricSeries:
     level = view.level or 0
     return MetricSeries(metric, str(view.x), level, 2.0**level, ())
 
@@ -204,7 +204,7 @@ def _integer_axis_series(
     runs: list[str],
     names: list[str],
     found: FoundSeries,
-    view: View,
+    view: SeriesView,
     starts: NDArray[np.int64] | None,
 ) -> dict[str, MetricSeries]:
     cuts: dict[Cut, list[int]] = {}
@@ -226,7 +226,7 @@ def _integer_axis_series(
     return made
 
 
-def choose_cut(part: FoundSeries, view: View, starts: NDArray[np.int64] | None) -> Cut | None:
+def choose_cut(part: FoundSeries, view: SeriesView, starts: NDArray[np.int64] | None) -> Cut | None:
     """Return how to cut the series of one metric, None where the range holds none of them."""
     if view.x.kind == "step":
         low, high = int(part.first_step.min()), int(part.last_step.max())

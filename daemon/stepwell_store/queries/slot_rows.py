@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from stepwell_store.identity import fingerprint
-from stepwell_store.queries.facts import Facts
+from stepwell_store.queries.facts import RunFacts
 from stepwell_store.queries.paths import parents_of
 from stepwell_store.queries.writers import runs_sql
 
@@ -64,7 +64,7 @@ class Parameters:
 class SlotRows:
     """The union of the rows of all slots, grouped by run. A slot's name is a column's."""
 
-    def __init__(self, parameters: Parameters, project: str | None, facts: Facts) -> None:
+    def __init__(self, parameters: Parameters, project: str | None, facts: RunFacts) -> None:
         self._parameters = parameters
         self._project = project
         self._facts = facts

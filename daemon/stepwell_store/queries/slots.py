@@ -7,7 +7,7 @@ expressions, and a test holds both against each other.
 from dataclasses import dataclass
 from typing import Final
 
-from stepwell_store.queries.facts import Facts, definition_names
+from stepwell_store.queries.facts import RunFacts, definition_names
 from stepwell_store.queries.paths import Kind, Path
 from stepwell_store.queries.slot_rows import RUN_SLOT, Parameters, SlotRows
 from stepwell_store.queries.writers import ended_sql, hosts_sql, state_sql
@@ -38,7 +38,7 @@ class ValueColumns(Value):
     rank: str
 
 
-class Slots:
+class RunSlots:
     """Collects the slots that a question needs, and writes the query.
 
     Args:
@@ -46,7 +46,7 @@ class Slots:
         facts: what the project has of the paths that will be asked for.
     """
 
-    def __init__(self, parameters: Parameters, project: str | None, facts: Facts) -> None:
+    def __init__(self, parameters: Parameters, project: str | None, facts: RunFacts) -> None:
         self._parameters = parameters
         self._project = project
         self._facts = facts

@@ -17,7 +17,7 @@ from clickhouse_driver.errors import Error as DriverError
 from clickhouse_driver.errors import ServerException
 
 from stepwell_store.errors import StoreUnavailableError
-from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.server.settings import ServerEndpoint, ServerSettings
 
 logger = logging.getLogger("stepwell_store")
 # What it warns of, with a traceback each time, is raised as well, and told once.
@@ -42,7 +42,7 @@ class Connections:
     def __init__(
         self,
         settings: ServerSettings,
-        endpoints: Sequence[Endpoint],
+        endpoints: Sequence[ServerEndpoint],
         *,
         database: str,
         columnar: bool = False,
@@ -53,7 +53,7 @@ class Connections:
         self._settings = settings
         self._lock = threading.Lock()
         self._idle: list[tuple[float, Client]] = []
-        self._avoided: dict[Endpoint, float] = {}
+        self._avoided: dict[ServerEndpoint, float] = {}
         self._closed = False
 
     @contextlib.contextmanager
@@ -123,7 +123,7 @@ class Connections:
             code,
         )
 
-    def _new_client(self, endpoint: Endpoint, password: str) -> Client:
+    def _new_client(self, endpoint: ServerEndpoint, password: str) -> Client:
         settings = self._settings
         tls: dict[str, Any] = {}
         if settings.secure:

@@ -26,7 +26,7 @@ from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.fill import Fill
 from stepwell_store.server.dialect import AgedTables
 from stepwell_store.server.literals import with_literals
-from stepwell_store.table_spec import ColumnSpec, Engine, TableSpec, tuple_members
+from stepwell_store.table_spec import ColumnSpec, MergeEngine, TableSpec, tuple_members
 
 _BATCH: Final = ColumnSpec("batch", "UInt64", codec="")
 _POLL_SECONDS: Final = 0.2
@@ -51,7 +51,7 @@ class OldDialect:
         return replace(
             table,
             columns=columns if table.replaces else (*columns, _BATCH),
-            engine=Engine.PLAIN if table.engine is Engine.AGGREGATING else table.engine,
+            engine=MergeEngine.PLAIN if table.engine is MergeEngine.AGGREGATING else table.engine,
             granule_rows=0,  # See table_settings: they know one of the two settings.
         )
 

@@ -18,7 +18,7 @@ def local_name(table: str, cluster: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TablePlace:
     """Where tables are made: a database of a server, or of all servers of ``cluster``."""
 
     dialect: Dialect

@@ -15,7 +15,7 @@ from stepwell_store.server.answers import rows_by_name
 from stepwell_store.server.connections import FAILURES, Connections, reason_of
 from stepwell_store.server.dialect import MODERN, Dialect
 from stepwell_store.server.literals import with_literals
-from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.server.settings import ServerEndpoint, ServerSettings
 from stepwell_store.statement import READ_ONLY, reading_statement
 
 logger = logging.getLogger("stepwell_store")
@@ -45,7 +45,9 @@ class Questions:
         self._named = NamedQueries()
         self._numbers = itertools.count(1)
 
-    def connections(self, endpoints: Sequence[Endpoint], *, columnar: bool = False) -> Connections:
+    def connections(
+        self, endpoints: Sequence[ServerEndpoint], *, columnar: bool = False
+    ) -> Connections:
         """Return connections to ``endpoints``, which the caller closes."""
         settings = self._settings
         return Connections(settings, endpoints, database=settings.database, columnar=columnar)

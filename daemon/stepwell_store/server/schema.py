@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 
 from stepwell_store.errors import StoreError, StoreUnavailableError
 from stepwell_store.fill import FILL_SECONDS, Fill, pieces_of
-from stepwell_store.server.place import Place
+from stepwell_store.server.place import TablePlace
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
 
@@ -27,9 +27,9 @@ class _Server(Protocol):
 
 
 class ServerSchema:
-    """A ``Schema`` of one server, or of a cluster."""
+    """A ``StoreSchema`` of one server, or of a cluster."""
 
-    def __init__(self, server: _Server, place: Place) -> None:
+    def __init__(self, server: _Server, place: TablePlace) -> None:
         self._server = server
         self._place = place
 

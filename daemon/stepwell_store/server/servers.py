@@ -5,10 +5,10 @@ import logging
 from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.connections import Connections
 from stepwell_store.server.dialect import Dialect
-from stepwell_store.server.place import Place
+from stepwell_store.server.place import TablePlace
 from stepwell_store.server.questions import Questions
 from stepwell_store.server.schema import MIGRATION_SECONDS
-from stepwell_store.server.settings import Endpoint, ServerSettings
+from stepwell_store.server.settings import ServerEndpoint, ServerSettings
 from stepwell_store.server.versions import dialect_of
 
 logger = logging.getLogger("stepwell_store")
@@ -32,8 +32,8 @@ class Servers:
         return self.questions.dialect
 
     @property
-    def place(self) -> Place:
-        return Place(self.dialect, self.settings.database, self.settings.cluster)
+    def place(self) -> TablePlace:
+        return TablePlace(self.dialect, self.settings.database, self.settings.cluster)
 
     def look(self) -> None:
         """Find out how old the servers are and which shards and replicas there are.
@@ -76,7 +76,7 @@ class Servers:
             each.close()
         self.questions.close()
 
-    def _shard(self, endpoints: tuple[Endpoint, ...]) -> Connections:
+    def _shard(self, endpoints: tuple[ServerEndpoint, ...]) -> Connections:
         return self.questions.connections(endpoints, columnar=True)
 
     def _find_shards(self, cluster: str) -> None:
@@ -94,9 +94,9 @@ class Servers:
                 f"the server knows no cluster {cluster!r}, but {names}; correct "
                 "clickhouse_cluster, or remote_servers in the server's configuration"
             )
-        by_shard: dict[int, tuple[Endpoint, ...]] = {}
+        by_shard: dict[int, tuple[ServerEndpoint, ...]] = {}
         for row in rows:
-            endpoint = Endpoint(row["host_name"], row["port"])
+            endpoint = ServerEndpoint(row["host_name"], row["port"])
             by_shard[row["shard_num"]] = (*by_shard.get(row["shard_num"], ()), endpoint)
         if self._has_looked and len(by_shard) != len(self.shards):
             # Blocks are cut by shard before they come here.

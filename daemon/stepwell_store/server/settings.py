@@ -14,7 +14,7 @@ PORT_SECURE_DEFAULT: Final = 9440
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class ServerEndpoint:
     """One server's native protocol."""
 
     host: str
@@ -24,7 +24,7 @@ class Endpoint:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_endpoints(text: str, port_default: int) -> tuple[Endpoint, ...]:
+def parse_endpoints(text: str, port_default: int) -> tuple[ServerEndpoint, ...]:
     """Return the endpoints of ``"host[:port], …"``; IPv6 addresses stand in brackets.
 
     Raises:
@@ -39,7 +39,7 @@ def parse_endpoints(text: str, port_default: int) -> tuple[Endpoint, ...]:
             host, _, port = part.rpartition(":") if ":" in part else (part, "", "")
         if not host or (port and not (port.isdecimal() and 0 < int(port) < 65_536)):
             raise ValueError(f"{part!r} is no HOST or HOST:PORT")
-        found.append(Endpoint(host, int(port) if port else port_default))
+        found.append(ServerEndpoint(host, int(port) if port else port_default))
     if not found:
         raise ValueError("no host is named")
     return tuple(found)
@@ -56,7 +56,7 @@ class ServerSettings:
         insert_quorum: replicas that must have a block before it counts as stored; 0: one.
     """
 
-    endpoints: tuple[Endpoint, ...]
+    endpoints: tuple[ServerEndpoint, ...]
     database: str = "stepwell"
     user: str = "default"
     read_password: Callable[[], str] = lambda: ""

@@ -16,7 +16,7 @@ from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError, Failure, failure_of
 from stepwell_hub.frames import MEDIA_TYPE, bands_frame, error_frame, series_frame
 from stepwell_store import Store, StoreError, queries
-from stepwell_store.queries import Held, Limits, XAxis, without_known_head
+from stepwell_store.queries import HeldBuckets, Limits, XAxis, without_known_head
 
 ITEMS_AT_ONCE: Final = 8
 _ITEMS_MAX: Final = 200
@@ -229,5 +229,5 @@ def _system_frames(
     return b"".join(series_frame(number, answer) for number, answer in enumerate(found))
 
 
-def _held(each: HeldSeries) -> Held:
-    return Held(each.run_id, each.label, each.level, each.tail, each.head_count)
+def _held(each: HeldSeries) -> HeldBuckets:
+    return HeldBuckets(each.run_id, each.label, each.level, each.tail, each.head_count)

@@ -18,7 +18,7 @@ class ColumnKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ParquetColumn:
     """A column; what a row lacks, or has as None, is null where it is ``optional``."""
 
     name: str
@@ -29,7 +29,7 @@ class Column:
 class ParquetWriter:
     """Writes rows to ``file`` a row group at a time; ``close`` makes it complete."""
 
-    def __init__(self, file: BinaryIO, columns: Sequence[Column]) -> None:
+    def __init__(self, file: BinaryIO, columns: Sequence[ParquetColumn]) -> None:
         import pyarrow
         import pyarrow.parquet
 
@@ -69,7 +69,7 @@ class ParquetWriter:
         self._value_count = 0
 
 
-def _cell(column: Column, value: Any) -> Any:
+def _cell(column: ParquetColumn, value: Any) -> Any:
     return _text(value) if column.kind is ColumnKind.TEXT and value is not None else value
 
 

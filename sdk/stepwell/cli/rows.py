@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol
 
-from stepwell.cli.parquet import Column, ColumnKind, ParquetWriter
+from stepwell.cli.parquet import ColumnKind, ParquetColumn, ParquetWriter
 from stepwell.cli.text import json_number, json_text, jsonable
 
 FORMATS: Final = ("csv", "jsonl", "parquet")
@@ -105,11 +105,11 @@ class _Parquet:
             file,
             [
                 *(
-                    Column(name, kinds.get(name, ColumnKind.TEXT), optional=False)
+                    ParquetColumn(name, kinds.get(name, ColumnKind.TEXT), optional=False)
                     for name in own.names()
                 ),
                 *(
-                    Column(name, ColumnKind.FLOAT if floats_only else ColumnKind.TEXT)
+                    ParquetColumn(name, ColumnKind.FLOAT if floats_only else ColumnKind.TEXT)
                     for name, _, floats_only in columns
                 ),
             ],

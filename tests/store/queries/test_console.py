@@ -7,7 +7,13 @@ import pytest
 
 from stepwell_store import CursorError, Store
 from stepwell_store.queries import ConsoleLine, console_lines
-from stepwell_store.queries.console_marks import MARKS_MAX, Marks, Place, Source, decode_marks
+from stepwell_store.queries.console_marks import (
+    MARKS_MAX,
+    MarkPlace,
+    Marks,
+    MarkSource,
+    decode_marks,
+)
 from stepwell_wire.rows import Event
 from tests.store.made import START_US, build, decoded, event, fresh_project, insert, tell, writer
 
@@ -128,7 +134,8 @@ def test_a_cursor_of_one_view_is_not_taken_by_another(store: Store):
 
 def test_the_marks_of_thousands_of_writers_are_bounded_and_the_busy_ones_stay():
     marks = Marks().advanced(
-        (Source(f"{number:016x}", "stdout"), Place(number, number)) for number in range(5000)
+        (MarkSource(f"{number:016x}", "stdout"), MarkPlace(number, number))
+        for number in range(5000)
     )
     assert len(marks.places) == MARKS_MAX
     assert marks.quiet_us == 5000 - MARKS_MAX - 1

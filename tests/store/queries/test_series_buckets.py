@@ -11,7 +11,7 @@ import pytest
 
 from stepwell_store import Store
 from stepwell_store.queries import (
-    Held,
+    HeldBuckets,
     MetricSeries,
     Series,
     SeriesRequestError,
@@ -240,7 +240,7 @@ def test_what_arrives_later_changes_only_its_own_buckets(store: Store):
     before = ask()
     (held,) = before.series
     tail = int(held.bucket[-1])
-    have = [Held("run", "", 6, tail, int(held.count[:-1].sum()))]
+    have = [HeldBuckets("run", "", 6, tail, int(held.count[:-1].sum()))]
     (unchanged,) = without_known_head(before, have).series
     assert unchanged.is_tail
     assert unchanged.bucket.tolist() == [tail]
@@ -267,12 +267,12 @@ def test_what_arrives_later_changes_only_its_own_buckets(store: Store):
 @pytest.mark.parametrize(
     "held",
     [
-        Held("run", "", 5, 10, 100),  # of another level
-        Held("other", "", 6, 10, 640),
-        Held("run", "", 6, 10, 641),
+        HeldBuckets("run", "", 5, 10, 100),  # of another level
+        HeldBuckets("other", "", 6, 10, 640),
+        HeldBuckets("run", "", 6, 10, 641),
     ],
 )
-def test_a_reader_that_holds_something_else_gets_the_whole_series(store: Store, held: Held):
+def test_a_reader_that_holds_something_else_gets_the_whole_series(store: Store, held: HeldBuckets):
     project = fresh_project()
     store_points(store, project, [Point(step, START_US, 0.0) for step in range(1_000)])
     (metric,) = series_buckets(store, project, ["run"], ["loss"], level=6)

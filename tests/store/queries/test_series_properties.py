@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stepwell_store import Store
 from stepwell_store.queries import (
-    Held,
+    HeldBuckets,
     Series,
     SeriesRequestError,
     XAxis,
@@ -116,12 +116,12 @@ def test_head_and_tail_together_are_the_whole(
         return answer.series[0] if answer.series else None
 
     given_tail: Series | None = None
-    have: list[Held] = []
+    have: list[HeldBuckets] = []
     arrive(before, late_us=0)
     old = ask()
     if old is None:
         return
-    have = [Held("run", "", level, int(old.bucket[-1]), int(old.count[:-1].sum()))]
+    have = [HeldBuckets("run", "", level, int(old.bucket[-1]), int(old.count[:-1].sum()))]
     arrive(later, late_us=100_003)
     new = ask()
     assert new is not None
@@ -144,7 +144,7 @@ def test_a_late_value_of_the_metric_on_x_moves_points_that_a_reader_holds(store:
     assert held.count.tolist() == [50, 40, 10]
     store_points(store, project, [Point(20, START_US + 20, 2.0)], metric="epoch")
     (after,) = series_buckets(store, project, ["run"], ["loss"], x=x, level=0)
-    have = [Held("run", "", 0, int(held.bucket[-1]), int(held.count[:-1].sum()))]
+    have = [HeldBuckets("run", "", 0, int(held.bucket[-1]), int(held.count[:-1].sum()))]
     (series,) = without_known_head(after, have).series
     assert series.bucket.tolist() == [0, 2, 5, 9]
     assert series.count.tolist() == [20, 30, 40, 10]
