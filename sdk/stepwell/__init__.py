@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Plotly,
         box3d,
     )
+    from stepwell._reports import panel, report
     from stepwell._run import Run
     from stepwell._settings import Settings
     from stepwell._summary import Summary
@@ -130,9 +131,11 @@ __all__ = [
     "log_model",
     "login",
     "mark_preempting",
+    "panel",
     "pin_config_keys",
     "plot",
     "plot_table",
+    "report",
     "require",
     "restore",
     "run",
@@ -166,6 +169,7 @@ _HOMES = {
     "EvalTable": "_table",
     "Table": "_table",
     "Artifact": "_artifacts.artifact",
+    **dict.fromkeys(("panel", "report"), "_reports"),
     "plot": "",
     "plot_table": "plot",
     "install_as_wandb": "wandb_compat",

@@ -1,6 +1,7 @@
 """A report on the page: written beside its preview, saved, read live, kept when two people save."""
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
 
@@ -71,7 +72,7 @@ def logged(site: Site) -> None:
 
 
 def test_a_report_is_written_saved_read_and_kept_when_two_save(
-    browser: Browser, site: Site, page: Page, watch: Watch
+    browser: Browser, site: Site, page: Page, watch: Watch, tmp_path: Path
 ) -> None:
     logged(site)
     page.goto(f"{site.url}{site.run_path(PROJECT)}/reports")
@@ -113,6 +114,7 @@ def test_a_report_is_written_saved_read_and_kept_when_two_save(
     expect(histogram).to_have_attribute("data-rows", "1")
     expect(shown.get_by_text("This panel is not drawn")).to_be_visible()
     address = page.url
+    export(browser, page, tmp_path)
     two_save(page, address, watch)
 
     with watched(browser, site.url, theme="dark", size=PHONE) as (context, _):
@@ -121,6 +123,26 @@ def test_a_report_is_written_saved_read_and_kept_when_two_save(
         expect(phone.locator('.panel[data-metric="loss"]')).to_have_attribute("data-ready", "true")
         assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert findings(phone) == []
+
+
+def export(browser: Browser, page: Page, folder: Path) -> None:
+    """The exported file opens without a hub, and shows the same."""
+    with page.expect_download() as downloading:
+        page.get_by_role("link", name="Export").click()
+    assert downloading.value.suggested_filename == "Rates.html"
+    target = folder / "rates.html"
+    downloading.value.save_as(target)
+    for theme in ("light", "dark"):
+        with watched(browser, "file://", theme=theme) as (context, _):
+            context.set_offline(True)
+            shown = context.new_page()
+            shown.goto(target.as_uri())
+            expect(shown.locator("svg.chart")).to_have_count(2)
+            expect(shown.locator("path.line")).to_have_count(2)
+            expect(shown.locator("body")).to_contain_text("<script>window.__pwned = 1</script>")
+            expect(shown.locator("img[src^='data:image/png']")).to_have_count(2)
+            assert shown.locator("img").first.evaluate("e => e.naturalWidth") == 8
+            assert findings(shown) == []
 
 
 def two_save(page: Page, address: str, watch: Watch) -> None:

@@ -1,11 +1,13 @@
 """Reports: made, read, saved, deleted, and taken apart for the page."""
 
 import asyncio
+import re
 import time
 from functools import partial
 from typing import Annotated, Any, Final
 
 from msgspec import Meta
+from starlette.responses import Response
 
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
@@ -21,6 +23,7 @@ TITLE_CHARACTERS_MAX: Final = 256
 TEXT_BYTES_MAX: Final = 256 << 10
 _BODY_BYTES_MAX: Final = 2 << 20
 """A text whose every character is an escape in JSON."""
+_FILE_NAME_CHARACTERS_MAX: Final = 80
 _NO_NUL: Final = r"^[^\x00]*$"
 _Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
 _Title = Annotated[
@@ -152,6 +155,22 @@ async def get_report_version(call: Call) -> Any:
     return await call.context.catalog.do(reading)
 
 
+@endpoint("GET", "/reports/{report}/export", answer=str, media="text/html")
+async def export_report(call: Call) -> Any:
+    """Get a report as one HTML file, with the numbers of now."""
+    from stepwell_hub.reports import exporting
+    from stepwell_hub.reports.file import POLICY
+
+    report = await get_report(call)
+    content = await exporting.export_report(call, report)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{_file_name(report.title)}.html"',
+        "Content-Security-Policy": f"sandbox; {POLICY}",
+        "Cache-Control": "no-store",
+    }
+    return Response(content, media_type="text/html", headers=headers)
+
+
 @endpoint(
     "POST", "/report-documents", body=DraftForm, answer=Document, body_bytes_max=_BODY_BYTES_MAX
 )
@@ -183,6 +202,12 @@ def _named(text: str) -> str:
     if "\0" in text:
         raise ApiError(404, "not_found", "no name has a NUL character")
     return text
+
+
+def _file_name(title: str) -> str:
+    """Return a name that every file system and every header takes."""
+    words = "-".join(re.findall(r"[A-Za-z0-9._-]+", title))[:_FILE_NAME_CHARACTERS_MAX]
+    return words.strip(".-") or "report"
 
 
 def _sized(text: str) -> str:

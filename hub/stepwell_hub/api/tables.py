@@ -29,6 +29,7 @@ from stepwell_wire.table_columns import (
 )
 
 _PATH: Final = "/projects/{project}/runs/{run_id}/tables/{digest}"
+_CHARACTERS_SHOWN: Final = 500
 _COLUMNS_SHOWN_MAX: Final = 200
 _CELLS_MAX: Final = 100_000
 _CONDITIONS_MAX: Final = 32
@@ -247,7 +248,40 @@ class _Table:
 
 async def _opened(call: Call) -> _Table:
     """Return the table that the call names; its content never changes, so it is looked at once."""
-    digest = str(call.request.path_params["digest"])
+    return await _open(call, str(call.request.path_params["digest"]))
+
+
+async def first_rows(
+    call: Call, digest: str, count: int
+) -> tuple[list[str], list[tuple[Any, ...]], int]:
+    """Return names of columns, the first ``count`` rows, and how many there are.
+
+    A medium is what the script said of it, as text.
+    """
+    table = await _open(call, digest)
+    places = tuple(range(min(len(table.facts.columns), _COLUMNS_SHOWN_MAX)))
+    page = table.sql.page("1", [], places, offset=0, limit=count, characters=_CHARACTERS_SHOWN)
+    [rows] = await _ask(table.workers, [page])
+    shown = [table.facts.columns[place] for place in places]
+    kinds = [each.type for each in shown]
+    cells = [
+        tuple(
+            _medium_text(cell) if kind == MEDIA else cell
+            for kind, cell in zip(kinds, _cells(kinds, line[1:], _CHARACTERS_SHOWN), strict=True)
+        )
+        for line in rows
+    ]
+    return [each.name for each in shown], cells, table.facts.rows
+
+
+def _medium_text(told: Any) -> str:
+    if told is None:
+        return ""
+    facts = json.loads(told)
+    return str(facts.get("caption") or facts.get("_type") or "medium")
+
+
+async def _open(call: Call, digest: str) -> _Table:
     if not is_digest(digest):
         raise ApiError(404, "not_found", "no such table: a digest has 64 hexadecimal digits")
     context = call.context

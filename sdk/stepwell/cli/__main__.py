@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "sweep": "create a sweep from a YAML or JSON file; pause, resume, stop, cancel, list sweeps",
     "agent": "run trials of a sweep, one after another",
     "artifact": "list, fetch, check and log artifacts",
+    "report": "list reports, save a file as one, export one as an HTML file",
     "runs": "list runs",
     "show": "show one run",
     "export": "write a run's or a project's history to a file",

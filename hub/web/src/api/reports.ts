@@ -1,5 +1,5 @@
 /** Reports: what the hub's JSON holds of them, and one function per request. */
-import { pathFrom, request, type RequestOptions } from "./client.js";
+import { API, pathFrom, request, type RequestOptions } from "./client.js";
 
 type Abort = Pick<RequestOptions, "signal">;
 
@@ -108,4 +108,8 @@ export function readDraft(text: string, abort: Abort = {}): Promise<{ blocks: re
 
 export function listPanelKinds(abort: Abort = {}): Promise<{ kinds: readonly PanelKind[] }> {
   return request("GET", "/report-panels", abort);
+}
+
+export function exportUrl(reportId: string): string {
+  return `${API}${pathFrom("reports", reportId)}/export`;
 }

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { ApiError } from "../../api/errors.js";
-import { deleteReport, getReport, readDraft, saveReport, type Block, type Report } from "../../api/reports.js";
+import { deleteReport, exportUrl, getReport, readDraft, saveReport, type Block, type Report } from "../../api/reports.js";
 import { Age } from "../../parts/Age.js";
 import { Dialog } from "../../parts/Dialog.js";
 import { formatMoment } from "../../parts/format.js";
@@ -133,6 +133,7 @@ function Actions({ report, isOld }: { report: Report; isOld: boolean }) {
         <>
           <a class="button" href={pathOf({ page: "report", project, reportId, isEdited: true })}>Edit</a>
           <button type="button" onClick={() => void copyLink(location.origin + path)}>Copy link</button>
+          <a class="button" href={exportUrl(reportId)} download title="One HTML file with the numbers of now">Export</a>
         </>
       )}
       <button type="button" onClick={() => (areVersionsOpen.value = true)}>Versions</button>

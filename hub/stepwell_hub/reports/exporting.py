@@ -1,0 +1,380 @@
+"""Draws a report's panels with the numbers of this moment, for an exported file.
+
+Each panel is asked of the store as the page asks for it. One that fails says why in its place.
+"""
+
+import asyncio
+import base64
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from html import escape
+from typing import Any, Final
+from urllib.parse import quote
+
+import numpy as np
+
+from stepwell_hub.api.blobs import media_type_of
+from stepwell_hub.api.tables import first_rows
+from stepwell_hub.endpoints import Call
+from stepwell_hub.errors import ApiError
+from stepwell_hub.reports.answers import Block, Report
+from stepwell_hub.reports.blocks import AUTO
+from stepwell_hub.reports.document import read_document
+from stepwell_hub.reports.file import panel_html, problem_html, report_file
+from stepwell_hub.reports.nodes_html import nodes_html
+from stepwell_hub.reports.palette import mark_of
+from stepwell_hub.reports.panels import CHARTS_MAX
+from stepwell_hub.reports.svg import Line, heat_map, line_chart, number_text, smoothed
+from stepwell_hub.reports.words import (
+    OWN,
+    cell_text,
+    empty_html,
+    least,
+    most,
+    pattern_of,
+    quoted,
+    table_html,
+    x_text,
+)
+from stepwell_store import StoreError, queries
+from stepwell_store.queries import XAxis
+
+_BUCKETS: Final = 400
+_ROWS, _BINS = 128, 48
+_NEWEST_RUNS: Final = 20
+_RUNS_TRIED: Final = 12
+_NAMES_MAX: Final = 1000
+_PICTURE_BYTES_MAX: Final = 4 << 20
+_PICTURES_BYTES_MAX: Final = 32 << 20
+_PICTURES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp")
+_TINY_PIXELS: Final = 128
+_STEP_AXES: Final = {"_step": "step", "_timestamp": "time", "_runtime": "relative"}
+
+
+async def export_report(call: Call, report: Report) -> str:
+    """Return the report as one HTML file."""
+    base = str(call.request.base_url)
+    path = f"p/{quote(report.project, safe='')}/reports/{report.id}"
+    now = time.time()
+    document = await asyncio.to_thread(read_document, report.text)
+    exporter = _Exporter(call, report.project, base, now)
+    parts = [await exporter.block(block) for block in document.blocks]
+    return await asyncio.to_thread(report_file, report, parts, now=now, address=f"{base}{path}")
+
+
+class _Exporter:
+    """Draws the blocks of one report, one after the other."""
+
+    def __init__(self, call: Call, project: str, base: str, now: float) -> None:
+        self._call = call
+        self._project = project
+        self._base = base
+        self._now = now
+        self._slots: dict[str, int] = {}
+        self._picture_bytes = 0
+
+    async def block(self, block: Block) -> str:
+        if block.problems:
+            return problem_html(block)
+        if not block.panel:
+            return f'<div class="text">{nodes_html(block.nodes, base=self._base)}</div>'
+        draw: Callable[[Any], Awaitable[str]] = {
+            "line": self._line,
+            "runs": self._runs,
+            "value": self._value,
+            "media": self._media,
+            "histogram": self._histogram,
+            "table": self._table,
+        }[block.panel]
+        fields = block.fields or {}
+        try:
+            inner = await draw(fields)
+        except (ApiError, StoreError) as error:
+            return problem_html(block, str(error))
+        return panel_html(fields.get("title", ""), block.panel, inner)
+
+    # ------------------------------------------------------------------ runs
+
+    async def _chosen(
+        self,
+        fields: Any,
+        *,
+        columns: Sequence[str] = (),
+        sort: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> list[Any]:
+        ids = fields["ids"]
+        named = "|".join(f'id:"{quoted(each)}"' for each in ids)
+        page = await self._call.ask(
+            queries.list_runs,
+            self._project,
+            filter=named or fields["runs"],
+            sort=sort or fields.get("sort") or ("-started",),
+            columns=columns,
+            limit=limit or fields.get("limit", _NEWEST_RUNS),
+            archived=bool(ids),
+        )
+        runs = list(page.items)
+        found = await self._call.context.colors.slots(self._project, runs)
+        self._slots |= found.by_run
+        return sorted(runs, key=lambda run: ids.index(run.run_id)) if ids else runs
+
+    def _mark(self, run: Any) -> str:
+        return mark_of(self._slots.get(run.run_id, 0), run.color)
+
+    def _link(self, run: Any) -> str:
+        path = f"p/{quote(run.project, safe='')}/runs/{quote(run.run_id, safe='')}"
+        return (
+            f'<span class="swatch" {self._mark(run)}></span> '
+            f'<a href="{escape(self._base + path)}" rel="noopener noreferrer">'
+            f"{escape(run.name or run.run_id)}</a>"
+        )
+
+    async def _runs(self, fields: Any) -> str:
+        columns = [column for column in fields["columns"] if column != "name"]
+        runs = await self._chosen(fields, columns=[each for each in columns if each not in OWN])
+        if not runs:
+            return empty_html("No run matches")
+        head = "".join(f"<th>{escape(column)}</th>" for column in ("run", *columns))
+        rows = []
+        for run in runs:
+            cells = "".join(self._cell(run, column) for column in columns)
+            rows.append(f"<tr><td>{self._link(run)}</td>{cells}</tr>")
+        return table_html(head, rows)
+
+    def _cell(self, run: Any, column: str) -> str:
+        value = OWN[column](run) if column in OWN else run.columns.get(column)
+        if isinstance(value, dict) and len(value) == 1:  # Of define_metric: {"min": 1}.
+            value = next(iter(value.values()))
+        kind = ' class="number"' if isinstance(value, int | float) else ""
+        return f"<td{kind}>{escape(cell_text(value))}</td>"
+
+    async def _value(self, fields: Any) -> str:
+        metric, best = fields["metric"], fields["best"]
+        column = f"metric.{metric}:{best}"
+        sort = {"last": "-started", "min": column, "max": f"-{column}"}[best]
+        limit = _NEWEST_RUNS if best == "last" else 1
+        runs = await self._chosen(fields, columns=[column], sort=[sort], limit=limit)
+        run = next((run for run in runs if run.columns.get(column) is not None), None)
+        if run is None:
+            return empty_html(f"No run has {metric}")
+        return (
+            f'<div class="value"><span class="fact">{"newest" if best == "last" else best} '
+            f"{escape(metric)}</span><b>{escape(cell_text(run.columns[column]))}</b>{self._link(run)}</div>"
+        )
+
+    # ------------------------------------------------------------------ charts
+
+    async def _line(self, fields: Any) -> str:
+        group = fields["group"]
+        own = group in OWN
+        runs = await self._chosen(fields, columns=[group] if group and not own else [])
+        if not runs:
+            return empty_html("No run matches")
+        ids = [run.run_id for run in runs]
+        names, axes = await self._metrics(fields, ids)
+        groups: dict[str, list[str]] = {}
+        if group:
+            for run in runs:
+                value = OWN[group](run) if own else run.columns.get(group)
+                groups.setdefault(cell_text(value), []).append(run.run_id)
+        charts = []
+        for metric in names[:CHARTS_MAX]:
+            x = axes.get(metric, "step") if fields["x"] == AUTO else fields["x"]
+            asked = (queries.group_bands, groups) if groups else (queries.series_buckets, ids)
+            found = await self._call.ask(
+                asked[0], self._project, asked[1], [metric], x=XAxis.parse(x), buckets=_BUCKETS
+            )
+            charts.append(self._chart(metric, x, found[0], runs, groups, fields))
+        if not charts:
+            return empty_html("These runs have no such metric")
+        cut = ""
+        if len(names) > CHARTS_MAX:
+            cut = f'<p class="fact">The first {CHARTS_MAX} of {len(names)} metrics.</p>'
+        return f'<div class="charts">{"".join(charts)}</div>{cut}{self._legend(runs, groups)}'
+
+    async def _metrics(self, fields: Any, ids: list[str]) -> tuple[list[str], dict[str, str]]:
+        """Return the metrics to draw, and the x of those that define_metric gave one."""
+        named = list(fields["metrics"])
+        found: list[str] = []
+        if fields["match"]:
+            page = await self._call.ask(
+                queries.list_metrics,
+                self._project,
+                run_ids=ids,
+                search=fields["match"],
+                limit=_NAMES_MAX,
+            )
+            found = [each.metric for each in page.items]
+        names = list(dict.fromkeys([*named, *found]))
+        axes = {}
+        if fields["x"] == AUTO:
+            for name in names[:CHARTS_MAX]:
+                page = await self._call.ask(
+                    queries.list_metrics,
+                    self._project,
+                    run_ids=ids,
+                    search=f"^{pattern_of(name)}$",
+                    limit=1,
+                )
+                for each in page.items:
+                    if each.step_metric:
+                        over = f"metric:{each.step_metric}"
+                        axes[name] = _STEP_AXES.get(each.step_metric, over)
+        return names, axes
+
+    def _chart(
+        self,
+        metric: str,
+        x: str,
+        found: Any,
+        runs: list[Any],
+        groups: dict[str, list[str]],
+        fields: Any,
+    ) -> str:
+        lines, rows = [], []
+        by_id = {run.run_id: run for run in runs}
+        for one in found.bands if groups else found.series:
+            run = by_id[groups[one.group][0] if groups else one.run_id]
+            name = one.group or "no value" if groups else run.name or run.run_id
+            middle = (one.bucket + 0.5) * found.width if groups else one.last_x
+            spread = (one.mean - one.std, one.mean + one.std) if groups else (one.min, one.max)
+            half_life = fields["smooth"]
+            y = smoothed(middle, one.mean, one.count, half_life) if half_life else one.mean
+            lines.append(Line(name, self._mark(run), np.asarray(middle, float), y, *spread))
+            good = one.mean[np.isfinite(one.mean)]
+            last = number_text(float(good[-1])) if len(good) else "–"
+            ends = [
+                number_text(float(end)) if np.isfinite(end) else "–"
+                for end in (least(one.min), most(one.max))
+            ]
+            rows.append(
+                f"<tr><td>{escape(name)}</td>"
+                + "".join(f'<td class="number">{each}</td>' for each in (last, *ends))
+                + f'<td class="number">{int(one.count.sum()):,}</td></tr>'
+            )
+        drawn = line_chart(
+            lines,
+            label=f"{metric} of {len(lines)} lines over {x.removeprefix('metric:')}",
+            y_scale=fields["y"],
+            x_text=x_text(x),
+        )
+        head = "<th>line</th><th>last</th><th>lowest</th><th>highest</th><th>points</th>"
+        numbers = f"<details><summary>Numbers</summary>{table_html(head, rows)}</details>"
+        over = x.removeprefix("metric:")
+        smooth = f", smoothed by a half-life of {fields['smooth']:g}" if fields["smooth"] else ""
+        return (
+            f'<figure data-metric="{escape(metric)}"><span class="mono">{escape(metric)}</span>'
+            f"{drawn or empty_html('These runs have no points of it that can be drawn')}"
+            f"<figcaption>over {escape(over)}{smooth}</figcaption>"
+            f"{numbers if rows else ''}</figure>"
+        )
+
+    def _legend(self, runs: list[Any], groups: dict[str, list[str]]) -> str:
+        by_id = {run.run_id: run for run in runs}
+        if groups:
+            entries = [
+                f'<li><span class="swatch" {self._mark(by_id[ids[0]])}></span> '
+                f"{escape(name or 'no value')} ({len(ids)})</li>"
+                for name, ids in groups.items()
+            ]
+        else:
+            entries = [f"<li>{self._link(run)}</li>" for run in runs]
+        return f'<ul class="legend">{"".join(entries)}</ul>'
+
+    async def _histogram(self, fields: Any) -> str:
+        metric = fields["metric"]
+        for run in (await self._chosen(fields))[:_RUNS_TRIED]:
+            found = await self._call.ask(
+                queries.histogram_matrix,
+                self._project,
+                run.run_id,
+                metric,
+                rows_max=_ROWS,
+                bins=_BINS,
+            )
+            if len(found.steps) == 0:
+                continue
+            label = f"{len(found.steps)} histograms of {metric} over steps"
+            drawn = heat_map(found.steps, found.counts, low=found.low, high=found.high, label=label)
+            return (
+                f'<figure><span class="mono">{escape(metric)}</span>{drawn}'
+                f"<figcaption>{self._link(run)}, {len(found.steps)} of {found.step_count} steps"
+                "</figcaption></figure>"
+            )
+        return empty_html(f"These runs have no histograms {metric}")
+
+    # ------------------------------------------------------------------ media
+
+    async def _values(self, fields: Any) -> list[tuple[Any, Any]]:
+        """Return runs with their media of the panel's metric."""
+        runs = await self._chosen(fields)
+        if not runs:
+            return []
+        ids = [run.run_id for run in runs]
+        values = await self._call.ask(
+            queries.media_at, self._project, ids, [fields["metric"]], step=fields.get("step")
+        )
+        return [(run, value) for run in runs for value in values if value.run_id == run.run_id]
+
+    async def _media(self, fields: Any) -> str:
+        parts = []
+        for run, value in await self._values(fields):
+            items = [await self._item(item) for item in value.items]
+            label = f", {escape(value.label)}" if value.label else ""
+            parts.append(
+                f'<p class="fact">{self._link(run)} '
+                f"{escape(value.metric)}, step {value.step:,}{label}</p>"
+                f'<div class="media">{"".join(items)}</div>'
+            )
+        return "".join(parts) or empty_html(f"These runs have no media {fields['metric']}")
+
+    async def _item(self, item: Any) -> str:
+        caption = f"<figcaption>{escape(item.caption)}</figcaption>" if item.caption else ""
+        if item.state != "ready":
+            return (
+                f'<figure><p class="fact">{escape(item.reason or item.state)}</p>{caption}</figure>'
+            )
+        content = await asyncio.to_thread(self._picture, item.digest)
+        if content is None:
+            size = f"{item.size:,} bytes"
+            words = f"{escape(item.type)}, {size}: on the live page only"
+            return f'<figure><p class="fact">{words}</p>{caption}</figure>'
+        tiny = ' class="tiny"' if 0 < item.width <= _TINY_PIXELS else ""
+        name = escape(item.caption or item.type)
+        return f'<figure><img{tiny} alt="{name}" src="{content}">{caption}</figure>'
+
+    def _picture(self, digest: str) -> str | None:
+        """Return a picture as a data address; None where it is none, too large, or gone."""
+        try:
+            with self._call.context.blobs.open(digest) as file:
+                content = file.read(_PICTURE_BYTES_MAX + 1)
+        except OSError:
+            return None
+        kind = media_type_of(content[:64])
+        total = self._picture_bytes + len(content)
+        if (
+            kind not in _PICTURES
+            or len(content) > _PICTURE_BYTES_MAX
+            or total > _PICTURES_BYTES_MAX
+        ):
+            return None
+        self._picture_bytes = total
+        return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+    async def _table(self, fields: Any) -> str:
+        for run, value in await self._values(fields):
+            if value.type != "table-file" or not value.items:
+                continue
+            [item, *_] = value.items
+            if item.state != "ready":
+                return empty_html(item.reason or item.state)
+            columns, rows, count = await first_rows(self._call, item.digest, fields["rows"])
+            head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+            lines = [
+                "<tr>" + "".join(f"<td>{escape(cell_text(cell))}</td>" for cell in row) + "</tr>"
+                for row in rows
+            ]
+            told = f"{len(rows):,} of {count:,} rows, step {value.step:,} of {self._link(run)}"
+            return f'{table_html(head, lines)}<p class="fact">{told}</p>'
+        return empty_html(f"These runs have no table {fields['metric']}")

@@ -1,0 +1,26 @@
+"""Colours of runs in an exported file, as the page has them: by slot, in both themes."""
+
+import re
+from typing import Final
+
+LIGHT: Final = (
+    "#2462b1 #de6f11 #760909 #a975e3 #ab3573 #511581 #09a198 #6e5c21 #1e4b47 #ab6d6c "
+    "#737cb0 #554589 #7f2c6f #c94848 #8e5793 #97123a #617929 #5c412c #b18a5a #35615b"
+)
+DARK: Final = (
+    "#6aaafe #bd4510 #fea88a #8753be #d56e9e #997ff1 #4dfef9 #a49807 #87d2bf #9a5d65 "
+    "#616fa1 #cbbdf6 #d388d9 #f98696 #b463c6 #db5856 #c1f678 #fadbc0 #f4c677 #4b937e"
+)
+_HEX: Final = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+def mark_of(slot: int, color: str) -> str:
+    """Return the attributes of a run's colour: its own, else its slot's."""
+    if _HEX.fullmatch(color):
+        return f'style="--c:{color}"'
+    return f'style="--c:var(--c{slot % len(LIGHT.split())})"'
+
+
+def variables(colors: str) -> str:
+    """Return the declarations of the slots' colours."""
+    return "".join(f"--c{slot}:{color};" for slot, color in enumerate(colors.split()))

@@ -1,0 +1,240 @@
+"""Charts as SVG, for a file that needs no script. Pure.
+
+Colours are classes, so that one drawing serves both themes.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+_WIDTH: Final = 640.0
+_HEIGHT: Final = 260.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 12.0, 10.0, 30.0
+_TICKS: Final = 5
+_SIZE_MAX: Final = 1e300
+"""Larger values are left out: differences of them are no numbers."""
+_LINEAR_BELOW: Final = 1.0
+"""Symlog: in units of the smallest size that is not 0."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line; ``mark`` is the attributes of its colour, which are written as they are."""
+
+    name: str
+    mark: str
+    x: Array
+    y: Array
+    low: Array
+    high: Array
+
+
+def number_text(value: float) -> str:
+    """Return a number in few characters."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return f"{value:.5g}".replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
+
+
+def line_chart(
+    lines: Sequence[Line], *, label: str, y_scale: str, x_text: Callable[[float], str]
+) -> str:
+    """Return the chart of some lines, or "" where none has a point that can be drawn."""
+    turn = _turner(lines, y_scale)
+    shown = [(line, turn(line.y), turn(line.low), turn(line.high)) for line in lines]
+    finite = [y[np.isfinite(y)] for _, y, _, _ in shown]
+    xs = [line.x[np.isfinite(y)] for line, y, _, _ in shown]
+    if not any(len(each) for each in finite):
+        return ""
+    bands = [
+        np.concatenate((low[np.isfinite(low)], high[np.isfinite(high)]))
+        for _, _, low, high in shown
+    ]
+    all_y = np.concatenate((*finite, *bands))
+    all_x = np.concatenate(xs)
+    x_of, x_first, x_last = _scale(all_x, _LEFT, _WIDTH - _RIGHT, pad=0.0)
+    y_of, y_first, y_last = _scale(all_y, _HEIGHT - _BOTTOM, _TOP, pad=0.04)
+    parts = [
+        f'<svg class="chart" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
+        f'aria-label="{escape(label)}"><title>{escape(label)}</title>'
+    ]
+    for value, text in _y_ticks(y_first, y_last, y_scale, lines):
+        at = y_of(value)
+        parts.append(f'<path class="grid" d="M{_LEFT:g} {at:.1f}H{_WIDTH - _RIGHT:g}"/>')
+        parts.append(f'<text class="y" x="{_LEFT - 6:g}" y="{at + 3.5:.1f}">{escape(text)}</text>')
+    for value in nice_ticks(x_first, x_last):
+        x = min(x_of(value), _WIDTH - 24)
+        parts.append(
+            f'<text class="x" x="{x:.1f}" y="{_HEIGHT - 10:g}">{escape(x_text(value))}</text>'
+        )
+    for line, y, low, high in shown:
+        parts.append(_band(line, low, high, x_of, y_of))
+        parts.append(f'<path class="line" {line.mark} d="{_path(line.x, y, x_of, y_of)}"/>')
+    parts.append("</svg>")
+    return "".join(parts)
+
+
+def heat_map(
+    steps: NDArray[np.int64], counts: Array, *, low: float, high: float, label: str
+) -> str:
+    """Return histograms over steps: the stronger, the larger the part of its values."""
+    rows, bins = counts.shape
+    total = counts.sum(axis=1, keepdims=True)
+    parts_of = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    most = float(parts_of.max()) or 1.0
+    wide = (_WIDTH - _LEFT - _RIGHT) / rows
+    tall = (_HEIGHT - _TOP - _BOTTOM) / bins
+    cells = []
+    for row, bin_ in zip(*np.nonzero(parts_of > most / 200), strict=True):
+        strength = float(parts_of[row, bin_]) / most
+        x, y = _LEFT + row * wide, _HEIGHT - _BOTTOM - (bin_ + 1) * tall
+        cells.append(
+            f'<rect x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}" '
+            f'opacity="{strength:.2f}"/>'
+        )
+    words = [
+        f'<text class="y" x="{_LEFT - 6:g}" y="{_HEIGHT - _BOTTOM:g}">{number_text(low)}</text>',
+        f'<text class="y" x="{_LEFT - 6:g}" y="{_TOP + 8:g}">{number_text(high)}</text>',
+        f'<text class="x" x="{_LEFT:g}" y="{_HEIGHT - 10:g}">{int(steps[0]):,}</text>',
+        f'<text class="x" x="{_WIDTH - 30:g}" y="{_HEIGHT - 10:g}">{int(steps[-1]):,}</text>',
+    ]
+    return (
+        f'<svg class="chart heat" viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" '
+        f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(cells + words)}</svg>'
+    )
+
+
+def nice_ticks(first: float, last: float, count: int = _TICKS) -> list[float]:
+    """Return round values from ``first`` to ``last``, some ``count`` of them."""
+    if not last > first or not math.isfinite(last - first):
+        return [first] if last == first else [first, last]
+    rough = (last - first) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * power for size in (1, 2, 5, 10) if size * power >= rough * 0.999)
+    start = math.ceil(first / step - 1e-9)
+    return [number * step for number in range(start, math.floor(last / step + 1e-9) + 1)]
+
+
+def smoothed(x: Array, mean: Array, count: NDArray[np.int64], half_life: float) -> Array:
+    """Return the moving average over the points, which weigh half after ``half_life`` of x.
+
+    A bucket enters with all its points, as if they were evenly spaced.
+    """
+    out = np.full(len(mean), np.nan)
+    total = weight = 0.0
+    before = math.nan
+    for at, value in enumerate(mean):
+        if not math.isfinite(value):
+            continue
+        points = max(1, int(count[at]))
+        distance = x[at] - before if math.isfinite(before) else points
+        kept = 0.5 ** (max(distance, 0.0) / half_life)
+        total, weight = kept * total + (1 - kept) * value, kept * weight + (1 - kept)
+        before = x[at]
+        out[at] = total / weight if weight > 0 else value
+    return out
+
+
+# ---------------------------------------------------------------------- parts
+
+
+def _scale(
+    values: Array, start: float, end: float, *, pad: float
+) -> tuple[Callable[[float], float], float, float]:
+    first, last = float(values.min()), float(values.max())
+    # Half of each: the difference of the largest numbers is no number.
+    size = (last / 2 - first / 2) * 2 if math.isfinite(last - first) else math.nan
+    if not size > 0 or not math.isfinite(size):
+        room = max(abs(first), 1e-9) / 2 if size == 0 else 0.0
+        first, last = (first - room, last + room) if room else (first, last)
+    else:
+        first, last = first - pad * size, last + pad * size
+    half = last / 2 - first / 2 or 1.0
+    return lambda value: start + (end - start) * ((value / 2 - first / 2) / half), first, last
+
+
+def _turner(lines: Sequence[Line], kind: str) -> Callable[[Array], Array]:
+    if kind == "log":
+        return _logarithm
+    if kind == "symlog":
+        unit = _unit(lines)
+        return lambda values: np.where(
+            np.abs(values) <= _SIZE_MAX,
+            np.sign(values)
+            * (np.log10(unit + np.minimum(np.abs(values), _SIZE_MAX)) - math.log10(unit)),
+            np.nan,
+        )
+    return lambda values: np.where(np.abs(values) <= _SIZE_MAX, values, np.nan)
+
+
+def _logarithm(values: Array) -> Array:
+    good = np.isfinite(values) & (values > 0)
+    return np.log10(values, out=np.full(len(values), np.nan), where=good)
+
+
+def _unit(lines: Sequence[Line]) -> float:
+    sizes = np.concatenate([np.abs(line.y[np.isfinite(line.y)]) for line in lines])
+    sizes = sizes[sizes > 0]
+    return min(float(sizes.min()), _SIZE_MAX) * _LINEAR_BELOW if len(sizes) else 1.0
+
+
+def _y_ticks(
+    first: float, last: float, kind: str, lines: Sequence[Line]
+) -> list[tuple[float, str]]:
+    if kind == "linear":
+        return [(value, number_text(value)) for value in nice_ticks(first, last)]
+    if kind == "symlog":
+        unit = _unit(lines)
+        turned = nice_ticks(first, last)
+        return [
+            (at, number_text(math.copysign((10 ** min(abs(at), 300) - 1) * unit, at)))
+            for at in turned
+        ]
+    whole = [value for value in nice_ticks(first, last) if value == int(value)]
+    chosen = whole if len(whole) > 1 else nice_ticks(first, last)
+    return [(value, _power_text(value)) for value in chosen]
+
+
+def _power_text(exponent: float) -> str:
+    if exponent == int(exponent) and abs(exponent) > 4:
+        return f"1e{int(exponent)}"
+    return number_text(10 ** min(exponent, 308.0))
+
+
+def _path(
+    x: Array, y: Array, x_of: Callable[[float], float], y_of: Callable[[float], float]
+) -> str:
+    parts, is_down = [], False
+    for at in range(len(x)):
+        if not math.isfinite(y[at]):
+            is_down = False
+            continue
+        parts.append(f"{'L' if is_down else 'M'}{x_of(x[at]):.1f} {y_of(y[at]):.1f}")
+        is_down = True
+    if len(parts) == 1:
+        parts.append("h0.1")  # A point is seen by the round ends of the line.
+    return "".join(parts)
+
+
+def _band(
+    line: Line,
+    low: Array,
+    high: Array,
+    x_of: Callable[[float], float],
+    y_of: Callable[[float], float],
+) -> str:
+    good = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+    if len(good) < 2 or not np.any(high[good] > low[good]):
+        return ""
+    there = [f"{x_of(line.x[at]):.1f} {y_of(high[at]):.1f}" for at in good]
+    back = [f"{x_of(line.x[at]):.1f} {y_of(low[at]):.1f}" for at in good[::-1]]
+    return f'<path class="band" {line.mark} d="M{"L".join([*there, *back])}Z"/>'

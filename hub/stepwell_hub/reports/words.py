@@ -1,0 +1,91 @@
+"""Words of an exported file: cells, moments, numbers, and small pieces of HTML. Pure."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import Any, Final
+
+import numpy as np
+
+from stepwell_hub.reports.file import moment_text
+from stepwell_hub.reports.svg import number_text
+
+_MICROSECONDS: Final = 1_000_000
+OWN: Final[dict[str, Callable[[Any], Any]]] = {
+    "state": lambda run: run.state,
+    "started": lambda run: _moment(run.started_at),
+    "created": lambda run: _moment(run.started_at),
+    "ended": lambda run: _moment(run.ended_at),
+    "seen": lambda run: _moment(run.last_seen),
+    "duration": lambda run: _duration(run.duration_seconds),
+    "tags": lambda run: ", ".join(run.tags),
+    "group": lambda run: run.group,
+    "job_type": lambda run: run.job_type,
+    "notes": lambda run: run.notes,
+    "host": lambda run: ", ".join(run.hosts),
+    "id": lambda run: run.run_id,
+}
+_CELL_CHARACTERS_MAX: Final = 500
+
+
+def cell_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number_text(value)
+    if isinstance(value, dict) and "characters" in value:
+        return f"{value['text']}{'…' if len(str(value['text'])) < value['characters'] else ''}"
+    return str(value)[:_CELL_CHARACTERS_MAX]
+
+
+def _moment(seconds: float | None) -> str:
+    return "" if seconds is None else moment_text(seconds)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s"
+
+
+def x_text(x: str) -> Callable[[float], str]:
+    if x == "time":
+        return lambda value: f"{datetime.fromtimestamp(value / _MICROSECONDS, UTC):%m-%d %H:%M}"
+    if x == "relative":
+        return lambda value: _duration(value / _MICROSECONDS)
+    return lambda value: f"{value:,.0f}" if value == int(value) else number_text(value)
+
+
+def least(values: Any) -> float:
+    good = values[np.isfinite(values)]
+    return float(good.min()) if len(good) else float("nan")
+
+
+def most(values: Any) -> float:
+    good = values[np.isfinite(values)]
+    return float(good.max()) if len(good) else float("nan")
+
+
+def table_html(head: str, rows: Sequence[str]) -> str:
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def empty_html(words: str) -> str:
+    return f'<p class="fact">{escape(words)}</p>'
+
+
+def quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def pattern_of(name: str) -> str:
+    return "".join(f"\\{each}" if each in r"\^$.|?*+()[]{}" else each for each in name)

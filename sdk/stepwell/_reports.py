@@ -1,0 +1,130 @@
+"""`stepwell.report`: a report from code; and what the command line does with reports."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stepwell._hub import find_hub
+from stepwell._hub_client import Hub
+from stepwell._settings import read_settings
+from stepwell._terminal import Voice
+from stepwell.errors import HubError, UsageError
+from stepwell_wire.hub_access import page_path
+
+_SAVES_MAX: Final = 5
+"""Tries of a save while others save, too."""
+_PROBLEMS_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SavedReport:
+    """A report as the hub has it now.
+
+    Attributes:
+        url: its address on the page.
+        problems: of panels that are not drawn, one text each.
+    """
+
+    id: str
+    project: str
+    title: str
+    version: int
+    url: str
+    problems: tuple[str, ...] = ()
+
+
+def report(title: str, text: str, project: str | None = None) -> SavedReport:
+    """Create the report of this title, or save a new version of it, and print its address.
+
+    The same text again saves nothing. What others changed on the page stays among the versions.
+
+    Args:
+        title: names the report in its project, for this function; 256 characters at most.
+        text: Markdown, with panels in fenced blocks; see `panel`.
+        project: default ``STEPWELL_PROJECT``.
+
+    Raises:
+        HubError: The hub refuses the title or the text.
+        HubUnreachableError: There is no hub to ask.
+    """
+    wanted = read_settings({"project": project})
+    voice = Voice(silent=wanted.silent)
+    hub = find_hub(say=voice.say)
+    assert wanted.project is not None
+    saved = save_report(hub, title, text, wanted.project)
+    for problem in saved.problems[:_PROBLEMS_SHOWN]:
+        voice.say(f"a panel is not drawn: {problem}")
+    voice.say(f"see the report at {saved.url}")
+    return saved
+
+
+def panel(kind: str, **fields: str | float | Sequence[str]) -> str:
+    """Return a panel as a report's text holds it.
+
+    Args:
+        kind: ``line``, ``runs``, ``value``, ``media``, ``histogram`` or ``table``.
+        fields: as the kind has them; a list for several names.
+
+    Raises:
+        UsageError: A value is neither a text, a number nor a list of texts.
+    """
+    lines = [f"panel: {json.dumps(kind, ensure_ascii=False)}"]
+    for name, value in fields.items():
+        if isinstance(value, list | tuple):
+            good = all(isinstance(each, str) for each in value)
+            value = list(value)
+        else:
+            good = isinstance(value, str | int | float) and not isinstance(value, bool)
+        if not good:
+            raise UsageError(
+                f"panel({kind!r}, {name}=…): a text, a number or a list of texts is expected, not "
+                f"{value!r}"
+            )
+        lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(("```stepwell", *lines, "```", ""))
+
+
+def save_report(hub: Hub, title: str, text: str, project: str) -> SavedReport:
+    """See `report`."""
+    named = hashlib.sha256(f"{project}\0{title}".encode()).hexdigest()[:40]
+    body = {"key": f"code-{named}", "title": title, "text": text}
+    found = hub.ask("POST", "projects", project, "reports", body=body)
+    for attempt in range(_SAVES_MAX):
+        if found["text"] == text:
+            break
+        try:
+            found = hub.ask(
+                "PUT",
+                "reports",
+                found["id"],
+                # A title that was changed on the page stays.
+                body={"version": found["version"], "title": found["title"], "text": text},
+            )
+        except HubError as error:
+            if error.code != "report_changed" or attempt + 1 == _SAVES_MAX:
+                raise
+            found = hub.ask("GET", "reports", found["id"])
+    blocks = hub.ask("POST", "report-documents", body={"text": text})["blocks"]
+    return SavedReport(
+        id=found["id"],
+        project=project,
+        title=found["title"],
+        version=found["version"],
+        url=report_url(hub, project, found["id"]),
+        problems=tuple(_problems(blocks)),
+    )
+
+
+def report_url(hub: Hub, project: str, report_id: str) -> str:
+    """Return the address of a report's page."""
+    return f"{hub.url}{page_path(project)}/reports/{report_id}"
+
+
+def _problems(blocks: Sequence[dict[str, Any]]) -> list[str]:
+    return [
+        f"line {problem['line']}: {problem['message']}"
+        for block in blocks
+        for problem in block["problems"]
+    ]

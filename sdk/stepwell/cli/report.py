@@ -1,0 +1,127 @@
+"""`stepwell report …`: lists reports, saves a file as one, exports one as an HTML file."""
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from stepwell.cli.errors import FAILED, OK, CommandError
+from stepwell.cli.hub_answers import hub_errors
+from stepwell.cli.options import add_json
+from stepwell.cli.text import plain
+
+if TYPE_CHECKING:
+    from stepwell._hub_client import Hub
+
+_PAGE: Final = 200
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    ls = actions.add_parser("ls", help="list the reports of a project")
+    put = actions.add_parser("put", help="save a Markdown file as a report")
+    put.add_argument("file", metavar="FILE", help="- for the standard input")
+    put.add_argument("-t", "--title", help="default: the file's name without its ending")
+    for each in (ls, put):
+        each.add_argument("-p", "--project", help="default: STEPWELL_PROJECT")
+    export = actions.add_parser("export", help="write a report as one HTML file")
+    export.add_argument("id", metavar="ID")
+    export.add_argument("-o", "--output", metavar="FILE", help="default: ID.html; - for stdout")
+    for each in (ls, put, export):
+        add_json(each)
+
+
+def run(options: argparse.Namespace) -> int:
+    actions = {"ls": _ls, "put": _put, "export": _export}
+    with hub_errors():
+        return actions[options.action](options)
+
+
+def _hub() -> "Hub":
+    from stepwell._hub import find_hub
+
+    return find_hub()
+
+
+def _project(options: argparse.Namespace) -> str:
+    from stepwell._settings import read_settings
+
+    project = read_settings({"project": options.project}).project
+    assert project is not None
+    return project
+
+
+def _ls(options: argparse.Namespace) -> int:
+    hub, project = _hub(), _project(options)
+    found, cursor = [], None
+    while True:
+        query = {"limit": _PAGE} | ({"cursor": cursor} if cursor else {})
+        page = hub.ask("GET", "projects", project, "reports", query=query)
+        found += page["reports"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    if options.json:
+        print(json.dumps(found))
+        return OK
+    for each in found:
+        saved = datetime.fromtimestamp(each["updated_at"]).strftime("%Y-%m-%d %H:%M")
+        print(plain(f"{each['id']}  {saved}  version {each['version']:<4}  {each['title']}"))
+    if not found:
+        print(plain(f"no reports in project {project}"), file=sys.stderr)
+    return OK
+
+
+def _put(options: argparse.Namespace) -> int:
+    from stepwell._reports import save_report
+
+    try:
+        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(
+            f"{options.file}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+    title = options.title or ("Report" if options.file == "-" else Path(options.file).stem)
+    saved = save_report(_hub(), title, text, _project(options))
+    for problem in saved.problems:
+        print(plain(f"{options.file}: a panel is not drawn: {problem}"), file=sys.stderr)
+    if options.json:
+        facts = {"id": saved.id, "version": saved.version, "url": saved.url}
+        print(json.dumps(facts | {"problems": saved.problems}))
+    else:
+        print(plain(f"report {saved.id}, version {saved.version}: {saved.url}"))
+    return FAILED if saved.problems else OK
+
+
+def _export(options: argparse.Namespace) -> int:
+    hub = _hub()
+    output = options.output or f"{options.id}.html"
+    with contextlib.closing(hub.opened("GET", "reports", options.id, "export")) as answer:
+        content = answer.read()
+    if output == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        return OK
+    _write(Path(output), content)
+    if options.json:
+        print(json.dumps({"id": options.id, "file": output, "bytes": len(content)}))
+    else:
+        print(plain(f"{output}: {len(content):,} bytes"))
+    return OK
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a whole file or none: an earlier one stays when this one cannot be written."""
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise CommandError(f"{target}: {error.strerror}; name another file with -o") from error

@@ -1,0 +1,242 @@
+"""A report as one file: everything in it, nothing that runs, and nothing from elsewhere."""
+
+import io
+import struct
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from blake3 import blake3
+from PIL import Image
+
+from stepwell_hub.reports.svg import Line, heat_map, line_chart, nice_ticks, smoothed
+from tests.hub.conftest import Hub
+from tests.hub.made import make_run
+from tests.hub.test_tables import put
+from tests.store.made import event, tell, writer
+
+PROJECT = "export <b>&"
+HOSTILE = "<script>alert(1)</script>\"' onload=x"
+
+
+class Parts(HTMLParser):
+    """Tags, attributes and texts of a file; what is open at its end is a fault."""
+
+    def __init__(self, content: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(content)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str, **attributes: str) -> list[dict[str, str]]:
+        return [
+            found
+            for name, found in self.tags
+            if name == tag
+            and attributes.items() <= {k.rstrip("_"): v for k, v in found.items()}.items()
+        ]
+
+
+def exported(hub: Hub, text: str, *, title: str = "T", project: str = PROJECT) -> tuple[str, Parts]:
+    made = hub.context.store  # Runs are of the shared engine; reports are of this hub.
+    assert made is not None
+    body = {"key": blake3(text.encode()).hexdigest(), "title": title, "text": text}
+    path = f"/api/v1/projects/{project.replace('<', '%3C')}/reports"
+    report = hub.program.post(path, json=body)
+    assert report.status_code == 201, report.text
+    answer = hub.program.get(f"/api/v1/reports/{report.json()['id']}/export")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    return answer.text, Parts(answer.text)
+
+
+def panel(**fields: str) -> str:
+    lines = "\n".join(f"{name}: {value}" for name, value in fields.items())
+    return f"```stepwell\n{lines}\n```\n\n"
+
+
+def kept(hub: Hub, tmp_path: Path, content: bytes) -> str:
+    source = tmp_path / "source"
+    source.write_bytes(content)
+    digest = blake3(content).hexdigest()
+    hub.context.blobs.put(digest, source)
+    return digest
+
+
+@pytest.fixture(scope="module")
+def runs(store: Any) -> None:
+    for number, rate in enumerate((0.1, 0.2)):
+        make_run(
+            store, PROJECT, f"run{number}", name=f"rate {rate} {HOSTILE}",
+            config={"lr": rate, "note": HOSTILE}, metrics=("loss", "val/loss", HOSTILE),
+        )  # fmt: skip
+
+
+def test_panels_are_drawn_with_the_numbers_of_now(hub: Hub, runs: None) -> None:
+    text = (
+        "# Results\n\nsee [the runs](/p/x) and [this](#h-results)\n\n"
+        + panel(panel="line", metrics="loss, val/loss", smooth="2", title="Both")
+        + panel(panel="line", match="^loss$", group="config.lr")
+        + panel(panel="runs", columns="state, config.lr, metric.loss:min", sort="config.lr")
+        + panel(panel="value", metric="loss", best="min")
+    )
+    content, parts = exported(hub, text)
+    assert [each["data-metric"] for each in parts.all("figure")] == ["loss", "val/loss", "loss"]
+    assert len(parts.all("svg")) == 3
+    assert len(parts.all("path", **{"class": "line"})) == 6
+    assert "Both" in parts.text
+    assert "as they were on 20" in parts.text
+    assert parts.text.count("0.1") >= 4
+    hrefs = {each["href"] for each in parts.all("a")}
+    assert {"http://127.0.0.1:8470/p/x", "#h-results"} <= hrefs
+    assert "http://127.0.0.1:8470/p/export%20%3Cb%3E%26/runs/run0" in hrefs
+    assert "<b>0.1</b>" in content
+
+
+def test_nothing_runs_and_nothing_is_loaded(hub: Hub, runs: None) -> None:
+    quoted = '"' + HOSTILE.replace('"', '\\"') + '"'
+    text = (
+        f"{HOSTILE}\n\n[x](javascript:alert) ![p](https://x.example/p.png)\n\n"
+        + panel(panel="line", metrics=quoted, title=quoted)
+        + panel(panel="runs", columns="name, config.note, tags")
+        + panel(panel="value", metric=quoted)
+        + panel(panel="bogus", title=quoted)
+    )
+    content, parts = exported(hub, text, title=HOSTILE)
+    assert not {"script", "iframe", "link", "object", "img", "base", "form", "input"} & {
+        tag for tag, _ in parts.tags
+    }
+    for tag, attributes in parts.tags:
+        assert not any(name.startswith("on") for name in attributes), (tag, attributes)
+        assert attributes.get("href", "#").startswith(("http://", "https://", "#", "mailto:"))
+        assert "src" not in attributes
+    assert "url(" not in content
+    assert "@import" not in content
+    [policy] = parts.all("meta", **{"http-equiv": "Content-Security-Policy"})
+    assert policy["content"].startswith("default-src 'none'")
+
+
+def test_a_panel_that_fails_says_so_and_the_rest_is_drawn(hub: Hub, runs: None) -> None:
+    text = (
+        panel(panel="line", metrics="a", limits="3")
+        + panel(panel="line", match="'('")
+        + panel(panel="media", metric="none")
+        + panel(panel="histogram", metric="none")
+        + panel(panel="table", metric="none")
+        + panel(panel="value", metric="none")
+        + panel(panel="runs", runs="lr>5")
+        + panel(panel="line", metrics="loss", ids="run1")
+    )
+    _, parts = exported(hub, text)
+    assert len(parts.all("section", **{"class": "panel problem"})) == 2
+    for said in ("Line 4: a line panel has no field", "no media none", "no histograms none",
+                 "no table none", "No run has none", "No run matches"):  # fmt: skip
+        assert said in parts.text
+    assert len(parts.all("path", **{"class": "line"})) == 1
+
+
+def test_pictures_and_tables_are_in_the_file(hub: Hub, tmp_path: Path) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (4, 4), "red").save(picture, "png")
+    rows = put(hub, tmp_path, ["id", "guess"], [[1, "cat"], [2, HOSTILE], [3, None]])
+    digests = [kept(hub, tmp_path, picture.getvalue()), rows.rpartition("/")[2]]
+    digests.append(kept(hub, tmp_path, b"RIFF" + struct.pack("<I", 4) + b"WAVE"))
+    make_run(hub.context.store, "pictures", "run", steps=0)
+    kinds = ("image-file", "table-file", "audio-file")
+    logged = {
+        name: {"_type": kind, "blob": str(number) * 32, "caption": f"the {name}"}
+        for number, (name, kind) in enumerate(zip(("shown", "rows", "sound"), kinds, strict=True))
+    }
+    events = [event("values", {"values": logged}, step=3, time_us=10**15)]
+    for number, digest in enumerate(digests):
+        facts = {"id": str(number) * 32, "state": "ready", "digest": digest, "size": 99}
+        facts |= {"media_type": "image/png" if number == 0 else "", "width": 4, "height": 4}
+        events.append(event("blob", facts))
+    tell(hub.context.store, writer("pictures", "run"), *events)
+    text = (
+        panel(panel="media", metric="shown")
+        + panel(panel="media", metric="sound")
+        + panel(panel="table", metric="rows", rows="2")
+    )
+    _, parts = exported(hub, text, project="pictures")
+    [image] = parts.all("img")
+    assert image["src"].startswith("data:image/png;base64,")
+    assert image["alt"] == "the shown"
+    assert "audio-file, 99 bytes: on the live page only" in parts.text
+    assert "2 of 3 rows, step 3" in parts.text
+    assert HOSTILE in parts.text
+
+
+def test_a_file_has_a_name_of_the_title(hub: Hub) -> None:
+    for title, name in (("A/b: ü c..", "A-b-c"), ("ü", "report")):
+        body = {"key": f"name-{name}", "title": title}
+        made = hub.program.post("/api/v1/projects/p/reports", json=body).json()
+        answer = hub.program.get(f"/api/v1/reports/{made['id']}/export")
+        assert answer.headers["content-disposition"] == f'attachment; filename="{name}.html"'
+    assert hub.program.get("/api/v1/reports/nosuch/export").status_code == 404
+
+
+# ---------------------------------------------------------------------------- drawing
+
+
+def line(y: list[float]) -> Line:
+    values = np.array(y, float)
+    return Line("n", "", np.arange(len(y), dtype=float), values, values - 0.5, values + 0.5)
+
+
+@pytest.mark.parametrize("scale", ["linear", "log", "symlog"])
+@pytest.mark.parametrize(
+    "y",
+    [
+        [1.0],
+        [1, 1],
+        [0, 0],
+        [-1, 1],
+        [1, np.nan, 3],
+        [np.inf, 1],
+        [1e308, -1e308],
+        [5e-324, 1],
+        [0, 1e-300],
+    ],
+)
+def test_odd_values_are_drawn_or_left_out_and_never_break_the_chart(y: Any, scale: Any) -> None:
+    drawn = line_chart([line(y)], label="x", y_scale=scale, x_text=str)
+    numbers = drawn.lower().replace("transform", "")
+    assert 'd="m' in numbers or drawn == ""
+    for path in drawn.split(' d="')[1:]:
+        assert "nan" not in path.split('"')[0]
+        assert "inf" not in path.split('"')[0]
+
+
+def test_a_chart_without_a_finite_value_is_none() -> None:
+    assert line_chart([line([np.nan])], label="x", y_scale="linear", x_text=str) == ""
+    assert line_chart([], label="x", y_scale="log", x_text=str) == ""
+
+
+def test_ticks_are_round() -> None:
+    assert nice_ticks(0, 10) == [0, 2, 4, 6, 8, 10]
+    assert nice_ticks(5, 5) == [5]
+    assert len(nice_ticks(-0.003, 0.7)) in range(4, 9)
+
+
+def test_smoothing_weighs_points_by_their_distance() -> None:
+    x, ones = np.arange(4.0), np.ones(4, np.int64)
+    found = smoothed(x, np.array([0.0, 0.0, np.nan, 8.0]), ones, 1.0)
+    assert np.isnan(found[2])
+    # Two steps after the last value: the new one weighs 3/4, the older ones 1/4 of 3/4.
+    assert found[3] == pytest.approx(8 * 0.75 / (0.75 * 0.25 + 0.75))
+
+
+def test_a_heat_map_has_a_cell_for_each_part() -> None:
+    drawn = heat_map(np.array([0, 5]), np.array([[1.0, 0.0], [3.0, 1.0]]), low=0, high=1, label="x")
+    assert drawn.count("<rect") == 3
