@@ -16,6 +16,7 @@ from stepwell._channel import keep_alive, open_channel
 from stepwell.errors import DaemonUnreachableError, RefusedError
 from stepwell_wire.blobs_pb2 import (
     LATER,
+    REFUSED,
     TAKEN,
     ArtifactQuestion,
     ArtifactStates,
@@ -24,7 +25,7 @@ from stepwell_wire.blobs_pb2 import (
     BlobReplies,
     BlobReply,
 )
-from stepwell_wire.drafts import DRAFT_FILE
+from stepwell_wire.drafts import DRAFT_FILE, ENTRIES_FILE, Held, parse_entries
 from stepwell_wire.files import open_regular
 from stepwell_wire.limits import BLOB_CHUNK_BYTES, PROTOCOL_MAJOR
 from stepwell_wire.service import ARTIFACTS, OFFER, PUT
@@ -86,8 +87,12 @@ class BlobChannel:
         folder = self._folder / name
         files = sorted(os.listdir(folder), key=lambda each: (each == DRAFT_FILE, each))
         reply = BlobReply(name=name)
+        held = _held_files(folder)
         for each in files:
             path, whole = folder / each, f"{name}/{each}"
+            if each == DRAFT_FILE and (changed := _changed(folder, held)):
+                reply = BlobReply(outcome=REFUSED, detail=changed)
+                break
             size = path.stat().st_size
             reply = self._put(path, whole, size)  # Asks what is there: it sends no byte.
             if reply.outcome == LATER and reply.offset < size:
@@ -114,6 +119,28 @@ class BlobChannel:
 
     def _answer(self, call: Any) -> bytes:
         return _answer_of(call, self._socket, "blobs")
+
+
+def _held_files(folder: Path) -> dict[str, Held]:
+    lines = folder / ENTRIES_FILE
+    entries = parse_entries(lines.read_bytes().splitlines() if lines.exists() else ())
+    return {path: each for path, each in entries.items() if isinstance(each, Held)}
+
+
+def _changed(folder: Path, files: Mapping[str, Held]) -> str:
+    """Return which hard link was written to since it was made, "" for none.
+
+    Only the bytes are sent, so the daemon cannot know.
+    """
+    for path, held in files.items():
+        if held.held_ctime_ns:
+            found = os.stat(folder / str(held.number))
+            if (found.st_size, found.st_mtime_ns) != (held.size, held.mtime_ns):
+                return (
+                    f"{path}: changed in place after it was added, so the artifact is not logged; "
+                    "write a new file and rename it over the old one"
+                )
+    return ""
 
 
 def ask_artifacts(socket: str, question: Mapping[str, Any]) -> list[dict[str, Any]]:

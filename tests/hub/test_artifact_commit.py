@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
+from stepwell.cli.backup import copy_drafts
 from stepwell_daemon.artifacts.committing import Job, clean, commit
 from stepwell_daemon.artifacts.digests import Digests
 from stepwell_daemon.artifacts.hashing import DraftSpoiledError
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubPlace, HubRefusesError
+from stepwell_daemon.artifacts.shelf import Shelf
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_wire.drafts import Draft, folder_name
+from stepwell_wire.folder import JournalFolder
 from tests.daemon.drafts import make_draft
 from tests.hub.conftest import Hub
 
@@ -192,6 +195,43 @@ def test_a_change_in_place_fails_the_version(bench: Bench, how: str) -> None:
     with pytest.raises(DraftSpoiledError, match="model: changed in place after it was added"):
         commit(bench.job(draft))
     assert bench.calls.asked == 0
+
+
+def test_a_change_before_the_daemon_copied_it_fails_the_version(bench: Bench) -> None:
+    """Its journals are on another file system than its data."""
+    source = bench.source("model.pt", b"epoch 1")
+    drafts = [bench.draft(model=source), bench.draft(model=source)]
+    for draft, changed in zip(drafts, (False, True), strict=True):
+        if changed:
+            source.write_bytes(b"epoch 2")
+        shelf = Shelf(bench.sources / f"shelf-{changed}", free_bytes_min=0)
+        shelf.open()
+        folder = JournalFolder(bench.journal)
+        shelf.take(folder, draft.key, approve=lambda draft: None, keep=True)
+        folder.close()
+        job = bench.job(draft)
+        job.folder = shelf.path(draft.key)
+        if changed:
+            with pytest.raises(DraftSpoiledError, match="changed in place"):
+                commit(job)
+        else:
+            commit(job)
+            assert bench.stored(b"epoch 1")
+
+
+def test_a_draft_that_waits_is_in_a_backup(bench: Bench, tmp_path: Path) -> None:
+    source = bench.source("a", b"content")
+    draft = bench.draft(a=source)
+    waiting = tmp_path / "waiting"
+    waiting.mkdir()
+    os.rename(bench.journal / folder_name(draft.key), waiting / draft.key)
+    assert copy_drafts(waiting, tmp_path / "copy") > 0
+    source.write_bytes(b"changed")
+    job = bench.job(draft)
+    job.folder = tmp_path / "copy" / draft.key
+    commit(job)
+    assert bench.stored(b"content")
+    assert copy_drafts(tmp_path / "missing", tmp_path / "none") == 0
 
 
 @pytest.mark.parametrize("how", ["deleted", "replaced", "renamed"])

@@ -17,7 +17,7 @@ import pytest
 from stepwell._hub import find_hub
 from stepwell_store.blob_store import FolderBlobStore, default_blob_store
 from stepwell_wire.hub_access import hub_dir
-from tests.node import Node, made_node
+from tests.node import Node, free_port, made_node
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
@@ -285,3 +285,23 @@ print(made.wait(120).version)
     assert script(shared, code[len(_HEAD) :]).split() == ["v0"]
     (version,) = versions(shared, "unseen", "d")
     assert content(shared, version) == {"big": bytes(range(256)) * 12_000, "small": b"s"}
+
+
+def test_a_node_at_a_gateway_commits_through_it(node: Node) -> None:
+    """The bytes go by digest to the gateway's blob store, and the hub beside it has the version."""
+    port, hub_port = free_port(), free_port()
+    node.arguments = (f"--gateway-listen=127.0.0.1:{port}", f"--hub-port={hub_port}")
+    node.start_daemon()
+    with made_node() as away:
+        away.arguments = (
+            "--sink=gateway",
+            f"--gateway-address=127.0.0.1:{port}",
+            f"--hub-url=http://127.0.0.1:{hub_port}",
+            f"--hub-control-key-file={hub_dir(node.data) / 'key'}",
+        )
+        away.start_daemon()
+        out = script(away, textwrap.dedent(_LOG_ONE) + "print(made.wait(240).version)\n")
+        assert out.split() == ["v0"]
+        wait_until(lambda: no_draft_is_left(away), "the draft is removed")
+        assert not default_blob_store(away.data).exists()
+    check_the_one(node)

@@ -25,6 +25,8 @@ _READ_BYTES: Final = 1 << 20
 _BATCH_FILES: Final = 20_000
 """So many are synced at once, which takes a while however few they are."""
 _BATCH_BYTES: Final = 256 << 20
+_COPIED_TIME_NS: Final = 1_000_000
+"""So exactly at least a file system keeps the time of a link that was copied to it."""
 _FICLONE: Final = 0x40049409
 _MODE: Final = 0o640
 
@@ -274,7 +276,10 @@ def _check(path: str, held: Held, found: os.stat_result, *, is_linked: bool) -> 
         raise DraftSpoiledError(
             f"{path}: the held copy has {what}: the machine may have lost power; log it again"
         )
-    if is_linked and found.st_mtime_ns != held.mtime_ns:
+    if not held.held_ctime_ns:
+        return  # A copy since it was added.
+    apart_ns = abs(found.st_mtime_ns - held.mtime_ns)
+    if apart_ns > (0 if is_linked else _COPIED_TIME_NS):
         raise DraftSpoiledError(_changed(path, "written since"))
 
 

@@ -29,9 +29,11 @@ from stepwell_wire.drafts import (
     ENTRIES_BYTES_MAX,
     ENTRIES_FILE,
     Draft,
+    Held,
     folder_name,
     is_key,
     parse_draft,
+    parse_entries,
 )
 from stepwell_wire.errors import DraftError
 from stepwell_wire.files import open_regular
@@ -242,6 +244,7 @@ class Shelf:
         arrived = self._arriving / key
         try:
             approve(parse_draft((arrived / DRAFT_FILE).read_bytes()[:DRAFT_BYTES_MAX], key))
+            _set_times(arrived)
         except (DraftError, BlobRefusedError) as error:
             shutil.rmtree(arrived, ignore_errors=True)
             raise BlobRefusedError(str(error)) from error
@@ -328,6 +331,25 @@ def _read_file(folder: int, name: str, bytes_max: int) -> bytes:
     return data
 
 
+def _set_times(folder: Path) -> None:
+    """Give files that came over a socket the times of the files that were given.
+
+    Their sender has looked whether these were written to; only bytes were sent.
+
+    Raises:
+        DraftError: The entries are none.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        entries = parse_entries(read_entries_file(descriptor).splitlines())
+    finally:
+        os.close(descriptor)
+    for held in entries.values():
+        if isinstance(held, Held) and held.held_ctime_ns:
+            with contextlib.suppress(FileNotFoundError):  # The worker says which one.
+                os.utime(folder / str(held.number), ns=(held.mtime_ns, held.mtime_ns))
+
+
 def _copy_file(source: int, size: int, target: Path) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
     made = os.open(target, flags, 0o640)
@@ -336,6 +358,8 @@ def _copy_file(source: int, size: int, target: Path) -> None:
         while data := os.pread(source, min(_COPY_BYTES, size - offset), offset):
             _write_whole(made, data)
             offset += len(data)
+        found = os.fstat(source)  # A link that was written to is told by its time.
+        os.utime(made, ns=(found.st_atime_ns, found.st_mtime_ns))
         os.fdatasync(made)
     finally:
         os.close(made)

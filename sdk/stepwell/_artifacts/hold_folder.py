@@ -98,6 +98,8 @@ def move_folder(folder: Path, target: Path) -> None:
         target.mkdir(mode=_MODE)
         for name in os.listdir(folder):
             shutil.copyfile(folder / name, target / name)
+            found = os.stat(folder / name)  # A link that was written to is told by its time.
+            os.utime(target / name, ns=(found.st_atime_ns, found.st_mtime_ns))
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise

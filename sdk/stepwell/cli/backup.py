@@ -3,7 +3,7 @@
 A copy is a data folder again: every command reads it with --data, a daemon runs on it. It holds
 everything that the daemon acknowledged before the command began.
 
-    1  the daemon stores what it can within some seconds, and media that wait are copied
+    1  the daemon stores what it can within some seconds; media and artifacts that wait are copied
     2  held, for a moment: no block is stored. Parts are frozen, segments opened, small files copied
     3  the daemon goes on; parts, segments, key, catalog and media are copied
     4  the copy gets its name
@@ -38,6 +38,7 @@ _CATALOG: Final = "catalog.db"
 _QUEUE: Final = "blobs"
 _QUEUED: Final = ("waiting", "failed")
 _MEDIA: Final = "blobstore"
+_DRAFTS: Final = "artifacts/waiting"
 _PARTIAL: Final = ".partial"
 
 
@@ -91,6 +92,7 @@ def _copy(store: "EmbeddedStore", socket: Path, target: Path) -> int:
     # Before the spool: the event of a blob that leaves the queue later is in the spool's copy, or
     # the blob is in the queue's.
     copied = sum(copy_tree(data / _QUEUE / name, target / _QUEUE / name) for name in _QUEUED)
+    copied += copy_drafts(data / _DRAFTS, target / _DRAFTS)
     with ExitStack() as opened:
         with _held(data, socket) as end:
             frozen = opened.enter_context(closing(FrozenStore(store, target)))
@@ -104,6 +106,27 @@ def _copy(store: "EmbeddedStore", socket: Path, target: Path) -> int:
     # Before the blobs: what a version needs is there before the catalog says that it is committed.
     _copy_catalog(hub_dir(data) / _CATALOG, hub_dir(target) / _CATALOG)
     return copied + copy_tree(data / _MEDIA, target / _MEDIA)
+
+
+def copy_drafts(source: Path, target: Path) -> int:
+    """Copy the artifacts that wait to be committed; return their bytes.
+
+    One that is committed meanwhile is left out: the catalog, which is copied later, has it. The
+    times of files are kept, as they tell a file that was changed.
+    """
+    from stepwell_store.copying import copy_tree
+
+    copied = 0
+    keys = sorted(os.listdir(source)) if source.is_dir() else []
+    for key in keys:
+        copied += copy_tree(source / key, target / key)
+        try:
+            for name in os.listdir(target / key):
+                found = (source / key / name).stat()
+                os.utime(target / key / name, ns=(found.st_atime_ns, found.st_mtime_ns))
+        except FileNotFoundError:
+            shutil.rmtree(target / key, ignore_errors=True)
+    return copied
 
 
 @contextmanager
