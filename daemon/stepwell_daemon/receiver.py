@@ -21,6 +21,7 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.hub_commands import HubCommands
 from stepwell_daemon.hub_process import HubProcess
+from stepwell_daemon.intake import take_frame
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
 from stepwell_daemon.spool.spool import Spool
@@ -220,27 +221,14 @@ class Receiver:
 
     def _take(self, session: Session, message: ClientMessage) -> None:
         """Check a frame and hand it to the spool, in one step of the loop."""
-        counters, state = self._counters, session.state
         taken = session.take(message.frame)
-        state.seen_at = time.time()
-        counters.frames_received += 1
-        counters.duplicate_bytes += taken.duplicate_bytes
+        session.state.seen_at = time.time()
+        take_frame(self._spool, session.state, taken)
         if not taken.records:
             session.acked = min(session.acked, taken.position - 1)  # Tell the mark once more.
             session.changed.set()
             return
-        state.learn(taken.defined)
-        state.last_time_us = max(state.last_time_us, taken.last_time_us)
-        self._spool.append(
-            state, taken.position, taken.records, points=taken.points, flags=taken.flags
-        )
-        counters.drop(taken.dropped)
         failpoints.hit("receive.taken")
-        counters.points_received += taken.points
-        counters.bytes_received += len(taken.records)
-        counters.points_received_rate.add(taken.points)
-        counters.bytes_received_rate.add(len(taken.records))
-        state.rate.add(taken.points)
 
     async def _acknowledge(self, session: Session, context: Any) -> None:
         """Send acks until the stream is to end."""

@@ -24,6 +24,7 @@ from typing import Final
 from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError
+from stepwell_daemon.intake import take_frame
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
 from stepwell_daemon.session import RefusedError, Session
 from stepwell_daemon.spool import record
@@ -169,15 +170,7 @@ class JournalRecovery:
                 break
             await self._spool.room()  # Others may have passed that check with it.
             frame = Frame(position=position, records=records, crc32=zlib.crc32(records))
-            taken = session.take(frame)
-            state.learn(taken.defined)
-            state.last_time_us = max(state.last_time_us, taken.last_time_us)
-            self._spool.append(
-                state, taken.position, taken.records, points=taken.points, flags=taken.flags
-            )
-            self._counters.drop(taken.dropped)
-            self._counters.points_received += taken.points
-            self._counters.points_received_rate.add(taken.points)
+            take_frame(self._spool, state, session.take(frame))
         await self._spool.settled()
         if not state.finished and state.accepted:
             state.is_dead = True  # What it left says when it ended, not when that was found.
@@ -210,16 +203,9 @@ class JournalRecovery:
         found = reader.info
         state = self._spool.registry.get(found.writer_id)
         if state is None:
-            info = WriterInfo(
-                found.project,
-                found.run_id,
-                found.writer_id,
-                found.label,
-                found.scope,
-                found.host,
-                found.pid,
+            state = WriterState(
+                WriterInfo.of(found), journal_dir=str(reader.path), seen_at=time.time()
             )
-            state = WriterState(info, journal_dir=str(reader.path), seen_at=time.time())
             self._spool.registry.add(state)
         return state
 

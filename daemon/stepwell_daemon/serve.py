@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
@@ -38,7 +38,7 @@ from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.samplers.known import chosen_samplers
 from stepwell_daemon.samplers.node_writer import NodeWriters
-from stepwell_daemon.samplers.protocol import Reading, SamplerContext
+from stepwell_daemon.samplers.protocol import SamplerContext
 from stepwell_daemon.samplers.schedule import Sampling
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.spool import Spool
@@ -172,7 +172,7 @@ class Daemon:
         self._sampling = Sampling(
             chosen_samplers(config.samplers),
             SamplerContext(config.data, time.monotonic, partial(trainers, spool.registry)),
-            lambda readings, time_us: self._take_readings(node, readings, time_us),
+            node.append,
             seconds=config.sample_seconds,
         )
         facts.samplers = self._sampling.healths
@@ -370,11 +370,6 @@ class Daemon:
             async with asyncio.timeout(seconds or _NO_LOOK_SECONDS):
                 await self._departed.wait()
         self._departed.clear()
-
-    def _take_readings(self, node: NodeWriters, readings: Sequence[Reading], time_us: int) -> int:
-        points = node.append(readings, time_us)
-        self._facts.counters.points_received += points
-        return points
 
     async def _keep_hub(self, hub: HubProcess) -> None:
         await hub.run()  # It returns where there is no hub, or none that its settings allow.

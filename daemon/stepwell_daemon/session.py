@@ -244,15 +244,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
             "install the same major version of stepwell on both sides",
         )
     schemas = check_hello(hello)
-    info = WriterInfo(
-        hello.project,
-        hello.run_id,
-        hello.writer_id,
-        hello.label,
-        hello.scope or "run",
-        hello.host,
-        hello.pid,
-    )
+    info = WriterInfo.of(hello)
     state = registry.get(hello.writer_id)
     if state is None:
         connected = len(registry.connected())

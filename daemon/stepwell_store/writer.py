@@ -1,7 +1,7 @@
 """Who wrote a stretch of records, as far as the tables need to know."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from stepwell_store.identity import fingerprint
 
@@ -24,6 +24,19 @@ class WriterInfo:
     scope: str
     host: str
     pid: int
+
+    @classmethod
+    def of(cls, described: Any) -> "WriterInfo":
+        """Return the writer that a hello, a journal or a staged file describes."""
+        return cls(
+            described.project,
+            described.run_id,
+            described.writer_id,
+            described.label,
+            getattr(described, "scope", "") or "run",
+            described.host,
+            described.pid,
+        )
 
     @property
     def is_node(self) -> bool:

@@ -75,6 +75,8 @@ def test_the_journal_of_a_dead_writer_is_taken_in_and_removed(tmp_path: Path) ->
             assert steps_in(stretches_of(spool)) == list(range(ROWS))
             assert states_in(spool) == ["crashed"]
             assert spool.counters.recovered_journals == 1
+            assert spool.counters.frames_received == 1
+            assert spool.counters.bytes_received == len(STREAM)
             await look(spool, tmp_path / "j")
             assert states_in(spool) == ["crashed"]
 

@@ -31,7 +31,6 @@ from stepwell_store.blob_store import BlobStore
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.records import BLOB, pack_event
-from stepwell_wire.staged import StagedHeader
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -244,7 +243,7 @@ class BlobPipeline:
             self._all_wait = False
         self.health.problem = ""
         failpoints.hit("blob.kept")
-        await self._note(_writer_of(header), event_body(blob_id, result))
+        await self._note(WriterInfo.of(header), event_body(blob_id, result))
         failpoints.hit("blob.noted")
         if result.reason:
             self._failed(blob_id, result.reason)
@@ -321,15 +320,3 @@ def event_body(blob_id: str, result: Result) -> dict[str, Any]:
         "width": result.width,
         "height": result.height,
     }
-
-
-def _writer_of(header: StagedHeader) -> WriterInfo:
-    return WriterInfo(
-        header.project,
-        header.run_id,
-        header.writer_id,
-        header.label,
-        "run",
-        header.host,
-        header.pid,
-    )

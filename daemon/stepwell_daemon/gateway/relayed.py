@@ -9,9 +9,11 @@ remembered (stepwell_daemon.holes): where another daemon still has its bytes, th
 import logging
 import time
 import zlib
+from dataclasses import replace
 
 from stepwell_daemon.bounds import told_by_writers
 from stepwell_daemon.holes import HOLES_MAX, note_frame, parts_in
+from stepwell_daemon.intake import take_frame, take_records
 from stepwell_daemon.session import (
     RefusedError,
     Session,
@@ -96,16 +98,7 @@ class RelayedWriters:
             )
         try:
             schemas = check_hello(hello)
-            info = WriterInfo(
-                hello.project,
-                hello.run_id,
-                hello.writer_id,
-                hello.label,
-                hello.scope or "run",
-                hello.host,
-                hello.pid,
-            )
-            state = self._state_of(info)
+            state = self._state_of(WriterInfo.of(hello))
             for number, keys in schemas.items():
                 if state.schemas.get(number, keys) != keys:
                     raise RefusedError(
@@ -166,7 +159,6 @@ class RelayedWriters:
         if self._spool.registry.get(state.info.writer_id) is not state:
             self._spool.registry.add(state)  # It was forgotten meanwhile.
         state.seen_at = time.time()
-        counters.frames_received += 1
         if frame.position & 7 or frame.position > POSITION_MAX:
             raise RefusedError(
                 MALFORMED,
@@ -195,14 +187,17 @@ class RelayedWriters:
             state.accepted = mark
             raise
         filled_bytes = sum(len(part.records) for part in late)
-        counters.duplicate_bytes += taken.duplicate_bytes - filled_bytes
+        taken = replace(taken, duplicate_bytes=taken.duplicate_bytes - filled_bytes)
         counters.filled_bytes += filled_bytes
         for part in late:
-            self._append(state, part, takes_place=False)
+            stop = part.position + len(part.records)
+            state.holes = note_frame(
+                state.holes, mark=state.accepted, position=part.position, end=stop, jumps=False
+            )
+            take_records(self._spool, state, part, takes_place=False)
         if not taken.records:
             state.accepted = mark
-            return
-        if frame.position > mark:
+        elif frame.position > mark:
             counters.skipped_bytes += frame.position - mark
             logger.warning(
                 "a relayed writer goes on later than it was acknowledged run=%s writer=%s "
@@ -226,7 +221,7 @@ class RelayedWriters:
             state.holes = note_frame(
                 state.holes, mark=mark, position=frame.position, end=end, jumps=True
             )
-        self._append(state, taken)
+        take_frame(self._spool, state, taken)
 
     def _late_parts(self, state: WriterState, frame: RelayFrame) -> list[Taken]:
         """Return what of ``frame`` lies in a hole that was passed; nothing is taken yet.
@@ -262,25 +257,6 @@ class RelayedWriters:
             )
         return found
 
-    def _append(self, state: WriterState, taken: Taken, *, takes_place: bool = True) -> None:
-        state.learn(taken.defined)
-        state.last_time_us = max(state.last_time_us, taken.last_time_us)
-        if not takes_place:
-            end = taken.position + len(taken.records)
-            state.holes = note_frame(
-                state.holes, mark=state.accepted, position=taken.position, end=end, jumps=False
-            )
-        self._spool.append(
-            state,
-            taken.position,
-            taken.records,
-            points=taken.points,
-            flags=taken.flags,
-            takes_place=takes_place,
-        )
-        self._spool.counters.drop(taken.dropped)
-        self._count(state, len(taken.records), taken.points)
-
     def _take_synthetic(self, state: WriterState, frame: RelayFrame) -> None:
         """Take a record made on behalf of a dead writer, once."""
         place = (frame.position, frame.crc32)
@@ -305,22 +281,13 @@ class RelayedWriters:
                 self._spool.counters.duplicate_bytes += len(frame.records)
                 return
             flags |= record.FINISHES
-        state.last_time_us = max(state.last_time_us, last_time_us(decoded))
         state.synthetic = place
-        self._spool.append(
-            state,
+        taken = Taken(
             frame.position,
             frame.records,
             points=decoded.point_count,
             flags=flags,
-            takes_place=False,
+            last_time_us=last_time_us(decoded),
         )
-        self._count(state, len(frame.records), decoded.point_count)
-
-    def _count(self, state: WriterState, size: int, points: int) -> None:
-        counters = self._spool.counters
-        counters.points_received += points
-        counters.bytes_received += size
-        counters.points_received_rate.add(points)
-        counters.bytes_received_rate.add(size)
-        state.rate.add(points)
+        self._spool.counters.frames_received += 1
+        take_records(self._spool, state, taken, takes_place=False)

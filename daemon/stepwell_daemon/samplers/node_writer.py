@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stepwell_daemon.bounds import SAMPLE_NAMES, SAMPLE_SPOOL_FAILING, SAMPLE_SPOOL_FULL, Dropped
+from stepwell_daemon.intake import take_records
 from stepwell_daemon.samplers.protocol import (
     DEVICES_MAX,
     LABEL_BYTES_MAX,
@@ -25,6 +26,7 @@ from stepwell_daemon.samplers.protocol import (
     Device,
     Reading,
 )
+from stepwell_daemon.session import Taken
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -170,7 +172,8 @@ class _NodeWriter:
         pieces.append(struct.pack(f"<{len(keys)}d", *values.values()))
         state = self._state
         state.seen_at = time.time()
-        self._spool.append(state, state.accepted, b"".join(pieces), points=len(keys), flags=flags)
+        taken = Taken(state.accepted, b"".join(pieces), points=len(keys), flags=flags)
+        take_records(self._spool, state, taken)
         return len(keys)
 
 
