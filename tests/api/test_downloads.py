@@ -222,6 +222,7 @@ Artifact._of(facts, hub).download(sys.argv[3], path_prefix="sub/ü")
 """
 
 
+@pytest.mark.holds("downloads-are-verified")
 def test_a_killed_download_is_continued_by_the_next(
     world: World, artifact: Artifact, tmp_path: Path, asked: list[Any]
 ) -> None:
@@ -288,6 +289,7 @@ def stays(place: Path) -> Callable[[], bool]:
     return lambda: sorted(str(each) for each in place.rglob("*")) == before
 
 
+@pytest.mark.holds("downloads-stay-inside")
 @pytest.mark.parametrize("planted", ["sub", "a.txt", "sub/deep", ".stepwell-parts"])
 def test_a_planted_link_leads_nothing_out(artifact: Artifact, tmp_path: Path, planted: str) -> None:
     outside, root = tmp_path / "outside", tmp_path / "root"
@@ -335,6 +337,7 @@ def test_what_is_in_the_way_is_named(artifact: Artifact, tmp_path: Path) -> None
         artifact.download(tmp_path / "file")
 
 
+@pytest.mark.holds("downloads-are-verified")
 def test_bytes_that_are_not_the_digests_are_dropped(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -398,6 +401,7 @@ def lying(monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]) -> 
     monkeypatch.setattr(Hub, "content", changed)
 
 
+@pytest.mark.holds("downloads-stay-inside")
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [

@@ -2,6 +2,7 @@
 
 import time
 
+import pytest
 from playwright.sync_api import Browser, expect
 
 from stepwell_wire.hub_access import hub_dir, login_link, page_path, read_key
@@ -12,6 +13,7 @@ from tests.system.walk.once import walk
 SEED = 4
 
 
+@pytest.mark.holds("every-value-is-shown")
 def test_the_page_has_every_run_of_a_walk_and_none_that_was_removed(browser: Browser) -> None:
     def look(walking: Walk) -> None:
         site, model = walking.site, walking.model

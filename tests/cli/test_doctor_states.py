@@ -125,6 +125,7 @@ def test_a_disk_without_room_for_the_spool_is_told(call: Call, daemon: FakeDaemo
     assert "a long outage of the sink would fill the disk" in call("doctor").out
 
 
+@pytest.mark.holds("damaged-spool-file")
 def test_a_spool_without_a_daemon_is_looked_at(tmp_path: Path) -> None:
     assert list(node.idle_spool(tmp_path)) == []
 

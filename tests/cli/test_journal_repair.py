@@ -18,6 +18,8 @@ from tests.faults.oracle import stored_points, wait_until_stored
 from tests.node import Node, made_node
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.holds("flipped-bit")
+
 STEPS = 500
 LOST = range(200, 210)
 

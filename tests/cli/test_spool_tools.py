@@ -58,6 +58,7 @@ def test_a_whole_spool_is_verified_and_counted(call: Call, data: Path) -> None:
     assert "whole" in call("spool", "verify", "--data", data).out
 
 
+@pytest.mark.holds("spool-damage-is-told")
 def test_damage_is_named_by_place_and_nothing_is_changed(call: Call, data: Path) -> None:
     damage(data, PAGE_BYTES + 1500)
     before = segment_path(data / "spool", 1).read_bytes()
@@ -112,6 +113,7 @@ def test_what_no_repair_brings_back_is_said_so(call: Call, data: Path) -> None:
     assert repaired.endswith("nothing to repair\n")
 
 
+@pytest.mark.holds("damaged-spool-file")
 def test_a_lost_segment_stays_noted_when_nothing_misses_it_any_more(
     call: Call, data: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -200,6 +202,7 @@ def poisoned(folder: Path) -> FakeSink:
     return sink
 
 
+@pytest.mark.holds("refused-rows-are-kept", "refused-rows")
 def test_replaying_stores_only_what_was_refused_and_only_once(tmp_path: Path) -> None:
     sink = poisoned(tmp_path)
     (path,) = list_set_aside(tmp_path)

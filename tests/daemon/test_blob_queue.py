@@ -66,6 +66,7 @@ def test_the_order_is_that_of_staging(tmp_path: Path) -> None:
         assert list(staged_names(folder)) == ids
 
 
+@pytest.mark.holds("damaged-staged-file")
 def test_a_damaged_file_is_kept_aside(tmp_path: Path) -> None:
     blob_id = stage(tmp_path / "journal", b"hello")
     path = tmp_path / "journal" / file_name(blob_id)
@@ -95,6 +96,7 @@ def test_a_link_in_place_of_a_file_is_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "other" / file_name(blob_id)).exists()
 
 
+@pytest.mark.holds("bound-media-queue")
 def test_a_full_queue_leaves_files_where_they_are(tmp_path: Path) -> None:
     first, second = stage(tmp_path / "j", bytes(600)), stage(tmp_path / "j", bytes(600))
     queue = make(tmp_path, bytes_max=1200)

@@ -18,6 +18,8 @@ from stepwell_daemon.blobs.worker_process import MakeFailedError, Result, Worker
 from stepwell_wire.staged import file_name
 from tests.daemon.staged import stage
 
+pytestmark = pytest.mark.holds("hostile-picture")
+
 
 def made(tmp_path: Path, payload: bytes, kind: str, **about: Any) -> tuple[dict[str, Any], bytes]:
     """Return the worker's answer and what it wrote."""
@@ -179,6 +181,7 @@ def test_one_process_makes_one_blob_after_the_other(tmp_path: Path) -> None:
     assert len(pids) == 1
 
 
+@pytest.mark.holds("bound-media-worker")
 @pytest.mark.processes
 def test_a_worker_that_is_killed_costs_its_blob_after_two_attempts(tmp_path: Path) -> None:
     source = tmp_path / file_name(stage(tmp_path, b"x"))

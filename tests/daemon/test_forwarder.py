@@ -84,6 +84,7 @@ def test_all_points_arrive_in_blocks_of_any_size(tmp_path: Path, block_points: i
     assert max(blocks) <= max(block_points, 2)
 
 
+@pytest.mark.holds("retries-never-end", "store-away")
 @pytest.mark.parametrize("failures", [7, 5000])
 def test_a_store_that_is_away_is_asked_again_with_the_same_tokens(
     tmp_path: Path, failures: int
@@ -96,6 +97,7 @@ def test_a_store_that_is_away_is_asked_again_with_the_same_tokens(
     assert sink.unavailable == 0
 
 
+@pytest.mark.holds("store-away")
 def test_an_insert_whose_answer_is_lost_is_not_stored_twice(tmp_path: Path) -> None:
     sink = FakeSink()
     sink.uncertain = 9
@@ -118,6 +120,7 @@ def _crash_in_insert(number: int) -> Callable[[FakeSink], None]:
     return arm
 
 
+@pytest.mark.holds("token-other-content")
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 9, 14])
 def test_a_crash_between_inserts_stores_everything_once(tmp_path: Path, number: int) -> None:
     sink = FakeSink()
@@ -158,6 +161,7 @@ def test_a_crash_at_any_write_of_the_cursor_stores_everything_once(
         assert all_stored(sink), f"cursor write {number}"
 
 
+@pytest.mark.holds("refused-rows-are-kept", "refused-rows")
 def test_a_poisonous_frame_is_set_aside_alone(tmp_path: Path) -> None:
     sink = FakeSink()
     poison = 17
@@ -185,6 +189,7 @@ def test_a_poisonous_frame_is_set_aside_alone(tmp_path: Path) -> None:
     assert "does not like it" in reason
 
 
+@pytest.mark.holds("refused-rows")
 def test_a_rejection_that_passes_while_the_daemon_is_away_doubles_nothing(tmp_path: Path) -> None:
     """The parts of a block are stored; then the store would take it as a whole."""
     sink = FakeSink()
@@ -216,6 +221,7 @@ def test_a_rejection_that_passes_while_the_daemon_is_away_doubles_nothing(tmp_pa
     assert sink.steps() == sorted([*range(ROWS), *range(ROWS)])
 
 
+@pytest.mark.holds("refused-rows")
 def test_a_rejection_on_one_shard_sends_nothing_to_the_others_again(tmp_path: Path) -> None:
     sink = FakeSink()
     sink.shard_of = lambda writer: int(writer.writer_id[-1]) % 2  # type: ignore[method-assign]
@@ -302,6 +308,7 @@ def test_gathering_takes_longer_where_inserts_do() -> None:
     assert linger_seconds(60.0, 0.15) == 1.0
 
 
+@pytest.mark.holds("retries-never-end", "store-away")
 def test_retries_slow_down_to_a_limit() -> None:
     delays = [retry_delay(failures, jitter=0.0) for failures in range(1, 1000)]
     assert delays[:3] == [0.1, 0.2, 0.4]

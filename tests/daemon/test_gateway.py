@@ -151,6 +151,7 @@ class _Cut:
         monkeypatch.setattr(Connection, name, method)
 
 
+@pytest.mark.holds("broken-gateway")
 @pytest.mark.parametrize("name", ["send", "receive"])
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("at", [1, 2, 3])
@@ -407,6 +408,7 @@ def test_what_a_gateway_refused_is_replayed_where_it_stores_and_counts_once(tmp_
     assert set(sink.points().values()) == {1}
 
 
+@pytest.mark.holds("broken-gateway")
 def test_a_full_gateway_makes_the_node_wait(tmp_path: Path) -> None:
     async def run() -> None:
         async with (
@@ -453,6 +455,7 @@ def test_a_gateway_that_nobody_is_at_is_told_before_anything_is_logged(tmp_path:
     asyncio.run(run())
 
 
+@pytest.mark.holds("broken-gateway")
 def test_a_silent_gateway_is_given_up_and_tried_again(tmp_path: Path) -> None:
     async def run() -> None:
         held: list[asyncio.StreamWriter] = []
@@ -493,6 +496,7 @@ def test_a_daemon_without_relays_gives_a_clear_reason(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.holds("stored-once-over-gateways")
 @pytest.mark.parametrize("seed", range(5))
 def test_random_frames_and_cuts_arrive_exactly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

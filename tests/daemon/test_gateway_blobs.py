@@ -220,6 +220,7 @@ def test_something_longer_under_its_digest_keeps_no_blob_away(tmp_path: Path) ->
     run(tmp_path, work)
 
 
+@pytest.mark.holds("gateway-port-is-closed")
 def test_a_token_is_asked_for(tmp_path: Path) -> None:
     tokens = write_secret(tmp_path / "tokens", f"node {TOKEN}\n")
     good = write_secret(tmp_path / "good", TOKEN)

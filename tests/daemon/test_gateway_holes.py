@@ -61,6 +61,7 @@ def steps_of(spool: Spool) -> list[int]:
     return steps_in(stretches_of(spool))
 
 
+@pytest.mark.holds("moving-writer")
 @pytest.mark.parametrize("before", [0, 5])
 @pytest.mark.parametrize("restarts", [0, 1, 2])
 def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
@@ -130,6 +131,7 @@ def test_holes_are_known_from_the_segments_alone(
     asyncio.run(run())
 
 
+@pytest.mark.holds("moving-writer")
 @pytest.mark.parametrize("seed", range(6))
 def test_a_writer_that_moves_at_random_arrives_exactly(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)
@@ -196,6 +198,7 @@ def test_a_late_frame_is_no_damage_and_moves_no_end(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.holds("bound-relay-holes")
 def test_holes_of_a_writer_are_bounded_and_the_oldest_is_given_up_and_counted(
     tmp_path: Path,
 ) -> None:

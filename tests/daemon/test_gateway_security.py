@@ -288,6 +288,7 @@ def config(**values: str) -> DaemonConfig:
     return load_config(build_parser().parse_args(arguments), {"STEPWELL_DATA": "/d"})
 
 
+@pytest.mark.holds("gateway-port-is-closed")
 @pytest.mark.parametrize("address", ["0.0.0.0:1", "10.0.0.1:9470", "[::]:9470", "gateway:9470"])
 def test_beyond_loopback_tls_and_a_proof_of_who_calls_are_required(address: str) -> None:
     with pytest.raises(ConfigError, match="TLS is required"):
@@ -341,6 +342,7 @@ def test_addresses() -> None:
     assert not is_loopback("localhost.example")
 
 
+@pytest.mark.holds("gateway-port-is-closed")
 def test_what_is_printed_of_the_settings_names_files_and_holds_no_secret(tmp_path: Path) -> None:
     path = write_secret(tmp_path / "token", TOKEN)
     text = config(
@@ -353,6 +355,7 @@ def test_what_is_printed_of_the_settings_names_files_and_holds_no_secret(tmp_pat
 # ---------------------------------------------------------------------------- the port
 
 
+@pytest.mark.holds("gateway-port-is-closed")
 @pytest.mark.parametrize("method", [STREAM, STATUS])
 def test_nothing_but_relays_is_served_on_the_port(tmp_path: Path, method: str) -> None:
     async def run() -> None:

@@ -31,6 +31,8 @@ from tests.daemon.made import (
 )
 from tests.faults.test_bounds import Said
 
+pytestmark = pytest.mark.holds("journals-are-private")
+
 VICTIM, STRANGER = 4001, 4002
 ROWS = 5
 STREAM = schema_event() + b"".join(row(step) for step in range(ROWS))

@@ -61,6 +61,7 @@ def rewrite_layout(folder: Path, layout: int) -> None:
     cursor.close()
 
 
+@pytest.mark.holds("stored-once-over-upgrades")
 @pytest.mark.processes
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
 @pytest.mark.parametrize("stored", [(), ("points",), ("series", "points", "series_stats")])

@@ -125,6 +125,7 @@ def dropped(spool: Spool) -> tuple[int, int]:
     return counters.dropped_rows["sample_names"], counters.dropped_points["sample_names"]
 
 
+@pytest.mark.holds("bound-sample-names")
 def test_labels_and_names_beyond_their_bounds_are_dropped_and_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

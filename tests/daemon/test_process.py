@@ -125,6 +125,7 @@ def test_a_second_daemon_ends_at_once_with_its_own_code(process: Process) -> Non
     assert status_of(process.socket)["ready"]
 
 
+@pytest.mark.holds("malformed-message")
 def test_wrong_frames_are_refused_with_a_reason_and_harm_nobody_else(process: Process) -> None:
     process.start("--writers-max", "3")
     good = Client(process.socket, hello("good"))
@@ -215,6 +216,7 @@ def test_a_reload_changes_what_it_can(process: Process) -> None:
     process.wait_logged("did you mean log_level?")
 
 
+@pytest.mark.holds("broken-socket")
 def test_a_stale_socket_is_replaced(process: Process) -> None:
     process.start()
     process.stop(signal.SIGKILL)
@@ -223,6 +225,7 @@ def test_a_stale_socket_is_replaced(process: Process) -> None:
     assert status_of(process.socket)["ready"]
 
 
+@pytest.mark.holds("socket-is-private")
 def test_a_socket_folder_that_everybody_may_write_is_refused(process: Process) -> None:
     open_folder = process.folder / "open"
     open_folder.mkdir()

@@ -241,6 +241,7 @@ async def mended(spool: Spool, path: Path) -> list[str]:
     return [str(event.body["reason"]) for event in events_in(spool) if event.kind == "gap"]
 
 
+@pytest.mark.holds("missing-journal-segment")
 def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
     tmp_path: Path,
 ) -> None:
@@ -326,6 +327,7 @@ def test_a_cut_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None
     asyncio.run(run())
 
 
+@pytest.mark.holds("journal-damage-is-told")
 def test_a_changed_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None:
     for name in ("lost", "known"):
         path = make_journal(tmp_path / "j", name, STREAM) / segment_name(0)

@@ -26,6 +26,8 @@ from stepwell_wire.segment import (
 from tests.daemon.journals import hold_lock, make_journal, seal
 from tests.daemon.made import row, schema_event
 
+pytestmark = pytest.mark.holds("flipped-bit")
+
 STEPS = range(40)
 RECORDS = [schema_event(), *(row(step) for step in STEPS)]
 WHOLE = b"".join(RECORDS)
@@ -156,6 +158,7 @@ def test_any_damage_leaves_a_journal_that_reads_to_its_end(tmp_path: Path) -> No
         assert set(STEPS) - set(steps) <= set(hit) or start < len(RECORDS[0]), (start, size)
 
 
+@pytest.mark.holds("missing-journal-segment")
 def test_a_missing_segment_is_bridged(journal: Path) -> None:
     length = len(WHOLE) + len(SECOND)
     size = len(row(0)) * 7
@@ -205,6 +208,7 @@ def test_what_changed_after_it_was_acknowledged_is_nobodys_business(journal: Pat
     assert not repair(journal).is_needed
 
 
+@pytest.mark.holds("journal-damage-is-told", "missing-journal-segment")
 def test_a_first_segment_that_is_gone_is_missed_and_told(journal: Path) -> None:
     first_segment(journal).unlink()
     with closing(JournalReader(journal)) as reader:
@@ -231,6 +235,7 @@ def test_after_a_restart_nobody_knows_whether_a_first_segment_is_missing(tmp_pat
         assert not reader.damage()
 
 
+@pytest.mark.holds("flipped-bit")
 def test_a_value_that_changed_is_told_and_taken_only_by_a_repair_that_says_so(
     journal: Path,
 ) -> None:
@@ -287,6 +292,7 @@ def test_of_a_segment_with_several_damages_both_ends_are_delivered(journal: Path
     assert gaps == [f"journal damaged, {16 * size} bytes"]
 
 
+@pytest.mark.holds("journal-damage-is-told", "flipped-bit")
 def test_any_changed_byte_that_a_checksum_covers_is_told(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE)
     path = first_segment(journal)
@@ -307,6 +313,7 @@ def test_a_first_page_that_is_gone_is_told(journal: Path) -> None:
         path.write_bytes(whole)
 
 
+@pytest.mark.holds("journal-damage-is-told", "missing-journal-segment")
 @pytest.mark.parametrize("is_cut", [True, False])
 def test_a_last_segment_that_is_gone_is_missed_and_told(journal: Path, is_cut: bool) -> None:
     last = journal / segment_name(len(WHOLE))
@@ -326,6 +333,7 @@ def test_a_last_segment_that_is_gone_is_missed_and_told(journal: Path, is_cut: b
     assert not told(journal)
 
 
+@pytest.mark.holds("missing-journal-segment")
 def test_the_only_segment_that_is_gone_is_missed(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE)
     os.truncate(first_segment(journal), 0)
@@ -344,6 +352,7 @@ def test_a_next_word_that_cannot_be_is_not_believed(journal: Path) -> None:
         assert not plan_repair(journal).is_needed
 
 
+@pytest.mark.holds("missing-journal-segment")
 def test_a_segment_that_is_gone_from_the_middle_is_told_and_kept(journal: Path) -> None:
     third = len(WHOLE) + len(SECOND)
     add_segment(journal, third, schema_event() + row(60))
@@ -367,6 +376,7 @@ def test_a_definition_of_a_number_that_cannot_be_defines_nothing(
     assert delivered(journal)[0] == list(STEPS)
 
 
+@pytest.mark.holds("missing-journal-segment")
 def test_a_last_segment_cut_between_two_records_is_missed_and_told(journal: Path) -> None:
     last = journal / segment_name(len(WHOLE))
     os.truncate(last, PAGE_BYTES + len(SECOND) - 5 * len(row(0)))

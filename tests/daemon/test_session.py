@@ -47,6 +47,7 @@ def take(session: Session, position: int, records: bytes) -> bytes:
     return taken.records
 
 
+@pytest.mark.holds("resent-frames")
 @given(st.lists(st.tuples(st.sampled_from(BOUNDARIES), st.sampled_from(BOUNDARIES)), max_size=40))
 def test_any_resends_and_gaps_give_each_byte_once_in_order(cuts: list[tuple[int, int]]) -> None:
     session = opened()
@@ -64,6 +65,7 @@ def test_any_resends_and_gaps_give_each_byte_once_in_order(cuts: list[tuple[int,
     assert spooled == STREAM
 
 
+@pytest.mark.holds("flipped-bit")
 @given(st.integers(0, len(STREAM) * 8 - 1))
 def test_a_flipped_bit_is_refused_and_changes_nothing(bit: int) -> None:
     damaged = bytearray(STREAM)
@@ -105,6 +107,7 @@ def test_a_row_of_an_unknown_schema_is_refused() -> None:
     assert refused.value.refusal.code == MALFORMED
 
 
+@pytest.mark.holds("other-versions")
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
@@ -132,6 +135,7 @@ def test_an_impossible_hello_is_refused(changes: dict[str, Any], code: int) -> N
     assert not registry.states
 
 
+@pytest.mark.holds("malformed-message")
 def test_limits_of_frames_and_names_hold() -> None:
     with pytest.raises(RefusedError) as refused:
         opened().take(frame(0, bytes(FRAME_BYTES_MAX + 8)))
@@ -161,6 +165,7 @@ def test_the_newer_connection_of_a_writer_wins() -> None:
     assert newer.state.session is newer
 
 
+@pytest.mark.holds("hostile-client")
 def test_a_writer_id_is_not_taken_over_by_another_run() -> None:
     registry = Registry({})
     opened(registry)
@@ -179,6 +184,7 @@ def test_a_writer_that_cannot_send_the_missing_bytes_goes_on_where_it_can() -> N
     assert taken.records == STREAM[BOUNDARIES[9] :]
 
 
+@pytest.mark.holds("bound-metrics")
 def test_names_that_many_sets_share_count_once() -> None:
     """As the writer counts them: else a run of many overlapping sets would be refused for good."""
     sets = 250
@@ -195,6 +201,7 @@ def test_names_that_many_sets_share_count_once() -> None:
     )
 
 
+@pytest.mark.holds("bound-names")
 def test_all_sets_of_a_writer_together_are_bounded() -> None:
     """However few names are in them: a hello must be able to say them all."""
     keys = [f"{number:0500d}" for number in range(SCHEMA_KEYS_MAX)]

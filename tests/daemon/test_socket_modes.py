@@ -12,6 +12,8 @@ from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.instance import open_to_group
 from tests.daemon.conftest import Process
 
+pytestmark = pytest.mark.holds("socket-is-private")
+
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)

@@ -129,6 +129,7 @@ class ReadingDisk(Disk):
         return data
 
 
+@pytest.mark.holds("backlog")
 def test_a_start_after_a_kill_reads_the_newest_segments_only(tmp_path: Path) -> None:
     """The time to the first ack does not grow with what the store has not taken yet."""
     acked: list[int] = []
@@ -160,6 +161,7 @@ def count_calls(tmp_path: Path) -> int:
     return disk.calls
 
 
+@pytest.mark.holds("spool-disk-fails")
 @pytest.mark.slow
 @pytest.mark.parametrize("for_calls", [1, 2, 5])
 def test_a_failure_at_any_call_costs_nothing(
@@ -182,6 +184,7 @@ def test_a_failure_at_any_call_costs_nothing(
         assert stored_steps(folder) == acked, f"call {number} failed"
 
 
+@pytest.mark.holds("ack-after-sync", "kill-daemon")
 @pytest.mark.slow
 def test_a_crash_at_any_call_loses_nothing_acknowledged_and_doubles_nothing(
     tmp_path: Path,
@@ -219,6 +222,7 @@ def _write_synchronously(folder: Path, disk: Disk, acked: list[int]) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.holds("spool-disk-fails")
 def test_a_disk_that_fails_for_ever_stops_acks_and_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +263,7 @@ def test_a_disk_that_fails_for_ever_stops_acks_and_is_told(
     assert stored_steps(tmp_path) == list(range(FRAMES + 1))
 
 
+@pytest.mark.holds("failed-fsync")
 def test_a_segment_whose_sync_failed_is_never_synced_again(tmp_path: Path) -> None:
     synced: list[int] = []
     failed: list[int] = []
@@ -288,6 +293,7 @@ def test_a_segment_whose_sync_failed_is_never_synced_again(tmp_path: Path) -> No
     assert stored_steps(tmp_path) == acked
 
 
+@pytest.mark.holds("spool-damage-is-told")
 @pytest.mark.parametrize("damage", [lambda old: old ^ 1, lambda old: 0, lambda old: old ^ 0x80])
 def test_damage_costs_the_record_that_it_hits(tmp_path: Path, damage: Callable[[int], int]) -> None:
     acked: list[int] = []
@@ -311,6 +317,7 @@ def test_damage_costs_the_record_that_it_hits(tmp_path: Path, damage: Callable[[
     assert list((tmp_path / "quarantine").iterdir())
 
 
+@pytest.mark.holds("torn-tail")
 def test_a_torn_tail_is_cut_at_every_byte(tmp_path: Path) -> None:
     """Cut the last segment anywhere, as a crash with unwritten pages would."""
 
@@ -340,6 +347,7 @@ def test_a_torn_tail_is_cut_at_every_byte(tmp_path: Path) -> None:
     assert len(before) >= 3
 
 
+@pytest.mark.holds("damaged-spool-file")
 def test_a_damaged_cursor_is_set_aside_and_told(tmp_path: Path) -> None:
     async def run() -> list[str]:
         async with spool_running(tmp_path) as spool:
@@ -357,6 +365,7 @@ def test_a_damaged_cursor_is_set_aside_and_told(tmp_path: Path) -> None:
     assert (tmp_path / "cursor.damaged").exists()
 
 
+@pytest.mark.holds("spool-limit", "bound-spool")
 def test_a_spool_that_is_full_says_so_until_it_is_forwarded(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path, bytes_max=100_000) as spool:
@@ -368,6 +377,7 @@ def test_a_spool_that_is_full_says_so_until_it_is_forwarded(tmp_path: Path) -> N
     asyncio.run(run())
 
 
+@pytest.mark.holds("damaged-spool-file")
 def test_a_segment_of_another_spool_is_left_alone(tmp_path: Path) -> None:
     async def run(folder: Path) -> list[str]:
         async with spool_running(folder) as spool:

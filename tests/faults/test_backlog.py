@@ -6,6 +6,7 @@ from tests.faults.backlog import drain, fill
 from tests.node import Node
 
 
+@pytest.mark.holds("backlog")
 @pytest.mark.processes
 def test_a_backlog_is_stored_exactly_after_a_kill(node: Node) -> None:
     points = fill(node.data / "spool", 24 << 20, segment_bytes=4 << 20)

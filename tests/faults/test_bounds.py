@@ -104,6 +104,16 @@ def test_the_page_names_every_bound_and_every_reason() -> None:
 # ---------------------------------------------------------------------------- refusals
 
 
+@pytest.mark.holds(
+    "bound-spool",
+    "bound-connections",
+    "bound-writers",
+    "bound-frame",
+    "bound-metric-name",
+    "bound-metrics",
+    "bound-name-sets",
+    "bound-identifiers",
+)
 @pytest.mark.parametrize(
     ("bound", "code", "said"),
     [
@@ -151,6 +161,7 @@ def test_a_refusal_counts_under_the_bound_that_it_was_made_at(
     asyncio.run(run())
 
 
+@pytest.mark.holds("hostile-client", "bound-writer-share")
 def test_a_writer_that_floods_the_spool_leaves_the_rest_to_others(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path, bytes_max=20_000) as spool:
@@ -194,6 +205,7 @@ def test_a_writer_alone_has_most_of_the_spool_and_may_be_given_all(tmp_path: Pat
     asyncio.run(run())
 
 
+@pytest.mark.holds("bound-relayed-writers")
 def test_a_stream_with_too_many_relayed_writers_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +221,7 @@ def test_a_stream_with_too_many_relayed_writers_is_refused(
     asyncio.run(run())
 
 
+@pytest.mark.holds("bound-frames-in-memory")
 def test_frames_beyond_the_memory_for_them_wait_and_are_all_taken(tmp_path: Path) -> None:
     steps = 200
 
@@ -239,6 +252,7 @@ def test_frames_beyond_the_memory_for_them_wait_and_are_all_taken(tmp_path: Path
 # ---------------------------------------------------------------------------- drops
 
 
+@pytest.mark.holds("bound-samples")
 def test_samples_of_the_node_leave_the_last_of_the_spool_to_runs(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path, bytes_max=100_000) as spool:
@@ -262,6 +276,7 @@ def test_samples_of_the_node_leave_the_last_of_the_spool_to_runs(tmp_path: Path)
     asyncio.run(run())
 
 
+@pytest.mark.holds("bound-failing-spool")
 def test_samples_that_a_failing_spool_cannot_take_are_counted(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
@@ -272,6 +287,7 @@ def test_samples_that_a_failing_spool_cannot_take_are_counted(tmp_path: Path) ->
     asyncio.run(run())
 
 
+@pytest.mark.holds("bound-journal-bytes", "bound-writer")
 def test_what_a_writer_dropped_is_counted_once_by_reason(tmp_path: Path) -> None:
     told = b"".join(
         pack_event(GAP, {"reason": reason, "rows": 3, "points": points}, step=0, time_us=1)

@@ -8,7 +8,7 @@ from stepwell_store import connect_embedded
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("clock-jump")]
 
 # Python runs a module of this name at every start, before anything else is imported.
 _CLOCK = """

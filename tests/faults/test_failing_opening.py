@@ -13,6 +13,8 @@ from stepwell_daemon.spool.spool import Spool, SpoolSettings
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import append, new_writer, row, schema_event, steps_in, stretches_of
 
+pytestmark = pytest.mark.holds("spool-disk-fails")
+
 STEPS = range(24)
 _SEGMENT_BYTES = 1 << 13
 

@@ -53,6 +53,7 @@ def trials(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[dict[str
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@pytest.mark.holds("no-fatal-step", "kill-daemon")
 @pytest.mark.processes
 @pytest.mark.parametrize("name", [name for name in FAILPOINTS if not name.startswith("blob.")])
 def test_a_daemon_killed_there_loses_and_doubles_nothing(
@@ -63,6 +64,7 @@ def test_a_daemon_killed_there_loses_and_doubles_nothing(
     assert totals["points"] > 0
 
 
+@pytest.mark.holds("no-fatal-step")
 def test_every_name_stands_in_the_code_and_in_the_registry() -> None:
     folder = Path(stepwell_daemon.__path__[0])
     used: set[str] = set()

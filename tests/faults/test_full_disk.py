@@ -11,7 +11,7 @@ from tests.faults.steady import training
 from tests.node import Node
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("bound-failing-spool")]
 
 _SIZE_MIB = 192
 _MOUNT = 'mount -t tmpfs -o size=$0m tmpfs "$1" && shift && exec "$@"'
@@ -46,6 +46,7 @@ class SmallDisk:
         (self.path / "filler").unlink()
 
 
+@pytest.mark.holds("spool-disk-fails")
 def test_a_full_disk_stops_acks_and_everything_arrives_when_there_is_room(node: Node) -> None:
     disk = SmallDisk(node)
     node.start_daemon("--segment-bytes", "1048576", "--keep-bytes", "0")

@@ -58,6 +58,7 @@ def refusing(table: str) -> FakeSink:
     return sink
 
 
+@pytest.mark.holds("bound-refused-rows")
 def test_a_frame_set_aside_leaves_a_gap_that_names_its_file(tmp_path: Path) -> None:
     sink = refusing("points")
 
@@ -260,6 +261,7 @@ def test_an_extent_that_is_read_again_misses_the_same(tmp_path: Path) -> None:
     reader.close()
 
 
+@pytest.mark.holds("bound-spool-damage")
 def test_a_damaged_piece_becomes_a_gap_before_the_steps_that_follow(tmp_path: Path) -> None:
     ((name, _, size),) = damaged(tmp_path, 20)
     sink = FakeSink()
@@ -318,6 +320,7 @@ def gaps_behind_a_gateway(tmp_path: Path, *, restart: bool = False) -> list[dict
     return gaps_in(sink)
 
 
+@pytest.mark.holds("bound-spool-damage")
 def test_damage_on_a_node_is_a_gap_behind_its_gateway(tmp_path: Path) -> None:
     ((name, _, size),) = damaged(tmp_path / "node", 20)
     found = gaps_behind_a_gateway(tmp_path)
@@ -327,6 +330,7 @@ def test_damage_on_a_node_is_a_gap_behind_its_gateway(tmp_path: Path) -> None:
     assert found[0]["first_step"] > 0
 
 
+@pytest.mark.holds("bound-refused-rows")
 def test_what_a_gateway_never_takes_is_a_gap_behind_it(tmp_path: Path) -> None:
     """The frame lies set aside on the node; the gap has the reason that a replay fills."""
     sink = FakeSink()

@@ -14,6 +14,8 @@ from stepwell_daemon.writers import Registry
 from stepwell_wire.ingest_pb2 import LIMIT, ServerMessage
 from tests.daemon.made import hello, new_writer, spool_running
 
+pytestmark = pytest.mark.holds("hostile-client")
+
 
 class SilentContext:
     """A connection whose client never says anything."""
@@ -32,6 +34,7 @@ class SilentContext:
         self.aborted = True
 
 
+@pytest.mark.holds("bound-hello")
 def test_a_connection_without_a_hello_is_refused_and_counted(tmp_path: Path) -> None:
     asyncio.run(silent(tmp_path))
 

@@ -45,6 +45,7 @@ def engine_of(node: Node) -> int:
     return found[0]
 
 
+@pytest.mark.holds("log-never-waits", "sigstop")
 def test_a_daemon_that_stands_still_holds_up_no_training(node: Node) -> None:
     node.start_daemon()
     with training(node) as trainer:
@@ -55,6 +56,7 @@ def test_a_daemon_that_stands_still_holds_up_no_training(node: Node) -> None:
     assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("store-hangs", "sigstop")
 def test_an_engine_that_stands_still_holds_up_no_acks(node: Node) -> None:
     node.start_daemon()
     with training(node) as trainer:
@@ -64,6 +66,7 @@ def test_an_engine_that_stands_still_holds_up_no_acks(node: Node) -> None:
     assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("sigstop")
 def test_a_trainer_that_stood_still_goes_on(node: Node) -> None:
     node.start_daemon()
     with training(node) as trainer:
@@ -79,6 +82,7 @@ def test_a_trainer_that_stood_still_goes_on(node: Node) -> None:
 # ---------------------------------------------------------------------------- sockets
 
 
+@pytest.mark.holds("broken-socket")
 def test_a_socket_that_is_removed_and_a_daemon_that_comes_back(node: Node) -> None:
     node.start_daemon()
     with training(node) as trainer:
@@ -93,6 +97,7 @@ def test_a_socket_that_is_removed_and_a_daemon_that_comes_back(node: Node) -> No
     assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("broken-socket")
 def test_a_foreign_server_on_the_socket_harms_nothing(node: Node) -> None:
     with socket.socket(socket.AF_UNIX) as foreign:
         foreign.bind(str(node.socket))
@@ -107,6 +112,7 @@ def test_a_foreign_server_on_the_socket_harms_nothing(node: Node) -> None:
     assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("broken-socket")
 @pytest.mark.parametrize("kind", ["folder", "file"])
 def test_something_else_in_the_sockets_place(node: Node, kind: str) -> None:
     place = node.socket
@@ -138,6 +144,7 @@ def limit_descriptors(pid: int, soft: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
+@pytest.mark.holds("no-descriptors")
 def test_a_daemon_out_of_descriptors_serves_on_after_some_are_free(node: Node) -> None:
     node.start_daemon()
     assert node.daemon is not None
@@ -163,6 +170,7 @@ def test_a_daemon_out_of_descriptors_serves_on_after_some_are_free(node: Node) -
     assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("no-descriptors")
 def test_a_trainer_out_of_descriptors_goes_on(node: Node) -> None:
     node.start_daemon()
     with training(node) as trainer:
@@ -179,6 +187,7 @@ def test_a_trainer_out_of_descriptors_goes_on(node: Node) -> None:
     assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("slow-fsync")
 def test_syncs_that_take_long_delay_acks_and_nothing_else(node: Node) -> None:
     node.variables["STEPWELL_FAILPOINT"] = "group.written:sleep=0.5"
     node.start_daemon()

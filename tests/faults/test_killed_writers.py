@@ -68,6 +68,7 @@ def left_by_a_killed_writer(node: Node, chance: random.Random) -> list[Path]:
     return find_journals(node.journals)
 
 
+@pytest.mark.holds("kill-writer-any-moment")
 @pytest.mark.processes
 def test_no_kill_leaves_a_journal_that_is_called_damaged(node: Node) -> None:
     seed = random.randrange(1 << 32)

@@ -22,6 +22,7 @@ for run in runs:
 """
 
 
+@pytest.mark.holds("many-writers")
 def test_five_hundred_writers_at_once(node: Node) -> None:
     import subprocess
     import sys
@@ -54,6 +55,7 @@ run.finish()
 """
 
 
+@pytest.mark.holds("many-names")
 def test_a_hundred_thousand_names_in_one_run(node: Node) -> None:
     node.start_daemon()
     outcome = node.python(_NAMES)
@@ -92,6 +94,7 @@ print(logged)
 """
 
 
+@pytest.mark.holds("forks")
 def test_thousands_of_forks_while_logging(node: Node) -> None:
     """Children that do nothing, and some that log as writers of their own."""
     node.start_daemon()

@@ -25,6 +25,8 @@ from tests.daemon.made import append, new_writer, row, schema_event
 from tests.daemon.test_spool import padding
 from tests.faults.power import PowerDisk, clear
 
+pytestmark = pytest.mark.holds("acknowledged-survives-power-loss", "power-loss")
+
 WRITERS = ("w1", "w2")
 ROUNDS = 8
 POISON = 1_000_003

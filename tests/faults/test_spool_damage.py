@@ -164,11 +164,13 @@ def test_one_flipped_bit_in_any_byte_costs_the_record_that_it_hits(
     assert flip_and_look(made, tmp_path / "s", every_bit=False) > 1000
 
 
+@pytest.mark.holds("flipped-bit")
 @pytest.mark.slow
 def test_any_flipped_bit_costs_the_record_that_it_hits(made: Made, tmp_path: Path) -> None:
     assert flip_and_look(made, tmp_path / "s", every_bit=True) > 8000
 
 
+@pytest.mark.holds("damaged-spool-file")
 def test_any_flipped_bit_of_a_page_costs_nothing(made: Made, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     shutil.copytree(made.folder, folder)
@@ -186,6 +188,7 @@ def test_any_flipped_bit_of_a_page_costs_nothing(made: Made, tmp_path: Path) -> 
         path.write_bytes(whole)
 
 
+@pytest.mark.holds("torn-tail")
 def test_a_cut_at_every_byte_leaves_a_beginning_of_every_writer(made: Made, tmp_path: Path) -> None:
     """The last segment ends anywhere, with zeros behind or without; nothing vouches for it."""
     folder = tmp_path / "s"
@@ -231,6 +234,7 @@ def _garbage(path: Path) -> None:
     path.write_bytes(random.Random(3).randbytes(path.stat().st_size))
 
 
+@pytest.mark.holds("damaged-spool-file")
 @pytest.mark.parametrize("break_it", [Path.unlink, _zero, _garbage, _empty])
 @pytest.mark.parametrize(
     ("name", "kept"),
@@ -295,6 +299,7 @@ def test_an_extent_whose_segment_is_gone_does_not_stop_the_rest(made: Made, tmp_
     ]
 
 
+@pytest.mark.holds("damaged-spool-file")
 def test_what_comes_after_the_last_segment_is_gone_is_forwarded(tmp_path: Path) -> None:
     """The cursor of what is gone must not hide what is new."""
 
@@ -397,6 +402,7 @@ def cut(folder: Path, segment: int, size: int) -> list[str]:
     return delivered(folder)[1]
 
 
+@pytest.mark.holds("spool-damage-is-told", "damaged-spool-file")
 def test_a_segment_that_was_cut_is_told(made: Made, tmp_path: Path) -> None:
     ends = {segment: end for segment, _, end, _ in made.records}
     starts = {segment: start for segment, start, _, _ in made.records}
@@ -420,6 +426,7 @@ def test_a_segment_that_was_cut_is_told(made: Made, tmp_path: Path) -> None:
         assert "it was cut by something else than stepwell" in problems[0], number
 
 
+@pytest.mark.holds("other-versions")
 def test_a_spool_of_a_later_release_is_refused_and_kept(made: Made, tmp_path: Path) -> None:
     import struct
     import zlib
@@ -436,6 +443,7 @@ def test_a_spool_of_a_later_release_is_refused_and_kept(made: Made, tmp_path: Pa
     assert {each.name: each.read_bytes() for each in folder.iterdir()} == before
 
 
+@pytest.mark.holds("flipped-bit")
 def test_any_flipped_bit_of_a_journal_is_read_or_refused_never_more(tmp_path: Path) -> None:
     records = schema_event() + b"".join(row(step) for step in STEPS) + finish_event()
     starts = [each.offset for each in scan_records(records)]

@@ -40,6 +40,7 @@ def test_a_spool_that_is_no_folder_ends_the_start_with_one_line(tmp_path: Path) 
     assert "start the daemon again" in line
 
 
+@pytest.mark.holds("spool-disk-fails")
 def test_a_full_disk_ends_the_start_with_one_line(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o700)

@@ -67,6 +67,7 @@ print(step)
 """
 
 
+@pytest.mark.holds("forks")
 @pytest.mark.skipif(not _has_torch(), reason="needs torch, such as Debian's python3-torch")
 def test_the_workers_of_a_real_data_loader(node: Node) -> None:
     """A hundred forks by epochs, and four workers that live on; some epochs' workers log."""

@@ -14,7 +14,7 @@ import pytest
 from tests.faults.test_interruptions import engine_of, stopped
 from tests.node import Node, made_node
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("sigstop")]
 
 CALLS = 20_000
 WAITING_CALLS_MAX = CALLS // 100
@@ -48,6 +48,7 @@ run.finish()
 """
 
 
+@pytest.mark.holds("log-never-waits")
 @pytest.mark.parametrize("state", ["absent", "running", "stopped", "killed", "engine stopped"])
 def test_log_does_not_wait_whatever_the_daemon_does(state: str) -> None:
     with made_node() as node:

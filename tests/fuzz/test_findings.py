@@ -59,6 +59,7 @@ def packed(kind: str, body: Any) -> bytes:
     return (HEADER.pack(0, size, 1, 2) + content).ljust(aligned(size), b"\0")
 
 
+@pytest.mark.holds("fuzzing")
 @pytest.mark.parametrize("depth", [EVENT_DEPTH_MAX, 500, 1000])
 def test_an_event_nested_too_deep_is_refused_before_the_ack(depth: int) -> None:
     session = open_session(hello(), Registry({}), writers_max=1)
@@ -98,6 +99,7 @@ def test_what_an_sdk_sends_at_its_deepest_is_taken() -> None:
     assert any("its repr is kept" in text for text in told)
 
 
+@pytest.mark.holds("fuzzing")
 def test_schemas_that_come_beside_the_frames_are_in_the_spool(tmp_path: Path) -> None:
     """Rows of a schema that only a later hello named could not be decoded from the spool."""
 
@@ -118,6 +120,7 @@ def test_schemas_that_come_beside_the_frames_are_in_the_spool(tmp_path: Path) ->
     asyncio.run(run())
 
 
+@pytest.mark.holds("fuzzing")
 def test_a_hole_is_marked_although_its_connection_ended_before_a_frame(tmp_path: Path) -> None:
     """What was acknowledged behind an unmarked hole could be set aside by the next start."""
 
@@ -151,6 +154,7 @@ def test_an_empty_relayed_frame_makes_no_hole(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.holds("fuzzing")
 @pytest.mark.parametrize("position", [3, 2**64 - 8, 2**63])
 @pytest.mark.parametrize("synthetic", [False, True])
 def test_a_relayed_frame_at_an_impossible_position_is_refused(
@@ -210,6 +214,7 @@ def test_the_rest_of_a_segment_that_is_too_short_for_a_record_is_refused(tmp_pat
     reader.close()
 
 
+@pytest.mark.holds("fuzzing")
 @pytest.mark.parametrize(
     "text",
     [
@@ -240,6 +245,7 @@ def new_description() -> bytes:
     return pack_description(WriterState(writer_info()), {1: ("loss",)})
 
 
+@pytest.mark.holds("fuzzing")
 def test_an_ack_beyond_what_was_written_is_not_believed(tmp_path: Path) -> None:
     """A damaged number made a daemon delete a journal of which nothing was acknowledged."""
     records = schema_event() + row(1)

@@ -33,6 +33,7 @@ def fuzz(target: str, runs: int, folder: Path) -> subprocess.CompletedProcess[st
     )
 
 
+@pytest.mark.holds("malformed-message", "fuzzing")
 @pytest.mark.processes
 @pytest.mark.parametrize("target", RUNS)
 def test_nothing_is_found(target: str, tmp_path: Path) -> None:

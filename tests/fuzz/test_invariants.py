@@ -13,6 +13,8 @@ from tests.fuzz.invariants import BrokenInvariantError
 from tests.fuzz.ledger import LedgerSpool
 from tests.fuzz.restart import check_restart
 
+pytestmark = pytest.mark.holds("fuzzing")
+
 RECORDS = schema_event() + row(1)
 
 

@@ -11,7 +11,7 @@ from tests.faults.oracle import stored_points, wait_until_stored
 from tests.golden.make import contents
 from tests.node import Node, made_node
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("other-versions")]
 
 RELEASES = sorted(Path(__file__).parent.glob("*.tar.xz"))
 

@@ -18,7 +18,7 @@ from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.node import Node, made_node
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("other-versions")]
 
 RELEASES = sorted((Path(__file__).parent / "code").glob("*.tar.xz"))
 _PATH = "PYTHONPATH"

@@ -135,6 +135,7 @@ def test_the_same_content_makes_no_version(bench: Bench) -> None:
     assert third["version"] == "v1"
 
 
+@pytest.mark.holds("artifacts-come-back")
 @pytest.mark.parametrize("lost", [1, 2])
 def test_a_lost_answer_makes_no_second_version(bench: Bench, lost: int) -> None:
     draft = bench.draft(a=bench.source("a", b"x"))
@@ -187,6 +188,7 @@ def test_what_was_written_just_now_is_not_remembered(bench: Bench) -> None:
     assert count == 0
 
 
+@pytest.mark.holds("artifacts-come-back")
 @pytest.mark.parametrize("how", ["longer", "same length", "cut"])
 def test_a_change_in_place_fails_the_version(bench: Bench, how: str) -> None:
     source = bench.source("model.pt", b"epoch 1")

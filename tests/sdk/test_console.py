@@ -311,6 +311,7 @@ def test_a_forked_child_that_logs_has_a_console_of_its_own(daemon: RecordingDaem
     assert sorted(daemon.console()) == ["child", "parent", "parent again"]
 
 
+@pytest.mark.holds("bound-console")
 def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
     start: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:

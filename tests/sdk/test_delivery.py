@@ -54,6 +54,7 @@ def test_flush_returns_when_everything_is_acknowledged(
         assert values(daemon) == [float(j) for j in range(i + 1)]
 
 
+@pytest.mark.holds("logged-survives-absence")
 def test_a_daemon_that_comes_late_gets_everything(start: Start, folder: Path) -> None:
     run = start(settings={"socket": str(folder / "late.sock")})
     for i in range(1000):
@@ -64,6 +65,7 @@ def test_a_daemon_that_comes_late_gets_everything(start: Start, folder: Path) ->
         assert len(values(late)) == 1000
 
 
+@pytest.mark.holds("logged-survives-absence")
 def test_a_daemon_that_comes_back_gets_the_rest_and_nothing_twice(
     start: Start, daemon: RecordingDaemon
 ) -> None:
@@ -80,6 +82,7 @@ def test_a_daemon_that_comes_back_gets_the_rest_and_nothing_twice(
     assert len(daemon.writers[0].hellos) >= 3
 
 
+@pytest.mark.holds("resent-frames")
 def test_what_was_sent_and_not_acknowledged_is_sent_again_and_recognised(
     start: Start, daemon: RecordingDaemon
 ) -> None:
@@ -97,6 +100,7 @@ def test_what_was_sent_and_not_acknowledged_is_sent_again_and_recognised(
     assert values(daemon) == [float(i) for i in range(501)]
 
 
+@pytest.mark.holds("spool-limit")
 @pytest.mark.parametrize("code", ["BUSY", "GAP"])
 def test_a_passing_refusal_delays_and_loses_nothing(
     start: Start, daemon: RecordingDaemon, code: str
@@ -111,6 +115,7 @@ def test_a_passing_refusal_delays_and_loses_nothing(
     assert values(daemon) == [float(i) for i in range(100)]
 
 
+@pytest.mark.holds("other-versions")
 @pytest.mark.parametrize("code", ["MALFORMED", "UNSUPPORTED_VERSION", "LIMIT"])
 def test_a_final_refusal_ends_sending_says_so_once_and_keeps_the_journal(
     start: Start, daemon: RecordingDaemon, code: str, capfd: pytest.CaptureFixture[str]
@@ -131,6 +136,7 @@ def test_a_final_refusal_ends_sending_says_so_once_and_keeps_the_journal(
     assert [value for _, value in read_journal(folder).series("x")] == list(map(float, range(101)))
 
 
+@pytest.mark.holds("logged-survives-absence")
 def test_a_daemon_that_lost_its_data_is_given_what_is_still_held(
     start: Start, daemon: RecordingDaemon
 ) -> None:

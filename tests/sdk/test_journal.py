@@ -53,6 +53,7 @@ def test_rows_go_on_in_the_next_segment_and_each_segment_can_be_read_alone(offli
     assert last.rows == held.rows[-len(last.rows) :]
 
 
+@pytest.mark.holds("journal-limit", "bound-journal-bytes")
 def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
     start: Start, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +125,7 @@ def test_what_is_larger_than_a_segment_is_dropped_and_costs_nothing_else(start: 
     assert all(each.path.exists() for each in journal_of(run).held)
 
 
+@pytest.mark.holds("journal-limit", "bound-journal-bytes")
 def test_the_policy_block_waits_for_room_instead(start: Start, daemon: RecordingDaemon) -> None:
     run = start(settings={**SMALL, "on_full": "block"})
     for i in range(30_000):
@@ -168,6 +170,7 @@ def test_freed_segments_are_used_again(start: Start, daemon: RecordingDaemon) ->
     assert run.dropped_points == 0
 
 
+@pytest.mark.holds("journal-disk-full", "bound-journal-disk")
 def test_a_full_disk_drops_and_says_so_once_and_recovers(
     offline: Start, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -192,6 +195,7 @@ def test_a_full_disk_drops_and_says_so_once_and_recovers(
     assert capfd.readouterr().err.count("No space left") == 1
 
 
+@pytest.mark.holds("journal-disk-full")
 def test_without_any_place_for_a_journal_training_goes_on(
     start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -226,6 +230,7 @@ def test_an_unwritable_folder_is_replaced_by_a_temporary_one(
     assert read_journal(run.dir).series("a") == [(0, 1.0)]
 
 
+@pytest.mark.holds("bound-name-sets")
 def test_very_many_sets_of_names_fall_back_to_single_names(
     offline: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +251,7 @@ def test_very_many_sets_of_names_fall_back_to_single_names(
     assert (gap["reason"], gap["points"]) == ("limit", run.dropped_points)
 
 
+@pytest.mark.holds("bound-names")
 def test_sets_of_very_many_names_in_all_fall_back_to_single_names(
     offline: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -266,6 +272,7 @@ def test_sets_of_very_many_names_in_all_fall_back_to_single_names(
     run.finish()
 
 
+@pytest.mark.holds("kill-trainer")
 def test_a_killed_process_loses_nothing_that_log_returned_for(folder: Path) -> None:
     code = (
         "import os, sys, stepwell\n"
@@ -332,6 +339,7 @@ def test_the_sender_checks_what_a_live_writer_has_written(
     wait_until(lambda: len(read_journal(run.dir).series("a")) == 10, "the sender to check")
 
 
+@pytest.mark.holds("signal-handlers")
 def test_a_signal_handler_may_log_and_finish_in_the_middle_of_log(folder: Path) -> None:
     done = python(
         "import random, signal, stepwell, time\n"
@@ -388,6 +396,7 @@ _PLACES = ("_write_event", "_is_special", "_place", "_advance", "_adopt", "_capt
 _JOURNAL_PLACES = ("advance", "_take_spare", "_let_follow", "_set_base", "_discard", "_make")
 
 
+@pytest.mark.holds("signal-handlers")
 @pytest.mark.parametrize("many", [1, 3000])
 @pytest.mark.parametrize("place", [*_PLACES, *_JOURNAL_PLACES])
 @pytest.mark.parametrize("after", [0, 1300, 1900])
@@ -418,6 +427,7 @@ def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
     assert inner in ([], [float(step) for step in range(many)])  # Not every step is taken.
 
 
+@pytest.mark.holds("signal-handlers")
 def test_a_handler_that_moves_on_while_another_segment_is_begun_loses_nothing(
     offline: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -453,6 +463,7 @@ def test_a_handler_that_moves_on_while_another_segment_is_begun_loses_nothing(
     ]
 
 
+@pytest.mark.holds("signal-handlers")
 def test_waking_may_interrupt_itself(folder: Path) -> None:
     done = python(
         "import signal, time\n"

@@ -215,6 +215,7 @@ json_like = st.recursive(
 )
 
 
+@pytest.mark.holds("log-never-waits", "values-come-back")
 def test_no_value_raises_and_every_number_is_kept_exactly(offline: Start) -> None:
     @settings(max_examples=150, deadline=None)
     @given(st.dictionaries(st.text(max_size=8), json_like, max_size=6))

@@ -9,6 +9,8 @@ from tests.sdk.held import read_journal
 from tests.sdk.test_journal import Interrupted
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.holds("bound-events")
+
 SMALL = {
     "journal_segment_bytes": 65536,
     "journal_bytes_max": 131072,

@@ -101,6 +101,7 @@ def test_a_child_forked_before_anything_was_sent_sends_by_itself(folder: Path) -
         assert find_journals(folder / "journals") == []
 
 
+@pytest.mark.holds("forks")
 def test_a_fork_in_the_middle_of_an_import_waits_for_it(folder: Path) -> None:
     with RecordingDaemon(folder / "s.sock") as daemon:
         done = python(
@@ -166,6 +167,7 @@ def test_two_forks_at_a_time_leave_imports_free(monkeypatch: pytest.MonkeyPatch)
     assert not _delivery.importing.locked()
 
 
+@pytest.mark.holds("forks")
 def test_children_of_multiprocessing_finish_their_part(
     start: Start, daemon: RecordingDaemon
 ) -> None:
@@ -209,6 +211,7 @@ def test_what_grpc_made_before_a_fork_is_not_collected_in_the_child(offline: Sta
     assert len(collected) == 1, "here it is, as the parent has all its threads"
 
 
+@pytest.mark.holds("forks")
 def test_a_fork_while_another_thread_logs_leaves_no_lock_behind(offline: Start) -> None:
     import threading
 
@@ -304,6 +307,7 @@ def test_each_init_of_a_job_is_a_run_of_its_own_and_the_same_on_all_ranks(folder
         }
 
 
+@pytest.mark.holds("grpc-lock-at-exit")
 def test_a_lock_that_a_thread_of_grpc_keeps_does_not_hold_up_the_end(folder: Path) -> None:
     with RecordingDaemon(folder / "s.sock") as daemon:
         done = python(

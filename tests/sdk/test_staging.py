@@ -37,6 +37,7 @@ def test_a_staged_file_says_whose_it_is(tmp_path: Path) -> None:
     assert [id_of(name) for name in os.listdir(tmp_path)] == [blob_id]  # Nothing unfinished.
 
 
+@pytest.mark.holds("media-hold-nothing-up", "bound-staged-media")
 def test_what_exceeds_the_quota_is_not_kept(tmp_path: Path) -> None:
     stager = make(tmp_path, bytes_max=1000)
     first = stager.keep("text", {}, [bytes(800)])
@@ -62,6 +63,7 @@ def test_media_that_are_not_kept_are_told_by_the_name_they_were_logged_by(tmp_pa
         assert "blob_bytes_max" in text
 
 
+@pytest.mark.holds("bound-staged-media")
 def test_what_crashed_trainers_left_is_bounded_together(tmp_path: Path) -> None:
     for number in range(3):
         folder = tmp_path / f"run-{number}"

@@ -37,6 +37,7 @@ def test_an_offline_run_is_sent_whole_and_removed(offline: Start, daemon: Record
     assert report.sent_bytes == len(daemon.writers[0].records)
 
 
+@pytest.mark.holds("offline-counts-once")
 def test_sending_twice_adds_nothing(offline: Start, daemon: RecordingDaemon) -> None:
     folder = offline_run(offline, "one")
     stepwell.sync(folder, keep=True)
@@ -48,6 +49,7 @@ def test_sending_twice_adds_nothing(offline: Start, daemon: RecordingDaemon) -> 
     assert stepwell.sync(Path(folder).parent).sent == ()
 
 
+@pytest.mark.holds("journal-damage-is-told", "missing-journal-segment")
 @pytest.mark.parametrize("which", ["first", "middle", "last", "all"])
 def test_a_journal_without_one_of_its_segments_is_kept_and_named(
     offline: Start, daemon: RecordingDaemon, which: str
@@ -75,6 +77,7 @@ def test_a_journal_without_one_of_its_segments_is_kept_and_named(
     assert sorted(Path(run.dir).iterdir()) == left
 
 
+@pytest.mark.holds("flipped-bit")
 def test_a_value_that_changed_after_the_run_is_not_sent(
     offline: Start, daemon: RecordingDaemon
 ) -> None:
@@ -90,6 +93,7 @@ def test_a_value_that_changed_after_the_run_is_not_sent(
     assert stepwell.sync(folder).sent == ("test/one",)
 
 
+@pytest.mark.holds("flipped-bit")
 def test_no_flipped_bit_makes_an_ack_a_later_one(offline: Start) -> None:
     folder = Path(offline_run(offline, "one"))
     (path,) = folder.glob("*.seg")

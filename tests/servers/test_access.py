@@ -58,6 +58,7 @@ def test_a_server_that_is_away_is_one_error_and_nothing_in_the_drivers_log(
     assert not [each for each in caplog.records if each.name.startswith("clickhouse_driver")]
 
 
+@pytest.mark.holds("server-access")
 def test_a_password_is_read_for_each_connection(server: ClickHouseServer, tmp_path: Path) -> None:
     held = {"password": "wrong"}
     settings = settings_of(server, user="writer", read_password=lambda: held["password"])
@@ -115,6 +116,7 @@ def tls_server(folder: Path, authority: Path, **names: str) -> Iterator[int]:
         yield port
 
 
+@pytest.mark.holds("server-access")
 def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
     authority = make_authority(tmp_path / "ca")
     cert, key = make_certificate(authority, "node")
@@ -138,6 +140,7 @@ def test_tls_with_certificates_of_both_sides(tmp_path: Path) -> None:
             logs_and_reads(other)
 
 
+@pytest.mark.holds("server-access")
 def test_many_daemons_may_make_the_tables_of_one_server_at_once(server: ClickHouseServer) -> None:
     problems: list[Exception] = []
 

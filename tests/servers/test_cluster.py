@@ -28,7 +28,7 @@ from tests.store.former import EXTENTS, make_server_store, store_rows
 from tests.store.test_upgrade import assert_same
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.holds("stored-once-in-servers")]
 
 _ADDED = ColumnSpec("color", "String", default="'grey'")
 _QUICKLY = ("--block-delay-seconds", "0.05", "--clickhouse-timeout-seconds", "5")
@@ -130,6 +130,7 @@ def test_runs_are_spread_over_shards_and_read_as_one(cluster: Cluster, node: Nod
     assert "name 7" in node.stepwell("runs").stdout
 
 
+@pytest.mark.holds("cluster-loses-replicas")
 def test_replicas_that_die_in_turn_lose_nothing_and_double_nothing(
     cluster: Cluster, node: Node
 ) -> None:
@@ -157,6 +158,7 @@ def test_replicas_that_die_in_turn_lose_nothing_and_double_nothing(
     assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("cluster-loses-replicas")
 def test_without_its_zookeeper_a_cluster_is_waited_for(cluster: Cluster, node: Node) -> None:
     node.start_daemon(*_QUICKLY)
     with training(node) as trainer:
@@ -183,6 +185,7 @@ def test_a_quorum_has_a_block_before_it_counts_as_stored(cluster: Cluster, node:
         assert local_rows(one, _POINTS) == local_rows(other, _POINTS)
 
 
+@pytest.mark.holds("server-access")
 def test_many_daemons_may_make_the_tables_at_once(cluster: Cluster) -> None:
     problems: list[Exception] = []
 
@@ -213,6 +216,7 @@ def test_many_daemons_may_make_the_tables_at_once(cluster: Cluster) -> None:
     store.close()
 
 
+@pytest.mark.holds("stored-once-over-upgrades")
 def test_a_cluster_of_a_former_release_is_upgraded_on_every_shard_and_replica(
     cluster: Cluster, tmp_path: Path
 ) -> None:

@@ -19,7 +19,7 @@ from tests.servers.clickhouse import ClickHouseServer, stored_in
 from tests.servers.proxy import Proxy
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("stored-once-in-servers")]
 
 _QUICKLY = ("--block-delay-seconds", "0.05", "--clickhouse-timeout-seconds", "2")
 
@@ -87,6 +87,7 @@ def crawl(proxy: Proxy) -> Callable[[], None]:
     return end
 
 
+@pytest.mark.holds("broken-network")
 @pytest.mark.parametrize("break_it", [refuse, black_hole, lose_replies, crawl])
 def test_a_broken_network_holds_up_no_acks_and_loses_nothing(
     proxy: Proxy, break_it: Callable[[Proxy], Callable[[], None]]
@@ -104,6 +105,7 @@ def test_a_broken_network_holds_up_no_acks_and_loses_nothing(
         assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("broken-network")
 def test_an_insert_that_was_done_and_not_answered_is_not_done_again(proxy: Proxy) -> None:
     with node_behind(proxy) as node, training(node) as trainer:
         trainer.wait_for_steps(50)
@@ -125,6 +127,7 @@ def test_an_insert_that_was_done_and_not_answered_is_not_done_again(proxy: Proxy
         assert "already there" in node.log()
 
 
+@pytest.mark.holds("kill-server")
 def test_a_daemon_killed_between_insert_and_cursor_stores_nothing_twice(
     server: ClickHouseServer,
 ) -> None:
@@ -146,6 +149,7 @@ def test_a_daemon_killed_between_insert_and_cursor_stores_nothing_twice(
             assert stored_points(node)["r", "x"] == one_each(500)
 
 
+@pytest.mark.holds("kill-server")
 def test_a_server_that_is_killed_again_and_again_loses_nothing(
     server: ClickHouseServer, node: Node
 ) -> None:
@@ -160,6 +164,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(
         assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("kill-server")
 def test_a_server_that_stands_still_is_waited_for(server: ClickHouseServer, node: Node) -> None:
     node.start_daemon(*_QUICKLY)
     with training(node) as trainer:
@@ -178,6 +183,7 @@ _FEW_PARTS = (
 )
 
 
+@pytest.mark.holds("server-says-no")
 @pytest.mark.parametrize(
     ("more", "profile", "code"),
     [
@@ -208,6 +214,7 @@ def test_a_server_that_says_no_for_now_is_asked_until_it_says_yes(
             assert_all_stored(node, steps)
 
 
+@pytest.mark.holds("server-says-no")
 def test_a_dropped_table_is_made_anew(server: ClickHouseServer, node: Node) -> None:
     node.start_daemon(*_QUICKLY)
     code = (
@@ -224,6 +231,7 @@ def test_a_dropped_table_is_made_anew(server: ClickHouseServer, node: Node) -> N
     assert stored_points(node) == {("b", "x"): [(0, 1.0)]}
 
 
+@pytest.mark.holds("kill-server")
 def test_a_server_that_is_not_there_at_the_start_is_waited_for(tmp_path: Path) -> None:
     server = ClickHouseServer(tmp_path / "server")
     try:
@@ -243,6 +251,7 @@ def test_a_server_that_is_not_there_at_the_start_is_waited_for(tmp_path: Path) -
         server.stop()
 
 
+@pytest.mark.holds("kill-server")
 def test_a_killed_daemon_and_a_killed_server_together(server: ClickHouseServer, node: Node) -> None:
     node.start_daemon(*_QUICKLY)
     with training(node) as trainer:

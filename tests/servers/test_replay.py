@@ -16,7 +16,7 @@ from tests.daemon.test_forwarder import ROWS, fill, forward
 from tests.node import Node, made_node
 from tests.servers.clickhouse import ClickHouseServer
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("refused-rows-are-kept", "refused-rows")]
 
 POISON = 17
 

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def test_numpy_agrees_with_the_oracle(points):
             assert all(same(found[name], wanted[name]) for name in wanted), (found, wanted)
 
 
+@pytest.mark.holds("stored-once-in-servers")
 @settings(max_examples=20, deadline=None)
 @given(extents)
 def test_points_statistics_and_rollups_are_exact_in_the_engine_and_after_a_resend(

@@ -19,6 +19,8 @@ from stepwell_store.deletion import delete_runs
 from stepwell_wire.manifest import Entry, Manifest
 from tests.store.made import START_US, event, fresh_project, tell, writer
 
+pytestmark = pytest.mark.holds("named-blobs-stay")
+
 OLD, CUTOFF = 100.0, 2_000_000_000.0
 ID = "0" * 32
 

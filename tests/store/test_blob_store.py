@@ -85,6 +85,7 @@ def test_a_blob_that_was_put_again_is_not_deleted(store: FolderBlobStore, tmp_pa
     assert store.stat(digest) is None
 
 
+@pytest.mark.holds("named-blobs-stay")
 def test_a_blob_that_is_put_while_it_is_being_deleted_stays(
     store: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,6 +91,7 @@ def test_a_refused_row_is_an_error_of_the_data_and_nothing_is_stored(own_store: 
     assert own_store.query("SELECT count() AS n FROM points") == [{"n": 0}]
 
 
+@pytest.mark.holds("store-overloaded")
 def test_too_many_parts_is_raised_and_the_same_token_stores_the_block_once_later(
     own_store: EmbeddedStore,
 ):
@@ -124,6 +125,7 @@ def test_bytes_that_are_no_block_are_an_error(store: EmbeddedStore):
 # Trap 2: a resent block must not count twice, in any table.
 
 
+@pytest.mark.holds("power-loss")
 def test_every_table_deduplicates_and_survives_a_power_loss(store: EmbeddedStore):
     tables = store.query(
         "SELECT name, engine_full FROM system.tables "
@@ -135,6 +137,7 @@ def test_every_table_deduplicates_and_survives_a_power_loss(store: EmbeddedStore
             assert f"{name} = {value}" in table["engine_full"], table["name"]
 
 
+@pytest.mark.holds("stored-once", "token-other-content")
 def test_a_block_sent_again_changes_no_table(store: EmbeddedStore):
     project = fresh_project()
     made = rows(1, range(200), np.arange(200))
@@ -160,6 +163,7 @@ def test_a_block_sent_again_changes_no_table(store: EmbeddedStore):
     assert counts[0][:3] == [[{"n": 200}], [{"n": 200}], [{"n": 600}]]
 
 
+@pytest.mark.holds("kill-engine")
 @pytest.mark.slow
 def test_an_engine_killed_in_the_middle_of_inserts_stores_each_block_once(
     own_store: EmbeddedStore,
@@ -261,6 +265,7 @@ def test_an_engine_that_just_ends_is_waited_for(tmp_path: Path):
     closing.join()
 
 
+@pytest.mark.holds("store-hangs")
 def test_an_engine_that_hangs_is_killed_and_started_again(tmp_path: Path):
     def start() -> EngineProcess:
         return EngineProcess(tmp_path, memory_bytes_max=1 << 30)
@@ -459,6 +464,7 @@ def test_a_query_is_given_up_at_its_time_limit(store: EmbeddedStore):
     assert store.query("SELECT 1 AS one") == [{"one": 1}]
 
 
+@pytest.mark.holds("store-overloaded")
 def test_the_memory_limit_ends_the_query_not_the_engine(store: EmbeddedStore):
     with pytest.raises(StoreUnavailableError) as caught:
         store.query_bytes("SELECT groupArray(number) FROM numbers(300000000)", output_format="Null")
@@ -467,6 +473,7 @@ def test_the_memory_limit_ends_the_query_not_the_engine(store: EmbeddedStore):
     assert store.ping(timeout_seconds=10)
 
 
+@pytest.mark.holds("broken-schema")
 def test_a_missing_table_is_made_and_the_insert_repeated(own_store: EmbeddedStore):
     own_store.query("DROP TABLE points SYNC")
     own_store.insert(points_block("p"), "token")

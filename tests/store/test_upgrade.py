@@ -27,7 +27,7 @@ from tests.store.former import (
 )
 from tests.store.made import fresh_project, insert
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("stored-once-over-upgrades")]
 
 _ROLLUPS = """
 SELECT width, series, bucket, sum(count) AS n, sum(nan_count) AS nans,

@@ -20,7 +20,7 @@ from stepwell_wire.hub_access import hub_dir
 from tests.node import Node, free_port, made_node
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.holds("artifacts-come-back")]
 
 _HEAD = """
 import os, pathlib, shutil, sys, tempfile, time, stepwell

@@ -7,7 +7,10 @@ import pytest
 
 from tests.system import crash
 
+pytestmark = pytest.mark.holds("kill-trainer", "kill-daemon", "kill-engine")
 
+
+@pytest.mark.holds("logged-survives-kills", "stored-once")
 @pytest.mark.slow
 def test_a_hundred_random_kills_lose_nothing_and_double_nothing(
     capsys: pytest.CaptureFixture[str],
@@ -21,6 +24,7 @@ def test_a_hundred_random_kills_lose_nothing_and_double_nothing(
     assert result["points"] > 10_000
 
 
+@pytest.mark.holds("logged-survives-kills")
 @pytest.mark.slow
 def test_random_kills_of_the_server_too_lose_nothing_and_double_nothing(
     capsys: pytest.CaptureFixture[str],

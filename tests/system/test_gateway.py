@@ -13,7 +13,10 @@ from tests.system import crash
 from tests.system.world import world
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.holds("broken-gateway")
 
+
+@pytest.mark.holds("stored-once-over-gateways")
 @pytest.mark.slow
 def test_random_kills_of_nodes_gateway_and_engine_lose_nothing_and_double_nothing(
     capsys: pytest.CaptureFixture[str],
@@ -26,6 +29,7 @@ def test_random_kills_of_nodes_gateway_and_engine_lose_nothing_and_double_nothin
     assert result["points"] > 1000
 
 
+@pytest.mark.holds("stored-once-over-gateways")
 @pytest.mark.slow
 def test_a_trainer_that_goes_on_to_another_daemon_loses_nothing_behind_their_gateway() -> None:
     """The first daemon is killed before its gateway came; its spool is handed on last."""

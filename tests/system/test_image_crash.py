@@ -18,6 +18,8 @@ from tests.node import Node
 from tests.system.image_trainers import IMAGES, pixels_of
 from tests.system.world import Shape, World, world
 
+pytestmark = pytest.mark.holds("images-come-back")
+
 TRAINERS = 2
 
 

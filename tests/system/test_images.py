@@ -96,6 +96,7 @@ def test_the_same_image_is_stored_once(node: Node) -> None:
     assert (status["stored"], status["known"], status["waiting"]) == (6, 3, 0)
 
 
+@pytest.mark.holds("hostile-picture")
 def test_an_image_that_cannot_be_kept_says_why_and_the_next_is_kept(node: Node) -> None:
     node.start_daemon()
     (node.folder / "bad.png").write_bytes(b"no picture")
@@ -160,6 +161,7 @@ def test_an_unfinished_file_of_a_killed_trainer_is_no_blob(node: Node) -> None:
     assert len(blobs_of(node, "a")) == 2
 
 
+@pytest.mark.holds("images-come-back")
 def test_an_offline_run_is_synced_with_its_images(node: Node) -> None:
     done = node.python(LOG.format(run="a", count=5), STEPWELL_MODE="offline")
     assert done.returncode == 0, done.stderr
@@ -177,6 +179,7 @@ def test_an_offline_run_is_synced_with_its_images(node: Node) -> None:
     assert len(blobs_of(node, "a")) == 5
 
 
+@pytest.mark.holds("images-come-back")
 def test_a_damaged_staged_file_is_a_failure_with_its_reason(node: Node) -> None:
     kill(start_unfinished(node, run="a", count=3))
     paths = list(node.journals.glob("a-*/blob-*"))
@@ -209,6 +212,7 @@ def test_a_daemon_that_cannot_see_the_folder_gets_the_files_over_the_socket(node
     assert not list((node.data / "blobs" / "arriving").iterdir())
 
 
+@pytest.mark.holds("images-come-back")
 @pytest.mark.parametrize("point", [name for name in FAILPOINTS if name.startswith("blob.")])
 def test_a_daemon_killed_at_any_step_of_a_blob_loses_none_and_doubles_none(
     node: Node, point: str
@@ -226,6 +230,7 @@ def test_a_daemon_killed_at_any_step_of_a_blob_loses_none_and_doubles_none(
     assert not list((node.data / "blobs" / "waiting").iterdir())
 
 
+@pytest.mark.holds("media-hold-nothing-up")
 def test_images_wait_while_the_blob_store_cannot_be_written_and_rows_go_on(node: Node) -> None:
     blocked = node.folder / "store"
     blocked.write_text("a file where the folder should be")

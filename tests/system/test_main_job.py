@@ -89,6 +89,7 @@ def test_a_training_run_is_read_back_whole(node: Node) -> None:
     assert node.stepwell("show", run["run_id"]).returncode == 4
 
 
+@pytest.mark.holds("offline-counts-once")
 def test_offline_runs_are_synced_once_however_often_they_are_sent(node: Node) -> None:
     done = node.python(
         "import stepwell\n"

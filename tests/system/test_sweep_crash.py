@@ -7,6 +7,8 @@ import pytest
 
 from tests.system import sweep_crash
 
+pytestmark = pytest.mark.holds("kill-sweep")
+
 
 @pytest.mark.processes
 def test_random_kills_lose_no_trial_and_count_none_twice(

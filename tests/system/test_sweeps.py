@@ -125,6 +125,7 @@ def test_a_canceled_trial_hears_it_from_its_daemon_and_ends_in_order(node: Node)
     assert ended["counts"]["stopped"] == 1  # type: ignore[index]
 
 
+@pytest.mark.holds("stopped-agent")
 @pytest.mark.parametrize("kind", ["function", "command"])
 def test_an_agent_that_wakes_up_late_finds_its_trial_stopped_and_its_end_does_not_count(
     node: Node, kind: str

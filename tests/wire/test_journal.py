@@ -100,6 +100,7 @@ def test_all_records_come_back_whole_in_order_whatever_the_size_of_a_read(
     reader.close()
 
 
+@pytest.mark.holds("kill-trainer")
 @settings(deadline=None)
 @given(st.lists(records, max_size=100), st.data())
 def test_a_cut_at_any_byte_keeps_exactly_the_records_before_it(
@@ -187,6 +188,7 @@ def test_spare_segments_are_nobodys_business(tmp_path: Path) -> None:
     assert reader.unverified_bytes == 0
 
 
+@pytest.mark.holds("power-loss")
 def test_after_a_restart_only_what_was_checked_is_believed(tmp_path: Path) -> None:
     good, doubtful = row(1, 0, 1.0) * 5, row(1, 5, 2.0) * 3
     folder = write_journal(tmp_path, boot="another start of this machine")
@@ -206,6 +208,7 @@ def test_after_a_restart_only_what_was_checked_is_believed(tmp_path: Path) -> No
     assert find_journals(tmp_path) == []
 
 
+@pytest.mark.holds("flipped-bit")
 @settings(deadline=None)
 @given(st.data())
 def test_after_a_restart_a_byte_that_changed_is_never_believed(

@@ -23,6 +23,8 @@ from stepwell_wire.staged import (
     read_header,
 )
 
+pytestmark = pytest.mark.holds("damaged-staged-file")
+
 PAYLOAD = bytes(range(12))
 HEADER = StagedHeader(
     id="0" * 31 + "a",

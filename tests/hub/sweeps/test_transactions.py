@@ -18,6 +18,8 @@ from stepwell_hub.sweeps.config import parse_config
 from tests.hub.test_catalog import emptied, postgresql
 from tests.servers.postgresql import PostgreSQLServer
 
+pytestmark = pytest.mark.holds("kill-sweep")
+
 __all__ = ["postgresql"]  # The fixture.
 
 HUBS = 4
