@@ -37,9 +37,9 @@ def run(node: Node, *words: str, cwd: Path = ROOT) -> str:
     return done.stdout
 
 
-def example(node: Node, name: str, cwd: Path = ROOT) -> None:
+def example(node: Node, name: str) -> None:
     command = (sys.executable, "-m", "stepwell", "run", "--", sys.executable)
-    run(node, *command, str(ROOT / "examples" / f"{name}.py"), cwd=cwd)
+    run(node, *command, f"examples/{name}.py")
 
 
 def runs_of(node: Node, project: str) -> list[dict[str, Any]]:
@@ -85,30 +85,6 @@ print(json.dumps({{
     "runs": [[each.id, each.state] for each in sweep.runs], "best": sweep.best_run().id,
 }}))
 """
-
-
-def test_a_dataset_with_versions(node: Node, tmp_path: Path) -> None:
-    example(node, "artifact", tmp_path)
-    (prepared, trained) = sorted(
-        runs_of(node, "example-artifact"), key=lambda each: str(each["job_type"])
-    )
-    assert trained["summary"]["slope"] == 2.0
-    got = tmp_path / "artifacts/points:v0/points.csv"
-    assert len(got.read_text().splitlines()) == 101
-    stepwell = (sys.executable, "-m", "stepwell")
-    listed = run(node, *stepwell, "artifact", "ls", "example-artifact/points", "--json")
-    (version,) = map(json.loads, listed.splitlines())
-    assert (version["aliases"], version["metadata"]) == (["latest", "small"], {"rows": 100})
-    assert prepared["job_type"] == "prepare"
-    # The command logs the same content, so there is no new version; then another one.
-    put = (*stepwell, "artifact", "put", "--name", "example-artifact/points", "--json")
-    again = json.loads(run(node, *put, str(got), "--alias", "same"))
-    assert (again["version"], again["aliases"]) == ("v0", ["latest", "same", "small"])
-    got.write_text("x,y\n")
-    other = json.loads(run(node, *put, str(got.parent), "--description", "short"))
-    assert (other["version"], other["description"]) == ("v1", "short")
-    wandb = (*stepwell, "run", "--", "wandb", "artifact")
-    assert run(node, *wandb, "ls", "local/example-artifact").startswith("example-artifact/points")
 
 
 def test_a_sweep_of_a_file_and_what_the_api_reads_of_it(node: Node) -> None:
@@ -159,7 +135,36 @@ print(json.dumps([line.logged_by().id, [each.id for each in line.used_by()],
     assert (modelled, version) == (shown["training"]["run_id"], "v0")
     assert size > 10
     listed = node.stepwell("artifact", "ls").stdout.splitlines()
-    assert [each.split()[0] for each in listed] == [
-        "artifacts-demo/line",
-        "artifacts-demo/line-model",
-    ]
+    names = ["artifacts-demo/line", "artifacts-demo/line-model"]
+    assert [each.split()[0] for each in listed] == names
+
+
+def test_files_that_a_command_logs(node: Node, tmp_path: Path) -> None:
+    stepwell = (sys.executable, "-m", "stepwell")
+    put = (*stepwell, "artifact", "put", "--name", "put-demo/points", "--json")
+    points = tmp_path / "points.csv"
+    points.write_text("x,y\n1,2\n")
+    first = json.loads(run(node, *put, str(points), "--metadata", '{"rows": 1}'))
+    assert (first["version"], first["metadata"]) == ("v0", {"rows": 1})
+    # The same content makes no new version.
+    again = json.loads(run(node, *put, str(points), "--alias", "same"))
+    assert (again["version"], again["aliases"]) == ("v0", ["latest", "same"])
+    points.write_text("x,y\n")
+    other = json.loads(run(node, *put, str(points), "--description", "short"))
+    assert (other["version"], other["description"]) == ("v1", "short")
+    got = run(node, *stepwell, "artifact", "get", "put-demo/points:same", cwd=tmp_path).strip()
+    assert (tmp_path / got / "points.csv").read_text() == "x,y\n1,2\n"
+    wandb = (*stepwell, "run", "--", "wandb", "artifact")
+    assert run(node, *wandb, "ls", "local/put-demo").startswith("put-demo/points")
+
+
+def test_a_report(node: Node) -> None:
+    url = run(node, sys.executable, "examples/report.py", "first-steps").strip()
+    listed = json.loads(node.stepwell("report", "ls", "-p", "first-steps", "--json").stdout)
+    assert "What came out" in json.dumps(listed)
+    assert "/p/first-steps/reports/" in url
+    page = node.folder / "report.html"
+    exported = node.stepwell("report", "export", url.rpartition("/")[2], "-o", str(page))
+    assert exported.returncode == 0, exported.stderr
+    assert "<script" not in page.read_text()
+    assert "train/loss" in page.read_text()
