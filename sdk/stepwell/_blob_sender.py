@@ -8,12 +8,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from stepwell._blob_delivery import BlobDelivery
 from stepwell._staging import Stager
 from stepwell._wake import Wake
 from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
+from stepwell_wire.drafts import DRAFT_FILE, key_of, parse_draft
 
 _RETRY_SECONDS_MIN: Final = 0.1
 _RETRY_SECONDS_MAX: Final = 5.0
@@ -37,7 +39,7 @@ class BlobSender:
         self._stager = stager
         self._delivery = BlobDelivery(socket, stager.folder, stager.info.writer_id)
         self._is_known, self._say = is_known, say
-        self._refused: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._said: set[str] = set()
         self._woken, self._hurried = Wake(), Wake()
         self._changed = threading.Condition()
@@ -50,6 +52,10 @@ class BlobSender:
     def waiting(self) -> list[str]:
         """The ids that are still to be handed over."""
         return [each for each in self._stager.staged() if each not in self._refused]
+
+    def refusal_of(self, name: str) -> str:
+        """Return why a staged blob or a draft is not taken, "" where it was not refused."""
+        return self._refused.get(name, "")
 
     @property
     def is_alive(self) -> bool:
@@ -145,10 +151,8 @@ class BlobSender:
             return False
         self._stager.forget(done.taken)
         for blob_id, why in done.refused.items():
-            self._refused.add(blob_id)
-            self._say_once(
-                f"the daemon refuses a media file, it is kept in {self._stager.folder}", why
-            )
+            self._refused[blob_id] = why
+            self._say_once(_refused_what(self._stager.folder, blob_id), why)
         if done.later:
             self._say_once(f"media wait in {self._stager.folder}, rows go on", done.later)
         return bool(done.taken) and not done.later
@@ -167,3 +171,15 @@ class BlobSender:
             f"the blob sender of {self._stager.folder} goes on after an error, the files stay",
             detail,
         )
+
+
+def _refused_what(folder: Path, name: str) -> str:
+    """Return what is said of a refused blob or draft, without its reason."""
+    key = key_of(name)
+    if key is None:
+        return f"the daemon refuses a media file, it is kept in {folder}"
+    try:
+        called = repr(parse_draft((folder / name / DRAFT_FILE).read_bytes(), key).name)
+    except (OSError, ValueError):
+        called = key
+    return f"artifact {called} is not logged, its files are kept in {folder / name}"

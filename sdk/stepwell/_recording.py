@@ -384,6 +384,10 @@ class Recording:
             return self._wait_for_relayed(stager, time.monotonic() + timeout_seconds)
         return self._blobs is not None and self._blobs.wait_taken(max(0.0, timeout_seconds))
 
+    def refusal_of(self, name: str) -> str:
+        """Return why the draft ``name`` is not taken, as far as this process knows; else ""."""
+        return "" if self._blobs is None else self._blobs.refusal_of(name)
+
     def _wait_for_relayed(self, stager: Stager, deadline: float) -> bool:
         """Wait until the relay has handed over what is staged: its files are gone then."""
         stager.look()

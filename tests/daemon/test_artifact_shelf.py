@@ -96,6 +96,19 @@ def test_a_draft_of_another_run_is_refused(desk: Desk) -> None:
     assert (desk.journal / folder_name(key)).exists()
 
 
+def test_whoever_waits_for_a_refused_draft_is_told_until_it_is_taken_after_all(desk: Desk) -> None:
+    key = desk.draft()
+    other = dataclasses.replace(WHO, run_id="other")
+    assert [desk.take(key, who=other), desk.take(key, who=other)] == [REFUSED, REFUSED]
+    outcome = desk.shelf.outcome(key)
+    assert outcome is not None
+    assert outcome["state"] == "failed"
+    assert "p/other offers it" in outcome["reason"]
+    assert desk.take(key) == TAKEN
+    assert desk.shelf.outcome(key) is None
+    assert desk.shelf.keys == [key]
+
+
 @pytest.mark.parametrize("damage", [b"{", b"[]", b"{}"])
 def test_a_damaged_draft_is_refused_and_stays(desk: Desk, damage: bytes) -> None:
     key = desk.draft()
@@ -145,6 +158,9 @@ def test_a_file_that_no_draft_has_is_refused(desk: Desk, name: str) -> None:
     whole = f"{folder_name('ab' * 16)}/{name}"
     with pytest.raises(BlobRefusedError):
         desk.intake.receive(whole, 1, 0, b"x", zlib.crc32(b"x"))
+    outcome = desk.shelf.outcome("ab" * 16)
+    assert outcome is not None
+    assert "no file of a draft" in outcome["reason"]
 
 
 def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ import pytest
 import stepwell
 from stepwell._artifacts import holding
 from stepwell._artifacts.hold_folder import remove_abandoned
+from stepwell._blob_delivery import BlobDelivery, HandedOver
 from stepwell.errors import (
+    ArtifactFailedError,
     ArtifactFileError,
     ArtifactFinalizedError,
     ArtifactNotLoggedError,
@@ -291,6 +294,28 @@ def test_wait_gives_up_and_says_what_goes_on(
     with pytest.raises(WaitTimeoutError, match="stepwell status"):
         made.wait(0.2)
     run.finish()
+
+
+def test_wait_ends_when_the_draft_is_refused(
+    start: Start,
+    daemon: RecordingDaemon,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(self: BlobDelivery, names: Sequence[str]) -> HandedOver:
+        return HandedOver([], dict.fromkeys(names, "changed in place"))
+
+    (tmp_path / "a").write_bytes(b"a")
+    monkeypatch.setattr(BlobDelivery, "hand_over", refuse)
+    run = start()
+    made = run.log_artifact(tmp_path / "a", name="data")
+    with pytest.raises(ArtifactFailedError, match="'data': changed in place"):
+        made.wait(60)
+    run.finish()
+    said = capsys.readouterr().err
+    assert "artifact 'data' is not logged, its files are kept in" in said
+    assert "media file" not in said
 
 
 def test_save_keeps_files_as_they_are_at_the_end(

@@ -33,7 +33,7 @@ class DraftIntake:
     ) -> BlobReply:
         """Take the draft ``name`` out of an open journal's folder, None where it is not seen."""
         key = key_of(name) or ""
-        if key in self._shelf or self._shelf.outcome(key) is not None:
+        if self._shelf.has_taken(key):
             return BlobReply(name=name, outcome=TAKEN)
         if folder is None:
             return BlobReply(name=name, outcome=SEND)
@@ -42,7 +42,7 @@ class DraftIntake:
         except BlobsWaitError as error:
             return BlobReply(name=name, outcome=LATER, detail=str(error))
         except BlobRefusedError as error:
-            return BlobReply(name=name, outcome=REFUSED, detail=str(error))
+            return self._refused(name, key, str(error))
         except FileNotFoundError:
             return BlobReply(name=name, outcome=SEND)  # Another mount, or it was taken before.
         except OSError as error:
@@ -54,7 +54,12 @@ class DraftIntake:
     def receive(self, name: str, size: int, offset: int, data: bytes, crc32: int) -> None:
         """Take a chunk of a file of a draft; raises as `Shelf.receive`."""
         draft_name, _, file = name.partition("/")
-        self._shelf.receive(key_of(draft_name) or "", file, size, offset, data, crc32)
+        key = key_of(draft_name) or ""
+        try:
+            self._shelf.receive(key, file, size, offset, data, crc32)
+        except BlobRefusedError as error:
+            self._refused(name, key, str(error))
+            raise
 
     def accept(self, name: str, size: int, who: WriterInfo) -> BlobReply:
         """Say of a file of a draft whether it is whole; with the last one take the draft."""
@@ -70,9 +75,17 @@ class DraftIntake:
             try:
                 self._shelf.accept(key, approve=partial(_approve, who))
             except BlobRefusedError as error:
-                return BlobReply(name=name, outcome=REFUSED, detail=str(error))
+                return self._refused(name, key, str(error))
             self._on_taken()
         return BlobReply(name=name, outcome=TAKEN)
+
+    def _refused(self, name: str, key: str, reason: str) -> BlobReply:
+        """Note why a draft is not taken, and return the reply that says so."""
+        try:
+            self._shelf.refuse(key, reason)
+        except OSError as error:  # Its sender is told all the same.
+            logger.warning("the refusal of artifact %s cannot be noted: %s", key, error)
+        return BlobReply(name=name, outcome=REFUSED, detail=reason)
 
 
 def is_file_of_draft(name: str) -> bool:

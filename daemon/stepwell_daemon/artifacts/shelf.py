@@ -87,6 +87,13 @@ class Shelf:
     def __contains__(self, key: str) -> bool:
         return key in self._drafts
 
+    def has_taken(self, key: str) -> bool:
+        """Return whether a draft waits or is done; one that was only refused may come again."""
+        if key in self:
+            return True
+        outcome = self.outcome(key)
+        return outcome is not None and not outcome.get("refused")
+
     def draft(self, key: str) -> Draft:
         return self._drafts[key]
 
@@ -110,7 +117,7 @@ class Shelf:
             BlobsWaitError: It cannot be moved now.
             OSError: It cannot be read.
         """
-        if key in self or self.outcome(key) is not None:
+        if self.has_taken(key):
             return
         name = folder_name(key)
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -127,6 +134,7 @@ class Shelf:
             except DraftError as error:
                 raise BlobRefusedError(f"{folder.path / name}: {error}") from error
             approve(draft)
+            self._forget_refusal(key)
             try:
                 is_moved = owner == os.geteuid() and not keep and self._renamed(folder, key)
                 if not is_moved:
@@ -202,7 +210,7 @@ class Shelf:
             BlobRefusedError: It is damaged, or no file of a draft.
             BlobsWaitError: There is no room, or it does not follow what is there.
         """
-        if key in self or self.outcome(key) is not None:
+        if self.has_taken(key):
             return
         if name not in (DRAFT_FILE, ENTRIES_FILE) and not (name.isascii() and name.isdigit()):
             raise BlobRefusedError(f"{name[:80]!r} is no file of a draft")
@@ -226,7 +234,7 @@ class Shelf:
 
     def arrived_bytes(self, key: str, name: str) -> int | None:
         """Return how much of a file has come, None where the whole draft was taken before."""
-        if key in self or self.outcome(key) is not None:
+        if self.has_taken(key):
             return None
         try:
             return (self._arriving / key / name).stat().st_size
@@ -239,7 +247,7 @@ class Shelf:
         Raises:
             BlobRefusedError: It is none, or ``approve`` has something against it.
         """
-        if key in self or self.outcome(key) is not None:
+        if self.has_taken(key):
             return
         arrived = self._arriving / key
         try:
@@ -248,6 +256,7 @@ class Shelf:
         except (DraftError, BlobRefusedError) as error:
             shutil.rmtree(arrived, ignore_errors=True)
             raise BlobRefusedError(str(error)) from error
+        self._forget_refusal(key)
         for path in arrived.iterdir():
             _sync(path)
         self._settle(key, self._arriving, approve)
@@ -265,6 +274,19 @@ class Shelf:
         os.rename(scratch, self._done / f"{key}.json")
         _sync(self._done)
         failpoints.hit("artifact.noted")
+
+    def refuse(self, key: str, reason: str) -> None:
+        """Note that a draft is not taken; whoever waits for its version is told so.
+
+        Taken after all, by a mended offer, it is as if it had never been refused.
+        """
+        if is_key(key) and not self.has_taken(key):
+            known = self.outcome(key)
+            if known is None or known["reason"] != reason:
+                self.finish(key, {"state": "failed", "reason": reason, "refused": True})
+
+    def _forget_refusal(self, key: str) -> None:
+        (self._done / f"{key}.json").unlink(missing_ok=True)
 
     def remove(self, key: str) -> None:
         """Let go of a draft that is done."""

@@ -65,6 +65,9 @@ class Handed(NamedTuple):
                 return facts_of(found[0]["version"])
             if found and found[0]["state"] == "failed":
                 raise ArtifactFailedError(f"artifact {self.name!r}: {found[0]['reason']}")
+            is_known = bool(found) and found[0]["state"] != "unknown"
+            if not is_known and (refusal := recording.refusal_of(folder_name(self.key))):
+                raise ArtifactFailedError(f"artifact {self.name!r}: {refusal}")
             problem = problem or (str(found[0]["reason"]) if found else "")
             now = time.monotonic()
             if deadline is not None and now >= deadline:
