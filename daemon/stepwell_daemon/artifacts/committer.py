@@ -1,7 +1,8 @@
 """Working the shelf off, in the order in which drafts came: versions of a name keep their order.
 
-Nothing is given up for a reason that passes: the hub is away, a disk is full. Then all wait. A
-draft that ends its worker again and again lets those of other names go first.
+Nothing is given up for a reason that passes: the hub is away, a disk is full. Then all wait, also
+where only the outcome cannot be noted. A draft that ends its worker again and again lets those of
+other names go first.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from stepwell_daemon.blobs.pipeline import Keeper
 from stepwell_daemon.blobs.worker_process import Result
 from stepwell_daemon.errors import BlobRefusedError, DaemonError
 from stepwell_daemon.hub_commands import ControlPlace, HubSilentError
+from stepwell_store import StoreError
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -86,17 +88,26 @@ class Committer:
         return not self._shelf.keys
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Work until cancelled. Can be called again after an error, which none should raise."""
         try:
             while True:
                 self._arrived.clear()
                 key = self._next()
                 if key:
-                    await self._one(key)
+                    await self._try(key)
                 else:
                     await self._rest()
         finally:
             await self._worker.close()
+
+    async def _try(self, key: str) -> None:
+        """Do one draft; an error that nobody expected lets others go first."""
+        try:
+            await self._one(key)
+        except Exception as error:
+            self._behind[key] = self._clock() + _BEHIND_SECONDS
+            self._note_problem(f"{self._shelf.draft(key).name}: {type(error).__name__}: {error}")
+            raise
 
     def _next(self) -> str:
         """Return the first draft that is not behind others, nor after one of its name that is."""
@@ -123,7 +134,7 @@ class Committer:
 
     async def _one(self, key: str) -> None:
         """Do one draft."""
-        if await self._in_thread(self._shelf.outcome, key) is None:
+        if await self._patiently(self._shelf.outcome, key) is None:
             self.current, self.progress = key, {}
             try:
                 outcome = await self._outcome_of(key)
@@ -133,13 +144,28 @@ class Committer:
                 self._behind[key] = self._clock() + _BEHIND_SECONDS
                 return
             self._behind.pop(key, None)
-            await self._in_thread(self._shelf.finish, key, outcome)
+            await self._patiently(self._shelf.finish, key, outcome)
             self._count(key, outcome)
             try:
                 await self._worker.clean()
             except WorkerEndedError as error:  # Its files are only hashed again next time.
                 logger.warning("digests of an artifact's files are not noted: %s", error)
-        await self._in_thread(self._shelf.remove, key)
+        await self._patiently(self._shelf.remove, key)
+
+    async def _patiently(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what ``work`` does on the shelf's disk, however long that refuses."""
+        backoff = self._new_backoff()
+        while True:
+            try:
+                found = await self._in_thread(work, *arguments)
+            except OSError as error:
+                where = f"{error.filename}: " if error.filename else ""
+                self._note_problem(f"{where}{error.strerror or error}")
+            else:
+                if backoff.failures:
+                    self._note_problem("")
+                return found
+            await asyncio.sleep(backoff.next_delay())
 
     async def _outcome_of(self, key: str) -> dict[str, Any] | None:
         """Return what became of a draft; None where others are to go first."""
@@ -199,7 +225,7 @@ class Committer:
             await self._keeper.keep(result, Path(asked["path"]))
         except BlobRefusedError as error:
             return {"refused": str(error)}
-        except (DaemonError, OSError) as error:
+        except (DaemonError, StoreError, OSError) as error:
             return {"put": str(error)}
         return {"put": ""}
 

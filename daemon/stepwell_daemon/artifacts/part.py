@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -13,13 +14,17 @@ from google.protobuf.message import DecodeError
 from stepwell_daemon.artifacts.committer import Committer
 from stepwell_daemon.artifacts.intake import DraftIntake
 from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.blobs.pipeline import Keeper
 from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.counters import Counters
 from stepwell_daemon.hub_commands import ControlPlace
 from stepwell_store.blob_store import BlobStore, FolderBlobStore
 from stepwell_wire.blobs_pb2 import ArtifactQuestion, ArtifactState, ArtifactStates
 from stepwell_wire.limits import PROTOCOL_MAJOR
 from stepwell_wire.service import BLOBS_SERVICE
+
+logger = logging.getLogger("stepwell_daemon")
 
 _KEYS_MAX: Final = 1000
 
@@ -33,8 +38,10 @@ class Artifacts:
         *,
         store: BlobStore,
         keeper: Keeper,
+        counters: Counters,
         find_hub: Callable[[], ControlPlace | None],
     ) -> None:
+        self._counters = counters
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="artifacts")
         self.shelf = Shelf(config.data / "artifacts", free_bytes_min=config.blob_free_bytes_min)
         is_own = config.sink != "gateway" and isinstance(store, FolderBlobStore)
@@ -65,8 +72,17 @@ class Artifacts:
         await self._loop.run_in_executor(self._executor, self.shelf.open)
 
     async def run(self) -> None:
-        """Work until cancelled."""
-        await self.committer.run()
+        """Work until cancelled. A mistake of ours must cost neither rows nor other artifacts."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self.committer.run()
+            except Exception:
+                self._counters.handler_errors += 1
+                logger.exception(
+                    "the daemon failed on an artifact; others go on, it is tried again"
+                )
+            await asyncio.sleep(backoff.next_delay())
 
     def close(self) -> None:
         """Release the thread. Can be called twice."""

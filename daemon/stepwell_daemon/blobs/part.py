@@ -64,7 +64,9 @@ class Blobs:
             self._keeper = GatewayKeeper(config.relay_settings())
         else:
             self._keeper = StoreKeeper(self.store, self._keeping)
-        self.artifacts = Artifacts(config, store=self.store, keeper=self._keeper, find_hub=find_hub)
+        self.artifacts = Artifacts(
+            config, store=self.store, keeper=self._keeper, counters=counters, find_hub=find_hub
+        )
         self.pipeline = BlobPipeline(
             self.queue,
             spool,

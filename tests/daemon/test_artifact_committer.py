@@ -1,0 +1,132 @@
+"""The order in which drafts become versions, and what one draft or a full disk costs the others.
+
+The worker's answers are given by the test; the shelf is real.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stepwell_daemon.artifacts.part import Artifacts
+from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.counters import Counters
+from stepwell_daemon.hub_commands import ControlPlace
+from stepwell_wire.folder import JournalFolder
+from tests.daemon.drafts import make_draft
+
+PATIENCE_SECONDS = 30.0
+
+
+class Worker:
+    """Answers for each draft by its name; without a word for it, the draft is committed."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[dict[str, Any] | Exception]] = {}
+        self.asked: list[str] = []
+
+    async def commit(self, asked: dict[str, Any], **_: Any) -> dict[str, Any]:
+        key = Path(asked["folder"]).name
+        self.asked.append(key)
+        answer = next(iter(self.answers.get(key, ())), {"committed": {"id": key, "version": "v0"}})
+        if len(self.answers.get(key, ())) > 1:
+            self.answers[key].pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def clean(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.source = folder / "source"
+        self.source.write_bytes(b"content")
+        self.counters = Counters()
+        place = ControlPlace("127.0.0.1", 1, "hub", "key", tls=False, is_own=True)
+        self.artifacts = Artifacts(
+            DaemonConfig(data=folder / "data", blob_free_bytes_min=0),
+            store=None,  # type: ignore[arg-type]
+            keeper=None,  # type: ignore[arg-type]
+            counters=self.counters,
+            find_hub=lambda: place,
+        )
+        self.shelf, self.committer = self.artifacts.shelf, self.artifacts.committer
+        self.worker = Worker()
+        self.committer._worker = self.worker  # type: ignore[assignment]
+        self.committer._new_backoff = lambda: Backoff(first_seconds=0.001, last_seconds=0.001)
+        self.shelf.open()
+
+    def draft(self, name: str = "data") -> str:
+        journal = self.folder / "journals" / "r-w"
+        key = make_draft(journal, {"a": self.source}, name=name).key
+        folder = JournalFolder(journal)
+        self.shelf.take(folder, key, approve=lambda draft: None)
+        folder.close()
+        return key
+
+    def run(self, until: Callable[[], object]) -> None:
+        """Let the daemon's part work until ``until`` holds."""
+
+        async def within() -> None:
+            task = asyncio.create_task(self.artifacts.run())
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    while not (until() or task.done()):  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)
+            finally:
+                if not task.done():
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+            if task.done() and not task.cancelled():
+                await task
+
+        asyncio.run(within())
+
+    def state(self, key: str) -> str:
+        outcome = self.shelf.outcome(key)
+        return str(outcome["state"]) if outcome else ""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setenv("STEPWELL_DIR", str(tmp_path / "journals"))
+    return Bench(tmp_path)
+
+
+def test_a_full_disk_lets_an_outcome_wait(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = bench.draft()
+    finish, refused = Shelf.finish, []
+
+    def full(self: Shelf, key: str, outcome: dict[str, Any]) -> None:
+        if len(refused) < 3:
+            refused.append(bench.committer.problem)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "done")
+        finish(self, key, outcome)
+
+    monkeypatch.setattr(Shelf, "finish", full)
+    bench.run(lambda: bench.committer.is_idle)
+    assert bench.state(key) == "committed"
+    assert bench.worker.asked == [key]
+    assert refused[1:] == ["done: No space left on device"] * 2
+    assert bench.committer.problem == ""
+    assert bench.counters.handler_errors == 0
+
+
+def test_a_mistake_of_ours_costs_one_draft_only(bench: Bench) -> None:
+    first, second = bench.draft("first"), bench.draft("second")
+    bench.worker.answers[first] = [KeyError("oops")]
+    bench.run(lambda: bench.shelf.keys == [first])
+    assert bench.state(second) == "committed"
+    assert bench.counters.handler_errors == 1
