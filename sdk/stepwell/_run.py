@@ -243,6 +243,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         try:
             with contextlib.nullcontext() if self._stopper is None else self._stopper.shield():
                 self._recording.finish(ending, last_words=lambda: self._last_words(ending))
+            with contextlib.suppress(Exception):  # It is told elsewhere as well.
+                self._tell_failed()
         finally:
             self._memory.close()
             _session.end(self)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepwell.cli.checks import blobs
+from stepwell.cli.checks.artifacts import failed
 from stepwell.cli.checks.finding import Level
 from stepwell.cli.checks.stored import journals
 from stepwell.cli.status import artifacts_text, media_text
@@ -109,3 +110,14 @@ def test_the_status_says_how_far_artifacts_are() -> None:
     assert text.startswith("2 committed, 1 FAILED, the last one ckpt: w.pt: changed in place, 3 w")
     assert "data: " in text
     assert artifacts_text({"committed": 0, "waiting": 0}) == ""
+
+
+def test_failed_artifacts_are_told_by_status_and_doctor() -> None:
+    failure = {"at": 1, "project": "p", "name": "data", "run_id": "r", "reason": "another type"}
+    told = {"artifacts": {"failed": 0, "failures": [failure] * 7}}
+    assert "7 FAILED, the last one data: another type" in artifacts_text(told["artifacts"])
+    findings = list(failed(told))
+    assert [each.level for each in findings] == [Level.WARN] * 6
+    assert findings[0].message == "no version of p/data of run r was made: another type"
+    assert findings[5].message == "2 more artifacts failed"
+    assert list(failed({})) == []

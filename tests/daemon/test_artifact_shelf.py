@@ -175,3 +175,20 @@ def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:
     assert (outcome["state"], outcome["reason"], outcome["name"]) == ("failed", "changed", "data")
     assert not found.keys
     assert not found.path(key).exists()
+
+
+def test_a_failure_is_found_again_until_a_later_version_of_its_name(desk: Desk) -> None:
+    bad, good = desk.draft(), desk.draft()
+    assert {desk.take(bad), desk.take(good)} == {TAKEN}
+    desk.shelf.finish(bad, {"state": "failed", "reason": "of another type"})
+    desk.shelf.remove(bad)
+
+    again = Shelf(desk.shelf.folder, free_bytes_min=0)
+    again.open()
+    (failure,) = again.failures()
+    assert (failure["run_id"], failure["reason"]) == ("r", "of another type")
+    again.finish(good, {"state": "committed", "reason": ""})
+    assert again.failures() == []
+    third = Shelf(desk.shelf.folder, free_bytes_min=0)
+    third.open()
+    assert third.failures() == []

@@ -137,6 +137,25 @@ def test_a_change_in_place_fails_with_what_to_do(shared: Node) -> None:
     assert "changed: w.pt" in artifacts_of(shared)["last_failure"]
 
 
+def test_a_run_that_does_not_wait_says_what_failed(shared: Node) -> None:
+    done = shared.python(
+        _HEAD
+        + textwrap.dedent(
+            """
+            with stepwell.init(project="told", settings=quiet) as run:
+                (folder / "t.txt").write_bytes(b"one")
+                run.log_artifact(folder / "t.txt", name="told", type="dataset").wait(120)
+                run.log_artifact(folder / "t.txt", name="told", type="modell")
+            """
+        )
+    )
+    assert done.returncode == 0, done.stderr
+    assert "artifact 'told' was NOT logged, no version of it can be made: " in done.stderr
+    assert "modell" in done.stderr
+    (failure,) = [each for each in artifacts_of(shared)["failures"] if each["project"] == "told"]
+    assert "modell" in failure["reason"]
+
+
 def test_the_same_content_makes_no_version_and_is_not_read_again(shared: Node) -> None:
     out = script(
         shared,

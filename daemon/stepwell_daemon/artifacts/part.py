@@ -151,5 +151,12 @@ class Artifacts:
             "committed": committer.committed,
             "failed": committer.failed,
             "last_failure": committer.last_failure,
+            "failures": [_failure(each) for each in self.shelf.failures()],
             "problem": committer.problem,
         }
+
+
+def _failure(outcome: dict[str, Any]) -> dict[str, Any]:
+    names = ("project", "name", "run_id", "reason")
+    at = int(float(outcome.get("at") or 0.0) * 1e6)
+    return {"at": at, **{each: str(outcome.get(each, "")) for each in names}}

@@ -41,6 +41,7 @@ from stepwell_wire.folder import JournalFolder
 
 _DONE_SECONDS: Final = 7 * 86_400.0
 _DONE_MAX: Final = 10_000
+_FAILURES_MAX: Final = 20
 _ARRIVING_SECONDS: Final = 7 * 86_400.0
 _COPY_BYTES: Final = 1 << 20
 _CANNOT_RENAME: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
@@ -61,12 +62,14 @@ class Shelf:
         self._done = folder / "done"
         self._free_bytes_min = free_bytes_min
         self._drafts: OrderedDict[str, Draft] = OrderedDict()
+        self._failures: list[dict[str, Any]] = []
 
     def open(self) -> None:
         """Make the folders, remove what is old, and find what waits, oldest first."""
         for each in (self._waiting, self._arriving, self._done):
             each.mkdir(parents=True, exist_ok=True)
         self._remove_old()
+        self._find_failures()
         found = [
             (path.stat().st_mtime_ns, path.name)
             for path in self._waiting.iterdir()
@@ -266,13 +269,16 @@ class Shelf:
     def finish(self, key: str, outcome: dict[str, Any]) -> None:
         """Note durably what became of a draft; it still waits, until it is removed."""
         draft = self._drafts.get(key)
-        named = {} if draft is None else {"project": draft.project, "name": draft.name}
+        named = {}
+        if draft is not None:
+            named = {"project": draft.project, "name": draft.name, "run_id": draft.run_id}
         facts = {"key": key, "at": time.time(), **named, **outcome}
         scratch = self._done / f".{key}"
         scratch.write_text(json.dumps(facts))
         _sync(scratch)
         os.rename(scratch, self._done / f"{key}.json")
         _sync(self._done)
+        self._note_failure(facts)
         failpoints.hit("artifact.noted")
 
     def refuse(self, key: str, reason: str) -> None:
@@ -303,6 +309,27 @@ class Shelf:
             return None
         return found
 
+    def failures(self) -> list[dict[str, Any]]:
+        """Return the last drafts of which no version could be made, the newest first.
+
+        One is dropped when a later version of its name is made.
+        """
+        return list(self._failures)
+
+    def _note_failure(self, outcome: dict[str, Any]) -> None:
+        if outcome.get("state") == "failed":
+            self._failures.insert(0, outcome)
+            del self._failures[_FAILURES_MAX:]
+        elif self._failures:
+            name = _full_name(outcome)
+            self._failures = [each for each in self._failures if _full_name(each) != name]
+
+    def _find_failures(self) -> None:
+        """Find the last failures, so that those of an earlier daemon are told as well."""
+        found = [self.outcome(path.stem) or {} for path in self._done.glob("*.json")]
+        for each in sorted(found, key=lambda each: float(each.get("at") or 0.0)):
+            self._note_failure(each)
+
     # ------------------------------------------------------------------ inside
 
     def _read(self, path: Path) -> Draft:
@@ -323,6 +350,10 @@ class Shelf:
         for number, (noted_at, path) in enumerate(found):
             if number >= _DONE_MAX or now - noted_at > _DONE_SECONDS:
                 path.unlink(missing_ok=True)
+
+
+def _full_name(outcome: dict[str, Any]) -> tuple[Any, Any]:
+    return (outcome.get("project"), outcome.get("name"))
 
 
 def read_entries_file(descriptor: int) -> bytes:

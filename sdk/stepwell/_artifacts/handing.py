@@ -6,8 +6,8 @@ from then on the draft goes the way of staged media (`_blob_sender.py`). The dae
 
 import os
 import time
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stepwell._artifacts.asking import ask
 from stepwell._artifacts.hold_folder import move_folder
@@ -18,6 +18,7 @@ from stepwell.errors import (
     ArtifactFailedError,
     ArtifactNotLoggedError,
     DaemonUnreachableError,
+    RefusedError,
     RunFinishedError,
     WaitTimeoutError,
 )
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS_MIN: Final = 0.01
 _POLL_SECONDS_MAX: Final = 0.5
 _SAY_SECONDS: Final = 10.0
+_ASKED_MAX: Final = 1000
+_OUTCOME_SECONDS: Final = 1.0
 
 
 class Handed(NamedTuple):
@@ -82,6 +85,23 @@ class Handed(NamedTuple):
                 )
             time.sleep(delay if deadline is None else min(delay, max(0.0, deadline - now)))
             delay = min(_POLL_SECONDS_MAX, delay * 1.5)
+
+
+def failures_of(socket: str, keys: Sequence[str]) -> dict[str, str]:
+    """Return why no version of some drafts can be made, by key; waits a second at most."""
+    asked, found = list(keys)[-_ASKED_MAX:], list[dict[str, Any]]()
+    deadline = time.monotonic() + _OUTCOME_SECONDS
+    delay = _POLL_SECONDS_MIN
+    try:
+        while True:
+            found = ask(socket, asked)
+            if all(each["state"] != "waiting" for each in found) or time.monotonic() > deadline:
+                break
+            time.sleep(delay)
+            delay *= 1.5
+    except (DaemonUnreachableError, RefusedError):
+        pass  # Other lines say so; the daemon keeps what becomes of them.
+    return {each["key"]: str(each["reason"]) for each in found if each["state"] == "failed"}
 
 
 def hand_over(

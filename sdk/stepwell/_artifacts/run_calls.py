@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._names import text_of
@@ -25,6 +26,11 @@ class LoggingCalls:
     _voice: Voice
     _recording: "Recording"
     _saved: "SavedFiles | None" = None
+
+    @cached_property
+    def _handed_keys(self) -> dict[str, str]:
+        """Names of the artifacts that this run handed over, by key."""
+        return {}
 
     @property
     def id(self) -> str:
@@ -66,7 +72,9 @@ class LoggingCalls:
                 artifact = artifact_or_path
             else:
                 artifact = self._artifact_of(artifact_or_path, name, type)
-            artifact._note_handed(hand_over(self._recording, artifact, named))
+            handed = hand_over(self._recording, artifact, named)
+            artifact._note_handed(handed)
+            self._handed_keys[handed.key] = handed.name
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise ArtifactError(
@@ -155,6 +163,21 @@ class LoggingCalls:
         else:
             raise ArtifactFileError(f"{source}: no such file or folder, so no artifact of it")
         return made
+
+    def _tell_failed(self) -> None:
+        """At the end of the run, say which of its artifacts no version can be made of."""
+        recording = self._recording
+        keys = list(self.__dict__.get("_handed_keys", ()))
+        if not keys or recording.disabled or recording.settings.mode == "offline":
+            return
+        from stepwell._artifacts.handing import failures_of
+
+        for key, reason in failures_of(recording.settings.socket, keys).items():
+            self._voice.warn_once(
+                f"artifact failed {key}",
+                f"artifact {self._handed_keys[key]!r} was NOT logged, no version of it can be "
+                f"made: {reason}",
+            )
 
     def _save_last(self) -> None:
         """Keep what `save` was asked to keep as it is at the end."""

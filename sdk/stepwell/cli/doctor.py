@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stepwell.cli.checks import (
     Finding,
     Level,
+    artifacts,
     blobs,
     environment,
     losses,
@@ -64,6 +65,8 @@ def examine(where: Places) -> Iterator[Finding]:
         yield from losses.refused(status.fields["totals"])
     yield from _guarded("data", losses.kept(data))
     yield from _guarded("blobs", blobs.queue(data, None if status is None else status.fields))
+    if status is not None:
+        yield from artifacts.failed(status.fields)
     stores_here = status is None or sink_name(status.fields) == "embedded"
     if stores_here or os.path.isdir(data / "store"):
         yield from _guarded("store", stored.store(data))

@@ -134,6 +134,10 @@ def media_text(blobs: dict[str, Any]) -> str:
 def artifacts_text(artifacts: dict[str, Any]) -> str:
     """Return how the artifacts are, in one line; "" where there were none."""
     counts = {name: int(artifacts.get(name) or 0) for name in ("committed", "failed", "waiting")}
+    failures = artifacts.get("failures") or []
+    if not counts["failed"] and failures:  # An earlier daemon's.
+        last = f"{failures[0]['name']}: {failures[0]['reason']}"
+        counts["failed"], artifacts = len(failures), {**artifacts, "last_failure": last}
     if not any(counts.values()):
         return ""
     parts = [f"{count_text(counts['committed'])} committed"]
