@@ -1,6 +1,5 @@
 """Reports: made, read, saved, deleted, and taken apart for the page."""
 
-import asyncio
 import re
 import time
 from functools import partial
@@ -177,9 +176,9 @@ async def export_report(call: Call) -> Any:
 async def read_draft(call: Call) -> Any:
     """Take a text apart, as a report shows it."""
     # Imported here: a hub that shows no report does not load the parser.
-    from stepwell_hub.reports.document import read_document
+    from stepwell_hub.reports.document import document_of
 
-    return await asyncio.to_thread(read_document, _sized(call.body.text))
+    return await document_of(_sized(call.body.text))
 
 
 @endpoint("GET", "/report-panels", answer=PanelKinds)

@@ -1,5 +1,8 @@
 """A report's text taken apart: texts as nodes, panels as checked fields."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Final
 
 from markdown_it.token import Token
@@ -9,6 +12,15 @@ from stepwell_hub.reports.blocks import is_panel, read_panel
 from stepwell_hub.reports.markdown import TreeMaker, parser
 
 PANELS_MAX: Final = 50
+
+
+async def document_of(text: str) -> Document:
+    """Take ``text`` apart in a thread, one text at a time.
+
+    An odd text takes seconds of the processor, and an editor asks several times a second. Whoever
+    leaves while he waits is not served.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_thread(), read_document, text)
 
 
 def read_document(text: str) -> Document:
@@ -41,6 +53,11 @@ def read_document(text: str) -> Document:
         blocks.append(_limited(read_panel(token.info, token.content, line=line), panels))
     flush()
     return Document(tuple(sorted(blocks, key=lambda each: each.line)))
+
+
+@cache
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="report")
 
 
 def _limited(block: Block, number: int) -> Block:

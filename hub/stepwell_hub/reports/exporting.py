@@ -19,7 +19,7 @@ from stepwell_hub.endpoints import Call
 from stepwell_hub.errors import ApiError
 from stepwell_hub.reports.answers import Block, Report
 from stepwell_hub.reports.blocks import AUTO
-from stepwell_hub.reports.document import read_document
+from stepwell_hub.reports.document import document_of
 from stepwell_hub.reports.file import panel_html, problem_html, report_file
 from stepwell_hub.reports.nodes_html import nodes_html
 from stepwell_hub.reports.palette import mark_of
@@ -56,7 +56,7 @@ async def export_report(call: Call, report: Report) -> str:
     base = str(call.request.base_url)
     path = f"p/{quote(report.project, safe='')}/reports/{report.id}"
     now = time.time()
-    document = await asyncio.to_thread(read_document, report.text)
+    document = await document_of(report.text)
     exporter = _Exporter(call, report.project, base, now)
     parts = [await exporter.block(block) for block in document.blocks]
     return await asyncio.to_thread(report_file, report, parts, now=now, address=f"{base}{path}")

@@ -23,6 +23,8 @@ SCHEMES: Final = frozenset(("", "http", "https", "mailto"))
 _ALIGN: Final = re.compile(r"text-align:(left|right|center)")
 _NO_SLUG: Final = re.compile(r"[^\w]+")
 _SLUG_CHARACTERS_MAX: Final = 80
+_DEPTH_MAX: Final = 100
+"""Of tags in tags: whoever reads the tree calls itself for each. Deeper text has no tags."""
 
 Node = Any
 """A string, or a list of tag, attributes and nodes."""
@@ -39,16 +41,21 @@ class TreeMaker:
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
 
-    def nodes(self, tokens: Sequence[Token]) -> list[Node]:
-        """Return the nodes of whole tokens: each that opens has its end."""
+    def nodes(self, tokens: Sequence[Token], depth: int = 0) -> list[Node]:
+        """Return the nodes of whole tokens: each that opens has its end.
+
+        Args:
+            depth: so many tags are around them.
+        """
         open_nodes: list[list[Any]] = [["", {}]]
         for token in tokens:
+            around = depth + len(open_nodes)
             if token.nesting > 0:
-                open_nodes.append(self._opened(token))
+                open_nodes.append(self._opened(token) if around <= _DEPTH_MAX else ["", {}])
             elif token.nesting < 0:
                 self._close(open_nodes)
             elif token.type == "inline":
-                open_nodes[-1].extend(self.nodes(token.children or ()))
+                open_nodes[-1].extend(self.nodes(token.children or (), around - 1))
             else:
                 open_nodes[-1].extend(self._leaf(token))
         while len(open_nodes) > 1:

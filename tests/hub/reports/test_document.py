@@ -1,15 +1,20 @@
 """A report's text taken apart: texts become nodes without HTML, panels become checked fields."""
 
+import asyncio
+import threading
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell_hub.reports.answers import Block, Problem
+from stepwell_hub.reports import document
+from stepwell_hub.reports.answers import Block, Document, Problem
 from stepwell_hub.reports.blocks import read_panel
-from stepwell_hub.reports.document import PANELS_MAX, read_document
-from stepwell_hub.reports.markdown import ATTRIBUTES, SCHEMES, TAGS, is_safe
+from stepwell_hub.reports.document import PANELS_MAX, document_of, read_document
+from stepwell_hub.reports.markdown import ATTRIBUTES, SCHEMES, TAGS, is_safe, text_of
+from stepwell_hub.reports.nodes_html import nodes_html
 from stepwell_hub.reports.panels import KINDS
 
 PANEL = "```stepwell\npanel: value\nmetric: loss\n```\n"
@@ -46,6 +51,18 @@ def test_headings_of_one_text_have_different_ids() -> None:
     text = f"# Results\n\n{PANEL}\n# Results\n\n# ¿?"
     found = [node[1]["id"] for block in read_document(text).blocks for node in block.nodes]
     assert found == ["h-results", "h-results-2", "h-part"]
+
+
+@pytest.mark.parametrize("around", ["*", "**", "~~", "_", "> > > *"])
+def test_text_in_thousands_of_tags_keeps_a_hundred_of_them(around: str) -> None:
+    found = nodes("x " + around * 2000 + "a" + around * 2000)
+    assert text_of(found).startswith("x ")
+    assert "a" in text_of(found)
+    assert nodes_html(found, base="").startswith("<p>x ")
+    depth = 0
+    while found := [part for node in found if isinstance(node, list) for part in node[2:]]:
+        depth += 1
+    assert depth <= 100
 
 
 def test_html_is_text() -> None:
@@ -106,13 +123,13 @@ def test_nodes_have_known_tags_attributes_and_addresses_only(text: str) -> None:
 
 
 def test_a_panel_stands_between_texts() -> None:
-    document = read_document(f"before\n\n{PANEL}\nafter")
-    assert [(block.line, block.panel) for block in document.blocks] == [
+    found = read_document(f"before\n\n{PANEL}\nafter")
+    assert [(block.line, block.panel) for block in found.blocks] == [
         (1, ""),
         (3, "value"),
         (8, ""),
     ]
-    assert document.blocks[1].fields == {
+    assert found.blocks[1].fields == {
         "metric": "loss", "best": "last", "runs": "", "ids": [], "title": "",
     }  # fmt: skip
 
@@ -199,3 +216,23 @@ def test_every_kinds_example_is_a_panel(kind: Any) -> None:
 def test_no_content_is_beyond_a_panel_or_a_problem(content: str, info: str) -> None:
     block: Block = read_panel(info, content, line=1)
     assert bool(block.panel) != bool(block.problems)
+
+
+def test_texts_are_taken_apart_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once: list[bool] = []
+    taken = threading.Semaphore(1)
+
+    def parse(text: str) -> Document:
+        at_once.append(taken.acquire(blocking=False))
+        time.sleep(0.01)
+        taken.release()
+        return read_document(text)
+
+    monkeypatch.setattr(document, "read_document", parse)
+
+    async def together() -> list[Document]:
+        return await asyncio.gather(*(document_of(f"# {number}") for number in range(5)))
+
+    found = asyncio.run(together())
+    assert at_once == [True] * 5
+    assert [each.blocks[0].nodes[0][2] for each in found] == ["0", "1", "2", "3", "4"]
