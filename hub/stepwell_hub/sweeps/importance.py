@@ -23,6 +23,8 @@ TRIALS_MIN: Final = 10
 _GROUP_TRIALS: Final = 5
 """So many trials in a group of numbers, about."""
 _GROUPS_MAX: Final = 8
+_WORDS_MAX: Final = 50
+"""Groups of what is no number. Memory and time go with trials times groups."""
 _SHUFFLES: Final = 200
 _CHANCE: Final = 0.95
 _SEED: Final = 17
@@ -93,9 +95,11 @@ def _leaves(params: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]
 
 def _groups(column: Sequence[Any]) -> tuple[_Codes | None, str]:
     """Return the number of each trial's group, or why there are no groups."""
-    distinct, codes = np.unique(np.array([_text(each) for each in column]), return_inverse=True)
+    # Not np.unique: its array has room for the longest text in each row.
+    numbers: dict[str, int] = {}
+    codes = np.array([numbers.setdefault(_text(each), len(numbers)) for each in column], np.intp)
     bins = min(_GROUPS_MAX, max(2, len(column) // _GROUP_TRIALS))
-    if len(distinct) <= bins:
+    if len(numbers) <= bins:
         return codes, ""
     if _are_numbers(column):
         places = (_ranks(np.array(column, dtype=float)) - 0.5) / len(column)
@@ -103,8 +107,10 @@ def _groups(column: Sequence[Any]) -> tuple[_Codes | None, str]:
         if codes.max() > 0:
             return codes, ""
         return None, "almost all trials have the same value of it"
-    if len(distinct) > len(column) // 2:
+    if len(numbers) > len(column) // 2:
         return None, "each of its values was tried too few times"
+    if len(numbers) > _WORDS_MAX:
+        return None, f"it has {len(numbers):,} values that are no numbers; at most {_WORDS_MAX}"
     return codes, ""
 
 

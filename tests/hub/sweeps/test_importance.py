@@ -2,6 +2,7 @@
 
 import math
 import random
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -85,6 +86,25 @@ def test_what_cannot_be_said_has_a_reason() -> None:
     chance, told = importances(same)
     assert chance is None
     assert {each.reason for each in told} == {"all trials have the same value"}
+
+
+def test_thousands_of_trials_take_little_memory_whatever_their_texts() -> None:
+    count = 5000
+    made = [
+        ({"many": f"m{number % 2000}", "long": "x" * (1 + 100_000 * (number == 7))}, number % 97.0)
+        for number in range(count)
+    ]
+    tracemalloc.start()
+    try:
+        _, found = importances(made)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {each.name: each.reason for each in found} == {
+        "long": "",
+        "many": "it has 2,000 values that are no numbers; at most 50",
+    }
+    assert peak < 64 << 20
 
 
 def test_odd_values_are_groups_of_their_own() -> None:
