@@ -156,9 +156,15 @@ def run_agent(
     count: int | None = None,
     term_timeout: float | None = None,
     max_consecutive_failed_runs: int | None = None,
+    keeps_wandb: bool = False,
     defaults: Iterable[Default] = (),
-) -> None:
-    """See `agent`."""
+) -> int:
+    """See `agent`; return the exit code of a command that did this.
+
+    Returns:
+        0; 1 where failures ended the agent or all of its trials failed; 128 and its number where
+        a signal ended it.
+    """
     if function is not None and not callable(function):
         raise UsageError(f"agent(function=…): expected a function, not {kind_of(function)}")
     voice = _voice(defaults)
@@ -176,7 +182,11 @@ def run_agent(
     else:
         seconds = KILL_SECONDS if term_timeout is None else float(term_timeout)
         worker = CommandAgent(
-            found["config"], failures=failures, say=voice.say, kill_seconds=seconds
+            found["config"],
+            failures=failures,
+            say=voice.say,
+            kill_seconds=seconds,
+            keeps_wandb=keeps_wandb,
         )
         kind = "command"
     line = AgentLink(hub, found, kind=kind, on_stop=worker.on_stop, say=voice.say)
@@ -185,6 +195,9 @@ def run_agent(
         worker.run(line, count)
     finally:
         line.close()
+    if isinstance(worker, CommandAgent) and worker.ended_by:
+        return 128 + worker.ended_by
+    return 1 if failures.is_failure else 0
 
 
 def _check_project(sweep: Mapping[str, Any], wanted: str | None) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from stepwell import wandb_compat
 from stepwell._sweeps import link
 from stepwell._sweeps.failures import Failures
 from stepwell._sweeps.function_mode import announce
@@ -35,6 +36,9 @@ class CommandAgent:
     Ctrl-C goes on to the child, whose end is waited for; a second one ends it as a stop does.
     SIGTERM ends it at once as a stop does. In either case the trial is given back.
 
+    Args:
+        keeps_wandb: programs import the `wandb` that is installed, not stepwell's.
+
     Raises:
         UsageError: The sweep's command cannot be run.
     """
@@ -46,6 +50,7 @@ class CommandAgent:
         failures: Failures,
         say: Callable[[str], None],
         kill_seconds: float = KILL_SECONDS,
+        keeps_wandb: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._words = check_command(config)
@@ -53,6 +58,7 @@ class CommandAgent:
         self._failures = failures
         self._say, self._clock = say, clock
         self._kill_seconds = kill_seconds
+        self._keeps_wandb = keeps_wandb
         self._hint = _other_python(self._words)
         self._trial: Trial | None = None
         self._stop_reason = ""
@@ -82,6 +88,13 @@ class CommandAgent:
                 if reason := self._run_one(line, answer):
                     self._say(reason)
                     return
+
+    @property
+    def ended_by(self) -> int:
+        """The signal that ended this agent, 0 where none did."""
+        if self._terminates:
+            return signal.SIGTERM
+        return signal.SIGINT if self._interrupts else 0
 
     @property
     def _is_ending(self) -> bool:
@@ -136,7 +149,7 @@ class CommandAgent:
             try:
                 child = subprocess.Popen(
                     command,
-                    env={**os.environ, **variables_of(trial, params_file)},
+                    env=self._environment(trial, params_file),
                     stdin=subprocess.DEVNULL,
                     process_group=0,
                 )
@@ -144,6 +157,14 @@ class CommandAgent:
                 self._say(f"{command[0]}: {error.strerror or error}")
                 return _NOT_STARTED
             return self._watch(child)
+
+    def _environment(self, trial: Trial, params_file: Path) -> dict[str, str]:
+        environ = {**os.environ, **variables_of(trial, params_file)}
+        if self._keeps_wandb:
+            wandb_compat.remove(environ)
+        else:
+            wandb_compat.put_in_front(environ)
+        return environ
 
     def _watch(self, child: "subprocess.Popen[bytes]") -> int:
         """Wait for the child's end; see to it where the trial, or this agent, is to end."""

@@ -36,15 +36,26 @@ class Failures:
         self._initial_max, self._in_a_row_max = initial_max, in_a_row_max
         self._may_flap = may_flap
         self._total = self._in_a_row = self._successes = 0
+        self._has_given_up = False
 
     def note_success(self) -> None:
         self._successes += 1
         self._in_a_row = 0
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether failures ended the agent, or all of its trials failed."""
+        return self._has_given_up or (self._total > 0 and not self._successes)
+
     def note_failure(self, now: float) -> str:
         """Take in one failure; return why the agent has to end, "" while it goes on."""
         self._total += 1
         self._in_a_row += 1
+        reason = self._reason_to_end(now)
+        self._has_given_up = bool(reason)
+        return reason
+
+    def _reason_to_end(self, now: float) -> str:
         if (
             not self._may_flap
             and now - self._started_at < FLAPPING_SECONDS

@@ -26,6 +26,7 @@ class Wait(NamedTuple):
     """There is no trial now, but there may be one later."""
 
     seconds: float
+    reason: str = ""
 
 
 class Exit(NamedTuple):
@@ -59,6 +60,7 @@ class AgentLink:
         self._beat_seconds = 5.0
         self._lock = threading.Lock()
         self._held: Trial | None = None
+        self._is_paused = False  # The hub said so last, and the user knows.
         self._is_silent = False  # The hub did not answer the last heartbeat.
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stepwell-beat", daemon=True)
@@ -100,7 +102,10 @@ class AgentLink:
             return Exit(str(answer.get("reason") or "the sweep is over"))
         if answer["command"] == "wait":
             least, most = _WAIT_SECONDS
-            return Wait(min(most, max(least, float(answer["seconds"]))))
+            reason = str(answer.get("reason") or "")
+            self._tell_of_pause(reason)
+            return Wait(min(most, max(least, float(answer["seconds"]))), reason)
+        self._is_paused = False
         given = answer["trial"]
         trial = Trial(
             sweep_id=str(self._sweep["id"]),
@@ -113,6 +118,13 @@ class AgentLink:
         with self._lock:
             self._held = trial
         return trial
+
+    def _tell_of_pause(self, reason: str) -> None:
+        was_paused, self._is_paused = self._is_paused, "paused" in reason
+        if self._is_paused and not was_paused:
+            self._say(
+                f"{reason}; this agent waits; `stepwell sweep --resume {self._sweep['id']}` goes on"
+            )
 
     def end(self, trial: Trial, state: str, exit_code: int | None = None) -> bool:
         """Report how a trial ended; return whether its result counts.

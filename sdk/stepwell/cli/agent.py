@@ -2,7 +2,6 @@
 
 import argparse
 
-from stepwell.cli.errors import OK
 from stepwell.cli.hub_answers import hub_errors
 from stepwell.cli.options import count, seconds
 
@@ -27,15 +26,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a trial that is to end is killed so long after; default 30",
     )
 
+    parser.add_argument(
+        "--keep-wandb", action="store_true", help="leave `import wandb` as it is in the programs"
+    )
+
 
 def run(options: argparse.Namespace) -> int:
     from stepwell._sweeps.calls import run_agent
 
     with hub_errors():
-        run_agent(
+        return run_agent(
             options.sweep,
             project=options.project,
             count=options.count,
             term_timeout=options.term_timeout,
+            keeps_wandb=options.keep_wandb,
         )
-    return OK

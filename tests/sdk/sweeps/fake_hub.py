@@ -31,6 +31,7 @@ class FakeHub:
         self.changes: list[dict[str, Any]] = []
         self.drop: Counter[str] = Counter()
         self.waits = 0
+        self.wait_reason = ""
         self.stop_at_beat = ""
         self.counted = True
         self.refuse: dict[str, Any] | None = None
@@ -150,7 +151,7 @@ class FakeHub:
     def _ask(self) -> dict[str, Any]:
         if self.waits:
             self.waits -= 1
-            return {"command": "wait", "seconds": 0.01}
+            return {"command": "wait", "seconds": 0.01, "reason": self.wait_reason}
         if self.asked >= len(self.trials):
             return {"command": "exit", "reason": "the sweep is finished"}
         self.asked += 1

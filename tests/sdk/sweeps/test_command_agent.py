@@ -60,11 +60,37 @@ def test_exit_codes_say_how_a_trial_ended(
 def test_a_command_that_does_not_exist_fails_the_trial(
     hub: FakeHub, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from stepwell.cli.__main__ import main
+
     hub.config = {"command": ["no-such-command"]}
     hub.add(x=1)
-    stepwell.agent("abcd1234")
+    assert main(["agent", "abcd1234"]) == 1, "all of its trials failed"
     assert [(end["state"], end["exit_code"]) for end in hub.ends] == [("failed", 127)]
     assert "no-such-command: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("options", "finds_ours"), [([], True), (["--keep-wandb"], False)])
+def test_programs_import_stepwells_wandb_unless_it_is_kept(
+    hub: FakeHub, capfd: pytest.CaptureFixture[str], options: list[str], finds_ours: bool
+) -> None:
+    from stepwell import wandb_compat
+    from stepwell.cli.__main__ import main
+
+    look = "import importlib.util as u; s = u.find_spec('wandb'); print(s and s.origin)"
+    hub.config = {"command": [sys.executable, "-c", look]}
+    hub.add(x=1)
+    assert main(["agent", "abcd1234", *options]) == 0
+    assert wandb_compat.is_ours(capfd.readouterr().out.strip()) is finds_ours
+
+
+def test_an_agent_says_once_that_its_sweep_is_paused(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.waits, hub.wait_reason = 3, "the sweep is paused"
+    hub.config = {"command": ["true"]}
+    hub.add(x=1)
+    stepwell.agent("abcd1234")
+    assert capsys.readouterr().err.count("`stepwell sweep --resume abcd1234` goes on") == 1
 
 
 def test_a_program_that_fails_in_another_python_than_the_agents_says_which(
@@ -144,6 +170,7 @@ def test_signals_to_the_agent_reach_the_child_and_give_the_trial_back(
         (1, state, code)
     ]
     assert hub.asked == 1
+    assert agent.returncode == 128 + number
     assert "Traceback" not in told
 
 
