@@ -1,6 +1,7 @@
 """The shelf: drafts are taken once, whole, and only those of the writer that offers them."""
 
 import dataclasses
+import errno
 import os
 import zlib
 from pathlib import Path
@@ -192,3 +193,44 @@ def test_a_failure_is_found_again_until_a_later_version_of_its_name(desk: Desk) 
     third = Shelf(desk.shelf.folder, free_bytes_min=0)
     third.open()
     assert third.failures() == []
+
+
+@pytest.mark.parametrize("what", ["draft.json", "the folder", "noting"])
+def test_a_disk_that_fails_at_the_start_costs_no_draft(
+    desk: Desk, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = desk.draft()
+    desk.take(key)
+    found = Shelf(desk.shelf.folder, free_bytes_min=0)
+    file = found.path(key) / DRAFT_FILE
+    content = file.read_bytes()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        if what == "draft.json":
+            failing.setattr("stepwell_daemon.artifacts.shelf.open_regular", fail)
+        elif what == "the folder":
+            failing.setattr(Shelf, "_read", fail)
+        else:
+            file.write_bytes(b"{")
+            failing.setattr(Shelf, "finish", fail)
+        found.open()
+        assert (found.keys, list(found.unread), key in found) == ([], [key], True)
+        assert found.outcome(key) is None
+    file.write_bytes(content)
+    found.find_unread()
+    assert (found.keys, found.unread, found.outcome(key)) == ([key], {}, None)
+
+
+def test_a_broken_draft_at_the_start_has_failed(desk: Desk) -> None:
+    key = desk.draft()
+    desk.take(key)
+    (desk.shelf.path(key) / DRAFT_FILE).unlink()
+    (desk.shelf.path(key) / DRAFT_FILE).mkdir()
+    found = Shelf(desk.shelf.folder, free_bytes_min=0)
+    found.open()
+    outcome = found.outcome(key)
+    assert outcome is not None
+    assert (outcome["state"], found.keys, found.unread) == ("failed", [], {})

@@ -92,6 +92,8 @@ class Committer:
         try:
             while True:
                 self._arrived.clear()
+                if self._shelf.unread:
+                    await self._in_thread(self._shelf.find_unread)
                 key = self._next()
                 if key:
                     await self._try(key)
@@ -129,7 +131,7 @@ class Committer:
                 await self._arrived.wait()
         except TimeoutError:
             await self._worker.close()
-            if not self._behind:
+            if not self._behind and not self._shelf.unread:
                 await self._arrived.wait()
 
     async def _one(self, key: str) -> None:

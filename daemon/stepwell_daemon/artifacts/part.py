@@ -129,6 +129,8 @@ class Artifacts:
                 version=json.dumps(version) if version else "",
                 reason=outcome.get("reason", ""),
             )
+        if key in self.shelf.unread:
+            return ArtifactState(key=key, state="waiting", reason=self.shelf.unread[key])
         if key in self.shelf:
             name = self.shelf.draft(key).name
             return ArtifactState(key=key, state="waiting", name=name, reason=self.committer.problem)
@@ -138,21 +140,27 @@ class Artifacts:
         """Return what is wrong, one phrase each."""
         problem = self.committer.problem
         count = len(self.shelf.keys)
-        return [f"{count} artifacts wait and cannot be committed now: {problem}"] if problem else []
+        found = (
+            [f"{count} artifacts wait and cannot be committed now: {problem}"] if problem else []
+        )
+        unread = list(self.shelf.unread.values())
+        if unread:
+            found.append(f"{len(unread)} artifacts wait and cannot be read now: {unread[0]}")
+        return found
 
     def status(self) -> dict[str, Any]:
         """Return the part of the status that is about artifacts."""
         committer = self.committer
         current = committer.current
         return {
-            "waiting": len(self.shelf.keys),
+            "waiting": len(self.shelf.keys) + len(self.shelf.unread),
             "name": self.shelf.draft(current).name if current in self.shelf else "",
             "progress": dict(committer.progress),
             "committed": committer.committed,
             "failed": committer.failed,
             "last_failure": committer.last_failure,
             "failures": [_failure(each) for each in self.shelf.failures()],
-            "problem": committer.problem,
+            "problem": committer.problem or next(iter(self.shelf.unread.values()), ""),
         }
 
 

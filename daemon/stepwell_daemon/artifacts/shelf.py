@@ -11,6 +11,7 @@ those that change something belong to one thread.
 import contextlib
 import errno
 import json
+import logging
 import os
 import shutil
 import stat
@@ -39,18 +40,26 @@ from stepwell_wire.errors import DraftError
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
 
+logger = logging.getLogger("stepwell_daemon")
+
 _DONE_SECONDS: Final = 7 * 86_400.0
 _DONE_MAX: Final = 10_000
 _FAILURES_MAX: Final = 20
 _ARRIVING_SECONDS: Final = 7 * 86_400.0
 _COPY_BYTES: Final = 1 << 20
+_NO_FILE: Final = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR)
+"""A link, a pipe or a folder in place of a file: the content is wrong, not the disk."""
 _CANNOT_RENAME: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 
 Approve = Callable[[Draft], None]
 
 
 class Shelf:
-    """The drafts of one daemon."""
+    """The drafts of one daemon.
+
+    Attributes:
+        unread: drafts that wait and that the disk does not let be read, and why; not in ``keys``.
+    """
 
     def __init__(self, folder: Path, *, free_bytes_min: int) -> None:
         """
@@ -63,9 +72,14 @@ class Shelf:
         self._free_bytes_min = free_bytes_min
         self._drafts: OrderedDict[str, Draft] = OrderedDict()
         self._failures: list[dict[str, Any]] = []
+        self.unread: dict[str, str] = {}
 
     def open(self) -> None:
-        """Make the folders, remove what is old, and find what waits, oldest first."""
+        """Make the folders, remove what is old, and find what waits, oldest first.
+
+        Raises:
+            OSError: A folder cannot be made or read.
+        """
         for each in (self._waiting, self._arriving, self._done):
             each.mkdir(parents=True, exist_ok=True)
         self._remove_old()
@@ -76,11 +90,26 @@ class Shelf:
             if is_key(path.name)
         ]
         for _, key in sorted(found):
+            self._find(key)
+
+    def find_unread(self) -> None:
+        """Try once more what could not be read."""
+        for key in list(self.unread):
+            self._find(key)
+
+    def _find(self, key: str) -> None:
+        """Let a draft that lies in its place wait for its turn; a broken one has failed."""
+        try:
             try:
                 self._drafts[key] = self._read(self._waiting / key)
-            except (DraftError, OSError) as error:
+            except DraftError as error:
                 self.finish(key, {"state": "failed", "reason": str(error)})
                 self.remove(key)
+        except OSError as error:
+            self.unread[key] = f"{self._waiting / key}: {error.strerror or error}"
+            logger.warning("a draft cannot be read now, it is left: %s", self.unread[key])
+        else:
+            self.unread.pop(key, None)
 
     @property
     def keys(self) -> list[str]:
@@ -88,7 +117,7 @@ class Shelf:
         return list(self._drafts)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._drafts
+        return key in self._drafts or key in self.unread
 
     def has_taken(self, key: str) -> bool:
         """Return whether a draft waits or is done; one that was only refused may come again."""
@@ -361,6 +390,7 @@ def read_entries_file(descriptor: int) -> bytes:
 
     Raises:
         DraftError: They are too long, or no regular file.
+        OSError: They cannot be read now.
     """
     try:
         return _read_file(descriptor, ENTRIES_FILE, ENTRIES_BYTES_MAX)
@@ -376,6 +406,8 @@ def _read_file(folder: int, name: str, bytes_max: int) -> bytes:
             raise DraftError(name, "is missing") from None
         raise
     except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
         raise DraftError(name, error.strerror or str(error)) from error
     with open(descriptor, "rb") as file:
         data = file.read(bytes_max + 1)
