@@ -234,3 +234,45 @@ def test_a_broken_draft_at_the_start_has_failed(desk: Desk) -> None:
     outcome = found.outcome(key)
     assert outcome is not None
     assert (outcome["state"], found.keys, found.unread) == ("failed", [], {})
+
+
+@pytest.mark.parametrize("way", ["moved", "copied"])
+@pytest.mark.parametrize("damage", [b"{", b"another run"])
+def test_a_draft_that_is_written_to_while_it_is_taken_is_refused(
+    desk: Desk, way: str, damage: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = desk.draft()
+    held = desk.journal / folder_name(key)
+    good = (held / DRAFT_FILE).read_bytes()
+    changed = good.replace(b'"run_id":"r"', b'"run_id":"x"') if b"run" in damage else damage
+    assert changed != good
+    renamed = Shelf._renamed
+
+    def write_first(self: Shelf, folder: JournalFolder, key: str) -> bool:
+        (held / DRAFT_FILE).write_bytes(changed)
+        return way == "moved" and renamed(self, folder, key)
+
+    with monkeypatch.context() as writing:
+        writing.setattr(Shelf, "_renamed", write_first)
+        assert desk.take(key) == REFUSED
+    assert (desk.shelf.keys, desk.taken) == ([], 0)
+    assert not list((desk.shelf.folder / "arriving").iterdir())
+    (held / DRAFT_FILE).write_bytes(good)
+    assert desk.take(key) == TAKEN
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_draft_that_cannot_be_made_durable_waits_beside_its_journal(
+    desk: Desk, keep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = desk.draft()
+
+    def fail(path: Path) -> None:
+        if path.name == "waiting":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as failing:
+        failing.setattr("stepwell_daemon.artifacts.shelf._sync", fail)
+        assert desk.take(key, keep=keep) == LATER
+        assert not list((desk.shelf.folder / "waiting").iterdir())
+    assert desk.take(key, keep=keep) == TAKEN

@@ -175,7 +175,13 @@ class Shelf:
                 raise BlobsWaitError(
                     f"{folder.path / name}: {error.filename or ''}: {error.strerror or error}"
                 ) from error
-            self._settle(key, self._waiting if is_moved else self._arriving, approve)
+            try:
+                self._settle(key, self._waiting if is_moved else self._arriving, approve)
+            except (DraftError, BlobRefusedError, OSError) as error:  # Written to meanwhile.
+                self._undo(folder, key, is_moved=is_moved)
+                what = f"{folder.path / name}: {error}"
+                kind = BlobsWaitError if isinstance(error, OSError) else BlobRefusedError
+                raise kind(what) from error
             if not keep and not is_moved:
                 shutil.rmtree(name, ignore_errors=True, dir_fd=folder.descriptor)
         finally:
@@ -190,6 +196,17 @@ class Shelf:
                 raise
             return False
         return True
+
+    def _undo(self, folder: JournalFolder, key: str, *, is_moved: bool) -> None:
+        """Put a draft back that was renamed, or remove its copy: it is not taken."""
+        if not is_moved:
+            for parent in (self._arriving, self._waiting):
+                shutil.rmtree(parent / key, ignore_errors=True)
+            return
+        try:
+            os.rename(self._waiting / key, folder_name(key), dst_dir_fd=folder.descriptor)
+        except OSError as error:
+            logger.warning("%s: a draft cannot be put back: %s", self._waiting / key, error)
 
     def _copy(self, descriptor: int, key: str) -> None:
         """Copy a draft into ``arriving``: the regular files of its folder, links not followed."""
@@ -219,6 +236,7 @@ class Shelf:
         _sync(arrived)
         os.utime(arrived)
         if parent != self._waiting:
+            shutil.rmtree(self._waiting / key, ignore_errors=True)  # Of a try that failed here.
             os.rename(arrived, self._waiting / key)
         _sync(self._waiting)
         self._drafts[key] = draft
@@ -285,13 +303,13 @@ class Shelf:
         try:
             approve(parse_draft((arrived / DRAFT_FILE).read_bytes()[:DRAFT_BYTES_MAX], key))
             _set_times(arrived)
+            self._forget_refusal(key)
+            for path in arrived.iterdir():
+                _sync(path)
+            self._settle(key, self._arriving, approve)
         except (DraftError, BlobRefusedError) as error:
             shutil.rmtree(arrived, ignore_errors=True)
             raise BlobRefusedError(str(error)) from error
-        self._forget_refusal(key)
-        for path in arrived.iterdir():
-            _sync(path)
-        self._settle(key, self._arriving, approve)
 
     # ------------------------------------------------------------------ what becomes of them
 
@@ -355,7 +373,10 @@ class Shelf:
 
     def _find_failures(self) -> None:
         """Find the last failures, so that those of an earlier daemon are told as well."""
-        found = [self.outcome(path.stem) or {} for path in self._done.glob("*.json")]
+        found = []
+        for path in self._done.glob("*.json"):
+            with contextlib.suppress(OSError):  # One less is told; nothing else depends on it.
+                found.append(self.outcome(path.stem) or {})
         for each in sorted(found, key=lambda each: float(each.get("at") or 0.0)):
             self._note_failure(each)
 
