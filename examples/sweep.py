@@ -10,6 +10,7 @@ or by itself, with settings of its own:
 
 import argparse
 import math
+import time
 
 import stepwell
 
@@ -31,5 +32,6 @@ with stepwell.init(project="sweep-demo", config=vars(parser.parse_args())) as ru
             place[axis] += speed[axis]
         loss = 0.5 * ((place[0] - 1) ** 2 + STEEP * place[1] ** 2)
         run.log({"loss": min(loss, 1e6)})
+        time.sleep(0.05)  # Stands for work, so that a bad trial can be stopped.
         if loss > 1e6:
             break  # It has diverged.

@@ -89,8 +89,7 @@ print(json.dumps({{
 
 def test_a_sweep_of_a_file_and_what_the_api_reads_of_it(node: Node) -> None:
     stepwell = (sys.executable, "-m", "stepwell")
-    said = run(node, *stepwell, "sweep", "examples/sweep.yaml")
-    sweep_id = said.split("ID: ")[1].split()[0]
+    sweep_id = run(node, *stepwell, "sweep", "examples/sweep.yaml").strip()
     run(node, *stepwell, "agent", "--count", "2", sweep_id)
     shown = runs_of(node, "sweep-demo")
     assert len(shown) == 2

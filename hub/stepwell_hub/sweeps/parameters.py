@@ -52,8 +52,8 @@ def parse_parameters(
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise SweepInvalidError(
                 at,
-                f"{name!r} is not a name of a parameter: expected letters, digits, spaces and "
-                "_ . -, beginning with a letter or _",
+                f"{name!r} is not a name of a parameter: expected letters a to z and A to Z, "
+                "digits, spaces and _ . -, beginning with a letter or _",
             )
         if not isinstance(spec, dict):
             raise SweepInvalidError(

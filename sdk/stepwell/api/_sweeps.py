@@ -184,5 +184,7 @@ def find_sweep(api: "Api", path: str) -> Sweep:
     named = parse_sweep_path(path)
     sweep = Sweep(api, api._hub.ask("GET", "sweeps", named.sweep_id))
     if named.project not in ("", sweep.project):
-        raise UsageError(f"sweep {named.sweep_id} is of project {sweep.project!r}, not {path!r}")
+        raise UsageError(
+            f"sweep {named.sweep_id} is of project {sweep.project!r}, not {named.project!r}"
+        )
     return sweep

@@ -4,11 +4,15 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.errors import OK, USAGE, CommandError
+from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.hub_answers import hub_errors
 from stepwell.cli.options import add_json
+from stepwell.errors import HubError
+
+if TYPE_CHECKING:
+    from stepwell._hub_client import Hub
 
 _STATES: Final = {
     "pause": ("paused", "start no new trials; --resume goes on"),
@@ -41,10 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if not options.config:
-        raise CommandError(
-            "say which file, e.g. `stepwell sweep sweep.yaml`; `stepwell sweep ls` lists them",
-            USAGE,
-        )
+        raise CommandError(_what_is_missing(options), USAGE)
     with hub_errors():
         for name, (state, _) in _STATES.items():
             if getattr(options, name):
@@ -56,14 +57,25 @@ def run(options: argparse.Namespace) -> int:
         return _create(options)
 
 
+def _what_is_missing(options: argparse.Namespace) -> str:
+    for name in _STATES:
+        if getattr(options, name):
+            return (
+                f"say which sweep, e.g. `stepwell sweep --{name} ID`; `stepwell sweep ls` has ids"
+            )
+    return "say which file, e.g. `stepwell sweep sweep.yaml`; `stepwell sweep ls` lists sweeps"
+
+
 def _create(options: argparse.Namespace) -> int:
-    from stepwell._sweeps.calls import announce, create_sweep
+    from stepwell._sweeps.calls import create_sweep
 
     made = create_sweep(options.config, project=options.project, name=options.name)
     if options.json:
         print(json.dumps(made))
         return OK
-    print(f"Run agents with: stepwell agent {announce(made)}")
+    print(made["id"])
+    print(f"Sweep URL: {made['url']}", file=sys.stderr)
+    print(f"Run agents with: stepwell agent {made['id']}", file=sys.stderr)
     return OK
 
 
@@ -73,7 +85,7 @@ def _change(options: argparse.Namespace, change: Mapping[str, Any]) -> int:
 
     hub = find_hub()
     found = get_sweep(hub, options.config)
-    _print(hub.call("PATCH", f"/sweeps/{found['id']}", change), is_json=options.json)
+    _print(hub, hub.call("PATCH", f"/sweeps/{found['id']}", change), is_json=options.json)
     return OK
 
 
@@ -96,7 +108,7 @@ def _update(options: argparse.Namespace) -> int:
             "the rest of a sweep cannot be changed, create another one",
             USAGE,
         )
-    _print(hub.call("PATCH", f"/sweeps/{found['id']}", change), is_json=options.json)
+    _print(hub, hub.call("PATCH", f"/sweeps/{found['id']}", change), is_json=options.json)
     return OK
 
 
@@ -110,24 +122,45 @@ def _list(options: argparse.Namespace) -> int:
         page = hub.get("/sweeps", project=options.project, limit=_PAGE, cursor=cursor)
         found += len(page["sweeps"])
         for sweep in page["sweeps"]:
-            _print(sweep, is_json=options.json)
+            _print(hub, sweep, is_json=options.json)
         cursor = page.get("next_cursor")
         if not cursor:
             break
     if not found:
+        if options.project is not None:
+            _check_project(hub, options.project)
         where = "" if options.project is None else f" in project {options.project}"
         print(f"stepwell: no sweeps yet{where}", file=sys.stderr)
     return OK
 
 
-def _print(sweep: Mapping[str, Any], *, is_json: bool) -> None:
+def _check_project(hub: "Hub", project: str) -> None:
+    """Raise where the hub knows no run of ``project`` either."""
+    from stepwell.api._names import nearest
+
+    try:
+        hub.ask("GET", "projects", project)
+    except HubError as error:
+        if error.code != "not_found":
+            raise
+        listed = hub.get("/projects", limit=_PAGE)["projects"]
+        hint = nearest(project, [each["project"] for each in listed])
+        raise CommandError(f"no project {project!r} at {hub.url}{hint}", NOT_FOUND) from error
+
+
+def _print(hub: "Hub", sweep: Mapping[str, Any], *, is_json: bool) -> None:
     if is_json:
-        print(json.dumps(sweep))
+        from stepwell._sweeps.calls import sweep_address
+
+        address = sweep_address(hub.url, sweep["project"], sweep["id"])
+        print(json.dumps({**sweep, "url": address}))
         return
     counts = sweep.get("counts") or {}
     said = ", ".join(f"{counts[name]} {name}" for name in _COUNTED if counts.get(name))
     best = sweep.get("best")
     metric = (sweep.get("metric") or {}).get("name", "")
     value = f"; best {metric} {best['value']:g} (run {best['run_id']})" if best else ""
+    if metric and not best and counts.get("finished"):
+        value = f"; no value of {metric}"
     name = f" {sweep['name']}" if sweep.get("name") else ""
     print(f"{sweep['project']}/{sweep['id']}{name}: {sweep['state']}; {said or 'no trials'}{value}")

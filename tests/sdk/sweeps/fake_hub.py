@@ -30,6 +30,8 @@ class FakeHub:
         self.beats: list[dict[str, Any]] = []
         self.changes: list[dict[str, Any]] = []
         self.drop: Counter[str] = Counter()
+        self.metric: dict[str, str] | None = None
+        self.is_listed = True
         self.waits = 0
         self.wait_reason = ""
         self.stop_at_beat = ""
@@ -108,7 +110,7 @@ class FakeHub:
             "config": self.config,
             "counts": {"running": 0, "finished": len(self.ends)},
             "best": None,
-            "metric": None,
+            "metric": self.metric,
         }
 
     def do(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, Any]:
@@ -127,7 +129,9 @@ class FakeHub:
             self.created.append(body)
             return 201, {**self.sweep, "project": body["project"]}
         if path == "/sweeps":
-            return 200, {"sweeps": [self.sweep], "next_cursor": None}
+            return 200, {"sweeps": [self.sweep] if self.is_listed else [], "next_cursor": None}
+        if path == "/projects":
+            return 200, {"projects": [{"project": "digits"}]}
         if path == "/sweeps/abcd1234":
             if method == "PATCH":
                 self.changes.append(body)

@@ -194,8 +194,29 @@ def test_the_command_line_creates_changes_and_lists_sweeps(
     assert main(["sweep", str(file), "--update", "abcd1234"]) == 0
     assert hub.changes[-1] == {"config": {"run_cap": 5}}
     assert main(["sweep", "ls"]) == 0
-    said = capsys.readouterr().out
-    assert "Run agents with: stepwell agent abcd1234" in said
+    said, told = capsys.readouterr()
+    assert said.splitlines()[0] == "abcd1234"
+    assert "Run agents with: stepwell agent abcd1234" in told
     assert said.splitlines()[-1] == "p/abcd1234: running; no trials"
     assert main(["sweep", "--pause", "zzzz0000"]) == 4
     assert main(["sweep"]) == 2
+    assert main(["sweep", "--pause"]) == 2
+    assert "say which sweep" in capsys.readouterr().err
+
+
+def test_sweeps_are_listed_with_their_page_a_missing_metric_and_a_mistyped_project(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import json
+
+    from stepwell.cli.__main__ import main
+
+    assert main(["sweep", "ls", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["url"] == f"{hub.url}/p/p/sweeps/abcd1234"
+    hub.metric, hub.ends = {"name": "loss", "goal": "minimize"}, [{}]
+    assert main(["sweep", "ls"]) == 0
+    assert capsys.readouterr().out == "p/abcd1234: running; 1 finished; no value of loss\n"
+    hub.is_listed = False
+    assert main(["sweep", "ls", "--project", "digts"]) == 4
+    assert "no project 'digts'" in (told := capsys.readouterr().err)
+    assert "did you mean 'digits'?" in told
