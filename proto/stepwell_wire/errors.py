@@ -46,5 +46,5 @@ class ArtifactNameError(WireError, ValueError):
     """A name, type or alias that an artifact cannot have."""
 
     def __init__(self, what: str, given: str, expected: str) -> None:
-        super().__init__(f"{what} {ascii(given)[:200]}: expected {expected}")
+        super().__init__(f"{what} {given[:200]!r}: expected {expected}")
         self.what, self.given = what, given

@@ -1,4 +1,4 @@
-"""`stepwell artifact ls|get|verify`, over a real hub."""
+"""`stepwell artifact`, over a real hub."""
 
 import json
 import uuid
@@ -63,6 +63,16 @@ def test_get_fetches_and_verify_compares(
         (["get", "{}/data", "--type", "model"], 2, "is of type 'dataset', not 'model'"),
         (["get", "data"], 2, "which project"),
         (["ls", "{}/date"], 4, "did you mean 'data'"),
+        (["ls", "{}x"], 4, "no project"),
+        (["get", "{}/data", "--prefix", "nix", "--root", "made"], 4, "no file of"),
+        (["rm", "{}/data", "--yes"], 2, "names no version"),
+        (["rm", "{}/data:v1"], 2, "say --yes"),
+        (["rm", "{}/data:v1", "--yes"], 1, "has the aliases best, latest; --with-aliases"),
+        (["put", ".", "--name", "{}/data"], 2, "no files there"),
+        (["put", "/etc/hosts", "here/hosts", "--name", "{}/data"], 2, "would both be 'hosts'"),
+        (["put", "/etc/hosts", "--name", "{}/data", "--alias", "v7"], 2, "alias 'v7'"),
+        (["put", "/etc/hosts", "--name", "{}/net"], 2, "is of type 'model', not 'dataset'"),
+        (["put", "/etc/hosts", "--name", "{}/größe"], 2, "'größe'"),
         (["verify", "{}/data"], 1, "No such file or directory; name another folder"),
     ],
 )
@@ -73,3 +83,29 @@ def test_what_goes_wrong_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("stepwell: ")
     assert said in line
+    assert not Path("made").exists()
+
+
+def test_a_version_lists_its_files_and_is_deleted(
+    project: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["artifact", "ls", f"{project}/data:v0"]) == 0
+    assert capsys.readouterr().out == "old  1 B\n"
+    assert main(["artifact", "ls", f"{project}/data:best", "--json"]) == 0
+    listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {each["path"]: each["size"] for each in listed} == {
+        path: len(data) for path, data in FILES.items()
+    }
+    assert main(["artifact", "rm", f"{project}/data:v0", "--yes"]) == 0
+    assert capsys.readouterr().out == f"deleted {project}/data:v0\n"
+    assert main(["artifact", "rm", f"{project}/data:v1", "--yes", "--with-aliases"]) == 0
+    capsys.readouterr()
+    assert main(["artifact", "ls", f"{project}/data"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_an_empty_list_says_what_there_is(project: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["artifact", "ls", project, "--type", "modell"]) == 0
+    said = capsys.readouterr().err
+    assert f"no artifacts of type 'modell' in project '{project}'" in said
+    assert "there are 'dataset', 'model'" in said

@@ -10,10 +10,12 @@ from stepwell.cli.checks.artifacts import failed
 from stepwell.cli.checks.finding import Level
 from stepwell.cli.checks.stored import journals
 from stepwell.cli.status import artifacts_text, media_text
+from stepwell.cli.sync import say_what_waits
 from stepwell_daemon.blobs.inspection import inspect_queue
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_wire.folder import JournalFolder
 from tests.cli.conftest import Call
+from tests.cli.fake_daemon import FakeDaemon
 from tests.daemon.made import append, new_writer, schema_event, spool_running
 from tests.daemon.staged import INFO, stage
 
@@ -121,3 +123,15 @@ def test_failed_artifacts_are_told_by_status_and_doctor() -> None:
     assert findings[0].message == "no version of p/data of run r was made: another type"
     assert findings[5].message == "2 more artifacts failed"
     assert list(failed({})) == []
+
+
+def test_sync_says_which_artifacts_are_not_there_yet(
+    daemon: FakeDaemon, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon.status["artifacts"] = {"waiting": 2}
+    say_what_waits(place / "s.sock")
+    assert "2 artifacts are still being committed" in capsys.readouterr().err
+    daemon.status["artifacts"] = {"waiting": 0}
+    say_what_waits(place / "s.sock")
+    say_what_waits(place / "nobody.sock")
+    assert capsys.readouterr().err == ""

@@ -83,6 +83,7 @@ WRONG: Final = {
     "sweep ls": UNREACHABLE,
     "artifact": USAGE,
     "artifact ls digits": UNREACHABLE,
+    "artifact rm digits/data:v0 --yes": UNREACHABLE,
     "report": USAGE,
     "report ls": UNREACHABLE,
     "report export x": UNREACHABLE,

@@ -156,6 +156,17 @@ def test_a_run_that_does_not_wait_says_what_failed(shared: Node) -> None:
     assert "modell" in failure["reason"]
 
 
+def test_put_says_when_there_is_no_new_version(shared: Node) -> None:
+    source = shared.data.parent / "put.txt"
+    source.write_bytes(b"put")
+    words = ("artifact", "put", str(source), "--name", "put/data", "--alias")
+    first, second = shared.stepwell(*words, "a"), shared.stepwell(*words, "b")
+    assert (first.stdout, first.stderr) == ("put/data:v0\n", "")
+    assert second.stdout == "put/data:v0\n"
+    assert second.stderr.startswith("stepwell: no new version: put/data:v0 (")
+    assert "b, " in second.stderr
+
+
 def test_the_same_content_makes_no_version_and_is_not_read_again(shared: Node) -> None:
     out = script(
         shared,

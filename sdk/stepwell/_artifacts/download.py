@@ -269,7 +269,8 @@ def _local_references(references: Mapping[str, Entry], *, allow_missing: bool) -
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
         raise DownloadError(
             f"kept elsewhere: {', '.join(lacking[:_NAMED])}{more}; fetch them with their keeper's "
-            "own program, and give allow_missing_references=True for the other files"
+            "own program, and give allow_missing_references=True (`stepwell artifact get`: "
+            "--without-references) for the other files"
         )
     return found
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwell._artifacts.versions import VersionFacts, facts_of
 from stepwell._hub_client import path_of
-from stepwell.errors import NotFoundError, UnavailableError, UsageError, VerificationError
+from stepwell.errors import HubError, NotFoundError, UnavailableError, UsageError, VerificationError
 from stepwell_wire.artifact_names import LATEST
 from stepwell_wire.hub_access import page_path
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from stepwell_wire.manifest import Manifest
 
 _NAMED = 3
+_ALIASED = "version_aliased"
 
 
 class ReadingCalls:
@@ -298,7 +299,18 @@ class ReadingCalls:
         """
         facts = self._committed("version")
         force = "?force=true" if delete_aliases else ""
-        self._asked_hub().call("DELETE", facts.path + force)
+        try:
+            self._asked_hub().call("DELETE", facts.path + force)
+        except HubError as error:
+            if error.code != _ALIASED:
+                raise
+            raise HubError(
+                f"{self.name} has the aliases {', '.join(facts.aliases)}; move them first, or give "
+                "delete(delete_aliases=True)",
+                error,
+                code=error.code,
+                status=error.status,
+            ) from error
 
     def link(self, target_path: str, aliases: Any = None) -> Any:
         """Say that there are no registries, once a run; return the artifact as it is."""

@@ -168,7 +168,9 @@ class LoggingCalls:
         """At the end of the run, say which of its artifacts no version can be made of."""
         recording = self._recording
         keys = list(self.__dict__.get("_handed_keys", ()))
-        if not keys or recording.disabled or recording.settings.mode == "offline":
+        if not keys or self._voice.silent or recording.disabled:
+            return
+        if recording.settings.mode == "offline":
             return
         from stepwell._artifacts.handing import failures_of
 

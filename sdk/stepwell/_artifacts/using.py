@@ -161,7 +161,8 @@ class UsingCalls(LoggingCalls):
                     if each["state"] == "failed":
                         raise ArtifactFailedError(
                             f"{path.project}/{path.name}: the version that this machine was to "
-                            f"make cannot be made: {each['reason']}"
+                            f"make cannot be made: {each['reason']}; name a version "
+                            f"({path.name}:v0, say) to use one that is there"
                         )
                 keys = [str(each["key"]) for each in found if each["state"] == _WAITING]
                 if keys and time.monotonic() >= say_at:

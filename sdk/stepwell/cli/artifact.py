@@ -5,9 +5,11 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
+from stepwell.cli.artifact_lines import facts_of, say, seconds_of, tell
+from stepwell.cli.artifact_put import put
+from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.hub_answers import hub_errors
 from stepwell.cli.options import add_json
 from stepwell.cli.text import bytes_text, counted, plain
@@ -17,14 +19,13 @@ if TYPE_CHECKING:
     from stepwell.api import Api, ArtifactCollection
 
 _SHOWN: Final = 10
-_JOB_TYPE: Final = "artifact-put"
 _NAME: Final = "PROJECT/NAME:v3 or PROJECT/NAME:ALIAS"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    ls = actions.add_parser("ls", help="list all artifacts, those of a project, or versions of one")
-    ls.add_argument("place", nargs="?", metavar="PROJECT[/NAME]", default="")
+    ls = actions.add_parser("ls", help="list artifacts, the versions of one, or a version's files")
+    ls.add_argument("place", nargs="?", metavar="PROJECT[/NAME[:v3]]", default="")
     ls.add_argument("-t", "--type", help="only artifacts of this type")
     get = actions.add_parser("get", help="fetch a version's files, and print their folder")
     get.add_argument("name", metavar="NAME", help=_NAME)
@@ -37,19 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify = actions.add_parser("verify", help="read the files of a folder and compare them")
     verify.add_argument("name", metavar="NAME", help=_NAME)
     verify.add_argument("--root", metavar="DIR", help="default: ./artifacts/NAME:v3")
-    put = actions.add_parser("put", help="log files or folders, and wait for the version")
-    put.add_argument("paths", nargs="+", metavar="PATH")
-    put.add_argument("-n", "--name", required=True, metavar="PROJECT/NAME")
-    put.add_argument("-t", "--type", default="dataset", help="default: dataset")
-    put.add_argument("-d", "--description", default="")
-    put.add_argument("-a", "--alias", action="append", default=[], help="beside latest")
-    put.add_argument("--metadata", metavar="JSON", help="an object, e.g. '{\"rows\": 100}'")
-    for each in (ls, get, verify, put):
+    rm = actions.add_parser("rm", help="delete a version")
+    rm.add_argument("name", metavar="NAME", help="PROJECT/NAME:v3 or PROJECT/NAME:ALIAS")
+    rm.add_argument(
+        "--with-aliases", action="store_true", help="also one that has aliases, and they with it"
+    )
+    rm.add_argument("--yes", action="store_true", help="do not ask")
+    log = actions.add_parser("put", help="log files or folders, and wait for the version")
+    log.add_argument("paths", nargs="+", metavar="PATH")
+    log.add_argument("-n", "--name", required=True, metavar="PROJECT/NAME")
+    log.add_argument("-t", "--type", default="dataset", help="default: dataset")
+    log.add_argument("-d", "--description", default="")
+    log.add_argument("-a", "--alias", action="append", default=[], help="beside latest")
+    log.add_argument("--metadata", metavar="JSON", help="an object, e.g. '{\"rows\": 100}'")
+    for each in (ls, get, verify, log, rm):
         add_json(each)
 
 
 def run(options: argparse.Namespace) -> int:
-    actions = {"ls": _ls, "get": _get, "verify": _verify, "put": _put}
+    actions = {"ls": _ls, "get": _get, "verify": _verify, "put": put, "rm": _rm}
     with hub_errors():
         return actions[options.action](options)
 
@@ -67,25 +74,59 @@ def _ls(options: argparse.Namespace) -> int:
     api = _api()
     place = options.place.strip("/")
     if "/" not in place:
-        is_named = place or os.environ.get("STEPWELL_PROJECT")
-        names = [place] if is_named else [each.name for each in api.projects()]
-        is_any = False
-        for name in names:
-            for each in api.artifact_collections(name, options.type):
-                is_any = True
-                _tell_collection(options, each)
-        if not is_any and not options.json:
-            print("no artifacts yet; run.log_artifact logs one", file=sys.stderr)
-        return OK
+        return _ls_projects(options, api, place or os.environ.get("STEPWELL_PROJECT", ""))
+    if ":" in place:
+        return _ls_files(options, api.artifact(place, options.type))
     found = api.artifact_collection(options.type or "", place)
     for version in found.versions():
         aliases = f"  ({', '.join(version.aliases)})" if version.aliases else ""
-        _tell(
+        tell(
             options,
-            _facts(version),
+            facts_of(version),
             f"{version.qualified_name}{aliases}  {counted(version.file_count, 'file')}  "
             f"{bytes_text(version.size)}  {version.updated_at}",
         )
+    return OK
+
+
+def _ls_projects(options: argparse.Namespace, api: "Api", project: str) -> int:
+    is_any = False
+    for name in [project] if project else [each.name for each in api.projects()]:
+        for each in api.artifact_collections(name, options.type):
+            is_any = True
+            _tell_collection(options, each)
+    if not is_any:
+        say(_nothing(api, project, options.type))
+    return OK
+
+
+def _nothing(api: "Api", project: str, kind: str | None) -> str:
+    """Return the line for a list without artifacts.
+
+    Raises:
+        NotFoundError: There is no such project.
+    """
+    types = sorted({each.type for each in api.artifact_collections(project)}) if project else []
+    where = f" in project {project!r}" if project else ""
+    if kind and types:
+        return f"no artifacts of type {kind!r}{where}; there are {', '.join(map(repr, types))}"
+    if project and not types:
+        api.project(project)  # Raises where there is none.
+    of_type = f" of type {kind!r}" if kind else ""
+    return f"no artifacts{of_type}{where}; `stepwell artifact put` logs one"
+
+
+def _ls_files(options: argparse.Namespace, version: "Artifact") -> int:
+    for path, entry in version.manifest.entries.items():
+        facts = {
+            "path": path,
+            "size": entry.size,
+            "digest": entry.digest,
+            "reference": entry.reference or None,
+        }
+        size = "" if entry.size is None else f"  {bytes_text(entry.size)}"
+        kept = f"  {entry.reference}" if entry.reference else ""
+        tell(options, facts, f"{path}{size}{kept}")
     return OK
 
 
@@ -96,30 +137,10 @@ def _tell_collection(options: argparse.Namespace, one: "ArtifactCollection") -> 
         "type": one.type,
         "versions": one.version_count,
         "size": one.size,
-        "updated_at": one.updated_at,
+        "updated_at": seconds_of(one.updated_at),
     }
     line = f"{one.qualified_name}  {one.type}  {counted(one.version_count, 'version')}  "
-    _tell(options, facts, f"{line}{bytes_text(one.size)}  {one.updated_at}")
-
-
-def _facts(version: "Artifact") -> dict[str, Any]:
-    return {
-        "project": version.project,
-        "name": version.name,
-        "type": version.type,
-        "version": version.version,
-        "aliases": version.aliases,
-        "digest": version.digest,
-        "files": version.file_count,
-        "size": version.size,
-        "description": version.description,
-        "metadata": version.metadata,
-        "updated_at": version.updated_at,
-    }
-
-
-def _tell(options: argparse.Namespace, facts: Mapping[str, Any], line: str) -> None:
-    print(json.dumps(facts) if options.json else plain(line))
+    tell(options, facts, f"{line}{bytes_text(one.size)}  {one.updated_at}")
 
 
 # ---------------------------------------------------------------------------- get, verify
@@ -127,12 +148,18 @@ def _tell(options: argparse.Namespace, facts: Mapping[str, Any], line: str) -> N
 
 def _get(options: argparse.Namespace) -> int:
     artifact = _api().artifact(options.name, options.type)
+    prefix, name = options.prefix, artifact.qualified_name
+    if prefix and not any(path.startswith(prefix) for path in artifact.manifest.entries):
+        raise CommandError(
+            f"no file of {name} begins with {prefix!r}; `stepwell artifact ls {name}` lists them",
+            NOT_FOUND,
+        )
     folder = artifact.download(
         options.root,
         allow_missing_references=options.without_references,
-        path_prefix=options.prefix,
+        path_prefix=prefix,
     )
-    _tell(options, {**_facts(artifact), "folder": folder}, folder)
+    tell(options, {**facts_of(artifact), "folder": folder}, folder)
     return OK
 
 
@@ -160,40 +187,25 @@ def _lines(differences: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
             yield f"{what}: {counted(len(paths) - _SHOWN, 'more file')}; --json lists all"
 
 
-# ---------------------------------------------------------------------------- put
+# ---------------------------------------------------------------------------- rm
 
 
-def _put(options: argparse.Namespace) -> int:
-    import stepwell
-    from stepwell._artifacts.versions import parse_artifact_path
-
-    path = parse_artifact_path(options.name, default_project=os.environ.get("STEPWELL_PROJECT", ""))
-    if ":" in options.name:
-        raise CommandError("the hub gives the number; name aliases with --alias", USAGE)
-    artifact = stepwell.Artifact(
-        path.name, options.type, options.description, _metadata(options.metadata)
-    )
-    for each in options.paths:
-        is_alone = len(options.paths) == 1
-        if os.path.isdir(each):
-            below = None if is_alone else os.path.basename(os.path.abspath(each))
-            artifact.add_dir(each, below)
-        else:
-            artifact.add_file(each)
-    with stepwell.init(
-        path.project, job_type=_JOB_TYPE, settings={"console": False, "silent": True}
-    ) as logging:
-        logging.log_artifact(artifact, aliases=options.alias)
-        artifact.wait()
-    _tell(options, _facts(artifact), artifact.qualified_name)
+def _rm(options: argparse.Namespace) -> int:
+    if ":" not in options.name:
+        raise CommandError(f"{options.name!r} names no version; expected {_NAME}", USAGE)
+    if not options.yes and not sys.stdin.isatty():
+        raise CommandError("cannot ask without a terminal; say --yes to delete", USAGE)
+    version = _api().artifact(options.name)
+    if version.aliases and not options.with_aliases:
+        raise CommandError(
+            f"{version.qualified_name} has the aliases {', '.join(version.aliases)}; "
+            "--with-aliases deletes it all the same"
+        )
+    if not options.yes:
+        sys.stderr.write(f"delete {plain(version.qualified_name)} for good? [y/N] ")
+        sys.stderr.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CommandError("nothing is deleted")
+    version.delete(delete_aliases=options.with_aliases)
+    tell(options, facts_of(version), f"deleted {version.qualified_name}")
     return OK
-
-
-def _metadata(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError as error:
-        raise CommandError(f"--metadata: no JSON ({error})", USAGE) from error
-    if not isinstance(found, dict):
-        raise CommandError("--metadata: expected an object, e.g. '{\"rows\": 100}'", USAGE)
-    return found

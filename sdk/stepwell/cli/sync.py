@@ -1,6 +1,7 @@
 """`stepwell sync [DIR…]`: sends journals of offline runs and killed processes, with progress."""
 
 import argparse
+import contextlib
 import shutil
 import sys
 from pathlib import Path
@@ -45,7 +46,24 @@ def run(options: argparse.Namespace) -> int:
         print(json_text(_as_json(report)))
     else:
         print(report_text(report))
+    if report.sent:
+        say_what_waits(where.socket)
     return FAILED if report.failed else OK
+
+
+def say_what_waits(socket: Path) -> None:
+    """Say that versions of artifacts that were sent are still to be made."""
+    from stepwell.cli.daemon_client import status_of
+
+    with contextlib.suppress(CommandError):  # What was asked for is done.
+        status = status_of(socket) or {}
+        if waiting := int((status.get("artifacts") or {}).get("waiting") or 0):
+            are = "artifact is" if waiting == 1 else "artifacts are"
+            print(
+                f"stepwell: {count_text(waiting)} {are} still being committed; `stepwell status` "
+                "shows how far they are",
+                file=sys.stderr,
+            )
 
 
 def default_folders(where: Places) -> list[Path]:

@@ -1,0 +1,45 @@
+"""What the commands of `stepwell artifact` print."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from stepwell.cli.text import plain
+
+if TYPE_CHECKING:
+    from stepwell import Artifact
+
+
+def facts_of(version: "Artifact") -> dict[str, Any]:
+    """Return what ``--json`` says of a version."""
+    return {
+        "project": version.project,
+        "name": version.name,
+        "type": version.type,
+        "version": version.version,
+        "aliases": version.aliases,
+        "digest": version.digest,
+        "files": version.file_count,
+        "size": version.size,
+        "description": version.description,
+        "metadata": version.metadata,
+        "updated_at": seconds_of(version.updated_at),
+    }
+
+
+def seconds_of(moment: str | None) -> float | None:
+    """Return a moment, ISO 8601 in UTC, as seconds since 1970."""
+    return None if moment is None else datetime.fromisoformat(moment).timestamp()
+
+
+def tell(options: argparse.Namespace, facts: Mapping[str, Any], line: str) -> None:
+    """Print what was asked for."""
+    print(json.dumps(facts) if options.json else plain(line))
+
+
+def say(line: str) -> None:
+    """Print what the user did not ask for."""
+    print(plain(f"stepwell: {line}"), file=sys.stderr)

@@ -1,0 +1,100 @@
+"""`stepwell artifact put`: logs files in a run of their own, and waits for the version."""
+
+import argparse
+import json
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwell.cli.artifact_lines import facts_of, say, tell
+from stepwell.cli.errors import OK, USAGE, CommandError
+
+if TYPE_CHECKING:
+    from stepwell import Artifact
+    from stepwell._artifacts.versions import ArtifactPath
+
+_JOB_TYPE: Final = "artifact-put"
+
+
+def put(options: argparse.Namespace) -> int:
+    """Log the files that ``options`` name; everything that can be checked is checked before."""
+    import stepwell
+    from stepwell._artifacts.versions import parse_artifact_path
+    from stepwell_wire.artifact_names import check_alias
+
+    path = parse_artifact_path(options.name, default_project=os.environ.get("STEPWELL_PROJECT", ""))
+    if ":" in options.name:
+        raise CommandError("the hub gives the number; name aliases with --alias", USAGE)
+    for each in options.alias:
+        check_alias(each)
+    artifact = stepwell.Artifact(
+        path.name, options.type, options.description, _metadata(options.metadata)
+    )
+    _add(artifact, options.paths)
+    _check_type(path, options.type)
+    with stepwell.init(
+        path.project, job_type=_JOB_TYPE, settings={"console": False, "silent": True}
+    ) as run:
+        run.log_artifact(artifact, aliases=options.alias)
+        try:
+            artifact.wait()
+        except KeyboardInterrupt:
+            say(
+                f"not waiting any longer; the daemon still commits {path.project}/{path.name}, "
+                "and `stepwell status` shows how far it is"
+            )
+            raise
+        if artifact._committed("run").run_id != run.id:
+            aliases = ", ".join(artifact.aliases)
+            say(f"no new version: {artifact.qualified_name} ({aliases}) has the same files")
+    tell(options, facts_of(artifact), artifact.qualified_name)
+    return OK
+
+
+def _add(artifact: "Artifact", paths: list[str]) -> None:
+    """Hold the files.
+
+    Raises:
+        CommandError: Two would have one name, or there are none.
+    """
+    named: dict[str, str] = {}
+    for each in paths:
+        name = os.path.basename(os.path.abspath(each))
+        if name in named:
+            raise CommandError(
+                f"{named[name]} and {each} would both be {name!r} in the artifact; rename one, or "
+                "put the folder that both are in",
+                USAGE,
+            )
+        named[name] = each
+        if os.path.isdir(each):
+            artifact.add_dir(each, None if len(paths) == 1 else name)
+        else:
+            artifact.add_file(each)
+    if not artifact._files.entries:
+        raise CommandError(f"{', '.join(paths)}: no files there, so nothing is logged", USAGE)
+
+
+def _check_type(path: "ArtifactPath", kind: str) -> None:
+    """Refuse another type than the artifact has; only looked at where a hub answers already.
+
+    Raises:
+        ArtifactPathError: It is of another type.
+    """
+    from stepwell.api import Api
+    from stepwell.api._artifacts import find_collection
+    from stepwell.errors import HubError, HubUnreachableError
+
+    try:
+        find_collection(Api()._hub, path.project, path.name, kind=kind)
+    except (HubUnreachableError, HubError):
+        return  # There is none yet, or the daemon says it later.
+
+
+def _metadata(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text) if text else {}
+    except ValueError as error:
+        raise CommandError(f"--metadata: no JSON ({error})", USAGE) from error
+    if not isinstance(found, dict):
+        raise CommandError("--metadata: expected an object, e.g. '{\"rows\": 100}'", USAGE)
+    return found
