@@ -5,6 +5,8 @@ The worker's answers are given by the test; the shelf is real.
 
 import asyncio
 import errno
+import io
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from stepwell_daemon.artifacts.hub_calls import HubAwayError
 from stepwell_daemon.artifacts.part import Artifacts
 from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.artifacts.worker import Worker
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
@@ -24,7 +28,7 @@ from tests.daemon.drafts import make_draft
 PATIENCE_SECONDS = 30.0
 
 
-class Worker:
+class Answers:
     """Answers for each draft by its name; without a word for it, the draft is committed."""
 
     def __init__(self) -> None:
@@ -63,7 +67,7 @@ class Bench:
             find_hub=lambda: place,
         )
         self.shelf, self.committer = self.artifacts.shelf, self.artifacts.committer
-        self.worker = Worker()
+        self.worker = Answers()
         self.committer._worker = self.worker  # type: ignore[assignment]
         self.committer._new_backoff = lambda: Backoff(first_seconds=0.001, last_seconds=0.001)
         self.shelf.open()
@@ -130,3 +134,51 @@ def test_a_mistake_of_ours_costs_one_draft_only(bench: Bench) -> None:
     bench.run(lambda: bench.shelf.keys == [first])
     assert bench.state(second) == "committed"
     assert bench.counters.handler_errors == 1
+
+
+def test_a_draft_with_a_trouble_of_its_own_lets_other_names_go_first(bench: Bench) -> None:
+    broken, next_of_name, other = bench.draft("broken"), bench.draft("broken"), bench.draft("other")
+    bench.worker.answers[broken] = [{"behind": "0: Input/output error"}]
+    bench.run(lambda: broken not in bench.shelf or other not in bench.shelf)
+    assert bench.worker.asked == [broken, broken, broken, other]
+    assert bench.shelf.keys == [broken, next_of_name]
+    assert bench.committer.problem == "broken: 0: Input/output error, 3 times"
+    assert bench.artifacts.problems()
+    bench.committer._clock = lambda: math.inf
+    del bench.worker.answers[broken]
+    bench.run(lambda: bench.committer.is_idle)
+    assert bench.worker.asked[4:] == [broken, next_of_name]
+    assert bench.committer.problem == ""
+
+
+def test_all_wait_for_a_hub_that_is_away(bench: Bench) -> None:
+    first, second = bench.draft("first"), bench.draft("second")
+    bench.worker.answers[first] = [{"later": "away"}] * 10 + [{"committed": {"version": "v0"}}]
+    bench.run(lambda: bench.committer.is_idle)
+    assert bench.worker.asked == [first] * 11 + [second]
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "behind"),
+        (OSError(errno.ENOSPC, "No space left on device"), "later"),
+        (HubAwayError("HTTP 500", status=500), "behind"),
+        (HubAwayError("HTTP 404", status=404), "behind"),
+        (HubAwayError("HTTP 403", status=403), "later"),
+        (HubAwayError("HTTP 503", status=503), "later"),
+        (HubAwayError("refused"), "later"),
+    ],
+)
+def test_the_worker_says_whether_others_may_fare_better(
+    bench: Bench, error: Exception, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = bench.draft()
+
+    def fail(job: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stepwell_daemon.artifacts.committing.commit", fail)
+    asked = asyncio.run(bench.committer._asked(key))
+    (answer,) = Worker(io.StringIO(), io.StringIO())._commit(asked).items()
+    assert answer == (word, str(error.strerror if isinstance(error, OSError) else error))

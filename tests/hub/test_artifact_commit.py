@@ -261,6 +261,21 @@ def test_a_held_copy_that_was_cut_is_named(bench: Bench) -> None:
         commit(bench.job(draft))
 
 
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_something_else_in_place_of_a_held_file_spoils_the_draft(bench: Bench, kind: str) -> None:
+    draft = bench.draft(a=bench.source("a", b"12345"))
+    held = bench.journal / folder_name(draft.key) / "0"
+    held.unlink()
+    if kind == "link":
+        held.symlink_to(bench.sources / "a")
+    elif kind == "folder":
+        held.mkdir()
+    else:
+        os.mkfifo(held)
+    with pytest.raises(DraftSpoiledError, match=r"a: .*no regular file"):
+        commit(bench.job(draft))
+
+
 def test_known_bytes_that_are_gone_from_the_store_are_put_again(bench: Bench) -> None:
     source = bench.source("a", b"content")
     job = bench.job(bench.draft(a=source))

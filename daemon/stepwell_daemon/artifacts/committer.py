@@ -1,8 +1,8 @@
 """Working the shelf off, in the order in which drafts came: versions of a name keep their order.
 
 Nothing is given up for a reason that passes: the hub is away, a disk is full. Then all wait, also
-where only the outcome cannot be noted. A draft that ends its worker again and again lets those of
-other names go first.
+where only the outcome cannot be noted. A draft that ends its worker again and again, whose files
+cannot be read, or that the hub fails on, lets those of other names go first, and is tried again.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.artifacts.shelf import Shelf
@@ -28,8 +28,8 @@ from stepwell_store import StoreError
 logger = logging.getLogger("stepwell_daemon")
 
 _IDLE_SECONDS: Final = 60.0
-_ENDS_MAX: Final = 3
-"""A draft that ends its worker so often lets others go first."""
+_TRIES_MAX: Final = 3
+"""A draft that fails so often for a reason of its own lets others go first."""
 _BEHIND_SECONDS: Final = 60.0
 _NO_HUB: Final = (
     "this daemon has no hub of its own; name one with hub_url and hub_control_key_file, artifacts "
@@ -37,11 +37,17 @@ _NO_HUB: Final = (
 )
 
 
+class _Behind(NamedTuple):
+    """Until when others go before a draft, on the clock that never goes back, and why."""
+
+    until: float
+    why: str
+
+
 class Committer:
     """Makes versions of what is on one shelf. Its methods belong to the event loop.
 
     Attributes:
-        problem: why nothing moves now, "" while it does.
         current: key of the draft at work, "" for none.
         progress: of that draft.
     """
@@ -71,9 +77,9 @@ class Committer:
         self._free_bytes_min = free_bytes_min
         self._worker = ArtifactWorker(memory_bytes=memory_bytes)
         self._new_backoff, self._clock = new_backoff, clock
-        self._behind: dict[str, float] = {}
+        self._behind: dict[str, _Behind] = {}
         self._arrived = asyncio.Event()
-        self.problem = ""
+        self._problem = ""
         self.last_failure = ""
         self.current = ""
         self.progress: dict[str, int] = {}
@@ -82,6 +88,11 @@ class Committer:
     def note_taken(self) -> None:
         """Something came onto the shelf."""
         self._arrived.set()
+
+    @property
+    def problem(self) -> str:
+        """Why nothing moves now, or not all does; "" while all does."""
+        return self._problem or next((each.why for each in list(self._behind.values())), "")
 
     @property
     def is_idle(self) -> bool:
@@ -107,9 +118,17 @@ class Committer:
         try:
             await self._one(key)
         except Exception as error:
-            self._behind[key] = self._clock() + _BEHIND_SECONDS
-            self._note_problem(f"{self._shelf.draft(key).name}: {type(error).__name__}: {error}")
+            self._put_behind(key, f"{type(error).__name__}: {error}")
             raise
+
+    def _put_behind(self, key: str, why: str) -> None:
+        """Let others go before a draft for a while; the hub and the disk are not what it is."""
+        why = f"{self._shelf.draft(key).name}: {why}"
+        known = self._behind.get(key)
+        if known is None or known.why != why:
+            logger.warning("an artifact cannot be committed now, others go before it: %s", why)
+        self._behind[key] = _Behind(self._clock() + _BEHIND_SECONDS, why)
+        self._note_problem("")
 
     def _next(self) -> str:
         """Return the first draft that is not behind others, nor after one of its name that is."""
@@ -118,7 +137,8 @@ class Committer:
         for key in self._shelf.keys:
             draft = self._shelf.draft(key)
             name = (draft.project, draft.name)
-            if self._behind.get(key, 0.0) > now:
+            behind = self._behind.get(key)
+            if behind is not None and behind.until > now:
                 blocked.add(name)
             elif name not in blocked:
                 return key
@@ -143,15 +163,14 @@ class Committer:
             finally:
                 self.current, self.progress = "", {}
             if outcome is None:
-                self._behind[key] = self._clock() + _BEHIND_SECONDS
                 return
-            self._behind.pop(key, None)
             await self._patiently(self._shelf.finish, key, outcome)
             self._count(key, outcome)
             try:
                 await self._worker.clean()
             except WorkerEndedError as error:  # Its files are only hashed again next time.
                 logger.warning("digests of an artifact's files are not noted: %s", error)
+        self._behind.pop(key, None)
         await self._patiently(self._shelf.remove, key)
 
     async def _patiently(self, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -170,9 +189,9 @@ class Committer:
             await asyncio.sleep(backoff.next_delay())
 
     async def _outcome_of(self, key: str) -> dict[str, Any] | None:
-        """Return what became of a draft; None where others are to go first."""
+        """Return what became of a draft; None where it was put behind others."""
         backoff = self._new_backoff()
-        ends = 0
+        tries = 0
         while True:
             try:
                 answer = await self._worker.commit(
@@ -180,12 +199,7 @@ class Committer:
                 )
                 failpoints.hit("artifact.committed")
             except WorkerEndedError as error:
-                ends += 1
-                if ends >= _ENDS_MAX:
-                    name = self._shelf.draft(key).name
-                    self._note_problem(f"{name}: {error}, {ends} times")
-                    return None
-                answer = {"later": str(error)}
+                answer = {"behind": str(error)}
             except (HubSilentError, OSError) as error:
                 answer = {"later": str(error)}
             if "committed" in answer:
@@ -194,7 +208,13 @@ class Committer:
             if "spoiled" in answer:
                 self._note_problem("")
                 return {"state": "failed", "reason": answer["spoiled"]}
-            self._note_problem(str(answer["later"]))
+            if "behind" in answer:
+                tries += 1
+                if tries >= _TRIES_MAX:
+                    self._put_behind(key, f"{answer['behind']}, {tries} times")
+                    return None
+            else:
+                self._note_problem(str(answer["later"]))
             await asyncio.sleep(backoff.next_delay())
 
     async def _asked(self, key: str) -> dict[str, Any]:
@@ -235,11 +255,11 @@ class Committer:
         self.progress = progress
 
     def _note_problem(self, problem: str) -> None:
-        if problem and not self.problem:
+        if problem and not self._problem:
             logger.warning("artifacts cannot be committed now, they wait: %s", problem)
-        if self.problem and not problem:
+        if self._problem and not problem:
             logger.info("artifacts are committed again")
-        self.problem = problem
+        self._problem = problem
 
     def _count(self, key: str, outcome: dict[str, Any]) -> None:
         name = self._shelf.draft(key).name

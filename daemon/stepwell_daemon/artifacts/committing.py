@@ -159,7 +159,9 @@ def _committed(job: Job, manifest: bytes, by_digest: dict[str, Hashed]) -> dict[
                 raise
             begun = hub.missing(version["id"])
             version = begun["version"]
-    raise HubAwayError("the hub misses blobs that it was given; does it use the same blob store?")
+    raise HubAwayError(
+        "the hub misses blobs that it was given; does it use the same blob store?", is_alone=True
+    )
 
 
 def _keep_missing(job: Job, digests: list[str], by_digest: dict[str, Hashed]) -> None:

@@ -27,6 +27,7 @@ _BATCH_FILES: Final = 20_000
 _BATCH_BYTES: Final = 256 << 20
 _COPIED_TIME_NS: Final = 1_000_000
 """So exactly at least a file system keeps the time of a link that was copied to it."""
+_NO_FILE: Final = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR)
 _FICLONE: Final = 0x40049409
 _MODE: Final = 0o640
 
@@ -147,6 +148,13 @@ class Bytes:
             raise DraftSpoiledError(
                 f"{path}: the daemon may not read it; give it to the user of the daemon, or allow "
                 "reading, and log the artifact again"
+            ) from error
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
+            raise DraftSpoiledError(
+                f"{path}: what lies in place of the file that was held is no regular file; log the "
+                "artifact again"
             ) from error
 
     def _known(self, held: Held, found: os.stat_result, *, is_linked: bool) -> str:

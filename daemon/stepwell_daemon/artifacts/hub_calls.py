@@ -10,6 +10,8 @@ _SECONDS: Final = 120.0
 _ANSWER_BYTES_MAX: Final = 64 << 20
 _TRY_AGAIN: Final = (401, 403, 404, 408, 429)
 """An old hub, or one with another key: somebody has to see to it, and then it goes on."""
+_OF_ONE_CALL: Final = (404, 500)
+"""A hub that answers others may answer so: other drafts need not wait for this one."""
 
 
 class HubAwayError(Exception):
@@ -17,11 +19,13 @@ class HubAwayError(Exception):
 
     Attributes:
         status: of HTTP, 0 where there was no answer.
+        is_alone: other drafts may fare better.
     """
 
-    def __init__(self, message: str, *, status: int = 0) -> None:
+    def __init__(self, message: str, *, status: int = 0, is_alone: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.is_alone = is_alone or status in _OF_ONE_CALL
 
 
 class HubRefusesError(Exception):

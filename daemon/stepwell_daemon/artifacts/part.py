@@ -160,7 +160,7 @@ class Artifacts:
             "failed": committer.failed,
             "last_failure": committer.last_failure,
             "failures": [_failure(each) for each in self.shelf.failures()],
-            "problem": committer.problem or next(iter(self.shelf.unread.values()), ""),
+            "problem": committer.problem or next(iter(list(self.shelf.unread.values())), ""),
         }
 
 

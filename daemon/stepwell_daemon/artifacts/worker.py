@@ -5,7 +5,8 @@
     worker → daemon   {"progress": {…}}                                    now and then
     worker → daemon   {"put": {"digest", "size", "path"}}                  without an own store
     daemon → worker   {"put": ""}, or {"put": why it cannot be now}, or {"refused": why}
-    worker → daemon   {"committed": {…}}, {"spoiled": why} or {"later": why}
+    worker → daemon   {"committed": {…}}, {"spoiled": why}, {"later": why}, where other drafts
+                      would fare no better, or {"behind": why}, where they may
     daemon → worker   {"clean": true}                                      what it did is noted
     worker → daemon   {"cleaned": true}
 
@@ -15,6 +16,7 @@ It runs at a low priority. What kills it kills nothing else.
 import argparse
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import resource
@@ -37,7 +39,13 @@ from stepwell_daemon.artifacts.hub_calls import (
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_wire.capabilities import drop_capabilities
 from stepwell_wire.drafts import DRAFT_FILE, parse_draft
+from stepwell_wire.errors import DraftError
 
+_OF_ALL: Final = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
+)
+"""The disk is full, or the machine out of something."""
 DIGESTS_FILE: Final = "digests.sqlite"
 _NICENESS: Final = 10
 _PROGRESS_SECONDS: Final = 0.5
@@ -81,11 +89,15 @@ class Worker:
             return {"committed": committing.commit(job)}
         except DraftSpoiledError as error:
             return {"spoiled": str(error)[:_REASON_CHARACTERS_MAX]}
+        except DraftError as error:
+            return {"spoiled": str(error)[:_REASON_CHARACTERS_MAX]}
         except HubAwayError as error:
-            return {"later": str(error)[:_REASON_CHARACTERS_MAX]}
+            word = "behind" if error.is_alone else "later"
+            return {word: str(error)[:_REASON_CHARACTERS_MAX]}
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            return {"later": f"{where}{error.strerror or error}"}
+            word = "later" if error.errno in _OF_ALL else "behind"
+            return {word: f"{where}{error.strerror or error}"}
         finally:
             hub.close()
             digests.close()
