@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stepwell import _console, _console_streams, _delivery, _exit_note, _spawn
 from stepwell._blob_sender import BlobSender
@@ -34,6 +34,9 @@ from stepwell_wire.journal_files import WriterFile, boot_id
 from stepwell_wire.page_file import noted_page
 from stepwell_wire.places import fallback_journals_dir
 from stepwell_wire.records import ENVIRONMENT, FINISH, METADATA, START
+
+if TYPE_CHECKING:
+    from stepwell._artifacts.handing import Handed
 
 CLIENT = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
 _CONSOLE_EVENT_CHARACTERS = 256 * 1024
@@ -89,6 +92,7 @@ class Recording:
         self._metadata: dict[str, Any] | None = None  # Collected and not written yet.
         self._kept: list[object] = []
         self._blobs: BlobSender | None = None
+        self.handed: list[Handed] = []  # Drafts of artifacts of which no end is known yet.
         self.disabled = settings.mode == "disabled"
         self.sender = self._make_sender()
         self.writer = Writer(

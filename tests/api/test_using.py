@@ -9,7 +9,8 @@ import pytest
 
 import stepwell
 from stepwell import Run, _session
-from stepwell._artifacts import asking, versions
+from stepwell._artifacts import asking, awaiting, versions
+from stepwell._blob_delivery import BlobDelivery, HandedOver
 from stepwell.errors import (
     ArtifactFailedError,
     ArtifactPathError,
@@ -17,6 +18,7 @@ from stepwell.errors import (
     NotFoundError,
     OfflineError,
     StepwellError,
+    WaitTimeoutError,
 )
 from stepwell.testing import RecordingDaemon
 from tests.api.conftest import World
@@ -168,6 +170,49 @@ def test_without_a_daemon_the_hub_is_asked_all_the_same(
     make_version(world, project)
     monkeypatch.setattr(asking, "ask", Node(DaemonUnreachableError("s", "gone")))
     assert begin(project).use_artifact("data").version == "v0"
+
+
+@pytest.fixture
+def kept(
+    project: str, world: World, desk: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Run]:
+    """A run that has logged a version of its own, which no daemon has taken yet."""
+    make_version(world, project, "data", {"x": b"old"})
+    with monkeypatch.context() as patched:
+        patched.setattr(BlobDelivery, "hand_over", lambda *_: HandedOver([], {}, "no room"))
+        run = begin(project)
+        Path("x").write_bytes(b"new")
+        run.log_artifact("x", name="data", type="dataset")
+        yield run
+
+
+def test_a_version_that_the_daemon_has_not_taken_yet_is_waited_for(
+    world: World, project: str, kept: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = ["unknown", "waiting", "committed"]
+
+    def ask(socket: str, keys: Any = (), **named: Any) -> list[dict[str, Any]]:
+        if named:
+            return []
+        if len(states) == 1:
+            make_version(world, project, "data", {"x": b"new"})
+        return [{"key": keys[0], "state": states.pop(0), "reason": ""}]
+
+    monkeypatch.setattr(asking, "ask", ask)
+    assert kept.use_artifact("data").version == "v1"
+    assert not kept._recording.handed
+
+
+def test_an_older_version_does_not_replace_one_that_cannot_be_waited_for(
+    kept: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*_: Any, **__: Any) -> list[dict[str, Any]]:
+        raise DaemonUnreachableError("s", "gone")
+
+    monkeypatch.setattr(asking, "ask", ask)
+    monkeypatch.setattr(awaiting, "UNREACHED_SECONDS_MAX", 0.0)
+    with pytest.raises(WaitTimeoutError, match="its daemon does not answer"):
+        kept.use_artifact("data")
 
 
 def test_offline_and_disabled_runs_ask_nothing(

@@ -4,13 +4,19 @@ import dataclasses
 import errno
 import os
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from stepwell_daemon.artifacts.intake import DraftIntake, is_file_of_draft
+from stepwell_daemon.artifacts.part import Artifacts
 from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.blobs.pipeline import StoreKeeper
+from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError
+from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN
 from stepwell_wire.drafts import DRAFT_FILE, folder_name
@@ -107,6 +113,7 @@ def test_whoever_waits_for_a_refused_draft_is_told_until_it_is_taken_after_all(d
     assert "p/other offers it" in outcome["reason"]
     assert desk.take(key) == TAKEN
     assert desk.shelf.outcome(key) is None
+    assert not desk.shelf.failures()
     assert desk.shelf.keys == [key]
 
 
@@ -276,3 +283,41 @@ def test_a_draft_that_cannot_be_made_durable_waits_beside_its_journal(
         assert desk.take(key, keep=keep) == LATER
         assert not list((desk.shelf.folder / "waiting").iterdir())
     assert desk.take(key, keep=keep) == TAKEN
+
+
+def _no_hub() -> None:
+    return None
+
+
+def test_a_draft_that_is_done_while_it_is_asked_for_is_not_unknown(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [desk.draft(), desk.draft()]
+    for key in keys:
+        desk.take(key)
+    store = FolderBlobStore(tmp_path / "store")
+    with ThreadPoolExecutor(1) as executor:
+        keeper = StoreKeeper(store, executor)
+        config = DaemonConfig(data=tmp_path)
+        part = Artifacts(config, store=store, keeper=keeper, counters=Counters(), find_hub=_no_hub)
+    part.shelf = desk.shelf
+
+    class Passing(Shelf):
+        @property
+        def keys(self) -> list[str]:
+            found = super().keys
+            self.remove(found[0])  # As the worker does, on its thread.
+            return found
+
+    monkeypatch.setattr(desk.shelf, "__class__", Passing)
+    assert part._waiting("p", "data") == keys[1:]
+
+    def finish_first(key: str) -> None:
+        desk.shelf.finish(key, {"state": "committed"})
+        desk.shelf.remove(key)
+
+    outcome = desk.shelf.outcome
+    monkeypatch.setattr(desk.shelf, "outcome", lambda key: (outcome(key), finish_first(key))[0])
+    assert part._state(keys[1]).state == "waiting"
+    assert part._state(keys[1]).state == "committed"
+    part.close()

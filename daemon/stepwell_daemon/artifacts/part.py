@@ -113,12 +113,16 @@ class Artifacts:
         return packed
 
     def _waiting(self, project: str, name: str) -> list[str]:
-        drafts = ((key, self.shelf.draft(key)) for key in self.shelf.keys)
-        return [
-            key for key, draft in drafts if draft.project == project and name in ("", draft.name)
-        ][:_KEYS_MAX]
+        found = []
+        for key in self.shelf.keys:  # Some are done meanwhile, on another thread.
+            draft = self.shelf.find(key)
+            if draft is not None and draft.project == project and name in ("", draft.name):
+                found.append(key)
+        return found[:_KEYS_MAX]
 
     def _state(self, key: str) -> ArtifactState:
+        # Before the outcome, which is noted before they go.
+        draft, unread = self.shelf.find(key), self.shelf.unread.get(key)
         outcome = self.shelf.outcome(key)
         if outcome is not None:
             version = outcome.get("version")
@@ -129,11 +133,11 @@ class Artifacts:
                 version=json.dumps(version) if version else "",
                 reason=outcome.get("reason", ""),
             )
-        if key in self.shelf.unread:
-            return ArtifactState(key=key, state="waiting", reason=self.shelf.unread[key])
-        if key in self.shelf:
-            name = self.shelf.draft(key).name
-            return ArtifactState(key=key, state="waiting", name=name, reason=self.committer.problem)
+        if unread is not None:
+            return ArtifactState(key=key, state="waiting", reason=unread)
+        if draft is not None:
+            reason = self.committer.problem
+            return ArtifactState(key=key, state="waiting", name=draft.name, reason=reason)
         return ArtifactState(key=key, state="unknown")
 
     def problems(self) -> list[str]:
@@ -151,10 +155,10 @@ class Artifacts:
     def status(self) -> dict[str, Any]:
         """Return the part of the status that is about artifacts."""
         committer = self.committer
-        current = committer.current
+        draft = self.shelf.find(committer.current)
         return {
             "waiting": len(self.shelf.keys) + len(self.shelf.unread),
-            "name": self.shelf.draft(current).name if current in self.shelf else "",
+            "name": draft.name if draft is not None else "",
             "progress": dict(committer.progress),
             "committed": committer.committed,
             "failed": committer.failed,

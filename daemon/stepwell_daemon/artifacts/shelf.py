@@ -129,6 +129,10 @@ class Shelf:
     def draft(self, key: str) -> Draft:
         return self._drafts[key]
 
+    def find(self, key: str) -> Draft | None:
+        """Return a draft that waits, None for one that does not, or no longer."""
+        return self._drafts.get(key)
+
     def path(self, key: str) -> Path:
         """Return the folder of a draft that waits."""
         return self._waiting / key
@@ -340,6 +344,7 @@ class Shelf:
 
     def _forget_refusal(self, key: str) -> None:
         (self._done / f"{key}.json").unlink(missing_ok=True)
+        self._failures = [each for each in self._failures if each["key"] != key]
 
     def remove(self, key: str) -> None:
         """Let go of a draft that is done."""

@@ -4,6 +4,7 @@ The files are held already. What is left is one small file and one rename, into 
 from then on the draft goes the way of staged media (`_blob_sender.py`). The daemon commits it.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -45,6 +46,28 @@ class Handed(NamedTuple):
     name: str
     recording: "Recording"
 
+    @property
+    def is_staged(self) -> bool:
+        """Whether it is still beside the journal, so that the daemon need not know it."""
+        stager = self.recording.writer.stager
+        return stager is not None and os.path.isdir(stager.folder / folder_name(self.key))
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not taken, as far as this process knows; else ""."""
+        return self.recording.refusal_of(folder_name(self.key))
+
+    def is_of(self, project: str, name: str, socket: str) -> bool:
+        """Return whether it is to be a version of ``project/name``, made by that daemon."""
+        settings = self.recording.settings
+        named = (settings.project, self.name, settings.socket)
+        return named == (project, name, socket) and settings.mode != "offline"
+
+    def forget(self) -> None:
+        """Note that it is waited for no longer: it is known what became of it."""
+        with contextlib.suppress(ValueError):
+            self.recording.handed.remove(self)
+
     def wait(self, timeout: float | None) -> VersionFacts | None:
         """See `Artifact.wait`; None where the run is disabled."""
         recording = self.recording
@@ -65,11 +88,14 @@ class Handed(NamedTuple):
             except DaemonUnreachableError as error:
                 found, problem = [], str(error)
             if found and found[0]["state"] == "committed":
+                self.forget()
                 return facts_of(found[0]["version"])
             if found and found[0]["state"] == "failed":
+                self.forget()
                 raise ArtifactFailedError(f"artifact {self.name!r}: {found[0]['reason']}")
             is_known = bool(found) and found[0]["state"] != "unknown"
-            if not is_known and (refusal := recording.refusal_of(folder_name(self.key))):
+            if not is_known and (refusal := self.refusal):
+                self.forget()
                 raise ArtifactFailedError(f"artifact {self.name!r}: {refusal}")
             problem = problem or (str(found[0]["reason"]) if found else "")
             now = time.monotonic()
@@ -149,7 +175,9 @@ def hand_over(
             raise RunFinishedError(recording.run_id, "log_artifact()")
         os.rename(made, stager.folder / folder_name(key))
         stager.note_draft(key)
-    return Handed(key, artifact._name, recording)
+    handed = Handed(key, artifact._name, recording)
+    recording.handed.append(handed)
+    return handed
 
 
 def _again(artifact: "Artifact") -> str:

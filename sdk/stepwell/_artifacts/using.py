@@ -4,19 +4,15 @@ Whatever speaks HTTP is imported by the first of these calls, not with the packa
 """
 
 import os
-import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from stepwell._artifacts.run_calls import LoggingCalls
 from stepwell._names import kind_of
 from stepwell.errors import (
-    ArtifactFailedError,
     ArtifactPathError,
-    DaemonUnreachableError,
     NotFoundError,
     OfflineError,
-    RefusedError,
 )
 from stepwell_wire.artifact_names import version_number
 from stepwell_wire.places import SOCKET_VARIABLE
@@ -27,12 +23,6 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
     from stepwell._settings import Settings
     from stepwell._terminal import Voice
-
-_FLUSH_SECONDS: Final = 60.0
-_POLL_SECONDS_MIN: Final = 0.02
-_POLL_SECONDS_MAX: Final = 1.0
-_SAY_SECONDS: Final = 10.0
-_WAITING: Final = "waiting"
 
 
 class UsingCalls(LoggingCalls):
@@ -67,6 +57,7 @@ class UsingCalls(LoggingCalls):
             NotFoundError: There is no such version.
             ArtifactPathError: The name is none, or the version is of another type.
             ArtifactFailedError: The version that was waited for cannot be made.
+            WaitTimeoutError: The daemon that is to make it does not answer for a minute.
             OfflineError: The run is offline.
             HubError: The hub does not answer, or refuses.
         """
@@ -143,41 +134,13 @@ class UsingCalls(LoggingCalls):
 
         Raises:
             ArtifactFailedError: One of them cannot be made.
+            WaitTimeoutError: The daemon that is to make one does not answer.
         """
         from stepwell import _session
-        from stepwell._artifacts.asking import ask
+        from stepwell._artifacts.awaiting import Awaited
 
-        for run in list(_session.active):
-            run._recording._wait_for_blobs(_FLUSH_SECONDS)
-        socket = self._settings.socket
-        try:
-            waiting = ask(socket, project=path.project, name=path.name)
-            keys = [str(each["key"]) for each in waiting if each["state"] == _WAITING]
-            found_any = bool(keys)
-            delay, say_at = _POLL_SECONDS_MIN, time.monotonic() + _SAY_SECONDS
-            while keys:
-                found = ask(socket, keys)
-                for each in found:
-                    if each["state"] == "failed":
-                        raise ArtifactFailedError(
-                            f"{path.project}/{path.name}: the version that this machine was to "
-                            f"make cannot be made: {each['reason']}; name a version "
-                            f"({path.name}:v0, say) to use one that is there"
-                        )
-                keys = [str(each["key"]) for each in found if each["state"] == _WAITING]
-                if keys and time.monotonic() >= say_at:
-                    reason = next((f" ({each['reason']})" for each in found if each["reason"]), "")
-                    self._voice.warn_once(
-                        f"waits for {path.name}",
-                        f"use_artifact() waits for versions of {path.name} that this machine still "
-                        f"commits{reason}; `stepwell status` shows how far they are",
-                    )
-                if keys:
-                    time.sleep(delay)
-                    delay = min(_POLL_SECONDS_MAX, delay * 1.5)
-        except (DaemonUnreachableError, RefusedError):
-            return False  # The hub may have the version all the same.
-        return found_any
+        handed = [each for run in list(_session.active) for each in list(run._recording.handed)]
+        return Awaited(path, handed, socket=self._settings.socket, voice=self._voice).wait()
 
     def _hub_asked(self) -> "Hub":
         if self._asked is None:
