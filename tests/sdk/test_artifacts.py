@@ -13,6 +13,7 @@ import stepwell
 from stepwell._artifacts import holding
 from stepwell._artifacts.hold_folder import remove_abandoned
 from stepwell._blob_delivery import BlobDelivery, HandedOver
+from stepwell.cli.__main__ import main
 from stepwell.errors import (
     ArtifactFailedError,
     ArtifactFileError,
@@ -344,3 +345,20 @@ def test_a_held_file_is_told_from_a_reference() -> None:
     found = parse_entries(lines)
     assert list(found) == ["b", "c"]
     assert isinstance(found["c"], Held)
+
+
+def test_ctrl_c_at_put_says_that_the_daemon_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_bytes(b"1")
+
+    def interrupted(self: stepwell.Artifact, timeout: float | None = None) -> stepwell.Artifact:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stepwell.Artifact, "wait", interrupted)
+    with RecordingDaemon() as daemon:
+        monkeypatch.setenv("STEPWELL_SOCKET", str(daemon.socket))
+        code = main(["artifact", "put", str(tmp_path / "a.txt"), "--name", "digits/data"])
+        assert code == 130
+        assert [each.draft.name for each in daemon.artifacts] == ["data"]
+    assert "the daemon still commits digits/data" in capfd.readouterr().err
