@@ -5,7 +5,7 @@ import type { Sweep, Trial } from "../../src/api/sweeps.js";
 import type { ValueMap } from "../../src/api/values.js";
 import { markOf } from "../../src/pages/sweeps/marks.js";
 import { shellWord } from "../../src/pages/sweeps/snippets.js";
-import { bestSoFar, isActive, paramNames, settledCount, sortAfter, sortTrials, withNews } from "../../src/pages/sweeps/trials.js";
+import { bestSoFar, isActive, paramNames, settledCount, sortAfter, sortTrials, trialStateText, withNews } from "../../src/pages/sweeps/trials.js";
 import { pauseAfter } from "../../src/state/polling.js";
 
 function trial(number: number, value: number | null, params: ValueMap = {}): Trial {
@@ -97,3 +97,9 @@ test.each([["digits", "digits"], ["a b", "'a b'"], ["it's", String.raw`'it'\''s'
   "%j in a command line",
   (text, wanted) => expect(shellWord(text)).toBe(wanted),
 );
+
+test("a failed trial shows its exit code", () => {
+  expect(trialStateText({ ...trial(1, null), state: "failed", exit_code: 3 })).toBe("failed, exit code 3");
+  expect(trialStateText({ ...trial(1, null), state: "failed", exit_code: null })).toBe("failed");
+  expect(trialStateText({ ...trial(1, 2), state: "stopped", exit_code: 143 })).toBe("stopped");
+});

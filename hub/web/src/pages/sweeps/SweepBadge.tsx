@@ -1,5 +1,6 @@
 /** States of sweeps and trials, each as a word with a colour. */
 import type { SweepState, Trial, TrialState } from "../../api/sweeps.js";
+import { trialStateText } from "./trials.js";
 
 const SWEEP: Readonly<Record<SweepState, [kind: string, title: string]>> = {
   pending: ["other", "No agent has asked for a trial yet"],
@@ -31,10 +32,9 @@ export function SweepBadge({ state }: { state: SweepState }) {
 
 export function TrialBadge({ trial }: { trial: Trial }) {
   const [kind, title] = TRIAL[trial.state];
-  const exit = trial.exit_code === null ? "" : `, exit code ${trial.exit_code}`;
   return (
-    <span class={`badge ${kind}`} title={(REASONS[trial.stop_reason] ?? title) + exit}>
-      {trial.state}
+    <span class={`badge ${kind}`} title={REASONS[trial.stop_reason] ?? title}>
+      {trialStateText(trial)}
     </span>
   );
 }

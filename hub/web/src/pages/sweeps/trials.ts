@@ -82,6 +82,12 @@ export function durationOf({ created_at, ended_at }: Trial, now: number): number
   return Math.max(0, (ended_at ?? now) - created_at);
 }
 
+/** The state, and the exit code of a program that ended by itself with an error. */
+export function trialStateText({ state, exit_code }: Trial): string {
+  const hasCode = (state === "failed" || state === "crashed") && exit_code !== null && exit_code > 0;
+  return hasCode ? `${state}, exit code ${exit_code}` : state;
+}
+
 /** Whether a trial has ended. */
 export function isOver({ state }: Trial): boolean {
   return state !== "running" && state !== "waiting";
