@@ -101,6 +101,7 @@ def test_a_sweep_is_made_watched_and_changed(
         expect(phone.locator('tr[data-trial="2"]')).to_be_visible()
         fits(phone)
 
+    empty = asked(page, site, f"{path}/ask", {"agent": agent["agent"], "key": "third"})["trial"]
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_role("button", name="Cancel the sweep").click()
     expect(page.locator(".page-header .badge")).to_have_text("canceled")
@@ -111,6 +112,9 @@ def test_a_sweep_is_made_watched_and_changed(
     expect(page.locator(".page-header .badge")).to_have_text("canceled")
 
     watch.allow(r"status of 404")
+    page.goto(f"{site.url}{site.run_path(PROJECT, empty['run_id'])}")
+    expect(main).to_contain_text(f"There is no run {empty['run_id']}")
+    expect(page.get_by_role("link", name="rates, trial 3")).to_be_visible()
     page.goto(f"{site.url}{sweeps}/nosuch")
     expect(main).to_contain_text("There is no sweep nosuch")
 
