@@ -113,23 +113,37 @@ class HubCalls:
             "Content-Type": "application/json",
         }
         try:
-            connection = self._opened()
-            connection.request(method, f"/api/v1{path}", body, headers)
-            answer = connection.getresponse()
-            data = answer.read(_ANSWER_BYTES_MAX)
+            status, data = self._asked(method, f"/api/v1{path}", body, headers)
         except (OSError, http.client.HTTPException) as error:
             self.close()
             reason = str(error) or type(error).__name__
             raise HubAwayError(f"the hub at {self._place.named}: {reason}") from error
-        if answer.status < 300:
+        if status < 300:
             return data
         code, message = _told(data)
-        if answer.status >= 500 or answer.status in _TRY_AGAIN:
+        if status >= 500 or status in _TRY_AGAIN:
             raise HubAwayError(
-                f"the hub at {self._place.named}: HTTP {answer.status} {message}",
-                status=answer.status,
+                f"the hub at {self._place.named}: HTTP {status} {message}", status=status
             )
-        raise HubRefusesError(code, message or f"HTTP {answer.status}")
+        raise HubRefusesError(code, message or f"HTTP {status}")
+
+    def _asked(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
+        """Return status and body; a connection that the hub closed between calls is made anew."""
+        was_used = self._connection is not None
+        while True:
+            connection = self._opened()
+            try:
+                connection.request(method, path, body, headers)
+                answer = connection.getresponse()
+            except (ConnectionError, http.client.BadStatusLine, ssl.SSLEOFError):
+                if not was_used:
+                    raise
+                was_used = False
+                self.close()
+                continue
+            return answer.status, answer.read(_ANSWER_BYTES_MAX)
 
     def _opened(self) -> http.client.HTTPConnection:
         if self._connection is None:
