@@ -276,6 +276,21 @@ def test_something_else_in_place_of_a_held_file_spoils_the_draft(bench: Bench, k
         commit(bench.job(draft))
 
 
+@pytest.mark.parametrize("fault", ["spoiled", "store"])
+def test_nothing_is_left_in_the_stores_scratch(
+    bench: Bench, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("a", "b", "c")
+    draft = bench.draft(**{name: bench.source(name, name.encode()) for name in names})
+    if fault == "spoiled":
+        (bench.journal / folder_name(draft.key) / "2").unlink()
+    else:
+        monkeypatch.setattr(FolderBlobStore, "put", lambda *_: (_ for _ in ()).throw(OSError()))
+    with pytest.raises((DraftSpoiledError, OSError)):
+        commit(bench.job(draft))
+    assert not list(Path(bench.store.new_scratch()).parent.iterdir())
+
+
 def test_known_bytes_that_are_gone_from_the_store_are_put_again(bench: Bench) -> None:
     source = bench.source("a", b"content")
     job = bench.job(bench.draft(a=source))

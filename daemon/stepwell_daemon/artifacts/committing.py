@@ -114,17 +114,20 @@ def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
     found.look_up(held)
     by_digest: dict[str, Hashed] = {}
     made: dict[str, Entry] = {}
-    for path, entry in entries.items():
-        if isinstance(entry, Reference):
-            made[path] = Entry(size=entry.size, reference=entry.uri, checksum=entry.checksum)
-            continue
-        hashed = found.hash(path, entry)
-        job.files.append(hashed)
-        by_digest.setdefault(hashed.digest, hashed)
-        made[path] = Entry(digest=hashed.digest, size=entry.size)
-        job.progress["files_done"] += 1
-        job.tell(job.progress)
-    found.flush()
+    try:
+        for path, entry in entries.items():
+            if isinstance(entry, Reference):
+                made[path] = Entry(size=entry.size, reference=entry.uri, checksum=entry.checksum)
+                continue
+            hashed = found.hash(path, entry)
+            job.files.append(hashed)
+            by_digest.setdefault(hashed.digest, hashed)
+            made[path] = Entry(digest=hashed.digest, size=entry.size)
+            job.progress["files_done"] += 1
+            job.tell(job.progress)
+        found.flush()
+    finally:
+        found.discard()
     return Manifest(made).pack(), by_digest
 
 
@@ -167,18 +170,24 @@ def _committed(job: Job, manifest: bytes, by_digest: dict[str, Hashed]) -> dict[
 def _keep_missing(job: Job, digests: list[str], by_digest: dict[str, Hashed]) -> None:
     """Bring bytes to where the hub looks for them."""
     bytes_ = _bytes_of(job)
-    for digest in digests:
-        hashed = by_digest.get(digest)
-        if hashed is None:
-            raise DraftSpoiledError(f"bytes of an earlier version are gone: {digest}")
-        if job.store is not None:
-            bytes_.keep(digest, hashed)
-            continue
-        assert job.elsewhere is not None
-        target = job.scratch / digest
-        bytes_.copy(digest, hashed, target)
-        job.elsewhere.put(digest, hashed.held.size, target)
-    bytes_.flush()
+    try:
+        for digest in digests:
+            hashed = by_digest.get(digest)
+            if hashed is None:
+                raise DraftSpoiledError(f"bytes of an earlier version are gone: {digest}")
+            if job.store is not None:
+                bytes_.keep(digest, hashed)
+                continue
+            assert job.elsewhere is not None
+            target = job.scratch / digest
+            bytes_.copy(digest, hashed, target)
+            try:
+                job.elsewhere.put(digest, hashed.held.size, target)
+            finally:
+                target.unlink(missing_ok=True)
+        bytes_.flush()
+    finally:
+        bytes_.discard()
 
 
 def _bytes_of(job: Job) -> Bytes:

@@ -124,16 +124,27 @@ class Bytes:
         descriptor = self._opened(path, hashed.held)
         try:
             digest = self._streamed(descriptor, target)
+        except BaseException:
+            _unlink(target)
+            raise
         finally:
             os.close(descriptor)
         if digest != hashed.digest:
+            _unlink(target)
             raise DraftSpoiledError(_changed(path, "other bytes than when it was hashed"))
 
     def flush(self) -> None:
         """Make durable in the store what was hashed."""
+        if self._ready and self._store is not None:
+            self._store.put_all(self._ready)
+        self._ready, self._ready_bytes = [], 0
+
+    def discard(self) -> None:
+        """Remove from the store's scratch what `flush` did not bring in. Can be called twice."""
         ready, self._ready, self._ready_bytes = self._ready, [], 0
-        if ready and self._store is not None:
-            self._store.put_all(ready)
+        for digest, scratch in ready:
+            self._seen.discard(digest)
+            _unlink(scratch)
 
     # ------------------------------------------------------------------ inside
 
@@ -183,8 +194,7 @@ class Bytes:
                 self._check_room(held.size)
                 digest = self._streamed(descriptor, scratch)
         except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(scratch)
+            _unlink(scratch)
             raise
         self._put(digest, scratch, held.size)
         return digest
@@ -206,6 +216,9 @@ class Bytes:
             made = os.open(scratch, flags, _MODE)
             try:
                 _write_whole(made, data)
+            except BaseException:
+                _unlink(scratch)
+                raise
             finally:
                 os.close(made)
             self._put(digest, scratch, size)
@@ -296,6 +309,11 @@ def _changed(path: str, what: str) -> str:
         f"{path}: changed in place after it was added ({what}); write a new file and rename it "
         "over the old one, or wait() for the version before you write"
     )
+
+
+def _unlink(path: "str | Path") -> None:
+    with contextlib.suppress(OSError):
+        os.unlink(path)
 
 
 def _linked(source: str, target: str) -> bool:
