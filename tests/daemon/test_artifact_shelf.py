@@ -166,9 +166,30 @@ def test_a_file_that_no_draft_has_is_refused(desk: Desk, name: str) -> None:
     whole = f"{folder_name('ab' * 16)}/{name}"
     with pytest.raises(BlobRefusedError):
         desk.intake.receive(whole, 1, 0, b"x", zlib.crc32(b"x"))
+    assert desk.intake.accept(whole, 1, WHO).outcome == REFUSED
     outcome = desk.shelf.outcome("ab" * 16)
     assert outcome is not None
     assert "no file of a draft" in outcome["reason"]
+
+
+@pytest.mark.parametrize("has_come", [False, True])
+def test_a_draft_without_a_word_is_refused(desk: Desk, has_come: bool) -> None:
+    whole = f"{folder_name('ab' * 16)}/{DRAFT_FILE}"
+    if has_come:
+        desk.intake.receive(whole, 0, 0, b"", 0)
+    assert desk.intake.accept(whole, 0, WHO).outcome == REFUSED
+
+
+def test_old_outcomes_are_removed_while_the_daemon_runs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stepwell_daemon.artifacts.shelf._REMOVE_EVERY", 4)
+    monkeypatch.setattr("stepwell_daemon.artifacts.shelf._DONE_MAX", 2)
+    keys = [f"{number:032x}" for number in range(4)]
+    for key in keys:
+        desk.shelf.finish(key, {"state": "committed", "reason": ""})
+    assert sum(desk.shelf.outcome(key) is not None for key in keys) == 2
+    assert desk.shelf.outcome(keys[-1]) is not None
 
 
 def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:

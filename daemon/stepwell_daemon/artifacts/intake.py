@@ -65,7 +65,10 @@ class DraftIntake:
         """Say of a file of a draft whether it is whole; with the last one take the draft."""
         draft_name, _, file = name.partition("/")
         key = key_of(draft_name) or ""
-        here = self._shelf.arrived_bytes(key, file)
+        try:
+            here = self._shelf.arrived_bytes(key, file)
+        except BlobRefusedError as error:
+            return self._refused(name, key, str(error))
         if here is None:
             return BlobReply(name=name, outcome=TAKEN)
         if here != size:

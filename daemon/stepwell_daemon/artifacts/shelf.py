@@ -44,6 +44,8 @@ logger = logging.getLogger("stepwell_daemon")
 
 _DONE_SECONDS: Final = 7 * 86_400.0
 _DONE_MAX: Final = 10_000
+_REMOVE_EVERY: Final = 1000
+"""After so many outcomes the old ones are removed."""
 _FAILURES_MAX: Final = 20
 _ARRIVING_SECONDS: Final = 7 * 86_400.0
 _COPY_BYTES: Final = 1 << 20
@@ -72,6 +74,7 @@ class Shelf:
         self._free_bytes_min = free_bytes_min
         self._drafts: OrderedDict[str, Draft] = OrderedDict()
         self._failures: list[dict[str, Any]] = []
+        self._finished = 0
         self.unread: dict[str, str] = {}
 
     def open(self) -> None:
@@ -266,8 +269,7 @@ class Shelf:
         """
         if self.has_taken(key):
             return
-        if name not in (DRAFT_FILE, ENTRIES_FILE) and not (name.isascii() and name.isdigit()):
-            raise BlobRefusedError(f"{name[:80]!r} is no file of a draft")
+        _check_file_name(name)
         if zlib.crc32(data) != crc32:
             raise BlobRefusedError(f"a chunk of {name} at {offset} does not fit its checksum")
         self.check_room(len(data))
@@ -287,9 +289,14 @@ class Shelf:
             os.close(descriptor)
 
     def arrived_bytes(self, key: str, name: str) -> int | None:
-        """Return how much of a file has come, None where the whole draft was taken before."""
+        """Return how much of a file has come, None where the whole draft was taken before.
+
+        Raises:
+            BlobRefusedError: No draft has a file of that name.
+        """
         if self.has_taken(key):
             return None
+        _check_file_name(name)
         try:
             return (self._arriving / key / name).stat().st_size
         except FileNotFoundError:
@@ -305,7 +312,10 @@ class Shelf:
             return
         arrived = self._arriving / key
         try:
-            approve(parse_draft((arrived / DRAFT_FILE).read_bytes()[:DRAFT_BYTES_MAX], key))
+            try:
+                approve(self._read(arrived))
+            except FileNotFoundError:
+                raise DraftError(DRAFT_FILE, "is missing") from None
             _set_times(arrived)
             self._forget_refusal(key)
             for path in arrived.iterdir():
@@ -330,6 +340,10 @@ class Shelf:
         os.rename(scratch, self._done / f"{key}.json")
         _sync(self._done)
         self._note_failure(facts)
+        self._finished += 1
+        if self._finished % _REMOVE_EVERY == 0:
+            with contextlib.suppress(OSError):
+                self._remove_old()
         failpoints.hit("artifact.noted")
 
     def refuse(self, key: str, reason: str) -> None:
@@ -440,6 +454,11 @@ def _read_file(folder: int, name: str, bytes_max: int) -> bytes:
     if len(data) > bytes_max:
         raise DraftError(name, f"more than {bytes_max} bytes")
     return data
+
+
+def _check_file_name(name: str) -> None:
+    if name not in (DRAFT_FILE, ENTRIES_FILE) and not (name.isascii() and name.isdigit()):
+        raise BlobRefusedError(f"{name[:80]!r} is no file of a draft")
 
 
 def _set_times(folder: Path) -> None:
