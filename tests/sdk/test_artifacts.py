@@ -1,6 +1,7 @@
 """Artifacts as scripts build them: what is given is held, and what cannot be raises at the call."""
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -10,9 +11,11 @@ from pathlib import Path
 import pytest
 
 import stepwell
-from stepwell._artifacts import holding
+from stepwell._artifacts import handing, holding
 from stepwell._artifacts.hold_folder import remove_abandoned
 from stepwell._blob_delivery import BlobDelivery, HandedOver
+from stepwell._recording import Recording
+from stepwell._staging import Stager
 from stepwell.cli.__main__ import main
 from stepwell.errors import (
     ArtifactFailedError,
@@ -244,6 +247,33 @@ def test_a_run_that_ended_takes_no_artifact(start: Start, tmp_path: Path) -> Non
     run.finish()
     with pytest.raises(RunFinishedError):
         run.log_artifact(tmp_path / "a")
+
+
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_an_artifact_that_comes_too_late_keeps_its_files(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_elsewhere: bool
+) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = start()
+    made = artifact()
+    made.add_file(tmp_path / "a")
+    held = made._files.folder
+    assert held is not None
+    publish = handing._publish
+
+    def after_the_end(recording: Recording, stager: Stager, folder: Path, key: str) -> None:
+        if is_elsewhere and folder == held:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        run.finish()
+        publish(recording, stager, folder, key)
+
+    monkeypatch.setattr(handing, "_publish", after_the_end)
+    with pytest.raises(RunFinishedError):
+        run.log_artifact(made)
+    assert held_content(made, "a") == b"a"
+    monkeypatch.undo()
+    del made
+    assert not held.exists()
 
 
 def test_a_bad_alias_or_metadata_raise_at_the_call(start: Start, tmp_path: Path) -> None:

@@ -103,11 +103,15 @@ class DraftFiles:
         entry = self.entries.get(path)
         return self._held(entry.number) if isinstance(entry, Held) else None
 
-    def release(self) -> Path:
-        """Return the folder, which is the caller's to move away now."""
-        folder = self._opened()
+    def ready(self) -> Path:
+        """Return the folder with all that a draft has; it still goes with the artifact."""
         if not self.entries:
             self._write("")
+        return self._opened()
+
+    def release(self) -> Path:
+        """Return the folder, which is the caller's to move away now."""
+        folder = self.ready()
         if self._remover is not None:
             self._remover.detach()
         return folder

@@ -5,13 +5,16 @@ from then on the draft goes the way of staged media (`_blob_sender.py`). The dae
 """
 
 import contextlib
+import errno
 import os
+import shutil
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stepwell._artifacts.asking import ask
-from stepwell._artifacts.hold_folder import move_folder
+from stepwell._artifacts.hold_folder import copy_folder
 from stepwell._artifacts.versions import VersionFacts, facts_of
 from stepwell._names import silent
 from stepwell.errors import (
@@ -31,6 +34,7 @@ from stepwell_wire.staged import new_id
 if TYPE_CHECKING:
     from stepwell._artifacts.artifact import Artifact
     from stepwell._recording import Recording
+    from stepwell._staging import Stager
 
 _POLL_SECONDS_MIN: Final = 0.01
 _POLL_SECONDS_MAX: Final = 0.5
@@ -162,22 +166,58 @@ def hand_over(
             "space or name another folder with STEPWELL_DIR, and begin the run again"
         )
     packed = draft._replace(writer_id=stager.info.writer_id).to_json()
-    made = stager.folder / f".{folder_name(key)}"
     if again:
+        made = _made_beside(stager.folder, key)
         made.mkdir(mode=0o2770)
         (made / DRAFT_FILE).write_bytes(packed)
+        _publish_made(recording, stager, made, key)
     else:
-        folder = artifact._files.release()
+        folder = artifact._files.ready()
         (folder / DRAFT_FILE).write_bytes(packed)
-        move_folder(folder, made)
-    with recording.writer.lock:  # Not for the move: it may be a copy.
-        if recording.finished:
-            raise RunFinishedError(recording.run_id, "log_artifact()")
-        os.rename(made, stager.folder / folder_name(key))
-        stager.note_draft(key)
+        _publish_held(recording, stager, folder, key)
+        artifact._files.release()
     handed = Handed(key, artifact._name, recording)
     recording.handed.append(handed)
     return handed
+
+
+def _publish(recording: "Recording", stager: "Stager", folder: Path, key: str) -> None:
+    """Rename a whole draft into the run's journal.
+
+    Raises:
+        RunFinishedError: The run has ended; the folder is where it was.
+    """
+    with recording.writer.lock:
+        if recording.finished:
+            raise RunFinishedError(recording.run_id, "log_artifact()")
+        os.rename(folder, stager.folder / folder_name(key))
+        stager.note_draft(key)
+
+
+def _publish_held(recording: "Recording", stager: "Stager", folder: Path, key: str) -> None:
+    """Publish the held files; where that fails, they stay with their artifact."""
+    try:
+        _publish(recording, stager, folder, key)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    made = _made_beside(stager.folder, key)  # Without the lock: a copy takes its time.
+    copy_folder(folder, made)
+    _publish_made(recording, stager, made, key)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish_made(recording: "Recording", stager: "Stager", made: Path, key: str) -> None:
+    try:
+        _publish(recording, stager, made, key)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _made_beside(journal: Path, key: str) -> Path:
+    return journal / f".{folder_name(key)}"
 
 
 def _again(artifact: "Artifact") -> str:

@@ -8,7 +8,6 @@ by the next one that builds an artifact.
 """
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -82,18 +81,12 @@ def remove_abandoned(root: Path) -> None:
                 os.close(descriptor)
 
 
-def move_folder(folder: Path, target: Path) -> None:
-    """Rename ``folder`` to ``target``; on another file system copy it.
+def copy_folder(folder: Path, target: Path) -> None:
+    """Copy the files of ``folder`` to a new folder ``target`` on another file system.
 
     Raises:
-        OSError: It cannot be moved; ``folder`` is still whole then.
+        OSError: It cannot be copied; nothing is left of ``target``.
     """
-    try:
-        os.rename(folder, target)
-        return
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
     try:
         target.mkdir(mode=_MODE)
         for name in os.listdir(folder):
@@ -103,4 +96,3 @@ def move_folder(folder: Path, target: Path) -> None:
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)
         raise
-    shutil.rmtree(folder, ignore_errors=True)
