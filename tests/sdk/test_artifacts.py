@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -27,7 +28,7 @@ from stepwell.errors import (
     WaitTimeoutError,
 )
 from stepwell.testing import RecordingDaemon
-from stepwell_wire.drafts import Held, parse_entries
+from stepwell_wire.drafts import Held, Reference, parse_entries
 from stepwell_wire.errors import ArtifactNameError
 from tests.sdk.conftest import Start
 
@@ -110,6 +111,27 @@ def test_the_lines_say_what_the_artifact_has(tmp_path: Path) -> None:
     lines = (made._files.folder / "entries").read_bytes().splitlines()
     assert parse_entries(lines) == made._files.entries
     assert list(made._files.entries) == ["a", "key"]
+
+
+def test_references_to_files_name_these_files(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for number, name in enumerate(["a%20b", "a b", "c#1", "c", "d?x", "d"]):
+        (folder / name).write_bytes(b"x" * number)
+    made = artifact()
+    paths = made.add_reference(folder.as_uri())
+    for path in paths:
+        reference = made._files.entries[path]
+        assert isinstance(reference, Reference)
+        source = unquote(urlsplit(reference.uri).path)
+        assert source == str(folder / path)
+        assert reference.size == os.path.getsize(source)
+    for address in (f"file://{folder}/c#1", f"file://{folder}/d?x"):
+        with pytest.raises(ArtifactFileError, match="%3F and %23"):
+            made.add_reference(address, name="other")
+    (folder / "gone").symlink_to(folder / "nothing")
+    with pytest.raises(ArtifactFileError, match="gone: a link that leads nowhere"):
+        made.add_reference(folder.as_uri(), name="again")
 
 
 def test_what_is_not_logged_is_removed_with_its_artifact(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from stepwell.errors import ArtifactFileError
 from stepwell_wire.drafts import Reference
@@ -29,6 +29,11 @@ def references_of(
             f"{REFERENCE_BYTES_MAX} bytes; add a file with add_file()"
         )
     if parts.scheme == "file":
+        if "?" in uri or "#" in uri:
+            raise ArtifactFileError(
+                f"{uri}: ? and # end the path of an address; write them as %3F and %23 "
+                "(pathlib's as_uri() does)"
+            )
         return _of_files(uri, unquote(parts.path), name, max_objects or _OBJECTS_MAX)
     path = name or os.path.basename(parts.path.rstrip("/")) or parts.netloc
     if not path:
@@ -38,7 +43,7 @@ def references_of(
 
 def _of_files(uri: str, local: str, name: str | None, objects_max: int) -> dict[str, Reference]:
     if os.path.isfile(local):
-        return {name or os.path.basename(local): Reference(uri, "", os.path.getsize(local))}
+        return {name or os.path.basename(local): Reference(uri, "", _size_of(local))}
     if not os.path.isdir(local):
         raise ArtifactFileError(f"{uri}: no such file or folder")
     found: dict[str, Reference] = {}
@@ -47,8 +52,8 @@ def _of_files(uri: str, local: str, name: str | None, objects_max: int) -> dict[
         for each in sorted(files):
             path = os.path.join(folder, each)
             below = os.path.relpath(path, local)
-            size = os.path.getsize(path)
-            address = f"{uri.rstrip('/')}/{below}"
+            size = _size_of(path)
+            address = f"{uri.rstrip('/')}/{quote(below)}"
             found[f"{name}/{below}" if name else below] = Reference(address, "", size)
             if len(found) > objects_max:
                 raise ArtifactFileError(
@@ -56,3 +61,12 @@ def _of_files(uri: str, local: str, name: str | None, objects_max: int) -> dict[
                     "with fewer"
                 )
     return found
+
+
+def _size_of(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError as error:
+        is_broken = os.path.islink(path) and not os.path.exists(path)
+        what = "a link that leads nowhere; remove it" if is_broken else error.strerror
+        raise ArtifactFileError(f"{path}: {what}") from error
