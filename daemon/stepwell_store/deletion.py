@@ -86,6 +86,7 @@ def delete_runs(
     *,
     force: bool = False,
     look_seconds: float = _TIMEOUT_SECONDS,
+    begins: Callable[[], object] = lambda: None,
 ) -> None:
     """Delete every row of some runs, given by project; all of them are looked at first.
 
@@ -94,6 +95,7 @@ def delete_runs(
     Args:
         force: delete also what runs, and what its writers send later.
         look_seconds: the look whether they run may take so long.
+        begins: called after that look, before anything is deleted.
 
     Raises:
         RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
@@ -103,7 +105,7 @@ def delete_runs(
         for project, ids in run_ids.items()
         for start in range(0, len(ids), _RUNS_AT_ONCE)
     ]
-    _delete_scopes(store, pieces, force=force, look_seconds=look_seconds)
+    _delete_scopes(store, pieces, force=force, look_seconds=look_seconds, begins=begins)
 
 
 def delete_project(
@@ -112,14 +114,19 @@ def delete_project(
     *,
     force: bool = False,
     look_seconds: float = _TIMEOUT_SECONDS,
+    begins: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Delete each run that ``project`` has now, as ``delete_runs`` does; return their ids.
+
+    Args:
+        begins: called when all was looked at, before anything is deleted. What it raises ends the
+            deletion.
 
     Raises:
         RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
     """
     ids = _run_ids(store, project, look_seconds)
-    delete_runs(store, {project: ids}, force=force, look_seconds=look_seconds)
+    delete_runs(store, {project: ids}, force=force, look_seconds=look_seconds, begins=begins)
     return ids
 
 
@@ -185,7 +192,12 @@ def remove_orphans(store: Store) -> None:
 
 
 def _delete_scopes(
-    store: Store, scopes: Sequence[_Scope], *, force: bool, look_seconds: float
+    store: Store,
+    scopes: Sequence[_Scope],
+    *,
+    force: bool,
+    look_seconds: float,
+    begins: Callable[[], object],
 ) -> None:
     writers = {scope: _writers(store, scope, look_seconds) for scope in scopes}
     running = {scope: sorted(_running_runs(writers[scope])) for scope in scopes}
@@ -193,6 +205,7 @@ def _delete_scopes(
         raise RunIsRunningError(
             [f"{scope.project}/{run_id}" for scope in scopes for run_id in running[scope]]
         )
+    begins()
     for scope in scopes:
         at_work = [row for row in writers[scope] if row["state"] == RUNNING]
         if not at_work:

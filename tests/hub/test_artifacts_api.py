@@ -9,7 +9,9 @@ import pytest
 from blake3 import blake3
 
 from stepwell_hub.catalog import artifacts
+from stepwell_store import deletion
 from stepwell_store.blob_collection import collect_blobs
+from stepwell_store.errors import QueryTimeoutError
 from stepwell_wire.manifest import Entry, Manifest
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
@@ -384,6 +386,26 @@ def test_a_refused_deletion_of_a_project_keeps_its_artifacts(hub: Hub, tmp_path:
     assert len(hub.program.get(f"{url}/artifacts").json()["collections"]) == 1
     assert hub.program.delete(url, params={"force": True}).status_code == 204
     assert hub.program.get(f"{url}/artifacts").json()["collections"] == []
+
+
+@pytest.mark.parametrize("part", ["_run_ids", "_writers"])
+def test_a_deletion_that_failed_before_it_began_is_not_done_later(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    project = fresh_project()
+    made(hub, tmp_path, {"f": b"f"}, project=project)
+    make_run(hub.context.store, project, "r")
+    url = f"/api/v1/projects/{project}"
+
+    def late(*_: Any) -> None:
+        raise QueryTimeoutError("it took too long")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(deletion, part, late)
+        assert code(hub.program.delete(url)) == (504, "query_timeout")
+    assert hub.program.delete(f"{url}/runs/r").status_code == 204
+    hub.context.artifacts_cleared_at = -1e9
+    assert len(hub.program.get(f"{url}/artifacts").json()["collections"]) == 1
 
 
 def test_a_deletion_that_a_kill_cut_off_is_finished_by_the_next_look(

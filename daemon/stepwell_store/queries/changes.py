@@ -8,7 +8,7 @@ carry the time at which it said them, so they never undo a later edit.
 import os
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from stepwell_store import deletion
@@ -104,15 +104,25 @@ def delete_run(
 
 
 def delete_project(
-    store: Store, project: str, *, force: bool = False, limits: Limits = DEFAULT
+    store: Store,
+    project: str,
+    *,
+    force: bool = False,
+    begins: Callable[[], object] = lambda: None,
+    limits: Limits = DEFAULT,
 ) -> list[str]:
     """Delete every run of a project, as ``delete_run`` does; return their ids.
+
+    Args:
+        begins: called when all was looked at, before anything is deleted.
 
     Raises:
         RunIsRunningError: Some are running, and ``force`` is not set.
     """
     look_seconds = limits.timeout_seconds
-    return deletion.delete_project(store, project, force=force, look_seconds=look_seconds)
+    return deletion.delete_project(
+        store, project, force=force, look_seconds=look_seconds, begins=begins
+    )
 
 
 def _checked(field: str, text: str, longest: int) -> str:

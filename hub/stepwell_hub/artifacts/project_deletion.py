@@ -1,6 +1,7 @@
-"""The deletion of a project: noted first, then the runs go, then the artifacts.
+"""The deletion of a project: noted when it begins, then the runs go, then the artifacts.
 
-A hub that is killed in between leaves the note. The next look goes on, in whichever hub.
+One that is refused, or fails before anything is deleted, leaves no note. A hub that is killed in
+between leaves it. The next look goes on, in whichever hub.
 """
 
 import logging
@@ -12,7 +13,6 @@ from stepwell_hub.artifacts import building
 from stepwell_hub.context import Context
 from stepwell_hub.errors import ApiError, CatalogUnavailableError
 from stepwell_store import StoreError, queries
-from stepwell_store.errors import RunIsRunningError
 
 if TYPE_CHECKING:
     from stepwell_hub.catalog.project_deletion import Deletion
@@ -21,7 +21,7 @@ logger = logging.getLogger("stepwell_hub")
 
 CLEAR_SECONDS: Final = 60.0
 _REFUSED_SECONDS: Final = 3600.0
-"""A note whose runs are all there after so long is of a deletion that was refused."""
+"""A note whose runs are there after so long is of a deletion that failed."""
 _AWAY: Final = (ApiError, CatalogUnavailableError, StoreError)
 
 
@@ -34,13 +34,14 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
     """
     from stepwell_hub.catalog import project_deletion
 
-    asking = partial(project_deletion.ask, project=project, now=time.time())
-    deletion: Deletion = await context.catalog.do(asking)
-    try:
-        run_ids: list[str] = await context.asker.ask(queries.delete_project, project, force=force)
-    except (RunIsRunningError, ApiError):  # It was refused, and nothing was deleted.
-        await context.catalog.do(partial(project_deletion.end, deletion=deletion))
-        raise
+    deletion = project_deletion.Deletion(project, time.time())
+    noting = partial(project_deletion.ask, project=project, now=deletion.asked_at)
+    run_ids: list[str] = await context.asker.ask(
+        queries.delete_project,
+        project,
+        force=force,
+        begins=partial(context.catalog.do_from_thread, noting),
+    )
     try:
         await _finish(context, deletion)
     except _AWAY as error:

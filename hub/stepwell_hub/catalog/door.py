@@ -5,7 +5,7 @@ SQLAlchemy costs a quarter of a second and 20 MiB: a hub that nobody looks at do
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,6 +34,17 @@ class CatalogDoor:
             CatalogUnavailableError: The database does not answer.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+
+    def do_from_thread(self, work: "Callable[[Catalog], Found]") -> Found:
+        """Return ``work(catalog)``, in a thread that is not the event loop's.
+
+        Raises:
+            CatalogUnavailableError: The database does not answer, or the hub ends.
+        """
+        try:
+            return self._thread.submit(self._do, work).result()
+        except (RuntimeError, CancelledError) as error:
+            raise CatalogUnavailableError("the hub ends") from error
 
     async def use_code(self, code: LoginCode) -> bool:
         """Note that a login code is used; return False when it was before."""

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,8 +79,8 @@ def run(options: argparse.Namespace) -> int:
         for ref in found:
             print(f"deleted {ref}")
         for project in options.project:
-            _tell_hub(places(options).data, project)
-            run_ids_of = queries.delete_project(store, project, force=options.force)
+            noting = partial(_tell_hub, places(options).data, project)
+            run_ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
             forget_runs(journals, project, run_ids_of)
             print(f"deleted project {project}")
     return OK
