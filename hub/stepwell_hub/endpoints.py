@@ -210,6 +210,9 @@ async def _checked(each: Endpoint, request: Request, context: Context) -> Call:
             raise _invalid("body", error) from error
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ApiError(400, "json_invalid", f"the body is no JSON: {error}") from error
+        except RecursionError as error:
+            message = "the body has too many objects or lists in each other; some hundred are read"
+            raise ApiError(400, "json_invalid", message) from error
     return Call(request, context, query, body)
 
 

@@ -388,6 +388,20 @@ def test_a_refused_deletion_of_a_project_keeps_its_artifacts(hub: Hub, tmp_path:
     assert hub.program.get(f"{url}/artifacts").json()["collections"] == []
 
 
+@pytest.mark.parametrize(
+    ("levels", "status"), [(199, 201), (200, 400), (900, 400), (2000, 400), (200_000, 400)]
+)
+def test_metadata_of_many_levels_is_refused_in_words(hub: Hub, levels: int, status: int) -> None:
+    deep = '{"a":' * levels + "[]" + "}" * levels
+    body = json.dumps({"key": f"key-{levels:05}", "name": "deep", "type": "t"})[:-1]
+    body += f', "manifest": {json.dumps(manifest_of({}))}, "metadata": {deep}}}'
+    headers = {"Content-Type": "application/json"}
+    answer = hub.program.post(ROOT, content=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    if status == 400:
+        assert "objects or lists in each other" in answer.json()["error"]["message"]
+
+
 @pytest.mark.parametrize("part", ["_run_ids", "_writers"])
 def test_a_deletion_that_failed_before_it_began_is_not_done_later(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str

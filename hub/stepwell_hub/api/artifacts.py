@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta
 
-from stepwell_hub.api.forms import Limit, Name, Text
+from stepwell_hub.api.forms import DEPTH_MAX, Limit, Name, Text, is_deep
 from stepwell_hub.artifacts import building
 from stepwell_hub.artifacts.answers import Begun, Collection, CollectionsPage, Version
 from stepwell_hub.artifacts.project_deletion import clear_at_times
@@ -185,7 +185,15 @@ def checked_alias(alias: str) -> str:
 
 
 def check_metadata(metadata: dict[str, Any]) -> None:
-    """Refuse metadata that is too large for the catalog."""
+    """Refuse metadata that is too large for the catalog, or too deep for its readers."""
+    if is_deep(metadata):
+        raise ApiError(
+            400,
+            "value_invalid",
+            f"metadata has more than {DEPTH_MAX} objects or lists in each other; put it "
+            "into a file of the artifact",
+            field="metadata",
+        )
     size = len(msgspec.json.encode(metadata))
     if size > _METADATA_BYTES_MAX:
         raise ApiError(

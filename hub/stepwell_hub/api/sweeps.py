@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta
 
+from stepwell_hub.api.forms import DEPTH_MAX, is_deep
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError, SweepInvalidError
 from stepwell_hub.sweeps.answers import (
@@ -270,6 +271,9 @@ def _id(call: Call) -> str:
 
 
 def _refuse_odd_text(config: dict[str, Any]) -> None:
-    """Refuse what PostgreSQL cannot keep."""
+    """Refuse what PostgreSQL cannot keep, and what is too deep for its readers."""
+    if is_deep(config):
+        message = f"has more than {DEPTH_MAX} objects or lists in each other"
+        raise SweepInvalidError("config", message)
     if "\\u0000" in json.dumps(config):
         raise SweepInvalidError("config", "contains a NUL character, which cannot be stored")

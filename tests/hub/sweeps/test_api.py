@@ -126,6 +126,12 @@ def test_a_wrong_config_is_refused_by_the_path_of_the_field(hub: Hub) -> None:
     nul = RANDOM | {"parameters": {"lr": {"value": "a\0b"}}}
     told = post(hub, "/sweeps", 400, project="p", config=nul, key=key())["error"]
     assert "NUL" in told["message"]
+    deep: Any = 1
+    for _ in range(400):
+        deep = [deep]
+    config = RANDOM | {"parameters": {"lr": {"values": [deep, 2]}}}
+    told = post(hub, "/sweeps", 400, project="p", config=config, key=key())["error"]
+    assert "objects or lists in each other" in told["message"]
 
 
 def test_what_is_not_there_is_told(hub: Hub) -> None:
