@@ -129,6 +129,15 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
         phone = context.new_page()
         enter(phone, site.link(f"{root}/data/best/lineage"))
         expect(phone.locator("a.graph-node")).to_have_count(4)
+        expect(phone.locator("a.graph-node[aria-current]")).to_be_in_viewport(ratio=0.99)
+        zoom = phone.get_by_role("group", name="Zoom").bounding_box()
+        area = phone.locator(".graph-area").bounding_box()
+        assert zoom is not None
+        assert area is not None
+        assert zoom["y"] + zoom["height"] <= area["y"], "the zoom's buttons lie on the graph"
+        phone.get_by_role("button", name="Fit", exact=True).click()
+        for at in range(4):
+            expect(phone.locator("a.graph-node").nth(at)).to_be_in_viewport(ratio=0.99)
         fits(phone)
 
     page.goto(f"{site.url}{site.run_path(PROJECT, 'train', 'artifacts')}")

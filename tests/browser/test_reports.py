@@ -16,7 +16,7 @@ Lower **rates** won <script>window.__pwned = 1</script> [x](javascript:window.__
 
 ```stepwell
 panel: line
-metrics: loss
+metrics: loss, nosuch
 ```
 
 ```stepwell
@@ -101,6 +101,7 @@ def test_a_report_is_written_saved_read_and_kept_when_two_save(
     expect(shown.locator('.panel[data-metric="loss"][data-series="2"]')).to_have_attribute(
         "data-ready", "true"
     )
+    expect(shown).to_contain_text("These runs have no metric nosuch")
     rows = shown.locator('[data-panel="runs"] tbody tr')
     expect(rows).to_have_count(2)
     expect(rows.first).to_contain_text("rate 0.01")

@@ -62,6 +62,22 @@ def test_groups_are_sorted_by_what_they_are_made_of() -> None:
         by_lr("loss:median")
 
 
+def test_a_sort_by_what_is_no_column_says_what_to_add() -> None:
+    with pytest.raises(CommandError, match=r"; for acc, add --columns loss,acc$"):
+        by_lr("-acc:min")
+    with pytest.raises(CommandError) as told:
+        by_lr("loss:median")
+    assert "add --columns" not in str(told.value)
+
+
+def test_moments_and_durations_are_read_as_such() -> None:
+    paths, columns = ["created"], ["duration"]
+    groups = group_runs([run_of(created=1.79573e9, duration=185.0)], paths, columns)
+    (line,) = groups_text(groups, paths, columns).splitlines()[1:]
+    assert line.split()[0].startswith("2026-11-")
+    assert line.split()[2:] == ["1", "1", "3m05s", "3m05s", "3m05s"]
+
+
 def test_the_table_names_each_statistic() -> None:
     lines = groups_text(by_lr(), ["lr"], ["loss"]).splitlines()
     assert lines[0].split() == ["lr", "runs", "loss:count", "loss:mean", "loss:min", "loss:max"]
@@ -84,8 +100,7 @@ def test_the_command_groups_all_runs_and_shows_as_many_groups_as_asked(call: Cal
     assert (wrong.code, wrong.out) == (2, "")
 
 
-def test_a_path_to_group_by_that_no_run_has_is_told(call: Call) -> None:
-    told = call("runs", "--project", "digits", "--group-by", "modle")
-    assert told.code == 0
-    assert "no run has 'modle'" in told.err
-    assert told.out.splitlines()[1].split() == ["-", "2"]
+def test_a_path_to_group_by_that_no_run_has_is_an_error(call: Call) -> None:
+    told = call("runs", "--project", "digits", "--group-by", "state,modle")
+    assert (told.code, told.out) == (4, "")
+    assert "--group-by: no run has 'modle'" in told.err

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from stepwell.cli.errors import USAGE, CommandError
-from stepwell.cli.text import counted, json_text, number_text, table_text, value_text
+from stepwell.cli.run_cells import cell_text
+from stepwell.cli.text import counted, json_text, table_text
 
 STATISTICS: Final = ("count", "mean", "min", "max")
 RUNS: Final = "runs"
@@ -74,19 +75,29 @@ def sorted_groups(
         elif column in columns and statistic in STATISTICS:
             values = [each.columns[column][statistic] for each in found]
         else:
-            raise CommandError(f"--sort {path}: groups are sorted by {_SORTS}", USAGE)
+            raise CommandError(_unsortable(path, columns), USAGE)
         found = _in_order(found, values, is_reversed=is_reversed)
     return found
+
+
+def _unsortable(path: str, columns: Sequence[str]) -> str:
+    """Return why groups are not sorted by ``path``, and what to add where it may be a column."""
+    head, _, statistic = path.rpartition(":")
+    column = head if statistic in STATISTICS else path
+    remedy = (
+        "" if head in columns else f"; for {column}, add --columns {','.join([*columns, column])}"
+    )
+    return f"--sort {path}: groups are sorted by {_SORTS}{remedy}"
 
 
 def groups_text(groups: Sequence[Group], paths: Sequence[str], columns: Sequence[str]) -> str:
     """Return the table of groups for a person."""
     rows = [
         [
-            *(value_text(each.values[path]) if path in each.values else "-" for path in paths),
+            *(cell_text(path, each.values[path]) if path in each.values else "-" for path in paths),
             str(each.runs),
             *(
-                _number_text(each.columns[column][name])
+                _statistic_text(column, name, each.columns[column][name])
                 for column in columns
                 for name in STATISTICS
             ),
@@ -133,5 +144,7 @@ def _in_order(groups: list[Group], values: Sequence[Any], *, is_reversed: bool) 
     return [group for group, _ in (*numbers, *texts, *missing)]
 
 
-def _number_text(value: float | None) -> str:
-    return "-" if value is None else number_text(float(value))
+def _statistic_text(column: str, statistic: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    return str(value) if statistic == "count" else cell_text(column, float(value))

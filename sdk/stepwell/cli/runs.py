@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.errors import OK, USAGE, CommandError
+from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
+from stepwell.cli.run_cells import cell_text
 from stepwell.cli.text import (
     count_text,
     json_text,
@@ -18,7 +19,6 @@ from stepwell.cli.text import (
     plain,
     seconds_text,
     table_text,
-    value_text,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> int:
             found, following = _read_all(store, options, (*shared, *columns)), None
         else:
             found, following = read_runs(store, options, columns)
+        if found and shared:
+            _check_shared(store, options.project, shared)
         _tell_of_paths(store, options, found)
         if not found and options.project is not None:
             _check_project(store, options.project)
@@ -143,16 +145,25 @@ def _paths(text: str) -> tuple[str, ...]:
 def _tell_of_paths(
     store: "Store", options: argparse.Namespace, found: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Say which paths of ``--sort``, ``--group-by`` and ``--columns`` no run has."""
+    """Say which paths of ``--sort`` and ``--columns`` no run has."""
     from stepwell_store.queries import path_hints
 
     # Groups are sorted by what they are made of.
     sort = () if options.group_by else _paths(options.sort or "")
-    named = (*sort, *_paths(options.group_by), *_paths(options.columns))
+    named = (*sort, *_paths(options.columns))
     paths = [each.lstrip("+-") for each in named]
     if found and paths:
         for hint in path_hints(store, options.project, list(dict.fromkeys(paths))):
             print(f"stepwell: {hint}", file=sys.stderr)
+
+
+def _check_shared(store: "Store", project: str | None, shared: Sequence[str]) -> None:
+    """Raise where no run has a path of ``--group-by``: all runs were one group."""
+    from stepwell_store.queries import path_hints
+
+    hints = path_hints(store, project, shared)
+    if hints:
+        raise CommandError(f"--group-by: {'. '.join(hints)}", NOT_FOUND)
 
 
 def _tell_of_filter(store: "Store", options: argparse.Namespace) -> None:
@@ -203,7 +214,7 @@ def runs_text(found: list[dict[str, Any]], columns: Sequence[str] = (), *, now: 
 def _cell(values: Mapping[str, Any], column: str) -> str:
     if column not in values:
         return ""
-    text = value_text(values[column])
+    text = cell_text(column, values[column])
     if len(text) > _CELL_CHARACTERS_MAX:
         return f"{text[: _CELL_CHARACTERS_MAX - 1]}…"
     return text

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import type { Collection, Entry, Lineage, LineageEdge, LineageNode, Manifest } from "../../src/api/artifacts.js";
 import { sortAfter, sortCollections } from "../../src/pages/artifacts/collections.js";
 import { linePath, neighbours, pathThrough } from "../../src/pages/artifacts/graph.js";
-import { NODE_HEIGHT, NODE_WIDTH, placed } from "../../src/pages/artifacts/layout.js";
+import { fitScale, NODE_HEIGHT, NODE_WIDTH, placed } from "../../src/pages/artifacts/layout.js";
 import { compareManifests, folderRows, searchRows } from "../../src/pages/artifacts/manifestRows.js";
 import { nodeFacts, nodeHref } from "../../src/pages/artifacts/nodes.js";
 import { previewKind, textOf } from "../../src/pages/artifacts/previewText.js";
@@ -125,4 +125,10 @@ test("a line goes through its points", () => {
 test("lines to copy quote names", () => {
   expect(useLines("data", "v3")).toBe('artifact = run.use_artifact("data:v3")\nfolder = artifact.download()');
   expect(logLines('a"b')).toContain('project="a\\"b"');
+});
+
+test("a graph fits the narrower side of its area, and is never enlarged", () => {
+  expect(fitScale({ width: 780, height: 100 }, 390, 400)).toBe(0.5);
+  expect(fitScale({ width: 100, height: 800 }, 390, 400)).toBe(0.5);
+  expect(fitScale({ width: 100, height: 100 }, 390, 400)).toBe(1);
 });

@@ -5,7 +5,7 @@ import { ApiError } from "../../src/api/errors.js";
 import type { Block, Report } from "../../src/api/reports.js";
 import { makeDraft, type Keeper, type Kept, type Save } from "../../src/pages/reports/draft.js";
 import { insertedAt, lineStart } from "../../src/pages/reports/editing.js";
-import { blockKeys, metricPattern, runsQuery } from "../../src/pages/reports/fields.js";
+import { blockKeys, metricPattern, missingMetrics, runsQuery } from "../../src/pages/reports/fields.js";
 
 const REPORT: Report = { id: "r1", project: "p", title: "T", text: "one", version: 3, created_at: 1, updated_at: 2 };
 const CONFLICT = new ApiError(409, "report_changed", "saved as version 4");
@@ -128,4 +128,9 @@ test.each([
   [9, [5, 5]],
 ])("line %i of a text", (line, place) => {
   expect(lineStart("a\nbb\n", line)).toEqual(place);
+});
+
+test("a named metric that the runs lack is missing once their metrics are known", () => {
+  expect(missingMetrics(["loss", "nosuch"], null)).toEqual([]);
+  expect(missingMetrics(["loss", "nosuch"], ["acc", "loss"])).toEqual(["nosuch"]);
 });

@@ -7,12 +7,14 @@ import { useEffect, useMemo, useRef } from "preact/hooks";
 
 import type { Lineage, LineageNode } from "../../api/artifacts.js";
 import { linePath, pathThrough } from "./graph.js";
-import { NODE_HEIGHT, NODE_WIDTH, placed } from "./layout.js";
+import { fitScale, NODE_HEIGHT, NODE_WIDTH, placed } from "./layout.js";
 import { nodeFacts, nodeHref, nodeTitle } from "./nodes.js";
 
 const ZOOM_FACTOR = 1.25;
 const ZOOM_MIN = 0.2;
 const ZOOM_MAX = 2;
+/** A graph opens whole where its nodes are still this large; else around the version. */
+const OPEN_ZOOM_MIN = 0.5;
 
 export function LineageGraph({ lineage, start }: { lineage: Lineage; start: string }) {
   const area = useRef<HTMLDivElement>(null);
@@ -30,14 +32,18 @@ export function LineageGraph({ lineage, start }: { lineage: Lineage; start: stri
     const element = area.current;
     const at = layout.nodes.get(start);
     if (!element || !at) return;
+    const whole = fitScale(layout, element.clientWidth, element.clientHeight);
+    if (whole >= OPEN_ZOOM_MIN) {
+      zoom.value = whole;
+      return;
+    }
     element.scrollTo(at.x * zoom.peek() - element.clientWidth / 2, at.y * zoom.peek() - element.clientHeight / 2);
   }, [layout, start]);
   const change = (factor: number) => (zoom.value = Math.min(ZOOM_MAX, Math.max(ZOOM_MIN, zoom.value * factor)));
   const fit = () => {
     const box = area.current;
     if (box === null) return;
-    const scale = Math.min(box.clientWidth / layout.width, box.clientHeight / layout.height, 1);
-    zoom.value = Math.max(ZOOM_MIN, scale);
+    zoom.value = Math.max(ZOOM_MIN, fitScale(layout, box.clientWidth, box.clientHeight));
   };
   const scale = zoom.value;
   return (

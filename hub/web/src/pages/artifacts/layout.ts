@@ -37,6 +37,11 @@ export function placed({ nodes, edges }: Lineage): Placed {
   };
 }
 
+/** The zoom, 1 at most, with which a layout fits an area of CSS pixels. */
+export function fitScale({ width, height }: Pick<Placed, "width" | "height">, areaWidth: number, areaHeight: number): number {
+  return Math.min(areaWidth / width, areaHeight / height, 1);
+}
+
 /** A line leaves a node in the middle of its side, and so arrives; in between it goes as it was laid. */
 function fromSideToSide(from: Point, to: Point, points: readonly Point[]): Point[] {
   const side = (from.x <= to.x ? NODE_WIDTH : -NODE_WIDTH) / 2;

@@ -14,7 +14,7 @@ import { AnyPanel } from "../charts/BoardView.js";
 import "../charts/charts.css";
 import { NearScreen } from "../media/NearScreen.js";
 import { NO_RUNS, useChosenRuns } from "./chosenRuns.js";
-import { metricPattern, namesOf, numberOf, scaleOf, textOf } from "./fields.js";
+import { metricPattern, missingMetrics, namesOf, numberOf, scaleOf, textOf } from "./fields.js";
 import { useBoard } from "./useBoard.js";
 
 const CHARTS_MAX = 24;
@@ -34,7 +34,12 @@ export function LinePanel({ project, fields }: { project: string; fields: PanelF
   const { board, root } = useBoard(project, runs, first, () => void chosen.load());
   const names = board.names.names.value;
   const error = chosen.error.value ?? board.names.error.value;
-  const metrics = useMemo(() => shownMetrics(namesOf(fields, "metrics"), names), [fields, names]);
+  const isCut = board.names.isCut.value;
+  const [metrics, missing] = useMemo(() => {
+    const named = namesOf(fields, "metrics");
+    const lacked = isCut ? [] : missingMetrics(named, names);
+    return [shownMetrics(named, names).filter((name) => !lacked.includes(name)), lacked];
+  }, [fields, names, isCut]);
   const retry = () => (void chosen.load(), board.names.refresh());
   const { full } = board.values.value;
   return (
@@ -46,7 +51,8 @@ export function LinePanel({ project, fields }: { project: string; fields: PanelF
       {runs?.length === 0 && <p class="panel-empty">{NO_RUNS}</p>}
       {runs !== null && runs.length > 0 && names !== null && (
         <>
-          {metrics.length === 0 && <p class="panel-empty">These runs have no such metric</p>}
+          {missing.map((name) => <p key={name} class="panel-empty">{`These runs have no metric ${name}`}</p>)}
+          {metrics.length === 0 && missing.length === 0 && <p class="panel-empty">These runs have no such metric</p>}
           <div class="report-charts">
             {metrics.slice(0, CHARTS_MAX).map((metric) => <ChartPlace key={metric} board={board} metric={metric} />)}
           </div>

@@ -45,7 +45,15 @@ function NewReport({ project }: { project: string }) {
   };
   return (
     <span class="actions">
-      <button type="button" class="primary" disabled={isBusy.value} onClick={() => void start()}>New report</button>
+      <button
+        type="button"
+        class="primary"
+        title="Saves an untitled report at once, and opens it in the editor"
+        disabled={isBusy.value}
+        onClick={() => void start()}
+      >
+        New report
+      </button>
     </span>
   );
 }

@@ -43,6 +43,13 @@ export function metricPattern(fields: PanelFields): string {
   return [exact, match === "" ? "" : `(?:${match})`].filter((part) => part !== "").join("|");
 }
 
+/** Named metrics that the runs lack; none as long as it is not known what they have. */
+export function missingMetrics(named: readonly string[], found: readonly string[] | null): string[] {
+  if (found === null) return [];
+  const known = new Set(found);
+  return named.filter((name) => !known.has(name));
+}
+
 /** What board and hub call the scale of y. */
 export function scaleOf(fields: PanelFields): "lin" | "log" | "symlog" {
   const y = textOf(fields, "y");
