@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from stepwell import _session
 from stepwell._config_sources import line_of, load_file
@@ -19,6 +19,9 @@ from stepwell._sweeps.paths import parse_sweep_path
 from stepwell._terminal import Voice
 from stepwell.errors import HubError, SweepError, UsageError
 from stepwell_wire.hub_access import page_path
+
+_TRIALS_MAX: Final = 1000
+"""So many trials are looked at for values that are missing."""
 
 
 def sweep(
@@ -195,9 +198,28 @@ def run_agent(
         worker.run(line, count)
     finally:
         line.close()
+    _tell_of_missing_values(hub, found, voice)
     if isinstance(worker, CommandAgent) and worker.ended_by:
         return 128 + worker.ended_by
     return 1 if failures.is_failure else 0
+
+
+def _tell_of_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) -> None:
+    """Say of how many finished trials the hub knows for sure that they never logged the metric."""
+    if (metric := sweep.get("metric")) is None:
+        return
+    try:
+        path = f"/sweeps/{sweep['id']}/trials"
+        trials = hub.get(path, limit=_TRIALS_MAX, patience_seconds=0.0)["trials"]
+    except HubError:
+        return  # It is advice only.
+    ended = [each for each in trials if each["state"] == "finished" and each["is_settled"]]
+    without = sum(each["steps"] == 0 for each in ended)
+    if without:
+        voice.say(
+            f"{without} of {len(ended)} finished trials have no value of {metric['name']!r}, the "
+            "sweep's metric: the search learns nothing from them"
+        )
 
 
 def _check_project(sweep: Mapping[str, Any], wanted: str | None) -> None:

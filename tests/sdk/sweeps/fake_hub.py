@@ -32,6 +32,7 @@ class FakeHub:
         self.drop: Counter[str] = Counter()
         self.metric: dict[str, str] | None = None
         self.is_listed = True
+        self.steps: list[int] = []
         self.waits = 0
         self.wait_reason = ""
         self.stop_at_beat = ""
@@ -136,6 +137,9 @@ class FakeHub:
             if method == "PATCH":
                 self.changes.append(body)
             return 200, {**self.sweep, **body}
+        if path.endswith("/trials"):
+            ended = {"state": "finished", "is_settled": True}
+            return 200, {"trials": [{**ended, "steps": steps} for steps in self.steps]}
         if path.endswith("/agents"):
             return 201, {"agent": "a1", "lease_seconds": 30, "beat_seconds": self.beat_seconds}
         if path.endswith("/ask"):

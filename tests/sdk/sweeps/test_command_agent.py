@@ -93,6 +93,19 @@ def test_an_agent_says_once_that_its_sweep_is_paused(
     assert capsys.readouterr().err.count("`stepwell sweep --resume abcd1234` goes on") == 1
 
 
+def test_an_agent_says_that_finished_trials_never_logged_the_metric(
+    hub: FakeHub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.metric, hub.steps = {"name": "loss", "goal": "minimize"}, [3, 0]
+    hub.config = {"command": ["true"]}
+    hub.add(x=1)
+    stepwell.agent("abcd1234")
+    assert "1 of 2 finished trials have no value of 'loss'" in capsys.readouterr().err
+    hub.steps = [3, 4]
+    stepwell.agent("abcd1234")
+    assert "no value" not in capsys.readouterr().err
+
+
 def test_a_program_that_fails_in_another_python_than_the_agents_says_which(
     hub: FakeHub,
     monkeypatch: pytest.MonkeyPatch,
