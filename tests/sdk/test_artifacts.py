@@ -392,6 +392,27 @@ def test_save_keeps_files_as_they_are_at_the_end(
     assert {each.draft.name for each in daemon.artifacts} == {f"run-{run.id}-files"}
 
 
+def test_each_saved_file_is_kept_as_its_policy_says(
+    start: Start, daemon: RecordingDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("now", "gone", "live"):
+        Path(name).write_bytes(b"1")
+    run = start()
+    run.save("now", policy="now")
+    run.save("gone")
+    run.save("live", policy="live")
+    Path("now").write_bytes(b"changed in place")
+    Path("gone").unlink()
+    Path("new").write_bytes(b"22")
+    Path("new").replace("live")
+    Path("last").write_bytes(b"3")
+    run.save("last")
+    run.finish()
+    files = {"now": b"1", "gone": b"1", "live": b"1", "last": b"3"}
+    assert [each.files for each in daemon.artifacts][3:] == [files, {**files, "live": b"22"}]
+
+
 def test_a_held_file_is_told_from_a_reference() -> None:
     lines = [b'["a",0,1,2,3,4,5,6]', b'["b","s3://x","",null]', b'["a"]', b'["c",1,1,2,0,0,0,0]']
     found = parse_entries(lines)

@@ -33,13 +33,19 @@ class DraftFiles:
         self._folders: set[str] = set()
         self._remover: weakref.finalize[Any, Any] | None = None
 
-    def add_file(self, source: str, path: str, *, overwrite: bool = False) -> None:
+    def add_file(
+        self, source: str, path: str, *, overwrite: bool = False, may_link: bool = True
+    ) -> None:
         """Hold the file ``source`` as ``path``.
+
+        Args:
+            may_link: False where a later change in place must not be seen.
 
         Raises:
             ArtifactFileError: It is not there, or the path is taken or cannot be.
         """
-        self._write(pack_entry(path, self._add(source, path, overwrite=overwrite)))
+        held = self._add(source, path, overwrite=overwrite, may_link=may_link)
+        self._write(pack_entry(path, held))
 
     def add_folder(self, source: str, prefix: str, *, merge: bool) -> None:
         """Hold all files below ``source`` as paths below ``prefix``; see `add_file`.
@@ -118,7 +124,7 @@ class DraftFiles:
 
     # ------------------------------------------------------------------ inside
 
-    def _add(self, source: str, path: str, *, overwrite: bool) -> Held:
+    def _add(self, source: str, path: str, *, overwrite: bool, may_link: bool = True) -> Held:
         self._claim(path)
         before = self.entries.get(path)
         if before is not None and not overwrite:
@@ -126,7 +132,7 @@ class DraftFiles:
                 raise _taken(path)
             return before
         number = self._number()
-        held = hold(source, self._held(number), number, may_link=self._may_link)
+        held = hold(source, self._held(number), number, may_link=may_link and self._may_link)
         self.entries[path] = held
         if isinstance(before, Held):
             os.unlink(self._held(before.number))

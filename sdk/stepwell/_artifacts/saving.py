@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from stepwell._artifacts.artifact import Artifact
+from stepwell._artifacts.files import DraftFiles
+from stepwell_wire.staged import new_id
 
 POLICIES: Final = ("live", "now", "end")
 TYPE: Final = "run-files"
@@ -18,11 +20,15 @@ class _Saved(NamedTuple):
 
 
 class SavedFiles:
-    """All files that one run saved; each `add` logs a version that has all of them."""
+    """All files that one run saved; each `add` logs a version that has all of them.
+
+    Each file is held once, as it is when it is saved; versions are made of what is held.
+    """
 
     def __init__(self, name: str, log: Callable[[Artifact], Artifact]) -> None:
         self._name, self._log = name, log
         self._files: dict[str, _Saved] = {}
+        self._kept, self._pid = DraftFiles(new_id()), os.getpid()
 
     def add(self, pattern: str, base: Any, policy: str, *, is_pattern: bool) -> list[str]:
         """Keep the files that ``pattern`` names; return their paths."""
@@ -39,7 +45,7 @@ class SavedFiles:
                     raise ValueError(
                         f"{source}: not below {root}; pass base_path=…, a folder of it"
                     )
-                self._files[below] = _Saved(source, _marks(source), policy != "now")
+                self._keep(below, _Saved(source, _marks(source), policy != "now"))
                 added.append(source)
         if added:
             self._log_all()
@@ -53,17 +59,26 @@ class SavedFiles:
                 continue
             marks = _marks(saved.source)
             if marks != saved.marks:
-                self._files[path] = saved._replace(marks=marks)
+                self._keep(path, saved._replace(marks=marks))
                 changed = True
         if changed:
             self._log_all()
 
     def _log_all(self) -> None:
         artifact = Artifact(self._name, TYPE)
-        for path, saved in self._files.items():
-            if os.path.isfile(saved.source):
-                artifact.add_file(saved.source, path)
+        for path in self._files:
+            held = self._kept.held_path(path)
+            assert held is not None
+            artifact.add_file(held, path)
         self._log(artifact)
+
+    def _keep(self, path: str, saved: _Saved) -> None:
+        if self._pid != os.getpid():  # A forked child; what is held so far is its parent's.
+            parents, self._kept, self._pid = self._kept, DraftFiles(new_id()), os.getpid()
+            for each in self._files:
+                self._kept.add_file(parents.held_path(each) or "", each)
+        self._kept.add_file(saved.source, path, overwrite=True, may_link=saved.again)
+        self._files[path] = saved
 
 
 def _root_of(pattern: str) -> str:
