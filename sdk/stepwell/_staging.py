@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from stepwell_wire.drafts import folder_name, key_of
+from stepwell_wire.drafts import DRAFT_FILE, ENTRIES_FILE, folder_name, key_of
 from stepwell_wire.files import open_regular
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.limits import STAGED_BYTES_MAX, STAGED_HEADER_BYTES_MAX
@@ -315,7 +315,7 @@ class Stager:
     def _sync_file(self, blob_id: str) -> None:
         with contextlib.suppress(FileNotFoundError):  # Taken meanwhile.
             if key_of(blob_id) is not None:
-                sync_folder(self.folder / blob_id)
+                sync_draft(self.folder / blob_id)
                 return
             descriptor = os.open(self.folder / file_name(blob_id), os.O_RDONLY | os.O_CLOEXEC)
             try:
@@ -340,9 +340,12 @@ def remove_staged(folder: Path, name: str) -> None:
         os.unlink(folder / file_name(name))
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring a draft to disk: its files, then the folder."""
-    for name in os.listdir(folder):
+def sync_draft(folder: Path) -> None:
+    """Bring a draft to disk: what it says of itself, then the folder.
+
+    Not the files that it holds, which may be large; the daemon finds those that were cut.
+    """
+    for name in (ENTRIES_FILE, DRAFT_FILE):
         with contextlib.suppress(FileNotFoundError):
             descriptor = os.open(folder / name, os.O_RDONLY | os.O_CLOEXEC)
             try:

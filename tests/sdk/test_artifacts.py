@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import time
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import stepwell
-from stepwell._artifacts import handing, holding
+from stepwell._artifacts import handing, hold_folder, holding
 from stepwell._artifacts.hold_folder import remove_abandoned
 from stepwell._blob_delivery import BlobDelivery, HandedOver
 from stepwell._recording import Recording
@@ -152,6 +153,24 @@ def test_what_a_killed_process_held_is_removed(tmp_path: Path) -> None:
     (root / "77-ab.lock").touch()
     remove_abandoned(root)
     assert not list(root.iterdir())
+
+
+def test_a_lock_is_not_taken_before_its_owner_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    root = tmp_path / "held"
+
+    def after_another(descriptor: int, how: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        remove_abandoned(root)
+        flock(descriptor, how)
+
+    root.mkdir()
+    monkeypatch.setattr(fcntl, "flock", after_another)
+    owner = hold_folder._become_owner(root)
+    remove_abandoned(root)
+    assert [each.name for each in root.iterdir()] == [f"{owner}.lock"]
 
 
 def test_a_folder_that_has_the_journals_is_added_without_them(tmp_path: Path) -> None:
@@ -296,6 +315,21 @@ def test_an_artifact_that_comes_too_late_keeps_its_files(
     monkeypatch.undo()
     del made
     assert not held.exists()
+
+
+def test_a_sync_leaves_held_files_alone(offline: Start, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    run = offline()
+    run.log_artifact(tmp_path / "a")
+    stager = run._recording.writer.stager
+    assert stager is not None
+    (draft,) = stager.staged()
+    held = stager.folder / draft / "0"
+    held.unlink()
+    held.symlink_to(held)  # Cannot be opened, by root either.
+    stager.sync()
+    assert not stager._unsynced
+    run.finish()
 
 
 def test_a_bad_alias_or_metadata_raise_at_the_call(start: Start, tmp_path: Path) -> None:

@@ -54,10 +54,11 @@ def _make(root: Path, key: str) -> Path:
 def _become_owner(root: Path) -> str:
     remove_abandoned(root)
     owner = f"{os.getpid()}-{os.urandom(4).hex()}"
-    path = root / f"{owner}{_LOCK}"
+    path = root / f"{owner}.new"  # Another process takes any lock that nobody holds.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o660)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.rename(path, root / f"{owner}{_LOCK}")
     _locks.append(descriptor)  # Until the process ends.
     _owners[os.getpid(), root] = owner
     return owner
