@@ -135,6 +135,17 @@ def test_references_to_files_name_these_files(tmp_path: Path) -> None:
         made.add_reference(folder.as_uri(), name="again")
 
 
+def test_a_file_that_could_not_be_added_leaves_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    made = artifact()
+    with pytest.raises(ArtifactFileError, match="no such file"):
+        made.add_file(tmp_path / "missing", name="a/b")
+    made.add_file(tmp_path / "a")
+    with pytest.raises(ArtifactFileError, match="a is a file"), made.new_file("a/b"):
+        pass
+    assert list(made._files.entries) == ["a"]
+
+
 def test_what_is_not_logged_is_removed_with_its_artifact(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"a")
     made = artifact()

@@ -66,7 +66,7 @@ class DraftFiles:
         self._claim(path)
         if self.entries.get(path, reference) != reference:
             raise _taken(path)
-        self.entries[path] = reference
+        self._note(path, reference)
         self._write(pack_entry(path, reference))
 
     def open_new(self, path: str, mode: str, encoding: str | None) -> tuple[IO[Any], int]:
@@ -78,10 +78,11 @@ class DraftFiles:
         return open(self._held(number), mode, encoding=encoding), number
 
     def close_new(self, path: str, number: int) -> None:
-        """Take the file that was opened by `open_new` and is closed now."""
+        """Take the file that was opened by `open_new` and is closed now; raises as `add_file`."""
+        self._claim(path)  # Once more: others may have come meanwhile.
         found = os.stat(self._held(number))
         held = Held(number, found.st_size, found.st_mtime_ns)
-        self.entries[path] = held
+        self._note(path, held)
         self._write(pack_entry(path, held))
 
     def drop_new(self, number: int) -> None:
@@ -133,7 +134,7 @@ class DraftFiles:
             return before
         number = self._number()
         held = hold(source, self._held(number), number, may_link=may_link and self._may_link)
-        self.entries[path] = held
+        self._note(path, held)
         if isinstance(before, Held):
             os.unlink(self._held(before.number))
         return held
@@ -155,11 +156,14 @@ class DraftFiles:
         for folder in _folders_of(path):
             if folder in self.entries:
                 raise ArtifactFileError(f"{path}: {folder} is a file of the artifact, not a folder")
-            self._folders.add(folder)
         if len(self.entries) >= ENTRIES_MAX and path not in self.entries:
             raise ArtifactFileError(
                 f"{path}: an artifact has at most {ENTRIES_MAX} files; pack small ones together"
             )
+
+    def _note(self, path: str, entry: Held | Reference) -> None:
+        self.entries[path] = entry
+        self._folders.update(_folders_of(path))
 
     def _number(self) -> int:
         self._next_number += 1
