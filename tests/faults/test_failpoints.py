@@ -32,8 +32,10 @@ SCENARIOS = {
     "recover.temporary-removed": Scenario(before=("segment.written:kill:1",), later=None),
     "segment.given-up": Scenario(beside=("group.written:error=EIO",) * 2, later=2),
 }
-"""How to reach what is not reached by logging alone; ``blob.…`` are in tests/system/test_images.py.
-"""
+"""How to reach what is not reached by logging alone."""
+
+_ELSEWHERE = ("blob.", "artifact.")
+"""In tests/system/test_images.py and test_artifacts.py."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def trials(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[dict[str
 
 @pytest.mark.holds("no-fatal-step", "kill-daemon")
 @pytest.mark.processes
-@pytest.mark.parametrize("name", [name for name in FAILPOINTS if not name.startswith("blob.")])
+@pytest.mark.parametrize("name", [name for name in FAILPOINTS if not name.startswith(_ELSEWHERE)])
 def test_a_daemon_killed_there_loses_and_doubles_nothing(
     name: str, trials: dict[str, Future[dict[str, object]]]
 ) -> None:
