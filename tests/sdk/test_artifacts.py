@@ -282,6 +282,18 @@ def test_an_artifact_is_handed_over_whole(
     assert not Path(run.dir).exists()
 
 
+def test_an_artifact_without_files_is_handed_over_too(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start()
+    made = artifact()
+    run.log_artifact(made)
+    assert made.wait(60).version == "v0"
+    (got,) = daemon.artifacts
+    assert got.files == {}
+    run.finish()
+
+
 def test_an_artifact_can_be_logged_again(
     start: Start, daemon: RecordingDaemon, tmp_path: Path
 ) -> None:

@@ -116,12 +116,10 @@ class DraftFiles:
             self._write("")
         return self._opened()
 
-    def release(self) -> Path:
-        """Return the folder, which is the caller's to move away now."""
-        folder = self.ready()
+    def release(self) -> None:
+        """Leave the folder of `ready` to whoever has moved it away."""
         if self._remover is not None:
             self._remover.detach()
-        return folder
 
     # ------------------------------------------------------------------ inside
 
