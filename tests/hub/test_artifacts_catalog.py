@@ -86,7 +86,7 @@ def everywhere(count: int, catalogs: Sequence[Catalog], work: Any) -> list[Any]:
 
     def run(number: int) -> None:
         together.wait()
-        for _ in range(10):  # SQLite gives up after ten seconds of waiting: who asks, asks again.
+        for _ in range(100):  # A busy database gives up after some seconds: who asks, asks again.
             with contextlib.suppress(CatalogUnavailableError):
                 found.append(work(catalogs[number % len(catalogs)], number))
                 return
