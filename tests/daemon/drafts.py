@@ -27,7 +27,8 @@ def make_draft(
         metadata={},
         aliases=aliases,
     )
-    folder = held.release()
+    folder = held.ready()
+    held.release()
     (folder / DRAFT_FILE).write_bytes(draft.to_json())
     journal.mkdir(parents=True, exist_ok=True)
     os.rename(folder, journal / folder_name(draft.key))

@@ -22,6 +22,9 @@ from stepwell_store.store import Store
 ROWS_MIN: Final = 2  # Steps below 0 and others are never in one range.
 ROWS_MAX: Final = 1024
 BINS_MAX: Final = 512
+_FLAT: Final = 1e-12
+"""A bin narrower than this part of the grid counts as one place: it cannot be seen, and the density
+of one of 1e-308 has no number."""
 _STEP_MIN: Final = -(2**63)
 _STEP_MAX: Final = 2**63 - 1
 _OF_METRIC: Final = """
@@ -245,15 +248,16 @@ def on_grid(
 
     Values are taken as spread evenly over their own bin; sums stay.
     """
-    grid = np.linspace(low, high, bins + 1)
+    grid = np.linspace(0.0, 1.0, bins + 1)
     matrix = np.zeros((len(histograms), bins))
     for row, each in zip(matrix, histograms, strict=True):
-        is_flat = each.edges[1:] <= each.edges[:-1]
+        edges = (each.edges - low) / (high - low)
+        is_flat = np.diff(edges) < _FLAT
         if is_flat.any():
-            places = ((each.edges[:-1][is_flat] - low) / (high - low) * bins).astype(np.int64)
+            places = (edges[:-1][is_flat] * bins).astype(np.int64)
             np.add.at(row, np.clip(places, 0, bins - 1), each.counts[is_flat])
         if not is_flat.all():
             counts = np.where(is_flat, 0.0, each.counts)
             up_to = np.concatenate(([0.0], np.cumsum(counts)))
-            row += np.diff(np.interp(grid, each.edges, up_to))
+            row += np.diff(np.interp(grid, edges, up_to))
     return matrix

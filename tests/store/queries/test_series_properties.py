@@ -129,7 +129,11 @@ def test_head_and_tail_together_are_the_whole(
     for name in ARRAYS:
         head = getattr(old, name)[:-1] if given_tail.is_tail else []
         joined = np.concatenate([head, getattr(given_tail, name)])
-        np.testing.assert_array_equal(joined, getattr(new, name), err_msg=name)
+        wanted = getattr(new, name)
+        if name == "mean":  # A store adds in any order, and the last digits depend on it.
+            np.testing.assert_allclose(joined, wanted, rtol=1e-12, atol=1e-6, err_msg=name)
+        else:
+            np.testing.assert_array_equal(joined, wanted, err_msg=name)
 
 
 def test_a_late_value_of_the_metric_on_x_moves_points_that_a_reader_holds(store: Store):
