@@ -10,11 +10,12 @@ outlives a SIGKILL, as the journal does. What is printed goes to the console of 
 import json
 import mmap
 import os
+import select
 import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -182,7 +183,7 @@ class _AskedForError(Exception):
 def _serve(replies_descriptor: int, counts_path: str) -> None:
     script = _Script(counts_path)
     with os.fdopen(replies_descriptor, "w") as replies:
-        for line in sys.stdin:
+        for line in _questions():
             facts = json.loads(line)
             what = facts.pop("do")
             if what == "exit":
@@ -195,6 +196,31 @@ def _serve(replies_descriptor: int, counts_path: str) -> None:
                 answer["step"] = script.run.step
             replies.write(json.dumps(answer) + "\n")
             replies.flush()
+
+
+def _questions() -> Iterator[bytes]:
+    """Yield the lines of standard input.
+
+    Python checks for signals before it reads. One that comes between the check and the read does
+    not end the read: the script would never see it. `select` also waits for the pipe to which
+    Python writes each signal.
+    """
+    woken, wake = os.pipe()
+    for end in (woken, wake):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(wake)
+    pending = b""
+    while True:
+        ready, _, _ = select.select([0, woken], [], [])
+        if woken in ready:
+            os.read(woken, 64)
+        if 0 not in ready:
+            continue
+        piece = os.read(0, 65_536)
+        if not piece:
+            return
+        *lines, pending = (pending + piece).split(b"\n")
+        yield from lines
 
 
 if __name__ == "__main__":
