@@ -11,6 +11,7 @@ import pytest
 from blake3 import blake3
 
 from stepwell.cli.backup import copy_drafts
+from stepwell_daemon.artifacts import hashing
 from stepwell_daemon.artifacts.committing import Job, clean, commit
 from stepwell_daemon.artifacts.digests import Digests
 from stepwell_daemon.artifacts.hashing import DraftSpoiledError
@@ -276,7 +277,7 @@ def test_something_else_in_place_of_a_held_file_spoils_the_draft(bench: Bench, k
         commit(bench.job(draft))
 
 
-@pytest.mark.parametrize("fault", ["spoiled", "store"])
+@pytest.mark.parametrize("fault", ["spoiled", "store", "store of the batch before"])
 def test_nothing_is_left_in_the_stores_scratch(
     bench: Bench, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,6 +286,8 @@ def test_nothing_is_left_in_the_stores_scratch(
     if fault == "spoiled":
         (bench.journal / folder_name(draft.key) / "2").unlink()
     else:
+        if fault == "store of the batch before":
+            monkeypatch.setattr(hashing, "_BATCH_FILES", 1)
         monkeypatch.setattr(FolderBlobStore, "put", lambda *_: (_ for _ in ()).throw(OSError()))
     with pytest.raises((DraftSpoiledError, OSError)):
         commit(bench.job(draft))
