@@ -82,6 +82,7 @@ class ClickHouseServer:
         self.port, http_port, interserver_port = ports or (free_port(), free_port(), free_port())
         self._process: subprocess.Popen[bytes] | None = None
         self._ports = (self.port, http_port, interserver_port)
+        self.ports_to_wait_for = [self.port]  # It listens on one after the other.
         for name in ("data", "tmp"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         self.configure(more=more, profile=profile)
@@ -127,7 +128,8 @@ class ClickHouseServer:
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                for port in self.ports_to_wait_for:
+                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
                 return
             except OSError:
                 ended = self._process.poll() is not None

@@ -112,7 +112,9 @@ def tls_server(folder: Path, authority: Path, **names: str) -> Iterator[int]:
         f"<caConfig>{authority}</caConfig><verificationMode>strict</verificationMode>"
         "<loadDefaultCAFile>false</loadDefaultCAFile></server></openSSL>"
     )
-    with ClickHouseServer(folder, more=more):
+    server = ClickHouseServer(folder, more=more)
+    server.ports_to_wait_for.append(port)
+    with server:
         yield port
 
 
