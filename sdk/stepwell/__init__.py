@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from stepwell import _current
 from stepwell_wire import __version__
 
 TYPE_CHECKING = False  # Not from typing: that module alone would be half of our import's cost.
@@ -378,28 +379,7 @@ config summary log define_metric finish alert finish_artifact link_model log_art
 mark_preempting pin_config_keys restore save unwatch upsert_artifact use_artifact use_model watch
 """
 _OF_RUN = _RUN_NAMES.split()
-_bound: list[tuple[dict[str, Any], dict[str, Any]]] = []
-
-
-def _follow(names: dict[str, Any], placeholders: dict[str, Any]) -> None:
-    """Keep the module with ``names`` meaning the current run, and ``placeholders`` without one."""
-    _bound.append((names, placeholders))
-    _rebind(names, placeholders, run)
-
-
-def _bind(current: Run | None) -> None:
-    """Make the module-level names mean ``current``; without one they complain again."""
-    for names, placeholders in _bound:
-        _rebind(names, placeholders, current)
-
-
-def _rebind(names: dict[str, Any], placeholders: dict[str, Any], current: Run | None) -> None:
-    names["run"] = current
-    for name, placeholder in placeholders.items():
-        names[name] = placeholder if current is None else getattr(current, name)
-
-
-_follow(globals(), {name: globals()[name] for name in _OF_RUN})
+_current.follow(globals(), {name: globals()[name] for name in _OF_RUN})
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import grpc
 
-from stepwell._delivery import Command
+from stepwell._command import Command
 from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.ingest_pb2 import (

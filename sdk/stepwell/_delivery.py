@@ -6,8 +6,9 @@ bytes lie and when they look; what is sent, acknowledged and sent again is the s
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from stepwell._command import Command
 from stepwell.errors import RefusedError
 from stepwell_wire.exit_note import Ending
 from stepwell_wire.journal import JournalReader
@@ -31,22 +32,6 @@ _FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
 def is_for_good(error: RefusedError, oldest: int) -> bool:
     """Whether the daemon will never take a writer that still holds its bytes from ``oldest`` on."""
     return error.code in _FOR_GOOD or (error.code == "GAP" and error.position < oldest)
-
-
-class Command(NamedTuple):
-    """What the hub asks of a run.
-
-    Attributes:
-        kind: ``stop``; others are of later releases.
-        number: the trial's in its sweep.
-        fencing: of the attempt that is meant.
-    """
-
-    kind: str
-    reason: str
-    sweep_id: str
-    number: int
-    fencing: int
 
 
 class Source(Protocol):

@@ -17,10 +17,12 @@ from typing import Final
 from stepwell import _spawn
 from stepwell._hub_client import HUB, KEY, KEY_FILE, Hub
 from stepwell._personal import PersonalDaemon
+from stepwell._settings import Settings
+from stepwell._terminal import Voice
 from stepwell.errors import HubUnreachableError
 from stepwell_wire.hub_access import HubKeyError, hub_dir, read_key
 from stepwell_wire.page_file import noted_hub
-from stepwell_wire.places import default_data_dir, default_socket
+from stepwell_wire.places import SOCKET_VARIABLE, default_data_dir, default_socket
 
 VARIABLES: Final = (HUB, KEY, KEY_FILE)
 _START_SECONDS: Final = 60.0
@@ -89,6 +91,18 @@ def _key(environ: Mapping[str, str], folder: Path) -> str:
             f"the hub's key is needed: {error}; name a copy of it with {KEY_FILE}, or give it with "
             f"{KEY}"
         ) from error
+
+
+def hub_of_run(settings: Settings, voice: Voice) -> Hub:
+    """Return the hub that belongs to a run's daemon, or the one that the environment names.
+
+    Raises:
+        HubUnreachableError: There is none.
+    """
+    environ = {**os.environ, SOCKET_VARIABLE: settings.socket}
+    if settings.no_daemon:
+        environ["STEPWELL_NO_DAEMON"] = "1"
+    return find_hub(environ, say=voice.say)
 
 
 def _start_daemon(socket: Path, environ: Mapping[str, str], say: Callable[[str], None]) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from stepwell._json_conversion import Conversion
 from stepwell._media import Media
 from stepwell._names import Warn
 from stepwell._pixels import (
@@ -137,24 +138,30 @@ class Image(Media):
         return about | self._beside(warn)
 
     def _beside(self, warn: Warn) -> dict[str, Any]:
-        from stepwell._json_values import as_json
-
         found = self.caption_field()
         given = {"grouping": self._grouping, "classes": self._classes, "boxes": self._boxes}
         for name, value in given.items():
             if value is not None:
-                found[name] = as_json(_plain(value), warn)
+                found[name] = Conversion(warn).convert(_plain(value))
         if self._masks is not None:
             labels = {
                 str(name): mask.get("class_labels") if isinstance(mask, Mapping) else None
                 for name, mask in self._masks.items()
             }
-            found["masks"] = as_json(labels, warn)
+            found["masks"] = Conversion(warn).convert(labels)
             warn("masks", "Image: masks are not kept yet; their class labels are")
         return found
 
     def __repr__(self) -> str:
         return f"<Image {self._path or f'{self.width}×{self.height}'}>"
+
+
+def image_of(value: Any) -> Image | None:
+    """Return a picture of PIL or a figure of matplotlib as an image; None for what is none."""
+    try:
+        return Image(value) if is_pil(value) or figure_of(value) is value else None
+    except Exception:  # Anybody's figure; it is described then.
+        return None
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The run's page: its address, and the line that says where it is."""
+"""The pages of a run and of a sweep: their addresses, and the line that says where a run is."""
 
 import time
 
@@ -8,6 +8,11 @@ from stepwell_wire.hub_access import HubKeyError, login_link, page_path, read_ke
 def page_address(page_url: str, project: str, run_id: str) -> str | None:
     """Return the address of a run's page, None where no page is known."""
     return page_url.rstrip("/") + page_path(project, run_id) if page_url else None
+
+
+def sweep_address(page_url: str, project: str, sweep_id: str) -> str:
+    """Return the address of a sweep's page."""
+    return f"{page_url.rstrip('/')}{page_path(project)}/sweeps/{sweep_id}"
 
 
 def page_line(address: str, hub_folder: str, *, is_terminal: bool) -> str:

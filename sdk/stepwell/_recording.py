@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from stepwell import _console, _console_streams, _delivery, _exit_note, _spawn
 from stepwell._blob_sender import BlobSender
-from stepwell._delivery import Command
+from stepwell._command import Command
 from stepwell._gpu_environment import gpu_environment
 from stepwell._identity import new_writer_id
 from stepwell._journal import Journal

@@ -28,7 +28,7 @@ from stepwell_wire.exit_note import Ending
 from stepwell_wire.records import CONFIG, DEFINE_METRIC, RUN, SUMMARY
 
 if TYPE_CHECKING:
-    from stepwell._delivery import Command
+    from stepwell._command import Command
     from stepwell._sweeps.stopping import Stopper
     from stepwell._sweeps.trial import Trial
     from stepwell._watch import Watches
@@ -366,7 +366,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         """The page of that sweep, None while no page is known."""
         if self._trial is None or not self._recording.page_url:
             return None
-        from stepwell._sweeps.calls import sweep_address
+        from stepwell._page import sweep_address
 
         return sweep_address(self._recording.page_url, self.project, self._trial.sweep_id)
 

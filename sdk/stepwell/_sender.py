@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
-from stepwell._delivery import Command, Delivery, is_for_good
+from stepwell._command import Command
+from stepwell._delivery import Delivery, is_for_good
 from stepwell._journal import Journal
 from stepwell._personal import PersonalDaemon
 from stepwell._relay_process import Relay

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stepwell import _console_streams, _delivery, _ending, _exit_note, _recording
+from stepwell import _console_streams, _current, _delivery, _ending, _exit_note, _recording
 from stepwell_wire.exit_note import UNKNOWN_EXIT_CODE, Ending, ending_of_status
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ _REGULAR_LEAVERS = ("popen_fork", "forkserver")
 active: list["Run"] = []
 shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
-_current: "Run | None" = None
 _job_runs = 0
 _told: set[str] = set()  # What is said once a process, whichever run says it.
 _hooked = False
@@ -45,7 +44,7 @@ _keeping = _Keeping()
 
 def current() -> "Run | None":
     """Return the run that the module-level names mean."""
-    return _current
+    return _current.run
 
 
 def begin(run: "Run", *, make_current: bool) -> None:
@@ -58,17 +57,13 @@ def begin(run: "Run", *, make_current: bool) -> None:
 def end(run: "Run") -> None:
     if run in active:
         active.remove(run)
-    if _current is run:
+    if _current.run is run:
         bind(None)
 
 
 def bind(run: "Run | None") -> None:
     """Make ``run`` what `stepwell.log`, `stepwell.config` and the others mean."""
-    global _current
-    _current = run
-    import stepwell
-
-    stepwell._bind(run)
+    _current.bind(run)
 
 
 def count_of_job_run() -> int:

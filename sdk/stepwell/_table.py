@@ -7,7 +7,8 @@ limit of rows but that of a blob.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from stepwell._json_values import as_json
+from stepwell._image import image_of
+from stepwell._json_conversion import Conversion
 from stepwell._media import Media
 from stepwell._names import Warn, text_of
 from stepwell._staging import Stage, blobs_in
@@ -23,6 +24,18 @@ _KINDS: Final[Mapping[Any, tuple[type, ...]]] = {
     str: (str,),
     bool: (bool,),
 }
+
+
+def make_media(value: Any, stage: Stage | None) -> Media | None:
+    """Return an object of another package as media; None for what is none.
+
+    A picture of PIL or a figure of matplotlib is an image; a DataFrame is a table where media are
+    kept.
+    """
+    if type(value).__module__.partition(".")[0] != "pandas":
+        return image_of(value)
+    is_table = stage is not None and type(value).__name__ == "DataFrame"
+    return Table(dataframe=value) if is_table else None
 
 
 class Table(Media):
@@ -219,7 +232,7 @@ class Table(Media):
         def describe(value: Any) -> Any:
             if isinstance(value, Table):
                 return repr(value)
-            described = as_json(value, warn, stage)
+            described = Conversion(warn, stage, make_media=make_media).convert(value)
             in_cells.extend(blobs_in(described))
             return described
 

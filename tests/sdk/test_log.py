@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwell._json_values import VALUE_ITEMS_MAX, as_json
+from stepwell._json_conversion import VALUE_ITEMS_MAX
+from stepwell._json_values import as_json
 from stepwell.errors import RunFinishedError
 from stepwell_wire.limits import METRIC_NAME_BYTES_MAX, SCHEMA_KEYS_MAX
 from tests.sdk.conftest import Start

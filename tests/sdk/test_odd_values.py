@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from stepwell._fields import attributes_of, fields_of
-from stepwell._json_values import VALUE_BYTES_MAX, VALUE_ITEMS_MAX, as_json
+from stepwell._json_conversion import VALUE_BYTES_MAX, VALUE_ITEMS_MAX
+from stepwell._json_values import as_json
 from stepwell._values import split_values
 from stepwell_wire.records import VALUES, pack_event
 from tests.sdk.conftest import Start

@@ -38,6 +38,10 @@ class ReadingCalls:
     _handed: "Handed | None"
     _read: "Manifest | None" = None
 
+    @classmethod
+    def _of(cls, facts: VersionFacts, hub: "Hub | None" = None) -> Any:
+        raise NotImplementedError
+
     @property
     def name(self) -> str:
         raise NotImplementedError
@@ -253,14 +257,14 @@ class ReadingCalls:
         return [run for run in made if run is not None]
 
     def _run(self, project: str, run_id: str) -> "Run | None":
-        from stepwell.api import Api, Run
+        from stepwell.api._run import Run
 
         hub = self._asked_hub()
         try:
             facts = hub.ask("GET", "projects", project, "runs", run_id)
         except NotFoundError:
             return None
-        return Run(Api._of(hub), facts)
+        return Run(hub, facts, type(self)._of)
 
     # ------------------------------------------------------------------ changes
 
@@ -322,10 +326,10 @@ class ReadingCalls:
 
     def _asked_hub(self) -> "Hub":
         if self._hub is None and self._handed is not None:
-            from stepwell._artifacts.using import hub_of
+            from stepwell._hub import hub_of_run
 
             recording = self._handed.recording
-            self._hub = hub_of(recording.settings, recording.voice)
+            self._hub = hub_of_run(recording.settings, recording.voice)
         elif self._hub is None:
             from stepwell._hub import find_hub
 

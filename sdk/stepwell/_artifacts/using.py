@@ -15,14 +15,12 @@ from stepwell.errors import (
     OfflineError,
 )
 from stepwell_wire.artifact_names import version_number
-from stepwell_wire.places import SOCKET_VARIABLE
 
 if TYPE_CHECKING:
     from stepwell._artifacts.artifact import Artifact
     from stepwell._artifacts.versions import ArtifactPath, VersionFacts
     from stepwell._hub_client import Hub
     from stepwell._settings import Settings
-    from stepwell._terminal import Voice
 
 
 class UsingCalls(LoggingCalls):
@@ -144,22 +142,10 @@ class UsingCalls(LoggingCalls):
 
     def _hub_asked(self) -> "Hub":
         if self._asked is None:
-            self._asked = hub_of(self._settings, self._voice)
+            from stepwell._hub import hub_of_run
+
+            self._asked = hub_of_run(self._settings, self._voice)
         return self._asked
-
-
-def hub_of(settings: "Settings", voice: "Voice") -> "Hub":
-    """Return the hub that belongs to a run's daemon, or the one that the environment names.
-
-    Raises:
-        HubUnreachableError: There is none.
-    """
-    from stepwell._hub import find_hub
-
-    environ = {**os.environ, SOCKET_VARIABLE: settings.socket}
-    if settings.no_daemon:
-        environ["STEPWELL_NO_DAEMON"] = "1"
-    return find_hub(environ, say=voice.say)
 
 
 def _of_disabled(given: "str | Artifact", kind: str | None) -> "Artifact":

@@ -10,6 +10,7 @@ from stepwell._config_sources import line_of, load_file
 from stepwell._hub import find_hub, new_key
 from stepwell._hub_client import Hub
 from stepwell._names import kind_of
+from stepwell._page import sweep_address
 from stepwell._settings import Default, read_settings
 from stepwell._sweeps.command_mode import KILL_SECONDS, CommandAgent
 from stepwell._sweeps.failures import failures_of
@@ -18,7 +19,6 @@ from stepwell._sweeps.link import AgentLink
 from stepwell._sweeps.paths import parse_sweep_path
 from stepwell._terminal import Voice
 from stepwell.errors import HubError, SweepError, UsageError
-from stepwell_wire.hub_access import page_path
 
 _TRIALS_MAX: Final = 1000
 """So many trials are looked at for values that are missing."""
@@ -106,11 +106,6 @@ def read_sweep_config(given: Any) -> tuple[dict[str, Any], str, str]:
             f"dict, not {kind_of(given)}"
         )
     return dict(given), "", ""
-
-
-def sweep_address(page_url: str, project: str, sweep_id: str) -> str:
-    """Return the address of a sweep's page."""
-    return f"{page_url.rstrip('/')}{page_path(project)}/sweeps/{sweep_id}"
 
 
 def agent(

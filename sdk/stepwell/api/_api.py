@@ -10,8 +10,8 @@ from stepwell.api._artifacts import ArtifactReads
 from stepwell.api._names import split_path
 from stepwell.api._place import find_place, is_key
 from stepwell.api._projects import Project, Projects, find_project
-from stepwell.api._run import Run, find_run
-from stepwell.api._runs import Runs
+from stepwell.api._run import Run
+from stepwell.api._runs import Runs, find_run
 from stepwell.api._sweeps import Sweep, find_sweep
 from stepwell.errors import UnavailableError, UsageError
 
@@ -55,13 +55,6 @@ class Api(ArtifactReads):
             raise UsageError(f"timeout: {timeout!r}; expected seconds, more than 0")
         self._timeout = timeout or TIMEOUT_SECONDS
         self._named = (hub, api_key if is_key(api_key) else None)
-
-    @classmethod
-    def _of(cls, hub: Hub) -> "Api":
-        """Return one that asks this hub."""
-        made = cls()
-        made.__dict__["_hub"] = hub
-        return made
 
     @cached_property
     def _hub(self) -> Hub:

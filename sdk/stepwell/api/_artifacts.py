@@ -1,12 +1,11 @@
 """Artifacts that are read: their types, their collections, and versions."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from stepwell._artifacts.artifact import Artifact
 from stepwell._artifacts.versions import (
     ArtifactPath,
-    facts_of,
     find_version,
     not_found,
     parse_artifact_path,
@@ -15,33 +14,13 @@ from stepwell._hub_client import path_of
 from stepwell.api._names import nearest, split_path
 from stepwell.api._pages import Pages
 from stepwell.api._times import moment_text
+from stepwell.api._versions import PAGE_MAX, Artifacts
 from stepwell.errors import ArtifactPathError, NotFoundError, UnavailableError
 from stepwell_wire.artifact_names import LATEST
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
-
-PAGE_MAX: Final = 1000
-
-
-class Artifacts(Pages[Artifact]):
-    """Versions of one artifact, the newest first; or those that a run logged or used."""
-
-    def __init__(
-        self,
-        hub: "Hub",
-        place: str,
-        per_page: int,
-        **query: Any,
-    ) -> None:
-        super().__init__(min(per_page, PAGE_MAX))
-        self._hub, self._place, self._query = hub, place, query
-
-    def _page(self, cursor: str | None, limit: int) -> tuple[list[Artifact], str | None, None]:
-        found = self._hub.get(self._place, limit=limit, cursor=cursor, **self._query)
-        made = [Artifact._of(facts_of(each), self._hub) for each in found["versions"]]
-        return made, found["next_cursor"], None
 
 
 class ArtifactCollection:
@@ -230,13 +209,8 @@ class ArtifactReads:
 
 def versions_of(hub: "Hub", project: str, name: str, per_page: int) -> Artifacts:
     """Return the versions of an artifact, the newest first."""
-    return Artifacts(hub, path_of("projects", project, "artifacts", name, "versions"), per_page)
-
-
-def of_run(hub: "Hub", project: str, run_id: str, kind: str, per_page: int) -> Artifacts:
-    """Return the versions that a run logged or used (``kind``), in that order."""
-    place = path_of("projects", project, "runs", run_id, "artifacts")
-    return Artifacts(hub, place, per_page, kind=kind)
+    place = path_of("projects", project, "artifacts", name, "versions")
+    return Artifacts(hub, place, per_page, Artifact._of)
 
 
 def find_collection(

@@ -6,6 +6,7 @@ from stepwell.api._names import nearest
 from stepwell.api._pages import Pages
 from stepwell.api._times import moment_text
 from stepwell.errors import NotFoundError
+from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
     from stepwell.api._api import Api
@@ -33,8 +34,6 @@ class Project:
 
     @property
     def url(self) -> str:
-        from stepwell_wire.hub_access import page_path
-
         return self._api._hub.url + page_path(self.name)
 
     def runs(self, *args: Any, **named: Any) -> "Runs":

@@ -5,23 +5,22 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from stepwell._hub_client import path_of
 from stepwell.api._arrow import frame_of
-from stepwell.api._artifacts import of_run
 from stepwell.api._console import ConsoleLine, console_lines
 from stepwell.api._files import File, files_of
 from stepwell.api._frames import system_rows
 from stepwell.api._history import checked_keys, checked_samples, history_rows, steps_asked
 from stepwell.api._names import nearest
 from stepwell.api._times import moment_text
+from stepwell.api._versions import Artifacts, MakeArtifact
 from stepwell.errors import NotFoundError, UnavailableError, UsageError
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
     from stepwell._artifacts.artifact import Artifact
-    from stepwell.api._api import Api
-    from stepwell.api._artifacts import Artifacts
+    from stepwell._hub_client import Hub
 
-_NEAR_MAX: Final = 1000
 _WAIT_SECONDS: Final = 2.0
 _BUCKETS_MAX: Final = 4096
 _LATER: Final = {
@@ -59,12 +58,13 @@ class Run:
     entity = ""
     user = sweep = None
 
-    def __init__(self, api: "Api", facts: dict[str, Any]) -> None:
+    def __init__(self, hub: "Hub", facts: dict[str, Any], make_artifact: MakeArtifact) -> None:
         """
         Args:
             facts: of the hub: those of a list, or all of them, with config and summary.
+            make_artifact: makes the artifacts that it logged or used.
         """
-        self._api = api
+        self._hub, self._make_artifact = hub, make_artifact
         self._take(facts)
 
     def _take(self, facts: dict[str, Any]) -> None:
@@ -81,7 +81,7 @@ class Run:
         """Read everything of the run, anew with ``force``; what was set meanwhile is lost."""
         if force or "config" not in self._facts:
             changed = {} if force else self._changes()
-            self._take(self._api._hub.ask("GET", "projects", self.project, "runs", self.id))
+            self._take(self._hub.ask("GET", "projects", self.project, "runs", self.id))
             for name, value in changed.items():
                 setattr(self, name, value)
         return self._facts
@@ -127,7 +127,7 @@ class Run:
 
     @property
     def url(self) -> str:
-        return self._api._hub.url + page_path(self.project, self.id)
+        return self._hub.url + page_path(self.project, self.id)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -211,21 +211,21 @@ class Run:
 
     def _rows(self, keys: list[str] | None, **question: Any) -> Iterator[dict[str, Any]]:
         started = self._facts["started_at"]
-        return history_rows(self._api._hub, self.project, self.id, started, keys, **question)
+        return history_rows(self._hub, self.project, self.id, started, keys, **question)
 
     def _system(self, buckets: int) -> list[dict[str, Any]]:
         path = ("projects", self.project, "runs", self.id, "system")
-        with closing(self._api._hub.opened("POST", *path, body={"buckets": buckets})) as answer:
+        with closing(self._hub.opened("POST", *path, body={"buckets": buckets})) as answer:
             return system_rows(answer.read(), self._facts["started_at"])
 
     @property
     def console_logs(self) -> Iterator[ConsoleLine]:
         """What it printed, line by line."""
-        return console_lines(self._api._hub, self.project, self.id)
+        return console_lines(self._hub, self.project, self.id)
 
     def files(self, names: Sequence[str] | None = None, per_page: int = 50) -> list[File]:
         """Return the media that it logged, all or those of these names."""
-        found = list(files_of(self._api._hub, self.project, self.id))
+        found = list(files_of(self._hub, self.project, self.id))
         return found if names is None else [each for each in found if each.name in set(names)]
 
     def file(self, name: str) -> File:
@@ -245,13 +245,17 @@ class Run:
             code="not_found",
         )
 
-    def logged_artifacts(self, per_page: int = 100) -> "Artifacts":
+    def logged_artifacts(self, per_page: int = 100) -> Artifacts:
         """Return the versions that it logged, in that order."""
-        return of_run(self._api._hub, self.project, self.id, "logged", per_page)
+        return self._artifacts("logged", per_page)
 
-    def used_artifacts(self, per_page: int = 100) -> "Artifacts":
+    def used_artifacts(self, per_page: int = 100) -> Artifacts:
         """Return the versions that it used, in that order."""
-        return of_run(self._api._hub, self.project, self.id, "used", per_page)
+        return self._artifacts("used", per_page)
+
+    def _artifacts(self, kind: str, per_page: int) -> Artifacts:
+        place = path_of("projects", self.project, "runs", self.id, "artifacts")
+        return Artifacts(self._hub, place, per_page, self._make_artifact, kind=kind)
 
     # ------------------------------------------------------------------ changes
 
@@ -259,7 +263,7 @@ class Run:
         """Note that it used a version that `Api.artifact` returned; ``use_as`` has no effect."""
         path = artifact._committed("version").path
         body = {"run_id": self.id, "project": self.project}
-        self._api._hub.post(f"{path}/uses", body)
+        self._hub.post(f"{path}/uses", body)
         return artifact
 
     def update(self) -> None:
@@ -275,7 +279,7 @@ class Run:
             )
         if changes := self._changes():
             path = ("projects", self.project, "runs", self.id)
-            self._take(self._api._hub.ask("PATCH", *path, body=changes))
+            self._take(self._hub.ask("PATCH", *path, body=changes))
 
     save = update
 
@@ -291,7 +295,7 @@ class Run:
     def delete(self, delete_artifacts: bool = False, *, force: bool = False) -> None:
         """Delete it for good; ``force``: also while it is running."""
         query = {"force": "true"} if force else None
-        self._api._hub.ask("DELETE", "projects", self.project, "runs", self.id, query=query)
+        self._hub.ask("DELETE", "projects", self.project, "runs", self.id, query=query)
 
     def wait_until_finished(self) -> None:
         """Return when the run has ended."""
@@ -305,29 +309,3 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.project}/{self.id} ({self.state})>"
-
-
-def find_run(api: "Api", project: str, run_id: str) -> Run:
-    """Return the run.
-
-    Raises:
-        NotFoundError: There is none; the message names those that are near.
-    """
-    try:
-        return Run(api, api._hub.ask("GET", "projects", project, "runs", run_id))
-    except NotFoundError as error:
-        api.project(project)
-        body = {"limit": _NEAR_MAX, "archived": True}
-        listed = api._hub.ask("POST", "projects", project, "runs", "query", body=body)["runs"]
-        named = [each["run_id"] for each in listed if each["name"] == run_id]
-        hint = (
-            f"; the id of the run that is named so is {named[0]!r}"
-            if named
-            else nearest(run_id, [each["run_id"] for each in listed])
-        )
-        raise NotFoundError(
-            f"no run {run_id!r} in project {project!r}{hint}",
-            error,
-            code=error.code,
-            status=error.status,
-        ) from error

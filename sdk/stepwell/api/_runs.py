@@ -4,18 +4,21 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell._artifacts.artifact import Artifact
 from stepwell.api._arrow import arrow_table, empty_columns, frame_of, to_pandas
 from stepwell.api._filters import filter_text, sort_key
 from stepwell.api._history import checked_keys, steps_asked
 from stepwell.api._names import nearest
 from stepwell.api._pages import Pages
 from stepwell.api._run import Run
-from stepwell.errors import UsageError
+from stepwell.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from stepwell._hub_client import Hub
     from stepwell.api._api import Api
 
 _METRICS_MAX: Final = 10_000
+_NEAR_MAX: Final = 1000
 
 
 class Runs(Pages[Run]):
@@ -40,7 +43,7 @@ class Runs(Pages[Run]):
             self._api.project(self.project)  # An unknown project is an error, not an empty list.
             for hint in found["hints"]:
                 warnings.warn(f"{self!r}: {hint}", UserWarning, stacklevel=3)
-        made = [Run(self._api, each) for each in found["runs"]]
+        made = [run_of(self._api._hub, each) for each in found["runs"]]
         return made, found["next_cursor"], found["total"]
 
     def history(
@@ -119,3 +122,34 @@ class Runs(Pages[Run]):
 
     def __repr__(self) -> str:
         return f"<Runs of {self.project}>"
+
+
+def run_of(hub: "Hub", facts: dict[str, Any]) -> Run:
+    """Return the run of what the hub said of it."""
+    return Run(hub, facts, Artifact._of)
+
+
+def find_run(api: "Api", project: str, run_id: str) -> Run:
+    """Return the run.
+
+    Raises:
+        NotFoundError: There is none; the message names those that are near.
+    """
+    try:
+        return run_of(api._hub, api._hub.ask("GET", "projects", project, "runs", run_id))
+    except NotFoundError as error:
+        api.project(project)
+        body = {"limit": _NEAR_MAX, "archived": True}
+        listed = api._hub.ask("POST", "projects", project, "runs", "query", body=body)["runs"]
+        named = [each["run_id"] for each in listed if each["name"] == run_id]
+        hint = (
+            f"; the id of the run that is named so is {named[0]!r}"
+            if named
+            else nearest(run_id, [each["run_id"] for each in listed])
+        )
+        raise NotFoundError(
+            f"no run {run_id!r} in project {project!r}{hint}",
+            error,
+            code=error.code,
+            status=error.status,
+        ) from error

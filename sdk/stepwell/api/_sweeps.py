@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from stepwell._page import sweep_address
 from stepwell._sweeps.paths import parse_sweep_path
 from stepwell.api._filters import filter_text
 from stepwell.api._pages import Pages
 from stepwell.api._run import Run
+from stepwell.api._runs import run_of
 from stepwell.api._times import moment_text
 from stepwell.errors import UsageError
-from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
     from stepwell.api._api import Api
@@ -88,7 +89,7 @@ class Sweep:
 
     @property
     def url(self) -> str:
-        return f"{self._api._hub.url}{page_path(self.project)}/sweeps/{self.id}"
+        return sweep_address(self._api._hub.url, self.project, self.id)
 
     @property
     def path(self) -> list[str]:
@@ -147,7 +148,7 @@ class _SweepRuns(Pages[Run]):
         if ids:
             body = {"filter": filter_text({"id": {"$in": ids}}), "limit": len(ids)}
             listed = api._hub.ask("POST", "projects", project, "runs", "query", body=body)
-            runs = {each["run_id"]: Run(api, each) for each in listed["runs"]}
+            runs = {each["run_id"]: run_of(api._hub, each) for each in listed["runs"]}
         return [runs[each] for each in ids if each in runs], found["next_cursor"], None
 
 

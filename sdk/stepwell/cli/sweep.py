@@ -150,7 +150,7 @@ def _check_project(hub: "Hub", project: str) -> None:
 
 def _print(hub: "Hub", sweep: Mapping[str, Any], *, is_json: bool) -> None:
     if is_json:
-        from stepwell._sweeps.calls import sweep_address
+        from stepwell._page import sweep_address
 
         address = sweep_address(hub.url, sweep["project"], sweep["id"])
         print(json.dumps({**sweep, "url": address}))

@@ -15,7 +15,7 @@ except ImportError as error:
         f"`stepwell run` put its module wandb in front, but {sys.executable} has no stepwell: "
         f"install it there, or use `stepwell run --keep-wandb` ({error})"
     ) from error
-from stepwell import _OF_RUN, finish
+from stepwell import _OF_RUN, _current, finish
 from stepwell.wandb_compat import VERSION
 
 TYPE_CHECKING = False  # Not from typing: that module alone would be half of our import's cost.
@@ -77,7 +77,7 @@ def _placeholders() -> dict[str, Any]:
     return made
 
 
-stepwell._follow(globals(), _placeholders())
+_current.follow(globals(), _placeholders())
 
 
 def __getattr__(name: str) -> Any:

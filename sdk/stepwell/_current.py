@@ -1,0 +1,35 @@
+"""The run that the module-level names mean, and the modules whose names follow it.
+
+A leaf: `stepwell` itself imports it, and the run that begins or ends binds it.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # Not from typing: that module alone would be half of our import's cost.
+if TYPE_CHECKING:
+    from typing import Any
+
+    from stepwell._run import Run
+
+run: Run | None = None
+_followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+
+def follow(names: dict[str, Any], placeholders: dict[str, Any]) -> None:
+    """Keep the module with ``names`` meaning the current run, and ``placeholders`` without one."""
+    _followers.append((names, placeholders))
+    _rebind(names, placeholders)
+
+
+def bind(current: Run | None) -> None:
+    """Make the module-level names mean ``current``; without one they complain again."""
+    global run
+    run = current
+    for names, placeholders in _followers:
+        _rebind(names, placeholders)
+
+
+def _rebind(names: dict[str, Any], placeholders: dict[str, Any]) -> None:
+    names["run"] = run
+    for name, placeholder in placeholders.items():
+        names[name] = placeholder if run is None else getattr(run, name)

@@ -1,0 +1,284 @@
+"""How a value becomes one of None, bool, int, float, text, list and dict; see `_json_values`.
+
+Nothing here raises for a value: each one, also inside lists and dicts, is converted under a guard
+of its own, and one that fails becomes a text that says so.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
+from typing import TYPE_CHECKING, Any, Final
+
+from stepwell._fields import Unreadable, fields_of, items_of
+from stepwell._later import tell_once
+from stepwell._names import (
+    TEXT_CHARACTERS_MAX,
+    Warn,
+    cut_text,
+    inside_itself,
+    kind_of,
+    text_of,
+    valid_text,
+)
+from stepwell._points import as_point, size_of
+from stepwell_wire.limits import EVENT_BYTES_MAX, VALUE_DEPTH_MAX
+
+if TYPE_CHECKING:
+    from stepwell._staging import Stage
+
+REPR_CHARACTERS_MAX: Final = 1000
+VALUE_ITEMS_MAX: Final = 100_000
+VALUE_BYTES_MAX: Final = 2 * 1024 * 1024
+_NUMBER_BYTES: Final = 9  # In msgpack, at most.
+_NONE_INSIDE: Final = object()
+_OF_MEDIA: Final = frozenset(("PIL", "matplotlib", "pandas"))
+"""Packages some of whose objects are kept as media."""
+
+MakeMedia = Callable[[Any, "Stage | None"], Any]
+"""Makes media of an object of another package; None where it is none."""
+
+assert VALUE_BYTES_MAX + 64 * 1024 < EVENT_BYTES_MAX
+
+
+class Conversion:
+    """The conversion of one value: how much may still come, and who is told what is cut.
+
+    Args:
+        name: of the value, for what is said; "" for a cell of a table.
+        make_media: see `MakeMedia`; None where nothing is made.
+    """
+
+    def __init__(
+        self,
+        warn: Warn,
+        stage: "Stage | None" = None,
+        *,
+        name: str = "",
+        make_media: MakeMedia | None = None,
+    ) -> None:
+        self._warn, self._stage, self._name = warn, stage, name
+        self._make_media = make_media
+        self._items_left = VALUE_ITEMS_MAX
+        self._bytes_left = VALUE_BYTES_MAX
+        self._within: set[int] = set()  # Of what is being converted: their `id`.
+
+    def convert(self, value: Any, depth: int = 0) -> Any:
+        self._spend(_NUMBER_BYTES)
+        try:
+            return self._convert(value, depth)
+        except Exception as error:  # Whatever a class does when it is looked at.
+            return self._unreadable(Unreadable(error))
+
+    def _convert(self, value: Any, depth: int) -> Any:
+        if value is None or value is True or value is False:
+            return value
+        if _is_enum(value):
+            return self._text(str(value.name))
+        if isinstance(value, float):
+            return float.__float__(value)
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, int):
+            return self._integer(int.__int__(value))
+        if isinstance(value, Unreadable):
+            return self._unreadable(value)
+        if (media := self._media(value)) is not None:
+            if not media.is_kept:
+                tell_once("media", f"{type(media).__name__}()", self._warn)
+            return self._medium(media)
+        if id(value) in self._within:
+            return self._text(inside_itself(value))
+        self._within.add(id(value))
+        try:
+            made = self._inside(value, depth) if depth < VALUE_DEPTH_MAX else _NONE_INSIDE
+        finally:
+            self._within.discard(id(value))
+        return self._leaf(value) if made is _NONE_INSIDE else made
+
+    def _media(self, value: Any) -> Any:
+        """Return ``value`` as one of our media; None for what is none."""
+        media = sys.modules.get("stepwell._media")  # Who has an image of ours has imported it.
+        if media is not None and isinstance(value, media.Media):
+            return value
+        if self._make_media is None or type(value).__module__.partition(".")[0] not in _OF_MEDIA:
+            return None
+        return self._make_media(value, self._stage)
+
+    def _medium(self, media: Any) -> dict[str, Any]:
+        """Return what the history says of ``media``; a warning names lost bytes."""
+        described = dict(media.described(self._stage, self._warn))
+        if self._stage is not None and (why := described.get("failed")):
+            where = repr(self._name) if self._name else "a cell of a table"
+            self._warn(
+                f"media of {self._name}",
+                f"{where}: the {type(media).__name__} was not kept, its row says so; training "
+                f"goes on: {why}",
+            )
+        return described
+
+    def _inside(self, value: Any, depth: int) -> Any:
+        """Return what has values inside; ``_NONE_INSIDE`` for what has none."""
+        fields = fields_of(value)
+        if fields is not None:
+            return self._mapping(fields, depth)
+        if isinstance(value, bytes | bytearray | memoryview | type):
+            return _NONE_INSIDE
+        if isinstance(value, list | tuple | Sequence):
+            return self._list(value, depth)
+        if isinstance(value, Set):
+            # In an order of its own: that of a set differs from process to process.
+            return _in_order(self._list(value, depth))
+        return self._array(value, depth) if hasattr(value, "tolist") else _NONE_INSIDE
+
+    def _array(self, value: Any, depth: int) -> Any:
+        count = size_of(value)
+        if count > max(self._items_left, 1):
+            self._say_cut(f"an array of {count} values is kept as a short text")
+            return _NONE_INSIDE
+        try:
+            items = value.tolist()
+        except Exception:  # A tensor without data, for example; it is described.
+            return _NONE_INSIDE
+        return self.convert(items, depth + 1)
+
+    def _leaf(self, value: Any) -> Any:
+        datetime = sys.modules.get("datetime")  # Who has a moment has imported it.
+        if datetime is not None and isinstance(value, datetime.date | datetime.time):
+            return self._text(str(value.isoformat()))
+        if isinstance(value, os.PathLike):
+            return self._text(os.fsdecode(value))
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self._text(_text_of_bytes(bytes(value)))
+        number = as_point(value)
+        if number is not None:
+            return number
+        name = getattr(value, "__qualname__", None)
+        if callable(value) and isinstance(name, str):  # A class, a function.
+            module = getattr(value, "__module__", None)
+            return self._text(name if module in (None, "builtins") else f"{module}.{name}")
+        return self._described(value)
+
+    def _integer(self, value: int) -> Any:
+        if -(2**63) <= value < 2**64:
+            return value
+        try:
+            return self._text(str(value))
+        except ValueError:  # Beyond sys.get_int_max_str_digits(); hexadecimal has no such limit.
+            return self._text(hex(value))
+
+    def _text(self, text: str) -> str:
+        length = str.__len__(text)
+        if length > TEXT_CHARACTERS_MAX:
+            self._say_cut(
+                f"a text of {length} characters is cut to its first {TEXT_CHARACTERS_MAX}"
+            )
+        packed = cut_text(text).encode()
+        if len(packed) > self._bytes_left:
+            self._say_cut(f"texts beyond {VALUE_BYTES_MAX} bytes are cut")
+            packed = packed[: max(0, self._bytes_left)] + b"\xe2\x80\xa6"
+        self._bytes_left -= len(packed)
+        return packed.decode("utf-8", "ignore")
+
+    def _unreadable(self, value: Unreadable) -> str:
+        self._warn(
+            f"unreadable {value.kind}",
+            f"a value of {self._name!r} is kept as the text {value.text}",
+        )
+        return self._text(value.text)
+
+    def _mapping(self, fields: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, item in fields.items():
+            if self._is_full:
+                self._say_cut(f"of {len(fields)} names only {len(found)} are kept")
+                found["…"] = f"{len(fields)} names"
+                break
+            name = self._text(text_of(key))
+            if name in found:  # 1 and "1"
+                name = f"{name} ({kind_of(key)})"
+            found[name] = self.convert(item, depth + 1)
+        return found
+
+    def _list(self, value: Iterable[Any], depth: int) -> Any:
+        items = items_of(value, max(self._items_left, 0) + 1)
+        if (numbers := self._plain_numbers(items)) is not None:
+            return numbers
+        if items and self._media(items[0]) is not None:
+            items = [each if (made := self._media(each)) is None else made for each in items]
+        kept: list[Any] = []
+        for item in items:
+            if self._is_full:
+                count = len(value) if isinstance(value, Sized) else len(items)
+                self._say_cut(f"of {count} items only the first {len(kept)} are kept")
+                kept.append(f"… ({count} items)")
+                break
+            kept.append(self.convert(item, depth + 1))
+        if list_type := _list_type(items):
+            return {"_type": list_type, "count": len(kept), "items": kept}
+        return kept
+
+    def _plain_numbers(self, items: list[Any]) -> list[Any] | None:
+        """Return a list of plain numbers as it is, None for any other; no Python step an item."""
+        if not items or not _NUMBERS.issuperset(map(type, items)):
+            return None
+        if len(items) > self._items_left or len(items) * _NUMBER_BYTES > self._bytes_left:
+            return None
+        finite = [each for each in items if type(each) is int]
+        if finite and not -(2**63) <= min(finite) <= max(finite) < 2**64:
+            return None
+        self._items_left -= len(items)
+        self._bytes_left -= len(items) * _NUMBER_BYTES
+        return items
+
+    def _described(self, value: Any) -> str:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        self._warn(
+            f"type {kind}", f"a {kind} is no number and nothing JSON-like; its repr is kept as text"
+        )
+        return self._text(text_of(value, repr)[:REPR_CHARACTERS_MAX])
+
+    @property
+    def _is_full(self) -> bool:
+        return self._items_left <= 0 or self._bytes_left <= 0
+
+    def _spend(self, byte_count: int) -> None:
+        self._items_left -= 1
+        self._bytes_left -= byte_count
+
+    def _say_cut(self, what: str) -> None:
+        of = f" {valid_text(self._name)[:100]!r}" if self._name else ""
+        self._warn(
+            f"cut {self._name}",
+            f"the value{of} is too large, {what}; a Table holds more, and a Histogram "
+            "or an array of numbers in log() all counts",
+        )
+
+
+_NUMBERS: Final = frozenset((float, int, bool, type(None)))
+
+
+def _is_enum(value: Any) -> bool:
+    enum = sys.modules.get("enum")  # Who has a member of an Enum has imported it.
+    return enum is not None and isinstance(value, enum.Enum)
+
+
+def _text_of_bytes(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return repr(value)
+
+
+def _in_order(kept: Any) -> Any:
+    if not isinstance(kept, list):
+        return kept
+    try:
+        return sorted(kept)
+    except TypeError:  # Of several kinds.
+        return sorted(kept, key=lambda each: (type(each).__name__, repr(each)))
+
+
+def _list_type(items: Sequence[Any]) -> str:
+    """Return the type of a list of media of one kind, "" for any other list."""
+    kinds = {type(item) for item in items}
+    return str(getattr(kinds.pop(), "list_type", "")) if len(kinds) == 1 else ""
