@@ -85,6 +85,7 @@ class Writer:
         self._last_us = 0
         self._buffer: Any = None  # the mapping of the segment that is being filled
         self._words: Any = None  # its page, as words
+        self._base = 0  # the journal's position at offset 0 of the buffer
         self._offset = 0  # where the next record goes
         self._limit = (
             0  # where the fast path ends: the sender is to be woken, or the segment is full
@@ -130,7 +131,7 @@ class Writer:
             return
         while True:
             current = journal.held[-1]
-            mapping, words = current.mapping, current.words
+            mapping, words, base = current.mapping, current.words, current.base
             offset, end = current.committed_end, current.size
             limit = min(offset + WAKE_BYTES, end)
             # No call from here on: what was read is still so, and all is changed at once.
@@ -139,7 +140,7 @@ class Writer:
             if self._buffer is not mapping and not self._finished:
                 self._schemas = {}  # A fresh segment knows no schema.
                 self._buffer, self._words = mapping, words
-                self._offset, self._end, self._limit = offset, end, limit
+                self._base, self._offset, self._end, self._limit = base, offset, end, limit
                 self._captured = -1
             return
 
@@ -481,13 +482,14 @@ class Writer:
         self._buffer[offset:end] = record
         self._words[_committed] = self._offset
         if end > self._limit:
-            self._limit = min(end + WAKE_BYTES, self._end)
+            # Without a call: a handler that finishes the run sets both to 0.
+            limit = end + WAKE_BYTES
+            self._limit = limit if limit < self._end else self._end
             self.wake()
         return offset
 
     def _position(self, offset: int) -> int:
-        assert self.journal is not None
-        return self.journal.current.base + offset
+        return self._base + offset
 
     # ------------------------------------------------------------------ room
 
@@ -648,25 +650,31 @@ class Writer:
         self._look_for_rows()
 
     def _look_for_rows(self) -> None:
-        captured = self._offset
+        # A handler may log, even begin another segment: its offsets are not those of this one.
+        buffer, captured, base = self._buffer, self._offset, self._base
         rows = sorted(
-            (schema for schema in set(self._schemas.values()) if schema.last),
-            key=lambda schema: schema.last,
+            (
+                (schema.last, schema)
+                for schema in set(self._schemas.values())
+                if schema.last and schema.home is buffer
+            ),
+            key=lambda row: row[0],
         )
         if rows:
-            at = rows[-1].last
-            _, _, self._row_step, self._row_us = HEADER.unpack_from(self._buffer, at)
-        for schema in rows:
-            last = schema.last
-            position = self._position(last)
-            values = struct.unpack_from(f"<{len(schema.keys)}d", self._buffer, last + HEADER_BYTES)
+            _, _, step, time_us = HEADER.unpack_from(buffer, rows[-1][0])
+            if self._buffer is buffer:
+                self._row_step, self._row_us = step, time_us
+        for last, schema in rows:
+            position = base + last
+            values = struct.unpack_from(f"<{len(schema.keys)}d", buffer, last + HEADER_BYTES)
             for name, value in zip(schema.keys, values, strict=True):
                 held = self._latest.get(name)
                 if held is None or held[0] <= position:
                     self._latest[name] = (position, value)
             if schema.last == last:  # No signal handler has logged meanwhile.
                 schema.last = 0
-        self._captured = captured
+        if self._buffer is buffer:
+            self._captured = captured
 
     def check_open(self, call: str) -> None:
         """Raise RunFinishedError after the end; a forked child becomes a writer of its own."""
