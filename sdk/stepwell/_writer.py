@@ -287,9 +287,7 @@ class Writer:
                 if schema is None:
                     break
             row = schema.pack(schema.id, schema.size, at, time_us, *values)
-            offset = self._place(row, schema.home)
-            if offset is not None:
-                schema.last = offset
+            if self._place(row, schema) is not None:
                 return schema
             if schema.home is self._buffer and not self._advance():
                 break
@@ -311,13 +309,12 @@ class Writer:
             self._latest.update((name, (self._sequence, value)) for name, value in others.items())
             return
         for part in cut_into_parts(others):
-            offset = self._write_event(VALUES, {"values": part}, at, time_us)
-            if offset is None:
+            position = self._write_event(VALUES, {"values": part}, at, time_us)
+            if position is None:
                 self._drop(len(part), at)
                 if self.stager is not None and (named := blobs_in(part)):
                     self.stager.withdraw(named)
                 continue
-            position = self._position(offset)
             for name, value in part.items():
                 self._latest[name] = (position, value)
 
@@ -374,9 +371,10 @@ class Writer:
             if record is None:
                 return False
             has_turn = self._pay_owed() or kind == FINISH
-            offset = self._place_somewhere(record) if has_turn else None
-            written = offset is not None
-            if offset == self._captured and self._offset == self._captured + len(record):
+            position = self._place_somewhere(record) if has_turn else None
+            written = position is not None
+            captured = self._captured
+            if position == self._base + captured and self._offset == captured + len(record):
                 self._captured = self._offset  # An event holds no row.
             if not written and kind != CONSOLE:
                 self._owe(record)
@@ -433,15 +431,15 @@ class Writer:
             return None
 
     def _write_event(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> int | None:
-        """Return the offset at which the event was written, None when it was not."""
+        """Return the position at which the event was written, None when it was not."""
         record = self._packed(kind, body, at, time_us)
         return None if record is None else self._place_somewhere(record)
 
     def _place_somewhere(self, record: bytes) -> int | None:
-        offset = None if self.losses.has_rows else self._place(record)
-        if offset is None and self._advance():
-            offset = self._place(record)
-        return offset
+        position = None if self.losses.has_rows else self._place(record)
+        if position is None and self._advance():
+            position = self._place(record)
+        return position
 
     def _owe(self, record: bytes) -> None:
         """Keep an event until there is room for it."""
@@ -467,29 +465,29 @@ class Writer:
             self._is_paying = False
         return True
 
-    def _place(self, record: bytes, home: Any = None) -> int | None:
-        """Publish ``record`` and return its offset; None without room in this segment.
+    def _place(self, record: bytes, schema: Schema | None = None) -> int | None:
+        """Publish ``record`` and return its position; None without room in this segment.
 
-        With ``home`` it is written there only: a row stands behind its schema's definition.
+        A row of ``schema`` is written behind the definition only, in the same segment.
         """
         size = len(record)
         # As in `log`, no call from here to the publishing.
         offset = self._offset
         end = offset + size
-        if end > self._end or (home is not None and home is not self._buffer):
+        if end > self._end or (schema is not None and schema.home is not self._buffer):
             return None
+        position = self._base + offset
         self._offset = end
         self._buffer[offset:end] = record
+        if schema is not None:
+            schema.last = offset
         self._words[_committed] = self._offset
         if end > self._limit:
             # Without a call: a handler that finishes the run sets both to 0.
             limit = end + WAKE_BYTES
             self._limit = limit if limit < self._end else self._end
             self.wake()
-        return offset
-
-    def _position(self, offset: int) -> int:
-        return self._base + offset
+        return position
 
     # ------------------------------------------------------------------ room
 
@@ -633,7 +631,7 @@ class Writer:
         with self._lock:
             self._capture()
             self._sequence += 1
-            position = self._sequence if self.journal is None else self._position(self._offset)
+            position = self._sequence if self.journal is None else self._base + self._offset
             for name, value in values.items():
                 self._latest[name] = (position, value)
                 self.definitions.trackers.pop(name, None)
