@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from stepwell import _delivery
+from stepwell import _import_gate
 from stepwell._staging import remove_staged
 from stepwell_wire.drafts import key_of
 from stepwell_wire.limits import BLOBS_PER_OFFER_MAX
@@ -96,7 +96,7 @@ class BlobDelivery:
 
     def _opened(self) -> "BlobChannel":
         if self._channel is None:
-            with _delivery.importing:  # By its module: a forked child has a fresh one.
+            with _import_gate.importing:  # By its module: a forked child has a fresh one.
                 from stepwell._blob_channel import BlobChannel
             self._channel = BlobChannel(self._socket, self._folder, self._writer_id)
         return self._channel

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
+from stepwell import _import_gate
 from stepwell._command import Command
 from stepwell.errors import RefusedError
 from stepwell_wire.exit_note import Ending
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from stepwell._channel import Connection
 
 WINDOW_BYTES_MAX = 8 * 1024 * 1024  # Sent and not yet acknowledged; held twice in memory by grpc.
-
-
-importing = threading.Lock()
-"""Held while grpc is imported: a fork waits for it (`_session`). A child would inherit the locks
-of half-imported modules, and wait for ever for a thread that it does not have."""
 
 
 _FOR_GOOD = frozenset({"MALFORMED", "UNSUPPORTED_VERSION", "LIMIT", "POSITION"})
@@ -132,7 +128,7 @@ class Delivery:
             DaemonUnreachableError: Nobody answers.
             RefusedError: The daemon refused, or asks for what is not held any more.
         """
-        with importing:
+        with _import_gate.importing:
             from stepwell._channel import Connection, hello_of
 
         self.disconnect()

@@ -5,8 +5,14 @@ one, and drawing an id must not move the user's generator.
 """
 
 import os
+import sys
 import zlib
 from typing import Final
+
+from stepwell_wire import __version__
+
+CLIENT: Final = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
+"""What this process says of itself to a daemon."""
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 RUN_ID_DIGITS: Final = 8

@@ -113,18 +113,8 @@ def start_run(
         remembered=remembered,
         voice=voice,
     )
-    if remembered is not None:
-        run.config._recall(remembered.config, remembered.config_given)
-        if remembered.summary:
-            run._writer.set_latest(
-                {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
-            )
-    if remembered is not None:
-        run._writer.definitions.resume(remembered.trackers)
-    if allow_val_change:
-        run.config._allow_changes()
     _session.begin(run, make_current=wanted.reinit != "create_new" or before is None)
-    run._start(given)
+    run._start(given, allow_val_change=bool(allow_val_change))
     return run
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
 from stepwell._delivery import Delivery, ReaderSource, is_for_good
-from stepwell._recording import CLIENT
+from stepwell._identity import CLIENT
 from stepwell._relay_process import REFUSED
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError

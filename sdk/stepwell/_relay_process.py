@@ -9,10 +9,11 @@ rest the daemon's recovery then takes.
 
 import json
 import os
+import sys
 import time
 from typing import TYPE_CHECKING, Final
 
-from stepwell import _delivery
+from stepwell import _import_gate
 from stepwell.errors import RefusedError
 from stepwell_wire.interpreter import helper_command, helper_environment
 
@@ -29,6 +30,30 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on", "t", "y"})
 def forks_are_handled() -> bool:
     """Whether somebody switched the fork support of grpc on: this process must not use grpc."""
     return os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "").strip().lower() in _TRUE
+
+
+_grpc_inherited = False
+
+
+def note_fork() -> None:
+    """In a forked child: remember whether grpc was in use, which a child cannot use any more."""
+    global _grpc_inherited
+    _grpc_inherited = _grpc_inherited or "grpc" in sys.modules
+
+
+def must_not_use_grpc() -> bool:
+    """Return whether grpc must not be used in this process."""
+    return _fork_inherited_grpc() or forks_are_handled()
+
+
+def _fork_inherited_grpc() -> bool:
+    """Return whether this process was forked from one that used grpc, or may have been.
+
+    A parent without a run has no hooks of ours, so a child of multiprocessing may not know.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    is_child = process is not None and process.parent_process() is not None
+    return _grpc_inherited or (is_child and "grpc" in sys.modules)
 
 
 class Relay:
@@ -52,7 +77,7 @@ class Relay:
         if process is not None and process.returncode == REFUSED and process.stdout is not None:
             code, detail, position = json.loads(process.stdout.read())
             raise RefusedError(code, detail, position)
-        with _delivery.importing:
+        with _import_gate.importing:
             import subprocess
 
         now = time.monotonic()

@@ -109,6 +109,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._summary = Summary(
             self._writer, self._publish(SUMMARY), voice.warn_once, self._runtime_seconds
         )
+        if remembered is not None:
+            self._go_on_from(remembered)
 
     # ------------------------------------------------------------------ logging
 
@@ -228,7 +230,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         """
         code = exit_code or 0
         if (error := error_at_finish(code)) is not None:
-            self._recording.note_error(error)
+            self._recording.console.note_error(error)
         state = {0: "finished", INTERRUPTED_EXIT_CODE: "killed"}.get(code, "failed")
         self._finish(Ending(state, code), quiet=quiet)
 
@@ -457,7 +459,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         traceback: TracebackType | None,
     ) -> None:
         if error is not None:
-            self._recording.note_error(error)
+            self._recording.console.note_error(error)
         self._finish(ending_of_error(error))
 
     def __copy__(self) -> "Run":
@@ -471,9 +473,19 @@ class Run(UsingCalls, LaterCalls, OtherNames):
 
     # ------------------------------------------------------------------ inside
 
-    def _start(self, config: Mapping[str, Any]) -> None:
+    def _go_on_from(self, remembered: Remembered) -> None:
+        """Let config, summary and metrics' definitions stand as they were left."""
+        self._config._recall(remembered.config, remembered.config_given)
+        summary = {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
+        if summary:
+            self._writer.set_latest(summary)
+        self._writer.definitions.resume(remembered.trackers)
+
+    def _start(self, config: Mapping[str, Any], *, allow_val_change: bool = False) -> None:
         """Write what the run begins with and start sending."""
         settings = self._settings
+        if allow_val_change:
+            self._config._allow_changes()
         about = {
             "name": settings.name,
             "notes": settings.notes,

@@ -10,11 +10,17 @@ import functools
 import gc
 import os
 import sys
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from stepwell import _console_streams, _current, _delivery, _ending, _exit_note, _recording
+from stepwell import (
+    _console_streams,
+    _current,
+    _ending,
+    _exit_note,
+    _import_gate,
+    _relay_process,
+)
 from stepwell_wire.exit_note import UNKNOWN_EXIT_CODE, Ending, ending_of_status
 
 if TYPE_CHECKING:
@@ -29,17 +35,6 @@ shared_settings: object = None
 _job_runs = 0
 _told: set[str] = set()  # What is said once a process, whichever run says it.
 _hooked = False
-_IMPORT_SECONDS_MAX = 2.0
-
-
-class _Keeping(threading.local):
-    """Of one thread: whether each fork that it is in the middle of keeps imports out."""
-
-    def __init__(self) -> None:
-        self.taken: list[bool] = []
-
-
-_keeping = _Keeping()
 
 
 def current() -> "Run | None":
@@ -120,7 +115,9 @@ def _hook() -> None:
     _ending.watch_main()
     atexit.register(_end_process)
     os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+        before=_import_gate.before_fork,
+        after_in_parent=_import_gate.after_fork,
+        after_in_child=_after_fork_in_child,
     )
     os._exit = _noting(os._exit)  # type: ignore[assignment]
 
@@ -144,26 +141,15 @@ def _noting(leave: Callable[[int], Any]) -> Callable[[int], Any]:
     return note_and_leave
 
 
-def _before_fork() -> None:
-    # Bounded: the import may itself wait for one that this thread is in the middle of.
-    _keeping.taken.append(_delivery.importing.acquire(timeout=_IMPORT_SECONDS_MAX))
-
-
-def _after_fork() -> None:
-    if _keeping.taken and _keeping.taken.pop():
-        _delivery.importing.release()
-
-
 def _after_fork_in_child() -> None:
-    _keeping.taken.clear()
-    _delivery.importing = threading.Lock()
+    _import_gate.after_fork_in_child()
     channel = sys.modules.get("stepwell._channel")
     if channel is not None and hasattr(channel, "outlive_interpreter"):
         channel.outlive_interpreter()
         # Nor may the child collect what else grpc made: locks of threads that it does not have
         # would be waited for. What was alive at the fork stays as long as the child lives.
         gc.freeze()
-    _recording.note_fork()
+    _relay_process.note_fork()
     _console_streams.forget_captures()
     _ending.forget_in_child()
     _exit_note.forget_in_child()

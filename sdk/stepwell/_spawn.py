@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from stepwell import _delivery
+from stepwell import _import_gate
 from stepwell_wire.interpreter import NoPythonError, helper_command, helper_environment, python
 from stepwell_wire.places import check_socket_path
 from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
@@ -111,7 +111,7 @@ def start_daemon(
     Raises:
         OSError: It could not be started.
     """
-    with _delivery.importing:  # On the sender's thread: a fork waits for it.
+    with _import_gate.importing:  # On the sender's thread: a fork waits for it.
         import subprocess
 
     command = [*helper_command("stepwell_daemon"), "--personal", "--socket", socket]

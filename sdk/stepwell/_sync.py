@@ -8,7 +8,7 @@ from typing import Any
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
 from stepwell._delivery import Delivery, ReaderSource
-from stepwell._recording import CLIENT
+from stepwell._identity import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
 from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader, nobodys_text

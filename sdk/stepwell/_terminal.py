@@ -40,3 +40,11 @@ class Voice:
                 return
             self._said.add(kind)
         self.say(text)
+
+
+def is_terminal() -> bool:
+    """Return whether what is said goes to a terminal, not to a file or a notebook."""
+    try:
+        return sys.__stderr__ is not None and sys.__stderr__.isatty()
+    except ValueError:  # It is closed.
+        return False

@@ -323,7 +323,7 @@ def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
         sys.stdout.write(f"line {number:030d}\n")  # At once: no line is seen without its end.
         if number % 500 == 499:
             with run._writer.lock:
-                recording._write_console(final=False)
+                recording.console.write()
     dropped = run.dropped_lines
     assert dropped > 0
     assert run.dropped_points == 0

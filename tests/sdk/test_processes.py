@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import stepwell
-from stepwell import Run, _delivery, _session
+from stepwell import Run, _import_gate, _session
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
@@ -136,10 +136,10 @@ def test_a_fork_does_not_keep_logging_from_an_import_that_it_awaits(folder: Path
         "import stepwell\n"
         "run = stepwell.init('p', mode='offline')\n"
         "import logging, os, threading, time\n"
-        "from stepwell import _delivery\n"
+        "from stepwell import _import_gate\n"
         "begun, done = threading.Event(), threading.Event()\n"
         "def work():\n"
-        "    with _delivery.importing:\n"
+        "    with _import_gate.importing:\n"
         "        begun.set()\n"
         "        time.sleep(0.2)\n"
         "        logging.getLogger('grpc.x')\n"
@@ -157,14 +157,14 @@ def test_a_fork_does_not_keep_logging_from_an_import_that_it_awaits(folder: Path
 
 def test_two_forks_at_a_time_leave_imports_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second gives up waiting for the first one, which takes a while: its memory is large."""
-    monkeypatch.setattr(_delivery, "importing", threading.Lock())
-    monkeypatch.setattr(_session, "_IMPORT_SECONDS_MAX", 0.01)
-    _session._before_fork()
-    other = threading.Thread(target=_session._before_fork)
+    monkeypatch.setattr(_import_gate, "importing", threading.Lock())
+    monkeypatch.setattr(_import_gate, "_IMPORT_SECONDS_MAX", 0.01)
+    _import_gate.before_fork()
+    other = threading.Thread(target=_import_gate.before_fork)
     other.start()
     other.join()
-    _session._after_fork()
-    assert not _delivery.importing.locked()
+    _import_gate.after_fork()
+    assert not _import_gate.importing.locked()
 
 
 @pytest.mark.holds("forks")

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from stepwell import _delivery
-from stepwell._recording import must_not_use_grpc
+from stepwell import _import_gate
+from stepwell._relay_process import must_not_use_grpc
 from stepwell.errors import DaemonUnreachableError
 
 _HELPER_SECONDS = 60.0
@@ -30,7 +30,7 @@ def ask(
     question = {"keys": list(keys), "project": project, "name": name}
     if must_not_use_grpc():
         return _in_another_process(socket, question)
-    with _delivery.importing:
+    with _import_gate.importing:
         from stepwell._blob_channel import ask_artifacts
     return ask_artifacts(socket, question)
 

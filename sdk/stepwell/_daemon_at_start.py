@@ -1,0 +1,45 @@
+"""What a run does about the daemon when it begins: nothing, start one, or say that none comes."""
+
+from pathlib import Path
+
+from stepwell import _spawn
+from stepwell._sender import Sender
+from stepwell._settings import Settings
+from stepwell._terminal import Voice
+from stepwell_wire.page_file import noted_page
+
+
+def see_to_daemon(
+    settings: Settings, sender: Sender, voice: Voice, journal_folder: Path | None
+) -> str:
+    """Let the sender start a personal daemon when nobody listens, or say where the data stays.
+
+    Returns:
+        The address of the page that a running daemon has noted; "" where that is not known.
+    """
+    if not sender.online:
+        return ""
+    look = _spawn.look_at(settings.socket)
+    if look.obstacle and not look.answers:
+        return ""  # The sender says it: it may be gone until then.
+    page = noted_page(Path(settings.socket)) if look.answers else ""
+    why = _why_no_start(settings)
+    if not why:
+        # The sender's thread starts it: a fork takes milliseconds.
+        sender.personal.allow(expected=not look.answers)
+    elif not look.answers:
+        voice.say(
+            f"{why} {settings.socket}; what is logged stays in {journal_folder} until a "
+            f"daemon runs or `stepwell sync {settings.journals_dir}` sends it"
+        )
+    return page
+
+
+def _why_no_start(settings: Settings) -> str:
+    """Return how a line begins that says why no daemon is started, "" where one may be."""
+    if settings.no_daemon:
+        return "no daemon on"
+    if not _spawn.can_start_daemon():
+        return "no daemon (nor one installed) on"
+    no_python = _spawn.why_no_python()
+    return f"{no_python}. No daemon on" if no_python else ""

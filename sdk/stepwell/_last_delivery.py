@@ -1,0 +1,102 @@
+"""The last delivery of a run: what is left is handed over, or stays on disk and is said to."""
+
+import contextlib
+import time
+from typing import Final
+
+from stepwell import _exit_note
+from stepwell._journal import Journal
+from stepwell._run_blobs import RunBlobs
+from stepwell._sender import Sender
+from stepwell._settings import Settings
+from stepwell._terminal import Voice
+
+_PROGRESS_SECONDS: Final = 1.0
+"""After such a time it is said what is waited for."""
+
+
+def deliver_rest(
+    journal: Journal,
+    sender: Sender,
+    blobs: RunBlobs | None,
+    *,
+    settings: Settings,
+    voice: Voice,
+    has_ended: bool,
+) -> None:
+    """Wait for the daemon as long as the settings allow, stop sending, and let the journal go.
+
+    Args:
+        has_ended: whether the journal says how the run ended; else its exit note will.
+    """
+    delivered = False
+    try:
+        delivered = _wait_for_daemon(journal, sender, blobs, settings=settings, voice=voice)
+    except KeyboardInterrupt:
+        voice.say("not waiting any longer")
+    if blobs is not None:
+        blobs.stop()
+    sender.stop()
+    all_taken = delivered and sender.online and not (blobs is not None and blobs.are_left)
+    if all_taken and has_ended:
+        journal.remove()
+        return
+    if not has_ended:
+        _exit_note.let_exit_note(journal.folder)
+    journal.close(keep_lock=not has_ended)
+    if all_taken:
+        return
+    if blobs is not None and journal.durable:
+        with contextlib.suppress(OSError):
+            blobs.stager.sync()
+    if settings.mode == "offline":
+        if not settings.quiet:
+            voice.say(f"kept in {journal.folder}; `stepwell sync {journal.folder}` sends it")
+        return
+    staged_bytes = blobs.stager.staged_bytes if blobs is not None else 0
+    missing = _size(journal.committed - journal.acked + staged_bytes)
+    why = f" ({sender.obstacle})" if sender.obstacle else ""
+    voice.say(
+        f"the daemon has not taken {missing} yet{why}; they are safe: a "
+        f"daemon on this host will fetch them, or `stepwell sync {journal.folder}` sends them"
+    )
+
+
+def _wait_for_daemon(
+    journal: Journal, sender: Sender, blobs: RunBlobs | None, *, settings: Settings, voice: Voice
+) -> bool:
+    """Return whether the daemon has taken everything in time."""
+    position = journal.committed
+    deadline = time.monotonic() + settings.finish_timeout
+    delivered = sender.wait_acked(position, min(_PROGRESS_SECONDS, settings.finish_timeout))
+    if not delivered and sender.can_deliver and time.monotonic() < deadline:
+        voice.say(
+            f"handing {_size(position - journal.acked)} to the daemon, "
+            f"{settings.finish_timeout:.0f} s at most; Ctrl-C keeps them for later"
+        )
+        delivered = sender.wait_acked(position, deadline - time.monotonic())
+    if not delivered or blobs is None:
+        return delivered
+    return _wait_for_blobs(sender, blobs, deadline, voice)
+
+
+def _wait_for_blobs(sender: Sender, blobs: RunBlobs, deadline: float, voice: Voice) -> bool:
+    """Wait for the daemon to take what is staged; say so where that takes a while."""
+    if blobs.wait_taken(min(_PROGRESS_SECONDS, deadline - time.monotonic())):
+        return True
+    left = deadline - time.monotonic()
+    if not sender.can_deliver or left <= 0:
+        return False
+    voice.say(
+        f"handing {_size(blobs.stager.staged_bytes)} of media to the daemon, {left:.0f} s at most; "
+        "Ctrl-C keeps them for later"
+    )
+    return blobs.wait_taken(left)
+
+
+def _size(byte_count: int) -> str:
+    if byte_count < 10_000:
+        return f"{byte_count} bytes"
+    if byte_count < 10_000_000:
+        return f"{byte_count / 1000:.0f} kB"
+    return f"{byte_count / 1e6:.0f} MB"

@@ -1,0 +1,70 @@
+"""The journal of a writer of this process: what is said of the writer, and where it is made."""
+
+import errno
+import os
+import time
+from pathlib import Path
+
+from stepwell._identity import new_writer_id
+from stepwell._journal import Journal
+from stepwell._settings import Settings
+from stepwell._terminal import Voice
+from stepwell_wire.journal_files import WriterFile, boot_id
+from stepwell_wire.places import fallback_journals_dir
+
+
+def writer_file(settings: Settings, run_id: str, label: str) -> WriterFile:
+    """Return what a new writer of this process says of itself."""
+    return WriterFile(
+        project=settings.project,
+        run_id=run_id,
+        writer_id=new_writer_id(),
+        label=label,
+        scope="run",
+        host=os.uname().nodename,
+        pid=os.getpid(),
+        boot_id=boot_id(),
+        created_at=time.time_ns() // 1000,
+        mode=settings.mode,
+    )
+
+
+def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> Journal | None:
+    """Return a journal of a new writer; None where none can be made, which is said.
+
+    Without room in the folder for journals it is made below the one for temporary files.
+    """
+    for turn in range(2):
+        parent = settings.journals_dir
+        try:
+            if turn == 1:
+                parent = _temporary_journals()
+            return Journal(
+                parent,
+                writer_file(settings, run_id, label),
+                segment_bytes=settings.journal_segment_bytes,
+                bytes_max=settings.journal_bytes_max,
+                durable=settings.mode == "offline",
+            )
+        except OSError as error:
+            voice.warn_once(
+                f"journal {parent}",
+                f"{parent}: no journal can be made there: {error.strerror or error}; "
+                "free some space or name another folder with STEPWELL_DIR",
+            )
+    return None
+
+
+def _temporary_journals() -> Path:
+    """Return a folder for journals below the one for temporary files.
+
+    Raises:
+        PermissionError: Another user made the folder of that name, and could read what is in it.
+    """
+    folder = fallback_journals_dir()
+    own = folder.parent
+    own.mkdir(mode=0o700, exist_ok=True)
+    found = own.lstat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o022 or own.is_symlink():
+        raise PermissionError(errno.EPERM, "the folder belongs to, or is open to, others", str(own))
+    return folder
