@@ -17,8 +17,9 @@ from typing import Any, Final, NamedTuple
 from stepwell_daemon import failpoints
 from stepwell_daemon.artifacts.shelf import Shelf
 from stepwell_daemon.artifacts.worker import DIGESTS_FILE
-from stepwell_daemon.artifacts.worker_process import ArtifactWorker, WorkerEndedError
+from stepwell_daemon.artifacts.worker_process import ArtifactWorker
 from stepwell_daemon.backoff import Backoff
+from stepwell_daemon.blobs.line_worker import WorkerEndedError
 from stepwell_daemon.blobs.pipeline import Keeper
 from stepwell_daemon.blobs.worker_process import Result
 from stepwell_daemon.errors import BlobRefusedError, DaemonError

@@ -13,15 +13,9 @@
 It runs at a low priority. What kills it kills nothing else.
 """
 
-import argparse
-import contextlib
-import ctypes
 import errno
 import json
-import os
-import resource
 import shutil
-import signal
 import sys
 import time
 from pathlib import Path
@@ -36,8 +30,8 @@ from stepwell_daemon.artifacts.hub_calls import (
     HubPlace,
     HubRefusesError,
 )
+from stepwell_daemon.blobs.worker_start import start_worker
 from stepwell_store.blob_store import FolderBlobStore
-from stepwell_wire.capabilities import drop_capabilities
 from stepwell_wire.drafts import DRAFT_FILE, parse_draft
 from stepwell_wire.errors import DraftError
 
@@ -47,9 +41,7 @@ _OF_ALL: Final = (
 )
 """The disk is full, or the machine out of something."""
 DIGESTS_FILE: Final = "digests.sqlite"
-_NICENESS: Final = 10
 _PROGRESS_SECONDS: Final = 0.5
-_PR_SET_PDEATHSIG: Final = 1
 _REASON_CHARACTERS_MAX: Final = 2000
 
 
@@ -87,9 +79,7 @@ class Worker:
         try:
             self._job = job = self._job_of(asked, hub, digests)
             return {"committed": committing.commit(job)}
-        except DraftSpoiledError as error:
-            return {"spoiled": str(error)[:_REASON_CHARACTERS_MAX]}
-        except DraftError as error:
+        except (DraftSpoiledError, DraftError) as error:
             return {"spoiled": str(error)[:_REASON_CHARACTERS_MAX]}
         except HubAwayError as error:
             word = "behind" if error.is_alone else "later"
@@ -151,17 +141,7 @@ class Worker:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--memory-bytes", type=int, required=True)
-    options = parser.parse_args()
-    drop_capabilities()
-    # With the daemon, however that ends.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
-    resource.setrlimit(resource.RLIMIT_AS, (options.memory_bytes, options.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    start_worker()
     Worker(sys.stdin, sys.stdout).run()
 
 

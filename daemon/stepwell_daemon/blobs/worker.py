@@ -9,13 +9,8 @@
 It runs at a low priority and under a limit of memory. What kills it kills nothing else.
 """
 
-import argparse
-import contextlib
-import ctypes
 import json
 import os
-import resource
-import signal
 import sys
 import zlib
 from pathlib import Path
@@ -26,14 +21,12 @@ import PIL.Image
 
 from stepwell_daemon.blobs.digest import digest_of
 from stepwell_daemon.blobs.makers import MAKERS, UnusableError
-from stepwell_wire.capabilities import drop_capabilities
+from stepwell_daemon.blobs.worker_start import start_worker
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.files import open_regular
 from stepwell_wire.staged import StagedHeader, read_header
 
-_NICENESS: Final = 10
 _READ_BYTES: Final = 1 << 20
-_PR_SET_PDEATHSIG: Final = 1
 _REASON_CHARACTERS_MAX: Final = 1000
 """An answer has to fit a line; a reason may quote what a staged file says of itself."""
 
@@ -83,17 +76,7 @@ def _check_payload(descriptor: int, header: StagedHeader) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--memory-bytes", type=int, required=True)
-    options = parser.parse_args()
-    drop_capabilities()
-    # With the daemon, however that ends.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
-    resource.setrlimit(resource.RLIMIT_AS, (options.memory_bytes, options.memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    start_worker()
     PIL.Image.preinit()  # The usual decoders are loaded once.
     _say({"ready": True})
     for line in sys.stdin:
