@@ -99,7 +99,7 @@ class Bench:
         asyncio.run(within())
 
     def state(self, key: str) -> str:
-        outcome = self.shelf.outcome(key)
+        outcome = self.shelf.outcomes.find(key)
         return str(outcome["state"]) if outcome else ""
 
 

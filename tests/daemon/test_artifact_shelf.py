@@ -107,13 +107,13 @@ def test_whoever_waits_for_a_refused_draft_is_told_until_it_is_taken_after_all(d
     key = desk.draft()
     other = dataclasses.replace(WHO, run_id="other")
     assert [desk.take(key, who=other), desk.take(key, who=other)] == [REFUSED, REFUSED]
-    outcome = desk.shelf.outcome(key)
+    outcome = desk.shelf.outcomes.find(key)
     assert outcome is not None
     assert outcome["state"] == "failed"
     assert "p/other offers it" in outcome["reason"]
     assert desk.take(key) == TAKEN
-    assert desk.shelf.outcome(key) is None
-    assert not desk.shelf.failures()
+    assert desk.shelf.outcomes.find(key) is None
+    assert not desk.shelf.outcomes.failures()
     assert desk.shelf.keys == [key]
 
 
@@ -167,7 +167,7 @@ def test_a_file_that_no_draft_has_is_refused(desk: Desk, name: str) -> None:
     with pytest.raises(BlobRefusedError):
         desk.intake.receive(whole, 1, 0, b"x", zlib.crc32(b"x"))
     assert desk.intake.accept(whole, 1, WHO).outcome == REFUSED
-    outcome = desk.shelf.outcome("ab" * 16)
+    outcome = desk.shelf.outcomes.find("ab" * 16)
     assert outcome is not None
     assert "no file of a draft" in outcome["reason"]
 
@@ -183,13 +183,13 @@ def test_a_draft_without_a_word_is_refused(desk: Desk, has_come: bool) -> None:
 def test_old_outcomes_are_removed_while_the_daemon_runs(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stepwell_daemon.artifacts.shelf._REMOVE_EVERY", 4)
-    monkeypatch.setattr("stepwell_daemon.artifacts.shelf._DONE_MAX", 2)
+    monkeypatch.setattr("stepwell_daemon.artifacts.outcomes._REMOVE_EVERY", 4)
+    monkeypatch.setattr("stepwell_daemon.artifacts.outcomes._KEPT_MAX", 2)
     keys = [f"{number:032x}" for number in range(4)]
     for key in keys:
         desk.shelf.finish(key, {"state": "committed", "reason": ""})
-    assert sum(desk.shelf.outcome(key) is not None for key in keys) == 2
-    assert desk.shelf.outcome(keys[-1]) is not None
+    assert sum(desk.shelf.outcomes.find(key) is not None for key in keys) == 2
+    assert desk.shelf.outcomes.find(keys[-1]) is not None
 
 
 def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:
@@ -199,7 +199,7 @@ def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:
     desk.shelf.remove(key)
     found = Shelf(desk.shelf.folder, free_bytes_min=0)
     found.open()
-    outcome = found.outcome(key)
+    outcome = found.outcomes.find(key)
     assert outcome is not None
     assert (outcome["state"], outcome["reason"], outcome["name"]) == ("failed", "changed", "data")
     assert not found.keys
@@ -214,13 +214,13 @@ def test_a_failure_is_found_again_until_a_later_version_of_its_name(desk: Desk) 
 
     again = Shelf(desk.shelf.folder, free_bytes_min=0)
     again.open()
-    (failure,) = again.failures()
+    (failure,) = again.outcomes.failures()
     assert (failure["run_id"], failure["reason"]) == ("r", "of another type")
     again.finish(good, {"state": "committed", "reason": ""})
-    assert again.failures() == []
+    assert again.outcomes.failures() == []
     third = Shelf(desk.shelf.folder, free_bytes_min=0)
     third.open()
-    assert third.failures() == []
+    assert third.outcomes.failures() == []
 
 
 @pytest.mark.parametrize("what", ["draft.json", "the folder", "noting"])
@@ -238,18 +238,18 @@ def test_a_disk_that_fails_at_the_start_costs_no_draft(
 
     with monkeypatch.context() as failing:
         if what == "draft.json":
-            failing.setattr("stepwell_daemon.artifacts.shelf.open_regular", fail)
+            failing.setattr("stepwell_daemon.artifacts.draft_files.open_regular", fail)
         elif what == "the folder":
-            failing.setattr(Shelf, "_read", fail)
+            failing.setattr("stepwell_daemon.artifacts.shelf.read_draft", fail)
         else:
             file.write_bytes(b"{")
             failing.setattr(Shelf, "finish", fail)
         found.open()
         assert (found.keys, list(found.unread), key in found) == ([], [key], True)
-        assert found.outcome(key) is None
+        assert found.outcomes.find(key) is None
     file.write_bytes(content)
     found.find_unread()
-    assert (found.keys, found.unread, found.outcome(key)) == ([key], {}, None)
+    assert (found.keys, found.unread, found.outcomes.find(key)) == ([key], {}, None)
 
 
 def test_a_broken_draft_at_the_start_has_failed(desk: Desk) -> None:
@@ -259,7 +259,7 @@ def test_a_broken_draft_at_the_start_has_failed(desk: Desk) -> None:
     (desk.shelf.path(key) / DRAFT_FILE).mkdir()
     found = Shelf(desk.shelf.folder, free_bytes_min=0)
     found.open()
-    outcome = found.outcome(key)
+    outcome = found.outcomes.find(key)
     assert outcome is not None
     assert (outcome["state"], found.keys, found.unread) == ("failed", [], {})
 
@@ -300,7 +300,7 @@ def test_a_draft_that_cannot_be_made_durable_waits_beside_its_journal(
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
 
     with monkeypatch.context() as failing:
-        failing.setattr("stepwell_daemon.artifacts.shelf._sync", fail)
+        failing.setattr("stepwell_daemon.artifacts.shelf.sync", fail)
         assert desk.take(key, keep=keep) == LATER
         assert not list((desk.shelf.folder / "waiting").iterdir())
     assert desk.take(key, keep=keep) == TAKEN
@@ -337,8 +337,10 @@ def test_a_draft_that_is_done_while_it_is_asked_for_is_not_unknown(
         desk.shelf.finish(key, {"state": "committed"})
         desk.shelf.remove(key)
 
-    outcome = desk.shelf.outcome
-    monkeypatch.setattr(desk.shelf, "outcome", lambda key: (outcome(key), finish_first(key))[0])
+    outcome = desk.shelf.outcomes.find
+    monkeypatch.setattr(
+        desk.shelf.outcomes, "find", lambda key: (outcome(key), finish_first(key))[0]
+    )
     assert part._state(keys[1]).state == "waiting"
     assert part._state(keys[1]).state == "committed"
     part.close()

@@ -157,7 +157,7 @@ class Committer:
 
     async def _one(self, key: str) -> None:
         """Do one draft."""
-        if await self._patiently(self._shelf.outcome, key) is None:
+        if await self._patiently(self._shelf.outcomes.find, key) is None:
             self.current, self.progress = key, {}
             try:
                 outcome = await self._outcome_of(key)
@@ -237,7 +237,7 @@ class Committer:
     def _version_again(self, key: str) -> str:
         """Return the id of the version whose content the draft ``key`` has once more, else ""."""
         again = self._shelf.draft(key).again
-        outcome = self._shelf.outcome(again) if again else None
+        outcome = self._shelf.outcomes.find(again) if again else None
         version = (outcome or {}).get("version")
         return str(version["id"]) if version else again
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from stepwell_daemon.artifacts.digests import Digests
+from stepwell_daemon.artifacts.draft_files import read_entries_file
 from stepwell_daemon.artifacts.hashing import Bytes, DraftSpoiledError, Hashed, let_go
 from stepwell_daemon.artifacts.hub_calls import HubAwayError, HubCalls, HubRefusesError
-from stepwell_daemon.artifacts.shelf import read_entries_file
 from stepwell_store.blob_store import BlobStore
 from stepwell_wire.drafts import Draft, Held, Reference, parse_entries
 from stepwell_wire.errors import DraftError, ManifestError

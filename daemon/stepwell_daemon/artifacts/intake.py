@@ -14,6 +14,7 @@ from stepwell_store.writer import WriterInfo
 from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN, BlobReply
 from stepwell_wire.drafts import DRAFT_FILE, Draft, key_of
 from stepwell_wire.folder import JournalFolder
+from stepwell_wire.staged import StagedHeader
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -38,7 +39,7 @@ class DraftIntake:
         if folder is None:
             return BlobReply(name=name, outcome=SEND)
         try:
-            self._shelf.take(folder, key, approve=partial(_approve, who), keep=keep)
+            self._shelf.take(folder, key, approve=partial(check_writer, who), keep=keep)
         except BlobsWaitError as error:
             return BlobReply(name=name, outcome=LATER, detail=str(error))
         except BlobRefusedError as error:
@@ -76,7 +77,7 @@ class DraftIntake:
             return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
         if file == DRAFT_FILE:
             try:
-                self._shelf.accept(key, approve=partial(_approve, who))
+                self._shelf.accept(key, approve=partial(check_writer, who))
             except BlobRefusedError as error:
                 return self._refused(name, key, str(error))
             self._on_taken()
@@ -97,12 +98,12 @@ def is_file_of_draft(name: str) -> bool:
     return bool(slash) and key_of(draft_name) is not None
 
 
-def _approve(who: WriterInfo, draft: Draft) -> None:
-    """Raise BlobRefusedError unless ``draft`` names the writer ``who``."""
-    named = (draft.project, draft.run_id, draft.writer_id)
+def check_writer(who: WriterInfo, held: Draft | StagedHeader) -> None:
+    """Raise BlobRefusedError unless a draft or a staged file names the writer ``who``."""
+    named = (held.project, held.run_id, held.writer_id)
     if named != (who.project, who.run_id, who.writer_id):
+        what = f"artifact {held.key}" if isinstance(held, Draft) else f"blob {held.id}"
         raise BlobRefusedError(
-            f"artifact {draft.key} names writer {draft.writer_id} of "
-            f"{draft.project}/{draft.run_id}, and writer {who.writer_id} of "
-            f"{who.project}/{who.run_id} offers it"
+            f"{what} names writer {held.writer_id} of {held.project}/{held.run_id}, and writer "
+            f"{who.writer_id} of {who.project}/{who.run_id} offers it"
         )

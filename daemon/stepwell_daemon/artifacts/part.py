@@ -123,7 +123,7 @@ class Artifacts:
     def _state(self, key: str) -> ArtifactState:
         # Before the outcome, which is noted before they go.
         draft, unread = self.shelf.find(key), self.shelf.unread.get(key)
-        outcome = self.shelf.outcome(key)
+        outcome = self.shelf.outcomes.find(key)
         if outcome is not None:
             version = outcome.get("version")
             return ArtifactState(
@@ -163,7 +163,7 @@ class Artifacts:
             "committed": committer.committed,
             "failed": committer.failed,
             "last_failure": committer.last_failure,
-            "failures": [_failure(each) for each in self.shelf.failures()],
+            "failures": [_failure(each) for each in self.shelf.outcomes.failures()],
             "problem": committer.problem or next(iter(list(self.shelf.unread.values())), ""),
         }
 

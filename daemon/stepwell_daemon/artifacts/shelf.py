@@ -2,7 +2,7 @@
 
     <data>/artifacts/waiting/<key>/     a draft, as its writer left it (`stepwell_wire.drafts`)
     <data>/artifacts/arriving/<key>/    one that is being copied or comes over the socket
-    <data>/artifacts/done/<key>.json    what became of it; the newest are kept for a week
+    <data>/artifacts/done/              what became of it (`outcomes`)
 
 Taking is idempotent: a key that waits or is done is taken. All methods but the properties do I/O;
 those that change something belong to one thread.
@@ -10,11 +10,9 @@ those that change something belong to one thread.
 
 import contextlib
 import errno
-import json
 import logging
 import os
 import shutil
-import stat
 import time
 import zlib
 from collections import OrderedDict
@@ -23,34 +21,25 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell_daemon import failpoints
-from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
-from stepwell_wire.drafts import (
-    DRAFT_BYTES_MAX,
-    DRAFT_FILE,
-    ENTRIES_BYTES_MAX,
-    ENTRIES_FILE,
-    Draft,
-    Held,
-    folder_name,
-    is_key,
-    parse_draft,
-    parse_entries,
+from stepwell_daemon.artifacts.draft_files import (
+    check_file_name,
+    copy_file,
+    read_draft,
+    read_draft_at,
+    set_times,
+    sync,
+    write_whole,
 )
+from stepwell_daemon.artifacts.outcomes import Outcomes
+from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
+from stepwell_wire.drafts import DRAFT_FILE, ENTRIES_FILE, Draft, folder_name, is_key
 from stepwell_wire.errors import DraftError
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
 
 logger = logging.getLogger("stepwell_daemon")
 
-_DONE_SECONDS: Final = 7 * 86_400.0
-_DONE_MAX: Final = 10_000
-_REMOVE_EVERY: Final = 1000
-"""After so many outcomes the old ones are removed."""
-_FAILURES_MAX: Final = 20
 _ARRIVING_SECONDS: Final = 7 * 86_400.0
-_COPY_BYTES: Final = 1 << 20
-_NO_FILE: Final = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR)
-"""A link, a pipe or a folder in place of a file: the content is wrong, not the disk."""
 _CANNOT_RENAME: Final = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS)
 
 Approve = Callable[[Draft], None]
@@ -60,6 +49,7 @@ class Shelf:
     """The drafts of one daemon.
 
     Attributes:
+        outcomes: what became of those that are done, or were refused.
         unread: drafts that wait and that the disk does not let be read, and why; not in ``keys``.
     """
 
@@ -70,11 +60,9 @@ class Shelf:
         """
         self.folder = folder
         self._waiting, self._arriving = folder / "waiting", folder / "arriving"
-        self._done = folder / "done"
+        self.outcomes = Outcomes(folder / "done")
         self._free_bytes_min = free_bytes_min
         self._drafts: OrderedDict[str, Draft] = OrderedDict()
-        self._failures: list[dict[str, Any]] = []
-        self._finished = 0
         self.unread: dict[str, str] = {}
 
     def open(self) -> None:
@@ -83,10 +71,10 @@ class Shelf:
         Raises:
             OSError: A folder cannot be made or read.
         """
-        for each in (self._waiting, self._arriving, self._done):
+        for each in (self._waiting, self._arriving):
             each.mkdir(parents=True, exist_ok=True)
         self._remove_old()
-        self._find_failures()
+        self.outcomes.open()
         found = [
             (path.stat().st_mtime_ns, path.name)
             for path in self._waiting.iterdir()
@@ -104,7 +92,7 @@ class Shelf:
         """Let a draft that lies in its place wait for its turn; a broken one has failed."""
         try:
             try:
-                self._drafts[key] = self._read(self._waiting / key)
+                self._drafts[key] = read_draft(self._waiting / key)
             except DraftError as error:
                 self.finish(key, {"state": "failed", "reason": str(error)})
                 self.remove(key)
@@ -126,7 +114,7 @@ class Shelf:
         """Return whether a draft waits or is done; one that was only refused may come again."""
         if key in self:
             return True
-        outcome = self.outcome(key)
+        outcome = self.outcomes.find(key)
         return outcome is not None and not outcome.get("refused")
 
     def draft(self, key: str) -> Draft:
@@ -169,11 +157,11 @@ class Shelf:
                     "journal; give all to one user"
                 )
             try:
-                draft = parse_draft(_read_file(descriptor, DRAFT_FILE, DRAFT_BYTES_MAX), key)
+                draft = read_draft_at(descriptor, key)
             except DraftError as error:
                 raise BlobRefusedError(f"{folder.path / name}: {error}") from error
             approve(draft)
-            self._forget_refusal(key)
+            self.outcomes.forget(key)
             try:
                 is_moved = owner == os.geteuid() and not keep and self._renamed(folder, key)
                 if not is_moved:
@@ -225,7 +213,7 @@ class Shelf:
             try:
                 size = os.fstat(source).st_size
                 self.check_room(size)
-                _copy_file(source, size, target / name)
+                copy_file(source, size, target / name)
             finally:
                 os.close(source)
 
@@ -235,17 +223,17 @@ class Shelf:
         The files that are held are not synced here: the worker finds those that were cut.
         """
         arrived = parent / key
-        draft = self._read(arrived)
+        draft = read_draft(arrived)
         approve(draft)  # Of a copy: its owner may have written meanwhile.
         for name in (ENTRIES_FILE, DRAFT_FILE):
             with contextlib.suppress(FileNotFoundError):
-                _sync(arrived / name)
-        _sync(arrived)
+                sync(arrived / name)
+        sync(arrived)
         os.utime(arrived)
         if parent != self._waiting:
             shutil.rmtree(self._waiting / key, ignore_errors=True)  # Of a try that failed here.
             os.rename(arrived, self._waiting / key)
-        _sync(self._waiting)
+        sync(self._waiting)
         self._drafts[key] = draft
         failpoints.hit("artifact.taken")
 
@@ -269,7 +257,7 @@ class Shelf:
         """
         if self.has_taken(key):
             return
-        _check_file_name(name)
+        check_file_name(name)
         if zlib.crc32(data) != crc32:
             raise BlobRefusedError(f"a chunk of {name} at {offset} does not fit its checksum")
         self.check_room(len(data))
@@ -284,7 +272,7 @@ class Shelf:
             if here != offset or offset + len(data) > size:
                 raise BlobsWaitError(f"a chunk of {name} at {offset}; {here} bytes are here")
             os.lseek(descriptor, offset, os.SEEK_SET)
-            _write_whole(descriptor, data)
+            write_whole(descriptor, data)
         finally:
             os.close(descriptor)
 
@@ -296,7 +284,7 @@ class Shelf:
         """
         if self.has_taken(key):
             return None
-        _check_file_name(name)
+        check_file_name(name)
         try:
             return (self._arriving / key / name).stat().st_size
         except FileNotFoundError:
@@ -313,13 +301,13 @@ class Shelf:
         arrived = self._arriving / key
         try:
             try:
-                approve(self._read(arrived))
+                approve(read_draft(arrived))
             except FileNotFoundError:
                 raise DraftError(DRAFT_FILE, "is missing") from None
-            _set_times(arrived)
-            self._forget_refusal(key)
+            set_times(arrived)
+            self.outcomes.forget(key)
             for path in arrived.iterdir():
-                _sync(path)
+                sync(path)
             self._settle(key, self._arriving, approve)
         except (DraftError, BlobRefusedError) as error:
             shutil.rmtree(arrived, ignore_errors=True)
@@ -329,21 +317,7 @@ class Shelf:
 
     def finish(self, key: str, outcome: dict[str, Any]) -> None:
         """Note durably what became of a draft; it still waits, until it is removed."""
-        draft = self._drafts.get(key)
-        named = {}
-        if draft is not None:
-            named = {"project": draft.project, "name": draft.name, "run_id": draft.run_id}
-        facts = {"key": key, "at": time.time(), **named, **outcome}
-        scratch = self._done / f".{key}"
-        scratch.write_text(json.dumps(facts))
-        _sync(scratch)
-        os.rename(scratch, self._done / f"{key}.json")
-        _sync(self._done)
-        self._note_failure(facts)
-        self._finished += 1
-        if self._finished % _REMOVE_EVERY == 0:
-            with contextlib.suppress(OSError):
-                self._remove_old()
+        self.outcomes.note(key, self._drafts.get(key), outcome)
         failpoints.hit("artifact.noted")
 
     def refuse(self, key: str, reason: str) -> None:
@@ -352,162 +326,17 @@ class Shelf:
         Taken after all, by a mended offer, it is as if it had never been refused.
         """
         if is_key(key) and not self.has_taken(key):
-            known = self.outcome(key)
+            known = self.outcomes.find(key)
             if known is None or known["reason"] != reason:
                 self.finish(key, {"state": "failed", "reason": reason, "refused": True})
-
-    def _forget_refusal(self, key: str) -> None:
-        (self._done / f"{key}.json").unlink(missing_ok=True)
-        self._failures = [each for each in self._failures if each["key"] != key]
 
     def remove(self, key: str) -> None:
         """Let go of a draft that is done."""
         shutil.rmtree(self._waiting / key, ignore_errors=True)
         self._drafts.pop(key, None)
 
-    def outcome(self, key: str) -> dict[str, Any] | None:
-        """Return what `finish` noted; None for what was not done, or long ago."""
-        if not is_key(key):
-            return None
-        try:
-            found: dict[str, Any] = json.loads((self._done / f"{key}.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
-        return found
-
-    def failures(self) -> list[dict[str, Any]]:
-        """Return the last drafts of which no version could be made, the newest first.
-
-        One is dropped when a later version of its name is made.
-        """
-        return list(self._failures)
-
-    def _note_failure(self, outcome: dict[str, Any]) -> None:
-        if outcome.get("state") == "failed":
-            self._failures.insert(0, outcome)
-            del self._failures[_FAILURES_MAX:]
-        elif self._failures:
-            name = _full_name(outcome)
-            self._failures = [each for each in self._failures if _full_name(each) != name]
-
-    def _find_failures(self) -> None:
-        """Find the last failures, so that those of an earlier daemon are told as well."""
-        found = []
-        for path in self._done.glob("*.json"):
-            with contextlib.suppress(OSError):  # One less is told; nothing else depends on it.
-                found.append(self.outcome(path.stem) or {})
-        for each in sorted(found, key=lambda each: float(each.get("at") or 0.0)):
-            self._note_failure(each)
-
-    # ------------------------------------------------------------------ inside
-
-    def _read(self, path: Path) -> Draft:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            return parse_draft(_read_file(descriptor, DRAFT_FILE, DRAFT_BYTES_MAX), path.name)
-        finally:
-            os.close(descriptor)
-
     def _remove_old(self) -> None:
         now = time.time()
         for path in self._arriving.iterdir():
             if now - path.stat().st_mtime > _ARRIVING_SECONDS:
                 shutil.rmtree(path, ignore_errors=True)
-        found = sorted(
-            ((path.stat().st_mtime, path) for path in self._done.iterdir()), reverse=True
-        )
-        for number, (noted_at, path) in enumerate(found):
-            if number >= _DONE_MAX or now - noted_at > _DONE_SECONDS:
-                path.unlink(missing_ok=True)
-
-
-def _full_name(outcome: dict[str, Any]) -> tuple[Any, Any]:
-    return (outcome.get("project"), outcome.get("name"))
-
-
-def read_entries_file(descriptor: int) -> bytes:
-    """Return the lines of a draft's entries; b"" for a draft without any.
-
-    Raises:
-        DraftError: They are too long, or no regular file.
-        OSError: They cannot be read now.
-    """
-    try:
-        return _read_file(descriptor, ENTRIES_FILE, ENTRIES_BYTES_MAX)
-    except FileNotFoundError:
-        return b""
-
-
-def _read_file(folder: int, name: str, bytes_max: int) -> bytes:
-    try:
-        descriptor = open_regular(name, os.O_RDONLY, folder=folder)
-    except FileNotFoundError:
-        if name == DRAFT_FILE:
-            raise DraftError(name, "is missing") from None
-        raise
-    except OSError as error:
-        if error.errno not in _NO_FILE:
-            raise
-        raise DraftError(name, error.strerror or str(error)) from error
-    with open(descriptor, "rb") as file:
-        data = file.read(bytes_max + 1)
-    if len(data) > bytes_max:
-        raise DraftError(name, f"more than {bytes_max} bytes")
-    return data
-
-
-def _check_file_name(name: str) -> None:
-    if name not in (DRAFT_FILE, ENTRIES_FILE) and not (name.isascii() and name.isdigit()):
-        raise BlobRefusedError(f"{name[:80]!r} is no file of a draft")
-
-
-def _set_times(folder: Path) -> None:
-    """Give files that came over a socket the times of the files that were given.
-
-    Their sender has looked whether these were written to; only bytes were sent.
-
-    Raises:
-        DraftError: The entries are none.
-    """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        entries = parse_entries(read_entries_file(descriptor).splitlines())
-    finally:
-        os.close(descriptor)
-    for held in entries.values():
-        if isinstance(held, Held) and held.held_ctime_ns:
-            with contextlib.suppress(FileNotFoundError):  # The worker says which one.
-                os.utime(folder / str(held.number), ns=(held.mtime_ns, held.mtime_ns))
-
-
-def _copy_file(source: int, size: int, target: Path) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    made = os.open(target, flags, 0o640)
-    try:
-        offset = 0
-        while data := os.pread(source, min(_COPY_BYTES, size - offset), offset):
-            _write_whole(made, data)
-            offset += len(data)
-        found = os.fstat(source)  # A link that was written to is told by its time.
-        os.utime(made, ns=(found.st_atime_ns, found.st_mtime_ns))
-        os.fdatasync(made)
-    finally:
-        os.close(made)
-
-
-def _write_whole(descriptor: int, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
-
-
-def _sync(path: Path) -> None:
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
-    descriptor = os.open(path, flags)
-    try:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            os.fsync(descriptor)
-        else:
-            os.fdatasync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from stepwell_daemon.artifacts.intake import DraftIntake, is_file_of_draft
+from stepwell_daemon.artifacts.intake import DraftIntake, check_writer, is_file_of_draft
 from stepwell_daemon.blobs.queue import BlobQueue, staged_names
 from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
@@ -25,7 +25,7 @@ from stepwell_wire.drafts import key_of
 from stepwell_wire.errors import StagedDamagedError
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.limits import STAGED_BYTES_MAX
-from stepwell_wire.staged import StagedHeader, file_name, is_id
+from stepwell_wire.staged import file_name, is_id
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -133,7 +133,7 @@ class BlobIntake:
             return BlobReply(name=name, outcome=TAKEN)
         if folder is not None:
             try:
-                self._queue.take(folder, name, approve=partial(_approve, who), keep=keep)
+                self._queue.take(folder, name, approve=partial(check_writer, who), keep=keep)
                 self.problem = ""
                 return BlobReply(name=name, outcome=TAKEN)
             except StagedDamagedError as error:
@@ -219,7 +219,7 @@ class BlobIntake:
             detail = f"{here} of {size} bytes have come"
             return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
         try:
-            self._queue.accept(name, approve=partial(_approve, state.info))
+            self._queue.accept(name, approve=partial(check_writer, state.info))
         except (StagedDamagedError, BlobRefusedError) as error:
             return BlobReply(name=name, outcome=REFUSED, detail=str(error))
         return BlobReply(name=name, outcome=TAKEN)
@@ -270,14 +270,3 @@ def _size_of(folder: JournalFolder, name: str) -> int | None:
         return folder.size_of(_name_of(name))
     except FileNotFoundError:
         return None
-
-
-def _approve(who: WriterInfo, header: StagedHeader) -> None:
-    """Raise BlobRefusedError unless ``header`` names the writer ``who``."""
-    named = (header.project, header.run_id, header.writer_id)
-    if named != (who.project, who.run_id, who.writer_id):
-        raise BlobRefusedError(
-            f"blob {header.id} names writer {header.writer_id} of "
-            f"{header.project}/{header.run_id}, and writer {who.writer_id} of "
-            f"{who.project}/{who.run_id} offers it"
-        )
