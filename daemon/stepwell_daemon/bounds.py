@@ -33,7 +33,7 @@ JOURNAL_DISK: Final = "journal_disk"
 CONSOLE_LINES: Final = "console_lines"
 EVENTS: Final = "events"
 WRITER_LIMIT: Final = "writer_limit"
-SET_ASIDE: Final = "set_aside"
+DEAD_LETTER: Final = "dead_letter"
 SAMPLE_SPOOL_FULL: Final = "sample_spool_full"
 SAMPLE_SPOOL_FAILING: Final = "sample_spool_failing"
 SAMPLE_NAMES: Final = "sample_names"
@@ -45,7 +45,7 @@ DROPS: Final = (
     CONSOLE_LINES,
     EVENTS,
     WRITER_LIMIT,
-    SET_ASIDE,
+    DEAD_LETTER,
     SAMPLE_SPOOL_FULL,
     SAMPLE_SPOOL_FAILING,
     SAMPLE_NAMES,

@@ -90,7 +90,7 @@ class Counters:
     """How often each bound refused or made somebody wait."""
     dropped_rows: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(DROPS, 0)))
     dropped_points: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(DROPS, 0)))
-    set_aside_records: int = 0
+    dead_letter_records: int = 0
     recovered_journals: int = 0
     quarantined_records: int = 0
     torn_bytes: int = 0

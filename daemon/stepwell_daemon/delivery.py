@@ -17,15 +17,15 @@ from pathlib import Path
 
 from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
-from stepwell_daemon.bounds import SET_ASIDE, Dropped
+from stepwell_daemon.bounds import DEAD_LETTER, Dropped
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BAD_DATA
-from stepwell_daemon.gaps import add_damage, gap_of, points_of, set_aside_reason
+from stepwell_daemon.gaps import add_damage, dead_letter_reason, gap_of, points_of
 from stepwell_daemon.sink_errors import kind_of
+from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.spool.rejected import RejectedBlocks
-from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_store import (
     Block,
     BlockBuilder,
@@ -150,7 +150,7 @@ class Delivery:
         """Nothing to let go of: the store belongs to whoever opened it."""
 
     async def deliver(self, extent: Extent, blocks: list[Block] | None) -> None:
-        """Return when everything of ``extent`` is stored or set aside.
+        """Return when everything of ``extent`` is stored or dead-lettered.
 
         Args:
             blocks: those of the extent; None where building them failed.
@@ -268,7 +268,7 @@ class Delivery:
     ) -> None:
         """Store the halves of what was rejected as a whole; ``table`` None means all tables."""
         if len(stretches) == 1:
-            await self._set_aside(segment, stretches[0], table or "", reason)
+            await self._dead_letter(segment, stretches[0], table or "", reason)
             return
         middle = len(stretches) // 2
         for half in (stretches[:middle], stretches[middle:]):
@@ -288,26 +288,26 @@ class Delivery:
         chosen = [block for block in blocks if table is None or block.table == table]
         await self._insert_all(place, part, chosen)
 
-    async def _set_aside(self, segment: int, stretch: Stretch, table: str, reason: str) -> None:
+    async def _dead_letter(self, segment: int, stretch: Stretch, table: str, reason: str) -> None:
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
         what = (self._folder, self._spool, segment, stretch, table, reason, self._disk)
         while True:
             try:
-                path = await loop.run_in_executor(self._executor, set_aside, *what)
+                path = await loop.run_in_executor(self._executor, write_dead_letter, *what)
             except OSError as error:
                 self._health.failed(error)
                 await asyncio.sleep(backoff.next_delay())
                 continue
             break
-        failpoints.hit("forward.set-aside")
-        self._counters.set_aside_records += 1
+        failpoints.hit("forward.dead-letter")
+        self._counters.dead_letter_records += 1
         shard = self._store.shard_of(stretch.info)
-        gap = gap_of(stretch, table, set_aside_reason(path.name), shard=shard)
+        gap = gap_of(stretch, table, dead_letter_reason(path), shard=shard)
         rows = gap.missing_rows if gap is not None else 0
-        self._counters.drop([Dropped(SET_ASIDE, rows, points_of(stretch, table))])
+        self._counters.drop([Dropped(DEAD_LETTER, rows, points_of(stretch, table))])
         logger.error(
-            "a frame is set aside, the store will never take it run=%s table=%s kept=%s: %s",
+            "frame dead-lettered, the store refused it for good run=%s table=%s kept=%s: %s",
             stretch.info.run_id,
             table or "all",
             path,
@@ -327,7 +327,7 @@ class Delivery:
             try:
                 await loop.run_in_executor(self._executor, insert)
             except StoreRejectedError as error:
-                logger.error("what is set aside cannot be told in the table of gaps: %s", error)
+                logger.error("gap of a dead-lettered frame not stored: %s", error)
                 return
             except (StoreError, OSError, MemoryError) as error:
                 self._counters.insert_failures += 1

@@ -47,7 +47,7 @@ FAILPOINTS: Final[Mapping[str, str]] = {
     "cursor.synced": "a cursor slot is synced; the forwarder does not know",
     "cursor.created": "a new cursor file exists under its temporary name, written and synced",
     "cursor.renamed": "a new cursor file has its name; its folder is not synced",
-    "file.created": "a small file (identity, writers table, set-aside frame) is there, empty",
+    "file.created": "a small file (identity, writers table, dead-lettered frame) is there, empty",
     "file.written": "a small file is written under its temporary name and not synced",
     "file.synced": "a small file is synced under its temporary name",
     "file.renamed": "a small file has its name; its folder is not synced",
@@ -72,7 +72,7 @@ FAILPOINTS: Final[Mapping[str, str]] = {
     "forward.inserted": "the store has acknowledged a block",
     "forward.delivered": "an extent is stored; the cursor stands before it",
     "forward.moved": "the cursor stands behind a stored extent",
-    "forward.set-aside": "a refused frame was set aside; the cursor stands before it",
+    "forward.dead-letter": "a refused frame was dead-lettered; the cursor stands before it",
 }
 
 _ERRNO: Final = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}

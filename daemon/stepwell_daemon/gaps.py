@@ -4,9 +4,11 @@ as events for a gateway.
 Pure functions of what is in the spool, so that a gap that is sent again is stored once.
 """
 
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell_daemon.errors import BAD_DATA
+from stepwell_daemon.spool.dead_letter import FOLDER, FORMER_FOLDER
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_store import Block, BlockBuilder
 from stepwell_store.queries.gaps import REPLAYED
@@ -31,9 +33,13 @@ def points_of(stretch: Stretch, table: str) -> int:
     return stretch.record.points if table in _POINTS else 0
 
 
-def set_aside_reason(name: str) -> str:
-    """Return the reason under which a frame is missing that is kept in the file ``name``."""
-    return f"refused by the store, kept in set_aside/{name}"
+def dead_letter_reason(path: Path) -> str:
+    """Return the reason of the gap of a dead-lettered frame that is kept in the file ``path``.
+
+    It names the folder as it was when the gap was stored: a replay finds the gap by its reason.
+    """
+    folder = FORMER_FOLDER if path.parent.name == FORMER_FOLDER else FOLDER
+    return f"refused by the store, kept in {folder}/{path.name}"
 
 
 def gap_of(
@@ -106,7 +112,7 @@ def _content(stretch: Stretch) -> tuple[int, int, int]:
     try:
         decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
     except BAD_DATA:
-        return 0, 0, 0  # That is why it was set aside.
+        return 0, 0, 0  # That is why it was dead-lettered.
     return *_steps(decoded), decoded.row_count
 
 

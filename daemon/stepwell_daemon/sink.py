@@ -19,7 +19,7 @@ class Sink(Protocol):
         """Return what ``deliver`` wants to have of ``extent``; a pure function, run in a thread."""
 
     async def deliver(self, extent: Extent, prepared: Any) -> None:
-        """Return when everything of ``extent`` is taken or set aside; never give up.
+        """Return when everything of ``extent`` is taken or dead-lettered; never give up.
 
         The same extent may come again after a crash and must not count twice.
         """

@@ -70,10 +70,10 @@ class Facts:
             found.append(
                 f"the sink takes nothing now, records wait in the spool: {self.health.last_error}"
             )
-        if self.counters.set_aside_records:
+        if self.counters.dead_letter_records:
             found.append(
-                f"{self.counters.set_aside_records} frames were refused by the store and set aside "
-                f"in {self.spool.folder / 'set_aside'}; the .reason files say why"
+                f"{self.counters.dead_letter_records} frames were refused by the store and kept "
+                f"in {self.spool.folder / 'dead_letter'}; the .reason files say why"
             )
         if self.counters.quarantined_records:
             found.append(
@@ -135,7 +135,7 @@ def status(facts: Facts) -> dict[str, Any]:
                 for reason, rows in counters.dropped_rows.items()
                 if rows or counters.dropped_points[reason]
             },
-            "set_aside_records": counters.set_aside_records,
+            "dead_letter_records": counters.dead_letter_records,
             "recovered_journals": counters.recovered_journals,
         },
         "spool": {

@@ -4,7 +4,7 @@ One folder a writer: `writer.json` (who writes), `lock` (held with flock while i
 segments (see `segment.py`) named by the position of their first record, in 20 decimal digits.
 Segments follow each other without a hole. A file named `spare-…` belongs to the writer alone.
 
-What cannot be believed, after a restart of the machine or damage, is set aside, never deleted.
+What cannot be believed, after a restart of the machine or damage, is quarantined, never deleted.
 """
 
 import bisect

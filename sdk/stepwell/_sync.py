@@ -48,7 +48,8 @@ class SyncReport:
         live: folders that were left alone because their writer still runs.
         failed: folder and reason of what could not be sent; it is kept.
         sent_bytes: acknowledged by the daemon.
-        unverified_bytes: lost to a crash of the machine or set aside, see docs/formats/records.md.
+        unverified_bytes: lost to a crash of the machine or quarantined, see
+            docs/formats/records.md.
     """
 
     sent: tuple[str, ...]

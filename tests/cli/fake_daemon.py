@@ -52,7 +52,7 @@ def healthy_status(socket: Path, data: Path) -> dict[str, Any]:
             "bytes_received": 12_000_000,
             "duplicate_bytes": 0,
             "refused": {},
-            "set_aside_records": 0,
+            "dead_letter_records": 0,
             "recovered_journals": 0,
         },
         "spool": {

@@ -60,8 +60,8 @@ def test_what_fails_makes_the_exit_code(call: Call, daemon: FakeDaemon) -> None:
     assert "fail  sink       embedded: no space left" in told.out
     daemon.status["problems"] = [
         "the sink takes nothing now, records wait in the spool: no space left",
-        "3 frames were refused by the store and set aside in "
-        f"{daemon.status['data_dir']}/spool/set_aside; the .reason files say why",
+        "3 frames were refused by the store and kept in "
+        f"{daemon.status['data_dir']}/spool/dead_letter; the .reason files say why",
         "something else",
     ]
     told = call("doctor")

@@ -156,10 +156,10 @@ def test_a_spool_without_a_daemon_is_looked_at(tmp_path: Path) -> None:
     assert (nothing.level, nothing.message[:13]) == (Level.OK, "nothing waits")
 
 
-def test_frames_set_aside_are_told_also_after_a_restart(tmp_path: Path) -> None:
+def test_dead_letters_are_told_also_after_a_restart(tmp_path: Path) -> None:
     poisoned(tmp_path / "spool")
     (finding,) = losses.kept(tmp_path)
-    assert (finding.check, finding.message[:8]) == ("set aside", "1 frame,")
+    assert (finding.check, finding.message[:8]) == ("dead letters", "1 frame,")
     assert "replay --list" in finding.remedy
 
 

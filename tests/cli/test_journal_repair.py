@@ -145,7 +145,7 @@ def test_what_is_in_doubt_is_named(call: Call, tmp_path: Path) -> None:
     assert call("journal", "verify", journal).code == 0
 
 
-def test_what_was_set_aside_is_named_until_it_is_taken(call: Call, tmp_path: Path) -> None:
+def test_what_was_quarantined_is_named_until_it_is_taken(call: Call, tmp_path: Path) -> None:
     kept = make_journal(tmp_path, "b", schema_event() + row(1), boot_id="another start")
     JournalReader(kept).remove()
     verified = call("journal", "verify", tmp_path)

@@ -422,7 +422,7 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     made(store, "holes", "run-h", name="holes")
     who = writer("holes", "run-h", host="node-a")
     steps = {"first_step": 3, "last_step": 5}
-    kept = {"reason": "refused by the store, kept in set_aside/1-2-points.seg", "rows": 3}
+    kept = {"reason": "refused by the store, kept in dead_letter/1-2-points.seg", "rows": 3}
     tell(store, who, event("gap", {**kept, "points": 6, **steps}))
     tell(store, who, event("gap", {"reason": "damaged", "rows": 0, "points": 0, **steps}))
     shown = call("show", "run-h")

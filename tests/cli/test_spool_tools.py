@@ -9,10 +9,12 @@ import pytest
 import stepwell
 from stepwell.cli.checks import losses
 from stepwell_daemon.errors import AlreadyRunningError
+from stepwell_daemon.gaps import dead_letter_reason
 from stepwell_daemon.instance import Instance
+from stepwell_daemon.spool.dead_letter import FOLDER, FORMER_FOLDER, list_dead_letters
 from stepwell_daemon.spool.inspection import verify_spool
 from stepwell_daemon.spool.mending import mend_spool
-from stepwell_daemon.spool.replaying import list_set_aside, reason_of, replay
+from stepwell_daemon.spool.replaying import reason_of, replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path
 from stepwell_store import Block, EmbeddedStore
 from tests.cli.conftest import Call
@@ -205,7 +207,7 @@ def poisoned(folder: Path) -> FakeSink:
 @pytest.mark.holds("refused-rows-are-kept", "refused-rows")
 def test_replaying_stores_only_what_was_refused_and_only_once(tmp_path: Path) -> None:
     sink = poisoned(tmp_path)
-    (path,) = list_set_aside(tmp_path)
+    (path,) = list_dead_letters(tmp_path)
     assert "does not like it" in reason_of(path)
     sink.rejects = lambda block: False
     tables = sorted(block.table for block in sink.blocks)
@@ -213,10 +215,21 @@ def test_replaying_stores_only_what_was_refused_and_only_once(tmp_path: Path) ->
     assert replay(path, sink) == 2
     assert sink.steps().count(POISON) == 2
     assert sorted(block.table for block in sink.blocks) == sorted([*tables, "points", "gaps"])
-    assert list_set_aside(tmp_path) == []
+    assert list_dead_letters(tmp_path) == []
     path.write_bytes(content)  # As if the move had been lost.
     replay(path, sink)
     assert sink.steps().count(POISON) == 2
+
+
+def test_dead_letters_of_release_0_1_are_replayed(tmp_path: Path) -> None:
+    sink = poisoned(tmp_path)
+    (tmp_path / FOLDER).rename(tmp_path / FORMER_FOLDER)
+    (path,) = list_dead_letters(tmp_path)
+    # The gap was stored under this reason.
+    assert dead_letter_reason(path) == f"refused by the store, kept in set_aside/{path.name}"
+    sink.rejects = lambda block: False
+    assert replay(path, sink) == 2
+    assert list_dead_letters(tmp_path) == []
 
 
 def test_replay_on_the_command_line(call: Call, store: EmbeddedStore, tmp_path: Path) -> None:
@@ -240,8 +253,8 @@ def test_what_a_gateway_refused_is_not_replayed_into_a_store_of_the_node(
     told = call("spool", "replay", "--all", "--data", tmp_path, "--config", config)
     assert told.code == 2
     assert "127.0.0.1:1" in told.err
-    assert str(tmp_path / "spool" / "set_aside") in told.err
-    assert len(list_set_aside(tmp_path / "spool")) == 1
+    assert str(tmp_path / "spool" / "dead_letter") in told.err
+    assert len(list_dead_letters(tmp_path / "spool")) == 1
 
 
 # ---------------------------------------------------------------------------- journals

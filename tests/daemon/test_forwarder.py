@@ -162,7 +162,7 @@ def test_a_crash_at_any_write_of_the_cursor_stores_everything_once(
 
 
 @pytest.mark.holds("refused-rows-are-kept", "refused-rows")
-def test_a_poisonous_frame_is_set_aside_alone(tmp_path: Path) -> None:
+def test_a_poisonous_frame_is_dead_lettered_alone(tmp_path: Path) -> None:
     sink = FakeSink()
     poison = 17
 
@@ -179,13 +179,13 @@ def test_a_poisonous_frame_is_set_aside_alone(tmp_path: Path) -> None:
         async with spool_running(tmp_path) as spool:
             await fill(spool, writers=1)
             await forward(spool, sink, block_points=1000)
-            return spool.counters.set_aside_records
+            return spool.counters.dead_letter_records
 
     assert asyncio.run(run()) == 1
     assert sink.steps() == sorted(step for step in [*range(ROWS), *range(ROWS)] if step != poison)
-    kept = sorted(path.suffix for path in (tmp_path / "set_aside").iterdir())
+    kept = sorted(path.suffix for path in (tmp_path / "dead_letter").iterdir())
     assert kept == [".reason", ".seg"]
-    reason = next((tmp_path / "set_aside").glob("*.reason")).read_text()
+    reason = next((tmp_path / "dead_letter").glob("*.reason")).read_text()
     assert "does not like it" in reason
 
 
@@ -237,13 +237,13 @@ def test_a_rejection_on_one_shard_sends_nothing_to_the_others_again(tmp_path: Pa
         async with spool_running(tmp_path) as spool:
             await fill(spool, writers=4)
             await forward(spool, sink, block_points=1000)
-            return spool.counters.set_aside_records
+            return spool.counters.dead_letter_records
 
-    set_aside = asyncio.run(run())
+    dead_lettered = asyncio.run(run())
     assert {block.shard for block in sink.blocks} == {0, 1}
     points = sink.points()
     assert set(points.values()) == {1}
-    assert len(points) == ROWS * 4 * 2 - set_aside * 2
+    assert len(points) == ROWS * 4 * 2 - dead_lettered * 2
 
 
 class KillError(Exception):

@@ -16,11 +16,11 @@ from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.gateway.sink import UPSTREAM_FILE
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
+from stepwell_daemon.spool.dead_letter import FOLDER, list_dead_letters
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Stretch
-from stepwell_daemon.spool.replaying import list_set_aside, replay
+from stepwell_daemon.spool.replaying import replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
-from stepwell_daemon.spool.set_aside import FOLDER
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch
@@ -341,7 +341,7 @@ def test_a_writer_of_the_gateway_itself_is_not_taken_from_a_relay(tmp_path: Path
             assert steps_of(gateway, "w0") == []
             assert steps_of(gateway, "w1") == [0, 1, 2]
             assert local.accepted == 0
-            assert spool.counters.set_aside_records == 4
+            assert spool.counters.dead_letter_records == 4
             assert gateway.counters.refused["limit"] > 0
 
     asyncio.run(run())
@@ -354,7 +354,7 @@ def poisoned(spool: Spool, step: int) -> None:
 
 
 @pytest.mark.parametrize("bad", [[0], [3], [2, 3], [1, 4, 5], [5]])
-def test_a_frame_that_is_never_taken_is_set_aside_alone(tmp_path: Path, bad: list[int]) -> None:
+def test_a_frame_that_is_never_taken_is_dead_lettered_alone(tmp_path: Path, bad: list[int]) -> None:
     async def run() -> None:
         async with (
             gateway_running(tmp_path / "up") as (gateway, port),
@@ -372,7 +372,7 @@ def test_a_frame_that_is_never_taken_is_set_aside_alone(tmp_path: Path, bad: lis
             await relay_all(spool, port)
             assert steps_of(gateway, "w0") == [step for step in range(6) if step not in bad]
             assert steps_of(gateway, "w1") == list(range(6))
-            assert spool.counters.set_aside_records == len(bad)
+            assert spool.counters.dead_letter_records == len(bad)
             reasons = sorted((spool.folder / FOLDER).glob("*.reason"))
             assert len(reasons) == len(bad)
             assert "schema 7" in reasons[0].read_text()
@@ -397,7 +397,7 @@ def test_what_a_gateway_refused_is_replayed_where_it_stores_and_counts_once(tmp_
     asyncio.run(run())
     shutil.copytree(tmp_path / "node" / FOLDER, tmp_path / "up" / FOLDER)
     sink = FakeSink()
-    held = list_set_aside(tmp_path / "up")
+    held = list_dead_letters(tmp_path / "up")
     for path in held:
         content = path.read_bytes()
         replay(path, sink)

@@ -495,7 +495,7 @@ def test_after_a_restart_what_is_in_doubt_is_taken_only_when_asked_for(tmp_path:
     ]
 
 
-def test_what_was_set_aside_when_a_journal_was_delivered_can_be_asked_for(tmp_path: Path) -> None:
+def test_what_was_quarantined_when_a_journal_was_delivered_can_be_asked_for(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE, boot_id="another start")
     reader = JournalReader(journal)
     reader.remove()

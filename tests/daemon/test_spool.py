@@ -348,7 +348,7 @@ def test_a_torn_tail_is_cut_at_every_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.holds("damaged-spool-file")
-def test_a_damaged_cursor_is_set_aside_and_told(tmp_path: Path) -> None:
+def test_a_damaged_cursor_is_quarantined_and_told(tmp_path: Path) -> None:
     async def run() -> list[str]:
         async with spool_running(tmp_path) as spool:
             await write_frames(spool, [])

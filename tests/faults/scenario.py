@@ -32,14 +32,14 @@ class Scenario:
         beside: what else is armed at the first kill, and at the later one.
         later: which hit is the later one; None to do the same again on a spool that is filled.
         dead_writers: whether trainers must die for it.
-        may_set_aside: whether frames may lie in the set-aside folder as well.
+        may_dead_letter: whether frames may lie in the dead-letter folder as well.
     """
 
     before: tuple[str, ...] = ()
     beside: tuple[str, str] = ("", "")
     later: int | None = 2
     dead_writers: bool = False
-    may_set_aside: bool = False
+    may_dead_letter: bool = False
 
     def kills(self, name: str) -> list[str]:
         """Return what to arm in one daemon after the other."""
@@ -107,17 +107,17 @@ class Trial:
         assert daemon.returncode == -signal.SIGKILL, f"{armed}\n{self.log_tail()}"
 
     def replay(self) -> None:
-        """Send again what is set aside: it is stored once, in its table alone."""
+        """Send dead letters again: each is stored once, in its table alone."""
         done = self.world.store.stepwell("spool", "replay", "--all")
         assert done.returncode == 0, done.stdout + done.stderr
 
-    def check(self, *, may_set_aside: bool) -> dict[str, object]:
+    def check(self, *, may_dead_letter: bool) -> dict[str, object]:
         """Restart with nothing armed, let all arrive, and compare."""
         daemon = self.start_daemon()
         self.all_log()
         self.world.stop_trainers()
         self.world.wait_until_stored(timeout_seconds=DEADLINE_SECONDS)
-        if may_set_aside:
+        if may_dead_letter:
             self.replay()
         totals = self.world.compare()
         assert daemon.poll() is None, self.log_tail()
@@ -125,7 +125,7 @@ class Trial:
         kept = spool / "quarantine"
         damaged = sorted(os.listdir(kept)) if kept.exists() else []
         assert not damaged, f"a kill damages nothing: {damaged}\n{self.log_tail()}"
-        assert may_set_aside or not (spool / "set_aside").exists()
+        assert may_dead_letter or not (spool / "dead_letter").exists()
         return totals
 
 
@@ -137,4 +137,4 @@ def run_scenario(name: str, scenario: Scenario) -> dict[str, object]:
         trial.start_trainer()
         for armed in scenario.kills(name):
             trial.die_at(armed, dead_writers=scenario.dead_writers and armed.startswith(name))
-        return trial.check(may_set_aside=scenario.may_set_aside)
+        return trial.check(may_dead_letter=scenario.may_dead_letter)

@@ -22,8 +22,8 @@ AT_ONCE = 3
 SCENARIOS = {
     "cursor.created": Scenario(beside=("", "cursor.written:error=EIO"), later=2),
     "cursor.renamed": Scenario(beside=("", "cursor.written:error=EIO"), later=2),
-    "forward.set-aside": Scenario(
-        beside=("forward.before-insert:error=REJECTED",) * 2, later=2, may_set_aside=True
+    "forward.dead-letter": Scenario(
+        beside=("forward.before-insert:error=REJECTED",) * 2, later=2, may_dead_letter=True
     ),
     "journal.before-remove": Scenario(dead_writers=True, later=2),
     "journal.removed": Scenario(dead_writers=True, later=2),

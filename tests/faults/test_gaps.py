@@ -1,4 +1,4 @@
-"""What is missing is told: a gap for each frame set aside and each damaged piece of the spool."""
+"""Missing rows make a gap: one for each dead-lettered frame and each damage of the spool."""
 
 import asyncio
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stepwell_daemon.backoff import Backoff
-from stepwell_daemon.gaps import set_aside_reason
+from stepwell_daemon.gaps import dead_letter_reason
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.reader import SpoolReader, Stretch
 from stepwell_daemon.spool.segment import (
@@ -42,7 +42,7 @@ def gaps_in(sink: FakeSink) -> list[dict[str, Any]]:
     ]
 
 
-# ---------------------------------------------------------------------------- set aside
+# ---------------------------------------------------------------------------- dead letters
 
 
 def refusing(table: str) -> FakeSink:
@@ -59,18 +59,18 @@ def refusing(table: str) -> FakeSink:
 
 
 @pytest.mark.holds("bound-refused-rows")
-def test_a_frame_set_aside_leaves_a_gap_that_names_its_file(tmp_path: Path) -> None:
+def test_a_dead_lettered_frame_leaves_a_gap_that_names_its_file(tmp_path: Path) -> None:
     sink = refusing("points")
 
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
             await fill(spool, writers=1)
             await forward(spool, sink, block_points=1000)
-            assert spool.counters.dropped_rows["set_aside"] == 1
-            assert spool.counters.dropped_points["set_aside"] == 2
+            assert spool.counters.dropped_rows["dead_letter"] == 1
+            assert spool.counters.dropped_points["dead_letter"] == 2
 
     asyncio.run(run())
-    (path,) = (tmp_path / "set_aside").glob("*.seg")
+    (path,) = (tmp_path / "dead_letter").glob("*.seg")
     (gap,) = gaps_in(sink)
     assert path.name in gap["reason"]
     assert (gap["run_id"], gap["writer_id"]) == ("run-w0", "w0")
@@ -110,7 +110,7 @@ def test_a_store_that_refuses_gaps_as_well_stops_nothing(tmp_path: Path) -> None
             await fill(spool, writers=1)
             await forward(spool, sink, block_points=1000)
             assert spool.is_forwarded
-            assert spool.counters.set_aside_records == 1
+            assert spool.counters.dead_letter_records == 1
 
     asyncio.run(run())
     assert POISON not in sink.steps()
@@ -153,7 +153,7 @@ def test_an_end_around_the_insert_of_a_gap_leaves_one_gap_and_one_file(
     asyncio.run(run(new=False))
     assert asked == [(1, True)] * 2, "the writer's shard, and it may be there already"
     assert len(gaps_in(sink)) == 1
-    assert len(list((tmp_path / "set_aside").glob("*.seg"))) == 1
+    assert len(list((tmp_path / "dead_letter").glob("*.seg"))) == 1
 
 
 # ---------------------------------------------------------------------------- damage
@@ -332,7 +332,7 @@ def test_damage_on_a_node_is_a_gap_behind_its_gateway(tmp_path: Path) -> None:
 
 @pytest.mark.holds("bound-refused-rows")
 def test_what_a_gateway_never_takes_is_a_gap_behind_it(tmp_path: Path) -> None:
-    """The frame lies set aside on the node; the gap has the reason that a replay fills."""
+    """The frame is dead-lettered on the node; the gap has the reason that a replay fills."""
     sink = FakeSink()
 
     async def run() -> None:
@@ -350,8 +350,8 @@ def test_what_a_gateway_never_takes_is_a_gap_behind_it(tmp_path: Path) -> None:
             await forward(gateway, sink, block_points=1000)
 
     asyncio.run(run())
-    (path,) = (tmp_path / "node" / "set_aside").glob("*.seg")
+    (path,) = (tmp_path / "node" / "dead_letter").glob("*.seg")
     (gap,) = gaps_in(sink)
-    assert gap["reason"] == set_aside_reason(path.name)
+    assert gap["reason"] == dead_letter_reason(path)
     assert (gap["writer_id"], gap["points"]) == ("w1", 2)
     assert set(sink.steps()) == {1, 3}

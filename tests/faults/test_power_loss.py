@@ -30,7 +30,7 @@ pytestmark = pytest.mark.holds("acknowledged-survives-power-loss", "power-loss")
 WRITERS = ("w1", "w2")
 ROUNDS = 8
 POISON = 1_000_003
-"""A step that the store refuses; its frame is set aside."""
+"""A step that the store refuses; its frame is dead-lettered."""
 SPOOL = SpoolSettings(segment_bytes=1 << 15, commit_interval_seconds=0.0, keep_seconds=0.0)
 FORWARD = ForwardSettings(block_points=8, block_bytes=1 << 15, block_delay_seconds=0.0)
 
@@ -141,7 +141,7 @@ def check(life: Life, at: int, folder: Path, source: random.Random, where: str) 
     after.sink.stored = [each for each in life.sink.stored if each[0] <= at]
     after.sink.stored = [(-1, token, block) for _, token, block in after.sink.stored]
     asyncio.run(live(after, rounds=0, stop_in_order=False))
-    poisoned = {POISON} if _is_set_aside(folder) else set()
+    poisoned = {POISON} if _has_dead_letters(folder) else set()
     counts: Counts[int] = Counts(after.sink.steps())
     assert set(counts.values()) <= {2}, f"{where}: doubled {counts}"  # Two metrics a row.
     for name in WRITERS:
@@ -158,8 +158,8 @@ def check(life: Life, at: int, folder: Path, source: random.Random, where: str) 
     return after
 
 
-def _is_set_aside(folder: Path) -> bool:
-    return any((folder / "set_aside").glob("*-points.seg"))
+def _has_dead_letters(folder: Path) -> bool:
+    return any((folder / "dead_letter").glob("*-points.seg"))
 
 
 def explore(folder: Path, *, seed: int, every: int) -> int:

@@ -41,7 +41,7 @@ def check_restart(appends: Sequence[Append], marks: Mapping[int, int]) -> None:
         found = _recovered(folder, appends)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    require(found.quarantined == 0, "a start sets aside what was acknowledged")
+    require(found.quarantined == 0, "a start quarantines what was acknowledged")
     require(len(found.salvage) == len(appends), "a start loses frames that were acknowledged")
     for number, mark in marks.items():
         state = found.writers.get(number)

@@ -15,10 +15,10 @@ from stepwell_daemon.gateway.batches import pieces_of
 from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.session import RefusedError, open_session
 from stepwell_daemon.spool import record
+from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.items import read_segment_file
 from stepwell_daemon.spool.reader import Extent, Stretch
-from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.ingest_pb2 import LIMIT, MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
@@ -122,7 +122,7 @@ def test_schemas_that_come_beside_the_frames_are_in_the_spool(tmp_path: Path) ->
 
 @pytest.mark.holds("fuzzing")
 def test_a_hole_is_marked_although_its_connection_ended_before_a_frame(tmp_path: Path) -> None:
-    """What was acknowledged behind an unmarked hole could be set aside by the next start."""
+    """What was acknowledged behind an unmarked hole could be quarantined by the next start."""
 
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
@@ -340,7 +340,9 @@ def test_a_record_that_checks_but_cannot_be_decompressed_is_kept(
         broken.content()
     with pytest.raises(BAD_DATA):
         build_blocks([Stretch(broken, writer_info(), {})])
-    path = set_aside(tmp_path, 1, 1, Stretch(broken, writer_info(), {}), "", "broken", Disk())
+    path = write_dead_letter(
+        tmp_path, 1, 1, Stretch(broken, writer_info(), {}), "", "broken", Disk()
+    )
     found = [each.item for each in read_segment_file(path) if each.info is not None]
     assert found[-1].payload == read.payload
     (piece,) = pieces_of(Extent(1, 0, 1, [Stretch(broken, writer_info(), {})]))

@@ -50,7 +50,7 @@ def test_a_hole_that_is_not_marked_is_seen_and_costs_frames_at_a_start(spool: Le
     marks = {each: held.end or 0 for each, held in spool.written.items()}
     check_restart(spool.appends, marks)
     unmarked = [spool.appends[0], replace(spool.appends[1], flags=0)]
-    with pytest.raises(BrokenInvariantError, match="sets aside"):
+    with pytest.raises(BrokenInvariantError, match="quarantines"):
         check_restart(unmarked, marks)
 
 

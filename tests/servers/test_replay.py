@@ -6,7 +6,8 @@ from typing import cast
 
 import pytest
 
-from stepwell_daemon.spool.replaying import list_set_aside, replay
+from stepwell_daemon.spool.dead_letter import list_dead_letters
+from stepwell_daemon.spool.replaying import replay
 from stepwell_store import Block, StoreRejectedError, StoreUnavailableError
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore
@@ -34,7 +35,7 @@ class PickyStore(ServerStore):
 
 
 def poisoned(server: ClickHouseServer, data: Path) -> Path:
-    """Forward a spool into ``server``; return the file of the frame that was set aside."""
+    """Forward a spool into ``server``; return the file of the dead-lettered frame."""
     store = PickyStore(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
     store.migrate()
 
@@ -45,7 +46,7 @@ def poisoned(server: ClickHouseServer, data: Path) -> Path:
 
     asyncio.run(run())
     store.close()
-    (path,) = list_set_aside(data / "spool")
+    (path,) = list_dead_letters(data / "spool")
     return path
 
 
@@ -89,7 +90,7 @@ def test_what_a_server_refused_is_stored_once_however_often_it_is_replayed(
             before["statistics"],
             before["rollups"],
         )
-        assert list_set_aside(node.data / "spool") == []
+        assert list_dead_letters(node.data / "spool") == []
         path.write_bytes(content)  # As if the power had gone before the move was on disk.
         assert replay_all(node, "--config", str(config))[0] == 0
         assert stored_in_server(server) == after
@@ -123,4 +124,4 @@ def test_a_replay_that_got_no_answer_is_repeated_and_stores_once(
     assert not path.exists()
     found = stored_in_server(server)
     assert (found["points"], found["steps"]) == (2 * ROWS, ROWS)
-    assert found["gaps"] == [f" by the store, kept in set_aside/{path.name}"] * 2
+    assert found["gaps"] == [f" by the store, kept in dead_letter/{path.name}"] * 2

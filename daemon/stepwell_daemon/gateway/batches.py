@@ -4,7 +4,7 @@
     pieces  →  waves:  what is still to be settled, each writer's pieces in order
     wave    →  batches of about RELAY_BATCH_BYTES_TARGET, LZ4 as a whole
 
-A piece that is refused is split into its frames; only a single frame is set aside. Until it is
+A piece that is refused is split into its frames; only a single frame is dead-lettered. Until it is
 settled, nothing behind it may be taken: the other end would believe the hole to be passed. So only
 the first open piece of each writer ``may_jump``.
 """

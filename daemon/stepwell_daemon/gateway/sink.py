@@ -1,7 +1,7 @@
 """The gateway as a sink: extents of the spool go to another daemon, each until it is settled.
 
-An extent is settled when every frame of it is durable at the gateway or set aside here. Only then
-does the cursor move, as with a store. Whatever fails, the open frames are sent again on a new
+An extent is settled when every frame of it is durable at the gateway or dead-lettered here. Only
+then does the cursor move, as with a store. Whatever fails, the open frames are sent again on a new
 stream, and the gateway recognises what it has.
 """
 
@@ -19,7 +19,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import ConfigError
-from stepwell_daemon.gaps import event_of_missing, set_aside_reason
+from stepwell_daemon.gaps import dead_letter_reason, event_of_missing
 from stepwell_daemon.gateway.batches import (
     Piece,
     describe,
@@ -34,9 +34,9 @@ from stepwell_daemon.gateway.batches import (
 )
 from stepwell_daemon.gateway.connection import Connection, GatewayError, connect
 from stepwell_daemon.gateway.settings import RelaySettings
+from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk, replace_file
 from stepwell_daemon.spool.reader import Extent
-from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_wire.ingest_pb2 import GAP, PackedBatch, RelayBatch
 from stepwell_wire.limits import RELAY_BATCH_BYTES_TARGET, RELAY_WRITERS_MAX
 
@@ -137,7 +137,7 @@ class GatewaySink:
     # ------------------------------------------------------------------ waves
 
     async def _send_wave(self, extent: Extent, pieces: Sequence[Piece]) -> list[Piece]:
-        """Send ``pieces``, set aside what will never be taken, and return what is still open."""
+        """Send ``pieces``, dead-letter those refused for good, and return those still open."""
         pieces, later = of_so_many_writers(pieces, RELAY_WRITERS_MAX)
         stream = await self._connected(pieces)
         loop = asyncio.get_running_loop()
@@ -205,21 +205,21 @@ class GatewaySink:
             elif piece.is_gap:
                 logger.warning("the gateway takes no gap: %s", refused.detail)
             else:
-                path = await self._set_aside(extent.segment, piece, refused.detail)
-                event = event_of_missing(piece.members[0], set_aside_reason(path.name))
+                path = await self._dead_letter(extent.segment, piece, refused.detail)
+                event = event_of_missing(piece.members[0], dead_letter_reason(path))
                 if event is not None:
                     open_pieces.append(gap_piece(piece.members[0], event))
         self._counters.inserts += 1
         self._counters.insert_seconds.observe(time.perf_counter() - started)
         return open_pieces
 
-    async def _set_aside(self, segment: int, piece: Piece, reason: str) -> Path:
+    async def _dead_letter(self, segment: int, piece: Piece, reason: str) -> Path:
         loop = asyncio.get_running_loop()
         what = (self._folder, self._spool, segment, piece.members[0], "", reason, self._disk)
-        path = await loop.run_in_executor(self._executor, set_aside, *what)
-        self._counters.set_aside_records += 1
+        path = await loop.run_in_executor(self._executor, write_dead_letter, *what)
+        self._counters.dead_letter_records += 1
         logger.error(
-            "a frame is set aside, the gateway will never take it run=%s kept=%s: %s",
+            "frame dead-lettered, the gateway refused it for good run=%s kept=%s: %s",
             piece.info.run_id,
             path,
             reason,

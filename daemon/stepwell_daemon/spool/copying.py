@@ -52,7 +52,7 @@ class SpoolCopy:
         for name, content in self._small.items():
             copy_open_file(io.BytesIO(content), target / name)
         for folder in self._folder.iterdir():
-            if folder.is_dir():  # What was set aside or quarantined; whole files.
+            if folder.is_dir():  # Dead letters and quarantine; whole files.
                 copy_tree(folder, target / folder.name)
         return copied
 

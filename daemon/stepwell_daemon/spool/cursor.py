@@ -56,7 +56,7 @@ class CursorFile:
             raise DamagedStateError(
                 self.path,
                 "both slots are damaged, so it is not known what was stored already; the file is "
-                "set aside and everything in the spool is sent again",
+                "quarantined and everything in the spool is sent again",
             )
         self._generation, progress = max(found)
         try:
@@ -68,7 +68,7 @@ class CursorFile:
             self._create(progress)
         return progress
 
-    def set_aside(self) -> Path:
+    def quarantine(self) -> Path:
         """Move a damaged file out of the way and return where it is."""
         target = self.path.with_name(f"{self.path.name}.damaged")
         self._disk.rename(self.path, target)

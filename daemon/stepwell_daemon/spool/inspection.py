@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell_daemon.errors import DamagedStateError, NewerSpoolError
-from stepwell_daemon.spool import identity, quarantine, record, set_aside
+from stepwell_daemon.spool import dead_letter, identity, quarantine, record
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.items import SpoolItem, segment_items
@@ -69,7 +69,7 @@ class SpoolReport:
     torn_bytes: int = 0
     quarantined_files: int = 0
     quarantined_places: int = 0
-    set_aside_files: int = 0
+    dead_letter_files: int = 0
     noted: list[str] = field(default_factory=list)
     waiting_bytes: int = 0
     cursor_segment: int = 0
@@ -173,10 +173,10 @@ class _Look:
             self._damaged(folder / "writers.tbl", str(error), is_repairable=True)
 
     def check_files(self) -> None:
-        """Report which files are missing, and what lies aside."""
+        """Report which files are missing, and count what is quarantined or dead-lettered."""
         folder, report = self._folder, self.report
         report.quarantined_files = _count_files(folder / quarantine.FOLDER, ".bytes")
-        report.set_aside_files = _count_files(folder / set_aside.FOLDER, SUFFIX)
+        report.dead_letter_files = len(dead_letter.list_dead_letters(folder))
         report.noted = quarantine.notes(folder)
         if not self._is_number_held and self._spool:
             what = "missing or damaged; a start takes the number from the segments"

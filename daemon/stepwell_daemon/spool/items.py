@@ -103,7 +103,7 @@ def dump_spool(folder: Path, disk: Disk | None = None) -> Iterator[SpoolItem]:
 
 
 def read_segment_file(path: Path, disk: Disk | None = None) -> list[SpoolItem]:
-    """Return the items of one segment file that stands alone, such as a set-aside frame."""
+    """Return the items of one segment file that stands alone, such as a dead-lettered frame."""
     disk = disk or Disk()
     page = read_page(disk, path)
     if page is None:

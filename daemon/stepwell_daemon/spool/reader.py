@@ -190,7 +190,7 @@ class SpoolReader:
         try:
             _, defined = decode_records(item.content(), binding.schemas)
         except MalformedRecordsError:
-            return  # Set aside when it is decoded for the store.
+            return  # Dead-lettered when it is decoded for the store.
         binding.schemas.update(defined)
 
     def _read(self, size: int, offset: int) -> bytes:

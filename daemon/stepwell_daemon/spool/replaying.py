@@ -1,12 +1,12 @@
-"""Sending set-aside frames again, into the store, once."""
+"""Sending dead-lettered frames again, into the store, once."""
 
 from pathlib import Path
 from typing import Final
 
 from stepwell_daemon.delivery import build_blocks
 from stepwell_daemon.errors import BAD_DATA
-from stepwell_daemon.gaps import gap_of, set_aside_reason
-from stepwell_daemon.spool import record, set_aside
+from stepwell_daemon.gaps import dead_letter_reason, gap_of
+from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.items import read_segment_file
 from stepwell_daemon.spool.reader import Stretch
@@ -19,16 +19,11 @@ _ALL_TABLES: Final = "all"
 
 
 class ReplayError(Exception):
-    """A file that cannot be sent: not a set-aside frame, or one that still cannot be decoded."""
-
-
-def list_set_aside(folder: Path) -> list[Path]:
-    """Return the set-aside frames of the spool in ``folder``, oldest first."""
-    return sorted((folder / set_aside.FOLDER).glob(f"*{SUFFIX}"))
+    """A file that cannot be sent: no dead-lettered frame, or one that still cannot be decoded."""
 
 
 def reason_of(path: Path) -> str:
-    """Return why the frame in ``path`` was set aside, "" where that is not known."""
+    """Return why the frame in ``path`` was dead-lettered, "" where that is not known."""
     try:
         return path.with_suffix(".reason").read_text("utf-8").strip()
     except OSError:
@@ -47,7 +42,7 @@ def replay(path: Path, store: Store) -> int:
     """
     page = read_page(Disk(), path)
     if page is None:
-        raise ReplayError(f"{path}: no set-aside frame (its first page does not check)")
+        raise ReplayError(f"{path}: no dead-lettered frame (its first page does not check)")
     stretches: list[Stretch] = []
     for each in read_segment_file(path):
         item = each.item
@@ -64,7 +59,7 @@ def replay(path: Path, store: Store) -> int:
         ) from error
     rows = 0
     shard = store.shard_of(stretches[0].info)
-    gap = gap_of(stretches[0], table, set_aside_reason(path.name), shard=shard, replayed=True)
+    gap = gap_of(stretches[0], table, dead_letter_reason(path), shard=shard, replayed=True)
     for block in blocks:
         if table not in (_ALL_TABLES, block.table):
             continue
@@ -89,7 +84,7 @@ def _place(path: Path) -> tuple[int, int, str]:
     parts = path.stem.split("-", 2)
     if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
         raise ReplayError(
-            f"{path}: not named SEGMENT-OFFSET-TABLE{SUFFIX} as set-aside frames are; give it its "
-            "name back"
+            f"{path}: not named SEGMENT-OFFSET-TABLE{SUFFIX} as dead-lettered frames are; give it "
+            "its name back"
         )
     return int(parts[0]), int(parts[1]), parts[2]

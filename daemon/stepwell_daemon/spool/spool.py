@@ -456,7 +456,7 @@ class Spool:
         except DamagedStateError as error:
             logger.error("%s", error)
             self.problems.append(str(error))
-            self.cursor_file.set_aside()
+            self.cursor_file.quarantine()
             return self.cursor_file.open(default), False
 
     def _table_end(self) -> int:

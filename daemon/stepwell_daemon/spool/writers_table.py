@@ -63,7 +63,7 @@ def load_writers(folder: Path) -> tuple[dict[int, WriterState], Location]:
         return {}, Location(0, 0)
     damaged = DamagedStateError(
         path,
-        "the table of writers is damaged; it is set aside, and high-water marks come from the "
+        "the table of writers is damaged; it is quarantined, and high-water marks come from the "
         "segments alone",
     )
     if len(data) < _HEAD.size:

@@ -34,7 +34,7 @@ COMMANDS: Final = {
     "sync": "send journals that were not sent: of offline runs and of killed processes",
     "status": "say how the daemon is and where things are",
     "top": "watch writers, rates and spool",
-    "spool": "verify, dump or repair a daemon's spool; replay what was set aside",
+    "spool": "verify, dump or repair a daemon's spool; replay dead-lettered frames",
     "journal": "verify or dump the journals of writers",
     "doctor": "check everything and say what to fix",
     "backup": "copy a data folder, also while its daemon runs",

@@ -33,7 +33,7 @@ from stepwell_wire.records import (
 
 _VALUE_BYTES: Final = 8
 _READ_BYTES: Final = 1 << 20
-_SET_ASIDE: Final = (
+_UNVERIFIED: Final = (
     "keeps what could not be believed after a restart of the machine; `stepwell journal repair "
     "--unverified` takes it as far as it reads, else remove it"
 )
@@ -79,15 +79,15 @@ def run(options: argparse.Namespace) -> int:
     if options.action != "verify":
         require_numpy()  # To decode rows.
     folders: list[Path] = []
-    set_aside: list[Path] = []
+    unverified: list[Path] = []
     for named in _named(options):
         found, doubtful = _journals_in(named)
         folders += found
-        set_aside += doubtful
+        unverified += doubtful
     if options.action == "dump":
         return _dump(options, folders)
     action = _verify if options.action == "verify" else _repair
-    return action(options, folders, set_aside)
+    return action(options, folders, unverified)
 
 
 def _named(options: argparse.Namespace) -> list[Path]:
@@ -107,9 +107,9 @@ def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
     return [*find_journals(folder), *ownerless], doubtful
 
 
-def _verify(options: argparse.Namespace, folders: list[Path], set_aside: list[Path]) -> int:
+def _verify(options: argparse.Namespace, folders: list[Path], unverified: list[Path]) -> int:
     reports = [_examine(path) for path in folders]
-    reports += [{"path": str(path), "whole": False, "error": _SET_ASIDE} for path in set_aside]
+    reports += [{"path": str(path), "whole": False, "error": _UNVERIFIED} for path in unverified]
     if options.json:
         print(json_text({"journals": reports}))
     else:
@@ -269,16 +269,16 @@ def _lines(reader: JournalReader) -> Iterator[dict[str, Any]]:
 # ---------------------------------------------------------------------------- repair
 
 
-def _repair(options: argparse.Namespace, folders: list[Path], set_aside: list[Path]) -> int:
+def _repair(options: argparse.Namespace, folders: list[Path], unverified: list[Path]) -> int:
     from stepwell_wire.repair import plan_repair
 
     code, waiting = OK, 0
-    _check_owner(options, [*folders, *set_aside] if options.unverified else folders)
+    _check_owner(options, [*folders, *unverified] if options.unverified else folders)
     if options.unverified:
-        folders = [*folders, *set_aside]
+        folders = [*folders, *unverified]
     else:
-        for path in set_aside:
-            print(f"{path}: {_SET_ASIDE}")
+        for path in unverified:
+            print(f"{path}: {_UNVERIFIED}")
     for path in folders:
         try:
             planned = plan_repair(

@@ -1,4 +1,4 @@
-"""`stepwell spool …`: looks into a daemon's spool, mends it, sends again what was set aside."""
+"""`stepwell spool …`: looks into a daemon's spool, repairs it, replays dead-lettered frames."""
 
 import argparse
 import dataclasses
@@ -40,8 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_socket(replay)
     add_config(replay)
     replay.add_argument("files", nargs="*", type=Path, metavar="FILE")
-    replay.add_argument("--all", action="store_true", help="everything that was set aside")
-    replay.add_argument("--list", action="store_true", help="say what was set aside, and why")
+    replay.add_argument("--all", action="store_true", help="every dead-lettered frame")
+    replay.add_argument(
+        "--list", action="store_true", help="list dead-lettered frames, each with its reason"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -117,9 +119,9 @@ def _print_report(report: "SpoolReport") -> None:
         print(f"of them still in segments: {counted(report.quarantined_places, 'damaged place')}")
     for note in report.noted:
         print(f"lost, noted in quarantine/: {plain(note)}")
-    if report.set_aside_files:
-        held = counted(report.set_aside_files, "frame")
-        print(f"set aside: {held}, see `stepwell spool replay --list`")
+    if report.dead_letter_files:
+        held = counted(report.dead_letter_files, "frame")
+        print(f"dead letters: {held}, see `stepwell spool replay --list`")
     for each in report.damage:
         print(damage_text(each))
     if report.is_whole:
@@ -186,15 +188,15 @@ def _repair(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from stepwell_daemon.spool.replaying import ReplayError, list_set_aside, reason_of, replay
-    from stepwell_daemon.spool.set_aside import FOLDER
+    from stepwell_daemon.spool.dead_letter import FOLDER, list_dead_letters
+    from stepwell_daemon.spool.replaying import ReplayError, reason_of, replay
 
     folder = _folder(options)
-    held = list_set_aside(folder)
+    held = list_dead_letters(folder)
     if options.list:
         for path in held:
             print(f"{path}  {plain(reason_of(path))}")
-        print(f"set aside: {counted(len(held), 'frame')}", file=sys.stderr)
+        print(f"dead letters: {counted(len(held), 'frame')}", file=sys.stderr)
         return OK
     files = held if options.all else options.files
     if not files and not options.all:

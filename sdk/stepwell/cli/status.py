@@ -89,9 +89,11 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
         lines.append(("artifacts", artifacts))
     if refused:
         lines.append(("refused", ", ".join(f"{plain(k)} {n}" for k, n in refused.items())))
-    set_aside = totals.get("set_aside_records", 0)
-    if set_aside:
-        lines.append(("set aside", f"{counted(set_aside, 'record')}, kept in the spool's folder"))
+    dead_letters = totals.get("dead_letter_records", 0)
+    if dead_letters:
+        lines.append(
+            ("dead letters", f"{counted(dead_letters, 'record')}, kept in the spool's folder")
+        )
     return lines
 
 

@@ -140,7 +140,7 @@ def report_text(report: "SyncReport") -> str:
     if report.unverified_bytes:
         lines.append(
             f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of the "
-            "machine and are set aside; `stepwell journal repair --unverified` takes them as far "
+            "machine and are quarantined; `stepwell journal repair --unverified` takes them as far "
             "as they read"
         )
     for path, reason in report.failed:

@@ -13,11 +13,11 @@ from stepwell_daemon.errors import BAD_DATA, DaemonError
 from stepwell_daemon.gateway.batches import pieces_of, split
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import CursorFile
+from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Binding, SpoolReader
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress, SegmentPage, segment_path
-from stepwell_daemon.spool.set_aside import set_aside
 from stepwell_daemon.spool.writer import SpoolLog
 from stepwell_daemon.spool.writers_table import FILE, pack_table, save_writers
 from stepwell_daemon.writers import Mark, WriterState, pack_description
@@ -215,8 +215,10 @@ class Spools(Target):
                         try:
                             build_blocks([stretch])
                         except BAD_DATA as error:
-                            # Set aside alone, which the forwarder does.
-                            set_aside(folder, _SPOOL, segment, stretch, "", str(error), disk)
+                            # Dead-lettered alone, which the forwarder does.
+                            write_dead_letter(
+                                folder, _SPOOL, segment, stretch, "", str(error), disk
+                            )
                     for piece in pieces_of(extent):
                         split(piece)
                     start = Location(segment, extent.end)

@@ -1,4 +1,4 @@
-"""What was refused, dropped, set aside or damaged."""
+"""What was refused, dropped, dead-lettered, quarantined or damaged."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +22,16 @@ _BOUNDS: Final = {
     "relay_writers": "upgrade the daemon that relays",
     "relay_holes": "let a node's daemon empty its spool before its journals are sent elsewhere",
 }
+_DEAD_LETTERS: Final = ("dead_letter", "set_aside")
+"""Folders of the spool; release 0.1 wrote the second."""
+
 _DROPS: Final = {
     "journal_full": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or STEPWELL_ON_FULL=block",
     "journal_disk": "make room on the disk of STEPWELL_DIR",
     "console_lines": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
     "events": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
     "writer_limit": "log fewer or smaller things at once; the run's console says what",
-    "set_aside": "see `stepwell spool replay --list`",
+    "dead_letter": "see `stepwell spool replay --list`",
     "sample_names": "a sampler makes up names; take it out of the setting samplers",
     "sample_spool_full": "see the sink; samples of the node give way to runs",
     "sample_spool_failing": "repair the disk of --data, or make room",
@@ -63,13 +66,18 @@ def _what(reason: str, lost: dict[str, int]) -> str:
 
 
 def kept(data: Path) -> Iterator[Finding]:
-    """Yield what lies aside in the spool of ``data``, also from before the daemon's start."""
+    """Yield what is dead-lettered or quarantined in the spool of ``data``.
+
+    Files from before the daemon's start count too.
+    """
     spool = data / "spool"
-    if aside := _count(spool / "set_aside", "*.seg"):
+    for folder in _DEAD_LETTERS:
+        if not (frames := _count(spool / folder, "*.seg")):
+            continue
         yield Finding(
-            "set aside",
+            "dead letters",
             Level.WARN,
-            f"{counted(aside, 'frame')}, refused by the sink for good, in {spool / 'set_aside'}",
+            f"{counted(frames, 'frame')}, refused by the sink for good, in {spool / folder}",
             "`stepwell spool replay --list` says why; `--all` sends them again after an upgrade",
         )
     if lost := _count(spool / "quarantine", "*.lost"):

@@ -19,7 +19,7 @@ _FREE_BYTES_FAIL: Final = 256 << 20
 _FREE_BYTES_WARN: Final = 5 << 30
 _SPOOL_RATIO_WARN: Final = 0.5
 _UNFORWARDED_SECONDS_WARN: Final = 60.0
-_LEFT: Final = ("set_aside", "quarantine")
+_LEFT: Final = ("dead_letter", "quarantine")
 _REMOTE: Final = ("nfs", "cifs", "smb", "fuse.sshfs", "lustre", "beegfs", "ceph", "9p", "gpfs")
 
 
@@ -78,7 +78,7 @@ def _is_told_elsewhere(problem: str, fields: dict[str, Any]) -> bool:
     errors = [fields["spool"].get("failure"), fields["sink"].get("last_error")]
     if any(error and error in problem for error in errors):
         return True
-    # As the status words it: the checks `spool`, `set aside` and `quarantine` look themselves.
+    # As the status words it: the checks `spool`, `dead letters` and `quarantine` look themselves.
     folders = [os.path.join(fields["data_dir"], "spool", name) for name in _LEFT]
     blobs = fields.get("blobs") or {}
     if blobs.get("problem") and blobs["problem"] in problem:

@@ -119,7 +119,7 @@ def _in_doubt(reader: JournalReader) -> Finding:
         Level.WARN,
         f"{reader.path}: the machine restarted, and {bytes_text(reader.unverified_bytes)} of it "
         f"cannot be believed; {bytes_text(unsent)} can",
-        "`stepwell sync`, or a daemon, sends what can be believed and sets the rest aside; "
+        "`stepwell sync`, or a daemon, sends what can be verified and quarantines the rest; "
         "`stepwell journal repair --unverified` takes it as far as it reads",
     )
 

@@ -1,4 +1,4 @@
-"""What the store will never take, set aside one frame a file, so that it can be sent again.
+"""Dead letters: frames that the store refused for good, one a file, kept for replay.
 
 A file is a segment of its own (page, WRITER, FRAME), named after the frame's place in the spool
 and the table that refused it; beside it lies the reason as text.
@@ -14,13 +14,15 @@ from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.segment import PAGE_BYTES, SUFFIX, SegmentPage
 from stepwell_daemon.writers import WriterState, pack_description
 
-FOLDER: Final = "set_aside"
+FOLDER: Final = "dead_letter"
+FORMER_FOLDER: Final = "set_aside"
+"""The folder's name in release 0.1; read, never written."""
 
 
-def set_aside(
+def write_dead_letter(
     folder: Path, spool: int, segment: int, stretch: Stretch, table: str, reason: str, disk: Disk
 ) -> Path:
-    """Write ``stretch`` durably into ``folder``/set_aside and return where it is.
+    """Write ``stretch`` durably into ``folder``/dead_letter and return where it is.
 
     Doing it twice makes one file.
     """
@@ -53,3 +55,11 @@ def set_aside(
     replace_file(disk, path.with_suffix(".reason"), f"{reason}\n".encode())
     replace_file(disk, path, b"".join(pieces))
     return path
+
+
+def list_dead_letters(folder: Path) -> list[Path]:
+    """Return the dead-lettered frames of the spool in ``folder``, oldest first."""
+    found = [
+        path for name in (FORMER_FOLDER, FOLDER) for path in (folder / name).glob(f"*{SUFFIX}")
+    ]
+    return sorted(found, key=lambda path: path.name)
