@@ -30,6 +30,7 @@ def relay(folder: Path, socket: str) -> int:
         return 1
     delivery = Delivery(ReaderSource(reader), socket=socket, client=CLIENT)
     blobs = BlobDelivery(socket, folder, reader.info.writer_id)
+    refused: set[str] = set()
     try:
         while folder.exists() and reader.writer_is_alive():
             if not delivery.connected:
@@ -54,7 +55,7 @@ def relay(folder: Path, socket: str) -> int:
                 moved = delivery.pump()
             except JournalError:
                 moved = 0  # The writer freed what it knows to be acknowledged; look anew.
-            if not moved and not _hand_over(blobs, folder):
+            if not moved and not _hand_over(blobs, folder, refused):
                 time.sleep(_LOOK_SECONDS)
     finally:
         blobs.close()
@@ -68,11 +69,15 @@ def _say_refusal(error: RefusedError) -> int:
     return REFUSED
 
 
-def _hand_over(blobs: BlobDelivery, folder: Path) -> bool:
-    """Hand over what is staged; return whether something was taken."""
-    staged = staged_in(folder)
+def _hand_over(blobs: BlobDelivery, folder: Path, refused: set[str]) -> bool:
+    """Hand over what is staged and not ``refused`` before; return whether something was taken."""
+    staged = [each for each in staged_in(folder) if each not in refused]
+    if not staged:
+        return False
     try:
-        return bool(staged and blobs.hand_over(staged).taken)
+        done = blobs.hand_over(staged)
+        refused.update(done.refused)
+        return bool(done.taken)
     except (DaemonUnreachableError, RefusedError, OSError):
         blobs.close()
         return False  # The rest is the recovery's.

@@ -48,7 +48,7 @@ async def get_project(call: Call) -> Any:
 
 @endpoint("DELETE", "/projects/{project}", query=ForceForm, failures=(409,))
 async def delete_project(call: Call) -> None:
-    """Delete a project with all its runs and artifacts."""
+    """Delete a project with all its runs, artifacts, sweeps, reports and saved views."""
     project = plain(call.project)
     run_ids = await delete_with_artifacts(call.context, project, force=call.query.force)
     forget_runs(call.context.config.journals_dirs(), project, run_ids)

@@ -1,4 +1,4 @@
-"""The deletion of a project: noted when it begins, then the runs go, then the artifacts.
+"""The deletion of a project: noted when it begins, then the runs go, then the rest.
 
 One that is refused, or fails before anything is deleted, leaves no note. A hub that is killed in
 between leaves it. The next look goes on, in whichever hub.
@@ -26,7 +26,7 @@ _AWAY: Final = (ApiError, CatalogUnavailableError, StoreError)
 
 
 async def delete_project(context: Context, project: str, *, force: bool) -> list[str]:
-    """Delete a project's runs and artifacts; return the ids of the runs.
+    """Delete a project with all that it has; return the ids of the runs.
 
     Raises:
         RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
@@ -45,7 +45,7 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
     try:
         await _finish(context, deletion)
     except _AWAY as error:
-        logger.warning("artifacts of a project are deleted later project=%s: %s", project, error)
+        logger.warning("the rest of a project is deleted later project=%s: %s", project, error)
     return run_ids
 
 
@@ -85,6 +85,7 @@ async def _has_runs(context: Context, deletion: "Deletion") -> bool:
 async def _finish(context: Context, deletion: "Deletion") -> None:
     from stepwell_hub.catalog import project_deletion
 
+    await context.catalog.do(partial(project_deletion.delete_sweeps_and_reports, deletion=deletion))
     await context.catalog.do(partial(project_deletion.delete_artifacts, deletion=deletion))
     await building.clear(context)
     await context.catalog.do(partial(project_deletion.purge, deletion=deletion))

@@ -1,6 +1,7 @@
 """The catalog's part in the deletion of a project. Each function is one transaction.
 
-    ask ── (the store deletes the runs) ── delete_artifacts ── (manifests go) ── purge ── end
+    ask ── (the store deletes the runs) ── delete_sweeps_and_reports ── delete_artifacts
+        ── (manifests go) ── purge ── end
 
 The note of ``ask`` outlives a hub that is killed on this way; a later one goes on. Versions that
 runs of other projects logged or used stay as deleted ones, with their names alone: the lineage of
@@ -20,7 +21,15 @@ from stepwell_hub.catalog.models import (
     ArtifactCollection,
     ArtifactRun,
     ArtifactVersion,
+    Attempt,
     ProjectDeletion,
+    Report,
+    ReportVersion,
+    Sweep,
+    SweepAgent,
+    SweepCommand,
+    Trial,
+    View,
 )
 
 
@@ -57,10 +66,30 @@ def end(catalog: Catalog, deletion: Deletion) -> None:
         )
 
 
+def delete_sweeps_and_reports(catalog: Catalog, deletion: Deletion) -> None:
+    """Delete the sweeps, reports and saved views that a project had.
+
+    An agent of such a sweep is told that there is none when it asks next, and ends.
+    """
+    with catalog.changing() as session:
+        sweeps = _locked(session, Sweep, deletion)
+        for table in (SweepAgent, Trial, Attempt, SweepCommand):
+            session.execute(delete(table).where(table.sweep_id.in_(sweeps)))
+        reports = _locked(session, Report, deletion)
+        session.execute(delete(ReportVersion).where(ReportVersion.report_id.in_(reports)))
+        for ids, texts in ((sweeps, Sweep), (reports, Report)):
+            session.execute(delete(texts).where(texts.id.in_(ids)))
+        session.execute(
+            delete(View).where(
+                View.project == deletion.project, View.created_at <= deletion.asked_at
+            )
+        )
+
+
 def delete_artifacts(catalog: Catalog, deletion: Deletion) -> None:
     """Delete the versions that a project had; their manifests are not needed any more."""
     with catalog.changing() as session:
-        versions = _versions(_locked_collections(session, deletion), deletion)
+        versions = _versions(_locked(session, ArtifactCollection, deletion), deletion)
         session.execute(
             update(ArtifactVersion)
             .where(versions, ArtifactVersion.state.in_(LIVE))
@@ -76,7 +105,7 @@ def delete_artifacts(catalog: Catalog, deletion: Deletion) -> None:
 def purge(catalog: Catalog, deletion: Deletion) -> None:
     """Remove the rows of versions whose manifests are gone."""
     with catalog.changing() as session:
-        collections = _locked_collections(session, deletion)
+        collections = _locked(session, ArtifactCollection, deletion)
         versions = _versions(collections, deletion)
         of_versions = ArtifactRun.version_id.in_(select(ArtifactVersion.id).where(versions))
         session.execute(
@@ -92,13 +121,14 @@ def purge(catalog: Catalog, deletion: Deletion) -> None:
         )
 
 
-def _locked_collections(session: Session, deletion: Deletion) -> Any:
-    """Lock the collections that a project had; return how to select their ids."""
-    wanted = select(ArtifactCollection.id).where(
-        ArtifactCollection.project == deletion.project,
-        ArtifactCollection.created_at <= deletion.asked_at,
+def _locked(
+    session: Session, table: type[ArtifactCollection | Report | Sweep], deletion: Deletion
+) -> Any:
+    """Lock the rows that a project had; return how to select their ids."""
+    wanted = select(table.id).where(
+        table.project == deletion.project, table.created_at <= deletion.asked_at
     )
-    session.execute(wanted.order_by(ArtifactCollection.id).with_for_update()).all()
+    session.execute(wanted.order_by(table.id).with_for_update()).all()
     return wanted
 
 

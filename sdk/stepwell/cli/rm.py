@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="P",
-        help="every run of this project; can be repeated",
+        help="this project with all that it has; can be repeated",
     )
     parser.add_argument(
         "--orphans",
@@ -64,7 +64,10 @@ def run(options: argparse.Namespace) -> int:
         # All names first: a wrong one deletes nothing.
         found = list(dict.fromkeys(queries.find_run(store, each) for each in options.references))
         _check(store, found, options.project, force=options.force)
-        names = [*map(str, found), *(f"{project}/ (all runs)" for project in options.project)]
+        names = [
+            *map(str, found),
+            *(f"{project} (all of it)" for project in options.project),
+        ]
         if not options.yes and not _agrees(names):
             print("nothing was deleted", file=sys.stderr)
             return FAILED
@@ -87,7 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell_hub(data: Path, project: str) -> None:
-    """Note in the hub's catalog that a project is deleted: its hub deletes the artifacts."""
+    """Note in the hub's catalog that a project is deleted: its hub deletes the rest."""
     folder = hub_dir(data)
     if not (folder / _CATALOG).exists() or missing_for_hub():
         return

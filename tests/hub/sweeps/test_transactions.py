@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from stepwell_hub.catalog import sweeps, trial_values, trials
+from stepwell_hub.catalog import project_deletion, reports, sweeps, trial_values, trials
 from stepwell_hub.catalog.catalog import Catalog, open_catalog
+from stepwell_hub.catalog.models import Attempt, Report, ReportVersion, Sweep, SweepAgent, Trial
 from stepwell_hub.catalog.trial_values import News
 from stepwell_hub.catalog.trials import Ask, Suggestion
 from stepwell_hub.errors import SweepNotFoundError
@@ -247,3 +249,29 @@ def test_commands_are_forgotten_and_their_numbers_never_come_again(hubs: list[Ca
     cancel(other)
     (command,) = sweeps.commands(hubs[0], cursor, now).commands
     assert command.sweep == other
+
+
+def test_a_deleted_project_takes_its_sweeps_reports_and_views_with_it(hubs: list[Catalog]) -> None:
+    catalog = hubs[0]
+    old = made(catalog, "old")
+    ask(catalog, old, Ask(agent(catalog, old), "a"))
+
+    def report(key: str) -> None:
+        now = time.time()
+        found = reports.create(catalog, project="p", title=key, text="# a", key=key, now=now)
+        reports.save(catalog, found.id, title=key, text="# b", version=1, now=now)
+
+    report("old")
+    deletion = project_deletion.ask(catalog, "p", now=time.time())
+    report("new")
+    new = made(catalog, "new")
+    for each in hubs[:2]:  # Once more, as after a kill.
+        project_deletion.delete_sweeps_and_reports(each, deletion)
+    with pytest.raises(SweepNotFoundError):
+        ask(catalog, old, Ask("any", "b"))
+    with catalog.reading() as session:
+        assert [each.id for each in session.scalars(select(Sweep))] == [new]
+        for table in (SweepAgent, Trial, Attempt):
+            assert not session.scalars(select(table)).all()
+        assert [each.title for each in session.scalars(select(Report))] == ["new"]
+        assert [each.title for each in session.scalars(select(ReportVersion))] == ["new"]

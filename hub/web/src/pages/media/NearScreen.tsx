@@ -21,7 +21,8 @@ export function NearScreen({ onNear, children }: NearScreenProps) {
     const element = box.current;
     if (element === null) return;
     const observer = new IntersectionObserver(
-      ([entry]) => {
+      (entries) => {
+        const entry = entries.at(-1); // One for each crossing since the last call: the last counts.
         if (entry === undefined || entry.isIntersecting === isNear.peek()) return;
         if (!entry.isIntersecting) height.value = element.offsetHeight;
         isNear.value = entry.isIntersecting;
