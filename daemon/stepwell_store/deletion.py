@@ -156,8 +156,10 @@ def sweep_removed(
         ended = {name for name, row in writers.items() if row["state"] not in ("", RUNNING)}
         oldest = (now - _REMOVED_SECONDS_MAX) * 1e6
         is_over = all(name in ended or since < oldest for name, since in at.items())
-        _delete_rows(store, scope, kept=() if is_over else (*_KEPT_WHILE_WRITING, "writers"))
-        if is_over:
+        found = _delete_rows(store, scope, kept=(*_KEPT_WHILE_WRITING, "writers"))
+        # A block that says that a writer ended is stored before others of the same extent.
+        if is_over and not found:
+            _delete_rows(store, scope)
             done.append((project, run_id))
     return done
 
@@ -267,14 +269,17 @@ def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any
         store.insert(block, f"removed-{at}-{shard}-{block.digest()}")
 
 
-def _delete_rows(store: Store, scope: _Scope, *, kept: Sequence[str] = ()) -> None:
+def _delete_rows(store: Store, scope: _Scope, *, kept: Sequence[str] = ()) -> bool:
+    """Delete from every table but those that are ``kept``; return whether there was something."""
+    found = False
     for table in deleted_with_a_run():
         assert table.deletion is not None
         if table.name not in kept:
-            _delete(store, table.name, *scope.rows(table.deletion))
+            found |= _delete(store, table.name, *scope.rows(table.deletion))
+    return found
 
 
-def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, object]) -> None:
+def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, object]) -> bool:
     rows = store.query(
         f"SELECT 1 FROM {table} WHERE {condition} LIMIT 1",
         parameters=parameters,
@@ -282,3 +287,4 @@ def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, o
     )
     if rows:  # A mutation without rows would still pass over every part.
         store.delete_rows(table, condition, parameters)
+    return bool(rows)

@@ -309,6 +309,8 @@ def test_what_a_run_logs_after_its_forced_deletion_goes_as_well(
     assert (project, "run") not in sweep_removed(other, now=time.time())
     assert only_names(held(store, project, "run", series))
     end(store, project, "w1")
+    tell(store, who, event("config", {"set": {"last": 1}}))  # Of the same extent as the end.
+    assert (project, "run") not in sweep_removed(other, now=time.time())
     assert (project, "run") in sweep_removed(other, now=time.time())
     assert not any(held(store, project, "run", series).values())
     assert (project, "run") not in sweep_removed(other, now=time.time())
