@@ -65,7 +65,9 @@ class DaemonConfig:
     metrics_port: int = setting(
         9464, "port of /metrics, /healthz, /readyz, /status.json; 0: any free one", 0, 65_535
     )
-    log_level: str = setting("info", "debug, info, warning or error")
+    log_level: str = setting(
+        "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error")
+    )
     log_file: str = setting("", "write the log here instead of to stderr")
     idle_exit: float = setting(
         0.0, "end after so many seconds with no writer and all stored; 0: never", 0
@@ -85,6 +87,7 @@ class DaemonConfig:
     durability: str = setting(
         "synced",
         "what an ack means: synced (survives loss of power) or written (survives a kill)",
+        choices=("synced", "written"),
     )
     commit_interval_seconds: float = setting(0.01, "least time between two syncs", 0, 1)
     segment_bytes: int = setting(64 << 20, "size of a spool segment", 64 << 10, 4 << 30)
@@ -120,6 +123,7 @@ class DaemonConfig:
         "embedded",
         "where records go: embedded (a store of its own), clickhouse (servers) or gateway "
         "(another daemon)",
+        choices=("embedded", "clickhouse", "gateway"),
     )
     clickhouse_hosts: str = setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
     clickhouse_database: str = setting("stepwell", "the database; made where it is missing")
@@ -134,7 +138,9 @@ class DaemonConfig:
     clickhouse_timeout_seconds: float = setting(
         60.0, "a server that is silent for so long while it owes an answer is left", 1
     )
-    clickhouse_tls: str = setting("auto", "on, off, or auto: on beyond loopback")
+    clickhouse_tls: str = setting(
+        "auto", "on, off, or auto: on beyond loopback", choices=("auto", "on", "off")
+    )
     clickhouse_ca_file: str = setting("", "CA certificates that the servers' must come from")
     clickhouse_cert_file: str = setting("", "certificate to show to the servers")
     clickhouse_key_file: str = setting("", "its key")
@@ -155,7 +161,9 @@ class DaemonConfig:
     gateway_tokens_file: str = setting("", "file of tokens, one a line; one is asked for then")
     socket_group: str = setting("", "group that may use the socket; empty: the daemon's own")
     hub: str = setting(
-        "auto", "auto: start the hub, the page, where this daemon has a store of its own; or off"
+        "auto",
+        "auto: start the hub, the page, where this daemon has a store of its own; or off",
+        choices=("auto", "off"),
     )
     hub_host: str = setting("127.0.0.1", "address of the page")
     hub_port: int = setting(
@@ -297,16 +305,7 @@ class DaemonConfig:
         return json.dumps(values, indent=2, default=str)
 
 
-_CHOICES: Final = {
-    "log_level": ("debug", "info", "warning", "error"),
-    "durability": ("synced", "written"),
-    "sink": ("embedded", "clickhouse", "gateway"),
-    "clickhouse_tls": ("auto", "on", "off"),
-    "hub": ("auto", "off"),
-}
-
-
-_READER: Final = SettingsReader(DaemonConfig, prefix=PREFIX, choices=_CHOICES)
+_READER: Final = SettingsReader(DaemonConfig, prefix=PREFIX)
 FIELDS: Final = _READER.fields
 
 

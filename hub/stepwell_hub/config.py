@@ -45,9 +45,15 @@ class HubConfig:
     cert_file: str = setting("", "certificate of the page; beyond loopback a must")
     key_file: str = setting("", "its key")
     proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")
-    log_level: str = setting("info", "debug, info, warning or error")
+    log_level: str = setting(
+        "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error")
+    )
     catalog: str = setting("", "postgresql://… of the catalog; empty: a file in hub/")
-    store: str = setting("embedded", "what is read: embedded (of the data folder) or clickhouse")
+    store: str = setting(
+        "embedded",
+        "what is read: embedded (of the data folder) or clickhouse",
+        choices=("embedded", "clickhouse"),
+    )
     journals: str = setting(
         "", "folders of journals, by colons: what they note of a run is removed with the run"
     )
@@ -73,7 +79,9 @@ class HubConfig:
     clickhouse_timeout_seconds: float = setting(
         60.0, "a server that is silent for so long while it owes an answer is left", 1
     )
-    clickhouse_tls: str = setting("auto", "on, off, or auto: on beyond loopback")
+    clickhouse_tls: str = setting(
+        "auto", "on, off, or auto: on beyond loopback", choices=("auto", "on", "off")
+    )
     clickhouse_ca_file: str = setting("", "CA certificates that the servers' must come from")
     clickhouse_cert_file: str = setting("", "certificate to show to the servers")
     clickhouse_key_file: str = setting("", "its key")
@@ -121,12 +129,7 @@ class HubConfig:
         return address
 
 
-_CHOICES: Final = {
-    "log_level": ("debug", "info", "warning", "error"),
-    "store": ("embedded", "clickhouse"),
-    "clickhouse_tls": ("auto", "on", "off"),
-}
-_READER: Final = SettingsReader(HubConfig, prefix=PREFIX, choices=_CHOICES)
+_READER: Final = SettingsReader(HubConfig, prefix=PREFIX)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,47 +1,57 @@
 """Settings of a process: defaults, then a TOML file, then environment variables, then flags.
 
-Each process has one frozen dataclass whose fields are made by `setting`. A setting has one name
+Each process has one frozen dataclass whose fields are made by `setting`, as `stepwell_wire.setting`
+says. A setting has one name
 everywhere: `block_points` in the file, PREFIX_BLOCK_POINTS in the environment, --block-points as a
 flag. An unknown name is an error that names the nearest known one.
 """
 
 import argparse
 import dataclasses
-import difflib
-import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from stepwell_wire.setting import Setting, known_hint
+
+_DECLARED: Final = "setting"
 
 
 class SettingError(ValueError):
     """A setting is unknown, unreadable or impossible; says what and where."""
 
 
-def setting(default: Any, text: str, low: float | None = None, high: float | None = None) -> Any:
-    """Return a field with its help and, for a number, its limits."""
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+def setting(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Return a field of a dataclass that is a setting."""
+    declared = Setting(default, help, low, high, choices)
+    return dataclasses.field(default=default, metadata={_DECLARED: declared})
 
 
 class SettingsReader:
     """Reads the settings of one process."""
 
-    def __init__(self, kind: type, *, prefix: str, choices: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, kind: type, *, prefix: str) -> None:
         """
         Args:
             kind: the dataclass.
             prefix: what its environment variables begin with; PREFIX_CONFIG names the file.
-            choices: the words that a setting may be, by name.
         """
         # A field that `setting` did not make is no setting.
-        self.fields = {
-            each.name: each for each in dataclasses.fields(kind) if "help" in each.metadata
+        self.fields: dict[str, Setting] = {
+            each.name: each.metadata[_DECLARED]
+            for each in dataclasses.fields(kind)
+            if _DECLARED in each.metadata
         }
         self.prefix = prefix
         self._config_variable = f"{prefix}CONFIG"
-        self._choices = choices
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare ``--config`` and a flag for each setting."""
@@ -51,8 +61,8 @@ class SettingsReader:
             parser.add_argument(
                 "--" + name.replace("_", "-"),
                 dest=name,
-                metavar=self._kind(name).__name__.upper(),
-                help=(each.metadata["help"] + default).replace("%", "%%"),
+                metavar=each.kind.__name__.upper(),
+                help=(each.help + default).replace("%", "%%"),
             )
 
     def read(self, arguments: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
@@ -92,7 +102,7 @@ class SettingsReader:
                 )
             where = f"{path}: {name}"
             self._check_known(name, where)
-            kind = self._kind(name)
+            kind = self.fields[name].kind
             if kind in (int, float) and isinstance(value, str):
                 what = "a whole number" if kind is int else "a number"
                 raise SettingError(f"{where}: expected {what}, without quotes, not {value!r}")
@@ -104,54 +114,19 @@ class SettingsReader:
     def _check_known(self, name: str, where: str, *, prefix: str = "") -> None:
         if name in self.fields:
             return
-        nearest = difflib.get_close_matches(name, self.fields, n=1, cutoff=0.5)
-        shown = [
-            prefix + (known.upper() if prefix else known)
-            for known in nearest or sorted(self.fields)
-        ]
-        hint = f"did you mean {shown[0]}?" if len(shown) == 1 else f"known are {', '.join(shown)}"
+        hint = known_hint(
+            name, self.fields, shown=lambda each: prefix + each.upper() if prefix else each
+        )
         raise SettingError(f"{where}: no such setting; {hint}")
 
-    def _kind(self, name: str) -> type:
-        default = self.fields[name].default
-        return Path if isinstance(default, Path) else type(default)
-
     def _convert(self, name: str, value: Any, where: str) -> Any:
-        kind = self._kind(name)
-        if kind is Path:
-            if not isinstance(value, str) or not value:
-                raise SettingError(f"{where}: expected a path, not {value!r}")
-            return Path(value).expanduser().absolute()
-        if kind is str:
-            choices = self._choices.get(name)
-            if not isinstance(value, str) or (choices and value not in choices):
-                expected = " or ".join(choices) if choices else "text"
-                raise SettingError(f"{where}: expected {expected}, not {value!r}")
-            return value
         try:
-            if isinstance(value, bool) or (kind is int and isinstance(value, float)):
-                raise ValueError
-            number = kind(value)
-            if not math.isfinite(number):
-                raise ValueError
-        except (TypeError, ValueError):
-            raise SettingError(
-                f"{where}: expected {'a whole number' if kind is int else 'a number'}, "
-                f"not {value!r}"
-            ) from None
-        low, high = self.fields[name].metadata["low"], self.fields[name].metadata["high"]
-        if not (low is None or number >= low) or not (high is None or number <= high):
-            lowest = _shown(low)
-            limits = f"{lowest} or more" if high is None else f"{lowest} to {_shown(high)}"
-            raise SettingError(f"{where}: expected {limits}, not {value}")
-        return number
+            return self.fields[name].read(value)
+        except ValueError as error:
+            raise SettingError(f"{where}: {error}") from error
 
 
 def check_absolute(text: str, where: str) -> None:
     """Raise SettingError where ``text`` depends on the folder that a process starts in."""
     if not Path(text).expanduser().is_absolute():
         raise SettingError(f"{where}: expected an absolute path, not {text!r}")
-
-
-def _shown(number: float) -> str:
-    return f"{number:,}" if number >= 1_000_000 else f"{number:g}"

@@ -1,38 +1,21 @@
-"""What the values of settings may be: from what people write to what is meant. Pure."""
+"""What people write for settings that are no plain words or numbers, and what they mean. Pure."""
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any, Final
 
 from stepwell._names import kind_of, text_of
+from stepwell_wire.setting import flag
 
 MODES: Final = ("online", "offline", "disabled", "shared")
-_OLD_MODES = {"dryrun": "offline", "run": "online"}
+_OLD_MODES: Final = {"dryrun": "offline", "run": "online"}
 RESUMES: Final = ("allow", "must", "never", "auto")
 REINITS: Final = ("default", "return_previous", "finish_previous", "create_new")
+_CONSOLES: Final = ("auto", "wrap", "redirect", "wrap_raw", "wrap_emu")
 
 
-def _flag(value: Any) -> bool:
-    if isinstance(value, str):
-        word = value.strip().lower()
-        if word in ("", "0", "false", "no", "off"):
-            return False
-        if word in ("1", "true", "yes", "on"):
-            return True
-        raise ValueError(f"expected true or false, not {value!r}")
-    return bool(value)
-
-
-def _console(value: Any) -> bool:
-    if isinstance(value, str) and value.strip().lower() in (
-        "auto",
-        "wrap",
-        "redirect",
-        "wrap_raw",
-        "wrap_emu",
-    ):
-        return True
-    return _flag(value)
+def console_of(value: Any) -> bool:
+    """Return whether the console is captured; each way of Weights & Biases' means yes."""
+    return (isinstance(value, str) and value.strip().lower() in _CONSOLES) or flag(value)
 
 
 def tags_of(value: Any) -> tuple[str, ...]:
@@ -50,12 +33,13 @@ def tags_of(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
-def _mode(value: Any) -> str:
-    word = _OLD_MODES.get(str(value), str(value))
-    return _one_of(word, MODES)
+def mode_of(value: Any) -> str:
+    """Return the mode; older words have newer ones."""
+    return _OLD_MODES.get(str(value), str(value))
 
 
-def _resume(value: Any) -> str | None:
+def resume_of(value: Any) -> str | None:
+    """Return the way to resume, None for none; True is ``auto``."""
     if value is None or value is False:
         return None
     if value is True:
@@ -63,61 +47,11 @@ def _resume(value: Any) -> str | None:
     word = str(value).strip().lower()
     if word in ("", "false", "0"):
         return None
-    return "auto" if word in ("true", "1") else _one_of(word, RESUMES)
+    return "auto" if word in ("true", "1") else word
 
 
-def _reinit(value: Any) -> str:
+def reinit_of(value: Any) -> str:
+    """Return what a second ``init`` does; True finishes the previous run."""
     if value is None or isinstance(value, bool):
         return "finish_previous" if value else "default"
-    return _one_of(str(value), REINITS)
-
-
-def _one_of(word: str, words: tuple[str, ...]) -> str:
-    if word not in words:
-        raise ValueError(f"expected one of {', '.join(words)}, not {word!r}")
-    return word
-
-
-def _at_least(lowest: float) -> Callable[[Any], float]:
-    def convert(value: Any) -> float:
-        number = float(value)
-        if not number >= lowest:
-            raise ValueError(f"expected {lowest} or more, not {value!r}")
-        return number
-
-    return convert
-
-
-def _whole_at_least(lowest: int, highest: int | None = None) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        number = int(_at_least(lowest)(value))
-        if highest is not None and number > highest:
-            raise ValueError(f"expected at most {highest}, not {value}")
-        return number
-
-    return convert
-
-
-def _on_full(value: Any) -> str:
-    return _one_of(str(value), ("drop", "block"))
-
-
-CONVERT: Final[dict[str, Callable[[Any], Any]]] = {
-    **dict.fromkeys(("project", "run_id", "label", "socket"), str),
-    **dict.fromkeys(("name", "notes", "group", "job_type", "entity"), text_of),
-    **dict.fromkeys(
-        ("data_dir", "journals_dir"), lambda value: Path(value).expanduser().absolute()
-    ),
-    **dict.fromkeys(("no_daemon", "metadata", "git", "silent", "quiet", "primary"), _flag),
-    "tags": tags_of,
-    "mode": _mode,
-    "resume": _resume,
-    "reinit": _reinit,
-    "console": _console,
-    "flush_seconds": _at_least(0.02),
-    "finish_timeout": _at_least(0),
-    "journal_bytes_max": _whole_at_least(1),
-    "blob_bytes_max": _whole_at_least(0),
-    "journal_segment_bytes": _whole_at_least(64 * 1024, 1 << 30),
-    "on_full": _on_full,
-}
+    return str(value)

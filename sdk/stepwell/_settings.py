@@ -9,8 +9,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from stepwell._other_trackers import IGNORED, INVERTED, OTHER_NAMES, nearest
-from stepwell._setting_values import CONVERT
+from stepwell._names import text_of
+from stepwell._other_trackers import IGNORED, INVERTED, OTHER_NAMES
+from stepwell._setting_values import (
+    MODES,
+    REINITS,
+    RESUMES,
+    console_of,
+    mode_of,
+    reinit_of,
+    resume_of,
+    tags_of,
+)
 from stepwell._terminal import Voice
 from stepwell.errors import SettingsError
 from stepwell_wire.limits import (
@@ -20,70 +30,72 @@ from stepwell_wire.limits import (
     JOURNAL_SEGMENT_BYTES,
 )
 from stepwell_wire.places import default_data_dir, default_journals_dir, default_socket
+from stepwell_wire.setting import Setting, flag, known_hint, setting
 
 DEFAULT_PROJECT: Final = "uncategorized"
 _FORBIDDEN_IN_PROJECT = "/\\#?%:"
 _FORBIDDEN_IN_RUN_ID = "/\\#?%:;,'"
 
 
-class _Fields(NamedTuple):
-    project: str = DEFAULT_PROJECT
-    run_id: str | None = None
-    name: str | None = None
-    notes: str | None = None
-    tags: tuple[str, ...] = ()
-    group: str | None = None
-    job_type: str | None = None
-    entity: str | None = None
-    mode: str = "online"
-    resume: str | None = None
-    reinit: str = "default"
-    label: str | None = None
-    primary: bool | None = None
-    socket: str = ""
-    data_dir: Path = Path()
-    journals_dir: Path = Path()
-    no_daemon: bool = False
-    console: bool = True
-    metadata: bool = True
-    git: bool = True
-    silent: bool = False
-    quiet: bool = False
-    flush_seconds: float = 0.2
-    finish_timeout: float = 30.0
-    journal_bytes_max: int = JOURNAL_BYTES_MAX_DEFAULT
-    journal_segment_bytes: int = JOURNAL_SEGMENT_BYTES
-    blob_bytes_max: int = BLOB_BYTES_MAX_DEFAULT
-    on_full: str = "drop"
+class _Declared(NamedTuple):
+    """Each setting: its default, what it says and what it may be."""
+
+    project: str = setting(DEFAULT_PROJECT, "name of the project", convert=str)
+    run_id: str | None = setting(None, "the run's id; None makes one", convert=str)
+    name: str | None = setting(None, "display name", convert=text_of)
+    notes: str | None = setting(None, "a text about the run", convert=text_of)
+    tags: tuple[str, ...] = setting((), "the run's tags; a text has commas", convert=tags_of)
+    group: str | None = setting(None, "what the run belongs to", convert=text_of)
+    job_type: str | None = setting(None, "what kind of job it is", convert=text_of)
+    entity: str | None = setting(None, "kept with the run, without meaning", convert=text_of)
+    mode: str = setting("online", "where the data goes", choices=MODES, convert=mode_of)
+    resume: str | None = setting(
+        None, "go on with a run that exists", choices=RESUMES, convert=resume_of
+    )
+    reinit: str = setting(
+        "default", "what a second `init` does", choices=REINITS, convert=reinit_of
+    )
+    label: str | None = setting(
+        None, "name of this process in its run; None: the launcher's", convert=str
+    )
+    primary: bool | None = setting(
+        None, "whether this process writes metadata and summary; None: rank 0 does", convert=flag
+    )
+    socket: str = setting("", "the daemon's socket", convert=str)
+    data_dir: Path = setting(Path(), "where a personal daemon keeps spool and store")
+    journals_dir: Path = setting(Path(), "where journals are")
+    no_daemon: bool = setting(False, "start no personal daemon")
+    console: bool = setting(True, "capture stdout and stderr", convert=console_of)
+    metadata: bool = setting(True, "collect git, host, command and packages")
+    git: bool = setting(True, "ask git about the working tree")
+    silent: bool = setting(False, "print nothing")
+    quiet: bool = setting(False, "print only what is wrong")
+    flush_seconds: float = setting(0.2, "how often a writer sends", 0.02)
+    finish_timeout: float = setting(30.0, "seconds that `finish` waits for the daemon", 0)
+    journal_bytes_max: int = setting(
+        JOURNAL_BYTES_MAX_DEFAULT, "size of the journal at which the newest points are dropped", 1
+    )
+    journal_segment_bytes: int = setting(
+        JOURNAL_SEGMENT_BYTES, "size of one file of it", 64 * 1024, 1 << 30
+    )
+    blob_bytes_max: int = setting(
+        BLOB_BYTES_MAX_DEFAULT, "media beside the journal; what is beyond is not kept; 0: none", 0
+    )
+    on_full: str = setting(
+        "drop", "what is done when the journal is full", choices=("drop", "block"), convert=str
+    )
 
 
-_VARIABLES: Final = {
-    "STEPWELL_PROJECT": "project",
-    "STEPWELL_RUN_ID": "run_id",
-    "STEPWELL_NAME": "name",
-    "STEPWELL_NOTES": "notes",
-    "STEPWELL_TAGS": "tags",
-    "STEPWELL_RUN_GROUP": "group",
-    "STEPWELL_JOB_TYPE": "job_type",
-    "STEPWELL_ENTITY": "entity",
-    "STEPWELL_MODE": "mode",
-    "STEPWELL_RESUME": "resume",
-    "STEPWELL_REINIT": "reinit",
-    "STEPWELL_LABEL": "label",
-    "STEPWELL_NO_DAEMON": "no_daemon",
-    "STEPWELL_CONSOLE": "console",
-    "STEPWELL_METADATA": "metadata",
-    "STEPWELL_GIT": "git",
-    "STEPWELL_SILENT": "silent",
-    "STEPWELL_QUIET": "quiet",
-    "STEPWELL_FLUSH_SECONDS": "flush_seconds",
-    "STEPWELL_FINISH_TIMEOUT": "finish_timeout",
-    "STEPWELL_JOURNAL_BYTES_MAX": "journal_bytes_max",
-    "STEPWELL_JOURNAL_SEGMENT_BYTES": "journal_segment_bytes",
-    "STEPWELL_BLOB_BYTES_MAX": "blob_bytes_max",
-    "STEPWELL_ON_FULL": "on_full",
+SETTINGS: Final[Mapping[str, Setting]] = _Declared._field_defaults
+_PLACES: Final = ("socket", "data_dir", "journals_dir")  # See `stepwell_wire.places`.
+VARIABLES: Final = {
+    "STEPWELL_" + ("RUN_GROUP" if name == "group" else name.upper()): name
+    for name in SETTINGS
+    if name not in (*_PLACES, "primary")
 }
-_OF_OTHERS: Final = (
+"""The variable of each setting that has one."""
+
+OTHER_VARIABLES: Final = (
     *("STEPWELL_SOCKET", "STEPWELL_SOCKET_OWNER", "STEPWELL_DATA", "STEPWELL_DIR"),
     *("STEPWELL_PYTHON", "STEPWELL_ARTIFACT_DIR"),
     *("STEPWELL_HUB", "STEPWELL_HUB_KEY", "STEPWELL_HUB_KEY_FILE"),
@@ -94,7 +106,7 @@ _OF_OTHERS: Final = (
 _NOT_SETTINGS: Final = ("STEPWELL_BENCH_", "STEPWELL_TEST_")
 
 
-class Settings(_Fields):
+class Settings(_Declared):
     """One run's settings, by keyword. Names of Weights & Biases' settings are taken as well.
 
     Raises:
@@ -138,7 +150,7 @@ class Settings(_Fields):
     @classmethod
     def _of(cls, found: Mapping[str, Any]) -> "Settings":
         """Return settings of values that are converted already."""
-        return cls._make(found.get(name, value) for name, value in cls._field_defaults.items())
+        return cls._make(found.get(name, each.default) for name, each in SETTINGS.items())
 
     def __getattr__(self, name: str) -> Any:
         if name in OTHER_NAMES:
@@ -184,7 +196,7 @@ def read_settings(
     found: dict[str, Any] = {}
     for default in defaults:
         found[default.name] = _converted(default.name, default.value, default.source)
-    for variable, name in _VARIABLES.items():
+    for variable, name in VARIABLES.items():
         if variable in environ and (environ[variable] != "" or name == "console"):
             found[name] = _converted(name, environ[variable], variable)
     _warn_unknown(environ, voice)
@@ -215,7 +227,7 @@ def as_dict(settings: Settings) -> dict[str, Any]:
 
 def _converted(name: str, value: Any, source: str) -> Any:
     try:
-        return CONVERT[name](value)
+        return SETTINGS[name].read(value)
     except (ValueError, TypeError, OverflowError) as error:
         raise SettingsError(f"{source}: {error}") from error
 
@@ -246,7 +258,7 @@ def _sorted_out(given: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[
         if name.startswith("_"):  # As experimental settings of Weights & Biases began once.
             name = "x" + name
         known = OTHER_NAMES.get(name, INVERTED.get(name, name))
-        if known not in CONVERT:
+        if known not in SETTINGS:
             if name not in IGNORED:
                 _refuse_unknown(name)
             others[name] = value
@@ -257,21 +269,19 @@ def _sorted_out(given: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[
 
 
 def _refuse_unknown(name: str) -> None:
-    near = nearest(name, [*CONVERT, *OTHER_NAMES, *INVERTED, *IGNORED], 3)
-    hint = f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(CONVERT)}"
-    raise SettingsError(f"settings: unknown name {name!r}{hint}")
+    hint = known_hint(name, [*SETTINGS, *OTHER_NAMES, *INVERTED, *IGNORED], near_max=3)
+    raise SettingsError(f"settings: unknown name {name!r}; {hint}")
 
 
 def _warn_unknown(environ: Mapping[str, str], voice: Voice | None) -> None:
     """Say which ``STEPWELL_*`` variable nobody reads; training goes on."""
     if voice is None:
         return
-    known = [*_VARIABLES, *_OF_OTHERS]
+    known = [*VARIABLES, *OTHER_VARIABLES]
     for name in environ:
         if not name.startswith("STEPWELL_") or name in known or name.startswith(_NOT_SETTINGS):
             continue
-        near = nearest(name, known, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(known))}"
+        hint = known_hint(name, known)
         voice.warn_once(name, f"{name} is no setting of stepwell and has no effect; {hint}")
 
 

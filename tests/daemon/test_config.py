@@ -65,8 +65,8 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("metrics_port = 70000", "expected 0 to 65535"),
         ("drain_seconds = nan", "expected a number, not nan"),
         ("sample_seconds = inf", "expected a number, not inf"),
-        ("log_level = 'loud'", "debug or info or warning or error"),
-        ("durability = 3", "synced or written"),
+        ("log_level = 'loud'", "expected one of debug, info, warning, error, not 'loud'"),
+        ("durability = 3", "expected one of synced, written, not 3"),
         ("data = 3", "expected a path"),
         ("data = 'here'", "data: expected an absolute path, not 'here'"),
         ("metrics_port = '9464'", "expected a whole number, without quotes, not '9464'"),
@@ -157,4 +157,4 @@ def test_an_unknown_sampler_is_refused() -> None:
 
 
 def test_every_setting_says_what_it_is() -> None:
-    assert all(each.metadata["help"] for each in FIELDS.values())
+    assert all(each.help for each in FIELDS.values())

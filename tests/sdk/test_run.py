@@ -6,6 +6,7 @@ import json
 import math
 import os
 import pickle
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 import stepwell
 from stepwell import _session, _spawn
+from stepwell._settings import OTHER_VARIABLES, SETTINGS, VARIABLES
 from stepwell.errors import (
     ConfigError,
     NoRunError,
@@ -242,6 +244,14 @@ def test_settings_that_cannot_be_are_refused_with_what_is_expected(
     with pytest.raises(SettingsError, match=complaint):
         stepwell.init(**{"mode": "offline", **arguments})
     assert stepwell.run is None
+
+
+def test_the_table_of_the_environment_has_each_variable_of_a_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "logging.md").read_text()
+    table = page.partition("## Environment")[2].partition("## ")[0]
+    named = set(re.findall(r"`(STEPWELL_[A-Z_]+)`", table))
+    assert set(VARIABLES) <= named <= {*VARIABLES, *OTHER_VARIABLES}
+    assert all(each.help for each in SETTINGS.values())
 
 
 def test_a_variable_that_nobody_reads_is_named_once(

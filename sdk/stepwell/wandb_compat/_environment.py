@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from stepwell._setting_values import CONVERT
 from stepwell._settings import Default
+from stepwell_wire.setting import flag
 
 _VARIABLES: Final = {
     "WANDB_PROJECT": "project",
@@ -102,6 +102,6 @@ def write_setting(path: Path, name: str, value: str | None) -> None:
 
 def _is_true(value: str) -> bool:
     try:
-        return bool(CONVERT["quiet"](value))
+        return flag(value)
     except ValueError:
         return True  # As Weights & Biases' own reading: any word switches it on.

@@ -1,0 +1,146 @@
+"""One setting: what it says, what it may be, and what becomes of a value that somebody wrote.
+
+    project: str = setting("uncategorized", "name of the project")
+    flush_seconds: float = setting(0.2, "how often a writer sends", 0.02)
+
+The SDK's settings, the daemon's and the hub's are declared so, and read by the same rules. Nothing
+that takes time is imported here: a script reads settings before its first `log`.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+_TRUE: Final = frozenset(("1", "true", "yes", "on"))
+_FALSE: Final = frozenset(("", "0", "false", "no", "off"))
+
+
+class Setting(NamedTuple):
+    """What is declared of one setting.
+
+    Attributes:
+        default: what it is where nobody says anything; its type is the setting's.
+        help: a line for people.
+        low, high: of a number, what it may be.
+        choices: the words that it may be; empty: any.
+        convert: makes the value where the default's type does not say how; raises ValueError.
+    """
+
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    convert: Callable[[Any], Any] | None = None
+
+    @property
+    def kind(self) -> type:
+        return Path if isinstance(self.default, Path) else type(self.default)
+
+    def read(self, value: Any) -> Any:
+        """Return what ``value``, a text as a rule, means.
+
+        Raises:
+            ValueError: It cannot be; says what is expected.
+        """
+        if self.convert is not None:
+            value = self.convert(value)
+        elif self.kind is bool:
+            value = flag(value)
+        elif self.kind is Path:
+            value = _path(value)
+        elif self.kind is str:
+            if not isinstance(value, str) and not self.choices:
+                raise ValueError(f"expected text, not {value!r}")
+        else:
+            value = self._number(value)
+        if self.choices and value is not None and value not in self.choices:
+            raise ValueError(f"expected one of {', '.join(self.choices)}, not {value!r}")
+        return value
+
+    def _number(self, value: Any) -> Any:
+        is_whole = self.kind is int
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            number = _whole(value) if is_whole else float(value)
+            if not math.isfinite(number):
+                raise ValueError
+        except (TypeError, ValueError, OverflowError):
+            expected = "a whole number" if is_whole else "a number"
+            raise ValueError(f"expected {expected}, not {value!r}") from None
+        low, high = self.low, self.high
+        if (low is not None and number < low) or (high is not None and number > high):
+            lowest = "any" if low is None else _shown(low)
+            limits = f"{lowest} or more" if high is None else f"{lowest} to {_shown(high)}"
+            raise ValueError(f"expected {limits}, not {value}")
+        return number
+
+
+def setting(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    choices: tuple[str, ...] = (),
+    convert: Callable[[Any], Any] | None = None,
+) -> Any:
+    """Return a `Setting`, as what stands for its default in a class."""
+    return Setting(default, help, low, high, choices, convert)
+
+
+def flag(value: Any) -> bool:
+    """Return what a word or a value says: yes or no.
+
+    Raises:
+        ValueError: A word that says neither.
+    """
+    if not isinstance(value, str):
+        return bool(value)
+    word = value.strip().lower()
+    if word not in _TRUE and word not in _FALSE:
+        raise ValueError(f"expected true or false, not {value!r}")
+    return word in _TRUE
+
+
+def known_hint(
+    name: str, known: Iterable[str], *, near_max: int = 1, shown: Callable[[str], str] = str
+) -> str:
+    """Return what an unknown ``name`` may have been meant to be; else all that are known.
+
+    Args:
+        shown: how a known name is written where ``name`` was.
+    """
+    import difflib
+
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=near_max, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(map(shown, near))}?"
+    return f"known are {', '.join(map(shown, sorted(names)))}"
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ValueError(f"expected a path, not {value!r}")
+    return Path(value).expanduser().absolute()
+
+
+def _whole(value: Any) -> int:
+    """Return a whole number; also one that is written as 1e9."""
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            value = float(value)
+    number = int(value)
+    if number != value:
+        raise ValueError
+    return number
+
+
+def _shown(number: float) -> str:
+    return f"{number:,}" if number >= 1_000_000 else f"{number:g}"
