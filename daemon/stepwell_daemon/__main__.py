@@ -19,10 +19,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from stepwell_daemon import failpoints, inheritance
-from stepwell_daemon.config import DaemonConfig, build_parser, is_unknown, load_config
+from stepwell_daemon.config import DaemonConfig, build_parser, is_unknown
 from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DaemonError, DataHeldError
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.log_file import configure_logging
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.serve import Daemon, sink_kind
 from stepwell_wire import __version__
 from stepwell_wire.lock_notes import PERSONAL, SERVICE

@@ -2,6 +2,9 @@
 
 Every setting has one name: `block_points` in the file, STEPWELLD_BLOCK_POINTS in the environment,
 --block-points as a flag. An unknown name is an error that names the nearest known one.
+
+A leaf: what the parts of the daemon make of the settings, `part_settings` says. So whoever asks for
+the configuration loads neither numpy nor grpc.
 """
 
 import argparse
@@ -13,22 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.errors import ConfigError
-from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
-from stepwell_daemon.instance import group_number
-from stepwell_daemon.log_file import check_log_file
-from stepwell_daemon.samplers.known import SAMPLERS, chosen_samplers
-from stepwell_daemon.spool.spool import SpoolSettings
-from stepwell_store.blob_store import BlobStore, open_blob_store
-from stepwell_store.retention import RetentionSettings
+from stepwell_daemon.samplers.names import SAMPLER_NAMES
 from stepwell_wire.arguments import OneLineParser
 from stepwell_wire.configuration import SettingError, SettingsReader, setting
 from stepwell_wire.hub_address import PORT_DEFAULT as HUB_PORT_DEFAULT
 from stepwell_wire.hub_address import HubAddress, HubAddressError
 from stepwell_wire.places import (
-    check_socket_path,
     default_data_dir,
     default_journals_dir,
     default_socket,
@@ -75,7 +70,7 @@ class DaemonConfig:
     drain_seconds: float = setting(10.0, "at a stop, forward what is spooled for so long", 0)
     sample_seconds: float = setting(5.0, "seconds between samples of the node; 0: none", 0)
     samplers: str = setting(
-        ",".join(SAMPLERS), "what is sampled of the node, separated by commas; empty: nothing"
+        ",".join(SAMPLER_NAMES), "what is sampled of the node, separated by commas; empty: nothing"
     )
     recover_seconds: float = setting(
         10.0, "seconds between looks for journals of dead writers; 0: none", 0
@@ -206,37 +201,6 @@ class DaemonConfig:
                 )
         return tuple(map(Path, named))
 
-    def spool_settings(self) -> SpoolSettings:
-        return SpoolSettings(
-            segment_bytes=self.segment_bytes,
-            bytes_max=self.spool_bytes_max,
-            writer_share_max=self.writer_share_max,
-            in_flight_bytes_max=self.in_flight_bytes_max,
-            commit_interval_seconds=self.commit_interval_seconds,
-            sync_groups=self.durability == "synced",
-            keep_seconds=self.keep_seconds,
-            keep_bytes=self.keep_bytes,
-        )
-
-    def open_blob_store(self) -> BlobStore:
-        """Return where finished blobs are kept.
-
-        Raises:
-            ConfigError: The setting is no absolute path.
-        """
-        try:
-            return open_blob_store(self.data, self.blob_store)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
-
-    def forward_settings(self) -> ForwardSettings:
-        return ForwardSettings(
-            block_points=self.block_points,
-            block_bytes=self.block_bytes,
-            block_delay_seconds=self.block_delay_seconds,
-            insert_threads=self.insert_threads,
-        )
-
     def relay_settings(self) -> RelaySettings:
         """Return how to reach the gateway.
 
@@ -292,13 +256,6 @@ class DaemonConfig:
             raise ConfigError(str(error)) from error
         return address
 
-    def retention(self) -> RetentionSettings:
-        return RetentionSettings(
-            run_days=self.retention_run_days,
-            node_days=self.retention_node_days,
-            console_days=self.retention_console_days,
-        )
-
     def to_json(self) -> str:
         """Return the settings as JSON, for ``--check-config``."""
         values = {name: getattr(self, name) for name in FIELDS}
@@ -338,10 +295,10 @@ def is_unknown(variable: str) -> bool:
     return variable.startswith(PREFIX) and name != "config" and name not in FIELDS
 
 
-def load_config(
+def read_config(
     arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
 ) -> DaemonConfig:
-    """Return the effective configuration.
+    """Return what is configured; `part_settings.load_config` also checks what goes together.
 
     Raises:
         ConfigError: Something is unknown, unreadable or impossible; says what and where.
@@ -360,33 +317,7 @@ def load_config(
     values |= {**given, "named": frozenset(given)}
     if values["journals"] is None:
         values["journals"] = default_journals_dir({**environ, "STEPWELL_DATA": str(values["data"])})
-    config = DaemonConfig(**values)
-    try:
-        check_socket_path(config.socket)
-        config.retention()
-        chosen_samplers(config.samplers)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    if not config.host.strip():
-        raise ConfigError(
-            f"host: expected an address or a name, not {config.host!r}; 127.0.0.1 is this machine "
-            "only, 0.0.0.0 every address that it has"
-        )
-    if config.log_file:
-        check_log_file(Path(config.log_file).expanduser().absolute())
-    if config.socket_group:
-        group_number(config.socket_group)
-    config.further_journal_roots()
-    config.open_blob_store()
-    config.listen_settings()
-    config.hub_address()
-    if config.sink == "gateway":
-        config.relay_settings()
-    if config.sink == "clickhouse":
-        server_settings(config)
-    if config.block_bytes > config.in_flight_bytes_max:
-        raise ConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
-    return config
+    return DaemonConfig(**values)
 
 
 def check_reload(old: DaemonConfig, new: DaemonConfig) -> tuple[DaemonConfig, list[str]]:

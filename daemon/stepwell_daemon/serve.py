@@ -34,6 +34,7 @@ from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.log_file import set_level
 from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
+from stepwell_daemon.part_settings import forward_settings, retention, spool_settings
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.samplers.known import chosen_samplers
@@ -129,11 +130,11 @@ class Daemon:
         try:
             # Reading a large spool takes a while; nothing else runs yet.
             spool = await asyncio.to_thread(
-                Spool, folder, config.spool_settings(), counters=counters
+                Spool, folder, spool_settings(config), counters=counters
             )
         except OSError as error:
             raise SpoolNotOpenedError(folder, error) from error
-        forwarder = Forwarder(spool, config.forward_settings(), counters=counters)
+        forwarder = Forwarder(spool, forward_settings(config), counters=counters)
         self._facts = facts = Facts(
             config,
             spool,
@@ -388,7 +389,7 @@ class Daemon:
             store = self._store
             if store is None:
                 continue
-            settings = self._config.retention()
+            settings = retention(self._config)
             try:
                 apply = partial(
                     apply_retention,

@@ -22,9 +22,10 @@ from stepwell.cli.daemon_client import DaemonClient
 from stepwell_daemon import sink_errors
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.bounds import BOUNDS, DROPS
-from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.config import build_parser
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.sink_errors import KINDS, kind_of
 from stepwell_daemon.spool.mending import mend_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path

@@ -2,20 +2,16 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from stepwell_daemon.__main__ import BAD_CONFIG, OK, main
-from stepwell_daemon.config import (
-    FIELDS,
-    RELOADABLE,
-    DaemonConfig,
-    build_parser,
-    check_reload,
-    load_config,
-)
+from stepwell_daemon.config import FIELDS, RELOADABLE, DaemonConfig, build_parser, check_reload
 from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.serve import sink_kind
 
 
@@ -158,3 +154,9 @@ def test_an_unknown_sampler_is_refused() -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(each.help for each in FIELDS.values())
+
+
+def test_asking_for_the_configuration_loads_no_numpy_and_no_grpc() -> None:
+    loaded = "import sys, stepwell_daemon.config; print({'numpy', 'grpc'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")

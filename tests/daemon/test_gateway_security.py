@@ -10,12 +10,13 @@ import grpc
 import pytest
 
 from stepwell_daemon.backoff import Backoff
-from stepwell_daemon.config import DaemonConfig, build_parser, load_config
+from stepwell_daemon.config import DaemonConfig, build_parser
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.secrets import read_secret
 from stepwell_daemon.gateway.settings import ListenSettings, split_address
 from stepwell_daemon.gateway.tokens import HEADER, Tokens, parse_tokens, read_token
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.spool.spool import Spool
 from stepwell_wire.hub_address import is_loopback
 from stepwell_wire.ingest_pb2 import RelayReply

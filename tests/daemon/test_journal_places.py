@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.config import build_parser
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.journal_places import JournalPlaces
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_wire.folder import JournalFolder

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.config import build_parser
 from stepwell_daemon.counters import Counters, Histogram, Rate
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.http_server import Answer, HttpServer
 from stepwell_daemon.metrics import build_registry, render
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.samplers.host import HostSampler
 from stepwell_daemon.samplers.protocol import PROCESS_KIND, Condition, Device, Reading

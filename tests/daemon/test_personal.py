@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.config import build_parser
 from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DataHeldError
 from stepwell_daemon.instance import Instance
+from stepwell_daemon.part_settings import load_config
 from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock
 
 _MIB = 1 << 20

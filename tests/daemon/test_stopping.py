@@ -4,7 +4,8 @@ import asyncio
 import threading
 from pathlib import Path
 
-from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.config import build_parser
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.serve import Daemon
 from tests.daemon.fakes import FakeSink
 

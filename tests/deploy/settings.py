@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from stepwell_daemon import config as daemon
+from stepwell_daemon import part_settings
 from stepwell_hub import config as hub
 
 
 def load_daemon(path: Path, folder: Path, **environ: str) -> daemon.DaemonConfig:
     """Return the daemon's settings; the secrets that they name are made in ``folder``."""
-    return _load(path, folder, daemon.build_parser, daemon.load_config, environ)
+    return _load(path, folder, daemon.build_parser, part_settings.load_config, environ)
 
 
 def load_hub(path: Path, folder: Path, **environ: str) -> hub.HubConfig:

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from stepwell_daemon import session as session_module
 from stepwell_daemon.bounds import BOUNDS, DROPS, Dropped, told_by_writers
-from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.config import build_parser
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.gateway import relayed
 from stepwell_daemon.metrics import build_registry, render
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.samplers.node_writer import NodeWriters
 from stepwell_daemon.session import RefusedError

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from stepwell_daemon.clickhouse import server_settings
-from stepwell_daemon.config import build_parser, load_config
+from stepwell_daemon.config import build_parser
 from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_store import SchemaTooNewError, StoreUnavailableError
 from stepwell_store.server.settings import ServerEndpoint, ServerSettings, parse_endpoints
@@ -186,7 +187,7 @@ def test_a_schema_of_a_newer_stepwell_is_left_alone(server: ClickHouseServer) ->
         (["--clickhouse-cluster", "a;b"], "expected letters, digits and _ only"),
         (["--clickhouse-cert-file", "/x"], "go together"),
         (["--clickhouse-password-file", "/nowhere"], "/nowhere: cannot be read"),
-        (["--clickhouse-tls", "maybe"], "expected auto or on or off"),
+        (["--clickhouse-tls", "maybe"], "expected one of auto, on, off"),
     ],
 )
 def test_settings_that_do_not_go_together_are_told(words: list[str], told: str) -> None:

@@ -21,6 +21,7 @@ from stepwell_daemon.gateway.relayed_blobs import RelayedBlobs, RelayedBlobServi
 from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.hub_commands import ControlPlace
 from stepwell_daemon.journal_places import JournalPlaces
+from stepwell_daemon.part_settings import blob_store
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Store, StoreError
 from stepwell_store.blob_collection import (
@@ -53,7 +54,7 @@ class Blobs:
         self._counters = counters
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="blob-queue")
         self._keeping = ThreadPoolExecutor(2, thread_name_prefix="blob-store")
-        self.store = config.open_blob_store()
+        self.store = blob_store(config)
         self.queue = BlobQueue(
             config.data / "blobs",
             bytes_max=config.blob_queue_bytes_max,

@@ -6,6 +6,7 @@ from typing import Final
 from stepwell_daemon.samplers.disks import DiskSampler
 from stepwell_daemon.samplers.gpus.sampler import GpuSampler
 from stepwell_daemon.samplers.host import HostSampler
+from stepwell_daemon.samplers.names import SAMPLER_NAMES
 from stepwell_daemon.samplers.network import NetworkSampler
 from stepwell_daemon.samplers.protocol import SamplerSpec
 from stepwell_daemon.samplers.training import TrainingSampler
@@ -20,6 +21,7 @@ SAMPLERS: Final[Mapping[str, SamplerSpec]] = {
         SamplerSpec("gpus", GpuSampler),
     )
 }
+assert tuple(SAMPLERS) == SAMPLER_NAMES
 
 
 def chosen_samplers(names: str) -> tuple[SamplerSpec, ...]:

@@ -140,8 +140,9 @@ def configuration(places: Places) -> "DaemonConfig | None":
     if places.config is None and not any(name.startswith("STEPWELLD_") for name in os.environ):
         return None
     require_daemon()
-    from stepwell_daemon.config import build_parser, load_config
+    from stepwell_daemon.config import build_parser
     from stepwell_daemon.errors import ConfigError
+    from stepwell_daemon.part_settings import load_config
 
     named = [] if places.config is None else ["--config", str(places.config)]
     try:

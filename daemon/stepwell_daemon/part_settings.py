@@ -1,0 +1,97 @@
+"""From the configuration to the settings of each part, checked: for whoever makes the parts."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from stepwell_daemon.clickhouse import server_settings
+from stepwell_daemon.config import DaemonConfig, read_config
+from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.forwarder import ForwardSettings
+from stepwell_daemon.instance import group_number
+from stepwell_daemon.log_file import check_log_file
+from stepwell_daemon.samplers.known import chosen_samplers
+from stepwell_daemon.spool.spool import SpoolSettings
+from stepwell_store.blob_store import BlobStore, open_blob_store
+from stepwell_store.retention import RetentionSettings
+from stepwell_wire.places import check_socket_path
+
+
+def load_config(
+    arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
+) -> DaemonConfig:
+    """Return the effective configuration, of which every part can be made.
+
+    Raises:
+        ConfigError: Something is unknown, unreadable or impossible; says what and where.
+    """
+    config = read_config(arguments, environ)
+    try:
+        check_socket_path(config.socket)
+        retention(config)
+        chosen_samplers(config.samplers)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if not config.host.strip():
+        raise ConfigError(
+            f"host: expected an address or a name, not {config.host!r}; 127.0.0.1 is this machine "
+            "only, 0.0.0.0 every address that it has"
+        )
+    if config.log_file:
+        check_log_file(Path(config.log_file).expanduser().absolute())
+    if config.socket_group:
+        group_number(config.socket_group)
+    config.further_journal_roots()
+    blob_store(config)
+    config.listen_settings()
+    config.hub_address()
+    if config.sink == "gateway":
+        config.relay_settings()
+    if config.sink == "clickhouse":
+        server_settings(config)
+    if config.block_bytes > config.in_flight_bytes_max:
+        raise ConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
+    return config
+
+
+def spool_settings(config: DaemonConfig) -> SpoolSettings:
+    return SpoolSettings(
+        segment_bytes=config.segment_bytes,
+        bytes_max=config.spool_bytes_max,
+        writer_share_max=config.writer_share_max,
+        in_flight_bytes_max=config.in_flight_bytes_max,
+        commit_interval_seconds=config.commit_interval_seconds,
+        sync_groups=config.durability == "synced",
+        keep_seconds=config.keep_seconds,
+        keep_bytes=config.keep_bytes,
+    )
+
+
+def forward_settings(config: DaemonConfig) -> ForwardSettings:
+    return ForwardSettings(
+        block_points=config.block_points,
+        block_bytes=config.block_bytes,
+        block_delay_seconds=config.block_delay_seconds,
+        insert_threads=config.insert_threads,
+    )
+
+
+def blob_store(config: DaemonConfig) -> BlobStore:
+    """Return where finished blobs are kept.
+
+    Raises:
+        ConfigError: The setting is no absolute path.
+    """
+    try:
+        return open_blob_store(config.data, config.blob_store)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+
+
+def retention(config: DaemonConfig) -> RetentionSettings:
+    return RetentionSettings(
+        run_days=config.retention_run_days,
+        node_days=config.retention_node_days,
+        console_days=config.retention_console_days,
+    )
