@@ -57,7 +57,7 @@ class SpoolNotOpenedError(DaemonError):
     def __init__(self, folder: Path, reason: OSError) -> None:
         super().__init__(
             f"{reason.filename or folder}: the spool cannot be opened "
-            f"({reason.strerror or reason}); free space, or mend the disk or the permissions of "
+            f"({reason.strerror or reason}); free space, or repair the disk or the permissions of "
             f"{folder}, and start the daemon again. What the spool holds stays, writers keep "
             "their journals"
         )

@@ -33,12 +33,12 @@ from stepwell_daemon.writers import WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
+from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader
 from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE, find_journals
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event
-from stepwell_wire.unborn import remove_unborn
 
 logger = logging.getLogger("stepwell_daemon")
 
@@ -279,7 +279,7 @@ def _abandoned(
     Also return which of ``folders`` are gone. One whose parent is gone too may come back: a file
     system that is not mounted now.
     """
-    remove_unborn(places.journals, places.allows)
+    remove_incomplete(places.journals, places.allows)
     paths = find_journals(places.journals)
     known = set(paths)
     gone = set()

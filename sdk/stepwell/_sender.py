@@ -26,10 +26,10 @@ from stepwell._wake import Wake
 from stepwell._writer import Writer
 from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
 from stepwell_wire.folder import JournalFolder
+from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.page_file import noted_page
 from stepwell_wire.segment import ACKED_WORD
-from stepwell_wire.unborn import remove_unborn
 
 GATHER_SECONDS: Final = 0.02
 """After a rest: time for the rows of one training step to come together."""
@@ -245,7 +245,7 @@ class Sender:
                     self._look()
                     if not begun:
                         begun = True
-                        remove_unborn(self._journal.folder.parent, _is_own)
+                        remove_incomplete(self._journal.folder.parent, _is_own)
                         self._begin()
                         continue
                     self._rest()

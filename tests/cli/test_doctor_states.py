@@ -27,7 +27,7 @@ from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import ConfigError
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.sink_errors import KINDS, kind_of
-from stepwell_daemon.spool.mending import mend_spool
+from stepwell_daemon.spool.repairing import repair_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
@@ -178,7 +178,7 @@ def test_quarantined_pieces_are_told_also_after_a_restart(tmp_path: Path) -> Non
     content[PAGE_BYTES + 900] ^= 1
     path.write_bytes(content)
     assert list(losses.kept(tmp_path)) == []
-    mend_spool(tmp_path / "spool")
+    repair_spool(tmp_path / "spool")
     (finding,) = losses.kept(tmp_path)
     assert finding.check == "quarantine"
     assert "check the disk" in finding.remedy

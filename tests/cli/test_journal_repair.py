@@ -1,4 +1,4 @@
-"""A damaged journal on a node: told, mended by the command, delivered by the daemon that runs."""
+"""A damaged journal on a node: reported, repaired by the command, then delivered by the daemon."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ LOST = range(200, 210)
 
 _KILLED = f"""
 import os, stepwell
-run = stepwell.init("mend", id="r", settings={{"console": False}})
+run = stepwell.init("repair", id="r", settings={{"console": False}})
 for step in range({STEPS}):
     run.log({{"loss": step * 0.5}}, step=step)
 os.kill(os.getpid(), 9)

@@ -13,7 +13,7 @@ from stepwell_daemon.gaps import dead_letter_reason
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.spool.dead_letter import FOLDER, FORMER_FOLDER, list_dead_letters
 from stepwell_daemon.spool.inspection import verify_spool
-from stepwell_daemon.spool.mending import mend_spool
+from stepwell_daemon.spool.repairing import repair_spool
 from stepwell_daemon.spool.replaying import reason_of, replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path
 from stepwell_store import Block, EmbeddedStore
@@ -167,9 +167,9 @@ async def second_segment(data: Path) -> None:
 
 def test_repair_leaves_a_running_daemon_alone(data: Path, place: Path) -> None:
     with Instance(data, place / "s.sock"), pytest.raises(AlreadyRunningError, match="stop it"):
-        mend_spool(data / "spool")
-    mend_spool(data / "spool")
-    assert not mend_spool(data / "spool").is_changed
+        repair_spool(data / "spool")
+    repair_spool(data / "spool")
+    assert not repair_spool(data / "spool").is_changed
     assert verify_spool(data / "spool").is_whole
 
 

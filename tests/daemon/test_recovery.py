@@ -234,7 +234,7 @@ async def all_but_known(tmp_path: Path, what: str) -> AsyncIterator[tuple[Spool,
         yield spool, path
 
 
-async def mended(spool: Spool, path: Path) -> list[str]:
+async def repaired(spool: Spool, path: Path) -> list[str]:
     """Repair a journal and let the daemon take it; return the gaps that it tells of."""
     plan_repair(path).apply()
     assert not (await look(spool, path.parent)).problems
@@ -251,7 +251,7 @@ def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
     async def run() -> None:
         async with all_but_known(tmp_path, f"{len(STREAM)} bytes before") as (spool, path):
             assert steps_in(stretches_of(spool)) == list(range(ROWS + 1))
-            await mended(spool, path)
+            await repaired(spool, path)
             assert steps_in(stretches_of(spool)) == [*range(ROWS + 1), ROWS]
 
     asyncio.run(run())
@@ -320,7 +320,7 @@ def test_a_cut_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None
 
     async def run() -> None:
         async with all_but_known(tmp_path, "the file was cut") as (spool, path):
-            gaps = await mended(spool, path)
+            gaps = await repaired(spool, path)
             assert gaps == [f"journal damaged, {3 * len(row(0))} bytes"]
             assert sorted(steps_in(stretches_of(spool))) == sorted([*range(ROWS), *range(ROWS - 3)])
 
@@ -339,7 +339,7 @@ def test_a_changed_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> 
     async def run() -> None:
         async with all_but_known(tmp_path, "is not what its checksum says") as (spool, path):
             assert steps_in(stretches_of(spool)) == list(range(ROWS))
-            (gap,) = await mended(spool, path)
+            (gap,) = await repaired(spool, path)
             assert gap.startswith("journal taken as it reads")
             assert sorted(steps_in(stretches_of(spool))) == sorted([*range(ROWS), *range(ROWS)])
 

@@ -323,7 +323,7 @@ class Shelf:
     def refuse(self, key: str, reason: str) -> None:
         """Note that a draft is not taken; whoever waits for its version is told so.
 
-        Taken after all, by a mended offer, it is as if it had never been refused.
+        Taken after all, by a corrected offer, it is as if it had never been refused.
         """
         if is_key(key) and not self.has_taken(key):
             known = self.outcomes.find(key)

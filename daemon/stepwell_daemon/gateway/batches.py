@@ -1,8 +1,8 @@
 """Batches: frames of many writers, merged, split and packed for one hop. Pure, no I/O.
 
     extent  →  pieces: consecutive frames of one writer become one, up to FRAME_BYTES_TARGET
-    pieces  →  waves:  what is still to be settled, each writer's pieces in order
-    wave    →  batches of about RELAY_BATCH_BYTES_TARGET, LZ4 as a whole
+    pieces  →  open pieces: those not settled yet, each writer's in order
+    open pieces  →  batches of about RELAY_BATCH_BYTES_TARGET, LZ4 as a whole
 
 A piece that is refused is split into its frames; only a single frame is dead-lettered. Until it is
 settled, nothing behind it may be taken: the other end would believe the hole to be passed. So only

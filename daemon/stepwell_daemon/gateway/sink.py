@@ -113,7 +113,7 @@ class GatewaySink:
         backoff = self._new_backoff()
         while pieces:
             try:
-                pieces = await self._send_wave(extent, pieces)
+                pieces = await self._send_open(extent, pieces)
             except _FAILURES as error:
                 await self._give_up(error, backoff)
                 continue
@@ -134,9 +134,9 @@ class GatewaySink:
             stream, self._stream = self._stream, None
             await stream.connection.close()
 
-    # ------------------------------------------------------------------ waves
+    # ------------------------------------------------------------------ sending
 
-    async def _send_wave(self, extent: Extent, pieces: Sequence[Piece]) -> list[Piece]:
+    async def _send_open(self, extent: Extent, pieces: Sequence[Piece]) -> list[Piece]:
         """Send ``pieces``, dead-letter those refused for good, and return those still open."""
         pieces, later = of_so_many_writers(pieces, RELAY_WRITERS_MAX)
         stream = await self._connected(pieces)

@@ -90,7 +90,7 @@ class SamplerHealth:
             ]
         if self.failed_in_row > 1:
             return [
-                f"the sampler {self.name} fails ({self.last_error}): mend that, or leave it out "
+                f"the sampler {self.name} fails ({self.last_error}): fix that, or leave it out "
                 "of the setting samplers"
             ]
         return [each.text for each in self.conditions if each.is_problem]

@@ -170,17 +170,17 @@ def _repair(options: argparse.Namespace) -> int:
         print("nothing was changed; say --yes to repair", file=sys.stderr)
         return FAILED
     from stepwell_daemon.errors import DaemonError
-    from stepwell_daemon.spool.mending import mend_spool
+    from stepwell_daemon.spool.repairing import repair_spool
 
     # What it finds is printed below.
     logging.getLogger("stepwell_daemon").addHandler(logging.NullHandler())
     try:
-        mended = mend_spool(folder)
+        repaired = repair_spool(folder)
     except DaemonError as error:
         raise CommandError(str(error), FAILED) from error
-    for line in mended.found:
+    for line in repaired.found:
         print(line)
-    print("repaired" if mended.is_changed else "nothing to repair")
+    print("repaired" if repaired.is_changed else "nothing to repair")
     return OK
 
 

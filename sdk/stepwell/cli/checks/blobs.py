@@ -25,7 +25,7 @@ def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
     told = (status or {}).get("blobs") or {}
     waiting = f"{count_text(report.waiting)} wait, {bytes_text(report.waiting_bytes)}"
     if problem := told.get("problem"):
-        remedy = "rows go on; the blobs are stored as soon as that is mended"
+        remedy = "rows go on; the blobs are stored as soon as that is fixed"
         yield Finding("blobs", Level.WARN, f"{waiting}: {problem}", remedy)
     elif report.waiting and status is None:
         remedy = "start the daemon: it stores them"

@@ -258,7 +258,7 @@ def spool(status: DaemonStatus) -> Iterator[Finding]:
             "spool",
             Level.FAIL,
             f"full: {message}",
-            "mend the sink, or raise spool_bytes_max and start the daemon again; writers keep "
+            "fix the sink, or raise spool_bytes_max and start the daemon again; writers keep "
             "their journals",
         )
     else:

@@ -1,4 +1,4 @@
-"""Mending a spool while no daemon runs: what a start of the daemon does, and nothing else."""
+"""Repair of a spool while no daemon runs: the same steps as at a start of the daemon."""
 
 import asyncio
 import fcntl
@@ -17,14 +17,14 @@ from stepwell_daemon.spool.spool import Spool, SpoolSettings
 
 
 @dataclass(frozen=True, slots=True)
-class MendedSpool:
+class RepairedSpool:
     """What was found, a line each, and whether anything was done about it."""
 
     found: list[str]
     is_changed: bool
 
 
-def mend_spool(folder: Path) -> MendedSpool:
+def repair_spool(folder: Path) -> RepairedSpool:
     """Quarantine what is damaged, write anew what can be saved of the end.
 
     Raises:
@@ -39,14 +39,14 @@ def mend_spool(folder: Path) -> MendedSpool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise AlreadyRunningError(
-                f"a daemon has {folder}; stop it first (it mends its spool at every start)"
+                f"a daemon has {folder}; stop it first (it repairs its spool at every start)"
             ) from error
-        return asyncio.run(_mend(folder))
+        return asyncio.run(_repair(folder))
     finally:
         os.close(descriptor)
 
 
-async def _mend(folder: Path) -> MendedSpool:
+async def _repair(folder: Path) -> RepairedSpool:
     damage = verify_spool(folder).damage
     found = [damage_text(each) for each in damage if each["repairable"]]
     # A start looks only at what the table of writers does not know yet.
@@ -67,7 +67,7 @@ async def _mend(folder: Path) -> MendedSpool:
     if list_segments(folder) != before:
         found.append("frames after the last sync are written anew")
         is_changed = True
-    return MendedSpool([*found, *spool.problems], is_changed)
+    return RepairedSpool([*found, *spool.problems], is_changed)
 
 
 def _quarantine_damage(folder: Path) -> int:

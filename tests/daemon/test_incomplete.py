@@ -6,11 +6,11 @@ from pathlib import Path
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.recovery import JournalRecovery
 from tests.daemon.made import spool_running
-from tests.sdk.test_unborn import leave_unborn
+from tests.sdk.test_incomplete import leave_incomplete
 
 
 def test_the_daemon_removes_it_too(tmp_path: Path) -> None:
-    left = leave_unborn(tmp_path / "journals")
+    left = leave_incomplete(tmp_path / "journals")
 
     async def look() -> None:
         async with spool_running(tmp_path / "spool") as spool:

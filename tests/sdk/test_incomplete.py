@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.journal_files import find_journals
-from stepwell_wire.unborn import remove_unborn
 from tests.sdk.conftest import Start, python
 from tests.waiting import wait_until
 
@@ -23,7 +23,7 @@ stepwell.init('p', settings={{'console': False}})
 """
 
 
-def leave_unborn(journals: Path, function: str = "posix_fallocate") -> Path:
+def leave_incomplete(journals: Path, function: str = "posix_fallocate") -> Path:
     """Kill a process in the middle of making its journal; return what it left, made older."""
     done = python(KILLED_AT.format(function=function), STEPWELL_DIR=str(journals))
     assert done.returncode == -9, done.stderr
@@ -46,7 +46,7 @@ def anybodys(_: object) -> bool:
 def test_the_next_run_removes_what_a_killed_one_left_half_made(
     start: Start, folder: Path, function: str
 ) -> None:
-    left = leave_unborn(folder / "journals", function)
+    left = leave_incomplete(folder / "journals", function)
     with start(mode="offline") as run:
         run.log({"x": 1.0})
         wait_until(lambda: not left.exists(), "the half-made journal to go")
@@ -80,13 +80,13 @@ reader.remove()
         assert not find_journals(tmp_path)
         (left,) = tmp_path.glob(".*/lock")
         grow_old(left.parent)
-        assert remove_unborn(tmp_path, anybodys) == 1
+        assert remove_incomplete(tmp_path, anybodys) == 1
 
 
 def test_any_part_of_a_journal_that_was_being_removed_goes(tmp_path: Path) -> None:
     empty = tmp_path / ".run-a"
     empty.mkdir()
-    assert remove_unborn(tmp_path, anybodys) == 0, "it may be in the making"
+    assert remove_incomplete(tmp_path, anybodys) == 0, "it may be in the making"
     before = time.time() - 7200
     os.utime(empty, (before, before))
     repaired = tmp_path / ".run-b"
@@ -94,7 +94,7 @@ def test_any_part_of_a_journal_that_was_being_removed_goes(tmp_path: Path) -> No
     for name in ("lock", "writer.json", ".0.seg.tmp", "0.seg.unverified"):
         (repaired / name).touch()
     grow_old(repaired)
-    assert remove_unborn(tmp_path, anybodys) == 2
+    assert remove_incomplete(tmp_path, anybodys) == 2
     assert not list(tmp_path.iterdir())
 
 
@@ -125,20 +125,20 @@ def a_link(folder: Path) -> None:
 def test_what_is_alive_young_or_not_ours_is_left(
     folder: Path, change: Callable[[Path], int | None]
 ) -> None:
-    left = leave_unborn(folder / "journals")
+    left = leave_incomplete(folder / "journals")
     descriptor = change(left)
     before = sorted(path.name for path in left.iterdir())
-    assert remove_unborn(folder / "journals", anybodys) == 0
+    assert remove_incomplete(folder / "journals", anybodys) == 0
     assert sorted(path.name for path in left.iterdir()) == before
     if descriptor is not None:
         os.close(descriptor)
-        assert remove_unborn(folder / "journals", anybodys) == 1
+        assert remove_incomplete(folder / "journals", anybodys) == 1
         assert not left.exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another user")
 def test_what_another_user_left_is_theirs_to_remove(start: Start, folder: Path) -> None:
-    theirs = leave_unborn(folder / "journals")
+    theirs = leave_incomplete(folder / "journals")
     shutil.copytree(theirs, ours := theirs.with_name(".ours"), copy_function=shutil.copy2)
     for path in (theirs, *theirs.iterdir()):
         os.chown(path, 4001, 4001)
@@ -148,4 +148,4 @@ def test_what_another_user_left_is_theirs_to_remove(start: Start, folder: Path) 
 
 
 def test_a_folder_without_journals_is_no_error(tmp_path: Path) -> None:
-    assert remove_unborn(tmp_path / "missing", anybodys) == 0
+    assert remove_incomplete(tmp_path / "missing", anybodys) == 0

@@ -23,7 +23,7 @@ _OLD_SECONDS: Final = 3600.0
 """What is younger may belong to a process that has not taken its lock yet."""
 
 
-def remove_unborn(journals: Path, may_remove: Callable[[JournalFolder], bool]) -> int:
+def remove_incomplete(journals: Path, may_remove: Callable[[JournalFolder], bool]) -> int:
     """Remove the hidden folders in ``journals`` that nobody holds, an hour after they were made.
 
     Args:
