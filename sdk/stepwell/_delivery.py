@@ -78,7 +78,7 @@ class ReaderSource:
         self.reader.mark_acked(position)
 
 
-class Delivery:
+class JournalDelivery:
     """Sends a source over one connection after another.
 
     All methods but the callbacks belong to one thread. ``changed`` is notified when an ack

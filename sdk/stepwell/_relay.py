@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
-from stepwell._delivery import Delivery, ReaderSource, is_for_good
+from stepwell._delivery import JournalDelivery, ReaderSource, is_for_good
 from stepwell._identity import CLIENT
 from stepwell._relay_process import REFUSED
 from stepwell._spawn import daemon_answers
@@ -28,7 +28,7 @@ def relay(folder: Path, socket: str) -> int:
     except JournalError as error:
         print(error, file=sys.stderr)
         return 1
-    delivery = Delivery(ReaderSource(reader), socket=socket, client=CLIENT)
+    delivery = JournalDelivery(ReaderSource(reader), socket=socket, client=CLIENT)
     blobs = BlobDelivery(socket, folder, reader.info.writer_id)
     refused: set[str] = set()
     try:

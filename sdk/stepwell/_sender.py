@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from stepwell._command import Command
-from stepwell._delivery import Delivery, is_for_good
+from stepwell._delivery import JournalDelivery, is_for_good
 from stepwell._journal import Journal
 from stepwell._personal import PersonalDaemon
 from stepwell._relay_process import Relay
@@ -152,7 +152,7 @@ class Sender:
     def attach(self, writer: Writer, journal: Journal) -> None:
         """Say what is sent; before `start`."""
         self._writer, self._journal = writer, journal
-        self._delivery = Delivery(
+        self._delivery = JournalDelivery(
             JournalSource(journal, writer),
             socket=self._socket,
             client=self._client,

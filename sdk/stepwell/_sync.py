@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stepwell._blob_delivery import BlobDelivery, staged_in
-from stepwell._delivery import Delivery, ReaderSource
+from stepwell._delivery import JournalDelivery, ReaderSource
 from stepwell._identity import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
@@ -150,7 +150,7 @@ class _Sync:
             raise JournalError(f"{damage}{remedy}")
         source = ReaderSource(reader)
         ending = reader.noted_ending()
-        delivery = Delivery(
+        delivery = JournalDelivery(
             source, socket=self._socket, client=CLIENT, recovered=True, ending=ending
         )
         committed = reader.committed
