@@ -20,7 +20,7 @@ from stepwell._journal import Journal
 from stepwell._last_delivery import deliver_rest
 from stepwell._own_journal import make_journal, writer_file
 from stepwell._personal import PersonalDaemon
-from stepwell._relay_process import Relay, must_not_use_grpc
+from stepwell._relay_process import RelayProcess, must_not_use_grpc
 from stepwell._run_blobs import RunBlobs
 from stepwell._run_console import WAIT_SECONDS, RunConsole
 from stepwell._run_metadata import RunMetadata
@@ -164,7 +164,7 @@ class Recording:
             begin=self._collect_metadata,
             note_step=self._note_step,
             note_page=self._say_page,
-            relay=Relay(settings.socket) if must_not_use_grpc() else None,
+            relay=RelayProcess(settings.socket) if must_not_use_grpc() else None,
             sweep_id=str(self._start.get("sweep", {}).get("id", "")),
             on_command=self._on_command or (lambda command: None),
         )

@@ -1,4 +1,4 @@
-"""`python -m stepwell._relay FOLDER SOCKET`: sends the journal of a live process; see `Relay`."""
+"""`python -m stepwell._relay FOLDER SOCKET`: sends a live process's journal; see `RelayProcess`."""
 
 import json
 import sys

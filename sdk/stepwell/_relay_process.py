@@ -56,7 +56,7 @@ def _fork_inherited_grpc() -> bool:
     return _grpc_inherited or (is_child and "grpc" in sys.modules)
 
 
-class Relay:
+class RelayProcess:
     """Keeps one relay process running for a journal."""
 
     def __init__(self, socket: str) -> None:

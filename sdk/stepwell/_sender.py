@@ -19,7 +19,7 @@ from stepwell._command import Command
 from stepwell._delivery import JournalDelivery, is_for_good
 from stepwell._journal import Journal
 from stepwell._personal import PersonalDaemon
-from stepwell._relay_process import Relay
+from stepwell._relay_process import RelayProcess
 from stepwell._spawn import daemon_answers, look_at
 from stepwell._staging import Stager
 from stepwell._wake import Wake
@@ -114,7 +114,7 @@ class Sender:
         begin: Callable[[], None] = lambda: None,
         note_step: Callable[[int], None] = lambda step: None,
         note_page: Callable[[str, str], None] = lambda page_url, hub_folder: None,
-        relay: Relay | None = None,
+        relay: RelayProcess | None = None,
         sweep_id: str = "",
         on_command: Callable[[Command], None] = lambda command: None,
     ) -> None:
@@ -320,7 +320,7 @@ class Sender:
                 self._see_to_daemon()
                 delivery.connect()
             except NoThreadError:
-                self._relay = Relay(self._socket)
+                self._relay = RelayProcess(self._socket)
                 return
             except (DaemonUnreachableError, RefusedError) as error:
                 self._on_failure(error)
@@ -393,7 +393,7 @@ class Sender:
         delay = min(longest, _RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
         self._attempt_at = time.monotonic() + delay * random.Random().uniform(0.5, 1.0)
 
-    def _follow_relay(self, relay: Relay) -> None:
+    def _follow_relay(self, relay: RelayProcess) -> None:
         """Take the acks that a relay process wrote into the journal; see `_relay.py`."""
         if self.stager is not None:
             self.stager.look()
@@ -411,7 +411,7 @@ class Sender:
         elif self._journal.committed > acked or (self.stager and self.stager.staged()):
             self._see_to_relay(relay)
 
-    def _see_to_relay(self, relay: Relay) -> None:
+    def _see_to_relay(self, relay: RelayProcess) -> None:
         if not self._is_time():
             return
         try:
