@@ -9,7 +9,7 @@ from stepwell._terminal import Voice
 _voice = Voice()
 
 
-class Session:
+class Setup:
     """What `setup` returns."""
 
     def __init__(self, settings: Settings) -> None:
@@ -31,11 +31,11 @@ def login(
     return True
 
 
-def setup(settings: Any = None) -> Session:
+def setup(settings: Any = None) -> Setup:
     """Return the settings that a run would start with; those given hold for all runs to come."""
     if settings is not None:
         _session.shared_settings = settings
-    return Session(read_settings({}, shared=_session.shared_settings))
+    return Setup(read_settings({}, shared=_session.shared_settings))
 
 
 def teardown(exit_code: int | None = None) -> None:
