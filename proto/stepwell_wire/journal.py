@@ -62,7 +62,7 @@ def nobodys_text(path: Path) -> str:
     return f"it holds records and no {WRITER_FILE}: {_whose_hint(path)} says whose they are"
 
 
-class _Segment:
+class _OpenSegment:
     """An open segment, and where it ends."""
 
     __slots__ = ("base", "descriptor", "found", "path")
@@ -125,7 +125,7 @@ class JournalReader:
         self._restarted = has_restarted(self.info)
         self._lock_descriptor: int | None = None
         self._severed = ""
-        self._segments: list[_Segment] = []
+        self._segments: list[_OpenSegment] = []
         self._acked = 0
         self.unverified_bytes = 0
         try:
@@ -375,14 +375,14 @@ class JournalReader:
         held = next((each for each in self._segments if each.path == file), None)
         return held is None or held.found.claimed > held.end
 
-    def _segment_of(self, position: int) -> _Segment | None:
+    def _segment_of(self, position: int) -> _OpenSegment | None:
         index = bisect.bisect_right(self._segments, position, key=lambda each: each.base) - 1
         if index < 0:
             return None
         segment = self._segments[index]
         return segment if position < segment.limit else None
 
-    def _bytes(self, segment: _Segment, offset: int, size: int) -> bytes:
+    def _bytes(self, segment: _OpenSegment, offset: int, size: int) -> bytes:
         try:
             read = os.pread(segment.descriptor, size, offset)
             base = int.from_bytes(os.pread(segment.descriptor, 8, BASE_AT), "little")
@@ -400,7 +400,7 @@ class JournalReader:
     def _scan(self) -> None:
         """Bring the list of segments up to date."""
         known = {each.base: each for each in self._segments}
-        fresh: list[_Segment] = []
+        fresh: list[_OpenSegment] = []
         doubtful = 0
         self._severed = ""
         for path in self._segment_paths():
@@ -444,7 +444,7 @@ class JournalReader:
     def _sever(self, what: str) -> None:
         self._severed = self._severed or what
 
-    def _is_same(self, segment: _Segment) -> bool:
+    def _is_same(self, segment: _OpenSegment) -> bool:
         with contextlib.suppress(OSError):
             return (
                 int.from_bytes(os.pread(segment.descriptor, 8, BASE_AT), "little") == segment.base
@@ -458,7 +458,7 @@ class JournalReader:
             return []  # Removed by its writer after the last ack: nothing is held any more.
         return [self.path / name for name in sorted(names) if segment_base(name) is not None]
 
-    def _open(self, path: Path, base: int) -> _Segment | None:
+    def _open(self, path: Path, base: int) -> _OpenSegment | None:
         """Return the segment, or None when its page is not one of segment ``base``."""
         try:
             try:
@@ -469,7 +469,7 @@ class JournalReader:
             return None  # Freed since the folder was listed.
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}") from error
-        segment = _Segment(base, path, descriptor)
+        segment = _OpenSegment(base, path, descriptor)
         segment.look(restarted=self._restarted)
         if not segment.found.has_page:
             os.close(descriptor)

@@ -78,7 +78,7 @@ class Salvaged:
     unverified_bytes: int = 0
 
 
-class _Segment:
+class _FoundSegment:
     """A segment's file; ``records`` is what is believed of it, ``proven`` what a checksum holds."""
 
     def __init__(
@@ -150,15 +150,15 @@ def salvage(files: Mapping[int, bytes], *, restarted: bool, unverified: bool = F
 
 def _chain(
     files: Mapping[int, bytes], done: Salvaged, *, restarted: bool, unverified: bool
-) -> list[_Segment]:
+) -> list[_FoundSegment]:
     """Return the segments in order, each with its end as the next one's place says it."""
-    found: list[_Segment] = []
+    found: list[_FoundSegment] = []
     how = {"restarted": restarted, "unverified": unverified}
     for base, data in sorted(files.items(), reverse=True):
-        alone = _Segment(base, data, None, **how)
+        alone = _FoundSegment(base, data, None, **how)
         if found and found[-1].end.is_empty and alone.limit > found[-1].base:
             done.given_up.append(found.pop().base)  # Its writer wrote on before it.
-        segment = _Segment(base, data, found[-1].base, **how) if found else alone
+        segment = _FoundSegment(base, data, found[-1].base, **how) if found else alone
         if segment.following is not None and segment.following - segment.limit > HOLE_BYTES_MAX:
             raise UnsalvageableError(
                 f"{segment.following - segment.limit} bytes are missing before position "
@@ -171,7 +171,7 @@ def _chain(
     return found[::-1]
 
 
-def _kept_of_all(found: Sequence[_Segment], acked: int) -> list[list[_Piece]]:
+def _kept_of_all(found: Sequence[_FoundSegment], acked: int) -> list[list[_Piece]]:
     """Return the pieces of each segment, with the schemas that the kept ones define.
 
     What only a lost definition explains is lost as well; else it had to be salvaged again.
@@ -190,7 +190,7 @@ def _kept_of_all(found: Sequence[_Segment], acked: int) -> list[list[_Piece]]:
         schemas = agreed
 
 
-def _kept(segment: _Segment, schemas: _Schemas, acked: int) -> list[_Piece]:
+def _kept(segment: _FoundSegment, schemas: _Schemas, acked: int) -> list[_Piece]:
     """Return what of a segment decodes and what takes padding, up to where the next begins."""
     records, base, end = segment.records, segment.base, len(segment.records)
     front, back = _readable(records, schemas)
@@ -220,7 +220,7 @@ def _kept(segment: _Segment, schemas: _Schemas, acked: int) -> list[_Piece]:
     return pieces
 
 
-def _content(segment: _Segment, kept: Sequence[_Piece]) -> bytes:
+def _content(segment: _FoundSegment, kept: Sequence[_Piece]) -> bytes:
     base = segment.base
     return b"".join(
         padding(end - at) if rows is None else segment.records[at - base : end - base]
@@ -228,7 +228,7 @@ def _content(segment: _Segment, kept: Sequence[_Piece]) -> bytes:
     )
 
 
-def _lost_behind(segment: _Segment, acked: int) -> int:
+def _lost_behind(segment: _FoundSegment, acked: int) -> int:
     """Return how many bytes are missing behind a segment's records.
 
     Behind the last one it is as much as there can have been: a daemon may have some of it.

@@ -42,7 +42,7 @@ _COPY_BYTES_MAX = 256 * 1024
 _SAFE, _LATEST = 0, 1  # The two checked slots: surely on disk; as of the last tick.
 
 
-class Segment:
+class MappedSegment:
     """One file: mapped while it is the current one, a descriptor until it is freed."""
 
     __slots__ = (
@@ -123,7 +123,7 @@ class Journal:
         self.closed = False
         self._held_lock = threading.RLock()
         self._check_lock = threading.Lock()
-        self._spare: Segment | None = None
+        self._spare: MappedSegment | None = None
         self._made_count = 0
         self._retry_at = 0.0
         self._safe_slot_at = self._checked_at = time.monotonic()
@@ -149,12 +149,14 @@ class Journal:
             shutil.rmtree(made, ignore_errors=True)
             raise
         first.path = self.folder / segment_name(0)
-        self.held: tuple[Segment, ...] = (first,)  # oldest first; the last one is being filled
+        self.held: tuple[MappedSegment, ...] = (
+            first,
+        )  # oldest first; the last one is being filled
 
     # ------------------------------------------------------------------ from log()
 
     @property
-    def current(self) -> Segment:
+    def current(self) -> MappedSegment:
         """The segment that `log` fills."""
         return self.held[-1]
 
@@ -168,7 +170,7 @@ class Journal:
         """Whether `log` gets no further segment until one is freed."""
         return len(self.held) >= self.segments_max
 
-    def advance(self, old: Segment, *, beyond_limit: bool = False) -> bool:
+    def advance(self, old: MappedSegment, *, beyond_limit: bool = False) -> bool:
         """Make a fresh segment follow ``old``; False when there is no room for one.
 
         The caller sees to it that nothing is written into ``old`` any more; where another is the
@@ -193,7 +195,7 @@ class Journal:
         self.problem = None
         return self.held[-1] is not old
 
-    def _let_follow(self, segment: Segment, old: Segment) -> None:
+    def _let_follow(self, segment: MappedSegment, old: MappedSegment) -> None:
         """Make ``segment`` the current one after ``old``, unless something came in between."""
         words = old.words
         if words is None:  # Closed by a signal handler.
@@ -219,7 +221,7 @@ class Journal:
         else:
             self._discard(segment)
 
-    def _take_spare(self, *, at_once: bool) -> Segment | None:
+    def _take_spare(self, *, at_once: bool) -> MappedSegment | None:
         """Return the segment that was made ahead, else make one; None shortly after a failure.
 
         Raises:
@@ -378,7 +380,7 @@ class Journal:
 
     # ------------------------------------------------------------------ inside
 
-    def _make(self, folder: Path) -> Segment:
+    def _make(self, folder: Path) -> MappedSegment:
         self._made_count += 1
         path = folder / f"spare-{self._made_count}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
@@ -386,7 +388,7 @@ class Journal:
             # Allocated for real: a full disk is an error here, not a SIGBUS in `log`.
             os.posix_fallocate(descriptor, 0, self.segment_bytes)
             os.pwrite(descriptor, pack_page(NO_BASE), 0)
-            return Segment(path, descriptor, self.segment_bytes)
+            return MappedSegment(path, descriptor, self.segment_bytes)
         except (OSError, ValueError) as error:
             os.close(descriptor)
             path.unlink(missing_ok=True)
@@ -394,7 +396,7 @@ class Journal:
                 raise
             raise OSError(errno.ENODEV, str(error)) from error
 
-    def _set_base(self, segment: Segment, base: int) -> None:
+    def _set_base(self, segment: MappedSegment, base: int) -> None:
         words = segment.words
         assert words is not None
         words[ACKED_WORD], words[ACKED_COPY_WORD] = self.acked, acked_copy(self.acked)
@@ -402,7 +404,7 @@ class Journal:
         words[BASE_AT // 8] = base
         segment.base = base
 
-    def _discard(self, segment: Segment) -> None:
+    def _discard(self, segment: MappedSegment) -> None:
         """Let go of a segment that was not needed; its file may have been replaced already."""
         segment.close()
         with contextlib.suppress(OSError):
@@ -426,20 +428,20 @@ class Journal:
         for segment in self.held[:-1]:
             segment.unmap()
 
-    def _recycle(self, segment: Segment) -> Segment:
+    def _recycle(self, segment: MappedSegment) -> MappedSegment:
         """Turn a freed segment into a spare one: its blocks are allocated already."""
         self._made_count += 1
         path = self.folder / f"spare-{self._made_count}"
         segment.path.rename(path)  # First: under its old name it would look damaged.
         segment.unmap()
         os.pwrite(segment.descriptor, pack_page(NO_BASE), 0)
-        return Segment(path, segment.descriptor, segment.size)
+        return MappedSegment(path, segment.descriptor, segment.size)
 
     def _write_acked(self) -> None:
         words = self.current.words
         if words is not None and words[ACKED_WORD] < self.acked:  # A relay writes there as well.
             words[ACKED_WORD], words[ACKED_COPY_WORD] = self.acked, acked_copy(self.acked)
 
-    def _write_slot(self, segment: Segment, slot: int) -> None:
+    def _write_slot(self, segment: MappedSegment, slot: int) -> None:
         packed = pack_checked(segment.check_end, segment.check_crc)
         os.pwrite(segment.descriptor, packed, checked_slot_at(slot))
