@@ -26,7 +26,7 @@ from stepwell_wire.journal_files import (
     WriterFile,
     has_restarted,
 )
-from stepwell_wire.salvage import Damage, UnsalvageableError, salvage
+from stepwell_wire.salvage import SegmentDamage, UnsalvageableError, salvage
 from stepwell_wire.segment import (
     COMMITTED_AT,
     NEXT_AT,
@@ -54,7 +54,7 @@ class Repair:
 
     path: Path
     info: WriterFile
-    damage: list[Damage] = field(default_factory=list)
+    damage: list[SegmentDamage] = field(default_factory=list)
     unverified_bytes: int = 0
     _writes: dict[str, bytes] = field(default_factory=dict)
     _replaced: list[str] = field(default_factory=list)

@@ -50,7 +50,7 @@ class UnsalvageableError(ValueError):
 
 
 @dataclass(slots=True)
-class Damage:
+class SegmentDamage:
     """``size`` bytes from ``position`` on that are lost, or kept without a checksum."""
 
     position: int
@@ -72,7 +72,7 @@ class Salvaged:
 
     segments: dict[int, bytes] = field(default_factory=dict)
     given_up: list[int] = field(default_factory=list)
-    damage: list[Damage] = field(default_factory=list)
+    damage: list[SegmentDamage] = field(default_factory=list)
     last: int = 0
     acked: int = 0
     unverified_bytes: int = 0
@@ -132,12 +132,12 @@ def salvage(files: Mapping[int, bytes], *, restarted: bool, unverified: bool = F
             done.segments[segment.base] = content
         if size and not is_known:
             at = segment.base + segment.proven
-            done.damage.append(Damage(at, size, "no checksum holds; taken as they read"))
+            done.damage.append(SegmentDamage(at, size, "no checksum holds; taken as they read"))
             doubts += _doubt_event(kept, size, last_step(segment.records[: segment.proven]))
         if not unverified:
             done.unverified_bytes += segment.end.claimed - segment.end.end
         pieces += kept
-    done.damage += [Damage(at, end - at, "lost") for at, end, rows in pieces if rows is None]
+    done.damage += [SegmentDamage(at, end - at, "lost") for at, end, rows in pieces if rows is None]
     done.damage.sort(key=lambda each: each.position)
     if last.is_end_lost:
         done.damage[-1].what = "lost, or less: where the journal ended is not known"
