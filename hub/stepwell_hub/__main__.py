@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from stepwell_hub.config import HubConfig, build_parser, load_config
-from stepwell_hub.errors import AlreadyRunningError, ConfigError, HubError
+from stepwell_hub.errors import AlreadyRunningError, HubConfigError, HubError
 from stepwell_hub.serve import serve
 from stepwell_store import StoreError
 from stepwell_wire.capabilities import drop_capabilities
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 listener=socket.socket(fileno=options.listen_fd),
                 control=socket.socket(fileno=options.control_fd),
             )
-    except ConfigError as error:
+    except HubConfigError as error:
         return _complain(error, BAD_CONFIG)
     except AlreadyRunningError as error:
         return _complain(error, ALREADY_RUNNING)

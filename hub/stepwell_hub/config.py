@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell_hub.errors import ConfigError
+from stepwell_hub.errors import HubConfigError
 from stepwell_hub.sweeps.answers import LEASE_SECONDS
 from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.errors import StoreUnavailableError
@@ -101,18 +101,18 @@ class HubConfig:
         """Return where the bytes of media are.
 
         Raises:
-            ConfigError: The setting is no absolute path.
+            HubConfigError: The setting is no absolute path.
         """
         try:
             return open_blob_store(self.data, self.blob_store)
         except ValueError as error:
-            raise ConfigError(str(error)) from error
+            raise HubConfigError(str(error)) from error
 
     def address(self) -> HubAddress:
         """Return where to listen.
 
         Raises:
-            ConfigError: The settings do not go together, or leave the network too much.
+            HubConfigError: The settings do not go together, or leave the network too much.
         """
         address = HubAddress(
             host=self.host,
@@ -125,7 +125,7 @@ class HubConfig:
         try:
             address.check(prefix="")
         except HubAddressError as error:
-            raise ConfigError(str(error)) from error
+            raise HubConfigError(str(error)) from error
         return address
 
 
@@ -161,13 +161,13 @@ def load_config(
     """Return the effective configuration.
 
     Raises:
-        ConfigError: Something is unknown, unreadable or impossible; says what and where.
+        HubConfigError: Something is unknown, unreadable or impossible; says what and where.
     """
     values: dict[str, Any] = {"data": default_data_dir(environ)}
     try:
         given = _READER.read(arguments, environ)
     except SettingError as error:
-        raise ConfigError(str(error)) from error
+        raise HubConfigError(str(error)) from error
     values |= {**given, "named": frozenset(given)}
     config = HubConfig(**values)
     config.address()
@@ -175,7 +175,7 @@ def load_config(
     if config.store == "clickhouse":
         server_settings(config)
     if config.catalog and not config.catalog.startswith(("postgresql://", "postgresql+psycopg://")):
-        raise ConfigError(
+        raise HubConfigError(
             "catalog: expected postgresql://[USER@]HOST[:PORT]/DATABASE, or nothing for a file of "
             "the hub's own"
         )
@@ -186,12 +186,12 @@ def server_settings(config: HubConfig) -> ServerSettings:
     """Return how to reach the ClickHouse servers.
 
     Raises:
-        ConfigError: A setting is impossible.
+        HubConfigError: A setting is impossible.
     """
     try:
         named = parse_endpoints(config.clickhouse_hosts, PORT_DEFAULT)
     except ValueError as error:
-        raise ConfigError(
+        raise HubConfigError(
             f"clickhouse_hosts is {config.clickhouse_hosts!r}: {error}; expected HOST[:PORT], …"
         ) from error
     secure = config.clickhouse_tls == "on" or (
@@ -200,15 +200,15 @@ def server_settings(config: HubConfig) -> ServerSettings:
     for name in ("clickhouse_database", "clickhouse_cluster"):
         value = getattr(config, name)
         if value and not NAME.fullmatch(value):
-            raise ConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
+            raise HubConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
     if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
-        raise ConfigError("clickhouse_cert_file and clickhouse_key_file go together")
+        raise HubConfigError("clickhouse_cert_file and clickhouse_key_file go together")
     password_file = _path(config.clickhouse_password_file)
 
     def read_password() -> str:
         try:
             return _password_in(password_file)
-        except ConfigError as error:  # Changed or taken away since: as a server that is away.
+        except HubConfigError as error:  # Changed or taken away since: as a server that is away.
             raise StoreUnavailableError(f"no password for ClickHouse: {error}") from error
 
     _password_in(password_file)
@@ -234,7 +234,7 @@ def _password_in(path: Path | None) -> str:
     try:
         return read_secret(path).decode().rstrip("\r\n")
     except (SecretFileError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: no password can be read there: {error}") from error
+        raise HubConfigError(f"{path}: no password can be read there: {error}") from error
 
 
 def _path(text: str) -> Path | None:

@@ -25,7 +25,7 @@ class HubError(Exception):
     """A failure that the hub reports with a remedy."""
 
 
-class ConfigError(HubError):
+class HubConfigError(HubError):
     """A setting is unknown or impossible, or settings do not go together."""
 
 

@@ -27,7 +27,7 @@ from stepwell_hub.asking import Asker
 from stepwell_hub.catalog.door import CatalogDoor
 from stepwell_hub.config import HubConfig, server_settings
 from stepwell_hub.context import Context
-from stepwell_hub.errors import AlreadyRunningError, ConfigError
+from stepwell_hub.errors import AlreadyRunningError, HubConfigError
 from stepwell_hub.key_file import KeyFile
 from stepwell_hub.live import Feeds
 from stepwell_hub.looking import store_look
@@ -99,14 +99,14 @@ def serve(
 
     Raises:
         AlreadyRunningError: Another hub uses the folder.
-        ConfigError: The key cannot be used, or the address cannot be listened on.
+        HubConfigError: The key cannot be used, or the address cannot be listened on.
         StoreError: The store cannot be opened.
     """
     try:
         see_to_key(config.folder)
         keys = KeyFile(config.folder)
     except HubKeyError as error:
-        raise ConfigError(str(error)) from error
+        raise HubConfigError(str(error)) from error
     with _claimed(config.folder):
         listener = listener or listen(config)
         store = open_store(config, is_owned=control is not None)
@@ -284,12 +284,12 @@ def listen(config: HubConfig) -> socket.socket:
     """Return a listener; only the default port may give way to another where it is taken.
 
     Raises:
-        ConfigError: The address cannot be listened on.
+        HubConfigError: The address cannot be listened on.
     """
     try:
         listener = bind(config.host, config.port, may_move="port" not in config.named)
     except OSError as error:
-        raise ConfigError(
+        raise HubConfigError(
             f"{config.host} port {config.port}: cannot listen ({error.strerror}); choose others "
             "with --host and --port, port 0 for any free one"
         ) from error

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from stepwell_hub.config import HubConfig, build_parser, load_config
-from stepwell_hub.errors import ConfigError
+from stepwell_hub.errors import HubConfigError
 from stepwell_hub.serve import listen
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
@@ -158,7 +158,7 @@ def test_a_port_that_was_given_and_is_taken_ends_the_start(tmp_path: Path) -> No
         port = other.getsockname()[1]
         words = ["--data", str(tmp_path), "--port", str(port)]
         given = load_config(build_parser().parse_args(words), {})
-        with pytest.raises(ConfigError, match=f"port {port}: cannot listen .*--port"):
+        with pytest.raises(HubConfigError, match=f"port {port}: cannot listen .*--port"):
             listen(given)
         with listen(HubConfig(data=tmp_path, port=port)) as moved:  # As the default port does.
             assert moved.getsockname()[1] != port
