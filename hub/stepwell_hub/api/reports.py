@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 from starlette.responses import Response
 
+from stepwell_hub.artifacts.project_deletion import clear_at_times
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 from stepwell_hub.reports.answers import (
@@ -63,6 +64,7 @@ async def list_reports(call: Call) -> Any:
     from stepwell_hub.catalog import reports
 
     form: ReportsForm = call.query
+    await clear_at_times(call.context)
     listing = partial(
         reports.listed, project=_named(call.project), limit=form.limit, cursor=form.cursor
     )

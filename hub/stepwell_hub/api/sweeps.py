@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from msgspec import Meta
 
 from stepwell_hub.api.forms import DEPTH_MAX, is_deep
+from stepwell_hub.artifacts.project_deletion import clear_at_times
 from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError, SweepInvalidError
 from stepwell_hub.sweeps.answers import (
@@ -135,6 +136,7 @@ async def list_sweeps(call: Call) -> Any:
     from stepwell_hub.catalog import sweeps
 
     form: SweepsForm = call.query
+    await clear_at_times(call.context)
     listing = partial(
         sweeps.listed,
         project=form.project,

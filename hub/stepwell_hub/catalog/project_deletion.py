@@ -11,12 +11,13 @@ those runs shows them.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, select, update
+from sqlalchemy import and_, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from stepwell_hub.catalog.artifact_rows import DELETED, LIVE, add_once
 from stepwell_hub.catalog.catalog import Catalog
 from stepwell_hub.catalog.models import (
+    AnsweredKey,
     ArtifactAlias,
     ArtifactCollection,
     ArtifactRun,
@@ -75,6 +76,8 @@ def delete_sweeps_and_reports(catalog: Catalog, deletion: Deletion) -> None:
         sweeps = _locked(session, Sweep, deletion)
         for table in (SweepAgent, Trial, Attempt, SweepCommand):
             session.execute(delete(table).where(table.sweep_id.in_(sweeps)))
+        named = func.substr(AnsweredKey.scope, 1, 9)  # `ID:ask` and the like; an id has 8.
+        session.execute(delete(AnsweredKey).where(named.in_(_scopes(sweeps))))
         reports = _locked(session, Report, deletion)
         session.execute(delete(ReportVersion).where(ReportVersion.report_id.in_(reports)))
         for ids, texts in ((sweeps, Sweep), (reports, Report)):
@@ -130,6 +133,11 @@ def _locked(
     )
     session.execute(wanted.order_by(table.id).with_for_update()).all()
     return wanted
+
+
+def _scopes(sweeps: Any) -> Any:
+    """Return how to select what the scopes of these sweeps' answered keys begin with."""
+    return select(Sweep.id + ":").where(Sweep.id.in_(sweeps))
 
 
 def _versions(collections: Any, deletion: Deletion) -> Any:

@@ -45,10 +45,15 @@ def locked(session: Session, sweep_id: str) -> Sweep:
     Raises:
         SweepNotFoundError: There is none.
     """
-    found = session.execute(_LOCKED, {"id": sweep_id}).scalar_one_or_none()
+    found = locked_if_there(session, sweep_id)
     if found is None:
         raise no_sweep(sweep_id)
     return found
+
+
+def locked_if_there(session: Session, sweep_id: str) -> Sweep | None:
+    """As `locked`; None where the sweep is gone, with its project."""
+    return session.execute(_LOCKED, {"id": sweep_id}).scalar_one_or_none()
 
 
 def agent_of(session: Session, sweep_id: str, agent_id: str) -> SweepAgent:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from stepwell_hub.catalog.catalog import Catalog
 from stepwell_hub.catalog.models import Sweep, Trial
-from stepwell_hub.catalog.sweep_rows import config_of, locked, order_stop
+from stepwell_hub.catalog.sweep_rows import config_of, locked_if_there, order_stop
 from stepwell_hub.sweeps.answers import ENDED
 from stepwell_hub.sweeps.config import SweepConfig
 from stepwell_hub.sweeps.hyperband import Progress, trials_to_stop
@@ -85,7 +85,9 @@ def note(catalog: Catalog, sweep_id: str, news: Sequence[News], now: float) -> b
         Whether commands were written.
     """
     with catalog.changing() as session:
-        sweep = locked(session, sweep_id)
+        sweep = locked_if_there(session, sweep_id)
+        if sweep is None:
+            return False
         config = config_of(sweep)
         for each in news:
             trial = session.get(Trial, (sweep_id, each.number))

@@ -27,6 +27,7 @@ from stepwell_hub.catalog.sweep_rows import (
     expected_trials,
     finish_if_done,
     locked,
+    locked_if_there,
     no_agent,
     note_answer,
     order_stop,
@@ -451,7 +452,8 @@ def end_orphans(catalog: Catalog, *, now: float, expired_at: float) -> None:
             .order_by(Sweep.id, Trial.number)  # Hubs that do this at once lock in one order.
         ).all()
         for trial, sweep in found:
-            locked(session, sweep.id)
+            if locked_if_there(session, sweep.id) is None:
+                continue
             session.refresh(trial)
             if trial.state == "waiting":
                 trial.state, trial.ended_at = "stopped", now

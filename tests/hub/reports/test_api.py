@@ -1,9 +1,11 @@
 """Reports over the API: made once, saved by one at a time, kept as they were, deleted."""
 
+import time
 from typing import Any
 
 import pytest
 
+from stepwell_hub.catalog import project_deletion
 from stepwell_hub.catalog.reports import VERSIONS_KEPT
 from tests.hub.conftest import Hub
 
@@ -46,6 +48,19 @@ def test_a_report_is_made_read_saved_and_deleted(hub: Hub) -> None:
         save(hub, report["id"], 2, "# three"),
     ):
         assert error(answer)[:2] == (404, "not_found")
+
+
+@pytest.mark.parametrize("listed", ["/api/v1/projects/deleted-here/reports", "/api/v1/sweeps"])
+def test_a_list_goes_on_with_a_deletion_that_another_process_noted(hub: Hub, listed: str) -> None:
+    """As `stepwell rm --project` notes it."""
+    address = f"{BY_ID}/{make(hub, root='/api/v1/projects/deleted-here/reports').json()['id']}"
+    catalog = hub.context.catalog._catalog
+    assert catalog is not None
+    project_deletion.ask(catalog, "deleted-here", now=time.time())
+    assert hub.program.get(address).status_code == 200
+    hub.context.artifacts_cleared_at = -1e9
+    assert hub.program.get(listed).status_code == 200
+    assert error(hub.program.get(address))[:2] == (404, "not_found")
 
 
 def test_the_same_key_makes_one_report(hub: Hub) -> None:

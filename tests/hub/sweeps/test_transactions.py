@@ -11,7 +11,15 @@ from sqlalchemy import select
 
 from stepwell_hub.catalog import project_deletion, reports, sweeps, trial_values, trials
 from stepwell_hub.catalog.catalog import Catalog, open_catalog
-from stepwell_hub.catalog.models import Attempt, Report, ReportVersion, Sweep, SweepAgent, Trial
+from stepwell_hub.catalog.models import (
+    AnsweredKey,
+    Attempt,
+    Report,
+    ReportVersion,
+    Sweep,
+    SweepAgent,
+    Trial,
+)
 from stepwell_hub.catalog.trial_values import News
 from stepwell_hub.catalog.trials import Ask, Suggestion
 from stepwell_hub.errors import SweepNotFoundError
@@ -269,8 +277,12 @@ def test_a_deleted_project_takes_its_sweeps_reports_and_views_with_it(hubs: list
         project_deletion.delete_sweeps_and_reports(each, deletion)
     with pytest.raises(SweepNotFoundError):
         ask(catalog, old, Ask("any", "b"))
+    late = News(1, 1, best=0.5, last=0.5, steps=1, bands={}, is_settled=True)
+    assert not trial_values.note(catalog, old, [late], time.time()), "its values came too late"
     with catalog.reading() as session:
         assert [each.id for each in session.scalars(select(Sweep))] == [new]
+        scopes = {each.scope for each in session.scalars(select(AnsweredKey))}
+        assert scopes == {"create"}, "the keys of its sweeps are forgotten"
         for table in (SweepAgent, Trial, Attempt):
             assert not session.scalars(select(table)).all()
         assert [each.title for each in session.scalars(select(Report))] == ["new"]
