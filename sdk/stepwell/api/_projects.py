@@ -47,7 +47,7 @@ class Project:
         return Sweeps(self._api, self.name, per_page)
 
     def delete(self, *, force: bool = False) -> None:
-        """Delete it with all its runs; ``force``: also those that are running."""
+        """Delete it with all that it has; ``force``: also runs that are running."""
         query = {"force": "true"} if force else None
         self._api._hub.ask("DELETE", "projects", self.name, query=query)
 
