@@ -1,4 +1,4 @@
-"""The store in an embedded engine: the client side, and the supervision of the engine process.
+"""The store in an embedded engine: what it is asked, and who owns the engine's process.
 
 The owner (the daemon, or a tool that found no engine running) starts the engine, pings it,
 kills it when it hangs and starts it again when it died. Others only connect to its socket.
@@ -6,29 +6,24 @@ kills it when it hangs and starts it again when it died. Others only connect to 
 
 import logging
 import os
-import socket
-import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from numpy.typing import NDArray
 
 from stepwell_store.blocks import Block
 from stepwell_store.channel import (
-    Message,
     read_memory_file,
-    receive_message,
-    send_message,
     write_memory_file,
 )
 from stepwell_store.embedded_schema import MIGRATION_TIMEOUT_SECONDS, EmbeddedSchema
 from stepwell_store.engine import SOCKET_FILE, TOKEN
+from stepwell_store.engine_connections import EngineConnections, connect
 from stepwell_store.engine_process import EngineProcess
 from stepwell_store.errors import (
-    QueryTimeoutError,
     SocketMissingError,
     StoreBusyError,
     StoreError,
@@ -44,10 +39,10 @@ from stepwell_store.migrations import is_between, migrate
 from stepwell_store.named_queries import NamedQueries
 from stepwell_store.native import decode_blocks
 from stepwell_store.parameters import ROWS_FORMAT, decode_rows, encode_parameters
+from stepwell_store.query_options import QueryOptions
 from stepwell_store.statement import READ_ONLY, reading_statement
 from stepwell_store.supervisor import Supervisor
 from stepwell_store.writer import WriterInfo
-from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 logger = logging.getLogger("stepwell_store")
 
@@ -56,7 +51,6 @@ INSERT_TIMEOUT_SECONDS: Final = 300.0
 _GRACE_SECONDS: Final = 5.0  # For the engine to report its own timeout before ours ends the wait.
 _READING: Final = ("KILL", "SELECT", "WITH", "SHOW", "DESC", "EXPLAIN", "EXISTS")
 _KILL_SECONDS: Final = 2.0
-_IDLE_CONNECTIONS_MAX: Final = 8
 _TAKE_OVER_SECONDS: Final = 15.0
 _TABLES_POLL_SECONDS: Final = 0.05
 
@@ -69,24 +63,21 @@ class EmbeddedStore:
 
     def __init__(self, data_dir: Path, supervisor: Supervisor | None) -> None:
         self.data_dir = data_dir
-        self._socket_path = data_dir / SOCKET_FILE
-        self._supervisor = supervisor
-        self._idle: list[socket.socket] = []
-        self._lock = threading.Lock()
+        self._connections = EngineConnections(data_dir / SOCKET_FILE, supervisor)
         self._known = KnownNames()
         self._named = NamedQueries()
-        self._closed = False
-        self._owner_pid = os.getpid()
 
     @property
     def engine_pid(self) -> int | None:
         """The engine's process, where this store started it."""
-        return self._supervisor.engine_pid if self._supervisor else None
+        supervisor = self._connections.supervisor
+        return supervisor.engine_pid if supervisor else None
 
     @property
     def restarts(self) -> int:
         """How often the engine had to be started again."""
-        return self._supervisor.restarts if self._supervisor else 0
+        supervisor = self._connections.supervisor
+        return supervisor.restarts if supervisor else 0
 
     def migrate(self) -> None:
         self._migrate(from_start=False)
@@ -113,45 +104,11 @@ class EmbeddedStore:
             self._insert(block, token)
         self._known.add(block.names)
 
-    def query(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-        memory_bytes: int = 0,
-        query_id: str = "",
-    ) -> list[dict[str, Any]]:
-        return decode_rows(
-            self.query_bytes(
-                sql,
-                output_format=ROWS_FORMAT,
-                parameters=parameters,
-                timeout_seconds=timeout_seconds,
-                memory_bytes=memory_bytes,
-                query_id=query_id,
-            )
-        )
+    def query(self, sql: str, **options: Unpack[QueryOptions]) -> list[dict[str, Any]]:
+        return decode_rows(self.query_bytes(sql, output_format=ROWS_FORMAT, **options))
 
-    def arrays(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-        memory_bytes: int = 0,
-        query_id: str = "",
-    ) -> dict[str, NDArray[Any]]:
-        return decode_blocks(
-            self.query_bytes(
-                sql,
-                output_format="Native",
-                parameters=parameters,
-                timeout_seconds=timeout_seconds,
-                memory_bytes=memory_bytes,
-                query_id=query_id,
-            )
-        )
+    def arrays(self, sql: str, **options: Unpack[QueryOptions]) -> dict[str, NDArray[Any]]:
+        return decode_blocks(self.query_bytes(sql, output_format="Native", **options))
 
     def fill(self, fill: Fill) -> None:
         EmbeddedSchema(self).fill(fill)
@@ -206,7 +163,9 @@ class EmbeddedStore:
             "query_id": query_id,
         }
         with self._named.running(query_id):
-            answer = self._ask(request, timeout_seconds=timeout_seconds + _GRACE_SECONDS)
+            answer = self._connections.ask(
+                request, timeout_seconds=timeout_seconds + _GRACE_SECONDS
+            )
         try:
             if error := answer.fields.get("error"):
                 raise query_error(error["code"], error["message"])
@@ -249,20 +208,14 @@ class EmbeddedStore:
 
     def ping(self, timeout_seconds: float = 2) -> bool:
         try:
-            answer = self._ask({"op": "ping"}, timeout_seconds=timeout_seconds)
+            answer = self._connections.ask({"op": "ping"}, timeout_seconds=timeout_seconds)
         except StoreError:
             return False
         answer.close()
         return "error" not in answer.fields
 
     def close(self) -> None:
-        with self._lock:
-            idle, self._idle = self._idle, []
-            self._closed = True
-        for peer in idle:
-            peer.close()
-        if self._supervisor and os.getpid() == self._owner_pid:
-            self._supervisor.close()
+        self._connections.close()
 
     def _migrate(self, *, from_start: bool) -> None:
         migrate(EmbeddedSchema(self), from_start=from_start)
@@ -278,7 +231,7 @@ class EmbeddedStore:
         }
         descriptor = write_memory_file("stepwell-block", block.native())
         try:
-            answer = self._ask(
+            answer = self._connections.ask(
                 request, timeout_seconds=INSERT_TIMEOUT_SECONDS, descriptors=(descriptor,)
             )
         finally:
@@ -286,90 +239,6 @@ class EmbeddedStore:
         answer.close()
         if error := answer.fields.get("error"):
             raise insert_error(block.table, error["code"], error["message"])
-
-    def _ask(
-        self,
-        request: Mapping[str, Any],
-        *,
-        timeout_seconds: float,
-        descriptors: tuple[int, ...] = (),
-    ) -> Message:
-        """Send ``request`` and return the answer.
-
-        A connection that was idle may belong to an engine that is gone: then the request is
-        repeated once on a new one. Everything sent here may be done twice.
-        """
-        self._forget_connections_of_parent()
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            peer, is_fresh = self._connection(deadline)
-            try:
-                peer.settimeout(max(0.001, deadline - time.monotonic()))
-                send_message(peer, request, descriptors=descriptors)
-                answer = receive_message(peer)
-                if answer is None:
-                    raise ConnectionResetError("the engine closed the connection")
-            except TimeoutError as error:
-                peer.close()
-                late = QueryTimeoutError if request["op"] == "query" else StoreUnavailableError
-                raise late(
-                    f"{self._socket_path}: no answer to {request['op']} within "
-                    f"{timeout_seconds:g} s; try again, or ask for less"
-                ) from error
-            except OSError as error:
-                peer.close()
-                if is_fresh:
-                    raise StoreUnavailableError(
-                        f"{self._socket_path}: the store engine broke off during "
-                        f"{request['op']} ({error}); it is started again, then try once more"
-                    ) from error
-                continue
-            except BaseException:
-                peer.close()
-                raise
-            self._give_back(peer)
-            return answer
-
-    def _connection(self, deadline: float) -> tuple[socket.socket, bool]:
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailableError(f"{self.data_dir}: this store was closed; open it anew")
-            if self._idle:
-                return self._idle.pop(), False
-        if self._supervisor:
-            self._supervisor.wait_until_up(max(0.0, deadline - time.monotonic()))
-        return connect(self._socket_path), True
-
-    def _give_back(self, peer: socket.socket) -> None:
-        with self._lock:
-            if not self._closed and len(self._idle) < _IDLE_CONNECTIONS_MAX:
-                self._idle.append(peer)
-                return
-        peer.close()
-
-    def _forget_connections_of_parent(self) -> None:
-        """In a forked child: never talk on the parent's connections, nor own its engine."""
-        if os.getpid() == self._owner_pid:
-            return
-        self._owner_pid = os.getpid()
-        self._lock = threading.Lock()
-        self._idle = []
-        self._supervisor = None
-
-
-def connect(path: Path) -> socket.socket:
-    """Return a connection to the engine that listens at ``path``."""
-    peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with TrustedSocket(str(path)) as held:
-            held.connect(peer)
-    except UntrustedSocketError as error:
-        peer.close()
-        raise StoreUnavailableError(str(error)) from error
-    except OSError as error:
-        peer.close()
-        raise SocketMissingError(path, error.strerror or error) from error
-    return peer
 
 
 def open_embedded(

@@ -1,10 +1,11 @@
 """The tables of an embedded store, as migrations make and change them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Unpack
 
 from stepwell_store.ddl import add_column, create_table
 from stepwell_store.fill import FILL_SECONDS, FILL_SETTINGS, Fill, pieces_of, settings_sql
+from stepwell_store.query_options import QueryOptions
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
 
@@ -12,13 +13,7 @@ MIGRATION_TIMEOUT_SECONDS: Final = 600.0
 
 
 class _Engine(Protocol):
-    def query(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-    ) -> list[dict[str, Any]]: ...
+    def query(self, sql: str, **options: Unpack[QueryOptions]) -> list[dict[str, Any]]: ...
 
 
 class EmbeddedSchema:

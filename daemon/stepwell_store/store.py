@@ -1,12 +1,13 @@
 """What every store can do, embedded or not."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from numpy.typing import NDArray
 
 from stepwell_store.blocks import Block
 from stepwell_store.fill import Fill
+from stepwell_store.query_options import QueryOptions
 from stepwell_store.writer import WriterInfo
 
 
@@ -47,23 +48,12 @@ class Store(Protocol):
             StoreRejectedError: The rows will never be taken.
         """
 
-    def query(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-        memory_bytes: int = 0,
-        query_id: str = "",
-    ) -> list[dict[str, Any]]:
+    def query(self, sql: str, **options: Unpack[QueryOptions]) -> list[dict[str, Any]]:
         """Return the rows of ``sql`` by column name.
 
         Args:
             sql: one statement without FORMAT; ``{name:Type}`` stands for a parameter.
-            parameters: text, numbers, None, or lists of these, by name.
-            timeout_seconds: after this the query is given up.
-            memory_bytes: more memory than this ends the query; 0 for the store's own limit.
-            query_id: a name for ``cancel``; several queries may share it.
+            options: see `QueryOptions`.
 
         Integers stay exact, NaN and infinities are floats.
 
@@ -73,15 +63,7 @@ class Store(Protocol):
             StoreUnavailableError: No answer now.
         """
 
-    def arrays(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-        memory_bytes: int = 0,
-        query_id: str = "",
-    ) -> dict[str, NDArray[Any]]:
+    def arrays(self, sql: str, **options: Unpack[QueryOptions]) -> dict[str, NDArray[Any]]:
         """Return the columns of ``sql``, all of them numbers, by name; none without rows.
 
         Raises as ``query`` does.

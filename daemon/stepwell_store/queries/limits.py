@@ -10,6 +10,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from stepwell_store.errors import QueryTimeoutError
+from stepwell_store.query_options import QueryOptions
 from stepwell_store.store import Store
 
 
@@ -63,15 +64,15 @@ class Question:
         self, sql: str, parameters: Mapping[str, object] | None = None
     ) -> list[dict[str, Any]]:
         """Return the rows of one query, as ``Store.query`` does."""
-        return self.store.query(sql, parameters=parameters, **self._arguments())
+        return self.store.query(sql, **self._options(parameters))
 
     def arrays(
         self, sql: str, parameters: Mapping[str, object] | None = None
     ) -> dict[str, NDArray[Any]]:
         """Return the columns of one query, as ``Store.arrays`` does."""
-        return self.store.arrays(sql, parameters=parameters, **self._arguments())
+        return self.store.arrays(sql, **self._options(parameters))
 
-    def _arguments(self) -> dict[str, Any]:
+    def _options(self, parameters: Mapping[str, object] | None) -> QueryOptions:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise QueryTimeoutError(
@@ -80,6 +81,7 @@ class Question:
             )
         # Whole milliseconds: the engine keeps a session's limits while they stay the same.
         return {
+            "parameters": parameters,
             "timeout_seconds": max(0.001, round(left, 1) or left),
             "memory_bytes": self.limits.memory_bytes,
             "query_id": self.limits.query_id,

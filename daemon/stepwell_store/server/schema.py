@@ -1,10 +1,11 @@
 """The tables in servers, as migrations make and change them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Unpack
 
 from stepwell_store.errors import StoreError, StoreUnavailableError
 from stepwell_store.fill import FILL_SECONDS, Fill, pieces_of
+from stepwell_store.query_options import QueryOptions
 from stepwell_store.server.place import TablePlace
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import SCHEMA_VERSIONS
@@ -15,13 +16,7 @@ _REPLICA_EXISTS: Final = 253
 
 
 class _Server(Protocol):
-    def query(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-    ) -> list[dict[str, Any]]: ...
+    def query(self, sql: str, **options: Unpack[QueryOptions]) -> list[dict[str, Any]]: ...
 
     def fill(self, fill: Fill) -> None: ...
 

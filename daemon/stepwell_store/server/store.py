@@ -7,7 +7,7 @@ it. Replicated tables moreover drop equal blocks, whichever replica gets them.
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from numpy.typing import NDArray
 
@@ -19,6 +19,7 @@ from stepwell_store.identity import fingerprint
 from stepwell_store.known_names import KnownNames
 from stepwell_store.migrate import check_version
 from stepwell_store.migrations import NEWEST, migrate
+from stepwell_store.query_options import QueryOptions
 from stepwell_store.server import deletions
 from stepwell_store.server.inserts import fill_table, insert_block
 from stepwell_store.server.schema import ServerSchema
@@ -96,39 +97,11 @@ class ServerStore:
     def fill(self, fill: Fill) -> None:
         fill_table(self.servers, fill)
 
-    def query(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-        memory_bytes: int = 0,
-        query_id: str = "",
-    ) -> list[dict[str, Any]]:
-        return self._questions.query(
-            sql,
-            parameters=parameters,
-            timeout_seconds=timeout_seconds,
-            memory_bytes=memory_bytes,
-            query_id=query_id,
-        )
+    def query(self, sql: str, **options: Unpack[QueryOptions]) -> list[dict[str, Any]]:
+        return self._questions.query(sql, **options)
 
-    def arrays(
-        self,
-        sql: str,
-        *,
-        parameters: Mapping[str, object] | None = None,
-        timeout_seconds: float = 30,
-        memory_bytes: int = 0,
-        query_id: str = "",
-    ) -> dict[str, NDArray[Any]]:
-        return self._questions.arrays(
-            sql,
-            parameters=parameters,
-            timeout_seconds=timeout_seconds,
-            memory_bytes=memory_bytes,
-            query_id=query_id,
-        )
+    def arrays(self, sql: str, **options: Unpack[QueryOptions]) -> dict[str, NDArray[Any]]:
+        return self._questions.arrays(sql, **options)
 
     def read(
         self, statement: str, *, timeout_seconds: float
