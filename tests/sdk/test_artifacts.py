@@ -492,3 +492,16 @@ def test_ctrl_c_at_put_says_that_the_daemon_goes_on(
         assert code == 130
         assert [each.draft.name for each in daemon.artifacts] == ["data"]
     assert "the daemon still commits digits/data" in capfd.readouterr().err
+
+
+def test_what_is_not_kept_of_an_artifact_is_said(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = start()
+    made = artifact()
+    made.tags, made.ttl = ["a"], 7
+    run.log_artifact(made)
+    run.finish()
+    said = capsys.readouterr().err
+    assert said.count("tags of artifacts are not kept") == 1
+    assert said.count("artifact.ttl has no effect") == 1

@@ -63,8 +63,6 @@ class LoggingCalls:
         from stepwell._artifacts.artifact import Artifact
         from stepwell._artifacts.handing import hand_over
 
-        if tags:
-            self._voice.warn_once("artifact tags", "tags of artifacts are not kept; aliases are")
         named = [aliases] if isinstance(aliases, str) else aliases
         try:
             artifact: Artifact
@@ -72,6 +70,7 @@ class LoggingCalls:
                 artifact = artifact_or_path
             else:
                 artifact = self._artifact_of(artifact_or_path, name, type)
+            self._say_what_is_not_kept(artifact, tags)
             handed = hand_over(self._recording, artifact, named)
             artifact._note_handed(handed)
             self._handed_keys[handed.key] = handed.name
@@ -83,6 +82,16 @@ class LoggingCalls:
                 "STEPWELL_DIR"
             ) from error
         return artifact
+
+    def _say_what_is_not_kept(self, artifact: "Artifact", tags: Iterable[str] | None) -> None:
+        if tags or artifact.tags:
+            self._voice.warn_once("artifact tags", "tags of artifacts are not kept; aliases are")
+        if artifact.ttl is not None:
+            self._voice.warn_once(
+                "artifact ttl",
+                "artifact.ttl has no effect, versions are kept until they are deleted: "
+                "`stepwell artifact rm`",
+            )
 
     def log_model(
         self, path: Any, name: str | None = None, aliases: Iterable[str] | None = None
