@@ -173,3 +173,13 @@ def end_attempt(session: Session, trial: Trial, state: str, now: float) -> None:
     attempt = session.get(Attempt, (trial.sweep_id, trial.number, trial.fencing))
     assert attempt is not None
     attempt.state, attempt.ended_at = state, now
+
+
+def end_trial(session: Session, sweep: Sweep, trial: Trial, state: str, now: float) -> None:
+    """End the attempt of a trial, and the trial; one that was preempted waits for the next."""
+    end_attempt(session, trial, state, now)
+    if state == "preempted":
+        trial.state = "waiting"
+        return
+    trial.state, trial.ended_at = state, now
+    finish_if_done(session, sweep, now)

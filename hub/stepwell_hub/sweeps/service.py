@@ -27,7 +27,7 @@ from stepwell_hub.sweeps.watch import Watch
 from stepwell_store import StoreError
 
 if TYPE_CHECKING:
-    from stepwell_hub.catalog.trials import Ask, Suggestion, Wanted
+    from stepwell_hub.catalog.asks import Ask, Suggestion, Wanted
 
 _MODELS_MAX: Final = 16
 _MODEL_TRIES: Final = 20
@@ -113,8 +113,8 @@ class Sweeps:
         return await self._catalog.do(registering)
 
     async def ask(self, sweep_id: str, *, agent_id: str, key: str) -> Order:
-        """Return what the agent is to do; see `catalog.trials.ask`."""
-        from stepwell_hub.catalog.trials import Ask
+        """Return what the agent is to do; see `catalog.asks.ask`."""
+        from stepwell_hub.catalog.asks import Ask
 
         async def once(suggestion: "Suggestion | None" = None) -> "Order | Wanted":
             return await self._together(sweep_id, Ask(agent_id, key, suggestion))
@@ -140,19 +140,19 @@ class Sweeps:
 
     async def _ask_all(self, sweep_id: str) -> None:
         """Ask for all that wait, until none does."""
-        from stepwell_hub.catalog import trials
+        from stepwell_hub.catalog import asks
 
         try:
             while waiting := self._asks.pop(sweep_id, []):
                 asking = partial(
-                    trials.ask,
+                    asks.ask,
                     sweep_id=sweep_id,
                     asks=[ask for ask, _ in waiting],
                     now=self.clock(),
                     expired_at=self.expired_at(),
                     lease_seconds=self.lease_seconds,
                 )
-                found: Sequence[trials.Asked]
+                found: Sequence[asks.Asked]
                 try:
                     found = await self._catalog.do(asking)
                 except asyncio.CancelledError:
@@ -176,7 +176,7 @@ class Sweeps:
 
     async def _by_model(self, sweep_id: str, once: Callable[..., Any]) -> Order:
         """Ask with suggestions until one is still the next when it is made."""
-        from stepwell_hub.catalog.trials import Suggestion
+        from stepwell_hub.catalog.asks import Suggestion
 
         suggestion: Suggestion | None = None
         is_looked = False

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from stepwell_hub.catalog import project_deletion, reports, sweeps, trial_values, trials
+from stepwell_hub.catalog import asks, project_deletion, reports, sweeps, trial_values, trials
+from stepwell_hub.catalog.asks import Ask, Suggestion
 from stepwell_hub.catalog.catalog import Catalog, open_catalog
 from stepwell_hub.catalog.models import (
     AnsweredKey,
@@ -21,7 +22,6 @@ from stepwell_hub.catalog.models import (
     Trial,
 )
 from stepwell_hub.catalog.trial_values import News
-from stepwell_hub.catalog.trials import Ask, Suggestion
 from stepwell_hub.errors import SweepNotFoundError
 from stepwell_hub.sweeps.answers import LEASE_SECONDS, Order
 from stepwell_hub.sweeps.config import parse_config
@@ -68,11 +68,11 @@ def agent(catalog: Catalog, sweep_id: str, key: str = "agent") -> str:
     ).agent
 
 
-def ask(catalog: Catalog, sweep_id: str, *asks: Ask, expired_at: float = 0.0) -> list[Any]:
-    return trials.ask(
+def ask(catalog: Catalog, sweep_id: str, *asked: Ask, expired_at: float = 0.0) -> list[Any]:
+    return asks.ask(
         catalog,
         sweep_id,
-        asks,
+        asked,
         now=time.time(),
         expired_at=expired_at,
         lease_seconds=LEASE_SECONDS,
