@@ -31,6 +31,15 @@ FOLDERS = {
     "stepwell_hub": "hub/stepwell_hub",
 }
 OURS = set(FOLDERS)
+# The journal's files in `stepwell_wire`: for who writes and reads journals, not for the contract.
+JOURNAL = {
+    f"stepwell_wire.{name}"
+    for name in (
+        *("segment", "folder", "journal", "journal_files", "exit_note", "lock_notes"),
+        *("incomplete", "salvage", "repair"),
+    )
+}
+JOURNAL_USERS = {"stepwell", "stepwell.cli", "stepwell_daemon"}
 
 
 def _owner(path: Path, package: str) -> str:
@@ -46,7 +55,7 @@ def _imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -69,6 +78,23 @@ def test_a_file_imports_only_what_its_layer_may(path: Path, package: str) -> Non
             assert top in ALLOWED[owner], f"{path}: {owner} may not import {name}"
         if name == "stepwell.cli" or name.startswith("stepwell.cli."):
             assert owner == "stepwell.cli", f"{path}: nothing but the command line imports {name}"
+
+
+@pytest.mark.parametrize("package", sorted(OURS - JOURNAL_USERS))
+def test_neither_contract_nor_store_nor_hub_know_the_journal(package: str) -> None:
+    folder = ROOT / FOLDERS[package]
+    knowing = [
+        f"{path}: {name}"
+        for path in sorted(folder.rglob("*.py"))
+        for name in _imports(path) & JOURNAL
+        if f"{package}.{path.stem}" not in JOURNAL
+    ]
+    assert knowing == []
+
+
+def test_the_journal_is_where_it_is_said_to_be() -> None:
+    files = {f"stepwell_wire.{path.stem}" for path in (ROOT / "proto/stepwell_wire").glob("*.py")}
+    assert files >= JOURNAL
 
 
 def test_every_package_is_in_the_table() -> None:
