@@ -23,7 +23,7 @@ from stepwell_daemon.hub_commands import HubCommands
 from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.intake import take_frame
 from stepwell_daemon.journal_places import JournalPlaces
-from stepwell_daemon.session import Refusal, RefusedError, Session, open_session
+from stepwell_daemon.session import Refusal, Session, StreamRefusedError, open_session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire import __version__
@@ -111,7 +111,7 @@ class Receiver:
             session = self._open(hello)  # From here on the writer counts as connected.
             await self._welcome(session, notice, context)
             await self._serve(session, context)
-        except RefusedError as refused:
+        except StreamRefusedError as refused:
             await self._send_refusal(refused.refusal, context)
         except Exception:
             self._counters.handler_errors += 1
@@ -131,7 +131,7 @@ class Receiver:
             async with asyncio.timeout(self._hello_seconds):
                 data = await context.read()
         except TimeoutError as error:
-            raise RefusedError(
+            raise StreamRefusedError(
                 LIMIT,
                 f"no hello within {self._hello_seconds:g} seconds; connect anew and say it",
                 bound="hello_seconds",
@@ -140,10 +140,10 @@ class Receiver:
             return None
         message = parse_message(data)
         if message.WhichOneof("body") != "hello":
-            raise RefusedError(MALFORMED, "the first message must be a hello")
+            raise StreamRefusedError(MALFORMED, "the first message must be a hello")
         self.check_ready()
         if self._connections > self._connections_max:
-            raise RefusedError(
+            raise StreamRefusedError(
                 BUSY,
                 f"more than {self._connections_max} connections; raise connections_max, or close "
                 "some",
@@ -209,12 +209,12 @@ class Receiver:
                 await self._spool.room()
                 message = parse_message(data)
                 if message.WhichOneof("body") != "frame":
-                    raise RefusedError(MALFORMED, "after the hello only frames may follow")
+                    raise StreamRefusedError(MALFORMED, "after the hello only frames may follow")
                 if session.refusal is not None:
                     break
                 self.check_ready(session.state)
                 self._take(session, message)
-        except RefusedError as refused:
+        except StreamRefusedError as refused:
             session.refuse(refused.refusal)
         session.ended = True
         session.changed.set()
@@ -263,14 +263,14 @@ class Receiver:
     # ------------------------------------------------------------------ what happens meanwhile
 
     def check_ready(self, state: WriterState | None = None) -> None:
-        """Raise RefusedError where nothing more can be taken now."""
+        """Raise StreamRefusedError where nothing more can be taken now."""
         position = state.durable if state is not None else 0
         if self._closing:
-            raise RefusedError(BUSY, "the daemon is shutting down; try again later", position)
+            raise StreamRefusedError(BUSY, "the daemon is shutting down; try again later", position)
         if self._spool.failure is not None:
-            raise RefusedError(BUSY, str(self._spool.failure), position)
+            raise StreamRefusedError(BUSY, str(self._spool.failure), position)
         if self._spool.is_full:
-            raise RefusedError(
+            raise StreamRefusedError(
                 BUSY,
                 f"the spool holds {self._spool.unforwarded_bytes} bytes that the store has not "
                 "taken yet, its limit: see why the store is behind, or raise spool_bytes_max",
@@ -278,7 +278,7 @@ class Receiver:
                 bound="spool_bytes_max",
             )
         if state is not None and self._spool.is_over_its_share(state):
-            raise RefusedError(
+            raise StreamRefusedError(
                 BUSY,
                 f"the spool fills, and {state.waiting_bytes} of {self._spool.waiting_bytes} bytes "
                 "that wait are this writer's, more than writer_share_max: the rest is left to "
@@ -304,9 +304,9 @@ def parse_message(data: bytes) -> ClientMessage:
     """Return the message in ``data``.
 
     Raises:
-        RefusedError: There is none.
+        StreamRefusedError: There is none.
     """
     try:
         return ClientMessage.FromString(data)
     except DecodeError as error:
-        raise RefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error
+        raise StreamRefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error

@@ -26,7 +26,7 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError
 from stepwell_daemon.intake import take_frame
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
-from stepwell_daemon.session import RefusedError, Session
+from stepwell_daemon.session import Session, StreamRefusedError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
@@ -107,7 +107,7 @@ class JournalRecovery:
                     refused[path] = str(error)
                     if path not in self.refused:
                         logger.error("a dead writer's journal is not taken in: %s", error)
-            except (JournalError, RefusedError, BlobRefusedError, OSError) as error:
+            except (JournalError, StreamRefusedError, BlobRefusedError, OSError) as error:
                 if _mark(path) == _GONE:
                     continue  # Somebody else was quicker.
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
@@ -254,7 +254,7 @@ class JournalRecovery:
 def _remedy(error: Exception) -> str:
     """Return what to do about a journal that cannot be read as it is; "" about anything else."""
     is_damage = isinstance(error, JournalError) or (
-        isinstance(error, RefusedError) and error.refusal.code == MALFORMED
+        isinstance(error, StreamRefusedError) and error.refusal.code == MALFORMED
     )
     if not is_damage or str(error).endswith(NOTHING_LEFT):
         return ""

@@ -68,7 +68,7 @@ class Refusal:
         return RefusalCode.Name(self.code).lower()
 
 
-class RefusedError(Exception):
+class StreamRefusedError(Exception):
     """Ends a stream."""
 
     def __init__(
@@ -131,12 +131,12 @@ class Session:
         """Return what of ``frame`` is new.
 
         Raises:
-            RefusedError: It is damaged, malformed, too large or beyond the mark.
+            StreamRefusedError: It is damaged, malformed, too large or beyond the mark.
         """
         records, position = frame.records, frame.position
         mark = self.state.accepted
         if len(records) > FRAME_BYTES_MAX:
-            raise RefusedError(
+            raise StreamRefusedError(
                 LIMIT,
                 f"a frame of {len(records)} bytes; at most {FRAME_BYTES_MAX} are taken, send less "
                 "at a time",
@@ -144,11 +144,11 @@ class Session:
                 bound="frame_bytes",
             )
         if zlib.crc32(records) != frame.crc32:
-            raise RefusedError(
+            raise StreamRefusedError(
                 MALFORMED, f"frame at {position}: the checksum does not fit its bytes", mark
             )
         if position > mark:
-            raise RefusedError(
+            raise StreamRefusedError(
                 GAP, f"frame at {position}: everything up to {mark} is here; go on there", mark
             )
         known = min(mark - position, len(records))
@@ -159,7 +159,7 @@ class Session:
         try:
             decoded, defined = decode_records(records, self.state.schemas)
         except MalformedRecordsError as error:
-            raise RefusedError(MALFORMED, f"frame at {position}: {error}", mark) from error
+            raise StreamRefusedError(MALFORMED, f"frame at {position}: {error}", mark) from error
         self._check_names(defined)
         flags = record.DEFINES if defined else 0
         if any(event.kind == FINISH for event in decoded.events):
@@ -192,11 +192,11 @@ def last_time_us(decoded: DecodedRecords) -> int:
 
 
 def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> None:
-    """Raise RefusedError when ``state`` would have more metrics than a writer may."""
+    """Raise StreamRefusedError when ``state`` would have more metrics than a writer may."""
     fresh = [keys for number, keys in schemas.items() if number not in state.schemas]
     size = state.names_bytes + sum(map(names_size, fresh))
     if size > NAMES_BYTES_MAX:
-        raise RefusedError(
+        raise StreamRefusedError(
             LIMIT,
             f"names of {size} bytes in all sets of one writer; at most {NAMES_BYTES_MAX} are "
             "possible: use fewer or shorter names, or fewer sets of them",
@@ -205,7 +205,7 @@ def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> N
         )
     added = {key for keys in fresh for key in keys if key not in state.names}
     if len(state.names) + len(added) > METRICS_PER_WRITER_MAX:
-        raise RefusedError(
+        raise StreamRefusedError(
             LIMIT,
             f"{len(state.names) + len(added)} metrics in one writer; at most "
             f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
@@ -215,12 +215,12 @@ def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> N
 
 
 def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> None:
-    """Raise RefusedError when a metric's name is longer than names may be."""
+    """Raise StreamRefusedError when a metric's name is longer than names may be."""
     for keys in schemas.values():
         for key in keys:
             # The cheap test first: no character takes more than four bytes.
             if len(key) * 4 > METRIC_NAME_BYTES_MAX and len(key.encode()) > METRIC_NAME_BYTES_MAX:
-                raise RefusedError(
+                raise StreamRefusedError(
                     LIMIT,
                     f"a metric's name of {len(key.encode())} bytes ({key[:40]}…); at most "
                     f"{METRIC_NAME_BYTES_MAX} are possible",
@@ -235,10 +235,10 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     A second connection of a writer ends the first.
 
     Raises:
-        RefusedError: Another protocol, an impossible identity, or too many writers.
+        StreamRefusedError: Another protocol, an impossible identity, or too many writers.
     """
     if hello.protocol_major != PROTOCOL_MAJOR:
-        raise RefusedError(
+        raise StreamRefusedError(
             UNSUPPORTED_VERSION,
             f"protocol {hello.protocol_major} is spoken, this daemon speaks {PROTOCOL_MAJOR}; "
             "install the same major version of stepwell on both sides",
@@ -249,7 +249,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     if state is None:
         connected = len(registry.connected())
         if connected >= writers_max:
-            raise RefusedError(
+            raise StreamRefusedError(
                 BUSY,
                 f"{connected} writers are connected and writers_max is {writers_max}; raise it, "
                 "or log from fewer processes",
@@ -260,7 +260,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
     elif (state.info.writer_id, state.info.run_id, state.info.project) != (
         *(info.writer_id, info.run_id, info.project),
     ):
-        raise RefusedError(
+        raise StreamRefusedError(
             MALFORMED,
             f"writer {info.writer_id} belongs to run {state.info.project}/{state.info.run_id}; a "
             "writer id is used once",
@@ -268,7 +268,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
         )
     for number, keys in schemas.items():
         if state.schemas.get(number, keys) != keys:
-            raise RefusedError(
+            raise StreamRefusedError(
                 MALFORMED, f"schema {number} was defined with other names before", state.durable
             )
     check_count(state, schemas)
@@ -299,32 +299,36 @@ def check_hello(hello: Hello) -> Schemas:
     """Return the schemas that ``hello`` names.
 
     Raises:
-        RefusedError: An identity or a schema is not what it may be.
+        StreamRefusedError: An identity or a schema is not what it may be.
     """
     for name in ("run_id", "writer_id"):
         if not getattr(hello, name):
-            raise RefusedError(MALFORMED, f"hello without {name}")
+            raise StreamRefusedError(MALFORMED, f"hello without {name}")
     for name in ("project", "run_id", "writer_id", "label", "sweep_id"):
         size = len(getattr(hello, name).encode())
         if size > IDENTIFIER_BYTES_MAX:
-            raise RefusedError(
+            raise StreamRefusedError(
                 LIMIT,
                 f"{name} has {size} bytes; at most {IDENTIFIER_BYTES_MAX} are possible",
                 bound="identifier_bytes",
             )
     if hello.scope not in ("", *_SCOPES):
-        raise RefusedError(MALFORMED, f"scope {hello.scope!r}; known are {', '.join(_SCOPES)}")
+        raise StreamRefusedError(
+            MALFORMED, f"scope {hello.scope!r}; known are {', '.join(_SCOPES)}"
+        )
     if len(hello.host.encode()) > _HOST_BYTES_MAX:
-        raise RefusedError(LIMIT, f"host has more than {_HOST_BYTES_MAX} bytes")
+        raise StreamRefusedError(LIMIT, f"host has more than {_HOST_BYTES_MAX} bytes")
     journal_dir = hello.journal_dir
     if len(journal_dir.encode()) > _PATH_BYTES_MAX or "\0" in journal_dir:
-        raise RefusedError(LIMIT, "journal_dir is no path that can be")
+        raise StreamRefusedError(LIMIT, "journal_dir is no path that can be")
     if hello.position & 7:
-        raise RefusedError(MALFORMED, f"position {hello.position} is no multiple of 8")
+        raise StreamRefusedError(MALFORMED, f"position {hello.position} is no multiple of 8")
     if hello.position > POSITION_MAX:
-        raise RefusedError(LIMIT, f"position {hello.position}; at most {POSITION_MAX} is possible")
+        raise StreamRefusedError(
+            LIMIT, f"position {hello.position}; at most {POSITION_MAX} is possible"
+        )
     if len(hello.schemas) > SCHEMAS_PER_WRITER_MAX:
-        raise RefusedError(
+        raise StreamRefusedError(
             LIMIT, f"more than {SCHEMAS_PER_WRITER_MAX} schemas", bound="schemas_per_writer"
         )
     schemas: Schemas = {}
@@ -332,12 +336,12 @@ def check_hello(hello: Hello) -> Schemas:
     for schema in hello.schemas:
         keys = tuple(schema.keys)
         if not 1 <= schema.id <= SCHEMAS_PER_WRITER_MAX or not 1 <= len(keys) <= SCHEMA_KEYS_MAX:
-            raise RefusedError(MALFORMED, f"schema {schema.id} with {len(keys)} names")
+            raise StreamRefusedError(MALFORMED, f"schema {schema.id} with {len(keys)} names")
         if schemas.setdefault(schema.id, keys) != keys:
-            raise RefusedError(MALFORMED, f"schema {schema.id} is there twice")
+            raise StreamRefusedError(MALFORMED, f"schema {schema.id} is there twice")
         names.update(keys)
     if len(names) > METRICS_PER_WRITER_MAX:
-        raise RefusedError(
+        raise StreamRefusedError(
             LIMIT,
             f"more than {METRICS_PER_WRITER_MAX} metrics in one writer",
             bound="metrics_per_writer",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell_daemon.session import RefusedError, Session, check_count, open_session
+from stepwell_daemon.session import Session, StreamRefusedError, check_count, open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry
 from stepwell_wire.exit_note import CRASHED, Ending
@@ -57,7 +57,7 @@ def test_any_resends_and_gaps_give_each_byte_once_in_order(cuts: list[tuple[int,
         if start <= len(spooled):
             spooled += take(session, start, STREAM[start:end])
         else:
-            with pytest.raises(RefusedError) as refused:
+            with pytest.raises(StreamRefusedError) as refused:
                 take(session, start, STREAM[start:end])
             assert refused.value.refusal.code == GAP
             assert refused.value.refusal.position == len(spooled)
@@ -71,7 +71,7 @@ def test_a_flipped_bit_is_refused_and_changes_nothing(bit: int) -> None:
     damaged = bytearray(STREAM)
     damaged[bit // 8] ^= 1 << bit % 8
     session = opened()
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         session.take(Frame(position=0, records=bytes(damaged), crc32=zlib.crc32(STREAM)))
     assert refused.value.refusal.code == MALFORMED
     assert session.state.accepted == 0
@@ -81,7 +81,7 @@ def test_a_flipped_bit_is_refused_and_changes_nothing(bit: int) -> None:
 @given(st.binary(max_size=400))
 def test_bytes_that_are_no_records_are_refused(noise: bytes) -> None:
     noise += bytes(1 - len(noise) & 7)  # Never a multiple of 8 bytes, so never records.
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         opened().take(frame(0, noise))
     assert refused.value.refusal.code == MALFORMED
 
@@ -102,7 +102,7 @@ def test_schemas_of_the_hello_are_known() -> None:
 
 
 def test_a_row_of_an_unknown_schema_is_refused() -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         opened().take(frame(0, row(1)))
     assert refused.value.refusal.code == MALFORMED
 
@@ -128,7 +128,7 @@ def test_a_row_of_an_unknown_schema_is_refused() -> None:
 )
 def test_an_impossible_hello_is_refused(changes: dict[str, Any], code: int) -> None:
     registry = Registry({})
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         opened(registry, **changes)
     assert refused.value.refusal.code == code
     assert refused.value.refusal.detail
@@ -137,10 +137,10 @@ def test_an_impossible_hello_is_refused(changes: dict[str, Any], code: int) -> N
 
 @pytest.mark.holds("malformed-message")
 def test_limits_of_frames_and_names_hold() -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         opened().take(frame(0, bytes(FRAME_BYTES_MAX + 8)))
     assert refused.value.refusal.code == LIMIT
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         opened().take(frame(0, schema_event(["n" * 600])))
     assert refused.value.refusal.code == LIMIT
 
@@ -149,7 +149,7 @@ def test_too_many_writers_are_asked_to_come_later() -> None:
     registry = Registry({})
     for number in range(4):
         opened(registry, name=f"w{number}")
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         opened(registry, name="one-too-many")
     assert refused.value.refusal.code == BUSY
 
@@ -169,7 +169,7 @@ def test_the_newer_connection_of_a_writer_wins() -> None:
 def test_a_writer_id_is_not_taken_over_by_another_run() -> None:
     registry = Registry({})
     opened(registry)
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         opened(registry, run_id="another")
     assert refused.value.refusal.code == MALFORMED
 
@@ -210,7 +210,7 @@ def test_all_sets_of_a_writer_together_are_bounded() -> None:
     for number in range(2, 2 + room):
         check_count(state, {number: tuple(keys)})
         state.learn({number: tuple(keys)})
-    with pytest.raises(RefusedError, match="in all sets of one writer"):
+    with pytest.raises(StreamRefusedError, match="in all sets of one writer"):
         check_count(state, {2 + room: tuple(keys)})
 
 

@@ -23,7 +23,7 @@ from stepwell_daemon.metrics import build_registry, render
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.samplers.node_writer import NodeWriters
-from stepwell_daemon.session import RefusedError
+from stepwell_daemon.session import StreamRefusedError
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
 from stepwell_wire.ingest_pb2 import (
@@ -177,7 +177,7 @@ def test_a_writer_that_floods_the_spool_leaves_the_rest_to_others(tmp_path: Path
                 append(spool, flood, row(step, [random.random(), random.random()]))
                 await spool.settled()
                 step += 1
-            with pytest.raises(RefusedError) as refused:
+            with pytest.raises(StreamRefusedError) as refused:
                 receiver.check_ready(flood)
             assert refused.value.refusal.bound == "writer_share_max"
             assert step > 50
@@ -215,7 +215,7 @@ def test_a_stream_with_too_many_relayed_writers_is_refused(
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
             writers = [RelayWriter(index=n, writer=hello(f"w{n}")) for n in range(2)]
-            with pytest.raises(RefusedError) as refused:
+            with pytest.raises(StreamRefusedError) as refused:
                 relayed.RelayedWriters(spool, via="d").take(RelayBatch(writers=writers))
             assert refused.value.refusal.bound == "relay_writers"
 

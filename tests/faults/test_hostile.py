@@ -9,7 +9,7 @@ import pytest
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
-from stepwell_daemon.session import RefusedError, open_session
+from stepwell_daemon.session import StreamRefusedError, open_session
 from stepwell_daemon.writers import Registry
 from stepwell_wire.ingest_pb2 import LIMIT, ServerMessage
 from tests.daemon.made import hello, new_writer, spool_running
@@ -60,7 +60,7 @@ async def silent(tmp_path: Path) -> None:
 
 
 def test_a_position_near_the_end_of_64_bits_is_refused() -> None:
-    with pytest.raises(RefusedError, match="at most") as refused:
+    with pytest.raises(StreamRefusedError, match="at most") as refused:
         open_session(hello(position=2**64 - 8), Registry({}), writers_max=1)
     assert refused.value.refusal.code == LIMIT
 

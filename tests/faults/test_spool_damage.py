@@ -15,7 +15,7 @@ import pytest
 
 from stepwell_daemon.errors import NewerSpoolError
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
-from stepwell_daemon.session import RefusedError, Session
+from stepwell_daemon.session import Session, StreamRefusedError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.inspection import verify_spool
@@ -479,7 +479,7 @@ def _drain(folder: Path) -> int:
             taken = session.take(frame(state.accepted, records))
             state.learn(taken.defined)
             state.accepted += len(taken.records)
-    except (JournalError, RefusedError):
+    except (JournalError, StreamRefusedError):
         pass
     finally:
         reader.close()

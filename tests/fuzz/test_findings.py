@@ -13,7 +13,7 @@ from stepwell_daemon.delivery import build_blocks
 from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.gateway.batches import pieces_of
 from stepwell_daemon.gateway.relayed import RelayedWriters
-from stepwell_daemon.session import RefusedError, open_session
+from stepwell_daemon.session import StreamRefusedError, open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
@@ -63,7 +63,7 @@ def packed(kind: str, body: Any) -> bytes:
 @pytest.mark.parametrize("depth", [EVENT_DEPTH_MAX, 500, 1000])
 def test_an_event_nested_too_deep_is_refused_before_the_ack(depth: int) -> None:
     session = open_session(hello(), Registry({}), writers_max=1)
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(StreamRefusedError) as refused:
         # Two levels are the event's own: the body and its "set".
         session.take(frame(0, packed("config", {"set": nested(depth - 1)})))
     assert refused.value.refusal.code == MALFORMED
@@ -280,11 +280,13 @@ def test_hellos_cannot_add_up_to_more_metrics_than_a_writer_may_have(tmp_path: P
             state = open_session(hello(), spool.registry, writers_max=1).state
             state.names = {f"m{at}": "" for at in range(METRICS_PER_WRITER_MAX - 1)}
             more = hello(schemas=[Schema(id=3, keys=["a", "b"])])
-            with pytest.raises(RefusedError, match="metrics in one writer") as refused:
+            with pytest.raises(StreamRefusedError, match="metrics in one writer") as refused:
                 open_session(more, spool.registry, writers_max=1)
             assert refused.value.refusal.code == LIMIT
             state.names, state.names_bytes = {}, NAMES_BYTES_MAX - 1
-            with pytest.raises(RefusedError, match=r"names of \d+ bytes in all sets of one writer"):
+            with pytest.raises(
+                StreamRefusedError, match=r"names of \d+ bytes in all sets of one writer"
+            ):
                 open_session(more, spool.registry, writers_max=1)
             state.session = None
             frame_of_it = RelayFrame(writer=1, position=0)

@@ -20,7 +20,7 @@ from stepwell_daemon.gateway.batches import unpack_batch
 from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.gateway.tokens import ACCEPTED, Caller, Tokens
 from stepwell_daemon.receiver import Receiver
-from stepwell_daemon.session import Refusal, RefusedError
+from stepwell_daemon.session import Refusal, StreamRefusedError
 from stepwell_daemon.spool.spool import Spool
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import (
@@ -111,7 +111,7 @@ class Relay:
                 writers = await self._greet(stream, context)
                 if writers is not None:
                     await self._serve(stream, writers, context)
-        except RefusedError as refused:
+        except StreamRefusedError as refused:
             await self._send_refusal(refused.refusal, context)
         except Exception:
             self._counters.handler_errors += 1
@@ -128,25 +128,25 @@ class Relay:
             async with asyncio.timeout(_HELLO_SECONDS_MAX):
                 data = await context.read()
         except TimeoutError:
-            raise RefusedError(
+            raise StreamRefusedError(
                 BUSY, f"no hello within {_HELLO_SECONDS_MAX:g} seconds", bound="hello_seconds"
             ) from None
         if data is grpc.aio.EOF:
             return None
         message = _parse(data)
         if message.WhichOneof("body") != "hello":
-            raise RefusedError(MALFORMED, "the first message must be a hello")
+            raise StreamRefusedError(MALFORMED, "the first message must be a hello")
         hello = message.hello
         if hello.protocol_major != PROTOCOL_MAJOR:
-            raise RefusedError(
+            raise StreamRefusedError(
                 UNSUPPORTED_VERSION,
                 f"protocol {hello.protocol_major} is spoken, this daemon speaks {PROTOCOL_MAJOR}; "
                 "install the same major version of stepwell on both sides",
             )
         if not hello.daemon_id or len(hello.daemon_id.encode()) > IDENTIFIER_BYTES_MAX:
-            raise RefusedError(MALFORMED, "hello without a daemon_id that can be")
+            raise StreamRefusedError(MALFORMED, "hello without a daemon_id that can be")
         if hello.daemon_id == self._spool.daemon_id:
-            raise RefusedError(
+            raise StreamRefusedError(
                 LIMIT, "this daemon relays to itself; set gateway_address to another one"
             )
         self._receiver.check_ready()
@@ -189,21 +189,23 @@ class Relay:
                     break
                 message = _parse(data)
                 if message.WhichOneof("body") != "batch":
-                    raise RefusedError(MALFORMED, "after the hello only batches may follow")
+                    raise StreamRefusedError(MALFORMED, "after the hello only batches may follow")
                 number += 1
                 packed: PackedBatch = message.batch
                 if packed.number != number:
-                    raise RefusedError(MALFORMED, f"batch {packed.number} where {number} is next")
+                    raise StreamRefusedError(
+                        MALFORMED, f"batch {packed.number} where {number} is next"
+                    )
                 try:
                     batch = await loop.run_in_executor(None, unpack_batch, packed)
                 except ValueError as error:
-                    raise RefusedError(MALFORMED, str(error)) from error
+                    raise StreamRefusedError(MALFORMED, str(error)) from error
                 # Others may have passed that check with it: what was read waits as well.
                 await self._spool.room()
                 if stream.refusal is not None:
                     break
                 if not self._tokens.still_holds(stream.caller):
-                    raise RefusedError(BUSY, "the token is no longer valid here")
+                    raise StreamRefusedError(BUSY, "the token is no longer valid here")
                 self._receiver.check_ready()
                 ack = BatchAck(number=number, refused=writers.take(batch))
                 stream.waiting.append((self._spool.append_count, ack))
@@ -211,7 +213,7 @@ class Relay:
                 while len(stream.waiting) >= _BATCHES_MAX and stream.refusal is None:
                     stream.room.clear()
                     await stream.room.wait()
-        except RefusedError as refused:
+        except StreamRefusedError as refused:
             stream.refuse(refused.refusal)
         stream.ended = True
         stream.changed.set()
@@ -248,4 +250,4 @@ def _parse(data: bytes) -> RelayRequest:
     try:
         return RelayRequest.FromString(data)
     except DecodeError as error:
-        raise RefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error
+        raise StreamRefusedError(MALFORMED, f"{len(data)} bytes that are no message") from error

@@ -15,8 +15,8 @@ from stepwell_daemon.bounds import told_by_writers
 from stepwell_daemon.holes import HOLES_MAX, note_frame, parts_in
 from stepwell_daemon.intake import take_frame, take_records
 from stepwell_daemon.session import (
-    RefusedError,
     Session,
+    StreamRefusedError,
     Taken,
     check_count,
     check_hello,
@@ -56,13 +56,13 @@ class RelayedWriters:
         self._spool = spool
         self._via = via
         self._states: dict[int, WriterState] = {}
-        self._refused: dict[int, RefusedError] = {}
+        self._refused: dict[int, StreamRefusedError] = {}
 
     def take(self, batch: RelayBatch) -> list[RefusedFrame]:
         """Append what is new in ``batch`` to the spool; return what was refused.
 
         Raises:
-            RefusedError: The batch as a whole cannot be.
+            StreamRefusedError: The batch as a whole cannot be.
         """
         for writer in batch.writers:
             self._learn(writer)
@@ -70,7 +70,7 @@ class RelayedWriters:
         for place, frame in enumerate(batch.frames):
             try:
                 self._take_frame(frame)
-            except RefusedError as error:
+            except StreamRefusedError as error:
                 self._spool.counters.refuse(error.refusal.reason, error.refusal.bound)
                 code, detail = error.refusal.code, error.refusal.detail
                 refused.append(RefusedFrame(frame=place, code=code, detail=detail))
@@ -91,7 +91,7 @@ class RelayedWriters:
     def _learn(self, description: RelayWriter) -> None:
         index, hello = description.index, description.writer
         if index not in self._states and len(self._states) >= RELAY_WRITERS_MAX:
-            raise RefusedError(
+            raise StreamRefusedError(
                 LIMIT,
                 f"more than {RELAY_WRITERS_MAX} writers on one stream; begin a new one",
                 bound="relay_writers",
@@ -101,11 +101,11 @@ class RelayedWriters:
             state = self._state_of(WriterInfo.of(hello))
             for number, keys in schemas.items():
                 if state.schemas.get(number, keys) != keys:
-                    raise RefusedError(
+                    raise StreamRefusedError(
                         MALFORMED, f"schema {number} was defined with other names before"
                     )
             check_count(state, schemas)
-        except RefusedError as error:
+        except StreamRefusedError as error:
             self._refused[index] = error
             if (named := self._states.pop(index, None)) is not None:
                 named.relays -= 1
@@ -132,13 +132,13 @@ class RelayedWriters:
         if (known.writer_id, known.run_id, known.project) != (
             *(info.writer_id, info.run_id, info.project),
         ):
-            raise RefusedError(
+            raise StreamRefusedError(
                 MALFORMED,
                 f"writer {info.writer_id} belongs to run {known.project}/{known.run_id}; a writer "
                 "id is used once",
             )
         if state.session is not None:
-            raise RefusedError(
+            raise StreamRefusedError(
                 LIMIT,
                 f"writer {info.writer_id} is connected to this daemon itself; let it log to one "
                 "daemon only",
@@ -152,15 +152,17 @@ class RelayedWriters:
             raise error
         state = self._states.get(frame.writer)
         if state is None:
-            raise RefusedError(MALFORMED, f"a frame of writer {frame.writer}, never described")
+            raise StreamRefusedError(
+                MALFORMED, f"a frame of writer {frame.writer}, never described"
+            )
         if state.session is not None:
-            raise RefusedError(LIMIT, "the writer is connected to this daemon itself")
+            raise StreamRefusedError(LIMIT, "the writer is connected to this daemon itself")
         counters = self._spool.counters
         if self._spool.registry.get(state.info.writer_id) is not state:
             self._spool.registry.add(state)  # It was forgotten meanwhile.
         state.seen_at = time.time()
         if frame.position & 7 or frame.position > POSITION_MAX:
-            raise RefusedError(
+            raise StreamRefusedError(
                 MALFORMED,
                 f"frame at {frame.position}: expected a multiple of 8, at most {POSITION_MAX}",
                 state.accepted,
@@ -174,7 +176,7 @@ class RelayedWriters:
         session = Session(state)
         if frame.position > mark:
             if not frame.may_jump:
-                raise RefusedError(
+                raise StreamRefusedError(
                     GAP, f"frame at {frame.position}: everything up to {mark} is here", mark
                 )
             session.jumped = frame.position - mark
@@ -183,7 +185,7 @@ class RelayedWriters:
             taken = session.take(
                 Frame(position=frame.position, records=frame.records, crc32=frame.crc32)
             )
-        except RefusedError:
+        except StreamRefusedError:
             state.accepted = mark
             raise
         filled_bytes = sum(len(part.records) for part in late)
@@ -227,7 +229,7 @@ class RelayedWriters:
         """Return what of ``frame`` lies in a hole that was passed; nothing is taken yet.
 
         Raises:
-            RefusedError: Its bytes are damaged or malformed.
+            StreamRefusedError: Its bytes are damaged or malformed.
         """
         if len(frame.records) > FRAME_BYTES_MAX or zlib.crc32(frame.records) != frame.crc32:
             return []  # The session says what is wrong with it.
@@ -238,7 +240,7 @@ class RelayedWriters:
             try:
                 decoded, defined = decode_records(records, state.schemas)
             except MalformedRecordsError as error:
-                raise RefusedError(MALFORMED, f"frame at {start}: {error}") from error
+                raise StreamRefusedError(MALFORMED, f"frame at {start}: {error}") from error
             check_names(defined)
             check_count(state, defined)
             flags = record.FILLS | (record.DEFINES if defined else 0)
@@ -264,15 +266,17 @@ class RelayedWriters:
             self._spool.counters.duplicate_bytes += len(frame.records)
             return
         if len(frame.records) > FRAME_BYTES_MAX:
-            raise RefusedError(LIMIT, f"a frame of {len(frame.records)} bytes", bound="frame_bytes")
+            raise StreamRefusedError(
+                LIMIT, f"a frame of {len(frame.records)} bytes", bound="frame_bytes"
+            )
         if zlib.crc32(frame.records) != frame.crc32:
-            raise RefusedError(
+            raise StreamRefusedError(
                 MALFORMED, f"frame at {frame.position}: the checksum does not fit its bytes"
             )
         try:
             decoded, _ = decode_records(frame.records, state.schemas)
         except MalformedRecordsError as error:
-            raise RefusedError(MALFORMED, f"frame at {frame.position}: {error}") from error
+            raise StreamRefusedError(MALFORMED, f"frame at {frame.position}: {error}") from error
         if not frame.records:
             return  # Nothing happened to the dead writer.
         flags = record.SYNTHETIC

@@ -1,7 +1,7 @@
 """The state machine of a connection, without its connection: hellos, frames, refusals."""
 
 from stepwell_daemon.receiver import parse_message
-from stepwell_daemon.session import RefusedError, Session, open_session
+from stepwell_daemon.session import Session, StreamRefusedError, open_session
 from stepwell_daemon.writers import WriterState
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from tests.fuzz.inputs import entries
@@ -12,7 +12,7 @@ from tests.fuzz.targets.target import Target
 
 
 class Sessions(Target):
-    allowed = (RefusedError,)
+    allowed = (StreamRefusedError,)
 
     def seeds(self) -> list[bytes]:
         return frames.seeds()
@@ -68,7 +68,7 @@ class Sessions(Target):
         if message.WhichOneof("body") == "hello":
             return open_session(message.hello, spool.registry, writers_max=8)
         if session is None or message.WhichOneof("body") != "frame":
-            raise RefusedError(MALFORMED, "expected another message")
+            raise StreamRefusedError(MALFORMED, "expected another message")
         state, mark = session.state, session.state.accepted
         taken = session.take(message.frame)
         require(taken.position == mark, "a frame was taken elsewhere than at the mark")
@@ -85,5 +85,5 @@ def _greeted(spool: LedgerSpool) -> Session | None:
     """Return a session as of a client that says what it must; None where the name is taken."""
     try:
         return open_session(frames.hello_of(b"\0\1\0\1"), spool.registry, writers_max=8)
-    except RefusedError:
+    except StreamRefusedError:
         return None
