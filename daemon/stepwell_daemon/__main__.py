@@ -20,7 +20,12 @@ from typing import Final
 
 from stepwell_daemon import failpoints, inheritance
 from stepwell_daemon.config import DaemonConfig, build_parser, is_unknown
-from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DaemonError, DataHeldError
+from stepwell_daemon.errors import (
+    AlreadyRunningError,
+    DaemonConfigError,
+    DaemonError,
+    DataHeldError,
+)
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.log_file import configure_logging
 from stepwell_daemon.part_settings import load_config
@@ -69,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 instance.note_stopped,
                 personal=options.personal,
             )
-    except ConfigError as error:
+    except DaemonConfigError as error:
         return _complain(error, BAD_CONFIG)
     except DataHeldError as error:
         return _complain(error, DATA_HELD)

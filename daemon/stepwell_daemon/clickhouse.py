@@ -4,7 +4,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.secrets import read_secret
 from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import (
@@ -61,43 +61,43 @@ def server_settings(config: ClickHouseConfig) -> ServerSettings:
     """Return how to reach the servers.
 
     Raises:
-        ConfigError: A setting is missing or impossible, or the driver is not installed.
+        DaemonConfigError: A setting is missing or impossible, or the driver is not installed.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise ConfigError(
+        raise DaemonConfigError(
             f"sink = clickhouse needs {install_command('server')}: {', '.join(missing)} "
             "cannot be found"
         )
     try:
         named = parse_endpoints(config.clickhouse_hosts, PORT_DEFAULT)
     except ValueError as error:
-        raise ConfigError(
+        raise DaemonConfigError(
             f"clickhouse_hosts is {config.clickhouse_hosts!r}: {error}; expected HOST[:PORT], …"
         ) from error
     secure = config.clickhouse_tls == "on" or (
         config.clickhouse_tls == "auto" and not all(is_loopback(each.host) for each in named)
     )
     if len(named) > 1 and not config.clickhouse_cluster:
-        raise ConfigError(
+        raise DaemonConfigError(
             "several clickhouse_hosts need clickhouse_cluster: servers that are no replicas of "
             "each other would each hold a part, and a block sent to two of them would count twice"
         )
     for name in ("clickhouse_database", "clickhouse_cluster"):
         value = getattr(config, name)
         if value and not NAME.fullmatch(value):
-            raise ConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
+            raise DaemonConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
     if not config.clickhouse_database:
-        raise ConfigError("clickhouse_database is empty; name one")
+        raise DaemonConfigError("clickhouse_database is empty; name one")
     if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
-        raise ConfigError("clickhouse_cert_file and clickhouse_key_file go together")
+        raise DaemonConfigError("clickhouse_cert_file and clickhouse_key_file go together")
     password_file = _path(config.clickhouse_password_file)
     _password_in(password_file)
 
     def read_password() -> str:
         try:
             return _password_in(password_file)
-        except ConfigError as error:  # Changed or taken away since: as a server that is away.
+        except DaemonConfigError as error:  # Changed or taken away since: as a server that is away.
             raise StoreUnavailableError(f"no password for ClickHouse: {error}") from error
 
     return ServerSettings(
@@ -123,7 +123,7 @@ def _password_in(path: Path | None) -> str:
     try:
         return read_secret(path).decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: expected UTF-8 text, not other bytes") from error
+        raise DaemonConfigError(f"{path}: expected UTF-8 text, not other bytes") from error
 
 
 def _path(text: str) -> Path | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
 from stepwell_daemon.samplers.names import SAMPLER_NAMES
 from stepwell_wire.arguments import OneLineParser
@@ -191,12 +191,12 @@ class DaemonConfig:
         """Return where journals of other users are taken in besides ``journals``.
 
         Raises:
-            ConfigError: One of them is no absolute path.
+            DaemonConfigError: One of them is no absolute path.
         """
         named = [text for text in self.journal_roots.split(":") if text]
         for text in named:
             if not text.startswith("/"):
-                raise ConfigError(
+                raise DaemonConfigError(
                     f"journal_roots names {text!r}; expected absolute paths, separated by colons"
                 )
         return tuple(map(Path, named))
@@ -205,7 +205,7 @@ class DaemonConfig:
         """Return how to reach the gateway.
 
         Raises:
-            ConfigError: The settings do not go together.
+            DaemonConfigError: The settings do not go together.
         """
         settings = RelaySettings(
             address=self.gateway_address,
@@ -222,7 +222,7 @@ class DaemonConfig:
         """Return where other daemons may relay to, None for nowhere.
 
         Raises:
-            ConfigError: The settings do not go together, or leave the network too much.
+            DaemonConfigError: The settings do not go together, or leave the network too much.
         """
         if not self.gateway_listen:
             return None
@@ -240,7 +240,7 @@ class DaemonConfig:
         """Return where the hub listens.
 
         Raises:
-            ConfigError: The settings do not go together, or leave the network too much.
+            DaemonConfigError: The settings do not go together, or leave the network too much.
         """
         address = HubAddress(
             host=self.hub_host,
@@ -253,7 +253,7 @@ class DaemonConfig:
         try:
             address.check()
         except HubAddressError as error:
-            raise ConfigError(str(error)) from error
+            raise DaemonConfigError(str(error)) from error
         return address
 
     def to_json(self) -> str:
@@ -301,7 +301,7 @@ def read_config(
     """Return what is configured; `part_settings.load_config` also checks what goes together.
 
     Raises:
-        ConfigError: Something is unknown, unreadable or impossible; says what and where.
+        DaemonConfigError: Something is unknown, unreadable or impossible; says what and where.
     """
     if getattr(arguments, "personal", False):
         environ = {name: value for name, value in environ.items() if not is_unknown(name)}
@@ -313,7 +313,7 @@ def read_config(
     try:
         given = _READER.read(arguments, environ)
     except SettingError as error:
-        raise ConfigError(str(error)) from error
+        raise DaemonConfigError(str(error)) from error
     values |= {**given, "named": frozenset(given)}
     if values["journals"] is None:
         values["journals"] = default_journals_dir({**environ, "STEPWELL_DATA": str(values["data"])})

@@ -22,7 +22,7 @@ class DaemonError(Exception):
     """A failure that the daemon reports with a remedy."""
 
 
-class ConfigError(DaemonError):
+class DaemonConfigError(DaemonError):
     """A setting is unknown or has a value that cannot be."""
 
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 
 VARIABLE: Final = "STEPWELL_FAILPOINT"
 
@@ -127,7 +127,7 @@ def arm(text: str) -> list[str]:
     """Arm the fail-points that ``text`` names; an empty text disarms all. Returns their names.
 
     Raises:
-        ConfigError: A name, an action or a number is none.
+        DaemonConfigError: A name, an action or a number is none.
     """
     global _armed
     points = [_parse(part.strip()) for part in text.split(",") if part.strip()]
@@ -141,13 +141,13 @@ def _parse(text: str) -> _Point:
     verb, _, argument = action.partition("=")
     if name not in FAILPOINTS:
         nearest = difflib.get_close_matches(name, FAILPOINTS, n=1, cutoff=0.0)[0]
-        raise ConfigError(f"{VARIABLE}: no fail-point {name!r}; did you mean {nearest}?")
+        raise DaemonConfigError(f"{VARIABLE}: no fail-point {name!r}; did you mean {nearest}?")
     if not (
         action == "kill"
         or (verb == "error" and argument in (*_ERRNO, _REJECTED))
         or (verb == "sleep" and _is_seconds(argument))
     ):
-        raise ConfigError(
+        raise DaemonConfigError(
             f"{VARIABLE}: {text}: expected kill, error=ENOSPC, error=EIO, error=REJECTED or "
             f"sleep=SECONDS after the name, not {action!r}"
         )
@@ -155,7 +155,7 @@ def _parse(text: str) -> _Point:
     if when:
         digits = when.removesuffix("+")
         if not digits.isascii() or not digits.isdigit() or int(digits) < 1:
-            raise ConfigError(f"{VARIABLE}: {text}: expected N or N+ from 1 on, not {when!r}")
+            raise DaemonConfigError(f"{VARIABLE}: {text}: expected N or N+ from 1 on, not {when!r}")
         point.first = int(digits)
         point.last = None if when.endswith("+") else point.first
     return point

@@ -22,7 +22,7 @@ from typing import IO, Final
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.hub_commands import ControlPlace, own_place, place_of
 from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, hub_dir, see_to_key
 from stepwell_wire.hub_address import bind
@@ -90,7 +90,7 @@ class HubProcess:
         """Make the key and listen; without a hub to start, say why once and stay without.
 
         Raises:
-            ConfigError: The address cannot be listened on.
+            DaemonConfigError: The address cannot be listened on.
         """
         config = self._config
         if not wants_hub(config):
@@ -109,7 +109,7 @@ class HubProcess:
         try:
             self._listener = self._bind()
         except OSError as error:
-            raise ConfigError(
+            raise DaemonConfigError(
                 f"hub_host {config.hub_host} port {config.hub_port}: cannot listen "
                 f"({error.strerror}); choose others with --hub-host and --hub-port, port 0 for any "
                 "free one, or --hub off"

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import Self
 
-from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DataHeldError
+from stepwell_daemon.errors import AlreadyRunningError, DaemonConfigError, DataHeldError
 from stepwell_wire.lock_notes import (
     DATA_LOCK,
     SERVICE,
@@ -37,7 +37,7 @@ class Instance:
         Raises:
             AlreadyRunningError: Another daemon has the socket, or is about to.
             DataHeldError: Another daemon, on another socket, has the data folder.
-            ConfigError: A folder cannot be made or belongs to somebody else.
+            DaemonConfigError: A folder cannot be made or belongs to somebody else.
         """
         self._descriptors: list[int] = []
         self.socket_path = socket_path
@@ -82,7 +82,7 @@ class Instance:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be opened ({error.strerror})") from error
+            raise DaemonConfigError(f"{path}: cannot be opened ({error.strerror})") from error
         self._descriptors.append(descriptor)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,7 +99,9 @@ class Instance:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
-            raise ConfigError(f"{path}: is there and is no socket; choose another with --socket")
+            raise DaemonConfigError(
+                f"{path}: is there and is no socket; choose another with --socket"
+            )
         if socket_answers(path):
             raise AlreadyRunningError(_taken(f"the socket {path}", LockNote("", "")))
         path.unlink(missing_ok=True)
@@ -129,30 +131,30 @@ def make_private_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except FileExistsError as error:
-        raise ConfigError(
+        raise DaemonConfigError(
             f"{folder}: is no folder; name a folder, or one that is not there yet"
         ) from error
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be made ({error.strerror})") from error
+        raise DaemonConfigError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def group_number(group: str) -> int:
     """Return the number of ``group``.
 
     Raises:
-        ConfigError: There is no such group.
+        DaemonConfigError: There is no such group.
     """
     try:
         return grp.getgrnam(group).gr_gid
     except KeyError:
-        raise ConfigError(f"socket_group {group}: there is no such group") from None
+        raise DaemonConfigError(f"socket_group {group}: there is no such group") from None
 
 
 def open_to_group(socket_path: Path, group: str) -> None:
     """Let the members of ``group`` use the socket: 0660 in a folder of 0750.
 
     Raises:
-        ConfigError: There is no such group, or the daemon's user may not give it the socket.
+        DaemonConfigError: There is no such group, or the daemon's user may not give it the socket.
     """
     number = group_number(group)
     folder = socket_path.parent
@@ -163,21 +165,21 @@ def open_to_group(socket_path: Path, group: str) -> None:
             os.chown(folder, -1, number)
             folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IRGRP | stat.S_IXGRP)
     except OSError as error:
-        raise ConfigError(
+        raise DaemonConfigError(
             f"socket_group {group}: {socket_path} cannot be given to it ({error.strerror}); the "
             "daemon's user must be a member"
         ) from error
 
 
 def check_socket_folder(folder: Path) -> None:
-    """Raise ConfigError when somebody else could put their own socket in our place."""
+    """Raise DaemonConfigError when somebody else could put their own socket in our place."""
     found = folder.stat()
     sticky = found.st_mode & stat.S_ISVTX
     if found.st_uid not in (os.geteuid(), 0):
-        raise ConfigError(
+        raise DaemonConfigError(
             f"{folder}: belongs to another user (uid {found.st_uid}); choose another --socket"
         )
     if found.st_mode & stat.S_IWOTH and not sticky:
-        raise ConfigError(
+        raise DaemonConfigError(
             f"{folder}: everybody may write there; take that right away or choose another --socket"
         )

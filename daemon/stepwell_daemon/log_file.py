@@ -6,7 +6,7 @@ from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Final
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 
 _OURS: Final = ("stepwell_daemon", "stepwell_store", "stepwell_wire")
 
@@ -15,17 +15,17 @@ def check_log_file(path: Path) -> None:
     """Look whether a log can be written to ``path``; change nothing.
 
     Raises:
-        ConfigError: It cannot.
+        DaemonConfigError: It cannot.
     """
     if path.is_dir():
-        raise ConfigError(f"log_file: {path} is a folder; name a file in it")
+        raise DaemonConfigError(f"log_file: {path} is a folder; name a file in it")
     place = path
     while not place.exists() and place != place.parent:
         place = place.parent
     if place != path and not place.is_dir():
-        raise ConfigError(f"log_file: {path} cannot be made: {place} is no folder")
+        raise DaemonConfigError(f"log_file: {path} cannot be made: {place} is no folder")
     if not os.access(place, os.W_OK if place == path else os.W_OK | os.X_OK):
-        raise ConfigError(f"log_file: {path} cannot be written: no permission at {place}")
+        raise DaemonConfigError(f"log_file: {path} cannot be written: no permission at {place}")
 
 
 def configure_logging(log_file: str, level: str) -> None:
@@ -34,7 +34,7 @@ def configure_logging(log_file: str, level: str) -> None:
     After the file was renamed or removed, the next line begins a new one.
 
     Raises:
-        ConfigError: It cannot be written.
+        DaemonConfigError: It cannot be written.
     """
     handler: logging.Handler = logging.StreamHandler()
     if log_file:
@@ -43,7 +43,7 @@ def configure_logging(log_file: str, level: str) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             handler = WatchedFileHandler(path)
         except OSError as error:
-            raise ConfigError(f"{path}: cannot write the log ({error.strerror})") from error
+            raise DaemonConfigError(f"{path}: cannot write the log ({error.strerror})") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import DaemonConfig, read_config
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.instance import group_number
 from stepwell_daemon.log_file import check_log_file
@@ -24,7 +24,7 @@ def load_config(
     """Return the effective configuration, of which every part can be made.
 
     Raises:
-        ConfigError: Something is unknown, unreadable or impossible; says what and where.
+        DaemonConfigError: Something is unknown, unreadable or impossible; says what and where.
     """
     config = read_config(arguments, environ)
     try:
@@ -32,9 +32,9 @@ def load_config(
         retention(config)
         chosen_samplers(config.samplers)
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise DaemonConfigError(str(error)) from error
     if not config.host.strip():
-        raise ConfigError(
+        raise DaemonConfigError(
             f"host: expected an address or a name, not {config.host!r}; 127.0.0.1 is this machine "
             "only, 0.0.0.0 every address that it has"
         )
@@ -51,7 +51,7 @@ def load_config(
     if config.sink == "clickhouse":
         server_settings(config)
     if config.block_bytes > config.in_flight_bytes_max:
-        raise ConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
+        raise DaemonConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
     return config
 
 
@@ -81,12 +81,12 @@ def blob_store(config: DaemonConfig) -> BlobStore:
     """Return where finished blobs are kept.
 
     Raises:
-        ConfigError: The setting is no absolute path.
+        DaemonConfigError: The setting is no absolute path.
     """
     try:
         return open_blob_store(config.data, config.blob_store)
     except ValueError as error:
-        raise ConfigError(str(error)) from error
+        raise DaemonConfigError(str(error)) from error
 
 
 def retention(config: DaemonConfig) -> RetentionSettings:

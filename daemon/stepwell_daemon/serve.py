@@ -22,7 +22,7 @@ from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.departures import Departures
-from stepwell_daemon.errors import ConfigError, SpoolNotOpenedError
+from stepwell_daemon.errors import DaemonConfigError, SpoolNotOpenedError
 from stepwell_daemon.forwarder import Forwarder
 from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.relay import Relay
@@ -237,7 +237,7 @@ class Daemon:
         """Read the configuration again and apply what can change while running."""
         try:
             loaded = self._load()
-        except ConfigError as error:
+        except DaemonConfigError as error:
             logger.error("the configuration was not reloaded: %s", error)
             return
         config, refused = check_reload(self._config, loaded)
@@ -259,7 +259,7 @@ class Daemon:
                 config.host, config.metrics_port, may_move="metrics_port" not in config.named
             )
         except OSError as error:
-            raise ConfigError(
+            raise DaemonConfigError(
                 f"{config.host} port {config.metrics_port}: cannot listen ({error.strerror}); "
                 "choose others with --host and --metrics-port, port 0 for any free one"
             ) from error
@@ -269,7 +269,9 @@ class Daemon:
         facts.hub = self._hub
         address = f"unix:{config.socket}"
         if server.add_insecure_port(address) == 0:
-            raise ConfigError(f"{config.socket}: cannot listen there; choose another --socket")
+            raise DaemonConfigError(
+                f"{config.socket}: cannot listen there; choose another --socket"
+            )
         await server.start()
         note_page(config.socket, self._hub.url, self._hub.folder)
         try:

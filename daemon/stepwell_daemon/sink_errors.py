@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.connection import GatewayError
 from stepwell_store.errors import (
     SchemaTooNewError,
@@ -44,7 +44,7 @@ def kind_of(error: Exception) -> str:
     """Return which of ``KINDS`` ``error`` is."""
     if isinstance(error, GatewayError):
         return error.kind
-    if isinstance(error, ConfigError):
+    if isinstance(error, DaemonConfigError):
         return CONFIGURATION
     if isinstance(error, SchemaTooNewError):
         return SCHEMA_NEWER

@@ -24,7 +24,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.bounds import BOUNDS, DROPS
 from stepwell_daemon.config import build_parser
 from stepwell_daemon.delivery import SinkHealth
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.sink_errors import KINDS, kind_of
 from stepwell_daemon.spool.repairing import repair_spool
@@ -200,7 +200,7 @@ def test_quarantined_pieces_are_told_also_after_a_restart(tmp_path: Path) -> Non
         (insert_error("points", 9999, "Code: 9999. what?"), sink_errors.OTHER),
         (StoreUnavailableError("the engine is down"), sink_errors.UNREACHABLE),
         (StoreBusyError("held"), sink_errors.BUSY),
-        (ConfigError("a key that others may read"), sink_errors.CONFIGURATION),
+        (DaemonConfigError("a key that others may read"), sink_errors.CONFIGURATION),
         (OSError(errno.EIO, "Input/output error"), sink_errors.DISK),
         (MemoryError(), sink_errors.MEMORY),
         (RuntimeError("what?"), sink_errors.OTHER),

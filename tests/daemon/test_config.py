@@ -10,7 +10,7 @@ import pytest
 
 from stepwell_daemon.__main__ import BAD_CONFIG, OK, main
 from stepwell_daemon.config import FIELDS, RELOADABLE, DaemonConfig, build_parser, check_reload
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.serve import sink_kind
 
@@ -75,7 +75,7 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
 )
 def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, message: str) -> None:
     file = written(tmp_path, text)
-    with pytest.raises(ConfigError) as refused:
+    with pytest.raises(DaemonConfigError) as refused:
         load("--config", file)
     assert message in str(refused.value)
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, mes
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_log_file_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(ConfigError, match=f"no permission at {tmp_path}"):
+    with pytest.raises(DaemonConfigError, match=f"no permission at {tmp_path}"):
         load("--log-file", str(tmp_path / "stepwell.log"))
 
 
@@ -96,19 +96,19 @@ def test_what_somebody_has_set_is_known(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not TOML"):
+    with pytest.raises(DaemonConfigError, match="not TOML"):
         load("--config", str(file))
 
 
 def test_an_unknown_variable_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match="did you mean STEPWELLD_SAMPLE_SECONDS"):
+    with pytest.raises(DaemonConfigError, match="did you mean STEPWELLD_SAMPLE_SECONDS"):
         load(STEPWELLD_SAMPLES_SECONDS="3")
-    with pytest.raises(ConfigError, match="known are STEPWELLD_BLOB_FREE_BYTES_MIN, STEP"):
+    with pytest.raises(DaemonConfigError, match="known are STEPWELLD_BLOB_FREE_BYTES_MIN, STEP"):
         load(STEPWELLD_ZZZZZZ="3")
 
 
 def test_a_socket_path_that_is_too_long_is_refused() -> None:
-    with pytest.raises(ConfigError, match="107"):
+    with pytest.raises(DaemonConfigError, match="107"):
         load("--socket", "/" + "s" * 120)
 
 
@@ -148,7 +148,7 @@ def test_what_the_sink_is_called_is_known_before_it_is_opened() -> None:
 
 def test_an_unknown_sampler_is_refused() -> None:
     assert load("--samplers", "host").samplers == "host"
-    with pytest.raises(ConfigError, match="'tpus' is unknown; known are host, disks"):
+    with pytest.raises(DaemonConfigError, match="'tpus' is unknown; known are host, disks"):
         load("--samplers", "host,tpus")
 
 

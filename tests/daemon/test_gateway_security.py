@@ -11,7 +11,7 @@ import pytest
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig, build_parser
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.secrets import read_secret
 from stepwell_daemon.gateway.settings import ListenSettings, split_address
@@ -227,7 +227,7 @@ def test_a_token_that_is_taken_away_ends_its_streams_and_a_new_one_opens(tmp_pat
 
 @pytest.mark.parametrize("text", ["short", "a b c", f"name extra {TOKEN}", "päßwörterlich-lang"])
 def test_a_line_that_is_no_token_is_named_by_number_only(text: str) -> None:
-    with pytest.raises(ConfigError, match="line 2") as caught:
+    with pytest.raises(DaemonConfigError, match="line 2") as caught:
         parse_tokens(f"{TOKEN}\n{text}\n", "tokens")
     assert text not in str(caught.value)
 
@@ -248,7 +248,7 @@ def test_every_token_is_compared_by_its_digest(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_of_tokens_opens_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no token"):
+    with pytest.raises(DaemonConfigError, match="no token"):
         Tokens(write_secret(tmp_path / "tokens", "# none yet\n"))
 
 
@@ -259,9 +259,9 @@ def test_an_empty_file_of_tokens_opens_nothing(tmp_path: Path) -> None:
 def test_a_secret_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
     path = write_secret(tmp_path / "token", TOKEN)
     path.chmod(mode)
-    with pytest.raises(ConfigError, match="chmod 600"):
+    with pytest.raises(DaemonConfigError, match="chmod 600"):
         read_secret(path)
-    with pytest.raises(ConfigError, match=f"{mode:04o}"):
+    with pytest.raises(DaemonConfigError, match=f"{mode:04o}"):
         read_token(path)
 
 
@@ -280,7 +280,7 @@ def test_a_key_that_others_may_read_is_not_served(
     settings = ListenSettings(
         address="127.0.0.1:0", cert_file=server_files["cert_file"], key_file=key
     )
-    with pytest.raises(ConfigError, match="chmod 600"):
+    with pytest.raises(DaemonConfigError, match="chmod 600"):
         Listener(settings, None)  # type: ignore[arg-type]
 
 
@@ -292,14 +292,14 @@ def config(**values: str) -> DaemonConfig:
 @pytest.mark.holds("gateway-port-is-closed")
 @pytest.mark.parametrize("address", ["0.0.0.0:1", "10.0.0.1:9470", "[::]:9470", "gateway:9470"])
 def test_beyond_loopback_tls_and_a_proof_of_who_calls_are_required(address: str) -> None:
-    with pytest.raises(ConfigError, match="TLS is required"):
+    with pytest.raises(DaemonConfigError, match="TLS is required"):
         config(**{"gateway-listen": address})
     secure = {
         "gateway-listen": address,
         "gateway-listen-cert-file": "/c",
         "gateway-listen-key-file": "/k",
     }
-    with pytest.raises(ConfigError, match="everybody could write"):
+    with pytest.raises(DaemonConfigError, match="everybody could write"):
         config(**secure)
     assert config(**secure, **{"gateway-tokens-file": "/t"}).listen_settings() is not None
     assert config(**secure, **{"gateway-listen-client-ca-file": "/t"}).listen_settings()
@@ -332,7 +332,7 @@ def test_a_node_speaks_tls_beyond_loopback() -> None:
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(values: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match=r"gateway|sink"):
+    with pytest.raises(DaemonConfigError, match=r"gateway|sink"):
         config(**values)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from stepwell_daemon.config import DaemonConfig
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.hub_process import HubProcess, bound_log
 from stepwell_wire.hub_access import LOCK_FILE, hub_dir, read_key, see_to_key
 from stepwell_wire.installation import install_command
@@ -80,7 +80,7 @@ def test_a_port_that_was_chosen_and_is_taken_ends_the_start(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         config = DaemonConfig(data=tmp_path, hub_port=port, named=frozenset({"hub_port"}))
-        with pytest.raises(ConfigError, match=f"port {port}: cannot listen .*--hub-port"):
+        with pytest.raises(DaemonConfigError, match=f"port {port}: cannot listen .*--hub-port"):
             HubProcess(config).prepare()
 
 

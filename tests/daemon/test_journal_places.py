@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stepwell_daemon.config import build_parser
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
@@ -254,5 +254,5 @@ def test_roots_are_absolute(tmp_path: Path) -> None:
         return load_config(words, {"HOME": str(tmp_path)}).further_journal_roots()
 
     assert load("/scratch:/home") == (Path("/scratch"), Path("/home"))
-    with pytest.raises(ConfigError, match="journal_roots names 'here'"):
+    with pytest.raises(DaemonConfigError, match="journal_roots names 'here'"):
         load("here")

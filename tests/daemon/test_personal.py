@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stepwell_daemon.config import build_parser
-from stepwell_daemon.errors import AlreadyRunningError, ConfigError, DataHeldError
+from stepwell_daemon.errors import AlreadyRunningError, DaemonConfigError, DataHeldError
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.part_settings import load_config
 from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock
@@ -47,7 +47,7 @@ def test_it_leaves_the_limits_of_the_script_behind() -> None:
 
 def test_unknown_settings_of_the_script_do_not_stop_it() -> None:
     environ = {"STEPWELLD_TYPO": "1", "STEPWELLD_LOG_LEVEL": "warning", "STEPWELL_DATA": "/d"}
-    with pytest.raises(ConfigError, match="STEPWELLD_TYPO"):
+    with pytest.raises(DaemonConfigError, match="STEPWELLD_TYPO"):
         load_config(build_parser().parse_args([]), environ)
     config = load_config(build_parser().parse_args(["--personal"]), environ)
     assert config.log_level == "warning"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.instance import make_private_folder
 from stepwell_store import connect_embedded
 from stepwell_wire import __version__
@@ -243,5 +243,5 @@ def test_a_socket_folder_that_everybody_may_write_is_refused(process: Process) -
 
 def test_a_file_in_place_of_a_folder_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
-    with pytest.raises(ConfigError, match="/x: is no folder; name a folder"):
+    with pytest.raises(DaemonConfigError, match="/x: is no folder; name a folder"):
         make_private_folder(tmp_path / "x")

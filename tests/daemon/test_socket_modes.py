@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.instance import open_to_group
 from tests.daemon.conftest import Process
 
@@ -40,7 +40,7 @@ def test_a_group_gets_the_socket_and_may_enter_its_folder(tmp_path: Path) -> Non
 
 def test_an_unknown_group_is_an_error_and_opens_nothing(tmp_path: Path) -> None:
     path = bound(tmp_path / "run")
-    with pytest.raises(ConfigError, match="no such group"):
+    with pytest.raises(DaemonConfigError, match="no such group"):
         open_to_group(path, "no-such-group-here")
     assert mode(path.parent) == 0o700
 

@@ -14,7 +14,7 @@ import pytest
 
 import stepwell_daemon
 from stepwell_daemon import failpoints
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.failpoints import FAILPOINTS, VARIABLE
 from tests.faults.scenario import Scenario, run_scenario
 
@@ -114,7 +114,7 @@ def test_when_says_at_which_hits() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(text: str, says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
+    with pytest.raises(DaemonConfigError, match=says):
         failpoints.arm(text)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import build_parser
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_store import SchemaTooNewError, StoreUnavailableError
@@ -192,7 +192,7 @@ def test_a_schema_of_a_newer_stepwell_is_left_alone(server: ClickHouseServer) ->
 )
 def test_settings_that_do_not_go_together_are_told(words: list[str], told: str) -> None:
     arguments = build_parser().parse_args(["--sink", "clickhouse", *words])
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(DaemonConfigError, match=told):
         load_config(arguments, {})
 
 

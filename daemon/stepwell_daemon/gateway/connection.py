@@ -8,7 +8,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
-from stepwell_daemon.errors import ConfigError, DaemonError
+from stepwell_daemon.errors import DaemonConfigError, DaemonError
 from stepwell_daemon.gateway.secrets import read_secret
 from stepwell_daemon.gateway.settings import RelaySettings
 from stepwell_daemon.gateway.tokens import ACCEPTED, HEADER, read_token
@@ -131,7 +131,7 @@ async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Conn
 
     Raises:
         GatewayError: There is none to be had now.
-        ConfigError: A file of the settings cannot be used.
+        DaemonConfigError: A file of the settings cannot be used.
     """
     metadata = metadata_of(settings)
     channel = open_channel(settings)
@@ -163,7 +163,7 @@ def metadata_of(settings: RelaySettings) -> tuple[tuple[str, str], ...]:
     """Return what shows who calls.
 
     Raises:
-        ConfigError: The token cannot be read.
+        DaemonConfigError: The token cannot be read.
     """
     if settings.token_file is None:
         return ()
@@ -174,7 +174,7 @@ def open_channel(settings: RelaySettings) -> Any:
     """Return a channel to the gateway; certificates are read anew for it.
 
     Raises:
-        ConfigError: A file of the settings cannot be used.
+        DaemonConfigError: A file of the settings cannot be used.
     """
     if settings.secure:
         return grpc.aio.secure_channel(settings.address, _credentials(settings), options=_OPTIONS)
@@ -193,7 +193,7 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise DaemonConfigError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def refused(code: grpc.StatusCode, details: str | None) -> GatewayError:

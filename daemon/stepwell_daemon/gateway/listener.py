@@ -6,7 +6,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.relay import Relay
 from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
 from stepwell_daemon.gateway.settings import ListenSettings, split_address
@@ -37,7 +37,7 @@ class Listener:
             others: of further services on the same port.
 
         Raises:
-            ConfigError: The settings or a file cannot be used.
+            DaemonConfigError: The settings or a file cannot be used.
         """
         settings.check()
         self._settings = settings
@@ -51,7 +51,7 @@ class Listener:
         """Listen.
 
         Raises:
-            ConfigError: The address cannot be had.
+            DaemonConfigError: The address cannot be had.
         """
         address = self._settings.address
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -62,9 +62,13 @@ class Listener:
             else:
                 self.port = self._server.add_secure_port(address, self._credentials)
         except RuntimeError as error:
-            raise ConfigError(f"gateway_listen {address}: cannot listen there ({error})") from error
+            raise DaemonConfigError(
+                f"gateway_listen {address}: cannot listen there ({error})"
+            ) from error
         if not self.port:
-            raise ConfigError(f"gateway_listen {address}: cannot listen there; choose another")
+            raise DaemonConfigError(
+                f"gateway_listen {address}: cannot listen there; choose another"
+            )
         await self._server.start()
         host, _ = split_address(address, "gateway_listen")
         logger.info(
@@ -91,7 +95,9 @@ def _credentials(settings: ListenSettings) -> grpc.ServerCredentials | None:
             chain = cert.read_bytes()
             roots = authority.read_bytes() if authority is not None else None
         except OSError as error:
-            raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
+            raise DaemonConfigError(
+                f"{error.filename}: cannot be read ({error.strerror})"
+            ) from error
         return grpc.ssl_server_certificate_configuration([(read_secret(key), chain)], roots)
 
     paths = (cert, key) if authority is None else (cert, key, authority)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_wire import secret_files
 
 logger = logging.getLogger("stepwell_daemon")
@@ -22,12 +22,12 @@ def read_secret(path: Path) -> bytes:
     """Return what ``path`` holds.
 
     Raises:
-        ConfigError: It cannot be read, or everybody may read it.
+        DaemonConfigError: It cannot be read, or everybody may read it.
     """
     try:
         return secret_files.read_secret(path)
     except secret_files.SecretFileError as error:
-        raise ConfigError(str(error)) from error
+        raise DaemonConfigError(str(error)) from error
 
 
 class WatchedFiles(Generic[Content]):
@@ -39,7 +39,7 @@ class WatchedFiles(Generic[Content]):
             load: reads the files.
 
         Raises:
-            ConfigError: They cannot be used.
+            DaemonConfigError: They cannot be used.
         """
         self._paths = paths
         self._load = load
@@ -53,7 +53,7 @@ class WatchedFiles(Generic[Content]):
             self._seen = stamps
             try:
                 self._content = self._load()
-            except ConfigError as error:
+            except DaemonConfigError as error:
                 logger.error("a changed secret cannot be used, the former one stays: %s", error)
             else:
                 logger.info("read again: %s", ", ".join(map(str, self._paths)))

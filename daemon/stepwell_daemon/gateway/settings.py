@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_wire.hub_address import is_loopback
 
 
@@ -18,21 +18,23 @@ class ListenSettings:
     tokens_file: Path | None = None
 
     def check(self) -> None:
-        """Raise ConfigError where the network would be given more than it should."""
+        """Raise DaemonConfigError where the network would be given more than it should."""
         host, _ = split_address(self.address, "gateway_listen")
         if bool(self.cert_file) != bool(self.key_file):
-            raise ConfigError("gateway_listen_cert_file and gateway_listen_key_file go together")
+            raise DaemonConfigError(
+                "gateway_listen_cert_file and gateway_listen_key_file go together"
+            )
         if self.client_ca_file and not self.cert_file:
-            raise ConfigError("gateway_listen_client_ca_file needs gateway_listen_cert_file")
+            raise DaemonConfigError("gateway_listen_client_ca_file needs gateway_listen_cert_file")
         if is_loopback(host):
             return
         if not self.cert_file:
-            raise ConfigError(
+            raise DaemonConfigError(
                 f"gateway_listen {self.address}: beyond loopback TLS is required; set "
                 "gateway_listen_cert_file and gateway_listen_key_file"
             )
         if not self.tokens_file and not self.client_ca_file:
-            raise ConfigError(
+            raise DaemonConfigError(
                 f"gateway_listen {self.address}: everybody could write; set gateway_tokens_file, "
                 "gateway_listen_client_ca_file or both"
             )
@@ -56,12 +58,12 @@ class RelaySettings:
         return self.ca_file is not None or not is_loopback(host)
 
     def check(self) -> None:
-        """Raise ConfigError where the settings do not go together."""
+        """Raise DaemonConfigError where the settings do not go together."""
         split_address(self.address, "gateway_address")
         if bool(self.cert_file) != bool(self.key_file):
-            raise ConfigError("gateway_cert_file and gateway_key_file go together")
+            raise DaemonConfigError("gateway_cert_file and gateway_key_file go together")
         if self.cert_file and not self.secure:
-            raise ConfigError(
+            raise DaemonConfigError(
                 "gateway_cert_file on loopback needs gateway_ca_file: TLS is not spoken else"
             )
 
@@ -70,10 +72,10 @@ def split_address(address: str, name: str) -> tuple[str, int]:
     """Return host and port.
 
     Raises:
-        ConfigError: ``address`` is not ``host:port``.
+        DaemonConfigError: ``address`` is not ``host:port``.
     """
     host, separator, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not separator or not host or not port.isdecimal() or int(port) > 65_535:
-        raise ConfigError(f"{name}: expected host:port, not {address!r}")
+        raise DaemonConfigError(f"{name}: expected host:port, not {address!r}")
     return host, int(port)

@@ -18,7 +18,7 @@ from typing import Final
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gaps import dead_letter_reason, event_of_missing
 from stepwell_daemon.gateway.batches import (
     Piece,
@@ -45,7 +45,7 @@ logger = logging.getLogger("stepwell_daemon")
 UPSTREAM_FILE: Final = "gateway"
 _BATCHES_MAX: Final = 4
 """Batches under way at once; a fifth waits for the first ack."""
-_FAILURES: Final = (GatewayError, ConfigError, OSError)
+_FAILURES: Final = (GatewayError, DaemonConfigError, OSError)
 
 
 class _Stream:

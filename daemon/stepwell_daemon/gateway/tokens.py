@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell_daemon.errors import ConfigError
+from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
 
 HEADER: Final = "authorization"
@@ -34,7 +34,7 @@ def parse_tokens(text: str, where: str) -> dict[bytes, str]:
     """Return the tokens' names by their digest.
 
     Raises:
-        ConfigError: A line is no token; says which line and never what stands there.
+        DaemonConfigError: A line is no token; says which line and never what stands there.
     """
     found: dict[bytes, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -42,7 +42,7 @@ def parse_tokens(text: str, where: str) -> dict[bytes, str]:
         if not words:
             continue
         if len(words) > 2 or len(words[-1]) < _TOKEN_CHARACTERS_MIN or not words[-1].isascii():
-            raise ConfigError(
+            raise DaemonConfigError(
                 f"{where}: line {number}: expected [name] token, the token of at least "
                 f"{_TOKEN_CHARACTERS_MIN} ASCII characters; `openssl rand -hex 32` makes one"
             )
@@ -63,7 +63,7 @@ class Tokens:
             path: the file of tokens; None takes everybody.
 
         Raises:
-            ConfigError: The file cannot be used, or holds no token.
+            DaemonConfigError: The file cannot be used, or holds no token.
         """
         self._file: WatchedFiles[dict[bytes, str]] | None = None
         if path is not None:
@@ -97,10 +97,10 @@ def _load(path: Path) -> dict[bytes, str]:
     try:
         text = read_secret(path).decode()
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is no text") from error
+        raise DaemonConfigError(f"{path}: is no text") from error
     tokens = parse_tokens(text, str(path))
     if not tokens:
-        raise ConfigError(f"{path}: holds no token; `openssl rand -hex 32` makes one")
+        raise DaemonConfigError(f"{path}: holds no token; `openssl rand -hex 32` makes one")
     return tokens
 
 
@@ -108,7 +108,7 @@ def read_token(path: Path) -> str:
     """Return the one token that a node's file holds.
 
     Raises:
-        ConfigError: The file cannot be read or does not hold one token.
+        DaemonConfigError: The file cannot be read or does not hold one token.
     """
     words = [
         words[-1]
@@ -116,5 +116,5 @@ def read_token(path: Path) -> str:
         if (words := line.split("#", 1)[0].split())
     ]
     if len(words) != 1 or not words[0].isascii():
-        raise ConfigError(f"{path}: expected one token, found {len(words)}")
+        raise DaemonConfigError(f"{path}: expected one token, found {len(words)}")
     return words[0]

@@ -123,11 +123,11 @@ def configured_servers(places: Places) -> "ServerSettings | None":
     if config is None or config.sink != "clickhouse":
         return None
     from stepwell_daemon.clickhouse import server_settings
-    from stepwell_daemon.errors import ConfigError
+    from stepwell_daemon.errors import DaemonConfigError
 
     try:
         return server_settings(config)
-    except ConfigError as error:
+    except DaemonConfigError as error:
         raise CommandError(str(error), USAGE) from error
 
 
@@ -141,13 +141,13 @@ def configuration(places: Places) -> "DaemonConfig | None":
         return None
     require_daemon()
     from stepwell_daemon.config import build_parser
-    from stepwell_daemon.errors import ConfigError
+    from stepwell_daemon.errors import DaemonConfigError
     from stepwell_daemon.part_settings import load_config
 
     named = [] if places.config is None else ["--config", str(places.config)]
     try:
         return load_config(build_parser().parse_args(named))
-    except ConfigError as error:
+    except DaemonConfigError as error:
         raise CommandError(str(error), USAGE) from error
 
 
