@@ -104,3 +104,14 @@ def test_every_package_is_in_the_table() -> None:
         for path in (ROOT / folder).glob("*/__init__.py")
     }
     assert found == OURS
+
+
+def test_no_test_module_imports_another() -> None:
+    """What several test modules need is in a module of its own beside them."""
+    found = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for name in _imports(path)
+        if name.startswith("tests.") and name.rpartition(".")[2].startswith("test_")
+    ]
+    assert not found

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -10,33 +9,12 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.axe import findings
 from tests.browser.chromium import PHONE, enter, watched
 from tests.browser.hostile import FLAG, HTML
+from tests.browser.pictures import SIDE, assert_drawn, panel, picture
 from tests.browser.site import Site
-
-SIDE = 28
-
-
-def picture(shade: int) -> dict[str, Any]:
-    """A picture of 28 × 28: a bright square that moves with ``shade``."""
-    rows = [[20] * SIDE for _ in range(SIDE)]
-    for y in range(8):
-        for x in range(8):
-            rows[(y + shade) % SIDE][(x + shade) % SIDE] = 230
-    return {"image": rows, "caption": f"digit {shade}"}
-
-
-def panel(page: Page, metric: str) -> Locator:
-    return page.get_by_role("region", name=metric, exact=True)
 
 
 def slider(page: Page) -> Locator:
     return page.get_by_role("slider", name="Step", exact=True)
-
-
-def assert_drawn(picture: Locator) -> None:
-    """The picture's bytes were read and are as wide as they were logged."""
-    expect(picture).to_be_visible()
-    picture.evaluate("(each) => each.decode()")
-    assert picture.evaluate("(each) => each.naturalWidth") == SIDE
 
 
 def test_images_appear_live_and_follow_the_slider(page: Page, site: Site) -> None:

@@ -5,8 +5,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.axe import findings
 from tests.browser.chromium import PHONE, enter, watched
 from tests.browser.hostile import FLAG, HTML
+from tests.browser.pictures import assert_drawn, panel, picture
 from tests.browser.site import Site
-from tests.browser.test_media import assert_drawn, panel, picture
 
 ROWS = 300
 

@@ -21,7 +21,7 @@ import pytest
 from stepwell_hub.catalog.catalog import open_catalog
 from stepwell_store import EmbeddedStore, connect_embedded
 from tests.cli.conftest import Call
-from tests.cli.test_with_daemon import Up
+from tests.cli.up import Up
 
 TRAINER = """
 import stepwell

@@ -35,7 +35,7 @@ from stepwell_store import SchemaTooNewError, StoreError, open_embedded
 from stepwell_store.errors import StoreBusyError, StoreUnavailableError, insert_error
 from tests.cli.conftest import Call
 from tests.cli.fake_daemon import FakeDaemon
-from tests.cli.test_spool_tools import poisoned
+from tests.cli.poisoned import poisoned
 from tests.daemon.disks import FaultyDisk
 from tests.daemon.gateways import TOKEN, gateway_running, relaying, wait_until, write_secret
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running

@@ -16,14 +16,12 @@ from stepwell_daemon.spool.inspection import verify_spool
 from stepwell_daemon.spool.repairing import repair_spool
 from stepwell_daemon.spool.replaying import reason_of, replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path
-from stepwell_store import Block, EmbeddedStore
+from stepwell_store import EmbeddedStore
 from tests.cli.conftest import Call
-from tests.daemon.fakes import FakeSink
+from tests.cli.poisoned import POISON, poisoned
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
-from tests.daemon.test_forwarder import fill, forward
 
 FRAMES = 40
-POISON = 17
 
 
 @pytest.fixture
@@ -180,28 +178,6 @@ def test_no_spool_is_an_error_with_a_remedy(call: Call, tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------- replay
-
-
-def poisoned(folder: Path) -> FakeSink:
-    """Forward a spool into a sink that refuses one row's points; return the sink."""
-    sink = FakeSink()
-
-    def rejects(block: Block) -> bool:
-        if block.table != "points":
-            return False
-        alone = FakeSink()
-        alone.blocks = [block]
-        return POISON in alone.steps()
-
-    sink.rejects = rejects
-
-    async def run() -> None:
-        async with spool_running(folder) as spool:
-            await fill(spool, writers=1)
-            await forward(spool, sink, block_points=1000)
-
-    asyncio.run(run())
-    return sink
 
 
 @pytest.mark.holds("refused-rows-are-kept", "refused-rows")

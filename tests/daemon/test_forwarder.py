@@ -10,53 +10,21 @@ from stepwell_daemon.backoff import Backoff, retry_delay
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings, linger_seconds
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.segment import Location, Progress, list_segments
-from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Block
 from tests.daemon.disks import CrashError
 from tests.daemon.fakes import FakeSink
+from tests.daemon.forwarding import ROWS, fill, forward
 from tests.daemon.made import (
     append,
     finish_event,
     new_writer,
-    row,
-    schema_event,
     spool_running,
 )
-
-ROWS = 40
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.0)
-
-
-async def fill(spool: Spool, *, writers: int = 2) -> None:
-    """Append ROWS rows for each writer, a frame a row."""
-    for number in range(writers):
-        append(spool, new_writer(spool, f"w{number}"), schema_event())
-    for step in range(ROWS):
-        for number in range(writers):
-            append(spool, new_writer(spool, f"w{number}"), row(step))
-    await spool.settled()
-
-
-async def forward(spool: Spool, sink: FakeSink, *, block_points: int = 16) -> None:
-    """Forward until everything is stored or the forwarder fails."""
-    settings = ForwardSettings(block_points=block_points, block_delay_seconds=0.0)
-    forwarder = Forwarder(spool, settings, counters=spool.counters)
-    try:
-        async with asyncio.timeout(30):
-            running = asyncio.create_task(forwarder.run(sink))
-            reaching = asyncio.create_task(forwarder.reach(spool.end))
-            await asyncio.wait({running, reaching}, return_when=asyncio.FIRST_COMPLETED)
-            reaching.cancel()
-            if running.done():
-                running.result()
-            running.cancel()
-            await asyncio.wait({running})
-    finally:
-        forwarder.close()
 
 
 def all_stored(sink: FakeSink, *, writers: int = 2) -> bool:

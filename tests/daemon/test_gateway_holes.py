@@ -16,6 +16,7 @@ from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from tests.daemon.fakes import FakeSink
+from tests.daemon.forwarding import forward
 from tests.daemon.gateways import gateway_running, relay_all
 from tests.daemon.made import (
     KEYS,
@@ -27,7 +28,6 @@ from tests.daemon.made import (
     stretches_of,
     writer_info,
 )
-from tests.daemon.test_forwarder import forward
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,30 +23,10 @@ from stepwell_wire.installation import install_command
 from stepwell_wire.page_file import noted_page, page_file
 from tests.daemon.client import Client, status_of
 from tests.daemon.conftest import Process
+from tests.daemon.hubs import ON, ask, state_of
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
-
-ON = ("--hub", "auto", "--hub-port", "0")
-
-
-def state_of(process: Process) -> dict[str, Any]:
-    path = hub_dir(process.data) / "hub.json"
-    wait_until(path.exists, "the hub's state")
-    found: dict[str, Any] = json.loads(path.read_bytes())
-    return found
-
-
-def ask(process: Process, path: str) -> tuple[int, bytes]:
-    """Return status and body of what the hub answers to somebody with the key."""
-    url = status_of(process.socket)["page_url"] + path
-    key = read_key(hub_dir(process.data))
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"})
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.status, answer.read()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read()
 
 
 def is_alive(pid: int) -> bool:

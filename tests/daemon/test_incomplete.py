@@ -6,7 +6,7 @@ from pathlib import Path
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.recovery import JournalRecovery
 from tests.daemon.made import spool_running
-from tests.sdk.test_incomplete import leave_incomplete
+from tests.sdk.incomplete import leave_incomplete
 
 
 def test_the_daemon_removes_it_too(tmp_path: Path) -> None:

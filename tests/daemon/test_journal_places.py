@@ -30,7 +30,7 @@ from tests.daemon.made import (
     steps_in,
     stretches_of,
 )
-from tests.faults.test_bounds import Said
+from tests.faults.said import Said
 
 pytestmark = pytest.mark.holds("journals-are-private")
 

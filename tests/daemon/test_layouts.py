@@ -13,8 +13,8 @@ from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.tables import BLOCK_LAYOUT
 from tests.daemon.disks import CrashError
 from tests.daemon.fakes import FakeSink
+from tests.daemon.forwarding import ROWS, fill, forward
 from tests.daemon.made import spool_running
-from tests.daemon.test_forwarder import ROWS, fill, forward
 from tests.store.former import EXTENTS, RELEASES, make_store, unpacked
 
 _SINCE = ("step_rollups", "attributes_by_path", "series_stats_by_run", "node_rollups")

@@ -2,7 +2,6 @@
 
 import asyncio
 import errno
-import random
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -22,7 +21,6 @@ from stepwell_daemon.spool.segment import (
 )
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 from stepwell_daemon.writers import WriterState
-from stepwell_wire.records import HEADER, HEADER_BYTES, PADDING_SCHEMA
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import (
     append,
@@ -35,6 +33,7 @@ from tests.daemon.made import (
     stretches_of,
     writer_info,
 )
+from tests.daemon.padding import padding
 
 FRAMES = 24
 
@@ -48,12 +47,6 @@ async def write_frames(spool: Spool, acked: list[int], *, first: int = 0) -> Non
         append(spool, state, row(step) + padding())
         await spool.settled()
         acked.append(step)
-
-
-def padding() -> bytes:
-    """Bytes that mean nothing and do not compress, to fill segments quickly."""
-    body = random.Random(5).randbytes(8192)
-    return HEADER.pack(PADDING_SCHEMA, HEADER_BYTES + len(body), 0, 0) + body
 
 
 def stored_steps(folder: Path) -> list[int]:

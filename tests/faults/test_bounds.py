@@ -1,12 +1,11 @@
 """Every bound refuses, waits or drops as docs/operations.md says, and counts it by its name."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import grpc.aio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +32,6 @@ from stepwell_wire.ingest_pb2 import (
     RelayBatch,
     RelayWriter,
     Schema,
-    ServerMessage,
 )
 from stepwell_wire.limits import FRAME_BYTES_MAX, IDENTIFIER_BYTES_MAX
 from stepwell_wire.records import GAP, pack_event
@@ -41,26 +39,9 @@ from stepwell_wire.rows import Event
 from tests.daemon.fakes import FakeSink
 from tests.daemon.made import append, frame, hello, new_writer, row, schema_event, spool_running
 from tests.daemon.samplers import reading
+from tests.faults.said import Said
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
-
-
-class Said:
-    """A connection whose client says ``messages`` and then nothing more."""
-
-    def __init__(self, messages: Iterable[ClientMessage]) -> None:
-        self._messages = [each.SerializeToString() for each in messages]
-        self.answers: list[ServerMessage] = []
-
-    async def read(self) -> Any:
-        return self._messages.pop(0) if self._messages else grpc.aio.EOF
-
-    async def write(self, message: bytes) -> None:
-        self.answers.append(ServerMessage.FromString(message))
-
-    @property
-    def refusals(self) -> list[int]:
-        return [each.refusal.code for each in self.answers if each.WhichOneof("body") == "refusal"]
 
 
 def says(*frames: tuple[int, bytes], **changes: Any) -> Said:

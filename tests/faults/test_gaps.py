@@ -20,9 +20,9 @@ from stepwell_daemon.spool.segment import (
 from stepwell_daemon.spool.spool import Spool
 from stepwell_store import Block, StoreUnavailableError
 from tests.daemon.fakes import FakeSink
+from tests.daemon.forwarding import fill, forward
 from tests.daemon.gateways import gateway_running, relay_all
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running, writer_info
-from tests.daemon.test_forwarder import fill, forward
 
 POISON = 17
 STEPS = 30

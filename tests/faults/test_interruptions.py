@@ -1,12 +1,9 @@
 """Parts that stand still, sockets that go away, descriptors that run out: training goes on."""
 
-import os
 import resource
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,34 +12,12 @@ import pytest
 from stepwell.cli.daemon_client import DaemonClient
 from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
+from tests.faults.stopping import engine_of, stopped
 from tests.node import Node
-from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
 # ---------------------------------------------------------------------------- SIGSTOP
-
-
-@contextmanager
-def stopped(pid: int) -> Iterator[None]:
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def engine_of(node: Node) -> int:
-    assert node.daemon is not None
-    found: list[int] = []
-
-    def look() -> bool:
-        assert node.daemon is not None
-        found[:] = [child.pid for child in psutil.Process(node.daemon.pid).children()]
-        return bool(found)
-
-    wait_until(look, "the engine")
-    return found[0]
 
 
 @pytest.mark.holds("log-never-waits", "sigstop")

@@ -22,7 +22,7 @@ from stepwell_daemon.writers import WriterState
 from stepwell_store import Block
 from tests.daemon.fakes import FakeSink
 from tests.daemon.made import append, new_writer, row, schema_event
-from tests.daemon.test_spool import padding
+from tests.daemon.padding import padding
 from tests.faults.power import PowerDisk, clear
 
 pytestmark = pytest.mark.holds("acknowledged-survives-power-loss", "power-loss")

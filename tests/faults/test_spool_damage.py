@@ -34,6 +34,7 @@ from stepwell_daemon.writers import WriterState
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.records import scan_records
 from tests.daemon.fakes import FakeSink
+from tests.daemon.forwarding import forward
 from tests.daemon.journals import make_journal
 from tests.daemon.made import (
     append,
@@ -47,7 +48,6 @@ from tests.daemon.made import (
     stretches_of,
     writer_info,
 )
-from tests.daemon.test_forwarder import forward
 
 STEPS = range(6)
 

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.faults.test_interruptions import engine_of, stopped
+from tests.faults.stopping import engine_of, stopped
 from tests.node import Node, made_node
 
 pytestmark = [pytest.mark.processes, pytest.mark.holds("sigstop")]

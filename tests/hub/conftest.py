@@ -13,8 +13,15 @@ from stepwell_hub.key_file import KeyFile
 from stepwell_hub.serve import make_context
 from stepwell_store import EmbeddedStore, open_embedded
 from stepwell_wire.hub_access import hub_dir, see_to_key
+from tests.servers.postgresql import PostgreSQLServer
 
 BASE = "http://127.0.0.1:8470"
+
+
+@pytest.fixture(scope="module")
+def postgresql() -> Iterator[PostgreSQLServer]:
+    with PostgreSQLServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -19,17 +19,10 @@ from stepwell_hub.catalog import (
 )
 from stepwell_hub.catalog.catalog import Catalog, open_catalog
 from stepwell_hub.errors import ApiError, CatalogUnavailableError
-from tests.hub.test_catalog import emptied
-from tests.servers.postgresql import PostgreSQLServer
+from tests.hub.catalogs import emptied
 
 NOW = 1_800_000_000.0
 WRITERS = 100
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQLServer]:
-    with PostgreSQLServer() as server:
-        yield server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import inspect, text
 
 from stepwell_hub.catalog.catalog import Catalog, open_catalog
 from stepwell_hub.catalog.migrate import NEWEST
@@ -18,21 +18,8 @@ from stepwell_hub.catalog.models import Base
 from stepwell_hub.catalog.slots import SLOTS, next_slot
 from stepwell_hub.errors import CatalogUnavailableError
 from stepwell_wire.hub_access import LoginCode
+from tests.hub.catalogs import emptied
 from tests.servers.postgresql import PostgreSQLServer
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQLServer]:
-    with PostgreSQLServer() as server:
-        yield server
-
-
-def emptied(server: PostgreSQLServer) -> str:
-    engine = create_engine(server.url.replace("postgresql", "postgresql+psycopg", 1))
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
-    engine.dispose()
-    return server.url
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])

@@ -28,8 +28,8 @@ from stepwell_wire.hub_access import hub_dir, login_link, read_key
 from tests.daemon.client import Client, flush
 from tests.daemon.conftest import Process, process
 from tests.daemon.gateways import make_authority, make_certificate
+from tests.daemon.hubs import ON, ask, state_of
 from tests.daemon.made import hello, row, schema_event
-from tests.daemon.test_hub_process import ON, ask, state_of
 from tests.hub.made import make_run
 from tests.servers.clickhouse import ClickHouseServer
 from tests.waiting import wait_until

@@ -16,7 +16,7 @@ from stepwell.errors import ConfigError, SettingsError
 from stepwell.testing import RecordingDaemon
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
-from tests.sdk.test_odd_values import INNER, Outer, Pair
+from tests.sdk.odd_types import INNER, Outer, Pair
 from tests.waiting import wait_until
 
 

@@ -12,30 +12,8 @@ import pytest
 from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
+from tests.sdk.incomplete import grow_old, leave_incomplete
 from tests.waiting import wait_until
-
-KILLED_AT = """
-import os, signal
-def killed(*_): os.kill(os.getpid(), signal.SIGKILL)
-os.{function} = killed
-import stepwell
-stepwell.init('p', settings={{'console': False}})
-"""
-
-
-def leave_incomplete(journals: Path, function: str = "posix_fallocate") -> Path:
-    """Kill a process in the middle of making its journal; return what it left, made older."""
-    done = python(KILLED_AT.format(function=function), STEPWELL_DIR=str(journals))
-    assert done.returncode == -9, done.stderr
-    (left,) = [path for path in journals.iterdir() if (path / "lock").exists()]
-    assert left.name.startswith(".")
-    grow_old(left)
-    return left
-
-
-def grow_old(folder: Path) -> None:
-    before = time.time() - 7200
-    os.utime(folder / "lock", (before, before))
 
 
 def anybodys(_: object) -> bool:

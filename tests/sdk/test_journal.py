@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from stepwell_wire.records import pack_event
 from stepwell_wire.segment import ACKED_WORD, COMMITTED_WORD, PAGE_BYTES
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
+from tests.sdk.interrupted import Interrupted
 from tests.waiting import wait_until
 
 SEGMENT = 64 * 1024
@@ -371,25 +371,6 @@ def test_a_signal_handler_may_log_and_finish_in_the_middle_of_log(folder: Path) 
     count = len(held.series("outer"))
     assert outer <= count <= outer + 1
     assert [value for _, value in held.series("outer")] == [float(i) for i in range(count)]
-
-
-class Interrupted:
-    """Stands for a method that a signal handler interrupts, once, as it begins."""
-
-    def __init__(self, method: Callable[..., Any], handler: Callable[[], None]) -> None:
-        self._method = method
-        self._handler: Callable[[], None] | None = handler
-
-    @property
-    def is_armed(self) -> bool:
-        """Whether it was never called."""
-        return self._handler is not None
-
-    def __call__(self, *arguments: Any, **more: Any) -> Any:
-        handler, self._handler = self._handler, None
-        if handler is not None:
-            handler()
-        return self._method(*arguments, **more)
 
 
 _PLACES = ("_write_event", "_is_special", "_place", "_advance", "_adopt", "_capture")

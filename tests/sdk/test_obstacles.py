@@ -12,8 +12,8 @@ from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.lock_notes import write_lock_note
 from tests.sdk.conftest import python
+from tests.sdk.forks import in_fork
 from tests.sdk.held import read_journal
-from tests.sdk.test_processes import in_fork
 
 _RUN = (
     "import stepwell\n"

@@ -4,10 +4,9 @@ import datetime
 import enum
 import json
 from collections import deque
-from dataclasses import InitVar, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from stepwell_wire.records import VALUES, pack_event
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
 from tests.sdk.odd import ODD, HalfReadable
+from tests.sdk.odd_types import INNER, Inner, Outer, Pair
 
 
 def silent(kind: str, text: str) -> None: ...
@@ -77,27 +77,6 @@ class Colour(enum.Enum):
     RED = 3
 
 
-class Pair(NamedTuple):
-    left: int = 1
-    right: float = 0.5
-
-
-@dataclass
-class Inner:
-    lr: float = 0.1
-    betas: tuple[float, float] = (0.9, 0.99)
-
-
-@dataclass(slots=True)
-class Outer:
-    seed: InitVar[int] = 0
-    inner: Inner = field(default_factory=Inner)
-    several: list[Inner] = field(default_factory=lambda: [Inner(0.2)])
-
-
-INNER = {"lr": 0.1, "betas": [0.9, 0.99]}
-
-
 @pytest.mark.parametrize(
     ("value", "kept"),
     [
@@ -121,7 +100,7 @@ INNER = {"lr": 0.1, "betas": [0.9, 0.99]}
         ({"b", 1}, [1, "b"]),
         ({1: "int", "1": "text"}, {"1": "int", "1 (str)": "text"}),
         (len, "len"),
-        (Inner, f"{__name__}.Inner"),
+        (Inner, "tests.sdk.odd_types.Inner"),
         (2**64, str(2**64)),
         ([2**63, 2**64], [2**63, str(2**64)]),
         ([1, None, True, 0.5], [1, None, True, 0.5]),

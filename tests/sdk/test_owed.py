@@ -6,7 +6,7 @@ from stepwell import Run
 from stepwell.testing import RecordingDaemon
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
-from tests.sdk.test_journal import Interrupted
+from tests.sdk.interrupted import Interrupted
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.holds("bound-events")

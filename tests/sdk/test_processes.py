@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,23 +18,8 @@ from stepwell import Run, _import_gate, _session
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
+from tests.sdk.forks import ALARM_SECONDS, in_fork
 from tests.sdk.held import read_journal
-
-ALARM_SECONDS = 60
-
-
-def in_fork(work: Any) -> int:
-    """Run ``work`` in a forked child; return its exit code, a hang is a failure."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(ALARM_SECONDS)
-        code = 1
-        try:
-            work()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_a_forked_child_that_does_not_log_changes_nothing(

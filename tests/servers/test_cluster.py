@@ -16,7 +16,7 @@ from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.queries import delete_run, find_run, get_run, list_runs
 from stepwell_store.recomputing import recompute
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
-from stepwell_store.server.store import ServerStore, open_server
+from stepwell_store.server.store import open_server
 from stepwell_store.table_spec import ColumnSpec
 from stepwell_store.tables import CONSOLE
 from tests.faults.oracle import one_each, stored_points, wait_until_stored
@@ -24,8 +24,9 @@ from tests.faults.steady import assert_all_stored, training
 from tests.node import Node, made_node
 from tests.servers.clickhouse import ClickHouseServer, stored_in
 from tests.servers.cluster import NAME, Cluster
+from tests.servers.opened import opened, settings_of
+from tests.store.compared import assert_same
 from tests.store.former import EXTENTS, make_server_store, store_rows
-from tests.store.test_upgrade import assert_same
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.holds("stored-once-in-servers")]
@@ -45,18 +46,6 @@ def node(cluster: Cluster) -> Iterator[Node]:
     with made_node() as made:
         made.variables = {**stored_in(cluster.hosts), "STEPWELLD_CLICKHOUSE_CLUSTER": NAME}
         yield made
-
-
-def settings_of(cluster: Cluster, *, quorum: int = 0) -> ServerSettings:
-    return ServerSettings(
-        endpoints=parse_endpoints(cluster.hosts, 9000), cluster=NAME, insert_quorum=quorum
-    )
-
-
-def opened(cluster: Cluster, *, quorum: int = 0) -> ServerStore:
-    store = open_server(settings_of(cluster, quorum=quorum))
-    store.migrate()
-    return store
 
 
 def sink_of(node: Node) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from stepwell_store.queries import delete_run, list_media, media_keys
 from stepwell_store.server.store import ServerStore
 from stepwell_wire.rows import Event
 from tests.servers.cluster import Cluster
-from tests.servers.test_cluster import opened
+from tests.servers.opened import opened
 from tests.store.made import START_US, decoded, event, insert, writer
 
 pytestmark = pytest.mark.slow

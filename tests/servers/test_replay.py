@@ -12,8 +12,8 @@ from stepwell_store import Block, StoreRejectedError, StoreUnavailableError
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore
 from tests.daemon.fakes import FakeSink
+from tests.daemon.forwarding import ROWS, fill, forward
 from tests.daemon.made import spool_running
-from tests.daemon.test_forwarder import ROWS, fill, forward
 from tests.node import Node, made_node
 from tests.servers.clickhouse import ClickHouseServer
 

@@ -1,13 +1,13 @@
 """A store of a former release is brought up to date, however often that is cut short."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stepwell_store import EmbeddedStore, SchemaTooNewError, Store, StoreError, open_embedded
+from stepwell_store import EmbeddedStore, SchemaTooNewError, StoreError, open_embedded
 from stepwell_store.embedded_schema import EmbeddedSchema
 from stepwell_store.fill import Fill
 from stepwell_store.migrate import apply_migrations
@@ -16,6 +16,7 @@ from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import ServerStore, open_server
 from stepwell_store.table_spec import TableSpec
 from tests.servers.clickhouse import ClickHouseServer
+from tests.store.compared import assert_same
 from tests.store.former import (
     EXTENTS,
     RELEASES,
@@ -28,38 +29,6 @@ from tests.store.former import (
 from tests.store.made import fresh_project, insert
 
 pytestmark = [pytest.mark.processes, pytest.mark.holds("stored-once-over-upgrades")]
-
-_ROLLUPS = """
-SELECT width, series, bucket, sum(count) AS n, sum(nan_count) AS nans,
-       sum(positive_inf_count) AS ps, sum(negative_inf_count) AS ns, min(min) AS low,
-       max(max) AS high, sum(sum) AS total, min(first) AS earliest, max(last) AS latest
-FROM step_rollups GROUP BY width, series, bucket ORDER BY width, series, bucket
-"""
-_NODE_ROLLUPS = """
-SELECT width, series, time, sum(count) AS n, sum(nan_count) AS nans,
-       sum(positive_inf_count) AS ps, sum(negative_inf_count) AS ns, min(min) AS low,
-       max(max) AS high, sum(sum) AS total, min(first) AS earliest, max(last) AS latest
-FROM node_rollups WHERE series IN
-    (SELECT series FROM node_series WHERE host = 'node-former')
-GROUP BY width, series, time ORDER BY width, series, time
-"""
-_STATISTICS = """
-SELECT project_id, metric_id, run_key, series, sum(count) AS n, sum(nan_count) AS nans,
-       min(min) AS low, max(max) AS high, sum(sum) AS total, min(first) AS earliest,
-       max(last) AS latest, min(time_min) AS since, max(time_max) AS until
-FROM {} GROUP BY project_id, metric_id, run_key, series
-ORDER BY project_id, metric_id, run_key, series
-"""
-_RUN_KEYS = """
-SELECT DISTINCT w.project, w.run_id, w.run_key AS of_writer, s.run_key AS of_series
-FROM (SELECT project, run_id, writer_id, max(k.run_key) AS run_key FROM writers AS k
-      GROUP BY project, run_id, writer_id) AS w
-ALL INNER JOIN (SELECT DISTINCT project, run_id, run_key FROM series) AS s USING (project, run_id)
-"""
-_ATTRIBUTES = (
-    "SELECT project, run_id, kind, path, type, float, int, text, deleted, version FROM {} FINAL "
-    "ORDER BY project, run_id, kind, path"
-)
 
 
 @pytest.fixture(scope="module", params=RELEASES, ids=lambda path: path.name.removesuffix(".tar.xz"))
@@ -82,33 +51,6 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
     store_rows(opened)
     yield opened
     opened.close()
-
-
-def as_text(rows: Sequence[dict[str, Any]]) -> list[str]:
-    # NaN differs from itself; baseline servers name no elements.
-    return [
-        repr([list(value.values()) if isinstance(value, dict) else value for value in row.values()])
-        for row in rows
-    ]
-
-
-def assert_same(store: Store, fresh: Store) -> None:
-    found, expected = as_text(store.query(_ROLLUPS)), as_text(fresh.query(_ROLLUPS))
-    assert len(expected) > 100
-    assert found == expected
-    of_nodes = as_text(fresh.query(_NODE_ROLLUPS))
-    assert len(of_nodes) > 100
-    assert as_text(store.query(_NODE_ROLLUPS)) == of_nodes
-    statistics = as_text(store.query(_STATISTICS.format("series_stats")))
-    assert len(statistics) > 4
-    assert as_text(store.query(_STATISTICS.format("series_stats_by_run"))) == statistics
-    keys = store.query(_RUN_KEYS)
-    assert keys
-    assert all(row["of_writer"] == row["of_series"] for row in keys), keys
-    attributes = store.query(_ATTRIBUTES.format("attributes"))
-    assert len(attributes) > 4
-    assert store.query(_ATTRIBUTES.format("attributes_by_path")) == attributes
-    assert attributes == fresh.query(_ATTRIBUTES.format("attributes"))
 
 
 def test_rollups_and_attributes_of_a_former_store_are_those_of_a_new_one(

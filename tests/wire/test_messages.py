@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from stepwell_wire import limits
 from stepwell_wire.ingest_pb2 import BUSY, ClientMessage, Hello, Schema, ServerMessage
 from stepwell_wire.records import pack_event, scan_records, unpack_event
-from tests.wire.test_rows import pack_row
+from tests.wire.packed import pack_row
 
 GOLDEN = Path(__file__).parent / "golden"
 

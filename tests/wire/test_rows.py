@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.records import HEADER, PADDING_SCHEMA, pack_event, scan_records
 from stepwell_wire.rows import DecodedRecords, decode_records
+from tests.wire.packed import pack_row
 
 SCHEMAS = {1: ("loss",), 2: ("loss", "accuracy", "rate"), 3: ("a", "b")}
 
 floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
-
-
-def pack_row(schema: int, step: int, time_us: int, values: list[float]) -> bytes:
-    size = HEADER.size + 8 * len(values)
-    return HEADER.pack(schema, size, step, time_us) + struct.pack(f"<{len(values)}d", *values)
 
 
 @st.composite

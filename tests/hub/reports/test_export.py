@@ -14,7 +14,7 @@ from PIL import Image
 from stepwell_hub.reports.svg import Line, heat_map, line_chart, nice_ticks, smoothed
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
-from tests.hub.test_tables import put
+from tests.hub.tables import put
 from tests.store.made import event, tell, writer
 
 PROJECT = "export <b>&"

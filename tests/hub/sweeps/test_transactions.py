@@ -25,12 +25,11 @@ from stepwell_hub.catalog.trial_values import News
 from stepwell_hub.errors import SweepNotFoundError
 from stepwell_hub.sweeps.answers import LEASE_SECONDS, Order
 from stepwell_hub.sweeps.config import parse_config
-from tests.hub.test_catalog import emptied, postgresql
+from tests.hub.catalogs import emptied
 from tests.servers.postgresql import PostgreSQLServer
 
 pytestmark = pytest.mark.holds("kill-sweep")
 
-__all__ = ["postgresql"]  # The fixture.
 
 HUBS = 4
 AGENTS = 64

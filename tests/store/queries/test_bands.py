@@ -9,7 +9,7 @@ from stepwell_store import Store
 from stepwell_store.queries import SeriesRequestError, XAxis, group_bands, series_buckets
 from tests.store.made import START_US, event, fresh_project, tell, writer
 from tests.store.queries.exact import Point
-from tests.store.queries.test_series_buckets import made_points, store_points
+from tests.store.queries.points import made_points, store_points
 
 GROUPS = {"small": ["a", "b"], "large": ["c"], "empty": ["nosuch"]}
 

@@ -23,7 +23,7 @@ from stepwell_store.queries.axis import BUCKETS_MAX
 from stepwell_store.queries.bucket_series import ARRAYS
 from tests.store.made import START_US, event, fresh_project, tell, writer
 from tests.store.queries.exact import Point, assert_equal, expected
-from tests.store.queries.test_series_buckets import store_points
+from tests.store.queries.points import store_points
 
 VALUES = st.floats(-1e6, 1e6) | st.sampled_from([float("nan"), float("inf"), float("-inf")])
 STEPS = st.integers(-300, 300) | st.integers(-40_000, 40_000)
