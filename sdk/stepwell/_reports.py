@@ -46,6 +46,7 @@ def report(title: str, text: str, project: str | None = None) -> SavedReport:
         project: default ``STEPWELL_PROJECT``.
 
     Raises:
+        UsageError: The title is no text, or empty.
         HubError: The hub refuses the title or the text.
         HubUnreachableError: There is no hub to ask.
     """
@@ -88,6 +89,8 @@ def panel(kind: str, **fields: str | float | Sequence[str]) -> str:
 
 def save_report(hub: Hub, title: str, text: str, project: str) -> SavedReport:
     """See `report`."""
+    if not isinstance(title, str) or not title.strip() or "\0" in title:
+        raise UsageError(f"report: a title is expected, 1 to 256 characters of text, not {title!r}")
     named = hashlib.sha256(f"{project}\0{title}".encode()).hexdigest()[:40]
     body = {"key": f"code-{named}", "title": title, "text": text}
     found = hub.ask("POST", "projects", project, "reports", body=body)

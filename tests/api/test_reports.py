@@ -8,7 +8,7 @@ import pytest
 import stepwell
 from stepwell._reports import SavedReport
 from stepwell.cli.__main__ import main
-from stepwell.errors import HubError, UsageError
+from stepwell.errors import UsageError
 from stepwell_hub.reports.blocks import read_panel
 from tests.api.conftest import World
 from tests.hub.made import make_run
@@ -56,7 +56,7 @@ def test_a_wrong_panel_is_saved_and_told(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_title_that_cannot_be_is_refused() -> None:
-    with pytest.raises(HubError, match="title"):
+    with pytest.raises(UsageError, match="a title is expected"):
         stepwell.report(" ", "text", project="p")
 
 

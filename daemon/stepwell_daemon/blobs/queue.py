@@ -18,7 +18,6 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -41,14 +40,6 @@ _ARRIVING_SECONDS: Final = 7 * 86_400.0
 _STALLED_SECONDS: Final = 3600.0
 """What has not grown for so long makes room for others: it is sent anew."""
 _COPY_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """One blob in the queue."""
-
-    id: str
-    size: int
 
 
 class BlobQueue:
