@@ -218,9 +218,10 @@ class LineAssembler:
         self._page = self._rows[self._at].number
 
     def _top_of_page(self) -> int | None:
-        if self._page is None or self._page < self._rows[0].number:
-            return None
-        return self._page - self._rows[0].number
+        first, last = self._rows[0].number, self._rows[-1].number
+        if self._page is None or not first <= self._page <= last:
+            return None  # There is none, or it has gone: upwards, or it was erased from above.
+        return self._page - first
 
     # ------------------------------------------------------------------ the cursor
 

@@ -576,6 +576,7 @@ ODD += ["\x1b[3C", "\x1b[2D", "\x1b[B", "\x1b", "\x1b]", "\x1b["]
         (["x\x1b", "[", "A", "y\n"], ["xy"]),
         (["\x1b[9", "99999A\x1b[999999999999DA\n"], ["A"]),
         (["before\n", "\x1b[2J\x1b[Hpage 1\n", "\x1b[H\x1b[2Jpage 2\n"], ["before", "page 2"]),
+        (["above\n", "\x1b[2J", UP, "\x1b[J", "\x1b[H", "page\n"], ["page"]),
         (["nul\0 and \ud800\n"], ["nul\0 and \ud800"]),
     ],
 )
