@@ -4,6 +4,7 @@ import { useEffect, useId, useMemo, useRef } from "preact/hooks";
 
 import { halfLifeOfWeight } from "../../engine/smoothing.js";
 import { Popover } from "../../parts/Popover.js";
+import { TypedInput } from "../../parts/TypedInput.js";
 import { isPaused, setPaused } from "../../state/live.js";
 import { useKeys } from "../../state/keys.js";
 import type { Board } from "./board.js";
@@ -202,13 +203,13 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
       </label>
       <label>
         <span>x from a metric</span>
-        <input
+        <TypedInput
           type="text"
           class="mono"
           placeholder="epoch"
           value={values.x.startsWith("metric:") ? values.x.slice("metric:".length) : ""}
-          onChange={(event) => {
-            const name = event.currentTarget.value.trim();
+          onTyped={(text) => {
+            const name = text.trim();
             board.chooseX(name === "" ? "auto" : `metric:${name}`);
           }}
         />
@@ -216,12 +217,12 @@ function ViewSettings({ board, canGroup }: { board: Board; canGroup: boolean }) 
       {canGroup && (
         <label>
           <span>Group runs by</span>
-          <input
+          <TypedInput
             type="text"
             class="mono"
             placeholder="group, job_type, config.lr"
             value={values.g}
-            onChange={(event) => board.change({ g: event.currentTarget.value.trim() })}
+            onTyped={(text) => board.change({ g: text.trim() })}
           />
         </label>
       )}

@@ -7,6 +7,7 @@ import { formatCount, formatMoment, formatNumber } from "../../parts/format.js";
 import { Failure } from "../../parts/Notice.js";
 import { Popover } from "../../parts/Popover.js";
 import { Skeleton } from "../../parts/Skeleton.js";
+import { TypedInput } from "../../parts/TypedInput.js";
 import { makeResource } from "../../state/resource.js";
 import type { TableView } from "./view.js";
 
@@ -48,15 +49,12 @@ export function ColumnHead({ table, place, column, rows, view, onSort, onFilter,
           <div class="datatable-panel">
             <label>
               <span class="fact">Filter</span>
-              <input
+              <TypedInput
                 type="text"
                 class="mono"
-                spellcheck={false}
-                autocomplete="off"
-                autocapitalize="off"
                 value={typed}
                 placeholder="cat, >= 0.5, != x, ~ ^c, null"
-                onChange={(event) => onFilter(event.currentTarget.value)}
+                onTyped={onFilter}
               />
             </label>
             <button type="button" class="small" onClick={onHide}>

@@ -6,6 +6,7 @@ import type { Cell, ColumnType, MediumCell, TableAddress, TableFacts } from "../
 import { formatAmount, formatCount } from "../../parts/format.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
+import { TypedInput } from "../../parts/TypedInput.js";
 import { VirtualTable } from "../../parts/VirtualTable.js";
 import { makeResource } from "../../state/resource.js";
 import { ColumnHead } from "./ColumnHead.js";
@@ -90,12 +91,12 @@ function Rows({ table, facts, name, view, onView, onOpen }: RowsProps) {
   return (
     <section class="datatable" aria-label={`Table ${name}`} style={{ "--rows": Math.min(facts.rows, ROWS_HIGH) }}>
       <div class="datatable-bar">
-        <input
+        <TypedInput
           type="search"
           aria-label={`Search ${name}`}
           placeholder="Search texts"
           value={view.search}
-          onChange={(event) => changeRows({ search: event.currentTarget.value.trim() })}
+          onTyped={(text) => changeRows({ search: text.trim() })}
         />
         <span class="fact" role="status">{countText(matching, facts.rows)}</span>
         {!isPlain && (
