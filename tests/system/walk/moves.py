@@ -234,8 +234,8 @@ class Walk:
         assert done.code == 0, done
         for run in self._offline.values():
             self.model.runs[run.project, run.run_id] = run
-        refs = {run.ref for run in self._offline.values() if run.state == "crashed"}
-        wait_until(partial(self._are_ended, refs), f"{refs} to be seen as crashed")
+        refs = {run.ref for run in self._offline.values()}  # No end was written by the killed ones.
+        wait_until(partial(self._are_ended, refs), f"{refs} to be seen as ended")
         told = f"sync of {[run.ref for run in self._offline.values()]}"
         self._offline.clear()
         return told
