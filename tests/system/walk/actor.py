@@ -62,6 +62,8 @@ class Actor:
             at = self.step if row["step"] is None else row["step"]
             closes = row["step"] is None if row["commit"] is None else row["commit"]
             self.run.add(self.writer.label, at, row["data"])
+            if row["data"]:
+                self.run.last_step = max(self.run.last_step, at)
             self.step = max(self.step, at + closes)  # A late row moves nothing back.
         assert answer["step"] == self.step, f"{rows}: {answer} is not {self.step}"
         self._note_step()
@@ -78,6 +80,7 @@ class Actor:
             if each[:3] != ("shown", self.writer.label, self.step)  # The later one is shown.
         ]
         self.run.images.append(("shown", self.writer.label, self.step, number))
+        self.run.last_step = max(self.run.last_step, self.step)
         self._note_step()
         return f"image {number}"
 

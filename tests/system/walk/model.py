@@ -71,7 +71,9 @@ class ModelRun:
     by_hand: dict[str, tuple[int, Any]] = field(default_factory=dict)
     writers: list[ModelWriter] = field(default_factory=list)
     next_step: int = 0
-    """One more than the last step of its first rank; where it was killed, at most."""
+    """Where its first rank stood; where it was killed, at most."""
+    last_step: int = -1
+    """The highest step that a row was logged at, open or not."""
 
     @property
     def ref(self) -> str:
