@@ -20,6 +20,8 @@ from stepwell_wire.rows import Event
 from stepwell_wire.staged import is_digest
 
 RUNNING: Final = "running"
+_OLDER_THAN_ANY: Final = 1
+"""The version of a name that nobody gave: each given name, also one of before, stands above it."""
 _Row = tuple[Any, ...]
 _Layout = tuple[tuple[str, str], ...]
 
@@ -111,7 +113,8 @@ def _start(writer: WriterInfo, event: Event) -> _Made:
     made: _Made = [("writers", row)]
     name = body.get("name")
     if name and not resumed:  # A resumed run keeps the name that it may have been given since.
-        made.append(_attribute(writer, "run", "name", str(name), event.time_us))
+        version = _OLDER_THAN_ANY if body.get("name_is_made") else event.time_us
+        made.append(_attribute(writer, "run", "name", str(name), version))
     return made
 
 

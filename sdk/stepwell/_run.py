@@ -89,6 +89,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         }
         if primary:
             start["name"] = name
+            if not settings.name:
+                start["name_is_made"] = True
         self._trial = _trial_of(run_id)
         if self._trial is not None:
             start["sweep"] = self._trial.place

@@ -569,6 +569,15 @@ def test_a_resumed_run_goes_on_behind_its_last_step(start: Start) -> None:
     assert held.bodies("start")[0]["resumed"] is True
 
 
+@pytest.mark.parametrize(("given", "is_made"), [({}, True), ({"name": "n"}, None)])
+def test_a_start_says_that_nobody_gave_the_name(
+    start: Start, given: dict[str, str], is_made: bool | None
+) -> None:
+    run = start(mode="offline", id="again", **given)
+    (body,) = read_journal(run.dir).bodies("start")
+    assert (body["name"], body.get("name_is_made")) == (run.name, is_made)
+
+
 @pytest.mark.parametrize(
     ("steps", "resumed_at"),
     [([0, 1, 4], 5), ([None, None], 2), ([None, 1], 2), ([10, 3], 11), ([], 0)],

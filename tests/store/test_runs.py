@@ -4,6 +4,7 @@ import pytest
 
 from stepwell_store import AmbiguousRunError, RunNotFoundError, Store
 from stepwell_store.queries import (
+    edit_run,
     find_run,
     get_run,
     list_gaps,
@@ -49,6 +50,21 @@ def test_a_resumed_run_forgets_how_it_ended_before(store: Store):
     assert run.state == "finished"
     assert run.name == "first"
     assert run.started_at == START_US / SECOND
+
+
+def test_a_name_that_nobody_gave_replaces_none(store: Store):
+    project = fresh_project()
+    made = event("start", {"name": "made", "name_is_made": True}, time_us=START_US + 30 * SECOND)
+    tell(store, writer(project, "new", label="0"), made)
+    tell(store, writer(project, "named", label="0"), start("given", at=0))
+    tell(store, writer(project, "named", label="1"), made)
+    assert {run.run_id: run.name for run in list_runs(store, project).items} == {
+        "new": "made",
+        "named": "given",
+    }
+    edit_run(store, project, "new", name="edited", clock=lambda: START_US / SECOND)
+    tell(store, writer(project, "new", label="1"), made)
+    assert get_run(store, project, "new").name == "edited"
 
 
 def test_a_run_is_found_by_id_name_and_path(store: Store):
