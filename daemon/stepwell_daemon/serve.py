@@ -46,7 +46,7 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
 from stepwell_daemon.writers import trainers
 from stepwell_store import Store, StoreError, open_embedded
-from stepwell_store.deletion import sweep_removed
+from stepwell_store.deletion import Swept, sweep_removed
 from stepwell_store.retention import apply_retention
 from stepwell_wire import service_notify
 from stepwell_wire.limits import MESSAGE_BYTES_MAX
@@ -411,6 +411,7 @@ class Daemon:
     async def _sweep_removed(self) -> None:
         """Delete what comes of writers whose run was deleted by force while they were at work."""
         loop = asyncio.get_running_loop()
+        swept = Swept()
         is_failing = False  # A failure that repeats is said once.
         while True:
             of_servers = self._config.sink == "clickhouse"
@@ -418,10 +419,14 @@ class Daemon:
             if self._store is None:
                 continue
             sweep = partial(
-                sweep_removed, self._store, now=time.time(), should_stop=self._closing.is_set
+                sweep_removed,
+                self._store,
+                now=time.time(),
+                before=swept,
+                should_stop=self._closing.is_set,
             )
             try:
-                done = await loop.run_in_executor(self._store_executor, sweep)
+                swept = await loop.run_in_executor(self._store_executor, sweep)
             except (StoreError, *_SCARCE) as error:
                 log = logger.debug if is_failing else logger.warning
                 log(
@@ -434,7 +439,7 @@ class Daemon:
             if is_failing:
                 logger.info("what runs sent after their deletion can be removed again")
                 is_failing = False
-            for project, run_id in done:
+            for project, run_id in swept.done:
                 self._forget(project, run_id)
                 logger.info("nothing more comes of a deleted run run=%s/%s", project, run_id)
 

@@ -130,21 +130,39 @@ def delete_project(
     return ids
 
 
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep found, as (project, run id).
+
+    Attributes:
+        done: nothing is left to come of these runs.
+        ended: all writers of these have ended; the next sweep that finds nothing is their last.
+    """
+
+    done: tuple[tuple[str, str], ...] = ()
+    ended: frozenset[tuple[str, str]] = frozenset()
+
+
 def sweep_removed(
-    store: Store, *, now: float, should_stop: Callable[[], bool] = lambda: False
-) -> list[tuple[str, str]]:
-    """Delete what came of removed writers since; return the runs of which nothing is left to come.
+    store: Store,
+    *,
+    now: float,
+    before: Swept = Swept(),
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Swept:
+    """Delete what came of removed writers since.
 
     To be called every minute or so. A run that somebody began anew under the same id is let be.
 
     Args:
         now: seconds since 1970 UTC.
+        before: what the last sweep found.
         should_stop: asked before each run; the next call goes on from there.
     """
     removed: dict[tuple[str, str], dict[str, int]] = {}
     for row in store.query(_REMOVED):
         removed.setdefault((row["project"], row["run_id"]), {})[row["writer_id"]] = row["at"]
-    done = []
+    done, all_ended = [], []
     for (project, run_id), at in removed.items():
         if should_stop():
             break
@@ -157,11 +175,15 @@ def sweep_removed(
         oldest = (now - _REMOVED_SECONDS_MAX) * 1e6
         is_over = all(name in ended or since < oldest for name, since in at.items())
         found = _delete_rows(store, scope, kept=(*_KEPT_WHILE_WRITING, "writers"))
-        # A block that says that a writer ended is stored before others of the same extent.
-        if is_over and not found:
-            _delete_rows(store, scope)
-            done.append((project, run_id))
-    return done
+        if not is_over:
+            continue
+        # The row that says that a writer ended may be stored before others of the same extent.
+        if found or (project, run_id) not in before.ended:
+            all_ended.append((project, run_id))
+            continue
+        _delete_rows(store, scope)
+        done.append((project, run_id))
+    return Swept(tuple(done), frozenset(all_ended))
 
 
 @dataclass(frozen=True, slots=True)

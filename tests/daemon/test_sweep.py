@@ -10,6 +10,7 @@ import pytest
 
 from stepwell_daemon import serve
 from stepwell_store import StoreError
+from stepwell_store.deletion import Swept
 
 
 def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
@@ -19,15 +20,15 @@ def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
     forgotten: list[tuple[str, str]] = []
     swept = asyncio.Event()
 
-    def sweep(store: object, **_: object) -> list[tuple[str, str]]:
+    def sweep(store: object, **_: object) -> Swept:
         try:
             failure = next(outcomes)
         except StopIteration:
             loop.call_soon_threadsafe(swept.set)
-            return []
+            return Swept()
         if failure:
             raise StoreError(failure)
-        return [("p", "r")]
+        return Swept(done=(("p", "r"),))
 
     monkeypatch.setattr(serve, "sweep_removed", sweep)
     monkeypatch.setattr(serve, "_SWEEP_SECONDS", 0.0)

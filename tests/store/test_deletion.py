@@ -306,22 +306,31 @@ def test_what_a_run_logs_after_its_forced_deletion_goes_as_well(
     made = decoded([rows(1, range(10, 20), range(10))])
     insert(store, build((who, made), schemas={1: ("loss",)}), f"{project}-late")
     tell(store, who, event("config", {"set": {"late": 1}}))
-    assert (project, "run") not in sweep_removed(other, now=time.time())
+    swept = sweep_removed(other, now=time.time())
+    assert (project, "run") not in {*swept.done, *swept.ended}
     assert only_names(held(store, project, "run", series))
     end(store, project, "w1")
+    swept = sweep_removed(other, now=time.time(), before=swept)
+    assert (project, "run") in swept.ended
     tell(store, who, event("config", {"set": {"last": 1}}))  # Of the same extent as the end.
-    assert (project, "run") not in sweep_removed(other, now=time.time())
-    assert (project, "run") in sweep_removed(other, now=time.time())
+    swept = sweep_removed(other, now=time.time(), before=swept)
+    assert (project, "run") in swept.ended
+    swept = sweep_removed(other, now=time.time(), before=swept)
+    assert (project, "run") in swept.done
     assert not any(held(store, project, "run", series).values())
-    assert (project, "run") not in sweep_removed(other, now=time.time())
+    swept = sweep_removed(other, now=time.time(), before=swept)
+    assert (project, "run") not in {*swept.done, *swept.ended}
 
 
 def test_a_writer_that_never_ends_is_waited_for_a_month(store: Store):
     project = fresh_project()
     run_again(store, project, "w1", range(10))
     delete_run(store, project, "run", force=True)
-    assert (project, "run") not in sweep_removed(store, now=time.time() + 29 * 86_400)
-    assert (project, "run") in sweep_removed(store, now=time.time() + 31 * 86_400)
+    assert (project, "run") not in sweep_removed(store, now=time.time() + 29 * 86_400).ended
+    swept = sweep_removed(store, now=time.time() + 31 * 86_400)
+    assert (project, "run") in sweep_removed(
+        store, now=time.time() + 32 * 86_400, before=swept
+    ).done
     assert not series_of(store, project, "run")
 
 
