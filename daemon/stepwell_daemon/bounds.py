@@ -8,6 +8,7 @@ points. docs/operations.md has the table.
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from stepwell_wire.gaps import TOLD_BY_WRITERS, kind_of_gap
 from stepwell_wire.records import GAP
 from stepwell_wire.rows import Event
 
@@ -28,11 +29,6 @@ BOUNDS: Final = (
 )
 """Where the daemon refuses, or waits, and counts it."""
 
-JOURNAL_FULL: Final = "journal_full"
-JOURNAL_DISK: Final = "journal_disk"
-CONSOLE_LINES: Final = "console_lines"
-EVENTS: Final = "events"
-WRITER_LIMIT: Final = "writer_limit"
 DEAD_LETTER: Final = "dead_letter"
 SAMPLE_SPOOL_FULL: Final = "sample_spool_full"
 SAMPLE_SPOOL_FAILING: Final = "sample_spool_failing"
@@ -40,11 +36,7 @@ SAMPLE_NAMES: Final = "sample_names"
 OTHER: Final = "other"
 
 DROPS: Final = (
-    JOURNAL_FULL,
-    JOURNAL_DISK,
-    CONSOLE_LINES,
-    EVENTS,
-    WRITER_LIMIT,
+    *(kind.value for kind in TOLD_BY_WRITERS),
     DEAD_LETTER,
     SAMPLE_SPOOL_FULL,
     SAMPLE_SPOOL_FAILING,
@@ -53,15 +45,6 @@ DROPS: Final = (
 )
 """Every reason under which rows and points are counted; no client can add to them."""
 
-_TOLD: Final = {
-    "journal full": JOURNAL_FULL,
-    "disk": JOURNAL_DISK,
-    "console, journal full": CONSOLE_LINES,
-    "console, disk": CONSOLE_LINES,
-    "events, journal full": EVENTS,
-    "events, disk": EVENTS,
-    "limit": WRITER_LIMIT,
-}
 _COUNT_MAX: Final = 1 << 53
 """A counter is a float64 for Prometheus; one event of a client must not end its use."""
 
@@ -78,13 +61,18 @@ def told_by_writers(events: Iterable[Event]) -> tuple[Dropped, ...]:
     """Return what the gap events among ``events`` say; anything may stand in their bodies."""
     return tuple(
         Dropped(
-            _TOLD.get(str(event.body.get("reason")), OTHER),
+            _reason(event.body),
             _count(event.body.get("rows")),
             _count(event.body.get("points")),
         )
         for event in events
         if event.kind == GAP and isinstance(event.body, dict)
     )
+
+
+def _reason(body: dict[str, Any]) -> str:
+    kind = kind_of_gap(body)
+    return kind.value if kind in TOLD_BY_WRITERS else OTHER
 
 
 def _count(value: Any) -> int:

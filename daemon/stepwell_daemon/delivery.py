@@ -20,7 +20,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.bounds import DEAD_LETTER, Dropped
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BAD_DATA
-from stepwell_daemon.gaps import add_damage, dead_letter_reason, gap_of, points_of
+from stepwell_daemon.gaps import add_damage, gap_of, points_of
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
@@ -303,7 +303,7 @@ class Delivery:
         failpoints.hit("forward.dead-letter")
         self._counters.dead_letter_records += 1
         shard = self._store.shard_of(stretch.info)
-        gap = gap_of(stretch, table, dead_letter_reason(path), shard=shard)
+        gap = gap_of(stretch, table, path.name, shard=shard)
         rows = gap.missing_rows if gap is not None else 0
         self._counters.drop([Dropped(DEAD_LETTER, rows, points_of(stretch, table))])
         logger.error(

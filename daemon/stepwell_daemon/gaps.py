@@ -4,15 +4,14 @@ as events for a gateway.
 Pure functions of what is in the spool, so that a gap that is sent again is stored once.
 """
 
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell_daemon.errors import BAD_DATA
-from stepwell_daemon.spool.dead_letter import FOLDER, FORMER_FOLDER
+from stepwell_daemon.spool.dead_letter import FOLDER
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_store import Block, BlockBuilder
-from stepwell_store.queries.gaps import REPLAYED
 from stepwell_store.writer import WriterInfo
+from stepwell_wire.gaps import GapKind
 from stepwell_wire.records import GAP, pack_event
 from stepwell_wire.rows import DecodedRecords, decode_records
 
@@ -33,41 +32,36 @@ def points_of(stretch: Stretch, table: str) -> int:
     return stretch.record.points if table in _POINTS else 0
 
 
-def dead_letter_reason(path: Path) -> str:
-    """Return the reason of the gap of a dead-lettered frame that is kept in the file ``path``.
-
-    It names the folder as it was when the gap was stored: a replay finds the gap by its reason.
-    """
-    folder = FORMER_FOLDER if path.parent.name == FORMER_FOLDER else FOLDER
-    return f"refused by the store, kept in {folder}/{path.name}"
-
-
 def gap_of(
-    stretch: Stretch, table: str, reason: str, *, shard: int = 0, replayed: bool = False
+    stretch: Stretch, table: str, file: str, *, shard: int = 0, replayed: bool = False
 ) -> Gap | None:
-    """Return the row that says that ``table`` lacks what ``stretch`` holds, for ``reason``.
+    """Return the row that says that ``table`` lacks what ``stretch`` holds: the store refused it.
 
     None for telemetry of a node, which is no run's, and where the table of gaps itself refused.
-    Rows and steps are 0 where the frame cannot be decoded. With ``replayed`` the row says that
-    the gap of that reason has been filled.
+    Rows and steps are 0 where the frame cannot be decoded.
+
+    Args:
+        file: the name of the file that keeps the frame.
+        replayed: the row says that the gap of that file has been filled.
     """
     if stretch.info.is_node or table == _TABLE:
         return None
-    body = _missing(stretch, table, REPLAYED + reason if replayed else reason)
+    kind = GapKind.REPLAYED if replayed else GapKind.DEAD_LETTER
+    body = _missing(stretch, table, kind, file)
     builder = BlockBuilder(shard)
     _add(builder, stretch.info, _packed(body, stretch))
     (block,) = builder.build()
     return Gap(block, body["rows"])
 
 
-def event_of_missing(stretch: Stretch, reason: str) -> bytes | None:
-    """Return the event that says that all of ``stretch`` is missing, for ``reason``.
+def event_of_missing(stretch: Stretch, file: str) -> bytes | None:
+    """Return the event that says that all of ``stretch`` is missing, and kept in ``file``.
 
     None for telemetry of a node.
     """
     if stretch.info.is_node:
         return None
-    return _packed(_missing(stretch, "", reason), stretch)
+    return _packed(_missing(stretch, "", GapKind.DEAD_LETTER, file), stretch)
 
 
 def event_of_damage(stretch: Stretch) -> bytes | None:
@@ -80,6 +74,7 @@ def event_of_damage(stretch: Stretch) -> bytes | None:
         return None
     first, _, _ = _content(stretch)
     body = {
+        "kind": GapKind.SPOOL_DAMAGED.value,
         "reason": f"damaged in the spool, {stretch.missing_bytes} bytes of records",
         "rows": 0,
         "points": 0,
@@ -96,10 +91,13 @@ def add_damage(builder: BlockBuilder, stretch: Stretch) -> None:
         _add(builder, stretch.info, event)
 
 
-def _missing(stretch: Stretch, table: str, reason: str) -> dict[str, Any]:
+def _missing(stretch: Stretch, table: str, kind: GapKind, file: str) -> dict[str, Any]:
+    filled = "replayed: " if kind is GapKind.REPLAYED else ""
     first, last, rows = _content(stretch)
     return {
-        "reason": reason,
+        "kind": kind.value,
+        "reason": f"{filled}refused by the store, kept in {FOLDER}/{file}",
+        "file": file,
         "rows": rows if table in _POINTS else 0,
         "points": points_of(stretch, table),
         "first_step": first,

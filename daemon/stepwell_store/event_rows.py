@@ -16,6 +16,7 @@ from stepwell_store.table_spec import layout, sort_positions
 from stepwell_store.tables import ATTRIBUTES, TABLES
 from stepwell_store.writer import WriterInfo
 from stepwell_wire import records
+from stepwell_wire.gaps import file_of_gap, kind_of_gap
 from stepwell_wire.rows import Event
 from stepwell_wire.staged import is_digest
 
@@ -214,7 +215,9 @@ def _gap(writer: WriterInfo, event: Event) -> _Made:
     who = (writer.project, writer.run_id, writer.writer_id, writer.label)
     counts = (max(_integer(body["rows"]), 0), max(_integer(body["points"]), 0))
     steps = (_integer(body.get("first_step"), 0), _integer(body.get("last_step"), 0))
-    return [("gaps", (*who, event.time_us, str(body["reason"]), *counts, *steps))]
+    kind = kind_of_gap(body)
+    why = (kind.value, file_of_gap(body, kind))
+    return [("gaps", (*who, event.time_us, str(body["reason"]), *counts, *steps, *why))]
 
 
 def _attribute(

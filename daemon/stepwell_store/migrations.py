@@ -80,6 +80,7 @@ MIGRATIONS: Final = (
     Migration(6, "statistics by run", (_fill_statistics_by_run, _fill_run_keys)),
     Migration(7, "histograms"),
     Migration(8, "rollups of nodes", (_make_rollups_of_nodes,)),
+    Migration(9, "kinds of gaps"),
 )
 
 assert [each.version for each in MIGRATIONS] == list(range(1, len(MIGRATIONS) + 1))

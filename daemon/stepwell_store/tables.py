@@ -15,6 +15,7 @@ from stepwell_store.table_spec import (
     MergeEngine,
     TableSpec,
 )
+from stepwell_wire.gaps import FORMER_REASONS, GapKind
 
 _MOMENT: Final = "microseconds since 1970 UTC"
 _COUNT_CODEC: Final = "T64, ZSTD(1)"
@@ -266,6 +267,16 @@ HISTOGRAMS: Final = TableSpec(
     deletion=DeletionOrder.BY_NAME,
 )
 
+_KIND_OF_FORMER_GAP: Final = (
+    "multiIf("
+    + "".join(f"startsWith(reason, '{begin}'), '{kind}', " for begin, kind in FORMER_REASONS)
+    + f"'{GapKind.UNKNOWN}')"
+)
+_FILE_OF_FORMER_GAP: Final = (
+    f"if(kind IN ('{GapKind.DEAD_LETTER}', '{GapKind.REPLAYED}'), "
+    "arrayElement(splitByChar('/', reason), -1), '')"
+)
+
 GAPS: Final = TableSpec(
     "gaps",
     (
@@ -278,6 +289,8 @@ GAPS: Final = TableSpec(
         ColumnSpec("points", "UInt64", _BARE),
         ColumnSpec("first_step", "Int64", _BARE),
         ColumnSpec("last_step", "Int64", _BARE),
+        ColumnSpec("kind", "String", _BARE, is_dictionary=True, default=_KIND_OF_FORMER_GAP),
+        ColumnSpec("file", "String", _BARE, "of a dead letter", default=_FILE_OF_FORMER_GAP),
     ),
     key=("project", "run_id", "writer_id", "time"),
     is_of_events=True,

@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.gaps import GapKind
 from stepwell_wire.limits import JOURNAL_SEGMENT_BYTES, SCHEMAS_PER_WRITER_MAX
 from stepwell_wire.records import (
     EVENT_SCHEMA,
@@ -303,12 +304,12 @@ def _gap_events(pieces: Sequence[_Piece], acked: int, *, is_end_lost: bool) -> I
             lost_bytes += max(0, end - max(start, acked))
         elif moments := _moments(decoded):
             if lost_bytes:
-                yield _gap_event(f"journal damaged, {lost_bytes} bytes", before, moments[0])
+                yield _damage_event(f"{lost_bytes} bytes", before, moments[0])
                 lost_bytes = 0
             before = moments[1]
     if lost_bytes:
         at_most = "up to " if is_end_lost else ""
-        yield _gap_event(f"journal damaged, {at_most}{lost_bytes} bytes", before, None)
+        yield _damage_event(f"{at_most}{lost_bytes} bytes", before, None)
 
 
 def _doubt_event(pieces: Sequence[_Piece], size: int, before: int | None) -> bytes:
@@ -322,7 +323,7 @@ def _doubt_event(pieces: Sequence[_Piece], size: int, before: int | None) -> byt
         return b""
     first = moments[0] if before is None else (moments[0][0], before)
     what = f"journal taken as it reads, no checksum holds for {size} bytes"
-    return _gap_event(what, first, moments[-1])
+    return _gap_event(GapKind.JOURNAL_IN_DOUBT, what, first, moments[-1])
 
 
 def _moments(decoded: DecodedRecords) -> list[_Moment]:
@@ -331,9 +332,14 @@ def _moments(decoded: DecodedRecords) -> list[_Moment]:
     return [min(ends), max(ends)] if ends else []
 
 
-def _gap_event(reason: str, before: _Moment | None, after: _Moment | None) -> bytes:
+def _damage_event(size: str, before: _Moment | None, after: _Moment | None) -> bytes:
+    return _gap_event(GapKind.JOURNAL_DAMAGED, f"journal damaged, {size}", before, after)
+
+
+def _gap_event(kind: GapKind, reason: str, before: _Moment | None, after: _Moment | None) -> bytes:
     time_us, first = before or after or (time.time_ns() // 1000, 0)
     last = max(first, after[1]) if after else first
     # How many rows and points it was is not known.
     steps = {"rows": 0, "points": 0, "first_step": first, "last_step": last}
-    return pack_event(GAP, {"reason": reason, **steps}, step=first, time_us=time_us)
+    body = {"kind": kind.value, "reason": reason, **steps}
+    return pack_event(GAP, body, step=first, time_us=time_us)

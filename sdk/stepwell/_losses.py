@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from stepwell_wire.records import CONSOLE
+from stepwell_wire.gaps import GapKind
 
-FULL: Final = "journal full"
-DISK: Final = "disk"
-_LIMIT: Final = "limit"
+FULL: Final = GapKind.JOURNAL_FULL
+DISK: Final = GapKind.JOURNAL_DISK
+_REASONS: Final = {FULL: "journal full", DISK: "disk"}
 
 _Gap = dict[str, Any]
 
@@ -38,28 +38,29 @@ class Losses:
         """Something else is not told yet; it has no place among the rows."""
         return any(gap is not None for gap in (self._beyond_limits, self._console, self._events))
 
-    def add_row(self, reason: str, point_count: int, at: int) -> None:
+    def add_row(self, why: GapKind, point_count: int, at: int) -> None:
         """Count a row of step ``at`` that found no room."""
         self.points += point_count
-        self._rows = _added(self._rows, reason, point_count, at)
+        self._rows = _added(self._rows, why, _REASONS[why], point_count, at)
 
     def add_beyond_limits(self, at: int) -> None:
         """Count a value whose name is one too many."""
         self.points += 1
-        self._beyond_limits = _added(self._beyond_limits, _LIMIT, 1, at)
+        self._beyond_limits = _added(self._beyond_limits, GapKind.WRITER_LIMIT, "limit", 1, at)
 
-    def add_lines(self, reason: str, stream: str, lines: list[list[Any]], at: int) -> None:
+    def add_lines(self, why: GapKind, stream: str, lines: list[list[Any]], at: int) -> None:
         """Count numbered lines; one that has no end yet is sent, and lost, more than once."""
         for number, _, _ in lines:
             if number > self._last_line.get(stream, -1):
                 self._last_line[stream] = number
                 self.lines += 1
-                self._console = _added(self._console, f"{CONSOLE}, {reason}", 0, at)
+                reason = f"console, {_REASONS[why]}"
+                self._console = _added(self._console, GapKind.CONSOLE_LINES, reason, 0, at)
 
-    def add_event(self, reason: str, at: int) -> None:
+    def add_event(self, why: GapKind, at: int) -> None:
         """Count an event that found no room, not even to wait for some."""
         self.events += 1
-        self._events = _added(self._events, f"events, {reason}", 0, at)
+        self._events = _added(self._events, GapKind.EVENTS, f"events, {_REASONS[why]}", 0, at)
 
     def take(self) -> list[_Gap]:
         """Return the gaps that nobody was told of; from now on somebody was."""
@@ -68,10 +69,11 @@ class Losses:
         return [gap for gap in gaps if gap is not None]
 
 
-def _added(gap: _Gap | None, reason: str, point_count: int, at: int) -> _Gap:
+def _added(gap: _Gap | None, kind: GapKind, reason: str, point_count: int, at: int) -> _Gap:
     """Return ``gap``, or a new one, with one more row in it."""
     if gap is None:
-        gap = {"reason": reason, "rows": 0, "points": 0, "first_step": at, "last_step": at}
+        steps = {"first_step": at, "last_step": at}
+        gap = {"kind": kind.value, "reason": reason, "rows": 0, "points": 0, **steps}
     gap["rows"] += 1
     gap["points"] += point_count
     gap["first_step"] = min(gap["first_step"], at)

@@ -32,6 +32,7 @@ from stepwell._rows import Schema, cut_into_parts
 from stepwell._staging import Stager, blobs_in
 from stepwell._values import SplitValues, split_values
 from stepwell.errors import RunFinishedError
+from stepwell_wire.gaps import GapKind
 from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
 from stepwell_wire.records import (
     CONSOLE,
@@ -528,7 +529,7 @@ class Writer:
         # Rows that would fit into the rest of the segment must not jump the gap.
         self._limit = 0
 
-    def _why_no_room(self) -> str:
+    def _why_no_room(self) -> GapKind:
         full = self.journal is not None and self.journal.problem is None
         return FULL if full else DISK
 

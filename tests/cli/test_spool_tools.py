@@ -9,7 +9,6 @@ import pytest
 import stepwell
 from stepwell.cli.checks import losses
 from stepwell_daemon.errors import AlreadyRunningError
-from stepwell_daemon.gaps import dead_letter_reason
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.spool.dead_letter import FOLDER, FORMER_FOLDER, list_dead_letters
 from stepwell_daemon.spool.inspection import verify_spool
@@ -201,11 +200,13 @@ def test_dead_letters_of_release_0_1_are_replayed(tmp_path: Path) -> None:
     sink = poisoned(tmp_path)
     (tmp_path / FOLDER).rename(tmp_path / FORMER_FOLDER)
     (path,) = list_dead_letters(tmp_path)
-    # The gap was stored under this reason.
-    assert dead_letter_reason(path) == f"refused by the store, kept in set_aside/{path.name}"
     sink.rejects = lambda block: False
     assert replay(path, sink) == 2
     assert list_dead_letters(tmp_path) == []
+    told, filled = sink.columns("gaps")
+    assert (list(told["kind"]), list(filled["kind"])) == (["dead_letter"], ["replayed"])
+    # By the file's name the store knows which gap is filled.
+    assert list(told["file"]) == list(filled["file"]) == [path.name]
 
 
 def test_replay_on_the_command_line(call: Call, store: EmbeddedStore, tmp_path: Path) -> None:

@@ -87,8 +87,14 @@ def test_nested_names_are_joined_by_dots() -> None:
 
 def test_lines_of_the_console_are_no_points_and_of_known_number() -> None:
     span = {"first_step": 3, "last_step": 9}
-    lines = {"reason": "console, journal full", "rows": 12, "points": 0, **span}
-    points = {"reason": "journal full", "rows": 2, "points": 6, **span}
+    lines = {
+        "kind": "console_lines",
+        "reason": "console, journal full",
+        "rows": 12,
+        "points": 0,
+        **span,
+    }
+    points = {"kind": "journal_full", "reason": "journal full", "rows": 2, "points": 6, **span}
     assert gap_text(lines) == "console, journal full: 12 lines about steps 3 to 9"
     assert missing_text([lines]) == "12 lines of the console"
     assert missing_text([points, lines]) == "6 points and 12 lines of the console"

@@ -332,6 +332,7 @@ def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
     kept = sum(len(body["lines"]) for body in held.bodies("console"))
     (gap,) = held.bodies("gap")
     assert gap == {
+        "kind": "console_lines",
         "reason": "console, journal full",
         "rows": dropped,
         "points": 0,

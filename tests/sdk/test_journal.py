@@ -72,6 +72,7 @@ def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
     after = read_journal(folder)
     (gap,) = after.bodies("gap")
     assert gap == {
+        "kind": "journal_full",
         "reason": "journal full",
         "rows": dropped // 2,
         "points": dropped,

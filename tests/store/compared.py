@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stepwell_store import Store
+from tests.store.former import REASONS
 
 _ROLLUPS = """
 SELECT width, series, bucket, sum(count) AS n, sum(nan_count) AS nans,
@@ -44,6 +45,11 @@ _ATTRIBUTES = (
     "SELECT project, run_id, kind, path, type, float, int, text, deleted, version FROM {} FINAL "
     "ORDER BY project, run_id, kind, path"
 )
+_GAPS = """
+SELECT DISTINCT project, run_id, writer_id, label, time, reason, kind, file
+FROM gaps WHERE project = 'former'
+ORDER BY project, run_id, writer_id, time, reason
+"""
 
 
 def as_text(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -71,3 +77,7 @@ def assert_same(store: Store, fresh: Store) -> None:
     assert len(attributes) > 4
     assert store.query(_ATTRIBUTES.format("attributes_by_path")) == attributes
     assert attributes == fresh.query(_ATTRIBUTES.format("attributes"))
+    gaps = store.query(_GAPS)
+    assert {row["reason"]: row["kind"] for row in gaps} == REASONS
+    assert {row["file"] for row in gaps} == {"", "1-64-points.seg"}
+    assert gaps == fresh.query(_GAPS)

@@ -23,6 +23,20 @@ ROOT: Final = Path(__file__).parents[2]
 RELEASES: Final = sorted((ROOT / "tests" / "golden" / "code").glob("*.tar.xz"))
 EXTENTS: Final = 4
 METRICS: Final = ("loss", "odd/näme", "sparse")
+REASONS: Final = {
+    "journal full": "journal_full",
+    "disk": "journal_disk",
+    "console, disk": "console_lines",
+    "events, journal full": "events",
+    "limit": "writer_limit",
+    "journal damaged, up to 64 bytes": "journal_damaged",
+    "journal taken as it reads, no checksum holds for 64 bytes": "journal_in_doubt",
+    "damaged in the spool, 64 bytes of records": "spool_damaged",
+    "refused by the store, kept in set_aside/1-64-points.seg": "dead_letter",
+    "replayed: refused by the store, kept in set_aside/1-64-points.seg": "replayed",
+    "somebody's own": "unknown",
+}
+"""Of gaps, as releases before schema 9 gave them, with the kinds that they mean."""
 
 
 def blocks_of(extent: int, project: str = "former") -> list[Any]:
@@ -39,6 +53,10 @@ def blocks_of(extent: int, project: str = "former") -> list[Any]:
         told = [
             event("start", {"name": f"name {extent}"}, time_us=extent + 1),
             event("config", config, time_us=extent + 1),
+        ]
+        told += [
+            event("gap", {"reason": reason, "rows": 1, "points": 1}, time_us=extent + 1)
+            for reason in REASONS
         ]
         parts.append((writer(project, run_id, label=label), decoded([made], told)))
     parts.append((writer("", "daemon", scope="node", host=f"node-{project}"), _samples(extent)))

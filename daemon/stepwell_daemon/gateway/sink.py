@@ -19,7 +19,7 @@ from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import DaemonConfigError
-from stepwell_daemon.gaps import dead_letter_reason, event_of_missing
+from stepwell_daemon.gaps import event_of_missing
 from stepwell_daemon.gateway.batches import (
     Piece,
     describe,
@@ -206,7 +206,7 @@ class GatewaySink:
                 logger.warning("the gateway takes no gap: %s", refused.detail)
             else:
                 path = await self._dead_letter(extent.segment, piece, refused.detail)
-                event = event_of_missing(piece.members[0], dead_letter_reason(path))
+                event = event_of_missing(piece.members[0], path.name)
                 if event is not None:
                     open_pieces.append(gap_piece(piece.members[0], event))
         self._counters.inserts += 1

@@ -5,7 +5,7 @@ from typing import Final
 
 from stepwell_daemon.delivery import build_blocks
 from stepwell_daemon.errors import BAD_DATA
-from stepwell_daemon.gaps import dead_letter_reason, gap_of
+from stepwell_daemon.gaps import gap_of
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.items import read_segment_file
@@ -59,7 +59,7 @@ def replay(path: Path, store: Store) -> int:
         ) from error
     rows = 0
     shard = store.shard_of(stretches[0].info)
-    gap = gap_of(stretches[0], table, dead_letter_reason(path), shard=shard, replayed=True)
+    gap = gap_of(stretches[0], table, path.name, shard=shard, replayed=True)
     for block in blocks:
         if table not in (_ALL_TABLES, block.table):
             continue
@@ -67,7 +67,7 @@ def replay(path: Path, store: Store) -> int:
         store.insert(block, f"{place}-{block.table}-{block.digest()}", may_repeat=True)
         rows += block.rows
     if gap is not None:
-        # Its reason names the file, so the gap that was stored then is no longer told.
+        # It names the file, so the gap that was stored then is no longer told.
         token = f"{page.spool:016x}-{path.stem}-filled-{gap.block.digest()}"
         store.insert(gap.block, token, may_repeat=True)
     target = path.parent / REPLAYED_FOLDER

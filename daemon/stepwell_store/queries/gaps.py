@@ -6,12 +6,11 @@ from typing import Final
 
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.store import Store
-
-REPLAYED: Final = "replayed: "
-"""Begins the reason of a row that says that the gap with the rest as its reason is filled."""
+from stepwell_wire.gaps import GapKind
 
 _GAPS: Final = """
-SELECT DISTINCT run_id, writer_id, label, time, reason, rows, points, first_step, last_step
+SELECT DISTINCT run_id, writer_id, label, time, kind, reason, rows, points, first_step, last_step,
+       file
 FROM gaps
 WHERE project = {project:String} AND run_id IN {runs:Array(String)}
 ORDER BY run_id, time
@@ -22,12 +21,13 @@ ORDER BY run_id, time
 class Gap:
     """Rows that are missing; ``rows`` and ``points`` are 0 where their number is unknown.
 
-    ``time`` is in seconds since 1970 UTC.
+    ``time`` is in seconds since 1970 UTC, ``kind`` a GapKind, ``reason`` the same for people.
     """
 
     run_id: str
     label: str
     time: float
+    kind: str
     reason: str
     rows: int
     points: int
@@ -49,15 +49,16 @@ def list_gaps(
 def gaps_of(question: Question, project: str, run_ids: Sequence[str]) -> tuple[Gap, ...]:
     rows = question.rows(_GAPS, {"project": project, "runs": list(run_ids)})
     filled = {
-        (each["run_id"], each["writer_id"], each["reason"].removeprefix(REPLAYED))
+        (each["run_id"], each["writer_id"], each["file"])
         for each in rows
-        if each["reason"].startswith(REPLAYED)
+        if each["kind"] == GapKind.REPLAYED
     }
     return tuple(
         Gap(
             row["run_id"],
             row["label"],
             row["time"] / 1_000_000,
+            row["kind"],
             row["reason"],
             row["rows"],
             row["points"],
@@ -65,6 +66,6 @@ def gaps_of(question: Question, project: str, run_ids: Sequence[str]) -> tuple[G
             row["last_step"],
         )
         for row in rows
-        if not row["reason"].startswith(REPLAYED)
-        and (row["run_id"], row["writer_id"], row["reason"]) not in filled
+        if row["kind"] != GapKind.REPLAYED
+        and not (row["file"] and (row["run_id"], row["writer_id"], row["file"]) in filled)
     )

@@ -25,6 +25,7 @@ from stepwell.cli.text import (
     zoned_text,
 )
 from stepwell_wire.exit_note import signal_of
+from stepwell_wire.gaps import GapKind
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -35,6 +36,8 @@ _LINES_MAX: Final = 60
 """Of config, summary, metrics and node each; the JSON has all."""
 _CONSOLE_PAGE_LINES: Final = 10_000
 _HISTOGRAMS_AT_ONCE: Final = 1000
+_NO_POINTS: Final = (GapKind.CONSOLE_LINES, GapKind.EVENTS, GapKind.JOURNAL_IN_DOUBT)
+"""Kinds of gaps that are not of points, known or unknown in number."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -172,13 +175,13 @@ def gap_text(gap: dict[str, Any]) -> str:
     """Return one gap in one line; where nothing is counted, nobody knows how much it was."""
     first, last = gap["first_step"], gap["last_step"]
     span = f"steps {first} to {last}" if first != last else f"step {first}"
-    if _is_console(gap):
+    if gap["kind"] == GapKind.CONSOLE_LINES:
         what = f"{counted(gap['rows'], 'line')} about {span}"
-    elif _is_events(gap):
+    elif gap["kind"] == GapKind.EVENTS:
         what = f"{count_text(gap['rows'])} changes of config, summary or the like about {span}"
     elif gap["rows"] or gap["points"]:
         what = f"{counted(gap['points'], 'point')} in {counted(gap['rows'], 'row')} of {span}"
-    elif _is_doubt(gap):
+    elif gap["kind"] == GapKind.JOURNAL_IN_DOUBT:
         what = f"values of {span} may be wrong"
     elif first == last:
         what = f"what was logged before or after {span}, not counted"
@@ -190,11 +193,9 @@ def gap_text(gap: dict[str, Any]) -> str:
 def missing_text(gaps: list[dict[str, Any]]) -> str:
     """Return how much ``gaps`` say is missing, "" for nothing."""
     points = sum(gap["points"] for gap in gaps)
-    lines = sum(gap["rows"] for gap in gaps if _is_console(gap))
-    events = sum(gap["rows"] for gap in gaps if _is_events(gap))
-    unknown = sum(
-        not (gap["points"] or _is_console(gap) or _is_events(gap) or _is_doubt(gap)) for gap in gaps
-    )
+    lines = sum(gap["rows"] for gap in gaps if gap["kind"] == GapKind.CONSOLE_LINES)
+    events = sum(gap["rows"] for gap in gaps if gap["kind"] == GapKind.EVENTS)
+    unknown = sum(not (gap["points"] or gap["kind"] in _NO_POINTS) for gap in gaps)
     parts = [f"{counted(points, 'point')}"] if points else []
     if unknown:
         parts.append(f"{count_text(unknown)} piece{'s' * (unknown != 1)} of unknown size")
@@ -207,16 +208,8 @@ def missing_text(gaps: list[dict[str, Any]]) -> str:
 
 def doubt_text(gaps: list[dict[str, Any]]) -> str:
     """Return for how many stretches nobody knows whether all values are right, "" for none."""
-    doubts = sum(_is_doubt(gap) for gap in gaps)
+    doubts = sum(gap["kind"] == GapKind.JOURNAL_IN_DOUBT for gap in gaps)
     return f"values of {count_text(doubts)} stretches of steps may be wrong" if doubts else ""
-
-
-def _is_doubt(gap: dict[str, Any]) -> bool:
-    return str(gap["reason"]).startswith("journal taken as it reads,")
-
-
-def _is_console(gap: dict[str, Any]) -> bool:
-    return str(gap["reason"]).startswith("console,")
 
 
 def _leaf_text(path: str, value: object) -> str:
@@ -335,7 +328,3 @@ def _node_value(metric: str, value: float) -> str:
     if metric.endswith("_bytes_per_second"):
         return f"{bytes_text(value)}/s"
     return f"{100 * value:.1f} %" if metric.endswith("_ratio") else f"{value:.4g}"
-
-
-def _is_events(gap: dict[str, Any]) -> bool:
-    return str(gap["reason"]).startswith("events,")

@@ -154,6 +154,7 @@ export interface ConsolePage {
 export interface Gap {
   label: string;
   time: number;
+  kind: string;
   reason: string;
   rows: number;
   points: number;

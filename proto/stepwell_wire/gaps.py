@@ -1,0 +1,80 @@
+"""Kinds of gaps: why something is missing, as code asks for it.
+
+A gap's ``reason`` says the same to people, with its numbers; nothing decides by it. Only gaps of
+releases that knew no kinds have theirs inferred from their reason, here and by the same list in
+the store.
+"""
+
+from enum import StrEnum
+from typing import Any, Final
+
+
+class GapKind(StrEnum):
+    """The values are on disk and in the wire: one may be added, none may change."""
+
+    JOURNAL_FULL = "journal_full"
+    """Rows found no room in the journal."""
+    JOURNAL_DISK = "journal_disk"
+    """Rows found no room, as the disk or the system refused the journal's files."""
+    CONSOLE_LINES = "console_lines"
+    """Lines of the console found no room; ``rows`` counts lines."""
+    EVENTS = "events"
+    """Config, summary and the like found no room; ``rows`` counts events."""
+    WRITER_LIMIT = "writer_limit"
+    """Values whose name is one more than a writer may have."""
+    JOURNAL_DAMAGED = "journal_damaged"
+    """A dead writer's journal could not be read there."""
+    JOURNAL_IN_DOUBT = "journal_in_doubt"
+    """It is all there and may be wrong: no checksum holds for that part of the journal."""
+    SPOOL_DAMAGED = "spool_damaged"
+    """A daemon's spool could not be read there."""
+    DEAD_LETTER = "dead_letter"
+    """The sink refused a frame for good; a daemon keeps it in ``file``."""
+    REPLAYED = "replayed"
+    """What the gap of the same ``file`` says is missing no longer is."""
+    UNKNOWN = "unknown"
+
+
+TOLD_BY_WRITERS: Final = (
+    GapKind.JOURNAL_FULL,
+    GapKind.JOURNAL_DISK,
+    GapKind.CONSOLE_LINES,
+    GapKind.EVENTS,
+    GapKind.WRITER_LIMIT,
+)
+"""What the SDK itself had to drop."""
+
+FORMER_REASONS: Final = (
+    ("console, ", GapKind.CONSOLE_LINES),
+    ("events, ", GapKind.EVENTS),
+    ("journal full", GapKind.JOURNAL_FULL),
+    ("disk", GapKind.JOURNAL_DISK),
+    ("limit", GapKind.WRITER_LIMIT),
+    ("journal damaged, ", GapKind.JOURNAL_DAMAGED),
+    ("journal taken as it reads, ", GapKind.JOURNAL_IN_DOUBT),
+    ("damaged in the spool, ", GapKind.SPOOL_DAMAGED),
+    ("refused by the store, ", GapKind.DEAD_LETTER),
+    ("replayed: ", GapKind.REPLAYED),
+)
+"""How the reasons of gaps without a kind begin. Never changed: new gaps say their kind."""
+
+_KINDS: Final = {kind.value: kind for kind in GapKind}
+
+
+def kind_of_gap(body: dict[str, Any]) -> GapKind:
+    """Return the kind of a gap event; UNKNOWN for one of a later release, or of nobody's."""
+    if "kind" in body:
+        kind = body["kind"]
+        return _KINDS.get(kind, GapKind.UNKNOWN) if isinstance(kind, str) else GapKind.UNKNOWN
+    reason = str(body.get("reason"))
+    found = (kind for begin, kind in FORMER_REASONS if reason.startswith(begin))
+    return next(found, GapKind.UNKNOWN)
+
+
+def file_of_gap(body: dict[str, Any], kind: GapKind) -> str:
+    """Return the name of the file that keeps what is missing, "" where none does."""
+    if "file" in body:
+        return str(body["file"])
+    if kind not in (GapKind.DEAD_LETTER, GapKind.REPLAYED):
+        return ""
+    return str(body.get("reason")).rpartition("/")[2]
