@@ -23,7 +23,8 @@ from stepwell_daemon.hub_commands import HubCommands
 from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.intake import take_frame
 from stepwell_daemon.journal_places import JournalPlaces
-from stepwell_daemon.session import Refusal, Session, StreamRefusedError, open_session
+from stepwell_daemon.refusal import Refusal, StreamRefusedError
+from stepwell_daemon.session import Session, open_session
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState
 from stepwell_wire import __version__

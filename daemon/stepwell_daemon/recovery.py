@@ -26,7 +26,8 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError
 from stepwell_daemon.intake import take_frame
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
-from stepwell_daemon.session import Session, StreamRefusedError
+from stepwell_daemon.refusal import StreamRefusedError
+from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writers import WriterState

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stepwell_daemon.bounds import Dropped, told_by_writers
+from stepwell_daemon.refusal import Refusal, StreamRefusedError
 from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry, Schemas, WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
@@ -27,7 +28,6 @@ from stepwell_wire.ingest_pb2 import (
     Command,
     Frame,
     Hello,
-    RefusalCode,
 )
 from stepwell_wire.limits import (
     FRAME_BYTES_MAX,
@@ -48,34 +48,6 @@ _SCOPES = ("run", NODE_SCOPE)
 _PATH_BYTES_MAX = 4096
 _HOST_BYTES_MAX = 255
 _COMMANDS_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why nothing more is taken on this stream.
-
-    Attributes:
-        bound: the bound that was reached (``stepwell_daemon.bounds``), "" where it was none.
-    """
-
-    code: RefusalCode
-    detail: str
-    position: int = 0
-    bound: str = ""
-
-    @property
-    def reason(self) -> str:
-        return RefusalCode.Name(self.code).lower()
-
-
-class StreamRefusedError(Exception):
-    """Ends a stream."""
-
-    def __init__(
-        self, code: RefusalCode, detail: str, position: int = 0, *, bound: str = ""
-    ) -> None:
-        super().__init__(detail)
-        self.refusal = Refusal(code, detail, position, bound)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,29 +4,40 @@ A writer's *high-water marks* are positions in its stream: up to ``accepted`` ev
 into memory, up to ``durable`` it is on disk and acknowledged.
 """
 
+import asyncio
 import socket
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgpack
 
 from stepwell_daemon.counters import Rate
 from stepwell_daemon.holes import Hole, note_frame
+from stepwell_daemon.refusal import Refusal
 from stepwell_daemon.samplers.protocol import Trainer
 from stepwell_daemon.spool.record import FILLS, JUMPS, writer_number
 from stepwell_daemon.spool.segment import Location
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.exit_note import CRASHED, Ending
+from stepwell_wire.ingest_pb2 import Command
 from stepwell_wire.limits import names_size
-
-if TYPE_CHECKING:
-    from stepwell_daemon.session import Session
 
 Schemas = dict[int, tuple[str, ...]]
 
 _KEPT_DAYS: Final = 30
 _SCHEMAS_KEPT_SECONDS: Final = 60.0
+
+
+class Stream(Protocol):
+    """A writer's connection, as others may use it (``session.Session``)."""
+
+    changed: asyncio.Event
+    sweep_id: str
+
+    def refuse(self, refusal: Refusal) -> None: ...
+
+    def command(self, command: Command) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -57,7 +68,7 @@ class WriterState:
     """What relays went past, as of ``accepted``."""
     durable_holes: tuple[Hole, ...] = ()
     """The same as of ``durable``."""
-    session: "Session | None" = None
+    session: "Stream | None" = None
     location: Location = Location(0, 0)
     """The spool's end when its last frame had become durable."""
     pending: int = 0

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stepwell_daemon.session import Session, StreamRefusedError, check_count, open_session
+from stepwell_daemon.refusal import StreamRefusedError
+from stepwell_daemon.session import Session, check_count, open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.writers import Registry
 from stepwell_wire.exit_note import CRASHED, Ending

@@ -21,8 +21,8 @@ from stepwell_daemon.gateway import relayed
 from stepwell_daemon.metrics import build_registry, render
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
+from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.samplers.node_writer import NodeWriters
-from stepwell_daemon.session import StreamRefusedError
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
 from stepwell_wire.ingest_pb2 import (

@@ -9,7 +9,8 @@ import pytest
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
-from stepwell_daemon.session import StreamRefusedError, open_session
+from stepwell_daemon.refusal import StreamRefusedError
+from stepwell_daemon.session import open_session
 from stepwell_daemon.writers import Registry
 from stepwell_wire.ingest_pb2 import LIMIT, ServerMessage
 from tests.daemon.made import hello, new_writer, spool_running

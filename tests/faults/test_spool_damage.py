@@ -15,7 +15,8 @@ import pytest
 
 from stepwell_daemon.errors import NewerSpoolError
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
-from stepwell_daemon.session import Session, StreamRefusedError
+from stepwell_daemon.refusal import StreamRefusedError
+from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.inspection import verify_spool

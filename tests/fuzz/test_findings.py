@@ -13,7 +13,8 @@ from stepwell_daemon.delivery import build_blocks
 from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.gateway.batches import pieces_of
 from stepwell_daemon.gateway.relayed import RelayedWriters
-from stepwell_daemon.session import StreamRefusedError, open_session
+from stepwell_daemon.refusal import StreamRefusedError
+from stepwell_daemon.session import open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk

@@ -20,7 +20,7 @@ from stepwell_daemon.gateway.batches import unpack_batch
 from stepwell_daemon.gateway.relayed import RelayedWriters
 from stepwell_daemon.gateway.tokens import ACCEPTED, Caller, Tokens
 from stepwell_daemon.receiver import Receiver
-from stepwell_daemon.session import Refusal, StreamRefusedError
+from stepwell_daemon.refusal import Refusal, StreamRefusedError
 from stepwell_daemon.spool.spool import Spool
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import (

@@ -14,9 +14,9 @@ from dataclasses import replace
 from stepwell_daemon.bounds import told_by_writers
 from stepwell_daemon.holes import HOLES_MAX, note_frame, parts_in
 from stepwell_daemon.intake import take_frame, take_records
+from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.session import (
     Session,
-    StreamRefusedError,
     Taken,
     check_count,
     check_hello,

@@ -5,7 +5,7 @@ from typing import cast
 
 from stepwell_daemon.gateway.batches import pack_batch, unpack_batch
 from stepwell_daemon.gateway.relayed import RelayedWriters
-from stepwell_daemon.session import StreamRefusedError
+from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.spool.spool import Spool
 from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch, RelayFrame, RelayWriter
 from tests.fuzz.inputs import entries, entry, number, records_of, seed_records

@@ -1,7 +1,8 @@
 """The state machine of a connection, without its connection: hellos, frames, refusals."""
 
 from stepwell_daemon.receiver import parse_message
-from stepwell_daemon.session import Session, StreamRefusedError, open_session
+from stepwell_daemon.refusal import StreamRefusedError
+from stepwell_daemon.session import Session, open_session
 from stepwell_daemon.writers import WriterState
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from tests.fuzz.inputs import entries
