@@ -27,6 +27,7 @@ from stepwell_store.tables import (
     SERIES,
     SERIES_STATS,
     SERIES_STATS_BY_RUN,
+    WRITERS,
     deleted_with_a_run,
 )
 from stepwell_store.writer import WriterInfo
@@ -174,7 +175,7 @@ def sweep_removed(
         ended = {name for name, row in writers.items() if row["state"] not in ("", RUNNING)}
         oldest = (now - _REMOVED_SECONDS_MAX) * 1e6
         is_over = all(name in ended or since < oldest for name, since in at.items())
-        found = _delete_rows(store, scope, kept=(*_KEPT_WHILE_WRITING, "writers"))
+        found = _delete_rows(store, scope, kept=(*_KEPT_WHILE_WRITING, WRITERS.name))
         if not is_over:
             continue
         # The row that says that a writer ended may be stored before others of the same extent.
@@ -235,6 +236,7 @@ def _delete_scopes(
         if not at_work:
             _delete_rows(store, scope)
             continue
+        _delete_former_writers(store, scope, at_work)
         _note_removed(store, scope.project, at_work)
         _delete_rows(store, scope, kept=_KEPT_WHILE_WRITING)
         ended = sorted({row["run_id"] for row in writers[scope]} - set(running[scope]))
@@ -270,6 +272,21 @@ def _writers(
 
 def _running_runs(writers: Iterable[Mapping[str, Any]]) -> set[str]:
     return {row["run_id"] for row in writers if row["state"] == RUNNING}
+
+
+def _delete_former_writers(
+    store: Store, scope: _Scope, at_work: Sequence[Mapping[str, Any]]
+) -> None:
+    """Delete the rows of writers that ended, of the runs that run.
+
+    It comes before the note of those at work: a sweep at the same time would take a writer without
+    a note for one that began the run anew.
+    """
+    running = _Scope(scope.project, tuple(sorted({row["run_id"] for row in at_work})))
+    condition, parameters = running.rows(DeletionOrder.BY_NAME)
+    condition += " AND writer_id NOT IN {at_work:Array(String)}"
+    at_work_ids = [row["writer_id"] for row in at_work]
+    _delete(store, WRITERS.name, condition, {**parameters, "at_work": at_work_ids})
 
 
 def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any]]) -> None:

@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from stepwell_store import EmbeddedStore, RunIsRunningError, Store, connect_embedded
+from stepwell_store.blocks import Block
 from stepwell_store.deletion import find_orphans, remove_orphans, sweep_removed
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries import (
@@ -342,6 +343,34 @@ def test_an_id_used_again_while_its_removed_writer_goes_on_is_a_run(store: Store
     for _ in range(2):
         sweep_removed(store, now=time.time())
         assert points_of(store, project) == 5
+
+
+class SweptAfterEachInsert:
+    """A store whose daemon sweeps as soon as a deletion noted a writer."""
+
+    def __init__(self, store: Store):
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def insert(self, block: Block, token: str) -> None:
+        self._store.insert(block, token)
+        sweep_removed(self._store, now=time.time())
+
+
+def test_a_sweep_in_the_middle_of_a_deletion_forgets_no_writer(store: Store):
+    project = fresh_project()
+    run_again(store, project, "former", range(10))
+    end(store, project, "former")
+    run_again(store, project, "w1", range(10, 20))
+    meanwhile = cast(Store, SweptAfterEachInsert(store))
+    delete_run(meanwhile, project, "run", force=True)
+    end(store, project, "w1")
+    swept = sweep_removed(store, now=time.time())
+    swept = sweep_removed(store, now=time.time(), before=swept)
+    assert (project, "run") in {*swept.done, *swept.ended}
+    assert not list_runs(store, project).items
 
 
 def test_a_project_is_deleted_and_its_neighbour_is_not(store: Store):
