@@ -1,6 +1,6 @@
 """Count the lines of proto, SDK, daemon and store: at an earlier commit and now, by folder.
 
-    python scripts/count_lines.py [--base COMMIT] [--root FOLDER]
+    python scripts/count_lines.py [--base COMMIT] [--root FOLDER] [--feature LINES]
 
 Counted are committed, hand-written files: Python, protobuf and SQL under `proto`, `sdk` and
 `daemon`. Blank lines and comments count. Generated files (`*_pb2.py`, `*_pb2.pyi`) do not, and
@@ -15,6 +15,11 @@ Each file of today is in one of two classes:
 
 `kept` counts lines of today that were in some file of the base commit, character by character but
 for the indentation. Blank lines are never kept. It is a lower bound: a reworded line is not kept.
+
+Below the table, each line of the files that descend is given to the commit that wrote it, as
+`git blame` says; a line that was moved stays with its first writer. A commit that made the counted
+folders longer by `--feature` lines or more brought a feature, so its lines are what features added
+to these files. The others are the earlier code as it is now.
 """
 
 from __future__ import annotations
@@ -37,6 +42,8 @@ SUFFIXES: Final = (".py", ".proto", ".sql")
 GENERATED: Final = ("_pb2.py", "_pb2_grpc.py")
 KEPT_RATIO_MIN: Final = 1 / 3
 """A file with this share of old lines descends: git sees one target of a split file, or none."""
+FEATURE_LINES_MIN: Final = 100
+"""What makes the folders longer by so much is a feature; mends and refactorings are smaller."""
 
 
 class CountError(Exception):
@@ -122,6 +129,20 @@ def folder_of(path: str) -> str:
     return "/".join(path.split("/")[:-1][:3])
 
 
+def classed(
+    then: Mapping[str, list[str]], now: Mapping[str, list[str]], moves: Sequence[tuple[str, str]]
+) -> list[tuple[str, int, bool]]:
+    """Return each path of ``now``, its number of kept lines, and whether it descends."""
+    before = Counter(line.strip() for lines in then.values() for line in lines)
+    by_lineage = descendants(then, moves)
+    found = []
+    for path in sorted(now, key=lambda path: (path not in by_lineage, path)):
+        kept, held = kept_lines(now[path], before), len(now[path])
+        has_old_lines = bool(held) and kept >= KEPT_RATIO_MIN * held
+        found.append((path, kept, path in by_lineage or has_old_lines))
+    return found
+
+
 def count(
     then: Mapping[str, list[str]], now: Mapping[str, list[str]], moves: Sequence[tuple[str, str]]
 ) -> dict[str, Count]:
@@ -133,16 +154,71 @@ def count(
 
     for path, lines in then.items():
         add(path, Count(then=len(lines)))
-    before = Counter(line.strip() for lines in then.values() for line in lines)
-    by_lineage = descendants(then, moves)
-    for path in sorted(now, key=lambda path: (path not in by_lineage, path)):
-        lines = now[path]
-        kept = kept_lines(lines, before)
-        if path in by_lineage or (lines and kept >= KEPT_RATIO_MIN * len(lines)):
-            add(path, Count(descending=len(lines), kept=kept))
-        else:
-            add(path, Count(added=len(lines), kept=kept))
+    for path, kept, descends in classed(then, now, moves):
+        held = len(now[path])
+        add(path, Count(descending=held, kept=kept) if descends else Count(added=held, kept=kept))
     return counts
+
+
+def growth_since(root: Path, base: str) -> dict[str, int]:
+    """Return by how many counted lines each commit after ``base`` made the folders longer."""
+    growth: dict[str, int] = {}
+    listed = _git(
+        root, "log", "--no-merges", "--no-renames", "--numstat", "--format=commit %H",
+        f"{base}..HEAD", "--", *FOLDERS,
+    )  # fmt: skip
+    commit = ""
+    for line in listed.splitlines():
+        if line.startswith("commit "):
+            commit = line.removeprefix("commit ")
+            growth[commit] = 0
+        elif line:
+            more, less, path = line.split("\t", 2)
+            if is_counted(path):
+                growth[commit] += int(more) - int(less)
+    return growth
+
+
+def writers_of(root: Path, base: str, path: str) -> Counter[str]:
+    """Return how many lines of ``path`` each commit wrote; those of ``base`` count for ``""``."""
+    found: Counter[str] = Counter()
+    for line in _git(
+        root, "blame", "-s", "-l", "-w", "-M", "-C", f"{base}..HEAD", "--", path
+    ).split("\n"):
+        if line:
+            found["" if line.startswith("^") else line.split(" ", 1)[0]] += 1
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origins:
+    """Who wrote the lines of the files that descend."""
+
+    earlier: int
+    features: int
+    others: int
+
+    def text(self, then: int, feature_lines: int) -> str:
+        """Return it in words; ``then`` is the number of lines at the base commit."""
+        without = self.earlier + self.others
+        share = 1 - without / then if then else 0.0
+        return (
+            f"files that descend: {self.earlier + self.features + self.others:,} lines\n"
+            f"  {self.earlier:,} are of the base commit, in place or moved\n"
+            f"  {self.features:,} were added by features, commits of {feature_lines} lines or more\n"
+            f"  {self.others:,} were written by other commits since\n"
+            f"without what features added: {without:,} of {then:,} lines then, {share:.1%} fewer"
+        )
+
+
+def origins(
+    writers: Iterable[Counter[str]], growth: Mapping[str, int], feature_lines: int
+) -> Origins:
+    """Return the origins of lines by their ``writers`` and each commit's ``growth``."""
+    lines = sum(writers, Counter[str]())
+    earlier = lines.pop("", 0)
+    features = sum(n for commit, n in lines.items() if growth.get(commit, 0) >= feature_lines)
+    return Origins(earlier=earlier, features=features, others=lines.total() - features)
 
 
 def table_of(counts: Mapping[str, Count]) -> str:
@@ -162,17 +238,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--base", default=BASE, help=f"the earlier commit (default: {BASE})")
     parser.add_argument("--root", type=Path, default=ROOT, help="the checkout to count")
+    parser.add_argument(
+        "--feature", type=int, default=FEATURE_LINES_MIN, metavar="LINES",
+        help=f"a commit that adds so many lines brought a feature (default: {FEATURE_LINES_MIN})",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
+    root, base = options.root, options.base
     try:
-        then = sources_at(options.root, options.base)
-        counts = count(
-            then, sources_at(options.root, "HEAD"), moves_since(options.root, options.base)
-        )
+        then, now, moves = sources_at(root, base), sources_at(root, "HEAD"), moves_since(root, base)
+        descending = [path for path, _, descends in classed(then, now, moves) if descends]
+        writers = [writers_of(root, base, path) for path in descending]
+        found = origins(writers, growth_since(root, base), options.feature)
     except CountError as error:
         print(f"count_lines: {error}", file=sys.stderr)
         print("A shallow clone has no earlier commits: git fetch --unshallow", file=sys.stderr)
         return 1
+    counts = count(then, now, moves)
     print(table_of(counts))
+    print(found.text(sum(of.then for of in counts.values()), options.feature))
     return 0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts import count_lines
-from scripts.count_lines import Count
+from scripts.count_lines import Count, Origins
 
 FORMER = [f"former = {number}" for number in range(30)]
 NEW = [f"new = {number}" for number in range(30)]
@@ -53,6 +53,13 @@ def test_a_file_descends_by_its_path_by_a_move_or_by_its_lines() -> None:
     }
 
 
+def test_lines_of_large_commits_are_what_features_added() -> None:
+    writers = [Counter({"": 10, "feature": 5}), Counter({"": 3, "mend": 2, "less": 1})]
+    found = count_lines.origins(writers, {"feature": 100, "mend": 99, "less": -40}, 100)
+    assert found == Origins(earlier=13, features=5, others=3)
+    assert "16 of 20 lines then, 20.0% fewer" in found.text(20, 100)
+
+
 def test_a_repository_is_counted_with_its_renames(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,12 +82,16 @@ def test_a_repository_is_counted_with_its_renames(
     commit({})
     # Rewritten since: only the rename says where it comes from.
     commit({"sdk/p/moved.py": NEW[:20], "daemon/d/added.py": NEW})
+    commit({"sdk/p/moved.py": [*NEW[:18], "a = 1", "b = 2"]})
 
-    assert count_lines.main(["--root", str(tmp_path), "--base", base]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert count_lines.main(["--root", str(tmp_path), "--base", base, "--feature", "20"]) == 0
+    printed = capsys.readouterr().out
+    rows = [line.split() for line in printed.splitlines()]
     assert rows[0] == ["folder", "then", "now", "descends", "kept", "added"]
     assert ["sdk/p", "30", "20", "20", "0", "0"] in rows
     assert ["all", "30", "50", "20", "0", "30"] in rows
+    assert "18 were added by features, commits of 20 lines or more" in printed
+    assert "2 were written by other commits since" in printed
 
     assert count_lines.main(["--root", str(tmp_path), "--base", "f" * 40]) == 1
     assert "git fetch --unshallow" in capsys.readouterr().err
