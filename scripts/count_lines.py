@@ -205,7 +205,7 @@ class Origins:
         return (
             f"files that descend: {self.earlier + self.features + self.others:,} lines\n"
             f"  {self.earlier:,} are of the base commit, in place or moved\n"
-            f"  {self.features:,} were added by features, commits of {feature_lines} lines or more\n"
+            f"  {self.features:,} were added by features (commits of {feature_lines}+ lines)\n"
             f"  {self.others:,} were written by other commits since\n"
             f"without what features added: {without:,} of {then:,} lines then, {share:.1%} fewer"
         )

@@ -90,7 +90,7 @@ def test_a_repository_is_counted_with_its_renames(
     assert rows[0] == ["folder", "then", "now", "descends", "kept", "added"]
     assert ["sdk/p", "30", "20", "20", "0", "0"] in rows
     assert ["all", "30", "50", "20", "0", "30"] in rows
-    assert "18 were added by features, commits of 20 lines or more" in printed
+    assert "18 were added by features (commits of 20+ lines)" in printed
     assert "2 were written by other commits since" in printed
 
     assert count_lines.main(["--root", str(tmp_path), "--base", "f" * 40]) == 1
