@@ -50,78 +50,84 @@ class DaemonConfig:
     """Everything that can be set, read once at start and passed down."""
 
     socket: Path = setting(Path(), "the unix socket that writers connect to")
-    data: Path = setting(Path(), "folder of spool and embedded store")
-    journals: Path = setting(Path(), "folder of the writers' journals, to recover dead ones")
+    data: Path = setting(Path(), "folder of the spool and the embedded store")
+    journals: Path = setting(
+        Path(), "folder of the writers' journals, searched for those of dead writers"
+    )
     journal_roots: str = setting(
         "",
-        "further folders, separated by colons, in which journals of other users are taken in",
+        "further folders with journals of other users, separated by colons",
     )
     host: str = setting("127.0.0.1", "address of the HTTP server")
     metrics_port: int = setting(
-        9464, "port of /metrics, /healthz, /readyz, /status.json; 0: any free one", 0, 65_535
+        9464, "port of /metrics, /healthz, /readyz, /status.json; 0: any free port", 0, 65_535
     )
     log_level: str = setting(
         "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error")
     )
-    log_file: str = setting("", "write the log here instead of to stderr")
+    log_file: str = setting("", "write the log to this file; empty: to stderr")
     idle_exit: float = setting(
-        0.0, "end after so many seconds with no writer and all stored; 0: never", 0
+        0.0, "seconds without a writer after which the daemon ends, if all is stored; 0: never", 0
     )
-    drain_seconds: float = setting(10.0, "at a stop, forward what is spooled for so long", 0)
-    sample_seconds: float = setting(5.0, "seconds between samples of the node; 0: none", 0)
+    drain_seconds: float = setting(10.0, "seconds that a stop waits for the store", 0)
+    sample_seconds: float = setting(5.0, "seconds between samples of the node; 0: no samples", 0)
     samplers: str = setting(
-        ",".join(SAMPLER_NAMES), "what is sampled of the node, separated by commas; empty: nothing"
+        ",".join(SAMPLER_NAMES), "samplers of the node, separated by commas; empty: none"
     )
     recover_seconds: float = setting(
-        10.0, "seconds between looks for journals of dead writers; 0: none", 0
+        10.0, "seconds between searches for journals of dead writers; 0: no search", 0
     )
     writers_max: int = setting(4096, "writers connected at once", 1)
     connections_max: int = setting(8192, "connections at once", 1)
-    hello_seconds: float = setting(30.0, "a connection must say who it is within so long", 0.1)
-    in_flight_bytes_max: int = setting(64 << 20, "frames in memory, not yet on disk", 8 << 20)
+    hello_seconds: float = setting(30.0, "seconds in which a connection must send its hello", 0.1)
+    in_flight_bytes_max: int = setting(
+        64 << 20, "bytes of frames in memory that are not on disk yet", 8 << 20
+    )
     durability: str = setting(
         "synced",
-        "what an ack means: synced (survives loss of power) or written (survives a kill)",
+        "acknowledged frames survive a loss of power (synced) or only a kill (written)",
         choices=("synced", "written"),
     )
-    commit_interval_seconds: float = setting(0.01, "least time between two syncs", 0, 1)
+    commit_interval_seconds: float = setting(0.01, "shortest time between two syncs", 0, 1)
     segment_bytes: int = setting(64 << 20, "size of a spool segment", 64 << 10, 4 << 30)
-    spool_bytes_max: int = setting(8 << 30, "spooled bytes not yet stored", 1 << 20)
+    spool_bytes_max: int = setting(
+        8 << 30, "bytes in the spool that are not stored yet; a full spool refuses frames", 1 << 20
+    )
     writer_share_max: float = setting(
         0.5,
-        "share of what waits in a spool, three quarters full, that one writer may hold; 1: all",
+        "share of the waiting bytes for one writer, once the spool is three quarters full; 1: all",
         0.01,
         1,
     )
-    keep_seconds: float = setting(600.0, "keep stored segments for so long", 0)
-    keep_bytes: int = setting(256 << 20, "keep at most so many stored bytes", 0)
+    keep_seconds: float = setting(600.0, "seconds for which stored segments are kept", 0)
+    keep_bytes: int = setting(256 << 20, "largest number of stored bytes that are kept", 0)
     block_points: int = setting(400_000, "points in one block for the store", 1)
     block_bytes: int = setting(16 << 20, "bytes of records in one block", 1 << 10)
-    block_delay_seconds: float = setting(0.2, "least time that records gather", 0, 60)
+    block_delay_seconds: float = setting(0.2, "shortest time for which records gather", 0, 60)
     insert_threads: int = setting(2, "blocks inserted at once", 1, 64)
     blob_store: str = setting(
-        "", "folder of the blob store; empty: blobstore in the data folder. Hubs read it too"
+        "", "folder of the blob store, which hubs read too; empty: blobstore in the data folder"
     )
     blob_queue_bytes_max: int = setting(
-        8 << 30, "bytes of blobs that were taken and are not in the blob store", 1 << 20
+        8 << 30, "bytes of blobs that were taken and are not in the blob store yet", 1 << 20
     )
     blob_free_bytes_min: int = setting(
         1 << 30, "free bytes of the data folder's disk that blobs leave to rows", 0
     )
     blob_workers: int = setting(1, "processes that encode and hash blobs", 1, 64)
-    blob_worker_memory_bytes: int = setting(2 << 30, "address space of one of them", 256 << 20)
-    blob_seconds: float = setting(120.0, "one blob may take a worker so long", 1)
+    blob_worker_memory_bytes: int = setting(2 << 30, "address space of one blob worker", 256 << 20)
+    blob_seconds: float = setting(120.0, "time limit for one blob in a worker", 1)
     blob_grace_hours: float = setting(
-        168.0, "blobs that nothing names are deleted so long after they were last put; 0: never", 0
+        168.0, "hours after which a blob without a reference is deleted; 0: never", 0
     )
     sink: str = setting(
         "embedded",
-        "where records go: embedded (a store of its own), clickhouse (servers) or gateway "
+        "destination of records: embedded (a store of its own), clickhouse (servers) or gateway "
         "(another daemon)",
         choices=("embedded", "clickhouse", "gateway"),
     )
     clickhouse_hosts: str = setting("127.0.0.1", "HOST[:PORT] of servers, separated by commas")
-    clickhouse_database: str = setting("stepwell", "the database; made where it is missing")
+    clickhouse_database: str = setting("stepwell", "the database; made if it is missing")
     clickhouse_user: str = setting("default", "the user")
     clickhouse_password_file: str = setting("", "file with the user's password")
     clickhouse_cluster: str = setting(
@@ -131,59 +137,66 @@ class DaemonConfig:
         0, "replicas that must have a block before it counts as stored; 0: one", 0, 64
     )
     clickhouse_timeout_seconds: float = setting(
-        60.0, "a server that is silent for so long while it owes an answer is left", 1
+        60.0, "seconds of silence after which a server that owes an answer is given up", 1
     )
     clickhouse_tls: str = setting(
         "auto", "on, off, or auto: on beyond loopback", choices=("auto", "on", "off")
     )
-    clickhouse_ca_file: str = setting("", "CA certificates that the servers' must come from")
-    clickhouse_cert_file: str = setting("", "certificate to show to the servers")
-    clickhouse_key_file: str = setting("", "its key")
+    clickhouse_ca_file: str = setting("", "authorities that may sign the servers' certificates")
+    clickhouse_cert_file: str = setting("", "certificate for servers that ask for one")
+    clickhouse_key_file: str = setting("", "key of clickhouse_cert_file")
     gateway_address: str = setting("", "host:port of the gateway, for sink = gateway")
     gateway_token_file: str = setting("", "file with the token for the gateway")
-    gateway_ca_file: str = setting("", "CA certificates that the gateway's must come from")
-    gateway_cert_file: str = setting("", "certificate to show to the gateway")
-    gateway_key_file: str = setting("", "its key")
+    gateway_ca_file: str = setting("", "authorities that may sign the gateway's certificate")
+    gateway_cert_file: str = setting("", "certificate for a gateway that asks for one")
+    gateway_key_file: str = setting("", "key of gateway_cert_file")
     gateway_timeout_seconds: float = setting(
-        30.0, "a gateway that is silent for so long is connected anew", 1
+        30.0, "seconds of silence after which the gateway is connected again", 1
     )
-    gateway_listen: str = setting("", "host:port where other daemons may relay to; empty: none")
-    gateway_listen_cert_file: str = setting("", "certificate of that port; beyond loopback a must")
-    gateway_listen_key_file: str = setting("", "its key")
+    gateway_listen: str = setting("", "host:port for daemons that relay to this one; empty: none")
+    gateway_listen_cert_file: str = setting(
+        "", "certificate of gateway_listen; required beyond loopback"
+    )
+    gateway_listen_key_file: str = setting("", "key of gateway_listen_cert_file")
     gateway_listen_client_ca_file: str = setting(
-        "", "CA certificates that a daemon's must come from; empty: none is asked for"
+        "", "authorities that may sign daemons' certificates; empty: no certificate is required"
     )
-    gateway_tokens_file: str = setting("", "file of tokens, one a line; one is asked for then")
-    socket_group: str = setting("", "group that may use the socket; empty: the daemon's own")
+    gateway_tokens_file: str = setting(
+        "", "file of tokens, one a line; empty: no token is required"
+    )
+    socket_group: str = setting("", "group that may use the socket; empty: the daemon's user only")
     hub: str = setting(
         "auto",
-        "auto: start the hub, the page, where this daemon has a store of its own; or off",
+        "auto: start the hub (the page) if this daemon has a store of its own; off: never",
         choices=("auto", "off"),
     )
     hub_host: str = setting("127.0.0.1", "address of the page")
     hub_port: int = setting(
         HUB_PORT_DEFAULT,
-        "port of the page; 0 for any free one, which is taken too where the default is in use",
+        "port of the page; 0: any free port, also used if the default port is in use",
         0,
         65_535,
     )
-    hub_url: str = setting("", "the page's address as browsers see it, where it is another")
+    hub_url: str = setting("", "the address of the page for browsers, if it is another one")
     hub_control_key_file: str = setting(
         "",
-        "file with the key of the hub at hub_url, where this daemon has no hub of its own: trials "
-        "of sweeps are stopped and artifacts committed through it; empty: agents stop trials, "
-        "artifacts wait",
+        "file with the key of the hub at hub_url, for a daemon without a hub of its own; it stops "
+        "trials and commits artifacts through that hub; empty: agents stop trials, artifacts wait",
     )
-    hub_cert_file: str = setting("", "certificate of the page; beyond loopback a must")
-    hub_key_file: str = setting("", "its key")
+    hub_cert_file: str = setting("", "certificate of the page; required beyond loopback")
+    hub_key_file: str = setting("", "key of hub_cert_file")
     hub_proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")
     hub_catalog: str = setting(
-        "", "postgresql://… for the hub's own small tables; empty: a file beside the store"
+        "", "postgresql://… of the hub's catalog; empty: a file beside the store"
     )
-    engine_memory_bytes: int = setting(2 << 30, "memory of the embedded engine", 256 << 20)
-    retention_run_days: int = setting(0, "delete runs so long after their end; 0: never", 0)
-    retention_node_days: int = setting(90, "keep points of nodes for so long; 0: for ever", 0)
-    retention_console_days: int = setting(0, "keep console lines for so long; 0: for ever", 0)
+    engine_memory_bytes: int = setting(2 << 30, "memory limit of the embedded engine", 256 << 20)
+    retention_run_days: int = setting(0, "days after which an ended run is deleted; 0: never", 0)
+    retention_node_days: int = setting(
+        90, "days after which telemetry of nodes is deleted; 0: never", 0
+    )
+    retention_console_days: int = setting(
+        0, "days after which console lines are deleted; 0: never", 0
+    )
     named: frozenset[str] = frozenset()
     """Names of the settings that were set by a file, a variable or an argument."""
 
@@ -273,18 +286,18 @@ def _path(text: str) -> Path | None:
 def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="stepwelld",
-        description="The daemon of a node: takes what writers log, keeps it, stores it.",
-        epilog=f"Every setting can also stand in the TOML file, or in {PREFIX}NAME.",
+        description="The daemon of a node: receives what writers log, spools it and stores it.",
+        epilog=f"Every setting can also be in the TOML file, or in a variable {PREFIX}NAME.",
     )
     _READER.add_arguments(parser)
     parser.add_argument(
-        "--check-config", action="store_true", help="print the effective settings and end"
+        "--check-config", action="store_true", help="print the settings in force and exit"
     )
     parser.add_argument(
         "--personal",
         action="store_true",
-        help="a training script starts this daemon: leave out the script's limits and unknown "
-        f"{PREFIX}NAMEs, and let a script start it again when it dies",
+        help="for training scripts, which start this daemon: ignore the script's limits and "
+        f"unknown {PREFIX}NAMEs; a script starts the daemon again if it dies",
     )
     return parser
 

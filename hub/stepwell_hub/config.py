@@ -33,17 +33,17 @@ PREFIX: Final = "STEPWELLHUB_"
 class HubConfig:
     """Everything that can be set, read once at start and passed down."""
 
-    data: Path = setting(Path(), "data folder; the hub's key and catalog are in its hub/")
+    data: Path = setting(Path(), "data folder; its hub/ has the key and the catalog")
     host: str = setting("127.0.0.1", "address of the page")
     port: int = setting(
         HUB_PORT_DEFAULT,
-        "port of the page; 0 for any free one, which is taken too where the default is in use",
+        "port of the page; 0: any free port, also used if the default port is in use",
         0,
         65_535,
     )
-    url: str = setting("", "the page's address as browsers see it, where it is another")
-    cert_file: str = setting("", "certificate of the page; beyond loopback a must")
-    key_file: str = setting("", "its key")
+    url: str = setting("", "the address of the page for browsers, if it is another one")
+    cert_file: str = setting("", "certificate of the page; required beyond loopback")
+    key_file: str = setting("", "key of cert_file")
     proxy: str = setting("", "addresses of the proxy that ends TLS, separated by commas")
     log_level: str = setting(
         "info", "debug, info, warning or error", choices=("debug", "info", "warning", "error")
@@ -51,23 +51,26 @@ class HubConfig:
     catalog: str = setting("", "postgresql://… of the catalog; empty: a file in hub/")
     store: str = setting(
         "embedded",
-        "what is read: embedded (of the data folder) or clickhouse",
+        "the store: embedded (of the data folder) or clickhouse",
         choices=("embedded", "clickhouse"),
     )
     journals: str = setting(
-        "", "folders of journals, by colons: what they note of a run is removed with the run"
+        "", "folders of journals, separated by colons; deleting a run deletes its notes there"
     )
     blob_store: str = setting(
         "", "folder of the blob store that the daemons write; empty: blobstore in the data folder"
     )
     daemon_status: str = setting("", "address of the daemon's /status.json, for the status page")
-    query_seconds: float = setting(30.0, "a query may take so long", 0.1, 3600)
-    query_memory_bytes: int = setting(1 << 30, "memory of one query", 16 << 20)
+    query_seconds: float = setting(30.0, "time limit of a query", 0.1, 3600)
+    query_memory_bytes: int = setting(1 << 30, "memory limit of a query", 16 << 20)
     queries_max: int = setting(4, "queries at once", 1, 64)
-    table_workers: int = setting(2, "processes that answer questions about tables", 1, 16)
-    queries_waiting_max: int = setting(64, "queries that may wait; more are refused", 0, 10_000)
+    table_workers: int = setting(2, "processes that search logged tables", 1, 16)
+    queries_waiting_max: int = setting(64, "queries that may wait; others are refused", 0, 10_000)
     sweep_lease_seconds: float = setting(
-        LEASE_SECONDS, "an agent of a sweep that is silent for so long loses its trial", 1, 3600
+        LEASE_SECONDS,
+        "seconds without a heartbeat after which an agent of a sweep loses its trial",
+        1,
+        3600,
     )
     listeners_max: int = setting(256, "live connections at once", 1, 10_000)
     request_bytes_max: int = setting(4 << 20, "size of a request's body", 1 << 10, 1 << 30)
@@ -77,14 +80,14 @@ class HubConfig:
     clickhouse_password_file: str = setting("", "file with the user's password")
     clickhouse_cluster: str = setting("", "name of the cluster; empty: one server")
     clickhouse_timeout_seconds: float = setting(
-        60.0, "a server that is silent for so long while it owes an answer is left", 1
+        60.0, "seconds of silence after which a server that owes an answer is given up", 1
     )
     clickhouse_tls: str = setting(
         "auto", "on, off, or auto: on beyond loopback", choices=("auto", "on", "off")
     )
-    clickhouse_ca_file: str = setting("", "CA certificates that the servers' must come from")
-    clickhouse_cert_file: str = setting("", "certificate to show to the servers")
-    clickhouse_key_file: str = setting("", "its key")
+    clickhouse_ca_file: str = setting("", "authorities that may sign the servers' certificates")
+    clickhouse_cert_file: str = setting("", "certificate for servers that ask for one")
+    clickhouse_key_file: str = setting("", "key of clickhouse_cert_file")
 
     named: frozenset[str] = frozenset()
     """Names of the settings that were set by a file, a variable or an argument."""
@@ -136,14 +139,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(
         prog="stepwell hub",
         description="The hub: the page and the HTTP API over a store.",
-        epilog=f"Every setting can also stand in the TOML file, or in {PREFIX}NAME.",
+        epilog=f"Every setting can also be in the TOML file, or in a variable {PREFIX}NAME.",
     )
     _READER.add_arguments(parser)
     parser.add_argument(
         "--rotate-key",
         action="store_true",
-        help="make a new key, which a running hub takes at once, and end: cookies, links and "
-        "tokens of the old one end",
+        help="make a new key and exit. A running hub uses it at once; cookies, links and tokens "
+        "of the old key end",
     )
     # How a daemon starts a hub; none of these is a setting.
     for name, text in (

@@ -18,28 +18,28 @@ from stepwell_wire.arguments import OneLineParser
 
 COMMANDS: Final = {
     "up": "start a daemon with an embedded store, in the foreground",
-    "down": "stop the daemon of this socket in order, and wait until it has ended",
-    "open": "open the page, on a run or a project; prints a link that logs in",
-    "hub": "run the hub itself, the page, e.g. over ClickHouse servers; takes its own arguments",
-    "daemon": "run the daemon itself; takes the daemon's own arguments",
-    "run": "run a command with the tracker wired in",
+    "down": "stop the daemon of this socket, and wait for its end",
+    "open": "open the page in a browser, logged in; of a run or a project",
+    "hub": "run the hub (page and HTTP API), for example over ClickHouse servers",
+    "daemon": "run the daemon with the daemon's own options",
+    "run": "run a command whose `import wandb` is stepwell",
     "sweep": "create a sweep from a YAML or JSON file; pause, resume, stop, cancel, list sweeps",
-    "agent": "run trials of a sweep, one after another",
-    "artifact": "list, fetch, check and log artifacts",
-    "report": "list reports, save a file as one, export one as an HTML file",
-    "runs": "list runs",
-    "show": "show one run",
-    "export": "write a run's or a project's history to a file",
-    "sql": "ask the store in SQL, read-only",
-    "sync": "send journals that were not sent: of offline runs and of killed processes",
-    "status": "say how the daemon is and where things are",
-    "top": "watch writers, rates and spool",
-    "spool": "verify, dump or repair a daemon's spool; replay dead-lettered frames",
-    "journal": "verify or dump the journals of writers",
-    "doctor": "check everything and say what to fix",
+    "agent": "run trials of a sweep, one after the other",
+    "artifact": "list, download, verify, log and delete artifacts",
+    "report": "list reports, save a file as a report, export a report as HTML",
+    "runs": "list runs, or groups of runs",
+    "show": "show one run: config, summary, metrics, gaps, console",
+    "export": "write the history of a run or a project to a file",
+    "sql": "query the store with SQL, read-only",
+    "sync": "send journals of offline runs and of killed processes",
+    "status": "show the state of the daemon, its socket, page and addresses",
+    "top": "show writers, rates and spool, live",
+    "spool": "verify, dump or repair a daemon's spool; replay dead letters",
+    "journal": "verify, dump or repair the journals of writers",
+    "doctor": "check everything and print remedies",
     "backup": "copy a data folder, also while its daemon runs",
-    "rm": "delete runs for good",
-    "version": "say the version",
+    "rm": "delete runs or projects permanently",
+    "version": "print the version",
 }
 _RAW_ARGUMENTS: Final = {"daemon", "hub"}  # Everything after the name belongs to another program.
 
@@ -85,7 +85,7 @@ def _dispatch(words: list[str]) -> int:
         return int(module.run(rest))
     parser = OneLineParser(
         prog=f"stepwell {name}",
-        description=f"{COMMANDS[name].capitalize()}.",
+        description=f"{COMMANDS[name][0].upper()}{COMMANDS[name][1:]}.",
         allow_abbrev=False,
     )
     module.add_arguments(parser)
@@ -104,7 +104,13 @@ def _overview() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {what}" for name, what in COMMANDS.items()]
     return "\n".join(
-        ["usage: stepwell COMMAND …", "", *lines, "", "`stepwell COMMAND --help` says more."]
+        [
+            "usage: stepwell COMMAND …",
+            "",
+            *lines,
+            "",
+            "`stepwell COMMAND --help` lists its options.",
+        ]
     )
 
 

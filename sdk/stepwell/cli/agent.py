@@ -9,25 +9,27 @@ from stepwell.cli.options import count, seconds
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sweep", metavar="SWEEP", help="ID, PROJECT/ID or ENTITY/PROJECT/ID")
     parser.add_argument(
-        "--count", type=count, metavar="N", help="run N trials at most; default: all there are"
+        "--count", type=count, metavar="N", help="run at most N trials; default: all"
     )
-    parser.add_argument("-p", "--project", help="the sweep's project, where SWEEP does not say it")
-    parser.add_argument("-e", "--entity", help="taken for the sake of old scripts; no effect")
+    parser.add_argument("-p", "--project", help="the sweep's project, if SWEEP does not contain it")
+    parser.add_argument(
+        "-e", "--entity", help="no effect; accepted for scripts that use wandb's commands"
+    )
     parser.add_argument(
         "-f",
         "--forward-signals",
         action="store_true",
-        help="taken for the sake of old scripts: Ctrl-C always goes on to the trial",
+        help="no effect: the trial always gets Ctrl-C",
     )
     parser.add_argument(
         "--term-timeout",
         type=seconds,
         metavar="SECONDS",
-        help="a trial that is to end is killed so long after; default 30",
+        help="kill a trial this long after it was asked to stop; default 30",
     )
 
     parser.add_argument(
-        "--keep-wandb", action="store_true", help="leave `import wandb` as it is in the programs"
+        "--keep-wandb", action="store_true", help="do not replace `import wandb` in the programs"
     )
 
 

@@ -24,33 +24,41 @@ _NAME: Final = "PROJECT/NAME:v3 or PROJECT/NAME:ALIAS"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    ls = actions.add_parser("ls", help="list artifacts, the versions of one, or a version's files")
+    ls = actions.add_parser(
+        "ls", help="list artifacts, versions of an artifact, or files of a version"
+    )
     ls.add_argument("place", nargs="?", metavar="PROJECT[/NAME[:v3]]", default="")
     ls.add_argument("-t", "--type", help="only artifacts of this type")
-    get = actions.add_parser("get", help="fetch a version's files, and print their folder")
+    get = actions.add_parser("get", help="download a version and print its folder")
     get.add_argument("name", metavar="NAME", help=_NAME)
     get.add_argument("--root", metavar="DIR", help="default: ./artifacts/NAME:v3")
-    get.add_argument("-t", "--type", help="the type that it must have")
-    get.add_argument("--prefix", default="", help="only files whose path begins so")
+    get.add_argument("-t", "--type", help="fail if the artifact has another type")
+    get.add_argument("--prefix", default="", help="only files whose path begins with PREFIX")
     get.add_argument(
-        "--without-references", action="store_true", help="leave out files that are kept elsewhere"
+        "--without-references",
+        action="store_true",
+        help="skip references, whose bytes are stored elsewhere",
     )
-    verify = actions.add_parser("verify", help="read the files of a folder and compare them")
+    verify = actions.add_parser("verify", help="compare the files of a folder with a version")
     verify.add_argument("name", metavar="NAME", help=_NAME)
     verify.add_argument("--root", metavar="DIR", help="default: ./artifacts/NAME:v3")
     rm = actions.add_parser("rm", help="delete a version")
     rm.add_argument("name", metavar="NAME", help="PROJECT/NAME:v3 or PROJECT/NAME:ALIAS")
     rm.add_argument(
-        "--with-aliases", action="store_true", help="also one that has aliases, and they with it"
+        "--with-aliases",
+        action="store_true",
+        help="delete the version also if it has aliases, with its aliases",
     )
     rm.add_argument("--yes", action="store_true", help="do not ask")
-    log = actions.add_parser("put", help="log files or folders, and wait for the version")
+    log = actions.add_parser("put", help="log files or folders as a version and wait for it")
     log.add_argument("paths", nargs="+", metavar="PATH")
     log.add_argument("-n", "--name", required=True, metavar="PROJECT/NAME")
     log.add_argument("-t", "--type", default="dataset", help="default: dataset")
     log.add_argument("-d", "--description", default="")
-    log.add_argument("-a", "--alias", action="append", default=[], help="beside latest")
-    log.add_argument("--metadata", metavar="JSON", help="an object, e.g. '{\"rows\": 100}'")
+    log.add_argument(
+        "-a", "--alias", action="append", default=[], help="an alias beside latest; can be repeated"
+    )
+    log.add_argument("--metadata", metavar="JSON", help="a JSON object, such as '{\"rows\": 100}'")
     for each in (ls, get, verify, log, rm):
         add_json(each)
 

@@ -43,7 +43,9 @@ _PARTIAL: Final = ".partial"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", type=Path, metavar="DIR", help="a folder that is not there yet")
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="the folder to make; it must not exist yet"
+    )
     add_data(parser)
     add_socket(parser)
     add_json(parser)

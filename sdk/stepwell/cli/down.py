@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
-        help=f"wait so long for its end; {TIMEOUT_SECONDS:g} unless said",
+        help=f"how long to wait for its end; default {TIMEOUT_SECONDS:g}",
     )
 
 

@@ -37,16 +37,22 @@ class ExportTarget(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("reference", metavar="RUN|PROJECT/RUN|PROJECT")
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FILE", help="its ending says the format; - stdout"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="the file; its ending sets the format; - for stdout",
     )
-    parser.add_argument("--format", choices=FORMATS, help="jsonl for stdout unless said")
     parser.add_argument(
-        "--metric", action="append", metavar="NAME", help="only this one; can be repeated"
+        "--format", choices=FORMATS, help="default: by the ending of FILE; jsonl for stdout"
+    )
+    parser.add_argument(
+        "--metric", action="append", metavar="NAME", help="only this metric; can be repeated"
     )
     parser.add_argument(
         "--join",
         action="store_true",
-        help="one row a step: of a metric that several ranks logged at it, the later value",
+        help="one row for each step; if several ranks logged a metric, the later value",
     )
     add_data(parser)
     add_config(parser)

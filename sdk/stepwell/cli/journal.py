@@ -53,24 +53,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         if name == "verify":
             add_json(action)
         else:
-            action.add_argument("--limit", type=count, default=0, help="stop after so many lines")
+            action.add_argument("--limit", type=count, default=0, help="stop after LIMIT lines")
     repair = actions.add_parser(
-        "repair", help="bridge what is damaged or missing, so that the rest can be delivered"
+        "repair", help="put padding in the place of damaged bytes, so that the rest can be sent"
     )
     repair.add_argument(
         "folders", nargs="*", type=Path, metavar="DIR", help="a journal, or a folder of them"
     )
     add_data(repair)
-    repair.add_argument("--yes", action="store_true", help="do it; else only say what would be")
+    repair.add_argument(
+        "--yes", action="store_true", help="repair; without it, only print what would be lost"
+    )
     repair.add_argument(
         "--unverified",
         action="store_true",
-        help="also take what a restart of the machine left in doubt, as far as it reads",
+        help="also keep bytes that cannot be verified after a restart of the machine",
     )
     for name, what in (
-        ("project", "whose it is, where writer.json cannot be read"),
-        ("run", "the run's id, likewise"),
-        ("writer", "the writer's id, likewise; else what follows the run's id in DIR's name"),
+        ("project", "the project, if writer.json cannot be read"),
+        ("run", "the id of the run, if writer.json cannot be read"),
+        ("writer", "the id of the writer; default: the part of DIR's name after the id of the run"),
     ):
         repair.add_argument(f"--{name}", help=what)
 

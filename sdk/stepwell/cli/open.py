@@ -41,11 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_socket(parser)
     add_config(parser)
     add_json(parser)
-    parser.add_argument("--no-browser", action="store_true", help="only print")
+    parser.add_argument(
+        "--no-browser", action="store_true", help="open no browser; print the address"
+    )
     parser.add_argument(
         "--print-link",
         action="store_true",
-        help="print the link that logs in, also where no terminal shows it",
+        help="print the link that logs in, also if the output is no terminal",
     )
 
 

@@ -79,7 +79,7 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder of spool and store (STEPWELL_DATA)"
+        "--data", type=Path, metavar="DIR", help="folder of the spool and the store (STEPWELL_DATA)"
     )
 
 
@@ -88,12 +88,12 @@ def add_config(parser: argparse.ArgumentParser) -> None:
         "--config",
         type=Path,
         metavar="FILE",
-        help="the daemon's configuration, where its store is in servers (STEPWELLD_CONFIG)",
+        help="the daemon's configuration, for a store in servers (STEPWELLD_CONFIG)",
     )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON; its keys are stable")
+    parser.add_argument("--json", action="store_true", help="print JSON with stable keys")
 
 
 def places(options: argparse.Namespace) -> Places:

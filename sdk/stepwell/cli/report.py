@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     ls = actions.add_parser("ls", help="list the reports of a project")
     put = actions.add_parser("put", help="save a Markdown file as a report")
-    put.add_argument("file", metavar="FILE", help="- for the standard input")
-    put.add_argument("-t", "--title", help="default: the file's name without its ending")
+    put.add_argument("file", metavar="FILE", help="a Markdown file; - for stdin")
+    put.add_argument("-t", "--title", help="default: the name of the file without its ending")
     for each in (ls, put):
         each.add_argument("-p", "--project", help="default: STEPWELL_PROJECT")
     export = actions.add_parser("export", help="write a report as one HTML file")

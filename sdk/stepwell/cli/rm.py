@@ -25,24 +25,25 @@ _CATALOG: Final = "catalog.db"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "references", nargs="*", metavar="RUN", help="run id, name or PROJECT/either"
+        "references", nargs="*", metavar="RUN", help="id or name of a run, or PROJECT/RUN"
     )
     parser.add_argument(
         "--project",
         action="append",
         default=[],
         metavar="P",
-        help="this project with all that it has; can be repeated",
+        help="delete this project with its runs, artifacts, sweeps and reports; can be repeated",
     )
     parser.add_argument(
         "--orphans",
         action="store_true",
-        help="points whose series has no name, left by earlier deletions of running runs; "
-        "`stepwell doctor` counts them",
+        help="delete points whose series has no name; `stepwell doctor` counts them",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
-        "--force", action="store_true", help="delete running runs, too, and what they send later"
+        "--force",
+        action="store_true",
+        help="also delete running runs, and the rows that they send later",
     )
     add_data(parser)
     add_config(parser)

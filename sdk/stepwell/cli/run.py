@@ -26,12 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_socket(parser)
     parser.add_argument("--no-daemon", action="store_true", help="start no personal daemon")
-    parser.add_argument("--project", help="the project of runs that name none (STEPWELL_PROJECT)")
+    parser.add_argument("--project", help="default project of the runs (STEPWELL_PROJECT)")
     parser.add_argument(
-        "--offline", action="store_true", help="keep everything in journals (STEPWELL_MODE)"
+        "--offline",
+        action="store_true",
+        help="keep all rows in journals; `stepwell sync` sends them (STEPWELL_MODE)",
     )
     parser.add_argument(
-        "--keep-wandb", action="store_true", help="leave `import wandb` as it is in the command"
+        "--keep-wandb", action="store_true", help="do not replace `import wandb` in the command"
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD …")
 

@@ -32,23 +32,30 @@ _CELL_CHARACTERS_MAX: Final = 40
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--project", metavar="P", help="only runs of this project")
     parser.add_argument(
-        "--filter", default="", metavar="TEXT", help='such as "state:running lr<1e-3 tag:a"'
+        "--filter",
+        default="",
+        metavar="TEXT",
+        help='a filter, such as "state:running lr<1e-3 tag:a"',
     )
     parser.add_argument(
-        "--sort", metavar="PATHS", help="by these, with commas; =-PATH is the reverse order"
+        "--sort",
+        metavar="PATHS",
+        help="sort by these, separated by commas; =-PATH reverses the order",
     )
     parser.add_argument(
-        "--columns", default="", metavar="PATHS", help="values to show, with commas between"
+        "--columns", default="", metavar="PATHS", help="values to show, separated by commas"
     )
     parser.add_argument(
         "--group-by",
         default="",
         metavar="PATHS",
-        help="groups of runs that share these; of --columns count, mean, min and max",
+        help="list groups of runs with equal values; --columns gets count, mean, min and max",
     )
-    parser.add_argument("--limit", type=count, default=50, metavar="N", help="at most N; 0 for all")
-    parser.add_argument("--cursor", metavar="C", help="go on after a list that named this cursor")
-    parser.add_argument("--archived", action="store_true", help="with archived runs")
+    parser.add_argument(
+        "--limit", type=count, default=50, metavar="N", help="list at most N; default 50; 0: all"
+    )
+    parser.add_argument("--cursor", metavar="C", help="continue a list that printed this cursor")
+    parser.add_argument("--archived", action="store_true", help="include archived runs")
     add_json(parser)
     add_data(parser)
     add_config(parser)

@@ -41,11 +41,15 @@ _NO_POINTS: Final = (GapKind.CONSOLE_LINES, GapKind.EVENTS, GapKind.JOURNAL_IN_D
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("reference", metavar="RUN", help="run id, name, or PROJECT/ either")
+    parser.add_argument("reference", metavar="RUN", help="id or name of a run, or PROJECT/RUN")
     parser.add_argument(
-        "--tail", type=count, default=TAIL_DEFAULT, metavar="N", help="so many console lines"
+        "--tail",
+        type=count,
+        default=TAIL_DEFAULT,
+        metavar="N",
+        help=f"number of console lines; default {TAIL_DEFAULT}",
     )
-    parser.add_argument("--node", action="store_true", help="with the telemetry of its nodes")
+    parser.add_argument("--node", action="store_true", help="include the telemetry of its nodes")
     add_json(parser)
     add_data(parser)
     add_config(parser)

@@ -25,24 +25,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(verify)
     dump = actions.add_parser("dump", help="print every record as a line of JSON")
     add_data(dump)
-    dump.add_argument("--run", help="records of this run id only")
-    dump.add_argument("--writer", help="records of this writer id only")
-    dump.add_argument("--segment", type=int, help="records of this segment only")
-    dump.add_argument("--limit", type=count, default=0, help="stop after so many records")
-    dump.add_argument("--rows", action="store_true", help="also what each frame says")
+    dump.add_argument("--run", help="only records of this run id")
+    dump.add_argument("--writer", help="only records of this writer id")
+    dump.add_argument("--segment", type=int, help="only records of this segment")
+    dump.add_argument("--limit", type=count, default=0, help="stop after LIMIT records")
+    dump.add_argument("--rows", action="store_true", help="also print the rows of each frame")
     repair = actions.add_parser(
-        "repair", help="keep a copy of what is damaged and go on behind it, as a daemon does"
+        "repair", help="quarantine damaged bytes, as the start of a daemon does"
     )
     add_data(repair)
-    repair.add_argument("--yes", action="store_true", help="do it; else only say what would be")
-    replay = actions.add_parser("replay", help="send frames again that the store had refused")
+    repair.add_argument(
+        "--yes", action="store_true", help="repair; without it, only print what would change"
+    )
+    replay = actions.add_parser("replay", help="send dead letters to the store again")
     add_data(replay)
     add_socket(replay)
     add_config(replay)
     replay.add_argument("files", nargs="*", type=Path, metavar="FILE")
-    replay.add_argument("--all", action="store_true", help="every dead-lettered frame")
+    replay.add_argument("--all", action="store_true", help="replay every dead letter")
     replay.add_argument(
-        "--list", action="store_true", help="list dead-lettered frames, each with its reason"
+        "--list", action="store_true", help="list the dead letters with their reasons"
     )
 
 

@@ -39,11 +39,13 @@ _CHANGES: Final = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("statement", metavar="SQL", help="one statement; - reads it from stdin")
+    parser.add_argument("statement", metavar="SQL", help="one statement; - to read it from stdin")
     parser.add_argument(
-        "--format", choices=FORMATS, help="table unless said, or what FORMAT in the statement names"
+        "--format", choices=FORMATS, help="default: table, or FORMAT of the statement"
     )
-    parser.add_argument("-o", "--output", default="-", metavar="FILE", help="- is stdout")
+    parser.add_argument(
+        "-o", "--output", default="-", metavar="FILE", help="write to FILE; - for stdout"
+    )
     parser.add_argument("--timeout", type=seconds, default=300.0, metavar="SECONDS")
     add_data(parser)
     add_config(parser)

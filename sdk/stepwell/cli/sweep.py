@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 _STATES: Final = {
-    "pause": ("paused", "start no new trials; --resume goes on"),
-    "resume": ("running", "go on with a paused sweep"),
-    "stop": ("finished", "start no new trials, and let the running ones end"),
-    "cancel": ("canceled", "start no new trials, and end the running ones"),
+    "pause": ("paused", "start no new trials until --resume"),
+    "resume": ("running", "continue a paused sweep"),
+    "stop": ("finished", "start no new trials; running trials continue to their end"),
+    "cancel": ("canceled", "start no new trials; running trials are stopped"),
 }
 _PAGE: Final = 200
 _COUNTED: Final = ("running", "finished", "failed", "crashed", "stopped")
@@ -29,16 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "config",
         nargs="?",
         metavar="FILE",
-        help="a YAML or JSON file; `ls` lists the sweeps; with an option below, a sweep",
+        help="a YAML or JSON file of a new sweep; `ls` to list sweeps; or a sweep to change",
     )
-    parser.add_argument("-p", "--project", help="the project; default: the file's")
-    parser.add_argument("-e", "--entity", help="taken for the sake of old scripts; no effect")
-    parser.add_argument("--name", help="the sweep's name; default: the file's")
+    parser.add_argument("-p", "--project", help="the project; default: that of the file")
+    parser.add_argument(
+        "-e", "--entity", help="no effect; accepted for scripts that use wandb's commands"
+    )
+    parser.add_argument("--name", help="the name of the sweep; default: that of the file")
     ways = parser.add_mutually_exclusive_group()
     for name, (_, what) in _STATES.items():
         ways.add_argument(f"--{name}", action="store_true", help=what)
     ways.add_argument(
-        "--update", metavar="SWEEP", help="take name, run_cap and early_terminate from FILE"
+        "--update",
+        metavar="SWEEP",
+        help="change SWEEP to name, description, run_cap and early_terminate of FILE",
     )
     add_json(parser)
 

@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=Path,
         metavar="DIR",
-        help="a journal or a folder of journals; the default one (STEPWELL_DIR) unless said",
+        help="a journal or a folder of journals; default: STEPWELL_DIR",
     )
-    parser.add_argument("--keep", action="store_true", help="keep journals that were sent whole")
+    parser.add_argument("--keep", action="store_true", help="do not delete journals that were sent")
     parser.add_argument("--no-daemon", action="store_true", help="start no personal daemon")
     add_json(parser)
     add_data(parser)

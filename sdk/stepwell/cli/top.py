@@ -32,7 +32,7 @@ _INTERVAL_SECONDS_MIN: Final = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--once", action="store_true", help="print one frame and end")
+    parser.add_argument("--once", action="store_true", help="print once and exit")
     parser.add_argument("--interval", type=seconds, default=1.0, metavar="SECONDS")
     add_socket(parser)
 

@@ -25,8 +25,8 @@ _POLL_SECONDS: Final = 0.1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_socket(parser)
-    parser.add_argument("--host", help="address of /metrics; 127.0.0.1 unless said")
-    parser.add_argument("--port", type=int, help="port of /metrics; 0 takes any free one")
+    parser.add_argument("--host", help="address of /metrics; default 127.0.0.1")
+    parser.add_argument("--port", type=int, help="port of /metrics; 0: any free port")
     parser.add_argument("--config", metavar="FILE", help="the daemon's TOML file")
 
 
