@@ -70,10 +70,11 @@ def _wait_for_daemon(
     deadline = time.monotonic() + settings.finish_timeout
     delivered = sender.wait_acked(position, min(_PROGRESS_SECONDS, settings.finish_timeout))
     if not delivered and sender.can_deliver and time.monotonic() < deadline:
-        voice.say(
-            f"handing {_size(position - journal.acked)} to the daemon, "
-            f"{settings.finish_timeout:.0f} s at most; Ctrl-C keeps them for later"
-        )
+        if left := position - journal.acked:  # It may have come this moment.
+            voice.say(
+                f"handing {_size(left)} to the daemon, "
+                f"{settings.finish_timeout:.0f} s at most; Ctrl-C keeps them for later"
+            )
         delivered = sender.wait_acked(position, deadline - time.monotonic())
     if not delivered or blobs is None:
         return delivered
