@@ -99,7 +99,7 @@ def test_the_command_line_saves_lists_and_exports(
     assert main(["report", "export", "nosuch"]) != 0
     assert "no report nosuch" in capsys.readouterr().err
     assert main(["report", "export", told["id"], "-o", "no/such/folder.html"]) == 1
-    assert "name another file with -o" in capsys.readouterr().err
+    assert "give another file with -o" in capsys.readouterr().err
     Path("wrong.md").write_text("```stepwell\npanel: x\n```", "utf-8")
     assert main(["report", "put", "wrong.md", "--project", "cli"]) == 1
     assert "line 2: no kind of panel" in capsys.readouterr().err

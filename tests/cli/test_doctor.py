@@ -40,7 +40,7 @@ def test_a_named_socket_without_a_daemon_has_no_other_folder_looked_at(
     told = call("doctor")
     assert told.code == 1
     assert "fail  data       no daemon answers on" in told.out
-    assert "name its folder with --data or STEPWELL_DATA" in told.out
+    assert "give its folder with --data or STEPWELL_DATA" in told.out
     assert "store  " not in told.out
 
 
@@ -50,7 +50,7 @@ def test_a_folder_that_cannot_be_looked_at_is_a_finding_among_the_others(call: C
     assert told.code == 1
     assert f"fail  data       {hidden}: File name too long" in told.out
     assert "→ run this as the daemon's user" in told.out
-    assert "journals   0 writers at work" in told.out
+    assert "journals   0 writers running" in told.out
 
 
 def test_what_fails_makes_the_exit_code(call: Call, daemon: FakeDaemon) -> None:
@@ -78,7 +78,7 @@ def test_what_a_daemon_says_of_itself_is_passed_on(call: Call, daemon: FakeDaemo
     daemon.status["spool"] |= {"oldest_unforwarded_seconds": 300.0}
     told = call("doctor").out
     assert "the spool is full: make room" in told
-    assert "refused since its start: 3 frames (LIMIT 3)" in told
+    assert "3 frames refused since its start (LIMIT 3)" in told
     assert "5m00s old" in told
 
 
@@ -126,7 +126,7 @@ def test_a_store_whose_tables_were_never_made_is_said_and_left_as_it_is(place: P
     for _ in range(2):
         (found,) = stored.store(place)
         assert found.level is Level.WARN
-        assert "not every table is there" in found.message
+        assert "a table is missing" in found.message
 
 
 def test_a_folder_that_is_no_journal_is_kept_and_said(place: Path) -> None:

@@ -104,7 +104,7 @@ def test_whose_a_journal_is_must_be_said_whole(call: Call, tmp_path: Path) -> No
     assert "say whose it is with --project and --run" in outcome.err
     outcome = call("journal", "repair", journal, "--run", "r")
     assert outcome.code == 2
-    assert "say both --project and --run" in outcome.err
+    assert "--project and --run need each other" in outcome.err
     words = ("journal", "repair", journal, "--run", "run-w", "--project", "p", "--yes")
     outcome = call(*words)
     assert outcome.code == 1, "nobody knows whether the machine restarted"
@@ -124,7 +124,7 @@ def test_several_journals_are_never_given_to_one_run(call: Call, tmp_path: Path)
     words = ("--project", "p", "--run", "run-a", "--unverified")
     outcome = call("journal", "repair", tmp_path, *words, "--yes")
     assert outcome.code == 2
-    assert "2 have no owner: name one of" in outcome.err
+    assert "2 have an unreadable writer.json" in outcome.err
     outcome = call("journal", "repair", lost[1], *words)
     assert outcome.code == 2, "the folder's name says another run"
     assert "does not begin with run-a-; correct --run" in outcome.err

@@ -62,7 +62,10 @@ def test_a_node_that_relays_says_where_runs_are(
     finally:
         daemon.stop()
     assert told.code == 2
-    assert "hands everything on to the gateway gate:7077 and stores nothing: ask there" in told.err
+    assert (
+        "relays everything to the gateway gate:7077 and has no store: read the runs there"
+        in told.err
+    )
     config = place / "node.toml"
     config.write_text('sink = "gateway"\ngateway_address = "127.0.0.1:7077"\n')
     told = call("runs", "--config", config, "--data", place / "data")
@@ -249,8 +252,7 @@ def test_a_format_in_the_statement_counts_and_two_are_refused(call: Call) -> Non
     wrong = call("sql", "SELECT 1 FORMAT CSV;", "--format", "json")
     assert (wrong.code, wrong.out) == (2, "")
     assert wrong.err == (
-        "stepwell: the statement says FORMAT CSV, and --format json is given; leave out one of "
-        "them\n"
+        "stepwell: the statement has FORMAT CSV, and --format is json; remove one of them\n"
     )
 
 

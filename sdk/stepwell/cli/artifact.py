@@ -200,20 +200,20 @@ def _lines(differences: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 
 def _rm(options: argparse.Namespace) -> int:
     if ":" not in options.name:
-        raise CommandError(f"{options.name!r} names no version; expected {_NAME}", USAGE)
+        raise CommandError(f"{options.name!r} is no name of a version; expected {_NAME}", USAGE)
     if not options.yes and not sys.stdin.isatty():
-        raise CommandError("cannot ask without a terminal; say --yes to delete", USAGE)
+        raise CommandError("no terminal to ask on; add --yes to delete", USAGE)
     version = _api().artifact(options.name)
     if version.aliases and not options.with_aliases:
         raise CommandError(
             f"{version.qualified_name} has the aliases {', '.join(version.aliases)}; "
-            "--with-aliases deletes it all the same"
+            "add --with-aliases to delete it with them"
         )
     if not options.yes:
-        sys.stderr.write(f"delete {plain(version.qualified_name)} for good? [y/N] ")
+        sys.stderr.write(f"delete {plain(version.qualified_name)} permanently? [y/N] ")
         sys.stderr.flush()
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise CommandError("nothing is deleted")
+            raise CommandError("not deleted")
     version.delete(delete_aliases=options.with_aliases)
     tell(options, facts_of(version), f"deleted {version.qualified_name}")
     return OK

@@ -23,7 +23,7 @@ def put(options: argparse.Namespace) -> int:
 
     path = parse_artifact_path(options.name, default_project=os.environ.get("STEPWELL_PROJECT", ""))
     if ":" in options.name:
-        raise CommandError("the hub gives the number; name aliases with --alias", USAGE)
+        raise CommandError("the hub chooses the version number; give aliases with --alias", USAGE)
     for each in options.alias:
         check_alias(each)
     artifact = stepwell.Artifact(
@@ -62,7 +62,7 @@ def _add(artifact: "Artifact", paths: list[str]) -> None:
         if name in named:
             raise CommandError(
                 f"{named[name]} and {each} would both be {name!r} in the artifact; rename one, or "
-                "put the folder that both are in",
+                "put the folder that contains both",
                 USAGE,
             )
         named[name] = each
@@ -71,7 +71,7 @@ def _add(artifact: "Artifact", paths: list[str]) -> None:
         else:
             artifact.add_file(each)
     if not artifact._files.entries:
-        raise CommandError(f"{', '.join(paths)}: no files there, so nothing is logged", USAGE)
+        raise CommandError(f"{', '.join(paths)}: no files there; no version was logged", USAGE)
 
 
 def _check_type(path: "ArtifactPath", kind: str) -> None:
@@ -94,7 +94,7 @@ def _metadata(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text) if text else {}
     except ValueError as error:
-        raise CommandError(f"--metadata: no JSON ({error})", USAGE) from error
+        raise CommandError(f"--metadata: invalid JSON ({error})", USAGE) from error
     if not isinstance(found, dict):
-        raise CommandError("--metadata: expected an object, e.g. '{\"rows\": 100}'", USAGE)
+        raise CommandError("--metadata: expected a JSON object, such as '{\"rows\": 100}'", USAGE)
     return found

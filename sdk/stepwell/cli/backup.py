@@ -58,18 +58,20 @@ def run(options: argparse.Namespace) -> int:
     partial = target.with_name(f"{target.name}{_PARTIAL}")
     for path in (target, partial):
         if os.path.lexists(path):
-            raise CommandError(f"{path} exists; choose another folder, or remove it", USAGE)
+            raise CommandError(f"{path} exists; give another folder, or delete this one", USAGE)
     from stepwell_store import EmbeddedStore
 
     with reading(where) as store:
         if not isinstance(store, EmbeddedStore):
             raise CommandError(
-                f"the store is {store.kind}; its servers make its back-ups: BACKUP DATABASE",
+                f"the store is {store.kind}; back it up with the servers' BACKUP DATABASE",
                 USAGE,
             )
         data = store.data_dir.absolute()
         if target.is_relative_to(data):
-            raise CommandError(f"{target} is in the data folder; choose a folder outside", USAGE)
+            raise CommandError(
+                f"{target} is in the data folder; give a folder outside of it", USAGE
+            )
         try:
             copied = _copy(store, where.socket, partial)
             partial.rename(target)
@@ -101,7 +103,7 @@ def _copy(store: "EmbeddedStore", socket: Path, target: Path) -> int:
             try:
                 spool = opened.enter_context(closing(SpoolCopy(data / "spool", end)))
             except DamagedStateError as error:
-                raise CommandError(f"{error}; `stepwell spool verify` says more") from error
+                raise CommandError(f"{error}; run `stepwell spool verify` for details") from error
         copied += frozen.copy_parts() + spool.write(target / "spool")
     make_folder(hub_dir(target))
     copy_file(hub_dir(data) / KEY_FILE, hub_dir(target) / KEY_FILE)
@@ -165,7 +167,7 @@ def _locked(data: Path) -> Iterator[None]:
         note = read_lock_note(path)
         raise CommandError(
             f"the daemon on {note.more or 'another socket'} (pid {note.pid or '?'}) uses {data}; "
-            "name its socket with --socket, or end it first",
+            "give its socket with --socket, or stop it first",
             UNREACHABLE,
         ) from error
     finally:
@@ -184,4 +186,4 @@ def _copy_catalog(source: Path, target: Path) -> None:
         ):
             ours.backup(copy)
     except sqlite3.Error as error:
-        raise CommandError(f"{source}: the catalog cannot be copied ({error})") from error
+        raise CommandError(f"{source}: copying the catalog failed ({error})") from error

@@ -37,7 +37,7 @@ def is_answered(path: Path) -> bool:
 def no_daemon(path: Path) -> CommandError:
     return CommandError(
         f"no daemon answers on {path}; start one with `stepwell up`, "
-        "or say where it is with --socket or STEPWELL_SOCKET",
+        "or give its socket with --socket or STEPWELL_SOCKET",
         UNREACHABLE,
     )
 
@@ -130,7 +130,7 @@ class DaemonClient:
             yield reply.segment, reply.offset
             if not call.is_active():
                 raise CommandError(
-                    f"the daemon on {self.path} ended or went on before its state was copied; "
+                    f"the daemon on {self.path} ended or continued before its state was copied; "
                     "try again"
                 )
         except self._failed as error:
@@ -153,12 +153,12 @@ class DaemonClient:
         code = getattr(error, "code", lambda: None)()
         if getattr(code, "name", "") == "UNIMPLEMENTED":
             return CommandError(
-                f"the daemon on {self.path} is of an older release; restart it on this one"
+                f"the daemon on {self.path} has an older release; restart it with this release"
             )
         reason = getattr(code, "name", "unknown").lower().replace("_", " ")
         return CommandError(
             f"the daemon on {self.path} does not answer ({reason}); "
-            "`stepwell doctor` looks for the reason",
+            "run `stepwell doctor` to find the reason",
             UNREACHABLE,
         )
 

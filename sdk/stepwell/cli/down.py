@@ -40,8 +40,8 @@ def run(options: argparse.Namespace) -> int:
         status = daemon.status()
     if status.get("pid") != pid:
         raise CommandError(
-            f"the daemon on {path} runs in another container, or something else listens there; "
-            "stop it where it runs, e.g. with its service"
+            f"the daemon on {path} runs in another container, or another program listens there; "
+            "stop it there, for example with its service"
         )
     pending = pending_text(status)
     try:
@@ -104,6 +104,6 @@ def _ask_to_end(held: int, pid: int) -> None:
         pass  # It has just ended by itself.
     except PermissionError as error:
         raise CommandError(
-            f"the daemon, pid {pid}, is another user's; its service stops it, e.g. "
+            f"the daemon, pid {pid}, belongs to another user; stop its service, for example "
             "`sudo systemctl stop stepwelld`"
         ) from error

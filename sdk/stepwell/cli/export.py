@@ -63,7 +63,9 @@ def run(options: argparse.Namespace) -> int:
     format_name = format_of(options.output, options.format)
     to_stdout = options.output == "-"
     if to_stdout and format_name == "parquet" and sys.stdout.isatty():
-        raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
+        raise CommandError(
+            "parquet is binary and cannot be shown on a terminal; give a file with -o", USAGE
+        )
     with reading(places(options)) as store:
         target = find_target(store, options.reference)
         columns = columns_of(store, target, options.metric)
@@ -104,7 +106,8 @@ def format_of(output: str, chosen: str | None) -> str:
     ending = Path(output).suffix.removeprefix(".").lower()
     if ending not in FORMATS:
         raise CommandError(
-            f"{output}: which format? end it in .{', .'.join(FORMATS)}, or say --format", USAGE
+            f"{output}: unknown format; expected the ending .{', .'.join(FORMATS)}, or --format",
+            USAGE,
         )
     return ending
 
@@ -133,7 +136,7 @@ def find_target(store: "Store", reference: str) -> ExportTarget:
         return ExportTarget(project, run_ids, True)
     if run_ids:
         raise CommandError(
-            f"a run and a project are called {reference!r}; say {ref} or {project}/", USAGE
+            f"a run and a project have the name {reference!r}; use {ref} or {project}/", USAGE
         )
     return ExportTarget(ref.project, [ref.run_id], False)
 
@@ -159,7 +162,7 @@ def columns_of(
     for name in wanted:
         if name not in found:
             known = ", ".join(list(found)[:10]) or "none"
-            raise CommandError(f"no metric {name!r} was logged; known are {known}", NOT_FOUND)
+            raise CommandError(f"no metric {name!r}; logged metrics are {known}", NOT_FOUND)
     return [found[name] for name in dict.fromkeys(wanted)]
 
 

@@ -44,7 +44,9 @@ def require_numpy() -> None:
 
 def _require(missing: list[str]) -> None:
     if missing:
-        raise CommandError(f"needs {install_command('all')}: {', '.join(missing)} cannot be found")
+        raise CommandError(
+            f"missing packages: {', '.join(missing)}; install them with {install_command('all')}"
+        )
 
 
 def module_command(module: str) -> list[str]:

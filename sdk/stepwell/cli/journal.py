@@ -100,7 +100,7 @@ def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the journals in ``folder``, and the folders of what a restart left in doubt."""
     if not folder.is_dir():
         raise CommandError(
-            f"{folder}: no such folder; say where journals are with DIR or STEPWELL_DIR",
+            f"{folder}: no such folder; give the folder of journals as DIR or in STEPWELL_DIR",
             UNREACHABLE,
         )
     if (folder / WRITER_FILE).exists() or any(folder.glob("*.seg*")):
@@ -322,12 +322,12 @@ def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
     if not (options.project or options.run or options.writer):
         return None
     if not (options.project and options.run):
-        raise CommandError("say both --project and --run", USAGE)
+        raise CommandError("--project and --run need each other; give both", USAGE)
     prefix = f"{options.run}-"
     if not options.writer and not path.name.startswith(prefix) and not _has_owner(path):
         raise CommandError(
-            f"{path}: a journal's folder is called RUN-WRITER, and this one's name does not begin "
-            f"with {prefix}; correct --run, or say --writer as well",
+            f"{path}: expected a folder RUN-WRITER, but this name does not begin "
+            f"with {prefix}; correct --run, or give --writer too",
             USAGE,
         )
     told = WriterFile(options.project, options.run, options.writer or path.name[len(prefix) :])
@@ -344,8 +344,8 @@ def _check_owner(options: argparse.Namespace, folders: list[Path]) -> None:
     nobodys = [path for path in folders if not _has_owner(path)]
     if len(nobodys) > 1:
         raise CommandError(
-            f"--run says whose one journal is, and {len(nobodys)} have no owner: name one of "
-            f"{', '.join(map(str, nobodys[:5]))}{', …' if nobodys[5:] else ''}",
+            f"--run is for one journal, and {len(nobodys)} have an unreadable writer.json; "
+            f"give one of {', '.join(map(str, nobodys[:5]))}{', …' if nobodys[5:] else ''}",
             USAGE,
         )
 

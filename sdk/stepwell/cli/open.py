@@ -96,25 +96,28 @@ def _why_no_page(status: dict[str, object]) -> str:
     sink = status.get("sink")
     kind = str(sink.get("kind", "")) if isinstance(sink, dict) else ""
     if kind.startswith("gateway "):
-        return f"the daemon here hands everything on to the {kind}: the page is there"
+        return f"this daemon relays to the {kind}, which has the page"
     if kind.startswith("clickhouse "):
-        return f"the daemon here stores in {kind}; `stepwell hub --store clickhouse …` is its page"
+        return (
+            f"this daemon stores in {kind}; start its page with `stepwell hub --store clickhouse …`"
+        )
     if missing := missing_for_hub():
-        return f"needs {install_command('all')}: {', '.join(missing)} cannot be found"
-    return "the daemon has no page: it was started with --hub off, or `stepwell status` says why"
+        return f"missing packages: {', '.join(missing)}; install them with {install_command('all')}"
+    return "the daemon has no page: it has --hub off, or see `stepwell status`"
 
 
 def _start(where: Places) -> str:
     """Start a daemon on the data folder and return the address of its hub."""
     if not (where.data / "store").is_dir():
         raise CommandError(
-            f"no store in {where.data}; log a run first, or say where the data is with --data or "
+            f"no store in {where.data}; log a run first, or give the data folder with --data or "
             "STEPWELL_DATA",
             UNREACHABLE,
         )
     if missing := [*missing_for_daemon(), *missing_for_hub()]:
         raise CommandError(
-            f"needs {install_command('all')}: {', '.join(missing)} cannot be found", USAGE
+            f"missing packages: {', '.join(missing)}; install them with {install_command('all')}",
+            USAGE,
         )
     place = where._replace(socket=_free_socket(where))
     if reason := daemon_process.see_to_personal(place):

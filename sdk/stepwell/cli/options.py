@@ -118,8 +118,8 @@ def places(options: argparse.Namespace) -> Places:
     )
     if hasattr(options, "data") and os.path.exists(found.data) and not os.path.isdir(found.data):
         raise CommandError(
-            f"{found.data} is no folder; --data and {DATA_VARIABLE} name the folder of spool and "
-            "store",
+            f"{found.data} is no folder; --data and {DATA_VARIABLE} name the folder of the "
+            "spool and the store",
             USAGE,
         )
     try:

@@ -72,13 +72,13 @@ def _open(places: Places, settings: "ServerSettings | None") -> "Store":
     if not (data / "store").is_dir():
         if gateway := _gateway_of(places):
             raise CommandError(
-                f"the daemon here hands everything on to the gateway {gateway} and stores nothing: "
-                "ask there",
+                f"the daemon here relays everything to the gateway {gateway} and has no store: "
+                "read the runs there",
                 USAGE,
             )
         raise CommandError(
             f"no store in {data}; log a run first (`stepwell up` starts a daemon), "
-            "or say where the data is with --data or STEPWELL_DATA",
+            "or give the data folder with --data or STEPWELL_DATA",
             UNREACHABLE,
         )
     from stepwell_store import connect_embedded
@@ -181,8 +181,8 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
         return places.data
     if kind.startswith(_SERVER_KIND) and not stored_in_servers:
         raise CommandError(
-            f"the daemon stores in {kind}; say how to reach that with --config FILE or "
-            "STEPWELLD_CONFIG, the daemon's own configuration",
+            f"the daemon stores in {kind}; give its own configuration with --config FILE or "
+            "STEPWELLD_CONFIG",
             USAGE,
         )
     if not stored and not kind.startswith(_GATEWAY_KIND):
@@ -203,8 +203,8 @@ def check_data_is_known(places: Places) -> None:
     """Raise CommandError where the folder is a guess; called where no daemon answers."""
     if is_guessed(places):
         raise CommandError(
-            f"no daemon answers on {places.socket}, and nothing says where its data is; start it, "
-            f"or name its folder with --data or STEPWELL_DATA (the default is {places.data})",
+            f"no daemon answers on {places.socket}, and its data folder is unknown; start it, "
+            f"or give the folder with --data or STEPWELL_DATA (the default is {places.data})",
             UNREACHABLE,
         )
 

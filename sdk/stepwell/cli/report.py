@@ -89,7 +89,7 @@ def _put(options: argparse.Namespace) -> int:
     title = options.title or ("Report" if options.file == "-" else Path(options.file).stem)
     saved = save_report(_hub(), title, text, _project(options))
     for problem in saved.problems:
-        print(plain(f"{options.file}: a panel is not drawn: {problem}"), file=sys.stderr)
+        print(plain(f"{options.file}: wrong panel: {problem}"), file=sys.stderr)
     if options.json:
         facts = {"id": saved.id, "version": saved.version, "url": saved.url}
         print(json.dumps(facts | {"problems": saved.problems}))
@@ -124,4 +124,4 @@ def _write(target: Path, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink()
-        raise CommandError(f"{target}: {error.strerror}; name another file with -o") from error
+        raise CommandError(f"{target}: {error.strerror}; give another file with -o") from error

@@ -52,11 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if not options.references and not options.project and not options.orphans:
-        raise CommandError("say which runs, or --project, or --orphans", USAGE)
+        raise CommandError("no runs given; expected RUN, --project or --orphans", USAGE)
     if options.orphans and (options.references or options.project):
-        raise CommandError("--orphans goes alone: delete runs and projects before", USAGE)
+        raise CommandError(
+            "--orphans cannot be combined with runs or --project; delete those first", USAGE
+        )
     if not options.yes and not sys.stdin.isatty():
-        raise CommandError("cannot ask without a terminal; say --yes to delete", USAGE)
+        raise CommandError("no terminal to ask on; add --yes to delete", USAGE)
     with reading(places(options)) as store:
         from stepwell_store import queries
 
@@ -139,8 +141,8 @@ def _check(store: "Store", found: "list[RunRef]", projects: list[str], *, force:
         running += [str(each.ref) for each in page.items]
     if running and not force:
         raise CommandError(
-            f"still running: {', '.join(running[:10])}; nothing was deleted. Finish it first, or "
-            "say --force: rows that it sends from then on are deleted, too",
+            f"still running: {', '.join(running[:10])}; nothing was deleted. Finish them first, or "
+            "add --force to delete also the rows that they send later",
             USAGE,
         )
 
@@ -171,7 +173,7 @@ def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> 
     if waiting:
         raise CommandError(
             f"the spool in {spool} may hold rows of {', '.join(waiting[:10])} that are not stored "
-            "yet, and no daemon runs; nothing was deleted. Start one (`stepwell up`), then delete",
+            "yet, and no daemon runs; nothing was deleted. Run `stepwell up`, then delete",
             FAILED,
         )
 
@@ -179,5 +181,5 @@ def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> 
 def _agrees(names: list[str]) -> bool:
     print("\n".join(names))
     noun = "this" if len(names) == 1 else f"these {len(names)}"
-    print(f"delete {noun} for good? [y/N] ", end="", flush=True)
+    print(f"delete {noun} permanently? [y/N] ", end="", flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

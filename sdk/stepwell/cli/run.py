@@ -41,14 +41,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not words:
-        raise CommandError("nothing to run; e.g. `stepwell run -- python train.py`", USAGE)
+        raise CommandError(
+            "no command; expected, for example, `stepwell run -- python train.py`", USAGE
+        )
     where = places(options)
     environ = _environment(options, where)
     stays_alone = options.no_daemon or options.offline or environ.get("STEPWELL_NO_DAEMON")
     program = shutil.which(words[0], path=environ.get("PATH"))
     if program is None and os.sep in words[0] and os.path.exists(words[0]):
         raise CommandError(
-            f"{words[0]}: is no program that you may run{_script_hint(words)}", _COMMAND_REFUSED
+            f"{words[0]}: not a program that you may execute{_script_hint(words)}", _COMMAND_REFUSED
         )
     if program is None:
         raise CommandError(f"{words[0]}: no such command{_script_hint(words)}", _COMMAND_MISSING)
@@ -57,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if not stays_alone and (reason := daemon_process.see_to_personal(where)):
         # The command runs whether or not that works: training comes first.
         print(
-            f"stepwell: no daemon, {reason}; what is logged stays in {where.journals}: "
+            f"stepwell: no daemon: {reason}; logged rows stay in {where.journals}: "
             "`stepwell sync` sends it",
             file=sys.stderr,
         )

@@ -66,9 +66,11 @@ def run(options: argparse.Namespace) -> int:
     columns = _paths(options.columns)
     shared = _paths(options.group_by)
     if options.group_by and not shared:
-        raise CommandError(f"--group-by {options.group_by!r} names no path", USAGE)
+        raise CommandError(f"--group-by {options.group_by!r} contains no path", USAGE)
     if shared and options.cursor is not None:
-        raise CommandError("--cursor goes on in a list of runs; --group-by reads all runs", USAGE)
+        raise CommandError(
+            "--cursor and --group-by cannot be combined: groups are made of all runs", USAGE
+        )
     with reading(places(options)) as store:
         if shared:
             found, following = _read_all(store, options, (*shared, *columns)), None

@@ -58,7 +58,7 @@ def _folder(options: argparse.Namespace) -> Path:
     folder = places(options).data / "spool"
     if not folder.is_dir():
         raise CommandError(
-            f"no spool in {folder.parent}; say where the daemon's data is with --data or "
+            f"no spool in {folder.parent}; give the daemon's data folder with --data or "
             "STEPWELL_DATA",
             UNREACHABLE,
         )
@@ -202,17 +202,17 @@ def _replay(options: argparse.Namespace) -> int:
         return OK
     files = held if options.all else options.files
     if not files and not options.all:
-        raise CommandError("say which: --all, or files as `--list` names them", USAGE)
+        raise CommandError("no dead letters given; expected --all, or files from `--list`", USAGE)
     for path in files:
         if not path.is_file():
-            raise CommandError(f"{path}: no such file; `--list` names them", NOT_FOUND)
+            raise CommandError(f"{path}: no such file; `--list` prints the names", NOT_FOUND)
     found = places(options)
     config = configuration(found)
     if config is not None and config.sink == "gateway":
         raise CommandError(
-            f"this daemon hands on to the gateway {config.gateway_address}, which refused these "
-            f"frames for good; copy {folder / FOLDER} into the gateway's spool folder and replay "
-            "there, or name the gateway's configuration with --config where it stores in servers",
+            f"this daemon relays to the gateway {config.gateway_address}, which rejected these "
+            f"frames; copy {folder / FOLDER} into the gateway's spool folder and replay "
+            "there; if it stores in servers, give its configuration with --config",
             USAGE,
         )
     code = OK

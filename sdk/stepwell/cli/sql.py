@@ -106,20 +106,22 @@ def _stated_format(statement: str, options: argparse.Namespace) -> str:
         named = ""  # The store says what is wrong with it.
     if named and options.format:
         raise CommandError(
-            f"the statement says FORMAT {named}, and --format {options.format} is given; leave out "
+            f"the statement has FORMAT {named}, and --format is {options.format}; remove "
             "one of them",
             USAGE,
         )
     is_parquet = "parquet" in (options.format, named.lower())
     if is_parquet and options.output == "-" and sys.stdout.isatty():
-        raise CommandError("parquet is no text for a terminal; name a file with -o", USAGE)
+        raise CommandError(
+            "parquet is binary and cannot be shown on a terminal; give a file with -o", USAGE
+        )
     return named
 
 
 def _refuse_format(named: str) -> None:
     if named:
         raise CommandError(
-            f"FORMAT {named}: a store in servers answers in blocks of columns; leave it out and "
+            f"FORMAT {named}: not supported for a store in servers; remove it and "
             f"use --format {'|'.join(name for name in FORMATS if name != 'parquet')}",
             USAGE,
         )
@@ -141,5 +143,5 @@ def _ask_server(store: "ServerStore", statement: str, options: argparse.Namespac
             cells = [[str(value) for value in row.values()] for row in rows]
             return f"{table_text(names, cells)}\n".encode()
     raise CommandError(
-        "of a store in servers there is no parquet here; use csv, or `stepwell export`", USAGE
+        "parquet is not supported for a store in servers; use csv, or `stepwell export`", USAGE
     )

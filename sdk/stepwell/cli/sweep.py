@@ -108,8 +108,8 @@ def _update(options: argparse.Namespace) -> int:
         change["description"] = config["description"]
     if not change:
         raise CommandError(
-            f"{options.config}: none of name, description, run_cap and early_terminate is there; "
-            "the rest of a sweep cannot be changed, create another one",
+            f"{options.config}: no name, description, run_cap or early_terminate in this file; "
+            "other fields cannot be changed; create a new sweep",
             USAGE,
         )
     _print(hub, hub.call("PATCH", f"/sweeps/{found['id']}", change), is_json=options.json)

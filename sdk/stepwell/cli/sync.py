@@ -81,7 +81,7 @@ def _see_to_daemon(where: Places, *, may_start: bool) -> None:
         raise no_daemon(where.socket)
     if reason := daemon_process.see_to_personal(where):
         raise CommandError(
-            f"no daemon on {where.socket}, {reason}; nothing was sent, everything is kept",
+            f"no daemon on {where.socket}: {reason}; nothing was sent, all journals are kept",
             UNREACHABLE,
         )
 

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             print("\n".join(frame(daemon.status(), now=time.time())))
         return OK
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise CommandError("needs a terminal; `stepwell top --once` prints one frame", USAGE)
+        raise CommandError("no terminal; `stepwell top --once` prints once", USAGE)
     if not is_answered(socket):
         raise no_daemon(socket)
     with _screen():

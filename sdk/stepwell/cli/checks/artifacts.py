@@ -17,7 +17,7 @@ def failed(status: dict[str, Any]) -> Iterator[Finding]:
             "artifacts",
             Level.WARN,
             f"no version of {where} was made: {each['reason']}",
-            "log it again; this is told until a later version of that name, or for a week",
+            "log it again; this is reported for a week, or until a later version of that name",
         )
     if len(failures) > _SHOWN:
         more = f"{len(failures) - _SHOWN} more artifacts failed"

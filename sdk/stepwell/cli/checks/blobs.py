@@ -25,10 +25,10 @@ def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
     told = (status or {}).get("blobs") or {}
     waiting = f"{count_text(report.waiting)} wait, {bytes_text(report.waiting_bytes)}"
     if problem := told.get("problem"):
-        remedy = "rows go on; the blobs are stored as soon as that is fixed"
+        remedy = "fix this; rows are stored meanwhile, and the blobs after that"
         yield Finding("blobs", Level.WARN, f"{waiting}: {problem}", remedy)
     elif report.waiting and status is None:
-        remedy = "start the daemon: it stores them"
+        remedy = "start the daemon, which stores them"
         yield Finding("blobs", Level.WARN, f"{waiting} in {folder}", remedy)
     else:
         yield Finding("blobs", Level.OK, f"{waiting} in {folder}")
@@ -36,8 +36,8 @@ def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
         yield Finding(
             "blobs",
             Level.WARN,
-            f"{count_text(report.failed)} could not be used and are kept in {folder / 'failed'}",
-            f"the page says why; delete them when nobody needs them{_last(told)}",
+            f"{count_text(report.failed)} failed; kept in {folder / 'failed'}",
+            f"the page gives the reason; delete them if you do not need them{_last(told)}",
         )
 
 

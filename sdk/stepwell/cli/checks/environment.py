@@ -43,9 +43,9 @@ def versions() -> Iterator[Finding]:
         yield Finding(
             "extras",
             Level.WARN,
-            f"{', '.join(missing)} not installed: this environment logs, but cannot run a daemon "
+            f"{', '.join(missing)} not installed: this environment can log, but not run a daemon "
             "or read a store",
-            f"{install_command('all')}, if it should",
+            f"to run one: {install_command('all')}",
         )
     if present := [f"{name} {version}" for name, version in found.items() if version]:
         yield Finding("extras", Level.OK, ", ".join(present))
@@ -96,8 +96,8 @@ def clock(folder: Path) -> Iterator[Finding]:
         yield Finding(
             "clock",
             Level.FAIL,
-            f"it is {shown} here: points would be filed under a wrong time",
-            "set the clock, and let NTP keep it",
+            f"the clock says {shown}: points would get a wrong time",
+            "set the clock, and run NTP",
         )
         return
     place = next(path for path in (folder, *folder.parents) if path.is_dir())
@@ -113,7 +113,7 @@ def clock(folder: Path) -> Iterator[Finding]:
             "clock",
             Level.WARN,
             f"{place}: its clock differs from this machine's by {drift:.0f} s",
-            "it lies on another machine: keep data on a local disk, or let NTP keep both clocks",
+            "it is on another machine: use a local disk, or run NTP on both",
         )
         return
     yield Finding("clock", Level.OK, shown)

@@ -10,32 +10,32 @@ from stepwell.cli.text import count_text, counted
 _BOUNDS: Final = {
     "connections_max": "raise connections_max, or log from fewer processes",
     "writers_max": "raise writers_max, or log from fewer processes",
-    "hello_seconds": "something connects and says nothing; the daemon's log may say more",
-    "spool_bytes_max": "see the sink, or raise spool_bytes_max; writers keep what they have",
-    "writer_share_max": "one writer logs more than the store takes: see the sink, log less there",
-    "in_flight_bytes_max": "nothing, if it is seldom: writers wait; else raise in_flight_bytes_max",
-    "frame_bytes": "a client sends larger frames than may be: upgrade it",
-    "metric_name_bytes": "a client sends longer names than may be: upgrade it, shorten them",
-    "metrics_per_writer": "put what varies (ids, steps) into values, not into metrics' names",
+    "hello_seconds": "a client connects and sends no hello; see the daemon's log",
+    "spool_bytes_max": "see the sink, or raise spool_bytes_max; writers keep their journals",
+    "writer_share_max": "one writer logs faster than the store: see the sink, or log less",
+    "in_flight_bytes_max": "writers wait; if this is frequent, raise in_flight_bytes_max",
+    "frame_bytes": "a client sends too large frames: upgrade it",
+    "metric_name_bytes": "a client sends too long names: upgrade it, or shorten them",
+    "metrics_per_writer": "log ids and steps as values, not in the names of metrics",
     "schemas_per_writer": "log the same metrics together each time",
-    "identifier_bytes": "shorten the project's, run's or rank's name",
+    "identifier_bytes": "shorten the name of project, run or rank",
     "relay_writers": "upgrade the daemon that relays",
-    "relay_holes": "let a node's daemon empty its spool before its journals are sent elsewhere",
+    "relay_holes": "let a node's daemon empty its spool before another daemon gets its journals",
 }
 _DEAD_LETTERS: Final = ("dead_letter", "set_aside")
 """Folders of the spool; release 0.1 wrote the second."""
 
 _DROPS: Final = {
     "journal_full": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or STEPWELL_ON_FULL=block",
-    "journal_disk": "make room on the disk of STEPWELL_DIR",
-    "console_lines": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
-    "events": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or make room on its disk",
-    "writer_limit": "log fewer or smaller things at once; the run's console says what",
+    "journal_disk": "free space on the disk of STEPWELL_DIR",
+    "console_lines": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or free disk space",
+    "events": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or free disk space",
+    "writer_limit": "log fewer or smaller values at once; the run's console names them",
     "dead_letter": "see `stepwell spool replay --list`",
-    "sample_names": "a sampler makes up names; take it out of the setting samplers",
-    "sample_spool_full": "see the sink; samples of the node give way to runs",
-    "sample_spool_failing": "repair the disk of --data, or make room",
-    "other": "the run's gaps say why: `stepwell show RUN`",
+    "sample_names": "a sampler gives too many names; remove it from the setting samplers",
+    "sample_spool_full": "see the sink; rows of runs have priority over samples",
+    "sample_spool_failing": "repair the disk of --data, or free space",
+    "other": "see the gaps of the run: `stepwell show RUN`",
 }
 
 
@@ -77,24 +77,24 @@ def kept(data: Path) -> Iterator[Finding]:
         yield Finding(
             "dead letters",
             Level.WARN,
-            f"{counted(frames, 'frame')}, refused by the sink for good, in {spool / folder}",
-            "`stepwell spool replay --list` says why; `--all` sends them again after an upgrade",
+            f"{counted(frames, 'frame')}, rejected by the sink and kept in {spool / folder}",
+            "see the reasons with `stepwell spool replay --list`; after an upgrade, use `--all`",
         )
     if lost := _count(spool / "quarantine", "*.lost"):
         yield Finding(
             "spool",
             Level.WARN,
             f"{counted(lost, 'loss', 'losses')} of segments, noted in {spool / 'quarantine'}",
-            "`stepwell spool verify` prints the notes; no run has a gap for them; delete the "
-            "notes when they are read",
+            "read the notes with `stepwell spool verify`, then delete them; no run has a gap for "
+            "these losses",
         )
     if damaged := _count(spool / "quarantine", "*.bytes"):
         yield Finding(
             "quarantine",
             Level.WARN,
-            f"{count_text(damaged)} damaged pieces lie in {spool / 'quarantine'}",
-            "check the disk (`dmesg`, smartctl); `stepwell show RUN` lists gaps, where frames of "
-            "the run lie on both sides; delete them when nobody wants to look at them",
+            f"{count_text(damaged)} damaged pieces are in {spool / 'quarantine'}",
+            "check the disk (`dmesg`, smartctl) and the gaps (`stepwell show RUN`); delete the "
+            "pieces if you do not need them",
         )
 
 

@@ -39,7 +39,7 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
                 "daemon",
                 Level.FAIL,
                 str(error),
-                "end it, with `kill` if `stepwell down` cannot, and start it again",
+                "stop it with `stepwell down`, or with `kill`, and start it again",
             )
         ]
     except ImportError as error:
@@ -66,8 +66,8 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
             Finding(
                 "daemon",
                 Level.WARN,
-                f"refused since its start: {counted(refused, 'frame')} ({reasons})",
-                "the daemon's log says which writers sent them",
+                f"{counted(refused, 'frame')} refused since its start ({reasons})",
+                "see the daemon's log for the writers that sent them",
             )
         )
     return found, findings
@@ -96,31 +96,31 @@ def unanswered(path: Path) -> Finding:
             "socket",
             Level.WARN,
             f"no daemon on {path}",
-            "nothing, when runs start a personal one; else `stepwell up`",
+            "`stepwell up`; or nothing, if runs start a personal daemon",
         )
     except OSError as error:
         return Finding(
             "socket",
             Level.FAIL,
             f"{path}: {error.strerror}",
-            "let your group into the folder, or name another socket with STEPWELL_SOCKET",
+            "give your group access to the folder, or set another STEPWELL_SOCKET",
         )
     if not stat.S_ISSOCK(kind):
         return Finding(
-            "socket", Level.FAIL, f"{path} is no socket", "move it away, or name another path"
+            "socket", Level.FAIL, f"{path} is no socket", "move it away, or use another path"
         )
     if not os.access(path, os.W_OK):
         return Finding(
             "socket",
             Level.FAIL,
-            f"{path}: you may not write to it",
-            f"join the group that owns it: sudo usermod -aG {_group(path)} $USER, then log in anew",
+            f"{path}: no permission to write to it",
+            f"join its group: sudo usermod -aG {_group(path)} $USER, then log in again",
         )
     return Finding(
         "socket",
         Level.WARN,
-        f"{path}: what a daemon left that did not end in order; nobody listens",
-        "nothing: the next daemon takes it over",
+        f"{path}: the socket of a daemon that was killed; no process listens",
+        "nothing: the next daemon replaces it",
     )
 
 
@@ -129,9 +129,9 @@ def unknown_data(where: Places) -> Finding:
     return Finding(
         "data",
         Level.FAIL,
-        f"no daemon answers on {where.socket}, and nothing says where its data is; spool, store "
-        "and journals were not looked at",
-        "start that daemon, name its folder with --data or STEPWELL_DATA, or leave out --socket "
+        f"no daemon answers on {where.socket}, and its data folder is unknown; spool, store "
+        "and journals were not checked",
+        "start that daemon, give its folder with --data or STEPWELL_DATA, or remove --socket "
         "and STEPWELL_SOCKET for your own daemon",
     )
 
@@ -143,8 +143,8 @@ def permissions(path: Path) -> Finding:
         return Finding(
             "socket",
             Level.WARN,
-            f"{path}: every user of this machine may log into it (mode {mode:04o})",
-            f"chmod o-rwx {path}, unless that is meant",
+            f"{path}: every user of this machine may write to it (mode {mode:04o})",
+            f"chmod o-rwx {path}, unless you want this",
         )
     return Finding("socket", Level.OK, f"{path} (mode {mode:04o})")
 
@@ -167,8 +167,8 @@ def data_dir(path: Path) -> Iterator[Finding]:
         yield Finding(
             "data",
             Level.FAIL,
-            f"{place}: you may not write there",
-            "make it yours, or name another folder with --data or STEPWELL_DATA",
+            f"{place}: no permission to write there",
+            "change its owner, or give another folder with --data or STEPWELL_DATA",
         )
         return
     kind = file_system(place)
@@ -176,8 +176,8 @@ def data_dir(path: Path) -> Iterator[Finding]:
         yield Finding(
             "data",
             Level.WARN,
-            f"{place} lies on {kind}",
-            "keep spool and store on a local disk: fsync there is slow or means nothing",
+            f"{place} is on {kind}",
+            "use a local disk for spool and store: fsync is slow or has no effect there",
         )
     else:
         yield Finding("data", Level.OK, f"{path}" + (f" on {kind}" if kind else ""))
@@ -188,9 +188,13 @@ def free_space(place: Path, free_bytes: int) -> Finding:
     """Return whether ``free_bytes`` are enough to go on with."""
     message = f"{bytes_text(free_bytes)} free in {place}"
     if free_bytes < _FREE_BYTES_FAIL:
-        return Finding("disk", Level.FAIL, message, "make room now: the daemon stops taking points")
+        return Finding(
+            "disk", Level.FAIL, message, "free space now: the daemon stops accepting points"
+        )
     if free_bytes < _FREE_BYTES_WARN:
-        return Finding("disk", Level.WARN, message, "make room, or `stepwell rm` old runs")
+        return Finding(
+            "disk", Level.WARN, message, "free space, or delete old runs with `stepwell rm`"
+        )
     return Finding("disk", Level.OK, message)
 
 
@@ -226,14 +230,14 @@ def idle_spool(data: Path) -> Iterator[Finding]:
     except FileNotFoundError:
         return  # A folder without a spool.
     for each in report.damage:
-        remedy = "`stepwell spool verify` says more; the daemon goes on behind it when it starts"
+        remedy = "see `stepwell spool verify`; the daemon skips the damage when it starts"
         yield Finding("spool", Level.WARN, damage_text(each), remedy)
     if report.waiting_bytes:
         yield Finding(
             "spool",
             Level.WARN,
             f"{bytes_text(report.waiting_bytes)} wait in {folder}, and no daemon sends them",
-            "start the daemon: `stepwell up`, or the service that runs it",
+            "start the daemon: `stepwell up`, or its service",
         )
     elif not report.damage:
         yield Finding("spool", Level.OK, f"nothing waits in {folder}")
@@ -251,7 +255,7 @@ def spool(status: DaemonStatus) -> Iterator[Finding]:
             "spool",
             Level.FAIL,
             held["failure"],
-            f"make room in {status.data_dir}, or repair its disk; writers keep their journals",
+            f"free space in {status.data_dir}, or repair its disk; writers keep their journals",
         )
     if held.get("full"):
         yield Finding(
@@ -262,7 +266,7 @@ def spool(status: DaemonStatus) -> Iterator[Finding]:
             "their journals",
         )
     else:
-        remedy = "see the sink below; nothing is lost while there is room" if full or late else ""
+        remedy = "see the sink below; no point is lost while there is room" if full or late else ""
         yield Finding("spool", Level.WARN if remedy else Level.OK, message, remedy)
     if room := held["bytes_max"] - waiting_bytes(held):
         yield from _room(status.data_dir, room)
@@ -278,5 +282,5 @@ def _room(data: Path, room: int) -> Iterator[Finding]:
             "disk",
             Level.WARN,
             f"the spool may take {bytes_text(room)} more, {bytes_text(free)} are free in {data}",
-            "make room, or lower spool_bytes_max: a long outage of the sink would fill the disk",
+            "free space, or lower spool_bytes_max: a long outage of the sink would fill the disk",
         )

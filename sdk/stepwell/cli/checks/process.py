@@ -38,7 +38,7 @@ def version(daemon: str, here: str = __version__) -> Iterator[Finding]:
         "version",
         Level.WARN,
         message,
-        "nothing: they work together; stop and start the daemon to run this release",
+        "nothing: they work together; restart the daemon to run this release",
     )
 
 
@@ -52,13 +52,13 @@ def clock(started_at: float, uptime_seconds: float, now: float) -> Iterator[Find
             Level.WARN,
             f"the clock went {seconds_text(abs(jump))} {where} since the daemon's start, or the "
             "machine slept",
-            "let NTP keep it; steps are not affected, times of points are",
+            "run NTP; the times of points are wrong, their steps are right",
         )
 
 
 def files(who: str, held: int, most: int) -> Iterator[Finding]:
     """Yield whether ``who`` may open enough files."""
-    message = f"{who} has {count_text(held)} files open of {count_text(most)}"
+    message = f"{who} has {count_text(held)} of {count_text(most)} files open"
     if held > _FILES_RATIO_WARN * most:
         yield Finding(
             "files", Level.FAIL, message, "raise `ulimit -n`, or LimitNOFILE of its service"
@@ -67,7 +67,7 @@ def files(who: str, held: int, most: int) -> Iterator[Finding]:
         yield Finding(
             "files",
             Level.WARN,
-            f"{message}; {count_text(_FILES_MIN)} or more are safe",
+            f"{message}; {count_text(_FILES_MIN)} or more is safe",
             "raise `ulimit -n`, or LimitNOFILE of its service",
         )
 
@@ -80,5 +80,5 @@ def own_files() -> Iterator[Finding]:
             "files",
             Level.WARN,
             f"processes started here may open {count_text(soft)} files",
-            f"ulimit -n {_FILES_MIN}: a trainer waits with its connection while 24 are not free",
+            f"ulimit -n {_FILES_MIN}: a trainer connects only while 24 are free",
         )

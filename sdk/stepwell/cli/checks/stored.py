@@ -15,20 +15,20 @@ from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
 from stepwell_wire.staged import staged_bytes
 
 _FUTURE_SECONDS_MAX: Final = 60.0
-_REPAIR: Final = "kept as it is; `stepwell journal repair` says what can be had of it"
+_REPAIR: Final = "not sent; `stepwell journal repair` prints what can be sent"
 _UNSENT: Final = {
     False: (
         "ended writers",
-        "a daemon that runs takes it by itself; else `stepwell sync` sends it",
+        "a running daemon sends it; without one, run `stepwell sync`",
     ),
-    True: ("offline writers", "`stepwell sync` sends it, nothing else does"),
+    True: ("offline writers", "run `stepwell sync`; no daemon sends it"),
 }
 
 
 def store(data: Path) -> Iterator[Finding]:
     """Yield whether the store of ``data`` opens and answers."""
     if not (data / "store").is_dir():
-        yield Finding("store", Level.OK, f"none yet in {data}; the first daemon makes it")
+        yield Finding("store", Level.OK, f"no store in {data} yet; the first daemon makes it")
         return
     try:
         require_store()
@@ -50,12 +50,12 @@ def store(data: Path) -> Iterator[Finding]:
         yield Finding(
             "store",
             Level.WARN,
-            f"{data / 'store'}: not every table is there ({error})",
-            "nothing: the daemon makes what is missing when it starts, and when it stores",
+            f"{data / 'store'}: a table is missing ({error})",
+            "wait: the daemon makes missing tables when it starts or stores",
         )
         return
     except StoreError as error:
-        yield Finding("store", Level.FAIL, str(error), f"{data / 'engine.log'} says more")
+        yield Finding("store", Level.FAIL, str(error), f"see {data / 'engine.log'}")
         return
     yield Finding(
         "store",
@@ -69,7 +69,7 @@ def store(data: Path) -> Iterator[Finding]:
             Level.WARN,
             f"{counted(orphans.points, 'point')} of {count_text(orphans.series)} series without a "
             "name: their run was deleted while it ran",
-            "`stepwell rm --orphans` deletes them",
+            "delete them with `stepwell rm --orphans`",
         )
     ahead = totals.last_seen - time.time()
     if ahead > _FUTURE_SECONDS_MAX:
@@ -77,7 +77,7 @@ def store(data: Path) -> Iterator[Finding]:
             "clock",
             Level.WARN,
             f"the store holds points from the future, up to {moment_text(totals.last_seen)}",
-            "some machine's clock is ahead: let NTP keep them",
+            "the clock of a machine is ahead: run NTP on all of them",
         )
 
 
@@ -108,7 +108,7 @@ def journals(folder: Path) -> Iterator[Finding]:
     yield from problems
     if not problems:
         yield Finding(
-            "journals", Level.OK, f"{counted(live, 'writer')} at work, nothing waits in {folder}"
+            "journals", Level.OK, f"{counted(live, 'writer')} running, no journal waits in {folder}"
         )
 
 
@@ -118,9 +118,9 @@ def _in_doubt(reader: JournalReader) -> Finding:
         "journals",
         Level.WARN,
         f"{reader.path}: the machine restarted, and {bytes_text(reader.unverified_bytes)} of it "
-        f"cannot be believed; {bytes_text(unsent)} can",
-        "`stepwell sync`, or a daemon, sends what can be verified and quarantines the rest; "
-        "`stepwell journal repair --unverified` takes it as far as it reads",
+        f"cannot be verified; {bytes_text(unsent)} can",
+        "a daemon or `stepwell sync` sends the verified bytes and quarantines the rest; "
+        "`stepwell journal repair --unverified` keeps the readable rest",
     )
 
 
@@ -130,15 +130,13 @@ def _remains(folder: Path) -> Iterator[Finding]:
         yield Finding(
             "journals",
             Level.WARN,
-            f"{path} holds records and no writer.json: nobody knows whose they are, nobody sends "
-            "them",
-            f"`stepwell journal repair {path} --unverified --project … --run …` says whose",
+            f"{path} contains records but no writer.json: its run is unknown, so it is not sent",
+            f"give its run: `stepwell journal repair {path} --unverified --project … --run …`",
         )
     for path in doubtful:
         yield Finding(
             "journals",
             Level.WARN,
-            f"{path} keeps what could not be believed after a restart of the machine",
-            f"`stepwell journal repair --unverified {path}` delivers what can be read of it; else "
-            "remove it",
+            f"{path} contains unverified bytes of before a restart of the machine",
+            f"`stepwell journal repair --unverified {path}` sends the readable rest; or delete it",
         )
