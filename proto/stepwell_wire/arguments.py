@@ -4,6 +4,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 
@@ -20,9 +21,20 @@ class OneLineParser(argparse.ArgumentParser):
         _, _, unknown = message.partition("unrecognized arguments: ")
         if not unknown and "arguments are required" in message:
             unknown = " ".join(self._given)
-        hint = self._hint(unknown.split())
+        hint = self._hint_of_dash(message) or self._hint(unknown.split())
         print(f"{self.prog}: {message}; {hint}`{self.prog} --help` says more", file=sys.stderr)
         raise SystemExit(2)
+
+    def _hint_of_dash(self, message: str) -> str:
+        """Return how a value that begins with - is given, where that is the cause."""
+        subject, separator, _ = message.partition(": expected one argument")
+        if not separator:
+            return ""
+        flags = subject.removeprefix("argument ").split("/")
+        for flag, value in pairwise(self._given):
+            if flag in flags and value.startswith("-") and value not in self._option_string_actions:
+                return f"a value that begins with - is given as {flag}={value}; "
+        return ""
 
     def _hint(self, unknown: Sequence[str]) -> str:
         """Return what the user may have meant by the first of these words, else an empty text."""

@@ -56,6 +56,8 @@ def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
     assert "did you mean --project digits? " in call("runs", "digits").err
     assert "did you mean --filter state:VALUE? " in call("runs", "--state", "failed").err
     assert "did you mean --output? " in call("export", "digits", "--out", "x.csv").err
+    assert "is given as --sort=-summary.loss; " in call("runs", "--sort", "-summary.loss").err
+    assert "is given as" not in call("runs", "--sort", "--json").err
     wrong = call("spool", "vrify")
     assert wrong.code == 2
     assert wrong.err.count("\n") == 1

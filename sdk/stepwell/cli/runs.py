@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sort",
         metavar="PATHS",
-        help="sort by these, separated by commas; =-PATH reverses the order",
+        help="sort by these, separated by commas; --sort=-PATH reverses the order",
     )
     parser.add_argument(
         "--columns", default="", metavar="PATHS", help="values to show, separated by commas"
