@@ -6,8 +6,8 @@
     run.log({"train/loss": 0.3})
     run.finish()
 
-Importing does nothing and loads nothing but the standard library. `stepwell.log`, `config`,
-`summary` and the others act on the run that `init` made last.
+Importing has no effect and loads only the standard library. `stepwell.log`, `config`, `summary` and
+the other module-level names use the run that `init` made last.
 """
 
 from __future__ import annotations

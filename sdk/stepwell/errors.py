@@ -1,4 +1,4 @@
-"""Every exception that stepwell raises on purpose; all are a StepwellError."""
+"""The exceptions of stepwell. All but `TrialStopped` are a `StepwellError`."""
 
 
 class StepwellError(Exception):
@@ -9,7 +9,7 @@ Error = StepwellError  # As Weights & Biases' client calls it.
 
 
 class UsageError(StepwellError):
-    """A call that makes no sense where it stands."""
+    """A call at the wrong place or with wrong arguments."""
 
 
 class NoRunError(UsageError):
@@ -21,18 +21,18 @@ class NoRunError(UsageError):
 
 
 class RunFinishedError(UsageError):
-    """A call on a run that was finished."""
+    """A call on a finished run."""
 
     def __init__(self, run_id: str, call: str) -> None:
         super().__init__(
-            f"run {run_id} is finished, so {call} has no effect; log before finish(), or go on "
-            f'with init(id="{run_id}", resume="allow")'
+            f"run {run_id} is finished, so {call} has no effect; log before finish(), or "
+            f'continue the run with init(id="{run_id}", resume="allow")'
         )
         self.run_id = run_id
 
 
 class UnavailableError(UsageError):
-    """A call whose answer the program needs, and that a later release brings."""
+    """A call of a later release, without which the program cannot continue."""
 
     def __init__(self, call: str, instead: str) -> None:
         super().__init__(f"{call} is not there yet, a later release brings it; {instead}")
@@ -40,12 +40,12 @@ class UnavailableError(UsageError):
 
 
 class HubError(StepwellError):
-    """The hub does not answer, or answers that something is wrong.
+    """The hub does not answer, or answers with an error.
 
     Attributes:
-        code: the hub's word for it (docs/formats/hub-api.md); "" where no hub answered.
-        status: of HTTP; 0 where no hub answered.
-        field: what of the request it is about; "" for no part in particular.
+        code: the hub's code of the error (docs/formats/hub-api.md); "" if no hub answered.
+        status: the HTTP status; 0 if no hub answered.
+        field: the wrong field of the request; "" if the hub names none.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class HubError(StepwellError):
 
 
 class HubUnreachableError(HubError):
-    """No hub answers, or there is none to ask."""
+    """No hub answers, or no hub is known."""
 
 
 class HubAccessError(HubError):
@@ -75,70 +75,70 @@ class NotFoundError(HubError, ValueError):
 
 
 class ArtifactPathError(UsageError, ValueError):
-    """A text that names no version of an artifact, or one of another type."""
+    """A name that is no name of a version, or a version of another type."""
 
 
 class OfflineError(UsageError, TypeError):
-    """A call that asks the hub, in a run that is offline."""
+    """A call that needs the hub, in an offline run."""
 
 
 class FilterError(UsageError, ValueError):
-    """A filter of runs that cannot be asked."""
+    """An invalid filter of runs."""
 
 
 class MissingPackageError(UsageError, ImportError):
-    """A package that an answer is wanted in is not installed."""
+    """The package for this kind of answer is not installed."""
 
     def __init__(self, package: str, instead: str) -> None:
-        super().__init__(f"{package} is not installed here; `pip install {package}`, or {instead}")
+        super().__init__(f"{package} is not installed; run `pip install {package}`, or {instead}")
         self.package = package
 
 
 class ResumeError(UsageError):
-    """The run that was asked for exists though it must not, or does not though it must."""
+    """``resume="never"`` for a run that exists, or ``"must"`` for one that does not."""
 
 
 class ConfigError(StepwellError):
-    """A config value would be changed without ``allow_val_change=True``."""
+    """A changed config value without ``allow_val_change=True``."""
 
 
 class SettingsError(UsageError, ValueError):
-    """An argument of ``init`` or a ``STEPWELL_*`` variable that cannot be used."""
+    """An invalid argument of ``init`` or an invalid ``STEPWELL_*`` variable."""
 
 
 class SyncError(StepwellError):
-    """What an offline or dead writer left could not be sent."""
+    """A journal of an offline or dead writer could not be sent."""
 
 
 class DaemonUnreachableError(StepwellError):
     """No daemon answers on the socket.
 
     Attributes:
-        obstacle: what somebody has to change before one can be reached; "" where one may come.
+        obstacle: the fault that a person has to mend first; "" if a daemon may start by itself.
     """
 
     def __init__(self, socket: str, detail: str, *, obstacle: str = "") -> None:
         super().__init__(
-            f"{socket}: no daemon answers ({detail}); start one with `stepwell up` or name its "
-            "socket with STEPWELL_SOCKET"
+            f"{socket}: no daemon answers ({detail}); start one with `stepwell up`, or give "
+            "its socket with STEPWELL_SOCKET"
         )
         self.socket, self.detail, self.obstacle = socket, detail, obstacle
 
 
 class NoThreadError(DaemonUnreachableError):
-    """This process can start no thread, so another one has to send."""
+    """This process cannot start a thread, so another process has to send."""
 
 
 class SweepError(UsageError, ValueError):
-    """The configuration of a sweep that cannot be; says which field of it."""
+    """An invalid configuration of a sweep; the message names the field."""
 
 
 class ArtifactError(StepwellError):
-    """An artifact that cannot be what was asked of it."""
+    """A call that this artifact does not allow."""
 
 
 class ArtifactFileError(ArtifactError, ValueError):
-    """A path that an artifact cannot have, or a file that is not there."""
+    """An invalid path in an artifact, or a missing file."""
 
 
 class ArtifactNotLoggedError(ArtifactError, AttributeError):
@@ -146,30 +146,30 @@ class ArtifactNotLoggedError(ArtifactError, AttributeError):
 
 
 class ArtifactFinalizedError(ArtifactError):
-    """The artifact was logged, so its files stay as they are."""
+    """The artifact was logged, so its files cannot change."""
 
 
 class ArtifactFailedError(ArtifactError):
-    """The version could not be made; says why."""
+    """The version could not be made; the message gives the reason."""
 
 
 class WaitTimeoutError(ArtifactError, TimeoutError):
-    """The version was not committed in time; it still may be."""
+    """The version was not committed in time. The daemon may still commit it."""
 
 
 class DownloadError(ArtifactError):
-    """Files of an artifact that cannot be fetched, or not be put where they belong."""
+    """Files of an artifact could not be downloaded, or not be written."""
 
 
 class VerificationError(ArtifactError, ValueError):
-    """Files in a folder that are not those of an artifact."""
+    """The files of a folder differ from those of the version."""
 
 
 class TrialStopped(SystemExit):
-    """Raised in a trial that is to end now: it was stopped early, canceled, or handed out again.
+    """Raised in a trial that must end: it was stopped early, canceled, or handed out again.
 
-    A SystemExit, so that ``except Exception`` lets it pass and a script that it leaves ends in
-    order, with status 0. ``str()`` of it is the reason.
+    It is a SystemExit, so ``except Exception`` does not catch it, and the script ends with
+    status 0. ``str()`` of it is the reason.
     """
 
     def __init__(self, reason: str = "") -> None:
@@ -181,11 +181,11 @@ class TrialStopped(SystemExit):
 
 
 class RefusedError(StepwellError):
-    """The daemon does not take what this writer sends.
+    """The daemon does not accept the frames of this writer.
 
     Attributes:
         code: name of the wire's refusal code.
-        detail: the daemon's words.
+        detail: the reason, as the daemon gives it.
         position: the daemon's high-water mark of this writer.
     """
 

@@ -1,4 +1,4 @@
-"""Reading runs from Python: projects, runs and histories, asked of a hub over HTTP.
+"""Reading runs from Python: projects, runs and histories of a hub, over HTTP.
 
     api = stepwell.Api()
     for run in api.runs("mnist", {"config.lr": {"$lt": 0.01}}, order="-summary_metrics.acc"):

@@ -1,4 +1,4 @@
-"""`Api`: what is asked of a hub, beginning with projects and runs."""
+"""`Api`: reads projects, runs, sweeps and artifacts of a hub."""
 
 import os
 from collections.abc import Mapping
@@ -30,14 +30,14 @@ _LATER: Final = {
 
 
 class Api(ArtifactReads):
-    """Reads projects, runs and artifacts of a hub; nothing is asked before the first call.
+    """Reads projects, runs and artifacts of a hub. It sends no request before the first call.
 
     Args:
-        overrides: ``project``: the project of paths that name none. ``entity`` and ``base_url``
-            are of accounts elsewhere and have no effect.
-        timeout: seconds that an answer may wait.
-        api_key: the hub's key; one of another form is of an account elsewhere, and is not used.
-        hub: the hub's address. Without it STEPWELL_HUB, or the hub of this node.
+        overrides: ``project``: the project of paths without one. ``entity`` and ``base_url``
+            belong to accounts of other services and have no effect.
+        timeout: seconds to wait for an answer.
+        api_key: the hub's key. A key of another form belongs to another service and is ignored.
+        hub: the hub's address. Default: STEPWELL_HUB, or the hub of this node.
     """
 
     default_entity = ""
@@ -74,7 +74,7 @@ class Api(ArtifactReads):
         """Return a project.
 
         Raises:
-            NotFoundError: There is none of this name.
+            NotFoundError: No project has this name.
         """
         return find_project(self, split_path(name, default_project=self._project)[0])
 
@@ -87,16 +87,16 @@ class Api(ArtifactReads):
         include_sweeps: bool = True,
         lazy: bool = True,
     ) -> Runs:
-        """Return runs of a project, read a page at a time.
+        """Return the runs of a project, read page by page.
 
         Args:
             path: PROJECT or ENTITY/PROJECT.
-            filters: in the manner of MongoDB, or a text in the language of docs/cli.md.
-            order: a key of ``filters``, with ``-`` before it for the greatest first.
+            filters: a dict in MongoDB's form, or a text in the language of docs/cli.md.
+            order: a key of ``filters``; ``-`` before it puts the greatest first.
             include_sweeps, lazy: have no effect.
 
         Raises:
-            FilterError: ``filters`` or ``order`` cannot be asked.
+            FilterError: ``filters`` or ``order`` is invalid.
         """
         project, _ = split_path(path or "", default_project=self._project)
         return Runs(self, project, filters, order, per_page)
@@ -124,7 +124,7 @@ class Api(ArtifactReads):
         return self.run(path) if len(parts) > 2 else self.project(path)
 
     def flush(self) -> None:
-        """No effect: nothing is kept between calls."""
+        """No effect: `Api` caches no answers."""
 
     def __getattr__(self, name: str) -> Any:
         if name in _LATER:

@@ -1,4 +1,4 @@
-"""Artifacts that are read: their types, their collections, and versions."""
+"""Reading artifacts: types, collections and versions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,8 @@ class ArtifactCollection:
     """All versions of one name.
 
     Attributes:
-        version_count: of the committed ones.
-        size: bytes of all versions, each counted whole.
+        version_count: number of committed versions.
+        size: bytes of all versions; files that versions share count in each.
         created_at, updated_at: ISO 8601 in UTC.
     """
 
@@ -99,13 +99,13 @@ class ArtifactType:
         """Return the artifacts of this type.
 
         Raises:
-            UsageError: ``filters`` are given, which are not there.
+            UsageError: ``filters`` are given; they are not supported.
         """
         _refuse("filters", filters)
         return Collections(self._hub, self.project, self.name, per_page)
 
     def collection(self, name: str) -> ArtifactCollection:
-        """Return one of them."""
+        """Return one artifact of this type."""
         return find_collection(self._hub, self.project, name, kind=self.name)
 
     def __repr__(self) -> str:
@@ -124,11 +124,11 @@ class ArtifactReads:
         raise NotImplementedError
 
     def artifact(self, name: str, type: str | None = None) -> Artifact:
-        """Return a version: of PROJECT/NAME:v3 or PROJECT/NAME:ALIAS.
+        """Return the version PROJECT/NAME:v3 or PROJECT/NAME:ALIAS.
 
         Raises:
-            NotFoundError: There is none; the message names those that are near.
-            ArtifactPathError: The name is none, or the version is of another type.
+            NotFoundError: There is no such version; the message names similar ones.
+            ArtifactPathError: The name is invalid, or the version has another type.
         """
         path = parse_artifact_path(name, default_project=self._project)
         return Artifact._of(find_version(self._hub, path, kind=type), self._hub)
@@ -141,7 +141,7 @@ class ArtifactReads:
         Raises:
             UsageError: ``tags`` are given: versions have aliases.
             NotFoundError: There is no such artifact.
-            ArtifactPathError: It is of another type.
+            ArtifactPathError: It has another type.
         """
         _refuse("tags", tags)
         path = parse_artifact_path(name, default_project=self._project)
@@ -158,7 +158,7 @@ class ArtifactReads:
         return True
 
     def artifact_types(self, project: str | None = None) -> list[ArtifactType]:
-        """Return the types that artifacts of a project have."""
+        """Return the types of a project's artifacts."""
         found, _ = split_path(project or "", default_project=self._project)
         kinds = self._hub.get(path_of("projects", found, "artifacts"), limit=1)["types"]
         return [ArtifactType(self._hub, found, kind) for kind in kinds]
@@ -167,7 +167,7 @@ class ArtifactReads:
         """Return one type.
 
         Raises:
-            NotFoundError: No artifact has it.
+            NotFoundError: No artifact has this type.
         """
         found, _ = split_path(project or "", default_project=self._project)
         known = self.artifact_types(found)
@@ -191,8 +191,8 @@ class ArtifactReads:
         """Return one artifact with all its versions.
 
         Raises:
-            NotFoundError: There is none.
-            ArtifactPathError: It is of another type.
+            NotFoundError: There is no such artifact.
+            ArtifactPathError: It has another type.
         """
         path = parse_artifact_path(name, default_project=self._project)
         return find_collection(self._hub, path.project, path.name, kind=type_name)
@@ -219,8 +219,8 @@ def find_collection(
     """Return an artifact with all its versions.
 
     Raises:
-        NotFoundError: There is none.
-        ArtifactPathError: It is of another type.
+        NotFoundError: There is no such artifact.
+        ArtifactPathError: It has another type.
     """
     try:
         found = hub.get(path_of("projects", project, "artifacts", name))

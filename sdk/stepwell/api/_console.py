@@ -1,4 +1,4 @@
-"""What a run printed, line by line."""
+"""The console of a run, line by line."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _PAGE: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
-    """A line; ``time`` in seconds since 1970 UTC, ``label`` of its writer. Its text by `str`."""
+    """A line: `str` gives its text, ``time`` seconds since 1970 UTC, ``label`` its writer."""
 
     text: str
     time: float
@@ -24,7 +24,7 @@ class ConsoleLine:
 
 
 def console_lines(hub: "Hub", project: str, run_id: str) -> Iterator[ConsoleLine]:
-    """Yield the lines by time, the oldest first; a line that was written anew in its last form."""
+    """Yield the lines by time, the oldest first. A rewritten line has its last text."""
     path = ("projects", project, "runs", run_id, "console")
     pages = []
     query: dict[str, object] = {"limit": _PAGE}

@@ -32,9 +32,9 @@ class File:
     """One medium of a run.
 
     Attributes:
-        name: media/KIND/METRIC_STEP_DIGEST.ENDING, as it is downloaded.
-        metric, step, caption: where it was logged.
-        size: in bytes. state: `ready` when it can be downloaded; `reason` says why it failed.
+        name: media/KIND/METRIC_STEP_DIGEST.ENDING, its path below the root of a download.
+        metric, step, caption: of its row.
+        size: in bytes. state: `ready` if it can be downloaded; `reason` is why it failed.
     """
 
     def __init__(self, hub: "Hub", value: dict[str, Any], item: dict[str, Any]) -> None:
@@ -51,13 +51,13 @@ class File:
     def download(
         self, root: str | os.PathLike[str] = ".", replace: bool = False, exist_ok: bool = False
     ) -> IO[Any]:
-        """Write it below ``root`` and return it, opened.
+        """Download the file below ``root`` and return it, opened.
 
         Args:
-            replace: an existing file is written anew. exist_ok: it is returned as it is.
+            replace: overwrite an existing file. exist_ok: return an existing file as it is.
 
         Raises:
-            UsageError: There is such a file, or the name leads out of ``root``.
+            UsageError: The file exists, or its name is a path out of ``root``.
             HubError: The hub does not have the bytes.
         """
         path = Path(root) / self.name
@@ -93,7 +93,7 @@ class File:
 
 
 def files_of(hub: "Hub", project: str, run_id: str) -> Iterator[File]:
-    """Yield the run's media by step; what a release keeps no bytes of is left out."""
+    """Yield the run's media by step, without media whose bytes are not kept."""
     cursor = None
     while True:
         query = {"limit": _PAGE, "cursor": cursor}

@@ -20,8 +20,8 @@ class Project:
     """A project that has runs.
 
     Attributes:
-        run_count, running_count: of its runs.
-        created_at: start of its first run, ISO 8601 in UTC; None where unknown.
+        run_count, running_count: number of its runs, of its running runs.
+        created_at: start of its first run, ISO 8601 in UTC; None if unknown.
     """
 
     entity = ""
@@ -47,7 +47,7 @@ class Project:
         return Sweeps(self._api, self.name, per_page)
 
     def delete(self, *, force: bool = False) -> None:
-        """Delete it with all that it has; ``force``: also runs that are running."""
+        """Delete the project and all its content. ``force``: also running runs."""
         query = {"force": "true"} if force else None
         self._api._hub.ask("DELETE", "projects", self.name, query=query)
 

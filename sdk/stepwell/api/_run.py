@@ -1,4 +1,4 @@
-"""A run that is read."""
+"""Runs as `Api` reads them."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ _LATER: Final = {
 
 
 class Summary(dict[str, Any]):
-    """The summary of a run that is read; the run itself sets it."""
+    """The summary of a run. Only the run itself can change it."""
 
     def __setitem__(self, key: str, value: Any) -> NoReturn:
         self.update({key: value})
@@ -50,9 +50,9 @@ class Summary(dict[str, Any]):
 
 
 class Run:
-    """A run that is read; values of its own are asked for when they are first wanted.
+    """A run as `Api` reads it. It reads its values at their first use.
 
-    ``name``, ``notes``, ``tags`` and ``group`` can be set, and are kept by `update`.
+    You can set ``name``, ``notes``, ``tags`` and ``group``. `update` saves them.
     """
 
     entity = ""
@@ -78,7 +78,7 @@ class Run:
         self._config: dict[str, Any] | None = None
 
     def load(self, force: bool = False) -> dict[str, Any]:
-        """Read everything of the run, anew with ``force``; what was set meanwhile is lost."""
+        """Read the whole run, again with ``force``. Values that were set and not saved are lost."""
         if force or "config" not in self._facts:
             changed = {} if force else self._changes()
             self._take(self._hub.ask("GET", "projects", self.project, "runs", self.id))
@@ -98,7 +98,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """running, finished, failed, crashed, killed or unknown, as when it was read."""
+        """running, finished, failed, crashed, killed or unknown, at the time of reading."""
         return str(self._facts["state"])
 
     @property
@@ -107,7 +107,7 @@ class Run:
 
     @property
     def sweep_name(self) -> str | None:
-        """The id of the sweep whose trial it is, None for other runs."""
+        """The id of its sweep; None if the run is no trial."""
         return str(self._facts.get("sweep") or "") or None
 
     @property
@@ -117,12 +117,12 @@ class Run:
 
     @property
     def created_at(self) -> str | None:
-        """Its start, ISO 8601 in UTC."""
+        """The start of the run, ISO 8601 in UTC."""
         return moment_text(self._facts["started_at"])
 
     @property
     def heartbeat_at(self) -> str | None:
-        """When it was last heard of, ISO 8601 in UTC."""
+        """The time of its last data, ISO 8601 in UTC."""
         return moment_text(self._facts["last_seen"])
 
     @property
@@ -131,7 +131,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Its config; a change of it is not kept."""
+        """The config. Changes of this dict are not saved."""
         if self._config is None:
             self._config = dict(self.load()["config"])
         return self._config
@@ -152,13 +152,13 @@ class Run:
 
     @property
     def lastHistoryStep(self) -> int:  # noqa: N802
-        """The highest step that was logged, -1 without one."""
+        """The highest logged step; -1 without any."""
         facts = self.load()
         return int(facts["summary"].get("_step", -1)) if facts["point_count"] else -1
 
     @property
     def system_metrics(self) -> dict[str, float]:
-        """The last that was sampled of its nodes, by name."""
+        """The last samples of its nodes, by name."""
         last: dict[str, float] = {}
         for row in self._system(_BUCKETS_MAX):
             last |= {key: value for key, value in row.items() if not key.startswith("_")}
@@ -174,12 +174,12 @@ class Run:
         pandas: bool = True,
         stream: str = "default",
     ) -> Any:
-        """Return so many rows at most, evenly among all, the first and the last among them.
+        """Return at most ``samples`` rows, evenly chosen, with the first and the last.
 
         Args:
             keys: only rows that have all of these, and only these and ``x_axis``.
-            pandas: as a DataFrame; False for a list of dicts.
-            stream: ``system`` for what was sampled of the run's nodes, as means over moments.
+            pandas: True for a DataFrame, False for a list of dicts.
+            stream: ``system`` for samples of the run's nodes, as means.
         """
         wanted = checked_keys(keys)
         if stream in ("system", "systemMetrics"):
@@ -200,12 +200,12 @@ class Run:
         min_step: int | None = None,
         max_step: int | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Yield every row, exact, by step; rows of ranks that log for themselves have `_label`.
+        """Yield every row, exact, by step. Rows of ranks that log separately have `_label`.
 
         Args:
             keys: only rows that have all of these, and only these.
-            page_size: has no effect: the hub sends rows as they are taken.
-            min_step: the first step. max_step: the first step that is left out.
+            page_size: no effect: the hub streams the rows.
+            min_step: the first step. max_step: the first step after the range.
         """
         return self._rows(checked_keys(keys), **steps_asked(min_step, max_step))
 
@@ -220,11 +220,11 @@ class Run:
 
     @property
     def console_logs(self) -> Iterator[ConsoleLine]:
-        """What it printed, line by line."""
+        """The console of the run, line by line."""
         return console_lines(self._hub, self.project, self.id)
 
     def files(self, names: Sequence[str] | None = None, per_page: int = 50) -> list[File]:
-        """Return the media that it logged, all or those of these names."""
+        """Return the media of the run: all, or those with these names."""
         found = list(files_of(self._hub, self.project, self.id))
         return found if names is None else [each for each in found if each.name in set(names)]
 
@@ -232,7 +232,7 @@ class Run:
         """Return one of `files`.
 
         Raises:
-            NotFoundError: It has none of this name.
+            NotFoundError: The run has no file of this name.
         """
         found = self.files()
         for each in found:
@@ -246,11 +246,11 @@ class Run:
         )
 
     def logged_artifacts(self, per_page: int = 100) -> Artifacts:
-        """Return the versions that it logged, in that order."""
+        """Return the versions that the run logged, in order."""
         return self._artifacts("logged", per_page)
 
     def used_artifacts(self, per_page: int = 100) -> Artifacts:
-        """Return the versions that it used, in that order."""
+        """Return the versions that the run used, in order."""
         return self._artifacts("used", per_page)
 
     def _artifacts(self, kind: str, per_page: int) -> Artifacts:
@@ -260,14 +260,14 @@ class Run:
     # ------------------------------------------------------------------ changes
 
     def use_artifact(self, artifact: "Artifact", use_as: str | None = None) -> "Artifact":
-        """Note that it used a version that `Api.artifact` returned; ``use_as`` has no effect."""
+        """Record that the run used a version of `Api.artifact`. ``use_as`` has no effect."""
         path = artifact._committed("version").path
         body = {"run_id": self.id, "project": self.project}
         self._hub.post(f"{path}/uses", body)
         return artifact
 
     def update(self) -> None:
-        """Keep what was set: name, notes, tags, group.
+        """Save the changed name, notes, tags and group.
 
         Raises:
             UnavailableError: The config was changed.
@@ -293,7 +293,7 @@ class Run:
         return {name: value for name, value in given.items() if value != self._facts[name]}
 
     def delete(self, delete_artifacts: bool = False, *, force: bool = False) -> None:
-        """Delete it for good; ``force``: also while it is running."""
+        """Delete the run permanently. ``force``: also a running one."""
         query = {"force": "true"} if force else None
         self._hub.ask("DELETE", "projects", self.project, "runs", self.id, query=query)
 

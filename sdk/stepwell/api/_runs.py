@@ -55,17 +55,17 @@ class Runs(Pages[Run]):
         max_step: int | None = None,
         labels: str = "auto",
     ) -> Any:
-        """Return every point of ``keys`` in all these runs as one table, in one request.
+        """Return every point of ``keys`` in all these runs as one table, with one request.
 
-        Columns are ``run_id``, ``_step``, ``_timestamp`` and each key; a value that is not there
-        is null. Rows come in the order of the runs, then by step.
+        Columns are ``run_id``, ``_step``, ``_timestamp`` and each key. A missing value is null.
+        Rows are in the order of the runs, then by step.
 
         Args:
-            keys: metrics that hold numbers.
+            keys: metrics with numbers.
             format: ``arrow`` for a `pyarrow.Table`, ``pandas`` for a DataFrame.
-            min_step: the first step. max_step: the first step that is left out.
+            min_step: the first step. max_step: the first step after the range.
             labels: ``apart``: a row for each rank at a step, with its ``_label``; ``join``: one
-                row; ``auto``: apart where a run has several.
+                row; ``auto``: apart if a run has several ranks.
         """
         if format not in ("arrow", "pandas"):
             raise UsageError(f"format: {format!r}; expected 'arrow' or 'pandas'")
@@ -106,7 +106,7 @@ class Runs(Pages[Run]):
         format: str = "default",
         stream: str = "default",
     ) -> Any:
-        """Return `Run.history` of every run, one after the other, each row with its ``run_id``.
+        """Return `Run.history` of each run in turn. Each row has its ``run_id``.
 
         Args:
             format: ``default`` for a list of dicts, ``pandas`` for a DataFrame.

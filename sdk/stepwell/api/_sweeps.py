@@ -1,4 +1,4 @@
-"""Sweeps that are read: their trials, their runs and the best of them."""
+"""Sweeps as `Api` reads them: trials, runs and the best run."""
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -19,14 +19,14 @@ _TRIALS_MAX: Final = 200
 
 
 class Trial(NamedTuple):
-    """One try of a sweep.
+    """One trial of a sweep.
 
     Attributes:
-        number: from 1 on, in the order in which they were given out.
-        run_id: of the run that counts for it, or that is at work on it.
-        state: running, waiting (to be given out again), finished, failed, crashed or stopped.
-        params: the values that it tried, by name.
-        value: of the sweep's metric, the best of the run by its goal; None where it has none.
+        number: from 1 on, in the order of handing out.
+        run_id: of the run that counts for the trial, or that runs it now.
+        state: running, waiting (to be handed out again), finished, failed, crashed or stopped.
+        params: the values of its parameters, by name.
+        value: the best value of the sweep's metric in the run, by the goal; None without one.
     """
 
     number: int
@@ -37,14 +37,14 @@ class Trial(NamedTuple):
 
 
 class Sweep:
-    """A sweep that is read, as it was when it was asked for.
+    """A sweep, with the values of the time of reading.
 
     Attributes:
-        id, project, name, description: its own.
-        config: the configuration, as the hub keeps it.
+        id, project, name, description: of the sweep.
+        config: the configuration, as the hub stores it.
         method: grid, random or bayes.
-        run_count: trials that were given out.
-        expected_run_count: how many there can be, None where nothing bounds them.
+        run_count: number of trials that were handed out.
+        expected_run_count: largest number of trials; None without a limit.
         created_at: ISO 8601 in UTC.
     """
 
@@ -69,14 +69,14 @@ class Sweep:
         self.created_at = moment_text(facts["created_at"])
 
     def load(self, force: bool = False) -> dict[str, Any]:
-        """Return all that the hub told of it; with ``force`` it is asked anew."""
+        """Return all facts of the sweep; with ``force``, read them again."""
         if force:
             self._take(self._api._hub.ask("GET", "sweeps", self.id))
         return self._facts
 
     @property
     def state(self) -> str:
-        """pending, running, paused, finished or canceled, as when it was read."""
+        """pending, running, paused, finished or canceled, at the time of reading."""
         return str(self._facts["state"])
 
     @property
@@ -102,16 +102,16 @@ class Sweep:
 
     @property
     def runs(self) -> Pages[Run]:
-        """The runs of its trials, by the trials' number, without those that something replaced."""
+        """The runs of its trials by number, without superseded ones."""
         return _SweepRuns(self)
 
     def best_run(self, order: str | None = None) -> Run | None:
-        """Return the run of the best trial; None where no trial has a value.
+        """Return the run of the best trial; None if no trial has a value.
 
-        What counts is the best value of the metric within each run, as the search takes it.
+        The best value of the metric in each run counts, as in the search.
 
         Args:
-            order: has to be None: the sweep's metric and goal decide.
+            order: must be None: the metric and the goal of the sweep decide.
         """
         if order is not None:
             raise UsageError(
@@ -179,8 +179,8 @@ def find_sweep(api: "Api", path: str) -> Sweep:
     """Return the sweep of ID, PROJECT/ID or ENTITY/PROJECT/ID.
 
     Raises:
-        NotFoundError: There is none of this id.
-        UsageError: ``path`` is no such path, or the sweep is of another project.
+        NotFoundError: No sweep has this id.
+        UsageError: ``path`` is invalid, or the sweep belongs to another project.
     """
     named = parse_sweep_path(path)
     sweep = Sweep(api, api._hub.ask("GET", "sweeps", named.sweep_id))
