@@ -101,18 +101,18 @@ class Memory:
             "trackers": remembered.trackers,
         }
         with contextlib.suppress(OSError, ValueError, TypeError):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             path = self._path(remembered.run_id)
             fresh = path.with_name(f"{path.name}.{os.getpid()}")
-            fresh.write_text(json.dumps(held))
+            _write_private(fresh, json.dumps(held))
             fresh.replace(path)
 
     def note_step(self, run_id: str, next_step: int) -> None:
         with contextlib.suppress(OSError, OverflowError):
             if self._step_descriptor < 0:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                self._make_folder()
                 self._step_descriptor = os.open(
-                    self._step_path(run_id), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o660
+                    self._step_path(run_id), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
                 )
             os.pwrite(self._step_descriptor, next_step.to_bytes(8, "little", signed=True), 0)
 
@@ -133,8 +133,8 @@ class Memory:
             if run_id is None:
                 (self._folder / _AUTO).unlink(missing_ok=True)
                 return
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / _AUTO).write_text(run_id)
+            self._make_folder()
+            _write_private(self._folder / _AUTO, run_id)
 
     def end_auto_by_status(self) -> None:
         """Let the run that ``resume="auto"`` goes on with end well if this process exits with 0.
@@ -145,6 +145,11 @@ class Memory:
             descriptor = os.open(self._folder / _AUTO, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             os.write(descriptor, b"\n")
             write_status_at_exit(descriptor)
+
+    def _make_folder(self) -> None:
+        """Make the folder of notes, which nobody else may read: they hold the config."""
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
 
     def _path(self, run_id: str) -> Path:
         return run_note(self._journals_dir, self._project, run_id)
@@ -174,3 +179,10 @@ class Memory:
             return 0
         finally:
             reader.close()
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner reads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)

@@ -57,7 +57,7 @@ class Recording:
         start: Mapping[str, Any],
         starting_step: int,
         voice: Voice,
-        note_step: Callable[[int], None] = lambda step: None,
+        note_progress: Callable[[int], None] = lambda next_step: None,
         look: Callable[[], None] = lambda: None,
         on_command: Callable[[Command], None] | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class Recording:
         self.voice = voice
         self.finished = False
         self._start = dict(start)
-        self._note_step = note_step
+        self._note_progress = note_progress
         self._on_command = on_command
         self._look_inside = look  # Writes what was changed inside of nested values.
         self._look_again_at = 0.0
@@ -162,7 +162,7 @@ class Recording:
             collect=self._collect,
             is_pending=lambda: self.console.waits,
             begin=self._collect_metadata,
-            note_step=self._note_step,
+            note_progress=self._note_progress,
             note_page=self._say_page,
             relay=RelayProcess(settings.socket) if must_not_use_grpc() else None,
             sweep_id=str(self._start.get("sweep", {}).get("id", "")),

@@ -18,6 +18,7 @@ from stepwell._memory import Memory, Remembered
 from stepwell._names import text_of
 from stepwell._other_names import OtherNames
 from stepwell._other_trackers import nearest
+from stepwell._progress import Progress
 from stepwell._recording import Recording, child_label
 from stepwell._setting_values import tags_of
 from stepwell._settings import Settings, as_dict, read_settings
@@ -81,7 +82,13 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._saved = None
         self._copy_id = copy_id or os.urandom(8).hex()
         self._memory = Memory(settings.journals_dir, settings.project)
-        keeps_memory = primary and settings.mode != "disabled"
+        self._keeps_memory = primary and settings.mode != "disabled"
+        self._progress = Progress(
+            self._memory,
+            run_id,
+            lock=lambda: self._writer.lock,
+            remembered=lambda: self._remembered(self.summary.as_dict(), self._runtime_seconds()),
+        )
         start: dict[str, Any] = {
             "rank": rank,
             "world_size": world_size,
@@ -102,7 +109,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             start=start,
             starting_step=self._starting_step,
             voice=voice,
-            note_step=self._note_step if keeps_memory else lambda step: None,
+            note_progress=self._progress.look if self._keeps_memory else lambda next_step: None,
             look=self._look,
             on_command=None if self._trial is None else self._take_command,
         )
@@ -223,6 +230,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until everything logged so far is safe in the daemon; False at the timeout."""
         self._look()
+        if self._keeps_memory and not self.finished:
+            self._progress.note(self._writer.next_step)
         return self._recording.flush(timeout)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
@@ -259,27 +268,25 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         if self.disabled:
             return
         self._look()
-        self._note_step(self._writer.next_step)
         # The store makes the summary of what was logged and set: it is not written once more.
-        self._remember(self.summary.as_dict(), self._runtime_seconds())
+        self._progress.note(self._writer.next_step)
         if self._settings.resume == "auto":
             if ending is None:
                 self._memory.end_auto_by_status()
             elif ending.state == "finished":
                 self._memory.set_auto_run_id(None)
 
-    def _remember(self, summary: dict[str, Any], runtime_seconds: float) -> None:
-        self._memory.note(
-            Remembered(
-                run_id=self._id,
-                name=self._name,
-                config=self.config._stored(),
-                config_given=dict(self.config._given),
-                summary=summary,
-                runtime_seconds=runtime_seconds,
-                about=self._about,
-                trackers=self._writer.definitions.states(),
-            )
+    def _remembered(self, summary: dict[str, Any], runtime_seconds: float) -> Remembered:
+        """Return what this machine keeps of the run, for `resume`."""
+        return Remembered(
+            run_id=self._id,
+            name=self._name,
+            config=self.config._stored(),
+            config_given=dict(self.config._given),
+            summary=summary,
+            runtime_seconds=runtime_seconds,
+            about=self._about,
+            trackers=self._writer.definitions.states(),
         )
 
     # ------------------------------------------------------------------ what it is
@@ -512,7 +519,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self.config.update(config, allow_val_change=True)
         if self._recording.primary and not self.disabled:
             self._memory.note_step(self._id, self._starting_step)
-            self._remember(self._summary_before, self._runtime_before)
+            self._memory.note(self._remembered(self._summary_before, self._runtime_before))
         self._recording.see_to_daemon()
         self._recording.begin_sending()
 
@@ -547,7 +554,11 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         }
 
     def _publish(self, kind: str) -> Callable[[dict[str, Any], list[str]], None]:
-        return lambda values, delete: self._recording.write_set(kind, values, delete)
+        def write(values: dict[str, Any], delete: list[str]) -> None:
+            self._recording.write_set(kind, values, delete)
+            self._progress.changed()
+
+        return write
 
     def _look(self) -> None:
         """Write what was changed inside of nested values of config and summary."""
@@ -558,9 +569,6 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     def _write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
         with contextlib.suppress(RunFinishedError):  # By another thread, just now.
             self._writer.write_histograms(histograms)
-
-    def _note_step(self, step: int) -> None:
-        self._memory.note_step(self._id, step)
 
     def _runtime_seconds(self) -> float:
         return self._runtime_before + time.time() - self._started_at

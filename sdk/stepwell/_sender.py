@@ -112,7 +112,7 @@ class Sender:
         collect: Callable[[], None] = lambda: None,
         is_pending: Callable[[], bool] = lambda: False,
         begin: Callable[[], None] = lambda: None,
-        note_step: Callable[[int], None] = lambda step: None,
+        note_progress: Callable[[int], None] = lambda next_step: None,
         note_page: Callable[[str, str], None] = lambda page_url, hub_folder: None,
         relay: RelayProcess | None = None,
         sweep_id: str = "",
@@ -129,7 +129,7 @@ class Sender:
         self.stager: Stager | None = None  # What is made durable together with the journal.
         self.flush_seconds = flush_seconds
         self._socket, self._client = socket, client
-        self._say, self._collect, self._begin, self._note_step = say, collect, begin, note_step
+        self._say, self._collect, self._begin, self._note_run = say, collect, begin, note_progress
         self._note_page = note_page
         self._sweep_id, self._on_command = sweep_id, on_command
         self._noted_page = ""
@@ -145,7 +145,6 @@ class Sender:
         self._failures = 0
         self._synced_at = 0.0
         self._synced_position = 0
-        self._noted_step: int | None = None
         self._noticed = ""
         self._noted_at = 0.0
 
@@ -301,9 +300,7 @@ class Sender:
         if next_step is None:
             return
         self._noted_at = now
-        if next_step != self._noted_step:
-            self._noted_step = next_step
-            self._note_step(next_step)
+        self._note_run(next_step)
 
     def _send(self) -> None:
         delivery = self._delivery

@@ -117,9 +117,9 @@ def start_daemon(
     command = [*helper_command("stepwell_daemon"), "--personal", "--socket", socket]
     command += ["--data", str(data_dir), "--idle-exit", str(idle_exit_seconds)]
     command += ["--metrics-port", "0"]
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     Path(socket).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (data_dir / PERSONAL_LOG_FILE).open("ab") as log:
+    with open(data_dir / PERSONAL_LOG_FILE, "ab", opener=_private) as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -132,6 +132,10 @@ def start_daemon(
     # Kept, so that its end leaves no warning about a process that still runs.
     _started.append(process)
     return process
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def last_words(log: Path) -> str:

@@ -148,7 +148,9 @@ class Summary:
         if value is None:
             return self._automatic().get(name, _MISSING) if writer.has_logged else _MISSING
         if isinstance(value, dict | list):
-            self._handed_out[name] = (value, copy_of(value))
+            held, _ = self._handed_out.get(name, (None, None))
+            if held is not value:  # Else it may have been changed since it was handed out first.
+                self._handed_out[name] = (value, copy_of(value))
         return value
 
     def _automatic(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from stepwell.testing import RecordingDaemon
 from stepwell_wire.run_notes import forget_runs
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
+from tests.waiting import wait_until
 
 # ---------------------------------------------------------------------------- the module's names
 
@@ -671,6 +672,57 @@ def test_the_steps_of_a_killed_run_are_read_from_its_journal(folder: Path, start
     )
     run = start(mode="offline", id="killed", resume="must")
     assert run.step == 5000
+
+
+@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGTERM"])
+def test_a_run_that_was_killed_goes_on_with_its_config_and_summary(
+    folder: Path, start: Start, signal_name: str
+) -> None:
+    from tests.sdk.conftest import python
+
+    python(
+        "import os, signal, stepwell\n"
+        "run = stepwell.init('test', id='killed', mode='offline', config={'lr': 1})\n"
+        "run.define_metric('acc', summary='max')\n"
+        "run.log({'acc': 0.9})\n"
+        "run.summary['best'] = 0.9\n"
+        "run.config.update({'late': 2})\n"
+        "run.flush(timeout=0.0)\n"
+        f"os.kill(os.getpid(), signal.{signal_name})\n"
+    )
+    run = start(mode="offline", id="killed", resume="must")
+    assert dict(run.config) == {"lr": 1, "late": 2}
+    assert (run.summary["acc"], run.summary["best"]) == ({"max": 0.9}, 0.9)
+    run.define_metric("acc", summary="max")
+    run.log({"acc": 0.5})
+    assert run.summary["acc"] == {"max": 0.9}
+
+
+def test_a_run_at_work_notes_its_config_and_summary(offline: Start) -> None:
+    run = offline(id="noted", config={"lr": 1})
+    note = Path(run.dir).parent / ".runs" / run.project / "noted.json"
+    run.log({"acc": 0.9})
+    run.config.update({"late": 2})
+
+    def is_noted() -> bool:
+        held = json.loads(note.read_text())
+        return held["config"] == {"lr": 1, "late": 2} and held["summary"].get("acc") == 0.9
+
+    wait_until(is_noted, "config and summary to be noted")
+
+
+def test_others_read_no_notes_of_runs(offline: Start) -> None:
+    mask = os.umask(0o022)
+    try:
+        run = offline(id="noted", config={"api_key": "sk-1"})
+        run.log({"acc": 0.9})
+        run.flush(timeout=0.0)
+    finally:
+        os.umask(mask)
+    folder = Path(run.dir).parent / ".runs" / run.project
+    assert {path.name for path in folder.iterdir()} == {"noted.json", "noted.step"}
+    for path in (folder, *folder.iterdir()):
+        assert not path.stat().st_mode & 0o077, path
 
 
 # ---------------------------------------------------------------------------- modes

@@ -2,11 +2,13 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from stepwell import Run
+from stepwell._summary import Summary
 from stepwell._writer import Writer
 from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
@@ -69,6 +71,28 @@ def test_nested_values_are_set_replaced_and_deleted(offline: Start) -> None:
     run.summary["best"]["later"] = 2
     run.finish()
     assert told(run)[-1]["set"] == {"best": {"late": 1, "later": 2}}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda summary: summary["best"]["loss"],
+        lambda summary: summary.get("best"),
+        lambda summary: "best" in summary,
+        lambda summary: dict(summary),
+    ],
+)
+def test_a_nested_value_that_is_read_after_its_change_is_stored(
+    offline: Start, read: Callable[[Summary], object]
+) -> None:
+    run = offline()
+    run.summary["best"] = {"loss": 9.0}
+    for loss in (3.0, 2.0):
+        read(run.summary)
+        run.summary["best"]["loss"] = loss
+        read(run.summary)
+    run.finish()
+    assert told(run)[-1] == {"set": {"best": {"loss": 2.0}}}
 
 
 def test_names_are_those_of_log(offline: Start, capfd: pytest.CaptureFixture[str]) -> None:

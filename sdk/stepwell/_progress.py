@@ -1,0 +1,63 @@
+"""What a run that goes on after a kill needs to know, noted while the run is at work."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from stepwell._memory import Memory, Remembered
+
+_PAUSES_PER_NOTE: Final = 200
+"""A note that took a while is followed by a pause of so many times its duration."""
+
+
+class Progress:
+    """Notes the step, config and summary of a run; the sender calls it every two seconds.
+
+    Args:
+        lock: returns the lock that ``log`` takes. A note is put off while it is taken.
+        remembered: returns what is to be noted; called with that lock.
+    """
+
+    def __init__(
+        self,
+        memory: Memory,
+        run_id: str,
+        *,
+        lock: Callable[[], Any],
+        remembered: Callable[[], Remembered],
+    ) -> None:
+        self._memory, self._run_id = memory, run_id
+        self._lock, self._remembered = lock, remembered
+        self._changes = 0
+        self._noted: tuple[int, int] | None = None
+        self._again_at = 0.0
+
+    def changed(self) -> None:
+        """Know that config or summary were set."""
+        self._changes += 1
+
+    def look(self, next_step: int) -> None:
+        """Note what is new, unless somebody logs at the moment or the last note took long."""
+        now, state = time.monotonic(), (next_step, self._changes)
+        if state == self._noted:
+            return
+        self._memory.note_step(self._run_id, next_step)
+        if now < self._again_at:
+            return
+        lock = self._lock()
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            remembered = self._remembered()
+        finally:
+            lock.release()
+        self._memory.note(remembered)
+        self._noted = state
+        self._again_at = now + _PAUSES_PER_NOTE * (time.monotonic() - now)
+
+    def note(self, next_step: int) -> None:
+        """Note everything now."""
+        self._memory.note_step(self._run_id, next_step)
+        with self._lock():
+            remembered = self._remembered()
+        self._memory.note(remembered)
