@@ -140,7 +140,7 @@ class Delivery:
         try:
             return build_blocks(extent.stretches, self._store.shard_of)
         except BAD_DATA as error:
-            logger.error("an extent cannot be decoded as a whole: %r", error)
+            logger.error("decoding a whole extent failed: %r", error)
             return None
 
     async def open(self) -> None:
@@ -178,7 +178,7 @@ class Delivery:
         series = _series_of(extent.stretches)
         of_nodes = _node_series_of(extent.stretches)
         count = len(series) + len(of_nodes)
-        logger.info("making rollups anew of an extent of a former release series=%d", count)
+        logger.info("making rollups again of an extent of an older release series=%d", count)
         while True:
             try:
                 await loop.run_in_executor(self._executor, recompute, self._store, series)
@@ -211,7 +211,7 @@ class Delivery:
         while True:
             try:
                 if token in self._rejected:
-                    raise StoreRejectedError("rejected before the daemon started anew")
+                    raise StoreRejectedError("rejected before the daemon's last start")
                 may_repeat = self._may_repeat or backoff.failures > 0
                 seconds = await loop.run_in_executor(
                     self._executor, self._send, token, block, may_repeat
@@ -307,7 +307,7 @@ class Delivery:
         rows = gap.missing_rows if gap is not None else 0
         self._counters.drop([Dropped(DEAD_LETTER, rows, points_of(stretch, table))])
         logger.error(
-            "frame dead-lettered, the store refused it for good run=%s table=%s kept=%s: %s",
+            "frame dead-lettered, rejected by the store run=%s table=%s kept=%s: %s",
             stretch.info.run_id,
             table or "all",
             path,

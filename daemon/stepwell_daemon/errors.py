@@ -52,13 +52,13 @@ class SpoolUnavailableError(DaemonError):
 
 
 class SpoolNotOpenedError(DaemonError):
-    """The spool cannot be opened at the start; what it holds stays as it is."""
+    """The spool could not be opened at the start; its content is unchanged."""
 
     def __init__(self, folder: Path, reason: OSError) -> None:
         super().__init__(
-            f"{reason.filename or folder}: the spool cannot be opened "
+            f"{reason.filename or folder}: opening the spool failed "
             f"({reason.strerror or reason}); free space, or repair the disk or the permissions of "
-            f"{folder}, and start the daemon again. What the spool holds stays, writers keep "
+            f"{folder}, and start the daemon again. The spool is unchanged, writers keep "
             "their journals"
         )
 

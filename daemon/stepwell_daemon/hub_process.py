@@ -97,7 +97,7 @@ class HubProcess:
             return
         if missing := [name for name in NEEDED if find_spec(name) is None]:
             logger.warning(
-                "no page: %s, %s cannot be found", install_command("hub"), ", ".join(missing)
+                "no page: %s, missing packages: %s", install_command("hub"), ", ".join(missing)
             )
             return
         try:
@@ -212,7 +212,7 @@ class HubProcess:
         try:
             ours, theirs = socket.socketpair()
         except OSError as error:  # No descriptor is left.
-            logger.error("the hub cannot be started: %s", error)
+            logger.error("starting the hub failed: %s", error)
             return None
         ours.setblocking(False)
         try:
@@ -228,7 +228,7 @@ class HubProcess:
                 )
         except OSError as error:
             ours.close()
-            logger.error("the hub cannot be started: %s", error)
+            logger.error("starting the hub failed: %s", error)
             return None
         self.pid = process.pid
         try:
@@ -351,7 +351,7 @@ def bound_log(path: Path, *, bytes_max: int = _LOG_BYTES_MAX) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        logger.warning("the hub's log cannot be shortened, make room: %s", error)
+        logger.warning("shortening the hub's log failed, free disk space: %s", error)
 
 
 def _last_words(path: Path) -> str:

@@ -166,7 +166,7 @@ def open_to_group(socket_path: Path, group: str) -> None:
             folder.chmod(stat.S_IMODE(found.st_mode) | stat.S_IRGRP | stat.S_IXGRP)
     except OSError as error:
         raise DaemonConfigError(
-            f"socket_group {group}: {socket_path} cannot be given to it ({error.strerror}); the "
+            f"socket_group {group}: {socket_path} could not be given to it ({error.strerror}); the "
             "daemon's user must be a member"
         ) from error
 
@@ -181,5 +181,5 @@ def check_socket_folder(folder: Path) -> None:
         )
     if found.st_mode & stat.S_IWOTH and not sticky:
         raise DaemonConfigError(
-            f"{folder}: everybody may write there; take that right away or choose another --socket"
+            f"{folder}: every user may write there; remove that right, or give another --socket"
         )

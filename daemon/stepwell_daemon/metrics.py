@@ -30,8 +30,8 @@ _COUNTERS: Final = (
     ("bytes_received", "Bytes of new records taken from writers."),
     ("duplicate_bytes", "Bytes that were sent again and were known."),
     ("skipped_bytes", "Bytes that writers went past: not held by this spool."),
-    ("filled_bytes", "Bytes of what was skipped that came later, by another daemon."),
-    ("dead_letter_records", "Frames that the store refused for good, kept for replay."),
+    ("filled_bytes", "Skipped bytes that arrived later through another daemon."),
+    ("dead_letter_records", "Frames that the store rejected, kept for replay."),
     ("quarantined_records", "Damaged records of the spool, kept in quarantine."),
     ("recovered_journals", "Journals of dead writers that were taken in."),
     ("commits", "Groups of frames made durable."),
@@ -98,11 +98,15 @@ class DaemonCollector(Collector):
         yield info
         for name, text, value in (
             ("start_time_seconds", "When the daemon started, since 1970 UTC.", facts.started_at),
-            ("ready", "1 where frames are taken and made durable.", facts.ready),
+            ("ready", "1 if frames are accepted and made durable, else 0.", facts.ready),
             ("problems", "How many problems the status names.", len(facts.problems())),
             ("writers_connected", "Writers connected.", len(spool.registry.connected())),
             ("spool_bytes", "Bytes that the spool takes on disk.", spool.disk_bytes),
-            ("spool_bytes_max", "Limit of what waits for the store.", spool.settings.bytes_max),
+            (
+                "spool_bytes_max",
+                "Limit of the bytes that wait for the store.",
+                spool.settings.bytes_max,
+            ),
             ("spool_segments", "Segments of the spool.", spool.segment_count),
             ("spool_unforwarded_bytes", "Spooled, not yet stored.", spool.unforwarded_bytes),
             (
@@ -117,7 +121,7 @@ class DaemonCollector(Collector):
             ("relaying_daemons", "Daemons that relay to this one.", len(facts.relaying())),
             (
                 "sink_healthy",
-                "1 where the store takes blocks.",
+                "1 if the store accepts blocks, else 0.",
                 facts.health.healthy and not facts.store_problem,
             ),
         ):

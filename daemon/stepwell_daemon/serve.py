@@ -334,7 +334,7 @@ class Daemon:
                 await loop.run_in_executor(self._store_executor, self._open_and_migrate)
             except (StoreError, *_SCARCE) as error:
                 if not backoff.failures:
-                    logger.error("the store cannot be opened, frames wait in the spool: %s", error)
+                    logger.error("opening the store failed, frames wait in the spool: %s", error)
                 self._facts.store_problem = str(error)
                 self._facts.store_problem_kind = kind_of(error)
                 await asyncio.sleep(backoff.next_delay())
@@ -430,14 +430,14 @@ class Daemon:
             except (StoreError, *_SCARCE) as error:
                 log = logger.debug if is_failing else logger.warning
                 log(
-                    "what runs sent after their deletion cannot be removed, again each minute: %s; "
-                    "`stepwell doctor` says how the store is, `stepwell rm --orphans` removes it",
+                    "deleting rows that runs sent after their deletion failed, tried again each "
+                    "minute: %s; see `stepwell doctor`, or use `stepwell rm --orphans`",
                     error,
                 )
                 is_failing = True
                 continue
             if is_failing:
-                logger.info("what runs sent after their deletion can be removed again")
+                logger.info("deleting rows that runs sent after their deletion works again")
                 is_failing = False
             for project, run_id in swept.done:
                 self._forget(project, run_id)

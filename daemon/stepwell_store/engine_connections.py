@@ -92,7 +92,7 @@ class EngineConnections:
         with self._lock:
             if self._closed:
                 raise StoreUnavailableError(
-                    f"{self._path.parent}: this store was closed; open it anew"
+                    f"{self._path.parent}: this store was closed; open it again"
                 )
             if self._idle:
                 return self._idle.pop(), False

@@ -47,12 +47,12 @@ class EngineProcess:
         except NoPythonError as error:
             ours.close()
             raise StoreUnavailableError(
-                f"{data_dir}: the store engine cannot be started: {error}"
+                f"{data_dir}: starting the store engine failed: {error}"
             ) from error
         except OSError as error:
             ours.close()
             raise StoreUnavailableError(
-                f"{data_dir}: the store engine cannot be started: {error}; "
+                f"{data_dir}: starting the store engine failed: {error}; "
                 "make the folder writable or choose another one"
             ) from error
         self._control = ours

@@ -60,7 +60,7 @@ class CursorError(QueryError):
         shown = cursor if len(cursor) <= 60 else f"{cursor[:60]}…"
         super().__init__(
             f"cursor {shown!r}: {reason}; use next_cursor of the page before, with the same "
-            "filter and sort, or leave the cursor out to begin anew"
+            "filter and sort, or no cursor to start again"
         )
         self.cursor = cursor
 
@@ -119,13 +119,13 @@ class RunNotFoundError(StoreError):
 
 
 class RunIsRunningError(StoreError):
-    """Runs that are still running are not deleted unless the caller insists."""
+    """Runs that are still running are deleted only with ``force``."""
 
     def __init__(self, runs: list[str]) -> None:
         shown = ", ".join(runs[:10]) + (", …" if len(runs) > 10 else "")
         super().__init__(
-            f"still running: {shown}; nothing was deleted. Finish it first, or delete it all the "
-            "same with force: the rows that its writers send from then on are deleted, too"
+            f"still running: {shown}; nothing was deleted. Finish them first, or use "
+            "force, which also deletes the rows that their writers send later"
         )
         self.runs = runs
 
@@ -204,7 +204,7 @@ def insert_error(table: str, code: int, message: str) -> StoreError:
     """
     if code in _SCHEMA:
         return TableMissingError(
-            f"insert into {table}: {message}; the tables are to be made anew", code
+            f"insert into {table}: {message}; the tables must be made again", code
         )
     if code in _POISON:
         return StoreRejectedError(

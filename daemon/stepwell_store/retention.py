@@ -35,7 +35,7 @@ class RetentionSettings:
         for name in ("run_days", "node_days", "console_days"):
             days = getattr(self, name)
             if not 0 <= days <= 36_500:
-                raise ValueError(f"{name} is {days}; it must be 0 (for ever) to 36,500 days")
+                raise ValueError(f"{name} is {days}; expected 0 (never delete) to 36,500 days")
 
 
 def apply_retention(

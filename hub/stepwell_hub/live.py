@@ -76,7 +76,7 @@ class Feeds:
         """
         found = self._listening.get(subscription_id)
         if found is None:
-            raise ApiError(404, "not_found", "no such subscription; connect to the feed anew")
+            raise ApiError(404, "not_found", "no such subscription; connect to the feed again")
         found.interest = interest_of(found.interest.project)
 
     @contextmanager

@@ -97,8 +97,8 @@ class SettingsReader:
         for name, value in found.items():
             if isinstance(value, dict) and name not in self.fields:
                 raise SettingError(
-                    f"{path}: [{name}]: no such table, there is none; put its settings at the top "
-                    "of the file"
+                    f"{path}: [{name}]: unknown table; put its settings at the top of the file, "
+                    "without a table"
                 )
             where = f"{path}: {name}"
             self._check_known(name, where)

@@ -72,7 +72,7 @@ def read_key(folder: Path) -> str:
     if not stat.S_ISREG(mode) or mode & 0o077:
         raise HubKeyError(
             f"{path}: others may read or change it (mode {stat.S_IMODE(mode):04o}); delete it and "
-            "restart the hub, which makes a new key, or chmod 600 it where nobody else could log in"
+            "restart the hub, which makes a new key; or run chmod 600 if no other user read it"
         )
     if not _KEY.fullmatch(text):
         raise HubKeyError(

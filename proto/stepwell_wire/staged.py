@@ -156,7 +156,7 @@ def _header_of(packed: bytes, payload_bytes: int, payload_crc32: int, where: str
         texts = {name: fields[name] for name in ("id", "kind", *_WHO)}
         pid, about = fields["pid"], fields["about"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise StagedDamagedError(where, f"the header cannot be read: {error}") from error
+        raise StagedDamagedError(where, f"unreadable header: {error}") from error
     for name, value in texts.items():
         limit = 255 if name == "host" else IDENTIFIER_BYTES_MAX
         if not isinstance(value, str) or not _fits(value, limit):
@@ -164,7 +164,7 @@ def _header_of(packed: bytes, payload_bytes: int, payload_crc32: int, where: str
     if not is_id(texts["id"]) or not texts["run_id"] or not texts["writer_id"]:
         raise StagedDamagedError(where, "the header does not say which blob of which writer it is")
     if not isinstance(pid, int) or not 0 <= pid < 1 << 32 or not isinstance(about, dict):
-        raise StagedDamagedError(where, "the header's pid or about is not what it must be")
+        raise StagedDamagedError(where, "the header has an invalid pid or about")
     return StagedHeader(
         **texts, pid=pid, about=about, payload_bytes=payload_bytes, payload_crc32=payload_crc32
     )

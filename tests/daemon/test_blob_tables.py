@@ -43,7 +43,7 @@ def test_a_worker_under_its_limits_writes_the_rows(tmp_path: Path) -> None:
 def test_rows_that_are_damaged_are_a_reason(tmp_path: Path, payload: bytes) -> None:
     source = tmp_path / file_name(stage(tmp_path, payload, "table", form=1))
     answer = make(source, tmp_path / "made")
-    assert "rows of a table cannot be read" in answer["unusable"]
+    assert "unreadable rows of a table" in answer["unusable"]
 
 
 @settings(max_examples=200, deadline=None)

@@ -49,7 +49,7 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
     ("text", "message"),
     [
         ("block_point = 1", "did you mean block_points?"),
-        ("[spool]\nsegment_bytes = 1", "[spool]: no such table, there is none; put its settings"),
+        ("[spool]\nsegment_bytes = 1", "[spool]: unknown table; put its settings"),
         ("spool_bytes_max = 1", "expected 1,048,576 or more, not 1"),
         ("host = ''", "host: expected an address or a name, not ''"),
         ("host = ' '", "127.0.0.1 is this machine only"),

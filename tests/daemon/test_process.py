@@ -238,7 +238,7 @@ def test_a_socket_folder_that_everybody_may_write_is_refused(process: Process) -
         check=False,
     )
     assert ended.returncode == 2
-    assert b"everybody may write" in ended.stderr
+    assert b"every user may write" in ended.stderr
 
 
 def test_a_file_in_place_of_a_folder_is_said_to_be_none(tmp_path: Path) -> None:

@@ -52,5 +52,5 @@ def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
     warned = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert len(warned) == 2  # One for each time that it began to fail.
     assert all("away" in each and "stepwell doctor" in each for each in warned)
-    assert "can be removed again" in caplog.text
+    assert "deletion works again" in caplog.text
     assert forgotten == [("p", "r")]

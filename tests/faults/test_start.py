@@ -36,7 +36,7 @@ def test_a_spool_that_is_no_folder_ends_the_start_with_one_line(tmp_path: Path) 
     data.mkdir(mode=0o700)
     (data / "spool").write_text("no folder")
     line = refused(data)
-    assert line.startswith(f"stepwelld: {data / 'spool'}: the spool cannot be opened (")
+    assert line.startswith(f"stepwelld: {data / 'spool'}: opening the spool failed (")
     assert "start the daemon again" in line
 
 

@@ -127,7 +127,7 @@ class Committer:
         why = f"{self._shelf.draft(key).name}: {why}"
         known = self._behind.get(key)
         if known is None or known.why != why:
-            logger.warning("an artifact cannot be committed now, others go before it: %s", why)
+            logger.warning("committing an artifact failed, others are tried first: %s", why)
         self._behind[key] = _Behind(self._clock() + _BEHIND_SECONDS, why)
         self._note_problem("")
 
@@ -257,7 +257,7 @@ class Committer:
 
     def _note_problem(self, problem: str) -> None:
         if problem and not self._problem:
-            logger.warning("artifacts cannot be committed now, they wait: %s", problem)
+            logger.warning("committing artifacts failed, they wait: %s", problem)
         if self._problem and not problem:
             logger.info("artifacts are committed again")
         self._problem = problem
@@ -271,7 +271,7 @@ class Committer:
             return
         self.failed += 1
         self.last_failure = f"{name}: {outcome['reason']}"
-        logger.error("an artifact cannot be committed name=%s: %s", name, outcome["reason"])
+        logger.error("committing an artifact failed name=%s: %s", name, outcome["reason"])
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()

@@ -173,8 +173,8 @@ class Bytes:
             if error.errno not in _NO_FILE:
                 raise
             raise DraftSpoiledError(
-                f"{path}: what lies in place of the file that was held is no regular file; log the "
-                "artifact again"
+                f"{path}: the held file was replaced by something that is no regular file; log "
+                "the artifact again"
             ) from error
 
     def _known(self, held: Held, found: os.stat_result, *, is_linked: bool) -> str:

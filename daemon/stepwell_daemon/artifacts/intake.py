@@ -47,7 +47,7 @@ class DraftIntake:
         except FileNotFoundError:
             return BlobReply(name=name, outcome=SEND)  # Another mount, or it was taken before.
         except OSError as error:
-            logger.debug("a draft cannot be read from here: %s", error)
+            logger.debug("reading a draft failed: %s", error)
             return BlobReply(name=name, outcome=SEND)
         self._on_taken()
         return BlobReply(name=name, outcome=TAKEN)
@@ -88,7 +88,7 @@ class DraftIntake:
         try:
             self._shelf.refuse(key, reason)
         except OSError as error:  # Its sender is told all the same.
-            logger.warning("the refusal of artifact %s cannot be noted: %s", key, error)
+            logger.warning("storing the refusal of artifact %s failed: %s", key, error)
         return BlobReply(name=name, outcome=REFUSED, detail=reason)
 
 

@@ -80,7 +80,7 @@ class Artifacts:
             except Exception:
                 self._counters.handler_errors += 1
                 logger.exception(
-                    "the daemon failed on an artifact; others go on, it is tried again"
+                    "handling an artifact failed; the others continue, it is tried again"
                 )
             await asyncio.sleep(backoff.next_delay())
 
@@ -144,12 +144,10 @@ class Artifacts:
         """Return what is wrong, one phrase each."""
         problem = self.committer.problem
         count = len(self.shelf.keys)
-        found = (
-            [f"{count} artifacts wait and cannot be committed now: {problem}"] if problem else []
-        )
+        found = [f"{count} artifacts wait, committing them failed: {problem}"] if problem else []
         unread = list(self.shelf.unread.values())
         if unread:
-            found.append(f"{len(unread)} artifacts wait and cannot be read now: {unread[0]}")
+            found.append(f"{len(unread)} artifacts wait, reading them failed: {unread[0]}")
         return found
 
     def status(self) -> dict[str, Any]:

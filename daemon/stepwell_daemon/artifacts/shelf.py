@@ -98,7 +98,7 @@ class Shelf:
                 self.remove(key)
         except OSError as error:
             self.unread[key] = f"{self._waiting / key}: {error.strerror or error}"
-            logger.warning("a draft cannot be read now, it is left: %s", self.unread[key])
+            logger.warning("reading a draft failed, it is skipped: %s", self.unread[key])
         else:
             self.unread.pop(key, None)
 
@@ -201,7 +201,7 @@ class Shelf:
         try:
             os.rename(self._waiting / key, folder_name(key), dst_dir_fd=folder.descriptor)
         except OSError as error:
-            logger.warning("%s: a draft cannot be put back: %s", self._waiting / key, error)
+            logger.warning("%s: putting a draft back failed: %s", self._waiting / key, error)
 
     def _copy(self, descriptor: int, key: str) -> None:
         """Copy a draft into ``arriving``: the regular files of its folder, links not followed."""

@@ -133,7 +133,7 @@ def make_table(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     try:
         write_table(source, header.payload_bytes, target)
     except ValueError as error:
-        raise UnusableError(f"the rows of a table cannot be read: {error}") from error
+        raise UnusableError(f"unreadable rows of a table: {error}") from error
     except ImportError as error:
         raise UnusableError(f"tables need pyarrow: {error}; pip install pyarrow") from error
     return Made("application/vnd.apache.parquet")
@@ -161,7 +161,7 @@ def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise UnusableError(f"the picture cannot be read: {error}") from error
+        raise UnusableError(f"unreadable picture: {error}") from error
     plain.save(target, "PNG", compress_level=1)
     return Made("image/png", width, height)
 

@@ -143,7 +143,7 @@ class Blobs:
         """Return what is wrong, one phrase each."""
         found = []
         if problem := self.pipeline.health.problem:
-            found.append(f"{self.queue.count} blobs wait and cannot be kept now: {problem}")
+            found.append(f"{self.queue.count} blobs wait, storing them failed: {problem}")
         if problem := self.intake.problem:
             found.append(f"blobs are not taken now, they wait beside their journals: {problem}")
         return found + self.artifacts.problems()

@@ -115,7 +115,7 @@ class BlobService:
             return await work
         except OSError as error:
             detail = f"{error.filename or ''}: {error.strerror or error}"
-            logger.warning("a blob cannot be taken now: %s", detail)
+            logger.warning("taking a blob failed: %s", detail)
             await context.abort(grpc.StatusCode.UNAVAILABLE, detail)
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no chunk came for a minute")

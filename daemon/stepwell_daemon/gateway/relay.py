@@ -152,7 +152,9 @@ class Relay:
         self._receiver.check_ready()
         for other in self._streams:
             if other.daemon_id == hello.daemon_id:
-                other.refuse(Refusal(BUSY, "the daemon has connected anew; this is the older"))
+                other.refuse(
+                    Refusal(BUSY, "the daemon connected again; this is the older connection")
+                )
         stream.daemon_id = hello.daemon_id
         logger.info(
             "a daemon relays to here daemon=%s host=%s token=%s",

@@ -89,7 +89,7 @@ class RelayedBlobs:
             detail = f"{here} of {size} bytes have come"
             return BlobReply(name=name, outcome=LATER, offset=here, detail=detail)
         if await asyncio.to_thread(digest_of, path) != name:
-            logger.warning("a relayed blob is not what its digest says, it is begun anew: %s", name)
+            logger.warning("a relayed blob does not match its digest, it is sent again: %s", name)
             await loop.run_in_executor(self._executor, self._queue.forget_arriving, name)
             detail = "the bytes do not fit their digest; send them again"
             return BlobReply(name=name, outcome=LATER, detail=detail)

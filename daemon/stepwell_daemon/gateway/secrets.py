@@ -54,7 +54,9 @@ class WatchedFiles(Generic[Content]):
             try:
                 self._content = self._load()
             except DaemonConfigError as error:
-                logger.error("a changed secret cannot be used, the former one stays: %s", error)
+                logger.error(
+                    "a changed secret is invalid, the former one stays in force: %s", error
+                )
             else:
                 logger.info("read again: %s", ", ".join(map(str, self._paths)))
         return self._content

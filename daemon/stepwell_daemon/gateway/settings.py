@@ -35,8 +35,8 @@ class ListenSettings:
             )
         if not self.tokens_file and not self.client_ca_file:
             raise DaemonConfigError(
-                f"gateway_listen {self.address}: everybody could write; set gateway_tokens_file, "
-                "gateway_listen_client_ca_file or both"
+                f"gateway_listen {self.address}: every client could write; set "
+                "gateway_tokens_file, gateway_listen_client_ca_file or both"
             )
 
 

@@ -219,7 +219,7 @@ class GatewaySink:
         path = await loop.run_in_executor(self._executor, write_dead_letter, *what)
         self._counters.dead_letter_records += 1
         logger.error(
-            "frame dead-lettered, the gateway refused it for good run=%s kept=%s: %s",
+            "frame dead-lettered, rejected by the gateway run=%s kept=%s: %s",
             piece.info.run_id,
             path,
             reason,

@@ -55,8 +55,8 @@ class CursorFile:
             self.close()
             raise DamagedStateError(
                 self.path,
-                "both slots are damaged, so it is not known what was stored already; the file is "
-                "quarantined and everything in the spool is sent again",
+                "both slots are damaged, so the stored position is unknown; the file is "
+                "quarantined and the whole spool is sent again",
             )
         self._generation, progress = max(found)
         try:

@@ -59,5 +59,5 @@ def _read(path: Path) -> tuple[Place | None, frozenset[str]]:
     except FileNotFoundError:
         return None, frozenset()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        logger.warning("%s cannot be read, blocks that were rejected go whole: %s", path, error)
+        logger.warning("reading %s failed, rejected blocks are sent whole: %s", path, error)
         return None, frozenset()

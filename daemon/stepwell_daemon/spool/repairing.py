@@ -65,7 +65,7 @@ async def _repair(folder: Path) -> RepairedSpool:
         spool.save_writers()
         spool.close()
     if list_segments(folder) != before:
-        found.append("frames after the last sync are written anew")
+        found.append("frames after the last sync are rewritten")
         is_changed = True
     return RepairedSpool([*found, *spool.problems], is_changed)
 

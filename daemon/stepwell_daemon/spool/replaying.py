@@ -55,7 +55,7 @@ def replay(path: Path, store: Store) -> int:
         blocks = build_blocks(stretches, store.shard_of)
     except BAD_DATA as error:
         raise ReplayError(
-            f"{path}: still cannot be decoded ({error!r}); keep it for a later release"
+            f"{path}: decoding still fails ({error!r}); keep it for a later release"
         ) from error
     rows = 0
     shard = store.shard_of(stretches[0].info)

@@ -81,7 +81,7 @@ class Connections:
     def _take(self) -> Client:
         with self._lock:
             if self._closed:
-                raise StoreUnavailableError("this store was closed; open it anew")
+                raise StoreUnavailableError("this store was closed; open it again")
             now = time.monotonic()
             while self._idle:
                 since, client = self._idle.pop()

@@ -102,7 +102,7 @@ class Servers:
             # Blocks are cut by shard before they come here.
             raise StoreUnavailableError(
                 f"the cluster {cluster!r} has {len(by_shard)} shards now, and had "
-                f"{len(self.shards)} when the daemon started; start the daemon anew"
+                f"{len(self.shards)} when the daemon started; restart the daemon"
             )
         if [each.endpoints for each in self.shards] == list(by_shard.values()):
             return

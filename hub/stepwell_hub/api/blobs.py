@@ -103,7 +103,7 @@ async def blob_answer(
         file, size, media_type = await asyncio.to_thread(_opened, call, digest)
     except FileNotFoundError as error:
         raise ApiError(
-            404, "not_found", "no such blob here; it may be on its way, or be deleted"
+            404, "not_found", "no such blob; it may arrive later, or be deleted"
         ) from error
     except OSError as error:
         raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error

@@ -308,7 +308,7 @@ def _path_of(call: Call, digest: str) -> str:
             return str(file.name)
     except FileNotFoundError as error:
         raise ApiError(
-            404, "not_found", "no such table here; it may be on its way, or be deleted"
+            404, "not_found", "no such table; it may arrive later, or be deleted"
         ) from error
     except OSError as error:
         raise ApiError(503, "blobs_unavailable", f"the blob store: {error}") from error

@@ -84,7 +84,7 @@ def _read(info: str, content: str, line: int) -> tuple[PanelKind, dict[str, tupl
         raise _BlockError(
             line,
             "",
-            "write the fields behind ```stepwell in braces, or in the lines below: not both",
+            "write the fields in braces after ```stepwell, or in the lines below, not both",
         )
     fields = _mapping(short, line) if short else _mapping(content, line + 1)
     at, name = fields.pop("panel", (line, None))

@@ -20,7 +20,7 @@ _METRIC: Final = Field("metric", "text", "name of the metric", required=True)
 
 
 def _limit(default: int) -> Field:
-    about = f"take so many runs at most, 1 to {RUNS_MAX}"
+    about = f"largest number of runs, 1 to {RUNS_MAX}"
     return Field("limit", "integer", about, default, low=1, high=RUNS_MAX)
 
 
@@ -111,7 +111,7 @@ KINDS: Final = {
             "a logged table, of the first run that has it",
             (
                 _METRIC,
-                Field("rows", "integer", "show so many rows, 1 to 200", 20, low=1, high=200),
+                Field("rows", "integer", "number of rows, 1 to 200", 20, low=1, high=200),
                 *_RUNS,
                 _TITLE,
             ),

@@ -193,4 +193,4 @@ def _failure_of(fields: Mapping[str, Any]) -> ApiError:
         return ApiError(504, "query_timeout", text[:200])
     if code in _PATTERN_WRONG:
         return ApiError(400, "filter_invalid", f"the regular expression: {text[:200]}")
-    return ApiError(500, "table_failed", f"the table cannot be read: {text[:500]}")
+    return ApiError(500, "table_failed", f"unreadable table: {text[:500]}")
