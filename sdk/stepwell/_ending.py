@@ -9,6 +9,7 @@ code of any other is known to the C library alone (see `_exit_note.py`).
 So nothing depends on who set `sys.excepthook`, who caught what, or which thread raised.
 """
 
+import gc
 import signal
 import sys
 import threading
@@ -92,7 +93,7 @@ def _find_main_frame() -> FrameType | None:
     A frame of another kind may hold what is large: of a program that embeds Python, or of a
     greenlet.
     """
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    frame = _frame_of_main_thread()
     while frame is not None and frame.f_back is not None:
         frame = frame.f_back
     if frame is None:
@@ -100,6 +101,24 @@ def _find_main_frame() -> FrameType | None:
     code = frame.f_code
     is_program = code.co_name == "<module>" or code.co_name == "_run_module_as_main"
     return frame if is_program else None
+
+
+def _frame_of_main_thread() -> FrameType | None:
+    """Return what the main thread runs.
+
+    Until Python 3.12, a garbage collection within ``sys._current_frames`` may deadlock with a
+    thread that begins or ends (https://github.com/python/cpython/issues/106883).
+    """
+    main = threading.main_thread().ident
+    if main == threading.get_ident():
+        return sys._getframe()
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(main or 0)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _has_returned(frame: FrameType) -> bool:
@@ -112,9 +131,7 @@ def _has_returned(frame: FrameType) -> bool:
 def main_runs() -> bool:
     """Return whether the program has not ended yet, as far as is known."""
     frame = _main_frame
-    running = (
-        None if frame is None else sys._current_frames().get(threading.main_thread().ident or 0)
-    )
+    running = None if frame is None else _frame_of_main_thread()
     while running is not None:
         if running is frame:
             return True

@@ -1,18 +1,21 @@
 """How a process ends is how its runs end, whichever way it takes."""
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
 import stepwell
-from stepwell import _exit_note
+from stepwell import _ending, _exit_note
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.exit_note import Ending, ending_of_signal, read_ending, signal_of
 from stepwell_wire.folder import JournalFolder
@@ -281,3 +284,30 @@ def test_sync_hands_on_how_an_offline_run_ended(folder: Path) -> None:
         (writer,) = daemon.writers
         hello = writer.hello
         assert (hello.recovered, hello.end_state, hello.exit_code) == (True, "killed", 143)
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_frames_are_looked_for_without_a_garbage_collection(
+    monkeypatch: pytest.MonkeyPatch, is_enabled: bool
+) -> None:
+    # It would deadlock with a thread that begins or ends, on Python 3.11.
+    were_enabled = []
+
+    def frames() -> dict[int, FrameType]:
+        were_enabled.append(gc.isenabled())
+        return {}
+
+    monkeypatch.setattr(sys, "_current_frames", frames)
+    monkeypatch.setattr(_ending, "_main_frame", None)  # Put back in the end.
+    if not is_enabled:
+        gc.disable()
+    try:
+        _ending.watch_main()  # On the main thread nobody else's frames are needed.
+        assert were_enabled == []
+        thread = threading.Thread(target=_ending.watch_main)
+        thread.start()
+        thread.join()
+        assert were_enabled == [False]
+        assert gc.isenabled() == is_enabled
+    finally:
+        gc.enable()
