@@ -11,7 +11,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 
 _WATCHED_MAX: Final = 256
 """Each takes a descriptor. Who finds no place is found by the regular look."""

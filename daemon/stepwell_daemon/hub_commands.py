@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.session import Session
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.hub_access import HubKeyError, read_key
 from stepwell_wire.ingest_pb2 import Command
 

@@ -4,9 +4,9 @@ The socket, other daemons, journals of dead writers and the node's own samples a
 ``await``: what is checked against a writer's mark is appended before the mark can move.
 """
 
-from stepwell_daemon.session import Taken
+from stepwell_daemon.frames import Taken
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 
 
 def take_frame(spool: Spool, state: WriterState, taken: Taken) -> None:
@@ -17,28 +17,14 @@ def take_frame(spool: Spool, state: WriterState, taken: Taken) -> None:
         take_records(spool, state, taken)
 
 
-def take_records(
-    spool: Spool, state: WriterState, taken: Taken, *, takes_place: bool = True
-) -> None:
-    """Append records and count them.
-
-    Args:
-        takes_place: they are the next of the writer's own stream, and move its mark.
-    """
+def take_records(spool: Spool, state: WriterState, taken: Taken) -> None:
+    """Append records and count them."""
     state.learn(taken.defined)
-    state.last_time_us = max(state.last_time_us, taken.last_time_us)
-    spool.append(
-        state,
-        taken.position,
-        taken.records,
-        points=taken.points,
-        flags=taken.flags,
-        takes_place=takes_place,
-    )
+    state.note_rows(taken.points, taken.last_time_us)
+    spool.append(state, taken.position, taken.records, points=taken.points, flags=taken.flags)
     counters, size = spool.counters, len(taken.records)
     counters.drop(taken.dropped)
     counters.points_received += taken.points
     counters.bytes_received += size
     counters.points_received_rate.add(taken.points)
     counters.bytes_received_rate.add(size)
-    state.rate.add(taken.points)

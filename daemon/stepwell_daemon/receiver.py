@@ -26,7 +26,7 @@ from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.refusal import Refusal, StreamRefusedError
 from stepwell_daemon.session import Session, open_session
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire import __version__
 from stepwell_wire.ingest_pb2 import BUSY, LIMIT, MALFORMED, ClientMessage, Hello, ServerMessage
 from stepwell_wire.limits import FRAME_BYTES_MAX, PROTOCOL_MAJOR, PROTOCOL_MINOR
@@ -120,9 +120,7 @@ class Receiver:
             await context.abort(grpc.StatusCode.INTERNAL, "the daemon failed; see its log")
         finally:
             self._connections -= 1
-            if session is not None and session.state.session is session:
-                session.state.session = None
-                session.state.disconnected_at = time.monotonic()
+            if session is not None and session.leave(time.monotonic()):
                 self._on_left(session.state)
             self._on_change()
 
@@ -155,15 +153,15 @@ class Receiver:
     def _open(self, hello: Hello) -> Session:
         session = open_session(hello, self._spool.registry, writers_max=self._writers_max)
         state = session.state
-        if session.jumped:
-            self._counters.skipped_bytes += session.jumped
+        if session.skipped_bytes:
+            self._counters.skipped_bytes += session.skipped_bytes
             logger.warning(
                 "a writer goes on later than it was acknowledged writer=%s position=%d bytes=%d",
                 state.info.writer_id,
                 state.accepted,
-                session.jumped,
+                session.skipped_bytes,
             )
-        state.seen_at = time.time()
+        state.note_seen(time.time())
         self._on_change()
         return session
 
@@ -223,7 +221,7 @@ class Receiver:
     def _take(self, session: Session, message: ClientMessage) -> None:
         """Check a frame and hand it to the spool, in one step of the loop."""
         taken = session.take(message.frame)
-        session.state.seen_at = time.time()
+        session.state.note_seen(time.time())
         take_frame(self._spool, session.state, taken)
         if not taken.records:
             session.acked = min(session.acked, taken.position - 1)  # Tell the mark once more.

@@ -24,13 +24,13 @@ from typing import Final
 from stepwell_daemon import failpoints
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError
+from stepwell_daemon.frames import check_bytes, new_part
 from stepwell_daemon.intake import take_frame
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
 from stepwell_daemon.refusal import StreamRefusedError
-from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
@@ -143,20 +143,16 @@ class JournalRecovery:
     async def _drain(self, reader: JournalReader) -> None:
         loop = asyncio.get_running_loop()
         info = reader.info
-        state = self._state_of(reader)
-        if state.session is not None:
+        known = self._spool.registry.get(info.writer_id)
+        if known is not None and known.session is not None:
             return  # Its stream has not ended yet; the next look finds it ended.
-        start = max(reader.acked, reader.oldest)
-        damage = await loop.run_in_executor(self._executor, reader.damage, state.accepted)
+        accepted = known.accepted if known is not None else 0
+        damage = await loop.run_in_executor(self._executor, reader.damage, accepted)
         if damage:
             raise JournalError(damage)
-        session = Session(state)
-        if start > state.accepted:
-            session.jumped = start - state.accepted if state.accepted else 0
-            state.after_hole = state.after_hole or bool(session.jumped)
-            self._counters.skipped_bytes += session.jumped
-            state.accepted = start
-            state.durable = max(state.durable, start)
+        start = max(reader.acked, reader.oldest)
+        state = self._state_of(reader, start)
+        self._counters.skipped_bytes += state.skip_to(start)
         state.learn(await loop.run_in_executor(self._executor, reader.schemas), beside=True)
         first = state.accepted
         while True:
@@ -171,12 +167,12 @@ class JournalRecovery:
                 break
             await self._spool.room()  # Others may have passed that check with it.
             frame = Frame(position=position, records=records, crc32=zlib.crc32(records))
-            take_frame(self._spool, state, session.take(frame))
+            check_bytes(frame, position)
+            take_frame(self._spool, state, new_part(state, frame, state.accepted))
         await self._spool.settled()
         if not state.finished and state.accepted:
-            state.is_dead = True  # What it left says when it ended, not when that was found.
-            noted = await loop.run_in_executor(self._executor, reader.noted_ending)
-            state.ending = noted or state.ending
+            # What it left says when it ended, not when that was found.
+            state.note_death(await loop.run_in_executor(self._executor, reader.noted_ending))
             self._append_end(state)
             await self._spool.settled()
         if not await self._take_blobs(reader.folder, state.info):
@@ -200,12 +196,16 @@ class JournalRecovery:
         await loop.run_in_executor(self._executor, reader.remove)
         failpoints.hit("journal.removed")
 
-    def _state_of(self, reader: JournalReader) -> WriterState:
+    def _state_of(self, reader: JournalReader, start: int) -> WriterState:
         found = reader.info
         state = self._spool.registry.get(found.writer_id)
         if state is None:
             state = WriterState(
-                WriterInfo.of(found), journal_dir=str(reader.path), seen_at=time.time()
+                WriterInfo.of(found),
+                journal_dir=str(reader.path),
+                accepted=start,
+                durable=start,
+                seen_at=time.time(),
             )
             self._spool.registry.add(state)
         return state
@@ -224,7 +224,6 @@ class JournalRecovery:
             pack_event(FINISH, state.ending._asdict(), step=0, time_us=time_us),
             points=0,
             flags=record.FINISHES | record.SYNTHETIC,
-            takes_place=False,
         )
 
     def _is_gone(self, state: WriterState) -> bool:

@@ -16,7 +16,7 @@ from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import NODE_SCOPE
 from stepwell_wire import __version__
 

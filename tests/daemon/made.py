@@ -13,7 +13,7 @@ from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import Stretch, iterate_frames
 from stepwell_daemon.spool.segment import PAGE_BYTES
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.ingest_pb2 import Frame, Hello
 from stepwell_wire.records import FINISH, HEADER, HEADER_BYTES, SCHEMA, pack_event

@@ -14,7 +14,7 @@ from stepwell_daemon.blobs.intake import BlobIntake
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_daemon.errors import BlobRefusedError
 from stepwell_daemon.journal_places import JournalPlaces
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN, BlobOffer
 from stepwell_wire.folder import JournalFolder

@@ -22,7 +22,7 @@ from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.replaying import replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch
 from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
 from stepwell_wire.rows import decode_records
@@ -242,7 +242,6 @@ def test_what_was_made_for_a_dead_writer_arrives_once(tmp_path: Path) -> None:
             finish_event("crashed"),
             points=0,
             flags=record.FINISHES | record.SYNTHETIC,
-            takes_place=False,
         )
 
     async def run() -> None:

@@ -14,7 +14,7 @@ from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.recovery import recover_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from tests.daemon.fakes import FakeSink
 from tests.daemon.forwarding import forward
 from tests.daemon.gateways import gateway_running, relay_all

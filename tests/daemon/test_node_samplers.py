@@ -21,7 +21,8 @@ from stepwell_daemon.samplers.rates import Rates
 from stepwell_daemon.samplers.readings import check_answer
 from stepwell_daemon.samplers.training import TrainingSampler
 from stepwell_daemon.session import Session
-from stepwell_daemon.writers import Registry, WriterState, trainers
+from stepwell_daemon.writer_state import WriterState
+from stepwell_daemon.writers import Registry, trainers
 from tests.daemon.made import writer_info
 
 

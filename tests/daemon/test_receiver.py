@@ -12,7 +12,7 @@ from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import ClientMessage, ServerMessage
 from tests.daemon.made import frame, hello, row, schema_event, spool_running, steps_in, stretches_of
 

@@ -18,7 +18,7 @@ from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.exit_note import EXIT_FILE, REGION_BYTES
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.repair import KEPT_FOLDER, plan_repair

@@ -20,7 +20,7 @@ from stepwell_daemon.spool.segment import (
     segment_path,
 )
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import (
     append,

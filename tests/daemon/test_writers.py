@@ -11,7 +11,9 @@ from stepwell_daemon.errors import DamagedStateError
 from stepwell_daemon.spool.held import HeldSegments
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location
 from stepwell_daemon.spool.writers_table import FILE, load_writers, save_writers
-from stepwell_daemon.writers import Registry, WriterState, unpack_description
+from stepwell_daemon.writer_packing import describe, unpack_description
+from stepwell_daemon.writer_state import WriterState
+from stepwell_daemon.writers import Registry
 from tests.daemon.made import KEYS, writer_info
 
 NOW = 1_800_000_000.0
@@ -28,7 +30,7 @@ def state_of(name: str, **fields: object) -> WriterState:
 def test_a_description_says_all_that_reading_a_segment_needs() -> None:
     state = state_of("w1", finished=True, journal_dir="/j/w1", last_time_us=5)
     state.learn({1: KEYS})
-    found, schemas = unpack_description(state.describe())
+    found, schemas = unpack_description(describe(state))
     assert schemas == {1: KEYS}
     assert found.info == state.info
     assert (found.durable, found.accepted, found.finished) == (800, 800, True)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepwell_daemon import frames as frames_module
 from stepwell_daemon import session as session_module
 from stepwell_daemon.bounds import BOUNDS, DROPS, Dropped, told_by_writers
 from stepwell_daemon.config import build_parser
@@ -120,7 +121,7 @@ def test_a_refusal_counts_under_the_bound_that_it_was_made_at(
     code: int,
     said: Callable[[], Said],
 ) -> None:
-    monkeypatch.setattr(session_module, "METRICS_PER_WRITER_MAX", 3)
+    monkeypatch.setattr(frames_module, "METRICS_PER_WRITER_MAX", 3)
     monkeypatch.setattr(session_module, "SCHEMAS_PER_WRITER_MAX", 1)
 
     async def run() -> None:

@@ -283,7 +283,7 @@ def test_a_jump_and_what_is_made_for_a_dead_writer_are_no_damage(tmp_path: Path)
         state = new_writer(spool)
         append(spool, state, schema_event())
         spool.append(state, 800, row(1), points=2, flags=record.JUMPS)
-        spool.append(state, 8000, row(2), points=2, flags=record.SYNTHETIC, takes_place=False)
+        spool.append(state, 8000, row(2), points=2, flags=record.SYNTHETIC)
         append(spool, state, row(3))
         await spool.settled()
 

@@ -31,7 +31,7 @@ from stepwell_daemon.spool.segment import (
     list_segments,
     segment_path,
 )
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.journal import JournalError, JournalReader
 from stepwell_wire.records import scan_records
 from tests.daemon.fakes import FakeSink

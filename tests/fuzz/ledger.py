@@ -13,8 +13,11 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.record import SpoolRecord
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location
 from stepwell_daemon.spool.writer import Append
-from stepwell_daemon.writers import Registry, Schemas, WriterState, unpack_description
+from stepwell_daemon.writer_packing import describe, unpack_description
+from stepwell_daemon.writer_state import Schemas, WriterState
+from stepwell_daemon.writers import Registry
 from stepwell_store.blocks import BlockBuilder
 from stepwell_wire.rows import decode_records
 from tests.fuzz.invariants import BrokenInvariantError, require
@@ -51,7 +54,7 @@ class LedgerSpool:
         self.on_failure: Callable[[SpoolUnavailableError], None] = lambda error: None
         self.watchers: list[Callable[[], None]] = []
         self.written: dict[int, _Written] = {}
-        self._pending: list[tuple[WriterState, int]] = []
+        self._pending: list[tuple[WriterState, int, int, int]] = []
         self.appends: list[Append] = []
 
     def is_over_its_share(self, state: WriterState) -> bool:
@@ -71,26 +74,25 @@ class LedgerSpool:
         *,
         points: int,
         flags: int = 0,
-        takes_place: bool = True,
     ) -> None:
         require(self.registry.states.get(state.number) is state, "a frame of nobody known")
         require(len(records) > 0 and not len(records) & 7, "a frame of no whole records")
         held = self.written.get(state.number)
         if held is None or held.state is not state:
             held = self.written[state.number] = _Written(state)
-        anew = state.redescribe or not held.frames
-        state.redescribe = False
-        if takes_place:
+        flags, redescribe = state.append(position, len(records), flags)
+        anew = redescribe or not held.frames
+        if not flags & (record.SYNTHETIC | record.FILLS):
             if held.end is not None:
                 require(position >= held.end, f"bytes from {position} were taken up to {held.end}")
                 jumps = bool(flags & record.JUMPS)
                 require(position == held.end or jumps, f"a hole at {held.end} and no word of it")
             held.end = position + len(records)
             require(not position & 7 and held.end < 2**63, "a mark that cannot be")
-            state.accepted = held.end
+            require(state.accepted == held.end, "the mark is not where the frame ends")
         schemas: Schemas | None = None
         if anew:
-            held.description = state.describe()
+            held.description = describe(state)
             schemas = unpack_description(held.description)[1]
         item = _written_down(state, position, records, points, flags)
         held.frames.append((item, schemas))
@@ -106,19 +108,17 @@ class LedgerSpool:
                 redescribe=anew,
             )
         )
-        state.pending += 1
         self.append_count += 1
-        self._pending.append((state, state.accepted))
+        self._pending.append((state, position, len(records), flags))
 
     def commit(self) -> None:
         """Make everything durable, as a sync does."""
         pending, self._pending = self._pending, []
-        for state, end in pending:
-            state.pending -= 1
-            state.durable = max(state.durable, end)
+        for state, *written in pending:
+            state.committed(*written, Location(1, PAGE_BYTES))
             require(state.durable <= state.accepted, "more is durable than was accepted")
         self.durable_count += len(pending)
-        for state in {id(state): state for state, _ in pending}.values():
+        for state in {id(each[0]): each[0] for each in pending}.values():
             self.on_durable(state)
 
     def check(self) -> None:

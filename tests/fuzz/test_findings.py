@@ -20,7 +20,9 @@ from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.items import read_segment_file
 from stepwell_daemon.spool.reader import Extent, Stretch
-from stepwell_daemon.writers import Registry, WriterState, pack_description, unpack_description
+from stepwell_daemon.writer_packing import pack_description, unpack_description
+from stepwell_daemon.writer_state import WriterState
+from stepwell_daemon.writers import Registry
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.ingest_pb2 import LIMIT, MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
 from stepwell_wire.journal import JournalError, JournalReader

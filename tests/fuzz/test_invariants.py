@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from stepwell_daemon.spool import record
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.errors import MalformedRecordsError
 from tests.daemon.made import row, schema_event, writer_info
 from tests.fuzz.inputs import entries, entry

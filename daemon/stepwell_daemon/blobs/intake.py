@@ -18,7 +18,7 @@ from stepwell_daemon.blobs.queue import BlobQueue, staged_names
 from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError
 from stepwell_daemon.journal_places import JournalPlaces, JournalRefusedError
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN, BlobOffer, BlobReply
 from stepwell_wire.drafts import key_of

@@ -26,7 +26,7 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError, BlobsWaitError, DaemonError
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.blob_store import BlobStore
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.errors import StagedDamagedError
@@ -297,14 +297,7 @@ class BlobPipeline:
             state = WriterState(who, seen_at=time.time())
             registry.add(state)
         event = pack_event(BLOB, body, step=0, time_us=time.time_ns() // 1000)
-        self._spool.append(
-            state,
-            state.accepted,
-            event,
-            points=0,
-            flags=record.SYNTHETIC,
-            takes_place=False,
-        )
+        self._spool.append(state, state.accepted, event, points=0, flags=record.SYNTHETIC)
 
 
 def event_body(blob_id: str, result: Result) -> dict[str, Any]:

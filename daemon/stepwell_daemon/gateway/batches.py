@@ -21,7 +21,7 @@ from stepwell_daemon.gaps import event_of_damage
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.spool.record import writer_number
-from stepwell_daemon.writers import Schemas
+from stepwell_daemon.writer_state import Schemas
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.ingest_pb2 import Hello, PackedBatch, RelayBatch, RelayFrame, RelayWriter, Schema
 from stepwell_wire.limits import (

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stepwell_daemon.bounds import SAMPLE_NAMES, SAMPLE_SPOOL_FAILING, SAMPLE_SPOOL_FULL, Dropped
+from stepwell_daemon.frames import Taken
 from stepwell_daemon.intake import take_records
 from stepwell_daemon.samplers.protocol import (
     DEVICES_MAX,
@@ -26,10 +27,9 @@ from stepwell_daemon.samplers.protocol import (
     Device,
     Reading,
 )
-from stepwell_daemon.session import Taken
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.process_labels import parse_process_label
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.limits import (
@@ -148,7 +148,7 @@ class _NodeWriter:
 
     def close(self) -> None:
         """Let the registry forget the schemas: nothing more comes of this writer."""
-        self._state.disconnected_at = time.monotonic()
+        self._state.retire(time.monotonic())
 
     def append(self, device: Device, values: Mapping[str, float], time_us: int) -> int:
         keys = tuple(values)
@@ -171,7 +171,7 @@ class _NodeWriter:
         pieces.append(HEADER.pack(number, size, step, time_us))
         pieces.append(struct.pack(f"<{len(keys)}d", *values.values()))
         state = self._state
-        state.seen_at = time.time()
+        state.note_seen(time.time())
         taken = Taken(state.accepted, b"".join(pieces), points=len(keys), flags=flags)
         take_records(self._spool, state, taken)
         return len(keys)

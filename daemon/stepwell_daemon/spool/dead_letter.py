@@ -12,7 +12,8 @@ from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk, replace_file
 from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.segment import PAGE_BYTES, SUFFIX, SegmentPage
-from stepwell_daemon.writers import WriterState, pack_description
+from stepwell_daemon.writer_packing import pack_description
+from stepwell_daemon.writer_state import WriterState
 
 FOLDER: Final = "dead_letter"
 FORMER_FOLDER: Final = "set_aside"

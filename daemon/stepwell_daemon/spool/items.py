@@ -18,7 +18,8 @@ from stepwell_daemon.spool.segment import (
     seed_of,
     segment_path,
 )
-from stepwell_daemon.writers import Schemas, unpack_description
+from stepwell_daemon.writer_packing import unpack_description
+from stepwell_daemon.writer_state import Schemas
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.errors import MalformedRecordsError
 from stepwell_wire.rows import decode_records

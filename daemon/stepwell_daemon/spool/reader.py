@@ -11,7 +11,8 @@ from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.quarantine import quarantine
 from stepwell_daemon.spool.record import Damage, SpoolRecord
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, seed_of, segment_path
-from stepwell_daemon.writers import Schemas, unpack_description
+from stepwell_daemon.writer_packing import unpack_description
+from stepwell_daemon.writer_state import Schemas
 from stepwell_store.tables import BLOCK_LAYOUT
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.errors import MalformedRecordsError

@@ -32,7 +32,8 @@ from stepwell_daemon.spool.segment import (
 )
 from stepwell_daemon.spool.writer import Append
 from stepwell_daemon.spool.writers_table import FILE, load_writers
-from stepwell_daemon.writers import WriterState, unpack_description
+from stepwell_daemon.writer_packing import describe, unpack_description
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.errors import MalformedRecordsError
 
 logger = logging.getLogger("stepwell_daemon.spool")
@@ -251,22 +252,11 @@ def _describe(item: SpoolRecord, found: RecoveredSpool) -> None:
     except (MalformedRecordsError, ValueError) as error:
         found.problems.append(f"a writer's description cannot be read: {error}")
         return
-    known = found.writers.setdefault(item.writer, state)
-    known.learn(schemas)
-    known.via = state.via or known.via
-    if state.durable > known.durable:
-        known.durable = known.accepted = state.durable
-        known.holes = known.durable_holes = state.durable_holes  # As of that mark.
+    found.writers.setdefault(item.writer, state).read_description(state, schemas)
 
 
 def _advance(state: WriterState, item: SpoolRecord) -> None:
-    state.seen_at = max(state.seen_at, item.time_us / 1e6)
-    if item.flags & record.FINISHES:
-        state.finished = True
-    if not item.flags & record.SYNTHETIC:
-        end = item.position + item.raw_bytes
-        state.note_durable(item.position, end, item.flags)
-        state.accepted, state.holes = state.durable, state.durable_holes
+    state.read_back(item.position, item.raw_bytes, item.flags, seen_at=item.time_us / 1e6)
 
 
 def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: RecoveredSpool) -> None:
@@ -284,7 +274,7 @@ def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: Recovere
         quarantine(folder, segment.number, hit, segment.read, segment.disk)
         return
     _advance(state, item)
-    description = state.describe()
+    description = describe(state)
     found.salvage.append(
         Append(
             writer=item.writer,

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,6 @@ from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.held import HeldSegments
 from stepwell_daemon.spool.identity import spool_number
 from stepwell_daemon.spool.quarantine import note
-from stepwell_daemon.spool.record import FINISHES, SYNTHETIC
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
@@ -36,7 +36,9 @@ from stepwell_daemon.spool.segment import (
 )
 from stepwell_daemon.spool.writer import SEGMENT_BYTES_DEFAULT, Append, SpoolLog
 from stepwell_daemon.spool.writers_table import load_writers, pack_table, write_table
-from stepwell_daemon.writers import Mark, Registry, WriterState, marks_of
+from stepwell_daemon.writer_packing import Mark, describe, marks_of
+from stepwell_daemon.writer_state import WriterState
+from stepwell_daemon.writers import Registry
 
 logger = logging.getLogger("stepwell_daemon.spool")
 
@@ -64,7 +66,6 @@ class SpoolSettings:
 class _Pending:
     append: Append
     state: WriterState
-    end: int
 
 
 class Spool:
@@ -117,7 +118,7 @@ class Spool:
         if not self.progress.extent_end and self.cursor < self.end and not self.unforwarded_bytes:
             self.progress = Progress(self.end)  # What lay between is gone.
         for state in self.registry.states.values():
-            state.location = self.end
+            state.note_opened(self.end)
         # When the spool reached which end, about once a second, oldest first.
         self._ages: deque[tuple[Location, float]] = deque([(self.end, time.monotonic())])
 
@@ -168,9 +169,7 @@ class Spool:
         """Note that ``size`` bytes of records of ``writer`` wait no longer."""
         state = self.registry.states.get(writer)
         if state is not None:
-            size = min(size, state.waiting_bytes)
-            state.waiting_bytes -= size
-            self.waiting_bytes -= size
+            self.waiting_bytes -= state.note_forwarded(size)
 
     @property
     def has_room_for_samples(self) -> bool:
@@ -209,30 +208,26 @@ class Spool:
         *,
         points: int,
         flags: int = 0,
-        takes_place: bool = True,
     ) -> None:
         """Take a checked frame into the next group and move the writer's accepted mark.
 
-        ``takes_place=False`` is for records that are not part of the writer's own stream.
+        Args:
+            flags: of ``spool.record``; ``SYNTHETIC`` and ``FILLS`` leave the mark where it is.
         """
+        flags, redescribe = state.append(position, len(records), flags)
         append = Append(
             writer=state.number,
-            describe=state.describe,
+            describe=partial(describe, state),
             position=position,
             records=records,
             points=points,
             time_us=time.time_ns() // 1000,
             flags=flags,
-            redescribe=state.redescribe,
+            redescribe=redescribe,
         )
-        state.redescribe = False
-        if takes_place:
-            state.accepted = position + len(records)
-        state.pending += 1
-        state.waiting_bytes += len(records)
         self.waiting_bytes += len(records)
         self.append_count += 1
-        self._pending.append(_Pending(append, state, state.accepted))
+        self._pending.append(_Pending(append, state))
         self.in_flight_bytes += len(records)
         if self.in_flight_bytes >= self.settings.in_flight_bytes_max and self._room.is_set():
             self.counters.bounds_reached["in_flight_bytes_max"] += 1
@@ -307,17 +302,11 @@ class Spool:
         touched: dict[int, WriterState] = {}
         for each in group[:done]:
             self._pending.popleft()
-            self.in_flight_bytes -= len(each.append.records)
-            state = each.state
-            state.pending -= 1
-            if not each.append.flags & SYNTHETIC:
-                end = each.append.position + len(each.append.records)
-                state.note_durable(each.append.position, end, each.append.flags)
-            state.durable = max(state.durable, each.end)
-            state.location = self.end
-            self.points_waiting += each.append.points
-            if each.append.flags & FINISHES:
-                state.finished = True
+            append, state = each.append, each.state
+            size = len(append.records)
+            self.in_flight_bytes -= size
+            self.points_waiting += append.points
+            state.committed(append.position, size, append.flags, self.end)
             touched[id(state)] = state
         if done:
             self.counters.commits += 1

@@ -17,7 +17,8 @@ import msgpack
 from stepwell_daemon.errors import DamagedStateError
 from stepwell_daemon.spool.disk import Disk, replace_file
 from stepwell_daemon.spool.segment import Location
-from stepwell_daemon.writers import Mark, WriterState, marks_of, pack_states, unpack_states
+from stepwell_daemon.writer_packing import Mark, marks_of, pack_states, unpack_states
+from stepwell_daemon.writer_state import WriterState
 
 FILE: Final = "writers.tbl"
 _MAGIC: Final = b"SWWRTRS\n"

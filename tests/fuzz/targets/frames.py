@@ -2,7 +2,7 @@
 
 import zlib
 
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import ClientMessage, Frame, Hello, Schema
 from tests.fuzz.inputs import entry, keys_of, number, records_of, seed_records
 

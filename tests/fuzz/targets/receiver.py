@@ -8,7 +8,7 @@ import grpc.aio
 
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import ServerMessage
 from tests.fuzz.inputs import entries
 from tests.fuzz.invariants import require

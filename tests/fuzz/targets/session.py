@@ -3,7 +3,7 @@
 from stepwell_daemon.receiver import parse_message
 from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.session import Session, open_session
-from stepwell_daemon.writers import WriterState
+from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from tests.fuzz.inputs import entries
 from tests.fuzz.invariants import require

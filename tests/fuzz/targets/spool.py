@@ -20,7 +20,8 @@ from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress, SegmentPage, segment_path
 from stepwell_daemon.spool.writer import SpoolLog
 from stepwell_daemon.spool.writers_table import FILE, pack_table, save_writers
-from stepwell_daemon.writers import Mark, WriterState, pack_description
+from stepwell_daemon.writer_packing import Mark, pack_description
+from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import WriterInfo
 from tests.fuzz.inputs import entries, entry, keys_of, number, records_of, seed_records
 from tests.fuzz.invariants import require

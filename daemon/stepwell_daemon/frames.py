@@ -1,0 +1,160 @@
+"""Frames: what of one is new, and whether a writer may send it. No I/O, no clock.
+
+Positions decide: what lies before a writer's mark is a duplicate, what begins beyond it is a gap.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from stepwell_daemon.bounds import Dropped, told_by_writers
+from stepwell_daemon.refusal import StreamRefusedError
+from stepwell_daemon.spool.record import DEFINES, FINISHES, SYNTHETIC
+from stepwell_daemon.writer_state import Schemas, WriterState
+from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.ingest_pb2 import GAP, LIMIT, MALFORMED, Frame, RelayFrame
+from stepwell_wire.limits import (
+    FRAME_BYTES_MAX,
+    METRIC_NAME_BYTES_MAX,
+    METRICS_PER_WRITER_MAX,
+    NAMES_BYTES_MAX,
+    names_size,
+)
+from stepwell_wire.records import FINISH
+from stepwell_wire.rows import DecodedRecords, decode_records
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What of a frame goes into the spool; ``records`` is empty when nothing is new."""
+
+    position: int
+    records: bytes
+    duplicate_bytes: int = 0
+    points: int = 0
+    flags: int = 0
+    defined: Schemas = field(default_factory=dict)
+    last_time_us: int = 0
+    dropped: tuple[Dropped, ...] = ()
+    """What the writer says it had to drop."""
+
+
+def check_bytes(frame: Frame | RelayFrame, mark: int) -> None:
+    """Raise StreamRefusedError when ``frame`` is too large or was damaged on its way."""
+    size = len(frame.records)
+    if size > FRAME_BYTES_MAX:
+        raise StreamRefusedError(
+            LIMIT,
+            f"a frame of {size} bytes; at most {FRAME_BYTES_MAX} are taken, send less at a time",
+            mark,
+            bound="frame_bytes",
+        )
+    if zlib.crc32(frame.records) != frame.crc32:
+        raise StreamRefusedError(
+            MALFORMED, f"frame at {frame.position}: the checksum does not fit its bytes", mark
+        )
+
+
+def new_part(state: WriterState, frame: Frame | RelayFrame, mark: int) -> Taken:
+    """Return what of ``frame``, whose bytes are checked, lies behind ``mark``.
+
+    Raises:
+        StreamRefusedError: It begins beyond the mark, or what is new of it is malformed.
+    """
+    position = frame.position
+    if position > mark:
+        raise StreamRefusedError(
+            GAP, f"frame at {position}: everything up to {mark} is here; go on there", mark
+        )
+    known = min(mark - position, len(frame.records))
+    if known == len(frame.records):
+        return Taken(mark, b"", known)
+    records = frame.records[known:] if known else frame.records
+    return read_records(state, mark, records, duplicate_bytes=known)
+
+
+def read_records(
+    state: WriterState, position: int, records: bytes, *, flags: int = 0, duplicate_bytes: int = 0
+) -> Taken:
+    """Return what ``records`` of ``state`` bring.
+
+    Raises:
+        StreamRefusedError: They are malformed, or exceed what a writer may have of names.
+    """
+    try:
+        decoded, defined = decode_records(records, state.schemas)
+    except MalformedRecordsError as error:
+        raise StreamRefusedError(
+            MALFORMED, f"frame at {position}: {error}", state.accepted
+        ) from error
+    check_names(defined, state.accepted)
+    check_count(state, defined)
+    if defined:
+        flags |= DEFINES
+    if any(event.kind == FINISH for event in decoded.events):
+        flags |= FINISHES
+    return Taken(
+        position,
+        records,
+        duplicate_bytes,
+        decoded.point_count,
+        flags,
+        defined,
+        _last_time_us(decoded),
+        () if flags & SYNTHETIC else told_by_writers(decoded.events),
+    )
+
+
+def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> None:
+    """Raise StreamRefusedError when ``state`` would have more metrics than a writer may."""
+    fresh = [keys for number, keys in schemas.items() if number not in state.schemas]
+    size = state.names_bytes + sum(map(names_size, fresh))
+    if size > NAMES_BYTES_MAX:
+        raise StreamRefusedError(
+            LIMIT,
+            f"names of {size} bytes in all sets of one writer; at most {NAMES_BYTES_MAX} are "
+            "possible: use fewer or shorter names, or fewer sets of them",
+            state.accepted,
+            bound="metrics_per_writer",
+        )
+    added = {key for keys in fresh for key in keys if key not in state.names}
+    if len(state.names) + len(added) > METRICS_PER_WRITER_MAX:
+        raise StreamRefusedError(
+            LIMIT,
+            f"{len(state.names) + len(added)} metrics in one writer; at most "
+            f"{METRICS_PER_WRITER_MAX} are possible: use fewer names",
+            state.accepted,
+            bound="metrics_per_writer",
+        )
+
+
+def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> None:
+    """Raise StreamRefusedError when a metric's name is longer than names may be."""
+    for keys in schemas.values():
+        for key in keys:
+            # The cheap test first: no character takes more than four bytes.
+            if len(key) * 4 > METRIC_NAME_BYTES_MAX and len(key.encode()) > METRIC_NAME_BYTES_MAX:
+                raise StreamRefusedError(
+                    LIMIT,
+                    f"a metric's name of {len(key.encode())} bytes ({key[:40]}…); at most "
+                    f"{METRIC_NAME_BYTES_MAX} are possible",
+                    position,
+                    bound="metric_name_bytes",
+                )
+
+
+def check_schemas(state: WriterState, schemas: Schemas) -> None:
+    """Raise StreamRefusedError when ``state`` may not have ``schemas`` beside those it has."""
+    for number, keys in schemas.items():
+        if state.schemas.get(number, keys) != keys:
+            raise StreamRefusedError(
+                MALFORMED, f"schema {number} was defined with other names before", state.durable
+            )
+    check_count(state, schemas)
+
+
+def _last_time_us(decoded: DecodedRecords) -> int:
+    """Return the time of the last row or event, 0 where there is none."""
+    times = [int(rows.times[-1]) for rows in decoded.rows if len(rows.times)]
+    times += [event.time_us for event in decoded.events[-1:]]
+    return max(times, default=0)

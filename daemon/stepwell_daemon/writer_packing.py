@@ -1,0 +1,114 @@
+"""Writers as bytes: what the spool's WRITER records and its table of writers say of each."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgpack
+
+from stepwell_daemon.holes import Hole
+from stepwell_daemon.writer_state import Schemas, WriterState
+from stepwell_store.writer import WriterInfo
+
+KEPT_DAYS: Final = 30
+_INFO: Final = ("project", "run_id", "writer_id", "label", "scope", "host", "pid")
+
+
+def describe(state: WriterState) -> bytes:
+    """Return the content of a WRITER record: all that reading a segment alone needs."""
+    return pack_description(state, dict(state.schemas))  # One step of C: the loop may add to it.
+
+
+def pack_description(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> bytes:
+    packed: bytes = msgpack.packb(
+        {
+            **_fields(Mark.of(state)),
+            "schemas": {number: list(keys) for number, keys in schemas.items()},
+        }
+    )
+    return packed
+
+
+def unpack_description(content: bytes) -> tuple[WriterState, Schemas]:
+    """Return the writer that a WRITER record describes, and its schemas.
+
+    Raises:
+        ValueError: The content is none.
+    """
+    try:
+        fields = msgpack.unpackb(content, strict_map_key=False)
+        schemas = {int(number): tuple(keys) for number, keys in fields.pop("schemas").items()}
+        return _state(fields), schemas
+    except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no description of a writer: {error}") from error
+
+
+class Mark(NamedTuple):
+    """A writer, and up to where its stream is durable.
+
+    A thread that packs writers may see any value of the other fields, as they are of no order;
+    these two belong together.
+    """
+
+    state: WriterState
+    durable: int
+    holes: tuple[Hole, ...]
+
+    @classmethod
+    def of(cls, state: WriterState) -> "Mark":
+        return cls(state, state.durable, state.durable_holes)
+
+
+def marks_of(states: Iterable[WriterState]) -> list[Mark]:
+    """Return the marks of ``states`` as of now; cheap, for the event loop."""
+    return [Mark.of(state) for state in states]
+
+
+def pack_states(marks: Iterable[Mark], *, now: float) -> list[dict[str, Any]]:
+    """Return what of writers is kept on disk: those seen in the last 30 days. In any thread."""
+    oldest = now - KEPT_DAYS * 86_400
+    return [
+        _fields(mark)
+        for mark in marks
+        if mark.state.seen_at >= oldest or mark.state.session is not None
+    ]
+
+
+def unpack_states(rows: Iterable[Mapping[str, Any]]) -> dict[int, WriterState]:
+    states = (_state(row) for row in rows)
+    return {state.number: state for state in states}
+
+
+def _fields(mark: Mark) -> dict[str, Any]:
+    state = mark.state
+    fields: dict[str, Any] = {name: getattr(state.info, name) for name in _INFO}
+    fields |= {
+        "client": state.client,
+        "journal_dir": state.journal_dir,
+        "durable": mark.durable,
+        "finished": state.finished,
+        "last_time_us": state.last_time_us,
+        "seen_at": state.seen_at,
+        "via": state.via,
+        "holes": mark.holes,
+    }
+    return fields
+
+
+def _state(fields: Mapping[str, Any]) -> WriterState:
+    durable = int(fields["durable"])
+    holes = tuple((int(start), int(end)) for start, end in fields.get("holes", ()))
+    if not all(0 <= start < end <= durable for start, end in holes):
+        raise ValueError(f"holes {holes[:3]} before position {durable}")
+    return WriterState(
+        info=WriterInfo(**{name: fields[name] for name in _INFO}),
+        client=fields["client"],
+        journal_dir=fields["journal_dir"],
+        accepted=durable,
+        durable=durable,
+        finished=bool(fields["finished"]),
+        last_time_us=int(fields["last_time_us"]),
+        seen_at=float(fields["seen_at"]),
+        via=fields.get("via", ""),
+        holes=holes,
+        durable_holes=holes,
+    )

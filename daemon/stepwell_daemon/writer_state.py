@@ -1,0 +1,236 @@
+"""What the daemon knows of one writer, and every change of it.
+
+A writer's *high-water marks* are positions in its stream: up to ``accepted`` everything was taken
+into memory, up to ``durable`` it is on disk and acknowledged. ``accepted`` is never the lower.
+
+Others read the fields. They change them by the methods of this file only, which a test holds.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from stepwell_daemon.counters import Rate
+from stepwell_daemon.holes import Hole, note_frame
+from stepwell_daemon.refusal import Refusal
+from stepwell_daemon.spool.record import FILLS, FINISHES, JUMPS, SYNTHETIC, writer_number
+from stepwell_daemon.spool.segment import Location
+from stepwell_store.writer import WriterInfo
+from stepwell_wire.exit_note import CRASHED, Ending
+from stepwell_wire.ingest_pb2 import Command
+from stepwell_wire.limits import names_size
+
+Schemas = dict[int, tuple[str, ...]]
+
+
+class Stream(Protocol):
+    """A writer's connection, as others may use it (``session.Session``)."""
+
+    changed: asyncio.Event
+    sweep_id: str
+
+    def refuse(self, refusal: Refusal) -> None: ...
+
+    def command(self, command: Command) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class WriterState:
+    """One writer. Owned by the event loop."""
+
+    info: WriterInfo
+    client: str = ""
+    journal_dir: str = ""
+    accepted: int = 0
+    durable: int = 0
+    finished: bool = False
+    """A ``finish`` was taken, the writer's own or one made for it after its death."""
+    last_time_us: int = 0
+    """The latest time that the writer itself gave a record."""
+    seen_at: float = 0.0
+    """When its last frame or its hello came; seconds since 1970 UTC."""
+    schemas: Schemas = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """Each name of its schemas once; the schemas hold these very strings."""
+    names_bytes: int = 0
+    """What its schemas count for towards ``NAMES_BYTES_MAX``."""
+    after_hole: bool = False
+    """Its next frame goes past a hole; known beyond the connection that said so."""
+    redescribe: bool = False
+    """It has schemas that its frames do not define: the next one needs a description before it."""
+    holes: tuple[Hole, ...] = ()
+    """What relays went past, as of ``accepted``."""
+    durable_holes: tuple[Hole, ...] = ()
+    """The same as of ``durable``."""
+    session: Stream | None = None
+    location: Location = Location(0, 0)
+    """The spool's end when its last frame had become durable."""
+    pending: int = 0
+    """Frames accepted and not yet durable."""
+    waiting_bytes: int = 0
+    """Of its records that are not stored, as far as appended since the daemon's start."""
+    rate: Rate = field(default_factory=Rate)
+    """Points received."""
+    via: str = ""
+    """The daemon that relays it; its process, journal and host are out of reach then."""
+    relays: int = 0
+    """Streams between daemons that have named it and are open."""
+    synthetic: tuple[int, int] | None = None
+    """Position and CRC-32 of the record that was last made on its behalf and relayed."""
+    is_dead: bool = False
+    """Its last connection was somebody else's, who sends what it left."""
+    ending: Ending = CRASHED
+    """How it ended, as far as is known, should it never have said so."""
+    disconnected_at: float | None = None
+    """Monotonic; None while connected and for writers that were not seen since the start."""
+
+    @property
+    def number(self) -> int:
+        return writer_number(self.info.writer_id)
+
+    # ------------------------------------------------------------------ connections
+
+    def connect(self, session: Stream, *, client: str, journal_dir: str, is_dead: bool) -> None:
+        """Begin a connection; it takes the place of an earlier one."""
+        self.session, self.disconnected_at = session, None
+        self.client, self.is_dead = client, is_dead
+        self.journal_dir = journal_dir or self.journal_dir
+
+    def disconnect(self, session: Stream, *, monotonic: float) -> bool:
+        """End the connection of ``session``; return whether it was the writer's latest."""
+        if self.session is not session:
+            return False
+        self.session, self.disconnected_at = None, monotonic
+        return True
+
+    def note_seen(self, now: float) -> None:
+        self.seen_at = now
+
+    def note_relayed(self, via: str, *, now: float, is_new: bool) -> None:
+        """Take in that a stream of daemon ``via`` names the writer, for the first time or again."""
+        self.via, self.seen_at, self.disconnected_at = via, now, None
+        self.relays += is_new
+
+    def leave_relay(self, *, monotonic: float | None = None) -> None:
+        """Take in that a stream between daemons names the writer no longer.
+
+        Args:
+            monotonic: when that stream ended; None where it goes on.
+        """
+        self.relays -= 1
+        # A newer stream may have named it before this one ended.
+        if monotonic is not None and not self.relays and self.session is None:
+            self.disconnected_at = monotonic
+
+    def retire(self, monotonic: float) -> None:
+        """Take in that nothing more comes of a writer of the daemon's own."""
+        self.disconnected_at = monotonic
+
+    def note_death(self, ending: Ending | None) -> None:
+        """Take in that the process is dead, and how it ended where that is known."""
+        self.is_dead, self.ending = True, ending or self.ending
+
+    def forget_journal(self) -> None:
+        self.journal_dir = ""
+
+    # ------------------------------------------------------------------ schemas
+
+    def learn(self, schemas: Mapping[int, tuple[str, ...]], *, beside: bool = False) -> None:
+        """Take in new schemas.
+
+        Args:
+            beside: they do not come in a frame, so that a reader of the spool would miss them.
+        """
+        if beside and not schemas.keys() <= self.schemas.keys():
+            self.redescribe = True
+        for number, keys in schemas.items():
+            if number not in self.schemas:
+                self.schemas[number] = tuple(self.names.setdefault(key, key) for key in keys)
+                self.names_bytes += names_size(keys)
+
+    def forget_schemas(self) -> None:
+        # Not cleared: whoever reads the spool may hold the old ones.
+        self.schemas, self.names, self.names_bytes = {}, {}, 0
+
+    # ------------------------------------------------------------------ its stream
+
+    def skip_to(self, position: int) -> int:
+        """Go on at ``position``: what lies before it cannot be had. Return the bytes gone past."""
+        skipped = position - self.accepted
+        if skipped <= 0:
+            return 0
+        self.after_hole = True
+        self.accepted = position
+        self.durable = max(self.durable, position)
+        return skipped
+
+    def note_rows(self, points: int, last_time_us: int) -> None:
+        self.rate.add(points)
+        self.last_time_us = max(self.last_time_us, last_time_us)
+
+    def note_made(self, place: tuple[int, int]) -> None:
+        """Take in a relayed record that was made on its behalf."""
+        self.synthetic = place
+
+    def append(self, position: int, size: int, flags: int) -> tuple[int, bool]:
+        """Take in that ``size`` bytes are on their way into the spool.
+
+        Returns:
+            Their flags, and whether the writer is to be described before them.
+        """
+        redescribe, self.redescribe = self.redescribe, False
+        if not flags & (SYNTHETIC | FILLS):
+            flags |= JUMPS if self.after_hole else 0
+            self.after_hole = False
+        if not flags & SYNTHETIC:
+            self.holes = _holes_after(self.holes, self.accepted, position, size, flags)
+            self.accepted = max(self.accepted, position + size)
+        self.pending += 1
+        self.waiting_bytes += size
+        return flags, redescribe
+
+    def committed(self, position: int, size: int, flags: int, location: Location) -> None:
+        """Take in that what was appended is on disk, before ``location``."""
+        self.pending -= 1
+        self.location = location
+        self._note_durable(position, size, flags)
+
+    def read_back(self, position: int, size: int, flags: int, *, seen_at: float) -> None:
+        """Take in what a start finds in the spool: nothing else was accepted."""
+        self.seen_at = max(self.seen_at, seen_at)
+        self._note_durable(position, size, flags)
+        self.accepted, self.holes = self.durable, self.durable_holes
+
+    def read_description(self, described: "WriterState", schemas: Schemas) -> None:
+        """Take in what a description in the spool says beyond what is known."""
+        self.learn(schemas)
+        self.via = described.via or self.via
+        if described.durable > self.durable:
+            self.durable = self.accepted = described.durable
+            self.durable_holes = self.holes = described.durable_holes  # As of that mark.
+
+    def note_opened(self, end: Location) -> None:
+        """Take in where the spool ended when it was opened."""
+        self.location = end
+
+    def note_forwarded(self, size: int) -> int:
+        """Take in that records wait no longer; return how many bytes of them were counted."""
+        size = min(size, self.waiting_bytes)
+        self.waiting_bytes -= size
+        return size
+
+    def _note_durable(self, position: int, size: int, flags: int) -> None:
+        if not flags & SYNTHETIC:
+            self.durable_holes = _holes_after(
+                self.durable_holes, self.durable, position, size, flags
+            )
+            self.durable = max(self.durable, position + size)
+        self.finished = self.finished or bool(flags & FINISHES)
+
+
+def _holes_after(
+    holes: tuple[Hole, ...], mark: int, position: int, size: int, flags: int
+) -> tuple[Hole, ...]:
+    jumps = bool(flags & (JUMPS | FILLS))
+    return note_frame(holes, mark=mark, position=position, end=position + size, jumps=jumps)
