@@ -25,15 +25,15 @@ interface ValueTreeProps {
 
 export function ValueTree({ title, root, empty, isRounded = false, textOf }: ValueTreeProps) {
   const search = useSignal("");
-  const closed = useSignal<ReadonlySet<string>>(new Set());
+  const toggled = useSignal<ReadonlySet<string>>(new Set());
   const isWhole = useSignal(false);
   const count = leafCount(root);
-  const lines = treeLines(root, { closed: closed.value, search: search.value, textOf: formatExact });
+  const lines = treeLines(root, { toggled: toggled.value, search: search.value, textOf: formatExact });
   const shown = isWhole.value ? lines : lines.slice(0, LINES_MAX);
   const toggle = (path: string) => {
-    const next = new Set(closed.value);
+    const next = new Set(toggled.value);
     if (!next.delete(path)) next.add(path);
-    closed.value = next;
+    toggled.value = next;
   };
   return (
     <section class="card tree" aria-label={title}>
@@ -59,7 +59,6 @@ export function ValueTree({ title, root, empty, isRounded = false, textOf }: Val
             <Line
               key={line.path}
               line={line}
-              isClosed={closed.value.has(line.path)}
               isRounded={isRounded}
               own={line.value === undefined ? undefined : textOf?.(line.key, line.value)}
               onToggle={toggle}
@@ -78,23 +77,22 @@ export function ValueTree({ title, root, empty, isRounded = false, textOf }: Val
 
 interface LineProps {
   line: TreeLine;
-  isClosed: boolean;
   isRounded: boolean;
   own: string | undefined;
   onToggle(path: string): void;
 }
 
-function Line({ line, isClosed, isRounded, own, onToggle }: LineProps) {
+function Line({ line, isRounded, own, onToggle }: LineProps) {
   const indent = { paddingLeft: `${line.depth * 14}px` };
   if (line.value === undefined) {
     return (
       <div class="group">
         <dt style={indent}>
-          <button type="button" class="quiet" aria-expanded={!isClosed} onClick={() => onToggle(line.path)}>
-            <Icon name={isClosed ? "right" : "down"} /> {line.key}
+          <button type="button" class="quiet" aria-expanded={line.isOpen} onClick={() => onToggle(line.path)}>
+            <Icon name={line.isOpen ? "down" : "right"} /> {line.key}
           </button>
         </dt>
-        <dd class="fact">{isClosed ? formatCount(line.count) : ""}</dd>
+        <dd class="fact">{line.medium !== "" ? line.medium : !line.isOpen && formatCount(line.count)}</dd>
       </div>
     );
   }

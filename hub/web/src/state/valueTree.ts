@@ -10,15 +10,19 @@ export interface TreeLine {
   value: Value | undefined;
   /** Of a group: how many entries it has. */
   count: number;
+  /** Of a group that describes a logged medium, such as an image: what it is; else "". */
+  medium: string;
+  /** Of a group: whether what is in it is shown. */
+  isOpen: boolean;
 }
 
 /**
- * The lines of `root` with the groups in `closed` shut. With a search, only leaves whose path or
- * text has it, with the groups above them, all open.
+ * The lines of `root`. Media are shut, all other groups open, unless they are in `toggled`. With a
+ * search, only leaves whose path or text has it, with the groups above them, all open.
  */
 export function treeLines(
   root: ValueMap,
-  { closed, search, textOf }: { closed: ReadonlySet<string>; search: string; textOf(value: Value): string },
+  { toggled, search, textOf }: { toggled: ReadonlySet<string>; search: string; textOf(value: Value): string },
 ): TreeLine[] {
   const wanted = search.trim().toLowerCase();
   const lines: TreeLine[] = [];
@@ -28,13 +32,14 @@ export function treeLines(
       const path = prefix === "" ? key : `${prefix}.${key}`;
       if (isValueMap(value) && Object.keys(value).length > 0) {
         const at = lines.length;
-        lines.push({ path, key, depth, value: undefined, count: Object.keys(value).length });
-        const isOpen = wanted !== "" || !closed.has(path);
+        const medium = mediumOf(value);
+        const isOpen = wanted !== "" || (medium === "") !== toggled.has(path);
+        lines.push({ path, key, depth, value: undefined, count: Object.keys(value).length, medium, isOpen });
         const hasLines = isOpen && visit(value, path, depth + 1);
         if (wanted !== "" && !hasLines) lines.length = at;
         hasAny ||= hasLines;
       } else if (wanted === "" || path.toLowerCase().includes(wanted) || textOf(value).toLowerCase().includes(wanted)) {
-        lines.push({ path, key, depth, value, count: 0 });
+        lines.push({ path, key, depth, value, count: 0, medium: "", isOpen: false });
         hasAny = true;
       }
     }
@@ -42,6 +47,12 @@ export function treeLines(
   };
   visit(root, "", 0);
   return lines;
+}
+
+/** "image" of what was logged as `{"_type": "image-file", …}`; "" of what is no medium. */
+function mediumOf(map: ValueMap): string {
+  const type = map._type;
+  return typeof type === "string" ? type.replace(/-file$/, "").replaceAll("-", " ") : "";
 }
 
 /** How many values are in it, at any depth. */

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { leafCount, toJson, treeLines } from "../../src/state/valueTree.js";
 
 const ROOT = { lr: 0.1, model: { depth: 12, act: { name: "gelu" } }, empty: {}, list: [1, NaN], big: 2n ** 60n };
-const options = { closed: new Set<string>(), search: "", textOf: String };
+const options = { toggled: new Set<string>(), search: "", textOf: String };
 const paths = (more: Partial<typeof options>) => treeLines(ROOT, { ...options, ...more }).map((line) => line.path);
 
 test("each value is a line below its group", () => {
@@ -13,14 +13,24 @@ test("each value is a line below its group", () => {
 });
 
 test("a shut group hides what is in it", () => {
-  expect(paths({ closed: new Set(["model.act"]) })).not.toContain("model.act.name");
-  expect(paths({ closed: new Set(["model"]) })).not.toContain("model.act");
+  expect(paths({ toggled: new Set(["model.act"]) })).not.toContain("model.act.name");
+  expect(paths({ toggled: new Set(["model"]) })).not.toContain("model.act");
 });
 
 test("a search finds names and values, in shut groups too, with the groups above", () => {
-  expect(paths({ search: "GELU", closed: new Set(["model"]) })).toEqual(["model", "model.act", "model.act.name"]);
+  expect(paths({ search: "GELU", toggled: new Set(["model"]) })).toEqual(["model", "model.act", "model.act.name"]);
   expect(paths({ search: "depth" })).toEqual(["model", "model.depth"]);
   expect(paths({ search: "nowhere" })).toEqual([]);
+});
+
+test("a medium is shut until it is opened, and says what it is", () => {
+  const root = { val: { sample: { _type: "image-file", width: 4 }, rows: { _type: "table-file", nrows: 2 } } };
+  const lines = (toggled: string[]) => treeLines(root, { ...options, toggled: new Set(toggled) });
+  expect(lines([]).map((line) => [line.path, line.medium, line.isOpen])).toEqual([
+    ["val", "", true], ["val.sample", "image", false], ["val.rows", "table", false],
+  ]);
+  expect(lines(["val.sample"]).map((line) => line.path)).toContain("val.sample.width");
+  expect(treeLines(root, { ...options, search: "nrows" }).map((line) => line.path)).toContain("val.rows.nrows");
 });
 
 test("the copy is JSON", () => {
