@@ -18,8 +18,11 @@ from stepwell_wire.lock_notes import (
     socket_lock,
     write_lock_note,
 )
+from stepwell_wire.places import SOCKET_VARIABLE
+from stepwell_wire.trusted_socket import folder_problem
 
 _CONNECT_SECONDS = 2.0
+_OTHER_SOCKET = f"choose another socket with {SOCKET_VARIABLE} or --socket"
 
 
 class Instance:
@@ -99,9 +102,7 @@ class Instance:
         except FileNotFoundError:
             return
         if not stat.S_ISSOCK(mode):
-            raise DaemonConfigError(
-                f"{path}: is there and is no socket; choose another with --socket"
-            )
+            raise DaemonConfigError(f"{path}: is there and is no socket; {_OTHER_SOCKET}")
         if socket_answers(path):
             raise AlreadyRunningError(_taken(f"the socket {path}", LockNote("", "")))
         path.unlink(missing_ok=True)
@@ -173,13 +174,5 @@ def open_to_group(socket_path: Path, group: str) -> None:
 
 def check_socket_folder(folder: Path) -> None:
     """Raise DaemonConfigError when somebody else could put their own socket in our place."""
-    found = folder.stat()
-    sticky = found.st_mode & stat.S_ISVTX
-    if found.st_uid not in (os.geteuid(), 0):
-        raise DaemonConfigError(
-            f"{folder}: belongs to another user (uid {found.st_uid}); choose another --socket"
-        )
-    if found.st_mode & stat.S_IWOTH and not sticky:
-        raise DaemonConfigError(
-            f"{folder}: every user may write there; remove that right, or give another --socket"
-        )
+    if problem := folder_problem(folder):
+        raise DaemonConfigError(f"{problem}; {_OTHER_SOCKET}")

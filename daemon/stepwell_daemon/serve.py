@@ -270,7 +270,8 @@ class Daemon:
         address = f"unix:{config.socket}"
         if server.add_insecure_port(address) == 0:
             raise DaemonConfigError(
-                f"{config.socket}: cannot listen there; choose another --socket"
+                f"{config.socket}: cannot listen there; choose another socket with "
+                "STEPWELL_SOCKET or --socket"
             )
         await server.start()
         note_page(config.socket, self._hub.url, self._hub.folder)

@@ -15,7 +15,10 @@ import socket
 import stat
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple, Self
+
+from stepwell_wire.places import SOCKET_VARIABLE
 
 OWNER_VARIABLE: Final = "STEPWELL_SOCKET_OWNER"
 CHANNEL_OPTIONS: Final = (
@@ -33,17 +36,22 @@ _LINKS_MAX: Final = 40
 
 
 class UntrustedSocketError(PermissionError):
-    """The socket is of a user who is not trusted; nothing was sent to it."""
+    """The socket is of a user who is not trusted; nothing was sent to it.
+
+    Attributes:
+        owner: the user's number.
+        problem, remedy: the two halves of the message.
+    """
 
     def __init__(self, path: str, owner: int, what: str) -> None:
-        super().__init__(
-            errno.EPERM,
-            f"{what} belongs to another user (uid {owner}), so nothing is sent to it; have that "
-            f"user remove it, name another socket with STEPWELL_SOCKET, or set {OWNER_VARIABLE}="
-            f"{owner} if that user's daemon is meant",
-            path,
+        problem = f"{what} belongs to another user (uid {owner}), so nothing is sent to it"
+        self.remedy = (
+            f"name another socket with {SOCKET_VARIABLE}; or, if you want to use that user's "
+            f"daemon, set {OWNER_VARIABLE}={owner}; or have that user remove it"
         )
+        super().__init__(errno.EPERM, f"{problem}; {self.remedy}", path)
         self.owner = owner
+        self.problem = f"{path}: {problem}"
 
     def __str__(self) -> str:
         return f"{self.filename}: {self.strerror}"
@@ -138,6 +146,22 @@ def trusted_users(folder: str, environ: Mapping[str, str] = os.environ) -> froze
         at = path
         at_is_sure = found.st_uid in trusted and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     return frozenset(trusted)
+
+
+def folder_problem(folder: Path) -> str:
+    """Return why no daemon of ours may listen in ``folder``; "" where it may, or makes the folder.
+
+    There somebody else could put a socket into the place of ours.
+    """
+    try:
+        found = folder.stat()
+    except OSError:
+        return ""
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"{folder}: belongs to another user (uid {found.st_uid})"
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        return f"{folder}: every user may write there"
+    return ""
 
 
 def _named_owner(environ: Mapping[str, str]) -> list[int]:

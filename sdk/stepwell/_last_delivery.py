@@ -55,10 +55,16 @@ def deliver_rest(
         return
     staged_bytes = blobs.stager.staged_bytes if blobs is not None else 0
     missing = _size(journal.committed - journal.acked + staged_bytes)
-    why = f" ({sender.obstacle})" if sender.obstacle else ""
+    sync = f"`stepwell sync {journal.folder}` sends them"
+    if sender.obstacle:  # A daemon that cannot be reached may not see this journal either.
+        voice.say(
+            f"the daemon has not taken {missing} ({sender.obstacle}). They are safe: when that is "
+            f"fixed, {sync}"
+        )
+        return
     voice.say(
-        f"the daemon has not taken {missing} yet{why}; they are safe: a "
-        f"daemon on this host will fetch them, or `stepwell sync {journal.folder}` sends them"
+        f"the daemon has not taken {missing} yet; they are safe: a daemon on this host will fetch "
+        f"them, or {sync}"
     )
 
 

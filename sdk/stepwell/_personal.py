@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from stepwell import _spawn
 from stepwell_wire.lock_notes import PERSONAL, STOPPED, read_lock_note, socket_lock
+from stepwell_wire.places import SOCKET_VARIABLE
+from stepwell_wire.trusted_socket import folder_problem
 
 if TYPE_CHECKING:
     import subprocess
@@ -26,6 +28,7 @@ _START_SECONDS_MAX: Final = 60.0
 """So long a daemon that runs and does not answer yet is waited for."""
 _TURN_SECONDS: Final = 2.0
 _FILE_BYTES_MAX: Final = 64
+_OTHER_SOCKET: Final = f"name another socket with {SOCKET_VARIABLE}"
 
 
 class PersonalDaemon:
@@ -106,6 +109,11 @@ class PersonalDaemon:
     def _start(self) -> str:
         self.expected = True
         again = self._answered
+        socket_folder = Path(self._socket).parent
+        if problem := folder_problem(socket_folder):  # Before anything is written there.
+            self._process = None
+            self._note_start(f"no daemon can be started in {problem}; {_OTHER_SOCKET}")
+            return self._refusal
         with _turn(Path(self._socket)) as held:
             if held is None or _is_starting(held) or (again and _age(held) < RESTART_SECONDS):
                 return ""  # Another process does, or did.

@@ -361,8 +361,8 @@ class Sender:
         if obstacle not in self._obstacles_said and len(self._obstacles_said) < _OBSTACLES_MAX:
             self._obstacles_said.add(obstacle)
             self._say(
-                f"{obstacle}. What is logged stays in {self._journal.folder} until a daemon or "
-                "`stepwell sync` takes it"
+                f"{obstacle}. Logged rows are kept in {self._journal.folder}; `stepwell sync` "
+                "sends them"
             )
         with self._delivery.changed:
             self._delivery.changed.notify_all()

@@ -52,7 +52,7 @@ def look_at(path: str) -> Look:
     except UntrustedSocketError as error:
         return Look(False, str(error))
     except PermissionError:
-        return Look(False, _forbidden_text(path))
+        return Look(False, forbidden_text(path))
     except ValueError as error:
         return Look(False, f"{path!r} cannot be a socket: {error}")
     except OSError as error:
@@ -73,7 +73,8 @@ def daemon_answers(path: str) -> bool:
     return look_at(path).answers
 
 
-def _forbidden_text(path: str) -> str:
+def forbidden_text(path: str) -> str:
+    """Return the message for a socket that this user has no permission to use."""
     try:
         found = os.stat(path)
         who = f"uid {found.st_uid}, group {found.st_gid}, mode {found.st_mode & 0o777:o}"

@@ -96,6 +96,22 @@ def test_nothing_is_sent_to_another_users_socket(folder: Path) -> None:
         assert daemon.writers == []
     assert done.returncode == 0, done.stderr
     assert "uid 54321" in done.stderr
+    assert "a daemon on this host will fetch" not in done.stderr
+    assert f"`stepwell sync {folder / 'journals'}" in done.stderr
+    assert kept(folder) == [(0, 1.0)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_no_daemon_is_started_in_the_folder_of_another_user(folder: Path) -> None:
+    pytest.importorskip("chdb")  # Else no daemon is installed, and that is said.
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 54_321, 54_321)
+    done = python(_RUN, STEPWELL_SOCKET=str(theirs / "s.sock"), STEPWELL_NO_DAEMON="0")
+    assert done.returncode == 0, done.stderr
+    assert "belongs to another user (uid 54321)" in done.stderr
+    assert "--socket" not in done.stderr
+    assert list(theirs.iterdir()) == []
     assert kept(folder) == [(0, 1.0)]
 
 

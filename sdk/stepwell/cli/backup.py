@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from stepwell.cli.daemon_client import DaemonClient, is_answered
+from stepwell.cli.daemon_client import DaemonClient, UnusableSocketError, is_answered
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_daemon
 from stepwell.cli.options import add_data, add_json, add_socket, places
@@ -136,7 +136,11 @@ def copy_drafts(source: Path, target: Path) -> int:
 @contextmanager
 def _held(data: Path, socket: Path) -> Iterator["Location | None"]:
     """Keep store and cursor in agreement; yield where what is acknowledged ends, None: nowhere."""
-    if not is_answered(socket):
+    try:
+        has_daemon = is_answered(socket)
+    except UnusableSocketError:  # Another user's: the lock says whether ours has the folder.
+        has_daemon = False
+    if not has_daemon:
         with _locked(data):
             yield None
         return

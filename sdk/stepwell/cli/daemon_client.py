@@ -11,27 +11,60 @@ from typing import Any, Final
 
 from stepwell.cli.errors import UNREACHABLE, CommandError
 from stepwell_wire.service import FLUSH, HOLD, STATUS
-from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket, UntrustedSocketError
+from stepwell_wire.trusted_socket import (
+    CHANNEL_OPTIONS,
+    Peer,
+    TrustedSocket,
+    UntrustedSocketError,
+)
 
 STATUS_TIMEOUT_SECONDS: Final = 5.0
 _CONNECT_TIMEOUT_SECONDS: Final = 2.0
 
 
-def is_answered(path: Path) -> bool:
-    """Return whether somebody accepts connections at ``path``; costs no import of grpc.
+class UnusableSocketError(CommandError):
+    """The socket is another user's, or this user has no permission to use it.
+
+    Attributes:
+        owner: the number of the user who is not trusted; None where permission is missing.
+        problem: the message without its remedy.
+    """
+
+    def __init__(self, message: str, *, problem: str, owner: int | None = None) -> None:
+        super().__init__(message, UNREACHABLE)
+        self.problem, self.owner = problem, owner
+
+
+def listener(path: Path) -> Peer | None:
+    """Return the process that accepts connections at ``path``, None without one.
+
+    Costs no import of grpc.
 
     Raises:
-        CommandError: Somebody who is not trusted does.
+        UnusableSocketError: The socket is another user's, or permission is missing.
     """
     try:
         with TrustedSocket(str(path)) as held, socket.socket(socket.AF_UNIX) as peer:
             peer.settimeout(_CONNECT_TIMEOUT_SECONDS)
-            held.connect(peer)
+            return held.connect(peer)
     except UntrustedSocketError as error:
-        raise CommandError(str(error), UNREACHABLE) from error
+        raise UnusableSocketError(str(error), problem=error.problem, owner=error.owner) from error
+    except PermissionError as error:
+        from stepwell._spawn import forbidden_text
+
+        text = forbidden_text(str(path))
+        raise UnusableSocketError(text, problem=text) from error
     except OSError:
-        return False
-    return True
+        return None
+
+
+def is_answered(path: Path) -> bool:
+    """Return whether a process accepts connections at ``path``.
+
+    Raises:
+        UnusableSocketError: As `listener` says.
+    """
+    return listener(path) is not None
 
 
 def no_daemon(path: Path) -> CommandError:

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from stepwell.cli.daemon_client import is_answered
+from stepwell.cli.daemon_client import UnusableSocketError, is_answered
 from stepwell.cli.extras import missing_for_daemon, module_command
 from stepwell.cli.options import Places
 from stepwell_wire.installation import install_command
+from stepwell_wire.places import SOCKET_VARIABLE
+from stepwell_wire.trusted_socket import folder_problem
 
 START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.05
@@ -68,12 +70,21 @@ def see_to_personal(places: Places) -> str:
     Returns:
         Why there is none, "" when there is one.
     """
+    try:
+        return _see_to_personal(places)
+    except UnusableSocketError as error:
+        return str(error)
+
+
+def _see_to_personal(places: Places) -> str:
     if is_answered(places.socket):
         return ""
     if missing_for_daemon():
         return f"to start one needs {install_command('all')}"
     from stepwell._spawn import ANOTHER_RUNS, PERSONAL_LOG_FILE, last_words, start_daemon
 
+    if problem := folder_problem(places.socket.parent):
+        return f"none can be started in {problem}; name another socket with {SOCKET_VARIABLE}"
     os.environ.update(places.environment())  # A daemon finds the journals by it.
     try:
         process = start_daemon(str(places.socket), places.data)

@@ -8,16 +8,14 @@ import argparse
 import os
 import select
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell.cli.daemon_client import DaemonClient, no_daemon
+from stepwell.cli.daemon_client import DaemonClient, listener, no_daemon
 from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.options import add_socket, places, seconds
 from stepwell.cli.text import bytes_text, count_text
-from stepwell_wire.trusted_socket import TrustedSocket, UntrustedSocketError
 
 TIMEOUT_SECONDS: Final = 60.0
 
@@ -72,13 +70,10 @@ def listener_of(path: Path) -> int:
     Raises:
         CommandError: No process listens there.
     """
-    try:
-        with TrustedSocket(str(path)) as held, socket.socket(socket.AF_UNIX) as peer:
-            return held.connect(peer).pid
-    except UntrustedSocketError as error:
-        raise CommandError(str(error)) from error
-    except OSError as error:
-        raise no_daemon(path) from error
+    found = listener(path)
+    if found is None:
+        raise no_daemon(path)
+    return found.pid
 
 
 def pending_text(status: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from stepwell.cli.daemon_client import DaemonClient, is_answered
+from stepwell.cli.daemon_client import DaemonClient, UnusableSocketError, is_answered
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import require_daemon, require_store
 from stepwell.cli.options import Places
@@ -158,7 +158,13 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
         CommandError: The daemon stores in servers, and nobody said which. Or no daemon answers on a
             socket that was named, and nobody said which folder its data is in.
     """
-    if not is_answered(places.socket):
+    try:
+        has_daemon = is_answered(places.socket)
+    except UnusableSocketError:
+        if not places.data_named:
+            raise
+        return places.data
+    if not has_daemon:
         if not stored_in_servers:
             check_data_is_known(places)
         return places.data

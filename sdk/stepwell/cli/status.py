@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from stepwell.cli.daemon_client import no_daemon, status_of
-from stepwell.cli.errors import FAILED, OK
+from stepwell.cli.errors import FAILED, OK, CommandError
 from stepwell.cli.options import add_json, add_socket, places
 from stepwell.cli.text import (
     bytes_text,
@@ -26,12 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     socket = places(options).socket
-    status = status_of(socket)
-    if status is None:
-        missing = no_daemon(socket)
+    try:
+        status = status_of(socket)
+        if status is None:
+            raise no_daemon(socket)
+    except CommandError as error:
         if options.json:
-            print(json_text({"ready": False, "socket": str(socket), "problems": [str(missing)]}))
-        raise missing
+            print(json_text({"ready": False, "socket": str(socket), "problems": [str(error)]}))
+        raise
     print(json_text(status) if options.json else status_text(status))
     return OK if status.get("ready") else FAILED
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell.cli.checks.finding import Finding, Level
-from stepwell.cli.daemon_client import status_of
+from stepwell.cli.daemon_client import UnusableSocketError, status_of
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text, waiting_bytes
 from stepwell.cli.text import bytes_text, counted, seconds_text
+from stepwell_wire.places import SOCKET_VARIABLE
+from stepwell_wire.trusted_socket import OWNER_VARIABLE
 
 _FREE_BYTES_FAIL: Final = 256 << 20
 _FREE_BYTES_WARN: Final = 5 << 30
@@ -33,6 +35,8 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
     path = where.socket
     try:
         fields = status_of(path)
+    except UnusableSocketError as error:
+        return None, [unusable(path, error)]
     except CommandError as error:
         return None, [
             Finding(
@@ -85,6 +89,19 @@ def _is_told_elsewhere(problem: str, fields: dict[str, Any]) -> bool:
         return True
     is_full = fields["spool"].get("full") and problem.startswith("the spool is full")
     return bool(is_full) or any(each in problem for each in folders)
+
+
+def unusable(path: Path, error: UnusableSocketError) -> Finding:
+    """Return why this user cannot use the socket at ``path``."""
+    if error.owner is None:
+        return unanswered(path)
+    return Finding(
+        "socket",
+        Level.FAIL,
+        error.problem,
+        f"use another socket, with --socket or {SOCKET_VARIABLE}; or set {OWNER_VARIABLE}="
+        f"{error.owner} if you want to use that user's daemon; or ask that user to end the program",
+    )
 
 
 def unanswered(path: Path) -> Finding:
