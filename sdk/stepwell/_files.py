@@ -62,7 +62,7 @@ class FileMedia(Media):
                 return ending, media_type
         raise ValueError(
             f"{type(self).__name__}: {path}: its name ends in none of {', '.join(self.endings)}; "
-            "rename it, or say what it is with the argument that names its type"
+            "rename it, or give its type with the argument for it"
         )
 
     def described(self, stage: Stage | None, warn: Warn) -> dict[str, Any]:

@@ -276,7 +276,7 @@ class Hub:
             parts = urllib.parse.urlsplit(self.url)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise HubUnreachableError(f"{self.url!r} is no hub's address: {error}") from error
+            raise HubUnreachableError(f"{self.url!r} is no address of a hub: {error}") from error
         kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )

@@ -233,7 +233,8 @@ class Conversion:
     def _described(self, value: Any) -> str:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         self._warn(
-            f"type {kind}", f"a {kind} is no number and nothing JSON-like; its repr is kept as text"
+            f"type {kind}",
+            f"a {kind} is no number and no JSON-like value; its repr is kept as text",
         )
         return self._text(text_of(value, repr)[:REPR_CHARACTERS_MAX])
 

@@ -121,7 +121,7 @@ class PersonalDaemon:
                 self._process = _spawn.start_daemon(self._socket, self._data_dir)
             except OSError as error:
                 self._process = None
-                self._note_start(f"a personal daemon cannot be started: {error}")
+                self._note_start(f"starting a personal daemon failed: {error}")
                 return self._refusal
             _note_starter(held, self._process.pid)
         self._note_start()

@@ -50,7 +50,7 @@ class _Declared(NamedTuple):
     entity: str | None = setting(None, "kept with the run, without meaning", convert=text_of)
     mode: str = setting("online", "where the data goes", choices=MODES, convert=mode_of)
     resume: str | None = setting(
-        None, "go on with a run that exists", choices=RESUMES, convert=resume_of
+        None, "continue an existing run", choices=RESUMES, convert=resume_of
     )
     reinit: str = setting(
         "default", "what a second `init` does", choices=REINITS, convert=reinit_of
@@ -79,10 +79,15 @@ class _Declared(NamedTuple):
         JOURNAL_SEGMENT_BYTES, "size of one file of it", 64 * 1024, 1 << 30
     )
     blob_bytes_max: int = setting(
-        BLOB_BYTES_MAX_DEFAULT, "media beside the journal; what is beyond is not kept; 0: none", 0
+        BLOB_BYTES_MAX_DEFAULT,
+        "bytes of media beside the journal; further media are not kept; 0: none",
+        0,
     )
     on_full: str = setting(
-        "drop", "what is done when the journal is full", choices=("drop", "block"), convert=str
+        "drop",
+        "when the journal is full: drop the newest rows, or block `log`",
+        choices=("drop", "block"),
+        convert=str,
     )
 
 
@@ -162,7 +167,7 @@ class Settings(_Declared):
         raise AttributeError(f"settings have no {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"settings cannot be changed; make others with Settings({name}=…)")
+        raise AttributeError(f"settings cannot be changed; make new ones with Settings({name}=…)")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Settings._of, (self._asdict(),)
@@ -282,7 +287,7 @@ def _warn_unknown(environ: Mapping[str, str], voice: Voice | None) -> None:
         if not name.startswith("STEPWELL_") or name in known or name.startswith(_NOT_SETTINGS):
             continue
         hint = known_hint(name, known)
-        voice.warn_once(name, f"{name} is no setting of stepwell and has no effect; {hint}")
+        voice.warn_once(name, f"{name} is unknown to stepwell and has no effect; {hint}")
 
 
 def _check_identifier(what: str, value: str, forbidden: str) -> None:

@@ -59,7 +59,7 @@ def look_at(path: str) -> Look:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             return Look(False, NO_DESCRIPTOR)
         if error.errno == errno.ENOTSOCK:
-            return Look(False, f"{path} is no socket; name another one with STEPWELL_SOCKET")
+            return Look(False, f"{path} is no socket; give another path with STEPWELL_SOCKET")
         try:
             check_socket_path(Path(path))
         except ValueError as problem:

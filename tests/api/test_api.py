@@ -334,7 +334,7 @@ def test_the_environment_names_a_file_with_the_key(
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8470", "ftp://x", "http://"])
 def test_an_address_that_is_none(url: str) -> None:
-    with pytest.raises(HubError, match="is no hub's address"):
+    with pytest.raises(HubError, match="is no address of a hub"):
         find_place(url, "A" * 43)
 
 

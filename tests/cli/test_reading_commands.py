@@ -122,7 +122,7 @@ def test_a_list_that_goes_on_names_its_cursor(call: Call) -> None:
     assert sorted(both) == ["run-a", "run-b"]
     wrong = call("runs", "--project", "digits", "--sort", "name", "--cursor", cursor)
     assert wrong.code == 2
-    assert "begin anew" in wrong.err
+    assert "start again" in wrong.err
 
 
 def test_a_filter_that_finds_none_says_of_how_many_and_what_no_run_has(call: Call) -> None:
@@ -430,7 +430,7 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     shown = call("show", "run-h")
     assert "MISSING  6 points and 1 piece of unknown size, see below" in shown.out
     assert "1-2-points.seg: 6 points in 3 rows of steps 3 to 5" in shown.out
-    assert "damaged: what was logged about steps 3 to 5, not counted" in shown.out
+    assert "damaged: rows logged around steps 3 to 5, not counted" in shown.out
     exported = call("export", "run-h", "-o", "-")
     assert "6 points and 1 piece of unknown size of 1 run are missing here" in exported.err
     filled = {**kept, "reason": f"replayed: {kept['reason']}"}
@@ -444,7 +444,7 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     shown = call("show", "run-h").out
     assert "MISSING   2 pieces of unknown size, see below" in shown
     assert "IN DOUBT  values of 1 stretches of steps may be wrong, see below" in shown
-    assert "its end is missing: what was logged before or after step 9, not counted" in shown
+    assert "its end is missing: rows logged before or after step 9, not counted" in shown
     assert f"{doubt}: values of steps 3 to 5 may be wrong" in shown
     exported = call("export", "run-h", "-o", "-").err
     assert "stepwell: values of 1 stretches of steps may be wrong; `stepwell show RUN`" in exported

@@ -89,7 +89,7 @@ def test_down_says_what_waits_and_leaves_a_slow_daemon_to_its_end(up: Up, place:
         done = up.call("down", "--timeout", "0")
         assert done.returncode == 1
         assert "1 writer is connected" in done.stderr
-        assert f"pid {pid} has not ended after 0 s and goes on stopping" in done.stderr
+        assert f"pid {pid} is still stopping after 0 s" in done.stderr
         wait_for_end(pid)
     finally:
         trainer.kill()

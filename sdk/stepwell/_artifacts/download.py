@@ -47,9 +47,11 @@ def default_root(facts: "VersionFacts") -> str:
     try:
         check_name(facts.name)
     except ArtifactNameError as error:
-        raise DownloadError(f"the hub answers an artifact whose name is none: {error}") from error
+        raise DownloadError(
+            f"the hub's answer has an invalid name of an artifact: {error}"
+        ) from error
     if version_number(facts.version) is None:
-        raise DownloadError(f"the hub answers a version that is none: {facts.version[:80]!r}")
+        raise DownloadError(f"the hub's answer has an invalid version: {facts.version[:80]!r}")
     parent = os.path.expanduser(os.environ.get(FOLDER_VARIABLE, "")) or os.path.join(
         ".", "artifacts"
     )

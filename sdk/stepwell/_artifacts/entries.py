@@ -33,7 +33,9 @@ def read_manifest(hub: "Hub", facts: "VersionFacts") -> Manifest:
         manifest = parse_manifest(answer)
         packed = manifest.pack()
     except ManifestError as error:
-        raise DownloadError(f"{where}: the hub answers a manifest that is none: {error}") from error
+        raise DownloadError(
+            f"{where}: the hub's answer has an invalid manifest: {error}"
+        ) from error
     hasher = new_hasher()
     hasher.update(packed)
     if hasher.hexdigest() != facts.digest:

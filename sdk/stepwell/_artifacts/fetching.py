@@ -134,7 +134,7 @@ class _Filling:
                 if time.monotonic() + delay > deadline:
                     raise DownloadError(
                         f"{self._what}: no more bytes for {PATIENCE_SECONDS:.0f} s ({problem}); "
-                        "download again, it goes on where it was"
+                        "download again, which continues this download"
                     ) from problem
                 time.sleep(delay * random.Random().uniform(0.5, 1.0))
                 delay = min(_DELAY_SECONDS_MAX, delay * 2)

@@ -251,6 +251,6 @@ def controller(
         UsageError: always.
     """
     raise UsageError(
-        "controller() is not there: the hub chooses the trials of every sweep; create it with "
+        "controller() is not supported: the hub chooses the trials of every sweep; call "
         "sweep(…) and run agents"
     )

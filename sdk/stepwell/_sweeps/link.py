@@ -167,7 +167,7 @@ class AgentLink:
         except HubError as error:
             if not self._is_silent:
                 self._is_silent = True
-                self._say(f"the trial goes on without the hub: {error}")
+                self._say(f"the trial continues without the hub: {error}")
             return
         if self._is_silent:
             self._is_silent = False

@@ -65,7 +65,7 @@ def _checked(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise HubError(
-            f"{url!r} is no hub's address; expected http://HOST:PORT or https://HOST, as "
+            f"{url!r} is no address of a hub; expected http://HOST:PORT or https://HOST, as "
             f"`stepwell status` shows it ({HUB}, or the argument hub)"
         )
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))

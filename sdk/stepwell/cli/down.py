@@ -52,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
         print(f"stopping the daemon on {path}, pid {pid}{pending}", file=sys.stderr, flush=True)
         if not select.select([held], [], [], max(options.timeout, 0.0))[0]:
             print(
-                f"stepwell: pid {pid} has not ended after {options.timeout:g} s and goes on "
-                "stopping; nothing is lost: what is not stored stays in its spool. Wait with "
-                f"`stepwell down` again, or end it now with `kill -9 {pid}`",
+                f"stepwell: pid {pid} is still stopping after {options.timeout:g} s; nothing is "
+                "lost: unstored frames stay in its spool. Wait with `stepwell down` again, or "
+                f"kill it with `kill -9 {pid}`",
                 file=sys.stderr,
             )
             return FAILED

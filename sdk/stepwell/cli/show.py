@@ -188,9 +188,9 @@ def gap_text(gap: dict[str, Any]) -> str:
     elif gap["kind"] == GapKind.JOURNAL_IN_DOUBT:
         what = f"values of {span} may be wrong"
     elif first == last:
-        what = f"what was logged before or after {span}, not counted"
+        what = f"rows logged before or after {span}, not counted"
     else:
-        what = f"what was logged about {span}, not counted"
+        what = f"rows logged around {span}, not counted"
     return plain(f"{gap['reason']}: {what}")
 
 

@@ -130,13 +130,12 @@ def _print_report(report: "SpoolReport") -> None:
         print("whole")
     elif not report.is_repairable:
         print(
-            f"{len(report.damage)} damaged places; no repair brings back what was there, and the "
-            "daemon goes on behind them"
+            f"{len(report.damage)} damaged places that no repair can restore; the daemon skips them"
         )
     else:
         print(
-            f"{len(report.damage)} damaged places; `stepwell spool repair` keeps the bytes and "
-            "goes on behind them"
+            f"{len(report.damage)} damaged places; `stepwell spool repair` quarantines the "
+            "bytes and skips them"
         )
 
 
