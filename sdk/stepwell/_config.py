@@ -1,4 +1,4 @@
-"""`run.config`: what a run was started with, by item and by attribute.
+"""`run.config`: the parameters of a run, by item and by attribute.
 
 A value is set once; changing it needs ``allow_val_change=True``, so that a typo in a late cell
 does not rewrite what a run was. Lists and dicts are copied when they are set: what a program does
@@ -70,7 +70,7 @@ class Config:
         self._set(fresh, allow_val_change=bool(allow_val_change))
 
     def setdefaults(self, values: Any) -> None:
-        """Set those values that are not set yet."""
+        """Set the values that are not set yet."""
         parsed = parse_config(values)
         self._set({k: v for k, v in parsed.items() if _clean(k) not in self._items})
 
@@ -80,7 +80,7 @@ class Config:
         return self[_clean(key)]
 
     def update_locked(self, values: Mapping[str, Any], user: str | None = None) -> None:
-        """Set values that nobody may change afterwards, such as a sweep's."""
+        """Set values that cannot be changed later, such as those of a sweep."""
         fresh = {_clean(key): _own(value) for key, value in values.items()}
         self._locked.update(fresh)
         self._send(fresh, {key: self._form(key, value) for key, value in fresh.items()})

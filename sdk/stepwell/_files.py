@@ -1,4 +1,4 @@
-"""Media that are files or texts: kept as they are. A path is read when it is logged."""
+"""Media from files or texts, kept as they are. A path is read when it is logged."""
 
 import os
 from typing import Any, ClassVar, Final
@@ -36,10 +36,10 @@ _MOLECULE: Final = dict.fromkeys(
 
 
 class FileMedia(Media):
-    """A file by its path. Data that would have to be encoded first is not kept yet.
+    """A file by its path. Data that need an encoder are not kept yet.
 
     Raises:
-        ValueError: The file's name ends in nothing that is known for its kind.
+        ValueError: The ending of the file's name is unknown for its kind.
     """
 
     endings: ClassVar[dict[str, str]] = {}
@@ -139,14 +139,14 @@ class Molecule(FileMedia):
 class Html(Media):
     """A page of HTML: a text, an open file, or the path of a file that ends in ``.html``.
 
-    The page of stepwell shows it in a frame that has no access to anything else.
+    The page of stepwell shows it in a frame without access to the page, the hub or the network.
 
     Args:
-        inject: taken for the sake of old code; without effect.
-        data_is_not_path: take ``data`` as the text itself, whatever it looks like.
+        inject: no effect; accepted for existing code.
+        data_is_not_path: ``data`` is the text itself, also if it looks like a path.
 
     Raises:
-        TypeError: ``data`` is none of these.
+        TypeError: ``data`` has another type.
     """
 
     type = "html-file"

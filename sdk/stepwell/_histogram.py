@@ -1,4 +1,4 @@
-"""Histograms: how many values lie in each bin. Computed where the values are, kept as counts.
+"""Histograms: the number of values in each bin, counted on the device of the values.
 
     run.log({"activations": Histogram(values)})
     run.log({"activations": Histogram(np_histogram=numpy.histogram(values, bins="auto"))})
@@ -35,9 +35,9 @@ class Histogram(Media):
 
     Attributes:
         histogram: the count of each bin.
-        bins: the edges, one more than there are counts, ascending. The last bin holds its upper
-            edge as well.
-        nan_count, positive_inf_count, negative_inf_count: values that have no bin.
+        bins: the edges, ascending, one more than the counts. The last bin contains its upper
+            edge too.
+        nan_count, positive_inf_count, negative_inf_count: number of values without a bin.
 
     Raises:
         ValueError: Too many bins, counts and edges that do not fit, or both or neither of

@@ -1,4 +1,4 @@
-"""`Image`: a picture that a run logs. Making one copies the pixels; nothing is encoded."""
+"""`Image`: a picture that a run logs. It copies the pixels and encodes nothing."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -37,11 +37,11 @@ class Image(Media):
         data_or_path: a numpy array (height × width, or × channels), a torch tensor (channels
             first), a PIL picture, a matplotlib figure or axes, a path, or a list of lists of
             numbers. The pixels are copied at once; a path is read when the image is logged.
-        mode: ``L``, ``LA``, ``RGB`` or ``RGBA``; by default that of the data.
-        caption: a line below it.
+        mode: ``L``, ``LA``, ``RGB`` or ``RGBA``; default: that of the data.
+        caption: the line below the picture.
         grouping: kept with the row.
         classes: names of classes for boxes and masks; kept with the row.
-        boxes: boxes by name, in terms of the real client; kept with the row.
+        boxes: boxes by name, as in Weights & Biases' client; kept with the row.
         masks: their class labels are kept; their pixels are not yet.
         file_type: how it is kept: ``png`` (default), ``jpg``, ``webp`` or ``bmp``.
         normalize: floats in [0, 1] are scaled to 0 to 255, and floats below 0 stretched to that;
@@ -157,7 +157,7 @@ class Image(Media):
 
 
 def image_of(value: Any) -> Image | None:
-    """Return a picture of PIL or a figure of matplotlib as an image; None for what is none."""
+    """Return a PIL picture or a matplotlib figure as an image; None for other values."""
     try:
         return Image(value) if is_pil(value) or figure_of(value) is value else None
     except Exception:  # Anybody's figure; it is described then.

@@ -1,4 +1,4 @@
-"""`stepwell.report`: a report from code; and what the command line does with reports."""
+"""`stepwell.report`: reports from code and from the command line."""
 
 import hashlib
 import json
@@ -20,11 +20,11 @@ _PROBLEMS_SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class SavedReport:
-    """A report as the hub has it now.
+    """A report as the hub stores it.
 
     Attributes:
         url: its address on the page.
-        problems: of panels that are not drawn, one text each.
+        problems: one text for each wrong panel.
     """
 
     id: str
@@ -36,19 +36,19 @@ class SavedReport:
 
 
 def report(title: str, text: str, project: str | None = None) -> SavedReport:
-    """Create the report of this title, or save a new version of it, and print its address.
+    """Create the report with this title, or save a new version of it, and print its address.
 
-    The same text again saves nothing. What others changed on the page stays among the versions.
+    An equal text makes no new version. Edits of the page stay among the versions.
 
     Args:
-        title: names the report in its project, for this function; 256 characters at most.
+        title: the name of the report in its project; at most 256 characters.
         text: Markdown, with panels in fenced blocks; see `panel`.
         project: default ``STEPWELL_PROJECT``.
 
     Raises:
-        UsageError: The title is no text, or empty.
+        UsageError: The title is empty or no text.
         HubError: The hub refuses the title or the text.
-        HubUnreachableError: There is no hub to ask.
+        HubUnreachableError: No hub answers, or none is known.
     """
     wanted = read_settings({"project": project})
     voice = Voice(silent=wanted.silent)
@@ -62,11 +62,11 @@ def report(title: str, text: str, project: str | None = None) -> SavedReport:
 
 
 def panel(kind: str, **fields: str | float | Sequence[str]) -> str:
-    """Return a panel as a report's text holds it.
+    """Return the text of a panel in a report.
 
     Args:
         kind: ``line``, ``runs``, ``value``, ``media``, ``histogram`` or ``table``.
-        fields: as the kind has them; a list for several names.
+        fields: the fields of this kind; a list for several names.
 
     Raises:
         UsageError: A value is neither a text, a number nor a list of texts.

@@ -112,10 +112,10 @@ _NOT_SETTINGS: Final = ("STEPWELL_BENCH_", "STEPWELL_TEST_")
 
 
 class Settings(_Declared):
-    """One run's settings, by keyword. Names of Weights & Biases' settings are taken as well.
+    """One run's settings, by keyword. It also accepts the names of Weights & Biases' settings.
 
     Raises:
-        SettingsError: An unknown name, or a value that cannot be.
+        SettingsError: An unknown name, or an invalid value.
 
     Attributes:
         project: name of the project.
@@ -124,7 +124,7 @@ class Settings(_Declared):
         tags: the run's tags.
         mode: ``online``, ``offline``, ``disabled`` or ``shared``.
         resume: ``allow``, ``must``, ``never``, ``auto`` or None.
-        reinit: what a second ``init`` in one process does; see `Run`.
+        reinit: the effect of a second ``init`` in one process; see `Run`.
         label: name of this process in its run; None takes it from the launcher.
         primary: whether this process writes metadata and summary; None: rank 0 does.
         socket, data_dir, journals_dir: places, see `stepwell_wire.places`.

@@ -1,4 +1,4 @@
-"""`run.summary`: one value a metric, the last one unless set or defined otherwise.
+"""`run.summary`: one value per metric; the last one, unless you set or define another.
 
 Nothing is kept up to date while training logs: the last values are read back from the journal
 when somebody asks.
@@ -64,7 +64,7 @@ class Summary:
         return found
 
     def update(self, values: Any = None, **more: Any) -> None:
-        """Set many values; each stands until the next ``log`` of its metric.
+        """Set many values. Each stays until the next ``log`` of its metric.
 
         Raises:
             TypeError: ``values`` is neither a dict nor pairs of names and values.

@@ -1,7 +1,7 @@
 """Tables: rows under named columns, with media in cells.
 
-`log` copies the rows of that moment to a staged file; the daemon makes Parquet of it. There is no
-limit of rows but that of a blob.
+`log` copies the rows of that moment to a staged file; the daemon makes Parquet of it. The only
+limit of rows is the size of a blob.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ _KINDS: Final[Mapping[Any, tuple[type, ...]]] = {
 
 
 def make_media(value: Any, stage: Stage | None) -> Media | None:
-    """Return an object of another package as media; None for what is none.
+    """Return an object of another package as media; None for other values.
 
     A picture of PIL or a figure of matplotlib is an image; a DataFrame is a table where media are
     kept.
@@ -45,12 +45,12 @@ class Table(Media):
     of several kinds is kept as text, with the kind of each value beside it.
 
     Args:
-        columns: names; Input, Output and Expected without any.
+        columns: names; default: Input, Output and Expected.
         data: rows, a two-dimensional array, or a DataFrame.
         rows: another name of ``data``.
         dataframe: a DataFrame of pandas.
-        dtype: a type for all columns, or one for each: int, float, str or bool are checked.
-        optional: whether None is allowed, for all columns or for each.
+        dtype: a type for all columns, or one for each; int, float, str or bool are checked.
+        optional: whether None is allowed, for all columns or for each one.
         allow_mixed_types: without effect: several kinds are always allowed but where ``dtype`` says
             otherwise.
         log_mode: IMMUTABLE, MUTABLE or INCREMENTAL; each `log` keeps the rows as they are then.
@@ -111,8 +111,8 @@ class Table(Media):
         """Append one row.
 
         Raises:
-            TypeError: A value is not of its column's ``dtype``, or None where it is not optional.
-            ValueError: Not one value for each column.
+            TypeError: A value has not the ``dtype`` of its column, or is None and not optional.
+            ValueError: Too few or too many values.
         """
         if len(data) != len(self.columns):
             raise ValueError(
@@ -132,7 +132,7 @@ class Table(Media):
         """Append a column; ``optional`` is without effect.
 
         Raises:
-            ValueError: The name is taken, or there is not one value for each row.
+            ValueError: The column exists, or there are too few or too many values.
         """
         values = data.tolist() if hasattr(data, "tolist") else list(data)
         if name in self.columns:
@@ -152,10 +152,10 @@ class Table(Media):
             self.add_column(name, [each[name] for each in made])
 
     def cast(self, col_name: str, dtype: Any, optional: bool = False) -> None:
-        """Check a column's values, and those to come, for int, float, str or bool.
+        """Check the values of a column, now and later, for int, float, str or bool.
 
         Raises:
-            TypeError: A value is of another kind.
+            TypeError: A value has another type.
         """
         self._place(col_name)
         if dtype not in _KINDS:
@@ -192,7 +192,7 @@ class Table(Media):
         return list(range(len(self.data)))
 
     def get_dataframe(self) -> Any:
-        """Return the rows as a DataFrame of pandas, which is imported for it."""
+        """Return the rows as a pandas DataFrame. This imports pandas."""
         import pandas
 
         return pandas.DataFrame(self.data, columns=self.columns)

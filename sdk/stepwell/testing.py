@@ -1,4 +1,4 @@
-"""For tests of code that logs: a daemon that remembers what it was sent.
+"""For tests of code that logs: a daemon that keeps everything it receives in memory.
 
     from stepwell.testing import RecordingDaemon
 
@@ -92,7 +92,7 @@ class ReceivedWriter:
     Attributes:
         hellos: the first messages of all its connections.
         records: its bytes from ``base`` on, in order, each once.
-        duplicate_bytes: what was sent again.
+        duplicate_bytes: number of bytes that were sent again.
     """
 
     hellos: list[Hello] = field(default_factory=list)
@@ -106,19 +106,19 @@ class ReceivedWriter:
 
     @property
     def position(self) -> int:
-        """Everything before this was received."""
+        """All bytes before this position were received."""
         return self.base + len(self.records)
 
 
 class RecordingDaemon:
-    """A daemon that remembers; a context manager.
+    """A daemon that keeps all frames in memory; a context manager.
 
     Attributes:
         socket: its unix socket, for ``STEPWELL_SOCKET`` or ``settings={"socket": …}``.
         frame_count: frames received in all.
-        hold_acks: while set, frames are taken and not acknowledged.
-        notice: what each writer's user is told when it connects.
-        page_url, hub_folder: where the page and its key are, as the welcome says.
+        hold_acks: while set, frames are received and not acknowledged.
+        notice: the text that each writer prints when it connects.
+        page_url, hub_folder: places of the page and its key, sent in the welcome.
     """
 
     def __init__(self, socket: str | Path | None = None) -> None:
@@ -138,7 +138,7 @@ class RecordingDaemon:
     # ------------------------------------------------------------------ life
 
     def start(self) -> None:
-        """Listen; after `stop` it goes on with what it has."""
+        """Listen. After `stop`, it continues with its content."""
         server = grpc.server(
             futures.ThreadPoolExecutor(_THREADS_MAX),
             options=[
@@ -163,7 +163,7 @@ class RecordingDaemon:
         self._server = server
 
     def stop(self) -> None:
-        """Break all connections and listen no more, as if killed."""
+        """Break all connections and stop listening, as a kill does."""
         server, self._server = self._server, None
         if server is not None:
             server.stop(0).wait()
@@ -229,7 +229,7 @@ class RecordingDaemon:
         ]
 
     def merged(self, kind: str, *, run_id: str | None = None) -> dict[str, Any]:
-        """Return what all ``config``, ``summary`` or ``metadata`` events together say."""
+        """Return the merged content of all ``config``, ``summary`` or ``metadata`` events."""
         found: dict[str, Any] = {}
         for event in self.events(kind, run_id=run_id):
             for path in event.body.get("delete") or ():
@@ -238,7 +238,7 @@ class RecordingDaemon:
         return found
 
     def console(self, stream: str = "stdout") -> list[str]:
-        """Return the lines that were printed, each as it was last."""
+        """Return the printed lines, each with its last text."""
         lines: dict[tuple[int, int], str] = {}
         for number, writer in enumerate(self.writers):
             for event in _events(writer):
@@ -254,11 +254,11 @@ class RecordingDaemon:
 
     @property
     def artifacts(self) -> list[ReceivedArtifact]:
-        """The artifacts that were handed over, in the order in which they came."""
+        """The artifacts that were handed over, in order."""
         return list(self._blobs.artifacts.values())
 
     def wait_for(self, condition: Any, timeout_seconds: float = 30.0) -> bool:
-        """Wait until ``condition()`` holds, looked at after each message."""
+        """Wait until ``condition()`` is true; it is checked after each message."""
         with self._changed:
             return bool(self._changed.wait_for(condition, timeout_seconds))
 

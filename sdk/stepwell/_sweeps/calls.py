@@ -1,4 +1,4 @@
-"""`stepwell.sweep` and `stepwell.agent`: what a script calls."""
+"""`stepwell.sweep` and `stepwell.agent`."""
 
 import os
 import time
@@ -35,13 +35,13 @@ def sweep(
     Args:
         sweep: the configuration: a dict, the path of a YAML or JSON file, or a function without
             arguments that returns a dict.
-        entity: taken for the sake of old code; a hub has no entities.
-        project: name of the project; default: the configuration's, then ``STEPWELL_PROJECT``.
-        prior_runs: not there: runs that a new sweep takes as known.
+        entity: no effect: a hub has no entities.
+        project: the project; default: that of the configuration, then ``STEPWELL_PROJECT``.
+        prior_runs: not supported.
 
     Raises:
-        SweepError: The configuration is not valid; says which field, and of a file which line.
-        HubUnreachableError: There is no hub to ask.
+        SweepError: The configuration is invalid; the message names the field and the line.
+        HubUnreachableError: No hub answers, or none is known.
     """
     return announce(create_sweep(sweep, project=project, prior_runs=prior_runs))
 
@@ -118,21 +118,21 @@ def agent(
     term_timeout: float | None = None,
     max_consecutive_failed_runs: int | None = None,
 ) -> None:
-    """Run trials of a sweep until it has no more, one after another.
+    """Run trials of a sweep, one after the other, until it has no more.
 
     Args:
         sweep_id: ``ID``, ``PROJECT/ID`` or ``ENTITY/PROJECT/ID``.
         function: called without arguments for each trial, in this thread; its ``init`` starts the
             trial's run. None: the sweep's ``program`` or ``command`` is run as a process.
-        entity: taken for the sake of old code; a hub has no entities.
-        project: the sweep's project, where ``sweep_id`` does not say it.
-        count: trials that this agent runs at most; None or 0: as many as there are.
-        forward_signals: taken for the sake of old code: Ctrl-C always goes on to the command.
+        entity: no effect: a hub has no entities.
+        project: the sweep's project, if ``sweep_id`` does not contain it.
+        count: largest number of trials of this agent; None or 0: all.
+        forward_signals: no effect: the command always gets Ctrl-C.
         term_timeout: seconds that a command may take to end when it is stopped; default 30.
         max_consecutive_failed_runs: so many failures in a row end the agent.
 
     Raises:
-        HubUnreachableError: There is no hub to ask.
+        HubUnreachableError: No hub answers, or none is known.
         HubError: The hub knows no such sweep.
         UsageError: A malformed id, another project, or a command that cannot be run.
     """
