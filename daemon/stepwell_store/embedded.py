@@ -83,11 +83,6 @@ class EmbeddedStore:
         self._migrate(from_start=False)
 
     def schema_version(self) -> int:
-        """Return the newest version of the schema that is complete here, 0 before the first is.
-
-        Raises:
-            TableMissingError: Nobody has made the first table yet.
-        """
         return EmbeddedSchema(self).found_version()
 
     def shard_of(self, writer: WriterInfo) -> int:

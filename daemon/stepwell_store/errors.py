@@ -93,6 +93,19 @@ class SchemaTooNewError(StoreError):
         self.newest = newest
 
 
+class SchemaTooOldError(StoreError):
+    """A query needs a table or column that an older stepwell, which holds the store, has not."""
+
+    def __init__(self, found: int, newest: int) -> None:
+        super().__init__(
+            f"the store has schema version {found}, and this stepwell reads version {newest}: an "
+            "older daemon holds the store. Restart the daemon with this release, it upgrades the "
+            "tables (`stepwell down`, then `stepwell up`; or restart its service)"
+        )
+        self.found = found
+        self.newest = newest
+
+
 class SocketMissingError(StoreUnavailableError):
     """No engine listens at ``path``."""
 

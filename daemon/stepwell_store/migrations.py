@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from typing import Final
 
+from stepwell_store.errors import SchemaTooOldError
 from stepwell_store.fill import (
     attributes_by_path,
     node_rollups_of_piece,
@@ -12,6 +13,7 @@ from stepwell_store.fill import (
     statistics_by_run_of_piece,
 )
 from stepwell_store.migrate import Migration, StoreSchema, apply_migrations
+from stepwell_store.store import Store
 from stepwell_store.table_spec import TableSpec
 from stepwell_store.tables import NODE_POINTS, POINTS
 
@@ -96,3 +98,15 @@ def migrate(schema: StoreSchema, *, from_start: bool = False) -> None:
 def is_between(version: int) -> bool:
     """Return whether a store of ``version`` waits for steps that take a while, or for all."""
     return version == 0 or (version <= NEWEST and MIGRATIONS[version - 1].announces)
+
+
+def check_is_newest(store: Store) -> None:
+    """Explain why a query of ``store`` failed, where the tables are those of an older release.
+
+    Raises:
+        SchemaTooOldError: They are.
+        StoreError: The store does not answer.
+    """
+    found = store.schema_version()
+    if found < NEWEST:
+        raise SchemaTooOldError(found, NEWEST)

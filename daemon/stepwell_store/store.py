@@ -29,6 +29,13 @@ class Store(Protocol):
             SchemaTooNewError: A newer stepwell wrote this store.
         """
 
+    def schema_version(self) -> int:
+        """Return the newest version of the schema that is complete here, 0 before the first is.
+
+        Raises:
+            TableMissingError: Nobody has made the first table yet.
+        """
+
     def shard_of(self, writer: WriterInfo) -> int:
         """Return the number of the shard that holds what ``writer`` writes, from 0.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_store import EmbeddedStore
+from stepwell_store import EmbeddedStore, migrations
 from tests.cli.conftest import Call, made
 from tests.cli.fake_daemon import FakeDaemon
 from tests.store.made import event, fresh_project, log, tell, writer
@@ -49,6 +49,22 @@ def test_runs_lists_what_ran(call: Call) -> None:
     assert "second try" in listed.out
     assert "faces" not in listed.out
     assert "1m30s" in listed.out
+
+
+def test_tables_of_an_older_daemon_are_said_to_be_too_old(
+    call: Call, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = store.schema_version()
+    monkeypatch.setattr(migrations, "NEWEST", found + 1)
+    assert call("show", "run-a").code == 0, "what does not need the newest is shown"
+    store.query("ALTER TABLE gaps RENAME COLUMN kind TO former")
+    try:
+        shown = call("show", "run-a")
+    finally:
+        store.query("ALTER TABLE gaps RENAME COLUMN former TO kind")
+    assert shown.code == 3
+    assert f"schema version {found}, and this stepwell reads version {found + 1}" in shown.err
+    assert "Restart the daemon" in shown.err
 
 
 def test_a_node_that_relays_says_where_runs_are(

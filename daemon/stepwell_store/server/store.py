@@ -72,10 +72,13 @@ class ServerStore:
             SchemaTooNewError: A newer stepwell made them.
         """
         self.servers.look()
-        check_version(self.schema.found_version(), NEWEST)
+        check_version(self.schema_version(), NEWEST)
 
     def migrate(self) -> None:
         self._migrate(from_start=False)
+
+    def schema_version(self) -> int:
+        return self.schema.found_version()
 
     def _migrate(self, *, from_start: bool) -> None:
         self.servers.make_database()

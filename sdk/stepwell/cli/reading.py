@@ -45,16 +45,36 @@ def reading(places: Places) -> Iterator["Store"]:
         store = _open(places, settings)
         try:
             yield store
+        except (backend.QueryError, backend.TableMissingError) as error:
+            _explain(store, error)
+            raise
         finally:
             store.close()
     except backend.RunNotFoundError as error:
         raise CommandError(str(error), NOT_FOUND) from error
     except (backend.AmbiguousRunError, backend.QueryError) as error:
         raise CommandError(str(error), USAGE) from error
-    except (backend.StoreBusyError, backend.SchemaTooNewError) as error:
+    except (
+        backend.StoreBusyError,
+        backend.SchemaTooNewError,
+        backend.SchemaTooOldError,
+    ) as error:
         raise CommandError(str(error), UNREACHABLE) from error
     except backend.StoreError as error:
         raise CommandError(str(error), FAILED) from error
+
+
+def _explain(store: "Store", error: Exception) -> None:
+    """Raise what ``error`` of a query comes from, where the store's tables are too old for it."""
+    from stepwell_store import SchemaTooOldError, StoreError
+    from stepwell_store.migrations import check_is_newest
+
+    try:
+        check_is_newest(store)
+    except SchemaTooOldError as cause:
+        raise cause from error
+    except StoreError:
+        return  # Nothing more is known.
 
 
 def _open(places: Places, settings: "ServerSettings | None") -> "Store":
