@@ -10,15 +10,21 @@ from stepwell_wire.page_file import noted_page
 
 
 def see_to_daemon(
-    settings: Settings, sender: Sender, voice: Voice, journal_folder: Path | None
+    settings: Settings,
+    sender: Sender,
+    voice: Voice,
+    journal_folder: Path | None,
+    *,
+    called: str,
 ) -> str:
     """Let the sender start a personal daemon when nobody listens, or say where the data stays.
+
+    Args:
+        called: what the run is called in a line.
 
     Returns:
         The address of the page that a running daemon has noted; "" where that is not known.
     """
-    if not sender.online:
-        return ""
     look = _spawn.look_at(settings.socket)
     if look.obstacle and not look.answers:
         return ""  # The sender says it: it may be gone until then.
@@ -29,7 +35,7 @@ def see_to_daemon(
         sender.personal.allow(expected=not look.answers)
     elif not look.answers:
         voice.say(
-            f"{why} {settings.socket}; what is logged stays in {journal_folder} until a "
+            f"{called}: {why} {settings.socket}; what is logged stays in {journal_folder} until a "
             f"daemon runs or `stepwell sync {settings.journals_dir}` sends it"
         )
     return page

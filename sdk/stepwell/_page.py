@@ -1,4 +1,4 @@
-"""The pages of a run and of a sweep: their addresses, and the line that says where a run is."""
+"""The pages of a run and of a sweep: their addresses, and how the line ends that names a run."""
 
 import time
 
@@ -15,19 +15,24 @@ def sweep_address(page_url: str, project: str, sweep_id: str) -> str:
     return f"{page_url.rstrip('/')}{page_path(project)}/sweeps/{sweep_id}"
 
 
-def page_line(address: str, hub_folder: str, *, is_terminal: bool) -> str:
-    """Return the line that says where the run is seen.
+def how_to_look(
+    page_url: str, hub_folder: str, *, project: str, run_id: str, is_terminal: bool
+) -> str:
+    """Return how to look at a run, where the daemon has told of its page or that it knows none.
 
     On a terminal, who may read the hub's key gets a link that logs in, once and within 12 hours.
     Everywhere else the address is a clean one: files of job logs are often readable by others.
     """
     from pathlib import Path
 
+    address = page_address(page_url, project, run_id)
+    if address is None:  # Of a daemon without a hub, or behind a gateway.
+        return f"`stepwell show {project}/{run_id}` shows it where the store is"
     if not is_terminal:
-        return f"see the run at {address} (`stepwell open` logs a browser in)"
+        return f"see it at {address} (`stepwell open` logs a browser in)"
     if hub_folder:
         try:
             address = login_link(address, read_key(Path(hub_folder)), now=time.time())
         except HubKeyError:
             pass  # The daemon is another user's, or in another container.
-    return f"see the run at {address}"
+    return f"see it at {address}"

@@ -52,6 +52,7 @@ class Recording:
         settings: Settings,
         *,
         run_id: str,
+        name: str,
         label: str,
         primary: bool,
         start: Mapping[str, Any],
@@ -63,6 +64,7 @@ class Recording:
     ) -> None:
         self.settings = settings
         self.run_id = run_id
+        self._called = f"run {name} ({run_id})"
         self.label = label
         self.primary = primary
         self.voice = voice
@@ -148,7 +150,12 @@ class Recording:
     def see_to_daemon(self) -> None:
         """Start a personal daemon when nobody listens, or say where the data stays."""
         folder = self.journal_folder
-        self._noted_page = see_to_daemon(self.settings, self.sender, self.voice, folder)
+        if self.sender.online:
+            self._noted_page = see_to_daemon(
+                self.settings, self.sender, self.voice, folder, called=self._called
+            )
+        elif self._tells_of_itself and folder is not None:
+            self.voice.say(f"{self._called} is offline: it is kept in {folder}")
 
     def _make_sender(self) -> Sender:
         settings = self.settings
@@ -170,15 +177,24 @@ class Recording:
         )
 
     def _say_page(self, page_url: str, hub_folder: str) -> None:
-        """Say where the run is seen, once the daemon said it; on the sender's thread."""
-        if not self.primary or self.settings.quiet:
+        """Say which run this is and how to look at it; on the sender's thread."""
+        if not self._tells_of_itself:
             return
         with _import_gate.importing:
-            from stepwell._page import page_address, page_line
+            from stepwell._page import how_to_look
 
-        address = page_address(page_url, self.settings.project, self.run_id)
-        if address is not None:
-            self.voice.say(page_line(address, hub_folder, is_terminal=is_terminal()))
+        how = how_to_look(
+            page_url,
+            hub_folder,
+            project=self.settings.project,
+            run_id=self.run_id,
+            is_terminal=is_terminal(),
+        )
+        self.voice.say(f"{self._called}: {how}")
+
+    @property
+    def _tells_of_itself(self) -> bool:
+        return self.primary and not self.settings.quiet
 
     def _make_journal(self) -> Journal | None:
         if self.disabled:

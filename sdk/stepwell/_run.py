@@ -104,6 +104,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._recording = Recording(
             settings,
             run_id=run_id,
+            name=name,
             label=label,
             primary=primary,
             start=start,

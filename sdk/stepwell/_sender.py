@@ -132,7 +132,7 @@ class Sender:
         self._say, self._collect, self._begin, self._note_run = say, collect, begin, note_progress
         self._note_page = note_page
         self._sweep_id, self._on_command = sweep_id, on_command
-        self._noted_page = ""
+        self._noted_page: str | None = None  # What was said last, "" where no page is known.
         self._is_pending = is_pending
         self._relay = relay
         self._woken = Wake()
@@ -326,10 +326,14 @@ class Sender:
             if delivery.notice and delivery.notice != self._noticed:
                 self._noticed = delivery.notice
                 self._say(f"the daemon says: {delivery.notice}")
-            if delivery.page_url and delivery.page_url != self._noted_page:
-                self._noted_page = delivery.page_url
-                self._note_page(delivery.page_url, delivery.hub_folder)
+            self._tell_page(delivery.page_url, delivery.hub_folder)
         self._moved = delivery.pump()
+
+    def _tell_page(self, page_url: str, hub_folder: str) -> None:
+        """Tell once where the run's page is, or that no page is known, and again if it moves."""
+        if self._noted_page is None or page_url not in ("", self._noted_page):
+            self._noted_page = page_url
+            self._note_page(page_url, hub_folder)
 
     def _is_time(self) -> bool:
         """Whether an attempt to reach the daemon is due."""
@@ -399,8 +403,8 @@ class Sender:
             return
         acked = int(words[ACKED_WORD])
         if acked > self._journal.acked:
-            if not self.ever_connected and (page := noted_page(Path(self._socket))):
-                self._note_page(page, "")
+            if not self.ever_connected:
+                self._tell_page(noted_page(Path(self._socket)), "")
             self._on_connected()
             with self._delivery.changed:
                 self._journal.acked = acked

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell._page import page_address, page_line
+from stepwell._page import how_to_look, page_address
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.hub_access import check_login_code, see_to_key
 from stepwell_wire.page_file import note_page, noted_page, page_file
@@ -63,15 +63,41 @@ def test_the_line_is_printed_once_and_logs_nobody_in_from_a_file(
             assert run.flush(timeout=30)
             daemon.stop()
             daemon.start()
-    said = capfd.readouterr().err
-    assert said.count(f"see the run at {PAGE}/p/p/runs/run-1 (`stepwell open`") == 1
-    assert "login=" not in said
+    line = (
+        f"stepwell: run {run.name} (run-1): see it at {PAGE}/p/p/runs/run-1 "
+        "(`stepwell open` logs a browser in)"
+    )
+    assert capfd.readouterr().err.splitlines() == [line]
+
+
+def test_without_a_page_the_line_names_the_command_that_shows_the_run(
+    start: Start, daemon: RecordingDaemon, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with start(project="p", id="run-1", name="the first") as run:
+        run.log({"x": 1.0})
+        assert run.flush(timeout=30)
+    line = "stepwell: run the first (run-1): `stepwell show p/run-1` shows it where the store is"
+    assert capfd.readouterr().err.splitlines() == [line]
+
+
+def test_without_a_daemon_the_line_says_which_run_is_kept_where(
+    start: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with start(project="p", id="run-1", name="the first", mode="offline") as run:
+        said = capfd.readouterr().err
+        assert said == f"stepwell: run the first (run-1) is offline: it is kept in {run.dir}\n"
+    capfd.readouterr()
+    with start(project="p", settings={"finish_timeout": 0.0}) as run:
+        (line,) = capfd.readouterr().err.splitlines()
+        assert line.startswith(f"stepwell: run {run.name} ({run.id}): no daemon on ")
+        assert run.dir in line
 
 
 def test_on_a_terminal_the_line_has_a_link_that_logs_in(tmp_path: Path) -> None:
     key = see_to_key(tmp_path / "hub")
-    line = page_line(f"{PAGE}/p/p/runs/r", str(tmp_path / "hub"), is_terminal=True)
-    (code,) = re.findall(rf"see the run at {PAGE}/p/p/runs/r\?login=(\S+)", line)
+    folder = str(tmp_path / "hub")
+    line = how_to_look(PAGE, folder, project="p", run_id="r", is_terminal=True)
+    (code,) = re.findall(rf"see it at {PAGE}/p/p/runs/r\?login=(\S+)", line)
     assert check_login_code(key, code, now=time.time()) is not None
     assert key not in line
 
@@ -88,12 +114,13 @@ def test_other_ranks_and_quiet_runs_print_no_line(
         run.log({"x": 1.0})
         assert run.flush(timeout=30)
         assert run.url is not None
-    assert "see the run" not in capfd.readouterr().err
+    assert "run" not in capfd.readouterr().err
 
 
 def test_who_may_not_read_the_key_is_given_the_clean_address(tmp_path: Path) -> None:
     address = page_address(PAGE + "/", "p", "r")
     assert address == f"{PAGE}/p/p/runs/r"
     for folder in ("", str(tmp_path / "elsewhere")):
-        assert page_line(address, folder, is_terminal=True) == f"see the run at {address}"
+        line = how_to_look(PAGE + "/", folder, project="p", run_id="r", is_terminal=True)
+        assert line == f"see it at {address}"
     assert page_address("", "p", "r") is None

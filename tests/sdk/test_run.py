@@ -789,7 +789,8 @@ def test_a_personal_daemon_is_started_when_nobody_listens(
         run.finish()
         assert started == [(str(folder / "nobody.sock"), folder / "data")]
         assert len(daemon.points("x")) == 1
-        assert capfd.readouterr().err == ""
+        line = f"run {run.name} ({run.id}): `stepwell show test/{run.id}` shows it where"
+        assert [line in said for said in capfd.readouterr().err.splitlines()] == [True]
     finally:
         daemon.stop()
 
