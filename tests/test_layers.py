@@ -35,7 +35,15 @@ OURS = set(FOLDERS)
 JOURNAL = {
     f"stepwell_wire.{name}"
     for name in (
-        *("segment", "folder", "journal", "journal_files", "exit_note", "lock_notes"),
+        *(
+            "segment",
+            "folder",
+            "journal",
+            "held_segments",
+            "journal_files",
+            "exit_note",
+            "lock_notes",
+        ),
         *("incomplete", "salvage", "repair"),
     )
 }

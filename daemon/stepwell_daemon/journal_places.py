@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from stepwell_wire.errors import JournalError
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal import JournalError
 
 _OTHERS_MAY_WRITE: Final = 0o002
 

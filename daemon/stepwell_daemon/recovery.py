@@ -32,11 +32,13 @@ from stepwell_daemon.spool import record
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import NODE_SCOPE, WriterInfo
+from stepwell_wire.errors import JournalError
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
+from stepwell_wire.held_segments import NOTHING_LEFT
 from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
-from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import LOCK_FILE, OFFLINE, WRITER_FILE, find_journals
 from stepwell_wire.limits import FRAME_BYTES_TARGET
 from stepwell_wire.records import FINISH, pack_event

@@ -18,6 +18,10 @@ class MalformedRecordsError(WireError):
         self.expected = expected
 
 
+class JournalError(WireError):
+    """A journal that cannot be read, with what is wrong, where, and what to do."""
+
+
 class StagedDamagedError(WireError):
     """A file that is no whole staged blob."""
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from stepwell_wire.errors import JournalError
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.journal import JournalError
 from stepwell_wire.journal_files import (
     LOCK_FILE,
     UNVERIFIED_SUFFIX,

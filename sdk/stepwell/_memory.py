@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from stepwell._exit_note import write_status_at_exit
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import find_journals
 from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from stepwell_wire.segment import last_step

@@ -11,7 +11,8 @@ from stepwell._identity import CLIENT
 from stepwell._relay_process import REFUSED
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError
+from stepwell_wire.journal import JournalReader
 
 _LOOK_SECONDS = 0.1
 _RETRY_SECONDS = 1.0

@@ -11,7 +11,9 @@ from stepwell._delivery import JournalDelivery, ReaderSource
 from stepwell._identity import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
-from stepwell_wire.journal import NOTHING_LEFT, JournalError, JournalReader, nobodys_text
+from stepwell_wire.errors import JournalError
+from stepwell_wire.held_segments import NOTHING_LEFT
+from stepwell_wire.journal import JournalReader, nobodys_text
 from stepwell_wire.journal_files import WRITER_FILE, find_journals, find_remains
 from stepwell_wire.places import default_journals_dir, default_socket
 from stepwell_wire.segment import SEGMENT_SUFFIX

@@ -17,9 +17,10 @@ from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
+from stepwell_wire.errors import JournalError
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.ingest_pb2 import ClientMessage
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal import JournalReader
 from tests.daemon.journals import make_journal
 from tests.daemon.made import (
     hello,

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from stepwell_wire.errors import MalformedRecordsError
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError, MalformedRecordsError
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import boot_id
 from stepwell_wire.records import GAP, SCHEMA, pack_event
 from stepwell_wire.repair import KEPT_FOLDER, Repair, plan_repair

@@ -32,7 +32,8 @@ from stepwell_daemon.spool.segment import (
     segment_path,
 )
 from stepwell_daemon.writer_state import WriterState
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.records import scan_records
 from tests.daemon.fakes import FakeSink
 from tests.daemon.forwarding import forward

@@ -23,9 +23,9 @@ from stepwell_daemon.spool.reader import Extent, Stretch
 from stepwell_daemon.writer_packing import pack_description, unpack_description
 from stepwell_daemon.writer_state import WriterState
 from stepwell_daemon.writers import Registry
-from stepwell_wire.errors import MalformedRecordsError
+from stepwell_wire.errors import JournalError, MalformedRecordsError
 from stepwell_wire.ingest_pb2 import LIMIT, MALFORMED, RelayBatch, RelayFrame, RelayWriter, Schema
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WRITER_FILE
 from stepwell_wire.limits import (
     EVENT_DEPTH_MAX,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, WriterFile, boot_id, find_journals
 from stepwell_wire.records import HEADER, aligned, pack_event
 from stepwell_wire.segment import (

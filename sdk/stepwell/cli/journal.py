@@ -12,8 +12,8 @@ from stepwell.cli.errors import FAILED, OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_modules, require_numpy
 from stepwell.cli.options import add_data, add_json, count, places
 from stepwell.cli.text import bytes_text, counted, json_text, plain
-from stepwell_wire.errors import MalformedRecordsError, WireError
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError, MalformedRecordsError, WireError
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import (
     UNVERIFIED_SUFFIX,
     WRITER_FILE,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from stepwell_daemon.spool.record import writer_number
 from stepwell_wire import salvage
-from stepwell_wire.errors import WireError
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError, WireError
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WRITER_FILE, WriterFile, boot_id
 from stepwell_wire.limits import IDENTIFIER_BYTES_MAX
 from stepwell_wire.repair import KEPT_FOLDER, plan_repair

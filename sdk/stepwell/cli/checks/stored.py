@@ -10,7 +10,8 @@ from stepwell.cli.checks.finding import Finding, Level
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.text import bytes_text, count_text, counted, moment_text
-from stepwell_wire.journal import JournalError, JournalReader
+from stepwell_wire.errors import JournalError
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import OFFLINE, find_journals, find_remains
 from stepwell_wire.staged import staged_bytes
 
