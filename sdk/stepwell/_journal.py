@@ -6,101 +6,26 @@ that the sender's thread has prepared. The other methods belong to that thread.
 """
 
 import contextlib
-import errno
 import fcntl
-import mmap
 import os
 import threading
-import time
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
+from stepwell._journal_checks import JournalChecks
+from stepwell._mapped_segment import MappedSegment, make_segment
+from stepwell._spare_segments import SpareSegments
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal_files import LOCK_FILE, WRITER_FILE, WriterFile
 from stepwell_wire.records import HEADER, aligned
 from stepwell_wire.segment import (
-    ACKED_COPY_WORD,
-    ACKED_WORD,
-    BASE_AT,
     COMMITTED_WORD,
     NEXT_WORD,
-    NO_BASE,
     PAGE_BYTES,
-    acked_copy,
-    checked_slot_at,
-    pack_checked,
-    pack_page,
     segment_name,
     whole_records,
 )
 
-_RETRY_SECONDS = 1.0  # After a failed creation: a full disk is not asked at every row.
-_SAFE_SLOT_SECONDS = 30.0  # The kernel writes dirty pages back in about this time.
-_CHECK_SECONDS = 2.0  # Between checksums of what is new.
 _COPY_BYTES_MAX = 256 * 1024
-_SAFE, _LATEST = 0, 1  # The two checked slots: surely on disk; as of the last tick.
-
-
-class MappedSegment:
-    """One file: mapped while it is the current one, a descriptor until it is freed."""
-
-    __slots__ = (
-        "base",
-        "check_crc",
-        "check_end",
-        "descriptor",
-        "end",
-        "mapping",
-        "path",
-        "size",
-        "synced_end",
-        "words",
-    )
-
-    def __init__(self, path: Path, descriptor: int, size: int) -> None:
-        self.path, self.descriptor, self.size = path, descriptor, size
-        self.base = NO_BASE
-        self.end: int | None = None  # file offset past the last record, once unmapped
-        self.mapping: mmap.mmap | None = None
-        self.words: memoryview | None = None
-        self.check_end, self.check_crc = PAGE_BYTES, 0
-        self.synced_end = PAGE_BYTES
-        self.map()
-
-    def map(self) -> None:
-        self.mapping = mmap.mmap(self.descriptor, self.size)
-        self.words = memoryview(self.mapping)[:PAGE_BYTES].cast("Q")
-
-    @property
-    def committed_end(self) -> int:
-        """The file offset past the last record."""
-        words = self.words
-        if words is None:
-            assert self.end is not None
-            return self.end
-        return int(words[COMMITTED_WORD])
-
-    @property
-    def is_empty(self) -> bool:
-        return self.committed_end == PAGE_BYTES
-
-    @property
-    def limit(self) -> int:
-        """The position past the last record."""
-        return self.base + self.committed_end - PAGE_BYTES
-
-    def unmap(self) -> None:
-        if self.words is not None:
-            self.end = self.committed_end
-            # Not closed by hand: another thread may just look at the page; the last one unmaps.
-            self.words = self.mapping = None
-
-    def close(self) -> None:
-        self.unmap()
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
 
 
 class Journal:
@@ -122,11 +47,8 @@ class Journal:
         self.problem: OSError | None = None  # why the last creation failed
         self.closed = False
         self._held_lock = threading.RLock()
-        self._check_lock = threading.Lock()
-        self._spare: MappedSegment | None = None
-        self._made_count = 0
-        self._retry_at = 0.0
-        self._safe_slot_at = self._checked_at = time.monotonic()
+        self._spares = SpareSegments(self.folder, segment_bytes)
+        self._checks = JournalChecks(lambda: self.held, durable=durable)
         self._lock_descriptor = -1
         made = parent / f".{self.folder.name}"
         parent.mkdir(parents=True, exist_ok=True)
@@ -137,9 +59,8 @@ class Journal:
             )
             fcntl.flock(self._lock_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             (made / WRITER_FILE).write_text(info.to_json())
-            first = self._make(made)
-            self._set_base(first, 0)
-            first.path.rename(made / segment_name(0))
+            first = make_segment(made / segment_name(0), segment_bytes)
+            first.begin_at(0, acked=0)
             made.rename(self.folder)
         except OSError:
             import shutil
@@ -149,9 +70,8 @@ class Journal:
             shutil.rmtree(made, ignore_errors=True)
             raise
         first.path = self.folder / segment_name(0)
-        self.held: tuple[MappedSegment, ...] = (
-            first,
-        )  # oldest first; the last one is being filled
+        # Oldest first; the last one is being filled.
+        self.held: tuple[MappedSegment, ...] = (first,)
 
     # ------------------------------------------------------------------ from log()
 
@@ -185,7 +105,7 @@ class Journal:
             return False
         try:
             while self.held[-1] is old and not self.closed:
-                segment = self._take_spare(at_once=beyond_limit)
+                segment = self._spares.take(at_once=beyond_limit)
                 if segment is None:
                     return self.held[-1] is not old
                 self._let_follow(segment, old)
@@ -199,11 +119,11 @@ class Journal:
         """Make ``segment`` the current one after ``old``, unless something came in between."""
         words = old.words
         if words is None:  # Closed by a signal handler.
-            self._discard(segment)
+            self._spares.discard(segment)
             return
         committed = words[COMMITTED_WORD]
         base = old.base + committed - PAGE_BYTES
-        self._set_base(segment, base)
+        segment.begin_at(base, acked=self.acked)
         source, target = str(segment.path), str(self.folder / segment_name(base))
         # No Python function is called between a check and what depends on it.
         if self.held[-1] is old and not self.closed:
@@ -219,25 +139,7 @@ class Journal:
         if self.held[-1] is segment:
             segment.path = Path(target)
         else:
-            self._discard(segment)
-
-    def _take_spare(self, *, at_once: bool) -> MappedSegment | None:
-        """Return the segment that was made ahead, else make one; None shortly after a failure.
-
-        Raises:
-            OSError: None can be made.
-        """
-        segment, self._spare = self._spare, None
-        if segment is not None:
-            return segment
-        now = time.monotonic()
-        if now < self._retry_at and not at_once:
-            return None
-        try:
-            return self._make(self.folder)
-        except OSError:
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
-            raise
+            self._spares.discard(segment)
 
     # ------------------------------------------------------------------ from the sender's thread
 
@@ -272,69 +174,23 @@ class Journal:
     def note_acked(self, position: int) -> None:
         """Write the acknowledged position to disk; any thread may call this."""
         self.acked = position
-        self._write_acked()
+        self.current.note_acked(position)
 
     def tend(self) -> None:
         """Free what is acknowledged, prepare what `log` needs next, check what is new."""
         self._free()
         current = self.current
-        is_due = self._spare is None and current.committed_end > current.size // 4
-        if is_due and not self.is_full and time.monotonic() >= self._retry_at:
-            try:
-                self._spare = self._make(self.folder)
-            except OSError:
-                self._retry_at = time.monotonic() + _RETRY_SECONDS
-        now = time.monotonic()
-        if now - self._checked_at >= _CHECK_SECONDS:
-            self._checked_at = now
-            self.check()
+        if current.committed_end > current.size // 4 and not self.is_full:
+            self._spares.prepare()
+        self._checks.tend()
 
     def check(self) -> None:
         """Extend the checksums to what was written since, and note them in the segments."""
-        with self._checking() as is_ours:
-            if is_ours:
-                self._check()
-
-    @contextlib.contextmanager
-    def _checking(self) -> Iterator[bool]:
-        """Be the only one who extends checksums; yields False where another thread goes on."""
-        is_ours = self._check_lock.acquire(timeout=_CHECK_SECONDS)
-        try:
-            yield is_ours
-        finally:
-            if is_ours:
-                self._check_lock.release()
-
-    def _check(self) -> None:
-        safe_due = not self.durable and time.monotonic() - self._safe_slot_at > _SAFE_SLOT_SECONDS
-        if safe_due:
-            self._safe_slot_at = time.monotonic()
-        for segment in self.held:
-            end = segment.committed_end
-            if segment.descriptor < 0 or end == segment.check_end:
-                continue
-            if safe_due:
-                self._write_slot(segment, _SAFE)
-            while segment.check_end < end:
-                size = min(end - segment.check_end, 1 << 20)
-                records = os.pread(segment.descriptor, size, segment.check_end)
-                if not records:
-                    return
-                segment.check_crc = zlib.crc32(records, segment.check_crc)
-                segment.check_end += len(records)
-            self._write_slot(segment, _LATEST)
+        self._checks.check()
 
     def sync(self) -> None:
         """Bring to disk what is written; OSError when the disk fails."""
-        with self._checking() as is_ours:
-            if not is_ours:
-                return
-            self._check()
-            for segment in self.held:
-                if segment.descriptor >= 0 and segment.synced_end < segment.check_end:
-                    os.fdatasync(segment.descriptor)
-                    self._write_slot(segment, _SAFE)
-                    segment.synced_end = segment.check_end
+        self._checks.sync()
 
     def close(self, *, keep_lock: bool = False) -> None:
         """Check all, cut what was preallocated and let go of the lock; the folder stays.
@@ -351,10 +207,7 @@ class Journal:
             os.ftruncate(current.descriptor, current.committed_end)
             if self.durable:
                 self.sync()
-        if self._spare is not None:
-            self._spare.close()
-            self._spare.path.unlink(missing_ok=True)
-            self._spare = None
+        self._spares.close()
         for segment in self.held:
             segment.close()
         if not keep_lock:
@@ -363,8 +216,7 @@ class Journal:
     def remove(self) -> None:
         """Delete the folder; only after everything in it was acknowledged."""
         self.closed = True
-        if self._spare is not None:
-            self._spare.close()
+        self._spares.close()
         for segment in self.held:
             segment.close()
         with contextlib.suppress(OSError):
@@ -380,68 +232,19 @@ class Journal:
 
     # ------------------------------------------------------------------ inside
 
-    def _make(self, folder: Path) -> MappedSegment:
-        self._made_count += 1
-        path = folder / f"spare-{self._made_count}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o660)
-        try:
-            # Allocated for real: a full disk is an error here, not a SIGBUS in `log`.
-            os.posix_fallocate(descriptor, 0, self.segment_bytes)
-            os.pwrite(descriptor, pack_page(NO_BASE), 0)
-            return MappedSegment(path, descriptor, self.segment_bytes)
-        except (OSError, ValueError) as error:
-            os.close(descriptor)
-            path.unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise
-            raise OSError(errno.ENODEV, str(error)) from error
-
-    def _set_base(self, segment: MappedSegment, base: int) -> None:
-        words = segment.words
-        assert words is not None
-        words[ACKED_WORD], words[ACKED_COPY_WORD] = self.acked, acked_copy(self.acked)
-        words[NEXT_WORD] = 0
-        words[BASE_AT // 8] = base
-        segment.base = base
-
-    def _discard(self, segment: MappedSegment) -> None:
-        """Let go of a segment that was not needed; its file may have been replaced already."""
-        segment.close()
-        with contextlib.suppress(OSError):
-            if segment.path.name.startswith("spare-"):
-                segment.path.unlink(missing_ok=True)
-
     def _free(self) -> None:
         acked = self.acked
         while len(self.held) > 1 and self.held[0].limit <= acked:
             # Noted first: a journal that begins beyond its ack is one that lost a file.
-            self._write_acked()
+            self.current.note_acked(acked)
             segment = self.held[0]
             with self._held_lock:
                 self.held = self.held[1:]
-            if self._spare is None:
+            if not self._spares.is_ready:
                 with contextlib.suppress(OSError):
-                    self._spare = self._recycle(segment)
+                    self._spares.recycle(segment)
                     continue
             segment.close()
             segment.path.unlink(missing_ok=True)
         for segment in self.held[:-1]:
             segment.unmap()
-
-    def _recycle(self, segment: MappedSegment) -> MappedSegment:
-        """Turn a freed segment into a spare one: its blocks are allocated already."""
-        self._made_count += 1
-        path = self.folder / f"spare-{self._made_count}"
-        segment.path.rename(path)  # First: under its old name it would look damaged.
-        segment.unmap()
-        os.pwrite(segment.descriptor, pack_page(NO_BASE), 0)
-        return MappedSegment(path, segment.descriptor, segment.size)
-
-    def _write_acked(self) -> None:
-        words = self.current.words
-        if words is not None and words[ACKED_WORD] < self.acked:  # A relay writes there as well.
-            words[ACKED_WORD], words[ACKED_COPY_WORD] = self.acked, acked_copy(self.acked)
-
-    def _write_slot(self, segment: MappedSegment, slot: int) -> None:
-        packed = pack_checked(segment.check_end, segment.check_crc)
-        os.pwrite(segment.descriptor, packed, checked_slot_at(slot))

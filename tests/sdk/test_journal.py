@@ -15,6 +15,9 @@ import pytest
 
 from stepwell import Run
 from stepwell._journal import Journal
+from stepwell._mapped_segment import MappedSegment
+from stepwell._spare_segments import SpareSegments
+from stepwell._writer import Writer
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import WriterFile, boot_id, find_journals
@@ -186,7 +189,7 @@ def test_a_full_disk_drops_and_says_so_once_and_recovers(
         run.log({"a": float(i)})
     assert run.dropped_points > 0
     monkeypatch.setattr(os, "posix_fallocate", real)
-    journal_of(run)._retry_at = 0.0
+    journal_of(run)._spares._retry_at = 0.0
     run.log({"a": -1.0})
     held = read_journal(run.dir)
     (gap,) = held.bodies("gap")
@@ -374,20 +377,29 @@ def test_a_signal_handler_may_log_and_finish_in_the_middle_of_log(folder: Path) 
     assert [value for _, value in held.series("outer")] == [float(i) for i in range(count)]
 
 
-_PLACES = ("_write_event", "_is_special", "_place", "_advance", "_adopt", "_capture")
-_JOURNAL_PLACES = ("advance", "_take_spare", "_let_follow", "_set_base", "_discard", "_make")
+_PLACES: list[tuple[type, str]] = [
+    *((Writer, name) for name in ("_write_event", "_is_special", "_place", "_advance", "_adopt")),
+    (Writer, "_capture"),
+    *((Journal, name) for name in ("advance", "_let_follow")),
+    *((SpareSegments, name) for name in ("take", "discard", "_make")),
+    (MappedSegment, "begin_at"),
+]
 
 
 @pytest.mark.holds("signal-handlers")
 @pytest.mark.parametrize("many", [1, 3000])
-@pytest.mark.parametrize("place", [*_PLACES, *_JOURNAL_PLACES])
+@pytest.mark.parametrize(("owner", "place"), _PLACES)
 @pytest.mark.parametrize("after", [0, 1300, 1900])
 def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
-    offline: Start, place: str, many: int, after: int, monkeypatch: pytest.MonkeyPatch
+    offline: Start,
+    owner: type,
+    place: str,
+    many: int,
+    after: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = offline(settings={"journal_segment_bytes": 65536})
     writer = run._recording.writer
-    target = writer if place in _PLACES else writer.journal
 
     def handler() -> None:
         for step in range(many):
@@ -395,7 +407,8 @@ def test_a_handler_that_logs_inside_any_step_of_log_loses_nothing(
 
     for step in range(after):
         run.log({"outer": float(step)})
-    monkeypatch.setattr(target, place, Interrupted(getattr(target, place), handler))
+    interrupted = Interrupted(getattr(owner, place), handler)
+    monkeypatch.setattr(owner, place, lambda *given, **more: interrupted(*given, **more))
     for step in range(after, 6000):
         run.log({"outer": float(step)})
     path = Path(run._recording.writer.journal.folder)
@@ -416,10 +429,10 @@ def test_a_handler_that_moves_on_while_another_segment_is_begun_loses_nothing(
     """The first handler comes before the segment that is full was looked at, the second after."""
     run = offline(settings={"journal_segment_bytes": 65536})
     journal = run._recording.writer.journal
-    set_base, told = journal._set_base, []
+    begin_at, told = MappedSegment.begin_at, []
 
-    def interrupted_set_base(*arguments: Any) -> None:
-        set_base(*arguments)
+    def interrupted_begin_at(*given: Any, **more: Any) -> None:
+        begin_at(*given, **more)
         if not told or told[-1] != "busy":
             told.append("busy")
             run.log({"second": float(len(told))})
@@ -429,7 +442,7 @@ def test_a_handler_that_moves_on_while_another_segment_is_begun_loses_nothing(
         for step in range(50):
             run.log({"first": float(step)})
 
-    monkeypatch.setattr(journal, "_set_base", interrupted_set_base)
+    monkeypatch.setattr(MappedSegment, "begin_at", interrupted_begin_at)
     for step in range(8000):
         if step % 1000 == 0:
             monkeypatch.setattr(

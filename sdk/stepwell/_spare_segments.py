@@ -1,0 +1,89 @@
+"""Segments that are made ahead: `log` takes one when its own is full, and waits for no disk.
+
+All but `take` and `discard` belongs to the sender's thread.
+"""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from stepwell._mapped_segment import MappedSegment, make_segment
+from stepwell_wire.segment import NO_BASE, pack_page
+
+_RETRY_SECONDS: Final = 1.0
+"""After a failed creation: a full disk is not asked at every row."""
+
+
+class SpareSegments:
+    """The next segment of the journal in ``folder``, each of ``size`` bytes."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self._folder, self._size = folder, size
+        self._ready: MappedSegment | None = None
+        self._made_count = 0
+        self._retry_at = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `take` has one at once."""
+        return self._ready is not None
+
+    def take(self, *, at_once: bool) -> MappedSegment | None:
+        """Return the segment that was made ahead, else make one; None shortly after a failure.
+
+        Args:
+            at_once: ask the disk also shortly after it refused.
+
+        Raises:
+            OSError: None can be made.
+        """
+        segment, self._ready = self._ready, None
+        if segment is not None:
+            return segment
+        if time.monotonic() < self._retry_at and not at_once:
+            return None
+        return self._make()
+
+    def prepare(self) -> None:
+        """Make one ahead, unless there is one or the disk has refused just now."""
+        if self._ready is None and time.monotonic() >= self._retry_at:
+            with contextlib.suppress(OSError):
+                self._ready = self._make()
+
+    def recycle(self, segment: MappedSegment) -> None:
+        """Turn a freed segment into the next one: its blocks are allocated already.
+
+        Raises:
+            OSError: The disk refuses.
+        """
+        path = self._next_path()
+        segment.path.rename(path)  # First: under its old name it would look damaged.
+        segment.unmap()
+        os.pwrite(segment.descriptor, pack_page(NO_BASE), 0)
+        self._ready = MappedSegment(path, segment.descriptor, segment.size)
+
+    def discard(self, segment: MappedSegment) -> None:
+        """Let go of a segment that was not needed; its file may have been replaced already."""
+        segment.close()
+        with contextlib.suppress(OSError):
+            if segment.path.name.startswith("spare-"):
+                segment.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the one that was made ahead."""
+        segment, self._ready = self._ready, None
+        if segment is not None:
+            self.discard(segment)
+
+    def _make(self) -> MappedSegment:
+        try:
+            return make_segment(self._next_path(), self._size)
+        except OSError:
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            raise
+
+    def _next_path(self) -> Path:
+        self._made_count += 1
+        return self._folder / f"spare-{self._made_count}"
