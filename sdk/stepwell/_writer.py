@@ -1,4 +1,4 @@
-"""The writer: `log` and everything else that puts records into the journal.
+"""The writer: `log`, and rows that are not plain; what both stand on is in `_record_writer.py`.
 
 `log` finds the schema of the dict's keys, packs one row and publishes it by storing the new
 end of the journal. Everything unusual (new keys, a value that is no number, a full segment, a
@@ -13,139 +13,34 @@ out; it is re-entrant for that very case.
 
 import contextlib
 import operator
-import os
-import struct
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from stepwell._console_tail import ConsoleTail
-from stepwell._definitions import Definitions
 from stepwell._fields import fields_of
-from stepwell._journal import Journal
-from stepwell._losses import DISK, FULL, Losses
-from stepwell._name_sets import NameSets
-from stepwell._names import Warn, kind_of, metric_name, silent
+from stepwell._names import kind_of, metric_name, silent
+from stepwell._record_writer import RecordWriter
 from stepwell._rows import Schema, cut_into_parts
 from stepwell._staging import Stager, blobs_in
 from stepwell._values import SplitValues, split_values
-from stepwell.errors import RunFinishedError
-from stepwell_wire.gaps import GapKind
 from stepwell_wire.limits import SCHEMA_KEYS_MAX, SCHEMAS_PER_WRITER_MAX
-from stepwell_wire.records import (
-    CONSOLE,
-    FINISH,
-    GAP,
-    HEADER,
-    HEADER_BYTES,
-    HISTOGRAMS,
-    SCHEMA,
-    VALUES,
-    pack_event,
-)
+from stepwell_wire.records import HISTOGRAMS, SCHEMA, VALUES
 from stepwell_wire.segment import COMMITTED_WORD
 
-WAKE_BYTES: Final = 512 * 1024
-"""The sender is woken each time that this much was written, before its interval is over."""
-
-_STEP_MAX = 2**63 - 1
-_GAPS_BYTES = 1024  # More than the events that tell of gaps take.
-_OWED_SHARE = 4  # Events that wait for room take such a part of a segment, so that one holds all.
-_BLOCK_SECONDS = 0.05
-_ATTEMPTS_MAX = 8  # Two moves to a fresh segment are the most without a handler in between.
+_STEP_MAX: Final = 2**63 - 1
+_ATTEMPTS_MAX: Final = 8  # Two moves to a fresh segment are the most without a handler in between.
 _committed = COMMITTED_WORD
 _time_ns = time.time_ns
 
 
-class Writer:
+class Writer(RecordWriter):
     """One process's records of one run.
 
     Attributes:
-        losses: what found no room in the journal; counted, and stored as gaps.
-        idle: set by the sender while it sleeps without a time limit; `log` then wakes it.
+        stager: takes the bytes of media; without one they go nowhere.
     """
 
-    def __init__(
-        self,
-        make_journal: Callable[[], Journal | None],
-        *,
-        run_id: str,
-        wake: Callable[[], None],
-        warn: Warn,
-        starting_step: int = 0,
-        disabled: bool = False,
-        block_when_full: bool = False,
-        may_block: Callable[[], bool] = lambda: True,
-        in_child: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._lock = threading.RLock()
-        self._schemas: dict[tuple[str, ...], Schema] = {}
-        self._step = starting_step
-        self._last_us = 0
-        self._buffer: Any = None  # the mapping of the segment that is being filled
-        self._words: Any = None  # its page, as words
-        self._base = 0  # the journal's position at offset 0 of the buffer
-        self._offset = 0  # where the next record goes
-        self._limit = (
-            0  # where the fast path ends: the sender is to be woken, or the segment is full
-        )
-        self._end = 0  # where the segment ends
-        self.idle = False
-        self.wake = wake
-        self.warn = warn
-        self.run_id = run_id
-        self.stager: Stager | None = None  # Where the bytes of media go; None: nowhere.
-        self.definitions = Definitions()
-        self.losses = Losses()
-        self.name_sets = NameSets()
-        self._owed: deque[bytes] = deque()  # events that wait for room, oldest first
-        self._is_paying = False
-        self._console_tail = ConsoleTail(0)
-        self._latest: dict[str, tuple[int, Any]] = {}
-        self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
-        self._disabled = disabled
-        self._row_step, self._row_us = starting_step - 1, 0
-        self._sequence = 0  # Stands for a position where there is no journal.
-        self._warned_full = False
-        self._finished = False
-        self._block = block_when_full
-        self._may_block = may_block
-        self._in_child = in_child
-        self._make_journal = make_journal
-        self._pid = os.getpid()
-        self.open()
-
-    def open(self) -> None:
-        """Begin a journal; without one (a full or read-only disk) everything is dropped."""
-        self.journal = self._make_journal()
-        self._console_tail = ConsoleTail(0 if self.journal is None else self.journal.segment_bytes)
-        self._adopt()
-
-    def _adopt(self) -> None:
-        """Write on in the journal's current segment."""
-        journal = self.journal
-        if journal is None:
-            self._buffer = self._words = None
-            self._offset = self._limit = self._end = 0
-            return
-        while True:
-            current = journal.held[-1]
-            mapping, words, base = current.mapping, current.words, current.base
-            offset, end = current.committed_end, current.size
-            limit = min(offset + WAKE_BYTES, end)
-            # No call from here on: what was read is still so, and all is changed at once.
-            if journal.held[-1] is not current:
-                continue
-            if self._buffer is not mapping and not self._finished:
-                self._schemas = {}  # A fresh segment knows no schema.
-                self._buffer, self._words = mapping, words
-                self._base, self._offset, self._end, self._limit = base, offset, end, limit
-                self._captured = -1
-            return
-
-    # ------------------------------------------------------------------ rows
+    stager: Stager | None = None
 
     def log(
         self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None
@@ -258,13 +153,6 @@ class Writer:
             raise ValueError(f"log: step {at} does not fit 64 bits")
         return at, max(self._step, at + 1 if commit else at)
 
-    def _now(self) -> int:
-        time_us = _time_ns() // 1000
-        if time_us <= self._last_us < time_us + 1_000_000:
-            time_us = self._last_us + 1
-        self._last_us = time_us
-        return time_us
-
     def _write_row(
         self, keys: tuple[str, ...], values: list[float], at: int, time_us: int
     ) -> Schema | None:
@@ -357,256 +245,11 @@ class Writer:
             definitions.tracker_of(key) is not None for key in keys
         )
 
-    # ------------------------------------------------------------------ events
-
-    def write_event(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Write one event at the current step; False when it found no room.
-
-        What a run needs to be understood waits for room, up to a bound; the console does not.
-        """
-        with self._lock:
-            self.check_open(kind)
-            if self._disabled:
-                return True
-            record = self._packed(kind, body, self._step, self._now())
-            if record is None:
-                return False
-            has_turn = self._pay_owed() or kind == FINISH
-            position = self._place_somewhere(record) if has_turn else None
-            written = position is not None
-            captured = self._captured
-            if position == self._base + captured and self._offset == captured + len(record):
-                self._captured = self._offset  # An event holds no row.
-            if not written and kind != CONSOLE:
-                self._owe(record)
-            if self.idle:
-                self.wake()
-            return written
-
-    def write_console(self, stream: str, lines: list[list[Any]]) -> None:
-        """Write numbered lines of ``stream``; without room the last are kept, others are lost."""
-        with self._lock:
-            has_turn = self._write_console_tail()
-            if has_turn and self.write_event(CONSOLE, {"stream": stream, "lines": lines}):
-                return
-            for its_stream, lost in self._console_tail.add(stream, lines):
-                self.losses.add_lines(self._why_no_room(), its_stream, lost, self._step)
-
-    def _write_console_tail(self) -> bool:
-        """Write the lines that wait for room; False where they go on waiting."""
-        tail = self._console_tail
-        if not tail:
-            return True
-        waiting = tail.take()
-        for stream, lines in waiting.items():
-            if not self.write_event(CONSOLE, {"stream": stream, "lines": lines}):
-                for its_stream, lost in tail.add(stream, lines):
-                    self.losses.add_lines(self._why_no_room(), its_stream, lost, self._step)
-        return not tail
-
-    def _write_last_console_tail(self) -> None:
-        """Write the lines that wait for room beyond the limit, or count them as lost."""
-        if self._write_console_tail():
-            return
-        if self._advance(beyond_limit=True) and self._write_console_tail():
-            return
-        for stream, lines in self._console_tail.take().items():
-            self.losses.add_lines(self._why_no_room(), stream, lines, self._step)
-
-    def write_set(self, kind: str, values: Mapping[str, Any], delete: Iterable[str] = ()) -> None:
-        """Write a config, summary or metadata event, in parts where it is large."""
-        with self._lock:
-            removed = list(delete)
-            # In the order of names: `wd` is set before `wd.bias`, whichever part they are in.
-            for part in cut_into_parts(dict(sorted(values.items()))) or [{}]:
-                body: dict[str, Any] = {"set": part}
-                if removed:
-                    body["delete"], removed = removed, []
-                self.write_event(kind, body)
-
-    def _packed(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> bytes | None:
-        try:
-            return pack_event(kind, body, step=at, time_us=time_us)
-        except (ValueError, TypeError, OverflowError) as error:
-            self.warn(f"event {kind}", f"{kind} was not kept: {error}")
-            return None
-
-    def _write_event(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> int | None:
-        """Return the position at which the event was written, None when it was not."""
-        record = self._packed(kind, body, at, time_us)
-        return None if record is None else self._place_somewhere(record)
-
-    def _place_somewhere(self, record: bytes) -> int | None:
-        position = None if self.losses.has_rows else self._place(record)
-        if position is None and self._advance():
-            position = self._place(record)
-        return position
-
-    def _owe(self, record: bytes) -> None:
-        """Keep an event until there is room for it."""
-        bytes_max = 0 if self.journal is None else self.journal.segment_bytes // _OWED_SHARE
-        if sum(map(len, self._owed)) + len(record) <= bytes_max:
-            self._owed.append(record)
-        else:
-            self.losses.add_event(self._why_no_room(), self._step)
-
-    def _pay_owed(self) -> bool:
-        """Write the events that wait for room; False where some go on waiting."""
-        if not self._owed:
-            return True
-        if self._is_paying:
-            return False  # On the way to room, or a signal handler: the outer call goes on.
-        self._is_paying = True
-        try:
-            while self._owed:
-                if self._place_somewhere(self._owed[0]) is None:
-                    return False
-                self._owed.popleft()
-        finally:
-            self._is_paying = False
-        return True
-
-    def _place(self, record: bytes, schema: Schema | None = None) -> int | None:
-        """Publish ``record`` and return its position; None without room in this segment.
-
-        A row of ``schema`` is written behind the definition only, in the same segment.
-        """
-        size = len(record)
-        # As in `log`, no call from here to the publishing.
-        offset = self._offset
-        end = offset + size
-        if end > self._end or (schema is not None and schema.home is not self._buffer):
-            return None
-        position = self._base + offset
-        self._offset = end
-        self._buffer[offset:end] = record
-        if schema is not None:
-            schema.last = offset
-        self._words[_committed] = self._offset
-        if end > self._limit:
-            # Without a call: a handler that finishes the run sets both to 0.
-            limit = end + WAKE_BYTES
-            self._limit = limit if limit < self._end else self._end
-            self.wake()
-        return position
-
-    # ------------------------------------------------------------------ room
-
-    def _advance(self, *, beyond_limit: bool = False) -> bool:
-        """Go on in a fresh segment; write the gap that was left when there was none before."""
-        journal = self.journal
-        if journal is None or self._finished:
-            self._warn_full(None)
-            return False
-        self._capture()
-        current = journal.held[-1]
-        old, end = self._buffer, self._end
-        # Behind an empty one nothing fits that does not fit into it.
-        if old is current.mapping and not current.is_empty:
-            # Nothing may be written here any more: the next segment's name says where this ends.
-            self._limit = self._end = 0
-            while not journal.advance(current, beyond_limit=beyond_limit):
-                self.wake()
-                if not (self._block and journal.problem is None and self._may_block()):
-                    if self._buffer is old and not self._finished:
-                        self._end = end
-                    self._warn_full(journal.problem)
-                    return False
-                time.sleep(_BLOCK_SECONDS)
-        self._adopt()
-        self.wake()
-        self._write_gaps()
-        self._pay_owed()
-        return True
-
-    def _write_gaps(self) -> None:
-        for gap in self.losses.take():
-            self._warned_full = False
-            self._write_event(GAP, gap, int(gap["first_step"]), self._now())
-
-    def _drop(self, point_count: int, at: int) -> None:
-        self.losses.add_row(self._why_no_room(), point_count, at)
-        # Rows that would fit into the rest of the segment must not jump the gap.
-        self._limit = 0
-
-    def _why_no_room(self) -> GapKind:
-        full = self.journal is not None and self.journal.problem is None
-        return FULL if full else DISK
-
-    def _warn_full(self, problem: OSError | None) -> None:
-        if self._warned_full or self._finished:
-            return
-        self._warned_full = True
-        why = "the journal is full" if problem is None else f"{problem.strerror or problem}"
-        if self.journal is None:
-            why = "no journal could be made"
-        self.warn(
-            f"full {self.losses.points}",
-            "points are dropped and counted, and lines of the console, until there is room again: "
-            f"{why}; training goes on. Is the daemon running? See `stepwell doctor`",
-        )
-
     # ------------------------------------------------------------------ state
 
     @property
     def step(self) -> int:
         return self._step
-
-    @step.setter
-    def step(self, value: int) -> None:
-        self._step = value
-
-    @property
-    def has_logged(self) -> bool:
-        return bool(self._latest) or any(schema.last for schema in self._schemas.values())
-
-    @property
-    def last_us(self) -> int:
-        """When the last row was logged, in microseconds since 1970 UTC; 0 before the first."""
-        return self._row_us
-
-    @property
-    def last_step(self) -> int:
-        """The step of the last row, as of the last look at the latest values."""
-        return self._row_step
-
-    @property
-    def next_step(self) -> int:
-        """The step with which a resumed run goes on: behind every row, also an open one.
-
-        A late row hides whether the current step has a row: a step without one is better than
-        a step that is logged twice.
-        """
-        with self._lock:
-            return self._next_step()
-
-    def look_for_next_step(self) -> int | None:
-        """Return ``next_step``, None while somebody logs.
-
-        For the sender: a ``log`` that waits for room holds the lock, and the sender makes room.
-        """
-        if not self._lock.acquire(blocking=False):
-            return None
-        try:
-            return self._next_step()
-        finally:
-            self._lock.release()
-
-    def _next_step(self) -> int:
-        last = max((schema.last for schema in self._schemas.values()), default=0)
-        row_step = self._row_step
-        if last and self._buffer is not None:
-            row_step = max(row_step, HEADER.unpack_from(self._buffer, last)[2])
-        return self._step if row_step == self._step - 1 else max(self._step, row_step) + 1
-
-    @property
-    def may_wait_for_room(self) -> bool:
-        """Whether what is written may wait until the daemon made room."""
-        return self._block
-
-    @property
-    def lock(self) -> threading.RLock:
-        return self._lock
 
     def redefine(self) -> None:
         """Look anew at which schemas are special, after a definition."""
@@ -614,105 +257,3 @@ class Writer:
             self._capture()
             for schema in self._schemas.values():
                 schema.special = self._is_special(schema.keys)
-
-    def latest(self, metric: str) -> Any:
-        """Return the last value of ``metric``, None before the first."""
-        return self.latest_values((metric,)).get(metric)
-
-    def latest_values(self, metrics: Iterable[str] | None = None) -> dict[str, Any]:
-        """Return the last value of each metric, read back from the journal."""
-        with self._lock:
-            self._capture()
-            if metrics is None:
-                return {name: value for name, (_, value) in self._latest.items()}
-            return {name: self._latest[name][1] for name in metrics if name in self._latest}
-
-    def set_latest(self, values: Mapping[str, Any]) -> None:
-        """Let ``values`` stand until the next row of their metrics."""
-        with self._lock:
-            self._capture()
-            self._sequence += 1
-            position = self._sequence if self.journal is None else self._base + self._offset
-            for name, value in values.items():
-                self._latest[name] = (position, value)
-                self.definitions.trackers.pop(name, None)
-
-    def forget_latest(self, name: str) -> None:
-        with self._lock:
-            self._capture()
-            self._latest.pop(name, None)
-
-    def _capture(self) -> None:
-        """Take the last row of each schema out of the current segment."""
-        if self.journal is None or self._buffer is None or self._captured == self._offset:
-            return
-        self._look_for_rows()
-
-    def _look_for_rows(self) -> None:
-        # A handler may log, even begin another segment: its offsets are not those of this one.
-        buffer, captured, base = self._buffer, self._offset, self._base
-        rows = sorted(
-            (
-                (schema.last, schema)
-                for schema in set(self._schemas.values())
-                if schema.last and schema.home is buffer
-            ),
-            key=lambda row: row[0],
-        )
-        if rows:
-            _, _, step, time_us = HEADER.unpack_from(buffer, rows[-1][0])
-            if self._buffer is buffer:
-                self._row_step, self._row_us = step, time_us
-        for last, schema in rows:
-            position = base + last
-            values = struct.unpack_from(f"<{len(schema.keys)}d", buffer, last + HEADER_BYTES)
-            for name, value in zip(schema.keys, values, strict=True):
-                held = self._latest.get(name)
-                if held is None or held[0] <= position:
-                    self._latest[name] = (position, value)
-            if schema.last == last:  # No signal handler has logged meanwhile.
-                schema.last = 0
-        if self._buffer is buffer:
-            self._captured = captured
-
-    def check_open(self, call: str) -> None:
-        """Raise RunFinishedError after the end; a forked child becomes a writer of its own."""
-        if self._pid != os.getpid():
-            self._in_child()
-        if self._finished:
-            raise RunFinishedError(self.run_id, call)
-
-    def make_room_for_the_end(self) -> None:
-        """Begin a segment beyond the limit when rows or lines are dropped or wait for room."""
-        with self._lock:
-            self._write_last_console_tail()
-            has_room = self._end - self._offset >= _GAPS_BYTES
-            others = self.losses.has_others and not has_room
-            if self.losses.has_rows or self._owed or others:
-                self._advance(beyond_limit=True)
-            elif self.losses.has_others:
-                self._write_gaps()
-
-    def finish(self) -> None:
-        """Take no more; the journal stays open until it is closed."""
-        with self._lock:
-            self._capture()
-            self._finished = True
-            self._schemas = {}
-            # A `log` of this very thread that a signal handler interrupted finds no room.
-            self._limit = self._end = 0
-
-    def reset_in_child(self) -> None:
-        """Forget what belongs to the parent; called right after a fork, touches no file."""
-        self._lock = threading.RLock()
-        self._schemas = {}
-        self.idle = False
-
-    def begin_in_child(self, make_journal: Callable[[], Journal | None]) -> None:
-        """Become a writer of its own, in a forked child that logs."""
-        self._pid = os.getpid()
-        self._make_journal = make_journal
-        self.name_sets, self.losses = NameSets(), Losses()
-        self._owed, self._is_paying = deque(), False
-        self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
-        self.open()

@@ -541,17 +541,17 @@ def test_a_signal_handler_may_begin_a_segment_while_last_values_are_read(
     folder: Path, ending: str
 ) -> None:
     done = python(
-        "import stepwell, stepwell._writer as writer\n"
+        "import stepwell, stepwell._filled_segment as filled\n"
         "run = stepwell.init('p', mode='offline', settings={'journal_segment_bytes': 65536})\n"
         "for i in range(1000): run.log({'a': float(i)})\n"
-        "real = writer.HEADER\n"
+        "real = filled.HEADER\n"
         "class Interrupting:\n"
         "    def unpack_from(self, *place):\n"
-        "        writer.HEADER, found = real, real.unpack_from(*place)\n"
+        "        filled.HEADER, found = real, real.unpack_from(*place)\n"
         "        for i in range(1000): run.log({'b': float(i)})\n"
         f"        {ending}\n"
         "        return found\n"
-        "writer.HEADER = Interrupting()\n"
+        "filled.HEADER = Interrupting()\n"
         "print(run.summary['a'], run.summary['b'])\n"
     )
     assert done.returncode == 0, done.stderr

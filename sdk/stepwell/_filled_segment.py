@@ -1,0 +1,174 @@
+"""The segment that a writer fills, and the last values that its rows hold.
+
+Nothing is noted per row: a row's schema knows where its last row lies, and when somebody asks, or
+the segment is full, the values are read back from there.
+"""
+
+import struct
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stepwell._definitions import Definitions
+from stepwell._journal import Journal
+from stepwell._rows import Schema
+from stepwell_wire.records import HEADER, HEADER_BYTES
+
+WAKE_BYTES = 512 * 1024
+"""The sender is woken each time that this much was written, before its interval is over."""
+
+
+class FilledSegment:
+    """Where the next record goes, and what the last rows said.
+
+    Signal handlers may log in the middle of any method: see `_writer.py`.
+    """
+
+    def __init__(self, *, starting_step: int) -> None:
+        self._lock = threading.RLock()
+        self._finished = False
+        self.journal: Journal | None = None
+        self.definitions = Definitions()
+        self._schemas: dict[tuple[str, ...], Schema] = {}
+        self._step = starting_step
+        self._buffer: Any = None  # the mapping of the segment that is being filled
+        self._words: Any = None  # its page, as words
+        self._base = 0  # the journal's position at offset 0 of the buffer
+        self._offset = 0  # where the next record goes
+        self._limit = 0  # where `log` leaves its fast path: to wake the sender, or for want of room
+        self._end = 0  # where the segment ends
+        self._latest: dict[str, tuple[int, Any]] = {}  # by name: its position, and the value
+        self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
+        self._row_step, self._row_us = starting_step - 1, 0
+        self._sequence = 0  # Stands for a position where there is no journal.
+
+    @property
+    def lock(self) -> threading.RLock:
+        return self._lock
+
+    def _adopt(self) -> None:
+        """Write on in the journal's current segment."""
+        journal = self.journal
+        if journal is None:
+            self._buffer = self._words = None
+            self._offset = self._limit = self._end = 0
+            return
+        while True:
+            current = journal.held[-1]
+            mapping, words, base = current.mapping, current.words, current.base
+            offset, end = current.committed_end, current.size
+            limit = min(offset + WAKE_BYTES, end)
+            # No call from here on: what was read is still so, and all is changed at once.
+            if journal.held[-1] is not current:
+                continue
+            if self._buffer is not mapping and not self._finished:
+                self._schemas = {}  # A fresh segment knows no schema.
+                self._buffer, self._words = mapping, words
+                self._base, self._offset, self._end, self._limit = base, offset, end, limit
+                self._captured = -1
+            return
+
+    # ------------------------------------------------------------------ the last values
+
+    @property
+    def has_logged(self) -> bool:
+        return bool(self._latest) or any(schema.last for schema in self._schemas.values())
+
+    @property
+    def last_us(self) -> int:
+        """When the last row was logged, in microseconds since 1970 UTC; 0 before the first."""
+        return self._row_us
+
+    @property
+    def last_step(self) -> int:
+        """The step of the last row, as of the last look at the latest values."""
+        return self._row_step
+
+    @property
+    def next_step(self) -> int:
+        """The step with which a resumed run goes on: behind every row, also an open one.
+
+        A late row hides whether the current step has a row: a step without one is better than
+        a step that is logged twice.
+        """
+        with self._lock:
+            return self._next_step()
+
+    def look_for_next_step(self) -> int | None:
+        """Return ``next_step``, None while somebody logs.
+
+        For the sender: a ``log`` that waits for room holds the lock, and the sender makes room.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return self._next_step()
+        finally:
+            self._lock.release()
+
+    def _next_step(self) -> int:
+        last = max((schema.last for schema in self._schemas.values()), default=0)
+        row_step = self._row_step
+        if last and self._buffer is not None:
+            row_step = max(row_step, HEADER.unpack_from(self._buffer, last)[2])
+        return self._step if row_step == self._step - 1 else max(self._step, row_step) + 1
+
+    def latest(self, metric: str) -> Any:
+        """Return the last value of ``metric``, None before the first."""
+        return self.latest_values((metric,)).get(metric)
+
+    def latest_values(self, metrics: Iterable[str] | None = None) -> dict[str, Any]:
+        """Return the last value of each metric, read back from the journal."""
+        with self._lock:
+            self._capture()
+            if metrics is None:
+                return {name: value for name, (_, value) in self._latest.items()}
+            return {name: self._latest[name][1] for name in metrics if name in self._latest}
+
+    def set_latest(self, values: Mapping[str, Any]) -> None:
+        """Let ``values`` stand until the next row of their metrics."""
+        with self._lock:
+            self._capture()
+            self._sequence += 1
+            position = self._sequence if self.journal is None else self._base + self._offset
+            for name, value in values.items():
+                self._latest[name] = (position, value)
+                self.definitions.trackers.pop(name, None)
+
+    def forget_latest(self, name: str) -> None:
+        with self._lock:
+            self._capture()
+            self._latest.pop(name, None)
+
+    def _capture(self) -> None:
+        """Take the last row of each schema out of the current segment."""
+        if self.journal is None or self._buffer is None or self._captured == self._offset:
+            return
+        self._look_for_rows()
+
+    def _look_for_rows(self) -> None:
+        # A handler may log, even begin another segment: its offsets are not those of this one.
+        buffer, captured, base = self._buffer, self._offset, self._base
+        rows = sorted(
+            (
+                (schema.last, schema)
+                for schema in set(self._schemas.values())
+                if schema.last and schema.home is buffer
+            ),
+            key=lambda row: row[0],
+        )
+        if rows:
+            _, _, step, time_us = HEADER.unpack_from(buffer, rows[-1][0])
+            if self._buffer is buffer:
+                self._row_step, self._row_us = step, time_us
+        for last, schema in rows:
+            position = base + last
+            values = struct.unpack_from(f"<{len(schema.keys)}d", buffer, last + HEADER_BYTES)
+            for name, value in zip(schema.keys, values, strict=True):
+                held = self._latest.get(name)
+                if held is None or held[0] <= position:
+                    self._latest[name] = (position, value)
+            if schema.last == last:  # No signal handler has logged meanwhile.
+                schema.last = 0
+        if self._buffer is buffer:
+            self._captured = captured
