@@ -34,7 +34,7 @@ class RunBlobs:
             self._own_sender = BlobSender(
                 self.stager,
                 socket=settings.socket,
-                is_known=lambda: sender.ever_connected,
+                is_known=lambda: sender.attempts.ever_connected,
                 say=voice.say,
             )
             self.stager.on_staged = self._own_sender.wake

@@ -8,26 +8,26 @@ why it does not look more often.
 
 import contextlib
 import os
-import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from stepwell._attempts import RETRY_SECONDS_MAX, RETRY_SECONDS_MIN, Attempts
 from stepwell._command import Command
-from stepwell._delivery import JournalDelivery, is_for_good
+from stepwell._delivery import JournalDelivery
 from stepwell._journal import Journal
+from stepwell._journal_source import JournalSource
 from stepwell._personal import PersonalDaemon
 from stepwell._relay_process import RelayProcess
-from stepwell._spawn import daemon_answers, look_at
+from stepwell._spawn import daemon_answers
 from stepwell._staging import Stager
 from stepwell._wake import Wake
 from stepwell._writer import Writer
 from stepwell.errors import DaemonUnreachableError, NoThreadError, RefusedError
 from stepwell_wire.folder import JournalFolder
 from stepwell_wire.incomplete import remove_incomplete
-from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.page_file import noted_page
 from stepwell_wire.segment import ACKED_WORD
 
@@ -39,53 +39,10 @@ _BUSY_FACTOR: Final = 5.0
 """A writer that logged so much since the last look rests longer: a loop of a thousand steps a
 second gains nothing from five looks a second, and pays for each with a few milliseconds."""
 
-_RETRY_SECONDS_MIN, _RETRY_SECONDS_MAX = 0.1, 5.0
 _SYNC_SECONDS = 1.0
 _NOTE_SECONDS = 2.0
 _ROOM_SECONDS_MAX = 1.0
 _ROOM_POLL_SECONDS = 0.002
-_OBSTACLES_MAX = 16
-_STARTING_SECONDS_MAX = 0.5
-"""Between looks for a daemon that was just started."""
-_REMEDIES = {
-    "MALFORMED": "this is a bug of stepwell, please report it with the journal",
-    "UNSUPPORTED_VERSION": "use the same release of stepwell for the daemon and for training",
-    "LIMIT": "see the daemon's limits in `stepwell status`",
-    "POSITION": "give the run a new id, or bring the daemon's data folder back",
-}
-
-
-class JournalSource:
-    """The journal of this process, as a delivery sees it."""
-
-    def __init__(self, journal: Journal, writer: Writer) -> None:
-        self._journal, self._writer = journal, writer
-        self.folder = str(journal.folder.absolute())
-
-    @property
-    def info(self) -> WriterFile:
-        return self._journal.info
-
-    @property
-    def oldest(self) -> int:
-        return self._journal.oldest
-
-    @property
-    def committed(self) -> int:
-        return self._journal.committed
-
-    @property
-    def acked(self) -> int:
-        return self._journal.acked
-
-    def schemas(self) -> Iterable[tuple[int, tuple[str, ...]]]:
-        return self._writer.name_sets.table()
-
-    def read(self, position: int, bytes_max: int) -> bytes:
-        return self._journal.read(position, bytes_max)
-
-    def note_acked(self, position: int) -> None:
-        self._journal.note_acked(position)
 
 
 class Sender:
@@ -97,7 +54,7 @@ class Sender:
     another process sends.
 
     Attributes:
-        obstacle: why nothing can be delivered until somebody changes something; "" where it can.
+        attempts: what became of the attempts to reach the daemon.
     """
 
     def __init__(
@@ -119,12 +76,8 @@ class Sender:
         on_command: Callable[[Command], None] = lambda command: None,
     ) -> None:
         self.online = online
-        self.stopped_for: RefusedError | None = None
-        self.ever_connected = False
         self.personal = personal
-        self.obstacle = ""
-        self._obstacles_said: set[str] = set()
-        self._at_once = False  # Somebody waits: try now, whatever the last attempt said.
+        self.attempts = Attempts(socket, personal, say)
         self.surprise_count = 0
         self.stager: Stager | None = None  # What is made durable together with the journal.
         self.flush_seconds = flush_seconds
@@ -141,8 +94,6 @@ class Sender:
         self._waits_for_window = False
         self._stopping = False
         self._thread: threading.Thread | None = None
-        self._attempt_at = 0.0
-        self._failures = 0
         self._synced_at = 0.0
         self._synced_position = 0
         self._noticed = ""
@@ -194,20 +145,20 @@ class Sender:
     @property
     def can_deliver(self) -> bool:
         """Whether waiting for an ack makes sense."""
+        attempts = self.attempts
         return (
             self.online
             and self.is_alive
-            and self.stopped_for is None
-            and not self.obstacle
-            and (self.ever_connected or self.personal.expected or daemon_answers(self._socket))
+            and attempts.stopped_for is None
+            and not attempts.obstacle
+            and (attempts.ever_connected or self.personal.expected or daemon_answers(self._socket))
         )
 
     def wait_acked(self, position: int, timeout_seconds: float) -> bool:
         """Send at once and wait until all before ``position`` is durable in the daemon."""
         deadline = time.monotonic() + timeout_seconds
         changed = self._delivery.changed
-        self.obstacle = ""
-        self._at_once = True
+        self.attempts.hasten()
         while self._journal.acked < position:
             self._hurry = True
             self.wake()
@@ -270,7 +221,7 @@ class Sender:
             )
         self._delivery.disconnect()
         self._woken.clear()
-        self._woken.wait(min(_RETRY_SECONDS_MAX, _RETRY_SECONDS_MIN * self.surprise_count))
+        self._woken.wait(min(RETRY_SECONDS_MAX, RETRY_SECONDS_MIN * self.surprise_count))
 
     def _look(self) -> None:
         """Bring in, send, free, prepare: everything that is due."""
@@ -278,7 +229,7 @@ class Sender:
         self._moved = 0
         self._woken.clear()
         self._collect()
-        if self.online and self.stopped_for is None:
+        if self.online and self.attempts.stopped_for is None:
             if self._relay is None:
                 self._send()
             if self._relay is not None:
@@ -306,15 +257,15 @@ class Sender:
         delivery = self._delivery
         if delivery.failure is not None:
             self._on_failure(delivery.failure)
-            if self.stopped_for is not None:
+            if self.attempts.stopped_for is not None:
                 return
         if not delivery.connected:
-            if self._journal.committed == self._journal.acked and self.ever_connected:
+            if self._journal.committed == self._journal.acked and self.attempts.ever_connected:
                 return  # Nothing to say; the next row brings us back.
-            if not self._is_time():
+            if not self.attempts.is_due():
                 return
             try:
-                self._see_to_daemon()
+                self.attempts.see_to_daemon()
                 delivery.connect()
             except NoThreadError:
                 self._relay = RelayProcess(self._socket)
@@ -322,7 +273,7 @@ class Sender:
             except (DaemonUnreachableError, RefusedError) as error:
                 self._on_failure(error)
                 return
-            self._on_connected()
+            self.attempts.note_success()
             if delivery.notice and delivery.notice != self._noticed:
                 self._noticed = delivery.notice
                 self._say(f"the daemon says: {delivery.notice}")
@@ -335,64 +286,14 @@ class Sender:
             self._noted_page = page_url
             self._note_page(page_url, hub_folder)
 
-    def _is_time(self) -> bool:
-        """Whether an attempt to reach the daemon is due."""
-        at_once, self._at_once = self._at_once, False
-        return at_once or time.monotonic() >= self._attempt_at
-
-    def _see_to_daemon(self) -> None:
-        """Return where a daemon listens; else do what can be done that one comes.
-
-        Raises:
-            DaemonUnreachableError: None listens now.
-        """
-        look = look_at(self._socket)
-        if not look.answers:
-            obstacle = look.obstacle or self.personal.see_to()
-            raise DaemonUnreachableError(self._socket, "nobody listens", obstacle=obstacle)
-
-    def _on_connected(self) -> None:
-        self.ever_connected = True
-        self._failures = 0
-        self.obstacle = ""
-        self.personal.note_answer()
-
-    def _meet(self, obstacle: str) -> None:
-        """Say once what keeps the data here, and let nobody wait for the daemon meanwhile."""
-        self.obstacle = obstacle
-        if not obstacle:
-            return
-        if obstacle not in self._obstacles_said and len(self._obstacles_said) < _OBSTACLES_MAX:
-            self._obstacles_said.add(obstacle)
-            self._say(
-                f"{obstacle}. Logged rows are kept in {self._journal.folder}; `stepwell sync` "
-                "sends them"
-            )
-        with self._delivery.changed:
-            self._delivery.changed.notify_all()
-
     def _on_failure(self, error: Exception) -> None:
         delivery = self._delivery
         delivery.disconnect()
         delivery.failure = None
-        self._meet(error.obstacle if isinstance(error, DaemonUnreachableError) else "")
-        if isinstance(error, RefusedError):
-            if is_for_good(error, self._journal.oldest):
-                self.stopped_for = error
-                remedy = _REMEDIES.get(error.code, _REMEDIES["POSITION"])
-                self._say(f"{error}; the journal keeps everything, {remedy}")
-                with delivery.changed:
-                    delivery.changed.notify_all()
-                return
-            if error.code == "GAP":
-                self._attempt_at = 0.0  # The next welcome says where to go on.
-                self._failures += 1
-                if self._failures < 3:
-                    return
-        self._failures += 1
-        longest = _STARTING_SECONDS_MAX if self.personal.expected else _RETRY_SECONDS_MAX
-        delay = min(longest, _RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
-        self._attempt_at = time.monotonic() + delay * random.Random().uniform(0.5, 1.0)
+        journal = self._journal
+        self.attempts.note_failure(error, folder=journal.folder, oldest=journal.oldest)
+        with delivery.changed:
+            delivery.changed.notify_all()  # Who waits need not, where nothing can be delivered.
 
     def _follow_relay(self, relay: RelayProcess) -> None:
         """Take the acks that a relay process wrote into the journal; see `_relay.py`."""
@@ -403,9 +304,9 @@ class Sender:
             return
         acked = int(words[ACKED_WORD])
         if acked > self._journal.acked:
-            if not self.ever_connected:
+            if not self.attempts.ever_connected:
                 self._tell_page(noted_page(Path(self._socket)), "")
-            self._on_connected()
+            self.attempts.note_success()
             with self._delivery.changed:
                 self._journal.acked = acked
                 self._delivery.changed.notify_all()
@@ -413,10 +314,10 @@ class Sender:
             self._see_to_relay(relay)
 
     def _see_to_relay(self, relay: RelayProcess) -> None:
-        if not self._is_time():
+        if not self.attempts.is_due():
             return
         try:
-            self._see_to_daemon()
+            self.attempts.see_to_daemon()
             relay.see_to(str(self._journal.folder.absolute()))
         except (DaemonUnreachableError, RefusedError) as error:
             self._on_failure(error)
@@ -449,12 +350,12 @@ class Sender:
         committed = self._journal.committed
         if self._journal.durable:
             return _SYNC_SECONDS if committed > self._synced_position else None
-        if not self.online or self.stopped_for is not None:
+        if not self.online or self.attempts.stopped_for is not None:
             return None
         if self._relay is None and self._delivery.connected:
             if self._delivery.window_is_full:
                 self._waits_for_window = True  # An ack wakes us.
-                return _RETRY_SECONDS_MAX
+                return RETRY_SECONDS_MAX
             if self._moved >= _BUSY_BYTES:
                 return self.flush_seconds * _BUSY_FACTOR
             return self.flush_seconds if self._moved or committed > self._delivery.sent else None
@@ -462,7 +363,7 @@ class Sender:
             return None
         if self._relay is not None:
             return self.flush_seconds
-        return max(self._attempt_at - time.monotonic(), 0.01)
+        return max(self.attempts.next_at - time.monotonic(), 0.01)
 
     def _on_change(self) -> None:
         """An ack or the end of a stream, on the connection's thread."""
