@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from stepwell._files import Audio, Html, Molecule, Object3D, Video
     from stepwell._histogram import Histogram
     from stepwell._image import Image
-    from stepwell._later import AlertLevel
+    from stepwell._later_calls import AlertLevel
     from stepwell._media import (
         Bokeh,
         Classes,
@@ -159,7 +159,7 @@ __all__ = [
 
 _MEDIA = "Bokeh Classes Graph JoinedTable Plotly box3d"
 _HOMES = {
-    "AlertLevel": "_later",
+    "AlertLevel": "_later_calls",
     "Api": "api",
     **dict.fromkeys(("agent", "controller", "sweep"), "_sweeps.calls"),
     **dict.fromkeys(("ensure_configured", "login", "require", "setup", "teardown"), "_accounts"),

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from stepwell._run_facts import RunFacts
+
 if TYPE_CHECKING:
     from stepwell._config import Config
 
@@ -14,19 +16,10 @@ class RunStatus:
     sync_time = None
 
 
-class OtherNames:
+class OtherNames(RunFacts):
     """Properties and methods of a run; `Run` is the only subclass."""
 
-    name: str
     config: "Config"
-
-    @property
-    def url(self) -> str | None:
-        raise NotImplementedError
-
-    @property
-    def project(self) -> str:
-        raise NotImplementedError
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         raise NotImplementedError
@@ -39,14 +32,6 @@ class OtherNames:
     def project_url(self) -> str | None:
         """The project's page, None while no page is known."""
         return None if self.url is None else self.url.rpartition("/runs/")[0] or None
-
-    @property
-    def sweep_id(self) -> str | None:
-        raise NotImplementedError
-
-    @property
-    def sweep_url(self) -> str | None:
-        raise NotImplementedError
 
     def project_name(self) -> str:
         return self.project

@@ -13,14 +13,12 @@ from stepwell._config import Config
 from stepwell._definitions import Definition, make_definition
 from stepwell._ending import ending_of_error
 from stepwell._last_error import error_at_finish
-from stepwell._later import LaterCalls
+from stepwell._later_calls import LaterCalls
 from stepwell._memory import Memory, Remembered
-from stepwell._names import text_of
 from stepwell._other_names import OtherNames
 from stepwell._other_trackers import nearest
 from stepwell._progress import Progress
 from stepwell._recording import Recording, child_label
-from stepwell._setting_values import tags_of
 from stepwell._settings import Settings, as_dict, read_settings
 from stepwell._summary import Summary
 from stepwell._terminal import Voice
@@ -307,142 +305,6 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     @summary.setter
     def summary(self, value: object) -> None:
         raise AttributeError("summary cannot be replaced; use run.summary.update({…})")
-
-    @property
-    def id(self) -> str:
-        return self._id
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    @name.setter
-    def name(self, value: str) -> None:
-        self._name = text_of(value)
-        self._recording.write(RUN, {"name": self._name})
-
-    display_name = name
-
-    @property
-    def notes(self) -> str | None:
-        return self._notes
-
-    @notes.setter
-    def notes(self, value: str | None) -> None:
-        self._notes = None if value is None else text_of(value)
-        self._recording.write(RUN, {"notes": self._notes})
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        return self._tags
-
-    @tags.setter
-    def tags(self, value: Iterable[str] | str | None) -> None:
-        self._tags = tags_of(value)
-        self._recording.write(RUN, {"tags": list(self._tags)})
-
-    @property
-    def project(self) -> str:
-        return self._settings.project
-
-    @property
-    def entity(self) -> str:
-        return self._settings.entity or ""
-
-    @property
-    def group(self) -> str | None:
-        return self._settings.group
-
-    @property
-    def job_type(self) -> str | None:
-        return self._settings.job_type
-
-    @property
-    def path(self) -> str:
-        return f"{self.project}/{self._id}"
-
-    @property
-    def url(self) -> str | None:
-        """The run's page, None while no page is known."""
-        from stepwell._page import page_address
-
-        return page_address(self._recording.page_url, self.project, self._id)
-
-    @property
-    def sweep_id(self) -> str | None:
-        """The sweep whose trial this run is, None outside of a sweep."""
-        return None if self._trial is None else self._trial.sweep_id
-
-    @property
-    def sweep_url(self) -> str | None:
-        """The page of that sweep, None while no page is known."""
-        if self._trial is None or not self._recording.page_url:
-            return None
-        from stepwell._page import sweep_address
-
-        return sweep_address(self._recording.page_url, self.project, self._trial.sweep_id)
-
-    @property
-    def dir(self) -> str:
-        """The folder of this writer's journal."""
-        return str(self._recording.journal_folder or self._settings.journals_dir)
-
-    @property
-    def settings(self) -> Settings:
-        return self._settings
-
-    @property
-    def mode(self) -> str:
-        return self._settings.mode
-
-    @property
-    def label(self) -> str:
-        """This process's name among the run's writers; "" for a run of one process."""
-        return self._recording.label
-
-    @property
-    def rank(self) -> int:
-        """This process's rank, -1 when the job is not distributed."""
-        return self._rank
-
-    @property
-    def step(self) -> int:
-        """The step that a ``log`` without one would get."""
-        return self._writer.step
-
-    @property
-    def starting_step(self) -> int:
-        return self._starting_step
-
-    @property
-    def start_time(self) -> float:
-        return self._started_at
-
-    @property
-    def resumed(self) -> bool:
-        return self._resumed
-
-    @property
-    def offline(self) -> bool:
-        return self.mode == "offline"
-
-    @property
-    def disabled(self) -> bool:
-        return self.mode == "disabled"
-
-    @property
-    def finished(self) -> bool:
-        return self._recording.finished
-
-    @property
-    def dropped_points(self) -> int:
-        """Points that found no room in the journal; stored as gaps, never silent."""
-        return self._writer.losses.points
-
-    @property
-    def dropped_lines(self) -> int:
-        """Lines of the console that found no room in the journal; stored as a gap, too."""
-        return self._writer.losses.lines
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not name.startswith("_") and not hasattr(type(self), name):

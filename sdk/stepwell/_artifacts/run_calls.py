@@ -7,34 +7,27 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._names import text_of
-from stepwell._terminal import Voice
+from stepwell._run_facts import RunFacts
 from stepwell.errors import ArtifactError, ArtifactFileError, UnavailableError
 from stepwell_wire.artifact_names import NAME_CHARACTERS_MAX
 
 if TYPE_CHECKING:
     from stepwell._artifacts.artifact import Artifact
     from stepwell._artifacts.saving import SavedFiles
-    from stepwell._recording import Recording
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
-class LoggingCalls:
+class LoggingCalls(RunFacts):
     """The methods of a run that log artifacts; `Run` is the only subclass."""
 
-    _voice: Voice
-    _recording: "Recording"
     _saved: "SavedFiles | None" = None
 
     @cached_property
     def _handed_keys(self) -> dict[str, str]:
         """Names of the artifacts that this run handed over, by key."""
         return {}
-
-    @property
-    def id(self) -> str:
-        raise NotImplementedError
 
     def log_artifact(
         self,

@@ -20,18 +20,12 @@ if TYPE_CHECKING:
     from stepwell._artifacts.artifact import Artifact
     from stepwell._artifacts.versions import ArtifactPath, VersionFacts
     from stepwell._hub_client import Hub
-    from stepwell._settings import Settings
 
 
 class UsingCalls(LoggingCalls):
     """The methods of a run that use artifacts; `Run` is the only subclass."""
 
-    _settings: "Settings"
     _asked: "Hub | None" = None
-
-    @property
-    def project(self) -> str:
-        raise NotImplementedError
 
     def use_artifact(
         self,

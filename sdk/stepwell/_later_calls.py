@@ -1,0 +1,69 @@
+"""Calls of a run that a later release brings. Their names are here, and each says so once.
+
+A call whose answer the program cannot do without raises `UnavailableError` instead: going on with
+an invented answer would be worse.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from stepwell._later import tell_once
+from stepwell._names import text_of
+from stepwell._run_facts import RunFacts
+from stepwell.errors import UnavailableError
+
+_ARTIFACTS: Final = "until then read the file from where it was written"
+
+
+class AlertLevel:
+    INFO = "INFO"
+    WARN = "WARN"
+    ERROR = "ERROR"
+
+
+def _word_of(level: Any) -> str:
+    return str(getattr(level, "value", level))
+
+
+class LaterCalls(RunFacts):
+    """The methods of a run that a later release brings; `Run` is the only subclass."""
+
+    def restore(
+        self, name: str, run_path: str | None = None, replace: bool = False, root: Any = None
+    ) -> Any:
+        raise UnavailableError(f"restore({name!r})", _ARTIFACTS)
+
+    def alert(
+        self,
+        title: str,
+        text: str = "",
+        level: str | None = None,
+        wait_duration: Any = None,
+    ) -> None:
+        self._tell("alert", "alert()")
+        # As texts before anything is asked of them: an alert must not end what it warns of.
+        word = AlertLevel.INFO if level is None else text_of(level, _word_of)
+        shown = ": ".join(filter(None, map(text_of, (title, text))))
+        self._voice.say(f"alert ({word or AlertLevel.INFO}): {shown}")
+
+    def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> Any:
+        self._tell("artifact", "link_artifact()")
+        return artifact
+
+    def log_code(
+        self,
+        root: Any = ".",
+        name: str | None = None,
+        include_fn: Any = None,
+        exclude_fn: Any = None,
+    ) -> None:
+        self._tell("log_code", "log_code()")
+
+    def mark_preempting(self) -> None:
+        """No effect: a run whose process is killed goes on with ``resume``."""
+
+    def pin_config_keys(self, keys: Iterable[str]) -> None:
+        """No effect: the runs table shows the columns that its reader chooses."""
+
+    def _tell(self, kind: str, call: str) -> None:
+        tell_once(kind, call, self._voice.warn_once)
