@@ -358,6 +358,7 @@ def test_an_interrupted_finish_keeps_the_data(folder: Path) -> None:
         daemon.hold_acks = True
         process.stdin.write("\n")
         process.stdin.flush()
+        assert "stepwell show" in process.stderr.readline()
         assert "handing" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
