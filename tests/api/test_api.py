@@ -22,8 +22,11 @@ from stepwell.errors import (
     UnavailableError,
     UsageError,
 )
+from stepwell.testing import RecordingDaemon
 from stepwell_hub.api import histories
 from stepwell_store.errors import QueryTimeoutError
+from stepwell_wire.hub_access import see_to_key
+from stepwell_wire.page_file import note_page
 from tests.api.conftest import World
 from tests.hub.made import make_run
 from tests.store.made import (
@@ -301,6 +304,20 @@ def test_the_hub_of_the_data_folder_is_found(
         find_place()
     (folder / "hub.json").write_text(json.dumps({"url": world.url, "pid": 1}))
     assert len(stepwell.Api().runs(project)) == 5
+
+
+def test_the_hub_of_the_daemon_is_found_beside_its_socket_while_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = see_to_key(tmp_path / "elsewhere")
+    with RecordingDaemon(tmp_path / "s.sock") as daemon:
+        monkeypatch.setenv("STEPWELL_SOCKET", daemon.socket)
+        with pytest.raises(HubError, match="no hub is known here"):
+            find_place()
+        note_page(Path(daemon.socket), "http://127.0.0.1:9", str(tmp_path / "elsewhere"))
+        assert find_place() == ("http://127.0.0.1:9", key)
+    with pytest.raises(HubError, match="no hub is known here"):
+        find_place()
 
 
 def test_the_environment_names_hub_and_key(

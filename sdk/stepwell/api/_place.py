@@ -6,18 +6,17 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from stepwell._hub import named_key
 from stepwell._hub_client import HUB, KEY, KEY_FILE
+from stepwell._spawn import daemon_answers
 from stepwell.errors import HubAccessError, HubError, HubUnreachableError
 from stepwell_wire.hub_access import STATE_FILE, HubKeyError, hub_dir, read_key
+from stepwell_wire.page_file import noted_hub
 from stepwell_wire.places import default_data_dir, default_socket
-from stepwell_wire.service import STATUS
-from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket
 
 _FORM: Final = re.compile(r"[A-Za-z0-9_-]{43}")
-_STATUS_SECONDS: Final = 5.0
 
 
 class Place(NamedTuple):
@@ -112,30 +111,7 @@ def _of_folder(folder: Path) -> str:
 
 def _of_daemon(socket: Path) -> tuple[str, Path] | None:
     """Return the page of the daemon on ``socket`` and the folder of its key, None without one."""
-    try:
-        held = TrustedSocket(str(socket))
-    except OSError:
-        return None
-    # Before the first import of grpc: its chatter is not for users, and it may fork later.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
-    import grpc
-
-    from stepwell_wire import control_pb2
-
-    messages: Any = control_pb2
-    channel_to = f"unix:{held.address}"
-    with held, grpc.insecure_channel(channel_to, options=CHANNEL_OPTIONS) as channel:
-        ask = channel.unary_unary(
-            STATUS,
-            request_serializer=messages.StatusRequest.SerializeToString,
-            response_deserializer=messages.StatusReply.FromString,
-        )
-        try:
-            status = json.loads(ask(messages.StatusRequest(), timeout=_STATUS_SECONDS).json)
-        except (grpc.RpcError, ValueError):
-            return None
-    url = str(status.get("page_url") or "")
-    if not url:
-        return None
-    return url, Path(str(status.get("hub_folder") or hub_dir(Path(str(status["data_dir"])))))
+    if not daemon_answers(str(socket)):
+        return None  # What is noted beside the socket may be left by one that was killed.
+    url, folder = noted_hub(socket)
+    return (url, Path(folder)) if url and folder else None
