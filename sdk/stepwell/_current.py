@@ -9,9 +9,9 @@ TYPE_CHECKING = False  # Not from typing: that module alone would be half of our
 if TYPE_CHECKING:
     from typing import Any
 
-    from stepwell._run import Run
+    from stepwell._active_run import ActiveRun
 
-run: Run | None = None
+run: ActiveRun | None = None
 _followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
 
@@ -21,7 +21,7 @@ def follow(names: dict[str, Any], placeholders: dict[str, Any]) -> None:
     _rebind(names, placeholders)
 
 
-def bind(current: Run | None) -> None:
+def bind(current: ActiveRun | None) -> None:
     """Make the module-level names mean ``current``; without one they complain again."""
     global run
     run = current

@@ -57,7 +57,7 @@ def start_run(
     if defaults is None and not wanted.quiet:
         _tell_of_wandb_variables(voice)
     before = _session.current()
-    if before is not None:
+    if isinstance(before, Run):
         if _asks_for_another(wanted, before, run_id=arguments.get("run_id")):
             if not wanted.quiet:
                 voice.say(

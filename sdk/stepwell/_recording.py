@@ -33,7 +33,7 @@ from stepwell_wire.journal_files import WriterFile
 from stepwell_wire.records import ENVIRONMENT, FINISH, START
 
 if TYPE_CHECKING:
-    from stepwell._artifacts.handing import Handed
+    from stepwell._artifacts.handed import Handed
 
 _LOOK_SECONDS = 5.0
 _LOOK_SHARE = 100  # At most such a part of the time goes to looking inside of nested values.

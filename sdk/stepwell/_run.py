@@ -457,7 +457,7 @@ def _trial_of(run_id: str) -> "Trial | None":
 def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:
     """Return the pickled run: the very run in its own process, else a new writer of it."""
     found = _session.find(info["run_id"], info["copy_id"])
-    if found is not None:
+    if isinstance(found, Run):
         return found
     kept = {name: value for name, value in info["settings"].items() if name != "run_id"}
     settings = read_settings({}, kept, environ={})

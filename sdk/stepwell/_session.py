@@ -24,12 +24,12 @@ from stepwell import (
 from stepwell_wire.exit_note import UNKNOWN_EXIT_CODE, Ending, ending_of_status
 
 if TYPE_CHECKING:
-    from stepwell._run import Run
+    from stepwell._active_run import ActiveRun
 
 _REGULAR_LEAVERS = ("popen_fork", "forkserver")
 """Modules of multiprocessing, and of its twins, whose children end by `os._exit`, not `atexit`."""
 
-active: list["Run"] = []
+active: list["ActiveRun"] = []
 shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
 _job_runs = 0
@@ -37,26 +37,26 @@ _told: set[str] = set()  # What is said once a process, whichever run says it.
 _hooked = False
 
 
-def current() -> "Run | None":
+def current() -> "ActiveRun | None":
     """Return the run that the module-level names mean."""
     return _current.run
 
 
-def begin(run: "Run", *, make_current: bool) -> None:
+def begin(run: "ActiveRun", *, make_current: bool) -> None:
     _hook()
     active.append(run)
     if make_current:
         bind(run)
 
 
-def end(run: "Run") -> None:
+def end(run: "ActiveRun") -> None:
     if run in active:
         active.remove(run)
     if _current.run is run:
         bind(None)
 
 
-def bind(run: "Run | None") -> None:
+def bind(run: "ActiveRun | None") -> None:
     """Make ``run`` what `stepwell.log`, `stepwell.config` and the others mean."""
     _current.bind(run)
 
@@ -75,7 +75,7 @@ def is_first(what: str) -> bool:
     return is_new
 
 
-def find(run_id: str, copy_id: str) -> "Run | None":
+def find(run_id: str, copy_id: str) -> "ActiveRun | None":
     """Return the run of this process that was pickled as ``copy_id``."""
     for run in active:
         if run.id == run_id and run._copy_id == copy_id:

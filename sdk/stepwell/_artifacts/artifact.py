@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
 from stepwell._artifacts.files import DraftFiles
-from stepwell._artifacts.handing import Handed
+from stepwell._artifacts.handed import Handed
 from stepwell._artifacts.reading import ReadingCalls
 from stepwell._artifacts.references import references_of
 from stepwell._artifacts.versions import VersionFacts

@@ -13,7 +13,7 @@ from stepwell.errors import (
 )
 
 if TYPE_CHECKING:
-    from stepwell._artifacts.handing import Handed
+    from stepwell._artifacts.handed import Handed
     from stepwell._artifacts.versions import ArtifactPath
     from stepwell._terminal import Voice
 

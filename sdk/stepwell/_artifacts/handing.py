@@ -4,27 +4,23 @@ The files are held already. What is left is one small file and one rename, into 
 from then on the draft goes the way of staged media (`_blob_sender.py`). The daemon commits it.
 """
 
-import contextlib
 import errno
 import os
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._artifacts.asking import ask
+from stepwell._artifacts.handed import POLL_SECONDS_MIN, Handed
 from stepwell._artifacts.hold_folder import copy_folder
-from stepwell._artifacts.versions import VersionFacts, facts_of
 from stepwell._names import silent
 from stepwell.errors import (
     ArtifactError,
-    ArtifactFailedError,
-    ArtifactNotLoggedError,
     DaemonUnreachableError,
     RefusedError,
     RunFinishedError,
-    WaitTimeoutError,
 )
 from stepwell_wire.artifact_names import LATEST
 from stepwell_wire.drafts import DRAFT_FILE, Draft, check_draft, folder_name
@@ -36,92 +32,15 @@ if TYPE_CHECKING:
     from stepwell._recording import Recording
     from stepwell._staging import Stager
 
-_POLL_SECONDS_MIN: Final = 0.01
-_POLL_SECONDS_MAX: Final = 0.5
-_SAY_SECONDS: Final = 10.0
 _ASKED_MAX: Final = 1000
 _OUTCOME_SECONDS: Final = 1.0
-
-
-class Handed(NamedTuple):
-    """A draft on its way; one of a disabled run has no key."""
-
-    key: str
-    name: str
-    recording: "Recording"
-
-    @property
-    def is_staged(self) -> bool:
-        """Whether it is still beside the journal, so that the daemon need not know it."""
-        stager = self.recording.writer.stager
-        return stager is not None and os.path.isdir(stager.folder / folder_name(self.key))
-
-    @property
-    def refusal(self) -> str:
-        """Why it is not taken, as far as this process knows; else ""."""
-        return self.recording.refusal_of(folder_name(self.key))
-
-    def is_of(self, project: str, name: str, socket: str) -> bool:
-        """Return whether it is to be a version of ``project/name``, made by that daemon."""
-        settings = self.recording.settings
-        named = (settings.project, self.name, settings.socket)
-        return named == (project, name, socket) and settings.mode != "offline"
-
-    def forget(self) -> None:
-        """Note that it is waited for no longer: it is known what became of it."""
-        with contextlib.suppress(ValueError):
-            self.recording.handed.remove(self)
-
-    def wait(self, timeout: float | None) -> VersionFacts | None:
-        """See `Artifact.wait`; None where the run is disabled."""
-        recording = self.recording
-        if recording.disabled:
-            return None
-        if recording.settings.mode == "offline":
-            raise ArtifactNotLoggedError(
-                f"artifact {self.name!r} waits with its offline run; `stepwell sync` sends both, "
-                "and the version is made then"
-            )
-        deadline = None if timeout is None else time.monotonic() + timeout
-        delay = _POLL_SECONDS_MIN
-        say_at = time.monotonic() + _SAY_SECONDS
-        while True:
-            problem = ""
-            try:
-                found = ask(recording.settings.socket, [self.key])
-            except DaemonUnreachableError as error:
-                found, problem = [], str(error)
-            if found and found[0]["state"] == "committed":
-                self.forget()
-                return facts_of(found[0]["version"])
-            if found and found[0]["state"] == "failed":
-                self.forget()
-                raise ArtifactFailedError(f"artifact {self.name!r}: {found[0]['reason']}")
-            is_known = bool(found) and found[0]["state"] != "unknown"
-            if not is_known and (refusal := self.refusal):
-                self.forget()
-                raise ArtifactFailedError(f"artifact {self.name!r}: {refusal}")
-            problem = problem or (str(found[0]["reason"]) if found else "")
-            now = time.monotonic()
-            if deadline is not None and now >= deadline:
-                why = f": {problem}" if problem else ""
-                raise WaitTimeoutError(
-                    f"artifact {self.name!r} is not committed after {timeout:g} s{why}; the daemon "
-                    "goes on with it, `stepwell status` shows how far it is"
-                )
-            if problem and now >= say_at:
-                recording.voice.warn_once(
-                    f"artifact {self.key}", f"artifact {self.name!r} waits: {problem}"
-                )
-            time.sleep(delay if deadline is None else min(delay, max(0.0, deadline - now)))
-            delay = min(_POLL_SECONDS_MAX, delay * 1.5)
 
 
 def failures_of(socket: str, keys: Sequence[str]) -> dict[str, str]:
     """Return why no version of some drafts can be made, by key; waits a second at most."""
     asked, found = list(keys)[-_ASKED_MAX:], list[dict[str, Any]]()
     deadline = time.monotonic() + _OUTCOME_SECONDS
-    delay = _POLL_SECONDS_MIN
+    delay = POLL_SECONDS_MIN
     try:
         while True:
             found = ask(socket, asked)

@@ -12,7 +12,7 @@ from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
     from stepwell._artifacts.entries import ArtifactFile, Entry
-    from stepwell._artifacts.handing import Handed
+    from stepwell._artifacts.handed import Handed
     from stepwell._hub_client import Hub
     from stepwell.api import Run
     from stepwell_wire.manifest import Manifest

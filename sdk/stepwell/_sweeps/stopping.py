@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from stepwell.errors import TrialStopped
 
 if TYPE_CHECKING:
-    from stepwell._run import Run
+    from stepwell._active_run import ActiveRun
 
 _WAIT_FOR_LOG_SECONDS: Final = 1.0
 
@@ -35,9 +35,9 @@ class Stopper:
         self._shields = 0
         self._closed = False
         self._is_raised = False  # Once is enough: who takes it in knows that no other follows.
-        self._runs: list[Run] = []
+        self._runs: list[ActiveRun] = []
 
-    def add(self, run: "Run") -> None:
+    def add(self, run: "ActiveRun") -> None:
         """Let ``run`` be one whose ``log`` stops the trial."""
         with self._lock:
             self._runs.append(run)
@@ -113,7 +113,7 @@ class Stopper:
                 lock.release()
 
 
-def _trap(run: "Run", reason: str) -> None:
+def _trap(run: "ActiveRun", reason: str) -> None:
     def log(*arguments: Any, **named: Any) -> None:
         raise TrialStopped(reason)
 

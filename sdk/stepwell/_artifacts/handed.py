@@ -1,0 +1,109 @@
+"""A draft that a run handed over: where it is, and how its version is waited for."""
+
+import contextlib
+import os
+import time
+from typing import Final, NamedTuple, Protocol
+
+from stepwell._artifacts.asking import ask
+from stepwell._artifacts.versions import VersionFacts, facts_of
+from stepwell._settings import Settings
+from stepwell._terminal import Voice
+from stepwell._writer import Writer
+from stepwell.errors import (
+    ArtifactFailedError,
+    ArtifactNotLoggedError,
+    DaemonUnreachableError,
+    WaitTimeoutError,
+)
+from stepwell_wire.drafts import folder_name
+
+POLL_SECONDS_MIN: Final = 0.01
+_POLL_SECONDS_MAX: Final = 0.5
+_SAY_SECONDS: Final = 10.0
+
+
+class Giver(Protocol):
+    """What a draft needs to know of the recording that handed it over."""
+
+    settings: Settings
+    voice: Voice
+    writer: Writer
+    disabled: bool
+    handed: "list[Handed]"
+
+    def refusal_of(self, name: str) -> str: ...
+
+
+class Handed(NamedTuple):
+    """A draft on its way; one of a disabled run has no key."""
+
+    key: str
+    name: str
+    recording: Giver
+
+    @property
+    def is_staged(self) -> bool:
+        """Whether it is still beside the journal, so that the daemon need not know it."""
+        stager = self.recording.writer.stager
+        return stager is not None and os.path.isdir(stager.folder / folder_name(self.key))
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not taken, as far as this process knows; else ""."""
+        return self.recording.refusal_of(folder_name(self.key))
+
+    def is_of(self, project: str, name: str, socket: str) -> bool:
+        """Return whether it is to be a version of ``project/name``, made by that daemon."""
+        settings = self.recording.settings
+        named = (settings.project, self.name, settings.socket)
+        return named == (project, name, socket) and settings.mode != "offline"
+
+    def forget(self) -> None:
+        """Note that it is waited for no longer: it is known what became of it."""
+        with contextlib.suppress(ValueError):
+            self.recording.handed.remove(self)
+
+    def wait(self, timeout: float | None) -> VersionFacts | None:
+        """See `Artifact.wait`; None where the run is disabled."""
+        recording = self.recording
+        if recording.disabled:
+            return None
+        if recording.settings.mode == "offline":
+            raise ArtifactNotLoggedError(
+                f"artifact {self.name!r} waits with its offline run; `stepwell sync` sends both, "
+                "and the version is made then"
+            )
+        deadline = None if timeout is None else time.monotonic() + timeout
+        delay = POLL_SECONDS_MIN
+        say_at = time.monotonic() + _SAY_SECONDS
+        while True:
+            problem = ""
+            try:
+                found = ask(recording.settings.socket, [self.key])
+            except DaemonUnreachableError as error:
+                found, problem = [], str(error)
+            if found and found[0]["state"] == "committed":
+                self.forget()
+                return facts_of(found[0]["version"])
+            if found and found[0]["state"] == "failed":
+                self.forget()
+                raise ArtifactFailedError(f"artifact {self.name!r}: {found[0]['reason']}")
+            is_known = bool(found) and found[0]["state"] != "unknown"
+            if not is_known and (refusal := self.refusal):
+                self.forget()
+                raise ArtifactFailedError(f"artifact {self.name!r}: {refusal}")
+            problem = problem or (str(found[0]["reason"]) if found else "")
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                why = f": {problem}" if problem else ""
+                raise WaitTimeoutError(
+                    f"artifact {self.name!r} is not committed after {timeout:g} s{why}; the daemon "
+                    "goes on with it, `stepwell status` shows how far it is"
+                )
+            if problem and now >= say_at:
+                recording.voice.warn_once(
+                    f"artifact {self.key}", f"artifact {self.name!r} waits: {problem}"
+                )
+            time.sleep(delay if deadline is None else min(delay, max(0.0, deadline - now)))
+            delay = min(_POLL_SECONDS_MAX, delay * 1.5)
