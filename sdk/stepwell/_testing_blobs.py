@@ -60,7 +60,6 @@ class ReceivedBlobs:
     def __init__(self) -> None:
         self.held: dict[str, ReceivedBlob] = {}
         self.artifacts: dict[str, ReceivedArtifact] = {}
-        self.offers = 0
         self.changed = threading.Condition()
 
     def handlers(self) -> grpc.GenericRpcHandler:
@@ -81,7 +80,6 @@ class ReceivedBlobs:
     def _offer(self, offer: BlobOffer, _: Any) -> BlobReplies:
         replies = [self._take(Path(offer.journal_dir), name) for name in offer.names]
         with self.changed:
-            self.offers += 1
             self.changed.notify_all()
         return BlobReplies(blobs=replies)
 

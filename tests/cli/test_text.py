@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stepwell.cli import text
-from stepwell.cli.show import gap_text, missing_text
+from stepwell.cli.gaps import gap_text, missing_text
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

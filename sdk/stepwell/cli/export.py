@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
-from stepwell.cli.options import add_config, add_data, add_socket, places
+from stepwell.cli.gaps import doubt_text, gaps_of, missing_text
+from stepwell.cli.options import add_store, places
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
-from stepwell.cli.show import doubt_text, gaps_of, missing_text
 from stepwell.cli.text import counted
 
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="one row for each step; if several ranks logged a metric, the later value",
     )
-    add_data(parser)
-    add_config(parser)
-    add_socket(parser)
+    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:

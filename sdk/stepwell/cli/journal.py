@@ -1,23 +1,21 @@
 """`stepwell journal …`: looks into the journals that writers left, and repairs them."""
 
 import argparse
-import contextlib
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell.cli.errors import FAILED, OK, UNREACHABLE, USAGE, CommandError
+from stepwell.cli import journal_repair
+from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
 from stepwell.cli.extras import missing_modules, require_numpy
+from stepwell.cli.journal_repair import UNVERIFIED
 from stepwell.cli.options import add_data, add_json, count, places
 from stepwell.cli.text import bytes_text, counted, json_text, plain
 from stepwell_wire.errors import JournalError, MalformedRecordsError, WireError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.journal_files import (
-    UNVERIFIED_SUFFIX,
     WRITER_FILE,
-    WriterFile,
     find_journals,
     find_remains,
 )
@@ -33,10 +31,6 @@ from stepwell_wire.records import (
 
 _VALUE_BYTES: Final = 8
 _READ_BYTES: Final = 1 << 20
-_UNVERIFIED: Final = (
-    "keeps what could not be believed after a restart of the machine; `stepwell journal repair "
-    "--unverified` takes it as far as it reads, else remove it"
-)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,27 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             add_json(action)
         else:
             action.add_argument("--limit", type=count, default=0, help="stop after LIMIT lines")
-    repair = actions.add_parser(
-        "repair", help="put padding in the place of damaged bytes, so that the rest can be sent"
+    journal_repair.add_arguments(
+        actions.add_parser(
+            "repair", help="bridge what is damaged or missing, so that the rest can be delivered"
+        )
     )
-    repair.add_argument(
-        "folders", nargs="*", type=Path, metavar="DIR", help="a journal, or a folder of them"
-    )
-    add_data(repair)
-    repair.add_argument(
-        "--yes", action="store_true", help="repair; without it, only print what would be lost"
-    )
-    repair.add_argument(
-        "--unverified",
-        action="store_true",
-        help="also keep bytes that cannot be verified after a restart of the machine",
-    )
-    for name, what in (
-        ("project", "the project, if writer.json cannot be read"),
-        ("run", "the id of the run, if writer.json cannot be read"),
-        ("writer", "the id of the writer; default: the part of DIR's name after the id of the run"),
-    ):
-        repair.add_argument(f"--{name}", help=what)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -82,18 +60,15 @@ def run(options: argparse.Namespace) -> int:
         require_numpy()  # To decode rows.
     folders: list[Path] = []
     unverified: list[Path] = []
-    for named in _named(options):
+    for named in options.folders or [places(options).journals]:
         found, doubtful = _journals_in(named)
         folders += found
         unverified += doubtful
     if options.action == "dump":
         return _dump(options, folders)
-    action = _verify if options.action == "verify" else _repair
-    return action(options, folders, unverified)
-
-
-def _named(options: argparse.Namespace) -> list[Path]:
-    return list(options.folders) or [places(options).journals]
+    if options.action == "repair":
+        return journal_repair.repair(options, folders, unverified)
+    return _verify(options, folders, unverified)
 
 
 def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -111,7 +86,7 @@ def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _verify(options: argparse.Namespace, folders: list[Path], unverified: list[Path]) -> int:
     reports = [_examine(path) for path in folders]
-    reports += [{"path": str(path), "whole": False, "error": _UNVERIFIED} for path in unverified]
+    reports += [{"path": str(path), "whole": False, "error": UNVERIFIED} for path in unverified]
     if options.json:
         print(json_text({"journals": reports}))
     else:
@@ -266,93 +241,3 @@ def _lines(reader: JournalReader) -> Iterator[dict[str, Any]]:
                     "time_us": time_us,
                     "values": dict(zip(keys, values, strict=True)),
                 }
-
-
-# ---------------------------------------------------------------------------- repair
-
-
-def _repair(options: argparse.Namespace, folders: list[Path], unverified: list[Path]) -> int:
-    from stepwell_wire.repair import plan_repair
-
-    code, waiting = OK, 0
-    _check_owner(options, [*folders, *unverified] if options.unverified else folders)
-    if options.unverified:
-        folders = [*folders, *unverified]
-    else:
-        for path in unverified:
-            print(f"{path}: {_UNVERIFIED}")
-    for path in folders:
-        try:
-            planned = plan_repair(
-                path, info=_writer_told(options, path), unverified=options.unverified
-            )
-            if not _has_owner(path):
-                whose = planned.info
-                print(
-                    f"{path}: goes to {plain(whose.project)}/{plain(whose.run_id)}, writer "
-                    f"{plain(whose.writer_id)}"
-                )
-            for each in planned.damage:
-                print(f"{path}: position {each.position}: {each.size} bytes, {each.what}")
-            if planned.unverified_bytes:
-                print(
-                    f"{path}: {planned.unverified_bytes} bytes cannot be believed, as the machine "
-                    "restarted; --unverified takes them as far as they read"
-                )
-            if not planned.is_needed:
-                print(f"{path}: nothing to repair")
-            elif options.yes:
-                print(f"{path}: repaired; as it was: {planned.apply()}")
-            else:
-                waiting += 1
-        except WireError as error:
-            print(f"stepwell: {error}", file=sys.stderr)
-            code = FAILED
-    if waiting:
-        print(
-            f"nothing was changed; say --yes to repair {counted(waiting, 'journal')}",
-            file=sys.stderr,
-        )
-        return FAILED
-    return code
-
-
-def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
-    """Return whose journal the caller says that it is; None where nothing is said."""
-    if not (options.project or options.run or options.writer):
-        return None
-    if not (options.project and options.run):
-        raise CommandError("--project and --run need each other; give both", USAGE)
-    prefix = f"{options.run}-"
-    if not options.writer and not path.name.startswith(prefix) and not _has_owner(path):
-        raise CommandError(
-            f"{path}: expected a folder RUN-WRITER, but this name does not begin "
-            f"with {prefix}; correct --run, or give --writer too",
-            USAGE,
-        )
-    told = WriterFile(options.project, options.run, options.writer or path.name[len(prefix) :])
-    try:
-        return WriterFile.from_json(told.to_json())
-    except ValueError as error:
-        raise CommandError(f"--project, --run or --writer: {error}", USAGE) from error
-
-
-def _check_owner(options: argparse.Namespace, folders: list[Path]) -> None:
-    """Refuse to give several journals to one run: each is a run of its own, or a rank."""
-    if not options.run:
-        return
-    nobodys = [path for path in folders if not _has_owner(path)]
-    if len(nobodys) > 1:
-        raise CommandError(
-            f"--run is for one journal, and {len(nobodys)} have an unreadable writer.json; "
-            f"give one of {', '.join(map(str, nobodys[:5]))}{', …' if nobodys[5:] else ''}",
-            USAGE,
-        )
-
-
-def _has_owner(path: Path) -> bool:
-    for name in (WRITER_FILE, WRITER_FILE + UNVERIFIED_SUFFIX):
-        with contextlib.suppress(OSError, ValueError):
-            WriterFile.from_json((path / name).read_text("utf-8"))
-            return True
-    return False

@@ -92,6 +92,13 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_store(parser: argparse.ArgumentParser) -> None:
+    """Add what says which store is read: see `reading`."""
+    add_data(parser)
+    add_config(parser)
+    add_socket(parser)
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON with stable keys")
 

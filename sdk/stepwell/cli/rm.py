@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
-from stepwell.cli.options import add_config, add_data, add_socket, places
+from stepwell.cli.options import add_store, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.text import count_text, counted
@@ -45,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also delete running runs, and the rows that they send later",
     )
-    add_data(parser)
-    add_config(parser)
-    add_socket(parser)
+    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:

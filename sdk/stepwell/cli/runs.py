@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
-from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
+from stepwell.cli.options import add_json, add_store, count, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.run_cells import cell_text
@@ -57,9 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cursor", metavar="C", help="continue a list that printed this cursor")
     parser.add_argument("--archived", action="store_true", help="include archived runs")
     add_json(parser)
-    add_data(parser)
-    add_config(parser)
-    add_socket(parser)
+    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import OK
-from stepwell.cli.options import add_config, add_data, add_json, add_socket, count, places
+from stepwell.cli.gaps import doubt_text, gap_text, gaps_of, missing_text
+from stepwell.cli.options import add_json, add_store, count, places
 from stepwell.cli.reading import reading
 from stepwell.cli.runs import duration_seconds
 from stepwell.cli.text import (
     bytes_text,
     count_text,
-    counted,
     flat,
     json_text,
     number_text,
@@ -25,7 +25,6 @@ from stepwell.cli.text import (
     zoned_text,
 )
 from stepwell_wire.exit_note import signal_of
-from stepwell_wire.gaps import GapKind
 
 if TYPE_CHECKING:
     from stepwell_store import Store
@@ -36,8 +35,6 @@ _LINES_MAX: Final = 60
 """Of config, summary, metrics and node each; the JSON has all."""
 _CONSOLE_PAGE_LINES: Final = 10_000
 _HISTOGRAMS_AT_ONCE: Final = 1000
-_NO_POINTS: Final = (GapKind.CONSOLE_LINES, GapKind.EVENTS, GapKind.JOURNAL_IN_DOUBT)
-"""Kinds of gaps that are not of points, known or unknown in number."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--node", action="store_true", help="include the telemetry of its nodes")
     add_json(parser)
-    add_data(parser)
-    add_config(parser)
-    add_socket(parser)
+    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,13 +90,6 @@ def detail_of(store: "Store", ref: "RunRef", *, tail: int) -> dict[str, Any]:
         for metric in node.metrics
     ]
     return detail
-
-
-def gaps_of(store: "Store", project: str, run_ids: list[str]) -> list[dict[str, Any]]:
-    """Return the gaps of runs as dicts."""
-    from stepwell_store.queries import list_gaps
-
-    return [asdict(gap) for gap in list_gaps(store, project, run_ids)]
 
 
 def console_tail(store: "Store", ref: "RunRef", count: int) -> list[dict[str, Any]]:
@@ -161,9 +149,7 @@ def detail_text(detail: dict[str, Any], *, now: float, with_node: bool = False) 
         blocks.append(_section("histograms", _histograms_table(histograms)))
     if gaps := detail["gaps"]:
         lines = [f"  {gap_text(gap)}" for gap in gaps[:_LINES_MAX]]
-        if len(gaps) > _LINES_MAX:
-            lines.append(f"  … {len(gaps) - _LINES_MAX} more; --json has all")
-        blocks.append(_section("missing", "\n".join(lines)))
+        blocks.append(_section("missing", "\n".join(lines) + _more(gaps)))
     if node := detail["node"]:
         if with_node:
             blocks.append(_section("node, while it ran", _node_table(node)))
@@ -173,47 +159,6 @@ def detail_text(detail: dict[str, Any], *, now: float, with_node: bool = False) 
         lines = ["  " + plain(line["text"]) for line in console]
         blocks.append(_section("console, the last lines", "\n".join(lines)))
     return "\n\n".join(blocks)
-
-
-def gap_text(gap: dict[str, Any]) -> str:
-    """Return one gap in one line; where nothing is counted, nobody knows how much it was."""
-    first, last = gap["first_step"], gap["last_step"]
-    span = f"steps {first} to {last}" if first != last else f"step {first}"
-    if gap["kind"] == GapKind.CONSOLE_LINES:
-        what = f"{counted(gap['rows'], 'line')} about {span}"
-    elif gap["kind"] == GapKind.EVENTS:
-        what = f"{count_text(gap['rows'])} changes of config, summary or the like about {span}"
-    elif gap["rows"] or gap["points"]:
-        what = f"{counted(gap['points'], 'point')} in {counted(gap['rows'], 'row')} of {span}"
-    elif gap["kind"] == GapKind.JOURNAL_IN_DOUBT:
-        what = f"values of {span} may be wrong"
-    elif first == last:
-        what = f"rows logged before or after {span}, not counted"
-    else:
-        what = f"rows logged around {span}, not counted"
-    return plain(f"{gap['reason']}: {what}")
-
-
-def missing_text(gaps: list[dict[str, Any]]) -> str:
-    """Return how much ``gaps`` say is missing, "" for nothing."""
-    points = sum(gap["points"] for gap in gaps)
-    lines = sum(gap["rows"] for gap in gaps if gap["kind"] == GapKind.CONSOLE_LINES)
-    events = sum(gap["rows"] for gap in gaps if gap["kind"] == GapKind.EVENTS)
-    unknown = sum(not (gap["points"] or gap["kind"] in _NO_POINTS) for gap in gaps)
-    parts = [f"{counted(points, 'point')}"] if points else []
-    if unknown:
-        parts.append(f"{count_text(unknown)} piece{'s' * (unknown != 1)} of unknown size")
-    if lines:
-        parts.append(f"{counted(lines, 'line')} of the console")
-    if events:
-        parts.append(f"{count_text(events)} changes of config, summary or the like")
-    return " and ".join(parts)
-
-
-def doubt_text(gaps: list[dict[str, Any]]) -> str:
-    """Return for how many stretches nobody knows whether all values are right, "" for none."""
-    doubts = sum(gap["kind"] == GapKind.JOURNAL_IN_DOUBT for gap in gaps)
-    return f"values of {count_text(doubts)} stretches of steps may be wrong" if doubts else ""
 
 
 def _leaf_text(path: str, value: object) -> str:
@@ -280,9 +225,7 @@ def _metrics_table(metrics: list[dict[str, Any]]) -> str:
         for each in metrics[:_LINES_MAX]
     ]
     headers = ["  name", "points", "first", "last", "min", "max", "mean", "last step", ""]
-    table = table_text(headers, rows, right=range(1, 8))
-    left = len(metrics) - _LINES_MAX
-    return f"{table}\n  … {left} more; --json has all" if left > 0 else table
+    return table_text(headers, rows, right=range(1, 8)) + _more(metrics)
 
 
 def _histograms_table(histograms: list[dict[str, Any]]) -> str:
@@ -295,9 +238,14 @@ def _histograms_table(histograms: list[dict[str, Any]]) -> str:
         ]
         for each in histograms[:_LINES_MAX]
     ]
-    table = table_text(["  name", "histograms", "first step", "last step"], rows, right=range(1, 4))
-    left = len(histograms) - _LINES_MAX
-    return f"{table}\n  … {left} more; --json has all" if left > 0 else table
+    headers = ["  name", "histograms", "first step", "last step"]
+    return table_text(headers, rows, right=range(1, 4)) + _more(histograms)
+
+
+def _more(found: list[Any]) -> str:
+    """Return the line that says how many of ``found`` are not shown, "" for none."""
+    left = len(found) - _LINES_MAX
+    return f"\n  … {left} more; --json has all" if left > 0 else ""
 
 
 def _odd(metric: dict[str, Any]) -> str:

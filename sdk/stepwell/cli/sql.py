@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Final, cast
 
 from stepwell.cli.errors import OK, USAGE, CommandError
-from stepwell.cli.options import add_config, add_data, add_socket, places, seconds
+from stepwell.cli.options import add_store, places, seconds
 from stepwell.cli.output import binary_stdout, replaced_file
 from stepwell.cli.reading import reading
 from stepwell.cli.text import table_text
@@ -47,9 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", default="-", metavar="FILE", help="write to FILE; - for stdout"
     )
     parser.add_argument("--timeout", type=seconds, default=300.0, metavar="SECONDS")
-    add_data(parser)
-    add_config(parser)
-    add_socket(parser)
+    add_store(parser)
 
 
 def run(options: argparse.Namespace) -> int:
