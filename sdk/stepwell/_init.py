@@ -57,23 +57,8 @@ def start_run(
     if defaults is None and not wanted.quiet:
         _tell_of_wandb_variables(voice)
     before = _session.current()
-    if isinstance(before, Run):
-        if _asks_for_another(wanted, before, run_id=arguments.get("run_id")):
-            if not wanted.quiet:
-                voice.say(
-                    f"init: run {before.id} was still running and is finished, as run "
-                    f'{wanted.run_id} begins; pass reinit="create_new" to have both'
-                )
-            before.finish()
-        elif wanted.reinit in ("default", "return_previous"):
-            if wanted.reinit == "default" and not wanted.quiet:
-                voice.say(
-                    f"init: run {before.id} is still running and is returned; finish() it first, "
-                    'or pass reinit="finish_previous" or "create_new"'
-                )
-            return before
-        elif wanted.reinit == "finish_previous":
-            before.finish()
+    if isinstance(before, Run) and _stays(before, wanted, arguments.get("run_id"), voice):
+        return before
     given = parse_config(config, include=include, exclude=exclude)
     place = _choose_place(wanted, voice)
     primary = place.is_primary if wanted.primary is None else wanted.primary
@@ -90,12 +75,6 @@ def start_run(
             'it from step 0 on; pass resume="allow" to go on behind its last step, another id for '
             f"a run of its own, or delete it before: stepwell rm {wanted.project}/{run_id}",
         )
-    if remembered is not None and not wanted.name and remembered.name:
-        name = remembered.name
-    else:
-        name = wanted.name or display_name(run_id)
-    if wanted.mode == "disabled":
-        name = wanted.name or f"dummy-{run_id}"
     if wanted.resume == "auto" and wanted.mode != "disabled":
         memory.set_auto_run_id(run_id)
     if branch is not None:
@@ -105,7 +84,7 @@ def start_run(
     run = make(
         wanted,
         run_id=run_id,
-        name=name,
+        name=wanted.name or _made_name(wanted, remembered, run_id),
         label=_choose_label(wanted, place, primary=primary),
         primary=primary,
         rank=place.rank,
@@ -175,6 +154,38 @@ def _read_branch(how: str, text: str) -> tuple[int, dict[str, Any]]:
         raise SettingsError(f"init({how}={text!r}): expected RUN_ID?_step=NUMBER")
     more = {"run_id": run_id, "resume": "allow"} if how == "resume_from" else {}
     return int(step) + 1, more
+
+
+def _stays(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
+    """Return whether the run that is still running is what `init` returns; it may finish it.
+
+    Args:
+        run_id: what the call itself says.
+    """
+    said = ""
+    if is_another := _asks_for_another(wanted, before, run_id=run_id):
+        said = (
+            f"was still running and is finished, as run {wanted.run_id} begins; "
+            'pass reinit="create_new" to have both'
+        )
+    elif wanted.reinit == "default":
+        said = (
+            "is still running and is returned; finish() it first, or pass "
+            'reinit="finish_previous" or "create_new"'
+        )
+    if said and not wanted.quiet:
+        voice.say(f"init: run {before.id} {said}")
+    if is_another or wanted.reinit == "finish_previous":
+        before.finish()
+        return False
+    return wanted.reinit in ("default", "return_previous")
+
+
+def _made_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> str:
+    """Return the name of a run that nobody named now: as before, or made of its id."""
+    if wanted.mode == "disabled":
+        return f"dummy-{run_id}"
+    return (remembered.name if remembered is not None else None) or display_name(run_id)
 
 
 def _choose_place(wanted: Settings, voice: Voice) -> Place:
