@@ -78,7 +78,7 @@ def check(node: Node, run: str, count: int, *, store: Path | None = None) -> Non
 
 def test_every_image_is_stored_with_its_pixels(node: Node) -> None:
     node.start_daemon()
-    done = node.python(LOG.format(run="a", count=20))
+    done = node.python(LOG.format(run="a", count=20), STEPWELL_QUIET="1")
     assert (done.returncode, done.stderr) == (0, "")
     check(node, "a", 20)
     assert [path.name for path in node.journals.iterdir()] == [".runs"]
@@ -206,7 +206,7 @@ def test_a_daemon_that_cannot_see_the_folder_gets_the_files_over_the_socket(node
         "real = c.BlobOffer\n"
         "c.BlobOffer = lambda **named: real(**{**named, 'journal_dir': '/nowhere'})\n"
     )
-    done = node.python(hidden + code)
+    done = node.python(hidden + code, STEPWELL_QUIET="1")
     assert (done.returncode, done.stderr) == (0, "")
     check(node, "a", 5)
     assert not list((node.data / "blobs" / "arriving").iterdir())
@@ -254,7 +254,7 @@ def test_images_reach_the_store_over_a_gateway_that_came_late(node: Node) -> Non
     try:
         node.start_daemon()
         for run in "ab":
-            done = node.python(LOG.format(run=run, count=5))
+            done = node.python(LOG.format(run=run, count=5), STEPWELL_QUIET="1")
             assert (done.returncode, done.stderr) == (0, "")
         assert list((node.data / "blobs" / "waiting").iterdir())
         gateway.start_daemon()

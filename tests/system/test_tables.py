@@ -84,7 +84,7 @@ def kill(process: "subprocess.Popen[bytes]") -> None:
 
 def test_every_table_is_stored_whole(node: Node) -> None:
     node.start_daemon()
-    done = node.python(LOG + END)
+    done = node.python(LOG + END, STEPWELL_QUIET="1")
     assert (done.returncode, done.stderr) == (0, "")
     check(node)
 

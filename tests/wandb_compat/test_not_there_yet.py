@@ -255,7 +255,8 @@ def test_names_that_other_packages_import_are_there(desk: Desk) -> None:
         wandb.run.name = "other"
         assert wandb.run.save() is True
         join()
-        """
+        """,
+        STEPWELL_QUIET="1",
     )
     assert (done.returncode, done.stderr) == (0, "")
 
