@@ -32,13 +32,14 @@ class Attempts:
         stopped_for: the refusal after which there is no further attempt.
         ever_connected: whether one succeeded.
         obstacle: why nothing can be delivered until somebody changes something; "" where it can.
+        last_obstacle: the same as of the last attempt, also while the next one is awaited.
         next_at: when the next one is due, on the monotonic clock.
     """
 
     def __init__(self, socket: str, personal: PersonalDaemon, say: Callable[[str], None]) -> None:
         self.stopped_for: RefusedError | None = None
         self.ever_connected = False
-        self.obstacle = ""
+        self.obstacle = self.last_obstacle = ""
         self.next_at = 0.0
         self._socket, self._personal, self._say = socket, personal, say
         self._obstacles_said: set[str] = set()
@@ -68,7 +69,7 @@ class Attempts:
     def note_success(self) -> None:
         self.ever_connected = True
         self._failures = 0
-        self.obstacle = ""
+        self.obstacle = self.last_obstacle = ""
         self._personal.note_answer()
 
     def note_failure(self, error: Exception, *, folder: Path, oldest: int) -> None:
@@ -79,6 +80,7 @@ class Attempts:
             oldest: the oldest position that it still holds.
         """
         self.obstacle = error.obstacle if isinstance(error, DaemonUnreachableError) else ""
+        self.last_obstacle = self.obstacle
         self._tell_obstacle(folder)
         self._failures += 1
         if isinstance(error, RefusedError):

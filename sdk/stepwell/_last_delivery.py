@@ -56,9 +56,8 @@ def deliver_rest(
     staged_bytes = blobs.stager.staged_bytes if blobs is not None else 0
     missing = _size(journal.committed - journal.acked + staged_bytes)
     sync = f"`stepwell sync {journal.folder}` sends them"
-    if (
-        obstacle := sender.attempts.obstacle
-    ):  # A daemon that cannot be reached may not see this journal either.
+    if obstacle := sender.attempts.last_obstacle:
+        # A daemon that cannot be reached may not see this journal either.
         voice.say(
             f"the daemon has not taken {missing} ({obstacle}). They are safe: when that is "
             f"fixed, {sync}"

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("--limit", type=count, default=0, help="stop after LIMIT lines")
     journal_repair.add_arguments(
         actions.add_parser(
-            "repair", help="bridge what is damaged or missing, so that the rest can be delivered"
+            "repair", help="put padding in the place of damaged bytes, so that the rest can be sent"
         )
     )
 
