@@ -1,6 +1,7 @@
 """Real processes: a daemon with its embedded engine in a folder of its own."""
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 def free_port() -> int:
@@ -111,6 +113,12 @@ class Node:
 
     def stepwell(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.command([sys.executable, "-m", "stepwell", *arguments])
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows that `stepwell sql` gives."""
+        done = self.stepwell("sql", f"{sql} FORMAT JSONEachRow")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def command(self, words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

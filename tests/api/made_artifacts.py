@@ -1,9 +1,7 @@
 """Versions of artifacts, made through the hub as a daemon makes them."""
 
 import json
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from blake3 import blake3
@@ -12,6 +10,7 @@ from stepwell._hub_client import Hub
 from stepwell_wire.manifest import Entry, Manifest
 from stepwell_wire.staged import new_id
 from tests.api.conftest import World
+from tests.blobs import put_blob
 
 FILES: dict[str, bytes] = {
     "a.txt": b"hello",
@@ -45,11 +44,8 @@ def make_version(
 ) -> dict[str, Any]:
     """Commit a version and return the hub's answer of it."""
     hub = client(world)
-    with tempfile.TemporaryDirectory() as folder:
-        for content in files.values():
-            source = Path(folder) / "source"
-            source.write_bytes(content)
-            world.context.blobs.put(digest(content), source)
+    for content in files.values():
+        put_blob(world.context.blobs, content)
     manifest = json.loads(manifest_of(files, **(references or {})).pack())
     body = {"key": new_id(), "name": name, "type": "dataset", "manifest": manifest} | facts
     begun = hub.ask("POST", "projects", project, "artifacts", body=body)

@@ -27,3 +27,11 @@ def findings(page: Page) -> list[str]:
         if each["impact"] in ("serious", "critical")
         for node in each["nodes"][:5]
     ]
+
+
+def assert_fits(page: Page) -> None:
+    """Nothing lies beside the screen, and axe finds nothing serious."""
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"{wide} CSS pixels lie beside the screen"
+    found = findings(page)
+    assert not found, "\n".join(found)

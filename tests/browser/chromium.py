@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from playwright.sync_api import (
     Browser,
@@ -20,6 +20,8 @@ from playwright.sync_api import (
     Request,
     Response,
 )
+
+from tests.browser.site import Site
 
 CHROMIUM: Final = shutil.which("chromium") or "/usr/bin/chromium"
 ARGUMENTS: Final = (
@@ -143,6 +145,16 @@ def enter(page: Page, link: str) -> None:
     """Open a link that signs in, and wait for the address that it leads to."""
     page.goto(link)
     page.wait_for_url(lambda url: "login=" not in url)
+
+
+def post(page: Page, site: Site, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Post to the hub's API as a program does."""
+    answer = page.request.post(
+        f"{site.url}/api/v1{path}", data=body, headers={"Authorization": f"Bearer {site.key}"}
+    )
+    assert answer.ok, answer.text()
+    found: dict[str, Any] = answer.json()
+    return found
 
 
 def text_of(page: Page) -> str:

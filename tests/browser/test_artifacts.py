@@ -1,8 +1,6 @@
 """Artifacts on the page: made by the hub's API, found, read, compared, followed and deleted."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 from blake3 import blake3
@@ -10,8 +8,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from stepwell_store.blob_store import open_blob_store
 from stepwell_wire.manifest import Entry, Manifest
-from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, Watch, enter, watched
+from tests.blobs import put_blob
+from tests.browser.axe import assert_fits
+from tests.browser.chromium import PHONE, Watch, enter, post, watched
 from tests.browser.site import Site
 
 PROJECT = "artifacts"
@@ -21,33 +20,18 @@ GIF = bytes.fromhex(
 )
 
 
-def asked(page: Page, site: Site, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Post to the hub's API as a program does."""
-    answer = page.request.post(
-        f"{site.url}/api/v1{path}", data=body, headers={"Authorization": f"Bearer {site.key}"}
-    )
-    assert answer.ok, answer.text()
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-def log(
-    page: Page, site: Site, tmp_path: Path, name: str, files: dict[str, bytes], run_id: str
-) -> str:
+def log(page: Page, site: Site, name: str, files: dict[str, bytes], run_id: str) -> str:
     """Log a version, its blobs put where the daemon would; return its number."""
     blobs = open_blob_store(site.node.data, "")
     entries = {}
     for path, content in files.items():
-        entries[path] = Entry(blake3(content).hexdigest(), len(content))
-        source = tmp_path / "source"
-        source.write_bytes(content)
-        blobs.put(entries[path].digest, source)
+        entries[path] = Entry(put_blob(blobs, content), len(content))
     packed = Manifest(entries).pack()
     facts = {"name": name, "type": "dataset", "run_id": run_id, "metadata": {"rows": 60}}
     body = {"key": blake3(name.encode() + packed).hexdigest(), "manifest": json.loads(packed)}
-    begun = asked(page, site, f"/projects/{PROJECT}/artifacts", body | facts)
+    begun = post(page, site, f"/projects/{PROJECT}/artifacts", body | facts)
     path = f"/artifact-versions/{begun['version']['id']}/commit"
-    return str(asked(page, site, path, {"aliases": []})["version"])
+    return str(post(page, site, path, {"aliases": []})["version"])
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +46,7 @@ def runs(site: Site) -> None:
 
 
 def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
-    browser: Browser, site: Site, page: Page, watch: Watch, tmp_path: Path, runs: None
+    browser: Browser, site: Site, page: Page, watch: Watch, runs: None
 ) -> None:
     root = f"{site.run_path(PROJECT)}/artifacts"
     main = page.get_by_role("main")
@@ -71,11 +55,11 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
     expect(main).to_contain_text('stepwell.init(project="artifacts")')
 
     files = {"README.md": b"# Digits", "images/one.gif": GIF, "facts.json": b'{"a":1}'}
-    log(page, site, tmp_path, "data", files, "prepare")
-    log(page, site, tmp_path, "data", files | {"README.md": b"# New", "more": b"+"}, "prepare")
+    log(page, site, "data", files, "prepare")
+    log(page, site, "data", files | {"README.md": b"# New", "more": b"+"}, "prepare")
     use = {"run_id": "train"}
-    asked(page, site, f"/projects/{PROJECT}/artifacts/data/versions/v1/uses", use)
-    log(page, site, tmp_path, "model", {"weights": b"w"}, "train")
+    post(page, site, f"/projects/{PROJECT}/artifacts/data/versions/v1/uses", use)
+    log(page, site, "model", {"weights": b"w"}, "train")
     page.get_by_role("searchbox", name="Search artifacts").fill("dat")
     expect(page.get_by_role("row")).to_have_count(2)
     assert page.url.endswith("?q=dat")
@@ -91,7 +75,7 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
     page.get_by_role("textbox", name="New alias").fill("best")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator(".page-header .tag")).to_have_text(["best", "latest"])
-    fits(page)
+    assert_fits(page)
 
     page.get_by_role("link", name="Files", exact=True).click()
     page.get_by_role("button", name="README.md").click()
@@ -104,7 +88,7 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
         page.get_by_role("link", name="Download images/one.gif").click()
     assert saved.value.suggested_filename == "one.gif"
     assert saved.value.path().read_bytes() == GIF
-    fits(page)
+    assert_fits(page)
 
     page.get_by_role("link", name="Compare", exact=True).click()
     expect(main.get_by_role("row")).to_contain_text(["Change", "README.md", "more"])
@@ -122,7 +106,7 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
     )
     nodes.nth(2).focus()
     expect(page.locator("a.graph-node.on-path")).to_have_count(4)
-    fits(page)
+    assert_fits(page)
     page.get_by_role("button", name="List", exact=True).click()
     expect(main.get_by_role("row").nth(1)).to_contain_text("data:v1")
     with watched(browser, site.url, theme="dark", size=PHONE) as (context, _):
@@ -138,7 +122,7 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
         phone.get_by_role("button", name="Fit", exact=True).click()
         for at in range(4):
             expect(phone.locator("a.graph-node").nth(at)).to_be_in_viewport(ratio=0.99)
-        fits(phone)
+        assert_fits(phone)
 
     page.goto(f"{site.url}{site.run_path(PROJECT, 'train', 'artifacts')}")
     expect(page.get_by_role("region", name="Used artifacts")).to_contain_text("data:v1")
@@ -158,11 +142,3 @@ def test_an_artifact_is_logged_found_read_compared_followed_and_deleted(
     watch.allow(r"status of 404")
     page.goto(f"{site.url}{root}/data/v9")
     expect(main).to_contain_text("There is no data:v9")
-
-
-def fits(page: Page) -> None:
-    """Nothing lies beside the screen, and axe finds nothing serious."""
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wide <= 0, f"{wide} CSS pixels lie beside the screen"
-    found = findings(page)
-    assert not found, "\n".join(found)

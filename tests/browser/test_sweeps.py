@@ -1,12 +1,11 @@
 """A sweep on the page: made by the hub's API, watched, paused, resumed and canceled."""
 
 import re
-from typing import Any
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.axe import findings
-from tests.browser.chromium import PHONE, Watch, enter, watched
+from tests.browser.axe import assert_fits
+from tests.browser.chromium import PHONE, Watch, enter, post, watched
 from tests.browser.site import Site
 
 PROJECT = "sweeps"
@@ -21,16 +20,6 @@ CONFIG = {
 }
 
 
-def asked(page: Page, site: Site, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Post to the hub's API as a program does."""
-    answer = page.request.post(
-        f"{site.url}/api/v1{path}", data=body, headers={"Authorization": f"Bearer {site.key}"}
-    )
-    assert answer.ok, answer.text()
-    found: dict[str, Any] = answer.json()
-    return found
-
-
 def test_a_sweep_is_made_watched_and_changed(
     browser: Browser, site: Site, page: Page, watch: Watch
 ) -> None:
@@ -40,7 +29,7 @@ def test_a_sweep_is_made_watched_and_changed(
     expect(main).to_contain_text("No sweep yet")
     expect(main).to_contain_text("stepwell sweep sweep.yaml --project sweeps")
 
-    sweep = asked(page, site, "/sweeps", {"project": PROJECT, "config": CONFIG, "key": "made"})
+    sweep = post(page, site, "/sweeps", {"project": PROJECT, "config": CONFIG, "key": "made"})
     page.get_by_role("link", name="rates").click()
     agents = page.get_by_role("region", name="Agents")
     expect(agents).to_contain_text(f"stepwell agent {sweep['id']}")
@@ -48,11 +37,11 @@ def test_a_sweep_is_made_watched_and_changed(
     assert page.url.endswith(f"{sweeps}/{sweep['id']}")
 
     path = f"/sweeps/{sweep['id']}"
-    agent = asked(
+    agent = post(
         page, site, f"{path}/agents", {"key": "a", "host": "n", "pid": 1, "kind": "command"}
     )
     orders = [
-        asked(page, site, f"{path}/ask", {"agent": agent["agent"], "key": key})["trial"]
+        post(page, site, f"{path}/ask", {"agent": agent["agent"], "key": key})["trial"]
         for key in ("first", "second")
     ]
     trainer = site.trainer()
@@ -94,14 +83,14 @@ def test_a_sweep_is_made_watched_and_changed(
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".page-header .badge")).to_have_text("running")
 
-    fits(page)
+    assert_fits(page)
     with watched(browser, site.url, theme="dark", size=PHONE) as (context, _):
         phone = context.new_page()
         enter(phone, site.link(f"{sweeps}/{sweep['id']}"))
         expect(phone.locator('tr[data-trial="2"]')).to_be_visible()
-        fits(phone)
+        assert_fits(phone)
 
-    empty = asked(page, site, f"{path}/ask", {"agent": agent["agent"], "key": "third"})["trial"]
+    empty = post(page, site, f"{path}/ask", {"agent": agent["agent"], "key": "third"})["trial"]
     page.get_by_role("button", name="Cancel…").click()
     page.get_by_role("button", name="Cancel the sweep").click()
     expect(page.locator(".page-header .badge")).to_have_text("canceled")
@@ -148,11 +137,3 @@ def ranges_filter_the_trials(page: Page) -> None:
     expect(charts).to_have_attribute("href", re.compile(r"\?sel=\w+$"))
     page.get_by_role("button", name="Clear the ranges").click()
     expect(rows).to_have_count(2)
-
-
-def fits(page: Page) -> None:
-    """Nothing lies beside the screen, and axe finds nothing serious."""
-    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    assert wide <= 0, f"{wide} CSS pixels lie beside the screen"
-    found = findings(page)
-    assert not found, "\n".join(found)

@@ -3,8 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from stepwell_store import Block
-from tests.daemon.fakes import FakeSink
+from tests.daemon.fakes import FakeSink, sink_that_rejects
 from tests.daemon.forwarding import fill, forward
 from tests.daemon.made import spool_running
 
@@ -13,16 +12,7 @@ POISON = 17
 
 def poisoned(folder: Path) -> FakeSink:
     """Forward a spool into a sink that refuses one row's points; return the sink."""
-    sink = FakeSink()
-
-    def rejects(block: Block) -> bool:
-        if block.table != "points":
-            return False
-        alone = FakeSink()
-        alone.blocks = [block]
-        return POISON in alone.steps()
-
-    sink.rejects = rejects
+    sink = sink_that_rejects(POISON)
 
     async def run() -> None:
         async with spool_running(folder) as spool:

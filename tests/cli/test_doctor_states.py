@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +22,23 @@ from stepwell.cli.daemon_client import DaemonClient
 from stepwell_daemon import sink_errors
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.bounds import BOUNDS, DROPS
-from stepwell_daemon.config import build_parser
 from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import DaemonConfigError
-from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.sink_errors import KINDS, kind_of
 from stepwell_daemon.spool.repairing import repair_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Progress, list_segments, segment_path
-from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.status import Facts, status
+from stepwell_daemon.status import status
 from stepwell_store import SchemaTooNewError, StoreError, open_embedded
 from stepwell_store.errors import StoreBusyError, StoreUnavailableError, insert_error
 from tests.cli.conftest import Call
 from tests.cli.fake_daemon import FakeDaemon
 from tests.cli.poisoned import poisoned
 from tests.daemon.disks import FaultyDisk
-from tests.daemon.gateways import TOKEN, gateway_running, relaying, wait_until, write_secret
+from tests.daemon.facts import facts_of
+from tests.daemon.gateways import TOKEN, gateway_running, relaying, write_secret
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
 from tests.node import Node, made_node
-
-
-def facts_of(spool: Spool, folder: Path, health: SinkHealth | None = None, **more: Any) -> Facts:
-    config = load_config(build_parser().parse_args(["--data", str(folder)]), {})
-    return Facts(config, spool, spool.counters, health or SinkHealth(), accepting=True, **more)
+from tests.waiting import until, wait_until
 
 
 def worst(findings: Iterable[Finding]) -> Finding:
@@ -109,7 +103,7 @@ def test_a_spool_whose_disk_fails_is_a_failure_with_a_remedy(
         async with spool_running(tmp_path / "spool", disk=disk) as spool:
             failing = True
             append(spool, new_writer(spool), schema_event())
-            await wait_until(lambda: spool.failure is not None)
+            await until(lambda: spool.failure, "the spool to fail")
             told = status(facts_of(spool, tmp_path))
             failing = False
             await spool.settled()
@@ -260,7 +254,7 @@ def relay_finding(tmp_path: Path, port: int | None, **settings: Any) -> Finding:
             append(spool, new_writer(spool), schema_event() + row(1))
             await spool.settled()
             async with relaying(spool, to, **settings) as forwarder:
-                await wait_until(lambda: not forwarder.health.healthy)
+                await until(lambda: not forwarder.health.healthy, "the gateway to be missed")
                 return status(
                     facts_of(spool, tmp_path, forwarder.health, sink_kind=f"gateway x:{to}")
                 )
@@ -377,13 +371,6 @@ def small() -> Iterator[Node]:
         yield made
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.processes
 def test_a_real_daemon_short_of_files_whose_engine_was_killed(small: Node) -> None:
     assert small.daemon is not None
@@ -392,10 +379,10 @@ def test_a_real_daemon_short_of_files_whose_engine_was_killed(small: Node) -> No
         with DaemonClient(small.socket) as asked:
             return asked.status()
 
-    until(lambda: told()["sink"]["inserts"] > 0)
+    wait_until(lambda: told()["sink"]["inserts"] > 0, "an insert")
     (engine,) = psutil.Process(small.daemon.pid).children()
     os.kill(engine.pid, signal.SIGKILL)
-    until(lambda: told()["sink"]["engine_restarts"] > 0)
+    wait_until(lambda: told()["sink"]["engine_restarts"] > 0, "another engine")
     findings = json.loads(small.stepwell("doctor", "--json").stdout)["findings"]
     messages = {each["message"]: each for each in findings}
     ended = next(text for text in messages if "ended 1 times" in text)

@@ -1,7 +1,6 @@
 """A damaged journal on a node: reported, repaired by the command, then delivered by the daemon."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from tests.cli.conftest import Call
 from tests.daemon.journals import make_journal
 from tests.daemon.made import finish_event, row, schema_event
 from tests.faults.oracle import stored_points, wait_until_stored
-from tests.node import Node, made_node
+from tests.node import Node
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.holds("flipped-bit")
@@ -30,12 +29,6 @@ for step in range({STEPS}):
     run.log({{"loss": step * 0.5}}, step=step)
 os.kill(os.getpid(), 9)
 """
-
-
-@pytest.fixture
-def node() -> Iterator[Node]:
-    with made_node() as made:
-        yield made
 
 
 def break_rows(node: Node) -> Path:

@@ -6,13 +6,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.up import ENVIRONMENT, Up
+from tests.processes import is_alive
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -22,22 +23,6 @@ def up(place: Path) -> Iterator[Up]:
     if made.process.poll() is None:
         made.process.send_signal(signal.SIGTERM)
         made.process.communicate(timeout=300)
-
-
-def is_alive(pid: int) -> bool:
-    """Return whether ``pid`` runs; one that has ended and is not yet reaped does not."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-def wait_for_end(pid: int) -> None:
-    deadline = time.monotonic() + 60
-    while is_alive(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_up_says_where_things_are_and_stops_in_order(up: Up, place: Path) -> None:
@@ -90,7 +75,7 @@ def test_down_says_what_waits_and_leaves_a_slow_daemon_to_its_end(up: Up, place:
         assert done.returncode == 1
         assert "1 writer is connected" in done.stderr
         assert f"pid {pid} is still stopping after 0 s" in done.stderr
-        wait_for_end(pid)
+        wait_until(lambda: not is_alive(pid), "the end of the process")
     finally:
         trainer.kill()
         trainer.communicate()
@@ -109,7 +94,7 @@ def test_the_daemon_ends_when_up_is_killed(up: Up) -> None:
     pid = up.json("status")["pid"]
     up.process.kill()
     up.process.communicate()
-    wait_for_end(pid)
+    wait_until(lambda: not is_alive(pid), "the end of the process")
 
 
 def test_stopping_twice_stops_at_once(up: Up) -> None:
@@ -157,7 +142,7 @@ def test_run_starts_a_personal_daemon_that_outlives_the_command(place: Path) -> 
         assert status["ready"]
     finally:
         os.kill(status["pid"], signal.SIGTERM)
-        wait_for_end(status["pid"])
+        wait_until(lambda: not is_alive(status["pid"]), "the end of the process")
 
 
 LOG = (

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,8 +64,8 @@ class Process:
         return code
 
 
-@pytest.fixture
-def process() -> Iterator[Process]:
+@contextmanager
+def made_process() -> Iterator[Process]:
     # Not tmp_path: a unix socket's path has at most 107 bytes.
     made = Process(Path(tempfile.mkdtemp(prefix="swd-")))
     try:
@@ -73,3 +74,9 @@ def process() -> Iterator[Process]:
         if made.running is not None and made.running.poll() is None:
             made.stop(signal.SIGKILL)
         shutil.rmtree(made.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def process() -> Iterator[Process]:
+    with made_process() as made:
+        yield made

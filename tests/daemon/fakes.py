@@ -9,6 +9,21 @@ from stepwell_store import Block, StoreRejectedError, StoreUnavailableError, Wri
 from stepwell_store.native import decode_blocks
 
 
+def sink_that_rejects(step: int) -> "FakeSink":
+    """Return a sink that refuses each block of points that has a row of ``step``."""
+    sink = FakeSink()
+
+    def rejects(block: Block) -> bool:
+        if block.table != "points":
+            return False
+        alone = FakeSink()
+        alone.blocks = [block]
+        return step in alone.steps()
+
+    sink.rejects = rejects
+    return sink
+
+
 class FakeSink:
     """Keeps what is inserted, once a token; forgets nothing between "processes".
 

@@ -15,11 +15,12 @@ from tests.daemon.made import (
 ROWS = 40
 
 
-async def fill(spool: Spool, *, writers: int = 2) -> None:
-    """Append ROWS rows for each writer, a frame a row."""
+async def fill(spool: Spool, *, writers: int = 2, rows: range = range(ROWS)) -> None:
+    """Append ``rows`` for each writer, a frame a row; before row 0 what they are named."""
     for number in range(writers):
-        append(spool, new_writer(spool, f"w{number}"), schema_event())
-    for step in range(ROWS):
+        if rows.start == 0:
+            append(spool, new_writer(spool, f"w{number}"), schema_event())
+    for step in rows:
         for number in range(writers):
             append(spool, new_writer(spool, f"w{number}"), row(step))
     await spool.settled()

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,6 @@ async def relaying(spool: Spool, port: int, **settings: Any) -> AsyncIterator[Fo
         forwarder.close()
         if not running.cancelled():
             running.result()
-
-
-async def wait_until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - nothing tells of it.
-            await asyncio.sleep(0.01)
 
 
 async def relay_all(spool: Spool, port: int, **settings: Any) -> None:

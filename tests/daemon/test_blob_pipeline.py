@@ -21,6 +21,7 @@ from stepwell_wire.folder import JournalFolder
 from stepwell_wire.staged import StagedHeader
 from tests.daemon.made import spool_running
 from tests.daemon.staged import stage
+from tests.waiting import until
 
 pytestmark = pytest.mark.processes
 
@@ -89,24 +90,19 @@ def run(tmp_path: Path, work: Callable[[World], Awaitable[None]]) -> None:
     asyncio.run(within())
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
 def test_a_blob_that_is_refused_where_it_goes_waits_behind_the_others(tmp_path: Path) -> None:
     async def work(world: World) -> None:
         world.keeper.of, world.keeper.error = b"bad", BlobRefusedError("too large over there")
         world.keeper.times = 1_000_000
         bad, *_ = world.take(b"bad", b"one", b"two")
         world.pipeline.note_taken()
-        await until(lambda: world.queue.ids == [bad])
+        await until(lambda: world.queue.ids == [bad], "all but one to be done")
         assert world.has(b"one")
         assert world.has(b"two")
-        await until(lambda: "too large over there" in world.pipeline.health.problem)
+        await until(lambda: "too large over there" in world.pipeline.health.problem, "the problem")
         assert bad in world.pipeline.health.problem
         world.keeper.times = 0
-        await until(lambda: world.pipeline.is_idle)
+        await until(lambda: world.pipeline.is_idle, "the pipeline to be idle")
         assert world.has(b"bad")
         assert world.pipeline.health.problem == ""
 
@@ -123,9 +119,9 @@ def test_a_bad_blob_is_told_once_however_many_good_ones_come_between(
         for number in range(4):
             world.take(f"good {number}".encode())
             world.pipeline.note_taken()
-            await until(lambda: world.queue.ids == [bad])
+            await until(lambda: world.queue.ids == [bad], "all but one to be done")
         before = world.keeper.times
-        await until(lambda: world.keeper.times < before - 2)
+        await until(lambda: world.keeper.times < before - 2, "more attempts")
         told = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
         assert len(told) == 1, told
         assert bad in told[0]
@@ -140,7 +136,7 @@ def test_a_mistake_of_ours_ends_neither_the_daemon_nor_other_blobs(tmp_path: Pat
         world.keeper.of, world.keeper.error, world.keeper.times = b"odd", KeyError("oops"), 1
         world.take(b"odd", b"one")
         world.pipeline.note_taken()
-        await until(lambda: world.pipeline.is_idle)
+        await until(lambda: world.pipeline.is_idle, "the pipeline to be idle")
         assert world.has(b"odd")
         assert world.has(b"one")
         assert world.counters.handler_errors == 1
@@ -162,7 +158,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_not_given_up(
         monkeypatch.setattr(world.queue, "header", header)
         world.take(b"one")
         world.pipeline.note_taken()
-        await until(lambda: world.pipeline.is_idle)
+        await until(lambda: world.pipeline.is_idle, "the pipeline to be idle")
         assert world.has(b"one")
         assert world.queue.failed() == []
 
@@ -174,7 +170,7 @@ def test_a_file_that_is_gone_keeps_nothing_waiting(tmp_path: Path) -> None:
         gone, _ = world.take(b"gone", b"one")
         world.queue.path(gone).unlink()
         world.pipeline.note_taken()
-        await until(lambda: world.pipeline.is_idle)
+        await until(lambda: world.pipeline.is_idle, "the pipeline to be idle")
         assert world.has(b"one")
         assert gone in world.pipeline.health.last_failure
 

@@ -12,7 +12,7 @@ from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.segment import Location, Progress, list_segments
 from stepwell_store import Block
 from tests.daemon.disks import CrashError
-from tests.daemon.fakes import FakeSink
+from tests.daemon.fakes import FakeSink, sink_that_rejects
 from tests.daemon.forwarding import ROWS, fill, forward
 from tests.daemon.made import (
     append,
@@ -131,17 +131,8 @@ def test_a_crash_at_any_write_of_the_cursor_stores_everything_once(
 
 @pytest.mark.holds("refused-rows-are-kept", "refused-rows")
 def test_a_poisonous_frame_is_dead_lettered_alone(tmp_path: Path) -> None:
-    sink = FakeSink()
     poison = 17
-
-    def rejects(block: Block) -> bool:
-        if block.table != "points":
-            return False
-        sinks = FakeSink()
-        sinks.blocks = [block]
-        return poison in sinks.steps()
-
-    sink.rejects = rejects
+    sink = sink_that_rejects(poison)
 
     async def run() -> int:
         async with spool_running(tmp_path) as spool:

@@ -25,9 +25,9 @@ from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch
 from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
-from stepwell_wire.rows import decode_records
 from tests.daemon.fakes import FakeSink
-from tests.daemon.gateways import gateway_running, relay_all, relaying, wait_until
+from tests.daemon.forwarding import ROWS, fill
+from tests.daemon.gateways import gateway_running, relay_all, relaying
 from tests.daemon.made import (
     append,
     finish_event,
@@ -35,12 +35,12 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
+    steps_in,
     stretches_of,
     writer_info,
 )
 from tests.node import free_port
-
-ROWS = 40
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -48,25 +48,9 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.01)
 
 
-async def fill(spool: Spool, *, writers: int = 2, rows: range = range(ROWS)) -> None:
-    for number in range(writers):
-        if rows.start == 0:
-            append(spool, new_writer(spool, f"w{number}"), schema_event())
-    for step in rows:
-        for number in range(writers):
-            append(spool, new_writer(spool, f"w{number}"), row(step))
-    await spool.settled()
-
-
 def steps_of(spool: Spool, writer: str) -> list[int]:
     """Return the steps of all rows of ``writer`` in ``spool``, in order."""
-    found: list[int] = []
-    for stretch in stretches_of(spool):
-        if stretch.info.writer_id == writer:
-            decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
-            for rows in decoded.rows:
-                found += rows.steps.tolist()
-    return found
+    return steps_in([each for each in stretches_of(spool) if each.info.writer_id == writer])
 
 
 def finishes(spool: Spool) -> list[Stretch]:
@@ -183,7 +167,7 @@ def test_a_gateway_that_restarts_goes_on_where_it_was(tmp_path: Path) -> None:
             async with relaying(spool, port) as forwarder:
                 await fill(spool, rows=range(ROWS, 2 * ROWS))
                 async with asyncio.timeout(30):
-                    await wait_until(lambda: not forwarder.health.healthy)
+                    await until(lambda: not forwarder.health.healthy, "the gateway to be missed")
                 assert "cannot be reached" in forwarder.health.last_error
                 async with gateway_running(tmp_path / "up", address=f"127.0.0.1:{port}") as (
                     gateway,
@@ -346,7 +330,7 @@ def test_a_writer_of_the_gateway_itself_is_not_taken_from_a_relay(tmp_path: Path
     asyncio.run(run())
 
 
-def poisoned(spool: Spool, step: int) -> None:
+def append_poison(spool: Spool, step: int) -> None:
     """Append a frame that no daemon takes: its row is of a schema that was never defined."""
     state = new_writer(spool, "w0")
     spool.append(state, state.accepted, row(step, schema=7), points=2)
@@ -363,7 +347,7 @@ def test_a_frame_that_is_never_taken_is_dead_lettered_alone(tmp_path: Path, bad:
             append(spool, new_writer(spool, "w1"), schema_event())
             for step in range(6):
                 if step in bad:
-                    poisoned(spool, step)
+                    append_poison(spool, step)
                 else:
                     append(spool, new_writer(spool, "w0"), row(step))
                 append(spool, new_writer(spool, "w1"), row(step))
@@ -418,7 +402,7 @@ def test_a_full_gateway_makes_the_node_wait(tmp_path: Path) -> None:
             room = gateway.settings.bytes_max
             object.__setattr__(gateway.settings, "bytes_max", 0)
             async with relaying(spool, port) as forwarder, asyncio.timeout(30):
-                await wait_until(lambda: "busy" in forwarder.health.last_error)
+                await until(lambda: "busy" in forwarder.health.last_error, "a busy gateway")
                 assert steps_of(gateway, "w0") == []
                 object.__setattr__(gateway.settings, "bytes_max", room)
                 await forwarder.reach(spool.end)
@@ -432,7 +416,7 @@ def test_a_daemon_that_relays_to_itself_is_told(tmp_path: Path) -> None:
         async with gateway_running(tmp_path / "up") as (gateway, port):
             await fill(gateway)
             async with relaying(gateway, port) as forwarder, asyncio.timeout(30):
-                await wait_until(lambda: "to itself" in forwarder.health.last_error)
+                await until(lambda: "to itself" in forwarder.health.last_error, "the refusal")
 
     asyncio.run(run())
 
@@ -441,7 +425,7 @@ def test_a_gateway_that_nobody_is_at_is_told_before_anything_is_logged(tmp_path:
     async def run() -> None:
         async with spool_running(tmp_path / "node") as node:
             async with relaying(node, free_port()) as forwarder:
-                await wait_until(lambda: not forwarder.health.healthy)
+                await until(lambda: not forwarder.health.healthy, "the gateway to be missed")
             assert node.is_forwarded
         async with (
             gateway_running(tmp_path / "gateway") as (_, port),
@@ -449,7 +433,7 @@ def test_a_gateway_that_nobody_is_at_is_told_before_anything_is_logged(tmp_path:
             relaying(node, port) as forwarder,
         ):
             forwarder.health.healthy = False
-            await wait_until(lambda: forwarder.health.healthy)
+            await until(lambda: forwarder.health.healthy, "the gateway to be back")
 
     asyncio.run(run())
 
@@ -470,7 +454,7 @@ def test_a_silent_gateway_is_given_up_and_tried_again(tmp_path: Path) -> None:
             await fill(spool)
             settings = {"timeout_seconds": 0.2}
             async with relaying(spool, port, **settings) as forwarder, asyncio.timeout(30):
-                await wait_until(lambda: spool.counters.insert_failures >= 2)
+                await until(lambda: spool.counters.insert_failures >= 2, "two failures")
                 assert not forwarder.health.healthy
                 assert not spool.is_forwarded
         hole.close()
@@ -488,7 +472,7 @@ def test_a_daemon_without_relays_gives_a_clear_reason(tmp_path: Path) -> None:
         async with spool_running(tmp_path / "node") as spool:
             await fill(spool)
             async with relaying(spool, port) as forwarder, asyncio.timeout(30):
-                await wait_until(lambda: not forwarder.health.healthy)
+                await until(lambda: not forwarder.health.healthy, "the gateway to be missed")
                 assert "older than protocol 1.1" in forwarder.health.last_error
         await server.stop(None)
 
@@ -522,7 +506,7 @@ def test_random_frames_and_cuts_arrive_exactly(
                 for step in range(300):
                     name = source.choice(sorted(wanted))
                     if name == "w0" and source.random() < 0.1:
-                        poisoned(spool, step)
+                        append_poison(spool, step)
                     else:
                         append(spool, new_writer(spool, name), row(step))
                         wanted[name].append(step)

@@ -57,10 +57,6 @@ async def log(spool: Spool, steps: Sequence[int], *, position: int = 0) -> int:
     return state.accepted
 
 
-def steps_of(spool: Spool) -> list[int]:
-    return steps_in(stretches_of(spool))
-
-
 @pytest.mark.holds("moving-writer")
 @pytest.mark.parametrize("before", [0, 5])
 @pytest.mark.parametrize("restarts", [0, 1, 2])
@@ -81,7 +77,7 @@ def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
                 end = await log(first, range(before, 20))
                 await log(second, range(20, 40), position=end)
                 await relay_all(second, port)
-                assert steps_of(gateway) == [*range(before), *range(20, 40)]
+                assert steps_in(stretches_of(gateway)) == [*range(before), *range(20, 40)]
                 skipped = gateway.counters.skipped_bytes
                 assert skipped > 0
             for _ in range(restarts):
@@ -93,7 +89,7 @@ def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
                     await relay_all(second, port)
                     await first.save_progress(Progress(Location(1, PAGE_BYTES)))
                     await second.save_progress(Progress(Location(1, PAGE_BYTES)))
-                assert sorted(steps_of(gateway)) == list(range(40))
+                assert sorted(steps_in(stretches_of(gateway))) == list(range(40))
                 assert gateway.counters.filled_bytes == skipped
                 state = gateway.registry.get("w1")
                 assert state is not None
@@ -161,7 +157,7 @@ def test_a_writer_that_moves_at_random_arrives_exactly(tmp_path: Path, seed: int
             async with gateway_running(tmp_path / "up") as (gateway, port):
                 for node in source.sample(nodes, 3):
                     await relay_all(node, port)
-                assert sorted(steps_of(gateway)) == list(range(step))
+                assert sorted(steps_in(stretches_of(gateway))) == list(range(step))
                 writer = gateway.registry.get("w1")
                 assert writer is not None
                 assert writer.holes == ()
@@ -216,7 +212,7 @@ def test_holes_of_a_writer_are_bounded_and_the_oldest_is_given_up_and_counted(
             async with spool_running(tmp_path / "late") as node:
                 await log(node, [1000], position=800)
                 await relay_all(node, port)
-            assert 1000 not in steps_of(gateway), "its hole was given up"
+            assert 1000 not in steps_in(stretches_of(gateway)), "its hole was given up"
 
     asyncio.run(run())
 

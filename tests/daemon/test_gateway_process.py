@@ -1,18 +1,14 @@
 """A node and a gateway as processes of their own: settings, TLS, tokens, status, rotation."""
 
-import shutil
-import signal
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.daemon.client import Client, flush, status_of
-from tests.daemon.conftest import Process
+from tests.daemon.conftest import Process, made_process
 from tests.daemon.gateways import TOKEN, make_authority, make_certificate, write_secret
 from tests.daemon.made import row, schema_event
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 OTHER = "another-token-of-enough-characters"
@@ -20,20 +16,9 @@ OTHER = "another-token-of-enough-characters"
 
 @pytest.fixture
 def node() -> Iterator[Process]:
-    made = Process(Path(tempfile.mkdtemp(prefix="swd-")))
-    try:
+    """The gateway is ``process``."""
+    with made_process() as made:
         yield made
-    finally:
-        if made.running is not None and made.running.poll() is None:
-            made.stop(signal.SIGKILL)
-        shutil.rmtree(made.folder, ignore_errors=True)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_a_node_relays_with_tls_and_a_token_that_is_changed_while_both_run(
@@ -67,10 +52,12 @@ def test_a_node_relays_with_tls_and_a_token_that_is_changed_while_both_run(
 
         write_secret(tokens, f"rack {OTHER}\n")
         client.send(len(first), row(2))
-        wait_until(lambda: not status_of(node.socket)["sink"]["healthy"])
+        wait_until(
+            lambda: not status_of(node.socket)["sink"]["healthy"], "the gateway to be missed"
+        )
         assert status_of(process.socket)["totals"]["points_received"] == 2
         write_secret(mine, f"{OTHER}\n")
-        wait_until(lambda: bool(status_of(node.socket)["sink"]["healthy"]))
+        wait_until(lambda: status_of(node.socket)["sink"]["healthy"], "the gateway to be back")
         assert flush(node.socket).stored
         assert status_of(process.socket)["totals"]["points_received"] == 4
     finally:

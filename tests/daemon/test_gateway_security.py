@@ -28,10 +28,10 @@ from tests.daemon.gateways import (
     make_certificate,
     relay_all,
     relaying,
-    wait_until,
     write_secret,
 )
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
+from tests.waiting import until
 
 OTHER = "another-token-of-enough-characters"
 
@@ -52,7 +52,7 @@ def server_files(authority: Path) -> dict[str, Path]:
     return {"cert_file": cert, "key_file": key}
 
 
-async def fill(spool: Spool) -> None:
+async def append_one(spool: Spool) -> None:
     append(spool, new_writer(spool), schema_event() + row(1))
     await spool.settled()
 
@@ -60,16 +60,16 @@ async def fill(spool: Spool) -> None:
 async def refused(tmp_path: Path, port: int, **settings: Any) -> str:
     """Relay with ``settings`` and return why it does not work."""
     async with spool_running(tmp_path / "node") as spool:
-        await fill(spool)
+        await append_one(spool)
         async with relaying(spool, port, **settings) as forwarder:
-            await wait_until(lambda: spool.counters.insert_failures >= 2)
+            await until(lambda: spool.counters.insert_failures >= 2, "two failures")
             assert not spool.is_forwarded
             return forwarder.health.last_error
 
 
 async def taken(tmp_path: Path, port: int, **settings: Any) -> None:
     async with spool_running(tmp_path / "node") as spool:
-        await fill(spool)
+        await append_one(spool)
         await relay_all(spool, port, **settings)
 
 
@@ -208,19 +208,21 @@ def test_a_token_that_is_taken_away_ends_its_streams_and_a_new_one_opens(tmp_pat
             gateway_running(tmp_path / "up", tokens_file=tokens) as (gateway, port),
             spool_running(tmp_path / "node") as spool,
         ):
-            await fill(spool)
+            await append_one(spool)
             async with relaying(spool, port, token_file=mine) as forwarder:
-                await wait_until(lambda: spool.is_forwarded)
+                await until(lambda: spool.is_forwarded, "the gateway to have all")
                 write_secret(tokens, f"{OTHER}\n")
                 append(spool, new_writer(spool), row(2))
-                await wait_until(lambda: "token is not known" in forwarder.health.last_error)
+                await until(
+                    lambda: "token is not known" in forwarder.health.last_error, "the refusal"
+                )
                 assert gateway.counters.points_received == 2
                 write_secret(mine, f"{OTHER}\n")
-                await wait_until(lambda: gateway.counters.points_received == 4)
-                await wait_until(lambda: forwarder.health.healthy)
+                await until(lambda: gateway.counters.points_received == 4, "the second row")
+                await until(lambda: forwarder.health.healthy, "the gateway to take rows")
                 write_secret(tokens, "short\n")  # A slip while rotating: the former ones stay.
                 append(spool, new_writer(spool), row(3))
-                await wait_until(lambda: gateway.counters.points_received == 6)
+                await until(lambda: gateway.counters.points_received == 6, "the third row")
 
     asyncio.run(run())
 

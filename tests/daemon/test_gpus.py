@@ -3,8 +3,7 @@
 import ctypes
 import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from stepwell_daemon.samplers.gpus.sampler import GpuSampler
 from stepwell_daemon.samplers.protocol import SamplerContext
 from stepwell_daemon.samplers.readings import Checked, check_answer
 from tests.daemon.nvml import GIB, PlayedNvml, needs_compiler, played_nvml, uuid
+from tests.waiting import wait_until
 
 pytestmark = needs_compiler
 
@@ -51,13 +51,6 @@ def by_label(checked: Checked) -> dict[str, dict[str, float]]:
 
 def states(checked: Checked) -> dict[str, str]:
     return {each.device.label: each.state for each in checked.conditions}
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -163,7 +156,7 @@ def test_a_gpu_that_hangs_stops_no_other_and_is_not_asked_again_before_it_answer
         assert "has not answered" in checked.conditions[0].text
     gpus.sampler._device_seconds = 30.0
     gpus.play(3)
-    until(lambda: set(by_label(gpus.sample())) == {"gpu0", "gpu1", "gpu2"})
+    wait_until(lambda: set(by_label(gpus.sample())) == {"gpu0", "gpu1", "gpu2"}, "three GPUs")
     assert states(gpus.sample()) == {}
 
 
@@ -233,11 +226,11 @@ def test_xid_events_are_counted_by_code_logged_and_a_critical_one_is_a_problem(
     gpus.sample()
     watching = gpus.sampler._open
     assert watching is not None
-    until(lambda: watching.xids.is_watching)
+    wait_until(lambda: watching.xids.is_watching, "the watch for errors")
     events = ["xid 1 1 31", "xid 2 1 79", "xid 3 1 79"]
     with caplog.at_level(logging.WARNING):
         gpus.play(2, *events)
-        until(lambda: gpus.values("gpu1")["gpu/xid_events_total"] == 3.0)
+        wait_until(lambda: gpus.values("gpu1")["gpu/xid_events_total"] == 3.0, "three errors")
     checked = gpus.sample()
     values = by_label(checked)
     assert values["gpu1"]["gpu/xid_79_events_total"] == 2.0
@@ -316,7 +309,7 @@ def test_a_driver_is_not_opened_anew_while_a_call_of_before_hangs(
         assert states(gpus.sample(after=HOUR)) == {"gpu1": "hung"}
         assert hanging() == 1
     gpus.play(2)
-    until(lambda: hanging() == 0)
+    wait_until(lambda: hanging() == 0, "the hanging calls to end")
     gpus.sampler._device_seconds = 30.0
     assert set(by_label(gpus.sample())) == {"gpu0", "gpu1"}
 

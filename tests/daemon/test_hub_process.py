@@ -24,16 +24,10 @@ from stepwell_wire.page_file import noted_page, page_file
 from tests.daemon.client import Client, status_of
 from tests.daemon.conftest import Process
 from tests.daemon.hubs import ON, ask, state_of
+from tests.processes import is_alive
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
 
 
 def test_where_the_port_is_taken_a_hub_comes_back_on_the_one_it_had(tmp_path: Path) -> None:

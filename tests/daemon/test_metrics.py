@@ -9,25 +9,18 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from stepwell_daemon.config import build_parser
 from stepwell_daemon.counters import Counters, Histogram, Rate
-from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.http_server import Answer, HttpServer
 from stepwell_daemon.metrics import build_registry, render
-from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.samplers.host import HostSampler
 from stepwell_daemon.samplers.protocol import PROCESS_KIND, Condition, Device, Reading
 from stepwell_daemon.samplers.thread import Outcome
-from stepwell_daemon.spool.spool import Spool, SpoolSettings
-from stepwell_daemon.status import Facts, status
+from stepwell_daemon.spool.spool import SpoolSettings
+from stepwell_daemon.status import status
+from tests.daemon.facts import facts_of
 from tests.daemon.made import append, new_writer, schema_event, spool_running
 from tests.daemon.samplers import GPUS, context
-
-
-def facts_of(spool: Spool, folder: Path) -> Facts:
-    config = load_config(build_parser().parse_args(["--data", str(folder)]), {})
-    return Facts(config, spool, spool.counters, SinkHealth(), accepting=True)
 
 
 def sampled() -> SamplerHealth:

@@ -29,6 +29,7 @@ from stepwell_daemon.samplers.readings import Checked, check_answer
 from stepwell_daemon.samplers.schedule import Sampling
 from stepwell_daemon.samplers.thread import Outcome, error_text
 from tests.daemon.samplers import GPUS, FakeSampler, Hang, context, raising, reading, spec_of
+from tests.waiting import until
 
 SOON = 0.001
 """Seconds between samples, and a time limit that a hang exceeds at once."""
@@ -55,12 +56,6 @@ class Taken:
             while self.count(name) < count:
                 self._more.clear()
                 await self._more.wait()
-
-
-async def until(health: SamplerHealth, condition: Callable[[SamplerHealth], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition(health):  # noqa: ASYNC110 - a health tells nobody of its changes.
-            await asyncio.sleep(SOON)
 
 
 @asynccontextmanager
@@ -147,7 +142,7 @@ def test_a_hung_sampler_is_reported_not_called_again_and_back_when_it_answers() 
         specs = (spec_of(hung, "hung", timeout_seconds=SOON), spec_of(good, "good"))
         async with sampling(*specs) as (taken, samplers):
             health = samplers.healths[0]
-            await until(health, lambda health: health.state == "hung")
+            await until(lambda: health.state == "hung", "the sampler to hang")
             await taken.reaches("good", taken.count("good") + 5)
             assert (health.state, health.failures, hung.calls) == ("hung", 1, 1)
             assert "hung has not answered" in health.problems(1e12)[0]
@@ -166,7 +161,7 @@ def test_the_daemon_stops_while_a_sampler_hangs() -> None:
 
     async def test() -> None:
         async with sampling(spec_of(FakeSampler(hang), timeout_seconds=SOON)) as (_, samplers):
-            await until(samplers.healths[0], lambda health: health.state == "hung")
+            await until(lambda: samplers.healths[0].state == "hung", "the sampler to hang")
 
     in_loop(test)  # It returns, and so does the loop's end.
     (thread,) = (each for each in threading.enumerate() if each.name == "sample-fake")

@@ -36,7 +36,7 @@ class Drained:
     """Of the daemon without its engine, each second."""
 
 
-def fill(folder: Path, size: int, *, segment_bytes: int) -> int:
+def write_backlog(folder: Path, size: int, *, segment_bytes: int) -> int:
     """Write at least ``size`` bytes of frames that do not compress; return the points."""
     noise = np.random.default_rng(1)
 
@@ -91,7 +91,9 @@ def main() -> None:
     parser.add_argument("--gib", type=float, default=5.0)
     options = parser.parse_args()
     with made_node() as node:
-        points = fill(node.data / "spool", int(options.gib * (1 << 30)), segment_bytes=64 << 20)
+        points = write_backlog(
+            node.data / "spool", int(options.gib * (1 << 30)), segment_bytes=64 << 20
+        )
         print(f"{points:,} points in the spool")
         found = drain(node, points)
     print(

@@ -25,6 +25,7 @@ import psutil
 
 from stepwell_store import connect_embedded
 from tests.node import Node, made_node
+from tests.waiting import wait_until
 
 KEYS = 10
 _WARM_UP = 0.15  # of all samples
@@ -194,18 +195,11 @@ def soak(
                 tell(f"{(told - started) / 60:.0f} min {json.dumps(latest)}")
         trainers.wait()
         logged, runs = trainers.points, trainers.ended
-    wait_for(lambda: stored_points(node.data)["points"] >= logged, "everything to be stored")
+    wait_until(lambda: stored_points(node.data)["points"] >= logged, "everything to be stored")
     stored = stored_points(node.data)
     assert set(stored.values()) == {logged}, f"logged {logged}, stored {stored}"
     tell(f"{runs} runs, {logged} points, all stored once")
     return samples
-
-
-def wait_for(condition: Callable[[], bool], what: str, *, timeout_seconds: float = 120) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {timeout_seconds:g} s for {what}"
-        time.sleep(0.3)
 
 
 def main() -> None:

@@ -13,19 +13,16 @@ from hypothesis import strategies as st
 from stepwell_daemon import frames as frames_module
 from stepwell_daemon import session as session_module
 from stepwell_daemon.bounds import BOUNDS, DROPS, Dropped, told_by_writers
-from stepwell_daemon.config import build_parser
 from stepwell_daemon.counters import Counters
-from stepwell_daemon.delivery import SinkHealth
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.gateway import relayed
 from stepwell_daemon.metrics import build_registry, render
-from stepwell_daemon.part_settings import load_config
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.samplers.node_writer import NodeWriters
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.status import Facts, status
+from stepwell_daemon.status import status
 from stepwell_wire.ingest_pb2 import (
     BUSY,
     LIMIT,
@@ -37,6 +34,7 @@ from stepwell_wire.ingest_pb2 import (
 from stepwell_wire.limits import FRAME_BYTES_MAX, IDENTIFIER_BYTES_MAX
 from stepwell_wire.records import GAP, pack_event
 from stepwell_wire.rows import Event
+from tests.daemon.facts import facts_of
 from tests.daemon.fakes import FakeSink
 from tests.daemon.made import append, frame, hello, new_writer, row, schema_event, spool_running
 from tests.daemon.samplers import reading
@@ -64,11 +62,6 @@ async def forward_all(spool: Spool) -> None:
     running.cancel()
     await asyncio.wait({running})
     forwarder.close()
-
-
-def facts_of(spool: Spool, folder: Path) -> Facts:
-    config = load_config(build_parser().parse_args(["--data", str(folder)]), {})
-    return Facts(config, spool, spool.counters, SinkHealth(), accepting=True)
 
 
 def metric(spool: Spool, folder: Path, line: str) -> float:

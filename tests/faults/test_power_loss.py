@@ -80,7 +80,7 @@ class Life:
         return sink
 
 
-def steps_of(name: str, number: int) -> int:
+def step_of(name: str, number: int) -> int:
     """Return the step of the ``number``-th row of a writer."""
     if name == "w1" and number == 5:
         return POISON
@@ -106,7 +106,7 @@ async def live(life: Life, *, rounds: int, stop_in_order: bool) -> None:
                 if not state.schemas:
                     append(spool, state, schema_event())
                     await spool.settled()
-                step = steps_of(name, len(life.appended[name]))
+                step = step_of(name, len(life.appended[name]))
                 life.appended[name].append(step)
                 append(spool, state, row(step) + padding())
             await spool.settled()

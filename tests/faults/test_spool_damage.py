@@ -18,7 +18,6 @@ from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.inspection import verify_spool
 from stepwell_daemon.spool.reader import Binding, SpoolReader
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
@@ -35,6 +34,7 @@ from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
 from stepwell_wire.records import scan_records
+from tests.daemon.disks import QuickDisk, no_space
 from tests.daemon.fakes import FakeSink
 from tests.daemon.forwarding import forward
 from tests.daemon.journals import make_journal
@@ -52,16 +52,6 @@ from tests.daemon.made import (
 )
 
 STEPS = range(6)
-
-
-class QuickDisk(Disk):
-    """Syncs nothing: these tests damage files by hand, thousands of times."""
-
-    def sync(self, descriptor: int) -> None:
-        pass
-
-    def sync_folder(self, folder: Path) -> None:
-        pass
 
 
 @dataclass(frozen=True)
@@ -374,14 +364,14 @@ def test_a_table_that_knows_more_than_there_is_hides_nothing(
     newest = list_segments(tmp_path)[-1]
     for number in list_segments(tmp_path)[1:]:
         segment_path(tmp_path, number).unlink()
-    monkeypatch.setattr("stepwell_daemon.spool.spool.write_table", _no_space)
+    monkeypatch.setattr("stepwell_daemon.spool.spool.write_table", _refuse)
     durable = [asyncio.run(log(name, kills=True)) for name in ("b", "c")]
     assert asyncio.run(marks()) == durable
     assert list_segments(tmp_path)[1] > newest
 
 
-def _no_space(*_: object, **__: object) -> None:
-    raise OSError(28, "No space left on device")
+def _refuse(*_: object, **__: object) -> None:
+    raise no_space()
 
 
 def test_a_spool_of_which_only_the_table_is_left_misses_nothing_known(

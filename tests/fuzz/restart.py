@@ -5,23 +5,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.writer import Append, SpoolLog
+from tests.daemon.disks import QuickDisk
 from tests.fuzz.invariants import require
 
 _SPOOL = 0x5157
-
-
-class QuickDisk(Disk):
-    """Syncs nothing: no machine stops here."""
-
-    def sync(self, descriptor: int) -> None:
-        pass
-
-    def sync_folder(self, folder: Path) -> None:
-        pass
 
 
 def fast_folder() -> Path:

@@ -8,14 +8,13 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from stepwell_wire import __version__
 from tests.faults.oracle import one_each, stored_points, wait_until_stored
-from tests.node import Node, made_node
+from tests.node import Node
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.processes, pytest.mark.holds("other-versions")]
@@ -58,12 +57,6 @@ def release(
         safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         archive.extractall(folder, **safely)
     return request.param.name.removesuffix(".tar.xz"), str(folder)
-
-
-@pytest.fixture
-def node() -> Iterator[Node]:
-    with made_node() as made:
-        yield made
 
 
 def start_daemon(node: Node, path: str = "") -> None:

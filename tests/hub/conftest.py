@@ -7,12 +7,14 @@ import pytest
 from starlette.testclient import TestClient
 
 from stepwell_hub.app import create_app
+from stepwell_hub.catalog.catalog import Catalog, open_catalog
 from stepwell_hub.config import HubConfig
 from stepwell_hub.context import Context
 from stepwell_hub.key_file import KeyFile
 from stepwell_hub.serve import make_context
 from stepwell_store import EmbeddedStore, open_embedded
 from stepwell_wire.hub_access import hub_dir, see_to_key
+from tests.hub.catalogs import emptied
 from tests.servers.postgresql import PostgreSQLServer
 
 BASE = "http://127.0.0.1:8470"
@@ -22,6 +24,16 @@ BASE = "http://127.0.0.1:8470"
 def postgresql() -> Iterator[PostgreSQLServer]:
     with PostgreSQLServer() as server:
         yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
+def catalogs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Catalog]]:
+    """Several hubs on one database, in SQLite and in PostgreSQL."""
+    url = "" if request.param == "sqlite" else emptied(request.getfixturevalue("postgresql"))
+    opened = [open_catalog(tmp_path, url) for _ in range(4)]
+    yield opened
+    for each in opened:
+        each.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from stepwell_store import deletion
 from stepwell_store.blob_collection import collect_blobs
 from stepwell_store.errors import QueryTimeoutError
 from stepwell_wire.manifest import Entry, Manifest
+from tests.blobs import put_blob
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import START_US, event, fresh_project, tell, writer
@@ -26,11 +26,9 @@ def digest(content: bytes) -> str:
     return blake3(content).hexdigest()
 
 
-def put(hub: Hub, tmp_path: Path, *contents: bytes) -> None:
+def put(hub: Hub, *contents: bytes) -> None:
     for content in contents:
-        source = tmp_path / "source"
-        source.write_bytes(content)
-        hub.context.blobs.put(digest(content), source)
+        put_blob(hub.context.blobs, content)
 
 
 def manifest_of(files: dict[str, bytes], **more: Entry) -> Any:
@@ -49,11 +47,9 @@ def commit(hub: Hub, version_id: str, *aliases: str) -> Any:
     return hub.program.post(f"{BY_ID}/{version_id}/commit", json={"aliases": aliases})
 
 
-def made(
-    hub: Hub, tmp_path: Path, files: dict[str, bytes] = FILES, *aliases: str, **facts: Any
-) -> Any:
+def made(hub: Hub, files: dict[str, bytes] = FILES, *aliases: str, **facts: Any) -> Any:
     """A committed version."""
-    put(hub, tmp_path, *files.values())
+    put(hub, *files.values())
     begun = begin(hub, manifest_of(files), key=digest(repr((files, facts)).encode()), **facts)
     assert begun.status_code == 201, begun.text
     answer = commit(hub, begun.json()["version"]["id"], *aliases)
@@ -65,8 +61,8 @@ def code(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]["code"]
 
 
-def test_a_version_is_begun_filled_and_committed(hub: Hub, tmp_path: Path) -> None:
-    put(hub, tmp_path, FILES["a.txt"])
+def test_a_version_is_begun_filled_and_committed(hub: Hub) -> None:
+    put(hub, FILES["a.txt"])
     facts: dict[str, Any] = {"metadata": {"n": [1]}, "description": "d", "run_id": "run1"}
     begun = begin(hub, manifest_of(FILES), **facts).json()
     lacking = digest(FILES["sub/ü b.bin"])
@@ -76,7 +72,7 @@ def test_a_version_is_begun_filled_and_committed(hub: Hub, tmp_path: Path) -> No
     refused = commit(hub, version_id)
     assert code(refused) == (409, "blobs_missing")
     assert lacking in refused.json()["error"]["message"]
-    put(hub, tmp_path, FILES["sub/ü b.bin"])
+    put(hub, FILES["sub/ü b.bin"])
     assert hub.program.get(f"{BY_ID}/{version_id}/missing").json()["missing"] == []
     done = commit(hub, version_id, "best").json()
     assert (done["version"], done["state"], done["aliases"]) == (
@@ -106,8 +102,8 @@ def test_without_the_key_of_the_hub_nothing_is_answered(hub: Hub) -> None:
     assert hub.browser.get(ROOT).status_code == 401
 
 
-def test_manifest_and_files_are_read_back(hub: Hub, tmp_path: Path) -> None:
-    made(hub, tmp_path)
+def test_manifest_and_files_are_read_back(hub: Hub) -> None:
+    made(hub)
     one = f"{ROOT}/data/versions/latest"
     packed = hub.program.get(f"{one}/manifest")
     assert packed.json() == manifest_of(FILES)
@@ -138,10 +134,8 @@ def test_a_reference_is_named_and_not_fetched(hub: Hub) -> None:
     assert "s3://bucket/key" in answer.json()["error"]["message"]
 
 
-def test_the_same_content_makes_no_version_and_leaves_one_manifest(
-    hub: Hub, tmp_path: Path
-) -> None:
-    first = made(hub, tmp_path)
+def test_the_same_content_makes_no_version_and_leaves_one_manifest(hub: Hub) -> None:
+    first = made(hub)
     again = begin(hub, manifest_of(FILES), key="key-00002").json()["version"]
     assert commit(hub, again["id"], "best").json()["id"] == first["id"]
     assert [each for each, _ in hub.context.blobs.manifests()] == [first["id"]]
@@ -179,11 +173,11 @@ def test_a_manifest_larger_than_other_bodies_is_taken(hub: Hub) -> None:
     assert answer.json()["missing_count"] == 1
 
 
-def test_a_manifest_that_lies_about_a_size_fails_its_version(hub: Hub, tmp_path: Path) -> None:
+def test_a_manifest_that_lies_about_a_size_fails_its_version(hub: Hub) -> None:
     manifest = manifest_of({"x": b"hello"})
     manifest["entries"]["x"]["size"] = manifest["size"] = 6
     version_id = begin(hub, manifest).json()["version"]["id"]
-    put(hub, tmp_path, b"hello")
+    put(hub, b"hello")
     assert code(commit(hub, version_id)) == (409, "manifest_wrong")
     found = hub.program.get(f"{BY_ID}/{version_id}").json()
     assert (found["state"], "5 bytes, not 6" in found["reason"]) == ("failed", True)
@@ -198,8 +192,8 @@ def test_a_version_is_given_up_with_a_reason(hub: Hub) -> None:
     assert list(hub.context.blobs.manifests()) == []
 
 
-def test_aliases_and_words_change(hub: Hub, tmp_path: Path) -> None:
-    made(hub, tmp_path)
+def test_aliases_and_words_change(hub: Hub) -> None:
+    made(hub)
     url = f"{ROOT}/data/aliases/best%201"
     assert hub.program.put(url, json={"version": "v0"}).json()["aliases"] == ["best 1", "latest"]
     assert hub.program.delete(url).status_code == 204
@@ -217,8 +211,8 @@ def test_aliases_and_words_change(hub: Hub, tmp_path: Path) -> None:
     assert ("q", "r") in [(each["project"], each["name"]) for each in nodes]
 
 
-def test_deleted_means_gone_but_for_its_number(hub: Hub, tmp_path: Path) -> None:
-    made(hub, tmp_path, FILES)
+def test_deleted_means_gone_but_for_its_number(hub: Hub) -> None:
+    made(hub, FILES)
     one = f"{ROOT}/data/versions/v0"
     assert code(hub.program.delete(one)) == (409, "version_aliased")
     assert hub.program.delete(one, params={"force": True}).status_code == 204
@@ -228,16 +222,14 @@ def test_deleted_means_gone_but_for_its_number(hub: Hub, tmp_path: Path) -> None
     assert list(hub.context.blobs.manifests()) == []
 
 
-def test_a_collector_keeps_what_committed_and_pending_versions_name(
-    hub: Hub, tmp_path: Path
-) -> None:
+def test_a_collector_keeps_what_committed_and_pending_versions_name(hub: Hub) -> None:
     row = {"id": "0" * 32, "state": "ready", "digest": digest(b"row"), "size": 3}
     who = writer("artifacts", "run")
     tell(hub.context.store, who, event("start", {"started_at": START_US}), event("blob", row))
-    put(hub, tmp_path, b"pending", b"nobody")
+    put(hub, b"pending", b"nobody")
     begin(hub, manifest_of({"x": b"pending", "y": b"later"}))
-    made(hub, tmp_path, {"z": b"committed"})
-    gone = made(hub, tmp_path, {"z": b"deleted"})
+    made(hub, {"z": b"committed"})
+    gone = made(hub, {"z": b"deleted"})
     url = f"{ROOT}/data/versions/{gone['version']}"
     assert hub.program.delete(url, params={"force": True}).status_code == 204
     for found in list(hub.context.blobs.walk()):
@@ -247,18 +239,18 @@ def test_a_collector_keeps_what_committed_and_pending_versions_name(
     assert left == {digest(b"pending"), digest(b"committed")}
 
 
-def test_a_look_at_blobs_keeps_them_from_a_collector_that_runs(hub: Hub, tmp_path: Path) -> None:
-    put(hub, tmp_path, b"x")
+def test_a_look_at_blobs_keeps_them_from_a_collector_that_runs(hub: Hub) -> None:
+    put(hub, b"x")
     os.utime(hub.context.blobs._path(digest(b"x")), (1, 1))  # type: ignore[attr-defined]
     assert begin(hub, manifest_of({"x": b"x"})).json()["missing"] == []
     assert not hub.context.blobs.delete_unless_newer(digest(b"x"), than=1e9)
 
 
 def test_what_a_kill_left_is_finished_by_a_repetition_or_cleared(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A blob store that fails stands for the kill: the row is there, the manifest not."""
-    put(hub, tmp_path, b"x")
+    put(hub, b"x")
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -282,8 +274,8 @@ def test_what_a_kill_left_is_finished_by_a_repetition_or_cleared(
     assert begun["version"]["id"] in kept
 
 
-def test_a_damaged_manifest_is_told(hub: Hub, tmp_path: Path) -> None:
-    found = made(hub, tmp_path)
+def test_a_damaged_manifest_is_told(hub: Hub) -> None:
+    found = made(hub)
     hub.context.blobs.keep_manifest(found["id"], b"{}")
     answer = hub.program.get(f"{ROOT}/data/versions/v0/manifest")
     assert code(answer) == (500, "manifest_damaged")
@@ -315,10 +307,10 @@ def test_what_is_missing_is_counted_whole_and_shown_in_part(
     assert (len(begun["missing"]), begun["missing_count"]) == (2, 5)
 
 
-def test_runs_are_named_in_a_lineage_and_their_versions_listed(hub: Hub, tmp_path: Path) -> None:
+def test_runs_are_named_in_a_lineage_and_their_versions_listed(hub: Hub) -> None:
     store, project = hub.context.store, fresh_project()
     make_run(store, project, "r1", name="trainer")
-    found = made(hub, tmp_path, FILES, run_id="gone")
+    found = made(hub, FILES, run_id="gone")
     one = f"{ROOT}/data/versions/v0"
     use = {"run_id": "r1", "project": project}
     assert hub.program.post(f"{one}/uses", json=use).status_code == 200
@@ -330,7 +322,7 @@ def test_runs_are_named_in_a_lineage_and_their_versions_listed(hub: Hub, tmp_pat
     ]
     used = hub.program.get(f"/api/v1/projects/{project}/runs/r1/artifacts?kind=used").json()
     assert used == {"versions": [found], "next_cursor": None}
-    made(hub, tmp_path, {"x": b"x"}, run_id="gone")
+    made(hub, {"x": b"x"}, run_id="gone")
     asked: dict[str, Any] = {"kind": "logged", "limit": 1}
     logged = "/api/v1/projects/p/runs/gone/artifacts"
     first = hub.program.get(logged, params=asked).json()
@@ -341,16 +333,16 @@ def test_runs_are_named_in_a_lineage_and_their_versions_listed(hub: Hub, tmp_pat
     assert code(wrong) == (400, "cursor_invalid")
 
 
-def test_a_deleted_project_leaves_names_in_the_lineage_of_others(hub: Hub, tmp_path: Path) -> None:
+def test_a_deleted_project_leaves_names_in_the_lineage_of_others(hub: Hub) -> None:
     project, other = fresh_project(), fresh_project()
     root = f"/api/v1/projects/{project}/artifacts"
     for content in (b"used elsewhere", b"used here"):
-        version = made(hub, tmp_path, {"f": content}, project=project, run_id="own")
+        version = made(hub, {"f": content}, project=project, run_id="own")
         place = other if content == b"used elsewhere" else project
         url = f"{root}/data/versions/{version['version']}/uses"
         hub.program.post(url, json={"run_id": "r", "project": place})
-    made(hub, tmp_path, {"f": b"alone"}, project=project, name="alone")
-    kept = made(hub, tmp_path, {"f": b"kept"}, name=f"kept-{project}", run_id="x")
+    made(hub, {"f": b"alone"}, project=project, name="alone")
+    kept = made(hub, {"f": b"kept"}, name=f"kept-{project}", run_id="x")
     hub.program.post(
         f"{ROOT}/kept-{project}/versions/v0/uses", json={"run_id": "own", "project": project}
     )
@@ -372,14 +364,14 @@ def test_a_deleted_project_leaves_names_in_the_lineage_of_others(hub: Hub, tmp_p
     ]
     around = hub.program.get(f"{ROOT}/kept-{project}/versions/v0/lineage").json()["nodes"]
     assert (project, "own") in [(each["project"], each["name"]) for each in around]
-    again = made(hub, tmp_path, {"f": b"new"}, project=project, type="other")
+    again = made(hub, {"f": b"new"}, project=project, type="other")
     assert (again["version"], again["type"]) == ("v2", "other"), "a number never comes again"
 
 
-def test_a_refused_deletion_of_a_project_keeps_its_artifacts(hub: Hub, tmp_path: Path) -> None:
+def test_a_refused_deletion_of_a_project_keeps_its_artifacts(hub: Hub) -> None:
     project = fresh_project()
     tell(hub.context.store, writer(project, "alive"), event("start", {"started_at": START_US}))
-    made(hub, tmp_path, {"f": b"f"}, project=project)
+    made(hub, {"f": b"f"}, project=project)
     url = f"/api/v1/projects/{project}"
     assert code(hub.program.delete(url)) == (409, "run_is_running")
     hub.context.artifacts_cleared_at = -1e9
@@ -404,10 +396,10 @@ def test_metadata_of_many_levels_is_refused_in_words(hub: Hub, levels: int, stat
 
 @pytest.mark.parametrize("part", ["_run_ids", "_writers"])
 def test_a_deletion_that_failed_before_it_began_is_not_done_later(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     project = fresh_project()
-    made(hub, tmp_path, {"f": b"f"}, project=project)
+    made(hub, {"f": b"f"}, project=project)
     make_run(hub.context.store, project, "r")
     url = f"/api/v1/projects/{project}"
 
@@ -423,11 +415,11 @@ def test_a_deletion_that_failed_before_it_began_is_not_done_later(
 
 
 def test_a_deletion_that_a_kill_cut_off_is_finished_by_the_next_look(
-    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A blob store that fails stands for the kill: the runs are gone, the manifests not."""
     project = fresh_project()
-    made(hub, tmp_path, {"f": b"f"}, project=project)
+    made(hub, {"f": b"f"}, project=project)
 
     def full(*_: Any) -> None:
         raise OSError(30, "Read-only file system")
@@ -437,7 +429,7 @@ def test_a_deletion_that_a_kill_cut_off_is_finished_by_the_next_look(
         failing.setattr(hub.context.blobs, "drop_manifest", full)
         assert hub.program.delete(url).status_code == 204
     assert len(list(hub.context.blobs.manifests())) == 1
-    young = made(hub, tmp_path, {"f": b"young"}, project=project)
+    young = made(hub, {"f": b"young"}, project=project)
     hub.context.artifacts_cleared_at = -1e9
     assert [
         each["versions"] for each in hub.program.get(f"{url}/artifacts").json()["collections"]

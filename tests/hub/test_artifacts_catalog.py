@@ -3,8 +3,7 @@
 import contextlib
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -17,22 +16,11 @@ from stepwell_hub.catalog import (
     artifacts,
     project_deletion,
 )
-from stepwell_hub.catalog.catalog import Catalog, open_catalog
+from stepwell_hub.catalog.catalog import Catalog
 from stepwell_hub.errors import ApiError, CatalogUnavailableError
-from tests.hub.catalogs import emptied
 
 NOW = 1_800_000_000.0
 WRITERS = 100
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
-def catalogs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Catalog]]:
-    """Several hubs on one database."""
-    url = "" if request.param == "sqlite" else emptied(request.getfixturevalue("postgresql"))
-    opened = [open_catalog(tmp_path, url) for _ in range(4)]
-    yield opened
-    for each in opened:
-        each.close()
 
 
 @pytest.fixture

@@ -1,26 +1,22 @@
 """The bytes of media over the API: typed by their content, sandboxed, in ranges, for ever."""
 
-from pathlib import Path
-
 import pytest
 from blake3 import blake3
 
 from stepwell_hub.api.blobs import media_type_of
+from tests.blobs import put_blob
 from tests.hub.conftest import Hub
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 
 
-def put(hub: Hub, content: bytes, tmp_path: Path) -> str:
-    source = tmp_path / "source"
-    source.write_bytes(content)
-    digest = blake3(content).hexdigest()
-    hub.context.blobs.put(digest, source)
-    return f"/api/v1/blobs/{digest}"
+def url_of(hub: Hub, content: bytes) -> str:
+    """Keep ``content``; return its address."""
+    return f"/api/v1/blobs/{put_blob(hub.context.blobs, content)}"
 
 
-def test_a_blob_comes_as_what_its_content_is(hub: Hub, tmp_path: Path) -> None:
-    url = put(hub, PNG, tmp_path)
+def test_a_blob_comes_as_what_its_content_is(hub: Hub) -> None:
+    url = url_of(hub, PNG)
     answer = hub.program.get(url)
     assert answer.status_code == 200
     assert answer.content == PNG
@@ -32,12 +28,12 @@ def test_a_blob_comes_as_what_its_content_is(hub: Hub, tmp_path: Path) -> None:
     assert (again.status_code, again.content) == (304, b"")
 
 
-def test_without_the_key_nobody_gets_it(hub: Hub, tmp_path: Path) -> None:
-    assert hub.browser.get(put(hub, PNG, tmp_path)).status_code == 401
+def test_without_the_key_nobody_gets_it(hub: Hub) -> None:
+    assert hub.browser.get(url_of(hub, PNG)).status_code == 401
 
 
-def test_a_hostile_page_is_sandboxed_without_a_network(hub: Hub, tmp_path: Path) -> None:
-    url = put(hub, b"<script>fetch('/api/v1/projects')</script>", tmp_path)
+def test_a_hostile_page_is_sandboxed_without_a_network(hub: Hub) -> None:
+    url = url_of(hub, b"<script>fetch('/api/v1/projects')</script>")
     answer = hub.program.get(f"{url}?show=html")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = answer.headers["content-security-policy"]
@@ -50,8 +46,8 @@ def test_a_hostile_page_is_sandboxed_without_a_network(hub: Hub, tmp_path: Path)
     assert "allow-scripts" not in plain.headers["content-security-policy"]
 
 
-def test_a_picture_is_never_shown_as_a_page(hub: Hub, tmp_path: Path) -> None:
-    answer = hub.program.get(put(hub, PNG + b"<script>", tmp_path) + "?show=html")
+def test_a_picture_is_never_shown_as_a_page(hub: Hub) -> None:
+    answer = hub.program.get(url_of(hub, PNG + b"<script>") + "?show=html")
     assert answer.headers["content-type"] == "image/png"
     assert "allow-scripts" not in answer.headers["content-security-policy"]
 
@@ -69,8 +65,8 @@ def test_a_picture_is_never_shown_as_a_page(hub: Hub, tmp_path: Path) -> None:
         (f"bytes={'9' * 5000}-", 200, 0, 207),
     ],
 )
-def test_ranges(hub: Hub, tmp_path: Path, asked: str, status: int, first: int, last: int) -> None:
-    answer = hub.program.get(put(hub, PNG, tmp_path), headers={"Range": asked})
+def test_ranges(hub: Hub, asked: str, status: int, first: int, last: int) -> None:
+    answer = hub.program.get(url_of(hub, PNG), headers={"Range": asked})
     assert answer.status_code == status
     assert answer.content == PNG[first : last + 1]
     if status == 206:
@@ -78,8 +74,8 @@ def test_ranges(hub: Hub, tmp_path: Path, asked: str, status: int, first: int, l
 
 
 @pytest.mark.parametrize("asked", ["bytes=208-", "bytes=9-3", "bytes=-0"])
-def test_a_range_beyond_the_end_is_refused(hub: Hub, tmp_path: Path, asked: str) -> None:
-    answer = hub.program.get(put(hub, PNG, tmp_path), headers={"Range": asked})
+def test_a_range_beyond_the_end_is_refused(hub: Hub, asked: str) -> None:
+    answer = hub.program.get(url_of(hub, PNG), headers={"Range": asked})
     assert answer.status_code == 416
 
 
@@ -88,9 +84,9 @@ def test_what_is_not_there_is_not_found(hub: Hub, name: str) -> None:
     assert hub.program.get(f"/api/v1/blobs/{name}").status_code == 404
 
 
-def test_an_empty_blob_and_a_download(hub: Hub, tmp_path: Path) -> None:
-    assert hub.program.get(put(hub, b"", tmp_path)).content == b""
-    answer = hub.program.get(put(hub, PNG, tmp_path) + "?download=true")
+def test_an_empty_blob_and_a_download(hub: Hub) -> None:
+    assert hub.program.get(url_of(hub, b"")).content == b""
+    answer = hub.program.get(url_of(hub, PNG) + "?download=true")
     name = blake3(PNG).hexdigest()[:16]
     assert answer.headers["content-disposition"] == f'attachment; filename="{name}.png"'
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from blake3 import blake3
 
 from stepwell_hub.tables.workers import TableWorkers
+from tests.blobs import put_blob
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.hub.tables import NAMES, ROWS, WHEN, put
@@ -166,11 +166,8 @@ def test_media_in_cells_are_found(hub: Hub, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no table at all" * 100])
-def test_what_is_no_table_is_told(hub: Hub, tmp_path: Path, content: bytes) -> None:
-    source = tmp_path / "source"
-    source.write_bytes(content)
-    digest = blake3(content).hexdigest()
-    hub.context.blobs.put(digest, source)
+def test_what_is_no_table_is_told(hub: Hub, content: bytes) -> None:
+    digest = put_blob(hub.context.blobs, content)
     answer = hub.program.get(f"/api/v1/projects/p/runs/r/tables/{digest}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
     assert hub.program.get(f"/api/v1/projects/p/runs/r/tables/{'0' * 64}").status_code == 404

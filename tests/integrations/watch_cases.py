@@ -22,7 +22,7 @@ import torch
 import stepwell
 from stepwell import _tensors
 from stepwell._histogram import Histogram
-from tests.sdk.held import read_journal
+from tests.sdk.held import histograms, read_journal
 
 CASES: dict[str, Callable[[], None]] = {}
 Held = list[tuple[int, dict[str, Any]]]
@@ -40,11 +40,6 @@ def offline_run(**arguments: Any) -> Iterator[Any]:
     run = stepwell.init("watch", mode="offline", settings=settings, **arguments)
     yield run
     run.finish()
-
-
-def histograms(run: Any) -> Held:
-    events = read_journal(run.dir).events
-    return [(step, body["values"]) for kind, step, body in events if kind == "histograms"]
 
 
 def names(held: Held) -> list[tuple[int, list[str]]]:

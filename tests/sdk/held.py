@@ -64,3 +64,9 @@ def read_journal(folder: Path | str) -> Held:
         return decode(records)
     finally:
         reader.close()
+
+
+def histograms(run: Any) -> list[tuple[int, dict[str, Any]]]:
+    """Return step and body of each event with histograms that the run's journal holds."""
+    events = read_journal(run.dir).events
+    return [(step, body["values"]) for kind, step, body in events if kind == "histograms"]

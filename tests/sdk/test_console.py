@@ -6,7 +6,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +22,7 @@ from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
+from tests.waiting import wait_until
 
 
 def shown(*writes: str, final: bool = True) -> list[tuple[int, str]]:
@@ -482,14 +482,6 @@ def test_a_write_that_was_there_before_the_run_is_put_back(offline: Start) -> No
         del stream.write
 
 
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"30 s passed without {what}")
-
-
 class Shell:
     """IPython, as far as a run meets it: each cell has the streams' `write` wrapped."""
 
@@ -541,7 +533,9 @@ def test_every_cell_of_a_notebook_is_captured(
         run = shell.run_cell(lambda: start(settings={"console": True}))
         for cell in range(3):
             shell.run_cell(lambda cell=cell: print("cell", cell))  # type: ignore[misc]
-        wait_for(lambda: hasattr(sys.stdout.write, "_stepwell_before"), "the wrapping after a cell")
+        wait_until(
+            lambda: hasattr(sys.stdout.write, "_stepwell_before"), "the wrapping after a cell"
+        )
         print("between cells")
         shell.run_cell(fail)
         shell.run_cell(run.finish)

@@ -15,7 +15,7 @@ from stepwell._histogram import Histogram
 from stepwell.errors import RunFinishedError
 from stepwell.testing import RecordingDaemon
 from tests.sdk.conftest import Start
-from tests.sdk.held import read_journal
+from tests.sdk.held import histograms, read_journal
 
 finite = st.floats(-1e9, 1e9)
 
@@ -117,11 +117,6 @@ def test_values_that_are_no_numbers_are_a_type_error(values: Any) -> None:
 
 
 # ---------------------------------------------------------------------- log
-
-
-def histograms(run: Any) -> list[tuple[int, dict[str, Any]]]:
-    events = read_journal(run.dir).events
-    return [(step, body["values"]) for kind, step, body in events if kind == "histograms"]
 
 
 def test_a_histogram_stands_beside_numbers_of_its_step(offline: Start) -> None:

@@ -19,7 +19,7 @@ SMALL = {
 }
 
 
-def fill(run: Run) -> None:
+def log_until_full(run: Run) -> None:
     """Log until there is no room."""
     while not run.dropped_points:
         run.log({"x": 1.0})
@@ -28,7 +28,7 @@ def fill(run: Run) -> None:
 def test_what_is_set_while_there_is_no_room_is_there_in_the_end(start: Start) -> None:
     run = start(settings=SMALL)  # Nobody acknowledges.
     folder = run.dir
-    fill(run)
+    log_until_full(run)
     run.config.update({"late": 1})
     run.define_metric("x", summary="max")
     run.summary["best"] = 2.0
@@ -45,7 +45,7 @@ def test_what_is_set_while_there_is_no_room_is_there_in_the_end(start: Start) ->
 def test_it_is_written_as_soon_as_there_is_room(start: Start, daemon: RecordingDaemon) -> None:
     daemon.hold_acks = True
     run = start(settings=SMALL)
-    fill(run)
+    log_until_full(run)
     run.config.update({"late": 1})
     daemon.hold_acks = False
     daemon.stop()  # A new connection gets the acks that were held.
@@ -68,7 +68,7 @@ def test_it_is_written_as_soon_as_there_is_room(start: Start, daemon: RecordingD
 def test_more_than_may_wait_is_counted_and_leaves_a_gap(start: Start) -> None:
     run = start(settings=SMALL)
     folder = run.dir
-    fill(run)
+    log_until_full(run)
     for number in range(40):
         run.config.update({f"large/{number}": "x" * 1000})
     lost = run._writer.losses.events
@@ -95,7 +95,7 @@ def test_a_handler_that_sets_something_meanwhile_loses_nothing_and_doubles_nothi
     folder = run.dir
     writer = run._writer
     if is_full:
-        fill(run)
+        log_until_full(run)
         run.config.update({"first": 0})
     interrupted = Interrupted(getattr(writer, place), lambda: run.config.update({"inner": 1}))
     monkeypatch.setattr(writer, place, interrupted)

@@ -16,7 +16,7 @@ from stepwell_wire.segment import ACKED_AT, ACKED_COPY_AT
 from tests.sdk.conftest import Start
 
 
-def offline_run(offline: Start, name: str, count: int = 100) -> str:
+def log_offline(offline: Start, name: str, count: int = 100) -> str:
     run = offline(id=name, config={"name": name})
     for i in range(count):
         run.log({"x": float(i)})
@@ -26,7 +26,7 @@ def offline_run(offline: Start, name: str, count: int = 100) -> str:
 
 
 def test_an_offline_run_is_sent_whole_and_removed(offline: Start, daemon: RecordingDaemon) -> None:
-    folder = offline_run(offline, "one")
+    folder = log_offline(offline, "one")
     report = stepwell.sync(folder)
     assert report.sent == ("test/one",)
     assert not report.failed
@@ -39,7 +39,7 @@ def test_an_offline_run_is_sent_whole_and_removed(offline: Start, daemon: Record
 
 @pytest.mark.holds("offline-counts-once")
 def test_sending_twice_adds_nothing(offline: Start, daemon: RecordingDaemon) -> None:
-    folder = offline_run(offline, "one")
+    folder = log_offline(offline, "one")
     stepwell.sync(folder, keep=True)
     again = stepwell.sync(folder, keep=True)
     assert again.sent_bytes == 0
@@ -81,7 +81,7 @@ def test_a_journal_without_one_of_its_segments_is_kept_and_named(
 def test_a_value_that_changed_after_the_run_is_not_sent(
     offline: Start, daemon: RecordingDaemon
 ) -> None:
-    folder = Path(offline_run(offline, "one"))
+    folder = Path(log_offline(offline, "one"))
     (path,) = folder.glob("*.seg")
     whole = path.read_bytes()
     at = whole.index(struct.pack("<d", 37.0))
@@ -95,7 +95,7 @@ def test_a_value_that_changed_after_the_run_is_not_sent(
 
 @pytest.mark.holds("flipped-bit")
 def test_no_flipped_bit_makes_an_ack_a_later_one(offline: Start) -> None:
-    folder = Path(offline_run(offline, "one"))
+    folder = Path(log_offline(offline, "one"))
     (path,) = folder.glob("*.seg")
     for acked in (0, 512):
         with closing(JournalReader(folder)) as reader:
@@ -116,8 +116,8 @@ def test_no_flipped_bit_makes_an_ack_a_later_one(offline: Start) -> None:
 def test_records_of_nobody_are_named_and_the_others_are_sent(
     offline: Start, daemon: RecordingDaemon, folder: Path
 ) -> None:
-    lost = Path(offline_run(offline, "one"))
-    offline_run(offline, "two")
+    lost = Path(log_offline(offline, "one"))
+    log_offline(offline, "two")
     (lost / "writer.json").unlink()
     report = stepwell.sync(folder / "journals")
     assert report.sent == ("test/two",)
@@ -132,7 +132,7 @@ def test_a_folder_of_journals_is_sent_with_progress(
     offline: Start, daemon: RecordingDaemon, folder: Path
 ) -> None:
     for name in ("one", "two", "three"):
-        offline_run(offline, name, 20_000)
+        log_offline(offline, name, 20_000)
     seen: list[SyncProgress] = []
     report = stepwell.sync([folder / "journals"], progress=seen.append)
     assert report.sent == ("test/one", "test/two", "test/three")
@@ -152,7 +152,7 @@ def test_a_live_writer_is_left_alone(offline: Start, daemon: RecordingDaemon) ->
 
 
 def test_nobody_on_the_socket_is_an_error_with_the_remedy(offline: Start) -> None:
-    folder = offline_run(offline, "one")
+    folder = log_offline(offline, "one")
     with pytest.raises(DaemonUnreachableError, match="stepwell up"):
         stepwell.sync(folder)
     assert len(find_journals(Path(folder).parent)) == 1
@@ -167,8 +167,8 @@ def test_a_path_without_journals_is_an_error_the_default_folder_is_not(folder: P
 def test_a_refused_journal_is_kept_and_the_others_are_sent(
     offline: Start, daemon: RecordingDaemon, folder: Path
 ) -> None:
-    offline_run(offline, "one")
-    offline_run(offline, "two")
+    log_offline(offline, "one")
+    log_offline(offline, "two")
     (folder / "journals" / "broken").mkdir()
     (folder / "journals" / "broken" / "writer.json").write_text("{")
     daemon.refuse_next("MALFORMED", "a test")

@@ -6,11 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stepwell.cli.daemon_client import DaemonClient
 from stepwell_store import Store, StoreUnavailableError, open_embedded
 from stepwell_store.aggregates import ROLLUP_WIDTHS
 from stepwell_store.queries import delete_run, find_run, get_run, list_runs
@@ -19,6 +17,7 @@ from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
 from stepwell_store.table_spec import ColumnSpec
 from stepwell_store.tables import CONSOLE
+from tests.daemon.client import status_of
 from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node, made_node
@@ -46,12 +45,6 @@ def node(cluster: Cluster) -> Iterator[Node]:
     with made_node() as made:
         made.variables = {**stored_in(cluster.hosts), "STEPWELLD_CLICKHOUSE_CLUSTER": NAME}
         yield made
-
-
-def sink_of(node: Node) -> dict[str, Any]:
-    with DaemonClient(node.socket) as daemon:
-        found: dict[str, Any] = daemon.status()["sink"]
-    return found
 
 
 def local_rows(server: ClickHouseServer, question: str) -> list[dict[str, object]]:
@@ -128,7 +121,7 @@ def test_replicas_that_die_in_turn_lose_nothing_and_double_nothing(
     with training(node) as trainer:
         # A replica that is killed while a table is being made can never make it: ClickHouse
         # finds itself registered, and has no table.
-        wait_until(lambda: sink_of(node)["inserts"] > 0, "the tables to be made")
+        wait_until(lambda: status_of(node.socket)["sink"]["inserts"] > 0, "the tables to be made")
         for round_ in range(6):
             trainer.wait_for_steps(60)
             dying = [dice.choice(shard) for shard in cluster.servers]
@@ -151,10 +144,12 @@ def test_replicas_that_die_in_turn_lose_nothing_and_double_nothing(
 def test_without_its_zookeeper_a_cluster_is_waited_for(cluster: Cluster, node: Node) -> None:
     node.start_daemon(*_QUICKLY)
     with training(node) as trainer:
-        wait_until(lambda: sink_of(node)["inserts"] > 0, "the tables to be made")
+        wait_until(lambda: status_of(node.socket)["sink"]["inserts"] > 0, "the tables to be made")
         cluster.zookeeper.stop()
 
-        wait_until(lambda: not sink_of(node)["healthy"], "tables that are read-only")
+        wait_until(
+            lambda: not status_of(node.socket)["sink"]["healthy"], "tables that are read-only"
+        )
         trainer.wait_for_steps(100)
         cluster.zookeeper.start()
         steps, _ = trainer.finish()

@@ -12,6 +12,7 @@ import pytest
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell_store.server.settings import ServerSettings, parse_endpoints
 from stepwell_store.server.store import open_server
+from tests.daemon.client import status_of
 from tests.faults.oracle import one_each, stored_points, wait_until_stored
 from tests.faults.steady import assert_all_stored, training
 from tests.node import Node, made_node
@@ -32,14 +33,8 @@ def node_behind(proxy: Proxy) -> Iterator[Node]:
         yield node
 
 
-def sink_of(node: Node) -> dict[str, object]:
-    with DaemonClient(node.socket) as daemon:
-        found: dict[str, object] = daemon.status()["sink"]
-    return found
-
-
 def is_failing(node: Node) -> bool:
-    return not sink_of(node)["healthy"]
+    return not status_of(node.socket)["sink"]["healthy"]
 
 
 @pytest.fixture
@@ -201,11 +196,14 @@ def test_a_server_that_says_no_for_now_is_asked_until_it_says_yes(
         node.start_daemon(*_QUICKLY)
         with training(node) as trainer:
             trainer.wait_for_steps(50)
-            wait_until(lambda: bool(sink_of(node)["inserts"]), "the first points")
+            wait_until(lambda: bool(status_of(node.socket)["sink"]["inserts"]), "the first points")
             server.stop()
             server.configure(more=more, profile=profile)
             server.start()
-            wait_until(lambda: f"Code: {code}" in str(sink_of(node)["last_error"]), f"error {code}")
+            wait_until(
+                lambda: f"Code: {code}" in str(status_of(node.socket)["sink"]["last_error"]),
+                f"error {code}",
+            )
             trainer.wait_for_steps(100)
             server.stop()
             server.configure()

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 
 from stepwell_store import BlockBuilder
 from stepwell_store.blob_collection import collect_blobs
@@ -12,6 +11,7 @@ from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.queries import delete_run, list_media, media_keys
 from stepwell_store.server.store import ServerStore
 from stepwell_wire.rows import Event
+from tests.blobs import put_blob
 from tests.servers.cluster import Cluster
 from tests.servers.opened import opened
 from tests.store.made import START_US, decoded, event, insert, writer
@@ -34,10 +34,7 @@ def test_media_are_listed_and_collected_over_all_shards(tmp_path: Path) -> None:
     blobs = FolderBlobStore(tmp_path / "blobs")
     digests = []
     for number in range(RUNS + 2):
-        source = tmp_path / "source"
-        source.write_bytes(b"%d" % number)
-        digests.append(blake3(b"%d" % number).hexdigest())
-        blobs.put(digests[-1], source)
+        digests.append(put_blob(blobs, b"%d" % number))
         os.utime(blobs._path(digests[-1]), (100.0, 100.0))
     with Cluster(tmp_path / "cluster") as cluster:
         store = opened(cluster)

@@ -34,7 +34,7 @@ class PickyStore(ServerStore):
         super().insert(block, token, may_repeat=may_repeat)
 
 
-def poisoned(server: ClickHouseServer, data: Path) -> Path:
+def dead_lettered(server: ClickHouseServer, data: Path) -> Path:
     """Forward a spool into ``server``; return the file of the dead-lettered frame."""
     store = PickyStore(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
     store.migrate()
@@ -76,7 +76,7 @@ def test_what_a_server_refused_is_stored_once_however_often_it_is_replayed(
     server: ClickHouseServer,
 ) -> None:
     with made_node() as node:
-        path = poisoned(server, node.data)
+        path = dead_lettered(server, node.data)
         before = stored_in_server(server)
         assert (before["points"], before["steps"]) == (2 * (ROWS - 1), ROWS - 1)
         content = path.read_bytes()
@@ -111,7 +111,7 @@ class ForgetfulStore(ServerStore):
 def test_a_replay_that_got_no_answer_is_repeated_and_stores_once(
     server: ClickHouseServer, tmp_path: Path
 ) -> None:
-    path = poisoned(server, tmp_path / "data")
+    path = dead_lettered(server, tmp_path / "data")
     store = ForgetfulStore(ServerSettings(endpoints=parse_endpoints(server.address, 9000)))
     store.look()
     for lost in range(2):  # The points, then the word that the gap is filled.

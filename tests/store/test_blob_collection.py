@@ -5,7 +5,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from blake3 import blake3
 
 from stepwell_store import Store, open_embedded
 from stepwell_store.blob_collection import (
@@ -17,6 +16,7 @@ from stepwell_store.blob_collection import (
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.deletion import delete_runs
 from stepwell_wire.manifest import Entry, Manifest
+from tests.blobs import put_blob
 from tests.store.made import START_US, event, fresh_project, tell, writer
 
 pytestmark = pytest.mark.holds("named-blobs-stay")
@@ -30,11 +30,9 @@ def blobs(tmp_path: Path) -> FolderBlobStore:
     return FolderBlobStore(tmp_path / "blobs")
 
 
-def put(blobs: FolderBlobStore, content: bytes, tmp_path: Path, *, at: float = OLD) -> str:
-    source = tmp_path / "source"
-    source.write_bytes(content)
-    digest = blake3(content).hexdigest()
-    blobs.put(digest, source)
+def put_at(blobs: FolderBlobStore, content: bytes, *, at: float = OLD) -> str:
+    """Keep ``content`` as if it had come at ``at``."""
+    digest = put_blob(blobs, content)
     os.utime(blobs._path(digest), (at, at))
     return digest
 
@@ -49,12 +47,12 @@ def name(store: Store, project: str, run_id: str, digest: str) -> None:
     )
 
 
-def test_only_what_nothing_names_goes(store: Store, blobs: FolderBlobStore, tmp_path: Path) -> None:
+def test_only_what_nothing_names_goes(store: Store, blobs: FolderBlobStore) -> None:
     project = fresh_project()
-    named = put(blobs, b"named", tmp_path)
-    unnamed = put(blobs, b"unnamed", tmp_path)
-    young = put(blobs, b"young", tmp_path, at=CUTOFF + 1)
-    by_manifest = put(blobs, b"manifest", tmp_path)
+    named = put_at(blobs, b"named")
+    unnamed = put_at(blobs, b"unnamed")
+    young = put_at(blobs, b"young", at=CUTOFF + 1)
+    by_manifest = put_at(blobs, b"manifest")
     manifest = Manifest({"a": Entry(by_manifest, 8), "b": Entry("b" * 64, 1)}).pack()
     blobs.keep_manifest(ID, manifest)
     name(store, project, "run", named)
@@ -64,10 +62,8 @@ def test_only_what_nothing_names_goes(store: Store, blobs: FolderBlobStore, tmp_
     assert blobs.stat(unnamed) is None
 
 
-def test_what_a_dropped_manifest_named_goes(
-    store: Store, blobs: FolderBlobStore, tmp_path: Path
-) -> None:
-    named, ours = put(blobs, b"row", tmp_path), put(blobs, b"ours", tmp_path)
+def test_what_a_dropped_manifest_named_goes(store: Store, blobs: FolderBlobStore) -> None:
+    named, ours = put_at(blobs, b"row"), put_at(blobs, b"ours")
     name(store, fresh_project(), "run", named)
     blobs.keep_manifest(ID, Manifest({"a": Entry(ours, 4)}).pack())
     assert collect_blobs(store, blobs, before=CUTOFF).blobs == 0
@@ -77,9 +73,9 @@ def test_what_a_dropped_manifest_named_goes(
 
 
 def test_beside_a_manifest_that_cannot_be_read_nothing_goes(
-    store: Store, blobs: FolderBlobStore, tmp_path: Path
+    store: Store, blobs: FolderBlobStore
 ) -> None:
-    named, unnamed = put(blobs, b"row", tmp_path), put(blobs, b"unnamed", tmp_path)
+    named, unnamed = put_at(blobs, b"row"), put_at(blobs, b"unnamed")
     name(store, fresh_project(), "run", named)
     blobs.keep_manifest(ID, Manifest({"a": Entry(unnamed, 7)}).pack()[:-1])
     with pytest.raises(ManifestUnreadableError, match=ID):
@@ -88,10 +84,10 @@ def test_beside_a_manifest_that_cannot_be_read_nothing_goes(
 
 
 def test_what_a_deleted_run_named_goes_unless_another_run_names_it_too(
-    store: Store, blobs: FolderBlobStore, tmp_path: Path
+    store: Store, blobs: FolderBlobStore
 ) -> None:
     project = fresh_project()
-    shared, own = put(blobs, b"shared", tmp_path), put(blobs, b"own", tmp_path)
+    shared, own = put_at(blobs, b"shared"), put_at(blobs, b"own")
     for digest in (shared, own):
         name(store, project, "gone", digest)
     name(store, project, "stays", shared)
@@ -106,10 +102,10 @@ def test_what_a_deleted_run_named_goes_unless_another_run_names_it_too(
 
 
 def test_a_blob_whose_run_was_deleted_while_it_was_on_its_way_goes(
-    store: Store, blobs: FolderBlobStore, tmp_path: Path
+    store: Store, blobs: FolderBlobStore
 ) -> None:
     project = fresh_project()
-    kept, late = put(blobs, b"kept", tmp_path), put(blobs, b"late", tmp_path)
+    kept, late = put_at(blobs, b"kept"), put_at(blobs, b"late")
     name(store, project, "stays", kept)
     body = {"id": ID, "state": "ready", "digest": late, "size": 1}
     tell(store, writer(project, "deleted"), event("blob", body))
@@ -117,11 +113,9 @@ def test_a_blob_whose_run_was_deleted_while_it_was_on_its_way_goes(
     assert [each.digest for each in blobs.walk()] == [kept]
 
 
-def test_a_blob_of_a_run_that_has_rows_only_stays(
-    store: Store, blobs: FolderBlobStore, tmp_path: Path
-) -> None:
+def test_a_blob_of_a_run_that_has_rows_only_stays(store: Store, blobs: FolderBlobStore) -> None:
     project = fresh_project()
-    digest = put(blobs, b"x", tmp_path)
+    digest = put_at(blobs, b"x")
     body = {"id": ID, "state": "ready", "digest": digest, "size": 1}
     values = {"values": {"shown": {"_type": "image-file", "blob": ID}}}
     tell(store, writer(project, "run"), event("values", values), event("blob", body))
@@ -131,7 +125,7 @@ def test_a_blob_of_a_run_that_has_rows_only_stays(
 
 def test_a_store_that_names_nothing_deletes_nothing(blobs: FolderBlobStore, tmp_path: Path) -> None:
     """As when the database was replaced, or another one is meant."""
-    digest = put(blobs, b"x", tmp_path)
+    digest = put_at(blobs, b"x")
     empty = open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)
     try:
         empty.migrate()
@@ -147,7 +141,7 @@ def test_the_last_blob_goes_with_its_last_row(blobs: FolderBlobStore, tmp_path: 
     with closing(open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)) as own:
         own.migrate()
         note_table(own, blobs)
-        digest = put(blobs, b"x", tmp_path)
+        digest = put_at(blobs, b"x")
         name(own, "p", "gone", digest)
         delete_runs(own, {"p": ["gone"]})
         assert collect_blobs(own, blobs, before=CUTOFF).blobs == 1
@@ -159,7 +153,7 @@ def test_a_blob_store_learns_its_table_from_a_row_that_names_what_is_there(
 ) -> None:
     with closing(open_embedded(tmp_path / "data", memory_bytes_max=1 << 30)) as own:
         own.migrate()
-        digest = put(blobs, b"x", tmp_path)
+        digest = put_at(blobs, b"x")
         note_table(own, blobs)
         with pytest.raises(EmptyTableError):
             collect_blobs(own, blobs, before=CUTOFF)

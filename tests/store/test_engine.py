@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,9 @@ from stepwell_store.errors import SocketMissingError
 from stepwell_store.migrations import NEWEST
 from stepwell_store.supervisor import RESTART_DELAY_SECONDS_MAX, Supervisor, restart_delay
 from stepwell_store.tables import TABLES
+from tests.processes import is_alive
 from tests.store.made import build, decoded, fresh_project, insert, log, rows, writer
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -64,20 +66,6 @@ def count_points(store: EmbeddedStore, project: str) -> int:
         parameters={"p": project},
     )
     return row["n"]
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 # Trap 1: an insert that the table refuses must not look like one that succeeded.
@@ -276,7 +264,7 @@ def test_an_engine_that_hangs_is_killed_and_started_again(tmp_path: Path):
     )
     store = EmbeddedStore(tmp_path, supervisor)
     os.kill(first.pid, signal.SIGSTOP)
-    wait_for(lambda: store.restarts == 1)
+    wait_until(lambda: store.restarts == 1, "another engine")
     assert store.engine_pid != first.pid
     assert not first.is_alive
     assert store.ping(timeout_seconds=10)
@@ -310,9 +298,9 @@ def test_the_engine_ends_with_its_owner_however_that_ends(tmp_path: Path):
     ) as owner:
         assert owner.stdout is not None
         engine_pid = int(owner.stdout.readline())
-        assert is_running(engine_pid)
+        assert is_alive(engine_pid)
         owner.kill()
-    wait_for(lambda: not is_running(engine_pid))
+    wait_until(lambda: not is_alive(engine_pid), "the engine's end")
     open_embedded(tmp_path).close()
 
 
@@ -380,9 +368,9 @@ def test_a_tool_without_an_engine_starts_one_for_as_long_as_it_works(tmp_path: P
     tool = connect_embedded(tmp_path)
     pid = tool.engine_pid
     assert pid is not None
-    assert is_running(pid)
+    assert is_alive(pid)
     tool.close()
-    assert not is_running(pid)
+    assert not is_alive(pid)
 
 
 def test_a_closed_store_and_a_missing_engine_are_named(tmp_path: Path):

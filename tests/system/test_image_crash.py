@@ -6,7 +6,6 @@ import os
 import random
 import time
 import urllib.request
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,41 +16,40 @@ from stepwell_wire.hub_access import hub_dir
 from tests.node import Node
 from tests.system.image_trainers import IMAGES, pixels_of
 from tests.system.world import Shape, World, world
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.holds("images-come-back")
 
 TRAINERS = 2
 
 
-def rows(node: Node, sql: str) -> list[dict[str, Any]]:
-    done = node.stepwell("sql", f"{sql} FORMAT JSONEachRow")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def wait_for_blobs(node: Node, seconds: float) -> None:
+def wait_for_named_blobs(node: Node, seconds: float) -> None:
     """Wait until every id that a row names has a row of its own."""
     named = 'arrayJoin(extractAll(text, \'"blob":"([0-9a-f]{32})"\'))'
     sql = (
         f"SELECT count() AS n FROM (SELECT DISTINCT {named} AS id FROM texts) "
         "WHERE id NOT IN (SELECT blob FROM blobs)"
     )
-    deadline = time.monotonic() + seconds
-    while left := int(rows(node, sql)[0]["n"]):
-        assert time.monotonic() < deadline, f"{left} images have no bytes\n{node.log()}"
-        time.sleep(0.5)
+
+    def left() -> int:
+        return int(node.query(sql)[0]["n"])
+
+    wait_until(
+        lambda: not left(),
+        lambda: f"the bytes of {left()} images\n{node.log()}",
+        timeout_seconds=seconds,
+    )
 
 
 def compare(made: World) -> int:
     """Compare all pixels with what was logged; return how many images there are."""
     node = made.store
-    blobs = {row["blob"]: row for row in rows(node, "SELECT * FROM blobs FINAL")}
+    blobs = {row["blob"]: row for row in node.query("SELECT * FROM blobs FINAL")}
     kept = FolderBlobStore(default_blob_store(node.data))
     total = 0
     for trainer in made.dead:
         began, returned = trainer.counts()
-        found = rows(
-            node,
+        found = node.query(
             f"SELECT step, text FROM texts WHERE run_id = 'crash{trainer.number}' ORDER BY step",
         )
         where = f"crash{trainer.number}: began={began} returned={returned} stored={len(found)}"
@@ -103,7 +101,7 @@ def run(*, kills: int, seed: int, shape: Shape, victims: dict[str, int]) -> Worl
             made.check_daemons()
         made.stop_trainers()
         made.wait_until_stored(timeout_seconds=300)
-        wait_for_blobs(made.store, 120)
+        wait_for_named_blobs(made.store, 120)
         total = compare(made)
         print(f"images={total} kills={made.kills}")
         assert total > 50

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ from PIL import Image
 
 from stepwell_daemon.failpoints import FAILPOINTS
 from stepwell_store.blob_store import FolderBlobStore, default_blob_store
-from tests.node import Node, free_port, made_node
+from tests.node import Node, free_port
+from tests.processes import kill
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.processes
 
@@ -30,34 +31,22 @@ run.finish()
 """
 
 
-@pytest.fixture
-def node() -> Iterator[Node]:
-    with made_node() as made:
-        yield made
-
-
-def rows(node: Node, sql: str) -> list[dict[str, Any]]:
-    done = node.stepwell("sql", f"{sql} FORMAT JSONEachRow")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 def blobs_of(node: Node, run: str) -> dict[str, dict[str, Any]]:
-    found = rows(node, f"SELECT * FROM blobs FINAL WHERE run_id = '{run}'")
+    found = node.query(f"SELECT * FROM blobs FINAL WHERE run_id = '{run}'")
     return {row["blob"]: row for row in found}
 
 
 def named_by(node: Node, run: str) -> dict[int, str]:
     """Return the id that each step's row names."""
-    found = rows(node, f"SELECT step, text FROM texts WHERE run_id = '{run}' ORDER BY step")
+    found = node.query(f"SELECT step, text FROM texts WHERE run_id = '{run}' ORDER BY step")
     return {int(row["step"]): json.loads(row["text"])["blob"] for row in found}
 
 
-def wait_for_blobs(node: Node, run: str, count: int, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while len(blobs_of(node, run)) < count:
-        assert time.monotonic() < deadline, f"{len(blobs_of(node, run))} of {count}\n{node.log()}"
-        time.sleep(0.1)
+def wait_for_blobs(node: Node, run: str, count: int) -> None:
+    wait_until(
+        lambda: len(blobs_of(node, run)) >= count,
+        lambda: f"{count} blobs, there are {len(blobs_of(node, run))}\n{node.log()}",
+    )
 
 
 def check(node: Node, run: str, count: int, *, store: Path | None = None) -> None:
@@ -134,22 +123,13 @@ def start_unfinished(node: Node, *, run: str, count: int, **variables: str) -> A
     return process
 
 
-def kill(process: Any) -> None:
-    process.kill()
-    process.wait()
-    process.stdout.close()
-
-
 def test_what_a_killed_trainer_staged_is_taken_with_its_journal(node: Node) -> None:
     trainer = start_unfinished(node, run="a", count=10)  # Nobody listens.
     kill(trainer)
     assert len(list(node.journals.glob("a-*/blob-*"))) == 10
     node.start_daemon("--recover-seconds", "0.2")
     check(node, "a", 10)
-    deadline = time.monotonic() + 30
-    while list(node.journals.glob("a-*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not list(node.journals.glob("a-*")), "the journal to go")
 
 
 def test_an_unfinished_file_of_a_killed_trainer_is_no_blob(node: Node) -> None:
@@ -262,10 +242,8 @@ def test_images_reach_the_store_over_a_gateway_that_came_late(node: Node) -> Non
             check(gateway, run, 5)
         assert len(list(FolderBlobStore(default_blob_store(gateway.data)).walk())) == 5
         assert not (node.data / "blobstore").exists()
-        deadline = time.monotonic() + 30
-        while list((node.data / "blobs" / "waiting").iterdir()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        waiting = node.data / "blobs" / "waiting"
+        wait_until(lambda: not list(waiting.iterdir()), "the node to have sent all")
     finally:
         gateway.close()
 
@@ -277,7 +255,7 @@ def test_the_script_of_the_real_client_keeps_its_images(node: Node) -> None:
     done = node.stepwell("run", "--", sys.executable, str(script))
     assert done.returncode == 0, done.stderr
     wait_until_ready(node, 5)
-    (row,) = rows(node, "SELECT run_id, text FROM texts WHERE metric = 'examples'")
+    (row,) = node.query("SELECT run_id, text FROM texts WHERE metric = 'examples'")
     items = json.loads(row["text"])["items"]
     assert [item["caption"] for item in items] == [f"Sample {number}" for number in range(5)]
     blobs = blobs_of(node, row["run_id"])
@@ -290,7 +268,7 @@ def test_the_script_of_the_real_client_keeps_its_images(node: Node) -> None:
 
 
 def wait_until_ready(node: Node, count: int) -> None:
-    deadline = time.monotonic() + 60
-    while int(rows(node, "SELECT count() AS n FROM blobs")[0]["n"]) < count:
-        assert time.monotonic() < deadline, node.log()
-        time.sleep(0.1)
+    def are_ready() -> bool:
+        return int(node.query("SELECT count() AS n FROM blobs")[0]["n"]) >= count
+
+    wait_until(are_ready, lambda: f"{count} blobs\n{node.log()}")

@@ -6,10 +6,12 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.node import Node
+from tests.waiting import wait_for
 
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "train_digits.py"
 
@@ -123,14 +125,13 @@ def test_a_killed_trainer_loses_nothing_and_is_seen_as_crashed(node: Node) -> No
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert done.returncode == -9
-    deadline = time.monotonic() + 60
-    while True:
+
+    def crashed() -> dict[str, Any] | None:
         shown = node.stepwell("show", "killed1", "--json")
-        detail = json.loads(shown.stdout) if shown.returncode == 0 else {}
-        if detail.get("state") == "crashed":
-            break
-        assert time.monotonic() < deadline, shown.stdout + shown.stderr
-        time.sleep(0.5)
+        found = json.loads(shown.stdout) if shown.returncode == 0 else {}
+        return found if found.get("state") == "crashed" else None
+
+    detail = wait_for(crashed, lambda: f"the run to be seen as crashed\n{node.log()}")
     (loss,) = detail["metrics"]
     assert (loss["count"], loss["last"]) == (5000, 4999.0)
     assert list(node.journals.glob("*/writer.json")) == []

@@ -3,15 +3,15 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from stepwell_store.blob_store import FolderBlobStore, default_blob_store
-from tests.node import Node, made_node
+from tests.node import Node
+from tests.processes import kill
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.processes
 
@@ -30,28 +30,18 @@ END = "run.finish()\n"
 WAIT = "print('logged', flush=True)\nimport time; time.sleep(600)\n"
 
 
-@pytest.fixture
-def node() -> Iterator[Node]:
-    with made_node() as made:
-        yield made
-
-
-def ask(node: Node, sql: str) -> list[dict[str, Any]]:
-    done = node.stepwell("sql", f"{sql} FORMAT JSONEachRow")
-    assert done.returncode == 0, done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines()]
-
-
 def check(node: Node) -> None:
     """Raise an AssertionError unless each step has its table whole, and the image of its cell."""
-    deadline = time.monotonic() + 60
-    while len(found := ask(node, "SELECT * FROM blobs FINAL")) < 2 * COUNT:
-        assert time.monotonic() < deadline, f"{found}\n{node.log()}"
-        time.sleep(0.1)
+
+    def all_blobs() -> list[dict[str, Any]] | None:
+        rows = node.query("SELECT * FROM blobs FINAL")
+        return rows if len(rows) >= 2 * COUNT else None
+
+    found = wait_for(all_blobs, lambda: f"the blobs of {COUNT} tables\n{node.log()}")
     blobs = {row["blob"]: row for row in found}
     assert {(row["state"], row["reason"]) for row in found} == {("ready", "")}
     kept = FolderBlobStore(default_blob_store(node.data))
-    named = ask(node, "SELECT step, text FROM texts ORDER BY step")
+    named = node.query("SELECT step, text FROM texts ORDER BY step")
     assert [int(row["step"]) for row in named] == list(range(COUNT))
     for step, row in enumerate(named):
         told = json.loads(row["text"])
@@ -73,13 +63,6 @@ def start(node: Node) -> "subprocess.Popen[bytes]":
     assert process.stdout is not None
     assert process.stdout.readline() == b"logged\n"
     return process
-
-
-def kill(process: "subprocess.Popen[bytes]") -> None:
-    process.kill()
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
 
 
 def test_every_table_is_stored_whole(node: Node) -> None:

@@ -4,12 +4,13 @@ import json
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.node import made_node
+from tests.waiting import wait_for
 from tests.wandb_compat.conftest import Desk
 
 pytestmark = pytest.mark.processes
@@ -54,14 +55,13 @@ def test_the_first_script_is_in_the_store_of_the_daemon() -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        deadline = time.monotonic() + 60
-        while True:
+
+        def finished() -> dict[str, Any] | None:
             shown = node.stepwell("show", "my-ml-project/experiment-1", "--json")
-            run = json.loads(shown.stdout) if shown.returncode == 0 else {}
-            if run.get("state") == "finished":
-                break
-            assert time.monotonic() < deadline, (shown, done.stderr)
-            time.sleep(0.1)
+            found = json.loads(shown.stdout) if shown.returncode == 0 else {}
+            return found if found.get("state") == "finished" else None
+
+        run = wait_for(finished, lambda: f"the run's end\n{node.log()}")
         assert run["config"]["architecture"] == "resnet50"
         assert run["summary"]["epoch"] == 49.0
         counts = {metric["metric"]: metric["count"] for metric in run["metrics"]}

@@ -1,28 +1,13 @@
 """Reports in the catalog, whoever writes at the same time, in SQLite and in PostgreSQL alike."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from stepwell_hub.catalog import reports
-from stepwell_hub.catalog.catalog import Catalog, open_catalog
+from stepwell_hub.catalog.catalog import Catalog
 from stepwell_hub.errors import ApiError
-from tests.hub.catalogs import emptied
 
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.processes)])
-def catalogs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Catalog]]:
-    """Several hubs on one database."""
-    url = "" if request.param == "sqlite" else emptied(request.getfixturevalue("postgresql"))
-    opened = [open_catalog(tmp_path, url) for _ in range(4)]
-    yield opened
-    for each in opened:
-        each.close()
 
 
 def make(catalog: Catalog, number: int = 0, *, key: str = "key") -> reports.Report:

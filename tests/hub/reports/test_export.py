@@ -12,6 +12,7 @@ from blake3 import blake3
 from PIL import Image
 
 from stepwell_hub.reports.svg import Line, heat_map, line_chart, nice_ticks, smoothed
+from tests.blobs import put_blob
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.hub.tables import put
@@ -63,14 +64,6 @@ def exported(hub: Hub, text: str, *, title: str = "T", project: str = PROJECT) -
 def panel(**fields: str) -> str:
     lines = "\n".join(f"{name}: {value}" for name, value in fields.items())
     return f"```stepwell\n{lines}\n```\n\n"
-
-
-def kept(hub: Hub, tmp_path: Path, content: bytes) -> str:
-    source = tmp_path / "source"
-    source.write_bytes(content)
-    digest = blake3(content).hexdigest()
-    hub.context.blobs.put(digest, source)
-    return digest
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +142,8 @@ def test_pictures_and_tables_are_in_the_file(hub: Hub, tmp_path: Path) -> None:
     picture = io.BytesIO()
     Image.new("RGB", (4, 4), "red").save(picture, "png")
     rows = put(hub, tmp_path, ["id", "guess"], [[1, "cat"], [2, HOSTILE], [3, None]])
-    digests = [kept(hub, tmp_path, picture.getvalue()), rows.rpartition("/")[2]]
-    digests.append(kept(hub, tmp_path, b"RIFF" + struct.pack("<I", 4) + b"WAVE"))
+    digests = [put_blob(hub.context.blobs, picture.getvalue()), rows.rpartition("/")[2]]
+    digests.append(put_blob(hub.context.blobs, b"RIFF" + struct.pack("<I", 4) + b"WAVE"))
     make_run(hub.context.store, "pictures", "run", steps=0)
     kinds = ("image-file", "table-file", "audio-file")
     logged = {

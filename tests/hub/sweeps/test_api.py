@@ -12,6 +12,7 @@ from stepwell_hub.sweeps.answers import LEASE_SECONDS
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import log, writer
+from tests.waiting import wait_for
 
 _numbers = itertools.count(1)
 RANDOM = {"method": "random", "parameters": {"lr": {"min": 0.0, "max": 1.0}}, "seed": 1}
@@ -32,15 +33,6 @@ def get(hub: Hub, path: str) -> Any:
     answer = hub.program.get(f"/api/v1{path}")
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def wait_for(what: str, found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {PATIENCE_SECONDS:g} s for: {what}")
 
 
 class Clock:
@@ -374,7 +366,7 @@ def test_values_come_from_the_store_and_the_best_is_told(hub: Hub) -> None:
         told = get(hub, f"/sweeps/{sweep['id']}/trials")["trials"]
         return [each["steps"] for each in told] == [3, 2] and get(hub, f"/sweeps/{sweep['id']}")
 
-    assert wait_for("values of both trials", best)["best"] == {
+    assert wait_for(best, "values of both trials")["best"] == {
         "number": 1,
         "run_id": first["run_id"],
         "value": 3.0,
@@ -387,7 +379,7 @@ def test_values_come_from_the_store_and_the_best_is_told(hub: Hub) -> None:
     def late() -> Any:
         return get(hub, f"/sweeps/{sweep['id']}")["best"]["number"] == 2
 
-    wait_for("the late value", late)
+    wait_for(late, "the late value")
 
 
 def test_importance_counts_the_trials_that_ended_with_a_value(hub: Hub) -> None:
@@ -411,10 +403,10 @@ def test_importance_counts_the_trials_that_ended_with_a_value(hub: Hub) -> None:
 
         return found
 
-    too_few = wait_for("values of nine trials", used(9))
+    too_few = wait_for(used(9), "values of nine trials")
     assert (too_few["metric"], too_few["trials_min"], too_few["parameters"]) == ("loss", 10, [])
     assert agent.end(trials[0])
-    told = wait_for("the tenth trial", used(10))
+    told = wait_for(used(10), "the tenth trial")
     first, second = told["parameters"]
     assert (first["name"], second["name"]) == ("x", "y")
     assert first["share"] > told["chance"] > second["share"]
@@ -435,7 +427,7 @@ def test_hyperband_stops_the_worse_trial_at_its_band(hub: Hub) -> None:
     logged(hub, sweep, bad, [2.0, 0.5])  # Better before its band, and not there yet.
     more_logged(hub, sweep, bad, [2.0], first=2)
     (command,) = wait_for(
-        "a stop", lambda: get(hub, f"/control?cursor={cursor}&wait=2")["commands"]
+        lambda: get(hub, f"/control?cursor={cursor}&wait=2")["commands"], "a stop"
     )
     assert (command["run_id"], command["reason"]) == (bad["run_id"], "early_terminate")
     (stop,) = agent.beat(good, bad)["commands"]
@@ -450,7 +442,7 @@ def test_a_reached_target_finishes_the_sweep(hub: Hub) -> None:
     agent = Agent(hub, sweep)
     trial = agent.trial()
     logged(hub, sweep, trial, [0.2, 0.1])
-    wait_for("the end", lambda: get(hub, f"/sweeps/{sweep['id']}")["state"] == "finished")
+    wait_for(lambda: get(hub, f"/sweeps/{sweep['id']}")["state"] == "finished", "the end")
     assert agent.beat(trial)["commands"] == []  # What runs may end.
 
 
@@ -477,7 +469,7 @@ def test_trials_of_an_ended_sweep_that_nobody_holds_are_ended(hub: Hub, clock: C
     def counts() -> Any:
         return get(hub, f"/sweeps/{sweep['id']}")["counts"]["crashed"] == 1
 
-    wait_for("the trial to be crashed", counts)
+    wait_for(counts, "the trial to be crashed")
 
 
 def test_a_poll_without_commands_ends_with_the_same_cursor(hub: Hub) -> None:
