@@ -19,10 +19,6 @@ export function getProject(project: string, abort: Abort = {}): Promise<ProjectO
   return request("GET", pathFrom("projects", project), abort);
 }
 
-export function deleteProject(project: string, { force = false } = {}): Promise<void> {
-  return request("DELETE", pathFrom("projects", project), { query: { force } });
-}
-
 export function listRuns(project: string, query: RunsQuery, abort: Abort = {}): Promise<RunsPage> {
   return request("POST", `${pathFrom("projects", project)}/runs/query`, { body: query, ...abort });
 }
