@@ -263,10 +263,11 @@ def init(
         mode: ``online``, ``offline``, ``disabled`` or ``shared``.
         reinit: what to do when a run is active: ``return_previous`` (default, with a notice;
             but another ``id`` finishes the previous run, with a notice, and starts that one),
-            ``finish_previous`` (or True), ``create_new``.
+            ``finish_previous`` (or True; the default in a notebook), ``create_new``.
         resume: ``allow``, ``must``, ``never``, or ``auto`` (or True) for the run that this machine
             did not finish.
-        allow_val_change: let config values be changed without being asked each time.
+        allow_val_change: let config values be changed without being asked each time; default
+            True in a notebook.
         resume_from, fork_from: ``RUN_ID?_step=N``; not there yet: the run goes on, or starts, after
             that step.
         settings: more settings, a dict or an object; see `Settings`.

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from stepwell import _session
+from stepwell import _notebook, _session
 from stepwell._config_sources import parse_config
 from stepwell._identity import display_name, new_run_id, run_id_from
 from stepwell._later import tell_once
@@ -93,7 +93,10 @@ def start_run(
         voice=voice,
     )
     _session.begin(run, make_current=wanted.reinit != "create_new" or before is None)
-    run._start(given, allow_val_change=bool(allow_val_change))
+    run._start(
+        given,
+        allow_val_change=_notebook.is_kernel() if allow_val_change is None else allow_val_change,
+    )
     return run
 
 
@@ -163,22 +166,25 @@ def _stays(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
         run_id: what the call itself says.
     """
     said = ""
+    reinit = wanted.reinit
+    if reinit == "default" and _notebook.is_kernel():
+        reinit = "finish_previous"  # A cell that is run again begins a run again.
     if is_another := _asks_for_another(wanted, before, run_id=run_id):
         said = (
             f"was still running and is finished, as run {wanted.run_id} begins; "
             'pass reinit="create_new" to have both'
         )
-    elif wanted.reinit == "default":
+    elif reinit == "default":
         said = (
             "is still running and is returned; finish() it first, or pass "
             'reinit="finish_previous" or "create_new"'
         )
     if said and not wanted.quiet:
         voice.say(f"init: run {before.id} {said}")
-    if is_another or wanted.reinit == "finish_previous":
+    if is_another or reinit == "finish_previous":
         before.finish()
         return False
-    return wanted.reinit in ("default", "return_previous")
+    return reinit in ("default", "return_previous")
 
 
 def _made_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import stepwell
-from stepwell import _session, _spawn
+from stepwell import _notebook, _session, _spawn
 from stepwell._settings import OTHER_VARIABLES, SETTINGS, VARIABLES
 from stepwell.errors import (
     ConfigError,
@@ -119,6 +119,17 @@ def test_another_id_finishes_the_previous_run_and_begins_the_next(
     assert (second.finished, third.project) == (True, "elsewhere")
     assert start(mode="offline", id="beside", reinit="create_new") is not third
     assert not third.finished
+
+
+def test_a_cell_of_a_notebook_that_is_run_again_begins_a_run_again(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_notebook, "is_kernel", lambda: True)
+    first = start(mode="offline", config={"lr": 1})
+    first.config.lr = 2
+    second = start(mode="offline", config={"lr": 1})
+    assert (first.finished, second.id == first.id, second.config["lr"]) == (True, False, 1)
+    assert start(mode="offline", reinit="return_previous") is second
 
 
 def test_reinit_finishes_the_previous_run_or_leaves_it(start: Start) -> None:
