@@ -333,9 +333,11 @@ def read_config(
     return DaemonConfig(**values)
 
 
-def check_reload(old: DaemonConfig, new: DaemonConfig) -> tuple[DaemonConfig, list[str]]:
-    """Return what holds after a reload, and the names of changes that need a restart."""
+def check_reload(old: DaemonConfig, new: DaemonConfig) -> tuple[DaemonConfig, list[str], list[str]]:
+    """Return what holds after a reload, and the names of its changes and of those that need a
+    restart.
+    """
     changed = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]
     applied = {name: getattr(new, name) for name in changed if name in RELOADABLE}
     refused = [name for name in changed if name not in RELOADABLE]
-    return dataclasses.replace(old, **applied), refused
+    return dataclasses.replace(old, **applied), list(applied), refused

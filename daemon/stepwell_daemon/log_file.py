@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Final
@@ -19,13 +20,32 @@ def check_log_file(path: Path) -> None:
     """
     if path.is_dir():
         raise DaemonConfigError(f"log_file: {path} is a folder; name a file in it")
-    place = path
-    while not place.exists() and place != place.parent:
+    if not path.exists():
+        check_can_be_made(path, "log_file")
+    elif not os.access(path, os.W_OK):
+        raise DaemonConfigError(f"log_file: {path} cannot be written: no permission at {path}")
+
+
+def check_can_be_made(path: Path, name: str) -> None:
+    """Look whether ``path``, of the setting ``name``, can be made with its folders; leave nothing.
+
+    A folder is made and removed there: the rights of /proc, for example, say yes to root.
+
+    Raises:
+        DaemonConfigError: It cannot.
+    """
+    place = path.parent
+    while not os.path.lexists(place) and place != place.parent:
         place = place.parent
-    if place != path and not place.is_dir():
-        raise DaemonConfigError(f"log_file: {path} cannot be made: {place} is no folder")
-    if not os.access(place, os.W_OK if place == path else os.W_OK | os.X_OK):
-        raise DaemonConfigError(f"log_file: {path} cannot be written: no permission at {place}")
+    if not place.is_dir():
+        raise DaemonConfigError(f"{name}: {path} cannot be made: {place} is no folder")
+    try:
+        os.rmdir(tempfile.mkdtemp(prefix=".stepwell-check-", dir=place))
+    except OSError as error:
+        raise DaemonConfigError(
+            f"{name}: {path} cannot be made in {place} ({error.strerror}); name another place, or "
+            "give this user the right to write there"
+        ) from error
 
 
 def configure_logging(log_file: str, level: str) -> None:

@@ -10,7 +10,7 @@ from stepwell_daemon.config import DaemonConfig, read_config
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.instance import group_number
-from stepwell_daemon.log_file import check_log_file
+from stepwell_daemon.log_file import check_can_be_made, check_log_file
 from stepwell_daemon.samplers.known import chosen_samplers
 from stepwell_daemon.spool.spool import SpoolSettings
 from stepwell_store.blob_store import BlobStore, open_blob_store
@@ -44,6 +44,8 @@ def load_config(
         group_number(config.socket_group)
     config.further_journal_roots()
     blob_store(config)
+    if config.blob_store and config.sink != "gateway":
+        _check_blob_folder(Path(config.blob_store).expanduser())
     config.listen_settings()
     config.hub_address()
     if config.sink == "gateway":
@@ -53,6 +55,13 @@ def load_config(
     if config.block_bytes > config.in_flight_bytes_max:
         raise DaemonConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
     return config
+
+
+def _check_blob_folder(folder: Path) -> None:
+    if not folder.exists():
+        check_can_be_made(folder, "blob_store")
+    elif not folder.is_dir():
+        raise DaemonConfigError(f"blob_store: {folder} is no folder; name a folder")
 
 
 def spool_settings(config: DaemonConfig) -> SpoolSettings:

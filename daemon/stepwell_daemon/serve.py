@@ -240,7 +240,7 @@ class Daemon:
         except DaemonConfigError as error:
             logger.error("the configuration was not reloaded: %s", error)
             return
-        config, refused = check_reload(self._config, loaded)
+        config, applied, refused = check_reload(self._config, loaded)
         if refused:
             logger.warning("changes that need a restart: %s", ", ".join(refused))
         set_level(config.log_level)
@@ -248,7 +248,7 @@ class Daemon:
             self._sampling.change(config.sample_seconds)
         self._config = self._facts.config = config
         self._retention_changed.set()
-        logger.info("configuration reloaded")
+        logger.info("configuration reloaded changed=%s", ",".join(applied) or "nothing")
 
     # ------------------------------------------------------------------ start and stop
 

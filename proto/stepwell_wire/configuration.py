@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell_wire.setting import Setting, known_hint
+from stepwell_wire.setting import Setting, known_hint, number_kind
 
 _DECLARED: Final = "setting"
 
@@ -104,7 +104,7 @@ class SettingsReader:
             self._check_known(name, where)
             kind = self.fields[name].kind
             if kind in (int, float) and isinstance(value, str):
-                what = "a whole number" if kind is int else "a number"
+                what = number_kind(value, is_whole=kind is int)
                 raise SettingError(f"{where}: expected {what}, without quotes, not {value!r}")
             if kind is Path and isinstance(value, str) and value:
                 check_absolute(value, where)

@@ -9,12 +9,15 @@ that takes time is imported here: a script reads settings before its first `log`
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 _TRUE: Final = frozenset(("1", "true", "yes", "on"))
 _FALSE: Final = frozenset(("", "0", "false", "no", "off"))
+
+_SIZE_WITH_UNIT: Final = re.compile(r"\s*[\d.]+\s*([kmgtp]i?b?|b|bytes)\s*", re.IGNORECASE)
 
 
 class Setting(NamedTuple):
@@ -69,7 +72,7 @@ class Setting(NamedTuple):
             if not math.isfinite(number):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
-            expected = "a whole number" if is_whole else "a number"
+            expected = number_kind(value, is_whole=is_whole)
             raise ValueError(f"expected {expected}, not {value!r}") from None
         low, high = self.low, self.high
         if (low is not None and number < low) or (high is not None and number > high):
@@ -90,6 +93,13 @@ def setting(
 ) -> Any:
     """Return a `Setting`, as what stands for its default in a class."""
     return Setting(default, help, low, high, choices, convert)
+
+
+def number_kind(value: Any, *, is_whole: bool) -> str:
+    """Return which kind of number is expected; of a size with a unit, how it is written."""
+    if is_whole and isinstance(value, str) and _SIZE_WITH_UNIT.fullmatch(value):
+        return "a whole number of bytes without a unit, such as 8000000000 or 8e9"
+    return "a whole number" if is_whole else "a number"
 
 
 def flag(value: Any) -> bool:

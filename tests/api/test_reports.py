@@ -89,6 +89,13 @@ def test_the_command_line_saves_lists_and_exports(
     out = capsys.readouterr().out
     assert told["id"] in out
     assert "Loss curves" in out
+    assert main(["report", "ls"]) == 0
+    assert "cli  Loss curves" in capsys.readouterr().out
+    monkeypatch.setenv("STEPWELL_PROJECT", "cli")
+    assert main(["report", "ls", "--json"]) == 0
+    assert [each["id"] for each in json.loads(capsys.readouterr().out)] == [told["id"]]
+    assert main(["report", "ls", "--project", "nope"]) == 4
+    assert "no project 'nope'" in capsys.readouterr().err
     assert main(["report", "export", told["id"], "-o", "out.html"]) == 0
     content = Path("out.html").read_text("utf-8")
     assert content.startswith("<!doctype html>")

@@ -4,6 +4,7 @@ Whatever was acknowledged before it began is in the copy, once, and so is the pa
 daemon that runs on the copy finds nothing missing or damaged.
 """
 
+import asyncio
 import fcntl
 import json
 import shutil
@@ -20,8 +21,11 @@ import pytest
 
 from stepwell_hub.catalog.catalog import open_catalog
 from stepwell_store import EmbeddedStore, connect_embedded
+from stepwell_wire.control_pb2 import FlushReply
 from tests.cli.conftest import Call
+from tests.cli.fake_daemon import FakeDaemon
 from tests.cli.up import Up
+from tests.daemon.made import append, new_writer, schema_event, spool_running
 
 TRAINER = """
 import stepwell
@@ -134,6 +138,33 @@ def test_a_folder_without_a_daemon_is_copied(
     assert done.code == 0, done.err
     shown = call("show", "run-a", "--json", "--data", tmp_path / "copy")
     assert json.loads(shown.out) == json.loads(call("show", "run-a", "--json").out)
+
+
+def test_a_back_up_holds_the_spool_too_so_no_points_are_reported_missing(
+    call: Call, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    daemon.flushed = FlushReply(stored=False, pending_bytes=12_000)
+    assert "newest points are missing" in call("runs").err
+    assert "missing" not in call("backup", tmp_path / "copy").err
+
+
+def test_points_in_the_spool_of_a_folder_without_a_daemon_are_told(
+    store: EmbeddedStore, call: Call, tmp_path: Path
+) -> None:
+    (store.data_dir / "spool").mkdir(exist_ok=True)
+    copy = tmp_path / "copy"
+    assert call("backup", copy).code == 0
+
+    async def write() -> None:
+        async with spool_running(copy / "spool") as spool:
+            append(spool, new_writer(spool, "w"), schema_event())
+            await spool.settled()
+
+    assert call("runs", "--data", copy).err == ""
+    asyncio.run(write())
+    told = call("runs", "--data", copy)
+    assert told.code == 0
+    assert f"in the spool of {copy} are not in the store" in told.err
 
 
 def test_a_folder_that_exists_is_left_as_it_is(call: Call, tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from stepwell.cli import top
+from stepwell.cli import top, up
+from stepwell.cli.errors import CommandError
+from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text
 from tests.cli.conftest import Call
 from tests.cli.fake_daemon import FakeDaemon, healthy_status
@@ -91,6 +94,22 @@ def test_something_else_on_the_socket_is_told_apart_from_nothing(call: Call, pla
     assert told.code == 3
     assert "does not answer" in told.err
     assert "stepwell doctor" in told.err
+
+
+def test_host_and_port_of_up_are_those_of_the_page(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+
+    def start(where: Places, *more: str) -> NoReturn:
+        given.extend(more)
+        raise CommandError("not started")
+
+    monkeypatch.setattr(up, "_Foreground", object)  # It would take the signals of this process.
+    monkeypatch.setattr(up.daemon_process, "start_attached", start)
+    call("up", "--host", "::1", "--port", "8471", "--metrics-host", "::", "--metrics-port", "0")
+    words = ["--hub-host", "::1", "--hub-port", "8471", "--host", "::", "--metrics-port", "0"]
+    assert given == words
 
 
 def test_top_prints_one_frame_for_a_pipe(call: Call, daemon: FakeDaemon) -> None:

@@ -43,6 +43,13 @@ def test_an_unknown_command_names_the_nearest(call: Call) -> None:
     assert wrong.err == "stepwell: 'rums' is no command; did you mean `stepwell runs`?\n"
 
 
+def test_a_command_of_wandb_names_what_does_it_here(call: Call) -> None:
+    wrong = call("offline")
+    assert wrong.code == 2
+    assert 'mode="offline"' in wrong.err
+    assert "wandb offline" in wrong.err
+
+
 def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
     wrong = call("runs", "--jsno")
     assert wrong.code == 2

@@ -31,7 +31,7 @@ class Up:
 
     def start(self, *more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "stepwell", "up", "--port", "0", *more],
+            [sys.executable, "-m", "stepwell", "up", "--metrics-port", "0", *more],
             env=self.environ,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -66,9 +66,14 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("data = 3", "expected a path"),
         ("data = 'here'", "data: expected an absolute path, not 'here'"),
         ("metrics_port = '9464'", "expected a whole number, without quotes, not '9464'"),
+        ("spool_bytes_max = '8GB'", "a whole number of bytes without a unit, such as 8000000000"),
         ("idle_exit = '5'", "expected a number, without quotes, not '5'"),
         ("log_file = '/'", "log_file: / is a folder"),
         ("log_file = '/dev/null/stepwell.log'", "/dev/null is no folder"),
+        ("log_file = '/proc/nope/x.log'", "log_file: /proc/nope/x.log cannot be made"),
+        ("blob_store = '/proc/nope/blobs'", "blob_store: /proc/nope/blobs cannot be made"),
+        ("blob_store = '/dev/null'", "blob_store: /dev/null is no folder"),
+        ("blob_store = '/dev/null/blobs'", "blob_store: /dev/null/blobs cannot be made"),
         ("retention_run_days = 99999999", "run_days"),
         ("block_points", "not TOML"),
     ],
@@ -83,7 +88,7 @@ def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, mes
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_log_file_without_permission_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(DaemonConfigError, match=f"no permission at {tmp_path}"):
+    with pytest.raises(DaemonConfigError, match=f"cannot be made in {tmp_path}"):
         load("--log-file", str(tmp_path / "stepwell.log"))
 
 
@@ -129,9 +134,10 @@ def test_a_wrong_configuration_ends_with_its_own_code(
 def test_a_reload_applies_what_it_can_and_names_the_rest() -> None:
     old = load()
     new = load("--sample-seconds", "1", "--segment-bytes", "1000000")
-    config, refused = check_reload(old, new)
+    config, applied, refused = check_reload(old, new)
     assert config.sample_seconds == 1.0
     assert config.segment_bytes == old.segment_bytes
+    assert applied == ["sample_seconds"]
     assert refused == ["segment_bytes"]
     assert set(FIELDS) > RELOADABLE
 

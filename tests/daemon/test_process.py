@@ -209,7 +209,7 @@ def test_a_reload_changes_what_it_can(process: Process) -> None:
     config.write_text("log_level = 'debug'\nsegment_bytes = 1000000\n")
     assert process.running is not None
     process.running.send_signal(signal.SIGHUP)
-    process.wait_logged("configuration reloaded")
+    process.wait_logged("configuration reloaded changed=log_level")
     process.wait_logged("changes that need a restart: segment_bytes")
     config.write_text("log_levle = 'debug'\n")
     process.running.send_signal(signal.SIGHUP)

@@ -7,6 +7,8 @@ import pytest
 
 from stepwell_wire.setting import Setting, flag, known_hint
 
+SIZE = "expected a whole number of bytes without a unit, such as 8000000000 or 8e9"
+
 
 @pytest.mark.parametrize(
     ("declared", "written", "meant"),
@@ -35,6 +37,8 @@ def test_a_value_is_what_its_declaration_makes_of_it(
     ("declared", "written", "message"),
     [
         (Setting(1, ""), "many", "expected a whole number, not 'many'"),
+        (Setting(1, ""), "8GB", f"{SIZE}, not '8GB'"),
+        (Setting(1, ""), "64 MiB", f"{SIZE}, not '64 MiB'"),
         (Setting(1, ""), 1.5, "expected a whole number, not 1.5"),
         (Setting(1, ""), "1.5", "expected a whole number, not '1.5'"),
         (Setting(1, ""), True, "expected a whole number, not True"),

@@ -42,6 +42,14 @@ COMMANDS: Final = {
     "version": "print the version",
 }
 _RAW_ARGUMENTS: Final = {"daemon", "hub"}  # Everything after the name belongs to another program.
+_ELSEWHERE: Final = {
+    "offline": 'use `stepwell run --offline -- CMD` or `stepwell.init(mode="offline")`; '
+    "`stepwell run -- wandb offline` sets it for a folder",
+    "online": "online is the default; `stepwell run -- wandb online` undoes `wandb offline`",
+    "login": "no login is needed",
+    "init": "`stepwell.init(project=…)` names the project",
+}
+"""Commands of wandb that need none here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,6 +125,8 @@ def _overview() -> str:
 def _unknown(name: str) -> str:
     import difflib
 
+    if name in _ELSEWHERE:
+        return f"{name!r} is no command of stepwell; {_ELSEWHERE[name]}"
     nearest = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `stepwell {nearest[0]}`?" if nearest else "`stepwell --help` lists them"
     return f"{name!r} is no command; {hint}"

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             raise CommandError(f"{path} exists; give another folder, or delete this one", USAGE)
     from stepwell_store import EmbeddedStore
 
-    with reading(where) as store:
+    with reading(where, reports_missing=False) as store:
         if not isinstance(store, EmbeddedStore):
             raise CommandError(
                 f"the store is {store.kind}; back it up with the servers' BACKUP DATABASE",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
 from stepwell.errors import (
@@ -15,7 +15,11 @@ from stepwell.errors import (
 )
 from stepwell_wire.errors import ArtifactNameError
 
+if TYPE_CHECKING:
+    from stepwell._hub_client import Hub
+
 _NOT_FOUND_STATUS: Final = 404
+_PAGE: Final = 200
 
 
 @contextmanager
@@ -32,3 +36,17 @@ def hub_errors() -> Iterator[None]:
         raise CommandError(str(error), USAGE) from error
     except StepwellError as error:
         raise CommandError(str(error), FAILED) from error
+
+
+def check_project(hub: "Hub", project: str) -> None:
+    """Raise where the hub knows no run of ``project`` either."""
+    from stepwell.api._names import nearest
+
+    try:
+        hub.ask("GET", "projects", project)
+    except HubError as error:
+        if error.code != "not_found":
+            raise
+        listed = hub.get("/projects", limit=_PAGE)["projects"]
+        hint = nearest(project, [each["project"] for each in listed])
+        raise CommandError(f"no project {project!r} at {hub.url}{hint}", NOT_FOUND) from error

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from stepwell.cli.daemon_client import DaemonClient, UnusableSocketError, is_answered
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
-from stepwell.cli.extras import require_daemon, require_store
+from stepwell.cli.extras import missing_for_daemon, require_daemon, require_store
 from stepwell.cli.options import Places
 from stepwell.cli.text import bytes_text
 
@@ -29,8 +29,12 @@ _GATEWAY_KIND: Final = "gateway "
 
 
 @contextmanager
-def reading(places: Places) -> Iterator["Store"]:
+def reading(places: Places, *, reports_missing: bool = True) -> Iterator["Store"]:
     """Open the store; what it raises inside the block becomes a CommandError.
+
+    Args:
+        reports_missing: print a line if the spool has points that are not in the store; a caller
+            that reads the spool too does without.
 
     Raises:
         CommandError: No store is there, it cannot be opened, or what the block asked failed.
@@ -42,7 +46,7 @@ def reading(places: Places) -> Iterator["Store"]:
     import stepwell_store as backend
 
     try:
-        store = _open(places, settings)
+        store = _open(places, settings, reports_missing=reports_missing)
         try:
             yield store
         except (backend.QueryError, backend.TableMissingError) as error:
@@ -77,8 +81,10 @@ def _explain(store: "Store", error: Exception) -> None:
         return  # Nothing more is known.
 
 
-def _open(places: Places, settings: "ServerSettings | None") -> "Store":
-    data = settled_data_dir(places, stored_in_servers=settings is not None)
+def _open(places: Places, settings: "ServerSettings | None", *, reports_missing: bool) -> "Store":
+    data = settled_data_dir(
+        places, stored_in_servers=settings is not None, reports_missing=reports_missing
+    )
     if settings is not None:
         from stepwell_store.server.store import open_server
 
@@ -171,8 +177,12 @@ def configuration(places: Places) -> "DaemonConfig | None":
         raise CommandError(str(error), USAGE) from error
 
 
-def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path:
+def settled_data_dir(
+    places: Places, *, stored_in_servers: bool = False, reports_missing: bool = True
+) -> Path:
     """Return the data folder to read, after its daemon has stored what it holds.
+
+    If points of its spool are not stored, with a daemon or without, a line says so.
 
     Raises:
         CommandError: The daemon stores in servers, and nobody said which. Or no daemon answers on a
@@ -183,10 +193,11 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
     except UnusableSocketError:
         if not places.data_named:
             raise
-        return places.data
+        has_daemon = False
     if not has_daemon:
         if not stored_in_servers:
             check_data_is_known(places)
+            _say_what_waits(places.data, reports_missing=reports_missing)
         return places.data
     try:
         with DaemonClient(places.socket) as daemon:
@@ -194,6 +205,7 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
             found = Path(status["data_dir"])
             kind = status["sink"]["kind"]
             if places.data_named and not _same(found, places.data):
+                _say_what_waits(places.data, reports_missing=reports_missing)
                 return places.data
             if places.data_variable and not _same(found, places.data):
                 print(
@@ -211,13 +223,33 @@ def settled_data_dir(places: Places, *, stored_in_servers: bool = False) -> Path
             "STEPWELLD_CONFIG",
             USAGE,
         )
-    if not stored and not kind.startswith(_GATEWAY_KIND):
+    if reports_missing and not stored and not kind.startswith(_GATEWAY_KIND):
         print(
             f"stepwell: {bytes_text(pending_bytes)} in the daemon's spool are not in the store "
             "yet; the newest points are missing here",
             file=sys.stderr,
         )
     return found
+
+
+def _say_what_waits(data: Path, *, reports_missing: bool) -> None:
+    """Print how much waits in the spool of a folder whose daemon was not asked."""
+    folder = data / "spool"
+    if not reports_missing or not folder.is_dir() or missing_for_daemon():
+        return
+    from stepwell_daemon.errors import DaemonError
+    from stepwell_daemon.spool.inspection import glance_at_spool
+
+    try:
+        waiting_bytes = glance_at_spool(folder).waiting_bytes
+    except (OSError, DaemonError):
+        return  # None yet, another user's or a damaged one: `spool verify` says it.
+    if waiting_bytes:
+        print(
+            f"stepwell: {bytes_text(waiting_bytes)} in the spool of {data} are not in the store "
+            "yet; the newest points are missing here until a daemon runs on this folder",
+            file=sys.stderr,
+        )
 
 
 def is_guessed(places: Places) -> bool:

@@ -6,12 +6,13 @@ import json
 import os
 import secrets
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import FAILED, OK, CommandError
-from stepwell.cli.hub_answers import hub_errors
+from stepwell.cli.hub_answers import check_project, hub_errors
 from stepwell.cli.options import add_json
 from stepwell.cli.text import plain
 
@@ -23,12 +24,12 @@ _PAGE: Final = 200
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    ls = actions.add_parser("ls", help="list the reports of a project")
+    ls = actions.add_parser("ls", help="list the reports of a project, or of all projects")
     put = actions.add_parser("put", help="save a Markdown file as a report")
     put.add_argument("file", metavar="FILE", help="a Markdown file; - for stdin")
     put.add_argument("-t", "--title", help="default: the name of the file without its ending")
-    for each in (ls, put):
-        each.add_argument("-p", "--project", help="default: STEPWELL_PROJECT")
+    ls.add_argument("-p", "--project", help="default: STEPWELL_PROJECT, otherwise all projects")
+    put.add_argument("-p", "--project", help="default: STEPWELL_PROJECT")
     export = actions.add_parser("export", help="write a report as one HTML file")
     export.add_argument("id", metavar="ID")
     export.add_argument("-o", "--output", metavar="FILE", help="default: ID.html; - for stdout")
@@ -48,7 +49,7 @@ def _hub() -> "Hub":
     return find_hub()
 
 
-def _project(options: argparse.Namespace) -> str:
+def _project_to_save_in(options: argparse.Namespace) -> str:
     from stepwell._settings import read_settings
 
     project = read_settings({"project": options.project}).project
@@ -57,24 +58,47 @@ def _project(options: argparse.Namespace) -> str:
 
 
 def _ls(options: argparse.Namespace) -> int:
-    hub, project = _hub(), _project(options)
-    found, cursor = [], None
-    while True:
-        query = {"limit": _PAGE} | ({"cursor": cursor} if cursor else {})
-        page = hub.ask("GET", "projects", project, "reports", query=query)
-        found += page["reports"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
+    hub = _hub()
+    project = options.project or os.environ.get("STEPWELL_PROJECT", "")
+    # `put` may have saved one in its default project before a run was there.
+    names = [project] if project else {**_projects(hub), _project_to_save_in(options): None}
+    found = [each for name in names for each in _listed(hub, name)]
+    if project and not found:
+        check_project(hub, project)
     if options.json:
         print(json.dumps(found))
         return OK
     for each in found:
         saved = datetime.fromtimestamp(each["updated_at"]).strftime("%Y-%m-%d %H:%M")
-        print(plain(f"{each['id']}  {saved}  version {each['version']:<4}  {each['title']}"))
+        where = "" if project else f"{each['project']}  "
+        line = f"{each['id']}  {saved}  version {each['version']:<4}  {where}{each['title']}"
+        print(plain(line))
     if not found:
-        print(plain(f"no reports in project {project}"), file=sys.stderr)
+        where = f" in project {project!r}" if project else ""
+        print(plain(f"no reports{where}; `stepwell report put` saves one"), file=sys.stderr)
     return OK
+
+
+def _projects(hub: "Hub") -> dict[str, None]:
+    names: dict[str, None] = {}
+    cursor = None
+    while True:
+        page = hub.get("/projects", limit=_PAGE, cursor=cursor)
+        names |= {each["project"]: None for each in page["projects"]}
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return names
+
+
+def _listed(hub: "Hub", project: str) -> Iterator[dict[str, Any]]:
+    cursor = None
+    while True:
+        query = {"limit": _PAGE} | ({"cursor": cursor} if cursor else {})
+        page = hub.ask("GET", "projects", project, "reports", query=query)
+        yield from page["reports"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
 
 
 def _put(options: argparse.Namespace) -> int:
@@ -87,7 +111,7 @@ def _put(options: argparse.Namespace) -> int:
             f"{options.file}: {getattr(error, 'strerror', None) or error}"
         ) from error
     title = options.title or ("Report" if options.file == "-" else Path(options.file).stem)
-    saved = save_report(_hub(), title, text, _project(options))
+    saved = save_report(_hub(), title, text, _project_to_save_in(options))
     for problem in saved.problems:
         print(plain(f"{options.file}: wrong panel: {problem}"), file=sys.stderr)
     if options.json:

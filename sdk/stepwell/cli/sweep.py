@@ -6,10 +6,9 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
-from stepwell.cli.hub_answers import hub_errors
+from stepwell.cli.errors import OK, USAGE, CommandError
+from stepwell.cli.hub_answers import check_project, hub_errors
 from stepwell.cli.options import add_json
-from stepwell.errors import HubError
 
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
@@ -132,24 +131,10 @@ def _list(options: argparse.Namespace) -> int:
             break
     if not found:
         if options.project is not None:
-            _check_project(hub, options.project)
+            check_project(hub, options.project)
         where = "" if options.project is None else f" in project {options.project}"
         print(f"stepwell: no sweeps yet{where}", file=sys.stderr)
     return OK
-
-
-def _check_project(hub: "Hub", project: str) -> None:
-    """Raise where the hub knows no run of ``project`` either."""
-    from stepwell.api._names import nearest
-
-    try:
-        hub.ask("GET", "projects", project)
-    except HubError as error:
-        if error.code != "not_found":
-            raise
-        listed = hub.get("/projects", limit=_PAGE)["projects"]
-        hint = nearest(project, [each["project"] for each in listed])
-        raise CommandError(f"no project {project!r} at {hub.url}{hint}", NOT_FOUND) from error
 
 
 def _print(hub: "Hub", sweep: Mapping[str, Any], *, is_json: bool) -> None:

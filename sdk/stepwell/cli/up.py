@@ -25,8 +25,10 @@ _POLL_SECONDS: Final = 0.1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_socket(parser)
-    parser.add_argument("--host", help="address of /metrics; default 127.0.0.1")
-    parser.add_argument("--port", type=int, help="port of /metrics; 0: any free port")
+    parser.add_argument("--host", help="address of the page; default 127.0.0.1")
+    parser.add_argument("--port", type=int, help="port of the page; 0: any free port")
+    parser.add_argument("--metrics-host", help="address of /metrics; default 127.0.0.1")
+    parser.add_argument("--metrics-port", type=int, help="port of /metrics; 0: any free port")
     parser.add_argument("--config", metavar="FILE", help="the daemon's TOML file")
 
 
@@ -35,8 +37,10 @@ def run(options: argparse.Namespace) -> int:
     where = places(options)
     more: list[str] = []
     for name, value in (
-        ("--host", options.host),
-        ("--metrics-port", options.port),
+        ("--hub-host", options.host),
+        ("--hub-port", options.port),
+        ("--host", options.metrics_host),
+        ("--metrics-port", options.metrics_port),
         ("--config", options.config),
     ):
         if value is not None:
