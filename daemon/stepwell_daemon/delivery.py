@@ -24,8 +24,9 @@ from stepwell_daemon.gaps import add_damage, gap_of, points_of
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.reader import Extent, Stretch
+from stepwell_daemon.spool.reader import Extent
 from stepwell_daemon.spool.rejected import RejectedBlocks
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_store import (
     Block,
     BlockBuilder,
@@ -43,39 +44,39 @@ logger = logging.getLogger("stepwell_daemon")
 
 
 def build_blocks(
-    stretches: Sequence[Stretch], shard_of: Callable[[WriterInfo], int] = lambda writer: 0
+    frames: Sequence[SpooledFrame], shard_of: Callable[[WriterInfo], int] = lambda writer: 0
 ) -> list[Block]:
-    """Return the blocks of ``stretches``, shard by shard; a pure function of them."""
+    """Return the blocks of ``frames``, shard by shard; a pure function of them."""
     builders: dict[int, BlockBuilder] = {}
-    for stretch in stretches:
-        shard = shard_of(stretch.info)
+    for frame in frames:
+        shard = shard_of(frame.info)
         if shard not in builders:
             builders[shard] = BlockBuilder(shard)
-        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
-        add_damage(builders[shard], stretch)
-        builders[shard].add(stretch.info, decoded, stretch.schemas)
+        decoded, _ = decode_records(frame.record.content(), frame.schemas)
+        add_damage(builders[shard], frame)
+        builders[shard].add(frame.info, decoded, frame.schemas)
     return [block for shard in sorted(builders) for block in builders[shard].build()]
 
 
-def _series_of(stretches: Sequence[Stretch]) -> list[int]:
-    """Return every series of runs that ``stretches`` may hold points of."""
+def _series_of(frames: Sequence[SpooledFrame]) -> list[int]:
+    """Return every series of runs that ``frames`` may hold points of."""
     found: set[int] = set()
-    for stretch in stretches:
-        who = stretch.info
+    for frame in frames:
+        who = frame.info
         if not who.is_node:
-            for metrics in list(stretch.schemas.values()):  # The reader adds to it.
+            for metrics in list(frame.schemas.values()):  # The reader adds to it.
                 numbers = series_fingerprints(who.project, who.run_id, metrics, who.label)
                 found.update(numbers.tolist())
     return sorted(found)
 
 
-def _node_series_of(stretches: Sequence[Stretch]) -> list[int]:
-    """Return every series of nodes that ``stretches`` may hold points of."""
+def _node_series_of(frames: Sequence[SpooledFrame]) -> list[int]:
+    """Return every series of nodes that ``frames`` may hold points of."""
     found: set[int] = set()
-    for stretch in stretches:
-        who = stretch.info
+    for frame in frames:
+        who = frame.info
         if who.is_node:
-            for metrics in list(stretch.schemas.values()):
+            for metrics in list(frame.schemas.values()):
                 found.update(node_fingerprint(who.host, name, who.label) for name in metrics)
     return sorted(found)
 
@@ -138,7 +139,7 @@ class Delivery:
     def prepare(self, extent: Extent) -> list[Block] | None:
         """Return the blocks of ``extent``, None where they cannot be built. Runs in a thread."""
         try:
-            return build_blocks(extent.stretches, self._store.shard_of)
+            return build_blocks(extent.frames, self._store.shard_of)
         except BAD_DATA as error:
             logger.error("decoding a whole extent failed: %r", error)
             return None
@@ -159,9 +160,9 @@ class Delivery:
         place = (extent.segment, extent.start, extent.end)
         self._rejected.begin(place)
         if blocks is None:
-            await self._halve(extent.segment, extent.stretches, None, "cannot be decoded")
+            await self._halve(extent.segment, extent.frames, None, "cannot be decoded")
         else:
-            await self._insert_all(place, extent.stretches, blocks)
+            await self._insert_all(place, extent.frames, blocks)
         if extent.layout < BLOCK_LAYOUT:
             await self._recompute(extent)
         self._may_repeat = False
@@ -175,8 +176,8 @@ class Delivery:
         """
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
-        series = _series_of(extent.stretches)
-        of_nodes = _node_series_of(extent.stretches)
+        series = _series_of(extent.frames)
+        of_nodes = _node_series_of(extent.frames)
         count = len(series) + len(of_nodes)
         logger.info("making rollups again of an extent of an older release series=%d", count)
         while True:
@@ -191,18 +192,18 @@ class Delivery:
             return
 
     async def _insert_all(
-        self, place: tuple[int, int, int], stretches: Sequence[Stretch], blocks: list[Block]
+        self, place: tuple[int, int, int], frames: Sequence[SpooledFrame], blocks: list[Block]
     ) -> None:
         # Names first: a point whose series has no name is one that a deletion left.
         for part in ([each for each in blocks if each.names], [b for b in blocks if not b.names]):
             async with asyncio.TaskGroup() as tasks:
                 for block in part:
                     tasks.create_task(
-                        self._insert(place, stretches, block), name=f"insert-{block.table}"
+                        self._insert(place, frames, block), name=f"insert-{block.table}"
                     )
 
     async def _insert(
-        self, place: tuple[int, int, int], stretches: Sequence[Stretch], block: Block
+        self, place: tuple[int, int, int], frames: Sequence[SpooledFrame], block: Block
     ) -> None:
         """Store one block, or those parts of it that the store takes."""
         loop = asyncio.get_running_loop()
@@ -217,7 +218,7 @@ class Delivery:
                     self._executor, self._send, token, block, may_repeat
                 )
             except StoreRejectedError as error:
-                await self._part(place[0], stretches, block, token, str(error))
+                await self._part(place[0], frames, block, token, str(error))
                 return
             except (StoreError, OSError, MemoryError) as error:
                 self._counters.insert_failures += 1
@@ -246,7 +247,7 @@ class Delivery:
     async def _part(
         self,
         segment: int,
-        stretches: Sequence[Stretch],
+        frames: Sequence[SpooledFrame],
         block: Block,
         token: str,
         reason: str,
@@ -260,22 +261,24 @@ class Delivery:
             except OSError as error:
                 self._health.failed(error)
                 await asyncio.sleep(backoff.next_delay())
-        of_shard = [each for each in stretches if self._store.shard_of(each.info) == block.shard]
+        of_shard = [each for each in frames if self._store.shard_of(each.info) == block.shard]
         await self._halve(segment, of_shard, block.table, reason)
 
     async def _halve(
-        self, segment: int, stretches: Sequence[Stretch], table: str | None, reason: str
+        self, segment: int, frames: Sequence[SpooledFrame], table: str | None, reason: str
     ) -> None:
         """Store the halves of what was rejected as a whole; ``table`` None means all tables."""
-        if len(stretches) == 1:
-            await self._dead_letter(segment, stretches[0], table or "", reason)
+        if len(frames) == 1:
+            await self._dead_letter(segment, frames[0], table or "", reason)
             return
-        middle = len(stretches) // 2
-        for half in (stretches[:middle], stretches[middle:]):
+        middle = len(frames) // 2
+        for half in (frames[:middle], frames[middle:]):
             if half:
                 await self._send_part(segment, half, table)
 
-    async def _send_part(self, segment: int, part: Sequence[Stretch], table: str | None) -> None:
+    async def _send_part(
+        self, segment: int, part: Sequence[SpooledFrame], table: str | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         try:
             blocks = await loop.run_in_executor(
@@ -288,10 +291,12 @@ class Delivery:
         chosen = [block for block in blocks if table is None or block.table == table]
         await self._insert_all(place, part, chosen)
 
-    async def _dead_letter(self, segment: int, stretch: Stretch, table: str, reason: str) -> None:
+    async def _dead_letter(
+        self, segment: int, frame: SpooledFrame, table: str, reason: str
+    ) -> None:
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
-        what = (self._folder, self._spool, segment, stretch, table, reason, self._disk)
+        what = (self._folder, self._spool, segment, frame, table, reason, self._disk)
         while True:
             try:
                 path = await loop.run_in_executor(self._executor, write_dead_letter, *what)
@@ -302,13 +307,13 @@ class Delivery:
             break
         failpoints.hit("forward.dead-letter")
         self._counters.dead_letter_records += 1
-        shard = self._store.shard_of(stretch.info)
-        gap = gap_of(stretch, table, path.name, shard=shard)
+        shard = self._store.shard_of(frame.info)
+        gap = gap_of(frame, table, path.name, shard=shard)
         rows = gap.missing_rows if gap is not None else 0
-        self._counters.drop([Dropped(DEAD_LETTER, rows, points_of(stretch, table))])
+        self._counters.drop([Dropped(DEAD_LETTER, rows, points_of(frame, table))])
         logger.error(
             "frame dead-lettered, rejected by the store run=%s table=%s kept=%s: %s",
-            stretch.info.run_id,
+            frame.info.run_id,
             table or "all",
             path,
             reason,

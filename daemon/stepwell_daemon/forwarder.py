@@ -21,9 +21,10 @@ from stepwell_daemon.delivery import Delivery, SinkHealth
 from stepwell_daemon.gateway.settings import RelaySettings
 from stepwell_daemon.gateway.sink import GatewaySink
 from stepwell_daemon.sink import Sink
-from stepwell_daemon.spool.reader import Binding, Extent, SpoolReader
+from stepwell_daemon.spool.reader import Extent, SpoolReader
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.spool.walker import Binding
 from stepwell_store import Store
 
 logger = logging.getLogger("stepwell_daemon")
@@ -269,8 +270,8 @@ class Forwarder:
 
     def _count(self, extent: Extent) -> None:
         self._spool.points_waiting = max(0, self._spool.points_waiting - extent.points)
-        for stretch in extent.stretches:
-            self._spool.count_forwarded(stretch.record.writer, stretch.record.raw_bytes)
+        for frame in extent.frames:
+            self._spool.count_forwarded(frame.record.writer, frame.record.raw_bytes)
         self._counters.points_stored += extent.points
         self._counters.points_stored_rate.add(extent.points)
         self._counters.quarantined_records += extent.damaged

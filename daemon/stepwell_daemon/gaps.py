@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.spool.dead_letter import FOLDER
-from stepwell_daemon.spool.reader import Stretch
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_store import Block, BlockBuilder
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.gaps import GapKind
@@ -27,15 +27,15 @@ class Gap(NamedTuple):
     missing_rows: int
 
 
-def points_of(stretch: Stretch, table: str) -> int:
-    """Return how many points are missing where ``table`` refused ``stretch``."""
-    return stretch.record.points if table in _POINTS else 0
+def points_of(frame: SpooledFrame, table: str) -> int:
+    """Return how many points are missing where ``table`` refused ``frame``."""
+    return frame.record.points if table in _POINTS else 0
 
 
 def gap_of(
-    stretch: Stretch, table: str, file: str, *, shard: int = 0, replayed: bool = False
+    frame: SpooledFrame, table: str, file: str, *, shard: int = 0, replayed: bool = False
 ) -> Gap | None:
-    """Return the row that says that ``table`` lacks what ``stretch`` holds: the store refused it.
+    """Return the row that says that ``table`` lacks what ``frame`` holds: the store refused it.
 
     None for telemetry of a node, which is no run's, and where the table of gaps itself refused.
     Rows and steps are 0 where the frame cannot be decoded.
@@ -44,78 +44,78 @@ def gap_of(
         file: the name of the file that keeps the frame.
         replayed: the row says that the gap of that file has been filled.
     """
-    if stretch.info.is_node or table == _TABLE:
+    if frame.info.is_node or table == _TABLE:
         return None
     kind = GapKind.REPLAYED if replayed else GapKind.DEAD_LETTER
-    body = _missing(stretch, table, kind, file)
+    body = _missing(frame, table, kind, file)
     builder = BlockBuilder(shard)
-    _add(builder, stretch.info, _packed(body, stretch))
+    _add(builder, frame.info, _packed(body, frame))
     (block,) = builder.build()
     return Gap(block, body["rows"])
 
 
-def event_of_missing(stretch: Stretch, file: str) -> bytes | None:
-    """Return the event that says that all of ``stretch`` is missing, and kept in ``file``.
+def event_of_missing(frame: SpooledFrame, file: str) -> bytes | None:
+    """Return the event that says that all of ``frame`` is missing, and kept in ``file``.
 
     None for telemetry of a node.
     """
-    if stretch.info.is_node:
+    if frame.info.is_node:
         return None
-    return _packed(_missing(stretch, "", GapKind.DEAD_LETTER, file), stretch)
+    return _packed(_missing(frame, "", GapKind.DEAD_LETTER, file), frame)
 
 
-def event_of_damage(stretch: Stretch) -> bytes | None:
-    """Return the event of the gap that damage of the spool has left just before ``stretch``.
+def event_of_damage(frame: SpooledFrame) -> bytes | None:
+    """Return the event of the gap that damage of the spool has left just before ``frame``.
 
     None where it has left none. How many rows that was nobody knows: rows and points are 0, the
     steps those that follow.
     """
-    if not stretch.missing_bytes or stretch.info.is_node:
+    if not frame.missing_bytes or frame.info.is_node:
         return None
-    first, _, _ = _content(stretch)
+    first, _, _ = _content(frame)
     body = {
         "kind": GapKind.SPOOL_DAMAGED.value,
-        "reason": f"damaged in the spool, {stretch.missing_bytes} bytes of records",
+        "reason": f"damaged in the spool, {frame.missing_bytes} bytes of records",
         "rows": 0,
         "points": 0,
         "first_step": first,
         "last_step": first,
     }
-    return _packed(body, stretch)
+    return _packed(body, frame)
 
 
-def add_damage(builder: BlockBuilder, stretch: Stretch) -> None:
-    """Add the gap that damage of the spool has left just before ``stretch``, if it has."""
-    event = event_of_damage(stretch)
+def add_damage(builder: BlockBuilder, frame: SpooledFrame) -> None:
+    """Add the gap that damage of the spool has left just before ``frame``, if it has."""
+    event = event_of_damage(frame)
     if event is not None:
-        _add(builder, stretch.info, event)
+        _add(builder, frame.info, event)
 
 
-def _missing(stretch: Stretch, table: str, kind: GapKind, file: str) -> dict[str, Any]:
+def _missing(frame: SpooledFrame, table: str, kind: GapKind, file: str) -> dict[str, Any]:
     filled = "replayed: " if kind is GapKind.REPLAYED else ""
-    first, last, rows = _content(stretch)
+    first, last, rows = _content(frame)
     return {
         "kind": kind.value,
         "reason": f"{filled}refused by the store, kept in {FOLDER}/{file}",
         "file": file,
         "rows": rows if table in _POINTS else 0,
-        "points": points_of(stretch, table),
+        "points": points_of(frame, table),
         "first_step": first,
         "last_step": last,
     }
 
 
-def _content(stretch: Stretch) -> tuple[int, int, int]:
-    """Return the least and the greatest step of ``stretch`` and its rows; 0 where nobody knows."""
+def _content(frame: SpooledFrame) -> tuple[int, int, int]:
+    """Return the least and the greatest step of ``frame`` and its rows; 0 where nobody knows."""
     try:
-        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+        decoded, _ = decode_records(frame.record.content(), frame.schemas)
     except BAD_DATA:
         return 0, 0, 0  # That is why it was dead-lettered.
     return *_steps(decoded), decoded.row_count
 
 
-def _packed(body: dict[str, Any], stretch: Stretch) -> bytes:
-    return pack_event(GAP, body, step=0, time_us=stretch.record.time_us)
+def _packed(body: dict[str, Any], frame: SpooledFrame) -> bytes:
+    return pack_event(GAP, body, step=0, time_us=frame.record.time_us)
 
 
 def _add(builder: BlockBuilder, info: WriterInfo, event: bytes) -> None:

@@ -3,16 +3,17 @@
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.reader import Stretch, iterate_frames
-from stepwell_daemon.spool.segment import PAGE_BYTES
+from stepwell_daemon.spool.reader import SpoolReader
+from stepwell_daemon.spool.segment import PAGE_BYTES, Location
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.ingest_pb2 import Frame, Hello
@@ -99,21 +100,25 @@ async def spool_running(
         spool.close()
 
 
-def stretches_of(spool: Spool) -> list[Stretch]:
-    """Return every frame in the spool, oldest first."""
-    found: list[Stretch] = []
+def spooled_in(spool: Spool) -> list[SpooledFrame]:
+    """Return every frame in the spool, oldest first, read as the forwarder reads them."""
+    found: list[SpooledFrame] = []
     for number in sorted(spool._held.sizes):
         end = spool.end_of(number)
         if end > PAGE_BYTES:
-            found += iterate_frames(spool.folder, spool.number, number, end)
+            with closing(SpoolReader(spool.folder, spool.number)) as reader:
+                start = Location(number, PAGE_BYTES)
+                found += reader.read_extent(
+                    start, end, points_max=1 << 62, bytes_max=1 << 62
+                ).frames
     return found
 
 
-def steps_in(stretches: Sequence[Stretch]) -> list[int]:
+def steps_in(frames: Sequence[SpooledFrame]) -> list[int]:
     """Return the steps of all rows, in order."""
     steps: list[int] = []
-    for stretch in stretches:
-        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+    for each in frames:
+        decoded, _ = decode_records(each.record.content(), each.schemas)
         for rows in decoded.rows:
             steps += rows.steps.tolist()
     return steps

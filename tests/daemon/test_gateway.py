@@ -18,10 +18,10 @@ from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.dead_letter import FOLDER, list_dead_letters
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.replaying import replay
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
 from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import PackedBatch, RelayBatch
 from stepwell_wire.limits import RELAY_BATCH_BYTES_MAX
@@ -35,8 +35,8 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
+    spooled_in,
     steps_in,
-    stretches_of,
     writer_info,
 )
 from tests.node import free_port
@@ -50,11 +50,11 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def steps_of(spool: Spool, writer: str) -> list[int]:
     """Return the steps of all rows of ``writer`` in ``spool``, in order."""
-    return steps_in([each for each in stretches_of(spool) if each.info.writer_id == writer])
+    return steps_in([each for each in spooled_in(spool) if each.info.writer_id == writer])
 
 
-def finishes(spool: Spool) -> list[Stretch]:
-    return [each for each in stretches_of(spool) if each.record.flags & record.FINISHES]
+def finishes(spool: Spool) -> list[SpooledFrame]:
+    return [each for each in spooled_in(spool) if each.record.flags & record.FINISHES]
 
 
 def test_rows_of_many_writers_arrive_once_and_in_order(tmp_path: Path) -> None:
@@ -91,8 +91,8 @@ def test_consecutive_frames_of_a_writer_become_one(tmp_path: Path) -> None:
         ):
             await fill(spool, writers=2, rows=range(20))
             await relay_all(spool, port)
-            assert len(stretches_of(spool)) == 42
-            assert len(stretches_of(gateway)) == 4  # 64 points an extent: two extents, two writers.
+            assert len(spooled_in(spool)) == 42
+            assert len(spooled_in(gateway)) == 4  # 64 points an extent: two extents, two writers.
 
     asyncio.run(run())
 
@@ -263,7 +263,7 @@ def test_a_jump_of_a_writer_is_a_jump_at_the_gateway(tmp_path: Path) -> None:
             await spool.settled()
             await relay_all(spool, port)
             assert steps_of(gateway, "w0") == [0, 1, 2, 9]
-            assert stretches_of(gateway)[-1].record.flags & record.JUMPS
+            assert spooled_in(gateway)[-1].record.flags & record.JUMPS
             assert gateway.counters.skipped_bytes == 800
             known = gateway.registry.get("w0")
             assert known is not None
@@ -284,9 +284,9 @@ def test_points_of_a_node_keep_their_host(tmp_path: Path) -> None:
             append(spool, state, schema_event() + row(1))
             await spool.settled()
             await relay_all(spool, port)
-            (stretch,) = stretches_of(gateway)
-            assert stretch.info == info
-            assert stretch.info.is_node
+            (frame,) = spooled_in(gateway)
+            assert frame.info == info
+            assert frame.info.is_node
 
     asyncio.run(run())
 

@@ -24,8 +24,8 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
+    spooled_in,
     steps_in,
-    stretches_of,
     writer_info,
 )
 
@@ -77,7 +77,7 @@ def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
                 end = await log(first, range(before, 20))
                 await log(second, range(20, 40), position=end)
                 await relay_all(second, port)
-                assert steps_in(stretches_of(gateway)) == [*range(before), *range(20, 40)]
+                assert steps_in(spooled_in(gateway)) == [*range(before), *range(20, 40)]
                 skipped = gateway.counters.skipped_bytes
                 assert skipped > 0
             for _ in range(restarts):
@@ -89,7 +89,7 @@ def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
                     await relay_all(second, port)
                     await first.save_progress(Progress(Location(1, PAGE_BYTES)))
                     await second.save_progress(Progress(Location(1, PAGE_BYTES)))
-                assert sorted(steps_in(stretches_of(gateway))) == list(range(40))
+                assert sorted(steps_in(spooled_in(gateway))) == list(range(40))
                 assert gateway.counters.filled_bytes == skipped
                 state = gateway.registry.get("w1")
                 assert state is not None
@@ -157,7 +157,7 @@ def test_a_writer_that_moves_at_random_arrives_exactly(tmp_path: Path, seed: int
             async with gateway_running(tmp_path / "up") as (gateway, port):
                 for node in source.sample(nodes, 3):
                     await relay_all(node, port)
-                assert sorted(steps_in(stretches_of(gateway))) == list(range(step))
+                assert sorted(steps_in(spooled_in(gateway))) == list(range(step))
                 writer = gateway.registry.get("w1")
                 assert writer is not None
                 assert writer.holes == ()
@@ -188,8 +188,8 @@ def test_a_late_frame_is_no_damage_and_moves_no_end(tmp_path: Path) -> None:
                     start, gateway.end.offset, points_max=1 << 62, bytes_max=1 << 62
                 )
                 reader.close()
-                assert [each.missing_bytes for each in extent.stretches] == [0] * 2
-                assert steps_in(extent.stretches) == [*range(10), *range(20, 30)]
+                assert [each.missing_bytes for each in extent.frames] == [0] * 2
+                assert steps_in(extent.frames) == [*range(10), *range(20, 30)]
 
     asyncio.run(run())
 
@@ -212,7 +212,7 @@ def test_holes_of_a_writer_are_bounded_and_the_oldest_is_given_up_and_counted(
             async with spool_running(tmp_path / "late") as node:
                 await log(node, [1000], position=800)
                 await relay_all(node, port)
-            assert 1000 not in steps_in(stretches_of(gateway)), "its hole was given up"
+            assert 1000 not in steps_in(spooled_in(gateway)), "its hole was given up"
 
     asyncio.run(run())
 

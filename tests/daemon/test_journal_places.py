@@ -28,8 +28,8 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
+    spooled_in,
     steps_in,
-    stretches_of,
 )
 from tests.faults.said import Said
 
@@ -79,7 +79,7 @@ def look(
                 await recovery.look()
             await spool.settled()
             recovery.close()
-            return steps_in(stretches_of(spool)), recovery.problems | recovery.refused
+            return steps_in(spooled_in(spool)), recovery.problems | recovery.refused
 
     return asyncio.run(run())
 

@@ -11,27 +11,27 @@ from hypothesis import strategies as st
 from stepwell_daemon.samplers import node_writer
 from stepwell_daemon.samplers.node_writer import NodeWriters
 from stepwell_daemon.samplers.protocol import PROCESS_KIND, Device, Reading
-from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_store.blocks import BlockBuilder
 from stepwell_store.native import decode_blocks
 from stepwell_store.process_labels import process_label
 from stepwell_wire.records import DEVICE
 from stepwell_wire.rows import decode_records
 from tests.daemon.gateways import gateway_running, relaying
-from tests.daemon.made import spool_running, stretches_of
+from tests.daemon.made import spool_running, spooled_in
 from tests.daemon.samplers import GPUS, reading
 
 Series = dict[tuple[str, str], list[tuple[int, float]]]
 """(metric, label) to (time, value)."""
 
 
-def stored(stretches: Iterable[Stretch]) -> Series:
-    """Return what the tables ``node_series`` and ``node_points`` get of ``stretches``."""
+def stored(frames: Iterable[SpooledFrame]) -> Series:
+    """Return what the tables ``node_series`` and ``node_points`` get of ``frames``."""
     builder = BlockBuilder()
-    for stretch in stretches:
-        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
-        builder.add(stretch.info, decoded, stretch.schemas)
+    for frame in frames:
+        decoded, _ = decode_records(frame.record.content(), frame.schemas)
+        builder.add(frame.info, decoded, frame.schemas)
     tables = {
         block.table: decode_blocks(b"".join(bytes(piece) for piece in block.native()))
         for block in builder.build()
@@ -62,7 +62,7 @@ async def appended(folder: Path, rounds: list[list[Reading]]) -> Series:
             points = node.append(readings, number * 1_000_000)
             assert points == sum(len(each.values) for each in readings)
         await spool.settled()
-        return stored(stretches_of(spool))
+        return stored(spooled_in(spool))
 
 
 rounds = st.lists(
@@ -112,8 +112,8 @@ def test_labels_come_through_a_gateway(tmp_path: Path) -> None:
             await spool.settled()
             async with relaying(spool, port) as forwarder, asyncio.timeout(30):
                 await forwarder.reach(spool.end)
-            found = stored(stretches_of(gateway))
-            assert found == stored(stretches_of(spool))
+            found = stored(spooled_in(gateway))
+            assert found == stored(spooled_in(spool))
             assert found["gpu/power_watts", "gpu7"] == [(1_000_000, 7.0), (2_000_000, 7.0)]
             assert found["cpu", ""] == [(1_000_000, 0.5), (2_000_000, 0.5)]
 
@@ -161,7 +161,7 @@ def test_ever_new_sets_of_names_keep_a_writer_small(
             await spool.settled()
             states = spool.registry.states.values()
             assert [len(state.schemas) for state in states] == [2, 2, 1]
-            found = stored(stretches_of(spool))
+            found = stored(spooled_in(spool))
             assert [value for _, value in found["a", ""]] == [1.0, 3.0, 4.0, 5.0]
             assert [value for _, value in found["b", ""]] == [2.0, 3.0, 4.0]
 
@@ -170,8 +170,8 @@ def test_ever_new_sets_of_names_keep_a_writer_small(
 
 def devices_told(spool: Spool) -> list[dict[str, object]]:
     found = []
-    for stretch in stretches_of(spool):
-        decoded, _ = decode_records(stretch.record.content(), stretch.schemas)
+    for frame in spooled_in(spool):
+        decoded, _ = decode_records(frame.record.content(), frame.schemas)
         found += [event.body for event in decoded.events if event.kind == DEVICE]
     return found
 
@@ -198,7 +198,7 @@ def test_what_a_device_is_goes_before_its_first_row_and_again_when_it_changes(
                 "name": "H100",
                 "facts": {"pci_bus_id": "0:1"},
             }
-            assert len(stored(stretches_of(spool))["gpu/power_watts", "gpu0"]) == 3
+            assert len(stored(spooled_in(spool))["gpu/power_watts", "gpu0"]) == 3
 
     asyncio.run(run())
 

@@ -14,7 +14,7 @@ from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.ingest_pb2 import ClientMessage, ServerMessage
-from tests.daemon.made import frame, hello, row, schema_event, spool_running, steps_in, stretches_of
+from tests.daemon.made import frame, hello, row, schema_event, spool_running, spooled_in, steps_in
 
 START = schema_event()
 FRAMES = [(0, START), (len(START), row(0)), (len(START) + len(row(0)), row(1))]
@@ -80,7 +80,7 @@ async def assert_let_go(spool: Spool, receiver: Receiver, left: list[WriterState
         await receiver._stream(None, again)
     assert again.answers[0].WhichOneof("body") == "welcome"
     assert again.answers[-1].ack.position == FRAMES[-1][0] + len(FRAMES[-1][1])
-    assert steps_in(stretches_of(spool)) == [0, 1]
+    assert steps_in(spooled_in(spool)) == [0, 1]
 
 
 CALLS = 7  # hello, welcome, three frames and the end; acks come together, at least one.
@@ -149,7 +149,7 @@ def test_a_connection_that_is_cancelled_while_it_waits_for_the_disk_lets_its_wri
             assert len(left) == 1
             released.set()
             await spool.settled()
-            assert steps_in(stretches_of(spool))[:3] == [0, 1, 2]
+            assert steps_in(spooled_in(spool))[:3] == [0, 1, 2]
 
     loop: asyncio.AbstractEventLoop
     reached, released = asyncio.Event(), threading.Event()

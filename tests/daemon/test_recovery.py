@@ -32,8 +32,8 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
+    spooled_in,
     steps_in,
-    stretches_of,
     writer_info,
 )
 
@@ -49,8 +49,8 @@ def recovery_of(spool: Spool, journals: Path) -> JournalRecovery:
 def events_in(spool: Spool) -> list[Event]:
     return [
         event
-        for stretch in stretches_of(spool)
-        for event in decode_records(stretch.record.content(), stretch.schemas)[0].events
+        for frame in spooled_in(spool)
+        for event in decode_records(frame.record.content(), frame.schemas)[0].events
     ]
 
 
@@ -72,7 +72,7 @@ def test_the_journal_of_a_dead_writer_is_taken_in_and_removed(tmp_path: Path) ->
     async def run() -> None:
         async with spool_running(tmp_path / "spool") as spool:
             await look(spool, tmp_path / "j")
-            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
             assert states_in(spool) == ["crashed"]
             assert spool.counters.recovered_journals == 1
             assert spool.counters.frames_received == 1
@@ -153,7 +153,7 @@ def test_only_what_the_daemon_lacks_is_taken(tmp_path: Path) -> None:
             append(spool, new_writer(spool), STREAM[: len(START) + 5 * len(row(0))])
             await spool.settled()
             await look(spool, tmp_path / "j")
-            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
             state = spool.registry.get("w1")
             assert state is not None
             assert state.durable == len(STREAM)
@@ -168,7 +168,7 @@ def test_what_another_daemon_acknowledged_is_not_taken_again(tmp_path: Path) -> 
     async def run() -> None:
         async with spool_running(tmp_path / "spool") as spool:
             await look(spool, tmp_path / "j")
-            assert steps_in(stretches_of(spool)) == list(range(4, ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(4, ROWS))
 
     asyncio.run(run())
 
@@ -181,7 +181,7 @@ def test_live_and_offline_writers_are_left_alone(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path / "spool") as spool:
             await look(spool, tmp_path / "j")
-            assert stretches_of(spool) == []
+            assert spooled_in(spool) == []
 
     asyncio.run(run())
     os.close(lock)
@@ -196,7 +196,7 @@ def test_a_journal_elsewhere_is_found_when_its_writer_told_of_it(tmp_path: Path)
         async with spool_running(tmp_path / "spool") as spool:
             new_writer(spool).journal_dir = str(folder)
             await look(spool, tmp_path / "nothing")
-            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
 
     asyncio.run(run())
     assert not folder.exists()
@@ -211,7 +211,7 @@ def test_a_journal_that_cannot_be_read_is_kept_and_named(tmp_path: Path) -> None
             recovery = await look(spool, tmp_path / "j")
             assert list(recovery.problems) == [broken]
             assert "schema 1" in recovery.problems[broken]
-            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
 
     asyncio.run(run())
     assert broken.exists()
@@ -250,9 +250,9 @@ def test_a_journal_without_its_first_segment_is_named_unless_the_daemon_has_it(
 
     async def run() -> None:
         async with all_but_known(tmp_path, f"{len(STREAM)} bytes before") as (spool, path):
-            assert steps_in(stretches_of(spool)) == list(range(ROWS + 1))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS + 1))
             await repaired(spool, path)
-            assert steps_in(stretches_of(spool)) == [*range(ROWS + 1), ROWS]
+            assert steps_in(spooled_in(spool)) == [*range(ROWS + 1), ROWS]
 
     asyncio.run(run())
     assert [path.name for path in (tmp_path / "j").iterdir()] == [KEPT_FOLDER]
@@ -322,7 +322,7 @@ def test_a_cut_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None
         async with all_but_known(tmp_path, "the file was cut") as (spool, path):
             gaps = await repaired(spool, path)
             assert gaps == [f"journal damaged, {3 * len(row(0))} bytes"]
-            assert sorted(steps_in(stretches_of(spool))) == sorted([*range(ROWS), *range(ROWS - 3)])
+            assert sorted(steps_in(spooled_in(spool))) == sorted([*range(ROWS), *range(ROWS - 3)])
 
     asyncio.run(run())
 
@@ -338,10 +338,10 @@ def test_a_changed_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> 
 
     async def run() -> None:
         async with all_but_known(tmp_path, "is not what its checksum says") as (spool, path):
-            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
             (gap,) = await repaired(spool, path)
             assert gap.startswith("journal taken as it reads")
-            assert sorted(steps_in(stretches_of(spool))) == sorted([*range(ROWS), *range(ROWS)])
+            assert sorted(steps_in(spooled_in(spool))) == sorted([*range(ROWS), *range(ROWS)])
 
     asyncio.run(run())
 
@@ -362,7 +362,7 @@ def test_a_pipe_or_folder_in_a_journal_stops_no_recovery(
                 recovery = await look(spool, tmp_path / "j")
             assert list(recovery.problems) == [broken]
             assert name in recovery.problems[broken]
-            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
 
     asyncio.run(run())
     assert broken.exists()
@@ -377,7 +377,7 @@ def test_a_file_that_only_looks_like_a_segment_is_none(tmp_path: Path, name: str
         async with spool_running(tmp_path / "spool") as spool:
             recovery = await look(spool, tmp_path / "j")
             assert recovery.problems == {}
-            assert steps_in(stretches_of(spool)) == list(range(ROWS))
+            assert steps_in(spooled_in(spool)) == list(range(ROWS))
 
     asyncio.run(run())
 
@@ -390,7 +390,7 @@ def test_a_restart_between_recovery_and_removal_adds_nothing(tmp_path: Path) -> 
         async with spool_running(tmp_path / "spool") as spool:
             await look(spool, tmp_path / "j")
             assert states_in(spool) == ["crashed"]
-            return steps_in(stretches_of(spool))
+            return steps_in(spooled_in(spool))
 
     first = asyncio.run(run())
     folder.mkdir()

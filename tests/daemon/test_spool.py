@@ -29,8 +29,8 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
+    spooled_in,
     steps_in,
-    stretches_of,
     writer_info,
 )
 from tests.daemon.padding import padding
@@ -52,7 +52,7 @@ async def write_frames(spool: Spool, acked: list[int], *, first: int = 0) -> Non
 def stored_steps(folder: Path) -> list[int]:
     async def read() -> list[int]:
         async with spool_running(folder) as spool:
-            return steps_in(stretches_of(spool))
+            return steps_in(spooled_in(spool))
 
     return asyncio.run(read())
 
@@ -64,7 +64,7 @@ def test_frames_come_back_in_order_over_several_segments(tmp_path: Path) -> None
         async with spool_running(tmp_path) as spool:
             await write_frames(spool, acked)
             assert len(list_segments(tmp_path)) > 2
-            assert steps_in(stretches_of(spool)) == acked
+            assert steps_in(spooled_in(spool)) == acked
 
     asyncio.run(run())
     assert stored_steps(tmp_path) == acked == list(range(FRAMES))
@@ -170,7 +170,7 @@ def test_a_failure_at_any_call_costs_nothing(
             async with spool_running(folder, disk=quiet) as spool:
                 quiet.decide = fails_at(quiet.calls + number, for_calls=for_calls).decide
                 await write_frames(spool, acked)
-                assert steps_in(stretches_of(spool)) == acked
+                assert steps_in(spooled_in(spool)) == acked
 
         asyncio.run(run(folder, acked, number))
         assert acked == list(range(FRAMES))
@@ -250,7 +250,7 @@ def test_a_disk_that_fails_for_ever_stops_acks_and_is_told(
             failing = False
             await spool.settled()
             assert spool.failure is None
-            assert steps_in(stretches_of(spool)) == [*acked, FRAMES]
+            assert steps_in(spooled_in(spool)) == [*acked, FRAMES]
 
     asyncio.run(run())
     assert stored_steps(tmp_path) == list(range(FRAMES + 1))

@@ -11,7 +11,7 @@ import pytest
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
-from tests.daemon.made import append, new_writer, row, schema_event, steps_in, stretches_of
+from tests.daemon.made import append, new_writer, row, schema_event, spooled_in, steps_in
 
 pytestmark = pytest.mark.holds("spool-disk-fails")
 
@@ -30,7 +30,7 @@ def opened(folder: Path, disk: FaultyDisk) -> list[int]:
         settings = SpoolSettings(segment_bytes=_SEGMENT_BYTES)
         spool = Spool(folder, settings, counters=Counters(), disk=disk)
         try:
-            return steps_in(stretches_of(spool))
+            return steps_in(spooled_in(spool))
         finally:
             spool.close()
 

@@ -8,7 +8,7 @@ import pytest
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.reader import SpoolReader, Stretch
+from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     Location,
@@ -17,6 +17,7 @@ from stepwell_daemon.spool.segment import (
     segment_path,
 )
 from stepwell_daemon.spool.spool import Spool
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_store import Block, StoreUnavailableError
 from tests.daemon.fakes import FakeSink
 from tests.daemon.forwarding import fill, forward
@@ -158,7 +159,7 @@ def test_an_end_around_the_insert_of_a_gap_leaves_one_gap_and_one_file(
 # ---------------------------------------------------------------------------- damage
 
 
-def written(folder: Path) -> list[Stretch]:
+def written(folder: Path) -> list[SpooledFrame]:
     """Write STEPS rows of two writers in turn, a frame each; return the frames."""
 
     async def run() -> None:
@@ -185,14 +186,14 @@ def open_spool(folder: Path) -> tuple[SpoolReader, Location, int]:
     return SpoolReader(folder, number), Location(segment, PAGE_BYTES), size
 
 
-def read(folder: Path, *, bytes_max: int = _NO_LIMIT, anew: bool = False) -> list[Stretch]:
+def read(folder: Path, *, bytes_max: int = _NO_LIMIT, anew: bool = False) -> list[SpooledFrame]:
     """Read the first segment in extents, if ``anew`` with a reader of its own for each."""
     reader, place, end = open_spool(folder)
     number = reader._spool
-    found: list[Stretch] = []
+    found: list[SpooledFrame] = []
     while place.offset < end:
         extent = reader.read_extent(place, end, points_max=_NO_LIMIT, bytes_max=bytes_max)
-        found += extent.stretches
+        found += extent.frames
         place = Location(place.segment, extent.end)
         if anew:
             reader.close()
@@ -201,10 +202,10 @@ def read(folder: Path, *, bytes_max: int = _NO_LIMIT, anew: bool = False) -> lis
     return found
 
 
-def missing(stretches: list[Stretch]) -> list[tuple[str, int, int]]:
+def missing(frames: list[SpooledFrame]) -> list[tuple[str, int, int]]:
     return [
         (each.info.writer_id, each.record.position, each.missing_bytes)
-        for each in stretches
+        for each in frames
         if each.missing_bytes
     ]
 
@@ -256,7 +257,7 @@ def test_an_extent_that_is_read_again_misses_the_same(tmp_path: Path) -> None:
     reader, place, end = open_spool(tmp_path)
     for _ in range(2):
         extent = reader.read_extent(place, end, points_max=_NO_LIMIT, bytes_max=_NO_LIMIT)
-        assert missing(extent.stretches) == expected
+        assert missing(extent.frames) == expected
     reader.close()
 
 

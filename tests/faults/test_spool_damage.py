@@ -19,7 +19,7 @@ from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.session import Session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.inspection import verify_spool
-from stepwell_daemon.spool.reader import Binding, SpoolReader
+from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
@@ -30,6 +30,7 @@ from stepwell_daemon.spool.segment import (
     list_segments,
     segment_path,
 )
+from stepwell_daemon.spool.walker import Binding
 from stepwell_daemon.writer_state import WriterState
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
@@ -46,8 +47,8 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
+    spooled_in,
     steps_in,
-    stretches_of,
     writer_info,
 )
 
@@ -102,15 +103,15 @@ def look(folder: Path, number: int) -> tuple[list[int], RecoveredSpool, int]:
     found = recover_spool(folder, number, Progress(Location(1, PAGE_BYTES)), disk)
     fallback = {key: Binding(each.info, each.schemas) for key, each in found.writers.items()}
     reader = SpoolReader(folder, number, fallback=fallback, disk=disk)
-    stretches, damaged = [], 0
+    frames, damaged = [], 0
     for segment, end in sorted(found.ends.items()):
         if end > PAGE_BYTES:
             start = Location(segment, PAGE_BYTES)
             extent = reader.read_extent(start, end, points_max=1 << 62, bytes_max=1 << 62)
-            stretches += extent.stretches
+            frames += extent.frames
             damaged += extent.damaged
     reader.close()
-    return steps_in(stretches), found, damaged
+    return steps_in(frames), found, damaged
 
 
 def flips(made: Made, *, every_bit: bool) -> Iterator[tuple[int, int, int, int | None]]:
@@ -209,7 +210,7 @@ def delivered(folder: Path) -> tuple[list[int], list[str]]:
 
     async def run() -> tuple[list[int], list[str]]:
         async with spool_running(folder, disk=QuickDisk()) as spool:
-            return sorted(steps_in(stretches_of(spool))), spool.problems
+            return sorted(steps_in(spooled_in(spool))), spool.problems
 
     return asyncio.run(run())
 

@@ -18,8 +18,8 @@ from stepwell_daemon.session import open_session
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.items import read_segment_file
-from stepwell_daemon.spool.reader import Extent, Stretch
+from stepwell_daemon.spool.reader import Extent
+from stepwell_daemon.spool.walker import SpooledFrame, walk_lone_file
 from stepwell_daemon.writer_packing import pack_description, unpack_description
 from stepwell_daemon.writer_state import WriterState
 from stepwell_daemon.writers import Registry
@@ -43,7 +43,7 @@ from tests.daemon.made import (
     row,
     schema_event,
     spool_running,
-    stretches_of,
+    spooled_in,
     writer_info,
 )
 
@@ -115,9 +115,9 @@ def test_schemas_that_come_beside_the_frames_are_in_the_spool(tmp_path: Path) ->
             append(spool, state, row(2, [0.5], schema=2))
             append(spool, state, row(3))
             await spool.settled()
-            stretches = stretches_of(spool)
-        assert len(stretches) == 3
-        points = next(each for each in build_blocks(stretches) if each.table == "points")
+            frames = spooled_in(spool)
+        assert len(frames) == 3
+        points = next(each for each in build_blocks(frames) if each.table == "points")
         assert points.rows == 5
 
     asyncio.run(run())
@@ -137,7 +137,7 @@ def test_a_hole_is_marked_although_its_connection_ended_before_a_frame(tmp_path:
             append(spool, state, row(2))
             append(spool, state, row(3))
             await spool.settled()
-            flags = [each.record.flags & record.JUMPS for each in stretches_of(spool)]
+            flags = [each.record.flags & record.JUMPS for each in spooled_in(spool)]
         assert flags == [0, record.JUMPS, 0]
 
     asyncio.run(run())
@@ -344,11 +344,11 @@ def test_a_record_that_checks_but_cannot_be_decompressed_is_kept(
     with pytest.raises(MalformedRecordsError, match="LZ4 block"):
         broken.content()
     with pytest.raises(BAD_DATA):
-        build_blocks([Stretch(broken, writer_info(), {})])
+        build_blocks([SpooledFrame(broken, writer_info(), {})])
     path = write_dead_letter(
-        tmp_path, 1, 1, Stretch(broken, writer_info(), {}), "", "broken", Disk()
+        tmp_path, 1, 1, SpooledFrame(broken, writer_info(), {}), "", "broken", Disk()
     )
-    found = [each.item for each in read_segment_file(path) if each.info is not None]
+    found = [each.item for each in walk_lone_file(path) if each.writer is not None]
     assert found[-1].payload == read.payload
-    (piece,) = pieces_of(Extent(1, 0, 1, [Stretch(broken, writer_info(), {})]))
+    (piece,) = pieces_of(Extent(1, 0, 1, [SpooledFrame(broken, writer_info(), {})]))
     assert piece.records == read.payload

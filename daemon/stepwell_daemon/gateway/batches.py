@@ -19,8 +19,9 @@ from google.protobuf.message import DecodeError
 
 from stepwell_daemon.gaps import event_of_damage
 from stepwell_daemon.spool import record
-from stepwell_daemon.spool.reader import Extent, Stretch
+from stepwell_daemon.spool.reader import Extent
 from stepwell_daemon.spool.record import writer_number
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_daemon.writer_state import Schemas
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.ingest_pb2 import Hello, PackedBatch, RelayBatch, RelayFrame, RelayWriter, Schema
@@ -47,7 +48,7 @@ class Piece:
     position: int
     records: bytes
     synthetic: bool
-    members: tuple[Stretch, ...]
+    members: tuple[SpooledFrame, ...]
     is_gap: bool = False
     """Tells of what is missing; sent once, and not kept where the gateway refuses it."""
 
@@ -62,12 +63,12 @@ def pieces_of(extent: Extent) -> list[Piece]:
     open_at: dict[int, int] = {}  # writer -> place of its last piece, to which more may be added
     gathered: dict[int, list[bytes]] = {}
     sizes: dict[int, int] = {}
-    for stretch in extent.stretches:
-        item = stretch.record
+    for frame in extent.frames:
+        item = frame.record
         content = item.kept()
         synthetic = bool(item.flags & record.SYNTHETIC)
-        if (event := event_of_damage(stretch)) is not None:
-            found.append(gap_piece(stretch, event))
+        if (event := event_of_damage(frame)) is not None:
+            found.append(gap_piece(frame, event))
         place = open_at.get(item.writer)
         if place is not None and not synthetic:
             last = found[place]
@@ -81,30 +82,28 @@ def pieces_of(extent: Extent) -> list[Piece]:
                 gathered[place].append(content)
                 sizes[place] += len(content)
                 found[place] = Piece(
-                    stretch.info,
-                    stretch.schemas,
+                    frame.info,
+                    frame.schemas,
                     last.position,
                     b"",
                     False,
-                    (*last.members, stretch),
+                    (*last.members, frame),
                 )
                 continue
         open_at[item.writer] = len(found)
         gathered[len(found)] = [content]
         sizes[len(found)] = len(content)
-        found.append(
-            Piece(stretch.info, stretch.schemas, item.position, b"", synthetic, (stretch,))
-        )
+        found.append(Piece(frame.info, frame.schemas, item.position, b"", synthetic, (frame,)))
     return [
         piece if piece.is_gap else _filled(piece, b"".join(gathered[place]))
         for place, piece in enumerate(found)
     ]
 
 
-def gap_piece(stretch: Stretch, event: bytes) -> Piece:
-    """Return a piece that says what is missing at ``stretch``."""
-    position = stretch.record.position
-    return Piece(stretch.info, stretch.schemas, position, event, True, (stretch,), is_gap=True)
+def gap_piece(frame: SpooledFrame, event: bytes) -> Piece:
+    """Return a piece that says what is missing at ``frame``."""
+    position = frame.record.position
+    return Piece(frame.info, frame.schemas, position, event, True, (frame,), is_gap=True)
 
 
 def _filled(piece: Piece, records: bytes) -> Piece:

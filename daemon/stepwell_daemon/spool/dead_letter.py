@@ -10,8 +10,8 @@ from typing import Final
 
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk, replace_file
-from stepwell_daemon.spool.reader import Stretch
 from stepwell_daemon.spool.segment import PAGE_BYTES, SUFFIX, SegmentPage
+from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_daemon.writer_packing import pack_description
 from stepwell_daemon.writer_state import WriterState
 
@@ -21,18 +21,18 @@ FORMER_FOLDER: Final = "set_aside"
 
 
 def write_dead_letter(
-    folder: Path, spool: int, segment: int, stretch: Stretch, table: str, reason: str, disk: Disk
+    folder: Path, spool: int, segment: int, frame: SpooledFrame, table: str, reason: str, disk: Disk
 ) -> Path:
-    """Write ``stretch`` durably into ``folder``/dead_letter and return where it is.
+    """Write ``frame`` durably into ``folder``/dead_letter and return where it is.
 
     Doing it twice makes one file.
     """
-    item = stretch.record
+    item = frame.record
     path = folder / FOLDER / f"{segment:016d}-{item.offset}-{table or 'all'}{SUFFIX}"
     disk.make_folder(path.parent)
     page = SegmentPage(spool, segment, PAGE_BYTES, time.time_ns() // 1000)
     description = pack_description(
-        WriterState(stretch.info, accepted=item.position, durable=item.position), stretch.schemas
+        WriterState(frame.info, accepted=item.position, durable=item.position), frame.schemas
     )
     chain = page.seed
     pieces = [page.pack()]

@@ -3,18 +3,16 @@
 Nothing here takes a lock or writes: it works beside a running daemon and on a copy.
 """
 
-import contextlib
-import functools
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from stepwell_daemon.errors import DamagedStateError, NewerSpoolError
 from stepwell_daemon.spool import dead_letter, identity, quarantine, record
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.items import SpoolItem, segment_items
 from stepwell_daemon.spool.record import Damage, SpoolRecord
 from stepwell_daemon.spool.recovery import vouched_end
 from stepwell_daemon.spool.segment import (
@@ -28,6 +26,7 @@ from stepwell_daemon.spool.segment import (
     read_page,
     segment_path,
 )
+from stepwell_daemon.spool.walker import Binding, SegmentFile, Walked, walk_all
 from stepwell_daemon.spool.writers_table import load_writers
 
 _UNKNOWN_END: Final = 1 << 62
@@ -100,8 +99,8 @@ def verify_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
     look.check_files()
     writers: dict[int, WriterReport] = {}
     for number in look.numbers:
-        with contextlib.suppress(FileNotFoundError):  # Freed since it was listed.
-            look.verify_segment(number, writers)
+        with suppress(FileNotFoundError), look.opened(number) as segment:
+            look.verify_segment(segment, writers)  # It may be freed since it was listed.
     look.report.writers = list(writers.values())
     return look.report
 
@@ -122,22 +121,29 @@ def glance_at_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
     look = _Look(folder, disk or Disk())
     look.check_files()
     for number in look.numbers:
-        with contextlib.suppress(FileNotFoundError):
-            look.measure_segment(number)
+        with suppress(FileNotFoundError), look.opened(number) as segment:
+            look.measure_segment(segment)
     return look.report
 
 
-def damaged_places(folder: Path, disk: Disk | None = None) -> Iterator[tuple[int, Damage]]:
+def damaged_places(folder: Path, disk: Disk | None = None) -> Iterator[tuple[SegmentFile, Damage]]:
     """Yield segment and place of all that ``verify_spool`` calls no valid record."""
     look = _Look(folder, disk or Disk())
     for number in look.numbers:
-        durable = look.durable_end(number)
-        for each in look.items(number):
-            item = each.item
-            if not isinstance(item, Damage) or item.offset >= min(item.end, durable):
-                continue
-            if not quarantine.path_of(folder, number, item).exists():
-                yield number, item
+        with look.opened(number) as segment:
+            durable = look.durable_end(segment)
+            for item, _, _ in look.walk(segment):
+                if not isinstance(item, Damage) or item.offset >= min(item.end, durable):
+                    continue
+                if not quarantine.path_of(folder, number, item).exists():
+                    yield segment, item
+
+
+class _PageFault(NamedTuple):
+    """What is wrong with a segment's first page, "" for nothing; whether its records count."""
+
+    what: str = ""
+    is_readable: bool = True
 
 
 class _Look:
@@ -188,20 +194,31 @@ class _Look:
 
     # ------------------------------------------------------------------ segments
 
-    def items(self, number: int, *, telling: bool = False) -> Iterator[SpoolItem]:
-        path = segment_path(self._folder, number)
+    def opened(self, number: int) -> "closing[SegmentFile]":
+        return closing(SegmentFile(self._disk, self._folder, number, self._spool, is_live=True))
 
-        def tell(what: str) -> None:
-            if telling:
-                self._damaged(path, what, 0, PAGE_BYTES)
+    def walk(self, segment: SegmentFile) -> Iterator[Walked]:
+        """Yield what lies in ``segment``; nothing where it belongs elsewhere."""
+        return walk_all(segment) if self._fault_of(segment).is_readable else iter(())
 
-        return segment_items(self._folder, number, self._spool, self._disk, tell)
+    def _fault_of(self, segment: SegmentFile) -> "_PageFault":
+        """Return what is wrong with a segment's page."""
+        try:
+            page = segment.page()
+        except NewerSpoolError as error:
+            return _PageFault(str(error), is_readable=False)
+        if page is None:
+            return _PageFault("the first page does not check; records are read")
+        if self._spool and page.spool != self._spool:
+            what = f"belongs to another spool ({page.spool:016x})"
+            return _PageFault(what, is_readable=False)
+        return _PageFault()
 
-    def measure_segment(self, number: int) -> int:
+    def measure_segment(self, segment: SegmentFile) -> int:
         """Report the size of a segment, and whether it was cut; return up to where it counts."""
-        path = segment_path(self._folder, number)
+        number, path = segment.number, segment.path
         size = path.stat().st_size
-        durable = self.durable_end(number)
+        durable = self.durable_end(segment)
         self.report.segments += 1
         self.report.bytes += size
         if size < durable < _UNKNOWN_END:
@@ -212,22 +229,23 @@ class _Look:
             self.report.waiting_bytes += max(0, min(size, durable) - start)
         return durable
 
-    def verify_segment(self, number: int, writers: dict[int, WriterReport]) -> None:
-        path = segment_path(self._folder, number)
-        durable = self.measure_segment(number)
+    def verify_segment(self, segment: SegmentFile, writers: dict[int, WriterReport]) -> None:
+        durable = self.measure_segment(segment)
+        fault = self._fault_of(segment)
+        if fault.what:
+            self._damaged(segment.path, fault.what, 0, PAGE_BYTES)
         chain_ok = True
-        for each in self.items(number, telling=True):
-            item = each.item
+        for item, writer, _ in self.walk(segment):
             if isinstance(item, Damage):
-                chain_ok = self._note_damage(each, item, durable) and chain_ok
+                chain_ok = self._note_damage(segment, item, durable) and chain_ok
                 continue
             self.report.records += 1
             if item.kind == record.FRAME:
-                self._count_frame(each, item, writers, path, is_chained=chain_ok)
+                self._count_frame(segment, item, writer, writers, is_chained=chain_ok)
 
-    def durable_end(self, number: int) -> int:
+    def durable_end(self, segment: SegmentFile) -> int:
         """Return up to where a segment counts: what lies beyond was never acknowledged."""
-        size = segment_path(self._folder, number).stat().st_size
+        number = segment.number
         following = segment_path(self._folder, number + 1)
         if following.exists():
             try:
@@ -235,27 +253,26 @@ class _Look:
             except NewerSpoolError:
                 page = None
             return page.previous_end if page is not None else _UNKNOWN_END
-        durable = PAGE_BYTES
-        for each in self.items(number):
-            if isinstance(each.item, SpoolRecord):
-                durable = max(durable, each.item.durable)
-        return max(durable, vouched_end(number, size, self._progress, self._covers))
+        size = segment.path.stat().st_size
+        synced = segment.synced_end() if self._fault_of(segment).is_readable else PAGE_BYTES
+        return max(synced, vouched_end(number, size, self._progress, self._covers))
 
     def _count_frame(
         self,
-        each: SpoolItem,
+        segment: SegmentFile,
         item: SpoolRecord,
+        writer: Binding | None,
         writers: dict[int, WriterReport],
-        path: Path,
         *,
         is_chained: bool,
     ) -> None:
         self.report.frames += 1
         self.report.points += item.points
-        if each.info is None:
+        path = segment.path
+        if writer is None:
             self._damaged(path, "a frame whose writer is not described", item.offset, item.end)
             return
-        info = each.info
+        info = writer.info
         seen = writers.get(item.writer)
         if seen is None:
             seen = WriterReport(info.writer_id, info.project, info.run_id)
@@ -274,15 +291,15 @@ class _Look:
         if takes_place:
             seen.end_position = max(seen.end_position, item.position + item.raw_bytes)
 
-    def _note_damage(self, each: SpoolItem, item: Damage, durable: int) -> bool:
+    def _note_damage(self, segment: SegmentFile, item: Damage, durable: int) -> bool:
         """Report damage; return whether nothing that counts is missing there."""
-        path = each.path
-        if quarantine.path_of(self._folder, each.segment, item).exists():
+        path = segment.path
+        if quarantine.path_of(self._folder, segment.number, item).exists():
             self.report.quarantined_places += 1
             return False
         place = (item.offset, item.end)
         if item.offset >= durable:
-            if not self._is_cut(path, item.offset):
+            if not segment.is_cut(item):
                 self.report.torn_bytes += item.end - item.offset
                 return True
             self._damaged(path, "the file was cut within this record", *place)
@@ -291,14 +308,6 @@ class _Look:
         else:
             self._damaged(path, "no valid record", *place, is_repairable=True)
         return False
-
-    def _is_cut(self, path: Path, offset: int) -> bool:
-        descriptor = self._disk.open_to_read(path)
-        try:
-            read = functools.partial(self._disk.read, descriptor)
-            return record.is_cut(read, offset, self._disk.size(descriptor))
-        finally:
-            self._disk.close(descriptor)
 
     def _damaged(
         self, path: Path, what: str, offset: int = 0, end: int = 0, *, is_repairable: bool = False

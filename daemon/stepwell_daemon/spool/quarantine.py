@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from stepwell_daemon.spool.disk import Disk, replace_file
-from stepwell_daemon.spool.record import Damage, Read
+from stepwell_daemon.spool.record import Damage
+from stepwell_daemon.spool.walker import SegmentFile
 
 logger = logging.getLogger("stepwell_daemon.spool")
 
@@ -25,17 +26,17 @@ def path_of(folder: Path, segment: int, damage: Damage) -> Path:
     return folder / FOLDER / f"{segment:016d}-{damage.offset}-{damage.end}.bytes"
 
 
-def quarantine(folder: Path, segment: int, damage: Damage, read: Read, disk: Disk) -> Path | None:
-    """Copy the damaged bytes into ``folder``/quarantine; return where they are.
+def quarantine(segment: SegmentFile, damage: Damage) -> Path | None:
+    """Copy the damaged bytes into the folder ``quarantine``; return where they are.
 
     Quarantining the same bytes twice makes one file. A disk that cannot take the copy does not
     stop the daemon: the segment itself is still there.
     """
-    path = path_of(folder, segment, damage)
+    path = path_of(segment.path.parent, segment.number, damage)
     size = min(damage.end - damage.offset, _COPY_BYTES_MAX)
     logger.error(
         "damaged record in the spool, skipped segment=%d offset=%d bytes=%d kept=%s",
-        segment,
+        segment.number,
         damage.offset,
         damage.end - damage.offset,
         path,
@@ -43,8 +44,8 @@ def quarantine(folder: Path, segment: int, damage: Damage, read: Read, disk: Dis
     if not size or path.exists():
         return path if size else None
     try:
-        disk.make_folder(path.parent)
-        replace_file(disk, path, read(size, damage.offset))
+        segment.disk.make_folder(path.parent)
+        replace_file(segment.disk, path, segment.read(size, damage.offset))
     except OSError as error:
         logger.warning("cannot keep a copy of damaged bytes: %s", error)
         return None

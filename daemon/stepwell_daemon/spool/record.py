@@ -190,7 +190,7 @@ def is_cut(read: Read, offset: int, end: int) -> bool:
 
 
 def scan(read: Read, start: int, end: int, seed: int) -> Iterator[SpoolRecord | Damage]:
-    """Yield records from ``start`` on, and each stretch that holds none.
+    """Yield records from ``start`` on, and each place that holds none.
 
     After damage the next valid record is looked for. Zeros up to ``end`` are the unwritten rest
     and no damage.

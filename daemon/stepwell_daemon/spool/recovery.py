@@ -9,6 +9,7 @@ it that is whole and fits on its writer's high-water mark is written anew.
 import itertools
 import logging
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,14 +23,12 @@ from stepwell_daemon.spool.segment import (
     PAGE_BYTES,
     Location,
     Progress,
-    SegmentPage,
     and_more,
     list_segments,
     missing_segments,
-    read_page,
-    seed_of,
     segment_path,
 )
+from stepwell_daemon.spool.walker import SegmentFile
 from stepwell_daemon.spool.writer import Append
 from stepwell_daemon.spool.writers_table import FILE, load_writers
 from stepwell_daemon.writer_packing import describe, unpack_description
@@ -91,28 +90,26 @@ def recover_spool(
     for path in folder.glob("*.tmp"):
         disk.unlink(path)  # Never had its name, so nothing in it was acknowledged.
         failpoints.hit("recover.temporary-removed")
-    segments = [
-        segment
-        for number in list_segments(folder)
-        if (segment := _open(disk, folder, spool, number, found)) is not None
-    ]
-    for segment, after in itertools.zip_longest(segments, segments[1:]):
-        if after is not None and after.number == segment.number + 1:
-            end = _end_before(after, segment)
-            _note_cut(folder, segment, end, found)
-            segment.end = min(end, segment.end)
-        try:
+    with ExitStack() as opened:
+        segments = [
+            segment
+            for number in list_segments(folder)
+            if (segment := _open(folder, number, spool, disk, opened, found)) is not None
+        ]
+        for segment, after in itertools.zip_longest(segments, segments[1:]):
+            size = segment.size
             if after is None:
-                vouched = vouched_end(segment.number, segment.size, progress, covers)
-                _note_cut(folder, segment, vouched, found)
-                _read_last(folder, segment, found, min(vouched, segment.end))
-            elif segment.number >= covers.segment:
-                _take_all(folder, segment, found, segment.end)
-        finally:
-            disk.close(segment.descriptor)
-        found.newest = segment.number
-        found.ends[segment.number] = segment.end
-        found.sizes[segment.number] = segment.size
+                vouched = vouched_end(segment.number, size, progress, covers)
+                _note_cut(segment, vouched, found)
+                end = _read_last(segment, found, min(vouched, size))
+            else:
+                end = _end_before(after, segment) if after.number == segment.number + 1 else size
+                _note_cut(segment, end, found)
+                end = min(end, size)
+                if segment.number >= covers.segment:
+                    _take_all(segment, found, end)
+            found.newest = segment.number
+            found.ends[segment.number], found.sizes[segment.number] = end, size
     found.missing = missing_segments(found.ends, progress, covers)
     found.newest = max(found.newest, covers.segment)
     for run in found.missing:
@@ -124,48 +121,31 @@ def recover_spool(
     return found
 
 
-@dataclass(slots=True)
-class _Segment:
-    disk: Disk
-    number: int
-    descriptor: int
-    page: SegmentPage | None
-    seed: int
-    size: int
-    end: int
-
-    def read(self, size: int, offset: int) -> bytes:
-        return self.disk.read(self.descriptor, size, offset)
-
-
 def _open(
-    disk: Disk, folder: Path, spool: int, number: int, found: RecoveredSpool
-) -> _Segment | None:
-    path = segment_path(folder, number)
-    page = read_page(disk, path)
-    descriptor = disk.open_to_read(path)
-    size = max(disk.size(descriptor), PAGE_BYTES)
+    folder: Path, number: int, spool: int, disk: Disk, opened: ExitStack, found: RecoveredSpool
+) -> SegmentFile | None:
+    segment = opened.enter_context(closing(SegmentFile(disk, folder, number, spool)))
+    page = segment.page()
     if page is None:
         found.problems.append(
-            f"{path}: the first page is damaged; its records are read all the same"
+            f"{segment.path}: the first page is damaged; its records are read all the same"
         )
     elif page.spool != spool or page.number != number:
         found.problems.append(
-            f"{path}: belongs to another spool ({page.spool:016x}, segment {page.number}); it is "
-            "left as it is and not forwarded"
+            f"{segment.path}: belongs to another spool ({page.spool:016x}, segment {page.number}); "
+            "it is left as it is and not forwarded"
         )
-        disk.close(descriptor)
         return None
-    return _Segment(disk, number, descriptor, page, seed_of(spool, number), size, size)
+    return segment
 
 
-def _note_cut(folder: Path, segment: _Segment, end: int, found: RecoveredSpool) -> None:
-    if end > segment.size:
+def _note_cut(segment: SegmentFile, end: int, found: RecoveredSpool) -> None:
+    size = segment.size
+    if end > size:
         found.lose(
-            f"{segment.number:016d}-{segment.size}-cut",
-            f"{segment_path(folder, segment.number)}: {segment.size} bytes, at least {end} were "
-            "written; it was cut by something else than stepwell, and what the store has not of "
-            "the rest is lost",
+            f"{segment.number:016d}-{size}-cut",
+            f"{segment.path}: {size} bytes, at least {end} were written; it was cut by something "
+            "else than stepwell, and what the store has not of the rest is lost",
         )
 
 
@@ -188,58 +168,51 @@ def vouched_end(number: int, size: int, progress: Progress | None, covers: Locat
     return vouched
 
 
-def _end_before(after: _Segment, segment: _Segment) -> int:
+def _end_before(after: SegmentFile, segment: SegmentFile) -> int:
     """Return where ``segment`` ends by what ``after``, the next one, says."""
-    if after.page is not None:
-        return after.page.previous_end
+    if (page := after.page()) is not None:
+        return page.previous_end
     # Its page is damaged. A segment that replaces another's tail begins with that tail.
-    first = next(_frames(after, PAGE_BYTES), None)
-    items = record.scan(segment.read, PAGE_BYTES, segment.end, segment.seed)
-    durable = max((item.durable for item in items if isinstance(item, SpoolRecord)), default=0)
-    if first is None or not durable:
-        return segment.end
-    key = (first.writer, first.position, first.raw_bytes)
-    repeated = any(
-        (item.writer, item.position, item.raw_bytes) == key for item in _frames(segment, durable)
-    )
-    return durable if repeated else segment.end
+    first = next(_places(after, PAGE_BYTES), None)
+    synced = segment.synced_end()
+    if first is None or first not in _places(segment, synced):
+        return segment.size
+    return synced
 
 
-def _frames(segment: _Segment, start: int) -> Iterator[SpoolRecord]:
-    for item in record.scan(segment.read, start, segment.end, segment.seed):
+def _places(segment: SegmentFile, start: int) -> Iterator[tuple[int, int, int]]:
+    """Yield writer, position and size of each frame from ``start`` on."""
+    for item in segment.scan(start, segment.size):
         if isinstance(item, SpoolRecord) and item.kind == record.FRAME:
-            yield item
+            yield item.writer, item.position, item.raw_bytes
 
 
-def _read_last(folder: Path, segment: _Segment, found: RecoveredSpool, vouched: int) -> None:
-    """Take what is surely durable, salvage the rest, and end the segment between them."""
-    durable = vouched
-    for item in record.scan(segment.read, PAGE_BYTES, segment.end, segment.seed):
-        if isinstance(item, SpoolRecord):
-            durable = max(durable, item.durable)
-    _take_all(folder, segment, found, durable)
-    for item in record.scan(segment.read, durable, segment.end, segment.seed):
+def _read_last(segment: SegmentFile, found: RecoveredSpool, vouched: int) -> int:
+    """Take what is surely durable and salvage the rest; return where the first of them ends."""
+    size = segment.size
+    durable = max(vouched, segment.synced_end())
+    _take_all(segment, found, durable)
+    for item in segment.scan(durable, size):
         if isinstance(item, Damage):
             found.torn_bytes += item.end - item.offset
-            if record.is_cut(segment.read, item.offset, segment.size):
+            if segment.is_cut(item):
                 found.lose(
-                    f"{segment.number:016d}-{segment.size}-cut",
-                    f"{segment_path(folder, segment.number)}: ends in the middle of a record, at "
-                    f"{segment.size}; it was cut by something else than stepwell, and what the "
-                    "store has not of the rest is lost",
+                    f"{segment.number:016d}-{size}-cut",
+                    f"{segment.path}: ends in the middle of a record, at {size}; it was cut by "
+                    "something else than stepwell, and what the store has not of the rest is lost",
                 )
         elif item.kind == record.WRITER:
             _describe(item, found)
         else:
-            _salvage(folder, segment, item, found)
-    segment.end = durable
+            _salvage(segment, item, found)
+    return durable
 
 
-def _take_all(folder: Path, segment: _Segment, found: RecoveredSpool, end: int) -> None:
-    for item in record.scan(segment.read, PAGE_BYTES, end, segment.seed):
+def _take_all(segment: SegmentFile, found: RecoveredSpool, end: int) -> None:
+    for item in segment.scan(PAGE_BYTES, end):
         if isinstance(item, Damage):
             found.quarantined += 1
-            quarantine(folder, segment.number, item, segment.read, segment.disk)
+            quarantine(segment, item)
         elif item.kind == record.WRITER:
             _describe(item, found)
         elif (state := found.writers.get(item.writer)) is not None:
@@ -259,7 +232,7 @@ def _advance(state: WriterState, item: SpoolRecord) -> None:
     state.read_back(item.position, item.raw_bytes, item.flags, seen_at=item.time_us / 1e6)
 
 
-def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: RecoveredSpool) -> None:
+def _salvage(segment: SegmentFile, item: SpoolRecord, found: RecoveredSpool) -> None:
     state = found.writers.get(item.writer)
     jumps = item.flags & (record.JUMPS | record.SYNTHETIC)
     records: bytes | None
@@ -270,8 +243,7 @@ def _salvage(folder: Path, segment: _Segment, item: SpoolRecord, found: Recovere
     if records is None or state is None or (item.position > state.durable and not jumps):
         # Something before it is missing: its writer sends it again, or nobody can.
         found.quarantined += 1
-        hit = Damage(item.offset, item.end)
-        quarantine(folder, segment.number, hit, segment.read, segment.disk)
+        quarantine(segment, Damage(item.offset, item.end))
         return
     _advance(state, item)
     description = describe(state)

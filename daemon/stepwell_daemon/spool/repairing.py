@@ -2,17 +2,15 @@
 
 import asyncio
 import fcntl
-import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import AlreadyRunningError
-from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.inspection import damage_text, damaged_places, verify_spool
 from stepwell_daemon.spool.quarantine import FOLDER, quarantine
-from stepwell_daemon.spool.segment import list_segments, segment_path
+from stepwell_daemon.spool.segment import list_segments
 from stepwell_daemon.spool.spool import Spool, SpoolSettings
 
 
@@ -72,13 +70,4 @@ async def _repair(folder: Path) -> RepairedSpool:
 
 def _quarantine_damage(folder: Path) -> int:
     """Keep a copy of what is no valid record; return how many pieces that were."""
-    disk = Disk()
-    count = 0
-    for number, damage in damaged_places(folder, disk):
-        descriptor = disk.open_to_read(segment_path(folder, number))
-        try:
-            read = functools.partial(disk.read, descriptor)
-            count += quarantine(folder, number, damage, read, disk) is not None
-        finally:
-            disk.close(descriptor)
-    return count
+    return sum(quarantine(*each) is not None for each in damaged_places(folder))

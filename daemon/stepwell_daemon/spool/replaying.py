@@ -6,12 +6,9 @@ from typing import Final
 from stepwell_daemon.delivery import build_blocks
 from stepwell_daemon.errors import BAD_DATA
 from stepwell_daemon.gaps import gap_of
-from stepwell_daemon.spool import record
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.items import read_segment_file
-from stepwell_daemon.spool.reader import Stretch
-from stepwell_daemon.spool.record import SpoolRecord
 from stepwell_daemon.spool.segment import SUFFIX, read_page
+from stepwell_daemon.spool.walker import frames_in, walk_lone_file
 from stepwell_store import Store
 
 REPLAYED_FOLDER: Final = "replayed"
@@ -43,23 +40,19 @@ def replay(path: Path, store: Store) -> int:
     page = read_page(Disk(), path)
     if page is None:
         raise ReplayError(f"{path}: no dead-lettered frame (its first page does not check)")
-    stretches: list[Stretch] = []
-    for each in read_segment_file(path):
-        item = each.item
-        if isinstance(item, SpoolRecord) and item.kind == record.FRAME and each.info is not None:
-            stretches.append(Stretch(item, each.info, each.schemas))
-    if len(stretches) != 1:
-        raise ReplayError(f"{path}: {len(stretches)} frames, expected one; the file is damaged")
+    frames = list(frames_in(walk_lone_file(path)))
+    if len(frames) != 1:
+        raise ReplayError(f"{path}: {len(frames)} frames, expected one; the file is damaged")
     segment, offset, table = _place(path)
     try:
-        blocks = build_blocks(stretches, store.shard_of)
+        blocks = build_blocks(frames, store.shard_of)
     except BAD_DATA as error:
         raise ReplayError(
             f"{path}: decoding still fails ({error!r}); keep it for a later release"
         ) from error
     rows = 0
-    shard = store.shard_of(stretches[0].info)
-    gap = gap_of(stretches[0], table, path.name, shard=shard, replayed=True)
+    shard = store.shard_of(frames[0].info)
+    gap = gap_of(frames[0], table, path.name, shard=shard, replayed=True)
     for block in blocks:
         if table not in (_ALL_TABLES, block.table):
             continue

@@ -15,9 +15,10 @@ from stepwell_daemon.spool import record
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.dead_letter import write_dead_letter
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.reader import Binding, SpoolReader
+from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress, SegmentPage, segment_path
+from stepwell_daemon.spool.walker import Binding
 from stepwell_daemon.spool.writer import SpoolLog
 from stepwell_daemon.spool.writers_table import FILE, pack_table, save_writers
 from stepwell_daemon.writer_packing import Mark, pack_description
@@ -212,14 +213,12 @@ class Spools(Target):
                 while start.offset < end:
                     extent = reader.read_extent(start, end, points_max=64, bytes_max=512)
                     require(start.offset < extent.end <= end, "an extent that leads nowhere")
-                    for stretch in extent.stretches:
+                    for frame in extent.frames:
                         try:
-                            build_blocks([stretch])
+                            build_blocks([frame])
                         except BAD_DATA as error:
                             # Dead-lettered alone, which the forwarder does.
-                            write_dead_letter(
-                                folder, _SPOOL, segment, stretch, "", str(error), disk
-                            )
+                            write_dead_letter(folder, _SPOOL, segment, frame, "", str(error), disk)
                     for piece in pieces_of(extent):
                         split(piece)
                     start = Location(segment, extent.end)
