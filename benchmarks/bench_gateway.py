@@ -19,7 +19,8 @@ from benchmarks.harness import daemon_running, table
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.gateway.settings import RelaySettings
-from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
+from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import WriterInfo
 from stepwell_wire.records import SCHEMA, START, pack_event

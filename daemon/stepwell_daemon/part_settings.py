@@ -12,7 +12,7 @@ from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.instance import group_number
 from stepwell_daemon.log_file import check_can_be_made, check_log_file
 from stepwell_daemon.samplers.known import chosen_samplers
-from stepwell_daemon.spool.spool import SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
 from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.retention import RetentionSettings
 from stepwell_wire.places import check_socket_path

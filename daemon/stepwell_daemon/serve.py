@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,19 +20,19 @@ from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.departures import Departures
+from stepwell_daemon.endpoints import routes
 from stepwell_daemon.errors import DaemonConfigError, SpoolNotOpenedError
 from stepwell_daemon.forwarder import Forwarder
 from stepwell_daemon.gateway.listener import Listener
 from stepwell_daemon.gateway.relay import Relay
 from stepwell_daemon.gateway.tokens import Tokens
-from stepwell_daemon.http_server import Answer, HttpServer
+from stepwell_daemon.http_server import HttpServer
 from stepwell_daemon.hub_commands import HubCommands
 from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.log_file import set_level
-from stepwell_daemon.metrics import CONTENT_TYPE, build_registry, render
-from stepwell_daemon.part_settings import forward_settings, retention, spool_settings
+from stepwell_daemon.part_settings import forward_settings, spool_settings
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.samplers.known import chosen_samplers
@@ -43,27 +41,17 @@ from stepwell_daemon.samplers.protocol import SamplerContext
 from stepwell_daemon.samplers.schedule import Sampling
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_daemon.spool.spool import Spool
-from stepwell_daemon.status import Facts, status
+from stepwell_daemon.status import Facts
+from stepwell_daemon.upkeep import SCARCE, Upkeep
 from stepwell_daemon.writers import trainers
 from stepwell_store import Store, StoreError, open_embedded
-from stepwell_store.deletion import Swept, sweep_removed
-from stepwell_store.retention import apply_retention
 from stepwell_wire import service_notify
 from stepwell_wire.limits import MESSAGE_BYTES_MAX
 from stepwell_wire.page_file import note_page
-from stepwell_wire.run_notes import forget_runs
 
 logger = logging.getLogger("stepwell_daemon")
 
 _SOCKET_MODE: Final = 0o660
-_SCARCE: Final = (OSError, MemoryError)
-"""What a machine without descriptors, memory or disk raises anywhere: wait and try again."""
-_DAY_SECONDS: Final = 86_400.0
-_SWEEP_SECONDS: Final = 10.0
-_SWEEP_SERVERS_SECONDS: Final = 60.0
-"""Of servers, that many daemons ask."""
-_COLLECT_SECONDS: Final = 6 * 3600.0
-_BEHIND_SECONDS: Final = 600.0
 _NO_LOOK_SECONDS: Final = 60.0
 _SETTLE_SECONDS: Final = 5.0
 _STREAMS_END_SECONDS: Final = 2.0
@@ -116,10 +104,8 @@ class Daemon:
         self._store: Store | None = None
         self._store_executor = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._activity = asyncio.Event()
-        self._retention_changed = asyncio.Event()
         self._looked = asyncio.Event()
         self._departed = asyncio.Event()
-        self._closing = threading.Event()
         self._departures = Departures(self._departed.set)
 
     async def run(self) -> None:
@@ -166,6 +152,9 @@ class Daemon:
         except OSError as error:
             raise SpoolNotOpenedError(config.data / "blobs", error) from error
         facts.blobs = blobs
+        self._upkeep = upkeep = Upkeep(
+            facts, blobs, store=lambda: self._store, executor=self._store_executor
+        )
         self._recovery = JournalRecovery(
             spool, places=places, counters=counters, take_blobs=blobs.intake.take_rest
         )
@@ -192,7 +181,7 @@ class Daemon:
                 Control(facts, spool, forwarder, blobs.pipeline).handlers(),
             )
         )
-        http = HttpServer(self._routes())
+        http = HttpServer(routes(facts))
         try:
             async with asyncio.TaskGroup() as tasks:
                 committing = tasks.create_task(spool.run(), name="commit")
@@ -204,14 +193,14 @@ class Daemon:
                 others = [
                     tasks.create_task(self._recover(), name="recover"),
                     tasks.create_task(self._sampling.run(), name="sample"),
-                    tasks.create_task(self._keep_retention(), name="retention"),
-                    tasks.create_task(self._sweep_removed(), name="sweep-removed"),
+                    tasks.create_task(upkeep.keep_retention(), name="retention"),
+                    tasks.create_task(upkeep.sweep_removed(), name="sweep-removed"),
                     tasks.create_task(service_notify.feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
                     tasks.create_task(self._keep_hub(hub), name="hub"),
                     tasks.create_task(commands.run(), name="hub-commands"),
                     tasks.create_task(blobs.run(), name="blobs"),
-                    tasks.create_task(self._collect_blobs(), name="collect-blobs"),
+                    tasks.create_task(upkeep.collect_blobs(), name="collect-blobs"),
                 ]
                 await self.stop.wait()
                 service_notify.notify(service_notify.STOPPING)
@@ -247,7 +236,7 @@ class Daemon:
         if config.sample_seconds != self._config.sample_seconds:
             self._sampling.change(config.sample_seconds)
         self._config = self._facts.config = config
-        self._retention_changed.set()
+        self._upkeep.due.set()
         logger.info("configuration reloaded changed=%s", ",".join(applied) or "nothing")
 
     # ------------------------------------------------------------------ start and stop
@@ -308,7 +297,7 @@ class Daemon:
     async def _close(self, forwarder: Forwarder) -> None:
         self._departures.close()
         self._recovery.close()
-        self._closing.set()
+        self._upkeep.stopping.set()
         # The store first: an insert that hangs ends with it.
         await asyncio.to_thread(self._close_store)
         forwarder.close()
@@ -333,7 +322,7 @@ class Daemon:
         while True:
             try:
                 await loop.run_in_executor(self._store_executor, self._open_and_migrate)
-            except (StoreError, *_SCARCE) as error:
+            except (StoreError, *SCARCE) as error:
                 if not backoff.failures:
                     logger.error("opening the store failed, frames wait in the spool: %s", error)
                 self._facts.store_problem = str(error)
@@ -346,7 +335,7 @@ class Daemon:
         self._facts.store_problem = ""
         assert self._store is not None
         self._facts.engine_restarts = lambda: getattr(self._store, "restarts", 0)
-        self._retention_changed.set()
+        self._upkeep.due.set()
         await self._blobs.note_table(self._store)
         await forwarder.run(self._store)
 
@@ -361,7 +350,7 @@ class Daemon:
             if self._config.recover_seconds > 0:
                 try:
                     await self._recovery.look()
-                except _SCARCE as error:
+                except SCARCE as error:
                     logger.error("cannot look for journals of dead writers, again later: %s", error)
                 self._facts.journal_problems = self._recovery.problems | self._recovery.refused
             self._looked.set()
@@ -378,86 +367,6 @@ class Daemon:
     async def _keep_hub(self, hub: HubProcess) -> None:
         await hub.run()  # It returns where there is no hub, or none that its settings allow.
         note_page(self._config.socket, hub.url, hub.folder)
-
-    async def _keep_retention(self) -> None:
-        """Apply retention once the store is open, after a reload, and daily."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                async with asyncio.timeout(_DAY_SECONDS):
-                    await self._retention_changed.wait()
-            except TimeoutError:
-                pass
-            self._retention_changed.clear()
-            store = self._store
-            if store is None:
-                continue
-            settings = retention(self._config)
-            try:
-                apply = partial(
-                    apply_retention,
-                    store,
-                    settings,
-                    now=time.time(),
-                    should_stop=self._closing.is_set,
-                )
-                deleted = await loop.run_in_executor(self._store_executor, apply)
-            except (StoreError, *_SCARCE) as error:
-                logger.warning("retention could not be applied, again tomorrow: %s", error)
-                continue
-            for run in deleted:
-                self._forget(run.project, run.run_id)
-                logger.info("deleted a run that outlived retention run=%s", run)
-
-    async def _sweep_removed(self) -> None:
-        """Delete what comes of writers whose run was deleted by force while they were at work."""
-        loop = asyncio.get_running_loop()
-        swept = Swept()
-        is_failing = False  # A failure that repeats is said once.
-        while True:
-            of_servers = self._config.sink == "clickhouse"
-            await asyncio.sleep(_SWEEP_SERVERS_SECONDS if of_servers else _SWEEP_SECONDS)
-            if self._store is None:
-                continue
-            sweep = partial(
-                sweep_removed,
-                self._store,
-                now=time.time(),
-                before=swept,
-                should_stop=self._closing.is_set,
-            )
-            try:
-                swept = await loop.run_in_executor(self._store_executor, sweep)
-            except (StoreError, *_SCARCE) as error:
-                log = logger.debug if is_failing else logger.warning
-                log(
-                    "deleting rows that runs sent after their deletion failed, tried again each "
-                    "minute: %s; see `stepwell doctor`, or use `stepwell rm --orphans`",
-                    error,
-                )
-                is_failing = True
-                continue
-            if is_failing:
-                logger.info("deleting rows that runs sent after their deletion works again")
-                is_failing = False
-            for project, run_id in swept.done:
-                self._forget(project, run_id)
-                logger.info("nothing more comes of a deleted run run=%s/%s", project, run_id)
-
-    def _forget(self, project: str, run_id: str) -> None:
-        """Remove what journals folders of this node note of a deleted run."""
-        folders = (self._config.journals, *self._config.further_journal_roots())
-        forget_runs(folders, project, [run_id])
-
-    async def _collect_blobs(self) -> None:
-        """Delete blobs that nothing names, every few hours, where there is a store to ask."""
-        while True:
-            await asyncio.sleep(_COLLECT_SECONDS)
-            hours = self._config.blob_grace_hours
-            is_behind = self._facts.oldest_unforwarded_seconds() > _BEHIND_SECONDS
-            if self._store is None or not hours or is_behind:
-                continue  # What waits in the spool may name some.
-            await self._blobs.collect(self._store, before=time.time() - hours * 3600.0)
 
     async def _watch_idleness(self, receiver: Receiver, spool: Spool) -> None:
         """Set ``stop`` when nobody has been connected and nothing was left for long enough."""
@@ -484,23 +393,3 @@ class Daemon:
                 wait = min(1.0, seconds)  # Only the last sample is still on its way.
             else:
                 wait = seconds
-
-    # ------------------------------------------------------------------ HTTP
-
-    def _routes(self) -> dict[str, Callable[[], Answer]]:
-        registry = build_registry(self._facts)
-
-        def ready() -> Answer:
-            facts = self._facts
-            text = "\n".join(("ready" if facts.ready else "not ready", *facts.problems()))
-            return Answer(f"{text}\n".encode(), status=200 if facts.ready else 503)
-
-        def status_json() -> Answer:
-            return Answer(json.dumps(status(self._facts)).encode(), "application/json")
-
-        return {
-            "/metrics": lambda: Answer(render(registry), CONTENT_TYPE),
-            "/healthz": lambda: Answer(b"alive\n"),
-            "/readyz": ready,
-            "/status.json": status_json,
-        }

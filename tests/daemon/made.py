@@ -12,7 +12,8 @@ from stepwell_daemon.session import Session
 from stepwell_daemon.spool.disk import Disk
 from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location
-from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
+from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.spool.walker import SpooledFrame
 from stepwell_daemon.writer_state import WriterState
 from stepwell_store.writer import WriterInfo

@@ -19,7 +19,8 @@ from stepwell_daemon.spool.segment import (
     list_segments,
     segment_path,
 )
-from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
+from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import (

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from stepwell_daemon import serve
+from stepwell_daemon import upkeep
 from stepwell_store import StoreError
 from stepwell_store.deletion import Swept
 
@@ -30,21 +30,27 @@ def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
             raise StoreError(failure)
         return Swept(done=(("p", "r"),))
 
-    monkeypatch.setattr(serve, "sweep_removed", sweep)
-    monkeypatch.setattr(serve, "_SWEEP_SECONDS", 0.0)
-    daemon = SimpleNamespace(
-        _config=SimpleNamespace(sink="embedded"),
-        _store=object(),
-        _store_executor=None,
-        _closing=threading.Event(),
-        _forget=lambda *run: forgotten.append(run),
-    )
+    def forget(folders: object, project: str, run_ids: list[str]) -> None:
+        forgotten.extend((project, each) for each in run_ids)
+
+    monkeypatch.setattr(upkeep, "sweep_removed", sweep)
+    monkeypatch.setattr(upkeep, "forget_runs", forget)
+    monkeypatch.setattr(upkeep, "_SWEEP_SECONDS", 0.0)
+    config = SimpleNamespace(sink="embedded", journals="", further_journal_roots=lambda: ())
+    facts, blobs, store = SimpleNamespace(config=config), object(), object()
     loop = asyncio.new_event_loop()
 
     async def watch() -> None:
-        running = asyncio.create_task(serve.Daemon._sweep_removed(cast(Any, daemon)))
-        await asyncio.wait_for(swept.wait(), 60)
-        running.cancel()
+        with ThreadPoolExecutor(1) as executor:
+            keeping = upkeep.Upkeep(
+                cast(Any, facts),
+                cast(Any, blobs),
+                store=lambda: cast(Any, store),
+                executor=executor,
+            )
+            running = asyncio.create_task(keeping.sweep_removed())
+            await asyncio.wait_for(swept.wait(), 60)
+            running.cancel()
 
     with caplog.at_level(logging.INFO):
         loop.run_until_complete(watch())

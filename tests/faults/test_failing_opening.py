@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stepwell_daemon.counters import Counters
-from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
+from stepwell_daemon.spool.spool import Spool
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import append, new_writer, row, schema_event, spooled_in, steps_in
 

@@ -17,7 +17,8 @@ import pytest
 
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
-from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
+from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
 from stepwell_store import Block
 from tests.daemon.fakes import FakeSink

@@ -365,7 +365,7 @@ def test_a_table_that_knows_more_than_there_is_hides_nothing(
     newest = list_segments(tmp_path)[-1]
     for number in list_segments(tmp_path)[1:]:
         segment_path(tmp_path, number).unlink()
-    monkeypatch.setattr("stepwell_daemon.spool.spool.write_table", _refuse)
+    monkeypatch.setattr("stepwell_daemon.spool.freeing.write_table", _refuse)
     durable = [asyncio.run(log(name, kills=True)) for name in ("b", "c")]
     assert asyncio.run(marks()) == durable
     assert list_segments(tmp_path)[1] > newest

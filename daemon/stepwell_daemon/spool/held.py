@@ -37,6 +37,18 @@ class HeldSegments:
         """Return the number of the first segment after ``number``."""
         return min((other for other in self.sizes if other > number), default=None)
 
+    def bytes_between(self, cursor: Location, end: Location) -> int:
+        """Return how many bytes lie between ``cursor`` and ``end``, the spool's."""
+        return sum(
+            max(
+                0,
+                (end.offset if number == end.segment else self.end_of(number))
+                - (cursor.offset if number == cursor.segment else PAGE_BYTES),
+            )
+            for number in self.sizes
+            if number >= cursor.segment
+        )
+
     def note_passed(self, before: Location, cursor: Location) -> None:
         """Note that the forwarder moved: a segment that it left may go after a while."""
         for number in self.sizes:

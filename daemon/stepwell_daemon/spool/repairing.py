@@ -11,7 +11,8 @@ from stepwell_daemon.errors import AlreadyRunningError
 from stepwell_daemon.spool.inspection import damage_text, damaged_places, verify_spool
 from stepwell_daemon.spool.quarantine import FOLDER, quarantine
 from stepwell_daemon.spool.segment import list_segments
-from stepwell_daemon.spool.spool import Spool, SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
+from stepwell_daemon.spool.spool import Spool
 
 
 @dataclass(frozen=True, slots=True)

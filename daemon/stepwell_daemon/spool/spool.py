@@ -6,7 +6,6 @@ many frames.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
@@ -17,49 +16,25 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from stepwell_daemon import failpoints
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.counters import Counters
-from stepwell_daemon.errors import DamagedStateError, SpoolUnavailableError
-from stepwell_daemon.spool.cursor import CursorFile
+from stepwell_daemon.errors import SpoolUnavailableError
+from stepwell_daemon.spool.ages import Ages
 from stepwell_daemon.spool.disk import Disk
-from stepwell_daemon.spool.held import HeldSegments
-from stepwell_daemon.spool.identity import spool_number
-from stepwell_daemon.spool.quarantine import note
-from stepwell_daemon.spool.recovery import RecoveredSpool, recover_spool
-from stepwell_daemon.spool.segment import (
-    PAGE_BYTES,
-    Location,
-    Progress,
-    list_segments,
-    segment_path,
-)
-from stepwell_daemon.spool.writer import SEGMENT_BYTES_DEFAULT, Append, SpoolLog
-from stepwell_daemon.spool.writers_table import load_writers, pack_table, write_table
-from stepwell_daemon.writer_packing import Mark, describe, marks_of
+from stepwell_daemon.spool.freeing import Freeing, Marks
+from stepwell_daemon.spool.opening import open_spool
+from stepwell_daemon.spool.segment import Location, Progress
+from stepwell_daemon.spool.settings import SpoolSettings
+from stepwell_daemon.spool.writer import Append
+from stepwell_daemon.writer_packing import describe, marks_of
 from stepwell_daemon.writer_state import WriterState
-from stepwell_daemon.writers import Registry
 
 logger = logging.getLogger("stepwell_daemon.spool")
 
 _GROUP_BYTES_MAX: Final = 16 << 20
-_SLOW_SYNC_SECONDS: Final = 1.0
-_AGES_MAX: Final = 4096
 _SAMPLES_SHARE: Final = 0.9
 _SHARED_FROM: Final = 0.75
 """How full the spool is before a writer must leave the rest of it to others."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpoolSettings:
-    segment_bytes: int = SEGMENT_BYTES_DEFAULT
-    bytes_max: int = 8 << 30
-    writer_share_max: float = 0.5
-    in_flight_bytes_max: int = 64 << 20
-    commit_interval_seconds: float = 0.01
-    sync_groups: bool = True
-    keep_seconds: float = 600.0
-    keep_bytes: int = 256 << 20
 
 
 @dataclass(slots=True, eq=False)
@@ -90,10 +65,10 @@ class Spool:
         self.durable_count = 0
         """Appends since the start, and how many of them, in order, are durable."""
         self.counters = counters
-        self.disk.make_folder(folder)
-        self.number = spool_number(folder, self.disk)
-        self.cursor_file = CursorFile(folder / "cursor", self.disk)
-        self.problems: list[str] = []
+        opened = open_spool(folder, settings, counters, self.disk)
+        self.number, self.cursor_file = opened.number, opened.cursor_file
+        self.progress, self.registry = opened.progress, opened.registry
+        self.problems = opened.problems
         self.failure: SpoolUnavailableError | None = None
         self.data_arrived = asyncio.Event()
         self.in_flight_bytes = 0
@@ -101,26 +76,26 @@ class Spool:
         """Of records that are not stored, as far as appended since the start."""
         self.points_waiting = 0
         """Durable and not yet stored, as far as appended since the start."""
-        progress, is_known = self._open_cursor()
-        self.progress, self.registry, self._log, self._found = self._recover(
-            progress, is_known=is_known
-        )
+        self._log, self._held = opened.log, opened.held
+        self._collect_log_state()
         self._pending: deque[_Pending] = deque()
-        self._not_freed: deque[dict[int, tuple[int, int]]] = deque()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         """(append count that must be durable, who waits for it), the least first."""
-        self._held = HeldSegments(self._found.ends, self._found.sizes, self.cursor)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._adopt_salvage()
-        if not self.progress.extent_end and self.cursor < self.end and not self.unforwarded_bytes:
-            self.progress = Progress(self.end)  # What lay between is gone.
+        self._freeing = Freeing(
+            folder,
+            settings,
+            held=self._held,
+            marks=self._marks,
+            disk=self.disk,
+            executor=self._executor,
+        )
+        self._ages = Ages(self.end)
         for state in self.registry.states.values():
             state.note_opened(self.end)
-        # When the spool reached which end, about once a second, oldest first.
-        self._ages: deque[tuple[Location, float]] = deque([(self.end, time.monotonic())])
 
     # ------------------------------------------------------------------ what others ask
 
@@ -142,13 +117,7 @@ class Spool:
 
     @property
     def unforwarded_bytes(self) -> int:
-        cursor = self.cursor
-        held = 0
-        for number in self._held.sizes:
-            if number >= cursor.segment:
-                start = cursor.offset if number == cursor.segment else PAGE_BYTES
-                held += max(0, self.end_of(number) - start)
-        return held
+        return self._held.bytes_between(self.cursor, self.end)
 
     @property
     def is_full(self) -> bool:
@@ -180,9 +149,7 @@ class Spool:
     @property
     def waiting_since(self) -> float | None:
         """When the oldest record that is not stored came, monotonic, to about a second."""
-        if self.cursor >= self.end:
-            return None
-        return next((at for end, at in self._ages if end > self.cursor), time.monotonic())
+        return self._ages.waiting_since(self.cursor, self.end)
 
     @property
     def is_forwarded(self) -> bool:
@@ -310,11 +277,11 @@ class Spool:
             touched[id(state)] = state
         if done:
             self.counters.commits += 1
-            self._note_age()
+            self._ages.note(self.cursor, self.end)
             self.data_arrived.set()
         if done and self.end.segment != segment:
             # A start reads only segments that the table does not cover: at most about two.
-            self._executor.submit(self._save_table, self._marks())
+            self._freeing.save_table()
         if not self._pending:
             self._wake.clear()
         if self.in_flight_bytes < self.settings.in_flight_bytes_max:
@@ -332,18 +299,6 @@ class Spool:
     def _tell_watchers(self) -> None:
         for watcher in self.watchers:
             watcher()
-
-    def _note_age(self) -> None:
-        now = time.monotonic()
-        while self._ages and self._ages[0][0] <= self.cursor:
-            self._ages.popleft()
-        if self._ages and now - self._ages[-1][1] < 1.0:
-            # Together with those just before: the time of the oldest, the end of the newest.
-            self._ages[-1] = (self.end, self._ages[-1][1])
-            return
-        if len(self._ages) >= _AGES_MAX:
-            self._ages = deque(list(self._ages)[::2])
-        self._ages.append((self.end, now))
 
     def _collect_log_state(self) -> None:
         self._held.update(self._log.ends, self._log.sizes)
@@ -375,18 +330,7 @@ class Spool:
         Args:
             everything: all that is stored, however short a time ago.
         """
-        settings = self.settings
-        while self._not_freed:
-            self._held.restore(self._not_freed.popleft())
-        numbers = self._held.freeable(
-            self.cursor,
-            keep_seconds=0.0 if everything else settings.keep_seconds,
-            keep_bytes=settings.keep_bytes,
-            bytes_max=settings.bytes_max,
-        )
-        if numbers:
-            held = self._held.forget(numbers)
-            self._executor.submit(self._free, held, self._marks())
+        self._freeing.free(self.cursor, everything=everything)
 
     async def freed(self) -> None:
         """Wait until what was to be freed by now is."""
@@ -395,7 +339,7 @@ class Spool:
     def save_writers(self) -> None:
         """Save the writers table now; part of a clean stop."""
         # In the thread: a save that is under way there has the same temporary file.
-        self._executor.submit(self._save_table, self._marks()).result()
+        self._freeing.save_table().result()
 
     def close(self) -> None:
         """Stop the thread and seal the segment. Can be called twice."""
@@ -403,104 +347,6 @@ class Spool:
         self._log.close()
         self.cursor_file.close()
 
-    def _marks(self) -> tuple[list[Mark], Location]:
-        """Return what the table of writers is packed from, in a thread: the loop has no time."""
+    def _marks(self) -> Marks:
+        # They hold what is durable, and so cover at least up to the end.
         return marks_of(self.registry.states.values()), self.end
-
-    def _write_table(self, marks: tuple[list[Mark], Location]) -> None:
-        # The marks hold what is durable, and so cover at least up to the end.
-        packed = pack_table(*marks, now=time.time())
-        write_table(self.folder, packed, disk=self.disk)
-
-    def _save_table(self, marks: tuple[list[Mark], Location]) -> None:
-        try:
-            self._write_table(marks)
-        except OSError as error:
-            logger.warning("cannot save the writers table, more is read at a start: %s", error)
-
-    def _free(self, held: dict[int, tuple[int, int]], marks: tuple[list[Mark], Location]) -> None:
-        numbers = sorted(held)
-        try:
-            self._write_table(marks)
-            for number in numbers:
-                failpoints.hit("free.before-unlink")
-                with contextlib.suppress(FileNotFoundError):  # Gone by an attempt before.
-                    self.disk.unlink(segment_path(self.folder, number))
-                failpoints.hit("free.unlinked")
-            self.disk.sync_folder(self.folder)
-            failpoints.hit("free.done")
-        except OSError as error:
-            logger.warning("cannot free segments, again with the next: %s", error)
-            self._not_freed.append(held)
-
-    # ------------------------------------------------------------------ opening
-
-    def _open_cursor(self) -> tuple[Progress, bool]:
-        """Return where forwarding goes on, and whether the file says so or nothing does."""
-        first = min(list_segments(self.folder), default=0) or self._table_end() + 1
-        default = Progress(Location(first, PAGE_BYTES))
-        is_there = self.cursor_file.path.exists()
-        try:
-            return self.cursor_file.open(default), is_there
-        except DamagedStateError as error:
-            logger.error("%s", error)
-            self.problems.append(str(error))
-            self.cursor_file.quarantine()
-            return self.cursor_file.open(default), False
-
-    def _table_end(self) -> int:
-        try:
-            return load_writers(self.folder)[1].segment
-        except DamagedStateError:
-            return 0  # The recovery says so.
-
-    def _recover(
-        self, progress: Progress, *, is_known: bool
-    ) -> tuple[Progress, Registry, SpoolLog, RecoveredSpool]:
-        known = progress if is_known else None
-        found = recover_spool(self.folder, self.number, known, self.disk)
-        for problem in found.problems:
-            logger.error("%s", problem)
-        for name, what in found.losses.items():
-            note(self.folder, name, what, self.disk)
-        self.problems += found.problems
-        self.counters.quarantined_records += found.quarantined
-        self.counters.torn_bytes += found.torn_bytes
-        last = found.last
-        newest = max(found.newest, progress.cursor.segment - 1)
-        if any(progress.cursor.segment in run for run in found.missing):
-            progress = Progress(progress.cursor)  # What was being sent cannot be read again.
-            newest = max(newest, progress.cursor.segment)
-        first_number = newest + 1  # No number is used twice: cursor and table may know it.
-        log = SpoolLog(
-            self.folder,
-            self.number,
-            first_number=first_number,
-            previous_end=last.offset if last.segment == first_number - 1 else PAGE_BYTES,
-            segment_bytes=self.settings.segment_bytes,
-            disk=self.disk,
-            sync_groups=self.settings.sync_groups,
-            observe_sync=self._observe_sync,
-        )
-        if found.torn_bytes or found.quarantined or found.salvage:
-            logger.warning(
-                "spool was not closed in order: rewritten_frames=%d torn_bytes=%d quarantined=%d",
-                len(found.salvage),
-                found.torn_bytes,
-                found.quarantined,
-            )
-        return progress, Registry(found.writers), log, found
-
-    def _adopt_salvage(self) -> None:
-        if self._found.salvage:
-            failpoints.hit("recover.before-salvage")
-            self._log.adopt(self._found.salvage)
-            failpoints.hit("recover.salvaged")
-            self._found.salvage.clear()
-        self.end = self._log.end
-        self._collect_log_state()
-
-    def _observe_sync(self, seconds: float) -> None:
-        self.counters.sync_seconds.observe(seconds)
-        if seconds > _SLOW_SYNC_SECONDS:
-            logger.warning("slow sync of the spool seconds=%.1f", seconds)
