@@ -77,7 +77,6 @@ class Counters:
 
     points_received: int = 0
     points_stored: int = 0
-    rows_stored: int = 0
     frames_received: int = 0
     bytes_received: int = 0
     duplicate_bytes: int = 0

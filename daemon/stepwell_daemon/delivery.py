@@ -227,7 +227,6 @@ class Delivery:
                 continue
             self._health.succeeded()
             self._counters.inserts += 1
-            self._counters.rows_stored += block.rows
             self._counters.insert_seconds.observe(seconds)
             return
 

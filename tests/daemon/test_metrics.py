@@ -16,7 +16,7 @@ from stepwell_daemon.samplers.health import SamplerHealth
 from stepwell_daemon.samplers.host import HostSampler
 from stepwell_daemon.samplers.protocol import PROCESS_KIND, Condition, Device, Reading
 from stepwell_daemon.samplers.thread import Outcome
-from stepwell_daemon.spool.spool import SpoolSettings
+from stepwell_daemon.spool.settings import SpoolSettings
 from stepwell_daemon.status import status
 from tests.daemon.facts import facts_of
 from tests.daemon.made import append, new_writer, schema_event, spool_running

@@ -89,7 +89,6 @@ class SpoolLog:
     ) -> None:
         self.ends: dict[int, int] = {}
         self.sizes: dict[int, int] = {}
-        self.poisoned_segments = 0
         self.end = Location(first_number - 1, previous_end)
         self._folder = folder
         self._spool = spool
@@ -267,7 +266,6 @@ class SpoolLog:
         if active is None:
             return
         self._active = None
-        self.poisoned_segments += 1
         self._closed(active)
         try:
             self._disk.truncate(active.descriptor, active.end)
