@@ -13,7 +13,7 @@ from tests.waiting import wait_until
 _TRAIN = """
 import os, sys, time
 import stepwell
-run = stepwell.init(project="faults", id="steady", settings={"console": False})
+run = stepwell.init(project="faults", id="steady", settings={"console": False, "quiet": True})
 step = 0
 count = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT, 0o600)
 while not os.path.exists(sys.argv[1]):
