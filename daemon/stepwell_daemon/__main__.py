@@ -28,7 +28,7 @@ from stepwell_daemon.errors import (
 )
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.log_file import configure_logging
-from stepwell_daemon.part_settings import load_config
+from stepwell_daemon.part_settings import check_blob_store, load_config
 from stepwell_daemon.serve import Daemon, sink_kind
 from stepwell_wire import __version__
 from stepwell_wire.lock_notes import PERSONAL, SERVICE
@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = load_config(options)
         if options.check_config:
+            check_blob_store(config)
             print(config.to_json())
             return OK
         os.umask(0o077)

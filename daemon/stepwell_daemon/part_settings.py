@@ -44,8 +44,6 @@ def load_config(
         group_number(config.socket_group)
     config.further_journal_roots()
     blob_store(config)
-    if config.blob_store and config.sink != "gateway":
-        _check_blob_folder(Path(config.blob_store).expanduser())
     config.listen_settings()
     config.hub_address()
     if config.sink == "gateway":
@@ -57,7 +55,17 @@ def load_config(
     return config
 
 
-def _check_blob_folder(folder: Path) -> None:
+def check_blob_store(config: DaemonConfig) -> None:
+    """Check the folder of the blob store, for who asks whether a configuration is right.
+
+    A start does not: media wait for a file system that is away, and rows go on.
+
+    Raises:
+        DaemonConfigError: It is no folder, or cannot be made.
+    """
+    if not config.blob_store or config.sink == "gateway":
+        return
+    folder = Path(config.blob_store).expanduser()
     if not folder.exists():
         check_can_be_made(folder, "blob_store")
     elif not folder.is_dir():

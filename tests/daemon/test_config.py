@@ -71,9 +71,6 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("log_file = '/'", "log_file: / is a folder"),
         ("log_file = '/dev/null/stepwell.log'", "/dev/null is no folder"),
         ("log_file = '/proc/nope/x.log'", "log_file: /proc/nope/x.log cannot be made"),
-        ("blob_store = '/proc/nope/blobs'", "blob_store: /proc/nope/blobs cannot be made"),
-        ("blob_store = '/dev/null'", "blob_store: /dev/null is no folder"),
-        ("blob_store = '/dev/null/blobs'", "blob_store: /dev/null/blobs cannot be made"),
         ("retention_run_days = 99999999", "run_days"),
         ("block_points", "not TOML"),
     ],
@@ -122,6 +119,23 @@ def test_check_config_prints_what_holds(capsys: pytest.CaptureFixture[str], tmp_
     printed = json.loads(capsys.readouterr().out)
     assert printed["block_points"] == 7
     assert set(printed) == set(FIELDS)
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("/proc/nope/blobs", "blob_store: /proc/nope/blobs cannot be made"),
+        ("/dev/null", "blob_store: /dev/null is no folder"),
+        ("/dev/null/blobs", "blob_store: /dev/null/blobs cannot be made"),
+    ],
+)
+def test_check_config_looks_at_the_blob_store_and_a_start_does_not(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, folder: str, message: str
+) -> None:
+    words = ["--data", str(tmp_path), "--blob-store", folder]
+    assert main(["--check-config", *words]) == BAD_CONFIG
+    assert message in capsys.readouterr().err
+    assert load(*words).blob_store == folder  # Media wait for it, rows go on.
 
 
 def test_a_wrong_configuration_ends_with_its_own_code(

@@ -15,6 +15,7 @@ from tests.blobs import put_blob
 from tests.servers.cluster import Cluster
 from tests.servers.opened import opened
 from tests.store.made import START_US, decoded, event, insert, writer
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -59,10 +60,14 @@ def test_media_are_listed_and_collected_over_all_shards(tmp_path: Path) -> None:
 
         (key,) = media_keys(store, "p", None)
         assert (key.count, key.runs) == (RUNS, RUNS)
-        page = list_media(store, "p", None, metric="shown")
-        assert [(value.step, value.items[0].digest) for value in page.items] == [
-            (run, digests[run]) for run in range(RUNS)
-        ]
+
+        def listed() -> list[tuple[int, str]]:
+            page = list_media(store, "p", None, metric="shown")
+            return [(value.step, value.items[0].digest) for value in page.items]
+
+        expected = [(run, digests[run]) for run in range(RUNS)]
+        # Another replica may answer, and has each insert a moment later.
+        wait_until(lambda: listed() == expected, "all media with their blobs")
         delete_run(store, "p", "r2")
         done = collect_blobs(store, blobs, before=2e9)
         assert done.blobs == 3  # Of r2, of the run that is gone, and one that nobody named.
