@@ -1,8 +1,8 @@
 /* A library with the ABI of NVIDIA's libnvidia-ml.so.1 that plays the GPUs of a script file.
  *
  * Tests build it and put its folder into LD_LIBRARY_PATH, so that the unmodified nvidia-ml-py loads
- * it. The environment variable NVML_SCRIPT names the script. It is read again whenever it
- * changes; sequences of values begin anew then.
+ * it. The environment variable NVML_SCRIPT names the script when the library is initialised. The
+ * script is read again whenever it changes; sequences of values begin anew then.
  *
  *     driver 580.95.05        the driver's version; "driver none": no driver is loaded
  *     generation 1            a new number: the driver was restarted, who is initialised must begin anew
@@ -58,6 +58,7 @@ typedef struct { u64 mask, seen; } EventSet;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static Script script;
+static char script_path[4096];
 static struct timespec read_at;
 static ino_t read_inode;
 static int initialized, generation;
@@ -146,15 +147,23 @@ static void read_line(Script *into, char *line) {
     }
 }
 
+/* Note the script's name. The lock is held.
+ *
+ * Done at the initialisation only: getenv reads freed memory where another thread sets a variable at
+ * that moment, as pytest does before and after each test, while a call that hangs looks at the script. */
+static void note_path(void) {
+    const char *path = getenv("NVML_SCRIPT");
+    if (path) snprintf(script_path, sizeof script_path, "%s", path);
+}
+
 /* Read the script where it has changed. The lock is held. */
 static void refresh(void) {
-    const char *path = getenv("NVML_SCRIPT");
     struct stat found;
-    if (!path || stat(path, &found)) return;
+    if (!script_path[0] || stat(script_path, &found)) return;
     if (found.st_ino == read_inode && found.st_mtim.tv_sec == read_at.tv_sec &&
         found.st_mtim.tv_nsec == read_at.tv_nsec)
         return;
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen(script_path, "r");
     if (!file) return;
     static Script fresh;
     memset(&fresh, 0, sizeof fresh);
@@ -233,6 +242,7 @@ static int small(Handle *handle, const char *name, unsigned *value) {
 int nvmlInitWithFlags(unsigned flags) {
     (void)flags;
     pthread_mutex_lock(&lock);
+    note_path();
     refresh();
     if (!strcmp(script.driver, "none") || !script.driver[0]) return leave(DRIVER_NOT_LOADED);
     initialized++;
