@@ -1,6 +1,7 @@
-"""Frames: what of one is new, and whether a writer may send it. No I/O, no clock.
+"""Decides what part of a frame is new, and whether its writer may send it. No I/O, no clock.
 
-Positions decide: what lies before a writer's mark is a duplicate, what begins beyond it is a gap.
+The position decides. The daemon has every byte of a writer up to the writer's mark: bytes before
+the mark are duplicates, and a frame that begins after the mark leaves a gap.
 """
 
 import zlib
@@ -56,10 +57,10 @@ def check_bytes(frame: Frame | RelayFrame, mark: int) -> None:
 
 
 def new_part(state: WriterState, frame: Frame | RelayFrame, mark: int) -> Taken:
-    """Return what of ``frame``, whose bytes are checked, lies behind ``mark``.
+    """Return the part of ``frame`` after ``mark``; the bytes of the frame are checked already.
 
     Raises:
-        StreamRefusedError: It begins beyond the mark, or what is new of it is malformed.
+        StreamRefusedError: The frame begins after the mark, or its new part is malformed.
     """
     position = frame.position
     if position > mark:
@@ -76,7 +77,7 @@ def new_part(state: WriterState, frame: Frame | RelayFrame, mark: int) -> Taken:
 def read_records(
     state: WriterState, position: int, records: bytes, *, flags: int = 0, duplicate_bytes: int = 0
 ) -> Taken:
-    """Return what ``records`` of ``state`` bring.
+    """Return what ``records`` of the writer ``state`` contain.
 
     Raises:
         StreamRefusedError: They are malformed, or exceed what a writer may have of names.

@@ -106,7 +106,7 @@ def _missing(frame: SpooledFrame, table: str, kind: GapKind, file: str) -> dict[
 
 
 def _content(frame: SpooledFrame) -> tuple[int, int, int]:
-    """Return the least and the greatest step of ``frame`` and its rows; 0 where nobody knows."""
+    """Return the first step, the last step and the row count of ``frame``; 0 if unreadable."""
     try:
         decoded, _ = decode_records(frame.record.content(), frame.schemas)
     except BAD_DATA:

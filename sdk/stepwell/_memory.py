@@ -59,6 +59,7 @@ class Memory:
         self._journals_dir, self._project = journals_dir, project
         self._folder = notes_folder(journals_dir, project)
         self._step_descriptor = -1
+        self._notes_begun = 0
 
     def knows(self, run_id: str) -> bool:
         """Return whether a run of this machine has this id."""
@@ -104,7 +105,9 @@ class Memory:
         with contextlib.suppress(OSError, ValueError, TypeError):
             self._make_folder()
             path = self._path(remembered.run_id)
-            fresh = path.with_name(f"{path.name}.{os.getpid()}")
+            # A signal handler may begin another note in the middle of this one.
+            self._notes_begun += 1
+            fresh = path.with_name(f"{path.name}.{os.getpid()}.{self._notes_begun}")
             _write_private(fresh, json.dumps(held))
             fresh.replace(path)
 

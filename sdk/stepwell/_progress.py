@@ -1,5 +1,7 @@
 """What a run that goes on after a kill needs to know, noted while the run is at work."""
 
+import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,6 +14,9 @@ _PAUSES_PER_NOTE: Final = 200
 
 class Progress:
     """Notes the step, config and summary of a run; the sender calls it every two seconds.
+
+    A forked child notes its step only: the config and the summary are those of the process that
+    began the run.
 
     Args:
         lock: returns the lock that ``log`` takes. A note is put off while it is taken.
@@ -28,9 +33,14 @@ class Progress:
     ) -> None:
         self._memory, self._run_id = memory, run_id
         self._lock, self._remembered = lock, remembered
+        self._process = os.getpid()
         self._changes = 0
         self._noted: tuple[int, int] | None = None
         self._again_at = 0.0
+        # Never waited for with the lock of ``log``: who holds that one may be waiting here.
+        self._writing = threading.RLock()
+        self._newest: tuple[int, Remembered] | None = None
+        self._number = self._written = 0
 
     def changed(self) -> None:
         """Know that config or summary were set."""
@@ -42,22 +52,40 @@ class Progress:
         if state == self._noted:
             return
         self._memory.note_step(self._run_id, next_step)
-        if now < self._again_at:
+        if now < self._again_at or os.getpid() != self._process:
             return
         lock = self._lock()
         if not lock.acquire(blocking=False):
             return
         try:
-            remembered = self._remembered()
+            number, remembered = self._gathered()
         finally:
             lock.release()
-        self._memory.note(remembered)
+        self._write(number, remembered)
         self._noted = state
         self._again_at = now + _PAUSES_PER_NOTE * (time.monotonic() - now)
 
     def note(self, next_step: int) -> None:
         """Note everything now."""
         self._memory.note_step(self._run_id, next_step)
+        if os.getpid() != self._process:
+            return
         with self._lock():
-            remembered = self._remembered()
-        self._memory.note(remembered)
+            number, remembered = self._gathered()
+        self._write(number, remembered)
+
+    def _gathered(self) -> tuple[int, Remembered]:
+        """Return what is to be noted, with a number that grows. The lock of ``log`` is held."""
+        self._number += 1
+        return self._number, self._remembered()
+
+    def _write(self, number: int, remembered: Remembered) -> None:
+        """Write a note, unless one that was gathered later is written already."""
+        with self._writing:
+            if self._newest is None or number > self._newest[0]:
+                self._newest = (number, remembered)
+            # More than once where a signal handler came in between and noted something newer.
+            while self._written < self._newest[0]:
+                number, remembered = self._newest
+                self._memory.note(remembered)
+                self._written = number

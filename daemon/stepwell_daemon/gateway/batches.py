@@ -4,9 +4,9 @@
     pieces  →  open pieces: those not settled yet, each writer's in order
     open pieces  →  batches of about RELAY_BATCH_BYTES_TARGET, LZ4 as a whole
 
-A piece that is refused is split into its frames; only a single frame is dead-lettered. Until it is
-settled, nothing behind it may be taken: the other end would believe the hole to be passed. So only
-the first open piece of each writer ``may_jump``.
+A piece that is refused is split into its frames; only a single frame is dead-lettered. Until that
+frame is settled, the other end must not accept a later one of the same writer: it would take the
+frame for lost. So only the first open piece of each writer ``may_jump``.
 """
 
 import zlib
@@ -58,7 +58,7 @@ class Piece:
 
 
 def pieces_of(extent: Extent) -> list[Piece]:
-    """Return what ``extent`` holds, consecutive records of a writer merged; order kept a writer."""
+    """Return ``extent`` as pieces: consecutive records of a writer are merged, in their order."""
     found: list[Piece] = []
     open_at: dict[int, int] = {}  # writer -> place of its last piece, to which more may be added
     gathered: dict[int, list[bytes]] = {}
@@ -101,7 +101,7 @@ def pieces_of(extent: Extent) -> list[Piece]:
 
 
 def gap_piece(frame: SpooledFrame, event: bytes) -> Piece:
-    """Return a piece that says what is missing at ``frame``."""
+    """Return a piece that reports the data missing at ``frame``, described by ``event``."""
     position = frame.record.position
     return Piece(frame.info, frame.schemas, position, event, True, (frame,), is_gap=True)
 

@@ -173,8 +173,8 @@ class RelayedWriters:
         if len(state.holes) >= HOLES_MAX:
             counters.bounds_reached["relay_holes"] += 1
             logger.warning(
-                "a hole is given up, what comes for it is not taken: more than %d in one "
-                "writer run=%s writer=%s positions=%s",
+                "a writer has more than %d missing ranges: the oldest is dropped, its rows are "
+                "not stored if they come later run=%s writer=%s positions=%s",
                 HOLES_MAX,
                 state.info.run_id,
                 state.info.writer_id,
@@ -197,10 +197,10 @@ class RelayedWriters:
 
 
 def late_parts(state: WriterState, frame: RelayFrame) -> list[Taken]:
-    """Return what of ``frame`` lies in a hole that was passed.
+    """Return the parts of ``frame`` that fill missing ranges of the writer.
 
     Raises:
-        StreamRefusedError: It is malformed.
+        StreamRefusedError: One of them is malformed.
     """
     begin = frame.position
     return [

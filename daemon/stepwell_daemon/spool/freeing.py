@@ -1,4 +1,4 @@
-"""Freeing: segments that are stored go, after what they say of their writers is saved.
+"""Deletes segments whose rows are stored, after saving the writers table that they held.
 
 All disk work runs in the spool's one thread.
 """
@@ -54,10 +54,10 @@ class Freeing:
         return self._executor.submit(self._save_table, self._marks())
 
     def free(self, cursor: Location, *, everything: bool = False) -> None:
-        """Begin to free what lies before ``cursor`` and was kept for long enough.
+        """Begin to delete segments before ``cursor`` that were kept for ``keep_seconds``.
 
         Args:
-            everything: all that is stored, however short a time ago.
+            everything: delete every stored segment, also a recent one.
         """
         while self._not_freed:
             self._held.restore(self._not_freed.popleft())

@@ -127,7 +127,7 @@ def glance_at_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
 
 
 def damaged_places(folder: Path, disk: Disk | None = None) -> Iterator[tuple[SegmentFile, Damage]]:
-    """Yield segment and place of all that ``verify_spool`` calls no valid record."""
+    """Yield each place, with its segment, where ``verify_spool`` finds no valid record."""
     look = _Look(folder, disk or Disk())
     for number in look.numbers:
         with look.opened(number) as segment:
@@ -140,14 +140,14 @@ def damaged_places(folder: Path, disk: Disk | None = None) -> Iterator[tuple[Seg
 
 
 class _PageFault(NamedTuple):
-    """What is wrong with a segment's first page, "" for nothing; whether its records count."""
+    """The fault of a segment's first page, "" for none, and whether its records can be read."""
 
     what: str = ""
     is_readable: bool = True
 
 
 class _Look:
-    """One look at the spool in ``folder``, and the report of what it finds."""
+    """Reads the spool in ``folder`` once and collects the report."""
 
     def __init__(self, folder: Path, disk: Disk) -> None:
         self.numbers = list_segments(folder)

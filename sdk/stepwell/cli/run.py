@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         # The command runs whether or not that works: training comes first.
         print(
             f"stepwell: no daemon: {reason}; logged rows stay in {where.journals}: "
-            "`stepwell sync` sends it",
+            "`stepwell sync` sends them",
             file=sys.stderr,
         )
     sys.stdout.flush()
