@@ -5,7 +5,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import DaemonConfig, read_config
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.forwarder import ForwardSettings
@@ -15,6 +14,8 @@ from stepwell_daemon.samplers.known import chosen_samplers
 from stepwell_daemon.spool.settings import SpoolSettings
 from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.retention import RetentionSettings
+from stepwell_store.server import configuration
+from stepwell_store.server.settings import ServerSettings
 from stepwell_wire.places import check_socket_path
 
 
@@ -53,6 +54,18 @@ def load_config(
     if config.block_bytes > config.in_flight_bytes_max:
         raise DaemonConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
     return config
+
+
+def server_settings(config: DaemonConfig) -> ServerSettings:
+    """Return how to reach the ClickHouse servers.
+
+    Raises:
+        DaemonConfigError: A setting is missing or impossible, or the driver is not installed.
+    """
+    try:
+        return configuration.server_settings(config, insert_quorum=config.clickhouse_insert_quorum)
+    except configuration.ServerConfigError as error:
+        raise DaemonConfigError(str(error)) from error
 
 
 def check_blob_store(config: DaemonConfig) -> None:

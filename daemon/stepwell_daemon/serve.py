@@ -15,7 +15,6 @@ import grpc.aio
 
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.blobs.part import Blobs
-from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import DaemonConfig, check_reload
 from stepwell_daemon.control import Control
 from stepwell_daemon.counters import Counters
@@ -32,7 +31,7 @@ from stepwell_daemon.hub_process import HubProcess
 from stepwell_daemon.instance import open_to_group
 from stepwell_daemon.journal_places import JournalPlaces
 from stepwell_daemon.log_file import set_level
-from stepwell_daemon.part_settings import forward_settings, spool_settings
+from stepwell_daemon.part_settings import forward_settings, server_settings, spool_settings
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
 from stepwell_daemon.samplers.known import chosen_samplers

@@ -10,21 +10,14 @@ from typing import Any, Final
 from stepwell_hub.errors import HubConfigError
 from stepwell_hub.sweeps.answers import LEASE_SECONDS
 from stepwell_store.blob_store import BlobStore, open_blob_store
-from stepwell_store.errors import StoreUnavailableError
-from stepwell_store.server.settings import (
-    NAME,
-    PORT_DEFAULT,
-    PORT_SECURE_DEFAULT,
-    ServerSettings,
-    parse_endpoints,
-)
+from stepwell_store.server import configuration
+from stepwell_store.server.settings import ServerSettings
 from stepwell_wire.arguments import OneLineParser
 from stepwell_wire.configuration import SettingError, SettingsReader, setting
 from stepwell_wire.hub_access import hub_dir
 from stepwell_wire.hub_address import PORT_DEFAULT as HUB_PORT_DEFAULT
-from stepwell_wire.hub_address import HubAddress, HubAddressError, is_loopback
+from stepwell_wire.hub_address import HubAddress, HubAddressError
 from stepwell_wire.places import default_data_dir
-from stepwell_wire.secret_files import SecretFileError, read_secret
 
 PREFIX: Final = "STEPWELLHUB_"
 
@@ -189,55 +182,12 @@ def server_settings(config: HubConfig) -> ServerSettings:
     """Return how to reach the ClickHouse servers.
 
     Raises:
-        HubConfigError: A setting is impossible.
+        HubConfigError: A setting is missing or impossible, or the driver is not installed.
     """
     try:
-        named = parse_endpoints(config.clickhouse_hosts, PORT_DEFAULT)
-    except ValueError as error:
-        raise HubConfigError(
-            f"clickhouse_hosts is {config.clickhouse_hosts!r}: {error}; expected HOST[:PORT], …"
-        ) from error
-    secure = config.clickhouse_tls == "on" or (
-        config.clickhouse_tls == "auto" and not all(is_loopback(each.host) for each in named)
-    )
-    for name in ("clickhouse_database", "clickhouse_cluster"):
-        value = getattr(config, name)
-        if value and not NAME.fullmatch(value):
-            raise HubConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
-    if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
-        raise HubConfigError("clickhouse_cert_file and clickhouse_key_file go together")
-    password_file = _path(config.clickhouse_password_file)
-
-    def read_password() -> str:
-        try:
-            return _password_in(password_file)
-        except HubConfigError as error:  # Changed or taken away since: as a server that is away.
-            raise StoreUnavailableError(f"no password for ClickHouse: {error}") from error
-
-    _password_in(password_file)
-    return ServerSettings(
-        endpoints=parse_endpoints(
-            config.clickhouse_hosts, PORT_SECURE_DEFAULT if secure else PORT_DEFAULT
-        ),
-        database=config.clickhouse_database,
-        user=config.clickhouse_user,
-        read_password=read_password,
-        secure=secure,
-        ca_file=_path(config.clickhouse_ca_file),
-        cert_file=_path(config.clickhouse_cert_file),
-        key_file=_path(config.clickhouse_key_file),
-        cluster=config.clickhouse_cluster,
-        timeout_seconds=config.clickhouse_timeout_seconds,
-    )
-
-
-def _password_in(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        return read_secret(path).decode().rstrip("\r\n")
-    except (SecretFileError, UnicodeDecodeError) as error:
-        raise HubConfigError(f"{path}: no password can be read there: {error}") from error
+        return configuration.server_settings(config)
+    except configuration.ServerConfigError as error:
+        raise HubConfigError(str(error)) from error
 
 
 def _path(text: str) -> Path | None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.clickhouse import server_settings
 from stepwell_daemon.config import build_parser
 from stepwell_daemon.errors import DaemonConfigError
-from stepwell_daemon.part_settings import load_config
+from stepwell_daemon.part_settings import load_config, server_settings
 from stepwell_daemon.sink_errors import kind_of
 from stepwell_store import SchemaTooNewError, StoreUnavailableError
 from stepwell_store.server.settings import ServerEndpoint, ServerSettings, parse_endpoints

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from stepwell_store.histogram_rows import StoredHistogram, from_row
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
-from stepwell_store.queries.metrics import searched
-from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
-from stepwell_store.queries.regexp import regexp
+from stepwell_store.queries.metric_names import metric_names
+from stepwell_store.queries.page import Page
 from stepwell_store.store import Store
 
 ROWS_MIN: Final = 2  # Steps below 0 and others are never in one range.
@@ -104,35 +103,24 @@ def list_histograms(
         FilterError: ``search`` is no RE2 expression.
         CursorError: The cursor is not of this list.
     """
-    check_limit(limit)
-    asked = (project, search, *(run_ids if run_ids is not None else ["\0every run"]))
-    conditions = ["project = {project:String}"]
-    parameters: dict[str, object] = {"project": project}
-    if run_ids is not None:
-        conditions.append("run_id IN {runs:Array(String)}")
-        parameters["runs"] = list(run_ids)
-    if search:
-        conditions.append("match(metric, {search:String})")
-        parameters["search"] = regexp(search)
-    if cursor is not None:
-        conditions.append("metric > {after:String}")
-        (parameters["after"],) = decode_cursor(asked, cursor, [str])
-    rows = searched(
+    page = metric_names(
         Question(store, limits),
-        "SELECT metric, uniqExact(run_id) AS runs, count() AS histograms, min(step) AS first_step, "
-        f"max(step) AS last_step FROM histograms WHERE {' AND '.join(conditions)} "
-        f"GROUP BY metric ORDER BY metric LIMIT {limit + 1}",
-        parameters,
-        search,
+        "uniqExact(run_id) AS runs, count() AS histograms, min(step) AS first_step, "
+        "max(step) AS last_step",
+        "histograms",
+        project,
+        run_ids=run_ids,
+        search=search,
+        limit=limit,
+        cursor=cursor,
     )
-    following = encode_cursor(asked, [rows[limit - 1]["metric"]]) if len(rows) > limit else None
     found = tuple(
         HistogramName(
             row["metric"], row["runs"], row["histograms"], row["first_step"], row["last_step"]
         )
-        for row in rows[:limit]
+        for row in page.rows
     )
-    return Page(found, following)
+    return Page(found, page.next_cursor)
 
 
 def histogram_matrix(

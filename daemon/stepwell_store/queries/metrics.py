@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from stepwell_store.errors import FilterError, QueryError
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries.limits import DEFAULT, Limits, Question, together
-from stepwell_store.queries.page import Page, check_limit, decode_cursor, encode_cursor
-from stepwell_store.queries.regexp import CANNOT_COMPILE, regexp
+from stepwell_store.queries.metric_names import metric_names
+from stepwell_store.queries.page import Page
 from stepwell_store.queries.step_metrics import read_definitions, step_metrics
 from stepwell_store.statistics import SeriesStatistics, join_statistics, series_statistics
 from stepwell_store.store import Store
@@ -78,29 +76,18 @@ def list_metrics(
         FilterError: ``search`` is no RE2 expression.
         CursorError: The cursor is not of this list.
     """
-    check_limit(limit)
     question = Question(store, limits)
-    asked = (project, search, *(run_ids if run_ids is not None else ["\0every run"]))
-    conditions = ["project = {project:String}"]
-    parameters: dict[str, object] = {"project": project}
-    if run_ids is not None:
-        conditions.append("run_id IN {runs:Array(String)}")
-        parameters["runs"] = list(run_ids)
-    if search:
-        conditions.append("match(metric, {search:String})")
-        parameters["search"] = regexp(search)
-    if cursor is not None:
-        conditions.append("metric > {after:String}")
-        (parameters["after"],) = decode_cursor(asked, cursor, [str])
-    rows = searched(
+    page = metric_names(
         question,
-        "SELECT metric, min(s.metric_id) AS id FROM series AS s "
-        f"WHERE {' AND '.join(conditions)} GROUP BY metric ORDER BY metric LIMIT {limit + 1}",
-        parameters,
-        search,
+        "min(s.metric_id) AS id",
+        "series AS s",
+        project,
+        run_ids=run_ids,
+        search=search,
+        limit=limit,
+        cursor=cursor,
     )
-    following = encode_cursor(asked, [rows[limit - 1]["metric"]]) if len(rows) > limit else None
-    shown = rows[:limit]
+    shown = page.rows
     names = [row["metric"] for row in shown]
     counts, definitions = together(
         lambda: _counts(question, project, run_ids, [row["id"] for row in shown]),
@@ -111,7 +98,7 @@ def list_metrics(
     for row in shown:
         runs, points = counts.get(row["id"], (0, 0))
         found.append(MetricName(row["metric"], runs, points, steps.get(row["metric"])))
-    return Page(tuple(found), following)
+    return Page(tuple(found), page.next_cursor)
 
 
 def run_metrics(
@@ -150,17 +137,6 @@ def _counts(
         parameters,
     )
     return {row["metric_id"]: (row["run_count"], row["point_count"]) for row in rows}
-
-
-def searched(
-    question: Question, sql: str, parameters: dict[str, object], search: str
-) -> list[dict[str, Any]]:
-    try:
-        return question.rows(sql, parameters)
-    except QueryError as error:
-        if error.code != CANNOT_COMPILE:
-            raise
-        raise FilterError(f"not a regular expression of RE2: {search}", 0, len(search)) from error
 
 
 def _joined(parts: Sequence[SeriesStatistics]) -> MetricStatistics:

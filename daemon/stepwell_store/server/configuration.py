@@ -1,11 +1,9 @@
-"""From the daemon's settings to those of the store in ClickHouse servers, checked."""
+"""Reads the settings ``clickhouse_*`` of the daemon and of the hub into `ServerSettings`."""
 
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
-from stepwell_daemon.errors import DaemonConfigError
-from stepwell_daemon.gateway.secrets import read_secret
 from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import (
     NAME,
@@ -16,12 +14,13 @@ from stepwell_store.server.settings import (
 )
 from stepwell_wire.hub_address import is_loopback
 from stepwell_wire.installation import install_command
+from stepwell_wire.secret_files import SecretFileError, read_secret
 
 _NEEDED: Final = ("clickhouse_driver", "lz4", "pandas")
 
 
 class ClickHouseConfig(Protocol):
-    """What the daemon's configuration says of the servers."""
+    """The settings that say where the servers are."""
 
     @property
     def clickhouse_hosts(self) -> str: ...
@@ -39,9 +38,6 @@ class ClickHouseConfig(Protocol):
     def clickhouse_cluster(self) -> str: ...
 
     @property
-    def clickhouse_insert_quorum(self) -> int: ...
-
-    @property
     def clickhouse_timeout_seconds(self) -> float: ...
 
     @property
@@ -57,47 +53,54 @@ class ClickHouseConfig(Protocol):
     def clickhouse_key_file(self) -> str: ...
 
 
-def server_settings(config: ClickHouseConfig) -> ServerSettings:
+class ServerConfigError(ValueError):
+    """A setting of the servers is missing or impossible."""
+
+
+def server_settings(config: ClickHouseConfig, *, insert_quorum: int = 0) -> ServerSettings:
     """Return how to reach the servers.
 
+    Args:
+        insert_quorum: replicas that must have a block before it counts as stored; 0: one.
+
     Raises:
-        DaemonConfigError: A setting is missing or impossible, or the driver is not installed.
+        ServerConfigError: A setting is missing or impossible, or the driver is not installed.
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise DaemonConfigError(
-            f"sink = clickhouse needs {install_command('server')}: {', '.join(missing)} "
+        raise ServerConfigError(
+            f"ClickHouse servers need {install_command('server')}: {', '.join(missing)} "
             "cannot be found"
         )
     try:
         named = parse_endpoints(config.clickhouse_hosts, PORT_DEFAULT)
     except ValueError as error:
-        raise DaemonConfigError(
+        raise ServerConfigError(
             f"clickhouse_hosts is {config.clickhouse_hosts!r}: {error}; expected HOST[:PORT], …"
         ) from error
     secure = config.clickhouse_tls == "on" or (
         config.clickhouse_tls == "auto" and not all(is_loopback(each.host) for each in named)
     )
     if len(named) > 1 and not config.clickhouse_cluster:
-        raise DaemonConfigError(
+        raise ServerConfigError(
             "several clickhouse_hosts need clickhouse_cluster: servers that are no replicas of "
             "each other would each hold a part, and a block sent to two of them would count twice"
         )
     for name in ("clickhouse_database", "clickhouse_cluster"):
         value = getattr(config, name)
         if value and not NAME.fullmatch(value):
-            raise DaemonConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
+            raise ServerConfigError(f"{name} is {value!r}; expected letters, digits and _ only")
     if not config.clickhouse_database:
-        raise DaemonConfigError("clickhouse_database is empty; name one")
+        raise ServerConfigError("clickhouse_database is empty; name one")
     if bool(config.clickhouse_cert_file) != bool(config.clickhouse_key_file):
-        raise DaemonConfigError("clickhouse_cert_file and clickhouse_key_file go together")
+        raise ServerConfigError("clickhouse_cert_file and clickhouse_key_file go together")
     password_file = _path(config.clickhouse_password_file)
     _password_in(password_file)
 
     def read_password() -> str:
         try:
             return _password_in(password_file)
-        except DaemonConfigError as error:  # Changed or taken away since: as a server that is away.
+        except ServerConfigError as error:  # Changed or taken away since: as a server that is away.
             raise StoreUnavailableError(f"no password for ClickHouse: {error}") from error
 
     return ServerSettings(
@@ -112,7 +115,7 @@ def server_settings(config: ClickHouseConfig) -> ServerSettings:
         cert_file=_path(config.clickhouse_cert_file),
         key_file=_path(config.clickhouse_key_file),
         cluster=config.clickhouse_cluster,
-        insert_quorum=config.clickhouse_insert_quorum,
+        insert_quorum=insert_quorum,
         timeout_seconds=config.clickhouse_timeout_seconds,
     )
 
@@ -122,8 +125,10 @@ def _password_in(path: Path | None) -> str:
         return ""
     try:
         return read_secret(path).decode().rstrip("\r\n")
+    except SecretFileError as error:
+        raise ServerConfigError(str(error)) from error
     except UnicodeDecodeError as error:
-        raise DaemonConfigError(f"{path}: expected UTF-8 text, not other bytes") from error
+        raise ServerConfigError(f"{path}: expected UTF-8 text, not other bytes") from error
 
 
 def _path(text: str) -> Path | None:
