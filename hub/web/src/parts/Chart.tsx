@@ -18,6 +18,7 @@ import { makeKeys } from "./chartKeys.js";
 import { makePointer } from "./chartPointer.js";
 import { ChartReadout, type Readout } from "./ChartReadout.js";
 import { chartTheme } from "./chartTheme.js";
+import { followSize } from "./followSize.js";
 
 /** What charts side by side share. */
 export interface ChartLink {
@@ -90,13 +91,9 @@ export function Chart(props: ChartProps) {
       element.dataset["technique"] = state.technique;
       latest.current.onDrawn?.(state);
     };
-    const resize = () =>
-      made.resize(element.clientWidth, element.clientHeight, devicePixelRatio || 1);
-    const observer = new ResizeObserver(resize);
-    observer.observe(element);
-    resize();
+    const unfollow = followSize(element, made);
     return () => {
-      observer.disconnect();
+      unfollow();
       made.destroy();
       delete element.chart;
       engine.current = null;

@@ -15,6 +15,7 @@ import type { HistogramMatrix } from "../engine/histogramFrames.js";
 import { theme } from "../state/theme.js";
 import type { ChartLink } from "./Chart.js";
 import { chartTheme } from "./chartTheme.js";
+import { followSize } from "./followSize.js";
 
 interface HistogramChartProps {
   /** What the chart shows, for screen readers. */
@@ -57,13 +58,9 @@ export function HistogramChart(props: HistogramChartProps) {
     const element = root.current!;
     element.histograms = made;
     made.onDrawn = () => latest.current.onDrawn?.();
-    const resize = () =>
-      made.resize(element.clientWidth, element.clientHeight, devicePixelRatio || 1);
-    const observer = new ResizeObserver(resize);
-    observer.observe(element);
-    resize();
+    const unfollow = followSize(element, made);
     return () => {
-      observer.disconnect();
+      unfollow();
       made.destroy();
       delete element.histograms;
       engine.current = null;

@@ -7,9 +7,9 @@ import { matrixText } from "../../engine/histogramFacts.js";
 import type { HistogramMatrix } from "../../engine/histogramFrames.js";
 import { HistogramChart } from "../../parts/HistogramChart.js";
 import { Icon } from "../../parts/Icon.js";
-import { copyText } from "../../state/clipboard.js";
 import { makeHistogramAsker } from "../../state/histograms.js";
 import type { Board } from "./board.js";
+import { FullButton, PanelEmpty, PanelError, PanelTitle, TableButton } from "./panelParts.js";
 
 interface HistogramPanelProps {
   board: Board;
@@ -88,14 +88,7 @@ export function HistogramPanel({ board, metric, hasChart, isFull = false }: Hist
       data-rows={matrix?.length ?? 0}
     >
       <header class="panel-head">
-        <button
-          type="button"
-          class="panel-title"
-          title={`Copy "${metric}"`}
-          onClick={() => void copyText(metric)}
-        >
-          {metric}
-        </button>
+        <PanelTitle metric={metric} />
         {runs.length > 1 && (
           <select
             class="panel-choice"
@@ -147,27 +140,8 @@ export function HistogramPanel({ board, metric, hasChart, isFull = false }: Hist
         >
           log
         </button>
-        <button
-          type="button"
-          class="quiet small panel-action"
-          aria-pressed={isTable.value}
-          aria-label={`${metric} as table`}
-          title="View as table"
-          onClick={() => (isTable.value = !isTable.value)}
-        >
-          <Icon name="table" />
-        </button>
-        {!isFull && (
-          <button
-            type="button"
-            class="quiet small panel-action"
-            aria-label={`${metric} on the full screen`}
-            title="Full screen"
-            onClick={() => board.change({ full: metric }, { push: true })}
-          >
-            <Icon name="full" />
-          </button>
-        )}
+        <TableButton metric={metric} isTable={isTable} />
+        {!isFull && <FullButton metric={metric} board={board} />}
       </header>
       <div class="panel-body">
         {hasRows && isTable.value && <HistogramTable matrix={matrix} />}
@@ -183,16 +157,13 @@ export function HistogramPanel({ board, metric, hasChart, isFull = false }: Hist
           />
         )}
         {!hasRows && error === null && (
-          <HistogramEmpty isWaiting={matrix === null} hasRuns={runs.length > 0} />
+          <PanelEmpty
+            isWaiting={matrix === null}
+            hasRuns={runs.length > 0}
+            text="This run has no histograms here"
+          />
         )}
-        {error !== null && (
-          <p class="panel-error" role="alert">
-            <span>{error.message}</span>
-            <button type="button" class="small" onClick={asker.retry}>
-              Try again
-            </button>
-          </p>
-        )}
+        {error !== null && <PanelError message={error.message} onRetry={asker.retry} />}
       </div>
       <footer class="panel-foot">
         <span>{matrix === null ? "" : matrixText(matrix)}</span>
@@ -200,12 +171,6 @@ export function HistogramPanel({ board, metric, hasChart, isFull = false }: Hist
       </footer>
     </section>
   );
-}
-
-function HistogramEmpty({ isWaiting, hasRuns }: { isWaiting: boolean; hasRuns: boolean }) {
-  if (!hasRuns) return <p class="panel-empty">No run is drawn</p>;
-  if (isWaiting) return <div class="panel-waiting" role="status" aria-label="Loading" />;
-  return <p class="panel-empty">This run has no histograms here</p>;
 }
 
 function OddCounts({ matrix }: { matrix: HistogramMatrix }) {

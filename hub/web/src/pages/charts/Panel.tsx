@@ -7,10 +7,9 @@ import { formatValue } from "../../engine/format.js";
 import type { ChartSeries } from "../../engine/lines.js";
 import { Chart } from "../../parts/Chart.js";
 import { ChartTable } from "../../parts/ChartTable.js";
-import { Icon } from "../../parts/Icon.js";
-import { copyText } from "../../state/clipboard.js";
 import type { HeldMetric } from "../../state/heldSeries.js";
 import { frames, type Board } from "./board.js";
+import { FullButton, PanelEmpty, PanelError, PanelTitle, TableButton } from "./panelParts.js";
 import { honesty, lineEnd, nonFiniteText, panelSeries } from "./panelSeries.js";
 import { axisText, type ChartsAxes } from "./view.js";
 
@@ -98,35 +97,9 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
       data-series={series.length}
     >
       <header class="panel-head">
-        <button
-          type="button"
-          class="panel-title"
-          title={`Copy "${metric}"`}
-          onClick={() => void copyText(metric)}
-        >
-          {metric}
-        </button>
-        <button
-          type="button"
-          class="quiet small panel-action"
-          aria-pressed={isTable.value}
-          aria-label={`${metric} as table`}
-          title="View as table"
-          onClick={() => (isTable.value = !isTable.value)}
-        >
-          <Icon name="table" />
-        </button>
-        {!isFull && (
-          <button
-            type="button"
-            class="quiet small panel-action"
-            aria-label={`${metric} on the full screen`}
-            title="Full screen"
-            onClick={() => board.change({ full: metric }, { push: true })}
-          >
-            <Icon name="full" />
-          </button>
-        )}
+        <PanelTitle metric={metric} />
+        <TableButton metric={metric} isTable={isTable} />
+        {!isFull && <FullButton metric={metric} board={board} />}
         <PanelValue board={board} series={series} />
       </header>
       <div class="panel-body">
@@ -154,20 +127,18 @@ export function Panel({ board, metric, isVisible, hasChart, isFull = false }: Pa
             }}
           />
         )}
-        {series.length === 0 && (
+        {series.length === 0 && held.error === null && (
           <PanelEmpty
             isWaiting={!isAnswered}
             hasRuns={owners.length > 0}
-            hasError={held.error !== null}
+            text="The drawn runs have no points here"
           />
         )}
         {held.error !== null && (
-          <p class="panel-error" role="alert">
-            <span>{held.error.message}</span>
-            <button type="button" class="small" onClick={() => frames.retry(question, metric)}>
-              Try again
-            </button>
-          </p>
+          <PanelError
+            message={held.error.message}
+            onRetry={() => frames.retry(question, metric)}
+          />
         )}
       </div>
       <footer class="panel-foot">
@@ -214,19 +185,4 @@ function PanelValue({ board, series }: { board: Board; series: readonly ChartSer
       {value}
     </span>
   );
-}
-
-function PanelEmpty({
-  isWaiting,
-  hasRuns,
-  hasError,
-}: {
-  isWaiting: boolean;
-  hasRuns: boolean;
-  hasError: boolean;
-}) {
-  if (hasError) return null;
-  if (!hasRuns) return <p class="panel-empty">No run is drawn</p>;
-  if (isWaiting) return <div class="panel-waiting" role="status" aria-label="Loading" />;
-  return <p class="panel-empty">The drawn runs have no points here</p>;
 }
