@@ -12,7 +12,7 @@ from typing import Any, Final
 from stepwell._config_sources import parse_config
 from stepwell._json_values import as_json
 from stepwell._names import kind_of, text_of
-from stepwell._stored_forms import grown, paths_gone, paths_of, same
+from stepwell._stored_forms import find_twin, grown, paths_gone, paths_of, same
 from stepwell.errors import ConfigError
 from stepwell_wire.limits import VALUE_DEPTH_MAX
 
@@ -222,6 +222,13 @@ class Config:
                 self._given.pop(key, None)
             self._publish(forms, gone)
         for key, form in forms.items():
+            if twin := find_twin(key, self._sent):
+                path, other = twin
+                self._warn(
+                    f"twin {path}",
+                    f"config {key!r} and {other!r} both have a value at {path}; the store keeps "
+                    "one of the two: rename one",
+                )
             if isinstance(form, str) and len(form) >= _SECRET_CHARACTERS_MIN:
                 self._warn_of_secret(key)
 

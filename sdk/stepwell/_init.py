@@ -57,10 +57,19 @@ def start_run(
     if defaults is None and not wanted.quiet:
         _tell_of_wandb_variables(voice)
     before = _session.current()
+    if isinstance(before, Run) and _is_left_to_parent(before, wanted):
+        _session.end(before)
+        before = None
     if isinstance(before, Run) and _stays(before, wanted, arguments.get("run_id"), voice):
         return before
     given = parse_config(config, include=include, exclude=exclude)
     place = _choose_place(wanted, voice)
+    if wanted.resume == "must" and wanted.run_id is None and place.run_id is None:
+        raise ResumeError(
+            'resume="must": no id says which run to go on with; pass init(id=…) or set '
+            'STEPWELL_RUN_ID. resume="auto" goes on with the last run of this project on this '
+            "machine if that did not end well"
+        )
     primary = place.is_primary if wanted.primary is None else wanted.primary
     voice.follows = not primary
     for kind, text in late:
@@ -185,6 +194,15 @@ def _stays(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
         before.finish()
         return False
     return reinit in ("default", "return_previous")
+
+
+def _is_left_to_parent(before: Run, wanted: Settings) -> bool:
+    """Whether ``before`` came into this process by a fork, and this `init` begins its own run.
+
+    A child that logged into it, or that names it, goes on with it.
+    """
+    is_same = (wanted.project, wanted.run_id) == (before.project, before.id)
+    return before._recording.is_of_parent and not is_same and wanted.reinit != "return_previous"
 
 
 def _made_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> str:

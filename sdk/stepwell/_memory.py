@@ -81,7 +81,7 @@ class Memory:
                 config_given=dict(held.get("config_given") or {}),
             )
         with contextlib.suppress(OSError):
-            step = int.from_bytes(self._step_path(run_id).read_bytes()[:8], "little", signed=True)
+            step = _step_in(self._step_path(run_id).read_bytes())
             found = found or Remembered(run_id)
             found.next_step = step
         for path in find_journals(self._journals_dir):
@@ -112,13 +112,15 @@ class Memory:
             fresh.replace(path)
 
     def note_step(self, run_id: str, next_step: int) -> None:
+        """Keep the step after the last one; a process that began the run again lowers none."""
         with contextlib.suppress(OSError, OverflowError):
             if self._step_descriptor < 0:
                 self._make_folder()
                 self._step_descriptor = os.open(
-                    self._step_path(run_id), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600
+                    self._step_path(run_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
                 )
-            os.pwrite(self._step_descriptor, next_step.to_bytes(8, "little", signed=True), 0)
+            if next_step > _step_in(os.pread(self._step_descriptor, 8, 0)):
+                os.pwrite(self._step_descriptor, next_step.to_bytes(8, "little", signed=True), 0)
 
     def close(self) -> None:
         if self._step_descriptor >= 0:
@@ -183,6 +185,10 @@ class Memory:
             return 0
         finally:
             reader.close()
+
+
+def _step_in(note: bytes) -> int:
+    return int.from_bytes(note[:8], "little", signed=True)
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -110,6 +110,11 @@ class Recording:
             self.writer.write_set(kind, values, delete)
 
     @property
+    def is_of_parent(self) -> bool:
+        """Whether this process was forked during the run and has not logged into it."""
+        return self._forked
+
+    @property
     def page_url(self) -> str:
         if self.writer.journal is None:
             return ""

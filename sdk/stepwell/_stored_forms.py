@@ -11,6 +11,21 @@ def paths_of(key: str, value: Any) -> list[str]:
     return [path for name, below in value.items() for path in paths_of(f"{key}.{name}", below)]
 
 
+def find_twin(key: str, held: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return a path of ``held[key]`` that another name of ``held`` has too, and that name.
+
+    ``{"x.y": 1, "x": {"y": 2}}`` gives two values one path.
+    """
+    for path in paths_of(key, held[key]):
+        end = len(path)
+        while end > 0:
+            name = path[:end]
+            if name != key and name in held and path in paths_of(name, held[name]):
+                return path, name
+            end = path.rfind(".", 0, end)
+    return None
+
+
 def paths_gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Return the paths that ``after`` no longer has of those names that are in both."""
     gone: list[str] = []

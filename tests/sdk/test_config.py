@@ -145,6 +145,28 @@ def test_a_nested_value_that_is_set_is_stored_while_the_run_goes_on(
     )
 
 
+@pytest.mark.parametrize(
+    ("config", "path", "names"),
+    [
+        ({"x.y": 1, "x": {"y": 2}}, "x.y", ("x.y", "x")),
+        ({"a": {"b": {"c": 1}}, "a.b": {"c": 2}}, "a.b.c", ("a", "a.b")),
+        ({"wd": 1, "wd.bias": 2}, "", ()),
+        ({"a": {"b": 1}, "a.c": 2}, "", ()),
+    ],
+)
+def test_two_values_at_one_place_of_the_store_are_told(
+    offline: Start,
+    capfd: pytest.CaptureFixture[str],
+    config: dict[str, object],
+    path: str,
+    names: tuple[str, ...],
+) -> None:
+    offline(config=config)
+    told = [line for line in capfd.readouterr().err.splitlines() if "both have a value" in line]
+    assert len(told) == bool(path)
+    assert all(f"at {path};" in line and f"{name!r}" in line for line in told for name in names)
+
+
 def test_what_a_program_takes_out_of_a_nested_value_stays_stored(offline: Start) -> None:
     given = {"opt": {"name": "adam", "lr": 0.1}, "steps": [1, 2, 3]}
     run = offline(config=given)

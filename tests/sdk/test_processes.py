@@ -68,6 +68,53 @@ def test_a_forked_child_that_logs_is_a_writer_of_its_own(
     assert names[1] is None  # The child does not rename the run.
 
 
+def test_a_forked_child_that_calls_init_has_a_run_of_its_own(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    """As with spawned children, such as those of a pool that tries parameters."""
+    run = start(id="parent", name="of the parent")
+    run.log({"x": 0.0})
+    assert run.flush(30)
+
+    def work() -> None:
+        own = start(id="own", name="of the child")
+        assert own is not run
+        assert stepwell.run is own
+        own.log({"child": 1.0})
+        own.finish()
+        second = start()
+        second.log({"child": 2.0})
+        second.finish()
+
+    assert in_fork(work) == 0
+    assert stepwell.run is run
+    run.log({"x": 1.0})
+    run.finish()
+    by_run = {writer.hello.run_id: writer.hello.label for writer in daemon.writers}
+    assert len(by_run) == 3
+    assert (by_run["parent"], by_run["own"]) == ("", "")
+    names = [event.body.get("name") for event in daemon.events("start")]
+    assert names[:2] == ["of the parent", "of the child"]
+    assert [point.value for point in daemon.points("x")] == [0.0, 1.0]
+
+
+def test_a_forked_child_that_names_its_parents_run_joins_it(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start(id="parent")
+
+    def work() -> None:
+        assert start(id="parent") is run
+        assert start(reinit="return_previous") is run
+        stepwell.log({"child": 1.0})
+        assert start() is run  # It is this process's run now.
+        assert run.flush(30)
+
+    assert in_fork(work) == 0
+    run.finish()
+    assert {writer.hello.run_id for writer in daemon.writers} == {"parent"}
+
+
 def test_a_child_forked_before_anything_was_sent_sends_by_itself(folder: Path) -> None:
     with RecordingDaemon(folder / "s.sock") as daemon:
         done = python(

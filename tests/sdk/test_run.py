@@ -581,6 +581,23 @@ def test_a_resumed_run_goes_on_behind_its_last_step(start: Start) -> None:
     assert held.bodies("start")[0]["resumed"] is True
 
 
+def test_a_run_that_was_begun_again_from_step_0_is_resumed_after_its_last_step(
+    start: Start,
+) -> None:
+    for steps in (9, 3):
+        with start(mode="offline", id="again") as run:
+            for _ in range(steps):
+                run.log({"x": 1.0})
+            folder = run.dir
+        shutil.rmtree(folder)  # As after it was sent.
+    assert start(mode="offline", id="again", resume="auto").step == 9
+
+
+def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:
+    with pytest.raises(ResumeError, match=r'resume="must": no id says which run.*init\(id='):
+        start(mode="offline", resume="must")
+
+
 @pytest.mark.parametrize(("given", "is_made"), [({}, True), ({"name": "n"}, None)])
 def test_a_start_says_that_nobody_gave_the_name(
     start: Start, given: dict[str, str], is_made: bool | None
@@ -728,6 +745,7 @@ def test_others_read_no_notes_of_runs(offline: Start) -> None:
         run = offline(id="noted", config={"api_key": "sk-1"})
         run.log({"acc": 0.9})
         run.flush(timeout=0.0)
+        run.finish()
     finally:
         os.umask(mask)
     folder = Path(run.dir).parent / ".runs" / run.project
