@@ -121,7 +121,7 @@ class RunNotFoundError(StoreError):
     """No run has this id, name or path."""
 
     def __init__(self, reference: str, nearest: list[str], *, is_project: bool = False) -> None:
-        hint = f"the nearest are {', '.join(nearest)}; " if nearest else ""
+        hint = f"did you mean {', '.join(map(repr, nearest))}? " if nearest else ""
         remedy = "`stepwell runs` lists all"
         if is_project:
             hint = "it is a project; "

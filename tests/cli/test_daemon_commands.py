@@ -36,6 +36,22 @@ def test_status_names_socket_page_and_metrics(call: Call, daemon: FakeDaemon, pl
         assert part in told.out
 
 
+def test_status_names_the_latest_of_many_writers_that_are_away(
+    call: Call, daemon: FakeDaemon
+) -> None:
+    (one,) = daemon.status["writers"]
+    away = [
+        {**one, "run_id": f"away-{age}", "connected": False, "seconds_since_last_frame": age}
+        for age in reversed(range(80))
+    ]
+    daemon.status["writers"] = [one, *away]
+    told = call("status").out
+    assert "digits/run-a" in told
+    assert [f"away-{age}" in told for age in (0, 4, 5, 79)] == [True, True, False, False]
+    assert "75 more that are not connected; --json has all" in told
+    assert len(json.loads(call("status", "--json").out)["writers"]) == 81
+
+
 def test_status_says_that_a_daemon_is_personal_and_what_ends_it(
     call: Call, daemon: FakeDaemon
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from stepwell_store import EmbeddedStore, migrations
 from tests.cli.conftest import Call, made
 from tests.cli.fake_daemon import FakeDaemon
+from tests.daemon.journals import make_journal
+from tests.daemon.made import row, schema_event
 from tests.store.made import event, fresh_project, log, tell, writer
 
 READERS = (
@@ -224,6 +226,36 @@ def test_an_unknown_run_is_not_found_and_the_nearest_are_named(call: Call) -> No
     assert wrong.code == 4
     assert "run-a" in wrong.err
     assert wrong.out == ""
+
+
+def test_what_is_not_found_but_has_a_journal_here_is_said(call: Call, place: Path) -> None:
+    """An offline run, or one whose daemon was away: `stepwell sync` would send it."""
+    project, run_id = fresh_project(), "unsent"
+    make_journal(place / "journals", "w", schema_event() + row(1), project=project, run_id=run_id)
+    waits = "; 1 journal of it waits on this machine: `stepwell sync` sends it"
+    for words in (
+        ("show", run_id),
+        ("show", f"{project}/{run_id}"),
+        ("export", f"{project}/", "-o", "-"),
+        ("runs", "--project", project),
+    ):
+        wrong = call(*words)
+        assert wrong.code == 4
+        assert waits in wrong.err, words
+    assert "journal" not in call("show", f"other/{run_id}").err
+    assert "; 1 journal waits on" in call("runs", "--data", place / "none").err
+
+
+def test_a_long_value_is_cut_and_the_json_has_all(call: Call, store: EmbeddedStore) -> None:
+    project = fresh_project()
+    made(store, project, "long", name="long")
+    values = {"text": "x" * 100_000, "list": list(range(1000))}
+    tell(store, writer(project, "long"), event("values", {"values": values}, step=9))
+    told = call("show", f"{project}/long").out
+    assert len(told) < 5000
+    assert "… (100,000 characters; --json has all)" in told
+    assert "… (1,000 values; --json has all)" in told
+    assert json.loads(call("show", f"{project}/long", "--json").out)["summary"]["list"][-1] == 999
 
 
 def test_a_random_id_that_is_not_near_is_not_named(call: Call, store: EmbeddedStore) -> None:

@@ -80,7 +80,7 @@ def test_a_run_is_found_by_id_name_and_path(store: Store):
     assert len(ambiguous.value.candidates) == 2
     with pytest.raises(AmbiguousRunError):
         find_run(store, f"pair-{other}")
-    with pytest.raises(RunNotFoundError, match="nearest") as missing:
+    with pytest.raises(RunNotFoundError, match=f"did you mean 'name-{project}'") as missing:
         find_run(store, f"nam-{project}")
     assert f"name-{project}" in missing.value.nearest
 

@@ -34,7 +34,9 @@ SELECT what, name FROM (
 def filter_hints(
     store: Store, project: str | None, filter_text: str, *, limits: Limits = DEFAULT
 ) -> tuple[str, ...]:
-    """Return a sentence for each path in ``filter_text`` that no run of ``project`` has.
+    """Return sentences on what is likely wrong in ``filter_text``, which finds nothing.
+
+    One for each path that no run of ``project`` has, and one on single quotes.
 
     Args:
         project: None for all projects.
@@ -43,11 +45,15 @@ def filter_hints(
         FilterError: ``filter_text`` is no filter.
     """
     asked: dict[str, Path] = {}
-    for compare in compares_of(parse_filter(filter_text)):
+    compares = tuple(compares_of(parse_filter(filter_text)))
+    for compare in compares:
         path = parse_path(compare.path)
         if path.kind is not Kind.RUN and not _is_absence(compare):
             asked[compare.path] = path
-    return _hints(store, project, asked, limits)
+    found = _hints(store, project, asked, limits)
+    if any(each.value.startswith("'") and not each.quoted for each in compares):
+        found += ("a value is quoted by \"…\"; single quotes are characters of the value",)
+    return found
 
 
 def path_hints(

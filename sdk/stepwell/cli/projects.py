@@ -12,19 +12,23 @@ _LOOKED_AT: Final = 1000
 _NEAREST: Final = 3
 
 
-def no_project(store: "Store", project: str) -> CommandError:
+class NoProjectError(CommandError):
+    """No project is called ``project``."""
+
+    def __init__(self, project: str, hint: str) -> None:
+        super().__init__(f"no project is called {project!r}{hint}", NOT_FOUND)
+        self.project = project
+
+
+def no_project(store: "Store", project: str) -> NoProjectError:
     """Return the error, with the nearest names among the latest projects."""
     from stepwell_store.queries import list_projects
 
     names = [each.project for each in list_projects(store, limit=_LOOKED_AT).items]
     if not names:
-        return CommandError(
-            f"no project is called {project!r}: the store has no runs yet", NOT_FOUND
-        )
+        return NoProjectError(project, ": the store has no runs yet")
     nearest = difflib.get_close_matches(project, names, _NEAREST)
     hint = f"did you mean {', '.join(map(repr, nearest))}?"
     if not nearest:
         hint = f"the latest are {', '.join(map(repr, names[:_NEAREST]))};"
-    return CommandError(
-        f"no project is called {project!r}; {hint} `stepwell runs` lists all", NOT_FOUND
-    )
+    return NoProjectError(project, f"; {hint} `stepwell runs` lists all")

@@ -16,7 +16,9 @@ from stepwell.cli.daemon_client import DaemonClient, UnusableSocketError, is_ans
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, require_daemon, require_store
 from stepwell.cli.options import Places
+from stepwell.cli.projects import NoProjectError
 from stepwell.cli.text import bytes_text
+from stepwell.cli.unsent import unsent_hint
 
 if TYPE_CHECKING:
     from stepwell_daemon.config import DaemonConfig
@@ -55,7 +57,12 @@ def reading(places: Places, *, reports_missing: bool = True) -> Iterator["Store"
         finally:
             store.close()
     except backend.RunNotFoundError as error:
-        raise CommandError(str(error), NOT_FOUND) from error
+        hint = unsent_hint(places, error.reference)
+        raise CommandError(f"{error}{hint}", NOT_FOUND) from error
+    except NoProjectError as error:
+        if hint := unsent_hint(places, error.project):
+            raise CommandError(f"{error}{hint}", NOT_FOUND) from error
+        raise
     except (backend.AmbiguousRunError, backend.QueryError) as error:
         raise CommandError(str(error), USAGE) from error
     except (
@@ -104,7 +111,7 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
             )
         raise CommandError(
             f"no store in {data}; log a run first (`stepwell up` starts a daemon), "
-            "or give the data folder with --data or STEPWELL_DATA",
+            f"or give the data folder with --data or STEPWELL_DATA{unsent_hint(places)}",
             UNREACHABLE,
         )
     from stepwell_store import connect_embedded
@@ -148,8 +155,8 @@ def configured_servers(places: Places) -> "ServerSettings | None":
     config = configuration(places)
     if config is None or config.sink != "clickhouse":
         return None
-    from stepwell_daemon.clickhouse import server_settings
     from stepwell_daemon.errors import DaemonConfigError
+    from stepwell_daemon.part_settings import server_settings
 
     try:
         return server_settings(config)

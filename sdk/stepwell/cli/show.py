@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TAIL_DEFAULT: Final = 10
 _LINES_MAX: Final = 60
 """Of config, summary, metrics and node each; the JSON has all."""
+_VALUE_CHARACTERS_MAX: Final = 300
 _CONSOLE_PAGE_LINES: Final = 10_000
 _HISTOGRAMS_AT_ONCE: Final = 1000
 
@@ -164,7 +165,12 @@ def detail_text(detail: dict[str, Any], *, now: float, with_node: bool = False) 
 def _leaf_text(path: str, value: object) -> str:
     if path == "_timestamp" and isinstance(value, float):
         return zoned_text(value)
-    return value_text(value)
+    text = value_text(value)
+    if len(text) <= _VALUE_CHARACTERS_MAX:
+        return text
+    size = f"{count_text(len(value))} values" if isinstance(value, list) else count_text(len(text))
+    what = "" if isinstance(value, list) else " characters"
+    return f"{text[:_VALUE_CHARACTERS_MAX]}… ({size}{what}; --json has all)"
 
 
 def _section(title: str, body: str) -> str:

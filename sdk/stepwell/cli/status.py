@@ -1,7 +1,7 @@
 """`stepwell status`: how the daemon is, and where things are."""
 
 import argparse
-from typing import Any
+from typing import Any, Final
 
 from stepwell.cli.daemon_client import no_daemon, status_of
 from stepwell.cli.errors import FAILED, OK, CommandError
@@ -17,6 +17,8 @@ from stepwell.cli.text import (
     seconds_text,
     table_text,
 )
+
+_AWAY_SHOWN: Final = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,7 +168,11 @@ def sink_text(sink: dict[str, Any]) -> str:
 
 
 def writers_table(writers: list[dict[str, Any]]) -> str:
-    """Return the table of writers, the busiest first."""
+    """Return the table of writers, the busiest first; of those that are away the latest few."""
+    away = [each for each in writers if not each.get("connected")]
+    away.sort(key=lambda one: one.get("seconds_since_last_frame") or 0)
+    left = away[_AWAY_SHOWN:]
+    shown = [each for each in writers if each.get("connected")] + away[:_AWAY_SHOWN]
     rows = [
         [
             plain(f"{each['project']}/{each['run_id']}"),
@@ -176,10 +182,12 @@ def writers_table(writers: list[dict[str, Any]]) -> str:
             number_text(float(each.get("points_per_second") or 0)),
             seconds_text(each.get("seconds_since_last_frame")),
         ]
-        for each in sorted(writers, key=lambda one: -(one.get("points_per_second") or 0))
+        for each in sorted(shown, key=lambda one: -(one.get("points_per_second") or 0))
     ]
-    return table_text(
+    table = table_text(
         ["writer", "label", "host:pid", "connected", "points/s", "last frame"],
         rows,
         right=(4, 5),
     )
+    more = f"\n… {count_text(len(left))} more that are not connected; --json has all"
+    return table + (more if left else "")

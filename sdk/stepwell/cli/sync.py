@@ -11,7 +11,7 @@ from stepwell.cli import daemon_process
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
 from stepwell.cli.text import bytes_text, count_text, json_text, plain
-from stepwell_wire.places import found_fallback_journals
+from stepwell.cli.unsent import journals_folders
 
 if TYPE_CHECKING:
     from stepwell._sync import SyncProgress, SyncReport
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     where = places(options)
-    folders = options.folders or default_folders(where)
+    folders = options.folders or journals_folders(where)
     from stepwell_wire.journal_files import find_journals
 
     if any(find_journals(folder) for folder in folders):
@@ -64,12 +64,6 @@ def say_what_waits(socket: Path) -> None:
                 "shows how far they are",
                 file=sys.stderr,
             )
-
-
-def default_folders(where: Places) -> list[Path]:
-    """Return the folders of journals: the usual one, and the one used where that was read-only."""
-    folders = [where.journals, found_fallback_journals()]
-    return [each for each in dict.fromkeys(folders) if each is not None and each.is_dir()]
 
 
 def _see_to_daemon(where: Places, *, may_start: bool) -> None:

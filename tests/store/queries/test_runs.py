@@ -335,6 +335,8 @@ def test_names_that_no_run_has_are_hinted_at_with_the_nearest(store: Store):
     make_run(store, project, "a", config={"lr": 0.1, "opt": {"beta": 1}}, metrics=values)
     known = "lr:9 config.lr:9 opt.beta:9 val/loss<0 metric.val/loss:max<0 summary.val/loss<0"
     assert filter_hints(store, project, f"{known} state:done") == ()
+    (hint,) = filter_hints(store, project, "name:'try 1'")
+    assert "single quotes are characters of the value" in hint
     (hint,) = filter_hints(store, project, "lrr:9 state:done")
     assert hint.startswith("no run has 'lrr'; did you mean lr")
     (hint,) = filter_hints(store, project, "opt>3 -missing:none")
