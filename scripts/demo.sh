@@ -45,7 +45,8 @@ run=$("$bin/stepwell" runs --limit 1 --json | "$bin/python" -c \
     'import json, sys; print(json.load(sys.stdin)[0]["run_id"])')
 "$bin/stepwell" show "$run"
 echo
-echo "What was recorded stays in .demo/data. Open the page on it:"
+echo "The demo's daemon has ended, and its page with it. What was recorded stays in .demo/data."
+echo "Open the page on it:"
 echo "    $bin/stepwell open $run --data .demo/data"
 echo "or read it in the terminal:"
 echo "    $bin/stepwell runs --data .demo/data"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_hub.catalog import project_deletion
+from stepwell_hub.catalog import project_deletion, reports
 from stepwell_hub.catalog.catalog import open_catalog
 from stepwell_store import EmbeddedStore, open_embedded
 from stepwell_store.queries import list_runs
@@ -54,6 +54,23 @@ def test_rm_of_a_project_is_noted_for_its_hub(call: Call, store: EmbeddedStore) 
     catalog = open_catalog(folder)
     try:
         assert project_deletion.unfinished(catalog) == []
+        assert call("rm", "--project", project, "--yes").code == 0
+        assert [each.project for each in project_deletion.unfinished(catalog)] == [project]
+    finally:
+        catalog.close()
+        shutil.rmtree(folder)
+
+
+def test_rm_deletes_a_project_that_has_a_report_and_no_run(
+    call: Call, store: EmbeddedStore
+) -> None:
+    project = fresh_project()
+    folder = hub_dir(store.data_dir)
+    folder.mkdir(exist_ok=True)
+    catalog = open_catalog(folder)
+    try:
+        assert call("rm", "--project", project, "--yes").code == 4
+        reports.create(catalog, project=project, title="t", text="# t", key="k", now=1.0)
         assert call("rm", "--project", project, "--yes").code == 0
         assert [each.project for each in project_deletion.unfinished(catalog)] == [project]
     finally:

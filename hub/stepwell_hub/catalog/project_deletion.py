@@ -42,6 +42,16 @@ class Deletion:
     asked_at: float
 
 
+def is_known(catalog: Catalog, project: str) -> bool:
+    """Return whether ``project`` has something here: it may have no runs."""
+    tables = (Sweep, Report, View, ArtifactCollection)
+    with catalog.reading() as session:
+        return any(
+            session.execute(select(exists().where(each.project == project))).scalar()
+            for each in tables
+        )
+
+
 def ask(catalog: Catalog, project: str, *, now: float) -> Deletion:
     """Note that a project is to be deleted; what comes after ``now`` is not part of it."""
     with catalog.changing() as session:

@@ -3,6 +3,8 @@
 import argparse
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +19,7 @@ from stepwell_wire.hub_access import hub_dir
 from stepwell_wire.run_notes import forget_runs
 
 if TYPE_CHECKING:
+    from stepwell_hub.catalog.catalog import Catalog
     from stepwell_store import Store
     from stepwell_store.queries import RunRef
 
@@ -64,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
             return _remove_orphans(store, ask=not options.yes)
         # All names first: a wrong one deletes nothing.
         found = list(dict.fromkeys(queries.find_run(store, each) for each in options.references))
-        _check(store, found, options.project, force=options.force)
+        data = places(options).data
+        _check(store, data, found, options.project, force=options.force)
         names = [
             *map(str, found),
             *(f"{project} (all of it)" for project in options.project),
@@ -83,29 +87,54 @@ def run(options: argparse.Namespace) -> int:
         for ref in found:
             print(f"deleted {ref}")
         for project in options.project:
-            noting = partial(_tell_hub, places(options).data, project)
+            noting = partial(_tell_hub, data, project)
             run_ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
             forget_runs(journals, project, run_ids_of)
             print(f"deleted project {project}")
     return OK
 
 
-def _tell_hub(data: Path, project: str) -> None:
-    """Note in the hub's catalog that a project is deleted: its hub deletes the rest."""
+@contextmanager
+def _catalog(data: Path, project: str) -> Iterator["Catalog | None"]:
+    """Open the catalog of the folder's hub; None where there is none.
+
+    Raises:
+        CommandError: It cannot be used; says that ``project`` was not deleted.
+    """
     folder = hub_dir(data)
     if not (folder / _CATALOG).exists() or missing_for_hub():
+        yield None
         return
-    from stepwell_hub.catalog import project_deletion
     from stepwell_hub.catalog.catalog import open_catalog
     from stepwell_hub.errors import CatalogUnavailableError
 
     catalog = open_catalog(folder)
     try:
-        project_deletion.ask(catalog, project, now=time.time())
+        yield catalog
     except CatalogUnavailableError as error:
         raise CommandError(f"{error}; project {project} was not deleted") from error
     finally:
         catalog.close()
+
+
+def _tell_hub(data: Path, project: str) -> None:
+    """Note in the hub's catalog that a project is deleted: its hub deletes the rest."""
+    with _catalog(data, project) as catalog:
+        if catalog is None:
+            return
+        from stepwell_hub.catalog import project_deletion
+
+        project_deletion.ask(catalog, project, now=time.time())
+
+
+def _hub_knows(data: Path, project: str) -> bool:
+    """Return whether the hub has a sweep, a report, a view or an artifact of ``project``."""
+    with _catalog(data, project) as catalog:
+        if catalog is None:
+            return False
+        from stepwell_hub.catalog import project_deletion
+
+        return project_deletion.is_known(catalog, project)
 
 
 def _remove_orphans(store: "Store", *, ask: bool) -> int:
@@ -124,7 +153,9 @@ def _remove_orphans(store: "Store", *, ask: bool) -> int:
     return OK
 
 
-def _check(store: "Store", found: "list[RunRef]", projects: list[str], *, force: bool) -> None:
+def _check(
+    store: "Store", data: Path, found: "list[RunRef]", projects: list[str], *, force: bool
+) -> None:
     """Raise where a project is not there, or a run is still running and nothing forces."""
     from stepwell_store import queries
 
@@ -133,7 +164,8 @@ def _check(store: "Store", found: "list[RunRef]", projects: list[str], *, force:
         if queries.get_run(store, ref.project, ref.run_id).state == "running":
             running.append(str(ref))
     for project in projects:
-        if not queries.list_runs(store, project, archived=True, limit=1).items:
+        has_runs = bool(queries.list_runs(store, project, archived=True, limit=1).items)
+        if not has_runs and not _hub_knows(data, project):
             raise no_project(store, project)
         page = queries.list_runs(store, project, filter="state:running", archived=True)
         running += [str(each.ref) for each in page.items]
