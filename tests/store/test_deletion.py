@@ -7,7 +7,13 @@ from typing import Any, cast
 
 import pytest
 
-from stepwell_store import EmbeddedStore, RunIsRunningError, Store, connect_embedded
+from stepwell_store import (
+    EmbeddedStore,
+    RunIsRunningError,
+    RunNotFoundError,
+    Store,
+    connect_embedded,
+)
 from stepwell_store.blocks import Block
 from stepwell_store.deletion import find_orphans, remove_orphans, sweep_removed
 from stepwell_store.identity import fingerprint
@@ -15,9 +21,11 @@ from stepwell_store.queries import (
     delete_project,
     delete_run,
     delete_runs,
+    find_run,
     get_run,
     history,
     list_runs,
+    logged_runs,
     node_buckets,
 )
 from stepwell_store.retention import RetentionSettings, apply_retention
@@ -306,6 +314,9 @@ def test_what_a_run_logs_after_its_forced_deletion_goes_as_well(
     who = replace(writer(project), writer_id="w1")
     made = decoded([rows(1, range(10, 20), range(10))])
     insert(store, build((who, made), schemas={1: ("loss",)}), f"{project}-late")
+    with pytest.raises(RunNotFoundError):
+        find_run(store, f"{project}/run")
+    assert "run" not in logged_runs(store, project)
     tell(store, who, event("config", {"set": {"late": 1}}))
     swept = sweep_removed(other, now=time.time())
     assert (project, "run") not in {*swept.done, *swept.ended}
@@ -340,6 +351,8 @@ def test_an_id_used_again_while_its_removed_writer_goes_on_is_a_run(store: Store
     run_again(store, project, "w1", range(10))
     delete_run(store, project, "run", force=True)
     run_again(store, project, "w2", range(20, 25))
+    assert find_run(store, f"{project}/run").run_id == "run"
+    assert logged_runs(store, project) == ["run"]
     for _ in range(2):
         sweep_removed(store, now=time.time())
         assert points_of(store, project) == 5

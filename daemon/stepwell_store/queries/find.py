@@ -15,10 +15,12 @@ _NEAREST_ID_CUTOFF: Final = 0.75  # Ids are random: a few letters in common mean
 
 _CONDITION: Final = "%CONDITION%"
 
+# Of a run that was deleted while it logged, series stay until its writer ends: see `deletion.py`.
 _BY_ID: Final = """
 SELECT project, run_id FROM (
     SELECT project, run_id FROM writers WHERE %CONDITION%
     UNION ALL SELECT project, run_id FROM series WHERE %CONDITION%
+    AND (project, run_id) NOT IN (SELECT project, run_id FROM removed_writers WHERE %CONDITION%)
 )
 GROUP BY project, run_id ORDER BY project, run_id LIMIT 100
 """

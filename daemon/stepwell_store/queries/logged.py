@@ -7,11 +7,14 @@ from typing import Final
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.store import Store
 
+# Of a run that was deleted while it logged, series stay until its writer ends: see `deletion.py`.
 _RUNS: Final = """
 SELECT run_id FROM (
-    SELECT project, run_id FROM writers UNION ALL SELECT project, run_id FROM series
+    SELECT run_id FROM writers WHERE project = {project:String}
+    UNION ALL SELECT run_id FROM series WHERE project = {project:String}
+    AND run_id NOT IN (SELECT run_id FROM removed_writers WHERE project = {project:String})
 )
-WHERE project = {project:String} GROUP BY run_id ORDER BY run_id
+GROUP BY run_id ORDER BY run_id
 """
 
 _METRICS: Final = """
