@@ -7,6 +7,8 @@ INTEGRATIONS := .venv-integrations
 DEPLOY := .venv-deploy
 # Tests at once: one more than there are processors, as most of a test is waiting for processes.
 WORKERS ?= $(shell expr $$(nproc) + 1)
+# A test that ends its worker ends the run: with a new worker, xdist may wait for ever for the last test.
+AT_ONCE := -n $(WORKERS) --dist loadfile --max-worker-restart 0
 SOURCES := proto sdk daemon hub/stepwell_hub tests benchmarks examples scripts deploy hatch_build.py
 
 .PHONY: demo test setup page check quick oldest picture integrations deploy-tools fix proto lock bench crash clean
@@ -16,10 +18,10 @@ demo: setup  ## train on real data into an embedded store, show the result, end 
 
 test: setup check oldest integrations deploy-tools  ## everything CI runs
 	@sh scripts/install_test_packages.sh
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --durations 15
+	$(BIN)/python -m pytest -q $(AT_ONCE) --durations 15
 
 quick: setup check  ## what takes seconds
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile -m "not slow and not processes"
+	$(BIN)/python -m pytest -q $(AT_ONCE) -m "not slow and not processes"
 
 check: setup
 	$(BIN)/python scripts/build_page.py --check --install-node
