@@ -1,4 +1,4 @@
-"""stepwell: experiment tracking that training never waits for.
+"""stepwell: experiment tracking that never makes training wait.
 
     import stepwell
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from stepwell import _current
 from stepwell_wire import __version__
 
-TYPE_CHECKING = False  # Not from typing: that module alone would be half of our import's cost.
+TYPE_CHECKING = False  # Not from typing: that module alone would take half of our import time.
 if TYPE_CHECKING:
     from typing import Any
 
@@ -190,7 +190,7 @@ _HOMES = {
 
 
 class _NoRunYet:
-    """Stands for `config` and `summary` while there is no run; any use says what is missing."""
+    """Replaces `config` and `summary` while there is no run; any use raises `NoRunError`."""
 
     def __init__(self, name: str, module: str = "stepwell") -> None:
         object.__setattr__(self, "_name", name)
@@ -204,7 +204,7 @@ class _NoRunYet:
 
     def __getattr__(self, key: str) -> Any:
         if key.startswith("__"):
-            raise AttributeError(key)  # Introspection is no use.
+            raise AttributeError(key)  # Introspection does not count as use.
         return self._complain()
 
     def __setattr__(self, key: str, value: Any) -> None:
@@ -249,35 +249,35 @@ def init(
     settings: object = None,
     **others: Any,
 ) -> Run:
-    """Start a run, or go on with one, without waiting for anything.
+    """Start a run, or continue one, without waiting for the daemon or the network.
 
     Args:
         project: name of the project; default ``STEPWELL_PROJECT``.
-        entity: kept with the run, without further meaning.
+        entity: stored with the run; has no other effect.
         dir: folder for journals; default ``STEPWELL_DIR``.
         id: the run's id; default 8 letters and digits, the same in all processes of a job.
         name: display name; default word-word-number.
-        notes, tags, group, job_type: kept with the run.
-        config: what the run is started with: a dict, a Namespace or a YAML or JSON file's path.
-        config_include_keys, config_exclude_keys: which of its keys to take.
+        notes, tags, group, job_type: stored with the run.
+        config: parameters of the run: a dict, a Namespace, or the path of a YAML or JSON file.
+        config_include_keys, config_exclude_keys: the keys of it to include or to exclude.
         mode: ``online``, ``offline``, ``disabled`` or ``shared``.
-        reinit: what to do when a run is active: ``return_previous`` (default, with a notice;
-            but another ``id`` finishes the previous run, with a notice, and starts that one),
+        reinit: the behaviour if a run is active: ``return_previous`` (default, with a notice; but
+            another ``id`` finishes the previous run, with a notice, and starts a new one),
             ``finish_previous`` (or True; the default in a notebook), ``create_new``.
-        resume: ``allow``, ``must``, ``never``, or ``auto`` (or True) for the run that this machine
-            did not finish.
-        allow_val_change: let config values be changed without being asked each time; default
-            True in a notebook.
-        resume_from, fork_from: ``RUN_ID?_step=N``; not there yet: the run goes on, or starts, after
-            that step.
+        resume: ``allow``, ``must``, ``never``, or ``auto`` (or True) for the last run that this
+            machine did not finish.
+        allow_val_change: allow changes of config values without the argument at each change;
+            default True in a notebook.
+        resume_from, fork_from: ``RUN_ID?_step=N``: not supported yet; the run continues, or starts,
+            after that step.
         settings: more settings, a dict or an object; see `Settings`.
-        others: what Weights & Biases knows besides and has no meaning here, such as ``save_code``;
-            a line says what does not happen.
+        others: other arguments of Weights & Biases without a meaning here, such as ``save_code``; a
+            printed line says that they have no effect.
 
     Raises:
-        SettingsError: A value that cannot be.
+        SettingsError: An invalid value.
         TypeError: An unknown argument.
-        ResumeError: The run exists though it must not, or does not though it must.
+        ResumeError: The run exists with ``never``, or does not exist with ``must``.
     """
     from stepwell._init import start_run
 
@@ -310,7 +310,7 @@ def init(
 
 
 def _branch(**ways: str | None) -> tuple[str, str] | None:
-    """Return the one way to start from another run that was asked for."""
+    """Return (argument, value) of ``resume_from`` or ``fork_from``, None without one."""
     given = [(name, text) for name, text in ways.items() if text]
     if len(given) > 1:
         raise TypeError(f"init: give one of {' and '.join(name for name, _ in given)}, not both")
@@ -333,12 +333,12 @@ def define_metric(name: str, *args: Any, **kwargs: Any) -> Definition:
 
 
 def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
-    """End the current run; nothing without one."""
+    """End the current run; without one, do nothing."""
     if run is not None:
         run.finish(exit_code=exit_code, quiet=quiet)
 
 
-join = finish  # As older scripts for Weights & Biases call it.
+join = finish  # The name in older scripts for Weights & Biases.
 
 
 def _run_or_complain(name: str, module: str = "stepwell") -> Run:

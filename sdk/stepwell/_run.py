@@ -33,19 +33,19 @@ if TYPE_CHECKING:
     from stepwell._watch import Watches
 
 INTERRUPTED_EXIT_CODE = 255
-"""What scripts that were written for wandb pass to ``finish`` after Ctrl-C."""
+"""The exit code that scripts for wandb pass to ``finish`` after Ctrl-C."""
 
 
 class Run(UsingCalls, LaterCalls, OtherNames):
-    """One execution of a training job, as this process sees it.
+    """One execution of a training job, seen from this process.
 
-    Made by `stepwell.init`. A context manager: leaving it finishes the run, as ``failed`` after
-    an exception. Pickled into another process it goes on there as a writer of its own; a forked
-    child that logs does the same.
+    Made by `stepwell.init`. A context manager: its exit finishes the run, as ``failed`` after an
+    exception. A run that is pickled into another process continues there as a separate writer, and
+    so does the run of a forked child that logs.
 
     Attributes:
-        config: what the run was started with.
-        summary: one value a metric.
+        config: the parameters of the run.
+        summary: one value for each metric.
     """
 
     def __init__(
@@ -132,18 +132,18 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         """Record one point per metric. Does no I/O and never waits for the daemon.
 
         Args:
-            data: metric name to value. Numbers become points; anything else is kept in the
-                history, see docs/logging.md. NaN and infinities are kept.
-            step: the training step; it stays the current step for a ``log`` without one. Default:
-                the current step, which then grows by one.
-            commit: False leaves the current step as it is, True closes it.
-            sync: taken for the sake of old code; without effect.
+            data: metric name to value. Numbers become points; other values are kept in the history,
+                see docs/logging.md. NaN and infinities are kept.
+            step: the training step; it is then the current step for calls without ``step``.
+                Default: the current step, which is then increased by one.
+            commit: False keeps the row of the current step open, True closes it.
+            sync: accepted for old code; without effect.
 
         Raises:
-            TypeError: ``data`` is no dict or ``step`` no integer.
+            TypeError: ``data`` is not a dict, or ``step`` is not an integer.
             RunFinishedError: ``finish()`` was called before.
 
-        A value never raises. Points that do not fit in the journal are dropped and counted, see
+        No value raises an error. Points that do not fit in the journal are dropped and counted, see
         ``dropped_points``.
         """
         self._writer.log(data, step, commit)
@@ -158,16 +158,17 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         goal: str | None = None,
         overwrite: bool | None = None,
     ) -> Definition:
-        """Say how a metric is summarised and which other metric is its axis.
+        """Define the summary of a metric and the metric of its x axis.
 
         Args:
             name: a metric, or a prefix that ends in ``*``.
-            step_metric: the metric to draw it over.
-            step_sync: give rows that lack the step metric its last value; default with one.
+            step_metric: the metric of its x axis.
+            step_sync: write the last value of the step metric into rows without one; default: True
+                if there is a step metric.
             hidden: leave it out of default charts.
             summary: some of min, max, mean, last, first, best, none, joined by commas.
             goal: ``minimize`` or ``maximize``: what ``best`` means.
-            overwrite: forget what was defined under this name before, instead of adding to it.
+            overwrite: replace an earlier definition of this name, instead of adding to it.
         """
         definition = make_definition(
             name,
@@ -195,19 +196,19 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     ) -> None:
         """Record gradients and parameters of torch modules as histograms, until `unwatch`.
 
-        They are named ``gradients/NAME`` and ``parameters/NAME`` and stand in the row that the next
-        ``log`` closes. Further models have ``graph_N`` before their names.
+        They are named ``gradients/NAME`` and ``parameters/NAME`` and belong to the row that the
+        next ``log`` closes. Names of further models begin with ``graph_N``.
 
         Args:
             models: a module, or a list or tuple of them.
-            criterion: taken for the sake of old code; without effect.
-            log: ``gradients``, ``parameters``, ``all``, or None for nothing.
-            log_freq: record at every so many backward passes.
-            idx: the number of the first model; default: how many were watched before.
-            log_graph: not there yet: the layers of a model are not kept.
+            criterion: accepted for old code; without effect.
+            log: ``gradients``, ``parameters``, ``all``, or None for no histograms.
+            log_freq: number of backward passes from one record to the next.
+            idx: the number of the first model; default: the number of models watched before.
+            log_graph: not supported yet: the layers of a model are not stored.
 
         Raises:
-            TypeError: One of ``models`` is no module.
+            TypeError: One of ``models`` is not a module.
             ValueError: A model is watched already; an unknown ``log``; a ``log_freq`` below 1.
         """
         self._check_running("watch()")
@@ -222,21 +223,21 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._watches.add(models, log, log_freq, idx)
 
     def unwatch(self, models: Any = None) -> None:
-        """Take the hooks of `watch` away, of ``models`` or of all."""
+        """Remove the hooks of `watch` from ``models``, or from all models."""
         if self._watches is not None:
             self._watches.remove(models)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until everything logged so far is safe in the daemon; False at the timeout."""
+        """Wait until all logged rows are acknowledged; return False after ``timeout`` seconds."""
         self._look()
         if self._keeps_memory and not self.finished:
             self._progress.note(self._writer.next_step)
         return self._recording.flush(timeout)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
-        """End the run and hand over what is left, ``finish_timeout`` seconds at most.
+        """End the run and send all remaining rows, ``finish_timeout`` seconds at most.
 
-        Safe to call twice. What could not be handed over stays on disk, and a line says where.
+        Safe to call twice. Rows that could not be sent stay on disk, and a line names the folder.
         """
         code = exit_code or 0
         if (error := error_at_finish(code)) is not None:
@@ -245,7 +246,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._finish(Ending(state, code), quiet=quiet)
 
     def _finish(self, ending: Ending | None, *, quiet: bool | None = None) -> None:
-        """See `finish`; without an ``ending`` the exit status of this process says it."""
+        """Finish the run; None means that the exit status of this process is its end."""
         if self._recording.finished:
             return
         if quiet:
@@ -255,7 +256,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         try:
             with contextlib.nullcontext() if self._stopper is None else self._stopper.shield():
                 self._recording.finish(ending, last_words=lambda: self._last_words(ending))
-            with contextlib.suppress(Exception):  # It is told elsewhere as well.
+            with contextlib.suppress(Exception):  # The failure is also reported elsewhere.
                 self._tell_failed()
         finally:
             self._memory.close()
@@ -267,7 +268,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         if self.disabled:
             return
         self._look()
-        # The store makes the summary of what was logged and set: it is not written once more.
+        # The store computes the summary from the logged and set values: it is not written again.
         self._progress.note(self._writer.next_step)
         if self._settings.resume == "auto":
             if ending is None:
@@ -276,7 +277,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
                 self._memory.set_auto_run_id(None)
 
     def _remembered(self, summary: dict[str, Any], runtime_seconds: float) -> Remembered:
-        """Return what this machine keeps of the run, for `resume`."""
+        """Return the facts of the run that this machine keeps for `resume`."""
         return Remembered(
             run_id=self._id,
             name=self._name,
@@ -346,7 +347,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
     # ------------------------------------------------------------------ inside
 
     def _go_on_from(self, remembered: Remembered) -> None:
-        """Let config, summary and metrics' definitions stand as they were left."""
+        """Restore config, summary and the definitions of metrics."""
         self._config._recall(remembered.config, remembered.config_given)
         summary = {k: v for k, v in remembered.summary.items() if not k.startswith("_")}
         if summary:
@@ -354,7 +355,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._writer.definitions.resume(remembered.trackers)
 
     def _start(self, config: Mapping[str, Any], *, allow_val_change: bool = False) -> None:
-        """Write what the run begins with and start sending."""
+        """Write the first facts of the run, and start sending."""
         settings = self._settings
         if allow_val_change:
             self._config._allow_changes()
@@ -367,12 +368,12 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             "entity": settings.entity,
             "sweep": None if self._trial is None else self._trial.sweep_id,
         }
-        # One writer says what the run is: the ranks of other nodes, which do not know what was
-        # said before, would undo edits made on the page.
+        # Only one writer sends the facts of the run. The ranks of other nodes do not know the
+        # earlier facts, and would undo edits made on the page.
         primary = self._recording.primary
         given = {name: value for name, value in about.items() if primary and value is not None}
         before, self._about = self._about, {**self._about, **given}
-        # The same script, resumed, says the same again: that must not undo a later edit.
+        # A resumed script sends the same facts again: this must not undo a later edit.
         changed = {name: value for name, value in given.items() if before.get(name) != value}
         if changed:
             self._recording.write(RUN, changed)
@@ -387,7 +388,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._recording.begin_sending()
 
     def _join_sweep(self, trial: "Trial") -> None:
-        """Take the trial's parameters, and let the trial be stopped from outside."""
+        """Set the trial's parameters, and allow the hub to stop the trial."""
         self.config.update_locked(trial.params, "sweep")
         if not self.disabled:
             from stepwell._sweeps import stopping
@@ -396,7 +397,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self._stopper.add(self)
 
     def _take_command(self, command: "Command") -> None:
-        """Do what the hub asks of this run; on the connection's thread."""
+        """Execute a command of the hub for this run; on the connection's thread."""
         trial = self._trial
         if trial is None or self._stopper is None or command.kind != "stop":
             return
@@ -404,7 +405,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             self._stopper.stop(command.reason)
 
     def _for_another_process(self) -> dict[str, Any]:
-        """Return what `attach` takes there."""
+        """Return the argument for `attach` in the other process."""
         return {
             "settings": as_dict(self._settings),
             "run_id": self._id,
@@ -424,13 +425,13 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         return write
 
     def _look(self) -> None:
-        """Write what was changed inside of nested values of config and summary."""
+        """Write changes inside nested values of config and summary."""
         if not self.finished:
             self._config._look()
             self._summary._look()
 
     def _write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
-        with contextlib.suppress(RunFinishedError):  # By another thread, just now.
+        with contextlib.suppress(RunFinishedError):  # Another thread has just finished the run.
             self._writer.write_histograms(histograms)
 
     def _runtime_seconds(self) -> float:
@@ -450,12 +451,12 @@ def _trial_of(run_id: str) -> "Trial | None":
     try:
         trial = find_trial()
     except SettingsError:
-        return None  # In a process of the trial that outlives it; `init` has complained.
+        return None  # This process has outlived its trial; `init` has reported it.
     return trial if trial is not None and trial.run_id == run_id else None
 
 
 def attach(info: dict[str, Any], make: Callable[..., Run] = Run) -> Run:
-    """Return the pickled run: the very run in its own process, else a new writer of it."""
+    """Return the pickled run: the same object in its own process, else a new writer of the run."""
     found = _session.find(info["run_id"], info["copy_id"])
     if isinstance(found, Run):
         return found
