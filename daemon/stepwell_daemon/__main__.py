@@ -1,13 +1,13 @@
 """`stepwelld`: arguments, configuration, event loop, signals, exit code.
 
-Exit codes: 0 stopped in order, 1 failed, 2 the configuration is wrong, 3 another daemon is there,
-4 the data folder is in use by the daemon of another socket.
+Exit codes: 0 orderly stop, 1 failure, 2 wrong configuration, 3 another daemon uses the socket, 4 a
+daemon with another socket uses the data folder.
 """
 
 import os
 import sys
 
-# Before grpc is imported: its fork handlers are of no use here and can block a fork.
+# Before grpc is imported: its fork handlers are not needed here and can block a fork.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
@@ -93,7 +93,7 @@ def daemon_loop(
     *,
     personal: bool = False,
 ) -> None:
-    """Run a daemon to its end; ``on_signal`` is called when a signal asks for it."""
+    """Run a daemon until it ends; ``on_signal`` is called when a signal requests the end."""
     factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with contextlib.suppress(ImportError):
         import uvloop
@@ -117,7 +117,7 @@ def daemon_loop(
         try:
             runner.run(run())
         except* DaemonError as group:
-            # A task group wraps what ended it; one cause is the message.
+            # A task group wraps the errors that ended it; a single error is the message.
             raise group.exceptions[0] from None
 
 

@@ -16,15 +16,15 @@ def retry_delay(
 ) -> float:
     """Return the seconds to wait after ``failures`` (1, 2, …) failures in a row.
 
-    The delay doubles up to ``last_seconds``. ``jitter`` (0 to 1) takes up to half of it away, so
-    that many daemons do not come back at the same moment.
+    The delay doubles up to ``last_seconds``. ``jitter`` (0 to 1) subtracts up to half of it, so
+    that many daemons do not retry at the same time.
     """
     whole = min(last_seconds, first_seconds * 2.0 ** min(max(failures, 1) - 1, 32))
     return whole * (1.0 - 0.5 * jitter)
 
 
 class Backoff:
-    """Counts failures in a row and says how long to wait after each."""
+    """Counts failures in a row and returns the delay after each."""
 
     def __init__(
         self,

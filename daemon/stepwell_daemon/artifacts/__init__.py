@@ -1,4 +1,4 @@
-"""Artifacts: taking drafts that writers handed over, and making versions of them.
+"""Artifacts: import of drafts from writers, and making versions of them.
 
 draft beside a journal → shelf (durable) → worker process: hash, blob store, hub → outcome
 """

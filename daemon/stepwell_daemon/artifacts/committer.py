@@ -1,8 +1,8 @@
-"""Working the shelf off, in the order in which drafts came: versions of a name keep their order.
+"""Processing the shelf in the order in which drafts arrived: versions of a name keep that order.
 
-Nothing is given up for a reason that passes: the hub is away, a disk is full. Then all wait, also
-where only the outcome cannot be noted. A draft that ends its worker again and again, whose files
-cannot be read, or that the hub fails on, lets those of other names go first, and is tried again.
+A draft is never given up for a temporary reason, such as an unreachable hub or a full disk. Then
+all drafts wait, also if only the outcome cannot be stored. Drafts of other names go first if a
+draft repeatedly ends its worker, has unreadable files, or fails at the hub. It is retried later.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ logger = logging.getLogger("stepwell_daemon")
 
 _IDLE_SECONDS: Final = 60.0
 _TRIES_MAX: Final = 3
-"""A draft that fails so often for a reason of its own lets others go first."""
+"""After this many failures for a reason of its own, a draft lets others go first."""
 _BEHIND_SECONDS: Final = 60.0
 _NO_HUB: Final = (
     "this daemon has no hub of its own; name one with hub_url and hub_control_key_file, artifacts "
@@ -39,18 +39,18 @@ _NO_HUB: Final = (
 
 
 class _Behind(NamedTuple):
-    """Until when others go before a draft, on the clock that never goes back, and why."""
+    """The monotonic time until which others go before a draft, and the reason."""
 
     until: float
     why: str
 
 
 class Committer:
-    """Makes versions of what is on one shelf. Its methods belong to the event loop.
+    """Makes versions of the drafts of one shelf. Its methods belong to the event loop.
 
     Attributes:
-        current: key of the draft at work, "" for none.
-        progress: of that draft.
+        current: key of the draft in work, "" for none.
+        progress: progress of that draft.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class Committer:
     ) -> None:
         """
         Args:
-            find_hub: returns where the hub is asked; may raise HubSilentError.
-            store: folder of this daemon's blob store, None where blobs go to ``keeper`` instead.
+            find_hub: returns the hub's address; may raise HubSilentError.
+            store: folder of this daemon's blob store, None if blobs go to ``keeper`` instead.
             executor: one thread, which alone changes the shelf.
         """
         self._shelf, self._find_hub = shelf, find_hub
@@ -87,12 +87,12 @@ class Committer:
         self.committed = self.failed = 0
 
     def note_taken(self) -> None:
-        """Something came onto the shelf."""
+        """Wake the committer: a draft was put on the shelf."""
         self._arrived.set()
 
     @property
     def problem(self) -> str:
-        """Why nothing moves now, or not all does; "" while all does."""
+        """Why some or all drafts wait now; "" if none does."""
         return self._problem or next((each.why for each in list(self._behind.values())), "")
 
     @property
@@ -100,7 +100,7 @@ class Committer:
         return not self._shelf.keys
 
     async def run(self) -> None:
-        """Work until cancelled. Can be called again after an error, which none should raise."""
+        """Work until cancelled. Can be called again after an unexpected error."""
         try:
             while True:
                 self._arrived.clear()
@@ -115,7 +115,7 @@ class Committer:
             await self._worker.close()
 
     async def _try(self, key: str) -> None:
-        """Do one draft; an error that nobody expected lets others go first."""
+        """Process one draft; after an unexpected error others go first."""
         try:
             await self._one(key)
         except Exception as error:
@@ -123,7 +123,7 @@ class Committer:
             raise
 
     def _put_behind(self, key: str, why: str) -> None:
-        """Let others go before a draft for a while; the hub and the disk are not what it is."""
+        """Let others go before a draft for a while; neither the hub nor the disk is the cause."""
         why = f"{self._shelf.draft(key).name}: {why}"
         known = self._behind.get(key)
         if known is None or known.why != why:
@@ -132,7 +132,8 @@ class Committer:
         self._note_problem("")
 
     def _next(self) -> str:
-        """Return the first draft that is not behind others, nor after one of its name that is."""
+        """Return the first draft that neither is postponed nor follows a postponed one of its
+        name."""
         now = self._clock()
         blocked: set[tuple[str, str]] = set()
         for key in self._shelf.keys:
@@ -146,7 +147,7 @@ class Committer:
         return ""
 
     async def _rest(self) -> None:
-        """Wait for a draft; a worker that has none for a while ends."""
+        """Wait for a draft; an idle worker ends after a while."""
         try:
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._arrived.wait()
@@ -156,7 +157,7 @@ class Committer:
                 await self._arrived.wait()
 
     async def _one(self, key: str) -> None:
-        """Do one draft."""
+        """Process one draft."""
         if await self._patiently(self._shelf.outcomes.find, key) is None:
             self.current, self.progress = key, {}
             try:
@@ -175,7 +176,7 @@ class Committer:
         await self._patiently(self._shelf.remove, key)
 
     async def _patiently(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Return what ``work`` does on the shelf's disk, however long that refuses."""
+        """Return the result of ``work`` on the shelf's disk; retry while the disk fails."""
         backoff = self._new_backoff()
         while True:
             try:
@@ -190,7 +191,7 @@ class Committer:
             await asyncio.sleep(backoff.next_delay())
 
     async def _outcome_of(self, key: str) -> dict[str, Any] | None:
-        """Return what became of a draft; None where it was put behind others."""
+        """Return the outcome of a draft; None if it was postponed."""
         backoff = self._new_backoff()
         tries = 0
         while True:
@@ -235,14 +236,14 @@ class Committer:
         }
 
     def _version_again(self, key: str) -> str:
-        """Return the id of the version whose content the draft ``key`` has once more, else ""."""
+        """Return the id of the version whose content the draft ``key`` logs again, else ""."""
         again = self._shelf.draft(key).again
         outcome = self._shelf.outcomes.find(again) if again else None
         version = (outcome or {}).get("version")
         return str(version["id"]) if version else again
 
     async def _put(self, asked: dict[str, Any]) -> dict[str, Any]:
-        """Bring bytes to where they are kept, for the worker."""
+        """Send bytes to the keeper, for the worker."""
         result = Result(digest=asked["digest"], size=asked["size"])
         try:
             await self._keeper.keep(result, Path(asked["path"]))

@@ -1,6 +1,7 @@
-"""Making a version of a draft: hash, keep the bytes, begin at the hub, commit. Runs in a worker.
+"""Making a version of a draft: hash, store the bytes, begin at the hub, commit. Runs in a worker.
 
-Every step can be repeated: the draft's key is the version's at the hub, and a blob is its content.
+Every step is idempotent: the draft's key identifies the version at the hub, and the digest
+identifies a blob.
 """
 
 import os
@@ -20,18 +21,18 @@ from stepwell_wire.manifest import Entry, Manifest
 
 _NOT_FOUND: Final = 404
 _ROUNDS_MAX: Final = 100
-"""Of putting what is missing: the hub names 10,000 blobs at a time, an artifact has 200,000."""
+"""Requests for missing digests: the hub names 10,000 blobs at a time, an artifact has 200,000."""
 
 
 class Elsewhere(Protocol):
-    """Where bytes go that this daemon does not keep itself."""
+    """The destination of bytes that this daemon does not store itself."""
 
     def put(self, digest: str, size: int, path: Path) -> None:
-        """Send the file ``path``, which may be gone then.
+        """Send the file ``path``; the receiver may have removed it afterwards.
 
         Raises:
-            HubAwayError: Not now.
-            HubRefusesError: Never.
+            HubAwayError: Not possible now.
+            HubRefusesError: Never possible.
         """
 
 
@@ -40,10 +41,10 @@ class Job:
     """One draft.
 
     Attributes:
-        again: id of a version whose manifest the new one gets, "" for files of its own.
-        elsewhere: where bytes go if ``store`` is None.
-        tell: called with the progress: files and bytes that are done, and of how many.
-        files: what was hashed, for `clean`.
+        again: id of the version whose manifest the new one gets, "" if the draft has files.
+        elsewhere: the destination of bytes if ``store`` is None.
+        tell: called with the progress: files and bytes, done and in all.
+        files: the hashed files, for `clean`.
     """
 
     folder: Path
@@ -61,11 +62,11 @@ class Job:
 
 
 def commit(job: Job) -> dict[str, Any]:
-    """Return the version that stands for the draft, as the hub answers it.
+    """Return the version of the draft, as the hub answers it.
 
     Raises:
-        DraftSpoiledError: It can never be made; says why.
-        HubAwayError, OSError: Not now.
+        DraftSpoiledError: The version can never be made; the text says why.
+        HubAwayError, OSError: Not possible now.
     """
     try:
         by_path: dict[str, Hashed] = {}
@@ -81,12 +82,12 @@ def commit(job: Job) -> dict[str, Any]:
 
 
 def clean(job: Job) -> None:
-    """Let go of the held files of a draft that is done."""
+    """Remove the held files of a finished draft."""
     let_go(job.folder, job.files, job.digests)
 
 
 def _manifest_again(job: Job) -> bytes:
-    """Return the manifest of an earlier version, whose content is logged once more."""
+    """Return the manifest of an earlier version whose content is logged again."""
     try:
         return job.hub.manifest(job.hub.version(job.again))
     except HubAwayError as error:
@@ -96,7 +97,7 @@ def _manifest_again(job: Job) -> bytes:
 
 
 def _manifest_of(job: Job) -> tuple[bytes, dict[str, Hashed]]:
-    """Hash all files; return the packed manifest, and what was hashed by digest."""
+    """Hash all files; return the packed manifest, and the hashed files by digest."""
     descriptor = os.open(job.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         entries = parse_entries(read_entries_file(descriptor).splitlines())
@@ -168,7 +169,7 @@ def _committed(job: Job, manifest: bytes, by_digest: dict[str, Hashed]) -> dict[
 
 
 def _keep_missing(job: Job, digests: list[str], by_digest: dict[str, Hashed]) -> None:
-    """Bring bytes to where the hub looks for them."""
+    """Store bytes in the blob store that the hub checks."""
     bytes_ = _bytes_of(job)
     try:
         for digest in digests:

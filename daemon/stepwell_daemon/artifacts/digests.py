@@ -1,8 +1,8 @@
-"""Digests of files that were hashed before, so that a file that did not change is not read again.
+"""Digests of files that were hashed before, so that an unchanged file is not read again.
 
-A file is known by device, inode, size, modification and change time. One that was written just
-before it was hashed is not noted: the clock of a file system is too coarse to tell a later change.
-SQLite in WAL mode; losing it costs time alone.
+A file is recognised by device, inode, size, modification and change time. A file that was written
+just before it was hashed is not noted, because the clock of a file system is too coarse to show a
+later change. SQLite in WAL mode; a lost file costs only time.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ _ALL_BITS: Final = (1 << 64) - 1
 
 
 class FileMarks(NamedTuple):
-    """What has to be the same for a file to be the same."""
+    """The marks that must be equal for a file to count as the same."""
 
     dev: int
     inode: int
@@ -29,7 +29,7 @@ class FileMarks(NamedTuple):
 
 
 class Digests:
-    """The cache of one daemon. Where its file cannot be used, nothing is known."""
+    """The cache of one daemon. If its file is unusable, the cache is empty."""
 
     def __init__(self, path: Path, *, rows_max: int = _ROWS_MAX) -> None:
         self._rows_max = rows_max
@@ -43,7 +43,7 @@ class Digests:
                 self._database = _opened(path)
 
     def find(self, asked: Iterable[FileMarks]) -> dict[FileMarks, str]:
-        """Return the digests of those files that are known."""
+        """Return the digests of the known files."""
         found: dict[FileMarks, str] = {}
         if self._database is None:
             return found
@@ -69,7 +69,7 @@ class Digests:
         return found
 
     def note(self, found: Iterable[tuple[FileMarks, str]]) -> None:
-        """Note digests, in place of earlier ones of the same inodes."""
+        """Note digests; they replace earlier ones of the same inodes."""
         if self._database is None:
             return
         rows = [(*_bound(marks), digest) for marks, digest in found]
@@ -91,7 +91,7 @@ class Digests:
 
 
 def is_settled(mtime_ns: int, hashed_at_ns: int) -> bool:
-    """Return whether a file was left alone long enough before it was hashed."""
+    """Return whether a file was unchanged for long enough before it was hashed."""
     return mtime_ns < hashed_at_ns - _YOUNG_NS
 
 
@@ -107,7 +107,7 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _bound(marks: FileMarks) -> tuple[int, ...]:
-    """Return ``marks`` as SQLite holds them: in 64 bits with a sign."""
+    """Return ``marks`` as signed 64-bit numbers, as SQLite stores them."""
     return tuple(map(_signed, marks))
 
 

@@ -23,14 +23,14 @@ from stepwell_wire.files import open_regular
 
 _COPY_BYTES: Final = 1 << 20
 _NO_FILE: Final = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR)
-"""A link, a pipe or a folder in place of a file: the content is wrong, not the disk."""
+"""A link, a pipe or a folder instead of a file: the content is wrong, not the disk."""
 
 
 def read_draft(folder: Path) -> Draft:
     """Return the draft of a folder that is named by its key.
 
     Raises:
-        DraftError: It is none.
+        DraftError: The folder is not a draft.
         OSError: It cannot be read now.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -49,7 +49,7 @@ def read_entries_file(descriptor: int) -> bytes:
     """Return the lines of a draft's entries; b"" for a draft without any.
 
     Raises:
-        DraftError: They are too long, or no regular file.
+        DraftError: They are too long, or not a regular file.
         OSError: They cannot be read now.
     """
     try:
@@ -77,18 +77,18 @@ def _read_file(folder: int, name: str, bytes_max: int) -> bytes:
 
 
 def check_file_name(name: str) -> None:
-    """Raise BlobRefusedError unless a file of a draft may be called ``name``."""
+    """Raise BlobRefusedError unless ``name`` is a valid name for a file of a draft."""
     if name not in (DRAFT_FILE, ENTRIES_FILE) and not (name.isascii() and name.isdigit()):
         raise BlobRefusedError(f"{name[:80]!r} is no file of a draft")
 
 
 def set_times(folder: Path) -> None:
-    """Give files that came over a socket the times of the files that were given.
+    """Set the times of received files to the times of the source files.
 
-    Their sender has looked whether these were written to; only bytes were sent.
+    The sender has checked whether the sources changed; the socket carries only bytes.
 
     Raises:
-        DraftError: The entries are none.
+        DraftError: The entries are invalid.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -97,7 +97,7 @@ def set_times(folder: Path) -> None:
         os.close(descriptor)
     for held in entries.values():
         if isinstance(held, Held) and held.held_ctime_ns:
-            with contextlib.suppress(FileNotFoundError):  # The worker says which one.
+            with contextlib.suppress(FileNotFoundError):  # The worker reports which one.
                 os.utime(folder / str(held.number), ns=(held.mtime_ns, held.mtime_ns))
 
 
@@ -110,7 +110,7 @@ def copy_file(source: int, size: int, target: Path) -> None:
         while data := os.pread(source, min(_COPY_BYTES, size - offset), offset):
             write_whole(made, data)
             offset += len(data)
-        found = os.fstat(source)  # A link that was written to is told by its time.
+        found = os.fstat(source)  # The time of a link shows a later write.
         os.utime(made, ns=(found.st_atime_ns, found.st_mtime_ns))
         os.fdatasync(made)
     finally:

@@ -1,7 +1,7 @@
-"""The bytes of a draft: hashed, and kept in the blob store on the way, read once.
+"""The bytes of a draft: read once, hashed and stored in the blob store in one pass.
 
-A held file that is a hard link is copied into the store while it is hashed: somebody may write to
-it. One that is the daemon's alone is linked into it.
+A held file that is a hard link is copied into the store while it is hashed, because the script may
+still write to it. A file that belongs to the daemon alone is linked into the store.
 """
 
 import contextlib
@@ -22,23 +22,24 @@ from stepwell_wire.drafts import Held
 from stepwell_wire.files import open_regular
 
 _READ_BYTES: Final = 1 << 20
-"""A file up to this size is read at once."""
+"""A file up to this size is read in one call."""
 _PIECE_BYTES: Final = 128 << 10
-"""A large file is read, hashed and written in such pieces. They stay in the processor's cache, and
-Linux 6.18 with ext4 took three times as long for writes of twice this size on a machine that had
-run for a day: it looks for as much memory in one piece as is written at once."""
+"""A large file is read, hashed and written in pieces of this size. They fit in the processor's
+cache. Writes of twice this size took three times as long with Linux 6.18 and ext4 on a machine that
+had run for a day, because the kernel allocates the memory of one write in one piece."""
 _BATCH_FILES: Final = 20_000
-"""So many are synced at once, which takes a while however few they are."""
+"""Number of files that are synced together; a sync takes a while even for few files."""
 _BATCH_BYTES: Final = 256 << 20
 _COPIED_TIME_NS: Final = 1_000_000
-"""So exactly at least a file system keeps the time of a link that was copied to it."""
+"""The minimum precision with which a file system stores the time of a copied link."""
 _NO_FILE: Final = (errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EISDIR)
 _FICLONE: Final = 0x40049409
 _MODE: Final = 0o640
 
 
 class DraftSpoiledError(Exception):
-    """The version cannot be made: a file is not what was given; says which and why."""
+    """The version cannot be made: a file differs from the given one; the text says which and
+    why."""
 
 
 class Hashed(NamedTuple):
@@ -46,7 +47,7 @@ class Hashed(NamedTuple):
 
     Attributes:
         is_linked: whether it shares its inode with the path that it came from.
-        hashed_at_ns: when reading began; 0 where it was not read.
+        hashed_at_ns: when reading began; 0 if it was not read.
     """
 
     digest: str
@@ -59,10 +60,10 @@ class Bytes:
     """Hashes the files of one draft.
 
     Args:
-        folder: the draft's.
-        store: where new bytes go; None where they go elsewhere, when they are asked for.
-        on_read: called with each number of bytes that were read.
-        check_room: called with a size before so much is written; may raise.
+        folder: the draft's folder.
+        store: the store of new bytes; None if they are sent elsewhere on request.
+        on_read: called with the number of bytes after each read.
+        check_room: called with a size before that many bytes are written; may raise.
     """
 
     def __init__(
@@ -84,14 +85,14 @@ class Bytes:
         self._buffer = bytearray(_READ_BYTES)
 
     def look_up(self, files: Iterable[Held]) -> None:
-        """Find the digests that were noted of files, before they are hashed."""
+        """Look up the noted digests of files before they are hashed."""
         self._found = self._digests.find(_marks(each) for each in files if each.ctime_ns)
 
     def hash(self, path: str, held: Held) -> Hashed:
         """Return the digest of one file; its bytes are in the store after `flush`.
 
         Raises:
-            DraftSpoiledError: It is not what was given.
+            DraftSpoiledError: The file has changed.
             OSError: The disk fails.
         """
         descriptor = self._opened(path, held)
@@ -111,7 +112,7 @@ class Bytes:
         return Hashed(digest, held, is_linked, began)
 
     def keep(self, path: str, hashed: Hashed) -> None:
-        """Bring the bytes of a file into the store that are missing there, after `hash`.
+        """Copy the bytes of a file into the store if they are missing there, after `hash`.
 
         Raises:
             DraftSpoiledError, OSError: As for `hash`.
@@ -140,7 +141,7 @@ class Bytes:
             raise DraftSpoiledError(_changed(path, "other bytes than when it was hashed"))
 
     def flush(self) -> None:
-        """Make durable in the store what was hashed.
+        """Make the hashed files durable in the store.
 
         Raises:
             OSError: The disk fails.
@@ -149,7 +150,7 @@ class Bytes:
         self._syncing.wait()
 
     def discard(self) -> None:
-        """Remove from the store's scratch what `flush` did not bring in. Can be called twice."""
+        """Remove files from the store's scratch that `flush` did not store. Can be called twice."""
         ready, self._ready, self._ready_bytes = self._ready, [], 0
         for digest, scratch in self._syncing.end() + ready:
             self._seen.discard(digest)
@@ -178,13 +179,13 @@ class Bytes:
             ) from error
 
     def _known(self, held: Held, found: os.stat_result, *, is_linked: bool) -> str:
-        """Return the digest that was noted of the file that was given, "" for none."""
+        """Return the noted digest of the source file, "" for none."""
         if not held.ctime_ns or (is_linked and found.st_ctime_ns != held.held_ctime_ns):
             return ""
         return self._found.get(_marks(held), "")
 
     def _read(self, descriptor: int, path: str, held: Held, *, is_linked: bool) -> str:
-        """Hash the open file, and see to it that its bytes come into the store."""
+        """Hash the open file, and make sure that its bytes are stored."""
         if held.size <= _READ_BYTES:
             return self._read_small(descriptor, held)
         if self._store is None:
@@ -241,13 +242,13 @@ class Bytes:
             self._begin_flush()
 
     def _begin_flush(self) -> None:
-        """Sync what is ready, while the next files are hashed."""
+        """Sync the finished files while the next ones are hashed."""
         if self._store is not None:
             self._syncing.begin(self._store, self._ready)
             self._ready, self._ready_bytes = [], 0
 
     def _streamed(self, descriptor: int, target: "str | Path | None") -> str:
-        """Hash the open file from its beginning, and write it to ``target``."""
+        """Hash the open file from its start, and write it to ``target``."""
         hasher = blake3()
         view = memoryview(self._buffer)[:_PIECE_BYTES]
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -266,7 +267,7 @@ class Bytes:
 
 
 class _Syncing:
-    """Brings files into the store on another thread, one batch at a time."""
+    """Moves files into the store on another thread, one batch at a time."""
 
     def __init__(self) -> None:
         self._thread: ThreadPoolExecutor | None = None
@@ -274,7 +275,7 @@ class _Syncing:
         self._done: Future[int] | None = None
 
     def begin(self, store: BlobStore, batch: list[tuple[str, str]]) -> None:
-        """Wait for the batch before, then begin with this one; raises as `wait`."""
+        """Wait for the previous batch, then begin this one; raises as `wait`."""
         self.wait()
         if batch:
             if self._thread is None:
@@ -293,7 +294,7 @@ class _Syncing:
             self._batch, self._done = [], None
 
     def end(self) -> list[tuple[str, str]]:
-        """Return, once nothing runs any more, the batch that failed."""
+        """When no batch runs any more, return the batch that failed."""
         with contextlib.suppress(OSError):
             self.wait()
         if self._thread is not None:
@@ -304,7 +305,7 @@ class _Syncing:
 
 
 def let_go(folder: Path, files: list[Hashed], digests: Digests) -> None:
-    """Remove held links, and note digests as the files are then: removing a link changes a time."""
+    """Remove held links, then note digests: removing a link changes the file's change time."""
     found: list[tuple[FileMarks, str]] = []
     for each in files:
         held = each.held
@@ -323,12 +324,12 @@ def let_go(folder: Path, files: list[Hashed], digests: Digests) -> None:
 
 
 def _marks(held: Held) -> FileMarks:
-    """Return what tells whether the file that was given is one that was hashed before."""
+    """Return the marks by which a source file is recognised as hashed before."""
     return FileMarks(held.dev, held.inode, held.size, held.mtime_ns, held.ctime_ns)
 
 
 def _unlinked(path: str, held: Held) -> FileMarks | None:
-    """Remove a held link; return the marks of its file after that, None where it changed."""
+    """Remove a held link; return the marks of its file after that, None if the file changed."""
     descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         before = os.fstat(descriptor)
@@ -351,7 +352,7 @@ def _check(path: str, held: Held, found: os.stat_result, *, is_linked: bool) -> 
             f"{path}: the held copy has {what}: the machine may have lost power; log it again"
         )
     if not held.held_ctime_ns:
-        return  # A copy since it was added.
+        return  # It is a copy since it was added.
     apart_ns = abs(found.st_mtime_ns - held.mtime_ns)
     if apart_ns > (0 if is_linked else _COPIED_TIME_NS):
         raise DraftSpoiledError(_changed(path, "written since"))

@@ -1,4 +1,4 @@
-"""What a worker asks the hub: HTTP with the standard library, each call safe to repeat."""
+"""The requests of a worker to the hub: HTTP with the standard library, each call idempotent."""
 
 import http.client
 import json
@@ -9,17 +9,17 @@ from urllib.parse import quote
 _SECONDS: Final = 120.0
 _ANSWER_BYTES_MAX: Final = 64 << 20
 _TRY_AGAIN: Final = (401, 403, 404, 408, 429)
-"""An old hub, or one with another key: somebody has to see to it, and then it goes on."""
+"""An old hub, or a hub with another key: drafts continue after the operator has fixed it."""
 _OF_ONE_CALL: Final = (404, 500)
-"""A hub that answers others may answer so: other drafts need not wait for this one."""
+"""The hub may give this answer for one draft only: other drafts need not wait for this one."""
 
 
 class HubAwayError(Exception):
-    """The hub does not answer, or not as it should; says why.
+    """The hub does not answer, or gives an unusable answer; the text says why.
 
     Attributes:
-        status: of HTTP, 0 where there was no answer.
-        is_alone: other drafts may fare better.
+        status: HTTP status, 0 without an answer.
+        is_alone: other drafts may succeed.
     """
 
     def __init__(self, message: str, *, status: int = 0, is_alone: bool = False) -> None:
@@ -29,10 +29,10 @@ class HubAwayError(Exception):
 
 
 class HubRefusesError(Exception):
-    """The hub refuses what was asked, now and later.
+    """The hub refuses the request, now and later.
 
     Attributes:
-        code: the hub's word for it.
+        code: the hub's error code.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -41,7 +41,7 @@ class HubRefusesError(Exception):
 
 
 class HubPlace(NamedTuple):
-    """Where a hub is asked; see `hub_commands.ControlPlace`."""
+    """The address of a hub; see `hub_commands.ControlPlace`."""
 
     host: str
     port: int
@@ -52,7 +52,7 @@ class HubPlace(NamedTuple):
 
 
 class HubCalls:
-    """Calls on one connection, which is made anew where it broke."""
+    """Calls on one connection, which is opened again after it broke."""
 
     def __init__(self, place: HubPlace) -> None:
         self._place = place
@@ -92,8 +92,8 @@ class HubCalls:
         """Return the JSON of the answer.
 
         Raises:
-            HubAwayError: Not now.
-            HubRefusesError: Never.
+            HubAwayError: Not possible now.
+            HubRefusesError: Never possible.
         """
         data = self._answer(method, path, body)
         try:
@@ -130,7 +130,7 @@ class HubCalls:
     def _asked(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
     ) -> tuple[int, bytes]:
-        """Return status and body; a connection that the hub closed between calls is made anew."""
+        """Return status and body; open the connection again if the hub closed it between calls."""
         was_used = self._connection is not None
         while True:
             connection = self._opened()
@@ -150,7 +150,7 @@ class HubCalls:
             place = self._place
             if place.tls:
                 context = ssl.create_default_context()
-                if place.is_own:  # The certificate names the address of browsers.
+                if place.is_own:  # The certificate is for the address that browsers use.
                     context.check_hostname = False
                     context.verify_mode = ssl.CERT_NONE
                 self._connection = http.client.HTTPSConnection(

@@ -1,7 +1,8 @@
-"""Taking drafts of artifacts: beside a journal where it can be seen, else over the socket.
+"""Import of artifacts' drafts: from an accessible journal's folder, else over the socket.
 
-They are offered as ``artifact-<key>`` with staged blobs; over the socket each file comes by itself
-as ``artifact-<key>/<name>``, ``draft.json`` last. Called on the thread of the blob queue.
+They are offered as ``artifact-<key>`` with staged blobs. Over the socket each file is sent
+separately as ``artifact-<key>/<name>``, ``draft.json`` last. Called on the thread of the blob
+queue.
 """
 
 import logging
@@ -25,14 +26,14 @@ class DraftIntake:
     def __init__(self, shelf: Shelf, *, on_taken: Callable[[], None]) -> None:
         """
         Args:
-            on_taken: called after each draft that came onto the shelf; from any thread.
+            on_taken: called from any thread after each draft that is put on the shelf.
         """
         self._shelf, self._on_taken = shelf, on_taken
 
     def take(
         self, folder: JournalFolder | None, name: str, who: WriterInfo, *, keep: bool
     ) -> BlobReply:
-        """Take the draft ``name`` out of an open journal's folder, None where it is not seen."""
+        """Take the draft ``name`` from an open journal's folder; None if it is not accessible."""
         key = key_of(name) or ""
         if self._shelf.has_taken(key):
             return BlobReply(name=name, outcome=TAKEN)
@@ -45,7 +46,8 @@ class DraftIntake:
         except BlobRefusedError as error:
             return self._refused(name, key, str(error))
         except FileNotFoundError:
-            return BlobReply(name=name, outcome=SEND)  # Another mount, or it was taken before.
+            # It is on another mount, or was taken before.
+            return BlobReply(name=name, outcome=SEND)
         except OSError as error:
             logger.debug("reading a draft failed: %s", error)
             return BlobReply(name=name, outcome=SEND)
@@ -63,7 +65,7 @@ class DraftIntake:
             raise
 
     def accept(self, name: str, size: int, who: WriterInfo) -> BlobReply:
-        """Say of a file of a draft whether it is whole; with the last one take the draft."""
+        """Return whether a file of a draft is complete; with the last file, take the draft."""
         draft_name, _, file = name.partition("/")
         key = key_of(draft_name) or ""
         try:
@@ -84,22 +86,22 @@ class DraftIntake:
         return BlobReply(name=name, outcome=TAKEN)
 
     def _refused(self, name: str, key: str, reason: str) -> BlobReply:
-        """Note why a draft is not taken, and return the reply that says so."""
+        """Note why a draft is not taken, and return the reply that contains the reason."""
         try:
             self._shelf.refuse(key, reason)
-        except OSError as error:  # Its sender is told all the same.
+        except OSError as error:  # The reply goes to the sender in any case.
             logger.warning("storing the refusal of artifact %s failed: %s", key, error)
         return BlobReply(name=name, outcome=REFUSED, detail=reason)
 
 
 def is_file_of_draft(name: str) -> bool:
-    """Return whether ``name`` is that of one file of a draft that comes over the socket."""
+    """Return whether ``name`` is the name of a file of a draft that is sent over the socket."""
     draft_name, slash, _ = name.partition("/")
     return bool(slash) and key_of(draft_name) is not None
 
 
 def check_writer(who: WriterInfo, held: Draft | StagedHeader) -> None:
-    """Raise BlobRefusedError unless a draft or a staged file names the writer ``who``."""
+    """Raise BlobRefusedError unless ``who`` is the writer in the draft or the staged file."""
     named = (held.project, held.run_id, held.writer_id)
     if named != (who.project, who.run_id, who.writer_id):
         what = f"artifact {held.key}" if isinstance(held, Draft) else f"blob {held.id}"

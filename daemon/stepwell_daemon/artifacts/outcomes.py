@@ -1,8 +1,8 @@
-"""What became of drafts, a file a draft:
+"""The outcomes of drafts, one file for each draft:
 
     <data>/artifacts/done/<key>.json    the newest are kept for a week
 
-All methods do I/O but `failures`; those that change something belong to one thread.
+All methods except `failures` do I/O. Methods that change files belong to one thread.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from stepwell_wire.drafts import Draft, is_key
 _KEPT_SECONDS: Final = 7 * 86_400.0
 _KEPT_MAX: Final = 10_000
 _REMOVE_EVERY: Final = 1000
-"""After so many outcomes the old ones are removed."""
+"""After this number of outcomes the old ones are removed."""
 _FAILURES_MAX: Final = 20
 
 
@@ -31,7 +31,7 @@ class Outcomes:
         self._noted = 0
 
     def open(self) -> None:
-        """Make the folder, remove what is old, and find the last failures of earlier daemons.
+        """Make the folder, remove old outcomes, and load the last failures of earlier daemons.
 
         Raises:
             OSError: The folder cannot be made or read.
@@ -40,16 +40,17 @@ class Outcomes:
         self._remove_old()
         found = []
         for path in self._folder.glob("*.json"):
-            with contextlib.suppress(OSError):  # One less is told; nothing else depends on it.
+            # One failure less is reported; this has no other effect.
+            with contextlib.suppress(OSError):
                 found.append(self.find(path.stem) or {})
         for each in sorted(found, key=lambda each: float(each.get("at") or 0.0)):
             self._note_failure(each)
 
     def note(self, key: str, draft: Draft | None, outcome: dict[str, Any]) -> None:
-        """Note durably what became of a draft.
+        """Note the outcome of a draft durably.
 
         Args:
-            draft: as far as it can be read.
+            draft: as much of it as is readable.
         """
         named = {}
         if draft is not None:
@@ -67,12 +68,12 @@ class Outcomes:
                 self._remove_old()
 
     def forget(self, key: str) -> None:
-        """Drop what was noted of a draft."""
+        """Remove the outcome of a draft."""
         self._path(key).unlink(missing_ok=True)
         self._failures = [each for each in self._failures if each["key"] != key]
 
     def find(self, key: str) -> dict[str, Any] | None:
-        """Return what `note` noted; None for what was not done, or long ago."""
+        """Return the outcome of a draft; None without one, or if it was long ago."""
         if not is_key(key):
             return None
         try:
@@ -82,9 +83,9 @@ class Outcomes:
         return found
 
     def failures(self) -> list[dict[str, Any]]:
-        """Return the last drafts of which no version could be made, the newest first.
+        """Return the last failed drafts, the newest first.
 
-        One is dropped when a later version of its name is made.
+        A failure is removed when a later version of its name is made.
         """
         return list(self._failures)
 

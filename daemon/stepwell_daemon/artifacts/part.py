@@ -1,4 +1,4 @@
-"""Everything a daemon does with artifacts, put together."""
+"""All parts of a daemon that concern artifacts, assembled."""
 
 import asyncio
 import json
@@ -63,7 +63,7 @@ class Artifacts:
             self._loop.call_soon_threadsafe(self.committer.note_taken)
 
     async def open(self) -> None:
-        """Find what waits.
+        """Load the waiting drafts.
 
         Raises:
             OSError: The folder cannot be used.
@@ -72,7 +72,7 @@ class Artifacts:
         await self._loop.run_in_executor(self._executor, self.shelf.open)
 
     async def run(self) -> None:
-        """Work until cancelled. A mistake of ours must cost neither rows nor other artifacts."""
+        """Work until cancelled. A bug here must cost neither rows nor other artifacts."""
         backoff = Backoff()
         while True:
             try:
@@ -114,14 +114,14 @@ class Artifacts:
 
     def _waiting(self, project: str, name: str) -> list[str]:
         found = []
-        for key in self.shelf.keys:  # Some are done meanwhile, on another thread.
+        for key in self.shelf.keys:  # Some drafts end meanwhile, on another thread.
             draft = self.shelf.find(key)
             if draft is not None and draft.project == project and name in ("", draft.name):
                 found.append(key)
         return found[:_KEYS_MAX]
 
     def _state(self, key: str) -> ArtifactState:
-        # Before the outcome, which is noted before they go.
+        # Read before the outcome: it is noted before the files are removed.
         draft, unread = self.shelf.find(key), self.shelf.unread.get(key)
         outcome = self.shelf.outcomes.find(key)
         if outcome is not None:
@@ -141,7 +141,7 @@ class Artifacts:
         return ArtifactState(key=key, state="unknown")
 
     def problems(self) -> list[str]:
-        """Return what is wrong, one phrase each."""
+        """Return the problems, one phrase each."""
         problem = self.committer.problem
         count = len(self.shelf.keys)
         found = [f"{count} artifacts wait, committing them failed: {problem}"] if problem else []
@@ -151,7 +151,7 @@ class Artifacts:
         return found
 
     def status(self) -> dict[str, Any]:
-        """Return the part of the status that is about artifacts."""
+        """Return the artifacts part of the status."""
         committer = self.committer
         draft = self.shelf.find(committer.current)
         return {

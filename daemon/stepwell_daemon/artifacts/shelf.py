@@ -1,11 +1,11 @@
-"""The shelf: drafts that are the daemon's now, on disk until their version is made.
+"""The shelf: drafts that the daemon has taken, on disk until their version is made.
 
     <data>/artifacts/waiting/<key>/     a draft, as its writer left it (`stepwell_wire.drafts`)
     <data>/artifacts/arriving/<key>/    one that is being copied or comes over the socket
     <data>/artifacts/done/              what became of it (`outcomes`)
 
-Taking is idempotent: a key that waits or is done is taken. All methods but the properties do I/O;
-those that change something belong to one thread.
+Taking is idempotent: it has no effect for a key that waits or is done. All methods except the
+properties do I/O. Methods that change files belong to one thread.
 """
 
 import contextlib
@@ -84,12 +84,12 @@ class Shelf:
             self._find(key)
 
     def find_unread(self) -> None:
-        """Try once more what could not be read."""
+        """Read again the drafts that could not be read."""
         for key in list(self.unread):
             self._find(key)
 
     def _find(self, key: str) -> None:
-        """Let a draft that lies in its place wait for its turn; a broken one has failed."""
+        """Queue a draft that is in its place; an invalid one is noted as failed."""
         try:
             try:
                 self._drafts[key] = read_draft(self._waiting / key)
@@ -104,14 +104,14 @@ class Shelf:
 
     @property
     def keys(self) -> list[str]:
-        """What waits, oldest first."""
+        """The waiting drafts, oldest first."""
         return list(self._drafts)
 
     def __contains__(self, key: str) -> bool:
         return key in self._drafts or key in self.unread
 
     def has_taken(self, key: str) -> bool:
-        """Return whether a draft waits or is done; one that was only refused may come again."""
+        """Return whether a draft waits or is done; a refused draft may be offered again."""
         if key in self:
             return True
         outcome = self.outcomes.find(key)
@@ -121,11 +121,11 @@ class Shelf:
         return self._drafts[key]
 
     def find(self, key: str) -> Draft | None:
-        """Return a draft that waits, None for one that does not, or no longer."""
+        """Return a waiting draft, or None."""
         return self._drafts.get(key)
 
     def path(self, key: str) -> Path:
-        """Return the folder of a draft that waits."""
+        """Return the folder of a waiting draft."""
         return self._waiting / key
 
     # ------------------------------------------------------------------ taking
@@ -139,7 +139,7 @@ class Shelf:
             keep: leave the draft there.
 
         Raises:
-            BlobRefusedError: ``approve`` has something against it, or it is no draft.
+            BlobRefusedError: ``approve`` refuses it, or it is not a draft.
             FileNotFoundError: It is not there.
             BlobsWaitError: It cannot be moved now.
             OSError: It cannot be read.
@@ -172,7 +172,8 @@ class Shelf:
                 ) from error
             try:
                 self._settle(key, self._waiting if is_moved else self._arriving, approve)
-            except (DraftError, BlobRefusedError, OSError) as error:  # Written to meanwhile.
+            # The owner wrote to it meanwhile.
+            except (DraftError, BlobRefusedError, OSError) as error:
                 self._undo(folder, key, is_moved=is_moved)
                 what = f"{folder.path / name}: {error}"
                 kind = BlobsWaitError if isinstance(error, OSError) else BlobRefusedError
@@ -183,7 +184,7 @@ class Shelf:
             os.close(descriptor)
 
     def _renamed(self, folder: JournalFolder, key: str) -> bool:
-        """Rename a draft to where it waits; return False where it has to be copied."""
+        """Rename a draft into ``waiting``; return False if it has to be copied."""
         try:
             os.rename(folder_name(key), self._waiting / key, src_dir_fd=folder.descriptor)
         except OSError as error:
@@ -193,7 +194,7 @@ class Shelf:
         return True
 
     def _undo(self, folder: JournalFolder, key: str, *, is_moved: bool) -> None:
-        """Put a draft back that was renamed, or remove its copy: it is not taken."""
+        """Put a renamed draft back, or remove its copy: it is not taken."""
         if not is_moved:
             for parent in (self._arriving, self._waiting):
                 shutil.rmtree(parent / key, ignore_errors=True)
@@ -218,27 +219,28 @@ class Shelf:
                 os.close(source)
 
     def _settle(self, key: str, parent: Path, approve: Approve) -> None:
-        """Make a whole draft in ``parent`` durable, and let it wait for its turn.
+        """Make a complete draft in ``parent`` durable, and queue it.
 
-        The files that are held are not synced here: the worker finds those that were cut.
+        The held files are not synced here: the worker detects truncated ones.
         """
         arrived = parent / key
         draft = read_draft(arrived)
-        approve(draft)  # Of a copy: its owner may have written meanwhile.
+        approve(draft)  # In a copy: its owner may have written meanwhile.
         for name in (ENTRIES_FILE, DRAFT_FILE):
             with contextlib.suppress(FileNotFoundError):
                 sync(arrived / name)
         sync(arrived)
         os.utime(arrived)
         if parent != self._waiting:
-            shutil.rmtree(self._waiting / key, ignore_errors=True)  # Of a try that failed here.
+            # From an attempt that failed here.
+            shutil.rmtree(self._waiting / key, ignore_errors=True)
             os.rename(arrived, self._waiting / key)
         sync(self._waiting)
         self._drafts[key] = draft
         failpoints.hit("artifact.taken")
 
     def check_room(self, size: int) -> None:
-        """Raise BlobsWaitError where ``size`` bytes more leave too little to rows."""
+        """Raise BlobsWaitError if ``size`` more bytes leave too little space for rows."""
         free = shutil.disk_usage(self.folder).free
         if free - size < self._free_bytes_min:
             raise BlobsWaitError(
@@ -252,8 +254,8 @@ class Shelf:
         """Append a chunk of the file ``name`` of a draft.
 
         Raises:
-            BlobRefusedError: It is damaged, or no file of a draft.
-            BlobsWaitError: There is no room, or it does not follow what is there.
+            BlobRefusedError: It is damaged, or not a file of a draft.
+            BlobsWaitError: There is no room, or the offset is not the end of the received bytes.
         """
         if self.has_taken(key):
             return
@@ -277,7 +279,7 @@ class Shelf:
             os.close(descriptor)
 
     def arrived_bytes(self, key: str, name: str) -> int | None:
-        """Return how much of a file has come, None where the whole draft was taken before.
+        """Return the number of received bytes of a file, None if the whole draft was taken before.
 
         Raises:
             BlobRefusedError: No draft has a file of that name.
@@ -291,10 +293,10 @@ class Shelf:
             return 0
 
     def accept(self, key: str, *, approve: Approve) -> None:
-        """Take a draft all of whose files have come.
+        """Take a draft when all of its files were received.
 
         Raises:
-            BlobRefusedError: It is none, or ``approve`` has something against it.
+            BlobRefusedError: It is not a draft, or ``approve`` refuses it.
         """
         if self.has_taken(key):
             return
@@ -316,14 +318,14 @@ class Shelf:
     # ------------------------------------------------------------------ what becomes of them
 
     def finish(self, key: str, outcome: dict[str, Any]) -> None:
-        """Note durably what became of a draft; it still waits, until it is removed."""
+        """Note the outcome of a draft durably; the draft waits until it is removed."""
         self.outcomes.note(key, self._drafts.get(key), outcome)
         failpoints.hit("artifact.noted")
 
     def refuse(self, key: str, reason: str) -> None:
-        """Note that a draft is not taken; whoever waits for its version is told so.
+        """Note that a draft is refused; callers that wait for its version get this answer.
 
-        Taken after all, by a corrected offer, it is as if it had never been refused.
+        If a corrected offer is taken later, the refusal is removed.
         """
         if is_key(key) and not self.has_taken(key):
             known = self.outcomes.find(key)
@@ -331,7 +333,7 @@ class Shelf:
                 self.finish(key, {"state": "failed", "reason": reason, "refused": True})
 
     def remove(self, key: str) -> None:
-        """Let go of a draft that is done."""
+        """Remove a finished draft."""
         shutil.rmtree(self._waiting / key, ignore_errors=True)
         self._drafts.pop(key, None)
 

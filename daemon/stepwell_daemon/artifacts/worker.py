@@ -10,7 +10,7 @@
     daemon → worker   {"clean": true}                                      what it did is noted
     worker → daemon   {"cleaned": true}
 
-It runs at a low priority. What kills it kills nothing else.
+It runs at a low priority. A crash of the worker affects no other process.
 """
 
 import errno
@@ -39,14 +39,14 @@ _OF_ALL: Final = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS),
     *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN),
 )
-"""The disk is full, or the machine out of something."""
+"""The disk is full, or the machine lacks another resource."""
 DIGESTS_FILE: Final = "digests.sqlite"
 _PROGRESS_SECONDS: Final = 0.5
 _REASON_CHARACTERS_MAX: Final = 2000
 
 
 class Worker:
-    """Answers on two pipes."""
+    """Requests and answers on two pipes."""
 
     def __init__(self, asked: IO[str], answered: IO[str]) -> None:
         self._asked, self._answered = asked, answered

@@ -1,4 +1,4 @@
-"""A worker's process, as the daemon sees it: started when it is needed, ended when it is not."""
+"""The daemon's side of a worker process: started on demand, ended when idle."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 from stepwell_daemon.blobs.line_worker import LineWorker
 
 _SILENT_SECONDS: Final = 1800.0
-"""A disk that hangs is not a reason to begin again; one that does so for half an hour may be."""
+"""A hanging disk is no reason to start again; a disk that hangs for half an hour may be."""
 _ANSWER_BYTES_MAX: Final = 16 << 20
 
 Put = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -25,13 +25,13 @@ class ArtifactWorker:
     async def commit(
         self, asked: dict[str, Any], *, put: Put, on_progress: Callable[[dict[str, int]], None]
     ) -> dict[str, Any]:
-        """Return the worker's last word on a draft.
+        """Return the worker's final answer for a draft.
 
         Args:
-            put: answers the worker where it wants bytes put elsewhere.
+            put: answers requests of the worker to send bytes elsewhere.
 
         Raises:
-            WorkerEndedError: It ended instead.
+            WorkerEndedError: The worker ended without an answer.
         """
         await self._line.send({"commit": asked})
         while True:
@@ -44,7 +44,7 @@ class ArtifactWorker:
                 return answer
 
     async def clean(self) -> None:
-        """Let the worker note what it hashed, and let go of held files; raises as `commit`."""
+        """Let the worker note its digests and remove held files; raises as `commit`."""
         await self._line.send({"clean": True})
         await self._line.receive(_SILENT_SECONDS)
 

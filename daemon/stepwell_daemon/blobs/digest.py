@@ -8,7 +8,7 @@ _READ_BYTES: Final = 1 << 20
 
 def digest_of(path: Path) -> str:
     """Return the BLAKE3 digest of a file, 64 hexadecimal digits."""
-    from blake3 import blake3  # Here: a daemon that keeps no blobs runs without it.
+    from blake3 import blake3  # Imported here: a daemon without blobs needs no blake3.
 
     hasher = blake3()
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a daemon's blob queue holds, for tools: read only, also while the daemon runs."""
+"""The content of a daemon's blob queue, for tools: read only, also while the daemon runs."""
 
 import contextlib
 import os
@@ -19,9 +19,9 @@ class BlobReport:
     """The queue.
 
     Attributes:
-        waiting, waiting_bytes: what is not in the blob store yet.
-        failed: what is kept because it could not be used.
-        damaged: what of the waiting is not what was staged, with the reason.
+        waiting, waiting_bytes: files that are not in the blob store yet.
+        failed: files that are kept because they were unusable.
+        damaged: waiting files that differ from the staged ones, with the reason.
     """
 
     waiting: int = 0
@@ -31,15 +31,15 @@ class BlobReport:
 
 
 def inspect_queue(folder: Path, *, read_all: bool = False) -> BlobReport:
-    """Return what is in the queue ``folder``, ``<data>/blobs``.
+    """Return the content of the queue in ``folder``, ``<data>/blobs``.
 
     Args:
-        read_all: hold every payload against its checksum.
+        read_all: compare every payload with its checksum.
     """
     count = size = 0
     damaged: list[str] = []
     for path in _files(folder / "waiting"):
-        with contextlib.suppress(FileNotFoundError):  # Done meanwhile.
+        with contextlib.suppress(FileNotFoundError):  # It was processed meanwhile.
             count, size = count + 1, size + path.stat().st_size
             if read_all and (why := _damage(path)):
                 damaged.append(why)
@@ -55,7 +55,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _damage(path: Path) -> str:
-    """Return what is wrong with a staged file, "" for nothing."""
+    """Return the damage of a staged file, "" for none."""
     descriptor = open_regular(path, os.O_RDONLY)
     try:
         header = read_header(descriptor, str(path))

@@ -1,7 +1,7 @@
-"""Taking staged blobs: from journals' folders, where they can be seen, else over the socket.
+"""Import of staged blobs: from journals' folders if they are accessible, else over the socket.
 
-An answer "taken" is given when the file is durable in the queue. Rows have a stream of their own,
-so none waits for a blob.
+The answer "taken" is sent when the file is durable in the queue. Rows have a separate stream, so
+they never wait for a blob.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from stepwell_wire.staged import file_name, is_id
 logger = logging.getLogger("stepwell_daemon")
 
 Failed = Callable[[WriterInfo, str, str], None]
-"""Takes a writer, a blob's id, and why its bytes are lost."""
+"""Receives a writer, a blob's id, and the reason why its bytes are lost."""
 
 _TOLD_MAX: Final = 10_000
 _DAMAGED: Final = "the staged file is damaged, it is kept in the daemon's blobs/failed"
@@ -40,7 +40,7 @@ class BlobIntake:
     """Takes blobs of writers of this node. Its methods belong to the event loop.
 
     Attributes:
-        problem: why the last one had to wait, "" where it was taken.
+        problem: why the last one had to wait, "" if it was taken.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class BlobIntake:
         """
         Args:
             executor: one thread, which alone changes the queue.
-            on_taken: called after each blob that came into the queue.
-            drafts: takes drafts of artifacts, which come by the same calls under their own names.
+            on_taken: called after each blob that is put into the queue.
+            drafts: takes drafts of artifacts, which use the same calls with other names.
         """
         self._drafts = drafts
         self._queue, self._spool, self._places = queue, spool, places
@@ -70,7 +70,7 @@ class BlobIntake:
     # ------------------------------------------------------------------ offers
 
     async def offer(self, offer: BlobOffer) -> list[BlobReply]:
-        """Take what can be seen from here; say of each blob what its sender is to do."""
+        """Take the accessible files; return for each blob the sender's next action."""
         state = self._spool.registry.get(offer.writer_id)
         if state is None:
             why = "the daemon does not know the writer yet; its rows come first"
@@ -99,7 +99,7 @@ class BlobIntake:
                 folder.close()
 
     def _opened(self, path: Path) -> JournalFolder | None:
-        """Open a journal's folder; None where it cannot be seen, or may not be touched."""
+        """Open a journal's folder; None if it is not accessible or not allowed."""
         if not path.is_absolute():
             return None
         try:
@@ -146,7 +146,7 @@ class BlobIntake:
             except BlobRefusedError as error:
                 return BlobReply(name=name, outcome=REFUSED, detail=str(error))
             except FileNotFoundError:
-                pass  # Another mount of the same path, or it was taken before.
+                pass  # It is on another mount of the same path, or was taken before.
             except OSError as error:
                 logger.debug("a staged blob cannot be read from here: %s", error)
         return BlobReply(name=name, outcome=SEND, offset=self._queue.arrived_bytes(name))
@@ -157,7 +157,7 @@ class BlobIntake:
         """Take a chunk.
 
         Raises:
-            BlobRefusedError: It cannot be.
+            BlobRefusedError: The blob can never be taken.
             BlobsWaitError: There is no room now.
         """
         loop = asyncio.get_running_loop()
@@ -180,7 +180,7 @@ class BlobIntake:
         self.problem = ""
 
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:
-        """Take what came over the socket, when it is whole."""
+        """Take a file received over the socket when it is complete."""
         state = self._spool.registry.get(writer_id)
         if state is None:
             return BlobReply(name=name, outcome=LATER, detail="the writer is not known yet")
@@ -202,7 +202,7 @@ class BlobIntake:
     def _note_refusal(self, reply: BlobReply, who: WriterInfo) -> None:
         """Note once that a refused blob failed. Otherwise its row would wait for ever.
 
-        Where it is taken after all, by another daemon or with other settings, that counts.
+        If it is taken later, by another daemon or with other settings, the later state is valid.
         """
         if reply.outcome != REFUSED or not is_id(reply.name) or reply.name in self._told:
             return
@@ -227,11 +227,11 @@ class BlobIntake:
     # ------------------------------------------------------------------ of dead writers
 
     async def take_rest(self, folder: JournalFolder, who: WriterInfo) -> bool:
-        """Take everything staged in a dead writer's folder; return whether nothing is left.
+        """Take all staged files of a dead writer's folder; return whether none is left.
 
         Raises:
             BlobRefusedError: Some can never be taken; all others were.
-            OSError: Something cannot be read or moved.
+            OSError: A file cannot be read or moved.
         """
         refused = ""
         loop = asyncio.get_running_loop()
@@ -248,7 +248,7 @@ class BlobIntake:
                 refused = refused or f"{folder.path / _name_of(name)}: {reply.detail}"
             if reply.outcome == LATER:
                 return False
-            if reply.outcome == SEND:  # Seen a moment ago, and not to be read.
+            if reply.outcome == SEND:  # It was listed a moment ago, but cannot be read.
                 size = await loop.run_in_executor(self._executor, _size_of, folder, name)
                 if size is not None:
                     raise PermissionError(
@@ -261,7 +261,7 @@ class BlobIntake:
 
 
 def _name_of(name: str) -> str:
-    """Return how a staged blob, or a draft, is called in its folder."""
+    """Return the name of a staged blob or a draft in its folder."""
     return file_name(name) if key_of(name) is None else name
 
 

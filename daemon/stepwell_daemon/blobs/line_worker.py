@@ -9,11 +9,11 @@ from stepwell_wire.interpreter import helper_command
 
 _START_SECONDS: Final = 60.0
 _END_SECONDS: Final = 1.0
-"""Who closed its end has so long to end, so that its code can be told."""
+"""Time for a process that closed its end to exit, so that its exit code can be reported."""
 
 
 class WorkerEndedError(Exception):
-    """The process gave no answer; it is gone now, and the text says how."""
+    """The process gave no answer and has ended; the text says how."""
 
 
 class WorkerSilentError(WorkerEndedError):
@@ -21,18 +21,18 @@ class WorkerSilentError(WorkerEndedError):
 
 
 class WorkerNotStartedError(WorkerEndedError):
-    """There is no process that could be asked."""
+    """The process could not be started."""
 
 
 class LineWorker:
-    """One process at a time: started when something is sent, and again after it ended."""
+    """One process at a time: started by the first message, and again after it ended."""
 
     def __init__(self, module: str, *, memory_bytes: int, answer_bytes_max: int) -> None:
         """
         Args:
-            module: what runs; it says one line when it can work.
-            memory_bytes: the process may have so much address space.
-            answer_bytes_max: a longer line is no answer.
+            module: the module to run; it writes one line when it is ready.
+            memory_bytes: limit of the process's address space.
+            answer_bytes_max: a longer line is an invalid answer.
         """
         self._module, self._memory_bytes = module, memory_bytes
         self._answer_bytes_max = answer_bytes_max
@@ -40,7 +40,7 @@ class LineWorker:
 
     @property
     def pid(self) -> int | None:
-        """The process, None where there is none."""
+        """The process, None if none runs."""
         return self._process.pid if self._process is not None else None
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -48,7 +48,7 @@ class LineWorker:
 
         Raises:
             WorkerNotStartedError: No process can be started.
-            WorkerEndedError: It ended before.
+            WorkerEndedError: It has ended.
         """
         process = await self._started()
         assert process.stdin is not None
@@ -65,8 +65,8 @@ class LineWorker:
         """Return the next answer.
 
         Raises:
-            WorkerSilentError: None came within ``seconds``.
-            WorkerEndedError: None will come.
+            WorkerSilentError: No answer came within ``seconds``.
+            WorkerEndedError: The process has ended.
         """
         process = self._process
         if process is None or process.stdout is None:
@@ -80,13 +80,14 @@ class LineWorker:
         except TimeoutError as error:
             await self.close()
             raise WorkerSilentError(f"the worker said nothing for {seconds:g} s") from error
-        except ValueError as error:  # Too long a line, or no JSON.
+        except ValueError as error:  # The line is too long, or not JSON.
             await self.close()
             raise WorkerEndedError(
                 f"the worker gave no answer that can be read ({error})"
             ) from error
         except BaseException:
-            await self.close()  # Its answer would be taken for that to the next question.
+            # Otherwise its answer would be read as the answer to the next request.
+            await self.close()
             raise
         raise WorkerEndedError(await self._end(process))
 
@@ -99,7 +100,7 @@ class LineWorker:
             await process.wait()
 
     async def _end(self, process: asyncio.subprocess.Process) -> str:
-        """Return how a process ended that closed its pipes, and end it if it has not."""
+        """Return how a process that closed its pipes ended; kill it if it still runs."""
         code = None
         try:
             with suppress(TimeoutError):

@@ -1,7 +1,7 @@
-"""What becomes of a staged payload: the bytes to keep, by kind. Runs in a worker process.
+"""Conversion of a staged payload to the stored bytes, by kind. Runs in a worker process.
 
-A maker takes the open staged file and where to write, and says what it made. A kind is added by a
-function here and a name in ``MAKERS``.
+A maker reads the open staged file, writes to a path, and returns facts of the result. To add a
+kind, add a function here and a name in ``MAKERS``.
 """
 
 import codecs
@@ -35,16 +35,16 @@ _OF_BROWSERS: Final = {
 
 
 _KNOWN: Final = (*_OF_BROWSERS, "TIFF")
-"""No other decoder is tried: Pillow has some that start programs, Ghostscript for one."""
+"""No other decoder is tried: some decoders of Pillow start programs, for example Ghostscript."""
 
 
 class UnusableError(Exception):
-    """The payload is not what it must be; says why."""
+    """The payload is invalid; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What a maker wrote; a width of 0 where there is none."""
+    """The output of a maker; a width of 0 if it has none."""
 
     media_type: str
     width: int = 0
@@ -79,14 +79,15 @@ def make_pixels(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
         _MODES[channels], (width, height), source.read(header.payload_bytes), "raw"
     )
     if encoder in ("JPEG", "BMP") and picture.mode in ("LA", "RGBA"):
-        picture = picture.convert("L" if picture.mode == "LA" else "RGB")  # They know no alpha.
+        # They have no alpha channel.
+        picture = picture.convert("L" if picture.mode == "LA" else "RGB")
     try:
         try:
             picture.save(target, encoder, **options)
         except ValueError as error:
             if encoder != "WEBP" or str(error) != _WEBP_WITHOUT_MEMORY:
                 raise
-            encoder, options = _ENCODINGS["png"]  # It takes a tenth of the memory.
+            encoder, options = _ENCODINGS["png"]  # This takes a tenth of the memory.
             picture.save(target, encoder, **options)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
@@ -96,9 +97,9 @@ def make_pixels(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
 
 
 def make_file(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
-    """Keep a file as it is; a picture is looked at, and encoded anew where browsers do not know it.
+    """Store a file unchanged; a picture is checked, and encoded again if browsers cannot show it.
 
-    What is said of its type is not believed for pictures, and shown for nothing else.
+    A claimed type is ignored for pictures, and is not shown for other files.
     """
     media_type = header.about.get("media_type")
     if not isinstance(media_type, str) or not media_type or len(media_type) > 100:
@@ -110,7 +111,7 @@ def make_file(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
 
 
 def make_text(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
-    """Keep a text, which must be UTF-8."""
+    """Store a text, which must be UTF-8."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     left = header.payload_bytes
     try:
@@ -128,7 +129,7 @@ def make_text(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
 
 def make_table(header: StagedHeader, source: IO[bytes], target: Path) -> Made:
     """Write the rows of a table as Parquet."""
-    from stepwell_daemon.blobs.tables import write_table  # Late: pyarrow takes a while to load.
+    from stepwell_daemon.blobs.tables import write_table  # Imported late: pyarrow loads slowly.
 
     try:
         write_table(source, header.payload_bytes, target)
@@ -143,7 +144,7 @@ def _make_picture(header: StagedHeader, source: IO[bytes], target: Path) -> Made
     from PIL import Image, UnidentifiedImageError
 
     _copy(source, header.payload_bytes, target)
-    Image.MAX_IMAGE_PIXELS = PIXELS_MAX  # Beyond it a warning, an error here.
+    Image.MAX_IMAGE_PIXELS = PIXELS_MAX  # Above it Pillow warns; here this is an error.
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -1,4 +1,4 @@
-"""Everything a daemon does with blobs, and with artifacts that are made of them, put together."""
+"""All parts of a daemon that concern blobs, and artifacts made of them, assembled."""
 
 import asyncio
 import logging
@@ -38,8 +38,8 @@ class Blobs:
     """Queue, intake, service and pipeline of one daemon.
 
     Attributes:
-        store: where this daemon keeps blobs, also those that others relay; unused where it
-            relays itself.
+        store: the blob store of this daemon, also for relayed blobs; unused if this daemon relays
+            itself.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Blobs:
         return RelayedBlobService(desk, tokens=tokens, counters=self._counters).handlers()
 
     async def open(self) -> None:
-        """Find what waits.
+        """Load the waiting blobs.
 
         Raises:
             OSError: The queue's folder cannot be used.
@@ -114,7 +114,7 @@ class Blobs:
         return self.pipeline.is_idle and self.artifacts.committer.is_idle
 
     async def collect(self, store: Store, *, before: float) -> None:
-        """Delete blobs that nothing names and that were not put since ``before``."""
+        """Delete blobs that no row or manifest names and that were last put before ``before``."""
         loop = asyncio.get_running_loop()
         work = partial(collect_blobs, store, self.store, before=before)
         try:
@@ -126,7 +126,7 @@ class Blobs:
             logger.info("deleted blobs that nothing names blobs=%d bytes=%d", done.blobs, done.size)
 
     async def note_table(self, store: Store) -> None:
-        """Let the blob store know the table that names its blobs; see `blob_collection`."""
+        """Note in the blob store which table names its blobs; see `blob_collection`."""
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._keeping, note_table, store, self.store)
@@ -140,7 +140,7 @@ class Blobs:
         self._keeping.shutdown(wait=True, cancel_futures=True)
 
     def problems(self) -> list[str]:
-        """Return what is wrong, one phrase each."""
+        """Return the problems, one phrase each."""
         found = []
         if problem := self.pipeline.health.problem:
             found.append(f"{self.queue.count} blobs wait, storing them failed: {problem}")
@@ -149,7 +149,7 @@ class Blobs:
         return found + self.artifacts.problems()
 
     def status(self) -> dict[str, Any]:
-        """Return the part of the status that is about blobs."""
+        """Return the blobs part of the status."""
         counters, health = self._counters, self.pipeline.health
         return {
             "waiting": self.queue.count,

@@ -1,11 +1,11 @@
-"""Working the queue off: encode and hash, bring to where blobs are kept, say so in the spool.
+"""Processing the queue: encode and hash, store, then write an event into the spool.
 
     queue → worker → keeper (blob store or gateway) → event in the spool → the staged file goes
 
-The event is the writer's own, a record that takes no place in its stream, as the ``finish`` of a
-dead writer is. It may come twice after a kill; the table keeps one row a blob. Nothing is given up
-for a reason that passes. Where blobs can be kept nowhere now, all wait; a reason that may be one
-blob's own sends that one to the end of the queue.
+The event is a record on the writer's behalf without a position in its stream, like the ``finish``
+of a dead writer. It may come twice after a kill; the table keeps one row for each blob. No blob is
+given up for a temporary reason. If no blob can be stored now, all wait. If the reason may concern
+one blob only, that blob goes to the end of the queue.
 """
 
 import asyncio
@@ -39,21 +39,21 @@ _IDLE_SECONDS: Final = 60.0
 
 
 class Keeper(Protocol):
-    """Where finished blobs go."""
+    """The destination of finished blobs."""
 
     async def has(self, digest: str) -> bool:
-        """Return whether a blob is there; it counts as kept now.
+        """Return whether the blob is stored; this renews it as a put would.
 
         Raises:
-            OSError, DaemonError: That cannot be said now.
+            OSError, DaemonError: This is unknown now.
         """
 
     async def keep(self, result: Result, path: Path) -> bool:
-        """Return when the blob is durable there: whether it was new. ``path`` may be gone then.
+        """Store the blob durably; return whether it was new. ``path`` may be gone afterwards.
 
         Raises:
-            BlobRefusedError: Not this one, as things are.
-            OSError, DaemonError: Not now.
+            BlobRefusedError: This blob is refused for now.
+            OSError, DaemonError: Not possible now.
         """
 
     async def close(self) -> None: ...
@@ -84,21 +84,21 @@ class StoreKeeper:
             ) from error
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """The sink holds no blobs."""
 
 
 @dataclass(slots=True)
 class BlobHealth:
-    """How the queue does."""
+    """The state of the queue."""
 
     problem: str = ""
-    """Why nothing moves now, "" while it does."""
+    """Why all blobs wait now, "" if they do not."""
     last_failure: str = ""
-    """The last blob that could not be kept, and why."""
+    """The last blob that could not be stored, and why."""
 
 
 class BlobPipeline:
-    """Works one queue off. Its methods belong to the event loop."""
+    """Processes one queue. Its methods belong to the event loop."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class BlobPipeline:
         Args:
             executor: one thread, which alone changes the queue.
             workers: processes at once.
-            seconds: one blob may take so long.
+            seconds: time limit for one blob.
         """
         self._queue, self._spool, self._keeper = queue, spool, keeper
         self._counters = counters
@@ -128,12 +128,12 @@ class BlobPipeline:
         self.health = BlobHealth()
         self._all_wait = False
         self._at_work: set[str] = set()
-        self._told: dict[str, str] = {}  # Of blobs that wait: what the log says of each.
+        self._told: dict[str, str] = {}  # Of waiting blobs: the reason that the log has for each.
         self._arrived = asyncio.Event()
         self._moved = asyncio.Condition()
 
     def note_taken(self) -> None:
-        """Something came into the queue."""
+        """Wake the pipeline: a blob was put into the queue."""
         self._arrived.set()
 
     @property
@@ -150,7 +150,7 @@ class BlobPipeline:
             await self._keeper.close()
 
     async def reach(self) -> None:
-        """Wait until all that is in the queue now is done."""
+        """Wait until all blobs that are in the queue now are processed."""
         wanted = set(self._queue.ids)
         async with self._moved:
             await self._moved.wait_for(lambda: not wanted.intersection(self._queue.ids))
@@ -177,7 +177,7 @@ class BlobPipeline:
             await worker.close()
 
     async def _rest(self, worker: WorkerProcess) -> None:
-        """Wait for a blob; a worker that has none for a while ends, and gives its memory back."""
+        """Wait for a blob; an idle worker ends after a while and frees its memory."""
         try:
             async with asyncio.timeout(_IDLE_SECONDS):
                 await self._arrived.wait()
@@ -191,12 +191,13 @@ class BlobPipeline:
     # ------------------------------------------------------------------ one blob
 
     async def _try(self, blob_id: str, worker: WorkerProcess, backoff: Backoff) -> None:
-        """Do one blob; where that fails for a reason that may pass, it goes behind all others."""
+        """Process one blob; after a failure that may be temporary it goes to the end of the
+        queue."""
         try:
             await self._one(blob_id, worker)
         except (MakeFailedError, BlobRefusedError, OSError) as error:
             self._note_waiting(blob_id, str(error))
-        except Exception as error:  # A mistake of ours must cost neither other blobs nor rows.
+        except Exception as error:  # A bug here must cost neither other blobs nor rows.
             self._counters.handler_errors += 1
             self._note_waiting(blob_id, f"{type(error).__name__}: {error}", error)
         else:
@@ -208,16 +209,17 @@ class BlobPipeline:
         await asyncio.sleep(backoff.next_delay())
 
     async def _one(self, blob_id: str, worker: WorkerProcess) -> None:
-        """Do one blob.
+        """Process one blob.
 
         Raises:
-            MakeFailedError, BlobRefusedError, OSError: Not now, and others may do better.
+            MakeFailedError, BlobRefusedError, OSError: Not possible now; others may succeed.
         """
         loop = asyncio.get_running_loop()
         try:
             header = await loop.run_in_executor(self._executor, self._queue.header, blob_id)
         except (StagedDamagedError, FileNotFoundError) as error:
-            # Whose it is cannot be said, so no event can: the row that names it waits for good.
+            # Its writer is unknown, so no event can be written: the row that names it stays
+            # waiting.
             self._failed(blob_id, str(error))
             remove = partial(self._queue.remove, blob_id, keep=True)
             await loop.run_in_executor(self._executor, remove)
@@ -235,7 +237,7 @@ class BlobPipeline:
                 break
             except (BlobRefusedError, OSError):
                 raise
-            except DaemonError as error:  # Nothing can be kept now.
+            except DaemonError as error:  # No blob can be stored now.
                 self._note_problem(str(error))
                 await asyncio.sleep(backoff.next_delay())
         if self._all_wait:
@@ -259,7 +261,7 @@ class BlobPipeline:
         self.health.problem = problem
 
     def _note_waiting(self, blob_id: str, problem: str, error: Exception | None = None) -> None:
-        """Say why one blob waits; in the log only where that was not said of it before."""
+        """Note why one blob waits; log each reason once for a blob."""
         self.health.problem = f"{blob_id}: {problem}"
         if self._told.get(blob_id) != problem:
             self._told[blob_id] = problem
@@ -275,13 +277,13 @@ class BlobPipeline:
     # ------------------------------------------------------------------ events
 
     def note_lost(self, who: WriterInfo, blob_id: str, reason: str) -> None:
-        """Say that a blob's bytes are lost; at the next chance."""
+        """Report that a blob's bytes are lost, as soon as possible."""
         self._failed(blob_id, reason)
         body = event_body(blob_id, Result(reason=reason))
         self._append(who, body)
 
     async def _note(self, who: WriterInfo, body: dict[str, Any]) -> None:
-        """Append an event and return when it is durable."""
+        """Append an event; return when it is durable."""
         while True:
             await self._spool.room()
             if not self._spool.is_full and self._spool.failure is None:
@@ -293,7 +295,7 @@ class BlobPipeline:
     def _append(self, who: WriterInfo, body: dict[str, Any]) -> None:
         registry = self._spool.registry
         state = registry.get(who.writer_id)
-        if state is None:  # Unseen for a month, or of a spool that is gone.
+        if state is None:  # The writer was silent for a month, or belongs to a spool that is gone.
             state = WriterState(who, seen_at=time.time())
             registry.add(state)
         event = pack_event(BLOB, body, step=0, time_us=time.time_ns() // 1000)
@@ -301,7 +303,7 @@ class BlobPipeline:
 
 
 def event_body(blob_id: str, result: Result) -> dict[str, Any]:
-    """Return the body of the event that says what became of a blob."""
+    """Return the body of the event with the state of a blob."""
     if result.reason:
         return {"id": blob_id, "state": "failed", "reason": result.reason}
     return {

@@ -1,12 +1,12 @@
-"""The blob queue: staged files that are the daemon's now, on disk until their event is durable.
+"""The blob queue: staged files that the daemon has taken, on disk until their event is durable.
 
     <data>/blobs/waiting/<id>     a whole staged file, synced
     <data>/blobs/arriving/<id>    one that comes over the socket
     <data>/blobs/made/…           what workers make; nothing of it outlives the daemon
     <data>/blobs/failed/<id>      what could not be kept, the newest up to a bound
 
-Taking is idempotent: an id that waits is taken. All methods but the properties do I/O; those that
-change something belong to one thread.
+Taking is idempotent: it has no effect for a waiting id. All methods except the properties do I/O.
+Methods that change files belong to one thread.
 """
 
 import contextlib
@@ -38,7 +38,8 @@ Approve = Callable[[StagedHeader], None]
 _FAILED_BYTES_MAX: Final = 256 << 20
 _ARRIVING_SECONDS: Final = 7 * 86_400.0
 _STALLED_SECONDS: Final = 3600.0
-"""What has not grown for so long makes room for others: it is sent anew."""
+"""A received file that has not grown for this time is deleted if room is short; it is sent
+again."""
 _COPY_BYTES: Final = 1 << 20
 
 
@@ -55,8 +56,8 @@ class BlobQueue:
     ) -> None:
         """
         Args:
-            bytes_max: of all that waits.
-            free_bytes_min: what stays free on the disk for rows.
+            bytes_max: limit of all waiting files.
+            free_bytes_min: space on the disk that is reserved for rows.
         """
         self._folder = folder
         self._waiting, self._arriving = folder / "waiting", folder / "arriving"
@@ -67,7 +68,8 @@ class BlobQueue:
         self._bytes_held = 0
 
     def open(self) -> None:
-        """Make the folders, remove what a kill left, and find what waits, oldest first."""
+        """Make the folders, remove leftovers of a kill, and load the waiting files, oldest
+        first."""
         for each in (self._waiting, self._arriving, self._made, self._failed):
             each.mkdir(parents=True, exist_ok=True)
         for path in self._made.iterdir():
@@ -97,7 +99,7 @@ class BlobQueue:
         return self._bytes_max
 
     def failed(self) -> list[str]:
-        """Return the ids of what is kept because it could not be used."""
+        """Return the ids of files that are kept because they were unusable."""
         with contextlib.suppress(FileNotFoundError):
             return sorted(os.listdir(self._failed))
         return []
@@ -108,10 +110,10 @@ class BlobQueue:
     # ------------------------------------------------------------------ taking
 
     def check_room(self, size: int) -> None:
-        """Raise BlobsWaitError where ``size`` bytes more cannot be held now.
+        """Raise BlobsWaitError if ``size`` more bytes do not fit now.
 
         Raises:
-            BlobRefusedError: Not even an empty queue can hold them.
+            BlobRefusedError: They do not even fit into an empty queue.
         """
         if size > self._bytes_max:
             raise BlobRefusedError(
@@ -141,7 +143,7 @@ class BlobQueue:
             return sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
 
     def _forget_stalled(self, seconds: float) -> None:
-        """Remove what has not grown for ``seconds``."""
+        """Remove received files that have not grown for ``seconds``."""
         oldest = time.time() - seconds
         for path in self._arriving.iterdir():
             if path.lstat().st_mtime < oldest:
@@ -156,10 +158,10 @@ class BlobQueue:
             keep: leave the file there.
 
         Raises:
-            BlobRefusedError: ``approve`` has something against it.
+            BlobRefusedError: ``approve`` refuses it.
             FileNotFoundError: It is not there.
             BlobsWaitError: There is no room now.
-            StagedDamagedError: It is no whole staged file; it is kept in ``failed``.
+            StagedDamagedError: It is not a complete staged file; it is kept in ``failed``.
             OSError: It cannot be read or moved.
         """
         name = file_name(blob_id)
@@ -177,7 +179,7 @@ class BlobQueue:
             approve(header)
 
             def check(copy: int) -> None:
-                """Hold the copy against what was approved: an owner can write meanwhile."""
+                """Compare the copy with the approved file: an owner can write meanwhile."""
                 if read_header(copy, str(folder.path / name)) != header:
                     raise StagedDamagedError(str(folder.path / name), "its header changed")
 
@@ -221,11 +223,11 @@ class BlobQueue:
         target: Path,
         check: Callable[[int], None] = lambda copy: None,
     ) -> None:
-        """Make the open file ``name`` durable as ``target``; it is gone from its folder where it
-        can be removed there.
+        """Make the open file ``name`` durable as ``target``, and remove it from its folder if that
+        is possible.
 
         Args:
-            check: called with the descriptor of a copy, where one has to be made.
+            check: called with the descriptor of a copy, if one has to be made.
         """
         if not self._renamed(folder, name, descriptor, target):
             self._copy(descriptor, size, target, check)
@@ -234,7 +236,7 @@ class BlobQueue:
         self._disk.sync_folder(target.parent)
 
     def _renamed(self, folder: JournalFolder, name: str, descriptor: int, target: Path) -> bool:
-        """Rename the open file to ``target``; return False where it has to be copied.
+        """Rename the open file to ``target``; return False if it has to be copied.
 
         A file of another user is copied: a worker has no right to read it, and its owner could
         change it here.
@@ -249,7 +251,7 @@ class BlobQueue:
                 raise
             return False
         if not os.path.samestat(os.lstat(target), os.fstat(descriptor)):
-            target.unlink(missing_ok=True)  # Somebody put another in its place meanwhile.
+            target.unlink(missing_ok=True)  # Another file was put in its place meanwhile.
             raise BlobRefusedError(f"{folder.path / name} was replaced while it was taken")
         return True
 
@@ -260,7 +262,7 @@ class BlobQueue:
         target: Path,
         check: Callable[[int], None] = lambda copy: None,
     ) -> None:
-        """Make the first ``size`` bytes durable as ``target``: a file may grow without an end."""
+        """Make the first ``size`` bytes durable as ``target``; the file may grow meanwhile."""
         scratch = self._arriving / f"{target.name}.copy"
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         made = os.open(scratch, flags, 0o640)
@@ -284,7 +286,7 @@ class BlobQueue:
     # ------------------------------------------------------------------ over the socket
 
     def arrived_bytes(self, name: str) -> int:
-        """Return how many bytes of ``name`` have come over the socket."""
+        """Return the number of bytes of ``name`` that were received over the socket."""
         try:
             return (self._arriving / name).stat().st_size
         except FileNotFoundError:
@@ -294,8 +296,8 @@ class BlobQueue:
         """Append a chunk of a file of ``size`` bytes.
 
         Raises:
-            BlobRefusedError: It does not follow what is there, or is damaged.
-            BlobsWaitError: There is no room now, or the file has to be sent anew.
+            BlobRefusedError: Its offset is not the end of the received bytes, or it is damaged.
+            BlobsWaitError: There is no room now, or the file must be sent again from the start.
         """
         if offset == 0:
             self.check_room(size)
