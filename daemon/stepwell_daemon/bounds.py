@@ -1,8 +1,8 @@
-"""Bounds: their names, and what is dropped at them, by reason.
+"""Bounds: their names, and the rows and points that are dropped at them, by reason.
 
-A bound bears the name of its setting, or of the limit that no setting changes. What is refused
-stays with whoever sent it and counts as reached; what is dropped is gone and counts in rows and
-points. docs/operations.md has the table.
+The name of a bound is the name of its setting, or of its fixed limit. Refused data stays with its
+sender, and the bound counts as reached. Dropped data is lost, and counted in rows and points.
+docs/operations.md has the table.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ BOUNDS: Final = (
     "relay_writers",
     "relay_holes",
 )
-"""Where the daemon refuses, or waits, and counts it."""
+"""A bound at which the daemon refuses or waits, with its counter."""
 
 DEAD_LETTER: Final = "dead_letter"
 SAMPLE_SPOOL_FULL: Final = "sample_spool_full"
@@ -43,14 +43,14 @@ DROPS: Final = (
     SAMPLE_NAMES,
     OTHER,
 )
-"""Every reason under which rows and points are counted; no client can add to them."""
+"""Every reason under which rows and points are counted; clients cannot add reasons."""
 
 _COUNT_MAX: Final = 1 << 53
-"""A counter is a float64 for Prometheus; one event of a client must not end its use."""
+"""Maximum of one addition: Prometheus counters are float64, and one event must not spoil them."""
 
 
 class Dropped(NamedTuple):
-    """So much is gone, for ``reason``."""
+    """Rows and points that were dropped for ``reason``."""
 
     reason: str
     rows: int
@@ -58,7 +58,7 @@ class Dropped(NamedTuple):
 
 
 def told_by_writers(events: Iterable[Event]) -> tuple[Dropped, ...]:
-    """Return what the gap events among ``events`` say; anything may stand in their bodies."""
+    """Return the losses in the gap events among ``events``; their bodies may have any content."""
     return tuple(
         Dropped(
             _reason(event.body),

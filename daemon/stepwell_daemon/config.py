@@ -3,8 +3,8 @@
 Every setting has one name: `block_points` in the file, STEPWELLD_BLOCK_POINTS in the environment,
 --block-points as a flag. An unknown name is an error that names the nearest known one.
 
-A leaf: what the parts of the daemon make of the settings, `part_settings` says. So whoever asks for
-the configuration loads neither numpy nor grpc.
+This module imports no part of the daemon: `part_settings` converts the settings for the parts. So
+reading the configuration loads neither numpy nor grpc.
 """
 
 import argparse
@@ -42,12 +42,12 @@ RELOADABLE: Final = frozenset(
         "drain_seconds",
     }
 )
-"""What SIGHUP may change while the daemon runs."""
+"""The settings that SIGHUP may change while the daemon runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DaemonConfig:
-    """Everything that can be set, read once at start and passed down."""
+    """All settings, read once at start and passed down."""
 
     socket: Path = setting(Path(), "the unix socket that writers connect to")
     data: Path = setting(Path(), "folder of the spool and the embedded store")
@@ -201,10 +201,10 @@ class DaemonConfig:
     """Names of the settings that were set by a file, a variable or an argument."""
 
     def further_journal_roots(self) -> tuple[Path, ...]:
-        """Return where journals of other users are taken in besides ``journals``.
+        """Return the folders besides ``journals`` from which other users' journals are imported.
 
         Raises:
-            DaemonConfigError: One of them is no absolute path.
+            DaemonConfigError: One of them is not an absolute path.
         """
         named = [text for text in self.journal_roots.split(":") if text]
         for text in named:
@@ -215,10 +215,10 @@ class DaemonConfig:
         return tuple(map(Path, named))
 
     def relay_settings(self) -> RelaySettings:
-        """Return how to reach the gateway.
+        """Return the address and credentials of the gateway.
 
         Raises:
-            DaemonConfigError: The settings do not go together.
+            DaemonConfigError: The settings contradict each other.
         """
         settings = RelaySettings(
             address=self.gateway_address,
@@ -232,10 +232,10 @@ class DaemonConfig:
         return settings
 
     def listen_settings(self) -> ListenSettings | None:
-        """Return where other daemons may relay to, None for nowhere.
+        """Return the settings of the port for other daemons, None without one.
 
         Raises:
-            DaemonConfigError: The settings do not go together, or leave the network too much.
+            DaemonConfigError: The settings contradict each other, or are unsafe on a network.
         """
         if not self.gateway_listen:
             return None
@@ -250,10 +250,10 @@ class DaemonConfig:
         return settings
 
     def hub_address(self) -> HubAddress:
-        """Return where the hub listens.
+        """Return the settings of the hub's address.
 
         Raises:
-            DaemonConfigError: The settings do not go together, or leave the network too much.
+            DaemonConfigError: The settings contradict each other, or are unsafe on a network.
         """
         address = HubAddress(
             host=self.hub_host,
@@ -303,7 +303,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def is_unknown(variable: str) -> bool:
-    """Whether a variable of the environment looks like a setting and is none."""
+    """Whether an environment variable looks like a setting but is not one."""
     name = variable.removeprefix(PREFIX).lower()
     return variable.startswith(PREFIX) and name != "config" and name not in FIELDS
 
@@ -311,10 +311,12 @@ def is_unknown(variable: str) -> bool:
 def read_config(
     arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
 ) -> DaemonConfig:
-    """Return what is configured; `part_settings.load_config` also checks what goes together.
+    """Return the configuration; `part_settings.load_config` also checks settings against each
+    other.
 
     Raises:
-        DaemonConfigError: Something is unknown, unreadable or impossible; says what and where.
+        DaemonConfigError: A setting is unknown, unreadable or invalid; the text says which and
+            where.
     """
     if getattr(arguments, "personal", False):
         environ = {name: value for name, value in environ.items() if not is_unknown(name)}
@@ -334,9 +336,7 @@ def read_config(
 
 
 def check_reload(old: DaemonConfig, new: DaemonConfig) -> tuple[DaemonConfig, list[str], list[str]]:
-    """Return what holds after a reload, and the names of its changes and of those that need a
-    restart.
-    """
+    """Return the configuration after a reload, its changed names, and those that need a restart."""
     changed = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]
     applied = {name: getattr(new, name) for name in changed if name in RELOADABLE}
     refused = [name for name in changed if name not in RELOADABLE]

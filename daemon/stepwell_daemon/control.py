@@ -27,7 +27,7 @@ from stepwell_wire.service import CONTROL_SERVICE
 
 _FLUSH_SECONDS_MAX: Final = 3600.0
 _HOLD_SECONDS_MAX: Final = 600.0
-"""A caller that holds for longer was probably stopped (SIGSTOP). The spool fills meanwhile."""
+"""A caller that holds for longer was probably stopped (SIGSTOP). Meanwhile the spool fills."""
 
 
 class Control:
@@ -68,7 +68,7 @@ class Control:
         return HealthReply(ready=self._facts.ready, problems=self._facts.problems())
 
     async def flush(self, request: FlushRequest, _: Any = None) -> FlushReply:
-        """Wait until what was taken before the call can be queried, blobs too."""
+        """Wait until all rows and blobs that were taken before the call can be queried."""
         seconds = request.timeout_seconds
         try:
             async with asyncio.timeout(min(max(seconds, 0.0), _FLUSH_SECONDS_MAX)):
@@ -85,7 +85,7 @@ class Control:
         return FlushReply(stored=True, pending_bytes=self._spool.unforwarded_bytes)
 
     async def hold(self, request: HoldRequest, _: Any = None) -> AsyncIterator[HoldReply]:
-        """Store nothing from the reply on until the caller ends the call, ten minutes at most."""
+        """From the reply on, store no rows until the caller ends the call, ten minutes at most."""
         seconds = min(max(request.timeout_seconds, 0.0), _HOLD_SECONDS_MAX)
         async with AsyncExitStack() as held:
             try:

@@ -1,4 +1,4 @@
-"""What the daemon counts. One owner: the event loop."""
+"""The daemon's counters. The event loop owns them."""
 
 import bisect
 import math
@@ -33,7 +33,7 @@ class Histogram:
         self.largest = max(self.largest, value)
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Return ``(upper bound, observations up to it)`` as Prometheus wants them."""
+        """Return ``(upper bound, observations up to it)`` in the form that Prometheus expects."""
         total = 0
         rows = []
         for bound, count in zip((*self.bounds, math.inf), self.counts, strict=True):
@@ -43,9 +43,9 @@ class Histogram:
 
 
 class Rate:
-    """Events per second, weighted so that those of the last seconds count most.
+    """Events per second, weighted so that the last seconds count most.
 
-    Costs one multiplication an event and nothing while nothing happens.
+    Costs one multiplication for each event, and no work without events.
     """
 
     _SECONDS: Final = 3.0
@@ -66,14 +66,14 @@ class Rate:
         weight = self._weight * math.exp((self._at - now) / self._SECONDS)
         if weight < 1e-3:
             return 0.0
-        # Right from the first second on: the average age of nothing is not three seconds.
+        # Exact from the first second on: an empty start has no average age of three seconds.
         span = self._SECONDS * (1.0 - math.exp(-max(now - self._since, 0.05) / self._SECONDS))
         return weight / span
 
 
 @dataclass(slots=True)
 class Counters:
-    """Since the start of the daemon."""
+    """Counts since the start of the daemon."""
 
     points_received: int = 0
     points_stored: int = 0
@@ -81,12 +81,12 @@ class Counters:
     bytes_received: int = 0
     duplicate_bytes: int = 0
     skipped_bytes: int = 0
-    """What writers went past: another spool had acknowledged it, or it was lost with this one's."""
+    """Skipped bytes of writers: acknowledged by another spool, or lost with this daemon's spool."""
     filled_bytes: int = 0
-    """What of it came later, by another relay."""
+    """Skipped bytes that came later, from another relay."""
     refused: Counter[str] = field(default_factory=Counter)
     bounds_reached: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(BOUNDS, 0)))
-    """How often each bound refused or made somebody wait."""
+    """How often each bound refused a sender or made it wait."""
     dropped_rows: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(DROPS, 0)))
     dropped_points: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(DROPS, 0)))
     dead_letter_records: int = 0
@@ -98,11 +98,11 @@ class Counters:
     inserts: int = 0
     insert_failures: int = 0
     upstream_changes: int = 0
-    """How often the gateway turned out to have another spool than before."""
+    """How often the gateway had another spool than before."""
     handler_errors: int = 0
     blobs_stored: int = 0
     blobs_known: int = 0
-    """Of these, how many the store had already."""
+    """The number of these that the store had already."""
     blobs_failed: int = 0
     sync_seconds: Histogram = field(default_factory=lambda: Histogram(SYNC_BUCKETS))
     insert_seconds: Histogram = field(default_factory=lambda: Histogram(INSERT_BUCKETS))
@@ -111,13 +111,13 @@ class Counters:
     bytes_received_rate: Rate = field(default_factory=Rate)
 
     def drop(self, dropped: Iterable[Dropped]) -> None:
-        """Count what is gone."""
+        """Count dropped rows and points."""
         for each in dropped:
             self.dropped_rows[each.reason] += each.rows
             self.dropped_points[each.reason] += each.points
 
     def refuse(self, reason: str, bound: str = "") -> None:
-        """Count a refusal, and the bound that it was made at, where it was one."""
+        """Count a refusal, and its bound if it has one."""
         self.refused[reason] += 1
         if bound:
             self.bounds_reached[bound] += 1

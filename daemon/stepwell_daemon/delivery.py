@@ -1,10 +1,10 @@
-"""Delivery: an extent of the spool as blocks under tokens, down to the frame that is refused.
+"""Delivery: an extent of the spool as blocks under tokens, down to the frame that is rejected.
 
     token := daemon id - segment - start - end [- shard] - table - digest of the rows
 
-The same extent makes the same blocks and tokens in any process, so sending it again stores
-nothing twice. A block that the store rejects is halved by frames until the poisonous frame is
-alone; what remains of the extent is stored under the tokens of its parts.
+The same extent makes the same blocks and tokens in any process, so no row is stored twice when it
+is sent again. A block that the store rejects is halved by frames until the rejected frame is alone.
+The rest of the extent is stored under the tokens of its parts.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ logger = logging.getLogger("stepwell_daemon")
 def build_blocks(
     frames: Sequence[SpooledFrame], shard_of: Callable[[WriterInfo], int] = lambda writer: 0
 ) -> list[Block]:
-    """Return the blocks of ``frames``, shard by shard; a pure function of them."""
+    """Return the blocks of ``frames``, shard by shard. A pure function."""
     builders: dict[int, BlockBuilder] = {}
     for frame in frames:
         shard = shard_of(frame.info)
@@ -59,19 +59,19 @@ def build_blocks(
 
 
 def _series_of(frames: Sequence[SpooledFrame]) -> list[int]:
-    """Return every series of runs that ``frames`` may hold points of."""
+    """Return every series of runs that ``frames`` may have points of."""
     found: set[int] = set()
     for frame in frames:
         who = frame.info
         if not who.is_node:
-            for metrics in list(frame.schemas.values()):  # The reader adds to it.
+            for metrics in list(frame.schemas.values()):  # The reader adds to it concurrently.
                 numbers = series_fingerprints(who.project, who.run_id, metrics, who.label)
                 found.update(numbers.tolist())
     return sorted(found)
 
 
 def _node_series_of(frames: Sequence[SpooledFrame]) -> list[int]:
-    """Return every series of nodes that ``frames`` may hold points of."""
+    """Return every series of nodes that ``frames`` may have points of."""
     found: set[int] = set()
     for frame in frames:
         who = frame.info
@@ -82,7 +82,7 @@ def _node_series_of(frames: Sequence[SpooledFrame]) -> list[int]:
 
 
 class SinkHealth:
-    """What the last attempts to insert said."""
+    """The results of the last attempts to insert."""
 
     def __init__(self) -> None:
         self.healthy = True
@@ -90,7 +90,7 @@ class SinkHealth:
         self.last_error_kind = ""
         """One of ``stepwell_daemon.sink_errors.KINDS``."""
         self.insert_seconds = 0.05
-        """How long an extent's inserts took lately, for the forwarder's pace."""
+        """Duration of the latest extents' inserts, for the forwarder's pace."""
 
     def failed(self, error: Exception) -> None:
         if self.healthy:
@@ -106,7 +106,7 @@ class SinkHealth:
 
 
 class Delivery:
-    """Brings extents into a store; never gives up on one, never stores one twice."""
+    """Stores extents in a store; never gives up on one, never stores one twice."""
 
     def __init__(
         self,
@@ -130,14 +130,14 @@ class Delivery:
         self._new_backoff = new_backoff
         self._rejected = RejectedBlocks(folder, self._disk)
         self._may_repeat = True
-        """The first extent after a start may have been sent before, whole or in part."""
+        """The first extent after a start may have been sent before, completely or in part."""
 
     @property
     def kind(self) -> str:
         return self._store.kind
 
     def prepare(self, extent: Extent) -> list[Block] | None:
-        """Return the blocks of ``extent``, None where they cannot be built. Runs in a thread."""
+        """Return the blocks of ``extent``, None if they cannot be built. Runs in a thread."""
         try:
             return build_blocks(extent.frames, self._store.shard_of)
         except BAD_DATA as error:
@@ -145,16 +145,16 @@ class Delivery:
             return None
 
     async def open(self) -> None:
-        """Nothing to do: whoever opened the store has reached it."""
+        """Does nothing: the owner of the store has opened it."""
 
     async def close(self) -> None:
-        """Nothing to let go of: the store belongs to whoever opened it."""
+        """Does nothing: the store belongs to the caller that opened it."""
 
     async def deliver(self, extent: Extent, blocks: list[Block] | None) -> None:
-        """Return when everything of ``extent`` is stored or dead-lettered.
+        """Return when all frames of ``extent`` are stored or dead-lettered.
 
         Args:
-            blocks: those of the extent; None where building them failed.
+            blocks: the blocks of the extent; None if building them failed.
         """
         started = time.monotonic()
         place = (extent.segment, extent.start, extent.end)
@@ -169,10 +169,11 @@ class Delivery:
         self._health.insert_seconds = time.monotonic() - started
 
     async def _recompute(self, extent: Extent) -> None:
-        """Make the rollups of an extent's series anew.
+        """Compute the rollups of an extent's series again.
 
-        A former release had begun to send it. Whether the upgrade of the store made rollups of its
-        points is not known, and its own rollups have another token now: they may count twice.
+        A former release had begun to send the extent. The upgrade of the store may or may not have
+        computed rollups of its points, and its own rollups have another token now. So they could be
+        counted twice.
         """
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
@@ -194,7 +195,7 @@ class Delivery:
     async def _insert_all(
         self, place: tuple[int, int, int], frames: Sequence[SpooledFrame], blocks: list[Block]
     ) -> None:
-        # Names first: a point whose series has no name is one that a deletion left.
+        # Names first: the store treats points whose series has no name as leftovers of a deletion.
         for part in ([each for each in blocks if each.names], [b for b in blocks if not b.names]):
             async with asyncio.TaskGroup() as tasks:
                 for block in part:
@@ -205,7 +206,7 @@ class Delivery:
     async def _insert(
         self, place: tuple[int, int, int], frames: Sequence[SpooledFrame], block: Block
     ) -> None:
-        """Store one block, or those parts of it that the store takes."""
+        """Store one block, or those of its parts that the store accepts."""
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
         token = await loop.run_in_executor(self._executor, self._token_of, place, block)
@@ -236,7 +237,7 @@ class Delivery:
         return f"{self._spool:016x}-{segment}-{start}-{end}{shard}-{block.table}-{block.digest()}"
 
     def _send(self, token: str, block: Block, may_repeat: bool) -> float:
-        """Insert in a thread; return the seconds that it took."""
+        """Insert in a thread; return its duration in seconds."""
         started = time.perf_counter()
         failpoints.hit("forward.before-insert")
         self._store.insert(block, token, may_repeat=may_repeat)
@@ -251,7 +252,7 @@ class Delivery:
         token: str,
         reason: str,
     ) -> None:
-        """Store in halves a block that was rejected, having noted that it was."""
+        """Note that a block was rejected, then store its halves."""
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
         while token not in self._rejected:
@@ -266,7 +267,7 @@ class Delivery:
     async def _halve(
         self, segment: int, frames: Sequence[SpooledFrame], table: str | None, reason: str
     ) -> None:
-        """Store the halves of what was rejected as a whole; ``table`` None means all tables."""
+        """Store the halves of rejected frames; ``table`` None means all tables."""
         if len(frames) == 1:
             await self._dead_letter(segment, frames[0], table or "", reason)
             return
@@ -322,10 +323,10 @@ class Delivery:
             await self._insert_gap(gap.block, token)
 
     async def _insert_gap(self, block: Block, token: str) -> None:
-        """Store the row that says what is missing, or log that it cannot be."""
+        """Store the row that describes the gap, or log that it cannot be stored."""
         loop = asyncio.get_running_loop()
         backoff = self._new_backoff()
-        # A daemon killed between this and the cursor sends it again.
+        # A daemon that is killed between this and the cursor sends it again.
         insert = partial(self._store.insert, block, token, may_repeat=True)
         while True:
             try:

@@ -1,7 +1,7 @@
-"""Departures: the moment at which the process of a writer that said no end is gone.
+"""Departures: the moment at which the process of a writer without a ``finish`` has ended.
 
-A stream that ends without a ``finish`` may be a writer that connects anew, or one that died. The
-kernel says when the process ends; then its journal is free and says how.
+A stream that ends without a ``finish`` may belong to a writer that reconnects, or to a dead one.
+The kernel reports the end of the process; then its journal is unlocked and contains the end.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ from typing import Final
 from stepwell_daemon.writer_state import WriterState
 
 _WATCHED_MAX: Final = 256
-"""Each takes a descriptor. Who finds no place is found by the regular look."""
+"""Maximum of watched processes, one descriptor each. The regular check finds all others."""
 
 
 class Departures:
-    """Watches processes of this host. Owned by the event loop."""
+    """Watches processes of this host. Belongs to the event loop."""
 
     def __init__(self, on_gone: Callable[[], None]) -> None:
         self._on_gone = on_gone
@@ -26,7 +26,7 @@ class Departures:
         self._watched: dict[int, int] = {}
 
     def note_left(self, state: WriterState) -> None:
-        """Take in that a stream of ``state`` has ended."""
+        """Note that a stream of ``state`` has ended."""
         info = state.info
         is_ours = not (state.via or info.is_node or state.is_dead) and info.host == self._host
         if state.finished or not is_ours or info.pid <= 0 or info.pid in self._watched:
@@ -39,12 +39,13 @@ class Departures:
             self._on_gone()
             return
         except (OSError, OverflowError):
-            return  # No descriptor is left, a kernel before 5.3, or no number of a process.
+            # No descriptor is left, the kernel is older than 5.3, or the number is not a process.
+            return
         self._watched[info.pid] = descriptor
         asyncio.get_running_loop().add_reader(descriptor, self._note_gone, info.pid)
 
     def close(self) -> None:
-        """Watch nobody any more."""
+        """Stop watching."""
         for pid in list(self._watched):
             self._forget(pid)
 
@@ -54,6 +55,6 @@ class Departures:
 
     def _forget(self, pid: int) -> None:
         descriptor = self._watched.pop(pid)
-        with contextlib.suppress(RuntimeError):  # The loop is closed.
+        with contextlib.suppress(RuntimeError):  # The loop is closed already.
             asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)

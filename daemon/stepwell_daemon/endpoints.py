@@ -1,4 +1,4 @@
-"""What the daemon answers over HTTP, for Prometheus, probes and tools."""
+"""The daemon's answers over HTTP, for Prometheus, probes and tools."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from stepwell_daemon.status import Facts, status
 
 
 def routes(facts: Facts) -> dict[str, Callable[[], Answer]]:
-    """Return what answers at each path."""
+    """Return the function for each path."""
     registry = build_registry(facts)
 
     def ready() -> Answer:

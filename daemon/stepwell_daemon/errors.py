@@ -1,4 +1,4 @@
-"""What can go wrong in a daemon, each with where and what to do."""
+"""The errors of a daemon, each with the place and the remedy."""
 
 from pathlib import Path
 from typing import Final
@@ -14,8 +14,8 @@ BAD_DATA: Final = (
     ValueError,
     RecursionError,
 )
-"""What decoding and building may raise for frames that got past every check: a bug of ours, but
-one that must not stop everything behind them."""
+"""Errors that decoding and building may raise for frames that passed every check: a bug of ours,
+which must not block later frames."""
 
 
 class DaemonError(Exception):
@@ -23,7 +23,7 @@ class DaemonError(Exception):
 
 
 class DaemonConfigError(DaemonError):
-    """A setting is unknown or has a value that cannot be."""
+    """A setting is unknown or has an invalid value."""
 
 
 class AlreadyRunningError(DaemonError):
@@ -31,14 +31,15 @@ class AlreadyRunningError(DaemonError):
 
 
 class DataHeldError(AlreadyRunningError):
-    """Another daemon holds the data folder and serves another socket: it will not answer here."""
+    """Another daemon uses the data folder with another socket, so it does not answer on this
+    one."""
 
 
 class SpoolUnavailableError(DaemonError):
-    """The spool cannot make anything durable now.
+    """The spool cannot make any frame durable now.
 
     Attributes:
-        done: how many frames of the group are durable all the same.
+        done: number of frames of the group that are durable nevertheless.
     """
 
     def __init__(self, path: Path, reason: OSError, done: int = 0) -> None:
@@ -64,7 +65,7 @@ class SpoolNotOpenedError(DaemonError):
 
 
 class BlobRefusedError(DaemonError):
-    """A blob that is never taken as it is."""
+    """A blob that is never taken in its present form."""
 
 
 class BlobsWaitError(DaemonError):
@@ -72,7 +73,7 @@ class BlobsWaitError(DaemonError):
 
 
 class DamagedStateError(DaemonError):
-    """A small state file (cursor, writers table) is not what was written."""
+    """A small state file (cursor, writers table) is corrupt."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path}: {what}")
@@ -80,7 +81,7 @@ class DamagedStateError(DaemonError):
 
 
 class NewerSpoolError(DaemonError):
-    """A later release wrote the spool; nothing in it was touched."""
+    """A later release wrote the spool; it is left unchanged."""
 
     def __init__(self, path: Path, version: int, known: int) -> None:
         super().__init__(

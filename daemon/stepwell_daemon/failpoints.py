@@ -1,9 +1,8 @@
-"""Named places at which a test lets the daemon die, fail or wait. Off unless asked for.
+"""Named places at which a test makes the daemon die, fail or wait. Off by default.
 
-    STEPWELL_FAILPOINT = point | point,point,…
-    point              = NAME:ACTION[:WHEN]
-    ACTION             = kill | error=ENOSPC | error=EIO | error=REJECTED | sleep=SECONDS
-    WHEN               = N, at the N-th hit alone; N+, from the N-th on; every hit without it
+    STEPWELL_FAILPOINT = point | point,point,… point              = NAME:ACTION[:WHEN] ACTION
+    = kill | error=ENOSPC | error=EIO | error=REJECTED | sleep=SECONDS WHEN               = N, only
+    at the N-th hit; N+, from the N-th on; every hit without it
 
 ``kill`` is SIGKILL to the daemon itself. While the variable is not set, a place costs one call
 and one comparison, once per group of frames, extent or message, never per point.
@@ -97,7 +96,7 @@ class _Point:
             return
         if self.action == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-            signal.pause()  # Not a step further, should the signal take a moment.
+            signal.pause()  # Stop here even if the signal is late.
         elif self.action == "sleep":
             time.sleep(float(self.argument))
         elif self.argument == _REJECTED:
@@ -113,21 +112,21 @@ _armed: dict[str, _Point] | None = None
 
 
 def hit(name: str) -> None:
-    """Do what was asked for at ``name``; nothing while no fail-point is armed."""
+    """Execute the action of the fail-point ``name``, if it is armed."""
     if _armed is not None and (point := _armed.get(name)) is not None:
         point.hit()
 
 
 def is_armed(name: str) -> bool:
-    """Return whether ``name`` will do something: for places that prepare their own disaster."""
+    """Return whether ``name`` is armed: for places that prepare their own failure."""
     return _armed is not None and name in _armed
 
 
 def arm(text: str) -> list[str]:
-    """Arm the fail-points that ``text`` names; an empty text disarms all. Returns their names.
+    """Arm the fail-points in ``text``; an empty text disarms all. Return their names.
 
     Raises:
-        DaemonConfigError: A name, an action or a number is none.
+        DaemonConfigError: A name, an action or a number is invalid.
     """
     global _armed
     points = [_parse(part.strip()) for part in text.split(",") if part.strip()]

@@ -2,8 +2,8 @@
 
     choose an extent → its end is durable in the cursor file → inserts → the cursor moves past it
 
-After a crash between the second and the last step the very same extent is sent again, and the
-store drops what it has. While one extent is being inserted, the next is read and built.
+After a crash between the second and the last step the same extent is sent again, and the store
+ignores blocks that it has. While one extent is inserted, the next is read and built.
 """
 
 import asyncio
@@ -49,10 +49,10 @@ class _Prepared:
 
 
 def linger_seconds(last_insert_seconds: float, least_seconds: float) -> float:
-    """Return how long waiting data may gather before it is sent.
+    """Return the time for which waiting data may gather before it is sent.
 
-    In proportion to what an insert costs: inserting then takes a fixed share of the time at most,
-    and a store that is slow gets fewer and larger blocks.
+    It is proportional to the cost of an insert. So inserting takes at most a fixed share of the
+    time, and a slow store gets fewer and larger blocks.
     """
     return max(least_seconds, min(_LINGER_SECONDS_MAX, _LINGER_INSERTS * last_insert_seconds))
 
@@ -124,7 +124,7 @@ class Forwarder:
                 prepared = await self._store(sink, prepared)
 
     async def _store(self, sink: Sink, prepared: _Prepared) -> _Prepared | None:
-        """Store one extent and move the cursor; return the next one if it was read meanwhile."""
+        """Store one extent and advance the cursor; return the next one if it was read meanwhile."""
         extent = prepared.extent
         start = Location(extent.segment, extent.start)
         failpoints.hit("forward.before-extent")
@@ -138,7 +138,7 @@ class Forwarder:
         end = Location(extent.segment, extent.end)
         following = await reading if reading is not None else None
         if following is not None:
-            # One write for both: this extent is stored, and that one is being sent.
+            # One write for both: this extent is stored, and the next one is being sent.
             next_start = Location(following.extent.segment, following.extent.start)
             await self._moved_to(Progress(next_start, following.extent.end))
         else:
@@ -147,12 +147,12 @@ class Forwarder:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Keep store and cursor as they are: in agreement, with no extent stored in part."""
+        """Keep store and cursor unchanged and consistent, with no extent stored in part."""
         async with self._storing:
             yield
 
     async def reach(self, target: Location) -> None:
-        """Wait until everything before ``target`` is stored; whatever waits goes at once."""
+        """Wait until everything before ``target`` is stored; waiting data is sent at once."""
         self._waiters += 1
         self._hurried.set()
         try:
@@ -169,10 +169,10 @@ class Forwarder:
         self._inserting.shutdown(wait=True, cancel_futures=True)
         self._reader.close()
 
-    # ------------------------------------------------------------------ what is sent next
+    # ------------------------------------------------------------------ the next extent
 
     async def _replay(self) -> _Prepared | None:
-        """Return the extent that was being sent when the daemon ended, if one was."""
+        """Return the extent that was being sent when the daemon ended, or None."""
         (segment, offset), end, layout = self._spool.progress
         if not end:
             return None
@@ -219,7 +219,7 @@ class Forwarder:
         )
 
     def _available(self, after: Location | None = None) -> tuple[Location, int] | None:
-        """Return where reading goes on and up to which offset of that segment it may."""
+        """Return the place where reading continues, and the offset in its segment where it ends."""
         place = after or self._spool.cursor
         while True:
             end = self._spool.end_of(place.segment)
@@ -231,7 +231,7 @@ class Forwarder:
             place = Location(following, PAGE_BYTES)
 
     def _prepare_following(self, extent: Extent) -> "asyncio.Future[_Prepared] | None":
-        """Begin to read what comes after ``extent``, if it is worth a block by now."""
+        """Begin to read the data after ``extent``, if there is enough for a block."""
         if self._spool.points_waiting - extent.points < self.settings.block_points:
             return None
         found = self._available(Location(extent.segment, extent.end))
@@ -259,7 +259,7 @@ class Forwarder:
         )
         return _Prepared(extent, self._prepare_in_thread(extent))
 
-    # ------------------------------------------------------------------ what was sent
+    # ------------------------------------------------------------------ the sent extents
 
     async def _moved_to(self, progress: Progress) -> None:
         await self._spool.save_progress(progress)

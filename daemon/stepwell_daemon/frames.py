@@ -27,7 +27,8 @@ from stepwell_wire.rows import DecodedRecords, decode_records
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What of a frame goes into the spool; ``records`` is empty when nothing is new."""
+    """The part of a frame that goes into the spool; ``records`` is empty if the frame has no new
+    bytes."""
 
     position: int
     records: bytes
@@ -37,11 +38,11 @@ class Taken:
     defined: Schemas = field(default_factory=dict)
     last_time_us: int = 0
     dropped: tuple[Dropped, ...] = ()
-    """What the writer says it had to drop."""
+    """The gaps that the writer reports."""
 
 
 def check_bytes(frame: Frame | RelayFrame, mark: int) -> None:
-    """Raise StreamRefusedError when ``frame`` is too large or was damaged on its way."""
+    """Raise StreamRefusedError if ``frame`` is too large or was damaged on its way."""
     size = len(frame.records)
     if size > FRAME_BYTES_MAX:
         raise StreamRefusedError(
@@ -80,7 +81,7 @@ def read_records(
     """Return what ``records`` of the writer ``state`` contain.
 
     Raises:
-        StreamRefusedError: They are malformed, or exceed what a writer may have of names.
+        StreamRefusedError: They are malformed, or exceed a writer's bound on names.
     """
     try:
         decoded, defined = decode_records(records, state.schemas)
@@ -107,7 +108,7 @@ def read_records(
 
 
 def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> None:
-    """Raise StreamRefusedError when ``state`` would have more metrics than a writer may."""
+    """Raise StreamRefusedError if ``state`` would have more metrics than a writer may have."""
     fresh = [keys for number, keys in schemas.items() if number not in state.schemas]
     size = state.names_bytes + sum(map(names_size, fresh))
     if size > NAMES_BYTES_MAX:
@@ -130,10 +131,10 @@ def check_count(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> N
 
 
 def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> None:
-    """Raise StreamRefusedError when a metric's name is longer than names may be."""
+    """Raise StreamRefusedError if a metric's name is too long."""
     for keys in schemas.values():
         for key in keys:
-            # The cheap test first: no character takes more than four bytes.
+            # The cheap test first: a character has at most four bytes.
             if len(key) * 4 > METRIC_NAME_BYTES_MAX and len(key.encode()) > METRIC_NAME_BYTES_MAX:
                 raise StreamRefusedError(
                     LIMIT,
@@ -145,7 +146,7 @@ def check_names(schemas: Mapping[int, tuple[str, ...]], position: int = 0) -> No
 
 
 def check_schemas(state: WriterState, schemas: Schemas) -> None:
-    """Raise StreamRefusedError when ``state`` may not have ``schemas`` beside those it has."""
+    """Raise StreamRefusedError if ``schemas`` and those of ``state`` together exceed a bound."""
     for number, keys in schemas.items():
         if state.schemas.get(number, keys) != keys:
             raise StreamRefusedError(
@@ -155,7 +156,7 @@ def check_schemas(state: WriterState, schemas: Schemas) -> None:
 
 
 def _last_time_us(decoded: DecodedRecords) -> int:
-    """Return the time of the last row or event, 0 where there is none."""
+    """Return the time of the last row or event, 0 without one."""
     times = [int(rows.times[-1]) for rows in decoded.rows if len(rows.times)]
     times += [event.time_us for event in decoded.events[-1:]]
     return max(times, default=0)

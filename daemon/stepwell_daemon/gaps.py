@@ -1,7 +1,7 @@
-"""Gap records of the daemon's own: what is missing from a run, as rows of the table ``gaps``, or
-as events for a gateway.
+"""Gap records of the daemon: the missing data of a run, as rows of the table ``gaps``, or as events
+for a gateway.
 
-Pure functions of what is in the spool, so that a gap that is sent again is stored once.
+Pure functions of the spool's frames, so that a gap that is sent again is stored once.
 """
 
 from typing import Any, Final, NamedTuple
@@ -17,32 +17,32 @@ from stepwell_wire.rows import DecodedRecords, decode_records
 
 _TABLE: Final = "gaps"
 _POINTS: Final = ("", "all", "points")
-"""Tables whose refusal takes a frame's points along; every other one holds something besides."""
+"""Tables whose rejection costs a frame's points; every other table has no points."""
 
 
 class Gap(NamedTuple):
-    """A row of ``gaps``, and how many rows it says are missing."""
+    """A row of ``gaps``, and the number of missing rows in it."""
 
     block: Block
     missing_rows: int
 
 
 def points_of(frame: SpooledFrame, table: str) -> int:
-    """Return how many points are missing where ``table`` refused ``frame``."""
+    """Return the number of missing points if ``table`` rejected ``frame``."""
     return frame.record.points if table in _POINTS else 0
 
 
 def gap_of(
     frame: SpooledFrame, table: str, file: str, *, shard: int = 0, replayed: bool = False
 ) -> Gap | None:
-    """Return the row that says that ``table`` lacks what ``frame`` holds: the store refused it.
+    """Return the gap row for the rows of ``frame`` that ``table`` rejected.
 
-    None for telemetry of a node, which is no run's, and where the table of gaps itself refused.
-    Rows and steps are 0 where the frame cannot be decoded.
+    None for telemetry of a node, which belongs to no run, and if the table of gaps itself rejected
+    it. Rows and steps are 0 if the frame cannot be decoded.
 
     Args:
-        file: the name of the file that keeps the frame.
-        replayed: the row says that the gap of that file has been filled.
+        file: the name of the file that contains the frame.
+        replayed: the row marks the gap of that file as filled.
     """
     if frame.info.is_node or table == _TABLE:
         return None
@@ -55,7 +55,7 @@ def gap_of(
 
 
 def event_of_missing(frame: SpooledFrame, file: str) -> bytes | None:
-    """Return the event that says that all of ``frame`` is missing, and kept in ``file``.
+    """Return the gap event for all of ``frame``, which is kept in ``file``.
 
     None for telemetry of a node.
     """
@@ -65,10 +65,10 @@ def event_of_missing(frame: SpooledFrame, file: str) -> bytes | None:
 
 
 def event_of_damage(frame: SpooledFrame) -> bytes | None:
-    """Return the event of the gap that damage of the spool has left just before ``frame``.
+    """Return the gap event for damage of the spool just before ``frame``.
 
-    None where it has left none. How many rows that was nobody knows: rows and points are 0, the
-    steps those that follow.
+    None without damage. The number of lost rows is unknown: rows and points are 0, and the steps
+    are those of ``frame``.
     """
     if not frame.missing_bytes or frame.info.is_node:
         return None
@@ -85,7 +85,7 @@ def event_of_damage(frame: SpooledFrame) -> bytes | None:
 
 
 def add_damage(builder: BlockBuilder, frame: SpooledFrame) -> None:
-    """Add the gap that damage of the spool has left just before ``frame``, if it has."""
+    """Add the gap of damage of the spool just before ``frame``, if there is one."""
     event = event_of_damage(frame)
     if event is not None:
         _add(builder, frame.info, event)
@@ -110,7 +110,7 @@ def _content(frame: SpooledFrame) -> tuple[int, int, int]:
     try:
         decoded, _ = decode_records(frame.record.content(), frame.schemas)
     except BAD_DATA:
-        return 0, 0, 0  # That is why it was dead-lettered.
+        return 0, 0, 0  # Its decoding failed; that is why it was dead-lettered.
     return *_steps(decoded), decoded.row_count
 
 
@@ -124,7 +124,7 @@ def _add(builder: BlockBuilder, info: WriterInfo, event: bytes) -> None:
 
 
 def _steps(decoded: DecodedRecords) -> tuple[int, int]:
-    """Return the least and the greatest step of the rows, or of the events where there are none."""
+    """Return the lowest and the highest step of the rows, or of the events if there are no rows."""
     steps = [int(end) for each in decoded.rows for end in (each.steps.min(), each.steps.max())]
     steps = steps or [event.step for event in decoded.events]
     return min(steps, default=0), max(steps, default=0)

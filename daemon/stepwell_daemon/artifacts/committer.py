@@ -132,8 +132,7 @@ class Committer:
         self._note_problem("")
 
     def _next(self) -> str:
-        """Return the first draft that neither is postponed nor follows a postponed one of its
-        name."""
+        """Return the first draft that is not behind others or behind a draft of its name."""
         now = self._clock()
         blocked: set[tuple[str, str]] = set()
         for key in self._shelf.keys:

@@ -309,7 +309,7 @@ class BlobQueue:
         descriptor = os.open(path, flags, 0o640)
         try:
             here = os.fstat(descriptor).st_size
-            if here > size:  # Somebody sent something else under its name.
+            if here > size:  # Another file was sent under its name.
                 path.unlink(missing_ok=True)
                 raise BlobsWaitError(f"{here} bytes of {size} are here; it is to be sent anew")
             if offset != here:
@@ -328,11 +328,12 @@ class BlobQueue:
         (self._arriving / name).unlink(missing_ok=True)
 
     def accept(self, blob_id: str, *, approve: Approve) -> StagedHeader:
-        """Take what has come over the socket as a whole; return its header.
+        """Take a file that was received completely over the socket; return its header.
 
         Raises:
-            BlobRefusedError: ``approve`` has something against it.
-            StagedDamagedError: It is no whole staged file; it is removed, to be sent again.
+            BlobRefusedError: ``approve`` refuses it.
+            StagedDamagedError: It is not a complete staged file; it is removed, and must be sent
+                again.
         """
         path = self._arriving / blob_id
         descriptor = open_regular(path, os.O_RDONLY)
@@ -359,11 +360,11 @@ class BlobQueue:
         return self._waiting / blob_id
 
     def scratch_path(self, blob_id: str) -> Path:
-        """Return where a worker may write what it makes of a blob."""
+        """Return the path at which a worker may write its output for a blob."""
         return self._made / blob_id
 
     def header(self, blob_id: str) -> StagedHeader:
-        """Return the header of a blob that waits.
+        """Return the header of a waiting blob.
 
         Raises:
             StagedDamagedError: The file was damaged since it was taken.
@@ -377,16 +378,16 @@ class BlobQueue:
             os.close(descriptor)
 
     def put_behind(self, blob_id: str) -> None:
-        """Let a blob wait behind all others; what was made of it is removed."""
+        """Move a blob to the end of the queue; a worker's output for it is removed."""
         (self._made / blob_id).unlink(missing_ok=True)
         if blob_id in self._held:
             self._held.move_to_end(blob_id)
 
     def remove(self, blob_id: str, *, keep: bool = False) -> None:
-        """Let go of a blob that is done.
+        """Remove a finished blob.
 
         Args:
-            keep: among what failed, for a look.
+            keep: keep it in ``failed``, for inspection.
         """
         if keep:
             with contextlib.suppress(FileNotFoundError):
@@ -398,7 +399,7 @@ class BlobQueue:
         self._bytes_held -= self._held.pop(blob_id, 0)
 
     def _bound_failed(self) -> None:
-        """Remove the oldest of what failed beyond the bound."""
+        """Remove the oldest failed files beyond the bound."""
         found = [(path.stat(), path) for path in self._failed.iterdir()]
         found.sort(key=lambda each: each[0].st_mtime_ns, reverse=True)
         held = 0
@@ -409,8 +410,8 @@ class BlobQueue:
 
 
 def staged_names(folder: JournalFolder) -> Iterator[str]:
-    """Yield the ids of the whole staged files in an open folder, and the names of drafts of
-    artifacts, oldest first."""
+    """Yield the ids of complete staged files and the names of drafts in an open folder, oldest
+    first."""
     from stepwell_wire.staged import id_of
 
     found = []

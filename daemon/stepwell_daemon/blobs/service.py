@@ -1,7 +1,7 @@
-"""The Blobs service: offers and chunks in, what becomes of each out.
+"""The Blobs service: receives offers and chunks, and answers the outcome of each.
 
 The same two calls serve writers on the daemon's socket and daemons on a gateway's port; a *desk*
-knows what is offered there. A call holds one chunk in memory.
+implements what the two have in different ways. A call holds one chunk in memory.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ _CHUNK_SECONDS_MAX: Final = 60.0
 
 
 class Desk(Protocol):
-    """Who takes blobs."""
+    """An object that takes blobs."""
 
     async def offer(self, offer: BlobOffer) -> list[BlobReply]: ...
 
@@ -40,7 +40,7 @@ class Desk(Protocol):
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply: ...
 
     def refused(self, name: str, writer_id: str, reason: str) -> None:
-        """Note that a blob is refused whose sender keeps the file."""
+        """Note that a blob is refused; its sender keeps the file."""
 
 
 class BlobService:
@@ -61,7 +61,7 @@ class BlobService:
         )
 
     async def refuses(self, context: Any) -> bool:
-        """Return whether the caller is refused; the call is ended then."""
+        """Return whether the caller is refused; then the call is ended."""
         return False
 
     async def _offer(self, data: bytes, context: Any) -> bytes:

@@ -1,7 +1,7 @@
 """Parquet of the rows that a trainer staged; see `stepwell_wire.table_rows` for their form.
 
-Two passes: one over the heads of the blocks, which says what type each column has, and one that
-writes a group of rows after the other, so that memory is bounded by one group.
+Two passes: one over the heads of the blocks, which finds the type of each column, and one that
+writes one group of rows after the other, so that memory is bounded by one group.
 """
 
 import json
@@ -46,7 +46,7 @@ class _Block:
 
 @dataclass(slots=True)
 class _Plan:
-    """Where what is."""
+    """The positions of the parts of the file."""
 
     names: list[str]
     rows: int
@@ -55,11 +55,11 @@ class _Plan:
 
 
 def write_table(source: IO[bytes], size: int, target: Path) -> tuple[int, int]:
-    """Write the payload of ``size`` bytes as Parquet and return its number of columns and of rows.
+    """Write the payload of ``size`` bytes as Parquet; return its numbers of columns and rows.
 
     Raises:
-        ValueError: It is not in the form of staged rows.
-        OSError: Of the disk.
+        ValueError: The payload is not in the form of staged rows.
+        OSError: The disk fails.
     """
     plan = _read_plan(source, size)
     plan.types = [_type_of(source, plan, place) for place in range(len(plan.names))]
@@ -124,7 +124,7 @@ def _take(source: IO[bytes], count: int, size: int) -> bytes:
 
 
 def _type_of(source: IO[bytes], plan: _Plan, place: int) -> str:
-    """Return the type of one column, of all its groups."""
+    """Return the type of one column over all its groups."""
     codes = {group[place].code for group in plan.groups} - {rows.NOTHING}
     if not codes:
         return columns.TEXT
@@ -175,7 +175,7 @@ def _arrays(source: IO[bytes], block: _Block, kind: str) -> list[Any]:
 
 
 def _data(source: IO[bytes], block: _Block) -> tuple[bytes, Any]:
-    """Return a block's values as they lie, and a mask of where there is none."""
+    """Return a block's stored values, and a mask of the missing ones."""
     source.seek(block.offset)
     data = source.read(block.size)
     if not block.has_nulls:
@@ -206,7 +206,7 @@ def _texts(source: IO[bytes], block: _Block) -> list[str | None]:
 
 
 def _mixed(source: IO[bytes], block: _Block) -> list[tuple[str, str] | None]:
-    """Return (kind, text) of each value of a mixed column, None where there is none."""
+    """Return (kind, text) of each value of a mixed column, None for a missing value."""
     if block.code == rows.NOTHING:
         return [None] * block.rows
     if block.code == rows.MIXED:

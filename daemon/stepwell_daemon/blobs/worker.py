@@ -1,4 +1,4 @@
-"""A worker: a process that makes of staged files what is kept. One at a time, until stdin ends.
+"""A worker: a process that converts staged files into blobs. One at a time, until stdin ends.
 
     worker → daemon   {"ready": true}, once it can work                one JSON object a line
     daemon → worker   {"source": path, "target": path}
@@ -6,7 +6,8 @@
                       {"unusable": why}     never, whoever asks
                       {"failed": why}       not now: the disk
 
-It runs at a low priority and under a limit of memory. What kills it kills nothing else.
+It runs at a low priority and under a limit of memory. A crash of the worker affects no other
+process.
 """
 
 import json
@@ -28,13 +29,13 @@ from stepwell_wire.staged import StagedHeader, read_header
 
 _READ_BYTES: Final = 1 << 20
 _REASON_CHARACTERS_MAX: Final = 1000
-"""An answer has to fit a line; a reason may quote what a staged file says of itself."""
+"""An answer must fit into one line; a reason may quote the staged file's header."""
 
 
 def make(source: Path, target: Path) -> dict[str, Any]:
-    """Return what of the staged file ``source`` was made at ``target``, as the protocol says."""
+    """Convert the staged file ``source`` into ``target``; return the answer of the protocol."""
     try:
-        target.unlink(missing_ok=True)  # What a worker before this one left.
+        target.unlink(missing_ok=True)  # A previous worker may have left it.
         descriptor = open_regular(source, os.O_RDONLY)
         with open(descriptor, "rb") as file:
             header = read_header(descriptor, source.name)
@@ -59,7 +60,7 @@ def make(source: Path, target: Path) -> dict[str, Any]:
         return {"unusable": "it needs more memory than blob_worker_memory_bytes allows"}
     except OSError as error:
         return {"failed": f"{error.filename or target}: {error.strerror or error}"}
-    except Exception as error:  # A fault of a decoder: the next blob may be a good one.
+    except Exception as error:  # An error in a decoder: the next blob may succeed.
         return {"unusable": f"{type(error).__name__}: {error}"[:_REASON_CHARACTERS_MAX]}
 
 

@@ -1,4 +1,4 @@
-"""A worker's process, as the daemon sees it: started when it is needed, ended when it hangs."""
+"""The daemon's side of a worker process: started on demand, ended when it hangs."""
 
 import logging
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from stepwell_daemon.blobs.line_worker import (
 logger = logging.getLogger("stepwell_daemon")
 
 _ATTEMPTS_MAX: Final = 2
-"""A blob that ends its worker so often is not tried again."""
+"""A blob that ends its worker this many times is not tried again."""
 
 _ANSWER_BYTES_MAX: Final = 1 << 16
 
 
 class MakeFailedError(Exception):
-    """Nothing was made for a reason that passes, such as a full disk."""
+    """No output, for a temporary reason such as a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a worker made of a blob.
+    """The output of a worker for a blob.
 
     Attributes:
-        reason: why it never makes anything of it; "" where it did.
+        reason: why there can never be an output; "" if there is one.
     """
 
     digest: str = ""
@@ -46,8 +46,8 @@ class WorkerProcess:
     def __init__(self, *, memory_bytes: int, seconds: float) -> None:
         """
         Args:
-            memory_bytes: the process may have so much address space.
-            seconds: one blob may take so long.
+            memory_bytes: limit of the process's address space.
+            seconds: time limit for one blob.
         """
         self._seconds = seconds
         self._line = LineWorker(
@@ -58,14 +58,14 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process that would be asked next, None where one has to be started."""
+        """The process for the next request, None if one has to be started."""
         return self._line.pid
 
     async def make(self, source: Path, target: Path) -> Result:
-        """Return what of the staged file ``source`` was made at ``target``.
+        """Convert the staged file ``source`` into ``target``; return the facts of the output.
 
         Raises:
-            MakeFailedError: Not now.
+            MakeFailedError: Not possible now.
         """
         ended = ""
         for _ in range(_ATTEMPTS_MAX):

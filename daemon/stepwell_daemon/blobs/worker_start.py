@@ -1,4 +1,4 @@
-"""What every worker process does first: it gives up rights, and takes a low priority and limits."""
+"""The first steps of every worker process: drop rights, lower the priority, set limits."""
 
 import argparse
 import contextlib
@@ -20,7 +20,7 @@ def start_worker() -> None:
     parser.add_argument("--memory-bytes", type=int, required=True)
     options = parser.parse_args()
     drop_capabilities()
-    # With the daemon, however that ends.
+    # It dies with the daemon, however the daemon ends.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
-"""Gateways: a daemon that hands on to another daemon instead of to a store of its own.
+"""Gateways: a daemon that relays to another daemon instead of its own store.
 
     node     forwarder → sink → connection ── Relay ──→ listener → relay → spool     gateway
 
-What crosses the network is drawn in proto/stepwell_wire/ingest.proto; why it is safe to repeat
-stands in docs/decisions/0006-relay.md.
+proto/stepwell_wire/ingest.proto defines the messages. docs/decisions/0006-relay.md explains why
+they are safe to repeat.
 """

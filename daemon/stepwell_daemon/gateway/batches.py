@@ -34,14 +34,14 @@ from stepwell_wire.limits import (
 )
 
 _DESCRIPTION_BYTES_MAX: Final = 1 << 20
-"""A writer with more names than that is described in several parts."""
+"""A writer with more bytes of names is described in several parts."""
 
 assert _DESCRIPTION_BYTES_MAX < RELAY_BATCH_BYTES_TARGET
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One frame to relay, and the frames of the spool that it is made of."""
+    """One frame to relay, and the frames of the spool that it consists of."""
 
     info: WriterInfo
     schemas: Schemas
@@ -50,7 +50,7 @@ class Piece:
     synthetic: bool
     members: tuple[SpooledFrame, ...]
     is_gap: bool = False
-    """Tells of what is missing; sent once, and not kept where the gateway refuses it."""
+    """A gap event; sent once, and not kept if the gateway refuses it."""
 
     @property
     def number(self) -> int:
@@ -60,7 +60,7 @@ class Piece:
 def pieces_of(extent: Extent) -> list[Piece]:
     """Return ``extent`` as pieces: consecutive records of a writer are merged, in their order."""
     found: list[Piece] = []
-    open_at: dict[int, int] = {}  # writer -> place of its last piece, to which more may be added
+    open_at: dict[int, int] = {}  # writer -> index of its last piece, which may be extended
     gathered: dict[int, list[bytes]] = {}
     sizes: dict[int, int] = {}
     for frame in extent.frames:
@@ -111,7 +111,7 @@ def _filled(piece: Piece, records: bytes) -> Piece:
 
 
 def split(piece: Piece) -> list[Piece]:
-    """Return the frames that ``piece`` is made of, each a piece of its own."""
+    """Return the frames of ``piece``, each as a separate piece."""
     return [
         Piece(
             member.info,
@@ -126,7 +126,7 @@ def split(piece: Piece) -> list[Piece]:
 
 
 def groups_of(pieces: Sequence[Piece]) -> Iterator[list[int]]:
-    """Yield the places of the pieces of each batch, in order."""
+    """Yield the indexes of the pieces of each batch, in order."""
     group: list[int] = []
     size = 0
     for place, piece in enumerate(pieces):
@@ -140,7 +140,7 @@ def groups_of(pieces: Sequence[Piece]) -> Iterator[list[int]]:
 
 
 def first_places(pieces: Iterable[Piece]) -> set[int]:
-    """Return the places of each writer's first piece of its own stream."""
+    """Return the index of each writer's first piece that has a position in its stream."""
     found: dict[int, int] = {}
     for place, piece in enumerate(pieces):
         if not piece.synthetic:
@@ -215,7 +215,7 @@ def pack_batch(number: int, batch: RelayBatch) -> PackedBatch:
 
 
 def unpack_batch(packed: PackedBatch) -> RelayBatch:
-    """Return the batch in ``packed``; never takes more than RELAY_BATCH_BYTES_MAX of memory for it.
+    """Return the batch in ``packed``; use at most RELAY_BATCH_BYTES_MAX of memory for it.
 
     Raises:
         ValueError: It is too large or damaged.

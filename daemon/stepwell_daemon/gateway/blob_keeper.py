@@ -1,7 +1,7 @@
-"""The gateway as the place where a node's blobs go: by digest, in chunks, on calls of their own.
+"""The gateway as the destination of a node's blobs: by digest, in chunks, on separate calls.
 
-Nothing is held but one chunk. A blob that was cut off goes on from where it ended; one that the
-gateway has is not sent.
+Only one chunk is in memory. An interrupted blob continues at its offset; a blob that the gateway
+has is not sent.
 """
 
 import asyncio
@@ -31,11 +31,11 @@ from stepwell_wire.limits import BLOB_CHUNK_BYTES, PROTOCOL_MAJOR
 from stepwell_wire.service import OFFER, PUT
 
 _ACCEPTED_BYTES_PER_SECOND: Final = 8 << 20
-"""What a slow gateway hashes and copies."""
+"""Time that a slow gateway needs to hash and copy."""
 
 
 class GatewayKeeper:
-    """Keeps blobs at a gateway; a `Keeper`."""
+    """Stores blobs at a gateway; a `Keeper`."""
 
     def __init__(self, settings: RelaySettings) -> None:
         self._settings = settings
@@ -93,9 +93,11 @@ class GatewayKeeper:
         return await self._ask_why(result)
 
     async def _written(self, call: Any, chunks: AsyncIterator[bytes]) -> bool:
-        """Write ``chunks``; return False where the answer of a gateway that answers before the end
-        is lost, as it is where a write is under way at that moment."""
-        with suppress(grpc.aio.UsageError, asyncio.InvalidStateError):  # It has answered.
+        """Write ``chunks``; return False if an early answer of the gateway is lost.
+
+        An answer before the end is lost if a write is in progress at that moment.
+        """
+        with suppress(grpc.aio.UsageError, asyncio.InvalidStateError):  # The gateway has answered.
             async for chunk in chunks:
                 try:
                     async with asyncio.timeout(self._settings.timeout_seconds):
@@ -110,7 +112,7 @@ class GatewayKeeper:
         return True
 
     async def _ask_why(self, result: Result) -> BlobReply:
-        """Return what the gateway says of a blob, from a call that is too short to be cut off."""
+        """Return the gateway's answer for a blob, from a call too short to be interrupted."""
         reply = await self._offer(result.digest)
         if reply.outcome != SEND:
             return reply
@@ -127,9 +129,9 @@ class GatewayKeeper:
             call.cancel()
 
     def _seconds_of_accepting(self, size: int) -> float:
-        """Return how long the gateway may take to hash a whole blob and to bring it to its place.
+        """Return the time in which the gateway should hash a whole blob and store it.
 
-        Where it takes longer the blob is offered again, and the gateway goes on with it meanwhile.
+        After this time the blob is offered again, and the gateway continues meanwhile.
         """
         return self._settings.timeout_seconds + size / _ACCEPTED_BYTES_PER_SECOND
 
@@ -150,7 +152,7 @@ class GatewayKeeper:
         )
 
     async def _broken(self, error: grpc.aio.AioRpcError) -> GatewayError:
-        await self.close()  # The next one may have other certificates.
+        await self.close()  # The next channel may have other certificates.
         if error.code() is grpc.StatusCode.UNIMPLEMENTED:
             return GatewayError(
                 "the gateway is of a release without blobs; upgrade it, the blobs wait here",
@@ -165,7 +167,7 @@ class GatewayKeeper:
 
 
 async def _chunks(file: BinaryIO, result: Result, offset: int) -> AsyncIterator[bytes]:
-    """Yield the messages from ``offset`` on, one at least."""
+    """Yield the messages from ``offset`` on, at least one."""
     file.seek(offset)
     while True:
         data = await asyncio.to_thread(file.read, BLOB_CHUNK_BYTES)

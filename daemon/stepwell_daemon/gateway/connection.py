@@ -43,7 +43,7 @@ _REFUSALS: Final = {BUSY: "busy", UNSUPPORTED_VERSION: "version"}
 
 
 class GatewayError(DaemonError):
-    """The gateway does not take batches now; says what to do where that is known.
+    """The gateway does not take batches now; the text has the remedy if it is known.
 
     Attributes:
         kind: one of ``stepwell_daemon.sink_errors.KINDS``.
@@ -55,7 +55,7 @@ class GatewayError(DaemonError):
 
 
 class Connection:
-    """A stream that was welcomed. ``close`` ends it."""
+    """An accepted stream. ``close`` ends it."""
 
     def __init__(self, channel: Any, call: Any, welcome: RelayWelcome, seconds: float) -> None:
         self.welcome = welcome
@@ -69,10 +69,10 @@ class Connection:
         return self._number + 1
 
     async def send(self, batch: PackedBatch) -> None:
-        """Send the batch that has ``next_number``.
+        """Send the batch with the number ``next_number``.
 
         Raises:
-            GatewayError: The stream is gone or does not move.
+            GatewayError: The stream has ended or makes no progress.
         """
         self._number = batch.number
         await self._bounded(self._call.write(RelayRequest(batch=batch).SerializeToString()))
@@ -127,11 +127,11 @@ class Connection:
 
 
 async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Connection:
-    """Return a new stream; token and certificates are read anew for it.
+    """Return a new stream; token and certificates are read again for it.
 
     Raises:
-        GatewayError: There is none to be had now.
-        DaemonConfigError: A file of the settings cannot be used.
+        GatewayError: The gateway does not accept one now.
+        DaemonConfigError: A file of the settings is unusable.
     """
     metadata = metadata_of(settings)
     channel = open_channel(settings)
@@ -145,8 +145,8 @@ async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Conn
             daemon_id=daemon_id,
             host=host,
         )
-        # The other end says first whether it takes the call: a write into a call that it refused
-        # would end in an error that says nothing.
+        # The other end first answers whether it accepts the call. A write into a refused call would
+        # end in an error without a reason.
         accepted = await made._bounded(call.initial_metadata())
         if ACCEPTED[0] not in dict(accepted or ()):
             code = await made._bounded(call.code())
@@ -160,7 +160,7 @@ async def connect(settings: RelaySettings, *, daemon_id: str, host: str) -> Conn
 
 
 def metadata_of(settings: RelaySettings) -> tuple[tuple[str, str], ...]:
-    """Return what shows who calls.
+    """Return the metadata that authenticate the caller.
 
     Raises:
         DaemonConfigError: The token cannot be read.
@@ -171,10 +171,10 @@ def metadata_of(settings: RelaySettings) -> tuple[tuple[str, str], ...]:
 
 
 def open_channel(settings: RelaySettings) -> Any:
-    """Return a channel to the gateway; certificates are read anew for it.
+    """Return a channel to the gateway; certificates are read again for it.
 
     Raises:
-        DaemonConfigError: A file of the settings cannot be used.
+        DaemonConfigError: A file of the settings is unusable.
     """
     if settings.secure:
         return grpc.aio.secure_channel(settings.address, _credentials(settings), options=_OPTIONS)

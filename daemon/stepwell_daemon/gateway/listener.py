@@ -1,4 +1,4 @@
-"""The gateway's port: TLS, certificates that can be changed while it runs."""
+"""The gateway's port: TLS, with certificates that can be changed while it runs."""
 
 import logging
 from typing import Any, Final
@@ -34,10 +34,10 @@ class Listener:
     ) -> None:
         """
         Args:
-            others: of further services on the same port.
+            others: further services on the same port.
 
         Raises:
-            DaemonConfigError: The settings or a file cannot be used.
+            DaemonConfigError: The settings or a file are unusable.
         """
         settings.check()
         self._settings = settings
@@ -51,7 +51,7 @@ class Listener:
         """Listen.
 
         Raises:
-            DaemonConfigError: The address cannot be had.
+            DaemonConfigError: The address is not available.
         """
         address = self._settings.address
         self._server = grpc.aio.server(options=_OPTIONS)
@@ -102,7 +102,7 @@ def _credentials(settings: ListenSettings) -> grpc.ServerCredentials | None:
 
     paths = (cert, key) if authority is None else (cert, key, authority)
     files = WatchedFiles(paths, load)
-    # Asked at every handshake: a certificate that was changed counts from the next one on.
+    # Called at every handshake: a changed certificate is valid from the next one on.
     return grpc.dynamic_ssl_server_credentials(
         files.current(), files.current, require_client_authentication=authority is not None
     )

@@ -1,9 +1,9 @@
-"""The Relay service: batches of other daemons in, acks out; the gateway's end.
+"""The Relay service, the gateway's end: receives batches of other daemons, sends acks.
 
-A relayed frame is taken as a writer's own would be: checked, cut by position, appended to the
-spool, acknowledged when it is durable. What is different: one stream carries many writers, a
-frame that can never be taken is refused alone, and the writers live elsewhere, so that nobody
-here looks for their journals or processes.
+A relayed frame is treated like a frame from a writer: checked, cut by position, appended to the
+spool, acknowledged when it is durable. There are three differences. One stream carries many
+writers. A frame that can never be taken is refused alone. The writers run on other nodes, so this
+daemon does not look for their journals or processes.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ logger = logging.getLogger("stepwell_daemon")
 
 _HELLO_SECONDS_MAX: Final = 30.0
 _BATCHES_MAX: Final = 16
-"""Batches of one stream that wait for the disk; more are left on the socket."""
+"""Batches of one stream that wait for the disk; further ones stay in the socket."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +84,7 @@ class Relay:
         return grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Relay": method})
 
     def drain(self) -> None:
-        """End every stream; what was durable by now has been acknowledged."""
+        """End every stream; durable batches have been acknowledged by then."""
         self._look()
         for stream in self._streams:
             stream.refuse(Refusal(BUSY, "the daemon is shutting down; try again later"))
@@ -202,7 +202,8 @@ class Relay:
                     batch = await loop.run_in_executor(None, unpack_batch, packed)
                 except ValueError as error:
                     raise StreamRefusedError(MALFORMED, str(error)) from error
-                # Others may have passed that check with it: what was read waits as well.
+                # Several streams may have passed that check together: the batches that were read
+                # wait as well.
                 await self._spool.room()
                 if stream.refusal is not None:
                     break
@@ -221,7 +222,7 @@ class Relay:
         stream.changed.set()
 
     async def _acknowledge(self, stream: _Stream, context: Any) -> None:
-        """Send acks until the stream is to end."""
+        """Send acks until the stream ends."""
         while True:
             await stream.changed.wait()
             stream.changed.clear()
@@ -240,7 +241,7 @@ class Relay:
         await context.write(reply.SerializeToString())
 
     def _look(self) -> None:
-        """Called when something became durable or could not."""
+        """Called when frames became durable or failed to."""
         failure = self._spool.failure
         for stream in self._streams:
             if failure is not None:

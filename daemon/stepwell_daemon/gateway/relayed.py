@@ -1,9 +1,10 @@
-"""What one stream between daemons says of its writers, and which of their frames are taken.
+"""The writers of one stream between daemons, and the decision which of their frames are taken.
 
-Positions decide, as for a writer of this node: what lies before the mark is known, what begins
-beyond it is a hole. A hole is passed only where the sender has settled everything before it
-(``may_jump``): its bytes are lost or were never sent, and are counted as skipped. The hole is
-remembered (stepwell_daemon.holes): where another daemon still has its bytes, they are taken late.
+Positions decide, as for a writer of this node: bytes before the high-water mark are duplicates; a
+frame beyond it leaves a missing range. The gateway continues after such a range only if the sender
+has settled all frames before it (``may_jump``). Its bytes are lost or were never sent, and are
+counted as skipped. The missing range is remembered (stepwell_daemon.holes): if another daemon still
+has its bytes, they are taken late.
 """
 
 import logging
@@ -46,10 +47,10 @@ class RelayedWriters:
         self._refused: dict[int, StreamRefusedError] = {}
 
     def take(self, batch: RelayBatch) -> list[RefusedFrame]:
-        """Append what is new in ``batch`` to the spool; return what was refused.
+        """Append the new parts of ``batch`` to the spool; return the refused frames.
 
         Raises:
-            StreamRefusedError: The batch as a whole cannot be.
+            StreamRefusedError: The batch as a whole is invalid.
         """
         for writer in batch.writers:
             self._learn(writer)
@@ -64,7 +65,7 @@ class RelayedWriters:
         return refused
 
     def close(self) -> None:
-        """Let the writers go: they may come again by another stream."""
+        """Release the writers: they may come again on another stream."""
         now = time.monotonic()
         for state in self._states.values():
             state.leave_relay(monotonic=now)
@@ -126,7 +127,7 @@ class RelayedWriters:
         if state.session is not None:
             raise StreamRefusedError(LIMIT, "the writer is connected to this daemon itself")
         if self._spool.registry.get(state.info.writer_id) is not state:
-            self._spool.registry.add(state)  # It was forgotten meanwhile.
+            self._spool.registry.add(state)  # The writer was forgotten meanwhile.
         state.note_seen(time.time())
         if frame.position & 7 or frame.position > POSITION_MAX:
             raise StreamRefusedError(
@@ -142,7 +143,7 @@ class RelayedWriters:
             self._take_beyond(state, frame)
             return
         taken = new_part(state, frame, state.accepted)
-        late = late_parts(state, frame)  # Before anything is taken: it may be refused.
+        late = late_parts(state, frame)  # Before any part is taken: the frame may be refused.
         filled_bytes = sum(len(part.records) for part in late)
         self._spool.counters.filled_bytes += filled_bytes
         for part in late:
@@ -151,7 +152,7 @@ class RelayedWriters:
         take_frame(self._spool, state, taken)
 
     def _take_beyond(self, state: WriterState, frame: RelayFrame) -> None:
-        """Take a frame that leaves a hole before it."""
+        """Take a frame after a missing range."""
         taken = new_part(state, frame, frame.position)
         if taken.records:
             self._note_jump(state, frame)
@@ -188,7 +189,7 @@ class RelayedWriters:
             return
         taken = read_records(state, frame.position, frame.records, flags=record.SYNTHETIC)
         if not frame.records:
-            return  # Nothing happened to the dead writer.
+            return  # An empty frame has no event to store.
         if state.finished and taken.flags & record.FINISHES:
             self._spool.counters.duplicate_bytes += len(frame.records)
             return

@@ -1,7 +1,7 @@
-"""Blobs that other daemons relay: checked against their digest, then kept as this daemon's own are.
+"""Blobs from other daemons: checked against their digest, then stored like this daemon's own.
 
-A gateway that relays itself passes each on before it says that it is taken, so "taken" means the
-same at every node: durable in the blob store.
+A gateway that relays itself sends each blob to its own gateway before it answers "taken". So
+"taken" means the same at every node: durable in the blob store.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class RelayedBlobs:
     def __init__(self, queue: BlobQueue, keeper: Keeper, *, executor: Executor) -> None:
         """
         Args:
-            queue: its folder holds what is arriving.
+            queue: its folder contains the files that are being received.
             executor: the queue's thread.
         """
         self._queue, self._keeper, self._executor = queue, keeper, executor
@@ -68,7 +68,7 @@ class RelayedBlobs:
         await loop.run_in_executor(self._executor, receive)
 
     async def accept(self, name: str, size: int, writer_id: str) -> BlobReply:
-        """See `Desk.accept`. It goes on where its caller gives up: an offer finds the blob then."""
+        """See `Desk.accept`. It continues if its caller gives up: a later offer finds the blob."""
         task = self._accepting.get(name)
         if task is None:
             task = asyncio.create_task(self._accept(name, size), name=f"accept-{name[:16]}")
@@ -100,11 +100,11 @@ class RelayedBlobs:
         return BlobReply(name=name, outcome=TAKEN)
 
     def refused(self, name: str, writer_id: str, reason: str) -> None:
-        """See `Desk.refused`: its node hears of it, and keeps the blob."""
+        """See `Desk.refused`: the node gets the answer, and keeps the blob."""
 
 
 class RelayedBlobService(BlobService):
-    """The service on a gateway's port, for daemons that show a token where one is asked for."""
+    """The service on a gateway's port, for daemons that have the token if one is required."""
 
     def __init__(self, desk: Desk, *, tokens: Tokens, counters: Counters) -> None:
         super().__init__(desk, counters=counters)

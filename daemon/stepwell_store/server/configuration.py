@@ -58,7 +58,7 @@ class ServerConfigError(ValueError):
 
 
 def server_settings(config: ClickHouseConfig, *, insert_quorum: int = 0) -> ServerSettings:
-    """Return how to reach the servers.
+    """Return the address and credentials of the servers.
 
     Args:
         insert_quorum: replicas that must have a block before it counts as stored; 0: one.
