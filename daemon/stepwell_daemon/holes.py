@@ -1,23 +1,24 @@
-"""Holes: what of a writer's stream lies before its mark and is not here. Pure, no I/O.
+"""Missing ranges of a writer's stream before its high-water mark. Pure, no I/O.
 
-A gateway that lets a writer's frame jump remembers what the jump went past: another daemon may
-hold it still, because the writer's journal has moved on from there. What comes late and lies in a
-hole is taken once; what lies beside all holes is known.
+A gateway that accepts a frame beyond the mark remembers the range that it skipped: another daemon
+may still have its bytes, because the writer's journal has moved from there. Late bytes inside a
+missing range are taken once. Bytes outside every missing range are duplicates.
 """
 
 from typing import Final
 
 Hole = tuple[int, int]
-"""Positions: the first byte that is missing, and the first behind it that is not."""
+"""Positions: the first missing byte, and the first byte after the range."""
 
 HOLES_MAX: Final = 64
-"""Holes of one writer; the oldest is given up for one more, and what comes for it is known."""
+"""Missing ranges of one writer; a further one replaces the oldest, whose bytes count as
+duplicates."""
 
 
 def note_frame(
     holes: tuple[Hole, ...], *, mark: int, position: int, end: int, jumps: bool
 ) -> tuple[Hole, ...]:
-    """Return the holes after a frame was taken from ``position`` to ``end`` at ``mark``."""
+    """Return the ranges after a frame was taken from ``position`` to ``end`` at ``mark``."""
     if position > mark and jumps:
         holes = (*holes, (mark, position))[-HOLES_MAX:]
     return tuple(
@@ -29,7 +30,7 @@ def note_frame(
 
 
 def parts_in(holes: tuple[Hole, ...], position: int, end: int) -> list[Hole]:
-    """Return what of ``position`` to ``end`` lies in a hole, in order."""
+    """Return the parts of ``position`` to ``end`` inside missing ranges, in order."""
     return [
         (max(start, position), min(stop, end))
         for start, stop in holes

@@ -33,7 +33,7 @@ _REASONS: Final = {
 
 
 class HttpServer:
-    """Serves fixed routes; one request a connection."""
+    """Serves fixed routes; one request for each connection."""
 
     def __init__(self, routes: Mapping[str, Route]) -> None:
         self._routes = routes
@@ -45,7 +45,7 @@ class HttpServer:
         """Listen on ``port``.
 
         Args:
-            may_move: to any free port where it is taken.
+            may_move: use any free port if ``port`` is taken.
 
         Raises:
             OSError: There is no such address, or the port is taken.

@@ -1,9 +1,8 @@
-"""Commands of the hub on their way to trainers: a trial of a sweep is to stop.
+"""Commands of the hub on their way to trainers: a trial of a sweep must stop.
 
-The hub decides, and says it to whoever asks `GET /control`, which answers when there is something
-to say. The daemon asks only while a writer is connected whose hello names a sweep, so that other
-runs cost nothing and a personal daemon can end. Commands of the last minutes are kept: a writer
-that connects later hears them, too.
+The hub decides, and answers `GET /control` when there is a command. The daemon asks only while a
+writer of a sweep is connected, so that other runs cost no requests and a personal daemon can end.
+Commands of the last minutes are kept: a writer that connects later receives them, too.
 """
 
 import asyncio
@@ -35,11 +34,11 @@ _OLD_HUB_SECONDS: Final = 60.0
 
 
 class ControlPlace(NamedTuple):
-    """Where a hub is asked.
+    """The address of a hub.
 
     Attributes:
-        named: the host and port that the hub itself knows, for the header.
-        is_own: it is this machine's, so its certificate need not name it.
+        named: the host and port under which the hub knows itself, for the header.
+        is_own: the hub runs on this machine, so its certificate need not name the address.
     """
 
     host: str
@@ -51,7 +50,7 @@ class ControlPlace(NamedTuple):
 
 
 class HubSilentError(Exception):
-    """The hub gave no answer that can be used; says why."""
+    """The hub gave no usable answer; the text says why."""
 
     def __init__(self, reason: str, *, status: int = 0) -> None:
         super().__init__(reason)
@@ -59,7 +58,7 @@ class HubSilentError(Exception):
 
 
 def place_of(url: str, key_file: Path) -> ControlPlace:
-    """Return where the hub at ``url`` is asked.
+    """Return the place of the hub at ``url``.
 
     Raises:
         HubSilentError: The key cannot be read.
@@ -75,7 +74,7 @@ def place_of(url: str, key_file: Path) -> ControlPlace:
 
 
 def own_place(address: tuple[str, int], url: str, folder: Path, *, tls: bool) -> ControlPlace:
-    """Return where the daemon's own hub, which listens on ``address``, is asked.
+    """Return the place of the daemon's own hub, which listens on ``address``.
 
     Raises:
         HubSilentError: The key cannot be read.
@@ -89,11 +88,11 @@ def own_place(address: tuple[str, int], url: str, folder: Path, *, tls: bool) ->
 
 
 class HubCommands:
-    """Asks the hub and hands its commands to the sessions of the runs that they are for.
+    """Asks the hub and sends its commands to the sessions of their runs.
 
     Args:
-        find_place: returns where to ask, None where there is no hub; may raise HubSilentError.
-        connected: returns the writers that are connected.
+        find_place: returns the hub's place, None without a hub; may raise HubSilentError.
+        connected: returns the connected writers.
         ask: asks once; replaced by tests.
     """
 
@@ -113,7 +112,7 @@ class HubCommands:
         self._cursor = ""
 
     def welcome(self, session: Session) -> None:
-        """Take in a writer whose hello names a sweep; it gets what was said before it came."""
+        """Note a writer of a sweep; send it the commands from before it connected."""
         info = session.state.info
         kept = self._kept.get((info.project, info.run_id))
         if kept is not None:
@@ -121,7 +120,7 @@ class HubCommands:
         self._wanted.set()
 
     async def run(self) -> None:
-        """Ask as long as somebody is there to hear, until cancelled."""
+        """Ask as long as such a writer is connected, until cancelled."""
         backoff = Backoff(first_seconds=0.2)
         while True:
             if not any(state.session and state.session.sweep_id for state in self._connected()):
@@ -147,10 +146,10 @@ class HubCommands:
                 backoff.reset()
 
     def _take(self, answer: Mapping[str, Any]) -> None:
-        """Keep and hand out what the hub answered.
+        """Keep and distribute the commands of an answer.
 
         Raises:
-            HubSilentError: It is no such answer.
+            HubSilentError: The answer is invalid.
         """
         try:
             cursor = str(answer["cursor"])
@@ -185,10 +184,10 @@ def _command_of(given: Mapping[str, Any]) -> Command:
 
 
 async def ask_hub(place: ControlPlace, cursor: str) -> Mapping[str, Any]:
-    """Return what the hub has to say, at the latest after 20 seconds.
+    """Return the hub's commands, at the latest after 20 seconds.
 
     Raises:
-        HubSilentError: No answer, or another than 200.
+        HubSilentError: No answer, or a status other than 200.
     """
     try:
         async with asyncio.timeout(_WAIT_SECONDS + _ANSWER_SECONDS):
@@ -233,14 +232,14 @@ async def _exchange(place: ControlPlace, cursor: str) -> bytes:
 
 def _tls(place: ControlPlace) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if place.is_own:  # The certificate names the address of browsers; the socket is our own.
+    if place.is_own:  # The certificate is for the address that browsers use; the socket is our own.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
 
 
 class _Answer:
-    """What `http.client` reads an answer from."""
+    """The object from which `http.client` reads an answer."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

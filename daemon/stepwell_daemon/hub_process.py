@@ -1,10 +1,10 @@
-"""The hub's process: started, watched and started again by the daemon that owns the store.
+"""The hub's process: started, watched and restarted by the daemon that owns the store.
 
-The daemon makes the key and listens before the hub runs, so the page's address is known with the
-first welcome, stays the same when the hub is started again, and a browser that comes meanwhile
-waits. The hub inherits the listening socket and one end of a control socket
-(`stepwell_hub.serve`): it ends when the daemon closes the other end or dies in any way, and it
-counts as hung, and is killed, when its heartbeat stays away.
+The daemon makes the key and listens before the hub runs. So the page's address is known with the
+first welcome and stays the same after a restart of the hub, and a browser that connects meanwhile
+waits. The hub inherits the listening socket and one end of a control socket (`stepwell_hub.serve`).
+It ends when the daemon closes the other end or dies. Without a heartbeat it counts as hung and is
+killed.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ logger = logging.getLogger("stepwell_daemon")
 
 LOG_FILE: Final = "hub.log"
 _PORT_FILE: Final = "port"
-"""In the hub's folder: the port that it had where the one of the settings was taken."""
+"""In the hub's folder: the port of the last hub, if the configured port was taken."""
 NEEDED: Final = ("stepwell_hub", "starlette", "uvicorn", "httptools", "msgspec", "sqlalchemy")
 READY: Final = b"!"
 IN_USE: Final = b"+"
@@ -48,7 +48,7 @@ _TAKEN_POLL_SECONDS: Final = 2.0
 
 
 def wants_hub(config: DaemonConfig) -> bool:
-    """Return whether a daemon with this configuration has a hub: one with a store of its own."""
+    """Return whether a daemon with this configuration has a hub: one with its own store."""
     return config.hub == "auto" and config.sink == "embedded"
 
 
@@ -57,10 +57,10 @@ class HubProcess:
 
     Attributes:
         url: the page's address, "" while there is no hub.
-        folder: where the hub's key is, "" while there is no hub.
-        restarts: how often it had to be started again.
-        pid: of the process that runs now, None while none does.
-        status_url: where the daemon answers /status.json; set before `run`.
+        folder: the folder with the hub's key, "" while there is no hub.
+        restarts: number of restarts.
+        pid: the running process, None while none runs.
+        status_url: the address of the daemon's /status.json; set before `run`.
     """
 
     def __init__(
@@ -72,8 +72,8 @@ class HubProcess:
     ) -> None:
         """
         Args:
-            on_use: called when somebody looks at the page.
-            silent_seconds: without a heartbeat for so long the hub counts as hung.
+            on_use: called when a browser uses the page.
+            silent_seconds: after this time without a heartbeat the hub counts as hung.
         """
         self._config = config
         self._on_use = on_use
@@ -87,10 +87,10 @@ class HubProcess:
         self.pid: int | None = None
 
     def prepare(self) -> None:
-        """Make the key and listen; without a hub to start, say why once and stay without.
+        """Make the key and listen; if no hub can be started, log the reason once.
 
         Raises:
-            DaemonConfigError: The address cannot be listened on.
+            DaemonConfigError: It is impossible to listen on the address.
         """
         config = self._config
         if not wants_hub(config):
@@ -117,13 +117,13 @@ class HubProcess:
         port = self._listener.getsockname()[1]
         if config.hub_port not in (0, port):
             logger.warning("port %d is taken, the page is on port %d", config.hub_port, port)
-            with suppress(OSError):  # Then the next one is another.
+            with suppress(OSError):  # Then the next one is different.
                 (hub_dir(config.data) / _PORT_FILE).write_text(f"{port}\n")
         self.url = config.hub_address().base_url(port)
         self.folder = str(hub_dir(config.data))
 
     def _bind(self) -> socket.socket:
-        """Return a listener; where the port is taken, on the one that this folder had last."""
+        """Return a listener; if the port is taken, on the last port of this folder."""
         former = 0
         with suppress(OSError, ValueError):
             former = int((hub_dir(self._config.data) / _PORT_FILE).read_text())
@@ -137,7 +137,7 @@ class HubProcess:
         )
 
     async def run(self) -> None:
-        """Keep a hub running until cancelled; return at once where there is none."""
+        """Keep a hub running until cancelled; return at once if there is no hub."""
         if self._listener is None:
             return
         backoff = Backoff(first_seconds=0.2)
@@ -165,10 +165,10 @@ class HubProcess:
             await asyncio.sleep(delay)
 
     def control_place(self) -> ControlPlace | None:
-        """Return where this machine asks the hub for commands to trials, None without a hub.
+        """Return the place where this machine asks the hub for commands, None without a hub.
 
         Raises:
-            HubSilentError: There is one, and its key cannot be read.
+            HubSilentError: There is a hub, and its key cannot be read.
         """
         config = self._config
         if self._listener is not None and self.url:
@@ -179,7 +179,7 @@ class HubProcess:
         return None
 
     def close(self) -> None:
-        """Listen no more. Can be called twice."""
+        """Stop listening. Can be called twice."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -200,14 +200,14 @@ class HubProcess:
             words,
         )
         lock = hub_dir(self._config.data) / LOCK_FILE
-        while True:  # Its end rings nowhere: a lock can be asked for only.
+        while True:  # The end of a foreign process sends no event, so its lock is polled.
             if not await asyncio.to_thread(_is_locked, lock):
                 logger.info("the other hub has ended, starting ours")
                 return
             await asyncio.sleep(_TAKEN_POLL_SECONDS)
 
     async def _run_once(self) -> int | None:
-        """Start a hub and return its exit code when it has ended."""
+        """Start a hub; return its exit code when it has ended."""
         assert self._listener is not None
         try:
             ours, theirs = socket.socketpair()
@@ -240,7 +240,7 @@ class HubProcess:
             await _end(process)
 
     async def _watch(self, control: socket.socket, process: asyncio.subprocess.Process) -> None:
-        """Return when the hub has ended; kill it when it is silent for too long."""
+        """Return when the hub has ended; kill it if it is silent for too long."""
         loop = asyncio.get_running_loop()
         limit = _START_SECONDS
         while True:
@@ -291,7 +291,7 @@ class HubProcess:
         return words
 
     def _environment(self) -> dict[str, str]:
-        # Not a flag: the address may hold a password, and command lines are public.
+        # Not a flag: the address may contain a password, and command lines are public.
         catalog = self._config.hub_catalog
         return {**os.environ, **({"STEPWELLHUB_CATALOG": catalog} if catalog else {})}
 
@@ -300,7 +300,7 @@ class HubProcess:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """See to it that ``process`` has ended; its control socket is closed already."""
+    """Make sure that ``process`` has ended; its control socket is closed already."""
     if process.returncode is not None:
         return
     try:
@@ -336,10 +336,10 @@ def _open_log(path: Path) -> IO[bytes]:
 
 
 def bound_log(path: Path, *, bytes_max: int = _LOG_BYTES_MAX) -> None:
-    """Begin a large log anew, its last ``bytes_max`` kept once beside it.
+    """Begin a large log again; its last ``bytes_max`` are kept once beside it.
 
-    Its content is copied, not its file renamed: the hub goes on to append to the same file. What
-    it writes in the moment between is lost.
+    The content is copied; the file is not renamed, because the hub continues to append to the same
+    file. Lines that it writes during the copy are lost.
     """
     try:
         if path.stat().st_size <= bytes_max:

@@ -1,7 +1,7 @@
-"""What a personal daemon does not take over from the script that started it: limits and cores.
+"""Limits and cores that a personal daemon does not inherit from the script that started it.
 
-A script may run with `ulimit -f`, `ulimit -s` or bound to a few cores, for reasons of its own. Its
-daemon outlives it, serves other scripts, and writes files of any size.
+A script may run with `ulimit -f`, `ulimit -s` or bound to a few cores. Its daemon outlives it,
+serves other scripts, and writes files of any size.
 """
 
 import logging
@@ -14,8 +14,8 @@ from typing import Final
 logger = logging.getLogger("stepwell_daemon")
 
 STACK_BYTES: Final = 8 << 20
-"""The kernel's own default: threads of the engine need more than a script's small limit, and a
-limit of none gives each thread of some C libraries a small stack again."""
+"""The kernel's default. Threads of the engine need more than a script's small limit, and with an
+unlimited stack some C libraries give each thread a small one."""
 
 _RAISED: Final = (
     resource.RLIMIT_FSIZE,
@@ -30,7 +30,8 @@ _RAISED: Final = (
 def leave_behind() -> None:
     """Undo the limits of the starting process, as far as its rights go.
 
-    The stack's limit counts from a program's start, so this process then starts itself anew, once.
+    The stack's limit takes effect at a program's start, so this process then executes itself again,
+    once.
     """
     for kind in _RAISED:
         _raise(kind)
@@ -41,7 +42,7 @@ def leave_behind() -> None:
 
 
 def _raise(kind: int) -> None:
-    """Lift a limit, to the hard one where that is all that is allowed."""
+    """Raise a limit to unlimited, or to the hard limit if more is not allowed."""
     soft, hard = resource.getrlimit(kind)
     if kind != resource.RLIMIT_NOFILE and soft != resource.RLIM_INFINITY:
         with suppress(OSError, ValueError):
@@ -53,12 +54,12 @@ def _raise(kind: int) -> None:
 
 
 def _set_stack() -> bool:
-    """Give threads a stack of the usual size; return whether that changed anything."""
+    """Give threads a stack of the usual size; return whether that changed a limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     if hard == resource.RLIM_INFINITY or hard >= STACK_BYTES:
         wanted = [(STACK_BYTES, hard)]
     else:
-        wanted = [(STACK_BYTES, STACK_BYTES), (hard, hard)]  # The first needs a right.
+        wanted = [(STACK_BYTES, STACK_BYTES), (hard, hard)]  # The first needs a privilege.
     for limits in wanted:
         if soft == limits[0]:
             return False

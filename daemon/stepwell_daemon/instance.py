@@ -1,4 +1,4 @@
-"""One daemon per data folder and per socket: locks, and the socket's place."""
+"""One daemon per data folder and per socket: the locks and the path of the socket."""
 
 import fcntl
 import grp
@@ -26,21 +26,21 @@ _OTHER_SOCKET = f"choose another socket with {SOCKET_VARIABLE} or --socket"
 
 
 class Instance:
-    """The claim on one data folder and one socket, held until ``close`` or the process's end.
+    """The locks on one data folder and one socket, held until ``close`` or the process's end.
 
-    The lock files stay: removing one would let two daemons hold locks of one name.
+    The lock files remain: if one were removed, two daemons could hold locks of the same name.
     """
 
     def __init__(self, data: Path, socket_path: Path, *, kind: str = SERVICE) -> None:
-        """Claim both.
+        """Take both locks.
 
         Args:
-            kind: what the socket's lock file says of this daemon, see `lock_notes`.
+            kind: the note on this daemon in the socket's lock file, see `lock_notes`.
 
         Raises:
             AlreadyRunningError: Another daemon has the socket, or is about to.
             DataHeldError: Another daemon, on another socket, has the data folder.
-            DaemonConfigError: A folder cannot be made or belongs to somebody else.
+            DaemonConfigError: A folder cannot be made or belongs to another user.
         """
         self._descriptors: list[int] = []
         self.socket_path = socket_path
@@ -65,7 +65,7 @@ class Instance:
             raise
 
     def close(self) -> None:
-        """Let go. Can be called twice."""
+        """Release both. Can be called twice."""
         while self._descriptors:
             os.close(self._descriptors.pop())
 
@@ -76,12 +76,12 @@ class Instance:
         self.close()
 
     def note_stopped(self) -> None:
-        """Let no training script start this daemon again: somebody wanted it to end."""
+        """Prevent training scripts from starting this daemon again: a user stopped it."""
         if self._descriptors:
             write_lock_note(self._descriptors[-1], STOPPED)
 
     def _lock(self, path: Path, more: str) -> LockNote | None:
-        """Take the lock at ``path`` and note ``more``; return the note of who has it already."""
+        """Take the lock at ``path`` and note ``more``; return the note of a present holder."""
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -95,7 +95,7 @@ class Instance:
         return None
 
     def _clear_socket(self) -> None:
-        """Remove a socket that a killed daemon left; refuse one that answers."""
+        """Remove the socket of a killed daemon; refuse one that answers."""
         path = self.socket_path
         try:
             mode = path.stat().st_mode
@@ -122,7 +122,7 @@ def socket_answers(path: Path) -> bool:
         try:
             probe.connect(str(path))
         except TimeoutError:
-            return True  # Its queue is full: somebody is there.
+            return True  # Its queue is full: a process listens.
         except OSError:
             return False
     return True
@@ -155,7 +155,8 @@ def open_to_group(socket_path: Path, group: str) -> None:
     """Let the members of ``group`` use the socket: 0660 in a folder of 0750.
 
     Raises:
-        DaemonConfigError: There is no such group, or the daemon's user may not give it the socket.
+        DaemonConfigError: There is no such group, or the daemon's user may not change the socket's
+            group to it.
     """
     number = group_number(group)
     folder = socket_path.parent
@@ -173,6 +174,6 @@ def open_to_group(socket_path: Path, group: str) -> None:
 
 
 def check_socket_folder(folder: Path) -> None:
-    """Raise DaemonConfigError when somebody else could put their own socket in our place."""
+    """Raise DaemonConfigError if another user could replace our socket."""
     if problem := folder_problem(folder):
         raise DaemonConfigError(f"{problem}; {_OTHER_SOCKET}")

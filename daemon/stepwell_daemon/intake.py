@@ -1,7 +1,8 @@
-"""One way into the spool: what was checked is appended and counted, from wherever it comes.
+"""The only way into the spool: checked records are appended and counted, whatever their source.
 
-The socket, other daemons, journals of dead writers and the node's own samples all end here. No
-``await``: what is checked against a writer's mark is appended before the mark can move.
+The socket, other daemons, journals of dead writers and the node's own samples all use it. There is
+no ``await`` between the check against a writer's mark and the append, so the mark cannot move
+between them.
 """
 
 from stepwell_daemon.frames import Taken
@@ -10,7 +11,7 @@ from stepwell_daemon.writer_state import WriterState
 
 
 def take_frame(spool: Spool, state: WriterState, taken: Taken) -> None:
-    """Take what is new of a frame of a writer's own stream; it may be nothing."""
+    """Take the new part of a frame of a writer's own stream; it may be empty."""
     spool.counters.frames_received += 1
     spool.counters.duplicate_bytes += taken.duplicate_bytes
     if taken.records:

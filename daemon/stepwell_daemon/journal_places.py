@@ -1,9 +1,9 @@
-"""Which journals the daemon takes in.
+"""The journals that the daemon imports.
 
 A client names the folder of its journal, and a daemon may be able to read more than its clients.
-The socket does not tell who calls, but a folder says whose it is, and no user can make one that
-belongs to another. So a folder is taken in when it is the daemon's own user's, or lies, whatever
-links led to it, in a folder that the daemon was told to look after.
+The socket does not show the caller's user. But a folder has an owner, and a user cannot make a
+folder that belongs to another user. So a folder is imported in two cases: it belongs to the
+daemon's own user, or its real path, without links, is below one of the configured folders.
 """
 
 import os
@@ -18,15 +18,15 @@ _OTHERS_MAY_WRITE: Final = 0o002
 
 
 class JournalRefusedError(JournalError):
-    """A journal that the daemon does not touch, with what is wrong, where, and what to do."""
+    """A journal that the daemon leaves alone, with the problem, the place and the remedy."""
 
 
 class JournalPlaces:
-    """The folders whose journals are taken in.
+    """The folders whose journals are imported.
 
     Args:
         journals: the daemon's own folder of journals.
-        roots: further folders, where journals of any user are taken in.
+        roots: further folders, from which journals of any user are imported.
         user: the daemon's user id.
     """
 
@@ -38,7 +38,7 @@ class JournalPlaces:
         self._user = os.geteuid() if user is None else user
 
     def check(self, folder: JournalFolder) -> None:
-        """Raise JournalRefusedError unless ``folder`` may be taken in."""
+        """Raise JournalRefusedError unless ``folder`` may be imported."""
         if folder.owner == self._user:
             return
         real = folder.real_path()
@@ -58,7 +58,7 @@ class JournalPlaces:
             )
 
     def allows(self, folder: JournalFolder) -> bool:
-        """Return whether ``check`` has nothing against ``folder``."""
+        """Return whether ``check`` accepts ``folder``."""
         try:
             self.check(folder)
         except JournalRefusedError:
@@ -66,9 +66,9 @@ class JournalPlaces:
         return True
 
     def objection(self, path: str) -> str:
-        """Return why the journal in ``path`` would not be taken in.
+        """Return why the journal in ``path`` would not be imported.
 
-        "" where it would, and where there is none that the daemon can see.
+        "" if it would be, or if the daemon sees no journal there.
         """
         try:
             folder = JournalFolder(Path(path))

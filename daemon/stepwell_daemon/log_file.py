@@ -1,4 +1,5 @@
-"""Where the daemon's log goes: standard error, or a file that may be renamed at any time."""
+"""The destination of the daemon's log: standard error, or a file that may be renamed at any
+time."""
 
 import logging
 import os
@@ -13,7 +14,7 @@ _OURS: Final = ("stepwell_daemon", "stepwell_store", "stepwell_wire")
 
 
 def check_log_file(path: Path) -> None:
-    """Look whether a log can be written to ``path``; change nothing.
+    """Check whether a log can be written to ``path``; change nothing.
 
     Raises:
         DaemonConfigError: It cannot.
@@ -27,9 +28,10 @@ def check_log_file(path: Path) -> None:
 
 
 def check_can_be_made(path: Path, name: str) -> None:
-    """Look whether ``path``, of the setting ``name``, can be made with its folders; leave nothing.
+    """Check whether ``path``, of the setting ``name``, can be made with its folders; leave no file.
 
-    A folder is made and removed there: the rights of /proc, for example, say yes to root.
+    A folder is really made and removed, because for root the rights are not enough to know: the
+    rights of /proc, for example, would allow it.
 
     Raises:
         DaemonConfigError: It cannot.
@@ -49,9 +51,9 @@ def check_can_be_made(path: Path, name: str) -> None:
 
 
 def configure_logging(log_file: str, level: str) -> None:
-    """Send the log to ``log_file``, to standard error where it is empty.
+    """Send the log to ``log_file``, or to standard error if it is empty.
 
-    After the file was renamed or removed, the next line begins a new one.
+    After the file was renamed or removed, the next line begins a new file.
 
     Raises:
         DaemonConfigError: It cannot be written.
@@ -71,7 +73,7 @@ def configure_logging(log_file: str, level: str) -> None:
 
 
 def set_level(level: str) -> None:
-    """Log from ``level`` on; of the libraries nothing below a warning."""
+    """Log from ``level`` on; from libraries only warnings and errors."""
     number = logging.getLevelNamesMapping()[level.upper()]
     logging.getLogger().setLevel(max(number, logging.WARNING))
     for name in _OURS:

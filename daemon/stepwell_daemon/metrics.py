@@ -1,6 +1,6 @@
 """Prometheus metrics: the daemon's health and the node's gauges, in base units.
 
-No run, step or writer in a label: their number has no bound, and curves live in the store.
+No run, step or writer in a label: their number has no bound, and series are in the store.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ _COUNTERS: Final = (
 _NO_REFUSALS: Final = dict.fromkeys(
     ("unauthenticated", *(name.lower() for name, code in RefusalCode.items() if code)), 0
 )
-"""Each reason is there from the start: increase() does not see a counter's first appearance."""
+"""Each reason exists from the start, because increase() ignores a counter's first appearance."""
 
 
 class DaemonCollector(Collector):

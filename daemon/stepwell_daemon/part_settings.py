@@ -1,4 +1,4 @@
-"""From the configuration to the settings of each part, checked: for whoever makes the parts."""
+"""Conversion of the configuration to the settings of each part, with checks, for their makers."""
 
 import argparse
 import os
@@ -22,10 +22,11 @@ from stepwell_wire.places import check_socket_path
 def load_config(
     arguments: argparse.Namespace, environ: Mapping[str, str] = os.environ
 ) -> DaemonConfig:
-    """Return the effective configuration, of which every part can be made.
+    """Return the effective configuration, checked for every part.
 
     Raises:
-        DaemonConfigError: Something is unknown, unreadable or impossible; says what and where.
+        DaemonConfigError: A setting is unknown, unreadable or invalid; the text says which and
+            where.
     """
     config = read_config(arguments, environ)
     try:
@@ -69,12 +70,12 @@ def server_settings(config: DaemonConfig) -> ServerSettings:
 
 
 def check_blob_store(config: DaemonConfig) -> None:
-    """Check the folder of the blob store, for who asks whether a configuration is right.
+    """Check the folder of the blob store, for commands that check a configuration.
 
-    A start does not: media wait for a file system that is away, and rows go on.
+    A start does not check it: blobs wait for an absent file system, and rows continue.
 
     Raises:
-        DaemonConfigError: It is no folder, or cannot be made.
+        DaemonConfigError: It is not a folder, or cannot be made.
     """
     if not config.blob_store or config.sink == "gateway":
         return
@@ -108,10 +109,10 @@ def forward_settings(config: DaemonConfig) -> ForwardSettings:
 
 
 def blob_store(config: DaemonConfig) -> BlobStore:
-    """Return where finished blobs are kept.
+    """Return the place of finished blobs.
 
     Raises:
-        DaemonConfigError: The setting is no absolute path.
+        DaemonConfigError: The setting is not an absolute path.
     """
     try:
         return open_blob_store(config.data, config.blob_store)

@@ -1,8 +1,8 @@
-"""The Ingest service: frames in, acks out.
+"""The Ingest service: receives frames, sends acks.
 
-Messages are parsed here and not by grpc, so that what cannot be parsed gets an answer that says
-why. What a frame brought lives in the spool's queue, not in the call: a client that goes away
-takes nothing back.
+Messages are parsed here and not by grpc, so that an invalid message gets an answer with the reason.
+The records of a frame are in the spool's queue, not in the call: they stay there if the client
+disconnects.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class Receiver:
         return grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Stream": method})
 
     async def drain(self, timeout_seconds: float) -> None:
-        """Take nothing more; acknowledge what was taken, then end every stream."""
+        """Take no more frames; acknowledge the taken ones, then end every stream."""
         self._closing = True
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -125,7 +125,7 @@ class Receiver:
             self._on_change()
 
     async def _hello(self, context: Any) -> Hello | None:
-        """Return what a connection says first; None where it ended before."""
+        """Return the first message of a connection; None if it ended before."""
         try:
             async with asyncio.timeout(self._hello_seconds):
                 data = await context.read()
@@ -182,7 +182,7 @@ class Receiver:
             self._commands.welcome(session)
 
     async def _notice(self, hello: Hello) -> str:
-        """Return what the writer's user should know of where its journal is, "" for nothing."""
+        """Return what the writer's user should know about the place of its journal, "" for none."""
         if self._places is None or not hello.journal_dir:
             return ""
         loop = asyncio.get_running_loop()  # The folder may be on a file system that answers late.
@@ -204,7 +204,8 @@ class Receiver:
                 if data is grpc.aio.EOF:
                     break
                 failpoints.hit("receive.read")
-                # Others may have passed that check with it: what was read waits as well.
+                # Several streams may have passed that check together: the frames that were read
+                # wait as well.
                 await self._spool.room()
                 message = parse_message(data)
                 if message.WhichOneof("body") != "frame":
@@ -219,18 +220,18 @@ class Receiver:
         session.changed.set()
 
     def _take(self, session: Session, message: ClientMessage) -> None:
-        """Check a frame and hand it to the spool, in one step of the loop."""
+        """Check a frame and append it to the spool, in one step of the loop."""
         taken = session.take(message.frame)
         session.state.note_seen(time.time())
         take_frame(self._spool, session.state, taken)
         if not taken.records:
-            session.acked = min(session.acked, taken.position - 1)  # Tell the mark once more.
+            session.acked = min(session.acked, taken.position - 1)  # Send the mark once more.
             session.changed.set()
             return
         failpoints.hit("receive.taken")
 
     async def _acknowledge(self, session: Session, context: Any) -> None:
-        """Send acks until the stream is to end."""
+        """Send acks until the stream ends."""
         state = session.state
         while True:
             await session.changed.wait()
@@ -259,10 +260,10 @@ class Receiver:
         message.refusal.position = refusal.position
         await context.write(message.SerializeToString())
 
-    # ------------------------------------------------------------------ what happens meanwhile
+    # ------------------------------------------------------------------ state of the daemon
 
     def check_ready(self, state: WriterState | None = None) -> None:
-        """Raise StreamRefusedError where nothing more can be taken now."""
+        """Raise StreamRefusedError if no more frames can be taken now."""
         position = state.durable if state is not None else 0
         if self._closing:
             raise StreamRefusedError(BUSY, "the daemon is shutting down; try again later", position)
@@ -303,7 +304,7 @@ def parse_message(data: bytes) -> ClientMessage:
     """Return the message in ``data``.
 
     Raises:
-        StreamRefusedError: There is none.
+        StreamRefusedError: It is not a valid message.
     """
     try:
         return ClientMessage.FromString(data)

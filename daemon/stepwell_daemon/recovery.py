@@ -1,8 +1,8 @@
-"""Recovery: what dead writers left behind.
+"""Recovery: import of the journals of dead writers.
 
-A journal whose lock is free has no writer any more. Its rest is appended from the writer's
-high-water mark on, as frames would be; a writer that never said how it ended gets a ``finish``
-that says what its exit note says, or ``crashed``. When all of it is durable the journal is removed.
+A journal with a free lock has no writer any more. The rest of it is appended from the writer's
+high-water mark on, like frames. If it has no ``finish``, one is added from its exit note, or with
+``crashed``. When all of it is durable the journal is removed.
 
 Offline journals are left to ``stepwell sync``.
 """
@@ -46,12 +46,13 @@ from stepwell_wire.records import FINISH, pack_event
 logger = logging.getLogger("stepwell_daemon")
 
 _GONE_SECONDS: Final = 15.0
-"""So long after its connection ended a writer without a journal is looked for by its pid."""
+"""A writer without a journal is checked by its pid this long after its connection ended."""
 _REFUSED_MAX: Final = 100
 _GONE: Final = -1
 _UNKNOWN: Final = -2
 _TIME_US_MAX: Final = 2**63 - 1
-"""A writer may say any time, also the last one that a record can hold."""
+"""Maximum of an end's time: a writer may send any time, also the last one that a record can
+hold."""
 
 
 TakeBlobs = Callable[[JournalFolder, WriterInfo], Awaitable[bool]]
@@ -62,7 +63,7 @@ async def _take_no_blobs(folder: JournalFolder, who: WriterInfo) -> bool:
 
 
 class JournalRecovery:
-    """Looks for journals of dead writers."""
+    """Finds journals of dead writers."""
 
     def __init__(
         self,
@@ -74,13 +75,14 @@ class JournalRecovery:
     ) -> None:
         """
         Args:
-            take_blobs: takes what is staged in an open journal, and returns whether that is all.
+            take_blobs: takes the staged files of an open journal, and returns whether none is left.
         """
         self.problems: dict[Path, str] = {}
-        """What could not be recovered, by journal; tried again when its folder changes."""
+        """Problems of recovery, by journal; retried when the journal's folder changes."""
         self._problem_marks: dict[Path, int] = {}
         self.refused: dict[Path, str] = {}
-        """What may not be taken in, by journal; the first hundred. Looked at anew each time."""
+        """Problems of journals that may not be imported, the first hundred. Checked again each
+        time."""
         self._spool = spool
         self._places = places
         self._counters = counters
@@ -92,7 +94,7 @@ class JournalRecovery:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def look(self) -> None:
-        """Recover every journal of a dead writer, and end the runs of those that left none."""
+        """Recover every journal of a dead writer, and end the runs of writers without a journal."""
         loop = asyncio.get_running_loop()
         folders = self._spool.registry.journal_dirs()
         self._forget_mended()
@@ -112,7 +114,7 @@ class JournalRecovery:
                         logger.error("a dead writer's journal is not taken in: %s", error)
             except (JournalError, StreamRefusedError, BlobRefusedError, OSError) as error:
                 if _mark(path) == _GONE:
-                    continue  # Somebody else was quicker.
+                    continue  # Another process was quicker.
                 logger.error("a dead writer's journal cannot be recovered path=%s: %s", path, error)
                 where = "" if str(error).startswith(str(path)) else f"{path}: "
                 self.problems[path] = f"{where}{error}{_remedy(error)}"
@@ -124,7 +126,7 @@ class JournalRecovery:
                 self._append_end(state)
 
     def _forget_mended(self) -> None:
-        """Forget the problems of journals that are gone or were changed since."""
+        """Forget the problems of journals that were removed or have changed."""
         for path in list(self.problems):
             mark = _mark(path)
             if mark == _GONE or mark != self._problem_marks[path]:
@@ -147,7 +149,7 @@ class JournalRecovery:
         info = reader.info
         known = self._spool.registry.get(info.writer_id)
         if known is not None and known.session is not None:
-            return  # Its stream has not ended yet; the next look finds it ended.
+            return  # Its stream has not ended yet; the next pass finds it ended.
         accepted = known.accepted if known is not None else 0
         damage = await loop.run_in_executor(self._executor, reader.damage, accepted)
         if damage:
@@ -167,7 +169,7 @@ class JournalRecovery:
             )
             if not records:
                 break
-            await self._spool.room()  # Others may have passed that check with it.
+            await self._spool.room()  # Several journals may have passed that check together.
             frame = Frame(position=position, records=records, crc32=zlib.crc32(records))
             check_bytes(frame, position)
             take_frame(self._spool, state, new_part(state, frame, state.accepted))
@@ -178,7 +180,7 @@ class JournalRecovery:
             self._append_end(state)
             await self._spool.settled()
         if not await self._take_blobs(reader.folder, state.info):
-            return  # No room for blobs now; the rows are safe, and the journal stays.
+            return  # There is no room for blobs now; the rows are safe, and the journal stays.
         self._counters.recovered_journals += 1
         logger.info(
             "recovered a journal run=%s writer=%s bytes=%d",
@@ -215,7 +217,7 @@ class JournalRecovery:
     # ------------------------------------------------------------------ ends
 
     def _append_end(self, state: WriterState) -> None:
-        """Say for a dead writer how it ended; takes no place in the writer's own stream."""
+        """Write the end of a dead writer; the record has no position in the writer's own stream."""
         ended_us = state.last_time_us + 1
         if not (state.is_dead and state.last_time_us):
             ended_us = max(ended_us, int(state.seen_at * 1e6))
@@ -229,20 +231,20 @@ class JournalRecovery:
         )
 
     def _is_gone(self, state: WriterState) -> bool:
-        """Return whether ``state`` is of a process of this host that ended without a word.
+        """Return whether ``state`` is of a process of this host that ended without a ``finish``.
 
-        Only what is sure counts: a journal that is there speaks for itself, and one that cannot
-        be seen from here may belong to another namespace of processes.
+        Only certain cases count. If there is a journal, the journal decides. A process that is not
+        visible here may run in another namespace of processes.
         """
         if state.finished or state.session is not None or state.pending or not state.accepted:
             return False
         if state.via:
-            return False  # Its own node's daemon sees to that.
+            return False  # The daemon of its own node does that.
         ended_at = state.disconnected_at
         if ended_at is not None and time.monotonic() - ended_at < _GONE_SECONDS:
             return False
         if state.is_dead:
-            return True  # Whoever sent what it left said so.
+            return True  # The sender of its journal has declared it dead.
         if state.info.scope == NODE_SCOPE or state.info.host != self._host:
             return False
         if state.journal_dir:
@@ -254,7 +256,7 @@ class JournalRecovery:
 
 
 def _remedy(error: Exception) -> str:
-    """Return what to do about a journal that cannot be read as it is; "" about anything else."""
+    """Return the remedy for a journal that cannot be read; "" for other errors."""
     is_damage = isinstance(error, JournalError) or (
         isinstance(error, StreamRefusedError) and error.refusal.code == MALFORMED
     )
@@ -264,7 +266,7 @@ def _remedy(error: Exception) -> str:
 
 
 def _mark(path: Path) -> int:
-    """Return what changes when a file in ``path`` is replaced; _GONE where it is gone."""
+    """Return a value that changes if a file in ``path`` is replaced; _GONE without ``path``."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -276,10 +278,10 @@ def _mark(path: Path) -> int:
 def _abandoned(
     places: JournalPlaces, folders: Iterable[str], skip: frozenset[Path]
 ) -> tuple[list[Path], set[str]]:
-    """Remove journals never finished; return those that nobody holds, oldest first.
+    """Remove incomplete journals; return those with a free lock, oldest first.
 
-    Also return which of ``folders`` are gone. One whose parent is gone too may come back: a file
-    system that is not mounted now.
+    Also return the missing ones of ``folders``. A folder whose parent is missing too may come back:
+    a file system that is not mounted now.
     """
     remove_incomplete(places.journals, places.allows)
     paths = find_journals(places.journals)
@@ -301,7 +303,7 @@ def _is_free(path: Path) -> bool:
     try:
         folder = JournalFolder(path)
     except OSError as error:
-        return error.errno == errno.ELOOP  # The look itself says what is wrong with it.
+        return error.errno == errno.ELOOP  # The next pass finds the problem with it.
     try:
         descriptor = open_regular(LOCK_FILE, os.O_RDWR, folder=folder.descriptor)
     except FileNotFoundError:

@@ -1,4 +1,5 @@
-"""Refusals: what ends a stream, as its writer or the daemon that relays is told it. A leaf."""
+"""Refusals: the end of a stream, as its writer or the relaying daemon receives it. Imports no
+part."""
 
 from dataclasses import dataclass
 
@@ -7,10 +8,10 @@ from stepwell_wire.ingest_pb2 import RefusalCode
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nothing more is taken on this stream.
+    """The reason why no more frames are taken on this stream.
 
     Attributes:
-        bound: the bound that was reached (``stepwell_daemon.bounds``), "" where it was none.
+        bound: the bound that was reached (``stepwell_daemon.bounds``), "" for none.
     """
 
     code: RefusalCode

@@ -1,8 +1,8 @@
-"""Secret files: read anew when they change, refused when others may read them.
+"""Secret files: read again when they change, refused when others may read them.
 
-A file is looked at again when its modification time, size or inode differ from when it was read.
-What cannot be read or understood leaves the former content in force and is logged once: a typo
-while rotating must not take a gateway down.
+A file is read again when its modification time, size or inode has changed. If it is unreadable or
+invalid, the former content stays valid and one line is logged: a typo during a rotation must not
+stop a gateway.
 """
 
 import logging
@@ -19,10 +19,10 @@ Content = TypeVar("Content")
 
 
 def read_secret(path: Path) -> bytes:
-    """Return what ``path`` holds.
+    """Return the content of ``path``.
 
     Raises:
-        DaemonConfigError: It cannot be read, or everybody may read it.
+        DaemonConfigError: It cannot be read, or every user may read it.
     """
     try:
         return secret_files.read_secret(path)
@@ -31,7 +31,7 @@ def read_secret(path: Path) -> bytes:
 
 
 class WatchedFiles(Generic[Content]):
-    """What some files mean, kept up to date."""
+    """The parsed content of some files, kept up to date."""
 
     def __init__(self, paths: tuple[Path, ...], load: Callable[[], Content]) -> None:
         """
@@ -39,7 +39,7 @@ class WatchedFiles(Generic[Content]):
             load: reads the files.
 
         Raises:
-            DaemonConfigError: They cannot be used.
+            DaemonConfigError: They are unusable.
         """
         self._paths = paths
         self._load = load
@@ -47,7 +47,7 @@ class WatchedFiles(Generic[Content]):
         self._content = load()
 
     def current(self) -> Content:
-        """Return what the files mean now, or meant when they last were in order."""
+        """Return the present content, or the last valid one."""
         stamps = self._stamps()
         if stamps != self._seen:
             self._seen = stamps

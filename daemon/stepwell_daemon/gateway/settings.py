@@ -18,7 +18,7 @@ class ListenSettings:
     tokens_file: Path | None = None
 
     def check(self) -> None:
-        """Raise DaemonConfigError where the network would be given more than it should."""
+        """Raise DaemonConfigError if the settings are unsafe on a network."""
         host, _ = split_address(self.address, "gateway_listen")
         if bool(self.cert_file) != bool(self.key_file):
             raise DaemonConfigError(
@@ -53,12 +53,12 @@ class RelaySettings:
 
     @property
     def secure(self) -> bool:
-        """TLS is spoken: always beyond loopback, there where a CA is named."""
+        """TLS is used: always beyond loopback, on loopback if a CA is configured."""
         host, _ = split_address(self.address, "gateway_address")
         return self.ca_file is not None or not is_loopback(host)
 
     def check(self) -> None:
-        """Raise DaemonConfigError where the settings do not go together."""
+        """Raise DaemonConfigError if the settings contradict each other."""
         split_address(self.address, "gateway_address")
         if bool(self.cert_file) != bool(self.key_file):
             raise DaemonConfigError("gateway_cert_file and gateway_key_file go together")

@@ -1,8 +1,8 @@
-"""The gateway as a sink: extents of the spool go to another daemon, each until it is settled.
+"""The gateway as a sink: extents of the spool go to another daemon, one after the other.
 
-An extent is settled when every frame of it is durable at the gateway or dead-lettered here. Only
-then does the cursor move, as with a store. Whatever fails, the open frames are sent again on a new
-stream, and the gateway recognises what it has.
+An extent is settled when each of its frames is durable at the gateway or dead-lettered here. Only
+then the cursor advances, as with a store. After any failure the open frames are sent again on a new
+stream, and the gateway recognises those that it has.
 """
 
 import asyncio
@@ -44,22 +44,22 @@ logger = logging.getLogger("stepwell_daemon")
 
 UPSTREAM_FILE: Final = "gateway"
 _BATCHES_MAX: Final = 4
-"""Batches under way at once; a fifth waits for the first ack."""
+"""Batches in flight at once; a fifth waits for the first ack."""
 _FAILURES: Final = (GatewayError, DaemonConfigError, OSError)
 
 
 class _Stream:
-    """A connection and what the other end has been told on it."""
+    """A connection and the descriptions that were sent on it."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.indices: dict[int, int] = {}
         self.told: dict[int, int] = {}
-        """Schemas told, by writer."""
+        """Schemas that were sent, by writer."""
 
 
 class GatewaySink:
-    """Brings extents to a gateway; never gives up on one."""
+    """Sends extents to a gateway; never gives up on one."""
 
     kind: Final = "gateway"
 
@@ -91,7 +91,7 @@ class GatewaySink:
         return self._stream is not None
 
     async def open(self) -> None:
-        """Connect, so that a gateway that cannot be reached is told before anything is logged."""
+        """Connect, so that an unreachable gateway is reported before any row is logged."""
         backoff = self._new_backoff()
         while True:
             try:
@@ -103,11 +103,11 @@ class GatewaySink:
             return
 
     def prepare(self, extent: Extent) -> list[Piece]:
-        """Merge what ``extent`` holds. Runs in a thread."""
+        """Merge the frames of ``extent``. Runs in a thread."""
         return pieces_of(extent)
 
     async def deliver(self, extent: Extent, prepared: list[Piece]) -> None:
-        """Return when everything of ``extent`` is settled."""
+        """Return when all frames of ``extent`` are settled."""
         started = time.monotonic()
         pieces = prepared
         backoff = self._new_backoff()
@@ -122,7 +122,7 @@ class GatewaySink:
         self._health.insert_seconds = time.monotonic() - started
 
     async def _give_up(self, error: Exception, backoff: Backoff) -> None:
-        """Tell of ``error``, end the stream, and wait before another."""
+        """Report ``error``, end the stream, and wait before the next one."""
         self._counters.insert_failures += 1
         self._health.failed(error)
         await self.close()
@@ -137,7 +137,7 @@ class GatewaySink:
     # ------------------------------------------------------------------ sending
 
     async def _send_open(self, extent: Extent, pieces: Sequence[Piece]) -> list[Piece]:
-        """Send ``pieces``, dead-letter those refused for good, and return those still open."""
+        """Send ``pieces``, dead-letter the rejected ones, and return those that are still open."""
         pieces, later = of_so_many_writers(pieces, RELAY_WRITERS_MAX)
         stream = await self._connected(pieces)
         loop = asyncio.get_running_loop()
@@ -160,14 +160,18 @@ class GatewaySink:
     def _pack(
         self, stream: _Stream, pieces: Sequence[Piece], group: list[int], firsts: set[int]
     ) -> list[PackedBatch]:
-        """Return the next batches: the last holds the frames of ``group``, those before it what
-        does not fit of the writers' descriptions. Runs in a thread, one at a time."""
+        """Return the next batches. Runs in a thread, one at a time.
+
+        The last batch has the frames of ``group``. The ones before it have those descriptions of
+        the writers that do not fit into it.
+        """
         packed: list[PackedBatch] = []
         batch, described_bytes = RelayBatch(), 0
         for piece in (pieces[place] for place in group):
             number = piece.number
             index = stream.indices.setdefault(number, len(stream.indices) + 1)
-            schemas = dict(piece.schemas)  # One step of C: the reader may add to it meanwhile.
+            # One step of C, because the reader may add to it at the same time.
+            schemas = dict(piece.schemas)
             if stream.told.get(number, -1) >= len(schemas):
                 continue
             stream.told[number] = len(schemas)

@@ -1,7 +1,6 @@
-"""Tokens: which daemons may relay to here.
+"""Tokens: the daemons that may relay to this one.
 
-# one token a line, a name before it if you like: the name is logged, the token never
-rack-7    0cdb1e…
+# one token a line, optionally after a name: the name is logged, the token never rack-7    0cdb1e…
 f81d4f…
 """
 
@@ -17,14 +16,14 @@ from stepwell_daemon.gateway.secrets import WatchedFiles, read_secret
 
 HEADER: Final = "authorization"
 ACCEPTED: Final = ("stepwell-relay", "1")
-"""What a gateway says before anything else to a daemon that it listens to."""
+"""The gateway's first metadata to a daemon that it accepts."""
 _SCHEME: Final = "Bearer "
 _TOKEN_CHARACTERS_MIN: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: the name of the token, and the digest by which it is found again."""
+    """The caller: the name of the token, and the digest by which it is found again."""
 
     name: str = ""
     digest: bytes = b""
@@ -34,7 +33,7 @@ def parse_tokens(text: str, where: str) -> dict[bytes, str]:
     """Return the tokens' names by their digest.
 
     Raises:
-        DaemonConfigError: A line is no token; says which line and never what stands there.
+        DaemonConfigError: A line is not a token; the text has the line's number, never its content.
     """
     found: dict[bytes, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -55,22 +54,22 @@ def _digest(token: str) -> bytes:
 
 
 class Tokens:
-    """The tokens that are valid now."""
+    """The tokens that are valid at present."""
 
     def __init__(self, path: Path | None) -> None:
         """
         Args:
-            path: the file of tokens; None takes everybody.
+            path: the file of tokens; None accepts every caller.
 
         Raises:
-            DaemonConfigError: The file cannot be used, or holds no token.
+            DaemonConfigError: The file is unusable, or has no token.
         """
         self._file: WatchedFiles[dict[bytes, str]] | None = None
         if path is not None:
             self._file = WatchedFiles((path,), lambda: _load(path))
 
     def caller(self, metadata: Iterable[tuple[str, Any]]) -> Caller | None:
-        """Return who calls; None where the token is missing or unknown."""
+        """Return the caller; None if the token is missing or unknown."""
         if self._file is None:
             return Caller()
         values = [value for key, value in metadata if key == HEADER]
@@ -80,13 +79,13 @@ class Tokens:
         return self._find(presented)
 
     def still_holds(self, caller: Caller) -> bool:
-        """Return whether the token that ``caller`` came with has not been taken away."""
+        """Return whether the token of ``caller`` is still valid."""
         return self._file is None or self._find(caller.digest) is not None
 
     def _find(self, presented: bytes) -> Caller | None:
         assert self._file is not None
         found = None
-        # All of them, always: the time says nothing of which one fits.
+        # Compares all tokens always, so that the time does not show which one matches.
         for digest, name in self._file.current().items():
             if hmac.compare_digest(digest, presented):
                 found = Caller(name, digest)
@@ -105,10 +104,10 @@ def _load(path: Path) -> dict[bytes, str]:
 
 
 def read_token(path: Path) -> str:
-    """Return the one token that a node's file holds.
+    """Return the only token in a node's file.
 
     Raises:
-        DaemonConfigError: The file cannot be read or does not hold one token.
+        DaemonConfigError: The file cannot be read or does not have exactly one token.
     """
     words = [
         words[-1]

@@ -1,1 +1,1 @@
-"""Samplers: what reads the node's devices on a schedule."""
+"""Samplers: they read the node's devices on a schedule."""

@@ -1,8 +1,8 @@
-"""The control group of a process: what it may use, what it uses, and how often it was held back.
+"""The control group of a process: limits, usage, and how often the group was throttled.
 
-Version 2 and version 1, as they are mounted here. A limit may be set on any group above, so the
-tightest counts. "No limit" is left out, never a number. Values are of the group: in a container, of
-all that runs in it.
+Version 2 and version 1, as they are mounted here. A limit may be set on any parent group, so the
+lowest one counts. "No limit" is left out, never a number. Values are of the group: in a container,
+of all its processes.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,18 +14,18 @@ _PROC: Final = Path("/proc")
 _MICRO: Final = 1e-6
 _NANO: Final = 1e-9
 _UNLIMITED_BYTES: Final = 1 << 60
-"""Version 1 writes "no limit" as a number beyond this."""
+"""Version 1 writes "no limit" as a number above this."""
 _LEVELS_MAX: Final = 32
 
 Values = dict[str, float]
 
 
 def read_cgroup(pid: int, *, root: Path = _ROOT, proc: Path = _PROC) -> Values:
-    """Return limits and usage of the group of ``pid``; {} where nothing can be read.
+    """Return limits and usage of the group of ``pid``; {} if they are unreadable.
 
     Args:
-        root: where control groups are mounted.
-        proc: where processes are.
+        root: mount point of control groups.
+        proc: mount point of /proc.
     """
     try:
         text = (proc / str(pid) / "cgroup").read_text("utf-8", "replace")
@@ -36,7 +36,7 @@ def read_cgroup(pid: int, *, root: Path = _ROOT, proc: Path = _PROC) -> Values:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         for name in controllers.split(","):
-            if ".." not in path.split("/"):  # Else it lies beyond what can be seen from here.
+            if ".." not in path.split("/"):  # Otherwise it is outside the visible part of the tree.
                 paths[name] = path
     if (root / "cgroup.controllers").exists() and "" in paths:
         return _version_2(_folder(root, paths[""]), root)
@@ -82,7 +82,7 @@ def _mounted(root: Path, *names: str) -> Path:
 
 
 def _folder(root: Path, path: str) -> Path:
-    """Return the group's folder, or the root where the path is as the machine names it."""
+    """Return the group's folder, or the root if the path is the machine's and not visible here."""
     folder = root.joinpath(*(part for part in path.split("/") if part))
     return folder if folder.is_dir() else root
 
@@ -119,7 +119,7 @@ def _cpu_quota_1(folder: Path) -> float | None:
 
 
 def _share(quota: str, period: str) -> float | None:
-    """Return cores; None where there is no limit: ``max``, -1, or no such file."""
+    """Return cores; None without a limit: ``max``, -1, or no such file."""
     try:
         cores = int(quota) / int(period)
     except (ValueError, ZeroDivisionError):

@@ -1,7 +1,7 @@
-"""The node's disks: space where the data folder is, and the traffic of each disk.
+"""The node's disks: space on the data folder's file system, and the traffic of each disk.
 
-Only whole physical disks count: a partition or a logical volume would count the same bytes again.
-The reading of the node is the sum that the system gives.
+Only whole physical disks count, because a partition or a logical volume would count the same bytes
+again. The reading of the node is the system's sum.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Samplers for Prometheus: how each does, and the newest value of each device.
+"""Samplers for Prometheus: the state of each, and the newest value of each device.
 
 stepwell_node_NAME                      the node itself
 stepwell_device_NAME{device="sda"}      a device; apart, so that a sum counts nothing twice
@@ -6,7 +6,7 @@ stepwell_device_gpu_NAME{device="gpu0", index="0", uuid="GPU-…", model="…"}
 stepwell_device_mig_NAME{device="gpu0-mig1", gpu="gpu0", uuid="MIG-…", model="…"}
 stepwell_device_state{device="gpu3", state="lost"}    1 while it holds
 
-Processes are left out: their number has no bound, and a run has its own in the store.
+Processes are left out: their number has no bound, and the store has those of each run.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What NVML's error codes come to."""
+"""Our errors for NVML's error codes."""
 
 
 class GpuError(Exception):
@@ -6,15 +6,15 @@ class GpuError(Exception):
 
 
 class DriverMissingError(GpuError):
-    """There is no NVIDIA driver here, or it is not loaded: normal on a node without GPUs."""
+    """This node has no NVIDIA driver, or it is not loaded: normal on a node without GPUs."""
 
 
 class DriverReplacedError(GpuError):
-    """The driver on disk is another than the one that runs, or than the one this process loaded."""
+    """The driver on disk differs from the running one, or from the one that this process loaded."""
 
 
 class DriverRestartedError(GpuError):
-    """The driver no longer knows this process: it has to be opened again."""
+    """The driver no longer knows this process: it must be opened again."""
 
 
 class GpuLostError(GpuError):

@@ -1,7 +1,7 @@
-"""The border to NVML: opens the driver, names its GPUs, and makes its error codes errors of ours.
+"""The border to NVML: opens the driver, names its GPUs, and converts its error codes to our errors.
 
-Every call is a call of ctypes, which gives the interpreter's lock away, so one that hangs stops its
-own thread only. What is read of a GPU: ``probes.py``.
+Every call goes through ctypes, which releases the interpreter's lock, so a call that hangs stops
+only its own thread. ``probes.py`` reads the values of a GPU.
 """
 
 from dataclasses import dataclass, field
@@ -32,7 +32,7 @@ class Gpu:
     handle: Any
     nvml: "Nvml"
     missing: set[str] = field(default_factory=set)
-    """Values that it does not have."""
+    """Values that the GPU does not have."""
 
     @property
     def label(self) -> str:
@@ -60,9 +60,9 @@ class Nvml:
         """Initialise the driver.
 
         Raises:
-            GpuError: There is none, or it does not answer as it should.
+            GpuError: There is no driver, or it does not work.
         """
-        import pynvml  # 8,000 lines: loaded in the sampler's thread, and where it is sampled only.
+        import pynvml  # 8,000 lines: loaded in the sampler's thread, and only if GPUs are sampled.
 
         made = cls(pynvml)
         try:
@@ -76,7 +76,7 @@ class Nvml:
         return made
 
     def close(self) -> None:
-        """Let the driver go; one that is gone already is no error."""
+        """Close the driver; a driver that is gone already is no error."""
         try:
             self.library.nvmlShutdown()
         except self.library.NVMLError:
@@ -117,7 +117,7 @@ class Nvml:
         )
 
     def translated(self, error: Exception) -> GpuError:
-        """Return ``error`` of NVML as one of ours."""
+        """Return one of our errors for ``error`` of NVML."""
         pynvml = self.library
         code = getattr(error, "value", None)
         if code in (

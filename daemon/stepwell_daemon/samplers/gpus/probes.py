@@ -1,6 +1,6 @@
-"""What is read of a GPU, in base units. Nothing beyond this file knows a unit of NVML.
+"""Readings of a GPU, in base units. NVML's units are known only in this file.
 
-A value that a device does not have is asked for once and then left out: it is never zero.
+A value that a device does not have is requested once and then left out: it is never zero.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ _KB: Final = 1000.0
 _PERCENT: Final = 0.01
 _ALL_LINKS: Final = 0xFFFF_FFFF
 _BLANK_64: Final = 0x7FFF_FFFF_FFFF_0000
-"""NVML and DCGM fill 64 bits with numbers from here on where they have no value."""
+"""If NVML and DCGM have no value, they return 64-bit numbers from here on."""
 _BLANK_32: Final = 0xFFFF_FFFF
 _WHOLE_GPU: Final = 0xFFFF_FFFF
 _NOT_AN_INSTANCE: Final = -1
@@ -32,12 +32,13 @@ THROTTLE_REASONS: Final[Mapping[str, int]] = {
     "hw_thermal": 0x40,
     "hw_power_brake": 0x80,
 }
-"""Bits of the clocks' event reasons. An idle GPU and clocks that a user chose throttle nothing."""
+"""Bits of the clocks' event reasons. Idle clocks and clocks that a user chose are not
+throttling."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A value that one call for many fields brings."""
+    """A value of the call that reads many fields."""
 
     name: str
     number: int
@@ -56,7 +57,7 @@ _FIELDS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class MigInstance:
-    """A part of a GPU in MIG mode, by its place in the GPU's list."""
+    """A part of a GPU in MIG mode, by its index in the GPU's list."""
 
     number: int
     uuid: str
@@ -67,7 +68,7 @@ class MigInstance:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on a GPU; ``gpu_instance`` is -1 where it has the whole of it."""
+    """A process on a GPU; ``gpu_instance`` is -1 if it uses the whole GPU."""
 
     pid: int
     memory_bytes: int
@@ -76,7 +77,7 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
-    """What one look at a GPU gave."""
+    """The result of one reading of a GPU."""
 
     values: Values
     instances: tuple[MigInstance, ...]
@@ -84,7 +85,7 @@ class GpuSample:
 
 
 def sample_gpu(gpu: Gpu) -> GpuSample:
-    """Read everything.
+    """Read all values.
 
     Raises:
         GpuError: The device or its driver is gone.
@@ -104,7 +105,7 @@ def sample_gpu(gpu: Gpu) -> GpuSample:
 
 
 def _read(gpu: Gpu, name: str, probe: Callable[[Gpu], Any]) -> Any:
-    """Return what ``probe`` gives, None where the device does not have it, or not now."""
+    """Return the value of ``probe``, None if the device does not have it, or not now."""
     pynvml = gpu.nvml.library
     try:
         return probe(gpu)
@@ -115,7 +116,7 @@ def _read(gpu: Gpu, name: str, probe: Callable[[Gpu], Any]) -> Any:
         translated = gpu.nvml.translated(error)
         if isinstance(translated, GONE):
             raise translated from error
-        return None  # Not now: the other values are worth having.
+        return None  # It has no value now; the other values are still useful.
 
 
 def _utilization(gpu: Gpu) -> Values:
@@ -131,7 +132,7 @@ def _memory(gpu: Gpu) -> Values:
 
 
 def _memory_of(gpu: Gpu, handle: Any, kind: str) -> Values:
-    """Return used and total; the second version leaves out what the driver keeps for itself."""
+    """Return used and total; the second version excludes the driver's own memory."""
     pynvml = gpu.nvml.library
     try:
         found = pynvml.nvmlDeviceGetMemoryInfo(handle, version=pynvml.nvmlMemory_v2)
@@ -205,11 +206,11 @@ def _ecc(gpu: Gpu, kind: str) -> float:
 
 
 def _pcie_throughput(gpu: Gpu) -> Values:
-    """Ask for both directions; each takes 20 ms.
+    """Read both directions; each takes 20 ms.
 
-    The fields 197 and 198 count bytes in 32 bits only. At 50 GB/s they start again twelve times a
-    second, so no rate can be made of them. NVML calls the unit of a throughput KB: it is 1000
-    bytes, as both said of the same copies on an H100.
+    The fields 197 and 198 count bytes in 32 bits only. At 50 GB/s they overflow twelve times a
+    second, so they give no rate. NVML calls the unit of a throughput KB: it is 1000 bytes. Both
+    agreed on this for the same copies on an H100.
     """
     pynvml = gpu.nvml.library
     sent = pynvml.nvmlDeviceGetPcieThroughput(gpu.handle, pynvml.NVML_PCIE_UTIL_TX_BYTES)
@@ -237,7 +238,7 @@ _PROBES: Final[Sequence[tuple[str, Callable[[Gpu], Values]]]] = (
 
 
 def _fields(gpu: Gpu) -> Values:
-    """Ask for all fields that the device may have by one call."""
+    """Read all fields that the device may have with one call."""
     asked = [each for each in _FIELDS if each.name not in gpu.missing]
     if not asked:
         return {}
@@ -274,7 +275,7 @@ def _field_value(answer: Any) -> float | None:
 
 
 def _instances(gpu: Gpu) -> tuple[MigInstance, ...]:
-    """Return the instances of a GPU in MIG mode; asked for each time, as they can change."""
+    """Return the instances of a GPU in MIG mode; read each time, because they can change."""
     pynvml = gpu.nvml.library
     if not pynvml.nvmlDeviceGetMigMode(gpu.handle)[0]:
         return ()
@@ -292,7 +293,7 @@ def _instances(gpu: Gpu) -> tuple[MigInstance, ...]:
         except pynvml.NVMLError as error:
             if isinstance(gpu.nvml.translated(error), GONE):
                 raise
-            continue  # This place is empty.
+            continue  # This index is empty.
         found.append(instance)
     return tuple(found)
 

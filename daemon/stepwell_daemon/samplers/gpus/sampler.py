@@ -1,4 +1,4 @@
-"""The sampler of GPUs: readings of those that answer, conditions of those that do not.
+"""The sampler of GPUs: readings of GPUs that answer, conditions of GPUs that do not.
 
     absent            no driver, or no GPU: normal; looked for again, ever more rarely
     driver_gone       there were GPUs, and now there is no driver
@@ -8,8 +8,9 @@
     hung              a GPU's call has not returned; it gets no other before it does
     fault             a GPU had a critical XID event within the last hour
 
-While a GPU is lost the driver is opened anew now and then: that is how one comes back after a
-reset. Devices are recognised by their UUIDs; an index may be another's after a restart.
+While a GPU is lost, the driver is opened again from time to time, because this brings a GPU back
+after a reset. Devices are recognised by their UUIDs, because an index may be another GPU's after a
+restart.
 """
 
 import logging
@@ -36,7 +37,7 @@ from stepwell_daemon.samplers.rates import Rates
 logger = logging.getLogger("stepwell_daemon")
 
 DEVICE_SECONDS: Final = 3.0
-"""How long one GPU may take. All are asked at once, so this is the limit for all of them too."""
+"""Time limit for one GPU. All are read at once, so it is the limit for all of them together."""
 
 _FIRST_RETRY_SECONDS: Final = 5.0
 _LAST_RETRY_SECONDS: Final = 600.0
@@ -45,12 +46,12 @@ _XIDS_END_SECONDS: Final = 2.0
 _FAULT_SECONDS: Final = 3600.0
 _DRIVER: Final = Device("gpu", "gpu-driver")
 _RATES_OF: Final = "_bytes_total"
-"""Only these counters get rates: the others hardly ever move."""
+"""Only these counters get rates: the others hardly ever change."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """An open driver and what works with it."""
+    """An open driver and its workers."""
 
     nvml: Nvml
     workers: list[GpuWorker]
@@ -76,15 +77,15 @@ class GpuSampler:
     ) -> None:
         """
         Args:
-            first_retry_seconds: from a driver that is gone, or a GPU that is lost, to the first
-                attempt to open the driver again; then twice as long each time.
+            first_retry_seconds: time from the loss of a driver or a GPU to the first attempt to
+                open the driver again; doubled after each attempt.
         """
         self._clock = context.clock
         self._processes = context.gpu_processes
         self._open_nvml = open_nvml
         self._device_seconds = device_seconds
         self._open: _Open | None = None
-        self._left: list[_Open] = []  # Closed, with calls that hang.
+        self._left: list[_Open] = []  # Closed drivers with calls that hang.
         self._known: dict[str, Device] = {}  # By UUID, since the daemon's start.
         self._counts = XidCounts()
         self._rates = Rates()
@@ -121,7 +122,7 @@ class GpuSampler:
             try:
                 sample = worker.answer(deadline)
             except DRIVER_GONE as error:
-                gone = error  # First the other answers: which calls hang decides how to close.
+                gone = error  # First read all answers: calls that hang decide how to close.
             except GpuLostError as error:
                 conditions.append(_lost(_device(worker.gpu), error))
             except GpuError as error:
@@ -158,7 +159,7 @@ class GpuSampler:
                 yield Reading(_instance_device(gpu, instance), instance.values)
 
     def _missing(self, held: _Open) -> Iterator[Condition]:
-        """Yield GPUs that the driver counts, or that were there once, and that it does not open."""
+        """Yield GPUs that the driver counts, or that existed before, and that it does not open."""
         here = {gpu.uuid for gpu in held.gpus}
         gone = [device for uuid, device in self._known.items() if uuid not in here]
         for device in gone:
@@ -182,9 +183,9 @@ class GpuSampler:
                 yield Condition(_device(gpu), "fault", text)
 
     def _see_to_the_lost(self, conditions: list[Condition]) -> None:
-        """Open the driver anew at the next turn, where a GPU is lost and it is time for that.
+        """Open the driver again at the next turn, if a GPU is lost and the delay is over.
 
-        Not while a call hangs: the driver would wait for it.
+        Not while a call hangs, because the driver would wait for it.
         """
         states = {each.state for each in conditions}
         if "lost" not in states:
@@ -200,7 +201,7 @@ class GpuSampler:
     # ------------------------------------------------------------------ opening and closing
 
     def _opened(self) -> Condition | None:
-        """Open the driver and return None, or why it does not open."""
+        """Open the driver; return None, or the reason why it does not open."""
         try:
             nvml = self._open_nvml()
         except GpuError as error:
@@ -224,10 +225,10 @@ class GpuSampler:
         return None
 
     def _stuck(self) -> list[Reading | Condition]:
-        """Return what hangs since a former opening of the driver.
+        """Return the conditions of calls that still hang from an earlier opening of the driver.
 
-        Before it has ended the driver is not opened again: opening may hang likewise, and each
-        time threads would be left.
+        The driver is not opened again before they have returned: the opening could hang too, and
+        leave more threads each time.
         """
         self._left = [
             held
@@ -241,7 +242,7 @@ class GpuSampler:
         return [*hung] or [Condition(_DRIVER, "hung", f"{text}: see the kernel's log")]
 
     def _close(self) -> None:
-        """Let go of the driver; where one of its calls hangs it is left as it is."""
+        """Close the driver; if one of its calls hangs, leave it open."""
         held = self._open
         self._open = None
         if held is None:
@@ -256,7 +257,7 @@ class GpuSampler:
             self._left.append(held)
 
     def _closed_by(self, error: GpuError) -> Condition:
-        """Return the condition, and decide when to try again."""
+        """Return the condition, and set the time of the next attempt."""
         delay = self._backoff.next_delay()
         were_here = bool(self._known)
         if isinstance(error, DriverMissingError) and not were_here:
@@ -319,7 +320,7 @@ def _hung(worker: GpuWorker) -> Condition:
 
 
 def _by_pid(held: _Open, samples: Mapping[str, GpuSample]) -> dict[int, dict[str, int]]:
-    """Return for each process the GPUs, or the instances of GPUs in MIG mode, that it is on."""
+    """Return for each process its GPUs, or its instances of GPUs in MIG mode."""
     found: dict[int, dict[str, int]] = {}
     for gpu in held.gpus:
         if (sample := samples.get(gpu.uuid)) is None:

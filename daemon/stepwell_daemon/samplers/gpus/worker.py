@@ -1,7 +1,8 @@
-"""The thread of one GPU: it makes one call at a time, and whoever waits for it has a deadline.
+"""The thread of one GPU: it makes one call at a time, and its callers wait with a deadline.
 
-A call that exceeds its deadline goes on in its thread. Its answer is discarded, and the device gets
-no other call before: a driver that hangs holds one thread for each device, never more.
+A call that exceeds its deadline continues in its thread. Its answer is discarded, and the device
+gets no other call before it returns. So a driver that hangs holds at most one thread for each
+device.
 """
 
 import threading
@@ -20,7 +21,7 @@ class GpuWorker:
     """Samples one GPU. Used from one thread, the sampler's.
 
     Attributes:
-        hung_since: monotonic, when the call began that exceeded its deadline; None: none does.
+        hung_since: monotonic start of the call that exceeded its deadline; None: no call hangs.
     """
 
     def __init__(self, gpu: Gpu) -> None:
@@ -35,7 +36,7 @@ class GpuWorker:
         """Begin a call; False while an earlier one hangs.
 
         Raises:
-            RuntimeError: The system gives no thread.
+            RuntimeError: The system has no thread left.
         """
         if self.hung_since is not None:
             try:
@@ -52,7 +53,7 @@ class GpuWorker:
         return True
 
     def answer(self, deadline: float) -> GpuSample | None:
-        """Wait for the answer until ``deadline``, a monotonic moment; None where it comes later.
+        """Wait for the answer until ``deadline``, a monotonic moment; None if it comes later.
 
         Raises:
             GpuError: The device cannot be read.
