@@ -64,7 +64,7 @@ OpenStore = Callable[[DaemonConfig], Store]
 
 
 def open_configured_store(config: DaemonConfig) -> Store:
-    """Return the store that ``config`` names; the servers' one is not connected yet."""
+    """Return the store of ``config``; one on servers is not connected yet."""
     if config.sink == "clickhouse":
         from stepwell_store.server.store import open_server  # Its driver is an extra.
 
@@ -73,7 +73,7 @@ def open_configured_store(config: DaemonConfig) -> Store:
 
 
 def sink_kind(config: DaemonConfig) -> str:
-    """Return what the status calls the sink, from the daemon's first answer on."""
+    """Return the sink's name in the status, from the daemon's first answer on."""
     if config.sink == "gateway":
         return f"gateway {config.gateway_address}"
     return server_settings(config).kind if config.sink == "clickhouse" else config.sink
@@ -92,7 +92,7 @@ class Daemon:
     ) -> None:
         """
         Args:
-            load: reads the configuration anew, for a reload.
+            load: reads the configuration again, for a reload.
             personal: a training script or a command started it.
         """
         self.stop = asyncio.Event()
@@ -113,7 +113,7 @@ class Daemon:
         counters = Counters()
         folder = config.data / "spool"
         try:
-            # Reading a large spool takes a while; nothing else runs yet.
+            # Reading a large spool takes a while; no other task runs yet.
             spool = await asyncio.to_thread(
                 Spool, folder, spool_settings(config), counters=counters
             )
@@ -222,7 +222,7 @@ class Daemon:
         logger.info("stopped spooled_bytes=%d", spool.unforwarded_bytes)
 
     def reload(self) -> None:
-        """Read the configuration again and apply what can change while running."""
+        """Read the configuration again and apply the changeable settings."""
         try:
             loaded = self._load()
         except DaemonConfigError as error:
@@ -285,7 +285,7 @@ class Daemon:
         self._config.socket.unlink(missing_ok=True)
         await http.close()
         if facts.store_problem or not facts.health.healthy:
-            return  # It would be waiting in vain.
+            return  # Waiting would not help.
         try:
             async with asyncio.timeout(self._config.drain_seconds):
                 await forwarder.reach(facts.spool.end)
@@ -297,12 +297,12 @@ class Daemon:
         self._departures.close()
         self._recovery.close()
         self._upkeep.stopping.set()
-        # The store first: an insert that hangs ends with it.
+        # The store first: this ends an insert that hangs.
         await asyncio.to_thread(self._close_store)
         forwarder.close()
 
     def _close_store(self) -> None:
-        """Close the store when the thread that works on it has ended; a deletion takes a while."""
+        """Close the store when its thread has ended; a deletion takes a while."""
         self._store_executor.shutdown(wait=True, cancel_futures=True)
         if self._store is not None:
             self._store.close()
@@ -357,18 +357,18 @@ class Daemon:
             await self._wait_to_look(self._config.recover_seconds)
 
     async def _wait_to_look(self, seconds: float) -> None:
-        """Return after ``seconds``, or as soon as a writer has died that said no end."""
+        """Return after ``seconds``, or as soon as a writer has died without a ``finish``."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds or _NO_LOOK_SECONDS):
                 await self._departed.wait()
         self._departed.clear()
 
     async def _keep_hub(self, hub: HubProcess) -> None:
-        await hub.run()  # It returns where there is no hub, or none that its settings allow.
+        await hub.run()  # It returns if there is no hub, or if the settings allow none.
         note_page(self._config.socket, hub.url, hub.folder)
 
     async def _watch_idleness(self, receiver: Receiver, spool: Spool) -> None:
-        """Set ``stop`` when nobody has been connected and nothing was left for long enough."""
+        """Set ``stop`` when no client has been connected and no work was left for long enough."""
         seconds = self._config.idle_exit
         if not seconds:
             return
@@ -389,6 +389,6 @@ class Daemon:
                     logger.info("nothing to do for idle_exit=%g seconds", seconds)
                     self.stop.set()
                     return
-                wait = min(1.0, seconds)  # Only the last sample is still on its way.
+                wait = min(1.0, seconds)  # Only the last sample is not stored yet.
             else:
                 wait = seconds

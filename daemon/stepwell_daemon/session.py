@@ -1,7 +1,7 @@
-"""Sessions: what a connection may say, and what follows from it. No I/O, no clock.
+"""Sessions: the valid messages of a connection, and their effects. No I/O, no clock.
 
-    hello  →  Welcome with the writer's high-water mark, or a refusal
-    frame  →  taken whole, taken without what is known already, or a refusal
+    hello  →  Welcome with the writer's high-water mark, or a refusal frame  →  taken whole, taken
+    without its known bytes, or a refusal
 
 A refusal ends the stream.
 """
@@ -42,11 +42,11 @@ class Session:
     """The state of one connection of one writer.
 
     Attributes:
-        acked: the position that this connection was told last.
-        sweep_id: the sweep that the run is a trial of, as the hello says.
-        skipped_bytes: so much of the writer's stream its hello goes past.
-        changed: set when there is something to tell: an ack, a refusal, the end.
-        ended: the writer sends nothing more on this stream.
+        acked: the last position that was sent on this connection.
+        sweep_id: the sweep of the run's trial, from the hello.
+        skipped_bytes: bytes of the writer's stream that its hello skips.
+        changed: set when there is a message to send: an ack, a refusal, the end.
+        ended: the writer sends no more frames on this stream.
     """
 
     def __init__(self, state: WriterState, *, sweep_id: str = "", skipped_bytes: int = 0) -> None:
@@ -66,7 +66,7 @@ class Session:
             self.changed.set()
 
     def command(self, command: Command) -> None:
-        """Send what the hub asks of the run, once on this stream."""
+        """Send a command of the hub for the run, once on this stream."""
         packed = command.SerializeToString()
         if packed not in self._commanded and len(self._commanded) < _COMMANDS_MAX:
             self._commanded.add(packed)
@@ -74,7 +74,7 @@ class Session:
             self.changed.set()
 
     def take(self, frame: Frame) -> Taken:
-        """Return what of ``frame`` is new.
+        """Return the new part of ``frame``.
 
         Raises:
             StreamRefusedError: It is damaged, malformed, too large or beyond the mark.
@@ -137,7 +137,7 @@ def open_session(hello: Hello, registry: Registry, *, writers_max: int) -> Sessi
 
 
 def check_identity(state: WriterState, info: WriterInfo) -> None:
-    """Raise StreamRefusedError when the id of ``info`` is known as that of another run's writer."""
+    """Raise StreamRefusedError if the id of ``info`` is known as a writer of another run."""
     known = state.info
     if (known.writer_id, known.run_id, known.project) != (
         *(info.writer_id, info.run_id, info.project),
@@ -154,7 +154,7 @@ def check_hello(hello: Hello) -> Schemas:
     """Return the schemas that ``hello`` names.
 
     Raises:
-        StreamRefusedError: An identity or a schema is not what it may be.
+        StreamRefusedError: An identity or a schema is invalid.
     """
     for name in ("run_id", "writer_id"):
         if not getattr(hello, name):

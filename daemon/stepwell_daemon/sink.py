@@ -1,4 +1,4 @@
-"""Where extents of the spool go: a store, or a gateway that hands them on."""
+"""The destination of the spool's extents: a store or a gateway."""
 
 from typing import Any, Protocol
 
@@ -10,19 +10,19 @@ class Sink(Protocol):
 
     @property
     def kind(self) -> str:
-        """What it is called in the status."""
+        """Its name in the status."""
 
     async def open(self) -> None:
-        """Return when it can be reached; tell of it when it cannot, and never give up."""
+        """Return when it is reachable; report it while it is not, and never give up."""
 
     def prepare(self, extent: Extent) -> Any:
-        """Return what ``deliver`` wants to have of ``extent``; a pure function, run in a thread."""
+        """Return the input of ``deliver`` for ``extent``; a pure function, run in a thread."""
 
     async def deliver(self, extent: Extent, prepared: Any) -> None:
-        """Return when everything of ``extent`` is taken or dead-lettered; never give up.
+        """Return when all frames of ``extent`` are stored or dead-lettered; never give up.
 
         The same extent may come again after a crash and must not count twice.
         """
 
     async def close(self) -> None:
-        """Let go of connections. Can be called twice."""
+        """Release connections. Can be called twice."""

@@ -1,4 +1,4 @@
-"""What a failure of the sink means to a person: one word, for which `doctor` has a remedy."""
+"""The kind of a sink's failure: one word, for which `doctor` has a remedy."""
 
 from typing import Final
 
@@ -41,7 +41,7 @@ _BY_CODE: Final = {
 
 
 def kind_of(error: Exception) -> str:
-    """Return which of ``KINDS`` ``error`` is."""
+    """Return the one of ``KINDS`` for ``error``."""
     if isinstance(error, GatewayError):
         return error.kind
     if isinstance(error, DaemonConfigError):
@@ -53,7 +53,7 @@ def kind_of(error: Exception) -> str:
     if isinstance(error, StoreBusyError):
         return BUSY
     if isinstance(error, StoreError):
-        # Without a number the engine did not answer at all.
+        # Without a number: the engine did not answer at all.
         return _BY_CODE.get(error.code, OTHER if error.code else UNREACHABLE)
     if isinstance(error, MemoryError):
         return MEMORY

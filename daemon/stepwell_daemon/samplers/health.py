@@ -1,4 +1,4 @@
-"""How a sampler does: what the status, the problems and /metrics say of it."""
+"""The state of a sampler, for the status, the problems and /metrics."""
 
 import logging
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ class SamplerHealth:
     """Counts since the start of the daemon. Owned by the event loop.
 
     Attributes:
-        samples: calls that were answered within the time limit and without an error.
-        failures: calls that were not, or whose answer was partly invalid.
-        points: values taken.
+        samples: calls with an answer within the time limit and without an error.
+        failures: all other calls, and calls with a partly invalid answer.
+        points: accepted values.
         last_error: stays after a recovery.
-        last_seconds: how long the last answered call took.
-        hung_since: monotonic, when a call began that has exceeded its time limit; None: none has.
+        last_seconds: duration of the last answered call.
+        hung_since: monotonic start of a call that has exceeded its time limit; None without one.
         readings: the last valid ones; empty while the sampler fails.
-        conditions: what the last answer said is wrong with devices.
+        conditions: problems of devices in the last answer.
     """
 
     name: str
@@ -46,7 +46,7 @@ class SamplerHealth:
         return "ok" if self.samples else "waiting"
 
     def answered(self, answer: Outcome) -> None:
-        """Take in an answer that came in time."""
+        """Note an answer that came in time."""
         self.last_seconds = answer.seconds
         self.readings = answer.readings
         if answer.problems:
@@ -59,13 +59,13 @@ class SamplerHealth:
         self.failed_in_row = 0
 
     def hangs(self, since: float) -> None:
-        """Take in that a call has exceeded its time limit."""
+        """Note that a call has exceeded its time limit."""
         self.hung_since = since
         self.readings = ()
         self._failed(f"no answer within {self.timeout_seconds:g} seconds")
 
     def answered_late(self, answer: Outcome) -> None:
-        """Take in the end of a call that hung. Its values are of no known moment: discarded."""
+        """Note the end of a call that hung. Its values have no known time and are discarded."""
         self.hung_since = None
         self.last_seconds = answer.seconds
         self.last_error = (
@@ -73,11 +73,11 @@ class SamplerHealth:
         )
 
     def not_started(self, error: RuntimeError) -> None:
-        """Take in that the system gave no thread."""
+        """Note that the system had no thread left."""
         self._failed(str(error))
 
     def problems(self, now: float) -> list[str]:
-        """Return what is wrong now, with what to do.
+        """Return the present problems, with remedies.
 
         Args:
             now: monotonic seconds.

@@ -8,10 +8,10 @@ from stepwell_daemon.samplers.protocol import NODE, Reading, SamplerContext
 
 
 class HostSampler:
-    """Reads the node as a whole. What the system does not tell is left out, never zero."""
+    """Reads the node as a whole. Unknown values are left out, never zero."""
 
     def __init__(self, context: SamplerContext) -> None:
-        psutil.cpu_times_percent(interval=None)  # Shares are of the time since the call before.
+        psutil.cpu_times_percent(interval=None)  # Shares are of the time since the previous call.
 
     def sample(self) -> tuple[Reading, ...]:
         return (Reading(NODE, {**_processors(), **_memory()}),)
@@ -19,7 +19,7 @@ class HostSampler:
 
 def _processors() -> dict[str, float]:
     shares = psutil.cpu_times_percent(interval=None)
-    # Not from what is idle: in too short a time psutil calls everything zero.
+    # Not from the idle share: after too short a time psutil returns zero for everything.
     idle = ("idle", "iowait", "guest", "guest_nice")
     busy = sum(share for name, share in shares._asdict().items() if name not in idle)
     values = {

@@ -25,10 +25,10 @@ assert tuple(SAMPLERS) == SAMPLER_NAMES
 
 
 def chosen_samplers(names: str) -> tuple[SamplerSpec, ...]:
-    """Return the samplers in ``names``, which commas separate; an empty text is none.
+    """Return the samplers in ``names``, a comma-separated list; an empty text means none.
 
     Raises:
-        ValueError: One is unknown or there twice.
+        ValueError: One is unknown or occurs twice.
     """
     chosen: list[SamplerSpec] = []
     for name in (part.strip() for part in names.split(",") if part.strip()):

@@ -1,4 +1,4 @@
-"""What the setting ``samplers`` can name, in the order in which they are named by default."""
+"""The names for the setting ``samplers``, in the order of its default."""
 
 from typing import Final
 

@@ -1,7 +1,7 @@
 """The node's network interfaces: bytes, errors and dropped packets of each.
 
-Virtual interfaces (bridges, containers' ends) would count the same bytes again, so only physical
-ones count. A container has none; there every interface but loopback counts.
+Virtual interfaces (bridges, ends of containers) would count the same bytes again, so only physical
+ones count. A container has no physical one; there every interface except loopback counts.
 """
 
 from pathlib import Path
@@ -21,7 +21,7 @@ class NetworkSampler:
     def __init__(self, context: SamplerContext, *, net: Path = _NET) -> None:
         """
         Args:
-            net: the folder that has one entry for each network interface.
+            net: the folder with one entry for each network interface.
         """
         self._clock = context.clock
         self._net = net

@@ -1,11 +1,12 @@
-"""The daemon as writers of its own: the node's series go the way of every other point.
+"""The daemon's own writers: the node's series travel like every other point.
 
-One writer for each label. In the wire format a label belongs to a writer, not to a row, and every
-daemon and gateway since 0.1.0 files a writer's rows under its label. So devices need no new
-message, no new column, and no release of the gateway before the release of its nodes. The cost is
-one spool record per device and sample, about 100 bytes, where one writer would need one for all.
-What a device is (id, model) goes before its first row as an event, and again when it changes.
-(Rejected: the label inside the metric names, which old daemons would store as metrics of the node.)
+There is one writer for each label. In the wire format a label belongs to a writer, not to a row,
+and every daemon and gateway since 0.1.0 stores a writer's rows under its label. So devices need no
+new message, no new column, and no upgrade of the gateway before its nodes. The cost is one spool
+record for each device and sample, about 100 bytes; a single writer would need one for all devices.
+The facts of a device (id, model) are sent as an event before its first row, and again when they
+change. (Rejected: the label inside the metric names, because old daemons would store these as
+metrics of the node.)
 """
 
 import os
@@ -42,16 +43,17 @@ from stepwell_wire.limits import (
 from stepwell_wire.records import DEVICE, HEADER, HEADER_BYTES, SCHEMA, pack_event
 
 LABELS_MAX: Final = 512
-"""Labels since the daemon's start. Interfaces that come and go must not fill a gateway."""
+"""Maximum of labels since the daemon's start. Interfaces that come and go must not fill a
+gateway."""
 
 NAMES_MAX: Final = 2048
-"""Metrics of one label since the daemon's start."""
+"""Maximum of metrics of one label since the daemon's start."""
 
 _IDLE_SECONDS: Final = 600.0
-"""A process without a reading for so long has ended, as far as room for others is concerned."""
+"""A process without a reading for this long counts as ended if its place is needed."""
 
 _SCHEMAS_MAX: Final = 1024
-"""Sets of names of one writer; another writer goes on after that."""
+"""Maximum of sets of names of one writer; then another writer continues."""
 
 assert DEVICES_MAX < LABELS_MAX
 assert LABEL_BYTES_MAX <= IDENTIFIER_BYTES_MAX
@@ -70,10 +72,10 @@ class NodeWriters:
         self._writers: dict[str, _NodeWriter] = {}
 
     def append(self, readings: Sequence[Reading], time_us: int) -> int:
-        """Append one row for each reading and return the points.
+        """Append one row for each reading; return the number of points.
 
-        A spool that fails, or that has room for runs only, gets none: the rows are dropped and
-        counted. So is what exceeds ``LABELS_MAX`` or ``NAMES_MAX``.
+        If the spool fails, or has room only for runs, the rows are dropped and counted. Values
+        beyond ``LABELS_MAX`` or ``NAMES_MAX`` are dropped and counted too.
         """
         return sum(self._append(each.device, each.values, time_us) for each in readings)
 
@@ -98,7 +100,7 @@ class NodeWriters:
         return writer.append(device, known, time_us) if known else 0
 
     def _forget_idle_processes(self) -> None:
-        """Make room: processes come and go, other devices stay."""
+        """Make room: drop ended processes; other devices stay."""
         for label, writer in list(self._writers.items()):
             if parse_process_label(label) is not None and writer.is_idle:
                 writer.close()
@@ -135,7 +137,7 @@ class _NodeWriter:
         self._spool.registry.add(self._state)
 
     def names_that_fit(self, values: Mapping[str, float]) -> Mapping[str, float]:
-        """Return ``values`` without the names that exceed ``NAMES_MAX``."""
+        """Return ``values`` without the names beyond ``NAMES_MAX``."""
         if self._names.issuperset(values):
             return values
         fresh = [name for name in values if name not in self._names]
@@ -147,7 +149,7 @@ class _NodeWriter:
         return time.time() - self._state.seen_at > _IDLE_SECONDS
 
     def close(self) -> None:
-        """Let the registry forget the schemas: nothing more comes of this writer."""
+        """Remove the writer's schemas from the registry: it sends no more rows."""
         self._state.retire(time.monotonic())
 
     def append(self, device: Device, values: Mapping[str, float], time_us: int) -> int:

@@ -1,16 +1,16 @@
-"""The Sampler protocol: what the daemon asks of a sampler, and what a sampler answers.
+"""The Sampler protocol: the daemon's calls to a sampler, and the sampler's answers.
 
     SamplerSpec     name, time limit, and how to open the sampler
     Sampler.sample  -> Readings: one for each device, metric name to value
                        Conditions: what is wrong with a device that has no reading
 
 The daemon opens and calls each sampler in a thread of that sampler. So a sampler may block, raise
-anything or never answer: neither the daemon nor another sampler notices. One limit holds: code in C
-that keeps the interpreter's lock stops the process, as it would in any thread.
+any exception or never answer, without an effect on the daemon or another sampler. The exception is
+C code that keeps the interpreter's lock: it stops the process, as it would in any thread.
 
-A device is the node itself (label ``""``) or a part of it. The label tells devices of one kind
-apart for people and need not survive a restart of the machine: ``gpu0``, ``nvme0n1``. The id does:
-a GPU's UUID, a disk's serial number. Metric names begin with the kind and end in the unit:
+A device is the node itself (label ``""``) or a part of it. The label distinguishes devices of one
+kind for people and may change at a restart of the machine: ``gpu0``, ``nvme0n1``. The id does not
+change: a GPU's UUID, a disk's serial number. Metric names begin with the kind and end in the unit:
 ``gpu/power_watts``, ``disk/read_bytes_per_second``.
 """
 
@@ -22,10 +22,10 @@ from typing import Final, Protocol
 from stepwell_daemon.samplers.gpu_processes import GpuProcesses
 
 DEVICES_MAX: Final = 128
-"""Readings in one answer of a sampler; further ones are left out and reported."""
+"""Maximum of readings in one answer of a sampler; further ones are left out and reported."""
 
 VALUES_MAX: Final = 256
-"""Values in one reading; further ones are left out and reported."""
+"""Maximum of values in one reading; further ones are left out and reported."""
 
 LABEL_BYTES_MAX: Final = 64
 NAME_BYTES_MAX: Final = 128
@@ -33,14 +33,14 @@ NAME_BYTES_MAX: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """What a reading is of.
+    """The device of a reading.
 
     Attributes:
         kind: ``node``, ``disk``, ``network``, ``gpu``, ``mig``, ``process``.
-        label: tells devices of a node apart; empty for the node itself.
-        id: names the same device after a restart of the machine; empty where none is known.
-        name: what it is called by its maker, such as a GPU's model.
-        facts: more that does not change, as names and texts: ``pci_bus_id``, ``driver``.
+        label: distinguishes the devices of a node; empty for the node itself.
+        id: names the same device after a restart of the machine; empty if unknown.
+        name: the maker's name for it, such as a GPU's model.
+        facts: further constant facts, as names and texts: ``pci_bus_id``, ``driver``.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Device:
 NODE: Final = Device("node")
 
 PROCESS_KIND: Final = "process"
-"""Devices that are processes which log; they come and go with runs."""
+"""Kinds of devices that are processes of writers; they come and go with runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +66,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is wrong with one device while the sampler itself works.
+    """A problem of one device while the sampler itself works.
 
-    It holds until an answer of the sampler lacks it. Its beginning and its end are logged.
+    It continues until an answer of the sampler lacks it. Its start and its end are logged.
 
     Attributes:
         state: one word: ``lost``, ``hung``, ``absent``.
-        text: one sentence for people: what it is, and what to do.
+        text: one sentence for people, with the remedy.
         is_problem: False for a normal state, such as a node that has no GPU.
     """
 
@@ -86,7 +86,7 @@ class Sampler(Protocol):
     """Reads devices of one kind."""
 
     def sample(self) -> Iterable[Reading | Condition]:
-        """Return a reading for each device that is there now; none is a valid answer."""
+        """Return a reading for each present device; an empty list is a valid answer."""
         ...
 
 
@@ -100,13 +100,13 @@ class Trainer:
 
 @dataclass(frozen=True, slots=True)
 class SamplerContext:
-    """What samplers may need of the daemon.
+    """The daemon's values for samplers.
 
     Attributes:
         data: the data folder; its file system's free space is sampled.
-        clock: seconds that never go back.
-        trainers: the processes on this node that log into runs now; any thread may call it.
-        gpu_processes: which process has which GPU; the sampler of GPUs fills it.
+        clock: monotonic seconds.
+        trainers: returns the processes on this node that log into runs now; any thread may call it.
+        gpu_processes: the GPUs of each process; the sampler of GPUs fills it.
     """
 
     data: Path
@@ -120,8 +120,8 @@ class SamplerSpec:
     """One kind of sampler.
 
     Attributes:
-        open: makes the sampler. Called in the sampler's thread, and again at the next turn where
-            it raised, so a driver may be loaded here.
+        open: makes the sampler. Called in the sampler's thread, and again at the next turn if it
+            raised. So a driver may be loaded here.
         timeout_seconds: a call that takes longer counts as a failure and its answer is discarded.
     """
 

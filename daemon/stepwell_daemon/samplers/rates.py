@@ -1,4 +1,4 @@
-"""Counters of devices to rates over the time since the sample before."""
+"""Converts counters of devices to rates over the time since the previous sample."""
 
 from collections.abc import Mapping
 
@@ -14,12 +14,12 @@ class Rates:
     ) -> dict[str, dict[str, float]]:
         """Return per device its counters with, for each ``X_total``, a rate ``X_per_second``.
 
-        The first sample of a device has no rates, and neither has a counter that went back: it
-        began anew. Devices that are gone are forgotten.
+        The first sample of a device has no rates. A counter that has decreased was reset and has no
+        rate either. Devices that are gone are forgotten.
 
         Args:
             counters: device to counter name to value.
-            now: seconds that never go back.
+            now: monotonic seconds.
         """
         found = {}
         for device, values in counters.items():

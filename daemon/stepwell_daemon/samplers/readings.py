@@ -1,4 +1,5 @@
-"""Checks what a sampler answered. Pure: an answer in, what is valid in it and problems out."""
+"""Checks the answer of a sampler. Pure: takes an answer, returns its valid part and its
+problems."""
 
 import math
 import numbers
@@ -31,10 +32,10 @@ class Checked:
 
 
 def check_answer(answer: Iterable[Reading | Condition]) -> Checked:
-    """Return what is valid in ``answer``.
+    """Return the valid part of ``answer``.
 
-    A value that is no finite number is invalid: a driver that does not know a value leaves it out.
-    What is valid beside an invalid part is kept. Readings of equal labels become one.
+    A value that is not a finite number is invalid: a driver must leave out an unknown value. The
+    parts beside an invalid one are kept. Readings with the same label are merged.
 
     Raises:
         Exception: any, from the objects in ``answer``.
@@ -88,7 +89,7 @@ def _take_values(
 def _text_problem(what: str, text: object, bytes_max: int) -> str:
     if not isinstance(text, str):
         return f"the {what} {_shown(text)} is no text"
-    if not text.isprintable():  # Lone surrogates are not, so the rest has an encoding.
+    if not text.isprintable():  # Lone surrogates are not printable, so the rest has an encoding.
         return f"the {what} {text[:_SHOWN_CHARACTERS]!r} has characters that cannot be printed"
     if len(text.encode()) > bytes_max:
         return f"the {what} {text[:_SHOWN_CHARACTERS]!r} has more than {bytes_max} bytes"
@@ -100,13 +101,13 @@ def _value_problem(value: object) -> str:
         return f"{_shown(value)} is no number"
     try:
         finite = math.isfinite(value)
-    except OverflowError:  # An integer beyond what a float holds.
+    except OverflowError:  # An integer beyond the range of a float.
         finite = False
     return "" if finite else f"{_shown(value)} is not finite"
 
 
 def _plain(device: Device) -> Device:
-    """Return ``device`` with texts that can be shown, whatever the sampler put there."""
+    """Return ``device`` with printable texts, whatever the sampler returned."""
     facts = tuple((_shown_text(name), _shown_text(fact)) for name, fact in device.facts)
     return Device(
         _shown_text(device.kind),

@@ -1,4 +1,5 @@
-"""When a sampler is called: at a steady distance, never twice at once, each for itself."""
+"""The times at which samplers are called: at a fixed interval, never twice at once,
+independently."""
 
 import asyncio
 import time
@@ -9,11 +10,11 @@ from stepwell_daemon.samplers.protocol import Reading, Sampler, SamplerContext, 
 from stepwell_daemon.samplers.thread import SamplerThread
 
 Take = Callable[[Sequence[Reading], int], int]
-"""Gets readings and their time in microseconds since 1970 UTC, returns the points it took."""
+"""Receives readings and their time in µs since 1970 UTC; returns the number of accepted points."""
 
 
 class Schedule:
-    """Calls one sampler until cancelled and hands its readings on.
+    """Calls one sampler until cancelled and forwards its readings.
 
     A call that exceeds its time limit is reported, and the sampler waits for it: a driver that
     hangs gets no second call. When the call returns, the next turn begins.

@@ -1,7 +1,7 @@
-"""The thread in which one sampler is opened and called, and the answers that come out of it.
+"""The thread in which one sampler is opened and called, and its answers.
 
-A thread of our own, not an executor's: the interpreter waits at its end for executors' threads, so
-a driver that hangs would keep the daemon from stopping. A daemon thread ends with the process.
+The thread is our own, not an executor's: the interpreter waits at exit for executors' threads, so a
+driver that hangs would keep the daemon from stopping. A daemon thread ends with the process.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ _ERROR_CHARACTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one call gave.
+    """The result of one call.
 
     Attributes:
-        time_us: when the call had returned; microseconds since 1970 UTC.
-        seconds: how long it took.
-        problems: what failed or was invalid; readings beside it are valid.
+        time_us: time of the call's return; microseconds since 1970 UTC.
+        seconds: duration of the call.
+        problems: failed or invalid parts; the readings are valid.
     """
 
     readings: tuple[Reading, ...]
@@ -46,10 +46,10 @@ class SamplerThread:
         self._thread: threading.Thread | None = None
 
     def call(self) -> "asyncio.Future[Outcome]":
-        """Begin a call. The one before must have been answered.
+        """Begin a call. The previous call must have been answered.
 
         Raises:
-            RuntimeError: The system gives no thread.
+            RuntimeError: The system has no thread left.
         """
         if self._thread is None:
             thread = threading.Thread(target=self._run, name=f"sample-{self._name}", daemon=True)
@@ -76,7 +76,8 @@ class SamplerThread:
                 self._sampler = self._open()
             checked = check_answer(self._sampler.sample())
         except BaseException as error:
-            # A driver's library may raise anything, SystemExit too. Nobody cancels this thread.
+            # A driver's library may raise any exception, also SystemExit. This thread is never
+            # cancelled.
             checked = Checked(problems=(error_text(error),))
         return Outcome(
             checked.readings,
@@ -93,7 +94,7 @@ def _give(waiting: "asyncio.Future[Outcome]", answer: Outcome) -> None:
 
 
 def error_text(error: BaseException) -> str:
-    """Return the error in one line, also where its own text cannot be made."""
+    """Return the error in one line, even if its own text cannot be made."""
     try:
         text = " ".join(str(error).split())
     except BaseException:

@@ -1,14 +1,14 @@
-"""What training processes of this node use: all together, and each that logs for itself.
+"""The resources of this node's training processes: all together, and each writer separately.
 
-    training/…   the node's: the sum over those that log and their children
-    process/…    one process that logs, with its children; label ``process-WRITER``
-    cgroup/…     the control group of that process, under the same label
-    process/gpu_memory_bytes   of one GPU; label ``process-WRITER@gpu0``
+    training/…   the node's: the sum over writers and their children process/…    one process that
+    logs, with its children; label ``process-WRITER`` cgroup/…     the control group of that
+    process, under the same label process/gpu_memory_bytes   of one GPU; label
+    ``process-WRITER@gpu0``
 
-Children count because data loaders are processes. Memory is the resident set: pages that processes
-share count once for each. The exact figure would make the kernel walk every page table, which
-disturbs a large process. A label has the writer's id, which only the writer's own run knows: so a
-run finds its processes, and the store needs no table for them.
+Children count because data loaders are processes. Memory is the resident set: shared pages count
+once for each process. The exact figure would make the kernel walk every page table, which disturbs
+a large process. A label has the writer's id, which only the writer's run knows. So a run finds its
+processes, and the store needs no table for them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ from stepwell_store.process_labels import process_label
 
 _PROCESSES_MAX: Final = 4096
 _TRAINERS_MAX: Final = 24
-"""Writers with readings of their own, the first that came; the sum has all."""
+"""Maximum of writers with their own readings, the first that came; the sum has all."""
 
 _GPUS_OF_TRAINER_MAX: Final = 16
 
@@ -43,12 +43,12 @@ _FIRST_PID_NAMESPACE: Final = 0xEFFF_FFFC
 
 
 _Key = tuple[int, float]
-"""A process id and when the process began: ids are used again."""
+"""A process id with the process's start, because ids are used again."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """What one process uses; counters are since its start."""
+    """The resources of one process; counters are since its start."""
 
     key: _Key
     cpu_seconds: float
@@ -71,9 +71,9 @@ class TrainingSampler:
     ) -> None:
         """
         Args:
-            pid_namespace: tells whether this process sees the machine's processes by the numbers
-                that a GPU's driver has for them.
-            proc: where processes say their numbers.
+            pid_namespace: the file of this process's id namespace: it shows whether process ids
+                here are those of a GPU's driver.
+            proc: mount point of /proc.
         """
         self._proc = proc
         self._trainers = context.trainers
@@ -147,7 +147,7 @@ class TrainingSampler:
         return min(used / seconds, float(psutil.cpu_count() or 1))
 
     def _since(self, uses: Sequence[_Use], count: Callable[[_Use], float]) -> float:
-        """Return what was counted since the sample before.
+        """Return the counts since the previous sample.
 
         A child that is new since then has its whole count in this span.
         """
@@ -158,9 +158,10 @@ class TrainingSampler:
         return total
 
     def _memory_of_gpus(self, uses: Sequence[_Use]) -> dict[str, int]:
-        """Return what processes hold of each GPU together, by the GPU's label.
+        """Return the memory that processes use together on each GPU, by the GPU's label.
 
-        Nothing where the driver's numbers are not ours: they would name other processes here.
+        Empty if the driver's process ids are of another namespace: they would name other processes
+        here.
         """
         if not self._sees_all:
             return {}
@@ -219,10 +220,10 @@ def _use_of(process: psutil.Process) -> _Use | None:
                 process.num_threads(),
             )
     except psutil.Error:
-        return None  # It has ended, or is another user's where only that user may look.
+        return None  # It has ended, or belongs to another user and only that user may read it.
     try:
         moved = process.io_counters()
-    except (psutil.Error, OSError):  # Only its own user may see these.
+    except (psutil.Error, OSError):  # Only its own user may read these.
         return used
     return replace(
         used, can_tell_bytes=True, read_bytes=moved.read_bytes, written_bytes=moved.write_bytes
@@ -230,15 +231,15 @@ def _use_of(process: psutil.Process) -> _Use | None:
 
 
 def _is_named_so(proc: Path, pid: int) -> bool:
-    """Return whether the process ``pid`` has that number also where it runs.
+    """Return whether the process ``pid`` has this number in its own namespace too.
 
-    A trainer tells its number as it sees it. In a container that shares the machine's name and has
-    process ids of its own, that number is another process's here.
+    A trainer sends its number as it sees it. In a container with the machine's name and separate
+    process ids, that number belongs to another process here.
     """
     try:
         status = (proc / str(pid) / "status").read_text("utf-8", "replace")
     except OSError:
-        return True  # It has ended, or cannot be seen.
+        return True  # It has ended, or is not visible.
     for line in status.splitlines():
         if line.startswith("NSpid:"):
             return line.split()[-1] == str(pid)

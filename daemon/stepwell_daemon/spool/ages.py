@@ -1,4 +1,4 @@
-"""Ages: since when records wait, to about a second. No I/O."""
+"""Ages: the time since which records wait, to about a second. No I/O."""
 
 import time
 from collections import deque
@@ -11,25 +11,25 @@ _AGES_MAX: Final = 4096
 
 
 class Ages:
-    """When the spool reached which end, about once a second."""
+    """The times at which the spool reached its ends, about once a second."""
 
     def __init__(self, end: Location, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reached: deque[tuple[Location, float]] = deque([(end, clock())])
 
     def waiting_since(self, cursor: Location, end: Location) -> float | None:
-        """Return when the oldest record between ``cursor`` and ``end`` came; None for none."""
+        """Return when the oldest record between ``cursor`` and ``end`` came; None without one."""
         if cursor >= end:
             return None
         return next((at for reached, at in self._reached if reached > cursor), self._clock())
 
     def note(self, cursor: Location, end: Location) -> None:
-        """Take in that the spool reaches up to ``end`` now."""
+        """Note that the spool reaches up to ``end`` now."""
         now, reached = self._clock(), self._reached
         while reached and reached[0][0] <= cursor:
             reached.popleft()
         if reached and now - reached[-1][1] < 1.0:
-            # Together with those just before: the time of the oldest, the end of the newest.
+            # Merged with the ones just before: the time of the oldest, the end of the newest.
             reached[-1] = (end, reached[-1][1])
             return
         if len(reached) >= _AGES_MAX:

@@ -1,8 +1,8 @@
-"""A copy of the spool as of one moment, for a back-up.
+"""A copy of the spool at one moment, for a backup.
 
-While nothing moves the cursor, the small files are read and the segments opened. The segments are
-copied afterwards: what is before the end of that moment never changes, and an open file stays
-readable when the daemon frees its segment.
+While the cursor is held, the small files are read and the segments opened. The segments are copied
+afterwards: the bytes before the end of that moment never change, and an open file stays readable
+when the daemon frees its segment.
 """
 
 import io
@@ -21,7 +21,7 @@ class SpoolCopy:
     def __init__(self, folder: Path, end: Location | None) -> None:
         """
         Args:
-            end: everything acknowledged is before it; None where no daemon runs: everything.
+            end: all acknowledged bytes are before it; None if no daemon runs: all bytes.
 
         Raises:
             DamagedStateError: The table of writers is damaged.
@@ -34,7 +34,7 @@ class SpoolCopy:
             for path in sorted(folder.iterdir())
             if path.is_file() and not path.name.endswith((SUFFIX, ".tmp"))
         }
-        # The table may have been saved since: then what it covers belongs to the copy.
+        # The table may have been saved since: then the bytes that it covers belong to the copy.
         last = None if end is None else max(end, load_writers(folder)[1])
         for number in list_segments(folder):
             if last is not None and number > last.segment:
@@ -44,7 +44,7 @@ class SpoolCopy:
             self._segments.append((path.name, self._open.enter_context(path.open("rb")), size))
 
     def write(self, target: Path) -> int:
-        """Copy everything to ``target`` and return the bytes of the segments."""
+        """Copy all files to ``target``; return the number of bytes of the segments."""
         make_folder(target)
         copied = sum(
             copy_open_file(file, target / name, size=size) for name, file, size in self._segments

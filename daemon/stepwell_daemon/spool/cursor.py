@@ -1,14 +1,15 @@
-"""The cursor file: how far the forwarder got, and the extent that it is sending.
+"""The cursor file: the place that the forwarder has reached, and the extent that it is sending.
 
     file := slot | slot                 each in a block of 4096 bytes of its own
     slot := magic[8] | crc u32 | layout u16 | layout's complement u16 | generation u64
             | segment u64 | offset u64 | extent_end u64
 
-Writes go to the two slots in turn, each synced: a torn write leaves the other slot, which is the
-state before. A slot holds the same twice, 2048 bytes apart, so that one flipped bit costs nothing:
-the slot before would name an older extent. ``extent_end`` is an offset in the cursor's segment; 0
-means that nothing is being sent. ``layout`` is of the extent's blocks; releases that wrote 0 in its
-place and its complement's had the first. The CRC covers what follows these.
+Writes go to the two slots in turn, each synced: after a torn write the other slot has the previous
+state. A slot contains its data twice, 2048 bytes apart, so that one flipped bit does no harm:
+without the copy the other slot would name an older extent. ``extent_end`` is an offset in the
+cursor's segment; 0 means that no extent is being sent. ``layout`` is the layout of the extent's
+blocks; releases with the first layout wrote 0 for it and its complement. The CRC covers the fields
+after these two.
 """
 
 import struct
@@ -32,7 +33,7 @@ _PLACES: Final = (0, _COPY_AT, _SLOT_BYTES, _SLOT_BYTES + _COPY_AT)
 
 
 class CursorFile:
-    """Keeps one Progress durably. One caller at a time."""
+    """Stores one Progress durably. One caller at a time."""
 
     def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self._disk = disk or Disk()
@@ -41,10 +42,10 @@ class CursorFile:
         self._descriptor = -1
 
     def open(self, default: Progress) -> Progress:
-        """Return what was saved last; ``default`` where nothing was yet.
+        """Return the last saved state; ``default`` if there is none.
 
         Raises:
-            DamagedStateError: The file is there and neither slot is whole.
+            DamagedStateError: The file exists and neither slot is valid.
         """
         if not self.path.exists():
             self._create(default)
@@ -69,7 +70,7 @@ class CursorFile:
         return progress
 
     def quarantine(self) -> Path:
-        """Move a damaged file out of the way and return where it is."""
+        """Rename a damaged file; return its new path."""
         target = self.path.with_name(f"{self.path.name}.damaged")
         self._disk.rename(self.path, target)
         return target
@@ -78,10 +79,10 @@ class CursorFile:
         """Make ``progress`` durable.
 
         Raises:
-            OSError: It may or may not be; the caller keeps to the one before and tries again.
+            OSError: It may or may not be durable; the caller keeps the previous one and retries.
         """
         if self._descriptor < 0:
-            # The last save failed somewhere: what the file holds now is all that may be relied on.
+            # The last save failed somewhere: only the content of the file is reliable now.
             self._create(progress)
             return
         generation = self._generation + 1
@@ -94,7 +95,7 @@ class CursorFile:
             self._disk.sync(self._descriptor)
             failpoints.hit("cursor.synced")
         except OSError:
-            # Never sync a file again after a failed sync: begin a new one next time.
+            # Never sync a file again after a failed sync: create a new one next time.
             self.close()
             self._create(progress)
             return
@@ -106,10 +107,10 @@ class CursorFile:
             self._descriptor = -1
 
     def peek(self) -> Progress | None:
-        """Return what was saved last and change nothing; None where nothing was.
+        """Return the last saved state without changing the file; None if there is none.
 
         Raises:
-            DamagedStateError: The file is there and neither slot is whole.
+            DamagedStateError: The file exists and neither slot is valid.
         """
         try:
             self._descriptor = self._disk.open_to_read(self.path)

@@ -1,7 +1,7 @@
-"""Dead letters: frames that the store refused for good, one a file, kept for replay.
+"""Dead letters: frames that the store rejected, one in each file, kept for replay.
 
-A file is a segment of its own (page, WRITER, FRAME), named after the frame's place in the spool
-and the table that refused it; beside it lies the reason as text.
+A file is a complete segment (page, WRITER, FRAME), named after the frame's place in the spool and
+the table that rejected it. Beside it is a text file with the reason.
 """
 
 import time
@@ -23,7 +23,7 @@ FORMER_FOLDER: Final = "set_aside"
 def write_dead_letter(
     folder: Path, spool: int, segment: int, frame: SpooledFrame, table: str, reason: str, disk: Disk
 ) -> Path:
-    """Write ``frame`` durably into ``folder``/dead_letter and return where it is.
+    """Write ``frame`` durably into ``folder``/dead_letter; return its path.
 
     Doing it twice makes one file.
     """

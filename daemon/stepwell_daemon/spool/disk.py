@@ -10,12 +10,12 @@ _FOLDER_MODE = 0o700
 
 
 class Disk:
-    """The real disk. A test gives a subclass that fails where it wants."""
+    """The real disk. A test passes a subclass that fails at chosen calls."""
 
     def create(self, path: Path, size: int) -> int:
         """Create ``path`` with ``size`` bytes of reserved zeros and return its descriptor.
 
-        Space is reserved so that a full disk shows here and not in the middle of a record.
+        Space is reserved so that a full disk fails here and not in the middle of a record.
         """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, _FILE_MODE)
         try:
@@ -71,7 +71,7 @@ class Disk:
         os.unlink(path)
 
     def make_folder(self, folder: Path) -> None:
-        """Make ``folder`` and what is missing above it, durably; nothing where it is there."""
+        """Make ``folder`` and its missing parents durably; do nothing if it exists."""
         if folder.is_dir():
             return
         self.make_folder(folder.parent)
@@ -87,7 +87,7 @@ class Disk:
 
 
 def replace_file(disk: Disk, path: Path, content: bytes) -> None:
-    """Make ``path`` hold ``content`` durably; after a crash it holds the old or the new."""
+    """Replace the content of ``path`` durably; after a crash it has the old or the new content."""
     temporary = path.with_name(path.name + ".tmp")
     descriptor = disk.create(temporary, 0)
     try:
@@ -104,7 +104,7 @@ def replace_file(disk: Disk, path: Path, content: bytes) -> None:
 
 
 def write_halting(disk: Disk, descriptor: int, data: bytes, offset: int, point: str) -> None:
-    """Write all of ``data``; with fail-point ``point`` armed, the first half before it."""
+    """Write all of ``data``; the fail-point ``point`` is after the first half."""
     if failpoints.is_armed(point):
         disk.write(descriptor, data[: len(data) // 2], offset)
         failpoints.hit(point)

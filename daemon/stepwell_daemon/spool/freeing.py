@@ -22,7 +22,7 @@ from stepwell_daemon.writer_packing import Mark
 logger = logging.getLogger("stepwell_daemon.spool")
 
 Marks = tuple[list[Mark], Location]
-"""What the table of writers is packed from, in the thread: the event loop has no time for it."""
+"""The input of the table of writers, packed in the thread: the event loop has no time for it."""
 
 
 class Freeing:
@@ -40,7 +40,7 @@ class Freeing:
     ) -> None:
         """
         Args:
-            marks: returns those of now; they cover at least the spool's durable end.
+            marks: returns the present marks; they cover at least the spool's durable end.
         """
         self._folder = folder
         self._settings = settings
@@ -81,7 +81,7 @@ class Freeing:
             self._write_table(marks)
             for number in sorted(held):
                 failpoints.hit("free.before-unlink")
-                with contextlib.suppress(FileNotFoundError):  # Gone by an attempt before.
+                with contextlib.suppress(FileNotFoundError):  # A previous attempt has removed it.
                     self._disk.unlink(segment_path(self._folder, number))
                 failpoints.hit("free.unlinked")
             self._disk.sync_folder(self._folder)

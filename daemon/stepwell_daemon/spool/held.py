@@ -1,4 +1,4 @@
-"""Which segments the spool holds: where each ends, what it takes on disk, which may go."""
+"""The segments that the spool holds: the end and the size of each, and which may be freed."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class HeldSegments:
         self.sizes.update(sizes)
 
     def end_of(self, number: int) -> int:
-        """Return where closed segment ``number`` ends; the page's end where it is not known."""
+        """Return the end of closed segment ``number``; the end of its page if unknown."""
         return self._ends.get(number, PAGE_BYTES)
 
     def after(self, number: int) -> int | None:
@@ -38,7 +38,7 @@ class HeldSegments:
         return min((other for other in self.sizes if other > number), default=None)
 
     def bytes_between(self, cursor: Location, end: Location) -> int:
-        """Return how many bytes lie between ``cursor`` and ``end``, the spool's."""
+        """Return the number of bytes between ``cursor`` and ``end``, the spool's end."""
         return sum(
             max(
                 0,
@@ -50,7 +50,7 @@ class HeldSegments:
         )
 
     def note_passed(self, before: Location, cursor: Location) -> None:
-        """Note that the forwarder moved: a segment that it left may go after a while."""
+        """Note that the forwarder advanced: a segment that it left may be freed after a while."""
         for number in self.sizes:
             if before.segment <= number < cursor.segment:
                 self._passed_at[number] = self._clock()
@@ -58,7 +58,7 @@ class HeldSegments:
     def freeable(
         self, cursor: Location, *, keep_seconds: float, keep_bytes: int, bytes_max: int
     ) -> list[int]:
-        """Return the stored segments that were kept for long enough, or that take too much."""
+        """Return the stored segments that were kept for long enough or take too much space."""
         passed = sorted(number for number in self.sizes if number < cursor.segment)
         kept = sum(self.sizes[number] for number in passed)
         total = self.disk_bytes
@@ -74,7 +74,7 @@ class HeldSegments:
         return chosen
 
     def forget(self, numbers: list[int]) -> dict[int, tuple[int, int]]:
-        """Let go of ``numbers``; return the end and the size of each, for ``restore``."""
+        """Remove ``numbers``; return the end and the size of each, for ``restore``."""
         held = {number: (self.end_of(number), self.sizes[number]) for number in numbers}
         for number in numbers:
             self.sizes.pop(number, None)
@@ -83,6 +83,6 @@ class HeldSegments:
         return held
 
     def restore(self, held: Mapping[int, tuple[int, int]]) -> None:
-        """Take back what could not be freed; it may go at once."""
+        """Add segments back that could not be freed; they may be freed at once."""
         for number, (end, size) in held.items():
             self._ends[number], self.sizes[number] = end, size

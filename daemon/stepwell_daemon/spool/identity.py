@@ -1,4 +1,4 @@
-"""The spool's number: made at random with the spool, the daemon's id ever after."""
+"""The spool's number: made at random with the spool; from then on the daemon's id."""
 
 import contextlib
 import os
@@ -16,14 +16,14 @@ _CONTENT: Final = re.compile(rb"[0-9a-f]{16}\n")
 
 
 class FoundNumber(NamedTuple):
-    """The spool's number, 0 where nothing says it, and whether its own file says so."""
+    """The spool's number, 0 if unknown, and whether its own file has it."""
 
     number: int
     is_held: bool
 
 
 def spool_number(folder: Path, disk: Disk) -> int:
-    """Return the number of the spool in ``folder``; write it where its file does not say it.
+    """Return the number of the spool in ``folder``; write it if its file does not have it.
 
     Raises:
         NewerSpoolError: A later release wrote a segment.
@@ -42,8 +42,8 @@ def spool_number(folder: Path, disk: Disk) -> int:
 def find_number(folder: Path, disk: Disk) -> FoundNumber:
     """Return the number of the spool in ``folder``; changes nothing.
 
-    The file holds no checksum, the segments do: a number that no segment carries is damaged, and
-    what most segments say counts, as it does for a lost one.
+    The file has no checksum, but the segments do. A number that is in no segment is damaged. Then,
+    or if the file is lost, the number in most segments is valid.
 
     Raises:
         OSError: The folder cannot be read.
@@ -61,7 +61,7 @@ def find_number(folder: Path, disk: Disk) -> FoundNumber:
 
 
 def _read(path: Path) -> int:
-    """Return the number in ``path``, 0 where there is none."""
+    """Return the number in ``path``, 0 without one."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

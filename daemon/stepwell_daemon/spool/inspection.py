@@ -1,6 +1,6 @@
-"""Looking at a spool without changing it: what is there, and whether it is whole.
+"""Reading a spool without changing it: its content, and whether it is intact.
 
-Nothing here takes a lock or writes: it works beside a running daemon and on a copy.
+This module takes no lock and writes no file: it works beside a running daemon and on a copy.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ _UNKNOWN_END: Final = 1 << 62
 
 @dataclass(slots=True)
 class WriterReport:
-    """What the spool holds of one writer; positions are bytes of the writer's stream."""
+    """The part of one writer in the spool; positions are bytes of the writer's stream."""
 
     writer_id: str
     project: str
@@ -47,16 +47,17 @@ class WriterReport:
 
 @dataclass(slots=True)
 class SpoolReport:
-    """What ``verify_spool`` found.
+    """The result of ``verify_spool``.
 
     Attributes:
-        damage: what is wrong, each with file, offset, what was expected and whether a repair
-            has something to do about it; empty when whole.
-        torn_bytes: written after the last sync and never acknowledged; a kill leaves such a tail.
-        quarantined_places: damaged places that a start or a repair has quarantined; nothing is
-            left to do about them.
-        noted: what starts have found missing or cut, as far as nobody removed the notes.
-        waiting_bytes: what lies behind the cursor and counts.
+        damage: the damages, each with file, offset, the expected content and whether a repair can
+            treat it; empty if intact.
+        torn_bytes: bytes written after the last sync and never acknowledged; a kill leaves such a
+            tail.
+        quarantined_places: damaged places that a start or a repair has quarantined; they need no
+            more work.
+        noted: notes of starts about missing or truncated segments, unless the notes were removed.
+        waiting_bytes: valid bytes after the cursor.
     """
 
     spool: str
@@ -112,7 +113,7 @@ def damage_text(damage: dict[str, Any]) -> str:
 
 
 def glance_at_spool(folder: Path, disk: Disk | None = None) -> SpoolReport:
-    """Return what of ``verify_spool`` can be known without reading more than the last segment.
+    """Return the part of ``verify_spool`` that needs only the last segment.
 
     Raises:
         FileNotFoundError: There is no spool.
@@ -162,7 +163,7 @@ class _Look:
         self._read_small_files()
 
     def _read_small_files(self) -> None:
-        """Take in what cursor and table of writers say of the segments."""
+        """Use the facts of cursor and table of writers about the segments."""
         folder, report = self._folder, self.report
         try:
             self._progress = CursorFile(folder / "cursor", self._disk).peek()
@@ -179,7 +180,7 @@ class _Look:
             self._damaged(folder / "writers.tbl", str(error), is_repairable=True)
 
     def check_files(self) -> None:
-        """Report which files are missing, and count what is quarantined or dead-lettered."""
+        """Report missing files, and count quarantined and dead-lettered ones."""
         folder, report = self._folder, self.report
         report.quarantined_files = _count_files(folder / quarantine.FOLDER, ".bytes")
         report.dead_letter_files = len(dead_letter.list_dead_letters(folder))
@@ -187,7 +188,7 @@ class _Look:
         if not self._is_number_held and self._spool:
             what = "missing or damaged; a start takes the number from the segments"
             self._damaged(folder / identity.FILE, what, is_repairable=True)
-        # Listed again: a daemon may run, make segments and free them meanwhile.
+        # Listed again: a running daemon may make and free segments meanwhile.
         present = {*self.numbers, *list_segments(folder)}
         for run in missing_segments(present, self._progress, self._covers):
             self._damaged(segment_path(folder, run.start), f"missing{and_more(run)}")
@@ -198,11 +199,11 @@ class _Look:
         return closing(SegmentFile(self._disk, self._folder, number, self._spool, is_live=True))
 
     def walk(self, segment: SegmentFile) -> Iterator[Walked]:
-        """Yield what lies in ``segment``; nothing where it belongs elsewhere."""
+        """Yield the content of ``segment``; none if it belongs to another spool."""
         return walk_all(segment) if self._fault_of(segment).is_readable else iter(())
 
     def _fault_of(self, segment: SegmentFile) -> "_PageFault":
-        """Return what is wrong with a segment's page."""
+        """Return the problem of a segment's page."""
         try:
             page = segment.page()
         except NewerSpoolError as error:
@@ -215,7 +216,7 @@ class _Look:
         return _PageFault()
 
     def measure_segment(self, segment: SegmentFile) -> int:
-        """Report the size of a segment, and whether it was cut; return up to where it counts."""
+        """Report size and truncation of a segment; return the end of its valid part."""
         number, path = segment.number, segment.path
         size = path.stat().st_size
         durable = self.durable_end(segment)
@@ -244,7 +245,7 @@ class _Look:
                 self._count_frame(segment, item, writer, writers, is_chained=chain_ok)
 
     def durable_end(self, segment: SegmentFile) -> int:
-        """Return up to where a segment counts: what lies beyond was never acknowledged."""
+        """Return the end of a segment: bytes beyond it were never acknowledged."""
         number = segment.number
         following = segment_path(self._folder, number + 1)
         if following.exists():
@@ -292,7 +293,7 @@ class _Look:
             seen.end_position = max(seen.end_position, item.position + item.raw_bytes)
 
     def _note_damage(self, segment: SegmentFile, item: Damage, durable: int) -> bool:
-        """Report damage; return whether nothing that counts is missing there."""
+        """Report damage; return whether no valid data is missing there."""
         path = segment.path
         if quarantine.path_of(self._folder, segment.number, item).exists():
             self.report.quarantined_places += 1
@@ -314,7 +315,7 @@ class _Look:
     ) -> None:
         report = self.report
         number = int(path.stem) if path.suffix == SUFFIX else None
-        upto = end or _UNKNOWN_END  # A file as a whole.
+        upto = end or _UNKNOWN_END  # A whole file.
         if number is not None and (number, upto) <= (report.cursor_segment, report.cursor_offset):
             what += " (before the cursor: the daemon is past it)"
         report.damage.append(

@@ -1,4 +1,4 @@
-"""Records of a spool as JSON, for people; changes nothing."""
+"""Records of a spool as JSON, for people; changes no file."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -30,7 +30,7 @@ _FLAGS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SpoolItem:
-    """A record with what is known of its writer at that place, or a damaged place."""
+    """A record with the facts of its writer at that place, or a damaged place."""
 
     segment: int
     walked: Walked
@@ -41,7 +41,7 @@ class SpoolItem:
         return writer.info if writer is not None else None
 
     def as_json(self, *, rows: bool = False) -> dict[str, Any]:
-        """Return the item as a flat object; with ``rows`` also what a frame says."""
+        """Return the item as a flat object; with ``rows`` also the rows of a frame."""
         item, writer, _ = self.walked
         found: dict[str, Any] = {"segment": self.segment, "offset": item.offset, "end": item.end}
         if isinstance(item, Damage):
@@ -92,7 +92,7 @@ def _content(item: SpoolRecord, writer: Binding | None) -> dict[str, Any]:
 def dump_spool(folder: Path, disk: Disk | None = None) -> Iterator[SpoolItem]:
     """Yield every record and every damaged place, oldest first.
 
-    Nothing is yielded of a segment of another spool, or of a later release.
+    Segments of another spool or of a later release are skipped.
     """
     disk = disk or Disk()
     spool = find_number(folder, disk).number

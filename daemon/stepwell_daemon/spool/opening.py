@@ -1,4 +1,4 @@
-"""Opening a spool: its files are read, what can be saved is written anew, and appends can begin."""
+"""Opening a spool: read its files, write salvaged records again, then allow appends."""
 
 import logging
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _SLOW_SYNC_SECONDS: Final = 1.0
 
 @dataclass(slots=True)
 class OpenedSpool:
-    """The parts of a spool as they are after a start, and what was wrong with it."""
+    """The parts of a spool after a start, and the problems that were found."""
 
     number: int
     cursor_file: CursorFile
@@ -41,11 +41,11 @@ class OpenedSpool:
 def open_spool(
     folder: Path, settings: SpoolSettings, counters: Counters, disk: Disk
 ) -> OpenedSpool:
-    """Open the spool in ``folder``; there is one afterwards.
+    """Open the spool in ``folder``; create it if it is missing.
 
     Raises:
-        DaemonError: It cannot be opened, for a reason that the error says.
-        OSError: The disk does not let itself be read or written.
+        DaemonError: It cannot be opened; the error has the reason.
+        OSError: The disk cannot be read or written.
     """
     disk.make_folder(folder)
     number = spool_number(folder, disk)
@@ -69,14 +69,14 @@ def open_spool(
         and progress.cursor < log.end
         and not held.bytes_between(progress.cursor, log.end)
     ):
-        progress = Progress(log.end)  # What lay between is gone.
+        progress = Progress(log.end)  # The segments between are gone.
     return OpenedSpool(number, cursor_file, progress, Registry(found.writers), log, held, problems)
 
 
 def _open_cursor(
     folder: Path, cursor_file: CursorFile, problems: list[str]
 ) -> tuple[Progress, bool]:
-    """Return where forwarding goes on, and whether the file says so or nothing does."""
+    """Return the place where forwarding continues, and whether the file has it."""
     first = min(list_segments(folder), default=0) or _table_end(folder) + 1
     default = Progress(Location(first, PAGE_BYTES))
     is_there = cursor_file.path.exists()
@@ -93,14 +93,14 @@ def _table_end(folder: Path) -> int:
     try:
         return load_writers(folder)[1].segment
     except DamagedStateError:
-        return 0  # The recovery says so.
+        return 0  # The recovery reports it.
 
 
 def _passed_by(progress: Progress, found: RecoveredSpool) -> tuple[Progress, int]:
-    """Return where forwarding goes on, and the highest number that a segment may have had."""
+    """Return the place where forwarding continues, and the highest possible number of a segment."""
     newest = max(found.newest, progress.cursor.segment - 1)
     if any(progress.cursor.segment in run for run in found.missing):
-        # What was being sent cannot be read again.
+        # The extent that was being sent cannot be read again.
         return Progress(progress.cursor), max(newest, progress.cursor.segment)
     return progress, newest
 
@@ -122,7 +122,7 @@ def _open_log(
     return SpoolLog(
         folder,
         number,
-        first_number=newest + 1,  # No number is used twice: cursor and table may know it.
+        first_number=newest + 1,  # A number is never used twice: cursor and table may have it.
         previous_end=last.offset if last.segment == newest else PAGE_BYTES,
         segment_bytes=settings.segment_bytes,
         disk=disk,

@@ -1,6 +1,6 @@
-"""What is lost of the spool: bytes that are no record, notes of files that are gone or cut.
+"""Lost parts of the spool: bytes that are not records, and notes of missing or truncated files.
 
-Kept in a folder of its own, never deleted.
+Kept in a separate folder, never deleted.
 """
 
 import contextlib
@@ -22,12 +22,12 @@ _NOTE_BYTES_MAX: Final = 4096
 
 
 def path_of(folder: Path, segment: int, damage: Damage) -> Path:
-    """Return where a copy of the damaged bytes is kept."""
+    """Return the path of the copy of the damaged bytes."""
     return folder / FOLDER / f"{segment:016d}-{damage.offset}-{damage.end}.bytes"
 
 
 def quarantine(segment: SegmentFile, damage: Damage) -> Path | None:
-    """Copy the damaged bytes into the folder ``quarantine``; return where they are.
+    """Copy the damaged bytes into the folder ``quarantine``; return their path.
 
     Quarantining the same bytes twice makes one file. A disk that cannot take the copy does not
     stop the daemon: the segment itself is still there.

@@ -82,5 +82,5 @@ class GpuWorker:
                 self._answers.put(sample_gpu(self.gpu))
             except GpuError as error:
                 self._answers.put(error)
-            except BaseException as error:  # A driver's library may raise anything.
+            except BaseException as error:  # A driver's library may raise any exception.
                 self._answers.put(GpuError(f"{type(error).__name__}: {error}"))

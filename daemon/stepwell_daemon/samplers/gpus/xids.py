@@ -1,7 +1,7 @@
-"""XID events: what the driver reports of faults, counted by GPU and code.
+"""XID events: faults that the driver reports, counted by GPU and code.
 
-The driver reports each event once, to whoever waits. So one thread waits, half a second at a time,
-and the sampler reads the counts. The codes: docs.nvidia.com/deploy/xid-errors.
+The driver reports each event once, to a waiting caller. So one thread waits, half a second at a
+time, and the sampler reads the counts. The codes: docs.nvidia.com/deploy/xid-errors.
 """
 
 import logging
@@ -16,11 +16,11 @@ logger = logging.getLogger("stepwell_daemon")
 
 _WAIT_MS: Final = 500
 _CODES_MAX: Final = 32
-"""Different codes of a GPU that are counted each for itself; further ones count as code 0."""
+"""Number of codes of a GPU that are counted separately; further codes count as code 0."""
 _PAUSE_SECONDS: Final = 5.0
 
 CRITICAL: Final = frozenset((48, 62, 64, 74, 79, 94, 95, 119, 120))
-"""Codes by which the hardware or its firmware failed. Others are mostly a program's own faults."""
+"""Codes of faults in hardware or firmware. Other codes are mostly faults of a program."""
 
 _MEANINGS: Final = {
     13: "graphics engine exception, mostly a program's fault",
@@ -48,7 +48,7 @@ class XidWatch:
     """Waits for XID events of all GPUs of an open driver. Counts can be read from any thread.
 
     Attributes:
-        is_watching: events from here on are counted.
+        is_watching: events are counted from this point on.
     """
 
     def __init__(self, nvml: Nvml, gpus: list[Gpu], counts: "XidCounts") -> None:
@@ -63,7 +63,7 @@ class XidWatch:
         """Start waiting.
 
         Raises:
-            RuntimeError: The system gives no thread.
+            RuntimeError: The system has no thread left.
         """
         self._thread.start()
 
@@ -89,7 +89,7 @@ class XidWatch:
             try:
                 pynvml.nvmlEventSetFree(events)
             except pynvml.NVMLError:
-                pass  # The driver has gone with it.
+                pass  # The driver has released it.
 
     def _registered(self, events: Any) -> dict[int, str]:
         pynvml = self._nvml.library
@@ -111,7 +111,8 @@ class XidWatch:
                 event = pynvml.nvmlEventSetWait(events, _WAIT_MS)
             except pynvml.NVMLError as error:
                 if error.value != pynvml.NVML_ERROR_TIMEOUT:
-                    self._stopped.wait(_PAUSE_SECONDS)  # The sampler sees the same and reopens.
+                    # The sampler sees the same error and opens the driver again.
+                    self._stopped.wait(_PAUSE_SECONDS)
                 continue
             if uuid := by_handle.get(_address(event.device)):
                 self._counts.add(uuid, int(event.eventData))
@@ -124,7 +125,7 @@ def _address(handle: Any) -> int:
 
 
 class XidCounts:
-    """XID events since the daemon's start, by GPU. Outlives restarts of the driver."""
+    """XID events since the daemon's start, by GPU. Survives restarts of the driver."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -132,7 +133,7 @@ class XidCounts:
         self._last: dict[str, tuple[int, float]] = {}
 
     def add(self, uuid: str, code: int) -> None:
-        """Count one event and say so in the log."""
+        """Count one event and log it."""
         with self._lock:
             codes = self._counts.setdefault(uuid, Counter())
             is_first = code not in codes
@@ -142,7 +143,7 @@ class XidCounts:
             logger.warning("GPU fault uuid=%s xid=%d meaning=%s", uuid, code, meaning(code))
 
     def values(self, uuid: str) -> dict[str, float]:
-        """Return the counts of a GPU, all and by code; 0 where there was none."""
+        """Return the counts of a GPU, all and by code; 0 if there was none."""
         with self._lock:
             codes = dict(self._counts.get(uuid, {}))
         found = {"gpu/xid_events_total": float(sum(codes.values()))}
