@@ -1,4 +1,4 @@
-"""What the daemon says of itself: the status JSON (docs/formats/status.md) and its problems."""
+"""The daemon's report: the status JSON (docs/formats/status.md) and its problems."""
 
 import os
 import resource
@@ -26,7 +26,7 @@ _SHOWN_SECONDS = 600.0
 
 @dataclass(slots=True)
 class Facts:
-    """Everything that a status is made of. Read on the event loop only."""
+    """The sources of a status. Read on the event loop only."""
 
     config: DaemonConfig
     spool: Spool
@@ -44,7 +44,7 @@ class Facts:
     accepting: bool = False
     samplers: Sequence[SamplerHealth] = ()
     relaying: Callable[[], list[str]] = list
-    """The ids of the daemons that relay to here now."""
+    """The ids of the daemons that relay to this one now."""
     gateway_port: int = 0
     personal: bool = False
     """A training script or a command started the daemon, and may start it again."""
@@ -52,7 +52,7 @@ class Facts:
 
     @property
     def ready(self) -> bool:
-        """Frames are taken and made durable; says nothing of the store."""
+        """Whether frames are taken and made durable; independent of the store."""
         return self.accepting and self.spool.failure is None and not self.spool.is_full
 
     def problems(self) -> list[str]:
@@ -96,7 +96,7 @@ class Facts:
 
 
 def status(facts: Facts) -> dict[str, Any]:
-    """Return the status as it goes out as JSON."""
+    """Return the status as JSON, in its public form."""
     config, spool, counters = facts.config, facts.spool, facts.counters
     inserts = counters.insert_seconds
     return {
@@ -183,7 +183,7 @@ def _process() -> dict[str, int]:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         held = len(os.listdir("/proc/self/fd"))
-    except OSError:  # There is no descriptor left to look with.
+    except OSError:  # There is no descriptor left for the check.
         held = soft
     return {"open_files": held, "open_files_max": soft}
 
@@ -193,7 +193,7 @@ def _counted(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def _writers(spool: Spool) -> list[dict[str, Any]]:
-    """Return the connected writers first, then those seen lately."""
+    """Return the connected writers first, then those seen recently."""
     now = time.time()
     shown = [
         state

@@ -1,4 +1,4 @@
-"""Upkeep of an open store: retention, what comes of deleted runs, blobs that nothing names."""
+"""Upkeep of an open store: retention, late rows of deleted runs, unnamed blobs."""
 
 import asyncio
 import logging
@@ -21,17 +21,17 @@ from stepwell_wire.run_notes import forget_runs
 logger = logging.getLogger("stepwell_daemon")
 
 SCARCE: Final = (OSError, MemoryError)
-"""What a machine without descriptors, memory or disk raises anywhere: wait and try again."""
+"""Errors of a machine without descriptors, memory or disk space: wait and retry."""
 _DAY_SECONDS: Final = 86_400.0
 _SWEEP_SECONDS: Final = 10.0
 _SWEEP_SERVERS_SECONDS: Final = 60.0
-"""Of servers, that many daemons ask."""
+"""Interval on servers, which many daemons query."""
 _COLLECT_SECONDS: Final = 6 * 3600.0
 _BEHIND_SECONDS: Final = 600.0
 
 
 class Upkeep:
-    """Deletes from the store what is to be deleted. Owned by the event loop."""
+    """Deletes rows and blobs that are due for deletion. Owned by the event loop."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class Upkeep:
             executor: the thread that works on the store.
         """
         self.due = asyncio.Event()
-        """Retention is to be applied now: the store is open, or the settings have changed."""
+        """Apply retention now: the store is open, or the settings have changed."""
         self._facts = facts
         self._blobs = blobs
         self._store = store
         self._executor = executor
         self.stopping = threading.Event()
-        """A deletion that runs is to end at its next step."""
+        """A running deletion must end at its next step."""
 
     async def keep_retention(self) -> None:
         """Apply retention once the store is open, after a reload, and daily."""
@@ -84,10 +84,10 @@ class Upkeep:
                 logger.info("deleted a run that outlived retention run=%s", run)
 
     async def sweep_removed(self) -> None:
-        """Delete what comes of writers whose run was deleted by force while they were at work."""
+        """Delete late rows of writers whose run was deleted by force while they were running."""
         loop = asyncio.get_running_loop()
         swept = Swept()
-        is_failing = False  # A failure that repeats is said once.
+        is_failing = False  # A repeating failure is logged once.
         while True:
             of_servers = self._config.sink == "clickhouse"
             await asyncio.sleep(_SWEEP_SERVERS_SECONDS if of_servers else _SWEEP_SECONDS)
@@ -119,14 +119,14 @@ class Upkeep:
                 logger.info("nothing more comes of a deleted run run=%s/%s", project, run_id)
 
     async def collect_blobs(self) -> None:
-        """Delete blobs that nothing names, every few hours, where there is a store to ask."""
+        """Delete blobs that no row or manifest names, every few hours, if there is a store."""
         while True:
             await asyncio.sleep(_COLLECT_SECONDS)
             hours = self._config.blob_grace_hours
             is_behind = self._facts.oldest_unforwarded_seconds() > _BEHIND_SECONDS
             store = self._store()
             if store is None or not hours or is_behind:
-                continue  # What waits in the spool may name some.
+                continue  # Blobs in the spool may still be named.
             await self._blobs.collect(store, before=time.time() - hours * 3600.0)
 
     @property
@@ -134,6 +134,6 @@ class Upkeep:
         return self._facts.config
 
     def _forget(self, project: str, run_id: str) -> None:
-        """Remove what journals folders of this node note of a deleted run."""
+        """Remove the notes of a deleted run in this node's journals folders."""
         folders = (self._config.journals, *self._config.further_journal_roots())
         forget_runs(folders, project, [run_id])

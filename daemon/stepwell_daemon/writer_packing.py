@@ -1,4 +1,4 @@
-"""Writers as bytes: what the spool's WRITER records and its table of writers say of each."""
+"""Writers as bytes: the form of the spool's WRITER records and of its table of writers."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
@@ -14,8 +14,9 @@ _INFO: Final = ("project", "run_id", "writer_id", "label", "scope", "host", "pid
 
 
 def describe(state: WriterState) -> bytes:
-    """Return the content of a WRITER record: all that reading a segment alone needs."""
-    return pack_description(state, dict(state.schemas))  # One step of C: the loop may add to it.
+    """Return the content of a WRITER record: all facts for reading a segment alone."""
+    # One step of C, because the loop may add to it.
+    return pack_description(state, dict(state.schemas))
 
 
 def pack_description(state: WriterState, schemas: Mapping[int, tuple[str, ...]]) -> bytes:
@@ -32,7 +33,7 @@ def unpack_description(content: bytes) -> tuple[WriterState, Schemas]:
     """Return the writer that a WRITER record describes, and its schemas.
 
     Raises:
-        ValueError: The content is none.
+        ValueError: The content is invalid.
     """
     try:
         fields = msgpack.unpackb(content, strict_map_key=False)
@@ -43,10 +44,10 @@ def unpack_description(content: bytes) -> tuple[WriterState, Schemas]:
 
 
 class Mark(NamedTuple):
-    """A writer, and up to where its stream is durable.
+    """A writer, and the durable end of its stream.
 
-    A thread that packs writers may see any value of the other fields, as they are of no order;
-    these two belong together.
+    A thread that packs writers may see any value of the other fields, which are independent; these
+    two belong together.
     """
 
     state: WriterState
@@ -59,12 +60,12 @@ class Mark(NamedTuple):
 
 
 def marks_of(states: Iterable[WriterState]) -> list[Mark]:
-    """Return the marks of ``states`` as of now; cheap, for the event loop."""
+    """Return the present marks of ``states``; cheap, for the event loop."""
     return [Mark.of(state) for state in states]
 
 
 def pack_states(marks: Iterable[Mark], *, now: float) -> list[dict[str, Any]]:
-    """Return what of writers is kept on disk: those seen in the last 30 days. In any thread."""
+    """Return the stored form of the writers seen in the last 30 days. In any thread."""
     oldest = now - KEPT_DAYS * 86_400
     return [
         _fields(mark)

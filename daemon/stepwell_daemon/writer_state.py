@@ -1,9 +1,11 @@
-"""What the daemon knows of one writer, and every change of it.
+"""The daemon's facts of one writer, and every change of them.
 
-A writer's *high-water marks* are positions in its stream: up to ``accepted`` everything was taken
-into memory, up to ``durable`` it is on disk and acknowledged. ``accepted`` is never the lower.
+A writer's *high-water marks* are positions in its stream. Bytes up to ``accepted`` were taken into
+memory. Bytes up to ``durable`` are on disk and acknowledged. ``accepted`` is never lower than
+``durable``.
 
-Others read the fields. They change them by the methods of this file only, which a test holds.
+Other modules read the fields. They change them only with the methods of this file; a test checks
+this.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ Schemas = dict[int, tuple[str, ...]]
 
 
 class Stream(Protocol):
-    """A writer's connection, as others may use it (``session.Session``)."""
+    """A writer's connection, as other modules may use it (``session.Session``)."""
 
     changed: asyncio.Event
     sweep_id: str
@@ -45,43 +47,43 @@ class WriterState:
     accepted: int = 0
     durable: int = 0
     finished: bool = False
-    """A ``finish`` was taken, the writer's own or one made for it after its death."""
+    """Whether a ``finish`` was taken, from the writer or made for it after its death."""
     last_time_us: int = 0
-    """The latest time that the writer itself gave a record."""
+    """The highest time in the writer's own records."""
     seen_at: float = 0.0
-    """When its last frame or its hello came; seconds since 1970 UTC."""
+    """Time of its last frame or hello; seconds since 1970 UTC."""
     schemas: Schemas = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    """Each name of its schemas once; the schemas hold these very strings."""
+    """Each name of its schemas once; the schemas contain the same string objects."""
     names_bytes: int = 0
-    """What its schemas count for towards ``NAMES_BYTES_MAX``."""
+    """The size of its schemas towards ``NAMES_BYTES_MAX``."""
     after_hole: bool = False
-    """Its next frame goes past a hole; known beyond the connection that said so."""
+    """Its next frame skips a missing range; kept after the connection that announced it."""
     redescribe: bool = False
-    """It has schemas that its frames do not define: the next one needs a description before it."""
+    """It has schemas that its frames do not define: a description must precede the next frame."""
     holes: tuple[Hole, ...] = ()
-    """What relays went past, as of ``accepted``."""
+    """Missing ranges from relays, as of ``accepted``."""
     durable_holes: tuple[Hole, ...] = ()
-    """The same as of ``durable``."""
+    """Missing ranges from relays, as of ``durable``."""
     session: Stream | None = None
     location: Location = Location(0, 0)
-    """The spool's end when its last frame had become durable."""
+    """The spool's end when its last frame became durable."""
     pending: int = 0
     """Frames accepted and not yet durable."""
     waiting_bytes: int = 0
-    """Of its records that are not stored, as far as appended since the daemon's start."""
+    """Bytes of its records that are not stored, of those appended since the daemon's start."""
     rate: Rate = field(default_factory=Rate)
     """Points received."""
     via: str = ""
-    """The daemon that relays it; its process, journal and host are out of reach then."""
+    """The daemon that relays it; its process, journal and host are then on another node."""
     relays: int = 0
-    """Streams between daemons that have named it and are open."""
+    """Number of open streams between daemons that have named it."""
     synthetic: tuple[int, int] | None = None
-    """Position and CRC-32 of the record that was last made on its behalf and relayed."""
+    """Position and CRC-32 of the last relayed record that was made on its behalf."""
     is_dead: bool = False
-    """Its last connection was somebody else's, who sends what it left."""
+    """Its last connection was another process's, which sent its journal."""
     ending: Ending = CRASHED
-    """How it ended, as far as is known, should it never have said so."""
+    """Its end, as far as known, in case it has no ``finish``."""
     disconnected_at: float | None = None
     """Monotonic; None while connected and for writers that were not seen since the start."""
 
@@ -92,7 +94,7 @@ class WriterState:
     # ------------------------------------------------------------------ connections
 
     def connect(self, session: Stream, *, client: str, journal_dir: str, is_dead: bool) -> None:
-        """Begin a connection; it takes the place of an earlier one."""
+        """Begin a connection; it replaces an earlier one."""
         self.session, self.disconnected_at = session, None
         self.client, self.is_dead = client, is_dead
         self.journal_dir = journal_dir or self.journal_dir
@@ -108,15 +110,15 @@ class WriterState:
         self.seen_at = now
 
     def note_relayed(self, via: str, *, now: float, is_new: bool) -> None:
-        """Take in that a stream of daemon ``via`` names the writer, for the first time or again."""
+        """Note that a stream of daemon ``via`` names the writer, for the first time or again."""
         self.via, self.seen_at, self.disconnected_at = via, now, None
         self.relays += is_new
 
     def leave_relay(self, *, monotonic: float | None = None) -> None:
-        """Take in that a stream between daemons names the writer no longer.
+        """Note that a stream between daemons no longer names the writer.
 
         Args:
-            monotonic: when that stream ended; None where it goes on.
+            monotonic: when that stream ended; None if it continues.
         """
         self.relays -= 1
         # A newer stream may have named it before this one ended.
@@ -124,11 +126,11 @@ class WriterState:
             self.disconnected_at = monotonic
 
     def retire(self, monotonic: float) -> None:
-        """Take in that nothing more comes of a writer of the daemon's own."""
+        """Note that a writer of the daemon itself sends no more rows."""
         self.disconnected_at = monotonic
 
     def note_death(self, ending: Ending | None) -> None:
-        """Take in that the process is dead, and how it ended where that is known."""
+        """Note that the process is dead, and how it ended, if known."""
         self.is_dead, self.ending = True, ending or self.ending
 
     def forget_journal(self) -> None:
@@ -137,10 +139,10 @@ class WriterState:
     # ------------------------------------------------------------------ schemas
 
     def learn(self, schemas: Mapping[int, tuple[str, ...]], *, beside: bool = False) -> None:
-        """Take in new schemas.
+        """Add new schemas.
 
         Args:
-            beside: they do not come in a frame, so that a reader of the spool would miss them.
+            beside: they are not from a frame, so a reader of the spool would miss them.
         """
         if beside and not schemas.keys() <= self.schemas.keys():
             self.redescribe = True
@@ -150,13 +152,13 @@ class WriterState:
                 self.names_bytes += names_size(keys)
 
     def forget_schemas(self) -> None:
-        # Not cleared: whoever reads the spool may hold the old ones.
+        # Not cleared: a reader of the spool may hold the old dict.
         self.schemas, self.names, self.names_bytes = {}, {}, 0
 
     # ------------------------------------------------------------------ its stream
 
     def skip_to(self, position: int) -> int:
-        """Go on at ``position``: what lies before it cannot be had. Return the bytes gone past."""
+        """Continue at ``position``: earlier bytes are lost for this daemon. Return their number."""
         skipped = position - self.accepted
         if skipped <= 0:
             return 0
@@ -170,14 +172,14 @@ class WriterState:
         self.last_time_us = max(self.last_time_us, last_time_us)
 
     def note_made(self, place: tuple[int, int]) -> None:
-        """Take in a relayed record that was made on its behalf."""
+        """Note a relayed record that was made on its behalf."""
         self.synthetic = place
 
     def append(self, position: int, size: int, flags: int) -> tuple[int, bool]:
-        """Take in that ``size`` bytes are on their way into the spool.
+        """Note that ``size`` bytes are being appended to the spool.
 
         Returns:
-            Their flags, and whether the writer is to be described before them.
+            Their flags, and whether a description of the writer must precede them.
         """
         redescribe, self.redescribe = self.redescribe, False
         if not flags & (SYNTHETIC | FILLS):
@@ -191,19 +193,19 @@ class WriterState:
         return flags, redescribe
 
     def committed(self, position: int, size: int, flags: int, location: Location) -> None:
-        """Take in that what was appended is on disk, before ``location``."""
+        """Note that the appended records are on disk, before ``location``."""
         self.pending -= 1
         self.location = location
         self._note_durable(position, size, flags)
 
     def read_back(self, position: int, size: int, flags: int, *, seen_at: float) -> None:
-        """Take in what a start finds in the spool: nothing else was accepted."""
+        """Add a frame that a start finds in the spool: all other frames were not accepted."""
         self.seen_at = max(self.seen_at, seen_at)
         self._note_durable(position, size, flags)
         self.accepted, self.holes = self.durable, self.durable_holes
 
     def read_description(self, described: "WriterState", schemas: Schemas) -> None:
-        """Take in what a description in the spool says beyond what is known."""
+        """Add the new facts of a description in the spool."""
         self.learn(schemas)
         self.via = described.via or self.via
         if described.durable > self.durable:
@@ -211,11 +213,11 @@ class WriterState:
             self.durable_holes = self.holes = described.durable_holes  # As of that mark.
 
     def note_opened(self, end: Location) -> None:
-        """Take in where the spool ended when it was opened."""
+        """Note where the spool ended when it was opened."""
         self.location = end
 
     def note_forwarded(self, size: int) -> int:
-        """Take in that records wait no longer; return how many bytes of them were counted."""
+        """Note that records no longer wait; return the number of their counted bytes."""
         size = min(size, self.waiting_bytes)
         self.waiting_bytes -= size
         return size

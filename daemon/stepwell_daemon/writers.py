@@ -1,4 +1,4 @@
-"""Writers: all that the daemon knows, for ever or for as long as they may come back."""
+"""Writers: the daemon's facts of them, kept for good or while they may come back."""
 
 import socket
 from collections.abc import Collection
@@ -28,19 +28,19 @@ class Registry:
         return [state for state in self.states.values() if state.session is not None]
 
     def journal_dirs(self) -> set[str]:
-        """Return the folders in which the journals of writers are, or may still be."""
+        """Return the folders that contain the journals of writers, or may do so."""
         return {state.journal_dir for state in self.states.values() if state.journal_dir}
 
     def forget_journals(self, gone: Collection[str]) -> None:
-        """Note that the folders ``gone`` are no longer there: of writers that ended, for good."""
+        """Note that the folders ``gone`` were removed: their writers have ended for good."""
         for state in self.states.values():
             if state.journal_dir in gone and state.finished and state.session is None:
                 state.forget_journal()
 
     def forget_idle(self, *, now: float, monotonic: float) -> None:
-        """Let go of what nobody needs: schemas of writers that left, writers unseen for a month.
+        """Forget unneeded facts: schemas of writers that left, writers unseen for a month.
 
-        A writer that comes back says its schemas anew.
+        A writer that comes back sends its schemas again.
         """
         for number, state in list(self.states.items()):
             if state.session is not None or state.pending:
@@ -56,14 +56,15 @@ class Registry:
 def trainers(registry: Registry, *, host: str = "") -> list[Trainer]:
     """Return the processes of this node that log into runs now. Any thread may call it.
 
-    A process in a container with a host name and process ids of its own is not among them: its
+    A process in a container with a separate host name and separate process ids is left out: its
     number would name another process here.
 
     Args:
         host: this node's name, by default the system's.
     """
     host = host or socket.gethostname()
-    states = list(registry.states.values())  # One step of C: the loop may add to it meanwhile.
+    # One step of C, because the loop may add to it at the same time.
+    states = list(registry.states.values())
     return [
         Trainer(state.info.pid, state.info.writer_id)
         for state in states

@@ -53,11 +53,11 @@ def quarantine(segment: SegmentFile, damage: Damage) -> Path | None:
 
 
 def note(folder: Path, name: str, what: str, disk: Disk) -> None:
-    """Keep a note of what nothing is left of; noting the same twice makes one file.
+    """Store a note of a loss that leaves no bytes; the same note twice makes one file.
 
     Args:
-        name: names the loss, so that each is noted once.
-        what: is kept together with the moment.
+        name: identifies the loss, so that each is noted once.
+        what: the text, stored with the time.
     """
     path = folder / FOLDER / f"{name}{_NOTE_SUFFIX}"
     if path.exists():

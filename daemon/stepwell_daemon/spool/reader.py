@@ -1,4 +1,4 @@
-"""The reading end: extents of the spool with what is needed to decode them. Synchronous."""
+"""The reading end: extents of the spool with the facts that decode them. Synchronous."""
 
 import logging
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ class Extent:
     raw_bytes: int = 0
     damaged: int = 0
     layout: int = BLOCK_LAYOUT
-    """Of the blocks under which it may have been sent before."""
+    """The layout of the blocks under which the extent may have been sent before."""
 
 
 class SpoolReader:
-    """Reads segments from any place on. One caller at a time."""
+    """Reads segments from any place. One caller at a time."""
 
     def __init__(
         self,
@@ -52,8 +52,8 @@ class SpoolReader:
         """Return the extent from ``start`` up to the first limit, at least one record.
 
         Args:
-            end: the segment's durable end, or that of an extent that is read again; then the
-                limits must be what they were, or very large.
+            end: the segment's durable end, or the end of an extent that is read again. In the
+                second case the limits must be the former ones, or very large.
         """
         walker = self._open(start.segment)
         extent = Extent(start.segment, start.offset, start.offset)
@@ -81,7 +81,7 @@ class SpoolReader:
             extent.points += item.points
             extent.raw_bytes += item.raw_bytes
         else:
-            extent.end = end  # Zeros and damage up to here were passed as well.
+            extent.end = end  # Zeros and damage up to here were skipped as well.
         return extent
 
     def close(self) -> None:

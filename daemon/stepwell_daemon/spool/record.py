@@ -1,4 +1,4 @@
-"""Records of the spool: how one frame, or what is known of its writer, lies in a segment.
+"""Records of the spool: the form of one frame, or of its writer's facts, in a segment.
 
     record   := magic u32 | crc u32 | chain u32 | kind u8 | flags u8 | 0 u16
                 | stored u32 | raw u32 | points u32 | 0 u32
@@ -13,8 +13,8 @@
     time     :  µs since 1970 UTC when it was appended
     durable  :  bytes of this segment that a sync had covered when this was written
 
-A record is checked by itself, so that one bad record hides no other; the chain shows where one
-is missing. What lies beyond the highest ``durable`` was never acknowledged. All integers are
+Each record has its own checksum, so one bad record hides no other. The chain shows a missing
+record. A record beyond the highest ``durable`` may not have been acknowledged. All integers are
 little-endian. No I/O here.
 """
 
@@ -46,11 +46,11 @@ DEFINES: Final = 2
 FINISHES: Final = 4
 """The frame holds the writer's ``finish``."""
 SYNTHETIC: Final = 8
-"""Made by the daemon for a dead writer; takes no place in the writer's stream."""
+"""Made by the daemon for a dead writer; has no position in the writer's stream."""
 JUMPS: Final = 16
-"""What lies between the writer's high-water mark and this frame cannot be had any more."""
+"""The bytes between the writer's high-water mark and this frame are lost for this daemon."""
 FILLS: Final = 32
-"""It came late, out of a hole that the writer's high-water mark had passed."""
+"""The frame came late, from a missing range before the writer's high-water mark."""
 
 _RAW_BYTES_MAX: Final = {WRITER: 2 * MESSAGE_BYTES_MAX, FRAME: FRAME_BYTES_MAX}
 _POSITION_MAX: Final = 2 * POSITION_MAX
@@ -80,10 +80,10 @@ class SpoolRecord:
     payload: bytes
 
     def content(self) -> bytes:
-        """Return the payload as it was before compression.
+        """Return the payload before compression.
 
         Raises:
-            MalformedRecordsError: It is no LZ4 of as many bytes as the record says.
+            MalformedRecordsError: It is not LZ4 with the record's number of bytes.
         """
         if not self.flags & COMPRESSED:
             return self.payload
@@ -98,7 +98,7 @@ class SpoolRecord:
         return content
 
     def kept(self) -> bytes:
-        """Return the content, or the payload as it lies where that cannot be decompressed."""
+        """Return the content, or the stored payload if it cannot be decompressed."""
         try:
             return self.content()
         except MalformedRecordsError:
@@ -107,14 +107,14 @@ class SpoolRecord:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Bytes that are no record."""
+    """Bytes that are not a record."""
 
     offset: int
     end: int
 
 
 def writer_number(writer_id: str) -> int:
-    """Return the 64-bit number by which records name a writer."""
+    """Return the 64-bit number of a writer in records."""
     return int.from_bytes(blake2b(writer_id.encode(), digest_size=8).digest(), "little")
 
 
@@ -150,7 +150,7 @@ def pack_record(
 
 
 def parse_record(read: Read, offset: int, end: int, seed: int) -> SpoolRecord | None:
-    """Return the record at ``offset``, or None where there is no valid one before ``end``."""
+    """Return the record at ``offset``, or None without a valid one before ``end``."""
     if offset + HEADER_BYTES > end:
         return None
     head = read(HEADER_BYTES, offset)
@@ -159,7 +159,8 @@ def parse_record(read: Read, offset: int, end: int, seed: int) -> SpoolRecord | 
     magic, crc, chain, kind, flags, _, stored, raw, points, _, *places = HEADER.unpack(head)
     writer, position, time_us, durable = places
     if position > _POSITION_MAX:
-        return None  # No writer may begin beyond half of it, and nobody logs the other half.
+        # A writer may begin in the first half only, and no writer logs as much as the other half.
+        return None
     last = offset + HEADER_BYTES + stored + (-stored & 7)
     if magic != MAGIC or last > end or raw > _RAW_BYTES_MAX.get(kind, 0) or durable > offset:
         return None
@@ -177,7 +178,7 @@ def parse_record(read: Read, offset: int, end: int, seed: int) -> SpoolRecord | 
 
 
 def is_cut(read: Read, offset: int, end: int) -> bool:
-    """Return whether a record begins at ``offset`` that goes on beyond ``end``, the file's."""
+    """Return whether a record at ``offset`` continues beyond ``end``, the file's end."""
     if offset >= end:
         return False
     head = read(min(HEADER_BYTES, end - offset), offset)
@@ -190,10 +191,10 @@ def is_cut(read: Read, offset: int, end: int) -> bool:
 
 
 def scan(read: Read, start: int, end: int, seed: int) -> Iterator[SpoolRecord | Damage]:
-    """Yield records from ``start`` on, and each place that holds none.
+    """Yield records from ``start`` on, and each place without one.
 
-    After damage the next valid record is looked for. Zeros up to ``end`` are the unwritten rest
-    and no damage.
+    After damage the next valid record is searched. Zeros up to ``end`` are the unwritten rest, not
+    damage.
     """
     offset = start
     chain: int | None = None
@@ -234,7 +235,7 @@ def _next_record(read: Read, start: int, end: int, seed: int) -> SpoolRecord | N
 
 
 def _written_end(read: Read, start: int, end: int) -> int:
-    """Return the end of the last byte that is not zero, ``start`` where all are."""
+    """Return the end of the last byte that is not zero, ``start`` if all are zero."""
     written = offset = start
     while offset < end:
         window = read(min(_READ_BYTES, end - offset), offset)

@@ -1,9 +1,9 @@
-"""Opening a spool after whatever happened: what counts, where each segment ends, who wrote.
+"""Opening a spool after any kind of end: valid records, the end of each segment, the writers.
 
-The end of the spool is known up to the highest place that something later vouches for: a record
-that was written after a sync, the cursor, the page of the next segment. What lies beyond it in
-the last segment may or may not have been acknowledged, and may be read from memory only. All of
-it that is whole and fits on its writer's high-water mark is written anew.
+The end of the spool is known up to the highest place that later data confirms: a record that was
+written after a sync, the cursor, or the page of the next segment. Records beyond it in the last
+segment may or may not have been acknowledged, and may be only in the page cache. Those that are
+valid and continue at their writer's high-water mark are written again.
 """
 
 import itertools
@@ -40,7 +40,7 @@ logger = logging.getLogger("stepwell_daemon.spool")
 
 @dataclass(slots=True)
 class RecoveredSpool:
-    """What was found. ``salvage`` must be adopted before anything else is appended."""
+    """The result of the recovery. ``salvage`` must be appended before all other records."""
 
     writers: dict[int, WriterState] = field(default_factory=dict)
     ends: dict[int, int] = field(default_factory=dict)
@@ -50,14 +50,14 @@ class RecoveredSpool:
     torn_bytes: int = 0
     problems: list[str] = field(default_factory=list)
     losses: dict[str, str] = field(default_factory=dict)
-    """Those of the problems of which nothing would be left to see, by a name for each."""
+    """Those of the problems that leave no other trace, each with a name."""
     missing: list[range] = field(default_factory=list)
-    """Numbers of segments that are gone and held what was not stored, or may have."""
+    """Numbers of missing segments that held unstored records, or may have."""
     newest: int = 0
-    """The highest number that a segment ever had, as far as anything knows."""
+    """The highest known number of a segment."""
 
     def lose(self, name: str, what: str) -> None:
-        """Note a loss that is told, and kept."""
+        """Note a loss that is reported and stored."""
         self.problems.append(what)
         self.losses[name] = what
 
@@ -74,10 +74,10 @@ def recover_spool(
 
     Args:
         spool: the spool's number; segments of another spool are left alone and reported.
-        progress: what the cursor file says; None where it says nothing.
+        progress: the content of the cursor file; None if it has none.
 
     Raises:
-        OSError: The disk does not let itself be read.
+        OSError: The disk cannot be read.
     """
     disk = disk or Disk()
     found = RecoveredSpool()
@@ -88,7 +88,7 @@ def recover_spool(
         found.problems.append(str(error))
         disk.rename(folder / FILE, folder / f"{FILE}.damaged")
     for path in folder.glob("*.tmp"):
-        disk.unlink(path)  # Never had its name, so nothing in it was acknowledged.
+        disk.unlink(path)  # It never had its final name, so none of its records was acknowledged.
         failpoints.hit("recover.temporary-removed")
     with ExitStack() as opened:
         segments = [
@@ -150,11 +150,11 @@ def _note_cut(segment: SegmentFile, end: int, found: RecoveredSpool) -> None:
 
 
 def vouched_end(number: int, size: int, progress: Progress | None, covers: Location) -> int:
-    """Return up to where cursor and table say that segment ``number`` was synced.
+    """Return the offset up to which segment ``number`` was synced, from cursor and table.
 
     Args:
-        size: of its file, the last that is there.
-        covers: up to where the table of writers knows the spool.
+        size: of its file, the last one that exists.
+        covers: the end of the spool that the table of writers covers.
     """
     vouched = PAGE_BYTES
     places = [covers]  # The table's marks are of durable frames.
@@ -164,15 +164,16 @@ def vouched_end(number: int, size: int, progress: Progress | None, covers: Locat
         if place.segment == number:
             vouched = max(vouched, place.offset)
         elif place.segment > number:
-            vouched = max(vouched, size)  # Nothing was written to it any more.
+            vouched = max(vouched, size)  # No more records were written to it.
     return vouched
 
 
 def _end_before(after: SegmentFile, segment: SegmentFile) -> int:
-    """Return where ``segment`` ends by what ``after``, the next one, says."""
+    """Return the end of ``segment`` according to ``after``, the next one."""
     if (page := after.page()) is not None:
         return page.previous_end
-    # Its page is damaged. A segment that replaces another's tail begins with that tail.
+    # The page of the next segment is damaged. A segment that replaces another's tail begins with
+    # that tail.
     first = next(_places(after, PAGE_BYTES), None)
     synced = segment.synced_end()
     if first is None or first not in _places(segment, synced):
@@ -188,7 +189,7 @@ def _places(segment: SegmentFile, start: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _read_last(segment: SegmentFile, found: RecoveredSpool, vouched: int) -> int:
-    """Take what is surely durable and salvage the rest; return where the first of them ends."""
+    """Accept the surely durable records and salvage the rest; return the end of the first part."""
     size = segment.size
     durable = max(vouched, segment.synced_end())
     _take_all(segment, found, durable)
@@ -241,7 +242,7 @@ def _salvage(segment: SegmentFile, item: SpoolRecord, found: RecoveredSpool) -> 
     except MalformedRecordsError:
         records = None
     if records is None or state is None or (item.position > state.durable and not jumps):
-        # Something before it is missing: its writer sends it again, or nobody can.
+        # A record before it is missing: its writer sends it again, or it is lost.
         found.quarantined += 1
         quarantine(segment, Damage(item.offset, item.end))
         return

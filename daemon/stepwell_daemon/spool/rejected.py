@@ -1,8 +1,8 @@
-"""Which blocks of the extent under way the store has rejected, over a kill.
+"""Rejected blocks of the extent that is being sent, remembered over a kill.
 
-A block that was rejected is stored in parts, each under a token of its own. If a daemon that starts
-anew sent it as a whole again, and the store by then took it, the parts would count twice. So what
-was rejected once is halved at once, as long as its extent is under way.
+A rejected block is stored in parts, each under its own token. If a restarted daemon sent the whole
+block again, and the store then accepted it, the parts would count twice. So a block that was
+rejected once is halved at once, until its extent is stored.
 """
 
 import json
@@ -31,7 +31,7 @@ class RejectedBlocks:
         self._place, self._tokens = _read(self._path)
 
     def begin(self, place: Place) -> None:
-        """Forget all but what is known of the extent at ``place``."""
+        """Forget all tokens except those of the extent at ``place``."""
         if place != self._place:
             self._place, self._tokens = place, frozenset()
 
@@ -42,9 +42,9 @@ class RejectedBlocks:
         """Note, durably, that the store has rejected the block of ``token``.
 
         Raises:
-            OSError: The disk did not take it.
+            OSError: The disk cannot be written.
         """
-        with self._lock:  # Blocks of several tables are sent, and rejected, at once.
+        with self._lock:  # Blocks of several tables are sent, and rejected, at the same time.
             tokens = self._tokens | {token}
             content = {"extent": self._place, "tokens": sorted(tokens)}
             replace_file(self._disk, self._path, json.dumps(content).encode())

@@ -17,18 +17,18 @@ from stepwell_daemon.spool.spool import Spool
 
 @dataclass(frozen=True, slots=True)
 class RepairedSpool:
-    """What was found, a line each, and whether anything was done about it."""
+    """The findings, one line each, and whether the repair changed the spool."""
 
     found: list[str]
     is_changed: bool
 
 
 def repair_spool(folder: Path) -> RepairedSpool:
-    """Quarantine what is damaged, write anew what can be saved of the end.
+    """Quarantine damaged bytes, and write the salvaged records of the end again.
 
     Raises:
         AlreadyRunningError: A daemon has the spool.
-        DaemonError: It cannot be opened, for a reason that the error says.
+        DaemonError: It cannot be opened; the error has the reason.
     """
     descriptor = os.open(
         folder.parent / "daemon.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -48,7 +48,7 @@ def repair_spool(folder: Path) -> RepairedSpool:
 async def _repair(folder: Path) -> RepairedSpool:
     damage = verify_spool(folder).damage
     found = [damage_text(each) for each in damage if each["repairable"]]
-    # A start looks only at what the table of writers does not know yet.
+    # A start checks only segments that the table of writers does not cover.
     if pieces := _quarantine_damage(folder):
         found.append(f"{pieces} damaged pieces are kept in {folder / FOLDER}")
     is_changed = bool(found)
@@ -70,5 +70,5 @@ async def _repair(folder: Path) -> RepairedSpool:
 
 
 def _quarantine_damage(folder: Path) -> int:
-    """Keep a copy of what is no valid record; return how many pieces that were."""
+    """Keep a copy of bytes that are not valid records; return the number of pieces."""
     return sum(quarantine(*each) is not None for each in damaged_places(folder))

@@ -1,4 +1,4 @@
-"""Sending dead-lettered frames again, into the store, once."""
+"""Sending dead-lettered frames into the store again, once."""
 
 from pathlib import Path
 from typing import Final
@@ -16,11 +16,11 @@ _ALL_TABLES: Final = "all"
 
 
 class ReplayError(Exception):
-    """A file that cannot be sent: no dead-lettered frame, or one that still cannot be decoded."""
+    """A file that cannot be sent: not a dead-lettered frame, or still impossible to decode."""
 
 
 def reason_of(path: Path) -> str:
-    """Return why the frame in ``path`` was dead-lettered, "" where that is not known."""
+    """Return why the frame in ``path`` was dead-lettered, "" if unknown."""
     try:
         return path.with_suffix(".reason").read_text("utf-8").strip()
     except OSError:
@@ -28,14 +28,14 @@ def reason_of(path: Path) -> str:
 
 
 def replay(path: Path, store: Store) -> int:
-    """Store what ``path`` holds and move it to ``replayed``; return how many rows were sent.
+    """Store the frame in ``path`` and move the file to ``replayed``; return the number of rows.
 
-    Only the table that refused the frame gets it: the others have it. Twice is once: the token
-    names place, table and content, and the store drops a block that it has under its token.
+    Only the table that rejected the frame gets it: the others have it. A repetition has no effect:
+    the token names place, table and content, and the store ignores a block whose token it has.
 
     Raises:
-        ReplayError: The file holds no frame that can be decoded.
-        StoreError: The store does not take it; the file stays where it is.
+        ReplayError: The file has no frame that can be decoded.
+        StoreError: The store does not accept it; the file stays in its place.
     """
     page = read_page(Disk(), path)
     if page is None:
@@ -60,7 +60,7 @@ def replay(path: Path, store: Store) -> int:
         store.insert(block, f"{place}-{block.table}-{block.digest()}", may_repeat=True)
         rows += block.rows
     if gap is not None:
-        # It names the file, so the gap that was stored then is no longer told.
+        # The row names the file, so the gap that was stored earlier is no longer reported.
         token = f"{page.spool:016x}-{path.stem}-filled-{gap.block.digest()}"
         store.insert(gap.block, token, may_repeat=True)
     target = path.parent / REPLAYED_FOLDER
@@ -73,7 +73,7 @@ def replay(path: Path, store: Store) -> int:
 
 
 def _place(path: Path) -> tuple[int, int, str]:
-    """Return segment, offset and table that the file's name says."""
+    """Return the segment, offset and table in the file's name."""
     parts = path.stem.split("-", 2)
     if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
         raise ReplayError(

@@ -4,9 +4,9 @@
     page    := magic[8] | version u32 | crc u32 | spool u64 | number u64 | previous_end u64
                | created u64 | zeros to 4096
 
-``previous_end`` is where the segment before ends: a segment that follows a failed sync says by it
-how much of its predecessor counts. The CRC covers the 32 bytes after it. A later version covers
-the same bytes and seeds the CRC with its number, so that a flipped bit is not taken for one.
+``previous_end`` is the end of the previous segment: after a failed sync it gives the valid length
+of the predecessor. The CRC covers the 32 bytes after it. A later version covers the same bytes and
+seeds the CRC with its number, so that a flipped bit does not look like a later version.
 """
 
 import struct
@@ -42,9 +42,9 @@ class Location(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """Everything before ``cursor`` is stored; up to ``extent_end`` is being stored.
+    """Records before ``cursor`` are stored; those up to ``extent_end`` are being stored.
 
-    ``layout`` says by which ``BLOCK_LAYOUT`` the extent was cut into blocks first.
+    ``layout`` is the ``BLOCK_LAYOUT`` by which the extent was first cut into blocks.
     """
 
     cursor: Location
@@ -61,7 +61,7 @@ class SegmentPage:
 
     @property
     def seed(self) -> int:
-        """What the CRCs of this segment's records start from."""
+        """The seed of the CRCs of this segment's records."""
         return zlib.crc32(struct.pack("<QQ", self.spool, self.number))
 
     def pack(self) -> bytes:
@@ -71,7 +71,7 @@ class SegmentPage:
 
     @classmethod
     def unpack(cls, page: bytes) -> Self | None:
-        """Return what ``page`` says, None where it is damaged.
+        """Return the fields of ``page``, None if it is damaged.
 
         Raises:
             NewerVersionError: A later release wrote it.
@@ -109,11 +109,11 @@ def list_segments(folder: Path) -> list[int]:
 def missing_segments(
     present: Iterable[int], progress: Progress | None, covers: Location
 ) -> list[range]:
-    """Return the numbers of segments that must have been there and are not, in runs, oldest first.
+    """Return the numbers of missing segments, in runs, oldest first.
 
     Args:
-        progress: what lies before its cursor is stored, and may be gone; None where nobody knows.
-        covers: up to where the table of writers knows the spool.
+        progress: segments before its cursor are stored, and may be deleted; None if unknown.
+        covers: the end of the spool that the table of writers covers.
     """
     held = set(present)
     known = {*held, covers.segment if covers.offset > PAGE_BYTES else 0}
@@ -135,7 +135,7 @@ def missing_segments(
 
 
 def and_more(run: range) -> str:
-    """Return how many more segments than its first ``run`` is, for a message; "" for none."""
+    """Return the number of further segments in ``run`` as a text for a message; "" for none."""
     return f" and the {len(run) - 1} after it" if len(run) > 1 else ""
 
 
@@ -144,8 +144,8 @@ def create_segment(
 ) -> int:
     """Create a segment that begins with the records ``content``; return its descriptor.
 
-    It appears under its name only when page and content are on disk: what follows from its
-    ``previous_end`` and what its first records replace hold at the same moment.
+    It gets its name only when page and content are on disk. So its ``previous_end`` and the records
+    that replace its predecessor's tail become valid at the same moment.
     """
     path = segment_path(folder, page.number)
     temporary = path.with_suffix(".tmp")

@@ -1,4 +1,4 @@
-"""What of the spool can be set."""
+"""The settings of the spool."""
 
 from dataclasses import dataclass
 

@@ -1,8 +1,7 @@
-"""The spool as the event loop sees it: append now, durable a moment later.
+"""The spool's interface for the event loop: appended records become durable a moment later.
 
-Frames that wait form a group: one write, one sync, then their acks. A group begins at once when
-the disk is idle; under load groups follow each other at a small distance, so that a sync covers
-many frames.
+Waiting frames form a group: one write, one sync, then their acks. If the disk is idle, a group
+begins at once. Under load there is a short time between groups, so that a sync covers many frames.
 """
 
 import asyncio
@@ -34,7 +33,7 @@ logger = logging.getLogger("stepwell_daemon.spool")
 _GROUP_BYTES_MAX: Final = 16 << 20
 _SAMPLES_SHARE: Final = 0.9
 _SHARED_FROM: Final = 0.75
-"""How full the spool is before a writer must leave the rest of it to others."""
+"""Fill level of the spool above which a large writer must leave the rest to others."""
 
 
 @dataclass(slots=True, eq=False)
@@ -60,10 +59,10 @@ class Spool:
         self.on_durable: Callable[[WriterState], None] = lambda state: None
         self.on_failure: Callable[[SpoolUnavailableError], None] = lambda error: None
         self.watchers: list[Callable[[], None]] = []
-        """Called whenever frames became durable or could not."""
+        """Called whenever frames became durable or failed to."""
         self.append_count = 0
         self.durable_count = 0
-        """Appends since the start, and how many of them, in order, are durable."""
+        """Number of appends since the start, and how many of them, in order, are durable."""
         self.counters = counters
         opened = open_spool(folder, settings, counters, self.disk)
         self.number, self.cursor_file = opened.number, opened.cursor_file
@@ -73,9 +72,9 @@ class Spool:
         self.data_arrived = asyncio.Event()
         self.in_flight_bytes = 0
         self.waiting_bytes = 0
-        """Of records that are not stored, as far as appended since the start."""
+        """Bytes of records that are not stored, of those appended since the start."""
         self.points_waiting = 0
-        """Durable and not yet stored, as far as appended since the start."""
+        """Points that are durable and not yet stored, of those appended since the start."""
         self._log, self._held = opened.log, opened.held
         self._collect_log_state()
         self._pending: deque[_Pending] = deque()
@@ -83,7 +82,7 @@ class Spool:
         self._room = asyncio.Event()
         self._room.set()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        """(append count that must be durable, who waits for it), the least first."""
+        """(append count that must be durable, its waiter), lowest first."""
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._freeing = Freeing(
             folder,
@@ -121,13 +120,14 @@ class Spool:
 
     @property
     def is_full(self) -> bool:
-        """Nothing more may be taken; freed as soon as the store takes what is here."""
+        """No more frames may be taken; this ends when the store accepts the present ones."""
         return self.unforwarded_bytes + self.in_flight_bytes >= self.settings.bytes_max
 
     def is_over_its_share(self, state: WriterState) -> bool:
-        """Whether ``state`` holds so much of a filling spool that it must leave the rest to others.
+        """Return whether ``state`` has a large share of a filling spool and must leave the rest to
+        others.
 
-        What waits is counted since the daemon started.
+        Waiting bytes are counted since the daemon's start.
         """
         if state.waiting_bytes <= self.settings.writer_share_max * self.waiting_bytes:
             return False
@@ -135,20 +135,20 @@ class Spool:
         return held >= _SHARED_FROM * self.settings.bytes_max
 
     def count_forwarded(self, writer: int, size: int) -> None:
-        """Note that ``size`` bytes of records of ``writer`` wait no longer."""
+        """Note that ``size`` bytes of records of ``writer`` no longer wait."""
         state = self.registry.states.get(writer)
         if state is not None:
             self.waiting_bytes -= state.note_forwarded(size)
 
     @property
     def has_room_for_samples(self) -> bool:
-        """The last tenth is for runs: a sample of the node is not worth a point of one."""
+        """The last tenth is for runs: their points are more important than the node's."""
         held = self.unforwarded_bytes + self.in_flight_bytes
         return held < _SAMPLES_SHARE * self.settings.bytes_max
 
     @property
     def waiting_since(self) -> float | None:
-        """When the oldest record that is not stored came, monotonic, to about a second."""
+        """The monotonic time at which the oldest unstored record came, to about a second."""
         return self._ages.waiting_since(self.cursor, self.end)
 
     @property
@@ -156,7 +156,7 @@ class Spool:
         return not self._pending and self.cursor >= self.end
 
     def end_of(self, number: int) -> int:
-        """Return the durable end of segment ``number``; the page's where nothing is in it."""
+        """Return the durable end of segment ``number``; the end of its page if it is empty."""
         if number == self.end.segment:
             return self.end.offset
         return self._held.end_of(number)
@@ -176,10 +176,10 @@ class Spool:
         points: int,
         flags: int = 0,
     ) -> None:
-        """Take a checked frame into the next group and move the writer's accepted mark.
+        """Add a checked frame to the next group and advance the writer's accepted mark.
 
         Args:
-            flags: of ``spool.record``; ``SYNTHETIC`` and ``FILLS`` leave the mark where it is.
+            flags: of ``spool.record``; ``SYNTHETIC`` and ``FILLS`` do not advance the mark.
         """
         flags, redescribe = state.append(position, len(records), flags)
         append = Append(
@@ -204,13 +204,14 @@ class Spool:
     async def room(self) -> None:
         """Wait until another frame may be read or appended.
 
-        An append that follows without an ``await`` between exceeds the bound by itself at most.
+        If there is no ``await`` before the append, the bound is exceeded at most by this append.
         """
-        while not self._room.is_set():  # Of those that wait, the first may have filled it again.
+        # Several callers may wait; the first one may have filled it again.
+        while not self._room.is_set():
             await self._room.wait()
 
     async def settled(self) -> None:
-        """Wait until everything that was appended before the call is durable."""
+        """Wait until all frames that were appended before the call are durable."""
         if self.durable_count < self.append_count:
             durable = asyncio.get_running_loop().create_future()
             self._waiting.append((self.append_count, durable))
@@ -233,7 +234,7 @@ class Spool:
                 self._executor, self._log.commit, [each.append for each in group]
             )
             try:
-                # The thread goes on when this task is cancelled: wait for what it did.
+                # The thread continues when this task is cancelled: wait for its result.
                 await asyncio.shield(committing)
             except SpoolUnavailableError as failed:
                 error = failed
@@ -291,7 +292,7 @@ class Spool:
         self.durable_count += done
         while self._waiting and self._waiting[0][0] <= self.durable_count:
             _, waiting = self._waiting.popleft()
-            if not waiting.done():  # Cancelled otherwise.
+            if not waiting.done():  # It was cancelled otherwise.
                 waiting.set_result(None)
         if done:
             self._tell_watchers()
@@ -309,7 +310,7 @@ class Spool:
     # ------------------------------------------------------------------ progress and freeing
 
     async def save_progress(self, progress: Progress) -> None:
-        """Make ``progress`` durable; tries until it can."""
+        """Make ``progress`` durable; retry until it is."""
         loop = asyncio.get_running_loop()
         backoff = Backoff()
         while True:
@@ -325,20 +326,20 @@ class Spool:
         self.progress = progress
 
     def free_forwarded(self, *, everything: bool = False) -> None:
-        """Begin to free what may be freed; the writers table is saved before.
+        """Begin to free segments; the writers table is saved before.
 
         Args:
-            everything: all that is stored, however short a time ago.
+            everything: free all stored segments, however recent.
         """
         self._freeing.free(self.cursor, everything=everything)
 
     async def freed(self) -> None:
-        """Wait until what was to be freed by now is."""
+        """Wait until the freeing that has begun is complete."""
         await asyncio.get_running_loop().run_in_executor(self._executor, lambda: None)
 
     def save_writers(self) -> None:
         """Save the writers table now; part of a clean stop."""
-        # In the thread: a save that is under way there has the same temporary file.
+        # In the thread: another save there may use the same temporary file.
         self._freeing.save_table().result()
 
     def close(self) -> None:
@@ -348,5 +349,5 @@ class Spool:
         self.cursor_file.close()
 
     def _marks(self) -> Marks:
-        # They hold what is durable, and so cover at least up to the end.
+        # They contain the durable marks, and so cover at least up to the end.
         return marks_of(self.registry.states.values()), self.end

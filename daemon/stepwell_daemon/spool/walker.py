@@ -1,6 +1,6 @@
-"""A segment record by record, with what is known of the writers there. Changes nothing.
+"""A segment record by record, with the known facts of its writers. Changes no file.
 
-Forwarding, recovery, inspection and the command line all read the spool by this.
+Forwarding, recovery, inspection and the command line all read the spool with this module.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _WINDOW_BYTES: Final = 1 << 20
 
 
 class SegmentFile:
-    """A segment that is open to be read. One caller at a time."""
+    """A segment that is open for reading. One caller at a time."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class SegmentFile:
     ) -> None:
         """
         Args:
-            path: of a file that stands alone, outside of its spool's folder.
-            is_live: a daemon may be writing to it, so that nothing is read ahead.
+            path: of a separate file, outside of its spool's folder.
+            is_live: a daemon may be writing to it, so there is no reading ahead.
         """
         self.path = path or segment_path(folder, number)
         self.number = number
@@ -55,7 +55,7 @@ class SegmentFile:
         return max(self.disk.size(self._descriptor), PAGE_BYTES)
 
     def page(self) -> SegmentPage | None:
-        """Return what the first page says, None where it is damaged.
+        """Return the fields of the first page, None if it is damaged.
 
         Raises:
             NewerSpoolError: A later release wrote it.
@@ -63,18 +63,18 @@ class SegmentFile:
         return read_page(self.disk, self.path)
 
     def scan(self, start: int, end: int) -> Iterator[SpoolRecord | Damage]:
-        """Yield the records from ``start`` up to ``end``, and each place that holds none."""
+        """Yield the records from ``start`` up to ``end``, and each place without one."""
         self._end = end
         return record.scan(self.read, start, end, self._seed)
 
     def synced_end(self) -> int:
-        """Return up to where the records themselves say that a sync had covered the segment."""
+        """Return the offset up to which the segment was synced, according to its records."""
         items = self.scan(PAGE_BYTES, self.size)
         synced = (item.durable for item in items if isinstance(item, SpoolRecord))
         return max(synced, default=PAGE_BYTES)
 
     def is_cut(self, damage: Damage) -> bool:
-        """Return whether a record begins at ``damage`` that goes on beyond the file's end."""
+        """Return whether a record begins at ``damage`` that continues beyond the file's end."""
         return record.is_cut(self.read, damage.offset, self.size)
 
     def read(self, size: int, offset: int) -> bytes:
@@ -83,7 +83,7 @@ class SegmentFile:
         if at < 0 or at + size > len(self._window):
             if size >= _WINDOW_BYTES or self._is_live:
                 return self.disk.read(self._descriptor, size, offset)
-            # Not past the end: what is there now may be written later.
+            # Not past the end: the bytes there may be written later.
             wanted = max(size, min(_WINDOW_BYTES, self._end - offset))
             self._window = self.disk.read(self._descriptor, wanted, offset)
             self._window_offset = offset
@@ -96,43 +96,46 @@ class SegmentFile:
 
 @dataclass(slots=True)
 class Binding:
-    """A writer as far as read: who it is and every schema that it defined up to here."""
+    """A writer at this point: its identity and every schema that it has defined so far."""
 
     info: WriterInfo
     schemas: Schemas
 
 
 class Walked(NamedTuple):
-    """A place of a segment, and what is known there."""
+    """A place of a segment, and the facts known there."""
 
     item: SpoolRecord | Damage
     writer: Binding | None = None
-    """Whose record it is; None where nothing says that, or a description cannot be read."""
+    """The record's writer; None if unknown, or if a description cannot be read."""
     missing_bytes: int = 0
-    """So much of the writer's stream was damaged just before it, in this segment."""
+    """Damaged bytes of the writer's stream just before it, in this segment."""
 
 
 class SegmentWalker:
-    """Walks one segment, from any place on and again."""
+    """Walks one segment, from any place, also repeatedly."""
 
     def __init__(self, segment: SegmentFile, known: dict[int, Binding] | None = None) -> None:
         """
         Args:
-            known: writers by number, where the segment does not say who they are; added to.
+            known: writers by number, for those that the segment does not describe; new ones are
+                added.
         """
         self.segment = segment
         self._known = {} if known is None else known
-        # Where each writer's stream has come to in this segment, as of ``_at``.
+        # The end of each writer's stream in this segment, as of ``_at``.
         self._ends: dict[int, int] = {}
         self._at = PAGE_BYTES
 
     def walk(self, start: int, end: int) -> Iterator[Walked]:
-        """Yield what lies from ``start`` to ``end``.
+        """Yield the items from ``start`` to ``end``.
 
-        An item counts as passed when the next one is asked for: who stops before can go on there.
+        An item counts as passed when the next one is requested: a caller that stops earlier can
+        continue there.
         """
         if start != self._at:
-            # In the middle, or once more: what is known and missing must be as the first time.
+            # In the middle, or repeated: the known and missing facts must be those of the first
+            # time.
             self._ends = {}
             for item in self.segment.scan(PAGE_BYTES, start):
                 self._look_at(item)
@@ -140,7 +143,7 @@ class SegmentWalker:
         for item in self.segment.scan(start, end):
             yield self._look_at(item)
             self._pass(item)
-        self._at = end  # Zeros up to here were passed as well.
+        self._at = end  # Zeros up to here were skipped as well.
 
     def _look_at(self, item: SpoolRecord | Damage) -> Walked:
         if isinstance(item, Damage):
@@ -154,15 +157,15 @@ class SegmentWalker:
             state, schemas = unpack_description(item.content())
         except (MalformedRecordsError, ValueError):
             return None
-        # A new dict: frames that were read before hold the old one.
+        # A new dict: frames that were read earlier hold the old one.
         binding = self._known[item.writer] = Binding(state.info, schemas)
         return binding
 
     def _missing_before(self, item: SpoolRecord) -> int:
-        """Return how much of its writer's stream lies between ``item`` and what came before."""
+        """Return the bytes of its writer's stream between the previous item and ``item``."""
         end = self._ends.get(item.writer)
         if end is None or item.flags & (record.SYNTHETIC | record.FILLS | record.JUMPS):
-            return 0  # Unknown, no next part of the writer's own stream, or counted as a jump.
+            return 0  # Unknown, not the next part of the writer's own stream, or counted as a jump.
         return max(0, item.position - end)
 
     def _pass(self, item: SpoolRecord | Damage) -> None:
@@ -179,29 +182,29 @@ def _learn(writer: Binding, item: SpoolRecord) -> None:
     try:
         _, defined = decode_records(item.content(), writer.schemas)
     except (MalformedRecordsError, ValueError):
-        return  # Dead-lettered when it is decoded for the store.
+        return  # It is dead-lettered when it is decoded for the store.
     writer.schemas.update(defined)
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledFrame:
-    """One frame as it lies in the spool, and what decodes it."""
+    """One frame of the spool, and the facts that decode it."""
 
     record: SpoolRecord
     info: WriterInfo
     schemas: Schemas
-    """Shared by all frames of the writer in this segment; only ever added to."""
+    """Shared by all frames of the writer in this segment; entries are only added."""
     missing_bytes: int = 0
-    """So much of the writer's stream was damaged just before it, in this segment."""
+    """Damaged bytes of the writer's stream just before it, in this segment."""
 
 
 def walk_all(segment: SegmentFile) -> Iterator[Walked]:
-    """Yield all that lies in ``segment``."""
+    """Yield all items of ``segment``."""
     return SegmentWalker(segment).walk(PAGE_BYTES, segment.size)
 
 
 def walk_lone_file(path: Path, disk: Disk | None = None) -> Iterator[Walked]:
-    """Yield what lies in a segment file that stands alone, such as a dead-lettered frame."""
+    """Yield the items of a separate segment file, such as a dead-lettered frame."""
     disk = disk or Disk()
     page = read_page(disk, path)
     if page is None:

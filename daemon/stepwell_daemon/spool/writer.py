@@ -1,8 +1,8 @@
 """Appends to the spool: groups of frames, made durable by one sync each. Synchronous.
 
-After a failed write or sync the segment is given up: its pages may be gone while the next sync
-succeeds. What no sync had covered is written again, from memory, into a new segment, whose page
-says how much of the old one counts.
+After a failed write or sync the segment is given up: its pages may be lost although the next sync
+succeeds. Records that were not synced are written again, from memory, into a new segment. Its page
+has the valid length of the old segment.
 """
 
 import time
@@ -40,7 +40,7 @@ class Append:
     time_us: int
     flags: int = 0
     redescribe: bool = False
-    """Describe the writer although the segment has a description of it."""
+    """Write the description of the writer even if the segment has one."""
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class SpoolLog:
 
     Attributes:
         end: the durable end of the spool.
-        ends: where each segment ends that this object no longer writes to.
+        ends: the end of each segment that this object no longer writes to.
         sizes: bytes that each segment takes on disk.
     """
 
@@ -105,8 +105,8 @@ class SpoolLog:
 
         Raises:
             SpoolUnavailableError: Neither the active segment nor a new one could be written.
-                ``done`` of the appends are durable; the rest is not, and nothing of the rest
-                will be found after a restart but at its place in a later call.
+                ``done`` of the appends are durable. The others are not: after a restart they are
+                found only if a later call writes them.
         """
         done = failures = 0
         while done < len(appends):
@@ -123,11 +123,11 @@ class SpoolLog:
     def adopt(self, appends: Sequence[Append]) -> None:
         """Write all of ``appends`` into a new segment that appears with all of them or not at all.
 
-        For what recovery found at the end of the spool: the new segment's page cuts it off there
-        at the very moment in which it is here.
+        For the salvaged records at the end of the spool: the new segment's page cuts them off there
+        at the moment at which they are durable here.
 
         Raises:
-            OSError: The segment could not be written; the spool is as before.
+            OSError: The segment could not be written; the spool is unchanged.
         """
         active, group = self._open_next(appends, 0, at_least=len(appends))
         self._advance(active, group)
@@ -188,7 +188,7 @@ class SpoolLog:
         *,
         at_least: int = 0,
     ) -> _Group:
-        """Return as many of ``appends`` as fit; ``at_least`` so many whatever their size."""
+        """Return as many of ``appends`` as fit; at least ``at_least``, whatever their size."""
         group = _Group([], 0, active.chain, set(), 0, 0)
         durable = active.end
         for append in appends[start:]:
@@ -221,7 +221,7 @@ class SpoolLog:
             )
             pieces.append(packed)
             size = sum(map(len, pieces))
-            # A single frame may be larger than a group, not than the room.
+            # A single frame may be larger than a group, but not larger than the room.
             fits = size <= room - group.size and (
                 not group.count or group.size + size <= _GROUP_BYTES_MAX
             )
@@ -249,7 +249,7 @@ class SpoolLog:
         self.end = Location(active.number, active.end)
 
     def _seal(self, active: _Active) -> None:
-        """Close a segment whose every record is durable; what was reserved goes back."""
+        """Close a segment whose every record is durable; its reserved space is released."""
         self._active = None
         self._closed(active)
         failpoints.hit("segment.before-seal")
@@ -257,7 +257,7 @@ class SpoolLog:
             self._disk.truncate(active.descriptor, active.end)
             self.sizes[active.number] = active.end
         except OSError:
-            pass  # It only keeps its reserved space until it is freed.
+            pass  # Otherwise it only keeps its reserved space until it is freed.
         self._close_quietly(active.descriptor)
         failpoints.hit("segment.sealed")
 
@@ -270,7 +270,7 @@ class SpoolLog:
         try:
             self._disk.truncate(active.descriptor, active.end)
         except OSError:
-            pass  # The next segment's page says where this one ends.
+            pass  # The next segment's page has the end of this one.
         self._close_quietly(active.descriptor)
         failpoints.hit("segment.given-up")
 

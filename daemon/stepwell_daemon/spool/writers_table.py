@@ -1,9 +1,9 @@
-"""The writers table: high-water marks beside the spool, for writers whose segments are gone.
+"""The writers table: high-water marks beside the spool, for writers whose segments are deleted.
 
     file := magic[8] | crc u32 | msgpack {"segment", "offset", "writers": [{…}, …]}
 
-``segment`` and ``offset`` say how much of the spool the marks cover; what comes after is read from
-the spool itself. Written as a whole before any segment is freed.
+``segment`` and ``offset`` are the end of the part that the marks cover; the rest is read from the
+spool itself. The whole table is written before any segment is freed.
 """
 
 import struct
@@ -52,10 +52,11 @@ def write_table(folder: Path, packed: bytes, *, disk: Disk | None = None) -> Non
 
 
 def load_writers(folder: Path) -> tuple[dict[int, WriterState], Location]:
-    """Return the writers and what of the spool their marks cover; nothing where there is none.
+    """Return the writers and the end of the part of the spool that their marks cover; empty without
+    a table.
 
     Raises:
-        DamagedStateError: The file is there and damaged.
+        DamagedStateError: The file exists and is damaged.
     """
     path = folder / FILE
     try:
