@@ -1,4 +1,4 @@
-"""The store: ClickHouse tables of runs and points, what goes in and what comes out."""
+"""The store: ClickHouse tables of runs and points, with inserts and queries."""
 
 from stepwell_store.blocks import Block, BlockBuilder
 from stepwell_store.embedded import EmbeddedStore, connect_embedded, open_embedded

@@ -1,12 +1,12 @@
 """Partial statistics and rollups of sorted points, in numpy.
 
 A block's points, sorted by (series, step, time), are cut where the series or the bucket changes,
-and each slice is reduced once; wider buckets and whole series are reduced from those results.
-The rows are partial: AggregatingMergeTree joins what several blocks say of one bucket. Why this
-is not a materialized view: docs/decisions/0002-rollups-in-numpy.md.
+and each slice is reduced once; wider buckets and whole series are reduced from those results. The
+rows are partial: AggregatingMergeTree merges the rows of one bucket from several blocks.
+docs/decisions/0002-rollups-in-numpy.md explains why this is not a materialized view.
 
-NaN and infinities are counted apart. minimum, maximum and sum are over finite values only; with
-none of them they are +inf, -inf and 0, the neutral elements.
+NaN and infinities are counted separately. minimum, maximum and sum are over finite values only.
+Without finite values they are +inf, -inf and 0, the neutral elements.
 """
 
 import itertools
@@ -23,7 +23,7 @@ ROLLUP_WIDTHS: Final = (64, 512, 2048)
 """Steps in a bucket, finest first; each a power of two and a multiple of the one before."""
 
 NODE_ROLLUP_WIDTHS: Final = (1 << 26, 1 << 30)
-"""Microseconds in a bucket of a node's series (67 seconds, 18 minutes), likewise."""
+"""Microseconds in a bucket of a node's series (67 seconds, 18 minutes), finest first."""
 
 for _widths in (ROLLUP_WIDTHS, NODE_ROLLUP_WIDTHS):
     assert all(width & (width - 1) == 0 for width in _widths)
@@ -86,7 +86,7 @@ class Aggregates:
 
 
 def joined(parts: Sequence[Aggregates]) -> Aggregates:
-    """Return the rows of ``parts``, one below the other."""
+    """Return the rows of ``parts``, one part after the other."""
     return Aggregates(
         **{
             each.name: np.concatenate([getattr(part, each.name) for part in parts])
@@ -114,7 +114,7 @@ def aggregate_over_time(points: Points) -> list[Aggregates]:
 
 
 def _rollups(points: Points, places: NDArray[np.int64], widths: Sequence[int]) -> list[Aggregates]:
-    """Return the rollups over ``places``, which rise within each series."""
+    """Return the rollups over ``places``, which ascend within each series."""
     rollups = [_slices_of_points(points, places >> (widths[0].bit_length() - 1))]
     for finer, width in itertools.pairwise(widths):
         shift = (width // finer).bit_length() - 1
@@ -123,7 +123,7 @@ def _rollups(points: Points, places: NDArray[np.int64], widths: Sequence[int]) -
 
 
 def slice_starts(series: NDArray[np.uint64], buckets: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Return where a new series or bucket begins; the first is 0."""
+    """Return the indexes at which a new series or bucket begins; the first is 0."""
     changes = np.empty(len(series), dtype=bool)
     changes[0] = True
     np.not_equal(series[1:], series[:-1], out=changes[1:])

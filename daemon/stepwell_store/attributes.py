@@ -2,9 +2,9 @@
 
     {"optimizer": {"lr": 0.1}}  ⇄  path "optimizer.lr", type "float", float 0.1
 
-A name that holds a dot means the same as nesting, except below a path that has a value of its own.
-Each path carries the time it was set; applied in that order, a later value replaces the one of its
-path, and a deletion removes everything below its path as well.
+A dot in a name means the same as nesting, except below a path that has its own value. Each path has
+the time at which it was set, and rows apply in that order. A later value replaces the earlier one
+of its path. A deletion also removes all values below its path.
 """
 
 import json
@@ -20,7 +20,7 @@ INT64_MAX: Final = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class TypedValue:
-    """One value in typed columns; ``type`` says which of them counts."""
+    """One value in typed columns; ``type`` names the valid column."""
 
     type: str
     number: float = 0.0
@@ -29,7 +29,7 @@ class TypedValue:
 
 
 def typed(value: object) -> TypedValue:
-    """Return ``value`` as the columns hold it; what is no scalar becomes JSON."""
+    """Return ``value`` as its columns; a value that is not a scalar becomes JSON."""
     match value:
         case None:
             return TypedValue("null")
@@ -47,7 +47,7 @@ def typed(value: object) -> TypedValue:
 
 
 def untyped(type_name: str, number: float, integer: int, text: str) -> Any:
-    """Return the value that ``typed`` was given."""
+    """Return the original value of ``typed``."""
     match type_name:
         case "null":
             return None
@@ -63,7 +63,7 @@ def untyped(type_name: str, number: float, integer: int, text: str) -> Any:
 
 
 def to_json(value: object) -> str:
-    """Return ``value`` as JSON; what JSON has no form for becomes its ``repr``."""
+    """Return ``value`` as JSON; a part without a JSON form becomes its ``repr``."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=repr, skipkeys=True)
 
 
@@ -92,16 +92,16 @@ class Assignment:
 def nest(
     assignments: Iterable[Assignment], *, onto: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the nested dict that ``assignments`` leave, applied oldest first.
+    """Return the nested dict that results from ``assignments``, applied oldest first.
 
-    At the same time deletions come first: one change may clear a path and fill it anew. A value
-    below a path that has a value of its own keeps its whole name, so that both are kept, in
-    whichever order they were set: ``wd`` and ``wd.bias`` give ``{"wd": 1, "wd.bias": 2}``. Whoever
-    replaces a dict by a value, or the reverse, deletes the paths that are gone.
+    At equal times deletions come first, because one change may clear a path and fill it again. A
+    value below a path with its own value keeps its whole name, so both are kept in any order:
+    ``wd`` and ``wd.bias`` give ``{"wd": 1, "wd.bias": 2}``. A writer that replaces a dict by a
+    value, or the reverse, deletes the old paths.
 
     Args:
-        onto: the content before the first assignment; changed in place. A name in it may hold
-            dots and is then meant whole.
+        onto: the content before the first assignment; changed in place. A dot in one of its names
+            is part of the name.
     """
     result: dict[str, Any] = {} if onto is None else onto
     for each in sorted(assignments, key=lambda row: (row.version, not row.deleted, row.path)):
@@ -118,15 +118,15 @@ def nest(
 
 
 def value_at(nested: Mapping[str, Any], path: str, default: Any = None) -> Any:
-    """Return the value that ``nest`` left at ``path``, else ``default``."""
+    """Return the value at ``path`` in a result of ``nest``, else ``default``."""
     place, name = _descend(dict(nested), path, create=False)
     return place.get(name, default)
 
 
 def _descend(place: dict[str, Any], path: str, *, create: bool) -> tuple[dict[str, Any], str]:
-    """Return the dict that holds ``path``, and the name there.
+    """Return the dict that holds ``path``, and the name in it.
 
-    Where nothing is created, a dict that is in no tree stands for a missing one.
+    If no dict is created, an empty dict outside of the tree replaces a missing one.
     """
     name = path
     while name not in place and "." in name:
@@ -137,7 +137,7 @@ def _descend(place: dict[str, Any], path: str, *, create: bool) -> tuple[dict[st
             if create:
                 place[parent] = below
         if not isinstance(below, dict):
-            break  # The parent has a value of its own.
+            break  # The parent has its own value.
         place, name = below, rest
     return place, name
 

@@ -1,9 +1,9 @@
-"""Deleting blobs that nothing names any more: rows of `blobs` and manifests name them by digest.
+"""Deletion of unused blobs: rows of `blobs` and manifests name blobs by digest.
 
-A blob is deleted when neither names it and it was last put before the grace period. Its row comes
-after its bytes, from spools that may wait for the store, so the period must be longer than
-the longest outage of a node. The manifests of artifacts are kept in the blob store, so a
-collector needs no hub to know them.
+A blob is deleted if no row and no manifest names it, and if it was last put before the grace
+period. Its row comes after its bytes, from spools that may wait for the store, so the period must
+be longer than the longest outage of a node. The manifests of artifacts are in the blob store, so a
+collector needs no hub.
 """
 
 import logging
@@ -27,10 +27,10 @@ _OF_NOBODY: Final = (
     "AND (project, run_id) NOT IN (SELECT project, run_id FROM writers) "
     "AND (project, run_id) NOT IN (SELECT project, run_id FROM texts)"
 )
-"""A blob of a deleted run that was still on its way when the run was deleted."""
+"""A blob of a deleted run that was not stored yet when the run was deleted."""
 
 _Named = Callable[[Sequence[str]], set[str]]
-"""Returns those of some digests that manifests name."""
+"""Returns those of the given digests that manifests name."""
 
 
 _TABLE_ID: Final = (
@@ -42,27 +42,28 @@ _LOOKED_AT: Final = 100
 
 
 class EmptyTableError(Exception):
-    """No row names any blob, the blob store has some, and is not known to be this table's."""
+    """No row names any blob, but the blob store has blobs and is not known to belong to this
+    table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What was deleted, or would be."""
+    """The deleted blobs, or those that would be deleted."""
 
     blobs: int = 0
     size: int = 0
 
 
 class ManifestUnreadableError(Exception):
-    """A manifest cannot be read, so what it names is unknown."""
+    """A manifest cannot be read, so its blobs are unknown."""
 
 
 def collect_blobs(store: Store, blobs: BlobStore, *, before: float) -> Collected:
-    """Delete the blobs that nothing names and that were not put since ``before``.
+    """Delete the unnamed blobs that were not put since ``before``.
 
     Raises:
-        EmptyTableError: No row names any blob; nothing was deleted.
-        ManifestUnreadableError: A manifest is damaged; nothing was deleted.
+        EmptyTableError: No row names any blob; no blob was deleted.
+        ManifestUnreadableError: A manifest is damaged; no blob was deleted.
     """
     note_table(store, blobs)
     remove_rows_of_nobody(store, before=before)
@@ -74,7 +75,7 @@ def collect_blobs(store: Store, blobs: BlobStore, *, before: float) -> Collected
 
 
 def unnamed_blobs(store: Store, blobs: BlobStore, *, before: float) -> Iterator[StoredBlob]:
-    """Yield the blobs that nothing names and that were not put since ``before``.
+    """Yield the unnamed blobs that were not put since ``before``.
 
     Raises:
         EmptyTableError: No row names any blob.
@@ -97,7 +98,7 @@ def unnamed_blobs(store: Store, blobs: BlobStore, *, before: float) -> Iterator[
 
 
 def remove_rows_of_nobody(store: Store, *, before: float) -> None:
-    """Delete rows of `blobs` whose run is gone."""
+    """Delete rows of `blobs` whose run is deleted."""
     parameters = {"before": int(before * 1e6)}
     rows = store.query(
         f"SELECT 1 FROM blobs WHERE {_OF_NOBODY} LIMIT 1",
@@ -109,10 +110,10 @@ def remove_rows_of_nobody(store: Store, *, before: float) -> None:
 
 
 def note_table(store: Store, blobs: BlobStore) -> None:
-    """Note in the blob store that the table of rows is its own, as soon as that can be seen.
+    """Note in the blob store that the table of rows belongs to it, as soon as this is certain.
 
-    It can where a row names a blob that is there, and where both are empty: what comes then is of
-    both. Later the last row may go with its run, and what it named is still deleted.
+    It is certain if a row names an existing blob, or if both are empty: later rows and blobs then
+    belong together. After that, blobs are still deleted when the last row has gone with its run.
     """
     table_id = _table_id(store)
     if not table_id or blobs.is_of_table(table_id):
@@ -124,13 +125,13 @@ def note_table(store: Store, blobs: BlobStore) -> None:
 
 
 def _table_id(store: Store) -> str:
-    """Return what another table of this name would not have; "" where the server has no such id.
+    """Return an id that differs from another table's of this name; "" if the server has none.
 
-    The embedded engine keeps a table's UUID to itself, and has it in the path of its data.
+    The embedded engine does not return a table's UUID, but has it in the path of the table's data.
     """
     try:
         rows = store.query(_TABLE_ID)
-    except QueryError:  # Servers before 20.10 know no such column.
+    except QueryError:  # Servers before 20.10 do not have this column.
         return ""
     texts = [text for row in rows for text in (row["table_id"], *row["paths"])]
     found = [each for text in texts for each in _UUID.findall(text) if each.strip("0-")]
@@ -154,7 +155,7 @@ def _check_table(store: Store, blobs: BlobStore) -> None:
 
 
 def _named_by_manifests(blobs: BlobStore) -> _Named:
-    # As bytes: some 100 bytes of memory for each file that artifacts have.
+    # As bytes: some 100 bytes of memory for each file of artifacts.
     named: set[bytes] = set()
     for manifest_id, data in blobs.manifests():
         try:

@@ -1,15 +1,16 @@
 """The blob store: bytes under their digest, written once, read from any offset.
 
-`BlobStore` is the interface; objects in a bucket fit it. `FolderBlobStore` is the default:
+`BlobStore` is the interface; a bucket of objects could implement it. `FolderBlobStore` is the
+default:
 
     <root>/ab/cdef…       a blob: the first two digits of its digest, then the other 62
     <root>/manifests/…    manifests of artifacts: what they name is kept
     <root>/tables/…       an empty file for each table `blobs` whose store this one belongs to
     <root>/scratch/…      files that have no name yet
 
-A blob's modification time is when it was last put. A collector deletes what nothing names by then
-(``delete_unless_newer``): renaming first and looking at the time after, it never loses a blob that
-is put at that very moment.
+A blob's modification time is the time of its last put. A collector deletes blobs that have no name
+(``delete_unless_newer``). It first renames a blob and then checks the time, so it never loses a
+blob that is put at the same moment.
 """
 
 import contextlib
@@ -37,12 +38,12 @@ _SCRATCH_SECONDS: Final = 86_400.0
 _SYNC_ALL_FROM: Final = 32
 _ASIDE: Final = "aside-"
 _ASIDE_SECONDS: Final = 60.0
-"""So long at most a collector holds a blob aside, unless it was killed."""
+"""A collector holds a blob aside for at most this time, unless it was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBlob:
-    """A blob that is there; ``put_at`` in seconds since 1970 UTC."""
+    """A stored blob; ``put_at`` in seconds since 1970 UTC."""
 
     digest: str
     size: int
@@ -50,36 +51,38 @@ class StoredBlob:
 
 
 class BlobStore(Protocol):
-    """Where blobs are kept. All methods may be called from any thread, and raise OSError."""
+    """A place for blobs. All methods may be called from any thread, and raise OSError."""
 
     @property
     def place(self) -> str:
-        """Where that is, for people."""
+        """The place, for people."""
 
     def put(self, digest: str, source: Path) -> bool:
-        """Keep the file ``source`` under ``digest``, durably; return whether it is new.
+        """Store the file ``source`` under ``digest``, durably; return whether it is new.
 
-        ``source`` may be gone afterwards. A blob that is there counts as put now.
+        ``source`` may be gone afterwards. An existing blob counts as put now.
         """
 
     def put_all(self, found: Sequence[tuple[str, str]]) -> int:
-        """Keep many files, each written just now at a path of `new_scratch`; return how many are
-        new. As for `put`, all may be gone afterwards."""
+        """Store files from paths of `new_scratch`; return the number of new blobs.
+
+        All files may be gone afterwards, as for `put`.
+        """
 
     def new_scratch(self) -> str:
         """Return a path for a new file, for `put_all`."""
 
     def touch(self, digest: str) -> bool:
-        """Let a blob count as put now; return False where there is none."""
+        """Renew a blob as a put would; return False if it does not exist."""
 
     def stat(self, digest: str) -> StoredBlob | None:
-        """Return what is known of a blob, None where there is none."""
+        """Return the facts of a blob, None if it does not exist."""
 
     def open(self, digest: str) -> BinaryIO:
         """Open a blob to read from any offset.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: It does not exist.
         """
 
     def delete_unless_newer(self, digest: str, *, than: float) -> bool:
@@ -89,21 +92,21 @@ class BlobStore(Protocol):
         """Yield every blob, in no order."""
 
     def keep_manifest(self, manifest_id: str, data: bytes) -> None:
-        """Keep a packed manifest under its version's id, durably, in place of an earlier one.
+        """Store a packed manifest under its version's id, durably; it replaces an earlier one.
 
-        From now on no collector that starts deletes what it names. One that runs already may:
-        touch each blob afterwards, and it does not.
+        A collector that starts later keeps the blobs of the manifest. A collector that is running
+        may delete them, unless each blob is touched afterwards.
         """
 
     def manifest(self, manifest_id: str) -> bytes:
         """Return a packed manifest.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: It does not exist.
         """
 
     def drop_manifest(self, manifest_id: str) -> None:
-        """Forget a manifest, if there is one."""
+        """Delete a manifest, if it exists."""
 
     def manifests(self) -> Iterator[tuple[str, bytes]]:
         """Yield the id and the bytes of every manifest, in no order."""
@@ -131,7 +134,7 @@ class FolderBlobStore:
     def put(self, digest: str, source: Path) -> bool:
         """See `BlobStore.put`."""
         target = Path(self._path(digest))
-        if self.touch(digest):  # First of all: from now on no collector deletes it.
+        if self.touch(digest):  # This comes first: from now on no collector deletes it.
             source.unlink(missing_ok=True)
             return False
         ready = self._scratch_path()
@@ -141,20 +144,21 @@ class FolderBlobStore:
             os.utime(ready)
             os.rename(ready, target)
         except BaseException:
-            with contextlib.suppress(OSError):  # On a full disk each attempt would leave one.
+            # Otherwise each attempt on a full disk would leave one.
+            with contextlib.suppress(OSError):
                 os.unlink(ready)
             raise
         _sync_folder(target.parent)
         return True
 
     def put_all(self, found: Sequence[tuple[str, str]]) -> int:
-        """See `BlobStore.put_all`. From some number on the file system is synced as a whole: a sync
-        of each file alone takes milliseconds.
+        """See `BlobStore.put_all`. For many files the file system is synced as a whole, because a
+        sync of each file takes milliseconds.
         """
         if len(found) < _SYNC_ALL_FROM:
             return sum(self.put(digest, Path(source)) for digest, source in found)
         ready: dict[str, str] = {}
-        mode = self._mode()  # Whatever the umask.
+        mode = self._mode()  # Independent of the umask.
         try:
             for digest, source in found:
                 if digest in ready or self.touch(digest):
@@ -194,7 +198,7 @@ class FolderBlobStore:
     def _make_folder(self, folder: Path) -> None:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
-            # Whatever the umask: a group that may read the store reads all of it.
+            # Independent of the umask: a group that may read the store can read all of it.
             folder.chmod(stat.S_IMODE(self.root.stat().st_mode))
             _sync_folder(folder.parent)
 
@@ -235,7 +239,7 @@ class FolderBlobStore:
         return True
 
     def walk(self) -> Iterator[StoredBlob]:
-        """See `BlobStore.walk`; also removes what a kill left in scratch."""
+        """See `BlobStore.walk`; also removes leftovers of a kill in scratch."""
         self._clear_scratch()
         with contextlib.suppress(FileNotFoundError):
             for shard in sorted(os.listdir(self.root)):
@@ -274,7 +278,7 @@ class FolderBlobStore:
             return
         for name in names:
             if _MANIFEST_ID.fullmatch(name):
-                with contextlib.suppress(FileNotFoundError):  # Dropped since.
+                with contextlib.suppress(FileNotFoundError):  # It was dropped meanwhile.
                     yield name, self.manifest(name)
 
     def note_table(self, table_id: str) -> None:
@@ -307,7 +311,8 @@ class FolderBlobStore:
                     yield StoredBlob(digest, found.st_size, found.st_mtime)
 
     def _path(self, digest: str) -> str:
-        # A text: artifacts ask for ten thousands of them, and a Path takes as long as the file.
+        # A string: artifacts need ten thousands of them, and a Path costs as much as the file
+        # access.
         if not is_digest(digest):
             raise ValueError(f"{digest[:80]!r} is no digest: expected 64 hexadecimal digits")
         return f"{self._root}/{digest[:_PREFIX_DIGITS]}/{digest[_PREFIX_DIGITS:]}"
@@ -322,11 +327,11 @@ class FolderBlobStore:
         return folder
 
     def _mode(self) -> int:
-        """Return the permissions of a file: who may write into the folder may touch its blobs."""
+        """Return the permissions of a file: writers of the folder may touch its blobs."""
         return _MODE | (self.root.stat().st_mode & stat.S_IWGRP)
 
     def _make_durable(self, source: Path, ready: Path) -> None:
-        """Make ``ready`` a synced file with the content of ``source``, which may be gone then."""
+        """Make ``ready`` a synced file with the content of ``source``, which may be moved."""
         _move(source, ready)
         descriptor = os.open(ready, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -348,7 +353,7 @@ class FolderBlobStore:
                         os.unlink(entry.path)
 
     def _put_back(self, aside: os.DirEntry[str]) -> None:
-        """Undo a deletion that a kill cut off: the blob may have been put at that moment."""
+        """Undo a deletion that a kill interrupted: the blob may have been put at that moment."""
         path = self._path(aside.name.removeprefix(_ASIDE))
         if not os.path.exists(path):
             os.rename(aside.path, path)
@@ -365,7 +370,7 @@ def open_blob_store(data: Path, setting: str = "") -> BlobStore:
     """Return the blob store that a setting names; "" is the data folder's own.
 
     Raises:
-        ValueError: The setting is no absolute path.
+        ValueError: The setting is not an absolute path.
     """
     if not setting:
         return FolderBlobStore(default_blob_store(data))
@@ -376,10 +381,10 @@ def open_blob_store(data: Path, setting: str = "") -> BlobStore:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Make ``target`` of ``source``, which may be gone then."""
+    """Make ``target`` from ``source``, which may be gone afterwards."""
     try:
         os.rename(source, target)
-    except OSError:  # Another file system.
+    except OSError:  # It is on another file system.
         shutil.copyfile(source, target)
 
 

@@ -1,10 +1,10 @@
 """Blocks: decoded records of many writers as sorted, columnar rows of the store's tables.
 
-    BlockBuilder.add(writer, decoded, schemas)  for each stretch of records of an extent
-    BlockBuilder.build()                        one Block a table that has rows
+    BlockBuilder.add(writer, decoded, schemas)  for each run of records of one writer
+    BlockBuilder.build()                        one Block for each table with rows
 
-The same stretches in the same order make the same bytes, in any process and at any time: a
-block that is sent again after a crash is recognised as the one that was sent before.
+The same records in the same order make the same bytes, in any process and at any time. So a block
+that is sent again after a crash is recognised as the earlier one.
 """
 
 import hashlib
@@ -51,8 +51,8 @@ class Block:
     """Rows for one insert into one table, as columns.
 
     Attributes:
-        names: in a table of names, what is named: once stored, it need not be stored again.
-        shard: which shard of the store the rows belong to.
+        names: in a table of names, the named things: once stored, they need not be stored again.
+        shard: the shard of the store for the rows.
     """
 
     table: str
@@ -68,8 +68,8 @@ class Block:
     def digest(self) -> str:
         """Return 16 hexadecimal digits of the content, for use in a token.
 
-        A token must name content as well as extent: the store drops a block whose token it
-        has seen without a look at its rows.
+        A token must name the content as well as the extent, because the store ignores a block with
+        a known token without reading its rows.
         """
         digest = hashlib.sha1(self.table.encode(), usedforsecurity=False)
         for piece in self.native():
@@ -79,7 +79,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class _SeriesIds:
-    """What the tables need of each column of one writer's schema; all of shape (keys,)."""
+    """The tables' facts of each column of one writer's schema; all of shape (keys,)."""
 
     series: NDArray[np.uint64]
     metric_id: NDArray[np.uint64]
@@ -105,7 +105,7 @@ def _ids_of(key: _Key) -> _SeriesIds:
 
 
 class BlockBuilder:
-    """Gathers what an extent holds and lays it out as blocks."""
+    """Collects the records of an extent and lays them out as blocks."""
 
     def __init__(self, shard: int = 0) -> None:
         self.point_count = 0
@@ -119,10 +119,10 @@ class BlockBuilder:
         decoded: DecodedRecords,
         schemas: Mapping[int, tuple[str, ...]],
     ) -> None:
-        """Take the rows and events of one stretch of ``writer``'s records.
+        """Add the rows and events of consecutive records of ``writer``.
 
         Args:
-            writer: who wrote them.
+            writer: the writer of the records.
             decoded: the arrays may be views into a buffer; it is held until ``build``.
             schemas: the metric names of every schema that occurs in ``decoded``.
         """
@@ -211,7 +211,7 @@ def _rollups_block(rollups: list[Aggregates]) -> Block:
 
 
 def _statistics_blocks(statistics: Aggregates, keys: list[_Key]) -> list[Block]:
-    """Return the statistics in both their orders."""
+    """Return the statistics in both of their orders."""
     ids = [_ids_of(key) for key in keys]
     series = np.concatenate([each.series for each in ids])
     metric_id = np.concatenate([each.metric_id for each in ids])
@@ -238,10 +238,10 @@ def _statistics_blocks(statistics: Aggregates, keys: list[_Key]) -> list[Block]:
 
 
 def _series_block(keys: list[_Key]) -> Block:
-    """Return the names of all series that the extent may hold points of.
+    """Return the names of all series that the extent may have points of.
 
-    Sent with every extent, so that no state outside the extent decides what is sent;
-    ReplacingMergeTree keeps one row of each.
+    They are sent with every extent, so that its blocks depend on no other state. ReplacingMergeTree
+    keeps one row of each.
     """
     ids = [_ids_of(key) for key in keys]
     widths = [len(each.series) for each in ids]
@@ -274,7 +274,7 @@ def _node_series_block(keys: list[_Key]) -> Block:
 
 def _names_of(keys: list[_Key]) -> tuple[Hashable, ...]:
     return tuple(
-        # Of each writer anew: its run may be of an id that was deleted a moment ago.
+        # For each writer again: its run may have the id of a run that was just deleted.
         (writer.writer_id, writer.project, writer.run_id, writer.label, writer.host, metrics)
         for writer, metrics in keys
     )

@@ -1,11 +1,10 @@
-"""What travels between a store's user and its engine over a unix socket.
+"""The messages between a store's user and its engine over a unix socket.
 
     message := header bytes u32 | body bytes u32 | header (JSON) | body     little-endian
 
-One request, one answer, in turn. Rows and large results are not in the message: they lie in a
-memfd whose descriptor comes with the first byte (SCM_RIGHTS), so nothing is copied through the
-socket. Paths longer than a socket's address allows are reached through their folder's
-descriptor.
+Requests and answers alternate. Rows and large results are not in the message: they are in a memfd
+whose descriptor comes with the first byte (SCM_RIGHTS), so they are not copied through the socket.
+Paths longer than a socket's address allows are reached through their folder's descriptor.
 """
 
 import json
@@ -27,7 +26,7 @@ _SUN_PATH_BYTES_MAX: Final = 107
 
 
 class ChannelError(ConnectionError):
-    """The other side broke off or sent what is no message."""
+    """The other side closed the connection early or sent an invalid message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ def receive_message(peer: socket.socket) -> Message | None:
     """Return the next message, None at an orderly end.
 
     Raises:
-        ChannelError: The peer broke off inside a message, or sent no message.
+        ChannelError: The peer closed the connection inside a message, or sent an invalid one.
     """
     data, descriptors, _, _ = socket.recv_fds(peer, INLINE_BYTES_MAX, DESCRIPTORS_MAX)
     if not data:
@@ -98,7 +97,7 @@ def _fill(peer: socket.socket, held: bytearray, size: int) -> None:
 
 
 def write_memory_file(name: str, pieces: Sequence[bytes | memoryview]) -> int:
-    """Return the descriptor of a new memory file that holds ``pieces``."""
+    """Return the descriptor of a new memory file with the content ``pieces``."""
     descriptor = os.memfd_create(name, os.MFD_CLOEXEC)
     try:
         for first in range(0, len(pieces), _IOV_MAX):
@@ -115,7 +114,7 @@ def write_memory_file(name: str, pieces: Sequence[bytes | memoryview]) -> int:
 
 
 def read_memory_file(descriptor: int) -> bytes:
-    """Return all that the memory file holds."""
+    """Return the whole content of the memory file."""
     size = os.fstat(descriptor).st_size
     data = os.pread(descriptor, size, 0)
     if len(data) == size:
@@ -128,7 +127,7 @@ def read_memory_file(descriptor: int) -> bytes:
 
 @contextmanager
 def socket_address(path: Path) -> Iterator[str]:
-    """Yield an address for the socket at ``path`` that fits, however deep the folder lies."""
+    """Yield an address for the socket at ``path`` that fits, for any depth of the folder."""
     if len(os.fsencode(path)) <= _SUN_PATH_BYTES_MAX:
         yield str(path)
         return

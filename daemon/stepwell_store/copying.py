@@ -1,4 +1,4 @@
-"""Copying files for a back-up: whole, durable, and without those that go meanwhile."""
+"""Copying files for a backup: whole and durable, without files that disappear meanwhile."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ _COPY_BYTES: Final = 1 << 20
 
 
 def copy_open_file(source: IO[bytes], target: Path, *, size: int | None = None) -> int:
-    """Copy the first ``size`` bytes of ``source``, all by default; return how many there were."""
+    """Copy the first ``size`` bytes of ``source``, all by default; return their number."""
     make_folder(target.parent)
     copied = 0
     with open(target, "xb", opener=_private) as file:
@@ -27,20 +27,20 @@ def copy_open_file(source: IO[bytes], target: Path, *, size: int | None = None) 
 
 
 def copy_file(source: Path, target: Path) -> int:
-    """Copy ``source``; return its size, 0 where it is gone by now."""
+    """Copy ``source``; return its size, 0 if it no longer exists."""
     try:
         with source.open("rb") as file:
             return copy_open_file(file, target)
     except FileNotFoundError:
         if source.exists():
-            raise  # It is the target's folder that has gone.
+            raise  # The target's folder is missing, not the source.
         return 0
 
 
 def copy_tree(source: Path, target: Path) -> int:
     """Copy all regular files and links below ``source``; return their bytes.
 
-    Files that go meanwhile are left out, and so is a ``source`` that is not there.
+    Files that disappear meanwhile are left out, and so is a missing ``source``.
     """
     copied = 0
     for folder, folders, names in os.walk(source):  # Links to folders are among the folders.
@@ -56,7 +56,7 @@ def copy_tree(source: Path, target: Path) -> int:
 
 
 def make_folder(folder: Path) -> None:
-    """Make ``folder`` and those above it, for their owner alone."""
+    """Make ``folder`` and its parents, accessible only to their owner."""
     for each in (*reversed(folder.parents), folder):
         if not each.is_dir():
             each.mkdir(exist_ok=True, mode=_FOLDER_MODE)

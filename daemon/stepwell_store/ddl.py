@@ -6,9 +6,9 @@ from typing import Final
 from stepwell_store.table_spec import ColumnSpec, TableSpec
 
 DURABLE_SETTINGS: Final[dict[str, int]] = {
-    # The store remembers this many blocks a table; a resent one among them changes nothing.
+    # The store remembers this many blocks of a table; a resent one of them has no effect.
     "non_replicated_deduplication_window": 1000,
-    # What was acknowledged survives a power loss; without these it may not.
+    # Acknowledged rows survive a power loss; without these settings they may not.
     "fsync_after_insert": 1,
     "fsync_part_directory": 1,
     "min_compressed_bytes_to_fsync_after_merge": 1,
@@ -19,7 +19,7 @@ _VALUE_BYTES: Final = 8
 
 
 def column_definition(column: ColumnSpec) -> str:
-    """Return ``column`` as CREATE TABLE and ADD COLUMN have it."""
+    """Return ``column`` in the form of CREATE TABLE and ADD COLUMN."""
     type_name = f"LowCardinality({column.type})" if column.is_dictionary else column.type
     if column.joined_by:
         type_name = f"SimpleAggregateFunction({column.joined_by}, {type_name})"
@@ -40,12 +40,12 @@ def create_table(
     replica: tuple[str, ...] = (),
     settings: Mapping[str, int] = DURABLE_SETTINGS,
 ) -> str:
-    """Return the statement that makes ``table`` where it is not there yet.
+    """Return the statement that creates ``table`` if it does not exist.
 
     Args:
-        name: where it is made, the table's own name by default.
-        on_cluster: goes behind the name.
-        replica: the arguments of a replicated engine, quoted; () for one that is not.
+        name: its name in the store, the table's own name by default.
+        on_cluster: is appended to the name.
+        replica: the arguments of a replicated engine, quoted; () for an engine without replicas.
     """
     columns = ",\n    ".join(map(column_definition, table.columns))
     arguments = [*replica, *([table.version_column] if table.version_column else [])]
@@ -64,7 +64,7 @@ def create_table(
 def _granules(table: TableSpec) -> dict[str, int]:
     if not table.granule_rows:
         return {}
-    # What is compressed together is read together: without this 64 KiB of each column.
+    # A compressed block is read as a whole: without this, 64 KiB of each column.
     return {
         "index_granularity": table.granule_rows,
         "min_compress_block_size": table.granule_rows * _VALUE_BYTES,
@@ -72,6 +72,6 @@ def _granules(table: TableSpec) -> dict[str, int]:
 
 
 def add_column(place: str, column: ColumnSpec, on_cluster: str = "") -> str:
-    """Return the statement that gives the table at ``place`` a column, where it lacks it."""
+    """Return the statement that adds a column to the table at ``place``, if it is missing."""
     definition = column_definition(column)
     return f"ALTER TABLE {place}{on_cluster} ADD COLUMN IF NOT EXISTS {definition}"

@@ -1,10 +1,10 @@
-"""Deleting runs for real: the rows are gone from every active part when the call returns.
+"""Deleting runs: when the call returns, the rows are gone from every active part.
 
 Replaced parts stay on disk for some minutes (old_parts_lifetime), unreachable by queries.
 
-Writers that are at work when their run is deleted by force are noted in `removed_writers`. What
-comes of them later is deleted by ``sweep_removed``, until they end; the names of their series stay
-as long, so that their points are found. A deletion is one mutation a table for 500 runs.
+Writers that are running when their run is deleted by force are noted in `removed_writers`.
+``sweep_removed`` deletes their later rows until they end. The names of their series stay until
+then, so that their points are found. A deletion is one mutation for each table and 500 runs.
 """
 
 import time
@@ -35,7 +35,7 @@ from stepwell_store.writer import WriterInfo
 _TIMEOUT_SECONDS: Final = 600.0
 _RUNS_AT_ONCE: Final = 500
 _REMOVED_SECONDS_MAX: Final = 30 * 86_400
-"""A daemon forgets a writer that is gone for so long; nothing more can come of it."""
+"""A daemon forgets a writer that is absent for this time; no more rows of it can come."""
 _KEPT_WHILE_WRITING: Final = (SERIES.name, REMOVED_WRITERS.name)
 _NAMELESS: Final = f"series NOT IN (SELECT series FROM {SERIES.name})"
 
@@ -54,7 +54,8 @@ GROUP BY project, run_id, writer_id ORDER BY project, run_id
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Some runs of a project, always by their ids: a run that starts meanwhile is none of them."""
+    """Some runs of a project, always by their ids, so that a run that starts meanwhile is not
+    included."""
 
     project: str
     run_ids: tuple[str, ...]
@@ -89,17 +90,17 @@ def delete_runs(
     look_seconds: float = _TIMEOUT_SECONDS,
     begins: Callable[[], object] = lambda: None,
 ) -> None:
-    """Delete every row of some runs, given by project; all of them are looked at first.
+    """Delete every row of some runs, given by project, after a check of all of them.
 
-    Repeating it, or deleting what is not there, does nothing.
+    A repetition, or the deletion of a missing run, has no effect.
 
     Args:
-        force: delete also what runs, and what its writers send later.
-        look_seconds: the look whether they run may take so long.
-        begins: called after that look, before anything is deleted.
+        force: delete also running runs, and later rows of their writers.
+        look_seconds: time limit of the check whether they run.
+        begins: called after that check, before the first deletion.
 
     Raises:
-        RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
+        RunIsRunningError: Some still run, without ``force``; no row was deleted.
     """
     pieces = [
         _Scope(project, tuple(ids[start : start + _RUNS_AT_ONCE]))
@@ -120,11 +121,11 @@ def delete_project(
     """Delete each run that ``project`` has now, as ``delete_runs`` does; return their ids.
 
     Args:
-        begins: called when all was looked at, before anything is deleted. What it raises ends the
-            deletion.
+        begins: called after the check of all runs, before the first deletion. An exception from it
+            ends the deletion.
 
     Raises:
-        RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
+        RunIsRunningError: Some still run, without ``force``; no row was deleted.
     """
     ids = _run_ids(store, project, look_seconds)
     delete_runs(store, {project: ids}, force=force, look_seconds=look_seconds, begins=begins)
@@ -133,11 +134,11 @@ def delete_project(
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep found, as (project, run id).
+    """The result of a sweep, as (project, run id).
 
     Attributes:
-        done: nothing is left to come of these runs.
-        ended: all writers of these have ended; the next sweep that finds nothing is their last.
+        done: no more rows of these runs can come.
+        ended: all writers of these have ended; the next sweep without rows is their last.
     """
 
     done: tuple[tuple[str, str], ...] = ()
@@ -151,14 +152,14 @@ def sweep_removed(
     before: Swept = Swept(),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Swept:
-    """Delete what came of removed writers since.
+    """Delete the rows of removed writers that came since the last sweep.
 
-    To be called every minute or so. A run that somebody began anew under the same id is let be.
+    To be called about every minute. A new run under the same id is kept.
 
     Args:
         now: seconds since 1970 UTC.
-        before: what the last sweep found.
-        should_stop: asked before each run; the next call goes on from there.
+        before: the result of the last sweep.
+        should_stop: called before each run; the next sweep continues from there.
     """
     removed: dict[tuple[str, str], dict[str, int]] = {}
     for row in store.query(_REMOVED):
@@ -178,7 +179,7 @@ def sweep_removed(
         found = _delete_rows(store, scope, kept=(*_KEPT_WHILE_WRITING, WRITERS.name))
         if not is_over:
             continue
-        # The row that says that a writer ended may be stored before others of the same extent.
+        # The row with a writer's end may be stored before other rows of the same extent.
         if found or (project, run_id) not in before.ended:
             all_ended.append((project, run_id))
             continue
@@ -189,7 +190,7 @@ def sweep_removed(
 
 @dataclass(frozen=True, slots=True)
 class Orphans:
-    """Points that no series names: nothing finds them."""
+    """Points without a series name: no query finds them."""
 
     series: int
     points: int
@@ -197,7 +198,7 @@ class Orphans:
 
 
 def find_orphans(store: Store) -> Orphans:
-    """Return what is stored of series without a name. Reads a column of all points."""
+    """Return the size of the rows of series without a name. Reads a column of all points."""
     (row,) = store.query(
         f"SELECT uniqExact(series) AS numbers, count() AS held FROM {POINTS.name} "
         f"WHERE {_NAMELESS}",
@@ -208,9 +209,9 @@ def find_orphans(store: Store) -> Orphans:
 
 
 def remove_orphans(store: Store) -> None:
-    """Delete what is stored of series without a name.
+    """Delete the rows of series without a name.
 
-    Names are stored before their points, so a series that has just begun is none.
+    Names are stored before their points, so a series that has just begun has a name.
     """
     for table in (POINTS, ROLLUPS, SERIES_STATS, SERIES_STATS_BY_RUN):
         _delete(store, table.name, _NAMELESS, {})
@@ -245,7 +246,7 @@ def _delete_scopes(
 
 
 def _run_ids(store: Store, project: str, seconds: float) -> list[str]:
-    """Return the runs of which any table that names runs holds a row."""
+    """Return the runs of which any table with run names has a row."""
     named = [table for table in deleted_with_a_run() if "run_id" in table.key]
     rows = store.query(
         "SELECT DISTINCT run_id FROM ("
@@ -277,10 +278,10 @@ def _running_runs(writers: Iterable[Mapping[str, Any]]) -> set[str]:
 def _delete_former_writers(
     store: Store, scope: _Scope, at_work: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Delete the rows of writers that ended, of the runs that run.
+    """Delete the rows of ended writers, of the running runs.
 
-    It comes before the note of those at work: a sweep at the same time would take a writer without
-    a note for one that began the run anew.
+    This comes before the note of the running writers: a sweep at the same time would treat a writer
+    without a note as one that began the run again.
     """
     running = _Scope(scope.project, tuple(sorted({row["run_id"] for row in at_work})))
     condition, parameters = running.rows(DeletionOrder.BY_NAME)
@@ -309,7 +310,7 @@ def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any
 
 
 def _delete_rows(store: Store, scope: _Scope, *, kept: Sequence[str] = ()) -> bool:
-    """Delete from every table but those that are ``kept``; return whether there was something."""
+    """Delete from every table except ``kept``; return whether there were rows."""
     found = False
     for table in deleted_with_a_run():
         assert table.deletion is not None
@@ -324,6 +325,6 @@ def _delete(store: Store, table: str, condition: str, parameters: Mapping[str, o
         parameters=parameters,
         timeout_seconds=_TIMEOUT_SECONDS,
     )
-    if rows:  # A mutation without rows would still pass over every part.
+    if rows:  # A mutation without rows would still read every part.
         store.delete_rows(table, condition, parameters)
     return bool(rows)

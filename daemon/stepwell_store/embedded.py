@@ -1,7 +1,7 @@
-"""The store in an embedded engine: what it is asked, and who owns the engine's process.
+"""The store in an embedded engine: its queries, and the owner of the engine's process.
 
-The owner (the daemon, or a tool that found no engine running) starts the engine, pings it,
-kills it when it hangs and starts it again when it died. Others only connect to its socket.
+The owner (the daemon, or a tool that found no engine running) starts the engine, pings it, kills it
+when it hangs and restarts it when it dies. Other processes only connect to its socket.
 """
 
 import logging
@@ -48,7 +48,8 @@ logger = logging.getLogger("stepwell_store")
 
 MEMORY_BYTES_MAX_DEFAULT: Final = 2 << 30
 INSERT_TIMEOUT_SECONDS: Final = 300.0
-_GRACE_SECONDS: Final = 5.0  # For the engine to report its own timeout before ours ends the wait.
+# So that the engine reports its own time-out before ours ends the wait.
+_GRACE_SECONDS: Final = 5.0
 _READING: Final = ("KILL", "SELECT", "WITH", "SHOW", "DESC", "EXPLAIN", "EXISTS")
 _KILL_SECONDS: Final = 2.0
 _TAKE_OVER_SECONDS: Final = 15.0
@@ -56,7 +57,7 @@ _TABLES_POLL_SECONDS: Final = 0.05
 
 
 class EmbeddedStore:
-    """A Store in an engine process, its own or another's."""
+    """A Store in an engine process, its own or another process's."""
 
     kind = "embedded"
     has_windows = True
@@ -69,13 +70,13 @@ class EmbeddedStore:
 
     @property
     def engine_pid(self) -> int | None:
-        """The engine's process, where this store started it."""
+        """The engine's process, if this store started it."""
         supervisor = self._connections.supervisor
         return supervisor.engine_pid if supervisor else None
 
     @property
     def restarts(self) -> int:
-        """How often the engine had to be started again."""
+        """Number of restarts of the engine."""
         supervisor = self._connections.supervisor
         return supervisor.restarts if supervisor else 0
 
@@ -178,22 +179,23 @@ class EmbeddedStore:
         settings: Mapping[str, int],
         timeout_seconds: float,
     ) -> bytes:
-        """Return the result of a user's statement, which the engine may only let read.
+        """Return the result of a user's statement, which may only read.
 
-        It gets a connection of its own: once one is read-only, no setting of it changes any more.
+        It gets a separate connection, because the settings of a read-only connection cannot change
+        any more.
 
         Args:
             settings: of the output.
 
         Raises:
-            StatementError: It is not one that only reads.
+            StatementError: The statement does not only read.
         """
         known = [row["name"] for row in self.query("SELECT name FROM system.table_functions")]
         statement = reading_statement(statement, known)
         own = EmbeddedStore(self.data_dir, None)
         guard = ", ".join(f"{name} = {value}" for name, value in (*settings.items(), READ_ONLY))
         try:
-            # The engine sets limits as settings, so both need the same.
+            # A read-only connection cannot change a limit: both calls need the same.
             own.query(f"SET {guard}", timeout_seconds=timeout_seconds)
             return own.query_bytes(
                 statement, output_format=output_format, timeout_seconds=timeout_seconds
@@ -245,20 +247,20 @@ def open_embedded(
     """Start an engine on ``data_dir`` and own it until ``close``.
 
     Args:
-        memory_bytes_max: what the engine may use for queries, merges and caches.
-        lock_wait_seconds: how long to wait for an engine that is just ending.
+        memory_bytes_max: limit of the engine for queries, merges and caches.
+        lock_wait_seconds: time to wait for an engine that is ending.
 
     Raises:
-        StoreBusyError: Another process holds the directory and did not let go of it.
+        StoreBusyError: Another process holds the directory and did not release it.
         StoreUnavailableError: The engine cannot be started.
     """
     return _own(data_dir, memory_bytes_max, lock_wait_seconds)
 
 
 def connect_embedded(data_dir: Path) -> EmbeddedStore:
-    """Use the engine that lives on ``data_dir``, else start one for as long as this is open.
+    """Use the running engine of ``data_dir``, else start one for the time of this context.
 
-    Where a daemon is just making the tables of a new store, wait for them.
+    If a daemon is creating the tables of a new store, wait for them.
     """
     deadline = time.monotonic() + _TAKE_OVER_SECONDS
     while True:
@@ -273,7 +275,7 @@ def connect_embedded(data_dir: Path) -> EmbeddedStore:
             return store
         try:
             return _own(data_dir, MEMORY_BYTES_MAX_DEFAULT, 0.5)
-        except StoreBusyError:  # One is just starting or ending.
+        except StoreBusyError:  # An engine is just starting or ending.
             if time.monotonic() >= deadline:
                 raise
 

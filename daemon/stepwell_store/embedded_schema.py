@@ -1,4 +1,4 @@
-"""The tables of an embedded store, as migrations make and change them."""
+"""The tables of an embedded store, as migrations create and change them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, Unpack
@@ -17,7 +17,7 @@ class _Engine(Protocol):
 
 
 class EmbeddedSchema:
-    """A ``StoreSchema`` behind the engine's queries."""
+    """A ``StoreSchema`` on the engine's queries."""
 
     def __init__(self, engine: _Engine) -> None:
         self._engine = engine

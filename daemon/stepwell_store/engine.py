@@ -2,14 +2,14 @@
 
     python -m stepwell_store.engine DATA_DIR --control-fd N [--memory-bytes-max B] …
 
-It is a process of its own because chdb opens a directory in one process only, hangs in forked
-children and may hang when it crashes: here it can be killed without harm to the daemon. It
-listens on DATA_DIR/engine.sock, answers each connection in a thread of its own, and ends when
-its owner closes the control socket or dies. Signals to the process group do not end it: the
-owner decides when everything has been written.
+It is a separate process because chdb opens a directory in one process only, hangs in forked
+children and may hang when it crashes. A separate process can be killed without harm to the daemon.
+It listens on DATA_DIR/engine.sock, answers each connection in a separate thread, and ends when its
+owner closes the control socket or dies. Signals to the process group do not end it: the owner
+decides when all rows are written.
 
-Inserts go only through INSERT … FROM INFILE: `send_insert` reports success for rows that the
-table refused (chdb-core 26.9).
+Inserts use only INSERT … FROM INFILE, because `send_insert` reports success for rows that the table
+refused (chdb-core 26.9).
 """
 
 import argparse
@@ -50,8 +50,8 @@ _DRAIN_SECONDS: Final = 10.0
 _MESSAGE_CHARACTERS_MAX: Final = 2000
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FREE_BYTES_MIN: Final = 16 << 20
-"""With less on the disk nothing is inserted: a part that the disk cut short was once taken as whole
-(an empty marks file, after a disk had become full in the middle of an insert)."""
+"""Below this free space the engine inserts no rows. Once, after a disk had become full in the
+middle of an insert, a truncated part (an empty marks file) was treated as complete."""
 TOKEN: Final = re.compile(r"[A-Za-z0-9_.:/@+=-]{1,256}")
 _CANNOT_LOCK: Final = 76
 _SESSION_SETTINGS: Final = (
@@ -65,7 +65,8 @@ class Engine:
     """The open store and its connections."""
 
     def __init__(self, url: str) -> None:
-        chdb: Any = importlib.import_module("chdb")  # Late: a waiting engine need not hold it.
+        # Imported late: a waiting engine need not load it.
+        chdb: Any = importlib.import_module("chdb")
         self._connect: Callable[[], Any] = lambda: chdb.connect(url)
         self._first = self._connect()  # Keeps the store open while no client is connected.
         self._slots = threading.BoundedSemaphore(CONNECTIONS_MAX)
@@ -96,7 +97,7 @@ class Engine:
             thread.start()
 
     def stop(self) -> None:
-        """Let each request in progress end, up to a limit, and close the store."""
+        """Wait for the requests in progress, up to a limit, and close the store."""
         with self._lock:
             self._stopping = True
             threads = list(self._threads)
@@ -119,7 +120,7 @@ class Engine:
                 finally:
                     message.close()
         except (OSError, ValueError):
-            pass  # The client is gone or talks nonsense; it sees the connection end.
+            pass  # The client is gone or sends invalid messages; its connection is closed.
         finally:
             session.close()
             with self._lock:
@@ -130,7 +131,7 @@ class Engine:
 
 
 class EngineSession:
-    """One connection's own view of the store: requests run in turn, each under its time limit."""
+    """One connection's view of the store: requests run one by one, each with a time limit."""
 
     def __init__(self, connection: Any, watch: EngineWatch, *, number: int) -> None:
         self._connection = connection
@@ -141,16 +142,16 @@ class EngineSession:
         connection.query(_SESSION_SETTINGS)
 
     def answer(self, peer: socket.socket, message: Message) -> None:
-        """Do what ``message`` asks and send the outcome to ``peer``."""
+        """Execute the request ``message`` and send the result to ``peer``."""
         try:
             self._send_outcome(peer, message)
         finally:
-            self._result = None  # Not kept in memory while the connection is idle.
+            self._result = None  # It must not stay in memory while the connection is idle.
 
     def _send_outcome(self, peer: socket.socket, message: Message) -> None:
         try:
             result = self._perform(peer, message)
-        except Exception as error:  # Whatever chdb raises belongs to the client, not to us.
+        except Exception as error:  # An exception of chdb is the client's error, not ours.
             text = str(error)
             fields = {"code": code_of(text), "message": text[:_MESSAGE_CHARACTERS_MAX]}
             send_message(peer, {"error": fields})
@@ -183,7 +184,7 @@ class EngineSession:
                     result = self._connection.query(
                         fields["sql"], fields["format"], params=fields["parameters"]
                     )
-                # chdb frees the bytes with the result, whatever views of them there are.
+                # chdb frees the bytes with the result, even if views of them exist.
                 self._result = result
                 return memoryview(result.get_memview().view())
             case "ping":
@@ -202,7 +203,7 @@ class EngineSession:
         self._connection.query(
             f"INSERT INTO `{fields['table']}` ({columns}) "
             f"FROM INFILE '/proc/self/fd/{descriptors[0]}' SETTINGS async_insert = 0, "
-            # Blocks come with one row a key; merging a block with itself took most of the time.
+            # Blocks have one row for each key; merging a block with itself took most of the time.
             "optimize_on_insert = 0, "
             f"min_free_disk_bytes_to_perform_insert = {FREE_BYTES_MIN}, "
             f"insert_deduplication_token = '{fields['token']}' FORMAT Native"
@@ -210,7 +211,7 @@ class EngineSession:
         return b""
 
     def _limit(self, seconds: float = 0.0, memory_bytes: int = 0, query_id: str = "") -> str:
-        """Set the limits of what comes next; return the comment by which it can be killed."""
+        """Set the limits of the next query; return the comment by which it can be killed."""
         if query_id and not TOKEN.fullmatch(query_id):
             raise ValueError(f"{query_id!r} is no query id")
         comment = f"{self._number} {query_id}"
@@ -225,7 +226,7 @@ class EngineSession:
 
 
 def main() -> int:
-    """Run the engine until its owner lets go of it."""
+    """Run the engine until its owner closes the control socket."""
     parser = argparse.ArgumentParser(prog="stepwell_store.engine")
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("--control-fd", type=int, required=True)
@@ -250,12 +251,12 @@ def main() -> int:
     engine = _open(url, options.lock_wait_seconds)
     listener = _listen(options.data_dir / SOCKET_FILE)
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)  # Again: chdb has set handlers of its own.
+        signal.signal(ignored, signal.SIG_IGN)  # Again, because chdb has set its own handlers.
     accepting = threading.Thread(target=engine.serve, args=(listener,), daemon=True)
     accepting.start()
     control.sendall(READY)
     _wait_for_owner(control, options.owner_pid)
-    # A crash or a hang while closing harms nothing, but must not keep the directory.
+    # A crash or a hang while closing is harmless, but must not keep the directory locked.
     threading.Timer(_DRAIN_SECONDS + 5, os._exit, (4,)).start()
     listener.shutdown(socket.SHUT_RDWR)
     (options.data_dir / SOCKET_FILE).unlink(missing_ok=True)
@@ -265,7 +266,7 @@ def main() -> int:
 
 
 def _take_lock(path: Path, wait_seconds: float) -> int | None:
-    """Return the held lock's descriptor, None when another engine keeps it all the time."""
+    """Return the held lock's descriptor, None if another engine keeps it for the whole time."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     deadline = time.monotonic() + wait_seconds
     while True:
@@ -283,7 +284,7 @@ def _take_lock(path: Path, wait_seconds: float) -> int | None:
 
 
 def _open(url: str, wait_seconds: float) -> Engine:
-    """Open the store; chdb's own lock outlives ours for the moment that a killed engine dies."""
+    """Open the store; after a kill chdb's own lock may last a moment longer than ours."""
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
@@ -297,7 +298,7 @@ def _open(url: str, wait_seconds: float) -> Engine:
 
 def _listen(path: Path) -> socket.socket:
     """Return a socket that listens at ``path``, for owner and group only."""
-    path.unlink(missing_ok=True)  # We hold the lock, so what lies here is of a dead engine.
+    path.unlink(missing_ok=True)  # We hold the lock, so an existing file belongs to a dead engine.
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o117)
     try:
@@ -312,7 +313,7 @@ def _listen(path: Path) -> socket.socket:
 def _wait_for_owner(control: socket.socket, owner_pid: int) -> None:
     """Return when the owner closes the control socket, or has died.
 
-    A forked child of the owner may hold the socket open, so the parent is looked at as well.
+    A forked child of the owner may hold the socket open, so the parent process is checked as well.
     """
     while os.getppid() == owner_pid:
         readable, _, _ = select.select([control], [], [], 1.0)
@@ -327,7 +328,7 @@ if __name__ == "__main__":
     except BaseException:
         traceback.print_exc()
     finally:
-        # Never the interpreter's own way out: with the store open it can hang in chdb's crash
-        # handler and keep the directory for ever.
+        # Never exit through the interpreter: with the store open it can hang in chdb's crash
+        # handler and keep the directory locked for ever.
         sys.stderr.flush()
         os._exit(code)

@@ -1,4 +1,4 @@
-"""Connections to an engine's socket: kept while idle, made anew after a fork or a restart."""
+"""Connections to an engine's socket: kept while idle, opened again after a fork or a restart."""
 
 import os
 import socket
@@ -17,10 +17,10 @@ _IDLE_MAX: Final = 8
 
 
 class EngineConnections:
-    """What talks to one engine. Every call may come from any thread.
+    """The client of one engine. Every method may be called from any thread.
 
     Attributes:
-        supervisor: of the engine, where this process started it.
+        supervisor: of the engine, if this process started it.
     """
 
     def __init__(self, path: Path, supervisor: Supervisor | None) -> None:
@@ -40,12 +40,13 @@ class EngineConnections:
     ) -> Message:
         """Send ``request`` and return the answer.
 
-        A connection that was idle may belong to an engine that is gone: then the request is
-        repeated once on a new one. Everything sent here may be done twice.
+        An idle connection may belong to an engine that has ended: then the request is repeated once
+        on a new one. All requests are idempotent.
 
         Raises:
-            QueryTimeoutError: A query has no answer in time.
-            StoreUnavailableError: Nor has anything else; or the engine is away.
+            QueryTimeoutError: A query had no answer in time.
+            StoreUnavailableError: Another request had no answer in time, or the engine is
+                unreachable.
         """
         self._forget_those_of_parent()
         deadline = time.monotonic() + timeout_seconds
@@ -79,7 +80,7 @@ class EngineConnections:
             return answer
 
     def close(self) -> None:
-        """Close all, and end the engine where this process started it. Can be called twice."""
+        """Close all, and end the engine if this process started it. Can be called twice."""
         with self._lock:
             idle, self._idle = self._idle, []
             self._closed = True
@@ -108,7 +109,7 @@ class EngineConnections:
         peer.close()
 
     def _forget_those_of_parent(self) -> None:
-        """In a forked child: never talk on the parent's connections, nor own its engine."""
+        """In a forked child: never use the parent's connections, nor own its engine."""
         if os.getpid() == self._owner_pid:
             return
         self._owner_pid = os.getpid()
@@ -118,7 +119,7 @@ class EngineConnections:
 
 
 def connect(path: Path) -> socket.socket:
-    """Return a connection to the engine that listens at ``path``."""
+    """Return a connection to the engine at ``path``."""
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with TrustedSocket(str(path)) as held:

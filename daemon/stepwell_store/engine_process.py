@@ -1,4 +1,4 @@
-"""The owner's side of the engine process: start it, know when it is ready, stop it, kill it."""
+"""The owner's side of the engine process: start it, wait until it is ready, stop it, kill it."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ _STOP_SECONDS: Final = 20.0
 
 
 class EngineProcess:
-    """A running engine; it ends with this process, however this process ends."""
+    """A running engine; it ends with this process, even if this process is killed."""
 
     def __init__(
         self, data_dir: Path, *, memory_bytes_max: int, lock_wait_seconds: float = 15.0
@@ -81,7 +81,7 @@ class EngineProcess:
             self.kill()
 
     def kill(self) -> None:
-        """End the engine at once; what it acknowledged is on disk."""
+        """End the engine at once; acknowledged rows are on disk."""
         self._control.close()
         self._process.kill()
         self._process.wait()
@@ -112,7 +112,7 @@ class EngineProcess:
 
 
 def _open_log(path: Path) -> IO[bytes]:
-    """Open the engine's log to append; a large one is begun anew, its past kept once."""
+    """Open the engine's log for appending; a large one begins again, with one old copy."""
     if path.exists() and path.stat().st_size > _LOG_BYTES_MAX:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")

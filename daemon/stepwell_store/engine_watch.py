@@ -1,4 +1,4 @@
-"""The engine's watch over clients: a query whose client has gone is ended."""
+"""The engine's watch over clients: a query ends when its client has disconnected."""
 
 import select
 import socket
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 _WATCH_SECONDS: Final = 0.2
-"""How often the peers of running queries are looked at."""
+"""Interval between checks of the peers of running queries."""
 
 
 class EngineWatch:
-    """Ends a query whose client has gone: nobody reads its answer any more.
+    """Ends a query whose client has disconnected, because its answer is not needed any more.
 
-    A killed process closes its socket; a client that gave up closes the connection. The query of
-    such a peer would run on until its time limit.
+    A killed process closes its socket; a client that gave up closes the connection. Otherwise the
+    query of such a client would run until its time limit.
     """
 
     def __init__(self, connect: Callable[[], Any]) -> None:
@@ -64,7 +64,7 @@ class EngineWatch:
 
 
 def _closed(numbers: list[int]) -> list[int]:
-    """Return those of the sockets whose other end is closed."""
+    """Return the sockets whose other end is closed."""
     poller = select.poll()
     for number in numbers:
         poller.register(number, select.POLLRDHUP)

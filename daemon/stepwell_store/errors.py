@@ -1,7 +1,7 @@
-"""What can go wrong with a store, and what each kind of failure asks of the caller.
+"""The errors of a store, and the caller's reaction to each kind of failure.
 
-ClickHouse numbers its errors; this is the one place where a number becomes a decision: the same
-rows again later, never again, or a person is needed.
+ClickHouse numbers its errors. Only this module converts a number into a decision: send the same
+rows again later, never again, or report to a person.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class StoreError(Exception):
-    """Anything the store could not do; ``code`` is ClickHouse's number, 0 where it has none."""
+    """Any failure of the store; ``code`` is ClickHouse's number, 0 without one."""
 
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
@@ -19,7 +19,7 @@ class StoreError(Exception):
 
 
 class StoreUnavailableError(StoreError):
-    """The store cannot take or answer this now; whether it took it is unknown.
+    """The store does not answer now; the block may or may not be stored.
 
     Repeat the same block under the same token until it succeeds: it is stored once.
     """
@@ -30,7 +30,7 @@ class StoreBusyError(StoreUnavailableError):
 
 
 class StoreRejectedError(StoreError):
-    """The rows themselves are refused; the same rows will be refused again."""
+    """The rows themselves are rejected; the same rows will be rejected again."""
 
 
 class TableMissingError(StoreUnavailableError):
@@ -50,11 +50,11 @@ class QueryTooLargeError(StoreUnavailableError):
 
 
 class QueryCancelledError(StoreUnavailableError):
-    """Somebody ended the query with ``cancel``, or the engine ended it."""
+    """The query was ended by ``cancel``, or by the engine."""
 
 
 class CursorError(QueryError):
-    """The cursor of a list is not one that this list gave out."""
+    """The cursor does not belong to this list."""
 
     def __init__(self, cursor: str, reason: str) -> None:
         shown = cursor if len(cursor) <= 60 else f"{cursor[:60]}…"
@@ -94,7 +94,7 @@ class SchemaTooNewError(StoreError):
 
 
 class SchemaTooOldError(StoreError):
-    """A query needs a table or column that an older stepwell, which holds the store, has not."""
+    """A query needs a table or column that is missing, because an older stepwell owns the store."""
 
     def __init__(self, found: int, newest: int) -> None:
         super().__init__(
@@ -205,15 +205,15 @@ _CODE: Final = re.compile(r"Code: (\d+)\. ")
 
 
 def code_of(message: str) -> int:
-    """Return ClickHouse's error number in ``message``, 0 where there is none."""
+    """Return ClickHouse's error number in ``message``, 0 without one."""
     found = _CODE.search(message)
     return int(found.group(1)) if found else 0
 
 
 def insert_error(table: str, code: int, message: str) -> StoreError:
-    """Return the error that an insert into ``table`` which failed with ``code`` means.
+    """Return the error for an insert into ``table`` that failed with ``code``.
 
-    An unknown number counts as unavailable: keeping data and trying again loses nothing.
+    An unknown number counts as unavailable, because keeping the data and retrying loses no row.
     """
     if code in _SCHEMA:
         return TableMissingError(
@@ -231,7 +231,7 @@ def insert_error(table: str, code: int, message: str) -> StoreError:
 
 
 def query_error(code: int, message: str) -> StoreError:
-    """Return the error that a query which failed with ``code`` means."""
+    """Return the error for a query that failed with ``code``."""
     if code in _SCHEMA:
         return TableMissingError(
             f"query: {message}; check the name; a daemon that starts makes the tables", code

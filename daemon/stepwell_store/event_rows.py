@@ -1,8 +1,8 @@
-"""Events as rows of their tables: who wrote, what was configured, printed, dropped or said.
+"""Events as rows of their tables: writers, configuration, printed lines, gaps, texts.
 
-What an event of a known kind must look like is in docs/formats/records.md. One that looks
-otherwise, or whose kind is unknown, is kept as it is in the `events` table: a newer client's
-events survive an older daemon.
+docs/formats/records.md defines the form of each known kind. An event with another form, or of an
+unknown kind, is stored unchanged in the `events` table. So a newer client's events survive an older
+daemon.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ from stepwell_wire.staged import is_digest
 
 RUNNING: Final = "running"
 _OLDER_THAN_ANY: Final = 1
-"""The version of a name that nobody gave: each given name, also one of before, stands above it."""
+"""The version of a generated name; any given name, also an earlier one, has a higher version."""
 _Row = tuple[Any, ...]
 _Layout = tuple[tuple[str, str], ...]
 
@@ -33,7 +33,7 @@ _SORT_POSITIONS: Final = {name: sort_positions(table) for name, table in _OF_EVE
 
 
 class EventRows:
-    """Gathers the rows that an extent's events make."""
+    """Collects the rows of an extent's events."""
 
     def __init__(self) -> None:
         self._rows: dict[str, list[_Row]] = {
@@ -41,7 +41,7 @@ class EventRows:
         }
 
     def add(self, writer: WriterInfo, event: Event) -> None:
-        """Take one event; never fails on what a client sent."""
+        """Add one event; never fails, whatever the client sent."""
         handler = None if writer.is_node else _HANDLERS.get(event.kind)
         if handler is not None:
             try:
@@ -79,13 +79,13 @@ def _columns(layout: _Layout, rows: list[_Row]) -> list[Column]:
             columns.append(column)
             continue
         elements.append(column)
-        if name == layout[-1][0]:  # A layout has one Tuple at most, and it stands last.
+        if name == layout[-1][0]:  # A layout has at most one Tuple, and it is the last column.
             columns.append(tuple_column(outer, *elements))
     return columns
 
 
 def _latest_of_each_path(rows: list[_Row]) -> list[_Row]:
-    """Keep one row per path, as the engine does; at the same time the later one in log order."""
+    """Keep one row for each path, as the engine does; at equal times the later one in log order."""
     latest: dict[_Row, _Row] = {}
     for row in rows:
         held = latest.get(row[:4])
@@ -113,7 +113,7 @@ def _start(writer: WriterInfo, event: Event) -> _Made:
     )
     made: _Made = [("writers", row)]
     name = body.get("name")
-    if name and not resumed:  # A resumed run keeps the name that it may have been given since.
+    if name and not resumed:  # A resumed run keeps a name that was given in the meantime.
         version = _OLDER_THAN_ANY if body.get("name_is_made") else event.time_us
         made.append(_attribute(writer, "run", "name", str(name), version))
     return made

@@ -1,4 +1,4 @@
-"""Tables that drop their rows by age: what the engine's TTL is, and how it is changed."""
+"""Tables that drop their rows by age: the engine's TTL, and how to change it."""
 
 import re
 from typing import Final
@@ -7,10 +7,10 @@ _TTL: Final = re.compile(r" TTL .*?toIntervalDay\((\d+)\)")
 
 
 def ttl_change(engine_full: str, days: int) -> str:
-    """Return what ``ALTER TABLE`` needs so that rows go after ``days``; empty where they do.
+    """Return the ``ALTER TABLE`` clause that drops rows after ``days``; empty if it is set already.
 
     Args:
-        engine_full: the table's engine as `system.tables` has it.
+        engine_full: the table's engine, from `system.tables`.
         days: 0 keeps rows for ever.
     """
     found = _TTL.search(engine_full)

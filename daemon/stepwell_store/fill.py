@@ -1,8 +1,8 @@
-"""Rows of one table computed from another's, inside the store: what migrations move.
+"""Rows of one table computed from another's, inside the store, for migrations.
 
-Points, cut into pieces by the first byte of their series, become rollups again; each piece is one
-insert under a token of its own, so that it is stored once, however often a migration begins anew
-and however many daemons migrate. No I/O here.
+Points become rollups again in pieces, by the first byte of their series. Each piece is one insert
+under its own token. So it is stored once, even if a migration is repeated or several daemons
+migrate. No I/O here.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,19 +25,20 @@ from stepwell_store.tables import (
 )
 
 FILL_SECONDS: Final = 6 * 3600.0
-"""After so long a fill is given up, and begun again."""
+"""Time limit of a fill; after it the fill is repeated."""
 _PIECE_SHIFT: Final = 56
 _ROWS_MAX: Final = 1 << 40
 FILL_SETTINGS: Final[dict[str, object]] = {
-    # One block, so that it is stored whole or not at all, and its token names all of it.
+    # One block, so that it is stored whole or not at all, and its token covers all of it.
     "max_threads": 1,
     "min_insert_block_size_rows": _ROWS_MAX,
     "min_insert_block_size_bytes": 0,
 }
 
 
-# Of the coarser ones only the finest rollup is read, as in ``aggregates.py``. A shift is a floor,
-# also of negative steps. One 128-bit number of step and time is twice as quick as their tuple.
+# Coarser rollups are computed from the finest one only, as in ``aggregates.py``. A shift is a
+# floor, also for negative steps. One 128-bit number of step and time is twice as fast as their
+# tuple.
 _ROLLUPS: Final = """\
 SELECT toUInt32(bitShiftLeft(toUInt32({finest}), shift)) AS width, series,
        bitShiftRight(fine, shift) AS bucket,
@@ -86,11 +87,11 @@ GROUP BY width, series, time"""
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """Rows of ``table`` that a SELECT from ``source`` makes, its columns in the table's order.
+    """Rows of ``table`` from a SELECT on ``source``, with its columns in the table's order.
 
     Attributes:
-        token: names them, and has them stored once; "" where storing them again changes nothing,
-            or where the caller has deleted what was there.
+        token: the deduplication token of the rows; "" if storing them again has no effect, or if
+            the caller has deleted the old rows.
     """
 
     table: TableSpec
@@ -102,16 +103,16 @@ class Fill:
         """Return the INSERT.
 
         Args:
-            place: where the table is.
+            place: the table's name in the store.
             select: ``self.select`` with places for names.
-            settings: of the insert, where the engine takes them as SQL.
+            settings: of the insert, if the engine accepts them as SQL.
         """
         names = ", ".join(column.name for column in self.table.columns)
         return f"INSERT INTO {place} ({names}){settings} {select}"
 
 
 def pieces_of(points: TableSpec) -> str:
-    """Return the query for the pieces of a table of points that hold any."""
+    """Return the query for the non-empty pieces of a table of points."""
     return (
         f"SELECT DISTINCT toUInt8(bitShiftRight(series, {_PIECE_SHIFT})) AS piece "
         f"FROM {points.name} ORDER BY piece"
@@ -124,46 +125,48 @@ def settings_sql(settings: Mapping[str, object]) -> str:
 
 
 def attributes_by_path() -> Fill:
-    """Return what gives ``attributes_by_path`` the rows of ``attributes``."""
+    """Return the fill of ``attributes_by_path`` with the rows of ``attributes``."""
     names = ", ".join(column.name for column in ATTRIBUTES.columns)
     return Fill(ATTRIBUTES_BY_PATH, ATTRIBUTES, f"SELECT {names} FROM {ATTRIBUTES.name} FINAL")
 
 
 def rollups_of_piece(piece: int, token: str) -> Fill:
-    """Return what makes the rollups of the series with the first byte ``piece``."""
+    """Return the fill with the rollups of the series with the first byte ``piece``."""
     return Fill(ROLLUPS, POINTS, _rollups_where(_of_piece(piece)), f"{token}-{piece}")
 
 
 def rollups_of_series(series: Iterable[int]) -> Fill:
-    """Return what makes the rollups of ``series``, of which none is stored."""
+    """Return the fill with the rollups of ``series``; none of them may be stored."""
     return Fill(ROLLUPS, POINTS, _rollups_where(_one_of(series)))
 
 
 def node_rollups_of_piece(piece: int, token: str) -> Fill:
-    """Return what makes the rollups of the nodes' series with the first byte ``piece``."""
+    """Return the fill with the rollups of the nodes' series with the first byte ``piece``."""
     select = _node_rollups_where(_of_piece(piece))
     return Fill(NODE_ROLLUPS, NODE_POINTS, select, f"{token}-{piece}")
 
 
 def node_rollups_of_series(series: Iterable[int]) -> Fill:
-    """Return what makes the rollups of the nodes' ``series``, of which none is stored."""
+    """Return the fill with the rollups of the nodes' ``series``; none of them may be stored."""
     return Fill(NODE_ROLLUPS, NODE_POINTS, _node_rollups_where(_one_of(series)))
 
 
 def statistics_by_run_of_piece(piece: int, token: str) -> Fill:
-    """Return what copies the statistics of the series with the first byte ``piece``."""
+    """Return the fill that copies the statistics of the series with the first byte ``piece``."""
     select = _statistics_where(_of_piece(piece))
     return Fill(SERIES_STATS_BY_RUN, SERIES_STATS, select, f"{token}-{piece}")
 
 
 def statistics_by_run_of_series(series: Iterable[int]) -> Fill:
-    """Return what copies the statistics of ``series``, of which none is in the copy."""
+    """Return the fill that copies the statistics of ``series``; none of them may be in the copy."""
     return Fill(SERIES_STATS_BY_RUN, SERIES_STATS, _statistics_where(_one_of(series)))
 
 
 def run_keys_of_writers() -> Fill:
-    """Return what gives writers the keys of their runs: their rows again, which changes nothing
-    else. Those of runs without a series keep 0.
+    """Return the fill that gives writers the keys of their runs.
+
+    It stores their rows again, which changes no other column. Writers of runs without a series keep
+    0.
     """
     key = "run_key"
     names = ", ".join(column.name for column in WRITERS.columns)

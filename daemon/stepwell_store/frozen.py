@@ -1,7 +1,7 @@
-"""The embedded store as of one moment, for a back-up.
+"""The embedded store at one moment, for a backup.
 
-FREEZE makes hard links to the parts of a table, which never change, so it takes a moment however
-large the store is; they are copied afterwards. The copy is a store that an engine opens:
+FREEZE makes hard links to the parts of a table, which never change. So it takes only a moment for a
+store of any size; the parts are copied afterwards. An engine can open the copy as a store:
 
     store/metadata, store/data        links
     store/store/<3>/<uuid>/           definitions, mutations, tokens of blocks, and the frozen parts
@@ -19,21 +19,20 @@ from stepwell_store.embedded import EmbeddedStore
 _FOLDER: Final = "store"
 _SHADOW: Final = "shadow"
 _PREFIX: Final = "backup_"
-"""Letters, digits and _ only: the engine escapes all others in the folder's name."""
+"""Only letters, digits and _, because the engine escapes other characters in the folder's name."""
 _TOKENS: Final = "deduplication_logs"
 _EMPTY: Final = ("tmp", _SHADOW)
 _FREEZE_SECONDS: Final = 60.0
 
 
 class FrozenStore:
-    """A context manager; hard links exist from its begin to its end.
+    """A context manager; the hard links exist until it ends.
 
-    Nothing inserts meanwhile into several tables that belong together: the caller sees to it
-    while this is made.
+    The caller ensures that no insert into several related tables happens while it is entered.
     """
 
     def __init__(self, store: EmbeddedStore, target: Path) -> None:
-        """Freeze every table, and copy to ``target`` what of them is small and changes."""
+        """Freeze every table, and copy its small changing files to ``target``."""
         self._root = store.data_dir / _FOLDER
         self._target = target / _FOLDER
         self._remove_left()
@@ -46,7 +45,7 @@ class FrozenStore:
             raise
 
     def copy_parts(self) -> int:
-        """Copy the frozen parts and return their bytes."""
+        """Copy the frozen parts; return the number of their bytes."""
         return copy_tree(self._shadow, self._target)
 
     def close(self) -> None:
@@ -75,6 +74,6 @@ class FrozenStore:
             copy_tree(folder / _TOKENS, place / _TOKENS)
 
     def _remove_left(self) -> None:
-        """Remove what a back-up left that was killed."""
+        """Remove the leftovers of a killed backup."""
         for folder in (self._root / _SHADOW).glob(f"{_PREFIX}*"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -20,7 +20,8 @@ class StoredHistogram:
 
     Attributes:
         counts: shape (bins,), 0 or more.
-        edges: shape (bins + 1,), ascending, not strictly: equal values make a bin of no width.
+        edges: shape (bins + 1,), ascending, not strictly: if all values are equal, there is one bin
+            without width.
     """
 
     counts: NDArray[np.float64]
@@ -38,7 +39,7 @@ class StoredHistogram:
         return float(self.edges[-1])
 
     def as_value(self) -> dict[str, Any]:
-        """Return it as histories and exports have it: `_type`, `values`, `bins`, odd counts."""
+        """Return it in the form of histories and exports: `_type`, `values`, `bins`, odd counts."""
         counts = [int(each) if each.is_integer() else each for each in self.counts.tolist()]
         odd = {name: count for name in _ODD if (count := getattr(self, name))}
         return {"_type": "histogram", "values": counts, "bins": self.edges.tolist(), **odd}
@@ -48,7 +49,7 @@ def row_values(body: Mapping[str, Any]) -> tuple[float, float, str, str, int, in
     """Return ``low, high, edges, counts`` and the three odd counts of one histogram of an event.
 
     Raises:
-        TypeError, ValueError, LookupError: It is none.
+        TypeError, ValueError, LookupError: It is not a histogram.
     """
     counts = np.array(body["counts"], dtype=np.float64)
     _check(counts.ndim == 1 and 1 <= len(counts) <= HISTOGRAM_BINS_MAX)

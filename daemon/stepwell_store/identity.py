@@ -1,10 +1,10 @@
-"""Names to 64-bit numbers: series, projects, metrics and runs as the tables sort them.
+"""Conversion of names to the 64-bit numbers of series, projects, metrics and runs in the tables.
 
     fingerprint(parts…) := first 8 bytes of BLAKE2b(digest 8) over the parts as UTF-8,
                            joined by a zero byte, read as little-endian u64
 
 With n series the chance of any collision is about n²/2⁶⁵: 3·10⁻⁸ for a million of them.
-docs/formats/store.md is the format's description.
+docs/formats/store.md describes the format.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ def series_fingerprint(project: str, run_id: str, metric: str, label: str) -> in
 
 
 def node_fingerprint(host: str, metric: str, label: str) -> int:
-    """Return the number of one series of a node: of no project, whatever the run is called."""
+    """Return the number of one series of a node; it belongs to no project."""
     return fingerprint("", host, metric, label)
 
 

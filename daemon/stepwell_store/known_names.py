@@ -1,8 +1,8 @@
-"""Which names of series the store has been seen to hold, so that they need not be sent again.
+"""Names of series that the store is known to have, so that they need not be sent again.
 
-Every extent names all its series; nearly all were named before. Sending them again changes
-nothing, so forgetting is harmless: what is remembered has an age limit, because a run may be
-deleted by another process while its writers go on.
+Every extent has the names of all its series, and nearly all of them were sent before. Sending a
+name again has no effect, so forgetting one is harmless. Names are remembered for a limited time,
+because another process may delete a run while its writers continue.
 """
 
 import threading
@@ -15,7 +15,7 @@ NAMES_MAX: Final = 16_384
 
 
 class KnownNames:
-    """A bounded memory of names that were stored lately. Safe from any thread."""
+    """A bounded memory of recently stored names. Safe from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -29,7 +29,7 @@ class KnownNames:
             return all(self._stored_at.get(name, oldest) > oldest for name in names)
 
     def clear(self) -> None:
-        """Forget all: somebody may have deleted them."""
+        """Forget all: another process may have deleted them."""
         with self._lock:
             self._stored_at.clear()
 

@@ -3,9 +3,10 @@
     make tables, add columns → for each version that is missing: its steps → note it as complete
 
 Tables and columns come from their declarations, so a migration has only the steps that move or drop
-data. Every step can be run twice and by several processes at once: a crash may come anywhere, and
-many daemons share a server. A version without steps may come before one with: noted first, it keeps
-daemons of an older release out, which make tables that they miss, but none in a newer store.
+data. Every step can be run twice and by several processes at once, because a crash may happen
+anywhere and many daemons share a server. A version without steps may precede one with steps: it is
+noted first and stops daemons of older releases. These create tables that they miss, but not in a
+newer store.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,28 +20,28 @@ from stepwell_store.tables import SCHEMA_VERSIONS, TABLES
 
 
 class StoreSchema(Protocol):
-    """The tables of one store, as migrations change them."""
+    """The tables of one store, for migrations."""
 
     def found_version(self) -> int:
-        """Return the newest version that is noted, 0 where none is.
+        """Return the newest noted version, 0 without one.
 
         Raises:
-            TableMissingError: There is no table of them.
+            TableMissingError: The table of versions does not exist.
         """
 
     def note_version(self, version: int, name: str) -> None: ...
 
     def create(self, table: TableSpec) -> None:
-        """Make ``table`` where it is missing."""
+        """Create ``table`` if it is missing."""
 
     def add_missing_columns(self, tables: Sequence[TableSpec]) -> None:
-        """Give tables that exist the columns that they were declared with since."""
+        """Add columns that were declared after the tables were created."""
 
     def drop(self, name: str) -> None:
-        """Remove a table and its rows, where it is there."""
+        """Remove a table and its rows, if it exists."""
 
     def pieces_of(self, points: TableSpec) -> list[int]:
-        """Return the pieces of ``fill.py`` that hold rows of ``points``."""
+        """Return the pieces of ``fill.py`` with rows of ``points``."""
 
     def fill(self, fill: Fill) -> None:
         """Store the rows of ``fill``, once under its token."""
@@ -51,7 +52,7 @@ class Migration:
     """One version of the schema.
 
     Attributes:
-        announces: the next version's steps take a while, and keep older releases out meanwhile.
+        announces: the next version's steps take a while, and older releases are stopped meanwhile.
     """
 
     version: int
@@ -73,11 +74,11 @@ def check_version(found: int, newest: int) -> None:
 def apply_migrations(
     schema: StoreSchema, migrations: Sequence[Migration], *, from_start: bool = False
 ) -> None:
-    """Apply what is missing. Any number of processes may do so at once.
+    """Apply missing migrations. Any number of processes may do so at once.
 
     Args:
         migrations: all of them, by version.
-        from_start: make what somebody dropped, also in a store of the newest version.
+        from_start: create dropped tables again, also in a store of the newest version.
 
     Raises:
         SchemaTooNewError: The store has a version that this package does not know.
@@ -96,7 +97,7 @@ def apply_migrations(
     schema.add_missing_columns(TABLES)
     for migration in missing:
         if schema.found_version() >= migration.version:
-            continue  # Another process was quicker, and may store new rows already.
+            continue  # Another process was faster, and may store new rows already.
         for step in migration.steps:
             step(schema)
         schema.note_version(migration.version, migration.name)

@@ -1,4 +1,4 @@
-"""The versions of the schema and what each changes. One that was released is never changed."""
+"""The versions of the schema and their changes. A released version never changes."""
 
 import logging
 from collections.abc import Iterator
@@ -23,7 +23,8 @@ _PIECES_A_LINE: Final = 64
 
 
 def _drop_former_rollups(schema: StoreSchema) -> None:
-    """Daemons of older releases cannot store points from here on: they wait for their upgrade."""
+    """From this version on daemons of older releases cannot store points: they wait for their
+    upgrade."""
     schema.drop("rollups")
 
 
@@ -34,9 +35,10 @@ def _fill_attributes_by_path(schema: StoreSchema) -> None:
 def _pieces_left(
     schema: StoreSchema, version: int, points: TableSpec = POINTS
 ) -> Iterator[tuple[int, int, int]]:
-    """Yield number, count and piece of what a version fills, until another daemon has noted it.
+    """Yield number, count and piece of a version's fills, until another daemon has noted the
+    version.
 
-    Pieces are those of ``points``. From then on daemons store new rows, also of pieces that held
+    Pieces are those of ``points``. After the note, daemons store new rows, also of pieces that had
     none before.
     """
     pieces = schema.pieces_of(points)
@@ -96,12 +98,12 @@ def migrate(schema: StoreSchema, *, from_start: bool = False) -> None:
 
 
 def is_between(version: int) -> bool:
-    """Return whether a store of ``version`` waits for steps that take a while, or for all."""
+    """Return whether a store of ``version`` waits for long steps, or for all steps."""
     return version == 0 or (version <= NEWEST and MIGRATIONS[version - 1].announces)
 
 
 def check_is_newest(store: Store) -> None:
-    """Explain why a query of ``store`` failed, where the tables are those of an older release.
+    """Explain why a query of ``store`` failed, if the tables are those of an older release.
 
     Raises:
         SchemaTooOldError: They are.

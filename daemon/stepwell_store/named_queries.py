@@ -1,4 +1,4 @@
-"""Queries that have a name, so that another thread can end them."""
+"""Named queries, so that another thread can end them."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ _WAIT_SECONDS_MAX: Final = 2.0
 
 
 class NamedQueries:
-    """Which named queries run through one store, and which names were cancelled.
+    """The running named queries of one store, and the cancelled names.
 
     A question may be several queries of one name. A cancelled name stays cancelled, so that the
     next query of the question does not start. The last ``_CANCELLED_MAX`` names are remembered.
@@ -27,7 +27,7 @@ class NamedQueries:
 
     @contextmanager
     def running(self, query_id: str) -> Iterator[None]:
-        """Note that a query runs while the block does; an empty name is none.
+        """Note a running query for the time of the block; an empty name is not noted.
 
         Raises:
             QueryCancelledError: The name was cancelled before.

@@ -7,7 +7,7 @@
               Tuple element by element; Nullable as a byte map, then the data;
               Array as u64 end offsets, then the elements
 
-Numbers go in and out as numpy arrays, so that no value passes through Python.
+Numbers are read and written as numpy arrays, without a Python object for each value.
 """
 
 from collections.abc import Iterable, Sequence
@@ -91,7 +91,7 @@ def encode_block(columns: Sequence[Column], rows: int) -> list[bytes | memoryvie
 
 
 def array_of(column: Column, rows: int) -> NDArray[Any]:
-    """Return ``column`` as one array: ``str`` objects for String, a field an element for Tuple."""
+    """Return ``column`` as one array: ``str`` objects for String, fields for a Tuple."""
     pieces = column.pieces
     data = memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
     found: dict[str, list[NDArray[Any]]] = {}
@@ -106,7 +106,7 @@ def array_of(column: Column, rows: int) -> NDArray[Any]:
 
 
 class UnknownTypeError(ValueError):
-    """A column type that this reader does not read; the query should cast it."""
+    """A column type that this reader does not support; the query should cast it."""
 
 
 def decode_blocks(data: bytes | memoryview) -> dict[str, NDArray[Any]]:

@@ -1,4 +1,4 @@
-"""Parameters of queries as text, and rows of results back: the one place that escapes."""
+"""Parameters of queries as text, and rows of results back: the only module that escapes."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ _QUOTED_ESCAPES: Final = str.maketrans({"\\": "\\\\", "'": "\\'"})
 
 
 def encode_parameters(parameters: Mapping[str, object] | None) -> dict[str, str]:
-    """Return the text that stands for each parameter's value."""
+    """Return the text of each parameter's value."""
     return {name: _encode(value) for name, value in (parameters or {}).items()}
 
 
@@ -49,11 +49,11 @@ def decode_rows(data: bytes) -> list[dict[str, Any]]:
     """Return the rows of a result in ``ROWS_FORMAT``."""
     lines = data.splitlines()
     if not lines:
-        return []  # A statement without a result.
+        return []  # The statement has no result.
     names, types = json.loads(lines[0]), json.loads(lines[1])
     rows = json.loads(b"[" + b",".join(lines[2:]) + b"]")
     decoders = [_decoder(type_name) for type_name in types]
-    if any(decoders):  # A column at a time: most need no change.
+    if any(decoders):  # One column at a time: most need no conversion.
         columns = [
             list(map(decode, values)) if decode else values
             for decode, values in zip(decoders, zip(*rows, strict=True), strict=bool(rows))
@@ -63,12 +63,12 @@ def decode_rows(data: bytes) -> list[dict[str, Any]]:
 
 
 def _decoder(type_name: str) -> Callable[[Any], Any] | None:
-    """Return what turns JSON of ``type_name`` into Python, None where it already is."""
+    """Return the conversion from JSON of ``type_name`` to Python, None if none is needed."""
     if type_name in ("Float64", "Float32", "BFloat16"):
         return _decode_float
     outer, _, inner = type_name.partition("(")
     if outer in ("Nullable", "LowCardinality"):
-        return _decoder(inner[:-1])  # Every decoder lets None pass.
+        return _decoder(inner[:-1])  # Every decoder returns None for None.
     if outer == "SimpleAggregateFunction":
         return _decoder(split_types(inner[:-1])[1])
     if outer == "Array":

@@ -1,8 +1,8 @@
-"""Points of many writers, gathered row by row and laid out sorted by (series, step, time).
+"""Points of many writers, collected row by row and sorted by (series, step, time).
 
 Rows arrive as tables (rows × metrics) in log order, steps almost always rising. So a column of a
-table already is a sorted series, and laying out a block means copying columns to places that
-are computed from the sorted fingerprints: no sort of points, no Python per point.
+table is already a sorted series. To lay out a block, columns are copied to positions computed from
+the sorted fingerprints, without sorting points and without Python code for each point.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from stepwell_store.aggregates import Points
 
 _T = TypeVar("_T", bound=np.generic)
-_COLUMN_ROWS_MIN = 32  # Fewer rows a column: one scatter for all is cheaper than a copy each.
+# With fewer rows in a column, one scatter for all is cheaper than a copy of each.
+_COLUMN_ROWS_MIN = 32
 
 
 @dataclass(slots=True)
@@ -24,7 +25,7 @@ class RowGroup:
 
     Attributes:
         series: shape (keys,), the fingerprint of each column.
-        steps, times, values: one array per stretch of rows: (n,), (n,) and (n, keys).
+        steps, times, values: one array for each group of rows: (n,), (n,) and (n, keys).
     """
 
     series: NDArray[np.uint64]
@@ -75,7 +76,7 @@ def _lay_out(
     own_times = _joined(group.times)
     tables = group.values
     if not _is_sorted(own_steps, own_times):
-        order = np.lexsort((own_times, own_steps))  # Stable: log order decides ties.
+        order = np.lexsort((own_times, own_steps))  # A stable sort: log order decides ties.
         own_steps, own_times = own_steps[order], own_times[order]
         tables = [_joined(tables)[order]]
     if rows < _COLUMN_ROWS_MIN:
@@ -100,7 +101,7 @@ def _sort_series(
     times: NDArray[np.int64],
     values: NDArray[np.float64],
 ) -> None:
-    """Sort in place those of the ``shared`` series whose points came from several groups."""
+    """Sort in place the ``shared`` series, whose points came from several groups."""
     firsts = np.searchsorted(series, shared, side="left")
     ends = np.searchsorted(series, shared, side="right")
     lengths = ends - firsts

@@ -1,7 +1,7 @@
-"""Labels of the node's series that belong to one process which logs into a run.
+"""Labels of the node's series that belong to one process of a run.
 
-process-WRITER          the process with its children
-process-WRITER@gpu0     what it holds of one GPU, or MIG instance
+process-WRITER          the process with its children process-WRITER@gpu0     its part of one GPU,
+or MIG instance
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _MARK: Final = "@"
 
 @dataclass(frozen=True, slots=True)
 class ProcessLabel:
-    """A label taken apart; ``device`` is empty for the process itself."""
+    """A parsed label; ``device`` is empty for the process itself."""
 
     writer_id: str
     device: str
@@ -25,7 +25,7 @@ def process_label(writer_id: str, device: str = "") -> str:
 
 
 def parse_process_label(label: str) -> ProcessLabel | None:
-    """Return what ``label`` means, None where it is no process's."""
+    """Return the parsed ``label``, None if it is not of a process."""
     if not label.startswith(_PREFIX):
         return None
     writer_id, _, device = label.removeprefix(_PREFIX).rpartition(_MARK)

@@ -1,7 +1,7 @@
-"""Every question that is asked of a store, in one place to import from.
+"""All queries of a store, in one module to import from.
 
-All of them are pushed down into the engine: filters, order, limits. Lists come in pages. Each
-takes ``limits``: time, memory, and the name by which ``Store.cancel`` ends it.
+The engine does the filters, the order and the limits. Lists come in pages. Each query takes
+``limits``: time, memory, and the name by which ``Store.cancel`` ends it.
 """
 
 from stepwell_store.deletion import delete_runs

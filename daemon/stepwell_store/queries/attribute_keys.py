@@ -1,4 +1,4 @@
-"""The paths of config and summary that a project has, with the types of their values."""
+"""The paths of config and summary in a project, with the types of their values."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,7 +14,7 @@ KINDS: Final = ("config", "summary", "metadata", "run", "define_metric")
 
 @dataclass(frozen=True, slots=True)
 class AttributeKey:
-    """A path; ``types`` are those of its values: float, int, bool, text, json, null."""
+    """A path; ``types`` are the types of its values: float, int, bool, text, json, null."""
 
     kind: str
     path: str
@@ -35,13 +35,14 @@ def list_attribute_keys(
     """Return the paths of one kind by name.
 
     Args:
-        kind: one of ``KINDS``. Metrics are in ``list_metrics``: summary has what was set by hand.
+        kind: one of ``KINDS``. Summary has only values that were set by hand; metrics are in
+            ``list_metrics``.
         search: RE2; the path contains a match.
 
     Raises:
         ValueError: No such kind.
-        FilterError: ``search`` is no RE2 expression.
-        CursorError: The cursor is not of this list.
+        FilterError: ``search`` is not an RE2 expression.
+        CursorError: The cursor does not belong to this list.
     """
     if kind not in KINDS:
         raise ValueError(f"kind is {kind!r}; it is one of {', '.join(KINDS)}")

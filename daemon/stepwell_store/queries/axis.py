@@ -1,9 +1,9 @@
-"""What a series is drawn over, and how wide its buckets are.
+"""The x axis of a series, and the width of its buckets.
 
     bucket := floor(x / 2**level), so a bucket's borders are the same in every view
 
-Widths are powers of two and anchored at 0: a point that arrives, a pan or a zoom never moves a
-bucket's border, so a curve does not change its shape while it grows. Pure: no store here.
+Widths are powers of two and start at 0: a new point, a pan or a zoom never moves a bucket's border,
+so a curve keeps its shape while it grows. Pure: no store here.
 """
 
 import math
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 
 BUCKETS_MAX: Final = 16_384
-"""Of one series in one answer; no screen has more columns."""
+"""Maximum for one series in one answer; no screen has more columns."""
 
-LEVEL_MIN: Final = -1074  # Below it the width would be no float64.
+LEVEL_MIN: Final = -1074  # Below it the width is too small for a float64.
 LEVEL_MAX: Final = 1023
-INTEGER_LEVEL_MAX: Final = 62  # Of steps and µs, which are 64-bit numbers.
+INTEGER_LEVEL_MAX: Final = 62  # For steps and µs, which are 64-bit numbers.
 _KINDS: Final = ("step", "time", "relative", "metric")
 
 
 class SeriesRequestError(ValueError):
-    """A question about series that cannot be answered as it is asked."""
+    """An invalid request for series."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class XAxis:
 
     @classmethod
     def parse(cls, text: str) -> "XAxis":
-        """Return the axis that ``text`` (``step``, ``metric:epoch``) names.
+        """Return the axis with the name ``text`` (``step``, ``metric:epoch``).
 
         Raises:
             SeriesRequestError: There is no such axis.
@@ -68,11 +68,11 @@ STEP: Final = XAxis()
 
 @dataclass(frozen=True, slots=True)
 class SeriesView:
-    """What a question about series looks at.
+    """The range and the buckets of a request for series.
 
     Attributes:
-        first, last: the range of x, both inside; None for all there is.
-        buckets: at most so many, unless ``level`` says how wide they are.
+        first, last: the range of x, both included; None for the whole series.
+        buckets: maximum number, unless ``level`` gives their width.
 
     Raises:
         SeriesRequestError: The range is empty or not finite, or no bucket has such a width.
@@ -103,7 +103,7 @@ def integer_level(first: int, last: int, bucket_count: int) -> int:
     """Return the smallest level, 0 or more, with at most ``bucket_count`` buckets in the range.
 
     Args:
-        first, last: the ends of the range, both inside.
+        first, last: the ends of the range, both included.
     """
     _check(bucket_count)
     if first > last:
@@ -115,10 +115,10 @@ def integer_level(first: int, last: int, bucket_count: int) -> int:
 
 
 def float_level(first: float, last: float, bucket_count: int) -> int:
-    """Return the smallest level with at most ``bucket_count`` buckets, maybe a negative one.
+    """Return the smallest level, also negative, with at most ``bucket_count`` buckets.
 
-    A bucket is never narrower than the distance of two floats there, so its number stays below
-    2**53 and is exact wherever it travels.
+    A bucket is never narrower than the distance of two floats there. So its number stays below
+    2**53 and is exact in every format.
     """
     _check(bucket_count)
     if not (math.isfinite(first) and math.isfinite(last) and first <= last):
@@ -134,17 +134,17 @@ def float_level(first: float, last: float, bucket_count: int) -> int:
 
 
 def finest_level(first: float, last: float) -> int:
-    """Return the level whose buckets are as wide as two floats there are apart."""
+    """Return the level whose buckets have the width of the distance between floats there."""
     return max(LEVEL_MIN, math.frexp(max(abs(first), abs(last)))[1] - 53)
 
 
 def float_bucket(x: float, level: int) -> int:
-    """Return the bucket that holds ``x``, for a level that ``float_level`` gives of a range."""
+    """Return the bucket of ``x``, for a level from ``float_level`` for a range."""
     return math.floor(math.ldexp(x, -level))
 
 
 def check_level(level: int, bucket_count: int) -> None:
-    """Raise ``SeriesRequestError`` where a level asked for would make too many buckets."""
+    """Raise ``SeriesRequestError`` if a requested level would make too many buckets."""
     if bucket_count > BUCKETS_MAX:
         raise SeriesRequestError(
             f"level {level} cuts the range into {bucket_count:,} buckets; at most {BUCKETS_MAX:,}: "

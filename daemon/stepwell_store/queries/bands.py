@@ -1,9 +1,9 @@
-"""Groups of runs as bands: per bucket the mean over runs, how far they spread, and how many.
+"""Groups of runs as bands: for each bucket the mean over runs, their spread and their number.
 
     points → per run and bucket: mean, min, max → per group and bucket: mean of means, std, …
 
-All runs of a group count, none is sampled. Over steps and time ClickHouse does both halves; over
-another metric the second half is done here.
+All runs of a group count; there is no sampling. Over steps and time ClickHouse does both steps;
+over another metric this module does the second step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ from stepwell_store.queries.series_names import FoundSeries, find_series
 from stepwell_store.store import Store
 
 RUNS_MAX: Final = 20_000
-"""Runs in all groups of one question."""
+"""Maximum of runs in all groups of one request."""
 
-# Runs without a finite value in a bucket count as runs, and have no part in the rest.
+# Runs without a finite value in a bucket count as runs, but not in the other columns.
 _BANDS: Final = """
 SELECT transform(owner, {{band_owners:Array(UInt64)}}, {{band_groups:Array(UInt64)}}, toUInt64(0))
            AS band,
@@ -42,13 +42,13 @@ GROUP BY band, bucket
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
-    """One metric of one group of runs; each array has one entry a bucket that holds a point.
+    """One metric of one group of runs; each array has one entry for each bucket with a point.
 
     Attributes:
-        version: the points that the store has of the metric in all runs of the group.
+        version: number of stored points of the metric in all runs of the group.
         run_count: runs with a point in the bucket, of ``group_runs`` in the group.
         count: points. mean: of the runs' means. std: of the runs' means, with n - 1; 0 for one.
-        min, max: over all finite points. All four are NaN where no run has a finite value.
+        min, max: over all finite points. All four are NaN if no run has a finite value.
     """
 
     group: str
@@ -95,10 +95,10 @@ def group_bands(
 
     Args:
         groups: run ids by the name of their group; a run is in one group only.
-        The rest: as for ``series_buckets``. The writers' series of a run are joined.
+        The rest: as for ``series_buckets``. The writers' series of a run are merged.
 
     Raises:
-        SeriesRequestError: The question cannot be answered as it is asked.
+        SeriesRequestError: The request is invalid.
     """
     groups = {name: tuple(dict.fromkeys(members)) for name, members in groups.items()}
     runs = _runs_of(groups)

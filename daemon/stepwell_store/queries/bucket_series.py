@@ -1,4 +1,4 @@
-"""Buckets of series as arrays, and what a reader who holds some of them already still lacks."""
+"""Buckets of series as arrays, and the part that a reader with some of them still needs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -7,24 +7,25 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-_DENSE_FACTOR: Final = 4  # A table of places this much larger than the rows beats a sort.
+# A table of indexes at most this much larger than the rows is faster than a sort.
+_DENSE_FACTOR: Final = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """One metric of one run in buckets that hold a point; each array has one entry a bucket.
+    """One metric of one run; each array has one entry for each bucket with a point.
 
     Attributes:
-        label: of the writer, where labels are kept apart; else empty.
+        label: of the writer, if labels are kept apart; else empty.
         host: of a node's series; else empty.
-        version: the points that the store has of the series, inside the range or not. A series
-            with the same version is the same series.
-        is_tail: the buckets before the first one here are as the reader holds them.
-        bucket: floor(x / 2**level), rising.
+        version: number of stored points of the series, inside the range or not. If the version is
+            the same, the series is unchanged.
+        is_tail: the reader's buckets before the first one here are unchanged.
+        bucket: floor(x / 2**level), ascending.
         count: all points; ``nan_count`` and the two infinite counts are among them.
-        min, max, mean: of the finite points; NaN where there are none.
-        first, last: the values of the first and last point, whatever they are.
-        first_x, last_x: where those are, in the unit of x.
+        min, max, mean: of the finite points; NaN without any.
+        first, last: the values of the first and last point, also if not finite.
+        first_x, last_x: the x of these points, in the unit of x.
     """
 
     run_id: str
@@ -60,7 +61,7 @@ class MetricSeries:
 
     Attributes:
         width: ``2**level`` in the unit of x: steps, µs, or the unit of the metric on x.
-        points: behind all buckets here.
+        points: number of points in all these buckets.
     """
 
     metric: str
@@ -76,10 +77,11 @@ class MetricSeries:
 
 @dataclass(frozen=True, slots=True)
 class HeldBuckets:
-    """What a reader holds of one series.
+    """The part of one series that a reader has.
 
     Attributes:
-        tail: the bucket from which on it wants the answer in any case: its last one.
+        tail: the bucket from which on the answer always contains the buckets: the reader's last
+            one.
         head_count: the points in its buckets before ``tail``.
     """
 
@@ -91,11 +93,11 @@ class HeldBuckets:
 
 
 def without_known_head(answer: MetricSeries, held: Sequence[HeldBuckets]) -> MetricSeries:
-    """Return ``answer`` without the buckets that the reader holds unchanged.
+    """Return ``answer`` without the reader's unchanged buckets.
 
-    Points are only ever added, so a head with as many points as before is the same head. Points
-    that came late make it longer: then the series is given whole. Over another metric it always
-    is: a late value of that metric moves points from one bucket of the head to another.
+    Points are only added, so a head with the same number of points is unchanged. Late points
+    increase the number: then the whole series is returned. Over another metric the whole series is
+    always returned, because a late value of that metric moves points between buckets of the head.
     """
     if not held or answer.x.startswith("metric:"):
         return answer
@@ -114,7 +116,7 @@ def _tail(series: Series, held: HeldBuckets | None) -> Series:
 
 
 def sorted_rows(owner: NDArray[np.intp], bucket: NDArray[np.int64]) -> NDArray[np.intp]:
-    """Return the order of rows by (owner, bucket); no two rows have the same of both."""
+    """Return the order of rows by (owner, bucket); no two rows have equal pairs."""
     low, high = int(bucket.min()), int(bucket.max())
     span = high - low + 1
     owners = int(owner.max()) + 1
@@ -129,8 +131,8 @@ def columns_of(rows: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return the arrays of ``Series`` from sorted rows of a query (or of an equal computation).
 
     ``rows`` has ``bucket, points, total, minimum, maximum, first_value, last_value, first_x,
-    last_x`` and, where any value is not finite, ``nans, positive_infs, negative_infs``. The
-    extremes of a row without finite values mean nothing.
+    last_x`` and, if any value is not finite, ``nans, positive_infs, negative_infs``. The extremes
+    of a row without finite values are meaningless.
     """
     count = rows["points"].astype(np.int64)
     nothing = np.zeros(len(count), dtype=np.int64)

@@ -1,8 +1,8 @@
-"""Changes that come from no trainer: a run is renamed, tagged, archived or deleted.
+"""Changes by users, not by trainers: a run is renamed, tagged, archived or deleted.
 
-An edit is rows of `run` attributes, inserted as a daemon inserts them: under a token, so that a
-repetition changes nothing. The newest version of a path counts. A late or resumed trainer's rows
-carry the time at which it said them, so they never undo a later edit.
+An edit is rows of `run` attributes, inserted like a daemon's rows: under a token, so that a
+repetition has no effect. The newest version of a path is valid. Rows of a late or resumed trainer
+have the time at which the trainer logged them, so they never undo a later edit.
 """
 
 import os
@@ -48,11 +48,11 @@ def edit_run(
     limits: Limits = DEFAULT,
     clock: Any = time.time,
 ) -> None:
-    """Set what is not None; an empty text clears. It is stored when this returns.
+    """Set the values that are not None; an empty text clears a value. They are stored on return.
 
     Raises:
         RunNotFoundError: No such run.
-        ValueError: A value is too long, or no text.
+        ValueError: A value is too long, or not a text.
     """
     texts = {
         "name": (name, NAME_CHARACTERS_MAX),
@@ -77,7 +77,7 @@ def edit_run(
         raise RunNotFoundError(f"{project}/{run_id}", [])
     if not body:
         return
-    # The editor's clock may be behind the trainer's: the edit counts all the same.
+    # The editor's clock may be behind the trainer's: the edit must be newer nevertheless.
     version = max(round(clock() * 1e6), (found["latest"] or 0) + 1)
     editor = WriterInfo(project, run_id, f"edit-{uuid.uuid4().hex}", "", "run", "", os.getpid())
     builder = BlockBuilder(store.shard_of(editor))
@@ -89,11 +89,11 @@ def edit_run(
 def delete_run(
     store: Store, project: str, run_id: str, *, force: bool = False, limits: Limits = DEFAULT
 ) -> None:
-    """Delete every row of a run. Deleting again, or a run that is not there, does nothing.
+    """Delete every row of a run. A repetition, or a missing run, has no effect.
 
     Args:
-        force: delete a run that is still running, too, and what its writers send later.
-        limits: of the look whether it runs. Deleting takes the time that it takes.
+        force: also delete a running run, and later rows of its writers.
+        limits: of the check whether it runs; the deletion itself has no time limit.
 
     Raises:
         RunIsRunningError: It is running, and ``force`` is not set.
@@ -114,7 +114,7 @@ def delete_project(
     """Delete every run of a project, as ``delete_run`` does; return their ids.
 
     Args:
-        begins: called when all was looked at, before anything is deleted.
+        begins: called after the check of all runs, before the first deletion.
 
     Raises:
         RunIsRunningError: Some are running, and ``force`` is not set.

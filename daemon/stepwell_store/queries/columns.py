@@ -1,7 +1,7 @@
-"""The values that a page of runs shows: names and tags, and the columns that were asked for.
+"""The values for a page of runs: names and tags, and the requested columns.
 
-Everything is read for the page's runs only. Values come out as they do in a run's detail: nested
-by ``nest``, summaries by ``summarise``.
+Only the page's runs are read. Values have the form of a run's detail: nested by ``nest``, summaries
+by ``summarise``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ _MISSING: Final = object()
 
 
 class PageColumns:
-    """Reads once, for all runs of a page.
+    """Reads the values once for all runs of a page.
 
     Args:
-        started: when each run started, in µs.
-        columns: what each column's text means.
+        started: start of each run, in µs.
+        columns: the parsed path of each column's text.
         facts: about the columns' paths.
     """
 
@@ -62,12 +62,12 @@ class PageColumns:
         return nest(self._attributes.get((ref, "run"), ()))
 
     def last_point_us(self, ref: RunRef) -> int:
-        """Return when the run's last point was logged, 0 without one."""
+        """Return the time of the run's last point, 0 without one."""
         latest: tuple[int, int] = self._latest.get(ref, (0, 0))
         return latest[0]
 
     def fill(self, overview: RunOverview) -> None:
-        """Add the columns that the run has."""
+        """Add the run's columns."""
         ref = overview.ref
         config = nest(self._attributes.get((ref, "config"), ()))
         summary = self._summary(ref) if self._summaries else {}

@@ -1,11 +1,9 @@
-"""Filters as SQL: what a comparison means for each kind of value.
+"""Filters as SQL: the meaning of a comparison for each kind of value.
 
-    numbers    compare as numbers; ``:`` also finds a text that is written the same
-    texts      ``:`` is the whole text, ``~`` an RE2 expression; < and > by their bytes
-    tags, host ``:`` finds one of several, ``~`` any of them
-    moments    2026-01-05, 2026-01-05T10:00, 7d (that long ago); ``:`` is the whole day or minute
-    durations  90, 90s, 15m, 2h, 7d
-    none       (unquoted) no value, or null
+    numbers compare as numbers; ``:`` also finds an equal text texts      ``:`` is the whole text,
+    ``~`` an RE2 expression; < and > by their bytes tags, host ``:`` finds one of several, ``~`` any
+    of them moments    2026-01-05, 2026-01-05T10:00, 7d (that long ago); ``:`` is the whole day or
+    minute durations  90, 90s, 15m, 2h, 7d none       (unquoted) no value, or null
 
 ``!=`` is the opposite of ``:``, so runs without the value are found, too. Other comparisons never
 find a run without it.
@@ -45,7 +43,7 @@ _ELEMENTS: Final = 'extractAll({text}, \'"((?:[^"\\\\\\\\]|\\\\\\\\.)*)"\')'
 
 
 def float_literal(parameters: Parameters, value: float) -> str:
-    """Return an expression of exactly ``value``: not every server parses the text of one so."""
+    """Return an expression for exactly ``value``: some servers parse its text inexactly."""
     (bits,) = struct.unpack("<Q", struct.pack("<d", value))
     return f"reinterpretAsFloat64(reinterpretAsString({parameters.number(bits, 'UInt64')}))"
 
@@ -119,7 +117,7 @@ class Conditions:
         return f"({' OR '.join(found)})"
 
     def _state(self, compare: Compare) -> str:
-        """Return the state that is meant, which may be given in the page's words."""
+        """Return the state for a text, which may be one of the page's words."""
         word = compare.value.lower()
         if word == "stale":
             raise self._error(compare, "stale is running but silent: state:running seen<1m")
@@ -153,7 +151,7 @@ class Conditions:
                 raise self._error(compare, f"{compare.path} has no order; use : or ~")
             case ValueKind.MOMENT:
                 low, high = self._moment(compare)
-                # After a day means after its end, until a day means with its end.
+                # "After a day" means after its end; "until a day" includes the day.
                 limit = high if operator in (">", "<=") and high > low else low
                 exact = {"<=": "<", ">": ">="}.get(operator, operator) if high > low else operator
                 number = self._parameters.number(limit, "Int64")
@@ -194,7 +192,7 @@ class Conditions:
         return f"({value.integer} >= {first} AND {value.integer} < {end})"
 
     def _moment(self, compare: Compare) -> tuple[int, int]:
-        """Return the first microsecond and the end of what the value names."""
+        """Return the first microsecond and the end of the value's time span."""
         text = compare.value.strip()
         span = _SPAN.fullmatch(text)
         if span and span[2]:
@@ -225,7 +223,7 @@ def _bounded(time_us: int) -> int:
 
 
 def _number(text: str) -> float | None:
-    """Return the number that ``text`` reads as, None for none."""
+    """Return ``text`` as a number, None if it is not one."""
     if "_" in text:
         return None
     try:

@@ -1,9 +1,9 @@
-"""The console of a run: lines by time, a page at a time, searched, followed while they come.
+"""The console of a run: lines by time, in pages, with search, and followed live.
 
-Pages go backward and forward by time. At the end a reader follows: then lines come in the order
-in which the store got them, writer by writer (``console_marks.py``), for the lines of another
-rank may arrive late. A question counts the lines of a run when a view of them is opened; pages
-from there on cost what they return.
+Pages go backward and forward by time. At the end a reader follows: then lines come in the order in
+which they were stored, writer by writer (``console_marks.py``), because the lines of another rank
+may arrive late. The lines of a run are counted when a view of them is opened; the cost of later
+pages depends only on their size.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from stepwell_store.store import Store
 
 _KEY: Final = "time, number, writer_id, stream"
 _ARRIVAL: Final = "writer_id, stream, number"
-"""Lines of a writer's stream are stored in this order, so a part of it may be read alone."""
+"""Lines of a writer's stream are stored in this order, so a part of it can be read alone."""
 _COLUMNS: Final = "toString(stream) AS its_stream, label, number, time, text, writer_id"
 _Place = tuple[int, int, str, str]
 
@@ -29,8 +29,8 @@ class ConsoleLine:
     """One line.
 
     Attributes:
-        id: of the line in its run. A line that is written anew, such as a progress bar, keeps it:
-            the later line takes the place of the earlier.
+        id: of the line in its run. A line that is written again, such as a progress bar, keeps it:
+            the later line replaces the earlier.
         cursor: for ``before`` and ``after``.
         stream: ``stdout`` or ``stderr``.
         number: of the line within its writer and stream.
@@ -51,10 +51,10 @@ class ConsolePage:
     """Lines by time, the oldest first.
 
     Attributes:
-        before: the cursor for earlier lines, None where there are none, and with ``after``.
-        after: the cursor for lines that are later or come later. None only on a page that was
-            asked with ``before`` and has no line.
-        total: lines that match; None on a page that was asked with a cursor.
+        before: the cursor for earlier lines; None if there are none, and with ``after``.
+        after: the cursor for later lines, also for lines that come later. None only on an empty
+            page for ``before``.
+        total: number of matching lines; None on a page that was requested with a cursor.
     """
 
     lines: tuple[ConsoleLine, ...]
@@ -79,17 +79,17 @@ def console_lines(
 ) -> ConsolePage:
     """Return the last lines of a run, or those before or after a cursor or around a time.
 
-    With ``after`` of the last page, the lines that the store got since are returned, each once:
-    also those from before the last line's time. Where they are fewer than ``limit``, there is
-    no more at this moment. A line that was written anew comes again with the same id.
+    With ``after`` of the last page, each line that was stored since then is returned once, also
+    lines with an earlier time. Fewer than ``limit`` lines mean that there are no more now. A line
+    that was written again comes again with the same id.
 
     Args:
         search: RE2; the text contains a match.
         around_time: seconds since 1970 UTC; half of the lines are from before it.
 
     Raises:
-        FilterError: ``search`` is no RE2 expression.
-        CursorError: A cursor is not of this run's console, stream and label.
+        FilterError: ``search`` is not an RE2 expression.
+        CursorError: A cursor does not belong to this run's console, stream and label.
         ValueError: More than one of ``before``, ``after`` and ``around_time``.
     """
     check_limit(limit)
@@ -106,7 +106,7 @@ def console_lines(
         rows = lines.later(limit, after=place)
         if len(rows) == limit:
             return lines.page(rows)
-        ends, _ = lines.ends()  # The end is near: from it on the lines are followed.
+        ends, _ = lines.ends()  # The end is near: from here on the lines are followed.
         return lines.page(lines.later(limit, after=place), ends=ends)
     ends, total = lines.ends()
     if around_time is None:
@@ -124,7 +124,7 @@ def console_lines(
 
 
 class _Lines:
-    """The lines of one run that match."""
+    """The matching lines of one run."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class _Lines:
             raise CursorError(cursor, "not a cursor of this list") from error
 
     def ends(self) -> tuple[Marks, int]:
-        """Return marks at the end of all that is stored, and how many lines match."""
+        """Return marks at the end of all stored lines, and the number of matching lines."""
         found = f"countIf({self._is_found})" if self._is_found else "count()"
         rows = self._ask(
             "SELECT writer_id, toString(stream) AS its_stream, max(number) AS last, "
@@ -177,18 +177,18 @@ class _Lines:
         return _marks_at(rows), sum(row["lines"] for row in rows)
 
     def earlier(self, limit: int, *, before: _Place | None = None) -> list[dict[str, Any]]:
-        """Return the last ``limit`` lines before a place, or of all; the oldest first."""
+        """Return the last ``limit`` lines before a place, or of all; oldest first."""
         order = ", ".join(f"{name} DESC" for name in _KEY.split(", "))
         return self._read(limit, order, *_beside("<", before))[::-1]
 
     def later(self, limit: int, *, after: _Place) -> list[dict[str, Any]]:
-        """Return the first ``limit`` lines after a place, the oldest first."""
+        """Return the first ``limit`` lines after a place, oldest first."""
         return self._read(limit, _KEY, *_beside(">", after))
 
     def follow(self, marks: Marks, limit: int) -> ConsolePage:
-        """Return lines that were not read yet; what a search passes over counts as read."""
+        """Return unread lines; lines that do not match a search count as read."""
         condition, parameters = marks.unread()
-        # The ends come first: a line that is stored between the questions is read, not passed.
+        # The ends come first: a line that is stored between the two queries is read, not skipped.
         passed = self._passed(condition, parameters) if self._search else Marks()
         rows = self._unread(limit, condition, parameters)
         if len(rows) < limit:
@@ -207,7 +207,7 @@ class _Lines:
         """Return the page of ``rows``.
 
         Args:
-            ends: marks of a moment before ``rows`` were read, on the last page of a view.
+            ends: marks from before ``rows`` were read, on the last page of a view.
         """
         lines = tuple(map(self._line, rows))
         after = lines[-1].cursor if lines else None

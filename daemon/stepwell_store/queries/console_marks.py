@@ -1,14 +1,14 @@
-"""Marks: how far a reader has read the console of a run, writer by writer.
+"""Marks: the last read line of each writer in the console of a run.
 
-The lines of several writers reach the store in any order, so a moment does not say which lines a
+The lines of several writers reach the store in any order, so a time does not show which lines a
 reader has. A number does: the lines of one writer and stream are stored in the order of their
-numbers. A line that is shown again with another text (a progress bar) keeps its number and has a
-later time. So a mark is the number and the time of the last line that was read.
+numbers. A line with a changed text (a progress bar) keeps its number and has a later time. So a
+mark is the number and the time of the last read line.
 
     text := base64url(zlib(JSON [quiet_us, [writer, stream, number, time_us], …]))
 
-A cursor has a bound, a run has any number of writers. Beyond ``MARKS_MAX`` the streams that were
-silent for the longest have no mark of their own; their lines count as read up to ``quiet_us``.
+A cursor has a bound, but a run has any number of writers. Beyond ``MARKS_MAX`` the streams that
+were silent for the longest have no mark; their lines count as read up to ``quiet_us``.
 """
 
 import base64
@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 MARKS_MAX: Final = 256
-"""Of a cursor; it has some 25 characters for each, and travels in the address of a request."""
+"""Maximum in a cursor; each takes some 25 characters of a request's address."""
 _JSON_BYTES_MAX: Final = 1 << 20
 _NOTHING_QUIET: Final = -(2**63)
 _HINTS_MAX: Final = 64
-"""With more sources the hint to the index costs more than the lines that it saves reading: of
-400,000 lines of 200 writers the numbers are read in 10 ms."""
+"""With more sources the hint for the index costs more than the lines that it skips: of 400,000
+lines of 200 writers the numbers are read in 10 ms."""
 _INT64: Final = range(-(2**63), 2**63)
 _JOINED: Final = "concat(writer_id, '/', toString(stream))"
 _OF_MARK: Final = (
@@ -41,7 +41,7 @@ class MarkSource(NamedTuple):
 
 
 class MarkPlace(NamedTuple):
-    """The last line that was read: its number, and its time in microseconds since 1970 UTC."""
+    """The last read line: its number, and its time in microseconds since 1970 UTC."""
 
     number: int
     time_us: int
@@ -49,7 +49,7 @@ class MarkPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What was read.
+    """The read lines.
 
     Attributes:
         quiet_us: lines of sources without a mark count as read up to this time.
@@ -59,7 +59,7 @@ class Marks:
     quiet_us: int = _NOTHING_QUIET
 
     def advanced(self, read: Iterable[tuple[MarkSource, MarkPlace]]) -> "Marks":
-        """Return the marks after reading more, not more than ``MARKS_MAX``."""
+        """Return the marks after reading more lines, at most ``MARKS_MAX``."""
         places = dict(self.places)
         for source, place in read:
             places[source] = max(place, places.get(source, place))
@@ -78,7 +78,7 @@ class Marks:
         return base64.urlsafe_b64encode(packed).decode().rstrip("=")
 
     def unread(self) -> tuple[str, dict[str, object]]:
-        """Return the condition for lines that were not read, and its parameters."""
+        """Return the condition for unread lines, and its parameters."""
         if not self.places:
             return "time > {quiet:Int64}", {"quiet": self.quiet_us}
         parameters: dict[str, object] = {
@@ -98,7 +98,7 @@ class Marks:
         return f"{condition} AND indexHint({hint})", parameters | of_hint
 
     def _hint(self) -> tuple[str, dict[str, object]]:
-        """Return what the index of the table needs to leave out what was read long ago."""
+        """Return the condition by which the table's index skips lines that were read long ago."""
         streams: dict[str, list[tuple[str, int]]] = {}
         for source, place in self.places.items():
             streams.setdefault(source.writer_id, []).append((source.stream, place.number))
@@ -117,10 +117,10 @@ class Marks:
 
 
 def decode_marks(text: str) -> Marks:
-    """Return what ``Marks.encoded`` made.
+    """Return the marks from the text of ``Marks.encoded``.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is not such a text.
     """
     try:
         packed = base64.b64decode(

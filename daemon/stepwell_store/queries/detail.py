@@ -1,4 +1,4 @@
-"""One run: everything that is known of it except its points and console."""
+"""One run: all facts except its points and console."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,7 +16,7 @@ from stepwell_store.store import Store
 from stepwell_store.summary import add_automatic, summarise
 
 _KINDS: Final = ("config", "summary", "metadata", "run", "define_metric")
-_VERSION_BITS: Final = (1 << 53) - 1  # A number that JSON keeps exactly.
+_VERSION_BITS: Final = (1 << 53) - 1  # The number must be exact in JSON.
 _ATTRIBUTES: Final = """
 SELECT toString(kind) AS its_kind, path, toString(type) AS its_type, float, int, text, deleted,
        version
@@ -33,8 +33,8 @@ class RunDetail(RunOverview):
         config, summary, metadata: nested.
         defined_metrics: by name, the arguments of ``define_metric``.
         point_count: of all metrics and writers.
-        gap_count, dropped_points: missing parts, and the points in them as far as known.
-        version: another number when anything here changed.
+        gap_count, dropped_points: missing parts, and the known number of points in them.
+        version: a different number when any of these values changed.
     """
 
     config: dict[str, Any]
@@ -95,7 +95,7 @@ def get_run(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
 def _assignments(
     question: Question, where: dict[str, str]
 ) -> tuple[dict[str, list[Assignment]], tuple[int, int]]:
-    """Return the assignments by kind, and what changes when one is added."""
+    """Return the assignments by kind, and a number that changes when one is added."""
     latest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in question.rows(_ATTRIBUTES, where):
         key = (row["its_kind"], row["path"])

@@ -1,5 +1,5 @@
-"""What a project has of the paths that a question names: asked first, so that the query that
-finds the runs reads nothing in vain and stays cheap to plan."""
+"""A project's facts about the paths of a request. They are read first, so that the query that finds
+the runs reads only needed columns and is cheap to plan."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,14 +29,14 @@ WHERE {of_project}metric IN {{metrics:Array(String)}} GROUP BY what, name
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What a project has.
+    """The facts of a project.
 
     Attributes:
-        resolved: what each path means. A bare name is config where a run has such a path, else
+        resolved: the meaning of each path. A bare name is config if a run has such a path, else
             summary.
-        definitions: names of ``define_metric`` that could matter to the summaries.
+        definitions: names of ``define_metric`` that may affect the summaries.
         parents: (kind, path) that were set or deleted above one of the paths.
-        texts: metrics of the summaries of which a value was logged that is no float.
+        texts: metrics of the summaries with a logged value that is not a float.
         any_archived, any_resumed: whether a run was ever archived, or resumed.
     """
 
@@ -49,7 +49,7 @@ class RunFacts:
 
 
 def read_facts(question: Question, project: str | None, paths: Iterable[Path]) -> RunFacts:
-    """Return what ``project`` (None: any) has of ``paths``."""
+    """Return the facts of ``project`` (None: any) about ``paths``."""
     asked = list(dict.fromkeys(paths))
     bare = {path.name for path in asked if path.kind is Kind.BARE}
     configs = {path.name for path in asked if path.kind is Kind.CONFIG}
@@ -87,11 +87,11 @@ def read_facts(question: Question, project: str | None, paths: Iterable[Path]) -
 
 
 def definition_names(metric: str) -> list[str]:
-    """Return the names of ``define_metric`` that could hold for ``metric``, the best first."""
+    """Return the names of ``define_metric`` that may apply to ``metric``, best match first."""
     return [metric, *(f"{metric[:count]}*" for count in range(len(metric), -1, -1))]
 
 
 def operated_names(summary_path: str) -> list[str]:
-    """Return every name of ``define_metric`` that matters to a summary path."""
+    """Return every name of ``define_metric`` that affects a summary path."""
     whole, dot, _ = summary_path.rpartition(".")
     return [*definition_names(summary_path), *(definition_names(whole) if dot else [])]

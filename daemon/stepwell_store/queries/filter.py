@@ -1,4 +1,4 @@
-"""The text by which runs are filtered, as a tree, and back. Pure: no store, no names looked up.
+"""The text of a filter for runs as a tree, and back. Pure: no store, no lookup of names.
 
     filter  := [either]
     either  := all { "|" all }
@@ -8,9 +8,9 @@
 
     state:running tag:a lr<1e-3 val/loss<0.4 name~"^big" created>7d -tag:old (a | b)
 
-A word without an operator is in the run's name or id. Words and values with spaces or any of
-``( ) | " : = < > ~`` are quoted; ``\\"`` and ``\\\\`` stand for a quote and a backslash. A value
-may have the operators' characters unquoted, but not begin with one of ``= < > ~``.
+A word without an operator is in the run's name or id. Words and values with spaces or any of ``( )
+| " : = < > ~`` are quoted; ``\\"`` and ``\\\\`` stand for a quote and a backslash. A value may
+contain the operators' characters unquoted, but not begin with one of ``= < > ~``.
 ``metric.NAME:STAT`` before an operator is one path.
 """
 
@@ -28,7 +28,8 @@ TERMS_MAX: Final = 256
 
 _ENDS_WORD: Final = frozenset(' \t\r\n()|":=<>~')
 _ENDS_VALUE: Final = frozenset(' \t\r\n()|"')
-_BEGINS_NO_VALUE: Final = ("=", "<", ">", "~")  # So that lr==1 and lr:<1 are told, not compared.
+# So that lr==1 and lr:<1 are reported as errors, not compared.
+_BEGINS_NO_VALUE: Final = ("=", "<", ">", "~")
 _SPACES: Final = frozenset(" \t\r\n")
 
 
@@ -45,8 +46,8 @@ class Compare:
 
     Attributes:
         operator: one of ``OPERATORS``; ``=`` is given as ``:``.
-        quoted: the value was quoted, so it is text even where it reads like a number.
-        position, length: where the term is in the filter's text.
+        quoted: the value was quoted, so it is text even if it looks like a number.
+        position, length: the place of the term in the filter's text.
     """
 
     path: str
@@ -83,7 +84,7 @@ def parse_filter(text: str) -> Expression | None:
     """Return the tree of ``text``, None for an empty one.
 
     Raises:
-        FilterError: It is no filter; the error says where.
+        FilterError: It is not a filter; the error has the position.
     """
     if len(text) > FILTER_CHARACTERS_MAX:
         raise FilterError(
@@ -101,7 +102,7 @@ def parse_filter(text: str) -> Expression | None:
 
 
 def format_filter(expression: Expression | None) -> str:
-    """Return a text that ``parse_filter`` reads as ``expression``."""
+    """Return a text that ``parse_filter`` parses as ``expression``."""
     match expression:
         case None:
             return ""
@@ -238,7 +239,7 @@ class _Parser:
         )
 
     def _statistic(self, path: str) -> tuple[str, str]:
-        """Return path and operator after ``metric.NAME:``, which may name a statistic."""
+        """Return path and operator after ``metric.NAME:``, which may include a statistic."""
         before = self.position
         for statistic in STATISTICS:
             if self._text.startswith(statistic, before):

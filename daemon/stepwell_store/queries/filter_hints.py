@@ -1,7 +1,7 @@
-"""Why a filter finds no run: paths in it that no run has, with the nearest ones that some run has.
+"""Hints for a filter that finds no run: its paths that no run has, with the nearest existing ones.
 
-Asked only when a filter found nothing, so a list of runs costs no more. A path that exists in one
-run is no mistake, and a text that is half typed is not either: these are hints, no errors.
+They are computed only when a filter found no run, so other lists cost no more. A path that exists
+in one run is no mistake, and neither is a half-typed text: these are hints, not errors.
 """
 
 import difflib
@@ -42,7 +42,7 @@ def filter_hints(
         project: None for all projects.
 
     Raises:
-        FilterError: ``filter_text`` is no filter.
+        FilterError: ``filter_text`` is not a filter.
     """
     asked: dict[str, Path] = {}
     compares = tuple(compares_of(parse_filter(filter_text)))
@@ -88,7 +88,7 @@ def _is_absence(compare: Compare) -> bool:
 def _known(
     question: Question, project: str | None, names: Sequence[str] | None = None
 ) -> set[tuple[str, str]]:
-    """Return (config, summary or metric; name) of what is there: of ``names``, or some of all."""
+    """Return the existing (config, summary or metric; name) pairs: of ``names``, or some of all."""
     parameters: dict[str, object] = {}
     of_project = of_paths = of_metrics = ""
     if project is not None:

@@ -1,4 +1,4 @@
-"""The run that a person names: by id, by display name, or by PROJECT/ and either."""
+"""Finds the run for a user's reference: id, display name, or PROJECT/ and either."""
 
 import difflib
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from stepwell_store.store import Store
 
 _NEAREST_OF: Final = 1000
 _NEAREST_CUTOFF: Final = 0.6
-_NEAREST_ID_CUTOFF: Final = 0.75  # Ids are random: a few letters in common mean nothing.
+_NEAREST_ID_CUTOFF: Final = 0.75  # Ids are random: a few equal letters mean nothing.
 
 _CONDITION: Final = "%CONDITION%"
 
@@ -48,13 +48,13 @@ SELECT project FROM attributes_by_path WHERE project = {name:String} AND deleted
 
 
 def find_run(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRef:
-    """Return the run that ``reference`` names: run id, display name, or PROJECT/ either.
+    """Return the run for ``reference``: run id, display name, or PROJECT/ and either.
 
     Ids come before names, and a whole PROJECT/ID before anything else.
 
     Raises:
-        RunNotFoundError: None has it; the error holds the nearest names.
-        AmbiguousRunError: Several have it.
+        RunNotFoundError: No run has it; the error has the nearest names.
+        AmbiguousRunError: Several runs have it.
     """
     question = Question(store, limits)
     places = _split(reference)
@@ -74,7 +74,7 @@ def find_run(store: Store, reference: str, *, limits: Limits = DEFAULT) -> RunRe
 
 
 def _split(reference: str) -> list[tuple[str, str]]:
-    """Return each (project, rest) that the reference may mean: a project's name may hold a /."""
+    """Return each possible (project, rest) of the reference: a project's name may contain a /."""
     parts = reference.split("/")
     return [("/".join(parts[:at]), "/".join(parts[at:])) for at in range(1, len(parts))]
 
@@ -98,7 +98,7 @@ def _by_id(question: Question, reference: str) -> list[RunRef]:
 
 
 def _by_name(question: Question, reference: str) -> list[RunRef]:
-    # A name was given once, then perhaps changed: its runs are looked at again.
+    # The name may have changed since: its runs are checked again.
     condition = (
         "(project, run_id) IN (SELECT project, run_id FROM attributes_by_path "
         "WHERE kind = 'run' AND path = 'name' AND text = {name:String})"
@@ -112,7 +112,7 @@ def _read(question: Question, sql: str, parameters: dict[str, Any]) -> list[RunR
 
 
 def _nearest(question: Question, reference: str) -> list[str]:
-    """Return names and ids that resemble ``reference``, of the runs that were named last."""
+    """Return names and ids similar to ``reference``, of the most recently named runs."""
     ids: dict[str, None] = {}
     spellings: dict[str, None] = {}
     for row in question.rows(_SOME_NAMES.format(limit=_NEAREST_OF)):

@@ -1,4 +1,4 @@
-"""The missing parts of a run, as its users are told."""
+"""The missing parts of a run, in the form for its users."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ ORDER BY run_id, time
 class Gap:
     """Rows that are missing; ``rows`` and ``points`` are 0 where their number is unknown.
 
-    ``time`` is in seconds since 1970 UTC, ``kind`` a GapKind, ``reason`` the same for people.
+    ``time`` is in seconds since 1970 UTC, ``kind`` is a GapKind, ``reason`` its text for people.
     """
 
     run_id: str
@@ -38,10 +38,9 @@ class Gap:
 def list_gaps(
     store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
 ) -> tuple[Gap, ...]:
-    """Return the gaps of the runs that were not filled since, the oldest first within a run.
+    """Return the gaps of the runs that were not filled later, oldest first within a run.
 
-    A node that sends a gap to its gateway again may have it stored again: rows that are equal in
-    everything are one.
+    A node may send a gap to its gateway twice, so equal rows are merged into one.
     """
     return gaps_of(Question(store, limits), project, run_ids)
 

@@ -1,8 +1,8 @@
-"""Histograms: which there are, and those of one metric over steps as one matrix.
+"""Histograms: the list of them, and those of one metric over steps as one matrix.
 
-Thinned to at most so many by power-of-two ranges of steps anchored at 0, of which each gives its
-last: a run that grows changes its end only. All are brought onto one grid of bins, so that a page
-draws them as they come.
+Their number is limited: of each power-of-two range of steps, starting at 0, the last histogram is
+returned. So only the end changes while a run grows. All are converted to one grid of bins, so that
+a page draws them without further work.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from stepwell_store.queries.metric_names import metric_names
 from stepwell_store.queries.page import Page
 from stepwell_store.store import Store
 
-ROWS_MIN: Final = 2  # Steps below 0 and others are never in one range.
+ROWS_MIN: Final = 2  # Steps below 0 and other steps are never in one range.
 ROWS_MAX: Final = 1024
 BINS_MAX: Final = 512
 _FLAT: Final = 1e-12
-"""A bin narrower than this part of the grid counts as one place: it cannot be seen, and the density
-of one of 1e-308 has no number."""
+"""A bin narrower than this part of the grid counts as one place: it is invisible, and the density
+of a bin of 1e-308 would overflow."""
 _STEP_MIN: Final = -(2**63)
 _STEP_MAX: Final = 2**63 - 1
 _OF_METRIC: Final = """
@@ -35,10 +35,10 @@ AND step BETWEEN {first:Int64} AND {last:Int64}
 
 @dataclass(frozen=True, slots=True)
 class HistogramName:
-    """A metric of which runs logged histograms.
+    """A metric with logged histograms.
 
     Attributes:
-        run_count, histogram_count: of the runs that were asked about.
+        run_count, histogram_count: of the requested runs.
     """
 
     metric: str
@@ -53,14 +53,15 @@ class HistogramMatrix:
     """Histograms of one metric of one run on one grid.
 
     Attributes:
-        labels: the writers that logged some; ``label`` is the one given here.
-        step_count: steps in the range that have a histogram, before the thinning.
+        labels: the writers with histograms; ``label`` is the one returned here.
+        step_count: steps in the range with a histogram, before the reduction.
         level: each is the last of 2^level steps.
-        version: of all steps; another number means that some were added.
-        low, high: the grid's first and last edge; its bins are of equal width.
-        steps: shape (n,), ascending; of a step that was logged more than once the latest.
+        version: of all steps; a different number means that some were added.
+        low, high: the grid's first and last edge; its bins have equal widths.
+        steps: shape (n,), ascending; the latest of a step that was logged more than once.
         times: shape (n,), microseconds since 1970 UTC.
-        counts: shape (n, bins). A bin that lies in several of the grid is divided among them.
+        counts: shape (n, bins). The count of a logged bin is divided among the bins of the grid
+            that it overlaps.
         own_low, own_high: shape (n,), the edges of each histogram itself.
         nan_count, positive_inf_count, negative_inf_count: shape (n,).
     """
@@ -100,8 +101,8 @@ def list_histograms(
         search: RE2; the name contains a match. ``(?i)`` in front ignores case.
 
     Raises:
-        FilterError: ``search`` is no RE2 expression.
-        CursorError: The cursor is not of this list.
+        FilterError: ``search`` is not an RE2 expression.
+        CursorError: The cursor does not belong to this list.
     """
     page = metric_names(
         Question(store, limits),
@@ -136,12 +137,12 @@ def histogram_matrix(
     bins: int = 64,
     limits: Limits = DEFAULT,
 ) -> HistogramMatrix:
-    """Return the histograms of ``metric``; one without rows where there are none.
+    """Return the histograms of ``metric``; a matrix without rows if there are none.
 
     Args:
         label: of this writer, by default of the first one by name.
-        first, last: steps, both inside.
-        rows_max: at most so many histograms, 2 to 1024.
+        first, last: steps, both included.
+        rows_max: maximum number of histograms, 2 to 1024.
         bins: of the grid, 1 to 512.
     """
     if not ROWS_MIN <= rows_max <= ROWS_MAX or not 1 <= bins <= BINS_MAX:
@@ -193,7 +194,7 @@ def histogram_matrix(
 def _rows(
     question: Question, where: Mapping[str, Any], steps: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
-    """Return the row of each step, the latest where there are several."""
+    """Return the row of each step, the latest if there are several."""
     if not len(steps):
         return []
     found = question.rows(
@@ -205,7 +206,7 @@ def _rows(
 
 
 def thinned(steps: NDArray[np.int64], rows_max: int) -> tuple[NDArray[np.int64], int]:
-    """Return at most ``rows_max`` of the steps, ascending, and the level of the thinning."""
+    """Return at most ``rows_max`` of the steps, ascending, and the level of the reduction."""
     kept = np.unique(steps)
     level = 0
     while len(kept) > rows_max:
@@ -218,7 +219,7 @@ def thinned(steps: NDArray[np.int64], rows_max: int) -> tuple[NDArray[np.int64],
 
 
 def grid_range(histograms: Sequence[StoredHistogram]) -> tuple[float, float]:
-    """Return the edges between which every value lies; (0, 1) without any."""
+    """Return the edges that include every value; (0, 1) without any."""
     filled = [each for each in histograms if each.counts.any()]
     if not filled:
         return 0.0, 1.0
@@ -234,7 +235,7 @@ def on_grid(
 ) -> NDArray[np.float64]:
     """Return the counts of each histogram in ``bins`` bins from ``low`` to ``high``.
 
-    Values are taken as spread evenly over their own bin; sums stay.
+    Values are assumed to be spread evenly over their own bin; sums do not change.
     """
     grid = np.linspace(0.0, 1.0, bins + 1)
     matrix = np.zeros((len(histograms), bins))

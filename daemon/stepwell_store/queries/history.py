@@ -2,8 +2,8 @@
 
     {"_step": 3, "_timestamp": 1.7e9, "_label": "0", "loss": 0.3, …}
 
-Several writers that log at one step never replace each other: each has a row of its own, with the
-writer's label, unless the caller asks to join them.
+Several writers that log at one step never replace each other: each has a separate row with the
+writer's label, unless the caller joins them.
 """
 
 import re
@@ -21,7 +21,7 @@ from stepwell_store.statistics import SeriesStatistics, series_statistics
 from stepwell_store.store import Store
 
 WINDOW_POINTS: Final = 400_000
-"""Points fetched at once, on average; a window of steps may hold more where they are denser."""
+"""Points fetched at once, on average; a window of steps may have more if they are denser."""
 
 LIMITS: Final = Limits(timeout_seconds=86_400, memory_bytes=0)
 _OWN: Final = re.compile(r"(_run|_step|_timestamp|_label)( \(logged\))*")
@@ -38,18 +38,18 @@ _OTHERS: Final[dict[str, tuple[str, Callable[[dict[str, Any]], Any]]]] = {
         lambda row: from_row(row).as_value(),
     ),
 }
-"""Tables of values that are no floats: their columns, and the value that a row holds."""
+"""Tables of values that are not floats: their columns, and the value of a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPlan:
-    """What is read of a run's history, and in which windows of steps.
+    """The part of a run's history that is read, and its windows of steps.
 
     Attributes:
         metrics: only these; None for all.
         is_apart: a row for each writer at a step, with its label.
-        others: which tables of values that are no floats hold some.
-        windows: (first step, last step), both inside, in order.
+        others: the tables with values that are not floats.
+        windows: (first step, last step), both included, in order.
         steps: only rows of these; None for all.
     """
 
@@ -64,7 +64,7 @@ class HistoryPlan:
 
     @property
     def names(self) -> set[str]:
-        """The run's metrics that hold numbers, of those that were asked for."""
+        """The requested metrics of the run that have numbers."""
         return {each.metric for each in self.statistics}
 
 
@@ -79,16 +79,16 @@ def history(
 ) -> Iterator[dict[str, Any]]:
     """Yield ``{"_step", "_timestamp", metric: value, …}`` by step, then label.
 
-    ``_timestamp`` is the latest of the row, in seconds. Of a metric that one writer logged more
-    than once at a step the later value is given. Metrics are in the order of their names (see
-    ``column_name``). Values that are no floats are given as they were logged, histograms
-    as ``StoredHistogram.as_value`` has them.
+    ``_timestamp`` is the latest of the row, in seconds. If one writer logged a metric more than
+    once at a step, the later value is returned. Metrics are in the order of their names (see
+    ``column_name``). Values that are not floats have their logged form, histograms the form of
+    ``StoredHistogram.as_value``.
 
     Args:
-        metrics: only these; rows that have none of them are left out.
+        metrics: only these; rows without any of them are left out.
         labels: ``apart``: a row for each writer at a step, with its ``_label``. ``join``: one row
-            a step; of a metric that several writers logged the later value. ``auto``: apart where
-            the run has more than one label, else without ``_label``.
+            for each step, with the later value of a metric that several writers logged. ``auto``:
+            apart if the run has more than one label, else without ``_label``.
     """
     plan = plan_history(store, project, run_id, metrics=metrics, labels=labels, limits=limits)
     for window in plan.windows:
@@ -106,7 +106,7 @@ def plan_history(
     last_step: int | None = None,
     limits: Limits = LIMITS,
 ) -> HistoryPlan:
-    """Return what `history_rows` reads; both steps are inside. The rest is as in `history`."""
+    """Return the plan of `history_rows`; both steps are included. The rest is as in `history`."""
     question = Question(store, limits)
     wanted = None if metrics is None else frozenset(metrics)
     statistics = tuple(
@@ -133,7 +133,7 @@ def plan_history(
 def history_rows(
     store: Store, plan: HistoryPlan, window: tuple[int, int], *, limits: Limits = LIMITS
 ) -> list[dict[str, Any]]:
-    """Return the rows of one of the plan's windows, as `history` gives them."""
+    """Return the rows of one of the plan's windows, in the form of `history`."""
     question = Question(store, limits)
     rows = _float_rows(question, plan, window) if plan.statistics else {}
     for table in plan.others:
@@ -150,9 +150,9 @@ def _row(key: tuple[int, str], held: dict[str, tuple[int, Any]], *, apart: bool)
 
 
 def column_name(metric: str) -> str:
-    """Return the key of ``metric`` in a row: its name, unless the row has such a key of its own.
+    """Return the key of ``metric`` in a row: its name, unless the row itself has this key.
 
-    ``_step`` becomes ``_step (logged)``, and that name itself, where it was logged, one more.
+    ``_step`` becomes ``_step (logged)``. If that name was logged too, it gets the suffix again.
     """
     return f"{metric} (logged)" if _OWN.fullmatch(metric) else metric
 
@@ -160,7 +160,7 @@ def column_name(metric: str) -> str:
 def runs_with_several_labels(
     store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = LIMITS
 ) -> set[str]:
-    """Return those of the runs in which more than one writer logged."""
+    """Return the runs in which more than one writer logged."""
     rows = Question(store, limits).rows(
         "SELECT run_id FROM (SELECT run_id, label FROM series "
         "WHERE project = {project:String} AND run_id IN {runs:Array(String)} "
@@ -193,7 +193,7 @@ def _windows(
     first_step: int | None,
     last_step: int | None,
 ) -> Iterator[tuple[int, int]]:
-    """Yield (first step, last step), both inside, that together cover what is asked of the run."""
+    """Yield (first step, last step), both included, that cover the requested part of the run."""
     firsts = [each.first[0] for each in statistics]
     lasts = [each.last[0] for each in statistics]
     points = sum(each.count for each in statistics)
@@ -275,7 +275,7 @@ def _add_others(
 
 
 def _steps(plan: HistoryPlan, window: tuple[int, int]) -> tuple[str, dict[str, object]]:
-    """Return the condition that a row is read, and its parameters."""
+    """Return the condition for rows that are read, and its parameters."""
     held: dict[str, object] = {"first": window[0], "last": window[1]}
     condition = "step BETWEEN {first:Int64} AND {last:Int64}"
     if plan.steps is None:

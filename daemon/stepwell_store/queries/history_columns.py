@@ -1,7 +1,7 @@
-"""The histories of many runs as columns: one row a run, step and label, a column a metric.
+"""The histories of many runs as columns: a row for each run, step and label, a column per metric.
 
-A plan says in which parts the points are read, so that each part needs little memory however
-many runs there are. Runs come in the order in which they were asked for, rows by step and label.
+A plan divides the points into parts, so that each part needs little memory for any number of runs.
+Runs come in the requested order, rows by step and label.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,9 @@ from stepwell_store.queries.series_names import FoundSeries, find_series
 from stepwell_store.store import Store
 
 PART_POINTS: Final = 500_000
-"""Points of one part, on average; a part may hold more where steps are denser."""
+"""Points of one part, on average; a part may have more if steps are denser."""
 PART_CELLS: Final = 4_000_000
-"""Rows times columns of one part at most, as far as the runs' first and last steps tell."""
+"""Maximum of rows times columns of one part, estimated from the runs' first and last steps."""
 
 _POINTS: Final = """
 SELECT series, step, time, value FROM points
@@ -40,7 +40,7 @@ SELECT DISTINCT metric FROM (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Series by their places in the plan, and the steps that are read of them, both inside."""
+    """Series by their indexes in the plan, and their steps to read, both included."""
 
     begin: int
     end: int
@@ -50,12 +50,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ColumnsPlan:
-    """What is read, and in which parts.
+    """The parts to read.
 
     Attributes:
-        found: the series by run, metric and label; None where there are none.
-        labels: the labels that rows have, in order; empty where rows have none.
-        no_numbers: metrics that hold texts or histograms in these runs, and no number.
+        found: the series by run, metric and label; None without any.
+        labels: the labels of the rows, in order; empty if rows have none.
+        no_numbers: metrics with texts or histograms in these runs, but no number.
     """
 
     run_ids: tuple[str, ...]
@@ -71,9 +71,9 @@ class Columns:
     """Rows of several runs.
 
     Attributes:
-        run, label: places in the plan's lists. step, time: of each row; time in µs since 1970
-            UTC, the latest of the row.
-        values: shape (metrics, rows). ``missing`` has the same shape: there is no such point.
+        run, label: indexes in the plan's lists. step, time: of each row; time in µs since 1970 UTC,
+            the latest of the row.
+        values: shape (metrics, rows). ``missing`` has the same shape: True without such a point.
     """
 
     run: NDArray[np.int32]
@@ -95,12 +95,12 @@ def plan_columns(
     last_step: int | None = None,
     limits: Limits = DEFAULT,
 ) -> ColumnsPlan:
-    """Return how the numbers of ``metrics`` in ``run_ids`` are read.
+    """Return the plan for reading the numbers of ``metrics`` in ``run_ids``.
 
     Args:
         metrics, run_ids: each at most once.
-        labels: as in `history`; ``auto``: apart where one of the runs has more than one label.
-        first_step, last_step: only rows from here to there, both inside.
+        labels: as in `history`; ``auto``: apart if one of the runs has more than one label.
+        first_step, last_step: only rows in this range, both included.
     """
     question = Question(store, limits)
     found = find_series(question, project, run_ids, metrics, keeps_labels=labels != "join")
@@ -120,7 +120,7 @@ def plan_columns(
 def read_columns(
     store: Store, plan: ColumnsPlan, part: Part, *, limits: Limits = DEFAULT
 ) -> Columns | None:
-    """Return the rows of one part, None where it has none."""
+    """Return the rows of one part, None without any."""
     found = plan.found
     assert found is not None, "a plan without series has no parts"
     points = Question(store, limits).arrays(
@@ -169,7 +169,7 @@ _Table = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArra
 
 
 def _table(curves: Sequence[_Curve], metrics: int) -> _Table:
-    """Return steps, times, values and what is missing of one run and label."""
+    """Return steps, times, values and missing points of one run and label."""
     steps = curves[0].step
     is_even = len({each.metric for each in curves}) == len(curves) and all(
         len(each.step) == len(steps) and np.array_equal(each.step, steps) for each in curves[1:]
@@ -179,7 +179,7 @@ def _table(curves: Sequence[_Curve], metrics: int) -> _Table:
     times = np.full(len(steps), np.iinfo(np.int64).min)
     values = np.zeros((metrics, len(steps)))
     missing = np.ones((metrics, len(steps)), dtype=bool)
-    # When several writers logged a metric at one step, each metric keeps its own latest time.
+    # If several writers logged a metric at one step, each metric keeps its own latest time.
     latest: dict[int, NDArray[np.int64]] = {}
     for each in curves:
         at = slice(None) if is_even else np.searchsorted(steps, each.step)
@@ -199,7 +199,7 @@ def _table(curves: Sequence[_Curve], metrics: int) -> _Table:
 
 
 def _joined(tables: dict[tuple[int, int], _Table], *, several_labels: bool) -> Columns:
-    """Return the rows of all, by run, step and label."""
+    """Return the rows of all parts, by run, step and label."""
     keys = sorted(tables)
     lengths = [len(tables[key][0]) for key in keys]
     run = np.repeat(np.array([key[0] for key in keys], dtype=np.int32), lengths)
@@ -222,12 +222,12 @@ def _without_earlier(
     time: NDArray[np.int64],
     value: NDArray[np.float64],
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return the points with the later ones only where a series has several at a step."""
+    """Return the points, with only the later one if a series has several at a step."""
     same = (series[1:] == series[:-1]) & (step[1:] == step[:-1])
     if not same.any():
         return series, step, time, value
     order = np.lexsort((time, step, series))
-    kept = order[np.append(~same, True)]  # The order by series and step is the same as before.
+    kept = order[np.append(~same, True)]  # The order by series and step is unchanged.
     return series[kept], step[kept], time[kept], value[kept]
 
 
@@ -255,7 +255,7 @@ def _has_several_labels(found: FoundSeries) -> bool:
 
 
 def _parts(found: FoundSeries, columns: int, labels: int, low: int, high: int) -> Iterator[Part]:
-    """Yield parts that hold whole runs, or of a long run a range of steps."""
+    """Yield parts with whole runs, or with a range of steps of a long run."""
     begins = np.flatnonzero(np.diff(found.run, prepend=-1))
     ends = np.append(begins[1:], len(found.run))
     start, points, cells = 0, 0, 0

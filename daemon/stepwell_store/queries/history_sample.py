@@ -1,4 +1,4 @@
-"""A sample of a run's history: rows at steps that lie evenly among all that have the values."""
+"""A sample of a run's history: rows at evenly spaced steps among all steps with the values."""
 
 from dataclasses import replace
 from typing import Final
@@ -16,9 +16,9 @@ SAMPLES_MAX: Final = 10_000
 def sampled(
     store: Store, plan: HistoryPlan, samples: int, *, limits: Limits = DEFAULT
 ) -> HistoryPlan:
-    """Return ``plan`` for at most ``samples`` steps, the first and the last of all among them.
+    """Return ``plan`` for at most ``samples`` steps, including the first and the last of all.
 
-    Where the plan names metrics only steps count at which each of them has a value.
+    If the plan names metrics, only steps count at which each of them has a value.
     """
     steps = _steps(Question(store, limits), plan)
     if len(steps) > samples:
@@ -31,7 +31,7 @@ def sampled(
 
 
 def _steps(question: Question, plan: HistoryPlan) -> NDArray[np.int64]:
-    """Return the steps that may be chosen, in order."""
+    """Return the candidate steps, in order."""
     if not plan.windows:
         return np.zeros(0, dtype=np.int64)
     parts = []
@@ -42,7 +42,7 @@ def _steps(question: Question, plan: HistoryPlan) -> NDArray[np.int64]:
         "run_id": plan.run_id,
     }
     if plan.statistics:
-        # The number of the metric, as several writers may have a series of it.
+        # The number of the metric, because several writers may have a series of it.
         names = sorted(plan.names)
         parameters["series"] = [each.series for each in plan.statistics]
         parameters["names"] = [names.index(each.metric) for each in plan.statistics]
@@ -65,7 +65,8 @@ def _steps(question: Question, plan: HistoryPlan) -> NDArray[np.int64]:
         return np.zeros(0, dtype=np.int64)
     complete = ""
     if plan.metrics:
-        # A metric that has numbers as well as texts counts once for each kind: so at least.
+        # A metric with numbers and texts counts once for each kind, so the comparison is "at
+        # least".
         complete = f" HAVING uniqExact(name) >= {len(plan.metrics)}"
     rows = question.arrays(
         f"SELECT step FROM ({' UNION ALL '.join(parts)}) GROUP BY step{complete} ORDER BY step",

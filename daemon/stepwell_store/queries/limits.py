@@ -1,4 +1,4 @@
-"""Limits of a question: time, memory, and the name by which it can be cancelled."""
+"""Limits of a request: time, memory, and the name by which it can be cancelled."""
 
 import os
 import time
@@ -16,13 +16,13 @@ from stepwell_store.store import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a question may cost; it may be several queries, the limits hold for all together.
+    """The limits of a request; if it consists of several queries, for all together.
 
     Attributes:
-        timeout_seconds: after this the question is ended with ``QueryTimeoutError``.
+        timeout_seconds: after this the request ends with ``QueryTimeoutError``.
         memory_bytes: of one query in the engine; more raises ``QueryTooLargeError``. 0: the
             engine's own limit.
-        query_id: the name for ``Store.cancel``; empty for a question that is never cancelled.
+        query_id: the name for ``Store.cancel``; empty for a request that is never cancelled.
     """
 
     timeout_seconds: float = 30.0
@@ -53,7 +53,7 @@ os.register_at_fork(after_in_child=_renew_pool)
 
 
 class Question:
-    """A store, asked under limits."""
+    """A store with limits for its queries."""
 
     def __init__(self, store: Store, limits: Limits) -> None:
         self.store = store
@@ -79,7 +79,7 @@ class Question:
                 f"query: more than {self.limits.timeout_seconds:g} s; ask for less, or allow more "
                 "time"
             )
-        # Whole milliseconds: the engine keeps a session's limits while they stay the same.
+        # Whole milliseconds, because the engine keeps a session's limits while they are equal.
         return {
             "parameters": parameters,
             "timeout_seconds": max(0.001, round(left, 1) or left),
@@ -89,9 +89,9 @@ class Question:
 
 
 def together(*asks: Callable[[], Any]) -> list[Any]:
-    """Return what each of ``asks`` returns; they ask the store at the same time.
+    """Return the results of all ``asks``; they query the store at the same time.
 
-    None of them may call ``together`` itself. Where several fail, the first one's error is raised,
+    None of them may call ``together`` itself. If several fail, the first one's error is raised,
     after all have ended.
     """
     others = [_Threads.pool.submit(ask) for ask in asks[1:]]

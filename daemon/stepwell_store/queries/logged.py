@@ -1,4 +1,4 @@
-"""What an export has: the runs of a project, and the metrics of runs."""
+"""The content for an export: the runs of a project, and the metrics of runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class LoggedMetric:
 
 
 def logged_runs(store: Store, project: str, *, limits: Limits = DEFAULT) -> list[str]:
-    """Return the ids of all runs of ``project``, in order; none where nothing is called so."""
+    """Return the ids of all runs of ``project``, in order; none if the project does not exist."""
     rows = Question(store, limits).rows(_RUNS, {"project": project})
     return [row["run_id"] for row in rows]
 

@@ -1,7 +1,7 @@
-"""Logged media: which metrics hold some, and what became of their bytes.
+"""Logged media: the metrics with media, and the state of their bytes.
 
-A row of `texts` holds what a script said of its media and the random ids of their bytes; `blobs`
-says what became of these. A blob that no row of `blobs` knows is under way.
+A row of `texts` has the script's facts of its media and the random ids of their bytes; `blobs` has
+the state of these. A blob without a row in `blobs` is still uploading.
 """
 
 import json
@@ -18,19 +18,19 @@ STEPS_MAX: Final = 100_000
 RUNS_MAX: Final = 1000
 _BLOBS_AT_ONCE: Final = 5000
 
-# Rows begin with {"_type":"…". No brace here: it would begin a parameter.
+# Rows begin with {"_type":"…". No brace here, because it would begin a parameter.
 _IS_MEDIA: Final = "type = 'json' AND substring(text, 2, 9) = '\"_type\":\"'"
 _TYPE: Final = "extract(substring(text, 11, 100), '^([^\"]*)\"')"
 
 
 @dataclass(frozen=True, slots=True)
 class MediaKey:
-    """One metric that holds media.
+    """One metric with media.
 
     Attributes:
-        type: what its last value was: ``image-file``, ``images/separated``, ``html-file``, …
-        count: values, over all steps, labels and runs asked for.
-        runs: how many of the runs have some.
+        type: the type of its last value: ``image-file``, ``images/separated``, ``html-file``, …
+        count: number of values, over all steps, labels and requested runs.
+        runs: number of runs with media.
     """
 
     metric: str
@@ -43,17 +43,17 @@ class MediaKey:
 
 @dataclass(frozen=True, slots=True)
 class MediaItem:
-    """One file, or the place of one.
+    """One file, also if its bytes are missing.
 
     Attributes:
-        id: its random id; None where nothing was kept at all.
-        state: ``uploading`` until the daemon is done with it, ``ready``, ``failed``, or ``none``
-            for media whose content this release does not keep.
-        digest: what the blob store knows it by; "" unless it is ready.
+        id: its random id; None if no bytes were stored at all.
+        state: ``uploading`` until the daemon has processed it, ``ready``, ``failed``, or ``none``
+            for media whose bytes this release does not store.
+        digest: its digest in the blob store; "" unless it is ready.
         reason: why it failed.
         size: in bytes.
-        width, height: in pixels; 0 where it has none, or until they are known.
-        about: the rest of what the script said: boxes, classes, format …
+        width, height: in pixels; 0 without a size, or until it is known.
+        about: the other facts from the script: boxes, classes, format …
     """
 
     type: str
@@ -71,7 +71,7 @@ class MediaItem:
 
 @dataclass(frozen=True, slots=True)
 class MediaValue:
-    """What one `log` call put under one metric; ``time`` in seconds since 1970 UTC."""
+    """The media of one `log` call under one metric; ``time`` in seconds since 1970 UTC."""
 
     run_id: str
     metric: str
@@ -84,7 +84,7 @@ class MediaValue:
 
 @dataclass(frozen=True, slots=True)
 class MediaSteps:
-    """The steps that have media, in order; ``is_cut`` where there are more than are listed."""
+    """The steps with media, in order; ``is_cut`` if there are more than are listed."""
 
     steps: tuple[int, ...]
     is_cut: bool
@@ -93,7 +93,7 @@ class MediaSteps:
 def media_keys(
     store: Store, project: str, run_ids: Sequence[str] | None, *, limits: Limits = DEFAULT
 ) -> tuple[MediaKey, ...]:
-    """Return the metrics that hold media, by name; of all runs of the project without ids."""
+    """Return the metrics with media, by name; without ids for all runs of the project."""
     where, parameters = media_where(project, run_ids)
     rows = Question(store, limits).rows(
         f"SELECT metric, argMax({_TYPE}, time) AS its_type, count() AS n, "
@@ -122,7 +122,7 @@ def media_steps(
     metric: str | None = None,
     limits: Limits = DEFAULT,
 ) -> MediaSteps:
-    """Return the steps at which ``metric`` has media; without it, those of any metric."""
+    """Return the steps at which ``metric`` has media; without it, the steps of any metric."""
     where, parameters = media_where(project, run_ids)
     if metric is not None:
         where += " AND metric = {metric:String}"
@@ -197,14 +197,14 @@ def media_items(
     *,
     limits: Limits = DEFAULT,
 ) -> tuple[MediaItem, ...]:
-    """Return what became of media that are not rows of their own, such as the cells of a table."""
+    """Return the state of media without rows of their own, such as the cells of a table."""
     ids = [each["blob"] for each in told if isinstance(each.get("blob"), str)]
     known = _blobs(Question(store, limits), project, {run_id: ids})
     return tuple(_item(each, known.get(str(each.get("blob")))) for each in told)
 
 
 def media_where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
-    """Return a condition on rows of `texts` that leaves media of these runs, and its parameters."""
+    """Return a condition for the media of these runs in `texts`, and its parameters."""
     if run_ids is None:
         return f"project = {{project:String}} AND {_IS_MEDIA}", {"project": project}
     if len(run_ids) > RUNS_MAX:
@@ -213,13 +213,13 @@ def media_where(project: str, run_ids: Sequence[str] | None) -> tuple[str, dict[
     return condition, {"project": project, "runs": list(run_ids)}
 
 
-# ---------------------------------------------------------------------- what became of them
+# ---------------------------------------------------------------------- their state
 
 
 def media_values(
     question: Question, project: str, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[MediaValue, ...]:
-    """Return rows of `texts` as media, with what became of their bytes."""
+    """Return rows of `texts` as media, with the state of their bytes."""
     told = [json.loads(row["text"]) for row in rows]
     named: dict[str, list[str]] = {}
     for row, value in zip(rows, told, strict=True):
@@ -241,7 +241,7 @@ def media_values(
 
 
 def _items(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield what a row says of each file: itself, or each of its list."""
+    """Yield the description of each file in a row: the row's own, or each of its list."""
     if isinstance(value.get("items"), list):
         yield from (each for each in value["items"] if isinstance(each, dict))
     else:
@@ -251,7 +251,7 @@ def _items(value: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _blobs(
     question: Question, project: str, named: Mapping[str, Sequence[str]]
 ) -> dict[str, Mapping[str, Any]]:
-    """Return the newest row of each blob, by id; of ids that belong to these runs."""
+    """Return the newest row of each blob, by id; only ids that belong to these runs."""
     found: dict[str, Mapping[str, Any]] = {}
     ids = sorted({blob_id for each in named.values() for blob_id in each})
     for start in range(0, len(ids), _BLOBS_AT_ONCE):

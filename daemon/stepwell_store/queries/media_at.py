@@ -1,4 +1,4 @@
-"""Media as they stood at a step, and whether media of some runs changed."""
+"""Media at a step, and whether media of some runs changed."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,7 +10,7 @@ from stepwell_store.store import Store
 METRICS_MAX: Final = 1000
 VALUES_MAX: Final = 5000
 
-# The places first, without the texts, which are most of the bytes.
+# First the places without the texts, because texts are most of the bytes.
 _AT: Final = f"""
 SELECT run_id, metric, label, step, time, text FROM texts
 WHERE {{is_media}} AND metric IN {{{{metrics:Array(String)}}}}
@@ -35,13 +35,13 @@ def media_at(
     step: int | None = None,
     limits: Limits = DEFAULT,
 ) -> tuple[MediaValue, ...]:
-    """Return the newest value of each metric, run and label at ``step`` or before it.
+    """Return the newest value of each metric, run and label at or before ``step``.
 
     Args:
         step: None: the newest of all.
 
     Returns:
-        By metric, run and label; ``VALUES_MAX`` at most. A metric whose newest JSON is no medium
+        By metric, run and label; ``VALUES_MAX`` at most. A metric whose newest JSON is not a medium
         has none.
 
     Raises:
@@ -65,8 +65,8 @@ def media_versions(
 ) -> dict[str, int]:
     """Return a number for each run that has media, by run id.
 
-    It grows when a value is logged and when the bytes of one are ready or have failed. Values that
-    are JSON but no media count too: telling them apart would read every text.
+    It increases when a value is logged and when the bytes of one are ready or have failed. JSON
+    values that are not media count too, because distinguishing them would mean reading every text.
     """
     if not run_ids:
         return {}

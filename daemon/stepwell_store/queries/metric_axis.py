@@ -1,13 +1,13 @@
-"""Series over another metric: each point of a series is drawn where that metric was at its step.
+"""Series over another metric: the x of each point is that metric's value at the point's step.
 
     points of y  ─┐
                   ├─ by label: the last x at or before the step of y ─ floor(x / 2**level)
     points of x  ─┘
 
 A row often has only one of the two (an epoch is logged once, a loss a thousand times), so the last
-value of x holds until its next. Points of y before the first x, or where x is not finite, have no
-place and are left out. Up to ``ROWS_MAX`` points are read as they are; of longer series the
-finest rollup that is short enough, whose buckets keep their extremes and count where x was at
+value of x is used until the next one. Points of y before the first x, or with an x that is not
+finite, are left out. Up to ``ROWS_MAX`` points are read one by one. For longer series the finest
+rollup that is short enough is read. Its buckets keep their extremes, and their x is the value at
 their last step.
 """
 
@@ -31,7 +31,7 @@ from stepwell_store.queries.limits import Question
 from stepwell_store.queries.series_names import FoundSeries, find_series
 
 ROWS_MAX: Final = 2_000_000
-"""Points, or buckets of rollups, read for one question."""
+"""Maximum of points, or buckets of rollups, read for one request."""
 
 _Rows = dict[str, NDArray[Any]]
 
@@ -83,7 +83,7 @@ def metric_axis_series(
 
 
 def _x_series(labelled: FoundSeries, x_place: int) -> dict[tuple[int, str], int]:
-    """Return where the series of the metric on x is, by run and label."""
+    """Return the place of the series of the x metric, by run and label."""
     return {
         (int(labelled.run[at]), labelled.labels[at]): at
         for at in np.flatnonzero(labelled.metric == x_place).tolist()
@@ -136,12 +136,12 @@ def _lines(
     places: dict[tuple[int, str], int],
     by_series: dict[int, _Rows],
 ) -> dict[int, _Rows]:
-    """Return the rows of each owner with their ``x``, in the order in which they are drawn."""
+    """Return the rows of each owner with their ``x``, in the order of drawing."""
     label_of = dict(zip(labelled.series.tolist(), labelled.labels, strict=True))
     gathered: dict[int, list[_Rows]] = {}
     for at, number in enumerate(part.series.tolist()):
         label = label_of[number]
-        # Where labels are joined, a rank without an x of its own is placed by the single one.
+        # If labels are merged, a rank without an x of its own uses the only one.
         place = places.get((int(part.run[at]), label), places.get((int(part.run[at]), "")))
         if place is None or number not in by_series:
             continue
@@ -173,7 +173,7 @@ def _cut(
     high = max(float(rows["x"][-1]) for rows in lines.values())
     first = low if view.first is None else view.first
     last = high if view.last is None else view.last
-    if first > last and view.level is None:  # One end is of the view, all points are beyond it.
+    if first > last and view.level is None:  # One end is of the view, and all points are beyond it.
         return MetricSeries(metric, str(view.x), view.level or 0, 2.0 ** (view.level or 0), ())
     level = float_level(first, last, view.buckets) if view.level is None else view.level
     if level < finest_level(first, last):
@@ -205,8 +205,8 @@ def _cut(
 
 
 def _reduced(rows: _Rows, level: int, low: int, high: int) -> _Rows | None:
-    """Return one row a bucket, None for none in the range."""
-    with np.errstate(over="ignore"):  # Far outside the range.
+    """Return one row for each bucket, None without any in the range."""
+    with np.errstate(over="ignore"):  # It is far outside the range.
         bucket = np.floor(np.ldexp(rows["x"], -level))
     inside = (bucket >= low) & (bucket <= high)
     if not inside.any():

@@ -1,4 +1,4 @@
-"""How many metrics some runs have: tells whether one was added."""
+"""The number of metrics of some runs: it shows whether one was added."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from stepwell_store.store import Store
 def metric_counts(
     store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
 ) -> dict[str, int]:
-    """Return the number of metrics of each run that has some, by run id; histograms count too."""
+    """Return the number of metrics of each run with metrics, by run id; histograms count too."""
     if not run_ids:
         return {}
     rows = Question(store, limits).rows(

@@ -1,4 +1,4 @@
-"""How far one metric came in some runs: counts and extremes, and its values at given places.
+"""The progress of one metric in some runs: counts, extremes, and its values at given places.
 
 The place of a value is its number among the logged values of the metric in the run, from 1, in the
 order of steps, then times, then labels.
@@ -18,7 +18,7 @@ from stepwell_store.store import Store
 class MetricProgress:
     """``minimum``, ``maximum`` and ``last`` (by step, then time) are None without a finite value.
 
-    ``last`` is None too where the last value is not finite.
+    ``last`` is also None if the last value is not finite.
     """
 
     count: int
@@ -67,7 +67,7 @@ def metric_values_at(
     *,
     limits: Limits = DEFAULT,
 ) -> dict[str, dict[int, float]]:
-    """Return the values at places (from 1) by run id; a run lacks places that it has not reached.
+    """Return the values at places (from 1) by run id, without places that a run has not reached.
 
     Reads the values up to the last place of each run.
     """

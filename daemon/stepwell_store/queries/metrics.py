@@ -17,10 +17,10 @@ class MetricName:
     """A metric of a project.
 
     Attributes:
-        run_count: of the runs that were asked about.
+        run_count: of the requested runs.
         point_count: of these runs.
-        step_metric: the metric to draw it over, as ``define_metric`` of these runs said last: of
-            its own name, else of the longest glob. None: the step. ``_step``, ``_timestamp`` and
+        step_metric: the metric of its x axis, from the last ``define_metric`` of these runs: of its
+            own name, else of the longest glob. None: the step. ``_step``, ``_timestamp`` and
             ``_runtime`` are the axes of that name.
     """
 
@@ -35,7 +35,7 @@ class MetricStatistics:
     """A metric in one run; ``min``, ``max`` and ``mean`` are None without a finite value.
 
     Attributes:
-        labels, series: of the writers that log it, joined here.
+        labels, series: of the writers that log it, merged here.
         first, last: by step, then time. ``last_time`` is in seconds since 1970 UTC.
     """
 
@@ -73,8 +73,8 @@ def list_metrics(
         search: RE2; the name contains a match. ``(?i)`` in front ignores case.
 
     Raises:
-        FilterError: ``search`` is no RE2 expression.
-        CursorError: The cursor is not of this list.
+        FilterError: ``search`` is not an RE2 expression.
+        CursorError: The cursor does not belong to this list.
     """
     question = Question(store, limits)
     page = metric_names(
@@ -104,7 +104,7 @@ def list_metrics(
 def run_metrics(
     store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
 ) -> tuple[MetricStatistics, ...]:
-    """Return each metric of a run by name, the series of all labels joined."""
+    """Return each metric of a run by name, with the series of all labels merged."""
     by_metric: dict[str, list[SeriesStatistics]] = {}
     for each in series_statistics(Question(store, limits), project, run_id):
         by_metric.setdefault(each.metric, []).append(each)

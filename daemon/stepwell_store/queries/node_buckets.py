@@ -1,4 +1,4 @@
-"""What the daemons sampled of nodes, in buckets of time: of a run's hosts, or of any."""
+"""The daemons' samples of nodes, in buckets of time: of a run's hosts, or of any."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -60,14 +60,14 @@ def node_buckets(
     """Return each metric of ``hosts`` between two moments, by name; x is µs since 1970 UTC.
 
     Args:
-        first_time_us, last_time_us: both inside. All metrics have buckets of the same width.
-        metrics: only these; all where empty.
-        devices: only the GPUs and processes of this run, with the names that it has for them;
-            without it there are no processes.
+        first_time_us, last_time_us: both included. All metrics have buckets of the same width.
+        metrics: only these; all if empty.
+        devices: only the GPUs and processes of this run, with the run's names for them; without it
+            there are no processes.
         all_devices: all GPUs, but only the processes of ``devices``.
 
-    A series has the host and the device's label, and no run. Its version is its points in the
-    range.
+    A series has the host and the device's label, and no run. Its version is the number of its
+    points in the range.
 
     Raises:
         SeriesRequestError: The range is empty, or there are too many buckets.
@@ -92,7 +92,7 @@ def node_buckets(
         "first": (first_time_us >> level) << level,
         "last": (((last_time_us >> level) + 1) << level) - 1,
     }
-    # Their buckets nest in those of the answer, so it is the same, from fewer rows.
+    # These buckets nest in those of the answer, so the result is equal, from fewer rows.
     if width := max((each for each in NODE_ROLLUP_WIDTHS if each <= 1 << level), default=0):
         rows = question.arrays(_ROLLED, {**cut, "width": width})
     else:

@@ -1,4 +1,4 @@
-"""The nodes that a run ran on, their devices, and their metrics while it ran."""
+"""The nodes of a run, their devices, and their metrics while it ran."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -61,7 +61,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class NodeMetric:
-    """One series of a node while the run ran; ``label`` is the device's, empty for the node."""
+    """One series of a node during the run; ``label`` is the device's, empty for the node."""
 
     metric: str
     label: str
@@ -74,7 +74,7 @@ class NodeMetric:
 
 @dataclass(frozen=True, slots=True)
 class RunNode:
-    """A node on which writers of the run ran."""
+    """A node with writers of the run."""
 
     host: str
     devices: tuple[Device, ...]
@@ -84,15 +84,15 @@ class RunNode:
 def run_nodes(
     store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
 ) -> tuple[RunNode, ...]:
-    """Return the nodes of a run by name; a node without points in its time has no metrics.
+    """Return the nodes of a run by name; a node without points in the run's time has no metrics.
 
-    Of GPUs and processes only the run's own are there.
+    Of GPUs and processes, only the run's own are included.
     """
     question = Question(store, limits)
     state = state_of(question, project, run_id)
     if state is None or not state.hosts:
         return ()
-    # A run that runs has no end: points of its nodes that are newer than its last event count.
+    # A running run has no end: points of its nodes that are newer than its last event count.
     last = state.ended_us or 2**62
     of_run = devices_of(question, project, run_id, writers_of(question, project, run_id))
     sql, span = _asked(state.started_us, last)
@@ -105,9 +105,10 @@ def run_nodes(
 
 
 def _asked(first: int, last: int) -> tuple[str, dict[str, int]]:
-    """Return the query for what was sampled from ``first`` to ``last`` µs, and its span.
+    """Return the query for the samples from ``first`` to ``last`` µs, and its span.
 
-    Rollups say it of the buckets that are whole in it, points of what is before and after them.
+    Rollups are used for the buckets that are completely inside, points for the time before and
+    after them.
     """
     whole, rest = -(-first // _WIDTH) * _WIDTH, (last + 1) // _WIDTH * _WIDTH
     span = {"first": first, "last": last}

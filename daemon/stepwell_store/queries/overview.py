@@ -9,7 +9,7 @@ from stepwell_store.queries.writers import RunState, known_exit_code, seconds
 
 @dataclass(frozen=True, slots=True)
 class RunRef:
-    """Which run: unique in a store."""
+    """The identity of a run: unique in a store."""
 
     project: str
     run_id: str
@@ -20,17 +20,17 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOverview:
-    """A run in a list. Moments are seconds since 1970 UTC, None where unknown.
+    """A run in a list. Moments are seconds since 1970 UTC, None if unknown.
 
     Attributes:
-        name: the run's id where it was given no name.
+        name: the run's id if it has no name.
         state: ``running``, ``finished``, ``failed``, ``killed``, ``crashed`` or ``unknown``.
         ended_at: None while the run is running.
-        writers: how many processes wrote.
-        sweep: the id of the sweep whose trial it is, empty for other runs.
-        color: empty where the page chooses one.
-        columns: the values of the paths that were asked for, by their text; a run that lacks one
-            has no such key.
+        writers: number of writers.
+        sweep: the id of the sweep of its trial, empty for other runs.
+        color: empty if the page chooses one.
+        columns: the values of the requested paths, by their text; a run without the value has no
+            such key.
     """
 
     project: str
@@ -58,7 +58,7 @@ class RunOverview:
 
     @property
     def duration_seconds(self) -> float | None:
-        """How long it took, or has taken so far as is known; None where it has no start."""
+        """Its duration, up to now if it runs; None without a start."""
         until = self.ended_at or self.last_seen
         if self.started_at is None or until is None:
             return None
@@ -72,7 +72,7 @@ def overview_of(
 
     Args:
         described: its `run` attributes.
-        last_point_us: when its last point was logged, 0 without one.
+        last_point_us: the time of its last point, 0 without one.
     """
     tags = described.get("tags")
     return RunOverview(

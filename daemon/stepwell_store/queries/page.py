@@ -1,7 +1,7 @@
 """Pages of long lists, and the opaque cursors between them.
 
-A cursor holds the sort values and the id of the last item of its page, and a check of what was
-asked. So it stays right while items are inserted, and refuses another list's question.
+A cursor has the sort values and the id of the last item of its page, and a checksum of the request.
+So it stays valid while items are inserted, and it is refused for another list.
 
     cursor := base64url(JSON [check, value, …]) without padding
 """
@@ -24,11 +24,11 @@ _CHECK_BITS: Final = (1 << 40) - 1
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some of a list.
+    """A page of a list.
 
     Attributes:
-        next_cursor: what to ask the next page with; None on the last one.
-        total: items of the whole list; None where counting them was not worth it.
+        next_cursor: the cursor for the next page; None on the last one.
+        total: items of the whole list; None if they were not counted.
     """
 
     items: tuple[T, ...]
@@ -51,7 +51,7 @@ def encode_cursor(question: Sequence[str], values: Sequence[Any]) -> str:
     """Return the cursor after an item with these sort ``values``.
 
     Args:
-        question: what else the list depends on: filter, sort, project.
+        question: the other inputs of the list: filter, sort, project.
         values: text, integers and floats.
     """
     held = json.dumps([_check(question), *map(_wrapped, values)], separators=(",", ":"))
@@ -59,10 +59,10 @@ def encode_cursor(question: Sequence[str], values: Sequence[Any]) -> str:
 
 
 def decode_cursor(question: Sequence[str], cursor: str, types: Sequence[type]) -> list[Any]:
-    """Return the values that ``encode_cursor`` was given.
+    """Return the values from ``encode_cursor``.
 
     Raises:
-        CursorError: Not a cursor, or another question's.
+        CursorError: Not a cursor, or of another request.
     """
     try:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)

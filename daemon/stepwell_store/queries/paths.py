@@ -1,4 +1,4 @@
-"""The paths by which runs are filtered and sorted and that columns are named by.
+"""The paths for filters, sorting and columns of runs.
 
 state name tags group job_type sweep notes created ended seen duration id host archived color
 config.PATH    summary.PATH    metric.NAME[:last|min|max|mean|first|count]
@@ -18,7 +18,7 @@ _ALIASES: Final = {"tag": "tags", "started": "created", "run_id": "id"}
 
 
 class Kind(Enum):
-    """Where a path's value is."""
+    """The source of a path's value."""
 
     RUN = "run"
     CONFIG = "config"
@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 class ValueKind(Enum):
-    """What the value of a run's own field is."""
+    """The kind of value of a run's own field."""
 
     TEXT = "text"
     LIST = "list"
@@ -59,7 +59,7 @@ FIELDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """One path; ``statistic`` is of metrics only."""
+    """One path; only metrics have a ``statistic``."""
 
     kind: Kind
     name: str
@@ -67,7 +67,7 @@ class Path:
 
 
 def parse_path(text: str) -> Path:
-    """Return what ``text`` names; every text names something."""
+    """Return the path for ``text``; every text is a path."""
     name = _ALIASES.get(text, text)
     if name in FIELDS:
         return Path(Kind.RUN, name)

@@ -22,11 +22,11 @@ _SORTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ProjectOverview:
-    """A project in a list; moments in seconds since 1970 UTC, None where unknown.
+    """A project in a list; moments in seconds since 1970 UTC, None if unknown.
 
     Attributes:
         started_at: of its first run.
-        last_activity_at: the latest event of a run that runs or ended.
+        last_activity_at: the latest event of its runs.
     """
 
     project: str
@@ -48,13 +48,13 @@ def list_projects(
     """Return the projects, the one with the latest activity first.
 
     Args:
-        search: text that the name contains, in any case.
+        search: text that the name contains, case ignored.
         sort: ``project, run_count, running_count, started_at`` or ``last_activity``; ``-`` before
-            it turns it around.
+            it reverses the order.
 
     Raises:
-        FilterError: ``sort`` is none of these.
-        CursorError: The cursor is not of this list.
+        FilterError: ``sort`` is not one of these.
+        CursorError: The cursor does not belong to this list.
     """
     check_limit(limit)
     name = sort.removeprefix("-").removeprefix("+")

@@ -1,8 +1,8 @@
-"""Rows of a rollup as they are stored, joined here into buckets.
+"""Stored rows of a rollup, merged here into buckets.
 
-Where a bucket is a few rows wide, the engine's grouping costs more than the rows themselves: it
-groups 600,000 rows in three times the time that it takes to hand them over. Stored rows come almost
-sorted, so joining them is a look for equal neighbours. Pure: no store here.
+If a bucket is a few rows wide, the engine's grouping costs more than the rows themselves: it groups
+600,000 rows in three times the time that it needs to return them. Stored rows come almost sorted,
+so merging them is a comparison of neighbours. Pure: no store here.
 """
 
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 Rows = dict[str, NDArray[Any]]
 
 SHIFT_MAX: Final = 2
-"""Buckets of at most ``2**SHIFT_MAX`` rows are joined here, wider ones in the engine."""
+"""Buckets of at most ``2**SHIFT_MAX`` rows are merged here, wider ones in the engine."""
 ROWS_MAX: Final = 4_000_000
-"""More rows are joined in the engine: here each takes about 100 bytes."""
+"""More rows are merged in the engine: here each takes about 100 bytes."""
 
 _SUMS: Final = ("points", "total", "nans", "positive_infs", "negative_infs")
 _FIRST: Final = ("first_value", "first_x")
@@ -30,7 +30,7 @@ ODD_COLUMNS: Final = """, nan_count AS nans, positive_inf_count AS positive_infs
 
 
 def joined_rows(rows: Mapping[str, NDArray[Any]], shift: int) -> Rows:
-    """Return one row a series and bucket, sorted by them.
+    """Return one row for each series and bucket, sorted by them.
 
     Args:
         rows: ``owner`` and ``bucket`` (of the rollup), and ``COLUMNS``, in any order, with several
@@ -52,7 +52,7 @@ def joined_rows(rows: Mapping[str, NDArray[Any]], shift: int) -> Rows:
 
 
 def _same(*columns: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return of each row but the first whether it has the values of the one before it."""
+    """Return for each row except the first whether it has the values of the previous one."""
     same = np.ones(max(0, len(columns[0]) - 1), dtype=bool)
     for values in columns:
         same &= values[1:] == values[:-1]
@@ -70,7 +70,7 @@ def _sorted(rows: Mapping[str, NDArray[Any]]) -> Rows:
 
 
 def _without_repetition(rows: Rows, same: NDArray[np.bool_]) -> Rows:
-    """Return the sorted ``rows`` with those of one bucket joined into one."""
+    """Return the sorted ``rows`` with the rows of one bucket merged into one."""
     starts = np.flatnonzero(np.append(True, ~same))
     group = np.cumsum(np.append(True, ~same)) - 1
     repeated = np.append(False, same)
@@ -80,7 +80,7 @@ def _without_repetition(rows: Rows, same: NDArray[np.bool_]) -> Rows:
     where = group[places]
     begins = np.append(True, np.diff(where) != 0)  # An order by group keeps each group's place.
     ends = np.append(np.diff(where) != 0, True)
-    # Points are compared as the engine does when it merges: by step, time and value.
+    # Points are compared as in the engine's merges: by step, time and value.
     by_first = [rows[f"first_{name}"][places] for name in ("value", "time", "x")]
     first[where[begins]] = places[np.lexsort((*by_first, where))[begins]]
     by_last = [rows[f"last_{name}"][places] for name in ("value", "time", "x")]
@@ -91,10 +91,10 @@ def _without_repetition(rows: Rows, same: NDArray[np.bool_]) -> Rows:
 def _reduced(
     rows: Rows, starts: NDArray[np.intp], *, first: NDArray[np.intp], last: NDArray[np.intp]
 ) -> Rows:
-    """Return one row for each stretch of rows from one of ``starts`` to the next.
+    """Return one row for each slice of rows from one of ``starts`` to the next.
 
     Args:
-        first, last: the row of each stretch that has its first point, its last one.
+        first, last: the row of each slice with its first point, and with its last one.
     """
     made: Rows = {"owner": rows["owner"][starts], "bucket": rows["bucket"][starts]}
     made |= {name: np.add.reduceat(rows[name], starts) for name in _SUMS if name in rows}
