@@ -1,4 +1,4 @@
-"""What is computed of other tables, made anew: for series of which it may count rows twice."""
+"""Computes derived tables again, for series whose rows they may count twice."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -18,9 +18,10 @@ _SERIES: Final = "series IN {series:Array(UInt64)}"
 
 
 def recompute(store: Store, series: Sequence[int]) -> None:
-    """Make the rollups of ``series`` and the second order of their statistics anew.
+    """Compute the rollups of ``series`` and the second order of their statistics again.
 
-    Can be repeated. Meanwhile readers may miss some. No other process may store points of them.
+    It can be repeated. Meanwhile readers may miss some rows. No other process may store points of
+    these series.
 
     Raises:
         StoreError: Some may be missing now; repeat it.
@@ -34,7 +35,7 @@ def recompute(store: Store, series: Sequence[int]) -> None:
 
 
 def recompute_nodes(store: Store, series: Sequence[int]) -> None:
-    """Make the rollups of the nodes' ``series`` anew, likewise.
+    """Compute the rollups of the nodes' ``series`` again, in the same way.
 
     Raises:
         StoreError: Some may be missing now; repeat it.

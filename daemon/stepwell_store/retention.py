@@ -1,7 +1,7 @@
-"""Retention: how long what is kept.
+"""Retention: how long rows are kept.
 
-Node series and console lines go by their own age (the engine's TTL). Runs go as a whole, some
-days after they were last seen: a curve without its beginning would lie.
+Node series and console lines expire by their own age (the engine's TTL). Runs expire as a whole,
+some days after they were last seen, because a series without its beginning would be misleading.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,10 +22,10 @@ _LIMITS: Final = Limits(timeout_seconds=600, memory_bytes=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
-    """Days that things are kept; 0 keeps them for ever."""
+    """The number of days for which rows are kept; 0 keeps them for ever."""
 
     run_days: int = 0
-    """Runs that do not run, after they were last seen."""
+    """Ended runs, after they were last seen."""
     node_days: int = 90
     """Points of nodes."""
     console_days: int = 0
@@ -45,13 +45,13 @@ def apply_retention(
     now: float,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> list[RunRef]:
-    """Make ``settings`` hold and return the runs that were deleted.
+    """Apply ``settings`` and return the deleted runs.
 
-    To be called at start and then about daily.
+    To be called at the start and then about daily.
 
     Args:
         now: seconds since 1970 UTC.
-        should_stop: asked between deletions; the next call goes on from there.
+        should_stop: called between deletions; the next call of this function continues from there.
     """
     for table in TABLES:
         if table.kept_days and not should_stop():
@@ -60,7 +60,7 @@ def apply_retention(
 
 
 def _deleted(store: Store, runs: Sequence[RunRef], should_stop: Callable[[], bool]) -> list[RunRef]:
-    """Delete ``runs``, those of one project together, and return which are gone."""
+    """Delete ``runs``, those of one project together; return the deleted ones."""
     deleted: list[RunRef] = []
     for project in dict.fromkeys(run.project for run in runs):
         if should_stop():
@@ -68,7 +68,7 @@ def _deleted(store: Store, runs: Sequence[RunRef], should_stop: Callable[[], boo
         of_project = [run for run in runs if run.project == project]
         try:
             delete_runs(store, {project: [run.run_id for run in of_project]})
-        except RunIsRunningError:  # One was resumed this moment; the others go tomorrow.
+        except RunIsRunningError:  # One was just resumed; the others are deleted tomorrow.
             continue
         deleted += of_project
     return deleted

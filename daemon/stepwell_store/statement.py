@@ -1,11 +1,11 @@
-"""Which statements of a user only read: decided on tokens, before the engine gets the statement.
+"""Check that a user's statement only reads: on its tokens, before the engine gets it.
 
-The engine's read-only mode is the other guard. It leaves open, measured with chdb-core 26.9:
-``INTO OUTFILE``, the function ``file``, ``DESCRIBE url(…)``, a second statement after a
-semicolon, and functions that ask services of language models.
+The engine's read-only mode is the other guard. Measured with chdb-core 26.9, it does not stop
+``INTO OUTFILE``, the function ``file``, ``DESCRIBE url(…)``, a second statement after a semicolon,
+and functions that ask services of language models.
 
-Tokens follow ClickHouse's lexer. What versions read differently (heredocs, typographic quotes,
-comments in comments) is refused outside of quotes, so that no text hides from the check.
+Tokens follow ClickHouse's lexer. Tokens that versions read differently (heredocs, typographic
+quotes, comments in comments) are refused outside of quotes, so that the check sees all text.
 """
 
 import difflib
@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Final
 
 READ_ONLY: Final = ("readonly", 1)
-"""The setting of the engine's read-only mode. 2 would leave table functions and settings open."""
+"""The setting of the engine's read-only mode. The value 2 would allow table functions and
+settings."""
 TABLE_FUNCTIONS_ALLOWED: Final = frozenset(
     {
-        "format",  # Also a function that formats text. As a table function it reads its argument.
+        # It is also a function that formats text. As a table function it reads its argument.
+        "format",
         "generate_series",
         "generaterandom",
         "generateseries",
@@ -33,17 +35,17 @@ TABLE_FUNCTIONS_ALLOWED: Final = frozenset(
         "zeros_mt",
     }
 )
-"""Table functions that read nothing but their arguments and tables of the store."""
+"""Table functions that read only their arguments and tables of the store."""
 
 _FUNCTIONS_REFUSED: Final = frozenset({"file", "catboostevaluate", "showcertificate"})
-"""Also names of columns and aliases are refused that are spelled so: the engine has functions that
-call the function whose name they are given."""
+"""Columns and aliases with these names are refused too, because the engine has functions that call
+another function by its name."""
 _SERVICE_PREFIX: Final = "ai"
-"""aiGenerate, aiEmbed and the like send their arguments to a service."""
+"""aiGenerate, aiEmbed and similar functions send their arguments to a service."""
 
 _READING: Final = ("select", "with", "show", "describe", "desc", "explain", "exists", "from")
 _NAMES_FOLLOW: Final = ("as", "by", "from", "join", "select", ",", ".")
-"""After these ``format`` is a column or a table, as in ``ORDER BY format DESC``."""
+"""After these words ``format`` is a column or a table, as in ``ORDER BY format DESC``."""
 # fmt: off
 _CHANGING: Final = (
     "alter", "analyze", "attach", "backup", "begin", "call", "check", "commit", "copy",
@@ -65,7 +67,7 @@ _UNSURE: Final = dict.fromkeys("$‘’“”\0", "is not taken outside of quote
 
 
 class StatementError(ValueError):
-    """The statement is not one that only reads; the message says which part of it."""
+    """The statement does not only read; the message names the part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,14 @@ class Token:
 
 
 def reading_statement(statement: str, table_functions: Iterable[str]) -> str:
-    """Return ``statement`` without its closing semicolon, if it is one that only reads.
+    """Return ``statement`` without its closing semicolon, if it only reads.
 
     Args:
-        table_functions: names of all table functions that the engine has.
+        table_functions: names of all table functions of the engine.
 
     Raises:
-        StatementError: It is empty, is wrong, is more than one, or may do more than read.
+        StatementError: It is empty, invalid, or more than one statement, or it may do more than
+            read.
     """
     tokens = list(_tokens(statement))
     end = len(tokens)
@@ -110,10 +113,10 @@ def reading_statement(statement: str, table_functions: Iterable[str]) -> str:
 
 
 def stated_format(statement: str) -> str:
-    """Return the format that a statement names at its end, ``… FORMAT CSV``; "" where it has none.
+    """Return the format at the end of a statement, ``… FORMAT CSV``; "" without one.
 
     Raises:
-        StatementError: Its tokens cannot be read.
+        StatementError: Its tokens are invalid.
     """
     tokens = list(_tokens(statement))
     while tokens and tokens[-1].text == ";":
@@ -145,9 +148,9 @@ def _check_first(tokens: list[Token]) -> None:
 
 
 def _check_name(token: Token) -> None:
-    """Refuse the name of a function that reaches out, also where it is not called by itself.
+    """Refuse the name of a function with access outside the store, also without a direct call.
 
-    ``* APPLY file`` and ``arrayMap(file, …)`` call it, too.
+    ``* APPLY file`` and ``arrayMap(file, …)`` call it too.
     """
     if token.kind == "quoted" and "\\" in token.text:
         raise StatementError(
@@ -173,14 +176,14 @@ def _reaches_out(token: Token) -> StatementError:
 
 
 def _name(token: Token) -> str:
-    """Return the name that a token is, "" for other tokens."""
+    """Return the name in a token, "" for other tokens."""
     if token.kind == "quoted":
         return token.text[1:-1]
     return token.text if token.kind == "word" else ""
 
 
 def _asks_service(name: str) -> bool:
-    """aiEmbed and AIEmbed, but not e.g. airlines()."""
+    """True for aiEmbed and AIEmbed, but not for airlines()."""
     return name[:2].lower() == _SERVICE_PREFIX and name[2:3].isupper()
 
 

@@ -47,7 +47,7 @@ class SeriesStatistics:
         return self.total / self.finite_count if self.finite_count else None
 
     def statistic(self, name: str) -> float | int | None:
-        """Return ``last, min, max, mean, first`` or ``count``."""
+        """Return one of ``last, min, max, mean, first`` or ``count``."""
         match name:
             case "last":
                 return self.last[2]
@@ -64,7 +64,7 @@ class SeriesStatistics:
 
 
 class Asked(Protocol):
-    """What answers a query with rows: a ``queries.limits.Question``."""
+    """An object that returns rows for a query: a ``queries.limits.Question``."""
 
     def rows(
         self, sql: str, parameters: Mapping[str, object] | None = None
@@ -88,7 +88,7 @@ def series_names(question: Asked, project: str, run_id: str) -> list[dict[str, A
 
 
 def statistics_rows(question: Asked, project: str, run_id: str) -> list[dict[str, Any]]:
-    """Return a row a series of the run."""
+    """Return one row for each series of the run."""
     return question.rows(
         f"""
         SELECT series, {AGGREGATES} FROM series_stats_by_run
@@ -139,7 +139,7 @@ def _point(held: dict[str, Any] | list[Any]) -> tuple[int, int, float]:
 
 
 def join_statistics(parts: Sequence[SeriesStatistics]) -> SeriesStatistics:
-    """Return what one series with the points of all ``parts`` (at least one) would have."""
+    """Return the statistics of one series with the points of all ``parts`` (at least one)."""
     if len(parts) == 1:
         return parts[0]
     lows = [each.minimum for each in parts if each.minimum is not None]

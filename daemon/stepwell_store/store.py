@@ -1,4 +1,4 @@
-"""What every store can do, embedded or not."""
+"""The interface of every store, embedded or not."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, Unpack
@@ -16,7 +16,7 @@ class Store(Protocol):
 
     @property
     def kind(self) -> str:
-        """What it is called in the status."""
+        """Its name in the status."""
 
     @property
     def has_windows(self) -> bool:
@@ -30,36 +30,36 @@ class Store(Protocol):
         """
 
     def schema_version(self) -> int:
-        """Return the newest version of the schema that is complete here, 0 before the first is.
+        """Return the newest complete version of the schema, 0 before the first.
 
         Raises:
-            TableMissingError: Nobody has made the first table yet.
+            TableMissingError: The first table does not exist yet.
         """
 
     def shard_of(self, writer: WriterInfo) -> int:
-        """Return the number of the shard that holds what ``writer`` writes, from 0.
+        """Return the number of the shard for the rows of ``writer``, from 0.
 
-        All of a run lies on one shard, as all of a node does.
+        All rows of a run are on one shard, and so are all of a node.
         """
 
     def insert(self, block: Block, token: str, *, may_repeat: bool = False) -> None:
         """Store the rows of ``block`` once, however often it is sent under ``token``.
 
         Args:
-            block: a block as it was built; the same rows for the same token, always.
+            block: an unchanged block; the same token always has the same rows.
             token: names the extent and, by ``block.digest()``, the content.
-            may_repeat: it may have been sent before. A store without tokens looks then.
+            may_repeat: it may have been sent before. Then a store without tokens checks first.
 
         Raises:
-            StoreUnavailableError: Send it again later under the same token.
-            StoreRejectedError: The rows will never be taken.
+            StoreUnavailableError: Temporary: send it again later under the same token.
+            StoreRejectedError: The rows will never be accepted.
         """
 
     def query(self, sql: str, **options: Unpack[QueryOptions]) -> list[dict[str, Any]]:
         """Return the rows of ``sql`` by column name.
 
         Args:
-            sql: one statement without FORMAT; ``{name:Type}`` stands for a parameter.
+            sql: one statement without FORMAT; ``{name:Type}`` is a parameter.
             options: see `QueryOptions`.
 
         Integers stay exact, NaN and infinities are floats.
@@ -67,11 +67,11 @@ class Store(Protocol):
         Raises:
             QueryError: The statement or a parameter is wrong.
             QueryTimeoutError, QueryTooLargeError, QueryCancelledError: A limit, or ``cancel``.
-            StoreUnavailableError: No answer now.
+            StoreUnavailableError: The store does not answer now.
         """
 
     def arrays(self, sql: str, **options: Unpack[QueryOptions]) -> dict[str, NDArray[Any]]:
-        """Return the columns of ``sql``, all of them numbers, by name; none without rows.
+        """Return the columns of ``sql``, all of them numbers, by name; empty without rows.
 
         Raises as ``query`` does.
         """
@@ -83,19 +83,19 @@ class Store(Protocol):
         """
 
     def cancel(self, query_id: str) -> None:
-        """End the queries named ``query_id`` that run now, and refuse later ones of that name.
+        """End the running queries with the name ``query_id``, and refuse later ones of that name.
 
         Returns when they have ended, or after two seconds. Unknown names are no error.
         """
 
     def delete_rows(self, table: str, condition: str, parameters: Mapping[str, object]) -> None:
-        """Delete the rows of ``table`` for which ``condition`` holds; return when they are gone."""
+        """Delete the rows of ``table`` that match ``condition``; return when they are gone."""
 
     def expire(self, table: str, days: int) -> None:
-        """Make rows of ``table`` go so many days after their ``time``; 0 keeps them for ever."""
+        """Let rows of ``table`` expire ``days`` after their ``time``; 0 keeps them for ever."""
 
     def ping(self, timeout_seconds: float = 2) -> bool:
         """Return whether the store answers in time."""
 
     def close(self) -> None:
-        """Let go of the store. Can be called twice."""
+        """Release the store. Can be called twice."""

@@ -1,15 +1,16 @@
-"""The summary of a run: one value per metric. This is its only definition.
+"""The summary of a run: one value for each metric. This is its only definition.
 
     last value of each metric  →  operations of define_metric  →  values that were set by hand
 
-A metric with defined operations has a dict of them, ``{"min": 0.1}``, as users know it from
-wandb; ``last`` alone is the plain value, ``none`` leaves it out. Of values that are floats and
-values that are not the kind that was logged last counts. A value that was set (or deleted)
-by hand holds until the next log of its metric. Of several writers that log one metric the latest
-step counts, at one step the latest time. ``_step``, ``_timestamp`` and ``_runtime`` are added.
+A metric with defined operations has a dict of them, ``{"min": 0.1}``, as in wandb. ``last`` alone
+gives the plain value, ``none`` leaves the metric out. If a metric has floats and other values, the
+kind that was logged last counts. A value that was set (or deleted) by hand is valid until the next
+log of its metric. If several writers log one metric, the latest step counts, then the latest time.
+``_step``, ``_timestamp`` and ``_runtime`` are added.
 
-All of it follows from what is stored, so it is the same while a run is running, after a kill, after
-``finish`` and over resumes. Filters compare the same values inside the store (queries/slots.py).
+The summary is computed from stored rows only. So it is the same while a run is running, after a
+kill, after ``finish`` and over resumes. Filters compare the same values inside the store
+(queries/slots.py).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,11 +23,11 @@ from stepwell_store.statistics import SeriesStatistics, join_statistics
 
 @dataclass(frozen=True, slots=True)
 class LastText:
-    """The last logged value of a metric that is no float.
+    """The last logged value of a metric that is not a float.
 
     Attributes:
-        value: of the latest step, at one step of the latest time.
-        latest_us: when such a value was last logged, at whatever step.
+        value: of the latest step, then of the latest time.
+        latest_us: the time of the last log of such a value, at any step.
     """
 
     value: Any
@@ -39,7 +40,7 @@ def summarise(
     defined: Mapping[str, Any],
     explicit: Iterable[Assignment],
 ) -> dict[str, Any]:
-    """Return the summary but for what ``add_automatic`` adds.
+    """Return the summary without the values of ``add_automatic``.
 
     Args:
         statistics: of every series of the run.
@@ -71,20 +72,20 @@ def summarise(
             summary[metric] = value
     holding = [each for each in explicit if each.version >= _latest(each.path, logged_us)]
     for assignment in holding:
-        summary.pop(assignment.path, None)  # With the operations that were defined.
+        summary.pop(assignment.path, None)  # Including the defined operations.
     return nest(holding, onto=summary)
 
 
 def add_automatic(
     summary: dict[str, Any], *, step: int, latest_us: int, started_us: int
 ) -> dict[str, Any]:
-    """Add ``_step``, ``_timestamp`` and ``_runtime`` (seconds), where nothing of that name is.
+    """Add ``_step``, ``_timestamp`` and ``_runtime`` (seconds), unless the name exists.
 
     Args:
-        step: the highest step that was logged.
-        latest_us: when anything was last logged; 0 adds nothing.
-        started_us: when the run started, 0 where unknown. Time between an end and a resumption
-            counts.
+        step: the highest logged step.
+        latest_us: the time of the last log; 0 adds no value.
+        started_us: the start of the run, 0 if unknown. The time between an end and a resumption is
+            included.
     """
     if latest_us:
         summary.setdefault("_step", step)
@@ -107,7 +108,7 @@ def operated(joined: SeriesStatistics, definition: Mapping[str, Any]) -> Any:
 
 
 def definition_of(metric: str, defined: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the definition that holds for ``metric``: its own, else the longest glob's."""
+    """Return the definition for ``metric``: its own, else the longest matching glob's."""
     own = defined.get(metric)
     if own is None:
         globs = [name for name in defined if name.endswith("*") and metric.startswith(name[:-1])]
@@ -116,7 +117,7 @@ def definition_of(metric: str, defined: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _latest(path: str, logged_us: Mapping[str, int]) -> int:
-    """Return when the metric of ``path``, or one above it, was last logged."""
+    """Return the time at which the metric of ``path``, or one above it, was last logged."""
     latest = logged_us.get(path, 0)
     end = path.find(".")
     while end >= 0:

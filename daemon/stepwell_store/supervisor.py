@@ -1,8 +1,8 @@
 """Keeps the engine process alive: heartbeat, SIGKILL when it hangs, restart with back-off.
 
-An engine counts as hung when it leaves a ping unanswered for 30 s. A ping is a query of its own
-on a connection of its own, which a long insert, merge or migration does not hold up; only the
-crash handler, which can keep a dead engine for minutes, and a deadlock do.
+An engine counts as hung when it does not answer a ping for 30 s. A ping is a separate query on a
+separate connection, so a long insert, merge or migration does not delay it. Only two things do: a
+deadlock, and the crash handler, which can keep a dead engine for minutes.
 """
 
 import logging
@@ -28,7 +28,7 @@ _UP_WAIT_SECONDS_MAX: Final = 10.0
 
 
 def restart_delay(failures: int) -> float:
-    """Return the seconds to wait before start number ``failures`` + 1."""
+    """Return the delay in seconds before start number ``failures`` + 1."""
     return min(RESTART_DELAY_SECONDS_MAX, _RESTART_DELAY_SECONDS_MIN * 2.0 ** min(failures, 16))
 
 
@@ -62,7 +62,7 @@ class Supervisor:
         return self._engine.pid if self._engine else None
 
     def wait_until_up(self, timeout_seconds: float) -> None:
-        """Return once the engine runs.
+        """Return when the engine runs.
 
         Raises:
             StoreUnavailableError: It does not within ``timeout_seconds`` (10 s at most).
@@ -83,7 +83,7 @@ class Supervisor:
         if threading.current_thread() is not self._thread:
             self._thread.join()
         if self._engine and self._engine is not engine:
-            self._engine.stop()  # One that was just being started.
+            self._engine.stop()  # The engine that was just being started.
 
     def _watch(self) -> None:
         failures = 0
@@ -117,7 +117,7 @@ class Supervisor:
             logger.warning("store engine ended unasked, restarting pid=%d", engine.pid)
 
     def _answers(self, engine: EngineProcess) -> bool:
-        """Return False only when the engine is there and does not answer in time."""
+        """Return False only if the engine exists and does not answer in time."""
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
                 peer.settimeout(self._ping_timeout_seconds)
@@ -128,7 +128,7 @@ class Supervisor:
         except TimeoutError:
             return not engine.is_alive
         except OSError:
-            return True  # It is ending: the next wait sees that.
+            return True  # It is ending: the next wait detects that.
         return True
 
     def _restart(self) -> None:

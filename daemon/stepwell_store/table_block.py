@@ -1,4 +1,4 @@
-"""Columns of a table's block from arrays, typed and ordered as the table is declared."""
+"""Columns of a table's block from arrays, with the declared types and order."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from stepwell_store.native import Column, number_column, tuple_column
 from stepwell_store.table_spec import TableSpec, tuple_members
 
 Values = Column | NDArray[Any] | tuple[NDArray[Any], ...]
-"""A column: ready, or its numbers, or those of each element of a Tuple."""
+"""A column: complete, or its numbers, or those of each element of a Tuple."""
 
 
 def block_columns(table: TableSpec, values: Mapping[str, Values]) -> tuple[Column, ...]:

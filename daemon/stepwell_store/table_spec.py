@@ -1,4 +1,4 @@
-"""What a table is, as data: from it come its SQL, its blocks, its deletion and its retention.
+"""The declaration of a table, as data: its SQL, its blocks, its deletion and its retention follow.
 
 The declarations themselves are in ``tables.py``. No I/O here.
 """
@@ -16,19 +16,19 @@ SAMPLE_TYPE: Final = "Tuple(time Int64, value Float64)"
 
 
 class MergeEngine(StrEnum):
-    """What merges do with rows of one key; the value goes before ``MergeTree``."""
+    """The engine's treatment of rows with one key; the value is the prefix of ``MergeTree``."""
 
     PLAIN = ""
     REPLACING = "Replacing"
-    """The newest by ``version_column`` stays."""
+    """The newest by ``version_column`` is kept."""
     AGGREGATING = "Aggregating"
-    """They are joined, column by column."""
+    """They are merged, column by column."""
 
 
 class DeletionOrder(IntEnum):
-    """How the rows of a run are found. Deletions go in this order, and then in that of the tables.
+    """The way to find the rows of a run. Deletions go in this order, then in that of the tables.
 
-    What names a run goes last, so that a deletion cut short can be repeated.
+    The rows that name a run are deleted last, so that an interrupted deletion can be repeated.
     """
 
     BY_SERIES = 1
@@ -45,10 +45,10 @@ class ColumnSpec:
     """One column.
 
     Attributes:
-        type: as blocks carry it.
-        joined_by: in an aggregating table, the function that joins the values of one key.
-        is_dictionary: few different texts; kept as LowCardinality where the engine can.
-        default: what rows have that came without the column, as SQL.
+        type: the type in blocks.
+        joined_by: in an aggregating table, the function that merges the values of one key.
+        is_dictionary: few different texts; stored as LowCardinality if the engine can.
+        default: the value in rows without the column, as SQL.
     """
 
     name: str
@@ -65,16 +65,16 @@ class TableSpec:
     """One table.
 
     Attributes:
-        key: the columns that rows are sorted by, in the tables as in blocks.
-        version_column: of a replacing table, "" where the last one stored stays.
+        key: the columns that sort the rows, in the tables and in blocks.
+        version_column: of a replacing table, "" if the last stored row is kept.
         sent: the columns of a block, in the order of its bytes; () means all, as declared.
-        is_of_events: events make its rows (``event_rows.py``).
+        is_of_events: its rows come from events (``event_rows.py``).
         rows_of: the table whose rows it has too, in another order.
-        deletion: None where no row belongs to a run.
+        deletion: None if no row belongs to a run.
         kept_days: the setting of retention that limits the age of rows by their ``time``.
         is_on_every_server: in a cluster each server holds all of it, instead of its shard.
-        granule_rows: how many rows the engine reads at least, 0 for its own choice (8,192). Small
-            where a question wants few rows in each of many places.
+        granule_rows: the minimum number of rows that the engine reads at once, 0 for its default
+            (8,192). Small if queries need few rows in each of many places.
     """
 
     name: str
@@ -92,14 +92,14 @@ class TableSpec:
 
     @property
     def replaces(self) -> bool:
-        """Whether rows of one key are one row, so that storing them twice changes nothing."""
+        """Whether rows of one key are one row, so that storing them twice has no effect."""
         return self.engine is MergeEngine.REPLACING
 
     def column(self, name: str) -> ColumnSpec:
         return next(column for column in self.columns if column.name == name)
 
     def block_columns(self) -> tuple[ColumnSpec, ...]:
-        """Return what a block has, in order."""
+        """Return the columns of a block, in order."""
         return tuple(map(self.column, self.sent)) if self.sent else self.columns
 
 
@@ -123,6 +123,6 @@ def layout(table: TableSpec) -> tuple[tuple[str, str], ...]:
 
 
 def sort_positions(table: TableSpec) -> tuple[int, ...]:
-    """Return where in a row of ``layout`` the columns of the key are."""
+    """Return the positions of the key's columns in a row of ``layout``."""
     names = [name for name, _ in layout(table)]
     return tuple(names.index(name) for name in table.key)

@@ -1,7 +1,7 @@
 """Every table of the store, declared once.
 
-Adding one takes a declaration here and a migration (``migrations.py``). What a column means is in
-docs/formats/store.md. All moments are microseconds since 1970 UTC.
+To add one, write a declaration here and a migration (``migrations.py``). docs/formats/store.md
+explains the columns. All moments are microseconds since 1970 UTC.
 """
 
 from dataclasses import replace
@@ -90,7 +90,8 @@ SERIES_STATS: Final = TableSpec(
     sent=(
         *("project_id", "metric_id", "run_key", "series"),
         *("count", "nan_count", "positive_inf_count", "negative_inf_count", "min", "max", "sum"),
-        # Not as declared: what was sent before this order was noted must stay the same bytes.
+        # Not the declared order: data that was sent before this order was noted must keep its
+        # bytes.
         *("last", "first", "time_min", "time_max"),
     ),
     deletion=DeletionOrder.BY_RUN_KEY,
@@ -103,7 +104,7 @@ SERIES_STATS_BY_RUN: Final = replace(
     key=("project_id", "run_key", "metric_id", "series"),
     rows_of="series_stats",
 )
-"""The rows of `series_stats` again, for questions about all metrics of one run."""
+"""The rows of `series_stats` again, for queries of all metrics of one run."""
 
 ROLLUPS: Final = TableSpec(
     "step_rollups",
@@ -189,7 +190,7 @@ ATTRIBUTES_BY_PATH: Final = replace(
     key=("project", "kind", "path", "run_id"),
     rows_of="attributes",
 )
-"""The rows of `attributes` again, for questions about one path in many runs."""
+"""The rows of `attributes` again, for queries of one path in many runs."""
 
 CONSOLE: Final = TableSpec(
     "console",
@@ -244,7 +245,7 @@ BLOBS: Final = TableSpec(
     is_of_events=True,
     deletion=DeletionOrder.BY_NAME,
 )
-"""What became of the bytes that rows of `texts` name by a random id."""
+"""The state of the bytes that rows of `texts` name by a random id."""
 
 HISTOGRAMS: Final = TableSpec(
     "histograms",
@@ -358,7 +359,7 @@ REMOVED_WRITERS: Final = TableSpec(
     version_column="removed_at",
     deletion=DeletionOrder.BY_NAME_LAST,
 )
-"""Writers that were at work when their run was deleted: what comes of them later goes as well."""
+"""Writers that were running when their run was deleted: their later rows are deleted as well."""
 
 TABLES: Final = (
     *(POINTS, SERIES_STATS, SERIES_STATS_BY_RUN, ROLLUPS, SERIES),
@@ -379,7 +380,7 @@ SCHEMA_VERSIONS: Final = TableSpec(
     engine=MergeEngine.REPLACING,
     is_on_every_server=True,
 )
-"""Which migrations are complete here."""
+"""The complete migrations of this store."""
 
 BY_NAME: Final = {table.name: table for table in (*TABLES, SCHEMA_VERSIONS)}
 
@@ -387,11 +388,11 @@ assert len(BY_NAME) == len(TABLES) + 1
 
 
 BLOCK_LAYOUT: Final = 4
-"""Raised when the blocks of an extent change. 1: no `attributes_by_path`, and a table `rollups` in
-place of `step_rollups`. 2: no `series_stats_by_run`. 3: no `node_rollups`."""
+"""Increased when the blocks of an extent change. 1: no `attributes_by_path`, and a table `rollups`
+instead of `step_rollups`. 2: no `series_stats_by_run`. 3: no `node_rollups`."""
 
 
 def deleted_with_a_run() -> tuple[TableSpec, ...]:
-    """Return the tables that hold rows of runs, in the order in which they are deleted."""
+    """Return the tables with rows of runs, in the order of deletion."""
     held = [table for table in TABLES if table.deletion is not None]
     return tuple(sorted(held, key=lambda table: table.deletion or 0))

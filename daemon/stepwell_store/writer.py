@@ -1,4 +1,4 @@
-"""Who wrote a stretch of records, as far as the tables need to know."""
+"""The writer of some records, with the facts that the tables need."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ class WriterInfo:
     """One writer: a process that logs into a run, or a daemon that samples its node.
 
     Attributes:
-        label: tells apart the writers of a run; empty where there is one only.
+        label: distinguishes the writers of a run; empty if there is only one.
         scope: ``"run"``, or ``"node"`` for a daemon's own series of ``host``.
     """
 
@@ -27,7 +27,7 @@ class WriterInfo:
 
     @classmethod
     def of(cls, described: Any) -> "WriterInfo":
-        """Return the writer that a hello, a journal or a staged file describes."""
+        """Return the writer from the fields of a hello, a journal or a staged file."""
         return cls(
             described.project,
             described.run_id,

@@ -1,8 +1,8 @@
-"""The GPUs of a run's nodes, and which of them are the run's own.
+"""The GPUs of a run's nodes, and the run's own among them.
 
-Best known from the driver, which says what process holds memory of which GPU; the daemon stores
-that under labels with the writer's id. Else from the environment in which a writer began. Else all
-GPUs of the node may be the run's.
+The best source is the driver, which reports the process and the GPU of each memory allocation; the
+daemon stores this under labels with the writer's id. The second source is the environment in which
+a writer began. Without both, all GPUs of the node may be the run's.
 """
 
 import json
@@ -24,7 +24,7 @@ OWN_LABELS: Final = (
     "(substring(label, 1, 8) != 'process-' OR "
     "splitByChar('@', substring(label, 9))[1] IN {writers:Array(String)})"
 )
-"""Holds for labels of devices, and of the processes in ``writers``: a busy node had thousands."""
+"""Selects labels of devices, and of the processes in ``writers``: a busy node had thousands."""
 
 _LABELS: Final = f"""
 SELECT host, label, max(metric = 'process/gpus') AS is_counted FROM node_series
@@ -49,7 +49,7 @@ class RunDevice:
 
     Attributes:
         kind: ``gpu`` or ``mig``.
-        id: its UUID; with ``name`` and ``facts`` empty where no daemon said more than its label.
+        id: its UUID; with ``name`` and ``facts`` empty if the daemon sent only its label.
         is_of_run: the run uses it, or may use it.
     """
 
@@ -64,11 +64,11 @@ class RunDevice:
 
 @dataclass(frozen=True, slots=True)
 class RunDevices:
-    """The GPUs of a run's nodes, and how labels of its nodes' series are shown.
+    """The GPUs of a run's nodes, and the names of its nodes' series for this run.
 
     Attributes:
-        source: how the run's own are known: by its processes, its environment, or not at all; the
-            least sure of its nodes counts.
+        source: the source for the run's own: its processes, its environment, or none; the least
+            certain of its nodes counts.
     """
 
     devices: tuple[RunDevice, ...]
@@ -80,7 +80,7 @@ class RunDevices:
         return [writer.writer_id for writer in self.writers]
 
     def shown(self, host: str, label: str, *, all_devices: bool = False) -> str | None:
-        """Return how the series of ``label`` is called for this run, None where it is not shown."""
+        """Return the run's name for the series of ``label``, None if it is not shown."""
         process = parse_process_label(label)
         if process is not None:
             return self._process_name(process)
@@ -95,13 +95,13 @@ class RunDevices:
             return None
         name = writer.label or ("process" if writer.rank < 0 else f"rank {writer.rank}")
         who = (writer.label, writer.rank)
-        if sum((each.label, each.rank) == who for each in self.writers) > 1:  # It was resumed.
+        if sum((each.label, each.rank) == who for each in self.writers) > 1:  # The run was resumed.
             name = f"{name} (pid {writer.pid})"
         return f"{name} {process.device}".strip()
 
 
 def run_devices(store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT) -> RunDevices:
-    """Return the GPUs of a run's nodes; none for a run that is not there."""
+    """Return the GPUs of a run's nodes; none for an unknown run."""
     question = Question(store, limits)
     return devices_of(question, project, run_id, writers_of(question, project, run_id))
 
@@ -109,7 +109,7 @@ def run_devices(store: Store, project: str, run_id: str, *, limits: Limits = DEF
 def devices_of(
     question: Question, project: str, run_id: str, writers: Sequence[Writer]
 ) -> RunDevices:
-    """Return the GPUs of the nodes of ``writers``, which are the run's."""
+    """Return the GPUs of the nodes of ``writers``, the run's writers."""
     hosts = sorted({writer.host for writer in writers if writer.host})
     if not hosts:
         return RunDevices((), "node", tuple(writers))
@@ -141,7 +141,7 @@ def devices_of(
 
 
 def _known(events: Iterable[dict[str, Any]], last_us: float) -> dict[str, dict[str, Any]]:
-    """Return the newest that was said of each label up to a moment, else the oldest after it."""
+    """Return the newest facts of each label up to a moment, else the oldest after it."""
     found: dict[str, dict[str, Any]] = {}
     for row in events:
         body = json.loads(row["body"])
@@ -152,7 +152,7 @@ def _known(events: Iterable[dict[str, Any]], last_us: float) -> dict[str, dict[s
 
 
 def _kind_of(label: str) -> str:
-    """Return the kind of a GPU's label, empty for another's: ``gpu0``, ``gpu0-mig1``."""
+    """Return the kind of a GPU's label, empty for other labels: ``gpu0``, ``gpu0-mig1``."""
     if not label.startswith("gpu") or not label[3:4].isdigit():
         return ""
     return "mig" if "-mig" in label else "gpu"
@@ -183,7 +183,7 @@ def _used(
     devices: Sequence[RunDevice],
     environments: Mapping[str, Mapping[str, str]],
 ) -> tuple[frozenset[str], Source]:
-    """Return the labels that the writers of one node use, and how that is known.
+    """Return the labels that the writers of one node use, and the source.
 
     Args:
         labels: those of the node, with whether the daemon counted the GPUs of that process.
@@ -214,7 +214,7 @@ def _used(
 
 
 def _marked(device: RunDevice, used: frozenset[str]) -> RunDevice:
-    """Return ``device`` with whether it is used; a GPU is, with one of its instances."""
+    """Return ``device`` with whether it is used; a GPU is used with one of its instances."""
     own = device.label in used
     if device.kind == "gpu":
         own = own or any(label.startswith(f"{device.label}-mig") for label in used)

@@ -1,8 +1,8 @@
-"""The runs of a project: filtered, sorted, with the values of chosen paths, a page at a time.
+"""The runs of a project: filtered, sorted, with the values of chosen paths, in pages.
 
-One query finds the ids of the page: it reads the writers of the project and, for each path that
-the filter or the order names, one contiguous range. A second round reads what the page shows, of
-its runs only.
+One query finds the ids of the page: it reads the writers of the project and, for each path that the
+filter or the order names, one contiguous range. A second query reads the values for the page, only
+of its runs.
 """
 
 import time
@@ -42,20 +42,20 @@ def list_runs(
     now: float | None = None,
     limits: Limits = DEFAULT,
 ) -> Page[RunOverview]:
-    """Return a page of runs, the ones that started last first.
+    """Return a page of runs, last started first.
 
     Args:
         project: None for the runs of every project; slower.
         filter: see ``stepwell_store.queries.filter`` and ``conditions``.
-        sort: paths, the most important first; ``-`` before one turns it around. Runs without the
-            value come last either way, texts after numbers.
+        sort: paths, the most important first; ``-`` before one reverses its order. Runs without the
+            value always come last, texts after numbers.
         columns: paths whose values come with the runs.
-        archived: with the runs that were archived, which are left out else.
-        now: the time that moments such as ``7d`` count from; default the clock's.
+        archived: include archived runs, which are left out by default.
+        now: the reference time for ``7d`` and the like; default the clock's.
 
     Raises:
         FilterError: Filter, sort or a column is wrong.
-        CursorError: The cursor is not of this list.
+        CursorError: The cursor does not belong to this list.
     """
     check_limit(limit)
     question = Question(store, limits)
@@ -75,7 +75,7 @@ def list_runs(
 def runs_by_id(
     store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
 ) -> dict[str, RunOverview]:
-    """Return those of ``run_ids`` that are there, by their ids."""
+    """Return the existing ones of ``run_ids``, by their ids."""
     if not run_ids:
         return {}
     question = Question(store, limits)
@@ -123,7 +123,7 @@ class _Search:
     def page(
         self, limit: int, cursor: str | None, *, with_archived: bool
     ) -> tuple[list[dict[str, Any]], int | None]:
-        """Return up to ``limit + 1`` rows, and how many runs the filter finds."""
+        """Return up to ``limit + 1`` rows, and the number of matching runs."""
         types: list[type] = [type_ for _ in self._order for type_ in (int, float, str)]
         after = None
         if cursor is not None:
@@ -151,7 +151,7 @@ class _Search:
         )
         if after is not None:
             sql = f"SELECT * FROM ({sql}) WHERE {self._after(names, after)}"
-        # Planning costs as much as reading: no key that is the same in every row.
+        # Planning costs as much as reading: leave out keys that are equal in every row.
         ids = ["its_run"] if self._project is not None else ["its_project", "its_run"]
         sql += f" ORDER BY {', '.join([*order, *ids])} LIMIT {limit + 1}"
         self._check_regexps()
@@ -183,7 +183,7 @@ class _Search:
         return inner, order, names
 
     def _after(self, names: Sequence[tuple[str, str]], after: Sequence[Any]) -> str:
-        """Return the condition that a row comes after the one with the values ``after``."""
+        """Return the condition that a row comes after the row with the values ``after``."""
         condition = ""
         compared = [*names, ("its_project", ">"), ("its_run", ">")]
         for (name, operator), value in reversed(list(zip(compared, after, strict=True))):
@@ -198,10 +198,10 @@ class _Search:
         return condition
 
     def _check_regexps(self) -> None:
-        """Ask RE2 itself, on its own: a query without rows to look at compiles nothing.
+        """Let RE2 compile the expressions in queries of their own: without rows none is compiled.
 
         Raises:
-            FilterError: An expression of the filter is none of RE2.
+            FilterError: An expression of the filter is not valid in RE2.
         """
         for each in self._regexps:
             try:
@@ -215,7 +215,7 @@ class _Search:
                 ) from error
 
 
-# ---------------------------------------------------------------------- what a page shows
+# ---------------------------------------------------------------------- the values of a page
 
 
 def overviews(

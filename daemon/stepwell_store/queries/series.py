@@ -1,12 +1,12 @@
 """Series in buckets for drawing, from the coarsest rollup that is exact for their width.
 
-    find the series  →  choose the level of each metric  →  one query a (source, level)  →  arrays
+    find the series  →  choose the level of each metric  →  one query per (source, level)  →  arrays
 
-Over steps every bucket is exact: a rollup's buckets nest in wider ones. Over time a bucket of a
-rollup counts where its last point is, because rollups are cut by steps. They are used only
-where there are too many points to read, and only where they are short against a bucket of time
-(``_SHORT``), so a point may be drawn a small part of one bucket late, never lost. Over another
-metric see ``metric_axis``.
+Over steps every bucket is exact, because a rollup's buckets nest in wider ones. Over time a bucket
+of a rollup counts at the time of its last point, because rollups are cut by steps. They are used
+only if there are too many points to read, and only if they are short compared with a bucket of time
+(``_SHORT``). So a point may be drawn a small part of one bucket late, but it is never lost. For
+series over another metric see ``metric_axis``.
 """
 
 from collections.abc import Sequence
@@ -40,10 +40,10 @@ from stepwell_store.queries.series_names import FoundSeries, find_series
 from stepwell_store.store import Store
 
 SERIES_MAX: Final = 20_000
-"""Series (metrics times runs) in one question."""
+"""Maximum of series (metrics times runs) in one request."""
 
 RAW_POINTS_MAX: Final = 2_000_000
-"""Over time: more points than this in the range are read from rollups where that is fair."""
+"""Over time: with more points in the range, rollups are read if they are short enough."""
 
 _SHORT: Final = 8  # A rollup's bucket takes at most this part of a bucket of time.
 _BUCKETS_DEFAULT: Final = 512
@@ -67,7 +67,7 @@ _FINITE: Final = {
     "rolled": "sum(sum) AS total, min(min) AS minimum, max(max) AS maximum",
 }
 
-# One 128-bit number of x and the other of step and time is five times quicker to compare than a
+# x and the other one of step and time form one 128-bit number. It compares five times as fast as a
 # tuple of them, and the later of two points at one x is the last.
 _RAW: Final = """
 SELECT {owner} AS owner, bitShiftRight({x}, {{level:UInt8}}) AS bucket, count() AS points, {finite},
@@ -106,11 +106,11 @@ WHERE project = {project:String} AND run_id IN {runs:Array(String)} GROUP BY run
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """How the series of one or several metrics are cut: what decides a query.
+    """The buckets of the series of one or several metrics: the input of a query.
 
     Attributes:
         rollup: steps in a bucket of the rollup to read, 1 for points.
-        first, last: the range of x, at borders of buckets, both inside.
+        first, last: the range of x, at borders of buckets, both included.
     """
 
     level: int
@@ -125,7 +125,7 @@ class Cut:
         return self.level - (self.rollup.bit_length() - 1)
 
     def is_read_as_stored(self, part: FoundSeries, kind: str) -> bool:
-        """Whether rows come as they are stored, and ``rollup_rows`` joins them."""
+        """Whether rows come as they are stored, and ``rollup_rows`` merges them."""
         if self.rollup == 1 or kind != "step" or part.is_joined or self.shift > SHIFT_MAX:
             return False
         return len(part.series) * ((self.last - self.first + 1) // self.rollup) <= ROWS_MAX
@@ -148,16 +148,16 @@ def series_buckets(
     """Return each of ``metrics`` in each of ``run_ids`` in buckets, in the order of ``metrics``.
 
     Args:
-        first, last: the range of x, both inside, in its unit (steps, µs, or the unit of the
-            metric on x); None for all there is. Buckets that reach beyond it are whole.
-        buckets: at most so many; the widths follow from it, per metric.
+        first, last: the range of x, both included, in its unit (steps, µs, or the unit of the
+            metric on x); None for the whole series. Buckets at the ends are complete.
+        buckets: maximum number; it determines the width, for each metric.
         level: widths are ``2**level`` instead.
         labels: ``join`` the writers' (ranks') series of a run, or keep them ``apart``.
 
     A bucket without points is left out, as is a series without points in the range.
 
     Raises:
-        SeriesRequestError: The question cannot be answered as it is asked.
+        SeriesRequestError: The request is invalid.
         QueryTimeoutError, QueryTooLargeError, StoreUnavailableError: See ``Limits``.
     """
     if labels not in ("join", "apart"):
@@ -189,7 +189,7 @@ def _nothing(metric: str, view: SeriesView) -> MetricSeries:
 def run_starts(
     question: Question, project: str, runs: Sequence[str], found: FoundSeries
 ) -> NDArray[np.int64]:
-    """Return when each of ``runs`` started, in µs: as its writers say, else its first point."""
+    """Return the start of each of ``runs``, in µs: from its writers, else from its first point."""
     rows = question.rows(_STARTS, {"project": project, "runs": list(runs)})
     told = {row["run_id"]: row["started"] for row in rows if row["started"]}
     starts = np.zeros(len(runs), dtype=np.int64)
@@ -227,7 +227,7 @@ def _integer_axis_series(
 
 
 def choose_cut(part: FoundSeries, view: SeriesView, starts: NDArray[np.int64] | None) -> Cut | None:
-    """Return how to cut the series of one metric, None where the range holds none of them."""
+    """Return the cut for the series of one metric, None if the range has no point of them."""
     if view.x.kind == "step":
         low, high = int(part.first_step.min()), int(part.last_step.max())
     else:
@@ -236,14 +236,14 @@ def choose_cut(part: FoundSeries, view: SeriesView, starts: NDArray[np.int64] | 
         high = int((part.latest - offsets).max())
     first = low if view.first is None else int(np.floor(view.first))
     last = high if view.last is None else int(np.floor(view.last))
-    if first > last and view.level is None:  # One end is of the view, all points are beyond it.
+    if first > last and view.level is None:  # One end is of the view, and all points are beyond it.
         return None
     level = integer_level(first, last, view.buckets) if view.level is None else view.level
     if level > INTEGER_LEVEL_MAX:
         raise SeriesRequestError(
             f"the range {first:g} to {last:g} is wider than {view.x} can be; ask for a shorter one"
         )
-    # Cut by buckets, not by x: the points of a bucket may all be just outside of the range.
+    # Cut by buckets, not by x, because all points of a bucket may be just outside of the range.
     lowest, highest = max(first >> level, low >> level), min(last >> level, high >> level)
     if lowest > highest:
         return None
@@ -303,7 +303,7 @@ def select(cut: Cut, kind: str, *, is_joined: bool) -> str:
 def parameters_of(
     part: FoundSeries, cut: Cut, kind: str, starts: NDArray[np.int64] | None
 ) -> dict[str, object]:
-    """Return what ``select`` names."""
+    """Return the columns of ``select``."""
     parameters: dict[str, object] = {
         "series": part.series.tolist(),
         "owners": part.owner.tolist(),
@@ -313,7 +313,7 @@ def parameters_of(
     }
     if cut.rollup > 1:
         parameters["width"] = cut.rollup
-        if kind == "step":  # The rollup's own buckets are what is cut.
+        if kind == "step":  # The rollup's own buckets are cut.
             shift = cut.rollup.bit_length() - 1
             parameters |= {
                 "level": cut.shift,
@@ -362,7 +362,7 @@ def split(
     runs: Sequence[str],
     names: Sequence[str],
 ) -> dict[int, list[Series]]:
-    """Return the rows of a query as series, by the place of their metric."""
+    """Return the rows of a query as series, by the index of their metric."""
     owners, at, shared = np.unique(part.owner, return_index=True, return_inverse=True)
     # Numbered in the order of the answer: by metric, then run, then label.
     rank = np.empty(len(at), dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Which series there are of some metrics in some runs, how long they are, and whose they are."""
+"""The existing series of some metrics in some runs, their lengths, and their owners."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,15 +30,15 @@ WHERE project = {project:String} AND run_id IN {runs:Array(String)}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundSeries:
-    """Series that have points; every array has one entry a series.
+    """Series with points; every array has one entry for each series.
 
     Attributes:
-        metric, run: places in the lists that were asked for.
-        owner: the series under whose number its points are counted: its own, or where labels are
-            joined the lowest number among the series of the same metric and run.
-        points: all that the store has; ``odd`` of them are NaN or infinite.
+        metric, run: indexes in the requested lists.
+        owner: the series under whose number its points are counted. This is its own number. If
+            labels are merged, it is the lowest number among the series of the same metric and run.
+        points: number of stored points; ``odd`` of them are NaN or infinite.
         earliest, latest: µs since 1970 UTC.
-        labels: empty texts where labels are joined.
+        labels: empty texts if labels are merged.
     """
 
     metric: NDArray[np.intp]
@@ -73,7 +73,7 @@ def find_series(
     *,
     keeps_labels: bool,
 ) -> FoundSeries | None:
-    """Return the series of ``metrics`` in ``run_ids``, by metric, run and label; None for none."""
+    """Return the series of ``metrics`` in ``run_ids`` by metric, run and label; None for none."""
     metric_ids = np.array([fingerprint(metric) for metric in metrics], dtype=np.uint64)
     run_keys = np.array([fingerprint(project, run_id) for run_id in run_ids], dtype=np.uint64)
     if not len(metric_ids) or not len(run_keys):

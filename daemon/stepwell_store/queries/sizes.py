@@ -1,4 +1,4 @@
-"""How large the tables are, and how much is in them."""
+"""The sizes of the tables, and the numbers of their rows."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -35,7 +35,7 @@ class StoreTotals:
 
 @dataclass(frozen=True, slots=True)
 class TableSize:
-    """A table's rows and its bytes on disk; rows that a merge will join count apart."""
+    """A table's rows and its bytes on disk; rows that a merge will combine count separately."""
 
     table: str
     rows: int
@@ -43,12 +43,12 @@ class TableSize:
 
 
 def table_sizes(store: Store, *, limits: Limits = DEFAULT) -> tuple[TableSize, ...]:
-    """Return the size of each table; of a cluster, on the server that answers."""
+    """Return the size of each table; in a cluster, on the server that answers."""
     rows = Question(store, limits).rows(_SIZES)
     return tuple(TableSize(row["table"], row["rows"], row["bytes"]) for row in rows)
 
 
 def store_totals(store: Store, *, limits: Limits = DEFAULT) -> StoreTotals:
-    """Return how much is stored."""
+    """Return the totals of the store."""
     (row,) = Question(store, limits).rows(_TOTALS)
     return StoreTotals(row["points"], row["runs"], row["version"], row["last_seen"] / 1e6)

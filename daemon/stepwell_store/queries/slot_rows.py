@@ -1,4 +1,4 @@
-"""The rows that slots are made of, as SQL: one union over four tables, grouped by run.
+"""The rows of slots, as SQL: one union over four tables, grouped by run.
 
     writers: state, times, hosts                                         a tuple a run
     UNION ALL attributes_by_path: one contiguous range a path            a tuple a slot and run
@@ -6,11 +6,11 @@
     UNION ALL texts: the last logged value that is no float
     grouped by run
 
-A slot is one thing that is looked up of each run. Its rows are tuples of (order, order, type,
-Float64, Int64, text), of which the greatest counts. The order of an attribute is its version, of a
-logged value the time of the metric's last log: so a summary value that was set by hand holds until
-the next log. One grouping instead of joins, and no expression twice, keep the query cheap to plan:
-planning took most of the time of a form with a join for each table.
+A slot is one value that is read for each run. Its rows are tuples of (order, order, type, Float64,
+Int64, text), and the greatest is valid. The order of an attribute is its version. The order of a
+logged value is the time of the metric's last log, so a summary value that was set by hand is valid
+until the next log. One grouping instead of joins, without repeated expressions, keeps the query
+cheap to plan. Planning took most of the time of an earlier form with a join for each table.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,9 +23,9 @@ from stepwell_store.queries.paths import parents_of
 from stepwell_store.queries.writers import runs_sql
 
 RUN_SLOT: Final = "a0"
-"""Of the run by its writers: see ``writers.run_state``."""
+"""The run's values from its writers: see ``writers.run_state``."""
 
-# A statistic of the series of a run, and the points without which it has no value.
+# A statistic of a run's series, with its number of points: without points it has no value.
 _FINITE: Final = "sum(count - nan_count - positive_inf_count - negative_inf_count)"
 _STATISTICS: Final = {
     "last": ("tupleElement(max(s.last), 3)", "sum(count)"),
@@ -39,7 +39,7 @@ _STATISTICS: Final = {
 
 @dataclass(slots=True)
 class Parameters:
-    """Values of a query, each under a name of its own."""
+    """Values of a query, each with its own parameter name."""
 
     held: dict[str, object] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class Parameters:
 
 
 class SlotRows:
-    """The union of the rows of all slots, grouped by run. A slot's name is a column's."""
+    """The union of the rows of all slots, grouped by run. A slot's name is a column's name."""
 
     def __init__(self, parameters: Parameters, project: str | None, facts: RunFacts) -> None:
         self._parameters = parameters
@@ -102,7 +102,7 @@ class SlotRows:
         return " AND ".join(conditions) or "1"
 
     def sql(self) -> str:
-        """Return a query with a row a run: its ids, and a tuple a slot."""
+        """Return a query with one row for each run: its ids, and one tuple for each slot."""
         runs = runs_sql(self._ids, self._where(), resumed=self._facts.any_resumed)
         parts = [f"SELECT {self._ids}, toUInt16(0) AS slot, held FROM ({runs})"]
         parts += [*self._attribute_rows(), *self._text_rows(), *self._metric_rows()]
@@ -120,7 +120,7 @@ class SlotRows:
         by_kind: dict[str, dict[str, int]] = {}
         for (kind, path), number in slots.items():
             by_kind.setdefault(kind, {})[path] = number
-            # A parent that was deleted later leaves nothing of the values below it.
+            # If a parent was deleted later, the values below it are removed.
             above = [each for each in parents_of(path) if (kind, each) in self._facts.parents]
             if above:
                 nothing = "(version, toInt64(0), '', 0., toInt64(0), '')"
@@ -153,7 +153,7 @@ class SlotRows:
         where = self._where(f"metric IN {self._parameters.texts(list(slots))}")
         yield (
             f"SELECT {self._ids}, {self._numbers('metric', slots)} AS slot, "
-            # The place of the value is its time, as a float's is.
+            # The order of the value is its time, as for a float.
             "(max(time), toInt64(0), tupleElement(max((step, time, toString(type), text)), 3), 0., "
             "toInt64(0), tupleElement(max((step, time, toString(type), text)), 4)) AS held "
             f"FROM texts WHERE {where} GROUP BY {self._ids}, metric"
@@ -212,7 +212,7 @@ class SlotRows:
         return f"project_id = {number} AND {condition}"
 
     def _numbers(self, expression: str, slots: dict[str, int]) -> str:
-        """Return the expression of the slot of the row whose ``expression`` is a key of it."""
+        """Return the expression of the slot for the row with ``expression`` as a key."""
         if len(slots) == 1:
             return f"toUInt16({next(iter(slots.values()))})"
         cases = "".join(

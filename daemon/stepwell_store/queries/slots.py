@@ -1,7 +1,7 @@
-"""The values of paths, a column each, as expressions over slots (``slot_rows.py``).
+"""The values of paths, one column each, as expressions over slots (``slot_rows.py``).
 
 The meaning of a summary path is defined in stepwell_store/summary.py; the same rules are here as
-expressions, and a test holds both against each other.
+expressions, and a test compares both.
 """
 
 from dataclasses import dataclass
@@ -32,18 +32,18 @@ class ValueColumns(Value):
     """The columns of one path's value.
 
     Attributes:
-        rank: where the value sorts: numbers 0, NaN 1, texts 2, nothing 3.
+        rank: the sort rank of the value: numbers 0, NaN 1, texts 2, no value 3.
     """
 
     rank: str
 
 
 class RunSlots:
-    """Collects the slots that a question needs, and writes the query.
+    """Collects the slots of a request, and writes the query.
 
     Args:
         project: None for all projects.
-        facts: what the project has of the paths that will be asked for.
+        facts: the project's facts about the requested paths.
     """
 
     def __init__(self, parameters: Parameters, project: str | None, facts: RunFacts) -> None:
@@ -56,7 +56,7 @@ class RunSlots:
     # ------------------------------------------------------------------ values
 
     def value(self, path: Path) -> ValueColumns:
-        """Return the columns of ``source`` with the value of ``path``, which is not bare."""
+        """Return the columns of ``source`` with the value of ``path``, which is not a bare name."""
         if path not in self._values:
             at = len(self._values)
             columns = ValueColumns(f"y{at}", f"n{at}", f"i{at}", f"s{at}", f"k{at}")
@@ -65,7 +65,7 @@ class RunSlots:
 
     @property
     def name(self) -> str:
-        """The run's name as text: its id where it has none."""
+        """The run's name as text: its id if it has no name."""
         text = f"tupleElement({self._rows.attribute('run', 'name')}, 6)"
         return f"if({text} != '', {text}, run_id)"
 
@@ -150,7 +150,7 @@ class RunSlots:
         return held
 
     def _defined(self, name: str, body: str, held: Value) -> Value:
-        """Return ``held``; where it was logged, by the first operation that was defined."""
+        """Return ``held``; if it was logged, by the first defined operation."""
         logged = f"({held.type} = 'float' AND tupleElement({self._rows.summary(name)}, 2) = 0)"
         operations = _operations(body)
         operand = self._operand(name, body, f"extract({operations}, '\"(\\\\w+)\"')")
@@ -163,7 +163,7 @@ class RunSlots:
         )
 
     def _operand(self, metric: str, body: str, operation: str) -> str:
-        """Return the value of ``operation`` (an expression), NaN where it has none."""
+        """Return the value of ``operation`` (an expression), NaN without one."""
         held = {
             name: self._rows.statistic(metric, name) for name in ("min", "max", "mean", "first")
         }
@@ -176,7 +176,7 @@ class RunSlots:
         return f"multiIf({cases}{operation} = 'best', {best}, nan)"
 
     def _automatic(self, name: str, held: Value) -> Value:
-        """Return ``held``, else the value that ``summary.add_automatic`` adds."""
+        """Return ``held``, else the value from ``summary.add_automatic``."""
         points = self._rows.points()
         started, point = f"tupleElement({RUN_SLOT}, 1)", f"tupleElement({points}, 1)"
         number = {
@@ -193,7 +193,7 @@ class RunSlots:
         )
 
     def _definition(self, metric: str) -> str:
-        """Return the body of the definition that holds for ``metric``; "" where none exists."""
+        """Return the body of the definition for ``metric``; "" without one."""
         known = [each for each in definition_names(metric) if each in self._facts.definitions]
         chosen = "''"
         for name in reversed(known):
@@ -204,7 +204,7 @@ class RunSlots:
     # ------------------------------------------------------------------ the query
 
     def source(self) -> str:
-        """Return the subquery with everything that was asked for; call it last."""
+        """Return the subquery with all requested columns; call it last."""
         kept = "".join(
             f", toString({each.type}) AS {columns.type}, toFloat64({each.number}) AS "
             f"{columns.number}, {each.integer} AS {columns.integer}, {each.text} AS {columns.text}"

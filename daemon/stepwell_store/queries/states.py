@@ -1,4 +1,4 @@
-"""What a live feed watches besides points: the states of some runs, and the list of projects."""
+"""The inputs of a live feed besides points: the states of some runs, and the list of projects."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,9 +7,9 @@ from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.queries.writers import run_state, runs_sql, seconds
 from stepwell_store.store import Store
 
-_VERSION_BITS: Final = (1 << 53) - 1  # A number that JSON keeps exactly.
+_VERSION_BITS: Final = (1 << 53) - 1  # The number must be exact in JSON.
 
-# A sum of hashes: an order of rows, or a merge of them, changes nothing.
+# A sum of hashes: the order of rows, or a merge of them, does not change it.
 _PROJECTS: Final = """
 SELECT sum(cityHash64(project, run_id, writer_id, ended_at, its_state)) AS writers
 FROM (
@@ -23,7 +23,7 @@ FROM (
 def run_states(
     store: Store, project: str, run_ids: Sequence[str], *, limits: Limits = DEFAULT
 ) -> dict[str, tuple[str, float | None]]:
-    """Return state and latest event (seconds since 1970 UTC) of each run that is there."""
+    """Return state and latest event (seconds since 1970 UTC) of each existing run."""
     if not run_ids:
         return {}
     where = "project = {project:String} AND run_id IN {run_ids:Array(String)}"
@@ -36,6 +36,6 @@ def run_states(
 
 
 def projects_pulse(store: Store, *, limits: Limits = DEFAULT) -> int:
-    """Return a number that is another when a project, a run or a run's state came or went."""
+    """Return a number that changes when a project, a run or a run's state changes."""
     rows = Question(store, limits).rows(_PROJECTS)
     return (int(rows[0]["writers"]) if rows else 0) & _VERSION_BITS

@@ -1,4 +1,4 @@
-"""The metrics over which ``define_metric`` says that others are drawn."""
+"""The metrics that ``define_metric`` sets as x axes of other metrics."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,18 +8,19 @@ from stepwell_store.queries.limits import Question
 from stepwell_store.summary import definition_of
 
 AUTOMATIC_AXES: Final = frozenset({"_step", "_timestamp", "_runtime"})
-"""Step metrics that are no series: each point has them."""
+"""Step metrics that are not series: each point has them."""
 
 
 def read_definitions(
     question: Question, project: str, run_ids: Sequence[str] | None, metrics: Sequence[str]
 ) -> dict[str, Mapping[str, Any]]:
-    """Return the definitions that can hold for ``metrics``, by name; names may end in ``*``.
+    """Return the definitions that may apply to ``metrics``, by name; names may end in ``*``.
 
-    One read, of this project's definitions; what comes back is no more than globs and ``metrics``.
+    This is one read of the project's definitions, which returns only globs and ``metrics``.
 
     Args:
-        run_ids: only of these runs; None for all runs. Where runs disagree, the newest says.
+        run_ids: only of these runs; None for all runs. If runs differ, the newest definition is
+            used.
     """
     if not metrics:
         return {}
@@ -48,8 +49,8 @@ def step_metrics(
 ) -> dict[str, str]:
     """Return the step metric of those of ``metrics`` that have one.
 
-    A step metric that none of the runs logged draws nothing, so it does not count; a metric is not
-    drawn over itself.
+    A step metric that none of the runs logged is ignored, because it would give no points. A metric
+    is never its own x axis.
     """
     said = {metric: definition_of(metric, definitions).get("step_metric") for metric in metrics}
     found = {
@@ -64,7 +65,7 @@ def step_metrics(
 def _logged(
     question: Question, project: str, run_ids: Sequence[str] | None, names: set[str]
 ) -> set[str]:
-    """Return those of ``names`` that the runs have as metrics."""
+    """Return the ones of ``names`` that are metrics of the runs."""
     if not names:
         return set()
     parameters: dict[str, object] = {"project": project, "names": sorted(names)}

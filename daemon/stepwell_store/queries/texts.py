@@ -1,4 +1,4 @@
-"""Logged values that are no floats: texts, None, lists and dicts."""
+"""Logged values that are not floats: texts, None, lists and dicts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ WHERE project IN {projects:Array(String)} AND run_id IN {runs:Array(String)}
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One logged value that is no float; ``time`` in seconds since 1970 UTC."""
+    """One logged value that is not a float; ``time`` in seconds since 1970 UTC."""
 
     metric: str
     label: str
@@ -39,7 +39,7 @@ def list_texts(
     cursor: str | None = None,
     limits: Limits = DEFAULT,
 ) -> Page[Text]:
-    """Return the values by metric, label, step and time, the earliest first."""
+    """Return the values by metric, label, step and time, earliest first."""
     check_limit(limit)
     asked = (project, run_id, str(metric))
     after = [] if cursor is None else decode_cursor(asked, cursor, [str, str, int, int])
@@ -99,7 +99,7 @@ def last_texts(
 
 
 def text_value(type_name: str, text: str) -> Any:
-    """Return the value that a row of `texts` holds."""
+    """Return the value in a row of `texts`."""
     match type_name:
         case "null":
             return None

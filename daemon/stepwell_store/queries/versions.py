@@ -1,4 +1,4 @@
-"""Did anything change? Cheap numbers that a page compares with those that it has."""
+"""Version numbers for changes: cheap numbers that a page compares with its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from stepwell_store.identity import fingerprint
 from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.store import Store
 
-_VERSION_BITS: Final = (1 << 53) - 1  # A number that JSON keeps exactly.
+_VERSION_BITS: Final = (1 << 53) - 1  # The number must be exact in JSON.
 
-# Sums of hashes: an order of rows, or a merge of them, changes nothing.
+# Sums of hashes: the order of rows, or a merge of them, does not change them.
 _PULSE: Final = """
 SELECT writers, attributes, configs FROM (SELECT * FROM (
     SELECT 1 AS one, sum(cityHash64(run_id, writer_id, seen, ended_at, its_state,
@@ -38,8 +38,8 @@ class ProjectPulse:
     """Numbers that change with a project.
 
     Attributes:
-        runs_version: another number when the list of runs, a state, a name, a config or a summary
-            that was set by hand changed. New points do not change it.
+        runs_version: a different number when the list of runs, a state, a name, a config or a
+            summary that was set by hand has changed. New points do not change it.
     """
 
     runs_version: int
@@ -55,8 +55,8 @@ def series_versions(
 ) -> dict[tuple[str, str], int]:
     """Return the points of each metric in each run, by (run id, metric); 0 for none.
 
-    Points are never changed, so a series with the same number of them is the same series. Of a
-    metric without points it is the number of histograms.
+    Points never change, so a series with the same number of points is unchanged. For a metric
+    without points it is the number of histograms.
     """
     keys = {fingerprint(project, run_id): run_id for run_id in run_ids}
     ids = {fingerprint(metric): metric for metric in metrics}
@@ -95,6 +95,6 @@ def _add_histograms(question: Question, project: str, found: dict[tuple[str, str
 
 
 def project_pulse(store: Store, project: str, *, limits: Limits = DEFAULT) -> ProjectPulse:
-    """Return what tells whether the runs of a project changed."""
+    """Return a value that changes when the runs of a project change."""
     rows = Question(store, limits).rows(_PULSE, {"project": project})
     return ProjectPulse(fingerprint(repr([list(row.values()) for row in rows])) & _VERSION_BITS)

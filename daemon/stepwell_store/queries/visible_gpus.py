@@ -1,10 +1,10 @@
-"""Which GPUs of a node a process may use, by its environment variables. Pure.
+"""The GPUs of a node that a process may use, from its environment variables. Pure.
 
-``CUDA_VISIBLE_DEVICES`` lists numbers, or UUIDs that may be cut short. CUDA counts the GPUs that it
-sees: those of ``NVIDIA_VISIBLE_DEVICES`` in a container, the fastest first unless
-``CUDA_DEVICE_ORDER`` says ``PCI_BUS_ID``. GPUs of one model are in the order of the bus either way.
-Of different models only CUDA knows which is faster, and the answer is "unknown". An entry that
-names no GPU ends the list, as in CUDA.
+``CUDA_VISIBLE_DEVICES`` lists numbers, or UUIDs that may be abbreviated. CUDA numbers its visible
+GPUs: in a container those of ``NVIDIA_VISIBLE_DEVICES``, fastest first unless ``CUDA_DEVICE_ORDER``
+is ``PCI_BUS_ID``. GPUs of one model are always in the order of the bus. For different models only
+CUDA knows which is faster, so the answer is "unknown". An entry without a GPU ends the list, as in
+CUDA.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Protocol
 
 
 class GpuNames(Protocol):
-    """A GPU or MIG instance, as far as a list may name it."""
+    """A GPU or MIG instance, with the names that a list may use."""
 
     @property
     def label(self) -> str: ...
@@ -29,7 +29,7 @@ class GpuNames(Protocol):
 def visible_gpus(
     environment: Mapping[str, str], devices: Sequence[GpuNames]
 ) -> frozenset[str] | None:
-    """Return labels of ``devices``; None where the environment does not limit or not tell them.
+    """Return labels of ``devices``; None if the environment sets no limit or an unknown one.
 
     Args:
         devices: the GPUs of the node in the order of their indices, and its MIG instances.
@@ -60,11 +60,11 @@ def visible_gpus(
 def _named(
     text: str | None, gpus: Sequence[GpuNames], devices: Sequence[GpuNames]
 ) -> list[GpuNames] | None:
-    """Return what a container was given, None where that is all or not said."""
+    """Return the GPUs of a container; None if these are all GPUs or unknown."""
     if text is None or text == "all":
         return None
     if text in ("", "none", "void"):
-        # "void" and "" leave the GPUs to other means, such as a device plugin's own mounts.
+        # "void" and "" leave the GPUs to another mechanism, such as the mounts of a device plugin.
         return [] if text == "none" else None
     found: list[GpuNames] = []
     for word in (part.strip() for part in text.split(",")):

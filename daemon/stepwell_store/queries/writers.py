@@ -1,9 +1,9 @@
-"""The writers of runs, and the state of a run by theirs.
+"""The writers of runs, and the state of a run from its writers.
 
-A writer that had ended before the run was resumed says nothing about the run any more. Of the
-others one that runs makes the run running; else the worst end counts. Where the others finished, a
-writer beside the main one that just disappeared does not count: a worker that was stopped when its
-work was done, or a rank that was lost at the end.
+A writer that had ended before the run was resumed is ignored. If one of the others runs, the run is
+running; else the worst end counts. If the others finished, one case is ignored: a writer besides
+the main one that disappeared. It was a worker that was stopped after its work, or a rank that was
+lost at the end.
 """
 
 import re
@@ -14,18 +14,18 @@ from stepwell_store.queries.limits import DEFAULT, Limits, Question
 from stepwell_store.store import Store
 
 STATES: Final = ("running", "failed", "crashed", "killed", "finished")
-"""The most important first."""
+"""Most important first."""
 
-# Severity and exit code of an end in one number, so that the worst is a maximum: a state's place
-# from the end, then whether the exit code is none of success, then the code itself.
+# Severity and exit code of an end in one number, so that the worst is a maximum: a state's position
+# from the end, then whether the exit code means failure, then the code itself.
 _SEVERITY: Final = 1 << 34
 _NO_SUCCESS: Final = 1 << 33
 _CODE: Final = 1 << 31
 _UNSEEN: Final = -1
-"""The exit code in the store of a writer whose end nobody saw."""
+"""The stored exit code of a writer whose end was not observed."""
 _WRITERS_UNIT: Final = 1 << 38
 _RUNNING_SINCE: Final = 1 << 62
-"""The moment of a state that holds on: later than any other."""
+"""The end time of a lasting state: later than any other."""
 
 _END: Final = (
     "toInt64(transform(tupleElement(ended, 2), "
@@ -33,8 +33,8 @@ _END: Final = (
     f"if(tupleElement(ended, 3) != 0, {_NO_SUCCESS}, 0) + toInt64(tupleElement(ended, 3)) + {_CODE}"
 )
 _BESIDE: Final = r"(^|[.])(fork|process)-[0-9]+$"
-"""Labels of children that go on with the run of their parent, see the SDK's `child_label`."""
-# Whether its end counts where the others finished.
+"""Labels of children that continue their parent's run, see the SDK's `child_label`."""
+# Whether its end counts if the others finished.
 _COUNTS: Final = (
     "NOT (tupleElement(ended, 2) = 'crashed' AND its_rank > 0 "
     f"OR tupleElement(ended, 2) IN ('crashed', 'killed') AND match(its_label, '{_BESIDE}'))"
@@ -63,8 +63,8 @@ _WORST_OF: Final = (
     "max(its_end) AS worst_of_all, maxIf(its_end, its_end_counts) AS worst_that_counts, "
     f"{_WORST} AS worst"
 )
-# Servers of 18.16 know no columns inside a lambda: it is given `since` as an array. Planning a
-# lambda takes as long as the rest, so runs that were never resumed do without.
+# Servers of 18.16 know no columns inside a lambda: it receives `since` as an array. Planning a
+# lambda takes as long as the rest, so it is left out for runs that were never resumed.
 _RESUMED: Final = f"""
 SELECT {{ids}}, writer_count, hosts, started, last_event, last_end,
        arrayReduce('max', arrayFilter((each, moment, since) -> moment >= since, ends, moments,
@@ -85,12 +85,12 @@ _ENDS: Final = (
 
 
 def runs_sql(ids: str, where: str, *, resumed: bool) -> str:
-    """Return a query with a row a run: ``ids``, and ``held``, which ``RunState`` reads.
+    """Return a query with one row for each run: ``ids``, and ``held``, which ``RunState`` reads.
 
     Args:
-        ids: the columns that name a run.
+        ids: the columns that identify a run.
         where: a condition over `writers`.
-        resumed: whether any of the runs was resumed; True is never wrong, but slower.
+        resumed: whether any of the runs was resumed; True is always correct, but slower.
     """
     if resumed:
         each = _RESUMED.format(ids=ids, where=where, worst=_ENDS)
@@ -130,7 +130,7 @@ def _worst(held: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """A run by its writers; moments in µs, 0 where unknown.
+    """The state of a run from its writers; moments in µs, 0 if unknown.
 
     Attributes:
         ended_us: 0 while it is running.
@@ -179,13 +179,13 @@ GROUP BY writer_id
 
 
 def state_of(question: Question, project: str, run_id: str) -> RunState | None:
-    """Return the state of one run, None where no writer of it is known."""
+    """Return the state of one run, None if no writer of it is known."""
     rows = question.rows(_STATES, {"project": project, "run_id": run_id})
     return _state_of(rows) if rows else None
 
 
 def _state_of(writers: list[dict[str, Any]]) -> RunState:
-    """Return what ``runs_sql`` makes of the same rows; a test holds them against each other."""
+    """Return the result of ``runs_sql`` for the same rows; a test compares them."""
     resumed_at = max((each["began"] for each in writers if each["was_resumed"]), default=0)
     ends: list[tuple[int, bool, int]] = []
     that_count: list[tuple[int, bool, int]] = []
@@ -258,7 +258,7 @@ class Writer:
 def list_writers(
     store: Store, project: str, run_id: str, *, limits: Limits = DEFAULT
 ) -> tuple[Writer, ...]:
-    """Return the writers of a run by rank and start; none for a run that is not there."""
+    """Return the writers of a run by rank and start; none for an unknown run."""
     return writers_of(Question(store, limits), project, run_id)
 
 
@@ -268,12 +268,12 @@ def writers_of(question: Question, project: str, run_id: str) -> tuple[Writer, .
 
 
 def seconds(time_us: int) -> float | None:
-    """Return a moment of the tables in seconds, None where it is unknown."""
+    """Return a moment of the tables in seconds, None if unknown."""
     return time_us / 1_000_000 if time_us else None
 
 
 def known_exit_code(state: str, exit_code: int) -> int | None:
-    """Return the exit code, None where nobody saw one: it runs, or its process was killed."""
+    """Return the exit code, None if not observed: it runs, or its process was killed."""
     is_known = state not in ("", "running", "unknown") and exit_code != _UNSEEN
     return exit_code if is_known else None
 

@@ -1,4 +1,4 @@
-"""Rows of an answer by the names of their columns, as the embedded engine gives them."""
+"""Rows of an answer by the names of their columns, in the form of the embedded engine."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ def rows_by_name(rows: Sequence[Any], columns: Sequence[tuple[str, str]]) -> lis
 
 
 def named_values(type_name: str, value: Any) -> Any:
-    """Return ``value`` of ``type_name`` with named tuples as dicts, as the embedded engine has."""
+    """Return ``value`` of ``type_name`` with named tuples as dicts, as in the embedded engine."""
     outer, _, inner = type_name.partition("(")
     if outer in ("Nullable", "LowCardinality", "SimpleAggregateFunction") and value is not None:
         inner = inner[:-1]

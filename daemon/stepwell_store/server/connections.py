@@ -1,6 +1,6 @@
-"""Connections to servers: a few kept open, thrown away after any error, made to whoever answers.
+"""Connections to servers: a few stay open; after any error a connection is closed and replaced.
 
-The driver's client speaks on one connection, one query at a time, from one thread.
+The driver's client uses one connection, for one query at a time, from one thread.
 """
 
 import contextlib
@@ -20,23 +20,23 @@ from stepwell_store.errors import StoreUnavailableError
 from stepwell_store.server.settings import ServerEndpoint, ServerSettings
 
 logger = logging.getLogger("stepwell_store")
-# What it warns of, with a traceback each time, is raised as well, and told once.
+# Its warnings with tracebacks are also raised as errors, which are reported once.
 logging.getLogger("clickhouse_driver.connection").setLevel(logging.ERROR)
 
 _IDLE_MAX: Final = 4
 _IDLE_SECONDS_MAX: Final = 60.0
 _AVOIDED_SECONDS: Final = 10.0
 _ONE_BLOCK: Final = 1 << 30
-"""Rows: an insert is never cut into several blocks, of which some may be stored and some not."""
+"""Rows: an insert is never cut into several blocks, because only some of them might be stored."""
 
 FAILURES: Final = (DriverError, OSError, EOFError, struct.error, ValueError)
-"""What the driver raises when a connection breaks, or says what it should not."""
+"""The driver's exceptions for a broken connection or an invalid message."""
 
 
 class Connections:
-    """Clients of the servers that hold the same rows.
+    """Clients of the servers that have the same rows.
 
-    ``columnar`` clients take and give numpy arrays.
+    ``columnar`` clients accept and return numpy arrays.
     """
 
     def __init__(
@@ -58,16 +58,17 @@ class Connections:
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Client]:
-        """Lend a client to one thread; after an error nobody gets it again.
+        """Lend a client to one thread; after an error it is not used again.
 
         Raises:
-            StoreUnavailableError: No server can be connected.
+            StoreUnavailableError: No server accepts a connection.
         """
         client = self._take()
         try:
             yield client
         except BaseException:
-            _drop(client)  # After an error it may still owe us words of the last answer.
+            # After an error the connection may still receive parts of the last answer.
+            _drop(client)
             raise
         self._give_back(client)
 
@@ -98,7 +99,7 @@ class Connections:
         _drop(client)
 
     def _connect(self) -> Client:
-        """Connect the first endpoint that answers; those that lately did not come last."""
+        """Connect to the first endpoint that answers; those that failed recently come last."""
         now = time.monotonic()
         order = sorted(self.endpoints, key=lambda each: self._avoided.get(each, 0.0) > now)
         problems, code = [], 0
@@ -151,12 +152,12 @@ class Connections:
 
 
 def _drop(client: Client) -> None:
-    """End a connection so that nothing of what was sent on it arrives later."""
+    """Close a connection so that none of its sent bytes arrives later."""
     with contextlib.suppress(Exception):
         peer = client.connection.socket
         if peer is not None:
-            # What lies in the kernel is thrown away: an insert that was given up must not
-            # reach the server after its repetition.
+            # Discard the bytes in the kernel: an abandoned insert must not reach the server after
+            # its repetition.
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with contextlib.suppress(Exception):
         client.disconnect()

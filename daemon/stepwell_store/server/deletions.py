@@ -1,4 +1,4 @@
-"""Rows that go: those of a condition, on all servers, and those that get too old."""
+"""Deletion of rows: by a condition, on all servers, and by age."""
 
 import time
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def delete_rows(
 
 
 def change_ttl(servers: Servers, table: str, days: int) -> None:
-    """Have the servers drop rows of ``table`` by age; 0 keeps them for ever."""
+    """Let the servers drop rows of ``table`` by age; 0 keeps them for ever."""
     place = servers.place
     (row,) = servers.questions.query(
         "SELECT engine_full FROM system.tables "
@@ -43,7 +43,7 @@ def change_ttl(servers: Servers, table: str, days: int) -> None:
 
 
 def _wait_for_mutations(servers: Servers, local: str) -> None:
-    """Return when no server has rows of ``local`` left to delete."""
+    """Return when no server has more rows of ``local`` to delete."""
     deadline = time.monotonic() + MIGRATION_SECONDS
     endpoints = {each for shard in servers.shards for each in shard.endpoints}
     for endpoint in sorted(endpoints, key=str):

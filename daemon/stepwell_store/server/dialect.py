@@ -1,6 +1,6 @@
-"""What differs between servers of different ages, as one interface, and how today's have it.
+"""The differences between servers of different ages, as one interface, with today's dialect.
 
-``ModernDialect`` is for servers since 23.3, which understand all that the embedded engine does.
+``ModernDialect`` is for servers since 23.3, which support all statements of the embedded engine.
 All code for servers before that is in ``old_servers.py``; ``versions.py`` chooses.
 """
 
@@ -16,7 +16,8 @@ from stepwell_store.fill import Fill
 from stepwell_store.table_spec import ColumnSpec, TableSpec
 
 DEDUPLICATION_WINDOW: Final = 10_000
-"""Blocks of a table that a server remembers; of many daemons, so ten times the embedded number."""
+"""Number of blocks that a server remembers for a table; ten times the embedded number, because many
+daemons use it."""
 _SERVER_SETTINGS: Final = (
     "fsync_after_insert",
     "fsync_part_directory",
@@ -37,11 +38,11 @@ class AgedTables(Protocol):
 
 
 class Dialect(Protocol):
-    """How servers of one age have tables, queries and inserts that count once."""
+    """Tables, queries and idempotent inserts in the form for servers of one age."""
 
     @property
     def name(self) -> str:
-        """What logs call it."""
+        """Its name in logs."""
 
     @property
     def has_windows(self) -> bool:
@@ -50,15 +51,15 @@ class Dialect(Protocol):
     # tables
 
     def declared(self, table: TableSpec) -> TableSpec:
-        """Return ``table`` as these servers can have it."""
+        """Return ``table`` in the form that these servers support."""
 
     def table_settings(self, table: TableSpec, *, is_replicated: bool) -> dict[str, int]:
-        """Return the settings of a new table that keeps the rows of ``table``."""
+        """Return the settings of a new table for the rows of ``table``."""
 
     def add_column(self, place: str, column: ColumnSpec, on_cluster: str) -> str:
-        """Return what gives the table at ``place`` a column of ``declared``.
+        """Return the statement that adds a column of ``declared`` to the table at ``place``.
 
-        Where the column exists, the statement may fail with the server's code for that.
+        If the column exists, the statement may fail with the server's code for that.
         """
 
     def expire(self, tables: AgedTables, table: str, days: int) -> None:
@@ -67,14 +68,14 @@ class Dialect(Protocol):
     # queries
 
     def adapted(self, sql: str) -> str:
-        """Return one of our queries as these servers understand it."""
+        """Return one of our queries in the form that these servers support."""
 
     # inserts
 
     def sent_columns(
         self, table: TableSpec, columns: dict[str, NDArray[Any]], token: str
     ) -> dict[str, NDArray[Any]]:
-        """Return what an insert of a block with ``columns`` sends."""
+        """Return the sent columns of an insert of a block with ``columns``."""
 
     def insert_settings(self, token: str) -> dict[str, Any]:
         """Return the settings of the insert of a block."""
@@ -89,14 +90,14 @@ class Dialect(Protocol):
         query_id: str,
         timeout_seconds: float,
     ) -> bool:
-        """Return whether an insert that may be a repetition is stored and must not be sent.
+        """Return whether an insert that may be a repetition is stored already and must not be sent.
 
-        False also where the server itself drops a repetition.
+        Also False if the server itself ignores a repetition.
 
         Args:
             columns: of ``sent_columns``.
-            query_id: of this insert, as of the one that it may repeat.
-            timeout_seconds: for an earlier one that still runs.
+            query_id: of this insert, equal to that of the insert that it may repeat.
+            timeout_seconds: time to wait for an earlier one that still runs.
 
         Raises:
             StoreUnavailableError: An earlier one still runs.
@@ -108,20 +109,21 @@ class Dialect(Protocol):
     def has_fill(
         self, client: Client, fill: Fill, place: str, *, query_id: str, timeout_seconds: float
     ) -> bool:
-        """Return whether a fill with a token is stored and must not be sent, as ``has_block``."""
+        """Return whether a fill with a token is stored and must not be sent, like ``has_block``."""
 
     def fill_statement(self, fill: Fill, place: str, select: str, query_id: str) -> str:
-        """Return the INSERT of ``fill``; ``select`` is its own with places for names."""
+        """Return the INSERT of ``fill``; ``select`` is its own with the servers' table names."""
 
 
 class ModernDialect:
-    """Servers since 23.3: an insert carries a token, and the server drops one that it has seen."""
+    """Servers since 23.3: an insert carries a token, and the server ignores a known one."""
 
     name: Final = "modern"
     has_windows: Final = True
 
     def declared(self, table: TableSpec) -> TableSpec:
-        # pandas' types stand between the driver and dictionaries; tables that have them are small.
+        # The driver converts dictionaries through pandas' types; tables with dictionaries are
+        # small.
         columns = tuple(replace(column, is_dictionary=False) for column in table.columns)
         return replace(table, columns=columns)
 

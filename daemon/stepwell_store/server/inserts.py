@@ -1,4 +1,4 @@
-"""Inserts: blocks, and rows that the servers compute. Each counts once under its token."""
+"""Inserts: blocks, and rows that the servers compute. Each is stored once under its token."""
 
 import logging
 import math
@@ -71,7 +71,7 @@ def _insert_settings(servers: Servers, token: str) -> dict[str, Any]:
 def _fill_shard(servers: Servers, client: Client, fill: Fill, token: str) -> None:
     place, dialect = servers.place, servers.dialect
     local = place.local(fill.table.name)
-    if place.cluster:  # A part that another replica took may not be here yet.
+    if place.cluster:  # A part that another replica stored may not be replicated yet.
         client.execute(f"SYSTEM SYNC REPLICA {place.local(fill.source.name)}")
     query_id = f"stepwell-{token or uuid.uuid4()}"
     if token and dialect.has_fill(
@@ -92,7 +92,7 @@ def _fill_shard(servers: Servers, client: Client, fill: Fill, token: str) -> Non
 
 @contextmanager
 def _errors(table: str, work: str) -> Iterator[None]:
-    """Turn what the driver raises into errors of the store."""
+    """Convert the driver's exceptions into errors of the store."""
     try:
         yield
     except ServerException as error:

@@ -1,6 +1,7 @@
-"""Parameters of queries, written into the text: the native protocol of old servers has none.
+"""Parameters of queries, written into the text, because the native protocol of old servers has
+none.
 
-All servers get them so, and one set of tests serves both. No I/O here.
+This is used for all servers, so one set of tests covers both. No I/O here.
 """
 
 import re
@@ -11,12 +12,12 @@ _PARAMETER: Final = re.compile(r"(\bIN )?\{(\w+):(\w+(?:\(\w+\))?)\}")
 
 
 def with_literals(sql: str, parameters: Mapping[str, object] | None) -> str:
-    """Return ``sql`` with the value of each ``{name:Type}`` in its place.
+    """Return ``sql`` with each ``{name:Type}`` replaced by its value.
 
-    What has no value is left as it stands: it may be text of the caller's own.
+    A name without a value is left unchanged, because it may be text of the caller.
 
     Raises:
-        TypeError: A value is none that a parameter can have.
+        TypeError: A value has a type that a parameter cannot have.
     """
     if not parameters:
         return sql
@@ -48,7 +49,7 @@ def _literal(value: object, type_name: str) -> str:
     if type_name == "String":
         return _quoted(str(value))
     number = _number(value)
-    # A literal of its own suffices, and where a limit stands nothing else does.
+    # The literal needs no cast, and in a LIMIT only a literal is allowed.
     return f"CAST('{number}' AS {type_name})" if number.startswith("-9") else number
 
 

@@ -1,13 +1,13 @@
-"""All that servers before 23.3 need, back to 18.16. Decision 4 says what goes with this file.
+"""The code for servers before 23.3, back to 18.16. Decision 4 lists what to delete with this file.
 
 They have no codecs, comments, aggregating columns, tokens, 128-bit numbers, TTL or names in tuples.
-Their tables keep partial rows as they came, which every query joins anyway. Queries are adapted as
+Their tables keep partial rows separately, which every query merges anyway. Queries are adapted as
 text.
 
-Exactly once: rows of tables that only grow have a column ``batch``, a hash of their insert's
-token. Where an insert may be a repetition, the server is asked whether an earlier one still runs,
-and then for the block's first row with its ``batch``: an insert is done as a whole or not at all,
-so one row tells of all of them.
+Exactly once: rows of append-only tables have a column ``batch``, a hash of their insert's token. If
+an insert may be a repetition, the store asks the server whether an earlier one still runs, and then
+for the block's first row with its ``batch``. An insert is stored as a whole or not at all, so one
+row is enough.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ class OldDialect:
         return {"index_granularity": table.granule_rows} if table.granule_rows else {}
 
     def add_column(self, place: str, column: ColumnSpec, on_cluster: str) -> str:
-        # They know no IF NOT EXISTS there: where two do it at once, one gets an error.
+        # They know no IF NOT EXISTS there: if two daemons do it at once, one gets an error.
         return f"ALTER TABLE {place}{on_cluster} ADD COLUMN {column_definition(column)}"
 
     def expire(self, tables: AgedTables, table: str, days: int) -> None:
@@ -123,7 +123,7 @@ class OldDialect:
         batch = _batch_of(query_id)
         select = f"SELECT *, toUInt64({batch}) AS batch FROM (\n{select}\n)"
         if fill.token:
-            # No two queries of one name run at once, and this one looks when it starts.
+            # No two queries of one name run at once, and this one checks when it starts.
             select += f" WHERE (SELECT count() FROM {place} WHERE batch = {batch}) = 0"
         return replace(fill, table=self.declared(fill.table)).statement(place, select)
 
@@ -139,16 +139,16 @@ def _plain(column: ColumnSpec) -> ColumnSpec:
 
 
 def _batch_of(token: str) -> int:
-    """Return what the column ``batch`` holds in rows that come under ``token``."""
+    """Return the value of the column ``batch`` in rows of ``token``."""
     digest = hashlib.sha1(token.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8], "little")
 
 
 def _wait_until_ended(client: Client, query_id: str, timeout_seconds: float) -> None:
-    """Wait until the server is done with an earlier insert of the same id.
+    """Wait until the server has finished an earlier insert of the same id.
 
     Raises:
-        StoreUnavailableError: It still works on it.
+        StoreUnavailableError: It still runs.
     """
     deadline = time.monotonic() + timeout_seconds
     question = with_literals(

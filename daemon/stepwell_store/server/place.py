@@ -1,4 +1,5 @@
-"""Where tables of servers are, and the statements that make and change them there. No I/O here."""
+"""The tables' places on servers, and the statements that create and change them there. No I/O
+here."""
 
 import re
 from dataclasses import dataclass
@@ -13,13 +14,13 @@ _FROM: Final = re.compile(r"\bFROM (\w+)\b")
 
 
 def local_name(table: str, cluster: str) -> str:
-    """Return where a server keeps its own part of ``table``."""
+    """Return the name of a server's own part of ``table``."""
     return f"{table}_local" if cluster else table
 
 
 @dataclass(frozen=True, slots=True)
 class TablePlace:
-    """Where tables are made: a database of a server, or of all servers of ``cluster``."""
+    """The place of tables: a database of a server, or of all servers of ``cluster``."""
 
     dialect: Dialect
     database: str
@@ -27,25 +28,25 @@ class TablePlace:
 
     @property
     def everywhere(self) -> str:
-        """What goes behind a name for every server to obey."""
+        """The text after a name that makes every server execute the statement."""
         return f" ON CLUSTER {self.cluster}" if self.cluster else ""
 
     def local(self, table: str) -> str:
-        """Return where rows of ``table`` are kept."""
+        """Return the name of the table with the rows of ``table``."""
         return f"{self.database}.{local_name(table, self.cluster)}"
 
     def names(self, table: str) -> tuple[str, ...]:
-        """Return each table that stands for ``table`` in the database: what keeps rows first."""
+        """Return each table in the database for ``table``, the one with the rows first."""
         return (local_name(table, self.cluster), table) if self.cluster else (table,)
 
     def localised(self, sql: str) -> str:
-        """Return ``sql`` with each ``FROM`` a table of ours reading the server's own part."""
+        """Return ``sql`` with each ``FROM`` one of our tables changed to the server's own part."""
         return _FROM.sub(
             lambda found: f"FROM {self.local(found[1])}" if found[1] in BY_NAME else found[0], sql
         )
 
     def create(self, table: TableSpec) -> list[str]:
-        """Return what makes ``table``."""
+        """Return the statements that create ``table``."""
         settings = self.dialect.table_settings(table, is_replicated=bool(self.cluster))
         replica: tuple[str, ...] = ()
         if self.cluster:
@@ -67,13 +68,13 @@ class TablePlace:
         return [made, self._distributed(table.name)] if self.cluster else [made]
 
     def add_column(self, table: TableSpec, column: ColumnSpec) -> str:
-        """Return what gives the table that keeps rows ``column``, one of its declaration there."""
+        """Return the statement that adds ``column`` to the table with the rows."""
         return self.dialect.add_column(self.local(table.name), column, self.everywhere)
 
     def renew_distributed(self, table: TableSpec) -> list[str]:
-        """Return what gives the table over all shards the columns of those that keep rows.
+        """Return the statements that update the columns of the table over all shards.
 
-        18.16 alters no such table on a cluster of replicas. It holds no rows: it is made anew.
+        18.16 alters no such table on a cluster of replicas. It has no rows, so it is created again.
         """
         name = f"{self.database}.{table.name}"
         return [
@@ -82,7 +83,7 @@ class TablePlace:
         ]
 
     def drop(self, table: str) -> list[str]:
-        """Return what removes ``table`` with its rows, where it is there."""
+        """Return the statements that remove ``table`` with its rows, if it exists."""
         return [
             f"DROP TABLE IF EXISTS {self.database}.{name}{self.everywhere}"
             for name in reversed(self.names(table))

@@ -1,4 +1,4 @@
-"""Queries of servers: parameters, limits, names that end them, and what an error means."""
+"""Queries of servers: parameters, limits, names for cancelling, and the errors."""
 
 import itertools
 import logging
@@ -29,11 +29,11 @@ _READING_SETTINGS: Final = {
 
 
 class Questions:
-    """What asks the servers, of which any one answers.
+    """Sends queries to the servers; any one of them answers.
 
     Attributes:
-        dialect: what they understand, as far as that is known.
-        outside: connections to no database of theirs.
+        dialect: the dialect of the servers, as far as it is known.
+        outside: connections without a database.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -48,7 +48,7 @@ class Questions:
     def connections(
         self, endpoints: Sequence[ServerEndpoint], *, columnar: bool = False
     ) -> Connections:
-        """Return connections to ``endpoints``, which the caller closes."""
+        """Return connections to ``endpoints``; the caller closes them."""
         settings = self._settings
         return Connections(settings, endpoints, database=settings.database, columnar=columnar)
 
@@ -65,7 +65,7 @@ class Questions:
         """See ``Store``.
 
         Args:
-            of: what is asked, by default any server's database.
+            of: the connections to use, by default those to any server's database.
         """
         rows, columns = self._ask(
             of or self._rows, sql, parameters, timeout_seconds, _limits(memory_bytes), query_id
@@ -85,16 +85,16 @@ class Questions:
         values, columns = self._ask(
             self._columns, sql, parameters, timeout_seconds, _limits(memory_bytes), query_id
         )
-        # Without rows there are no arrays either.
+        # Without rows there are no arrays.
         return {name: each for (name, _), each in zip(columns, values, strict=False)}
 
     def read(
         self, statement: str, *, timeout_seconds: float
     ) -> tuple[list[str], list[dict[str, Any]]]:
-        """Return the columns and rows of a user's statement, which the server may only let read.
+        """Return the columns and rows of a user's statement, which may only read.
 
         Raises:
-            StatementError: It is not one that only reads.
+            StatementError: The statement does not only read.
         """
         known = [row["name"] for row in self.query("SELECT name FROM system.table_functions")]
         statement = reading_statement(statement, known)
@@ -106,7 +106,7 @@ class Questions:
         self._named.cancel(query_id, lambda: self._kill(query_id))
 
     def _kill(self, query_id: str) -> None:
-        """End the query on whichever server runs it."""
+        """End the query on the server that runs it."""
         for endpoint in self._settings.endpoints:
             one = self.connections((endpoint,))
             try:
@@ -156,7 +156,7 @@ class Questions:
                     with_column_types=True,
                     columnar=connections.columnar,
                     settings=settings,
-                    # A server takes one query at a time of a name: each gets a number.
+                    # A server runs only one query of a name at a time: each gets a number.
                     query_id=f"{query_id}.{next(self._numbers)}" if query_id else None,
                 )
         except ServerException as error:

@@ -1,4 +1,4 @@
-"""The tables in servers, as migrations make and change them."""
+"""The tables on servers, for migrations."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, Unpack
@@ -29,7 +29,7 @@ class ServerSchema:
         self._place = place
 
     def found_version(self) -> int:
-        # Of any one server: all have the same, also while a shard is away.
+        # On any one server: all have the same, also while a shard is away.
         local = self._place.local(SCHEMA_VERSIONS.name)
         (row,) = self._server.query(f"SELECT max(version) AS version FROM {local}")
         return int(row["version"])
@@ -86,7 +86,7 @@ class ServerSchema:
         try:
             self._execute(statement)
         except StoreError as error:
-            if error.code != _COLUMN_EXISTS:  # Another daemon was quicker.
+            if error.code != _COLUMN_EXISTS:  # Another daemon was faster.
                 raise
 
     def _execute(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:

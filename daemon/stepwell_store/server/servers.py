@@ -1,4 +1,4 @@
-"""What the servers are: their age, their shards, and who has the replicas of each shard."""
+"""The facts of the servers: version, shards, and the replicas of each shard."""
 
 import logging
 
@@ -15,7 +15,7 @@ logger = logging.getLogger("stepwell_store")
 
 
 class Servers:
-    """One server, or a cluster of shards and replicas. ``look`` comes first.
+    """One server, or a cluster of shards and replicas. Call ``look`` first.
 
     Attributes:
         shards: connections for blocks to the replicas of each shard.
@@ -36,10 +36,11 @@ class Servers:
         return TablePlace(self.dialect, self.settings.database, self.settings.cluster)
 
     def look(self) -> None:
-        """Find out how old the servers are and which shards and replicas there are.
+        """Read the servers' version, shards and replicas.
 
         Raises:
-            StoreUnavailableError: They do not answer, or the cluster is not as it was or is named.
+            StoreUnavailableError: They do not answer, or the cluster has changed or has another
+                name.
         """
         (row,) = self.questions.query("SELECT version() AS version", of=self.questions.outside)
         self.questions.dialect = dialect_of(row["version"])
@@ -55,7 +56,7 @@ class Servers:
             )
 
     def make_database(self) -> None:
-        """Look, and make the database where it is missing."""
+        """Look, and create the database if it is missing."""
         self.look()
         database = self.settings.database
         outside = self.questions.outside
@@ -99,7 +100,7 @@ class Servers:
             endpoint = ServerEndpoint(row["host_name"], row["port"])
             by_shard[row["shard_num"]] = (*by_shard.get(row["shard_num"], ()), endpoint)
         if self._has_looked and len(by_shard) != len(self.shards):
-            # Blocks are cut by shard before they come here.
+            # Blocks have been cut by shard before.
             raise StoreUnavailableError(
                 f"the cluster {cluster!r} has {len(by_shard)} shards now, and had "
                 f"{len(self.shards)} when the daemon started; restart the daemon"

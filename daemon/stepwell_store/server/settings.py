@@ -1,4 +1,4 @@
-"""Where the servers are and how they are spoken to."""
+"""The addresses of the servers, and the settings of their connections."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-"""What a database or a cluster may be called: these stand in statements as they are."""
+"""Valid names of a database or a cluster: statements contain them unquoted."""
 
 PORT_DEFAULT: Final = 9000
 PORT_SECURE_DEFAULT: Final = 9440
@@ -15,7 +15,7 @@ PORT_SECURE_DEFAULT: Final = 9440
 
 @dataclass(frozen=True, slots=True)
 class ServerEndpoint:
-    """One server's native protocol."""
+    """The address of one server's native protocol."""
 
     host: str
     port: int
@@ -25,10 +25,10 @@ class ServerEndpoint:
 
 
 def parse_endpoints(text: str, port_default: int) -> tuple[ServerEndpoint, ...]:
-    """Return the endpoints of ``"host[:port], …"``; IPv6 addresses stand in brackets.
+    """Return the endpoints in ``"host[:port], …"``; IPv6 addresses are in brackets.
 
     Raises:
-        ValueError: There is none, or a port is none.
+        ValueError: There is no endpoint, or a port is invalid.
     """
     found = []
     for part in filter(None, (each.strip() for each in text.split(","))):
@@ -47,13 +47,13 @@ def parse_endpoints(text: str, port_default: int) -> tuple[ServerEndpoint, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """How to reach a server, or a cluster by some of its servers.
+    """The access to a server, or to a cluster through some of its servers.
 
     Attributes:
         cluster: its name in the servers' ``remote_servers``; empty for one server.
-        read_password: asked for each new connection, so that a password can be changed.
-        timeout_seconds: a server that is silent for so long while it owes an answer is left.
-        insert_quorum: replicas that must have a block before it counts as stored; 0: one.
+        read_password: called for each new connection, so that a password can be changed.
+        timeout_seconds: time-out of a server that does not answer.
+        insert_quorum: number of replicas that must have a block before it counts as stored; 0: one.
     """
 
     endpoints: tuple[ServerEndpoint, ...]
@@ -71,5 +71,5 @@ class ServerSettings:
 
     @property
     def kind(self) -> str:
-        """What a store there is called in the status."""
+        """The name of a store there in the status."""
         return f"clickhouse {self.cluster or ', '.join(map(str, self.endpoints))}"

@@ -1,8 +1,8 @@
 """A Store in ClickHouse servers, over their native protocol.
 
-Exactly once rests on three things. A block is one insert, which the server does as a whole or not
-at all. A repetition is recognised as the server's ``Dialect`` can: by a token, or by a look before
-it. Replicated tables moreover drop equal blocks, whichever replica gets them.
+Exactly once depends on three things. A block is one insert, which the server stores as a whole or
+not at all. The server's ``Dialect`` recognises a repetition: by a token, or by a query before it.
+Replicated tables also ignore equal blocks, on every replica.
 """
 
 import logging
@@ -31,7 +31,7 @@ logger = logging.getLogger("stepwell_store")
 
 
 class ServerStore:
-    """A Store. ``migrate``, or ``look`` where nothing is written, comes first."""
+    """A Store. Call ``migrate`` first, or ``look`` if no rows are written."""
 
     def __init__(self, settings: ServerSettings) -> None:
         self.servers = Servers(settings)
@@ -61,15 +61,15 @@ class ServerStore:
 
     @property
     def schema(self) -> ServerSchema:
-        """The tables, as migrations change them."""
+        """The tables, for migrations."""
         return ServerSchema(self, self.servers.place)
 
     def look(self) -> None:
-        """Find out what the servers are, for reading; nothing is changed.
+        """Read the facts of the servers, for queries only; no table is changed.
 
         Raises:
-            TableMissingError: There are no tables of ours.
-            SchemaTooNewError: A newer stepwell made them.
+            TableMissingError: Our tables do not exist.
+            SchemaTooNewError: A newer stepwell created them.
         """
         self.servers.look()
         check_version(self.schema_version(), NEWEST)
@@ -134,5 +134,5 @@ class ServerStore:
 
 
 def open_server(settings: ServerSettings) -> ServerStore:
-    """Return the store in servers; none is connected yet."""
+    """Return the store on servers; it is not connected yet."""
     return ServerStore(settings)

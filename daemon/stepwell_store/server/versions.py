@@ -1,4 +1,4 @@
-"""Which dialect a server of a version has."""
+"""The dialect for a server's version."""
 
 import re
 from typing import Final
@@ -10,6 +10,6 @@ _MODERN_SINCE: Final = (23, 3)
 
 
 def dialect_of(version: str) -> Dialect:
-    """Return what a server of ``version`` ("18.16.1") understands."""
+    """Return the dialect of a server of ``version`` ("18.16.1")."""
     numbers = tuple(int(each) for each in re.findall(r"\d+", version)[:2])
     return MODERN if numbers >= _MODERN_SINCE else OLD
