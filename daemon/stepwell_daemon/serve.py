@@ -290,7 +290,7 @@ class Daemon:
             async with asyncio.timeout(self._config.drain_seconds):
                 await forwarder.reach(facts.spool.end)
         except TimeoutError:
-            # Not a loss: what is spooled is forwarded after the next start.
+            # Not a loss: spooled frames are forwarded after the next start.
             logger.warning("stopping undrained spooled_bytes=%d", facts.spool.unforwarded_bytes)
 
     async def _close(self, forwarder: Forwarder) -> None:

@@ -4,8 +4,8 @@
 default:
 
     <root>/ab/cdef…       a blob: the first two digits of its digest, then the other 62
-    <root>/manifests/…    manifests of artifacts: what they name is kept
-    <root>/tables/…       an empty file for each table `blobs` whose store this one belongs to
+    <root>/manifests/…    manifests of artifacts: their blobs are kept
+    <root>/tables/…       an empty file for each table `blobs` that belongs to this store
     <root>/scratch/…      files that have no name yet
 
 A blob's modification time is the time of its last put. A collector deletes blobs that have no name

@@ -88,7 +88,7 @@ class Artifacts:
         """Release the thread. Can be called twice."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
-    # ------------------------------------------------------------------ what it says
+    # ------------------------------------------------------------------ status
 
     def handlers(self) -> grpc.GenericRpcHandler:
         return grpc.method_handlers_generic_handler(

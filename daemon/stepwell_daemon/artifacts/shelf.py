@@ -2,7 +2,7 @@
 
     <data>/artifacts/waiting/<key>/     a draft, as its writer left it (`stepwell_wire.drafts`)
     <data>/artifacts/arriving/<key>/    one that is being copied or comes over the socket
-    <data>/artifacts/done/              what became of it (`outcomes`)
+    <data>/artifacts/done/              the outcomes (`outcomes`)
 
 Taking is idempotent: it has no effect for a key that waits or is done. All methods except the
 properties do I/O. Methods that change files belong to one thread.
@@ -49,14 +49,14 @@ class Shelf:
     """The drafts of one daemon.
 
     Attributes:
-        outcomes: what became of those that are done, or were refused.
-        unread: drafts that wait and that the disk does not let be read, and why; not in ``keys``.
+        outcomes: the outcomes of finished and refused drafts.
+        unread: waiting drafts that cannot be read, and why; not in ``keys``.
     """
 
     def __init__(self, folder: Path, *, free_bytes_min: int) -> None:
         """
         Args:
-            free_bytes_min: what stays free on the disk for rows.
+            free_bytes_min: space on the disk that is reserved for rows.
         """
         self.folder = folder
         self._waiting, self._arriving = folder / "waiting", folder / "arriving"
@@ -66,7 +66,7 @@ class Shelf:
         self.unread: dict[str, str] = {}
 
     def open(self) -> None:
-        """Make the folders, remove what is old, and find what waits, oldest first.
+        """Make the folders, remove old files, and load the waiting drafts, oldest first.
 
         Raises:
             OSError: A folder cannot be made or read.
@@ -315,7 +315,7 @@ class Shelf:
             shutil.rmtree(arrived, ignore_errors=True)
             raise BlobRefusedError(str(error)) from error
 
-    # ------------------------------------------------------------------ what becomes of them
+    # ------------------------------------------------------------------ outcomes
 
     def finish(self, key: str, outcome: dict[str, Any]) -> None:
         """Note the outcome of a draft durably; the draft waits until it is removed."""

@@ -4,10 +4,10 @@
     daemon → worker   {"commit": {…}}                                      see `_job_of`
     worker → daemon   {"progress": {…}}                                    now and then
     worker → daemon   {"put": {"digest", "size", "path"}}                  without an own store
-    daemon → worker   {"put": ""}, or {"put": why it cannot be now}, or {"refused": why}
-    worker → daemon   {"committed": {…}}, {"spoiled": why}, {"later": why}, where other drafts
-                      would fare no better, or {"behind": why}, where they may
-    daemon → worker   {"clean": true}                                      what it did is noted
+    daemon → worker   {"put": ""}, or {"put": why not now}, or {"refused": why}
+    worker → daemon   {"committed": {…}}, {"spoiled": why}, {"later": why}, if other drafts
+                      would fail too, or {"behind": why}, if they may succeed
+    daemon → worker   {"clean": true}                                      the outcome is noted
     worker → daemon   {"cleaned": true}
 
 It runs at a low priority. A crash of the worker affects no other process.

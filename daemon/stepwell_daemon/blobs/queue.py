@@ -2,8 +2,8 @@
 
     <data>/blobs/waiting/<id>     a whole staged file, synced
     <data>/blobs/arriving/<id>    one that comes over the socket
-    <data>/blobs/made/…           what workers make; nothing of it outlives the daemon
-    <data>/blobs/failed/<id>      what could not be kept, the newest up to a bound
+    <data>/blobs/made/…           output of workers; emptied at a start of the daemon
+    <data>/blobs/failed/<id>      files that could not be stored, the newest up to a bound
 
 Taking is idempotent: it has no effect for a waiting id. All methods except the properties do I/O.
 Methods that change files belong to one thread.

@@ -3,7 +3,7 @@
     worker → daemon   {"ready": true}, once it can work                one JSON object a line
     daemon → worker   {"source": path, "target": path}
     worker → daemon   {"digest", "size", "media_type", "width", "height"}
-                      {"unusable": why}     never, whoever asks
+                      {"unusable": why}     never possible
                       {"failed": why}       not now: the disk
 
 It runs at a low priority and under a limit of memory. A crash of the worker affects no other

@@ -1,7 +1,7 @@
 """Samplers for Prometheus: the state of each, and the newest value of each device.
 
 stepwell_node_NAME                      the node itself
-stepwell_device_NAME{device="sda"}      a device; apart, so that a sum counts nothing twice
+stepwell_device_NAME{device="sda"}      a device; separate, so that a sum counts no value twice
 stepwell_device_gpu_NAME{device="gpu0", index="0", uuid="GPU-…", model="…"}
 stepwell_device_mig_NAME{device="gpu0-mig1", gpu="gpu0", uuid="MIG-…", model="…"}
 stepwell_device_state{device="gpu3", state="lost"}    1 while it holds

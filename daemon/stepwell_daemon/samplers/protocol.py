@@ -2,7 +2,7 @@
 
     SamplerSpec     name, time limit, and how to open the sampler
     Sampler.sample  -> Readings: one for each device, metric name to value
-                       Conditions: what is wrong with a device that has no reading
+                       Conditions: problems of devices without a reading
 
 The daemon opens and calls each sampler in a thread of that sampler. So a sampler may block, raise
 any exception or never answer, without an effect on the daemon or another sampler. The exception is

@@ -61,8 +61,8 @@ class CursorFile:
             )
         self._generation, progress = max(found)
         try:
-            # A killed daemon may have left it in memory only: what follows from it must not
-            # outlive it.
+            # A killed daemon may have left it in memory only. It must be durable before its
+            # effects are.
             self._disk.sync(self._descriptor)
         except OSError:
             self.close()

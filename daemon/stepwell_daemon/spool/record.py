@@ -4,7 +4,7 @@
                 | stored u32 | raw u32 | points u32 | 0 u32
                 | writer u64 | position u64 | time u64 | durable u64
                 | payload[stored], padded to 8 bytes
-    crc      :  CRC-32 of what follows it, seeded with the segment's number and spool
+    crc      :  CRC-32 of the rest, seeded with the segment's number and spool
     chain    :  crc of the record before; the segment's seed for the first
     kind     :  1 WRITER: msgpack, who writes and every schema so far
                 2 FRAME: whole wire records, as they came

@@ -96,7 +96,7 @@ class Spool:
         for state in self.registry.states.values():
             state.note_opened(self.end)
 
-    # ------------------------------------------------------------------ what others ask
+    # ------------------------------------------------------------------ state for other modules
 
     @property
     def daemon_id(self) -> str:
