@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stepwell._artifacts.entries import ArtifactFile, Entry
     from stepwell._artifacts.handed import Handed
     from stepwell._hub_client import Hub
-    from stepwell.api import Run
+    from stepwell.api._run import Run
     from stepwell_wire.manifest import Manifest
 
 _NAMED = 3

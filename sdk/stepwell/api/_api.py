@@ -9,7 +9,8 @@ from stepwell._hub_client import Hub
 from stepwell.api._artifacts import ArtifactReads
 from stepwell.api._names import split_path
 from stepwell.api._place import find_place, is_key
-from stepwell.api._projects import Project, Projects, find_project
+from stepwell.api._project_facts import project_facts
+from stepwell.api._projects import Project, Projects
 from stepwell.api._run import Run
 from stepwell.api._runs import Runs, find_run
 from stepwell.api._sweeps import Sweep, find_sweep
@@ -68,7 +69,7 @@ class Api(ArtifactReads):
 
     def projects(self, entity: str | None = None, per_page: int = 200) -> Projects:
         """Return all projects; ``entity`` has no effect."""
-        return Projects(self, per_page)
+        return Projects(self._hub, per_page)
 
     def project(self, name: str, entity: str | None = None) -> Project:
         """Return a project.
@@ -76,7 +77,8 @@ class Api(ArtifactReads):
         Raises:
             NotFoundError: No project has this name.
         """
-        return find_project(self, split_path(name, default_project=self._project)[0])
+        project, _ = split_path(name, default_project=self._project)
+        return Project(self._hub, project_facts(self._hub, project))
 
     def runs(
         self,
@@ -99,7 +101,7 @@ class Api(ArtifactReads):
             FilterError: ``filters`` or ``order`` is invalid.
         """
         project, _ = split_path(path or "", default_project=self._project)
-        return Runs(self, project, filters, order, per_page)
+        return Runs(self._hub, project, filters, order, per_page)
 
     def run(self, path: str) -> Run:
         """Return one run, of PROJECT/RUN-ID or ENTITY/PROJECT/RUN-ID.
@@ -108,7 +110,7 @@ class Api(ArtifactReads):
             NotFoundError: There is no such run.
         """
         project, run_id = split_path(path, default_project=self._project, wants_run=True)
-        return find_run(self, project, run_id)
+        return find_run(self._hub, project, run_id)
 
     def sweep(self, path: str) -> Sweep:
         """Return one sweep, of ID, PROJECT/ID or ENTITY/PROJECT/ID.
@@ -116,7 +118,7 @@ class Api(ArtifactReads):
         Raises:
             NotFoundError: There is no such sweep.
         """
-        return find_sweep(self, path)
+        return find_sweep(self._hub, path)
 
     def from_path(self, path: str) -> Run | Project:
         """Return the run of a path of three parts, the project of a shorter one."""

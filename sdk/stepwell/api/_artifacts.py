@@ -58,7 +58,7 @@ class ArtifactCollection:
         place = path_of("artifacts", self.name, self._latest or LATEST)
         return f"{self._hub.url}{page_path(self.project)}{place}"
 
-    def versions(self, per_page: int = 50) -> Artifacts:
+    def versions(self, per_page: int = 50) -> Artifacts[Artifact]:
         """Return its versions, the newest first."""
         return versions_of(self._hub, self.project, self.name, per_page)
 
@@ -135,7 +135,7 @@ class ArtifactReads:
 
     def artifacts(
         self, type_name: str, name: str, per_page: int = 50, tags: Sequence[str] | None = None
-    ) -> Artifacts:
+    ) -> Artifacts[Artifact]:
         """Return all versions of an artifact, the newest first.
 
         Raises:
@@ -207,7 +207,7 @@ class ArtifactReads:
         return True
 
 
-def versions_of(hub: "Hub", project: str, name: str, per_page: int) -> Artifacts:
+def versions_of(hub: "Hub", project: str, name: str, per_page: int) -> Artifacts[Artifact]:
     """Return the versions of an artifact, the newest first."""
     place = path_of("projects", project, "artifacts", name, "versions")
     return Artifacts(hub, place, per_page, Artifact._of)

@@ -1,7 +1,7 @@
 """Runs as `Api` reads them."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -13,12 +13,11 @@ from stepwell.api._frames import system_rows
 from stepwell.api._history import checked_keys, checked_samples, history_rows, steps_asked
 from stepwell.api._names import nearest
 from stepwell.api._times import moment_text
-from stepwell.api._versions import Artifacts, MakeArtifact
+from stepwell.api._versions import Artifacts
 from stepwell.errors import NotFoundError, UnavailableError, UsageError
 from stepwell_wire.hub_access import page_path
 
 if TYPE_CHECKING:
-    from stepwell._artifacts.artifact import Artifact
     from stepwell._hub_client import Hub
 
 _WAIT_SECONDS: Final = 2.0
@@ -58,7 +57,9 @@ class Run:
     entity = ""
     user = sweep = None
 
-    def __init__(self, hub: "Hub", facts: dict[str, Any], make_artifact: MakeArtifact) -> None:
+    def __init__(
+        self, hub: "Hub", facts: dict[str, Any], make_artifact: Callable[..., Any]
+    ) -> None:
         """
         Args:
             facts: of the hub: those of a list, or all of them, with config and summary.
@@ -245,22 +246,25 @@ class Run:
             code="not_found",
         )
 
-    def logged_artifacts(self, per_page: int = 100) -> Artifacts:
-        """Return the versions that the run logged, in order."""
+    def logged_artifacts(self, per_page: int = 100) -> Artifacts[Any]:
+        """Return the versions that the run logged, in order, each a `stepwell.Artifact`."""
         return self._artifacts("logged", per_page)
 
-    def used_artifacts(self, per_page: int = 100) -> Artifacts:
-        """Return the versions that the run used, in order."""
+    def used_artifacts(self, per_page: int = 100) -> Artifacts[Any]:
+        """Return the versions that the run used, in order, each a `stepwell.Artifact`."""
         return self._artifacts("used", per_page)
 
-    def _artifacts(self, kind: str, per_page: int) -> Artifacts:
+    def _artifacts(self, kind: str, per_page: int) -> Artifacts[Any]:
         place = path_of("projects", self.project, "runs", self.id, "artifacts")
         return Artifacts(self._hub, place, per_page, self._make_artifact, kind=kind)
 
     # ------------------------------------------------------------------ changes
 
-    def use_artifact(self, artifact: "Artifact", use_as: str | None = None) -> "Artifact":
-        """Record that the run used a version of `Api.artifact`. ``use_as`` has no effect."""
+    def use_artifact(self, artifact: Any, use_as: str | None = None) -> Any:
+        """Record that the run used a version of `Api.artifact`, and return the version.
+
+        ``use_as`` has no effect.
+        """
         path = artifact._committed("version").path
         body = {"run_id": self.id, "project": self.project}
         self._hub.post(f"{path}/uses", body)

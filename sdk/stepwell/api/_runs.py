@@ -10,12 +10,12 @@ from stepwell.api._filters import filter_text, sort_key
 from stepwell.api._history import checked_keys, steps_asked
 from stepwell.api._names import nearest
 from stepwell.api._pages import Pages
+from stepwell.api._project_facts import project_facts
 from stepwell.api._run import Run
 from stepwell.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from stepwell._hub_client import Hub
-    from stepwell.api._api import Api
 
 _METRICS_MAX: Final = 10_000
 _NEAR_MAX: Final = 1000
@@ -26,24 +26,26 @@ class Runs(Pages[Run]):
 
     def __init__(
         self,
-        api: "Api",
+        hub: "Hub",
         project: str,
         filters: Mapping[str, Any] | str | None,
         order: str,
         per_page: int,
     ) -> None:
         super().__init__(per_page)
-        self._api, self.project = api, project
+        self._hub, self.project = hub, project
         self._question = {"filter": filter_text(filters), "sort": [sort_key(order)]}
 
     def _page(self, cursor: str | None, limit: int) -> tuple[list[Run], str | None, int | None]:
         body = {**self._question, "limit": limit, "cursor": cursor}
-        found = self._api._hub.ask("POST", "projects", self.project, "runs", "query", body=body)
+        found = self._hub.ask("POST", "projects", self.project, "runs", "query", body=body)
         if not found["runs"] and cursor is None:
-            self._api.project(self.project)  # An unknown project is an error, not an empty list.
+            project_facts(
+                self._hub, self.project
+            )  # An unknown project is an error, not an empty list.
             for hint in found["hints"]:
                 warnings.warn(f"{self!r}: {hint}", UserWarning, stacklevel=3)
-        made = [run_of(self._api._hub, each) for each in found["runs"]]
+        made = [run_of(self._hub, each) for each in found["runs"]]
         return made, found["next_cursor"], found["total"]
 
     def history(
@@ -80,16 +82,16 @@ class Runs(Pages[Run]):
             "labels": labels,
             **steps_asked(min_step, max_step),
         }
-        table = arrow_table(self._api._hub, self.project, question)
+        table = arrow_table(self._hub, self.project, question)
         if not table.num_rows or (empty := empty_columns(table, metrics)):
             self._check_metrics(metrics if not table.num_rows else empty)
         return table if format == "arrow" else to_pandas(table)
 
     def _check_metrics(self, metrics: Sequence[str]) -> None:
         """Raise UsageError where the project has none of this name."""
-        self._api.project(self.project)
+        project_facts(self._hub, self.project)
         query = {"limit": _METRICS_MAX}
-        found = self._api._hub.ask("GET", "projects", self.project, "metrics", query=query)
+        found = self._hub.ask("GET", "projects", self.project, "metrics", query=query)
         known = [each["metric"] for each in found["metrics"]]
         for metric in metrics:
             if metric not in known and found["next_cursor"] is None:
@@ -129,18 +131,18 @@ def run_of(hub: "Hub", facts: dict[str, Any]) -> Run:
     return Run(hub, facts, Artifact._of)
 
 
-def find_run(api: "Api", project: str, run_id: str) -> Run:
+def find_run(hub: "Hub", project: str, run_id: str) -> Run:
     """Return the run.
 
     Raises:
         NotFoundError: There is none; the message names those that are near.
     """
     try:
-        return run_of(api._hub, api._hub.ask("GET", "projects", project, "runs", run_id))
+        return run_of(hub, hub.ask("GET", "projects", project, "runs", run_id))
     except NotFoundError as error:
-        api.project(project)
+        project_facts(hub, project)
         body = {"limit": _NEAR_MAX, "archived": True}
-        listed = api._hub.ask("POST", "projects", project, "runs", "query", body=body)["runs"]
+        listed = hub.ask("POST", "projects", project, "runs", "query", body=body)["runs"]
         named = [each["run_id"] for each in listed if each["name"] == run_id]
         hint = (
             f"; the id of the run that is named so is {named[0]!r}"

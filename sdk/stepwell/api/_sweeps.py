@@ -7,12 +7,12 @@ from stepwell._sweeps.paths import parse_sweep_path
 from stepwell.api._filters import filter_text
 from stepwell.api._pages import Pages
 from stepwell.api._run import Run
-from stepwell.api._runs import run_of
+from stepwell.api._runs import find_run, run_of
 from stepwell.api._times import moment_text
 from stepwell.errors import UsageError
 
 if TYPE_CHECKING:
-    from stepwell.api._api import Api
+    from stepwell._hub_client import Hub
 
 _TRIALS_MAX: Final = 200
 """So many runs are asked for by their ids at once; a filter has 256 terms at most."""
@@ -50,8 +50,8 @@ class Sweep:
 
     entity = ""
 
-    def __init__(self, api: "Api", facts: dict[str, Any]) -> None:
-        self._api = api
+    def __init__(self, hub: "Hub", facts: dict[str, Any]) -> None:
+        self._hub = hub
         self._take(facts)
 
     def _take(self, facts: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ class Sweep:
     def load(self, force: bool = False) -> dict[str, Any]:
         """Return all facts of the sweep; with ``force``, read them again."""
         if force:
-            self._take(self._api._hub.ask("GET", "sweeps", self.id))
+            self._take(self._hub.ask("GET", "sweeps", self.id))
         return self._facts
 
     @property
@@ -89,7 +89,7 @@ class Sweep:
 
     @property
     def url(self) -> str:
-        return sweep_address(self._api._hub.url, self.project, self.id)
+        return sweep_address(self._hub.url, self.project, self.id)
 
     @property
     def path(self) -> list[str]:
@@ -119,7 +119,7 @@ class Sweep:
                 f"Api().runs({self.project!r}, order=…)"
             )
         best = self.load(force=True)["best"]
-        return None if best is None else self._api.run(f"{self.project}/{best['run_id']}")
+        return None if best is None else find_run(self._hub, self.project, best["run_id"])
 
     def __repr__(self) -> str:
         return f"<Sweep {self.project}/{self.id} ({self.state})>"
@@ -141,20 +141,20 @@ class _SweepRuns(Pages[Run]):
         self._sweep = sweep
 
     def _page(self, cursor: str | None, limit: int) -> tuple[list[Run], str | None, int | None]:
-        api, project = self._sweep._api, self._sweep.project
+        hub, project = self._sweep._hub, self._sweep.project
         found = _trials(self._sweep, cursor, limit)
         ids = [each["run_id"] for each in found["trials"] if each["run_id"]]
         runs: dict[str, Run] = {}
         if ids:
             body = {"filter": filter_text({"id": {"$in": ids}}), "limit": len(ids)}
-            listed = api._hub.ask("POST", "projects", project, "runs", "query", body=body)
-            runs = {each["run_id"]: run_of(api._hub, each) for each in listed["runs"]}
+            listed = hub.ask("POST", "projects", project, "runs", "query", body=body)
+            runs = {each["run_id"]: run_of(hub, each) for each in listed["runs"]}
         return [runs[each] for each in ids if each in runs], found["next_cursor"], None
 
 
 def _trials(sweep: Sweep, cursor: str | None, limit: int) -> dict[str, Any]:
     query = {"limit": limit, "cursor": cursor}
-    found: dict[str, Any] = sweep._api._hub.ask("GET", "sweeps", sweep.id, "trials", query=query)
+    found: dict[str, Any] = sweep._hub.ask("GET", "sweeps", sweep.id, "trials", query=query)
     return found
 
 
@@ -165,17 +165,17 @@ def _trial(facts: dict[str, Any]) -> Trial:
 class Sweeps(Pages[Sweep]):
     """The sweeps of a project, the newest first."""
 
-    def __init__(self, api: "Api", project: str, per_page: int) -> None:
+    def __init__(self, hub: "Hub", project: str, per_page: int) -> None:
         super().__init__(min(per_page, _TRIALS_MAX))
-        self._api, self.project = api, project
+        self._hub, self.project = hub, project
 
     def _page(self, cursor: str | None, limit: int) -> tuple[list[Sweep], str | None, int | None]:
         query = {"project": self.project, "limit": limit, "cursor": cursor}
-        found = self._api._hub.ask("GET", "sweeps", query=query)
-        return [Sweep(self._api, each) for each in found["sweeps"]], found["next_cursor"], None
+        found = self._hub.ask("GET", "sweeps", query=query)
+        return [Sweep(self._hub, each) for each in found["sweeps"]], found["next_cursor"], None
 
 
-def find_sweep(api: "Api", path: str) -> Sweep:
+def find_sweep(hub: "Hub", path: str) -> Sweep:
     """Return the sweep of ID, PROJECT/ID or ENTITY/PROJECT/ID.
 
     Raises:
@@ -183,7 +183,7 @@ def find_sweep(api: "Api", path: str) -> Sweep:
         UsageError: ``path`` is invalid, or the sweep belongs to another project.
     """
     named = parse_sweep_path(path)
-    sweep = Sweep(api, api._hub.ask("GET", "sweeps", named.sweep_id))
+    sweep = Sweep(hub, hub.ask("GET", "sweeps", named.sweep_id))
     if named.project not in ("", sweep.project):
         raise UsageError(
             f"sweep {named.sweep_id} is of project {sweep.project!r}, not {named.project!r}"
