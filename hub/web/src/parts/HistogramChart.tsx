@@ -13,7 +13,7 @@ import type { HistogramState } from "../engine/histogramChart.js";
 import { BARS_HEIGHT, BARS_WIDTH, barsPath, histogramFacts } from "../engine/histogramFacts.js";
 import type { HistogramMatrix } from "../engine/histogramFrames.js";
 import { theme } from "../state/theme.js";
-import type { ChartLink } from "./Chart.js";
+import type { ChartLink } from "./chartProps.js";
 import { chartTheme } from "./chartTheme.js";
 import { followSize } from "./followSize.js";
 

@@ -1,7 +1,7 @@
 /** What keys do on a focused chart: step through buckets and lines. */
 import type { Signal } from "@preact/signals";
 
-import type { ChartProps } from "./Chart.js";
+import type { ChartProps } from "./chartProps.js";
 import type { Readout } from "./ChartReadout.js";
 import type { Chart as Engine } from "../engine/chart.js";
 

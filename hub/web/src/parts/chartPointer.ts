@@ -1,7 +1,7 @@
 /** What the pointer does on a chart: read, highlight, zoom. */
 import type { Signal } from "@preact/signals";
 
-import type { ChartProps } from "./Chart.js";
+import type { ChartProps } from "./chartProps.js";
 import { HIGHLIGHT_PIXELS, type Readout } from "./ChartReadout.js";
 import type { Chart as Engine } from "../engine/chart.js";
 

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { Chart as Engine } from "../../src/engine/chart.js";
-import type { ChartProps } from "../../src/parts/Chart.js";
+import type { ChartProps } from "../../src/parts/chartProps.js";
 import { makePointer } from "../../src/parts/chartPointer.js";
 import type { Readout } from "../../src/parts/ChartReadout.js";
 

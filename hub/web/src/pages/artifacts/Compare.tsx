@@ -10,7 +10,7 @@ import { viewState } from "../../state/navigation.js";
 import { text } from "../../state/query.js";
 import { useResource } from "../../state/resource.js";
 import { compareManifests, type Change, type ChangeKind } from "./manifestRows.js";
-import type { VersionTabProps } from "./Version.js";
+import type { VersionTabProps } from "./versionTab.js";
 
 /** The other version; "" is the one before. */
 const FIELDS = { with: text() };

@@ -11,7 +11,7 @@ import { text } from "../../state/query.js";
 import { useResource } from "../../state/resource.js";
 import { folderRows, searchRows, type Row } from "./manifestRows.js";
 import { Preview } from "./Preview.js";
-import type { VersionTabProps } from "./Version.js";
+import type { VersionTabProps } from "./versionTab.js";
 
 /** The folder that is open, what is searched, and the file that is shown. */
 const FIELDS = { dir: text(), q: text(), f: text() };

@@ -11,7 +11,7 @@ import { flag, oneOf } from "../../state/query.js";
 import { makeResource } from "../../state/resource.js";
 import { LineageGraph } from "./LineageGraph.js";
 import { LineageList } from "./LineageList.js";
-import type { VersionTabProps } from "./Version.js";
+import type { VersionTabProps } from "./versionTab.js";
 
 /** `all`: also what else came of the same runs and versions. */
 const FIELDS = { all: flag(), as: oneOf(["graph", "list"], "graph") };

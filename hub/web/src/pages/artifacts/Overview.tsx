@@ -17,7 +17,7 @@ import { pathOf } from "../../state/routes.js";
 import { say } from "../../state/toasts.js";
 import { Fact } from "../run/Fact.js";
 import { useLines } from "./snippets.js";
-import type { VersionTabProps } from "./Version.js";
+import type { VersionTabProps } from "./versionTab.js";
 import { Aliases, VersionLink } from "./VersionLink.js";
 
 const VERSIONS_STEP = 100;

@@ -8,7 +8,7 @@ import { Snippet } from "../../parts/Snippet.js";
 import { usePolling } from "../../state/polling.js";
 import { useResource, type Resource } from "../../state/resource.js";
 import { pathOf } from "../../state/routes.js";
-import type { RunTabProps } from "../run/Run.js";
+import type { RunTabProps } from "../run/runTab.js";
 import "./artifacts.css";
 import { logLines } from "./snippets.js";
 import { Aliases, VersionLink } from "./VersionLink.js";

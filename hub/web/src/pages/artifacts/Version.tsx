@@ -1,7 +1,7 @@
 /** One version of an artifact: its header and the tab that the address names. */
 import type { ComponentType } from "preact";
 
-import { getVersion, type Version, type VersionAddress } from "../../api/artifacts.js";
+import { getVersion } from "../../api/artifacts.js";
 import { ApiError } from "../../api/errors.js";
 import { lazy } from "../../parts/lazy.js";
 import { Failure, Notice } from "../../parts/Notice.js";
@@ -12,14 +12,7 @@ import { pathOf, VERSION_TABS, type VersionTab } from "../../state/routes.js";
 import "./artifacts.css";
 import { DeleteVersion } from "./DeleteVersion.js";
 import { Aliases } from "./VersionLink.js";
-
-export interface VersionTabProps {
-  /** By number, whatever the page's address says. */
-  address: VersionAddress;
-  version: Version;
-  onChanged(version: Version): void;
-  onReload(): void;
-}
+import type { VersionTabProps } from "./versionTab.js";
 
 const TAB_PAGES: Readonly<Record<VersionTab, ComponentType<VersionTabProps>>> = {
   overview: lazy(() => import("./Overview.js").then((file) => file.Overview)),

@@ -1,7 +1,7 @@
 /** Panels of a board that are drawn over the same x: they share the zoom, the cursor, the question. */
 import { computed, type ReadonlySignal, type Signal } from "@preact/signals";
 
-import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
+import { makeChartLink, type ChartLink } from "../../parts/chartProps.js";
 import type { SeriesQuestion } from "../../state/frameCache.js";
 import type { ViewState } from "../../state/navigation.js";
 import {

@@ -5,7 +5,7 @@ import type { MediumCell } from "../../api/tables.js";
 import { Dialog } from "../../parts/Dialog.js";
 import { formatAmount } from "../../parts/format.js";
 import { isTiny, stateText } from "../media/items.js";
-import type { ValueProps } from "../media/kinds.js";
+import type { ValueProps } from "../media/valueProps.js";
 import { DataTable } from "./DataTable.js";
 import { TablePreview } from "./TablePreview.js";
 

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import type { MediaItem } from "../../api/types.js";
 import { formatBytes } from "../../parts/format.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
-import type { ValueProps } from "./kinds.js";
+import type { ValueProps } from "./valueProps.js";
 
 /** Items that are in the document before more are asked for. */
 const SHOWN_FIRST = 60;

@@ -12,7 +12,7 @@ import { TableValue } from "../datatable/TableValue.js";
 import { Compare, type Side } from "./Compare.js";
 import { Picture } from "./Files.js";
 import { downloadUrl, isTiny, itemFacts, itemKind, itemName, stateText } from "./items.js";
-import type { TableStore } from "./kinds.js";
+import type { TableStore } from "./valueProps.js";
 
 const ZOOM_FACTOR = 1.5;
 const ZOOM_MIN = 0.05;

@@ -8,7 +8,8 @@ import { runColor } from "../../state/palette.js";
 import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import type { MediaBoard } from "./board.js";
-import { kindOf, type ValueProps } from "./kinds.js";
+import { kindOf } from "./kinds.js";
+import type { ValueProps } from "./valueProps.js";
 
 const HEAD_HEIGHT = 32;
 const ROW_HEIGHT = 236;

@@ -14,7 +14,7 @@ import type { ViewState } from "../../state/navigation.js";
 import { throttled } from "../../state/throttled.js";
 import { formatTables, readTables, tableKey } from "../datatable/address.js";
 import { EMPTY_VIEW } from "../datatable/view.js";
-import type { TableStore } from "./kinds.js";
+import type { TableStore } from "./valueProps.js";
 import { makePrefetcher, neighbours } from "./prefetch.js";
 import { formatOwnSteps, MEDIA_FIELDS, ownSteps } from "./view.js";
 

@@ -12,7 +12,7 @@ import { makeRunConsole, type ConsoleState } from "../../state/console.js";
 import { viewState, type ViewState } from "../../state/navigation.js";
 import { number, oneOf, text } from "../../state/query.js";
 import { useResource } from "../../state/resource.js";
-import type { RunTabProps } from "./Run.js";
+import type { RunTabProps } from "./runTab.js";
 
 const NO_TIME = 0;
 const LOGS_VIEW = {

@@ -3,7 +3,8 @@ import { useMemo } from "preact/hooks";
 
 import type { BucketSeries } from "../../engine/frames.js";
 import type { ChartSeries } from "../../engine/lines.js";
-import { Chart, type ChartLink } from "../../parts/Chart.js";
+import { Chart } from "../../parts/Chart.js";
+import type { ChartLink } from "../../parts/chartProps.js";
 import { formatBytes, formatMoment, formatNumber } from "../../parts/format.js";
 import { runColor } from "../../state/palette.js";
 import { nodeSeriesName, type SystemState } from "../../state/system.js";

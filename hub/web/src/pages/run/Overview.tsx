@@ -20,7 +20,7 @@ import { pathOf } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { Fact } from "./Fact.js";
 import { Gaps } from "./Gaps.js";
-import type { RunTabProps } from "./Run.js";
+import type { RunTabProps } from "./runTab.js";
 import { Source } from "./Source.js";
 import { Writers } from "./Writers.js";
 

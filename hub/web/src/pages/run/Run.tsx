@@ -3,7 +3,7 @@ import type { ComponentType } from "preact";
 
 import { ApiError } from "../../api/errors.js";
 import { getRun } from "../../api/hub.js";
-import type { RunChanges, RunDetail } from "../../api/types.js";
+import type { RunDetail } from "../../api/types.js";
 import { Editable } from "../../parts/Editable.js";
 import { lazy } from "../../parts/lazy.js";
 import { Failure, Notice } from "../../parts/Notice.js";
@@ -16,15 +16,8 @@ import { useResource, type Resource } from "../../state/resource.js";
 import { pathOf, RUN_TABS, type RunTab } from "../../state/routes.js";
 import { theme } from "../../state/theme.js";
 import { useLive } from "../../state/useLive.js";
+import type { RunTabProps } from "./runTab.js";
 import { SweepLink } from "./SweepLink.js";
-
-export interface RunTabProps {
-  run: RunDetail;
-  /** Change the run, on the page at once. */
-  onChange(changes: RunChanges): void;
-  /** The hub says that the run changed: read it again. */
-  onRefresh?(): void;
-}
 
 const TAB_PAGES: Readonly<Record<RunTab, ComponentType<RunTabProps> | null>> = {
   charts: lazy(() => import("../charts/RunCharts.js").then((file) => file.RunCharts)),

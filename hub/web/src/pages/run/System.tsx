@@ -3,14 +3,14 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import type { RunDevices } from "../../api/types.js";
-import { makeChartLink, type ChartLink } from "../../parts/Chart.js";
+import { makeChartLink, type ChartLink } from "../../parts/chartProps.js";
 import { Failure, Notice } from "../../parts/Notice.js";
 import { Skeleton } from "../../parts/Skeleton.js";
 import { makeSystem, type NodeMetrics, type SystemState } from "../../state/system.js";
 import { deviceSlots, systemSections, type SystemSection } from "../../state/systemSections.js";
 import "../charts/charts.css";
 import { NodePanel } from "./NodePanel.js";
-import type { RunTabProps } from "./Run.js";
+import type { RunTabProps } from "./runTab.js";
 
 const SEARCH_FROM = 6;
 

@@ -14,11 +14,10 @@ import { pathOf } from "../../state/routes.js";
 import { theme, type Theme } from "../../state/theme.js";
 import { axisText, goodness, placesOf, type Axis } from "./axes.js";
 import { withBrush, type Brushes } from "./brushes.js";
-import { ParallelAxis } from "./ParallelAxis.js";
+import { ParallelAxis, PLOT_HEIGHT } from "./ParallelAxis.js";
 import { ParallelCanvas } from "./ParallelCanvas.js";
 import { VALUE_COLUMN } from "./trials.js";
 
-export const PLOT_HEIGHT = 240;
 const AXIS_WIDTH_MIN = 104;
 const HOVER_PIXELS = 12;
 /** Browsers draw no canvas that is much wider. */

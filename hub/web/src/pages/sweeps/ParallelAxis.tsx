@@ -8,8 +8,8 @@ import { useRef } from "preact/hooks";
 
 import { axisText, type Axis } from "./axes.js";
 import { brushAfterKey, brushBetween, endsOf, placesOfBrush, type Brush, type BrushEnd } from "./brushes.js";
-import { PLOT_HEIGHT } from "./Parallel.js";
 
+export const PLOT_HEIGHT = 240;
 const DRAG_PIXELS = 3;
 /** So near to an end the end is what is dragged. */
 const GRIP_PIXELS = 7;
