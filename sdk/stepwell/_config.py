@@ -12,7 +12,7 @@ from typing import Any, Final
 from stepwell._config_sources import parse_config
 from stepwell._json_values import as_json
 from stepwell._names import kind_of, text_of
-from stepwell._stored_forms import find_twin, grown, paths_gone, paths_of, same
+from stepwell._stored_forms import find_twin, grown, paths_gone, paths_of, same, texts_in
 from stepwell.errors import ConfigError
 from stepwell_wire.limits import VALUE_DEPTH_MAX
 
@@ -21,6 +21,9 @@ Publish = Callable[[dict[str, Any], list[str]], None]
 
 _MISSING: Final = object()
 _SECRET_CHARACTERS_MIN: Final = 8
+_SECRET_CHARACTERS_MAX: Final = 10_000
+_TEXTS_LOOKED_AT: Final = 1000
+"""Of one value: a config may hold a data set."""
 _HINTS: Final = {
     "clear": "delete names one by one with del",
     "copy": "run.config.as_dict() is a copy",
@@ -229,16 +232,17 @@ class Config:
                     f"config {key!r} and {other!r} both have a value at {path}; the store keeps "
                     "one of the two: rename one",
                 )
-            if isinstance(form, str) and len(form) >= _SECRET_CHARACTERS_MIN:
-                self._warn_of_secret(key)
+            for path, text in texts_in(key, form, _TEXTS_LOOKED_AT):
+                if _SECRET_CHARACTERS_MIN <= len(text) <= _SECRET_CHARACTERS_MAX:
+                    self._warn_of_secret(key, path, text)
 
-    def _warn_of_secret(self, key: str) -> None:
-        from stepwell._secrets import is_secret_name
+    def _warn_of_secret(self, key: str, path: str, text: str) -> None:
+        from stepwell._secrets import hide_in_text, is_secret_name
 
-        if is_secret_name(key):
+        if is_secret_name(path) or hide_in_text(text) != text:
             self._warn(
-                f"secret {key}",
-                f"config {key!r} looks like a secret and is stored as it is; leave it out with "
+                f"secret {path}",
+                f"config {path!r} looks like a secret and is stored as it is; leave it out with "
                 f"init(config_exclude_keys=[{key!r}]) and see docs/secrets.md",
             )
 

@@ -23,8 +23,10 @@ def deliver_rest(
     settings: Settings,
     voice: Voice,
     has_ended: bool,
-) -> None:
+) -> bool:
     """Wait for the daemon as long as the settings allow, stop sending, and let the journal go.
+
+    Return whether the daemon has everything, with the end of the run.
 
     Args:
         has_ended: whether the journal says how the run ended; else its exit note will.
@@ -40,19 +42,19 @@ def deliver_rest(
     all_taken = delivered and sender.online and not (blobs is not None and blobs.are_left)
     if all_taken and has_ended:
         journal.remove()
-        return
+        return True
     if not has_ended:
         _exit_note.let_exit_note(journal.folder)
     journal.close(keep_lock=not has_ended)
     if all_taken:
-        return
+        return False
     if blobs is not None and journal.durable:
         with contextlib.suppress(OSError):
             blobs.stager.sync()
     if settings.mode == "offline":
         if not settings.quiet:
             voice.say(f"kept in {journal.folder}; `stepwell sync {journal.folder}` sends it")
-        return
+        return False
     staged_bytes = blobs.stager.staged_bytes if blobs is not None else 0
     missing = _size(journal.committed - journal.acked + staged_bytes)
     sync = f"`stepwell sync {journal.folder}` sends them"
@@ -62,11 +64,12 @@ def deliver_rest(
             f"the daemon has not taken {missing} ({obstacle}). They are safe: when that is "
             f"fixed, {sync}"
         )
-        return
+        return False
     voice.say(
         f"the daemon has not taken {missing} yet; they are safe: a daemon on this host will fetch "
         f"them, or {sync}"
     )
+    return False
 
 
 def _wait_for_daemon(

@@ -69,6 +69,7 @@ class Recording:
         self.primary = primary
         self.voice = voice
         self.finished = False
+        self.is_delivered = False  # Ended, and the daemon has everything.
         self._start = dict(start)
         self._note_progress = note_progress
         self._on_command = on_command
@@ -305,7 +306,7 @@ class Recording:
         if journal is None:
             return
         _exit_note.unwatch(journal.folder)
-        deliver_rest(
+        self.is_delivered = deliver_rest(
             journal,
             self.sender,
             self._blobs,

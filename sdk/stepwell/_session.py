@@ -10,6 +10,8 @@ import functools
 import gc
 import os
 import sys
+import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,8 @@ _REGULAR_LEAVERS = ("popen_fork", "forkserver")
 active: list["ActiveRun"] = []
 shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
+ended: deque[tuple[str, str, float]] = deque(maxlen=256)
+"""Project, id and monotonic moment of runs that ended and whose daemon has everything."""
 _job_runs = 0
 _told: set[str] = set()  # What is said once a process, whichever run says it.
 _hooked = False
@@ -54,6 +58,8 @@ def end(run: "ActiveRun") -> None:
         active.remove(run)
     if _current.run is run:
         bind(None)
+    if run._recording.is_delivered and run._recording.primary:
+        ended.append((run.project, run.id, time.monotonic()))
 
 
 def bind(run: "ActiveRun | None") -> None:

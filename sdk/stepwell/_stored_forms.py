@@ -11,6 +11,24 @@ def paths_of(key: str, value: Any) -> list[str]:
     return [path for name, below in value.items() for path in paths_of(f"{key}.{name}", below)]
 
 
+def texts_in(key: str, value: Any, count_max: int) -> list[tuple[str, str]]:
+    """Return the texts in ``value`` with the path of each, ``count_max`` at most.
+
+    A text in a list has the path of the list.
+    """
+    found: list[tuple[str, str]] = []
+    waiting = [(key, value)]
+    while waiting and len(found) < count_max:
+        path, held = waiting.pop()
+        if isinstance(held, str):
+            found.append((path, held))
+        elif isinstance(held, dict):
+            waiting += [(f"{path}.{name}", below) for name, below in held.items()]
+        elif isinstance(held, list):
+            waiting += [(path, below) for below in held[:count_max]]
+    return found
+
+
 def find_twin(key: str, held: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return a path of ``held[key]`` that another name of ``held`` has too, and that name.
 

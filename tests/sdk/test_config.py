@@ -239,6 +239,25 @@ def test_what_goes_to_another_process_is_what_is_stored(offline: Start) -> None:
     assert info["opt"]["inner"] == INNER
 
 
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({"db": {"password": "correct horse"}}, "db.password"),
+        ({"note": "sk-" + "a1" * 20}, "note"),
+        ({"db": {"url": "postgres://me:hunter22@host/db"}}, "db.url"),
+        ({"keys": [{"n": 1}, "AKIA" + "ABCDEFGHIJKLMNOP"]}, "keys"),
+        ({"tokenizer": "bert-base-cased", "url": "postgres://host/db", "a": ["text" * 9]}, ""),
+    ],
+)
+def test_a_secret_is_pointed_out_wherever_it_is(
+    offline: Start, capfd: pytest.CaptureFixture[str], config: dict[str, object], path: str
+) -> None:
+    offline(config=config)
+    told = [line for line in capfd.readouterr().err.splitlines() if "like a secret" in line]
+    assert [f"config {path!r} looks" in line for line in told] == [True] * bool(path)
+    assert all(f"config_exclude_keys=[{next(iter(config))!r}]" in line for line in told)
+
+
 def test_a_secret_in_a_config_is_pointed_out(
     offline: Start, capfd: pytest.CaptureFixture[str]
 ) -> None:

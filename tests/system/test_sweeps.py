@@ -57,6 +57,29 @@ AgentLink.beat = lambda self: None  # Only the daemon may bring the stop.
 stepwell.agent(stepwell.sweep({{"method": "random", "run_cap": 1, "project": "stop",
                                "parameters": {{"x": {{"min": 0.0, "max": 1.0}}}}}}), train)
 """
+_READS_ITS_OWN = """
+import math
+import stepwell
+
+for number in range(3):
+    run = stepwell.init("own", id=f"r{number}", settings={"console": False, "metadata": False})
+    run.log({"x": float(number)})
+    run.finish()
+    read = stepwell.Api().run(f"own/r{number}")
+    assert (read.state, read.summary["x"]) == ("finished", number), (read.state, read.summary)
+    assert len(stepwell.Api().runs("own")) == number + 1
+
+def train():
+    run = stepwell.init(settings={"console": False, "metadata": False})
+    run.log({"loss": run.config["x"]})
+    run.finish()
+
+sweep_id = stepwell.sweep({"method": "grid", "metric": {"name": "loss", "goal": "minimize"},
+                           "parameters": {"x": {"values": [3, 1, 2]}}}, project="own")
+stepwell.agent(sweep_id, train)
+best = stepwell.Api().sweep(f"own/{sweep_id}").best_run()
+assert best is not None and best.config["x"] == 1, best
+"""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +100,11 @@ def sweeps(node: Node, project: str) -> list[dict[str, object]]:
         return []
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_script_reads_what_it_has_just_ended(node: Node) -> None:
+    done = node.python(_READS_ITS_OWN)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_script_that_is_written_for_wandb_sweeps_as_it_is(node: Node) -> None:

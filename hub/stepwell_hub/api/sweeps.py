@@ -1,6 +1,7 @@
 """Sweeps: made, changed, told; agents ask for trials, keep them by beats and end them."""
 
 import json
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any, Final, Literal
 
@@ -26,6 +27,7 @@ from stepwell_hub.sweeps.answers import (
     TrialsPage,
 )
 from stepwell_hub.sweeps.config import NAME_CHARACTERS_MAX, parse_config
+from stepwell_store import StoreError
 
 # PostgreSQL stores no NUL character.
 _NO_NUL: Final = r"^[^\x00]*$"
@@ -148,12 +150,21 @@ async def list_sweeps(call: Call) -> Any:
     return await call.context.catalog.do(listing)
 
 
-@endpoint("GET", "/sweeps/{sweep}", answer=SweepAnswer)
+class SweepForm(Form):
+    """``look``: first read the values of trials whose values may have changed."""
+
+    look: bool = False
+
+
+@endpoint("GET", "/sweeps/{sweep}", query=SweepForm, answer=SweepAnswer)
 async def get_sweep(call: Call) -> Any:
     """Get a sweep."""
     from stepwell_hub.catalog import sweeps
 
     call.context.sweeps.watch.wake()
+    if call.query.look:
+        with suppress(StoreError, ApiError):  # The answer has the values that are known.
+            await call.context.sweeps.watch.look(_id(call))
     getting = partial(sweeps.get, sweep_id=_id(call), alive_at=call.context.sweeps.alive_at())
     return await call.context.catalog.do(getting)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from stepwell._hub_client import Hub
 from stepwell.api._artifacts import ArtifactReads
 from stepwell.api._names import split_path
+from stepwell.api._own_runs import await_own_runs
 from stepwell.api._place import find_place, is_key
 from stepwell.api._project_facts import project_facts
 from stepwell.api._projects import Project, Projects
@@ -57,8 +58,13 @@ class Api(ArtifactReads):
         self._timeout = timeout or TIMEOUT_SECONDS
         self._named = (hub, api_key if is_key(api_key) else None)
 
-    @cached_property
+    @property
     def _hub(self) -> Hub:
+        await_own_runs(self._found_hub)
+        return self._found_hub
+
+    @cached_property
+    def _found_hub(self) -> Hub:
         place = find_place(*self._named, environ=os.environ)
         # Whoever reads sees at once that no hub answers, and asks again.
         return Hub(place.url, place.key, timeout_seconds=self._timeout, patience_seconds=0.0)

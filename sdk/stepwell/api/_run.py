@@ -12,6 +12,7 @@ from stepwell.api._files import File, files_of
 from stepwell.api._frames import system_rows
 from stepwell.api._history import checked_keys, checked_samples, history_rows, steps_asked
 from stepwell.api._names import nearest
+from stepwell.api._own_runs import await_own_runs
 from stepwell.api._times import moment_text
 from stepwell.api._versions import Artifacts
 from stepwell.errors import NotFoundError, UnavailableError, UsageError
@@ -80,6 +81,8 @@ class Run:
 
     def load(self, force: bool = False) -> dict[str, Any]:
         """Read the whole run, again with ``force``. Values that were set and not saved are lost."""
+        if force:
+            await_own_runs(self._hub)
         if force or "config" not in self._facts:
             changed = {} if force else self._changes()
             self._take(self._hub.ask("GET", "projects", self.project, "runs", self.id))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from stepwell._page import sweep_address
 from stepwell._sweeps.paths import parse_sweep_path
 from stepwell.api._filters import filter_text
+from stepwell.api._own_runs import await_own_runs
 from stepwell.api._pages import Pages
 from stepwell.api._run import Run
 from stepwell.api._runs import find_run, run_of
@@ -71,7 +72,8 @@ class Sweep:
     def load(self, force: bool = False) -> dict[str, Any]:
         """Return all facts of the sweep; with ``force``, read them again."""
         if force:
-            self._take(self._hub.ask("GET", "sweeps", self.id))
+            await_own_runs(self._hub)
+            self._take(self._hub.ask("GET", "sweeps", self.id, query={"look": "true"}))
         return self._facts
 
     @property
