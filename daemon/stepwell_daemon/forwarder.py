@@ -60,11 +60,23 @@ def linger_seconds(last_insert_seconds: float, least_seconds: float) -> float:
 class Forwarder:
     """Owns the cursor. ``run`` needs the store to be open."""
 
-    def __init__(self, spool: Spool, settings: ForwardSettings, *, counters: Counters) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        settings: ForwardSettings,
+        *,
+        counters: Counters,
+        new_backoff: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        """
+        Args:
+            new_backoff: makes the delays between retries, for each operation that failed.
+        """
         self.health = SinkHealth()
         self.settings = settings
         self._spool = spool
         self._counters = counters
+        self._new_backoff = new_backoff
         self._moved = asyncio.Condition()
         self._storing = asyncio.Lock()
         self._hurried = asyncio.Event()
@@ -89,6 +101,7 @@ class Forwarder:
                 health=self.health,
                 executor=self._inserting,
                 disk=self._spool.disk,
+                new_backoff=self._new_backoff,
             )
         )
 
@@ -103,6 +116,7 @@ class Forwarder:
                 health=self.health,
                 executor=self._inserting,
                 disk=self._spool.disk,
+                new_backoff=self._new_backoff,
             )
         )
 
@@ -239,7 +253,7 @@ class Forwarder:
 
     async def _prepare(self, start: Location, end: int, *, exactly: bool = False) -> _Prepared:
         loop = asyncio.get_running_loop()
-        backoff = Backoff()
+        backoff = self._new_backoff()
         while True:
             try:
                 return await loop.run_in_executor(

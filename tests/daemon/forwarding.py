@@ -4,6 +4,7 @@ import asyncio
 
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
 from stepwell_daemon.spool.spool import Spool
+from tests.daemon.backoffs import no_wait
 from tests.daemon.fakes import FakeSink
 from tests.daemon.made import (
     append,
@@ -29,7 +30,7 @@ async def fill(spool: Spool, *, writers: int = 2, rows: range = range(ROWS)) -> 
 async def forward(spool: Spool, sink: FakeSink, *, block_points: int = 16) -> None:
     """Forward until everything is stored or the forwarder fails."""
     settings = ForwardSettings(block_points=block_points, block_delay_seconds=0.0)
-    forwarder = Forwarder(spool, settings, counters=spool.counters)
+    forwarder = Forwarder(spool, settings, counters=spool.counters, new_backoff=no_wait)
     try:
         async with asyncio.timeout(30):
             running = asyncio.create_task(forwarder.run(sink))

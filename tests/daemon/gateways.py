@@ -14,6 +14,7 @@ from stepwell_daemon.gateway.settings import ListenSettings, RelaySettings
 from stepwell_daemon.gateway.tokens import Tokens
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.spool.spool import Spool
+from tests.daemon.backoffs import short_wait
 from tests.daemon.made import spool_running
 
 TOKEN = "a-token-of-enough-characters"
@@ -39,7 +40,10 @@ async def gateway_running(
 async def relaying(spool: Spool, port: int, **settings: Any) -> AsyncIterator[Forwarder]:
     """A forwarder that relays what is in ``spool``."""
     forwarder = Forwarder(
-        spool, ForwardSettings(block_points=64, block_delay_seconds=0.0), counters=spool.counters
+        spool,
+        ForwardSettings(block_points=64, block_delay_seconds=0.0),
+        counters=spool.counters,
+        new_backoff=short_wait,
     )
     relay = RelaySettings(address=f"localhost:{port}", **settings)
     running = asyncio.create_task(forwarder.run_relay(relay))

@@ -20,6 +20,7 @@ from stepwell_store.writer import WriterInfo
 from stepwell_wire.ingest_pb2 import Frame, Hello
 from stepwell_wire.records import FINISH, HEADER, HEADER_BYTES, SCHEMA, pack_event
 from stepwell_wire.rows import decode_records
+from tests.daemon.backoffs import no_wait
 
 KEYS = ("loss", "accuracy")
 
@@ -91,7 +92,9 @@ async def spool_running(
 ) -> AsyncIterator[Spool]:
     """A spool that commits, closed in order at the end."""
     values = {"segment_bytes": 1 << 16, "commit_interval_seconds": 0.0, **settings}
-    spool = Spool(folder, SpoolSettings(**values), counters=Counters(), disk=disk)
+    spool = Spool(
+        folder, SpoolSettings(**values), counters=Counters(), disk=disk, new_backoff=no_wait
+    )
     committing = asyncio.create_task(spool.run())
     try:
         yield spool

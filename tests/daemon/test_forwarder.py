@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.backoff import Backoff, retry_delay
+from stepwell_daemon.backoff import retry_delay
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings, linger_seconds
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.segment import Location, Progress, list_segments
@@ -20,11 +20,6 @@ from tests.daemon.made import (
     new_writer,
     spool_running,
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.0)
 
 
 def all_stored(sink: FakeSink, *, writers: int = 2) -> bool:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.gateway import batches
 from stepwell_daemon.gateway.connection import Connection, GatewayError
 from stepwell_daemon.gateway.relayed import RelayedWriters
@@ -41,11 +40,6 @@ from tests.daemon.made import (
 )
 from tests.node import free_port
 from tests.waiting import until
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.01)
 
 
 def steps_of(spool: Spool, writer: str) -> list[int]:

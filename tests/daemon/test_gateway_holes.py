@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.holes import HOLES_MAX, note_frame, parts_in
 from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.recovery import recover_spool
@@ -28,11 +27,6 @@ from tests.daemon.made import (
     steps_in,
     writer_info,
 )
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.01)
 
 
 def arrive(spool: Spool, position: int) -> WriterState:

@@ -9,7 +9,6 @@ from typing import Any
 import grpc
 import pytest
 
-from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig, build_parser
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.gateway.listener import Listener
@@ -34,11 +33,6 @@ from tests.daemon.made import append, new_writer, row, schema_event, spool_runni
 from tests.waiting import until
 
 OTHER = "another-token-of-enough-characters"
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.01)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.spool.cursor import CursorFile
 from stepwell_daemon.spool.segment import Location, Progress
 from stepwell_store import Block, StoreUnavailableError, open_embedded
@@ -66,9 +65,8 @@ def rewrite_layout(folder: Path, layout: int) -> None:
 @pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.name)
 @pytest.mark.parametrize("stored", [(), ("points",), ("series", "points", "series_stats")])
 def test_what_a_former_release_began_to_send_counts_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: Path, stored: tuple[str, ...]
+    tmp_path: Path, release: Path, stored: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.0)
     make_store(tmp_path / "data", unpacked(release, tmp_path / "release"))
     sent = begin(tmp_path / "spool")
     rewrite_layout(tmp_path / "spool", 1)

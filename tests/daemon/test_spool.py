@@ -158,10 +158,7 @@ def count_calls(tmp_path: Path) -> int:
 @pytest.mark.holds("spool-disk-fails")
 @pytest.mark.slow
 @pytest.mark.parametrize("for_calls", [1, 2, 5])
-def test_a_failure_at_any_call_costs_nothing(
-    tmp_path: Path, for_calls: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stepwell_daemon.spool.spool.Backoff.next_delay", lambda self: 0.0)
+def test_a_failure_at_any_call_costs_nothing(tmp_path: Path, for_calls: int) -> None:
     for number in range(1, count_calls(tmp_path) + 1, 3 if for_calls > 1 else 1):
         folder = tmp_path / str(number)
         acked: list[int] = []
@@ -217,10 +214,7 @@ def _write_synchronously(folder: Path, disk: Disk, acked: list[int]) -> None:
 
 
 @pytest.mark.holds("spool-disk-fails")
-def test_a_disk_that_fails_for_ever_stops_acks_and_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stepwell_daemon.spool.spool.Backoff.next_delay", lambda self: 0.0)
+def test_a_disk_that_fails_for_ever_stops_acks_and_is_told(tmp_path: Path) -> None:
     failing = False
     disk = FaultyDisk(
         lambda call, name: OSError(errno.ENOSPC, "No space left on device") if failing else None

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.spool import record
 from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.segment import (
@@ -27,11 +26,6 @@ from tests.daemon.made import append, new_writer, row, schema_event, spool_runni
 POISON = 17
 STEPS = 30
 _NO_LIMIT = 1 << 62
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Backoff, "next_delay", lambda self: 0.0)
 
 
 def gaps_in(sink: FakeSink) -> list[dict[str, Any]]:

@@ -52,10 +52,17 @@ class Spool:
         *,
         counters: Counters,
         disk: Disk | None = None,
+        new_backoff: Callable[..., Backoff] = Backoff,
     ) -> None:
+        """
+        Args:
+            new_backoff: makes the delays between retries, of commits and of the cursor's save. It
+                is called with the arguments of ``Backoff``.
+        """
         self.folder = folder
         self.settings = settings
         self.disk = disk or Disk()
+        self._new_backoff = new_backoff
         self.on_durable: Callable[[WriterState], None] = lambda state: None
         self.on_failure: Callable[[SpoolUnavailableError], None] = lambda error: None
         self.watchers: list[Callable[[], None]] = []
@@ -220,7 +227,7 @@ class Spool:
     async def run(self) -> None:
         """Commit groups until cancelled."""
         loop = asyncio.get_running_loop()
-        backoff = Backoff(first_seconds=0.05, last_seconds=2.0)
+        backoff = self._new_backoff(first_seconds=0.05, last_seconds=2.0)
         last_started = 0.0
         while True:
             await self._wake.wait()
@@ -312,7 +319,7 @@ class Spool:
     async def save_progress(self, progress: Progress) -> None:
         """Make ``progress`` durable; retry until it is."""
         loop = asyncio.get_running_loop()
-        backoff = Backoff()
+        backoff = self._new_backoff()
         while True:
             try:
                 await loop.run_in_executor(self._executor, self.cursor_file.save, progress)
