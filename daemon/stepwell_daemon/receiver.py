@@ -84,7 +84,7 @@ class Receiver:
             self._on_change()
 
     def handlers(self) -> grpc.GenericRpcHandler:
-        method = grpc.stream_stream_rpc_method_handler(self._stream)
+        method = grpc.stream_stream_rpc_method_handler(self.stream)
         return grpc.method_handlers_generic_handler(INGEST_SERVICE, {"Stream": method})
 
     async def drain(self, timeout_seconds: float) -> None:
@@ -101,7 +101,12 @@ class Receiver:
 
     # ------------------------------------------------------------------ one connection
 
-    async def _stream(self, _: Any, context: Any) -> None:
+    async def stream(self, _: Any, context: Any) -> None:
+        """Serve one connection until it ends; gRPC calls it.
+
+        Args:
+            context: of gRPC; all is read from it and written to it.
+        """
         self._connections += 1
         session: Session | None = None
         try:

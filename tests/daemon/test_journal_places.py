@@ -108,7 +108,7 @@ def test_a_client_is_told_at_once_that_its_journal_would_not_be_taken_in(tmp_pat
                 spool, counters=spool.counters, writers_max=9, connections_max=9, places=places
             )
             client = Said([ClientMessage(hello=hello(journal_dir=str(named)))])
-            await receiver._stream(None, client)
+            await receiver.stream(None, client)
             return client.answers[0].welcome.notice
 
     assert asyncio.run(greeted(folder)) == places.objection(str(folder)) != ""

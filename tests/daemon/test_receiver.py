@@ -77,7 +77,7 @@ async def assert_let_go(spool: Spool, receiver: Receiver, left: list[WriterState
     assert all(state.disconnected_at is not None for state in states)
     again = Connection()
     async with asyncio.timeout(30):
-        await receiver._stream(None, again)
+        await receiver.stream(None, again)
     assert again.answers[0].WhichOneof("body") == "welcome"
     assert again.answers[-1].ack.position == FRAMES[-1][0] + len(FRAMES[-1][1])
     assert steps_in(spooled_in(spool)) == [0, 1]
@@ -96,7 +96,7 @@ def test_a_connection_that_ends_at_any_call_lets_its_writer_go(
             left: list[WriterState] = []
             receiver = receiver_of(spool, left)
             connection = Connection(call, fails=fails)
-            serving = asyncio.create_task(receiver._stream(None, connection))
+            serving = asyncio.create_task(receiver.stream(None, connection))
             async with asyncio.timeout(30):
                 if not fails:
                     await connection.hangs.wait()
@@ -139,7 +139,7 @@ def test_a_connection_that_is_cancelled_while_it_waits_for_the_disk_lets_its_wri
                 ClientMessage(frame=frame(spool_end(spool), row(2))).SerializeToString(),
                 ClientMessage(frame=frame(spool_end(spool) + 40, row(3))).SerializeToString(),
             ]
-            serving = asyncio.create_task(receiver._stream(None, connection))
+            serving = asyncio.create_task(receiver.stream(None, connection))
             async with asyncio.timeout(30):
                 await reached.wait()
                 serving.cancel()
@@ -180,7 +180,7 @@ def test_a_connection_that_is_cancelled_while_its_folder_is_looked_at_lets_its_w
             connection._messages[0] = ClientMessage(
                 hello=hello(journal_dir=str(tmp_path))
             ).SerializeToString()
-            serving = asyncio.create_task(receiver._stream(None, connection))
+            serving = asyncio.create_task(receiver.stream(None, connection))
             async with asyncio.timeout(30):
                 await reached.wait()
                 serving.cancel()
@@ -219,7 +219,7 @@ def test_frames_of_many_connections_exceed_the_memory_for_them_by_one_at_most(
             ready = asyncio.Barrier(connections)
             answers = [AtOnce(f"w{number}", ready) for number in range(connections)]
             async with asyncio.timeout(60):
-                await asyncio.gather(*(receiver._stream(None, each) for each in answers))
+                await asyncio.gather(*(receiver.stream(None, each) for each in answers))
             assert all(each.answers[-1].ack.position for each in answers)
             assert most < bound + len(START)
 

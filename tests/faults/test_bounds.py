@@ -126,7 +126,7 @@ def test_a_refusal_counts_under_the_bound_that_it_was_made_at(
             reached = {bound: 0} if bound in ("connections_max", "writers_max") else {}
             connection = said()
             async with asyncio.timeout(30):
-                await receiver_of(spool, **reached)._stream(None, connection)
+                await receiver_of(spool, **reached).stream(None, connection)
             assert connection.refusals == [code]
             counted = {name: n for name, n in spool.counters.bounds_reached.items() if n}
             assert counted == {bound: 1}
@@ -216,7 +216,7 @@ def test_frames_beyond_the_memory_for_them_wait_and_are_all_taken(tmp_path: Path
 
             spool.append = watching  # type: ignore[method-assign]
             async with asyncio.timeout(30):
-                await receiver_of(spool)._stream(None, connection)
+                await receiver_of(spool).stream(None, connection)
             assert connection.refusals == []
             assert spool.counters.points_received == 2 * steps
             assert most < 64 + max(map(len, stream))
@@ -284,7 +284,7 @@ def test_what_a_writer_dropped_is_counted_once_by_reason(tmp_path: Path) -> None
         async with spool_running(tmp_path) as spool:
             connection = says((0, told), (0, told))  # Sent again, as after a lost ack.
             async with asyncio.timeout(30):
-                await receiver_of(spool)._stream(None, connection)
+                await receiver_of(spool).stream(None, connection)
             assert status(facts_of(spool, tmp_path))["totals"]["dropped"] == {
                 "journal_full": {"rows": 3, "points": 6},
                 "journal_disk": {"rows": 3, "points": 5},

@@ -51,7 +51,7 @@ async def silent(tmp_path: Path) -> None:
         )
         context = SilentContext()
         async with asyncio.timeout(30):
-            await receiver._stream(None, context)
+            await receiver.stream(None, context)
         assert [answer.refusal.code for answer in context.answers] == [LIMIT]
         assert not context.aborted
         assert receiver.connections == 0

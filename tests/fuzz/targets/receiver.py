@@ -84,7 +84,7 @@ class Receivers(Target):
         count = 0
         while True:
             connection = _Connection(said, spool)
-            await receiver._stream(None, connection)
+            await receiver.stream(None, connection)
             count += connection.count
             require(receiver.connections == 0, "a connection that ended is counted")
             require(not spool.registry.connected(), "a writer without a connection is connected")
