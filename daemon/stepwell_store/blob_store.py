@@ -21,7 +21,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
@@ -121,9 +121,14 @@ class BlobStore(Protocol):
 class FolderBlobStore:
     """A blob store in a folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clock: Callable[[], float] = time.time) -> None:
+        """
+        Args:
+            clock: seconds since 1970 UTC; decides how old the files in ``scratch`` are.
+        """
         self.root = root
         self._root = str(root)
+        self._clock = clock
         self._has_scratch = False
 
     @property
@@ -341,7 +346,7 @@ class FolderBlobStore:
             os.close(descriptor)
 
     def _clear_scratch(self) -> None:
-        now = time.time()
+        now = self._clock()
         with contextlib.suppress(FileNotFoundError), os.scandir(self.root / _SCRATCH) as entries:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):

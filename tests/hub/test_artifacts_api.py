@@ -1,7 +1,6 @@
 """Artifacts over the API: begun, filled, committed, read; over a real blob store and SQLite."""
 
 import json
-import os
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from stepwell_store import deletion
 from stepwell_store.blob_collection import collect_blobs
 from stepwell_store.errors import QueryTimeoutError
 from stepwell_wire.manifest import Entry, Manifest
-from tests.blobs import put_blob
+from tests.blobs import put_back_to, put_blob
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import START_US, event, fresh_project, tell, writer
@@ -233,7 +232,7 @@ def test_a_collector_keeps_what_committed_and_pending_versions_name(hub: Hub) ->
     url = f"{ROOT}/data/versions/{gone['version']}"
     assert hub.program.delete(url, params={"force": True}).status_code == 204
     for found in list(hub.context.blobs.walk()):
-        os.utime(hub.context.blobs._path(found.digest), (1, 1))  # type: ignore[attr-defined]
+        put_back_to(hub.context.blobs, found.digest, 1.0)
     assert collect_blobs(hub.context.store, hub.context.blobs, before=1e9).blobs == 2
     left = {each.digest for each in hub.context.blobs.walk()}
     assert left == {digest(b"pending"), digest(b"committed")}
@@ -241,7 +240,7 @@ def test_a_collector_keeps_what_committed_and_pending_versions_name(hub: Hub) ->
 
 def test_a_look_at_blobs_keeps_them_from_a_collector_that_runs(hub: Hub) -> None:
     put(hub, b"x")
-    os.utime(hub.context.blobs._path(digest(b"x")), (1, 1))  # type: ignore[attr-defined]
+    put_back_to(hub.context.blobs, digest(b"x"), 1.0)
     assert begin(hub, manifest_of({"x": b"x"})).json()["missing"] == []
     assert not hub.context.blobs.delete_unless_newer(digest(b"x"), than=1e9)
 

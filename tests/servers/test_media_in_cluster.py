@@ -1,6 +1,5 @@
 """Media and the collector over two shards: each run's rows lie on one, blobs are common to all."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.queries import delete_run, list_media, media_keys
 from stepwell_store.server.store import ServerStore
 from stepwell_wire.rows import Event
-from tests.blobs import put_blob
+from tests.blobs import put_back_to, put_blob
 from tests.servers.cluster import Cluster
 from tests.servers.opened import opened
 from tests.store.made import START_US, decoded, event, insert, writer
@@ -36,7 +35,7 @@ def test_media_are_listed_and_collected_over_all_shards(tmp_path: Path) -> None:
     digests = []
     for number in range(RUNS + 2):
         digests.append(put_blob(blobs, b"%d" % number))
-        os.utime(blobs._path(digests[-1]), (100.0, 100.0))
+        put_back_to(blobs, digests[-1], 100.0)
     with Cluster(tmp_path / "cluster") as cluster:
         store = opened(cluster)
         shards = set()

@@ -1,6 +1,5 @@
 """Collecting blobs: what a row names stays, what nothing names goes after the grace period."""
 
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from stepwell_store.blob_collection import (
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.deletion import delete_runs
 from stepwell_wire.manifest import Entry, Manifest
-from tests.blobs import put_blob
+from tests.blobs import put_back_to, put_blob
 from tests.store.made import START_US, event, fresh_project, tell, writer
 
 pytestmark = pytest.mark.holds("named-blobs-stay")
@@ -33,7 +32,7 @@ def blobs(tmp_path: Path) -> FolderBlobStore:
 def put_at(blobs: FolderBlobStore, content: bytes, *, at: float = OLD) -> str:
     """Keep ``content`` as if it had come at ``at``."""
     digest = put_blob(blobs, content)
-    os.utime(blobs._path(digest), (at, at))
+    put_back_to(blobs, digest, at)
     return digest
 
 

@@ -9,6 +9,7 @@ import pytest
 from blake3 import blake3
 
 from stepwell_store.blob_store import FolderBlobStore, open_blob_store
+from tests.blobs import put_back_to
 
 
 @pytest.fixture
@@ -77,10 +78,10 @@ def test_another_file_system_is_copied_from(
 
 def test_a_blob_that_was_put_again_is_not_deleted(store: FolderBlobStore, tmp_path: Path) -> None:
     digest, _ = put(store, b"x", tmp_path)
-    os.utime(store._path(digest), (100.0, 100.0))
+    put_back_to(store, digest, 100.0)
     put(store, b"x", tmp_path)
     assert not store.delete_unless_newer(digest, than=200.0)
-    os.utime(store._path(digest), (100.0, 100.0))
+    put_back_to(store, digest, 100.0)
     assert store.delete_unless_newer(digest, than=200.0)
     assert store.stat(digest) is None
 
@@ -90,7 +91,7 @@ def test_a_blob_that_is_put_while_it_is_being_deleted_stays(
     store: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest, _ = put(store, b"x", tmp_path)
-    os.utime(store._path(digest), (100.0, 100.0))
+    put_back_to(store, digest, 100.0)
     real = os.rename
 
     def rename(source: Any, target: Any) -> None:
@@ -156,7 +157,7 @@ def test_a_collector_that_is_killed_loses_no_blob(
     store: FolderBlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     digest, _ = put(store, b"x", tmp_path)
-    os.utime(store._path(digest), (100.0, 100.0))
+    put_back_to(store, digest, 100.0)
     real = os.rename
 
     def rename(source: Any, target: Any) -> None:
@@ -170,9 +171,8 @@ def test_a_collector_that_is_killed_loses_no_blob(
             store.delete_unless_newer(digest, than=200.0)
     assert store.stat(digest) is None
     assert list(store.walk()) == [], "another collector may be at it"
-    later = time.time() + 100.0
-    monkeypatch.setattr("stepwell_store.blob_store.time.time", lambda: later)
-    assert [each.digest for each in store.walk()] == [digest]
+    later = FolderBlobStore(store.root, clock=lambda: time.time() + 100.0)
+    assert [each.digest for each in later.walk()] == [digest]
     assert not store.delete_unless_newer(digest, than=200.0)
     with store.open(digest) as file:
         assert file.read() == b"x"
