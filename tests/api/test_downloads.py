@@ -39,9 +39,13 @@ def facts(world: World) -> VersionFacts:
     return find_version(client(world), parse_artifact_path("data", default_project=PROJECT))
 
 
+def version_of(world: World, name: str = "data") -> Artifact:
+    return world.api.artifact(f"{PROJECT}/{name}")
+
+
 @pytest.fixture
 def artifact(world: World, facts: VersionFacts) -> Artifact:
-    return Artifact._of(facts, client(world))
+    return version_of(world)
 
 
 @pytest.fixture
@@ -207,18 +211,15 @@ def test_a_hub_that_stays_away_leaves_the_part(
 KILLED = """
 import os, sys
 from stepwell._artifacts import fetching
-from stepwell._artifacts.artifact import Artifact
-from stepwell._artifacts.versions import find_version, parse_artifact_path
-from stepwell._hub_client import Hub
+from stepwell.api import Api
 keep = fetching._Filling._keep
 def slow(filling, data):
     keep(filling, data)
     print("kept", flush=True)
     sys.stdin.readline()
 fetching._Filling._keep = slow
-hub = Hub(sys.argv[1], sys.argv[2])
-facts = find_version(hub, parse_artifact_path("downloads/data"))
-Artifact._of(facts, hub).download(sys.argv[3], path_prefix="sub/ü")
+api = Api(hub=sys.argv[1], api_key=sys.argv[2])
+api.artifact("downloads/data").download(sys.argv[3], path_prefix="sub/ü")
 """
 
 
@@ -247,7 +248,7 @@ def test_several_at_once_fetch_each_blob_once(
     world: World, facts: VersionFacts, tmp_path: Path, asked: list[Any]
 ) -> None:
     def one() -> None:
-        Artifact._of(facts, client(world)).download(tmp_path)
+        version_of(world).download(tmp_path)
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:
@@ -338,18 +339,16 @@ def test_what_is_in_the_way_is_named(artifact: Artifact, tmp_path: Path) -> None
 
 
 @pytest.mark.holds("downloads-are-verified")
-def test_bytes_that_are_not_the_digests_are_dropped(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bytes_that_are_not_the_digests_are_dropped(world: World, tmp_path: Path) -> None:
     make_version(world, PROJECT, "damaged", {"x": b"right", "y": b"fine"})
-    facts = find_version(client(world), parse_artifact_path(f"{PROJECT}/damaged"))
+    artifact = version_of(world, "damaged")
     damage(world, b"right", b"wrong")
     with pytest.raises(DownloadError, match=r"x: the bytes that the hub sent have not the digest"):
-        Artifact._of(facts, client(world)).download(tmp_path)
+        artifact.download(tmp_path)
     assert b"wrong" not in contents(tmp_path).values()
     damage(world, b"right", b"longer than it was")
     with pytest.raises(DownloadError, match="has 18 bytes of it, and the manifest says 5"):
-        Artifact._of(facts, client(world)).download(tmp_path)
+        artifact.download(tmp_path)
 
 
 def test_the_first_failure_is_the_one_that_is_raised(
@@ -385,10 +384,10 @@ def damage(world: World, content: bytes, other: bytes) -> None:
 
 def test_a_blob_that_is_gone_is_named(world: World, tmp_path: Path) -> None:
     make_version(world, PROJECT, "gone", {"x": b"going"})
-    facts = find_version(client(world), parse_artifact_path(f"{PROJECT}/gone"))
+    artifact = version_of(world, "gone")
     blob_file(world, b"going").unlink()
     with pytest.raises(DownloadError, match="x: the hub has not its bytes any more"):
-        Artifact._of(facts, client(world)).download(tmp_path)
+        artifact.download(tmp_path)
 
 
 def lying(monkeypatch: pytest.MonkeyPatch, change: Callable[[bytes], bytes]) -> None:
@@ -451,8 +450,7 @@ def test_without_a_way_to_verify_nothing_is_fetched(
 def test_a_folder_of_the_artifact_may_have_the_name_of_ours(world: World, tmp_path: Path) -> None:
     files = {".stepwell-parts": b"a file", "x": b"y"}
     make_version(world, PROJECT, "odd", files)
-    facts = find_version(client(world), parse_artifact_path(f"{PROJECT}/odd"))
-    Artifact._of(facts, client(world)).download(tmp_path)
+    version_of(world, "odd").download(tmp_path)
     assert contents(tmp_path) == files
     with Target(str(tmp_path), files) as target:
         assert target.parts_name == ".stepwell-parts_"
@@ -466,8 +464,7 @@ def test_references_come_from_this_machine_or_are_named(world: World, tmp_path: 
         "far": Entry(reference="s3://bucket/key", checksum="etag"),
     }
     make_version(world, PROJECT, "refs", {"x": b"1"}, references=references)
-    facts = find_version(client(world), parse_artifact_path(f"{PROJECT}/refs"))
-    artifact = Artifact._of(facts, client(world))
+    artifact = version_of(world, "refs")
     with pytest.raises(DownloadError, match=r"far \(s3://bucket/key\).*allow_missing_references"):
         artifact.download(tmp_path / "root")
     artifact.download(tmp_path / "root", allow_missing_references=True)

@@ -13,11 +13,12 @@ def make_draft(
     journal: Path, files: dict[str, Path], *, name: str = "data", aliases: tuple[str, ...] = ()
 ) -> Draft:
     """Put a draft of ``files``, by path in the artifact, beside a journal."""
-    held = DraftFiles(new_id())
+    key = new_id()
+    held = DraftFiles(key)
     for path, source in files.items():
         held.add_file(str(source), path)
     draft = Draft(
-        key=held._key,
+        key=key,
         project=INFO.project,
         run_id=INFO.run_id,
         writer_id=INFO.writer_id,
