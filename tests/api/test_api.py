@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import stepwell
+from stepwell._hub_client import Hub
 from stepwell.api import Api
 from stepwell.api._place import find_place
 from stepwell.errors import (
@@ -23,7 +24,7 @@ from stepwell.errors import (
     UsageError,
 )
 from stepwell.testing import RecordingDaemon
-from stepwell_hub.api import histories
+from stepwell_store import queries
 from stepwell_store.errors import QueryTimeoutError
 from stepwell_wire.hub_access import see_to_key
 from stepwell_wire.page_file import note_page
@@ -72,11 +73,10 @@ def test_projects_and_one_of_them(world: World, project: str) -> None:
 def test_runs_are_read_a_page_at_a_time(
     world: World, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    api = world.api
     asked: list[Any] = []
-    ask = api._hub.ask
-    monkeypatch.setattr(api._hub, "ask", lambda *a, **k: (asked.append(a), ask(*a, **k))[1])
-    runs = api.runs(f"me/{project}", per_page=2)
+    ask = Hub.ask
+    monkeypatch.setattr(Hub, "ask", lambda *a, **k: (asked.append(a), ask(*a, **k))[1])
+    runs = world.api.runs(f"me/{project}", per_page=2)
     assert asked == []
     assert [runs[0].id, runs[1].id, len(asked)] == ["r0", "r1", 1]
     assert (len(runs), runs[2].id, len(asked)) == (5, "r2", 2)
@@ -205,16 +205,16 @@ def test_what_breaks_off_is_an_error(
     def failing(read: Any) -> Any:
         asked: list[None] = []
 
-        def fail(*arguments: Any, **named: Any) -> bytes:
+        def fail(*arguments: Any, **named: Any) -> Any:
             asked.append(None)
             if len(asked) == 3:
                 raise QueryTimeoutError("too late")
-            return bytes(read(*arguments, **named))
+            return read(*arguments, **named)
 
         return fail
 
-    monkeypatch.setattr(histories, "_columns", failing(histories._columns))
-    monkeypatch.setattr(histories, "_lines", failing(histories._lines))
+    monkeypatch.setattr(queries, "read_columns", failing(queries.read_columns))
+    monkeypatch.setattr(queries, "history_rows", failing(queries.history_rows))
     with pytest.raises(HubError, match="broke off"):
         world.api.runs(project).history(["loss"], format="arrow")
     with pytest.raises(HubError, match="broke off"):
@@ -289,9 +289,7 @@ def test_a_file_that_is_not_there(world: World, project: str) -> None:
 # ---------------------------------------------------------------------- where the hub is
 
 
-def test_the_hub_of_the_data_folder_is_found(
-    world: World, project: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_hub_of_the_data_folder_is_found(world: World, project: str, tmp_path: Path) -> None:
     folder = tmp_path / "hub"
     folder.mkdir(mode=0o700)
     key = folder / "key"

@@ -86,7 +86,8 @@ def test_runs_around_a_version(world: World, project: str) -> None:
     assert artifact.used_by() == []
     api.run(f"{project}/user").use_artifact(artifact)
     api.run(f"{project}/user").use_artifact(artifact)
-    client(world).post(f"{artifact._committed('').path}/uses", {"run_id": "gone"})
+    version = ("projects", project, "artifacts", "data", "versions", "v0")
+    client(world).ask("POST", *version, "uses", body={"run_id": "gone"})
     assert [each.id for each in artifact.used_by()] == ["user"]
     logged, used = api.run(f"{project}/maker"), api.run(f"{project}/user")
     assert [each.name for each in logged.logged_artifacts()] == ["data:v0"]

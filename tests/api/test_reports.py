@@ -11,6 +11,7 @@ from stepwell.cli.__main__ import main
 from stepwell.errors import UsageError
 from stepwell_hub.reports.blocks import read_panel
 from tests.api.conftest import World
+from tests.api.made_artifacts import client
 from tests.hub.made import make_run
 
 TEXT = "# Result\n\n" + stepwell.panel("line", metrics=["loss"])
@@ -23,7 +24,7 @@ def hub(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def text_of(world: World, saved: SavedReport) -> str:
-    return str(world.context and stepwell.Api()._hub.ask("GET", "reports", saved.id)["text"])
+    return str(client(world).ask("GET", "reports", saved.id)["text"])
 
 
 def test_a_report_is_made_once_and_then_saved_again(
@@ -42,7 +43,7 @@ def test_a_report_is_made_once_and_then_saved_again(
 
 def test_what_was_changed_on_the_page_stays_among_the_versions(world: World) -> None:
     made = stepwell.report("Shared", "code", project="p")
-    hub = stepwell.Api()._hub
+    hub = client(world)
     hub.ask("PUT", "reports", made.id, body={"version": 1, "title": "Renamed", "text": "hers"})
     saved = stepwell.report("Shared", "code 2", project="p")
     assert (saved.id, saved.version, saved.title) == (made.id, 3, "Renamed")

@@ -7,8 +7,8 @@ from typing import Any
 import pyarrow
 import pytest
 
-from stepwell_hub.api import histories
 from stepwell_hub.arrow_columns import MEDIA_TYPE
+from stepwell_store import queries
 from stepwell_store.errors import QueryTimeoutError
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
@@ -92,15 +92,15 @@ def test_what_breaks_off_is_not_whole(
     hub: Hub, project: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("stepwell_store.queries.history_columns.PART_POINTS", 50)
-    read, asked = histories._columns, []
+    read, asked = queries.read_columns, []
 
-    def failing(*arguments: Any, **named: Any) -> bytes:
+    def failing(*arguments: Any, **named: Any) -> Any:
         asked.append(None)
         if len(asked) == 3:
             raise QueryTimeoutError("too late")
         return read(*arguments, **named)
 
-    monkeypatch.setattr(histories, "_columns", failing)
+    monkeypatch.setattr(queries, "read_columns", failing)
     path = f"/api/v1/projects/{project}/histories"
     with pytest.raises(QueryTimeoutError):
         hub.program.post(path, json={"metrics": ["loss"], "runs": ["a", "b"]})
