@@ -22,6 +22,7 @@ from stepwell_daemon.spool.segment import (
 from stepwell_daemon.spool.settings import SpoolSettings
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.writer_state import WriterState
+from tests.daemon.crashing import spool_that_dies
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import (
     append,
@@ -185,30 +186,25 @@ def test_a_crash_at_any_call_loses_nothing_acknowledged_and_doubles_nothing(
         acked: list[int] = []
         disk = crashes_at(number)
         with pytest.raises(CrashError):
-            _write_synchronously(folder, disk, acked)
+            _write_until_crash(folder, disk, acked)
         found = stored_steps(folder) if folder.exists() else []
         assert found[: len(acked)] == acked, f"call {number} crashed"
         assert found == sorted(set(found))
         assert len(found) <= len(acked) + 1
 
 
-def _write_synchronously(folder: Path, disk: Disk, acked: list[int]) -> None:
-    """Write frames through the log itself, so that a crash unwinds to here."""
+def _write_until_crash(folder: Path, disk: Disk, acked: list[int]) -> None:
+    """Write frames one by one until ``disk`` ends the process, at the latest after the last."""
 
     async def run() -> None:
-        spool = Spool(folder, SpoolSettings(segment_bytes=1 << 16), counters=Counters(), disk=disk)
-        try:
+        async with spool_that_dies(folder, disk, segment_bytes=1 << 16) as (spool, all_durable):
             state = new_writer(spool)
             for step in range(-1, FRAMES):
                 append(spool, state, schema_event() if step < 0 else row(step) + padding())
-                group = spool._next_group()
-                spool._log.commit([each.append for each in group])
-                spool._committed(group, len(group))
+                await all_durable()
                 if step >= 0:
                     acked.append(step)
             raise CrashError
-        finally:
-            spool._executor.shutdown()
 
     asyncio.run(run())
 

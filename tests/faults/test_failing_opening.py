@@ -11,6 +11,7 @@ import pytest
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.spool.settings import SpoolSettings
 from stepwell_daemon.spool.spool import Spool
+from tests.daemon.crashing import spool_that_dies
 from tests.daemon.disks import CrashError, FaultyDisk, crashes_at, fails_at
 from tests.daemon.made import append, new_writer, row, schema_event, spooled_in, steps_in
 
@@ -45,20 +46,15 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[int]]:
     acked: list[int] = []
 
     async def run(disk: FaultyDisk, *, until: int) -> None:
-        settings = SpoolSettings(segment_bytes=_SEGMENT_BYTES)
-        spool = Spool(folder, settings, counters=Counters(), disk=disk)
-        try:
+        dying = spool_that_dies(folder, disk, segment_bytes=_SEGMENT_BYTES)
+        async with dying as (spool, all_durable):
             state = new_writer(spool) if not acked else next(iter(spool.registry.states.values()))
             for step in range(len(acked), until):
                 records = (schema_event() if step == 0 else b"") + row(step)
                 append(spool, state, records)
-                group = spool._next_group()
-                spool._log.commit([each.append for each in group])
-                spool._committed(group, len(group))
+                await all_durable()
                 acked.append(step)
             raise CrashError
-        finally:
-            spool._executor.shutdown()
 
     for until, disk in ((10, FaultyDisk(lambda *_: None)), (len(STEPS), crashes_at(24))):
         with pytest.raises(CrashError):
