@@ -12,7 +12,7 @@ import json
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -103,10 +103,15 @@ class HubCommands:
         *,
         ask: "Callable[[ControlPlace, str], Any] | None" = None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """
+        Args:
+            clock, sleep: time that never goes back, in seconds, and waits between retries.
+        """
         self._find_place, self._connected = find_place, connected
         self._ask = ask or ask_hub
-        self._clock = clock
+        self._clock, self._sleep = clock, sleep
         self._wanted = asyncio.Event()
         self._kept: dict[tuple[str, str], tuple[float, Command]] = {}
         self._cursor = ""
@@ -138,7 +143,7 @@ class HubCommands:
                 if not backoff.failures:
                     logger.warning("the hub says no commands for trials, again later: %s", error)
                 delay = backoff.next_delay()
-                await asyncio.sleep(_OLD_HUB_SECONDS if error.status == 404 else delay)
+                await self._sleep(_OLD_HUB_SECONDS if error.status == 404 else delay)
                 self._cursor = ""
                 continue
             if backoff.failures:

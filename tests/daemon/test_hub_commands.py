@@ -16,6 +16,7 @@ from stepwell_daemon.hub_commands import (
 from stepwell_daemon.session import Session, open_session
 from stepwell_daemon.writers import Registry
 from tests.daemon.made import hello
+from tests.waiting import until
 
 PLACE = ControlPlace("127.0.0.1", 1, "here", "key", tls=False, is_own=True)
 
@@ -40,9 +41,18 @@ class Desk:
         self.answers: asyncio.Queue[Any] = asyncio.Queue()
         self.cursors: list[str] = []
         self.now = 0.0
+        self.slept: list[float] = []
         self.commands = HubCommands(
-            lambda: PLACE, self.registry.connected, ask=self.ask, clock=lambda: self.now
+            lambda: PLACE,
+            self.registry.connected,
+            ask=self.ask,
+            clock=lambda: self.now,
+            sleep=self.sleep,
         )
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
 
     async def ask(self, place: ControlPlace, cursor: str) -> Mapping[str, Any]:
         self.cursors.append(cursor)
@@ -123,18 +133,10 @@ def test_commands_are_kept_for_ten_minutes() -> None:
 
 
 def test_a_hub_that_is_silent_is_told_once_and_asked_again(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario() -> None:
         desk = Desk()
-        slept: list[float] = []
-        real = asyncio.sleep
-
-        async def sleep(seconds: float) -> None:
-            slept.append(seconds)
-            await real(0)
-
-        monkeypatch.setattr("stepwell_daemon.hub_commands.asyncio.sleep", sleep)
         asking = asyncio.create_task(desk.commands.run())
         session = desk.connect("w1")
         for answer in (
@@ -144,10 +146,9 @@ def test_a_hub_that_is_silent_is_told_once_and_asked_again(
             {"cursor": "1", "commands": [stop("run-w1")]},
         ):
             desk.answers.put_nowait(answer)
-        while not session.commands:
-            await real(0)
-        assert slept[1] == 60.0
-        assert len(slept) == 3
+        await until(lambda: session.commands, "the command")
+        assert desk.slept[1] == 60.0
+        assert len(desk.slept) == 3
         asking.cancel()
 
     asyncio.run(scenario())
