@@ -36,15 +36,18 @@ class Health:
         *,
         dispensable: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
+        check_seconds: float = _CHECK_SECONDS,
     ) -> None:
         """
         Args:
             checks: by the word that is answered where one returns False.
             dispensable: words of checks without which the hub is ready, but degraded.
+            check_seconds: a check that takes longer counts as failed.
         """
         self._dispensable = dispensable
         self._checks = checks
         self._clock = clock
+        self._check_seconds = check_seconds
         self._lock = asyncio.Lock()
         self._failed: list[str] = []
         self._checked_at: float | None = None
@@ -67,18 +70,17 @@ class Health:
             now = self._clock()
             if self._checked_at is None or now - self._checked_at >= _KEPT_SECONDS:
                 self._failed = [
-                    name for name, check in self._checks.items() if not await _passes(check)
+                    name for name, check in self._checks.items() if not await self._passes(check)
                 ]
                 self._checked_at = now
             return self._failed
 
-
-async def _passes(check: Check) -> bool:
-    try:
-        async with asyncio.timeout(_CHECK_SECONDS):
-            return await check()
-    except TimeoutError:
-        return False
+    async def _passes(self, check: Check) -> bool:
+        try:
+            async with asyncio.timeout(self._check_seconds):
+                return await check()
+        except TimeoutError:
+            return False
 
 
 def _text(words: str, status: int) -> Response:

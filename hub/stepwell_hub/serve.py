@@ -139,8 +139,14 @@ def open_store(config: HubConfig, *, is_owned: bool) -> Store:
     return store
 
 
-def make_context(config: HubConfig, store: Store) -> Context:
-    """Return the parts of a hub over ``store``."""
+def make_context(
+    config: HubConfig, store: Store, *, clock: Callable[[], float] = time.time
+) -> Context:
+    """Return the parts of a hub over ``store``.
+
+    Args:
+        clock: seconds since 1970 UTC; decides when leases of trials are over.
+    """
     asker = Asker(
         store,
         Limits(timeout_seconds=config.query_seconds, memory_bytes=config.query_memory_bytes),
@@ -164,6 +170,7 @@ def make_context(config: HubConfig, store: Store) -> Context:
         asker,
         is_shared=bool(config.catalog),
         lease_seconds=config.sweep_lease_seconds,
+        clock=clock,
     )
     return Context(config, store, asker, catalog, colors, feeds, blobs, workers, sweeps)
 

@@ -1,6 +1,7 @@
 """The real application over a real embedded store, asked by a client inside this process."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,10 +54,17 @@ class Hub:
         program: shows the key as a bearer.
     """
 
-    def __init__(self, config: HubConfig, store: EmbeddedStore, static: Path) -> None:
+    def __init__(
+        self,
+        config: HubConfig,
+        store: EmbeddedStore,
+        static: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.config = config
         self.key = see_to_key(config.folder)
-        self.context: Context = make_context(config, store)
+        self.context: Context = make_context(config, store, clock=clock)
         self.app = create_app(self.context, KeyFile(config.folder), static=static)
         self.program = self.client(Authorization=f"Bearer {self.key}")
         self.browser = self.client()

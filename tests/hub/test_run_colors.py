@@ -1,12 +1,16 @@
 """Colours of runs while the catalog is away, and slots of runs that are gone."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from stepwell_hub.catalog.catalog import Catalog
+from stepwell_hub.catalog.door import CatalogDoor, Found
 from stepwell_hub.config import HubConfig
+from stepwell_hub.errors import CatalogUnavailableError
 from stepwell_hub.run_colors import AWAY_SECONDS, SWEEP_SECONDS, RunColors
 from stepwell_store import EmbeddedStore, queries
 from tests.hub.conftest import Hub
@@ -52,20 +56,39 @@ def test_views_need_the_catalog(lonely: Hub) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "catalog_unavailable")
 
 
+class Door(CatalogDoor):
+    """The way to another door's catalog, which can be away."""
+
+    def __init__(self, other: CatalogDoor) -> None:
+        self.other, self.is_away = other, False
+
+    async def do(self, work: Callable[[Catalog], Found]) -> Found:
+        if self.is_away:
+            raise CatalogUnavailableError("away")
+        return await self.other.do(work)
+
+
 def test_a_catalog_that_is_away_is_asked_again_after_a_while(hub: Hub, tmp_path: Path) -> None:
     project, now = fresh_project(), [0.0]
     make_run(hub.context.store, project, "a")
     context = hub.context
-    colors = RunColors(context.catalog, context.asker, clock=lambda: now[0])
+    door = Door(context.catalog)
+    colors = RunColors(door, context.asker, clock=lambda: now[0])
 
     async def test() -> None:
         (run,) = queries.list_runs(context.store, project).items
-        colors._leave("away")
+        door.is_away = True
+        assert (await colors.slots(project, [run])).problem == "away"
+        door.is_away = False
         assert (await colors.slots(project, [run])).problem == "away"
         now[0] += AWAY_SECONDS
         assert (await colors.slots(project, [run])).problem == ""
 
     hub.program.portal.call(test)  # type: ignore[union-attr]
+
+
+def sweeping() -> list[asyncio.Task[Any]]:
+    return [task for task in asyncio.all_tasks() if task.get_name() == "sweep-slots"]
 
 
 def test_slots_of_runs_that_were_deleted_elsewhere_are_taken_back(hub: Hub) -> None:
@@ -83,11 +106,11 @@ def test_slots_of_runs_that_were_deleted_elsewhere_are_taken_back(hub: Hub) -> N
         await colors.slots(project, runs)
         queries.delete_run(context.store, project, "b")
         await colors.slots(project, runs[:1])
-        assert colors._sweeping is None  # Not yet due.
+        assert sweeping() == []  # Not yet due.
         now[0] += SWEEP_SECONDS
         await colors.slots(project, runs[:1])
-        assert colors._sweeping is not None
-        await asyncio.wait_for(colors._sweeping, 60)
+        (sweep,) = sweeping()
+        await asyncio.wait_for(sweep, 60)
         assert sorted(await held()) == ["a", "c"]
 
     hub.program.portal.call(test)  # type: ignore[union-attr]

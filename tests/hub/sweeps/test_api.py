@@ -3,12 +3,16 @@
 import itertools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stepwell_hub.config import HubConfig
 from stepwell_hub.sweeps.answers import LEASE_SECONDS
+from stepwell_store import EmbeddedStore
 from tests.hub.conftest import Hub
 from tests.hub.made import make_run
 from tests.store.made import log, writer
@@ -46,11 +50,21 @@ class Clock:
 
 
 @pytest.fixture
-def clock(hub: Hub) -> Clock:
-    found = Clock()
-    hub.context.sweeps.clock = found
-    hub.context.sweeps.watch._clock = found
-    return found
+def clock() -> Clock:
+    return Clock()
+
+
+@contextmanager
+def hub_running(data: Path, store: EmbeddedStore, clock: Clock) -> Iterator[Hub]:
+    made = Hub(HubConfig(data=data), store, data / "static", clock=clock)
+    with made.program:
+        yield made
+
+
+@pytest.fixture
+def hub(tmp_path: Path, store: EmbeddedStore, clock: Clock) -> Iterator[Hub]:
+    with hub_running(tmp_path, store, clock) as made:
+        yield made
 
 
 class Agent:
@@ -293,14 +307,19 @@ def test_an_agent_that_wakes_up_in_time_keeps_its_trial(hub: Hub, clock: Clock) 
     assert agent.trial()["number"] == 2
 
 
-def test_after_a_start_of_the_hub_agents_have_time_to_renew(hub: Hub, clock: Clock) -> None:
-    agent = Agent(hub, make_sweep(hub, RANDOM))
-    agent.trial()
+def test_after_a_start_of_the_hub_agents_have_time_to_renew(
+    tmp_path: Path, store: EmbeddedStore, clock: Clock
+) -> None:
+    with hub_running(tmp_path, store, clock) as hub:
+        agent = Agent(hub, make_sweep(hub, RANDOM))
+        agent.trial()
     clock.ahead += 10 * LEASE_SECONDS
-    hub.context.sweeps._started_at = clock() - 1
-    assert agent.trial()["number"] == 2
-    hub.context.sweeps._started_at = clock() - LEASE_SECONDS - 1
-    assert agent.trial()["fencing"] == 2
+    with hub_running(tmp_path, store, clock) as agent.hub:
+        clock.ahead += 1
+        assert agent.trial()["number"] == 2
+        clock.ahead += LEASE_SECONDS
+        again = agent.trial()
+        assert (again["number"], again["fencing"]) == (1, 2)
 
 
 def test_a_trial_whose_agents_all_vanish_is_crashed_in_the_end(hub: Hub, clock: Clock) -> None:
