@@ -64,7 +64,7 @@ def gpus(
     made = Gpus(played)
     yield made
     played.play(1)  # Lets go what hangs.
-    made.sampler._close()
+    made.sampler.close()
 
 
 def test_values_are_in_base_units(gpus: Gpus) -> None:
@@ -147,14 +147,14 @@ def test_a_gpu_that_hangs_stops_no_other_and_is_not_asked_again_before_it_answer
 ) -> None:
     gpus.play(3)
     gpus.sample()
-    gpus.sampler._device_seconds = 0.05
+    gpus.sampler.device_seconds = 0.05
     gpus.play(3, "gpu 1 hang 1")
     for _ in range(3):
         checked = gpus.sample()
         assert set(by_label(checked)) == {"gpu0", "gpu2"}
         assert states(checked) == {"gpu1": "hung"}
         assert "has not answered" in checked.conditions[0].text
-    gpus.sampler._device_seconds = 30.0
+    gpus.sampler.device_seconds = 30.0
     gpus.play(3)
     wait_until(lambda: set(by_label(gpus.sample())) == {"gpu0", "gpu1", "gpu2"}, "three GPUs")
     assert states(gpus.sample()) == {}
@@ -296,7 +296,7 @@ def test_a_driver_is_not_opened_anew_while_a_call_of_before_hangs(
 ) -> None:
     gpus.play(2)
     gpus.sample()
-    gpus.sampler._device_seconds = 0.05
+    gpus.sampler.device_seconds = 0.05
     gpus.play(2, "gpu 1 hang 1")
 
     def hanging() -> int:
@@ -310,7 +310,7 @@ def test_a_driver_is_not_opened_anew_while_a_call_of_before_hangs(
         assert hanging() == 1
     gpus.play(2)
     wait_until(lambda: hanging() == 0, "the hanging calls to end")
-    gpus.sampler._device_seconds = 30.0
+    gpus.sampler.device_seconds = 30.0
     assert set(by_label(gpus.sample())) == {"gpu0", "gpu1"}
 
 
@@ -322,7 +322,7 @@ def test_a_driver_that_goes_while_another_gpu_hangs_is_left_as_it_is(
     gpus.sample()
     closed: list[None] = []
     monkeypatch.setattr(Nvml, "close", lambda nvml: closed.append(None))
-    gpus.sampler._device_seconds = 0.05
+    gpus.sampler.device_seconds = 0.05
     gpus.play(2, "gpu 1 hang 1")
     surprises["gpu0"] = DriverRestartedError("gone")
     assert states(gpus.sample()) == {"gpu-driver": "driver_gone"}

@@ -65,7 +65,11 @@ class _Open:
 
 
 class GpuSampler:
-    """Samples all NVIDIA GPUs of the node. One call takes little more than ``DEVICE_SECONDS``."""
+    """Samples all NVIDIA GPUs of the node. One call takes little more than ``device_seconds``.
+
+    Attributes:
+        device_seconds: a GPU that does not answer for so long hangs.
+    """
 
     def __init__(
         self,
@@ -83,7 +87,7 @@ class GpuSampler:
         self._clock = context.clock
         self._processes = context.gpu_processes
         self._open_nvml = open_nvml
-        self._device_seconds = device_seconds
+        self.device_seconds = device_seconds
         self._open: _Open | None = None
         self._left: list[_Open] = []  # Closed drivers with calls that hang.
         self._known: dict[str, Device] = {}  # By UUID, since the daemon's start.
@@ -106,7 +110,7 @@ class GpuSampler:
         try:
             return self._sample(self._open)
         except DRIVER_GONE as error:
-            self._close()
+            self.close()
             self._why_closed = self._closed_by(error)
             return [self._why_closed]
 
@@ -114,7 +118,7 @@ class GpuSampler:
 
     def _sample(self, held: _Open) -> list[Reading | Condition]:
         asked = [worker for worker in held.workers if worker.ask()]
-        deadline = time.monotonic() + self._device_seconds
+        deadline = time.monotonic() + self.device_seconds
         samples: dict[str, GpuSample] = {}
         conditions: list[Condition] = []
         gone: GpuError | None = None
@@ -196,7 +200,7 @@ class GpuSampler:
             if not self._retry_at:
                 self._retry_at = now + self._backoff.next_delay()
             elif now >= self._retry_at:
-                self._close()
+                self.close()
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -241,8 +245,8 @@ class GpuSampler:
         text = "no GPU is sampled, a call to the NVIDIA driver that went away has not returned"
         return [*hung] or [Condition(_DRIVER, "hung", f"{text}: see the kernel's log")]
 
-    def _close(self) -> None:
-        """Close the driver; if one of its calls hangs, leave it open."""
+    def close(self) -> None:
+        """Close the driver; if one of its calls hangs, leave it open. The next sample opens it."""
         held = self._open
         self._open = None
         if held is None:
