@@ -6,18 +6,22 @@ The worker's answers are given by the test; the shelf is real.
 import asyncio
 import errno
 import io
+import json
 import math
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stepwell_daemon.artifacts.committer import Committer
 from stepwell_daemon.artifacts.hub_calls import HubAwayError
 from stepwell_daemon.artifacts.part import Artifacts
 from stepwell_daemon.artifacts.shelf import Shelf
 from stepwell_daemon.artifacts.worker import Worker
+from stepwell_daemon.artifacts.worker_process import ArtifactWorker
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.config import DaemonConfig
 from stepwell_daemon.counters import Counters
@@ -28,16 +32,22 @@ from tests.daemon.drafts import make_draft
 PATIENCE_SECONDS = 30.0
 
 
-class Answers:
-    """Answers for each draft by its name; without a word for it, the draft is committed."""
+class Answers(ArtifactWorker):
+    """Answers for each draft by its name; without a word for it, the draft is committed.
+
+    Attributes:
+        asked: keys of the drafts, in order; ``jobs`` are the whole requests.
+    """
 
     def __init__(self) -> None:
+        self.jobs: list[dict[str, Any]] = []
         self.answers: dict[str, list[dict[str, Any] | Exception]] = {}
         self.asked: list[str] = []
 
     async def commit(self, asked: dict[str, Any], **_: Any) -> dict[str, Any]:
         key = Path(asked["folder"]).name
         self.asked.append(key)
+        self.jobs.append(asked)
         answer = next(iter(self.answers.get(key, ())), {"committed": {"id": key, "version": "v0"}})
         if len(self.answers.get(key, ())) > 1:
             self.answers[key].pop(0)
@@ -66,10 +76,20 @@ class Bench:
             counters=self.counters,
             find_hub=lambda: place,
         )
-        self.shelf, self.committer = self.artifacts.shelf, self.artifacts.committer
+        self.shelf = self.artifacts.shelf
         self.worker = Answers()
-        self.committer._worker = self.worker  # type: ignore[assignment]
-        self.committer._new_backoff = lambda: Backoff(first_seconds=0.001, last_seconds=0.001)
+        self.now = 0.0
+        self.committer = self.artifacts.committer = Committer(
+            self.shelf,
+            find_hub=lambda: place,
+            store=None,
+            keeper=None,  # type: ignore[arg-type]
+            executor=ThreadPoolExecutor(1),
+            worker=self.worker,
+            free_bytes_min=0,
+            new_backoff=lambda: Backoff(first_seconds=0.001, last_seconds=0.001),
+            clock=lambda: self.now,
+        )
         self.shelf.open()
 
     def draft(self, name: str = "data") -> str:
@@ -144,7 +164,7 @@ def test_a_draft_with_a_trouble_of_its_own_lets_other_names_go_first(bench: Benc
     assert bench.shelf.keys == [broken, next_of_name]
     assert bench.committer.problem == "broken: 0: Input/output error, 3 times"
     assert bench.artifacts.problems()
-    bench.committer._clock = lambda: math.inf
+    bench.now = math.inf
     del bench.worker.answers[broken]
     bench.run(lambda: bench.committer.is_idle)
     assert bench.worker.asked[4:] == [broken, next_of_name]
@@ -179,6 +199,10 @@ def test_the_worker_says_whether_others_may_fare_better(
         raise error
 
     monkeypatch.setattr("stepwell_daemon.artifacts.committing.commit", fail)
-    asked = asyncio.run(bench.committer._asked(key))
-    (answer,) = Worker(io.StringIO(), io.StringIO())._commit(asked).items()
-    assert answer == (word, str(error.strerror if isinstance(error, OSError) else error))
+    bench.worker.answers[key] = [{"later": "the draft stays"}]
+    bench.run(lambda: bench.worker.jobs)
+    answered = io.StringIO()
+    Worker(io.StringIO(json.dumps({"commit": bench.worker.jobs[0]}) + "\n"), answered).run()
+    ready, answer = map(json.loads, answered.getvalue().splitlines())
+    assert ready == {"ready": True}
+    assert answer == {word: str(error.strerror if isinstance(error, OSError) else error)}

@@ -61,7 +61,7 @@ class Committer:
         store: Path | None,
         keeper: Keeper,
         executor: Executor,
-        memory_bytes: int,
+        worker: ArtifactWorker,
         free_bytes_min: int,
         new_backoff: Callable[[], Backoff] = Backoff,
         clock: Callable[[], float] = time.monotonic,
@@ -71,12 +71,15 @@ class Committer:
             find_hub: returns the hub's address; may raise HubSilentError.
             store: folder of this daemon's blob store, None if blobs go to ``keeper`` instead.
             executor: one thread, which alone changes the shelf.
+            worker: makes the versions; the committer closes it.
+            new_backoff: makes the delays between retries, for each operation that failed.
+            clock: seconds that never go back; decides how long a draft stays behind others.
         """
         self._shelf, self._find_hub = shelf, find_hub
         self._store, self._keeper = store, keeper
         self._executor = executor
         self._free_bytes_min = free_bytes_min
-        self._worker = ArtifactWorker(memory_bytes=memory_bytes)
+        self._worker = worker
         self._new_backoff, self._clock = new_backoff, clock
         self._behind: dict[str, _Behind] = {}
         self._arrived = asyncio.Event()

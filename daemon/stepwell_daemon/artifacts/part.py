@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 from stepwell_daemon.artifacts.committer import Committer
 from stepwell_daemon.artifacts.intake import DraftIntake
 from stepwell_daemon.artifacts.shelf import Shelf
+from stepwell_daemon.artifacts.worker_process import ArtifactWorker
 from stepwell_daemon.backoff import Backoff
 from stepwell_daemon.blobs.pipeline import Keeper
 from stepwell_daemon.config import DaemonConfig
@@ -51,7 +52,7 @@ class Artifacts:
             store=store.root if is_own and isinstance(store, FolderBlobStore) else None,
             keeper=keeper,
             executor=self._executor,
-            memory_bytes=config.blob_worker_memory_bytes,
+            worker=ArtifactWorker(memory_bytes=config.blob_worker_memory_bytes),
             free_bytes_min=config.blob_free_bytes_min,
         )
 
