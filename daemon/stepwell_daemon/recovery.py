@@ -72,10 +72,12 @@ class JournalRecovery:
         places: JournalPlaces,
         counters: Counters,
         take_blobs: TakeBlobs = _take_no_blobs,
+        host: str | None = None,
     ) -> None:
         """
         Args:
             take_blobs: takes the staged files of an open journal, and returns whether none is left.
+            host: the host name in the records of this host's writers; None for the machine's name.
         """
         self.problems: dict[Path, str] = {}
         """Problems of recovery, by journal; retried when the journal's folder changes."""
@@ -87,7 +89,7 @@ class JournalRecovery:
         self._places = places
         self._counters = counters
         self._take_blobs = take_blobs
-        self._host = socket.gethostname()
+        self._host = host or socket.gethostname()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="recover")
 
     def close(self) -> None:

@@ -40,11 +40,13 @@ class Upkeep:
         *,
         store: Callable[[], Store | None],
         executor: Executor,
+        sweep_seconds: float = _SWEEP_SECONDS,
     ) -> None:
         """
         Args:
             store: returns the store; None until it is open.
             executor: the thread that works on the store.
+            sweep_seconds: between two looks for rows of deleted runs in an embedded store.
         """
         self.due = asyncio.Event()
         """Apply retention now: the store is open, or the settings have changed."""
@@ -52,6 +54,7 @@ class Upkeep:
         self._blobs = blobs
         self._store = store
         self._executor = executor
+        self._sweep_seconds = sweep_seconds
         self.stopping = threading.Event()
         """A running deletion must end at its next step."""
 
@@ -90,7 +93,7 @@ class Upkeep:
         is_failing = False  # A repeating failure is logged once.
         while True:
             of_servers = self._config.sink == "clickhouse"
-            await asyncio.sleep(_SWEEP_SERVERS_SECONDS if of_servers else _SWEEP_SECONDS)
+            await asyncio.sleep(_SWEEP_SERVERS_SECONDS if of_servers else self._sweep_seconds)
             if (store := self._store()) is None:
                 continue
             sweep = partial(

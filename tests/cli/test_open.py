@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from stepwell.cli import page as cli_page
 from stepwell.cli.page import link_to, open_browser, running_hub
 from stepwell_store import EmbeddedStore
 from stepwell_wire.hub_access import check_login_code, hub_dir, read_key, see_to_key
@@ -129,10 +128,9 @@ def test_no_browser_is_opened_where_there_is_no_display(monkeypatch: pytest.Monk
 def test_a_browser_that_does_not_return_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli_page, "_BROWSER_SECONDS", 0.2)
     stuck = tmp_path / "browser"
     stuck.write_text(f"#!/bin/sh\necho $1 > {tmp_path}/seen\nexec sleep 600\n")
     stuck.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{stuck} %s")
-    assert open_browser("http://127.0.0.1:9/")
+    assert open_browser("http://127.0.0.1:9/", wait_seconds=0.2)
     wait_until((tmp_path / "seen").exists, "the browser")

@@ -107,7 +107,8 @@ async def spool_running(
 def spooled_in(spool: Spool) -> list[SpooledFrame]:
     """Return every frame in the spool, oldest first, read as the forwarder reads them."""
     found: list[SpooledFrame] = []
-    for number in sorted(spool._held.sizes):
+    number = spool.next_segment(0)
+    while number is not None:
         end = spool.end_of(number)
         if end > PAGE_BYTES:
             with closing(SpoolReader(spool.folder, spool.number)) as reader:
@@ -115,6 +116,7 @@ def spooled_in(spool: Spool) -> list[SpooledFrame]:
                 found += reader.read_extent(
                     start, end, points_max=1 << 62, bytes_max=1 << 62
                 ).frames
+        number = spool.next_segment(number)
     return found
 
 

@@ -1,11 +1,13 @@
 """The shelf: drafts are taken once, whole, and only those of the writer that offers them."""
 
+import asyncio
 import dataclasses
 import errno
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,10 +20,19 @@ from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import BlobRefusedError
 from stepwell_store.blob_store import FolderBlobStore
 from stepwell_store.writer import WriterInfo
-from stepwell_wire.blobs_pb2 import LATER, REFUSED, SEND, TAKEN
+from stepwell_wire.blobs_pb2 import (
+    LATER,
+    REFUSED,
+    SEND,
+    TAKEN,
+    ArtifactQuestion,
+    ArtifactStates,
+)
 from stepwell_wire.drafts import DRAFT_FILE, folder_name
 from stepwell_wire.folder import JournalFolder
+from stepwell_wire.limits import PROTOCOL_MAJOR
 from tests.daemon.drafts import make_draft
+from tests.daemon.staged import INFO
 
 WHO = WriterInfo("p", "r", "w", "", "run", "node", 7)
 
@@ -134,7 +145,7 @@ def test_a_link_in_place_of_a_draft_is_not_followed(desk: Desk) -> None:
     assert not desk.shelf.keys
 
 
-def test_no_room_lets_a_copy_wait(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_room_lets_a_copy_wait(desk: Desk) -> None:
     key = desk.draft()
     full = Shelf(desk.shelf.folder, free_bytes_min=1 << 62)
     desk.intake = DraftIntake(full, on_taken=lambda: None)
@@ -330,8 +341,14 @@ def test_a_draft_that_is_done_while_it_is_asked_for_is_not_unknown(
             self.remove(found[0])  # As the worker does, on its thread.
             return found
 
-    monkeypatch.setattr(desk.shelf, "__class__", Passing)
-    assert part._waiting("p", "data") == keys[1:]
+    def asked(**question: Any) -> list[tuple[str, str]]:
+        packed = ArtifactQuestion(protocol_major=PROTOCOL_MAJOR, **question).SerializeToString()
+        answer = asyncio.run(part.states(packed, None))
+        return [(each.key, each.state) for each in ArtifactStates.FromString(answer).artifacts]
+
+    with monkeypatch.context() as passing:
+        passing.setattr(desk.shelf, "__class__", Passing)
+        assert asked(project=INFO.project, name="data") == [(keys[1], "waiting")]
 
     def finish_first(key: str) -> None:
         desk.shelf.finish(key, {"state": "committed"})
@@ -341,6 +358,6 @@ def test_a_draft_that_is_done_while_it_is_asked_for_is_not_unknown(
     monkeypatch.setattr(
         desk.shelf.outcomes, "find", lambda key: (outcome(key), finish_first(key))[0]
     )
-    assert part._state(keys[1]).state == "waiting"
-    assert part._state(keys[1]).state == "committed"
+    assert asked(keys=keys[1:]) == [(keys[1], "waiting")]
+    assert asked(keys=keys[1:]) == [(keys[1], "committed")]
     part.close()

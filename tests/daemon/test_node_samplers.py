@@ -7,6 +7,7 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
@@ -206,19 +207,14 @@ def test_a_disk_without_a_busy_time_has_no_busy_ratio(
     assert "disk/busy_ratio" not in by_label(sampler.sample())[""]
 
 
-@pytest.fixture
-def first_namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What stands for the machine's own namespace of process ids."""
-    namespace = tmp_path / "pid"
+def machine_namespace(folder: Path) -> dict[str, Any]:
+    """What lets a sampler see this machine's processes by the numbers of a GPU's driver."""
+    namespace = folder / "pid"
     namespace.touch()
-    inode = namespace.stat().st_ino
-    monkeypatch.setattr("stepwell_daemon.samplers.training._FIRST_PID_NAMESPACE", inode)
-    return namespace
+    return {"pid_namespace": namespace, "machine_namespace": namespace.stat().st_ino}
 
 
-def test_numbers_of_another_namespace_name_no_process_of_this_one(
-    tmp_path: Path, first_namespace: Path
-) -> None:
+def test_numbers_of_another_namespace_name_no_process_of_this_one(tmp_path: Path) -> None:
     own = os.getpid()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.touch()
@@ -229,15 +225,13 @@ def test_numbers_of_another_namespace_name_no_process_of_this_one(
     status = tmp_path / str(own) / "status"
     status.parent.mkdir()
     status.write_text(f"Name:\tpython\nNSpid:\t{own}\t17\n")
-    sampler = TrainingSampler(context, pid_namespace=first_namespace, proc=tmp_path)
+    sampler = TrainingSampler(context, proc=tmp_path, **machine_namespace(tmp_path))
     assert by_label(sampler.sample()) == {}  # Who says that it is this number is another.
     status.write_text(f"Name:\tpython\nNSpid:\t{own}\n")
     assert f"process-w{own}@gpu0" in by_label(sampler.sample())
 
 
-def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(
-    tmp_path: Path, first_namespace: Path
-) -> None:
+def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(tmp_path: Path) -> None:
     trainer = subprocess.Popen(
         [sys.executable, "-c", CHILDREN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
@@ -248,7 +242,7 @@ def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(
         context.gpu_processes.publish(
             {trainer.pid: {"gpu0": 5}, child: {"gpu0": 2, "gpu3-mig1": 7}, 1: {"gpu7": 9}}
         )
-        values = by_label(TrainingSampler(context, pid_namespace=first_namespace).sample())
+        values = by_label(TrainingSampler(context, **machine_namespace(tmp_path)).sample())
         label = f"process-w{trainer.pid}"
         assert values[f"{label}@gpu0"] == {"process/gpu_memory_bytes": 7.0}
         assert values[f"{label}@gpu3-mig1"] == {"process/gpu_memory_bytes": 7.0}
@@ -260,16 +254,14 @@ def test_a_process_has_a_reading_for_each_gpu_that_it_or_a_child_holds(
 
 @pytest.mark.parametrize("is_first", [True, False])
 def test_no_gpu_is_said_only_where_the_drivers_process_ids_are_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+    tmp_path: Path, is_first: bool
 ) -> None:
-    namespace = tmp_path / "pid"
-    namespace.touch()
-    if is_first:
-        inode = namespace.stat().st_ino
-        monkeypatch.setattr("stepwell_daemon.samplers.training._FIRST_PID_NAMESPACE", inode)
+    namespaces = machine_namespace(tmp_path)
+    if not is_first:
+        namespaces["machine_namespace"] += 1
     context = ticking(tmp_path, os.getpid())
     context.gpu_processes.publish({})
-    values = by_label(TrainingSampler(context, pid_namespace=namespace).sample())
+    values = by_label(TrainingSampler(context, **namespaces).sample())
     expected = 0.0 if is_first else None
     assert values[f"process-w{os.getpid()}"].get("process/gpus") == expected
 

@@ -214,10 +214,11 @@ def test_processes_that_have_ended_make_room_for_new_ones(
 
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
-            node = NodeWriters(spool, "here")
+            now = 1000.0
+            node = NodeWriters(spool, "here", clock=lambda: now)
             assert node.append([reading(cpu=1.0), process(1)], 1_000_000) == 2
             assert node.append([process(2)], 2_000_000) == 0, "the first may still run"
-            monkeypatch.setattr(node_writer, "_IDLE_SECONDS", -1.0)
+            now += 601.0
             assert node.append([process(2)], 3_000_000) == 1
             assert node.append([reading(cpu=1.0)], 4_000_000) == 1, "the node's own stays"
             assert dropped(spool) == (1, 1)

@@ -35,7 +35,6 @@ def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
 
     monkeypatch.setattr(upkeep, "sweep_removed", sweep)
     monkeypatch.setattr(upkeep, "forget_runs", forget)
-    monkeypatch.setattr(upkeep, "_SWEEP_SECONDS", 0.0)
     config = SimpleNamespace(sink="embedded", journals="", further_journal_roots=lambda: ())
     facts, blobs, store = SimpleNamespace(config=config), object(), object()
     loop = asyncio.new_event_loop()
@@ -47,6 +46,7 @@ def test_a_sweep_that_fails_is_a_warning_once_with_the_remedy(
                 cast(Any, blobs),
                 store=lambda: cast(Any, store),
                 executor=executor,
+                sweep_seconds=0.0,
             )
             running = asyncio.create_task(keeping.sweep_removed())
             await asyncio.wait_for(swept.wait(), 60)

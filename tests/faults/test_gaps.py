@@ -169,21 +169,25 @@ def written(folder: Path) -> list[SpooledFrame]:
     return read(folder)
 
 
-def open_spool(folder: Path) -> tuple[SpoolReader, Location, int]:
-    async def places() -> tuple[int, Location]:
+def number_of(folder: Path) -> int:
+    async def number() -> int:
         async with spool_running(folder) as spool:
-            return spool.number, spool.end
+            return spool.number
 
-    number, _ = asyncio.run(places())
+    return asyncio.run(number())
+
+
+def first_segment(folder: Path) -> tuple[Location, int]:
+    """Return where the records of the first segment begin, and where it ends."""
     (segment, *_) = list_segments(folder)
-    size = segment_path(folder, segment).stat().st_size
-    return SpoolReader(folder, number), Location(segment, PAGE_BYTES), size
+    return Location(segment, PAGE_BYTES), segment_path(folder, segment).stat().st_size
 
 
 def read(folder: Path, *, bytes_max: int = _NO_LIMIT, anew: bool = False) -> list[SpooledFrame]:
     """Read the first segment in extents, if ``anew`` with a reader of its own for each."""
-    reader, place, end = open_spool(folder)
-    number = reader._spool
+    number = number_of(folder)
+    reader = SpoolReader(folder, number)
+    place, end = first_segment(folder)
     found: list[SpooledFrame] = []
     while place.offset < end:
         extent = reader.read_extent(place, end, points_max=_NO_LIMIT, bytes_max=bytes_max)
@@ -248,7 +252,8 @@ def test_extents_of_any_size_and_starts_anywhere_miss_the_same(
 
 def test_an_extent_that_is_read_again_misses_the_same(tmp_path: Path) -> None:
     expected = damaged(tmp_path, 20)
-    reader, place, end = open_spool(tmp_path)
+    reader = SpoolReader(tmp_path, number_of(tmp_path))
+    place, end = first_segment(tmp_path)
     for _ in range(2):
         extent = reader.read_extent(place, end, points_max=_NO_LIMIT, bytes_max=_NO_LIMIT)
         assert missing(extent.frames) == expected

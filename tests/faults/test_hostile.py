@@ -78,9 +78,11 @@ def test_a_journal_dir_that_cannot_be_looked_at_does_not_stop_recovery(
             state.journal_dir = str(tmp_path / name)
             state.accepted = state.durable = 8
             recovery = JournalRecovery(
-                spool, places=JournalPlaces(tmp_path / "journals"), counters=spool.counters
+                spool,
+                places=JournalPlaces(tmp_path / "journals"),
+                counters=spool.counters,
+                host=state.info.host,
             )
-            recovery._host = state.info.host
             after = new_writer(spool, "w2")
             after.accepted = after.durable = 8
             after.is_dead = True
@@ -99,11 +101,13 @@ def test_a_writer_that_died_at_the_last_moment_of_64_bits_is_ended(tmp_path: Pat
         async with spool_running(tmp_path / "spool") as spool:
             state = new_writer(spool)
             state.last_time_us = 2**63 - 1
+            state.accepted = state.durable = 8
+            state.is_dead = True
             recovery = JournalRecovery(
                 spool, places=JournalPlaces(tmp_path / "journals"), counters=spool.counters
             )
             try:
-                recovery._append_end(state)
+                await recovery.look()
                 await spool.settled()
             finally:
                 recovery.close()

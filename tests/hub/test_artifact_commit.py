@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +58,8 @@ class Bench:
         assert isinstance(hub.context.blobs, FolderBlobStore)
         self.store: FolderBlobStore = hub.context.blobs
         self.journal = folder / "journals" / "r-w"
-        self.digests = Digests(folder / "digests.sqlite")
+        self.digests_file = folder / "digests.sqlite"
+        self.digests = Digests(self.digests_file)
         self.sources = folder / "sources"
         self.sources.mkdir()
         self.read = 0
@@ -184,9 +187,8 @@ def test_what_was_written_just_now_is_not_remembered(bench: Bench) -> None:
     job = bench.job(bench.draft(a=source))
     commit(job)
     clean(job)
-    assert bench.digests._database is not None
-    (count,) = bench.digests._database.execute("SELECT count(*) FROM digests").fetchone()
-    assert count == 0
+    with closing(sqlite3.connect(bench.digests_file)) as database:
+        assert database.execute("SELECT count(*) FROM digests").fetchone() == (0,)
 
 
 @pytest.mark.holds("artifacts-come-back")

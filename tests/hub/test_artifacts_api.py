@@ -287,9 +287,9 @@ def test_a_version_that_ends_while_its_manifest_is_kept_leaves_none(
     real = hub.context.blobs.keep_manifest
 
     def keep(version_id: str, packed: bytes) -> None:
-        catalog = hub.context.catalog._catalog
-        assert catalog is not None
-        artifacts.fail(catalog, version_id, reason="given up")
+        hub.context.catalog.do_from_thread(
+            lambda catalog: artifacts.fail(catalog, version_id, reason="given up")
+        )
         hub.context.blobs.drop_manifest(version_id)
         real(version_id, packed)
 

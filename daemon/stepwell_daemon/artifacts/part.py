@@ -93,10 +93,11 @@ class Artifacts:
 
     def handlers(self) -> grpc.GenericRpcHandler:
         return grpc.method_handlers_generic_handler(
-            BLOBS_SERVICE, {"Artifacts": grpc.unary_unary_rpc_method_handler(self._states)}
+            BLOBS_SERVICE, {"Artifacts": grpc.unary_unary_rpc_method_handler(self.states)}
         )
 
-    async def _states(self, data: bytes, context: Any) -> bytes:
+    async def states(self, data: bytes, context: Any) -> bytes:
+        """Return packed ``ArtifactStates`` for a packed question; gRPC calls it."""
         try:
             question = ArtifactQuestion.FromString(data)
         except DecodeError:

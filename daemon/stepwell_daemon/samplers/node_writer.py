@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from stepwell_daemon.bounds import SAMPLE_NAMES, SAMPLE_SPOOL_FAILING, SAMPLE_SPOOL_FULL, Dropped
@@ -66,9 +66,20 @@ assert NAME_BYTES_MAX <= METRIC_NAME_BYTES_MAX
 class NodeWriters:
     """Packs readings as rows of writers with scope ``node``; their step is the unix second."""
 
-    def __init__(self, spool: Spool, host: str | None = None) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        host: str | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Args:
+            clock: seconds since 1970 UTC; decides which processes have ended.
+        """
         self._spool = spool
         self._host = host or socket.gethostname()
+        self._clock = clock
         self._writers: dict[str, _NodeWriter] = {}
 
     def append(self, readings: Sequence[Reading], time_us: int) -> int:
@@ -93,7 +104,7 @@ class NodeWriters:
                 self._forget_idle_processes()
             if len(self._writers) == LABELS_MAX:
                 return self._drop(SAMPLE_NAMES, len(values))
-            writer = self._writers[label] = _NodeWriter(self._spool, self._host, label)
+            writer = self._writers[label] = _NodeWriter(self._spool, self._host, label, self._clock)
         known = writer.names_that_fit(values)
         if len(known) < len(values):
             self._drop(SAMPLE_NAMES, len(values) - len(known), rows=0 if known else 1)
@@ -114,10 +125,11 @@ class NodeWriters:
 class _NodeWriter:
     """The writer of one label."""
 
-    def __init__(self, spool: Spool, host: str, label: str) -> None:
+    def __init__(self, spool: Spool, host: str, label: str, clock: Callable[[], float]) -> None:
         self._spool = spool
         self._host = host
         self._label = label
+        self._clock = clock
         self._names: set[str] = set()
         self._told: Device | None = None
         self._begin()
@@ -146,7 +158,7 @@ class _NodeWriter:
 
     @property
     def is_idle(self) -> bool:
-        return time.time() - self._state.seen_at > _IDLE_SECONDS
+        return self._clock() - self._state.seen_at > _IDLE_SECONDS
 
     def close(self) -> None:
         """Remove the writer's schemas from the registry: it sends no more rows."""
@@ -173,7 +185,7 @@ class _NodeWriter:
         pieces.append(HEADER.pack(number, size, step, time_us))
         pieces.append(struct.pack(f"<{len(keys)}d", *values.values()))
         state = self._state
-        state.note_seen(time.time())
+        state.note_seen(self._clock())
         taken = Taken(state.accepted, b"".join(pieces), points=len(keys), flags=flags)
         take_records(self._spool, state, taken)
         return len(keys)

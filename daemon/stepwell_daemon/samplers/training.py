@@ -67,19 +67,21 @@ class TrainingSampler:
         context: SamplerContext,
         *,
         pid_namespace: Path = _PID_NAMESPACE,
+        machine_namespace: int = _FIRST_PID_NAMESPACE,
         proc: Path = _PROC,
     ) -> None:
         """
         Args:
             pid_namespace: the file of this process's id namespace: it shows whether process ids
                 here are those of a GPU's driver.
+            machine_namespace: inode of the id namespace that the driver uses.
             proc: mount point of /proc.
         """
         self._proc = proc
         self._trainers = context.trainers
         self._gpu_processes = context.gpu_processes
         self._clock = context.clock
-        self._sees_all = _is_first_namespace(pid_namespace)
+        self._sees_all = _has_inode(pid_namespace, machine_namespace)
         self._before: dict[_Key, _Use] = {}
         self._at = 0.0
         self._rates = Rates()
@@ -246,9 +248,9 @@ def _is_named_so(proc: Path, pid: int) -> bool:
     return True  # A kernel without namespaces.
 
 
-def _is_first_namespace(path: Path) -> bool:
+def _has_inode(path: Path, inode: int) -> bool:
     try:
-        return path.stat().st_ino == _FIRST_PID_NAMESPACE
+        return path.stat().st_ino == inode
     except OSError:
         return False
 

@@ -69,11 +69,13 @@ def answers(url: str) -> bool:
     return True
 
 
-def open_browser(link: str) -> bool:
+def open_browser(link: str, *, wait_seconds: float = _BROWSER_SECONDS) -> bool:
     """Open a graphical browser where there is one; return whether one was asked to.
 
-    Browsers that run in the terminal would take it over, and are left alone. Waits a few seconds
-    at most: some wait for the browser's end.
+    Browsers that run in the terminal would take it over, and are left alone.
+
+    Args:
+        wait_seconds: at most; the command that opens a browser may wait for the browser's end.
     """
     if sys.platform != "darwin" and not any(os.environ.get(name) for name in _DISPLAYS):
         return False
@@ -87,5 +89,5 @@ def open_browser(link: str) -> bool:
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()
-    thread.join(_BROWSER_SECONDS)
+    thread.join(wait_seconds)
     return thread.is_alive() or opened == [True]

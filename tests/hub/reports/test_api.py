@@ -54,9 +54,9 @@ def test_a_report_is_made_read_saved_and_deleted(hub: Hub) -> None:
 def test_a_list_goes_on_with_a_deletion_that_another_process_noted(hub: Hub, listed: str) -> None:
     """As `stepwell rm --project` notes it."""
     address = f"{BY_ID}/{make(hub, root='/api/v1/projects/deleted-here/reports').json()['id']}"
-    catalog = hub.context.catalog._catalog
-    assert catalog is not None
-    project_deletion.ask(catalog, "deleted-here", now=time.time())
+    hub.context.catalog.do_from_thread(
+        lambda catalog: project_deletion.ask(catalog, "deleted-here", now=time.time())
+    )
     assert hub.program.get(address).status_code == 200
     hub.context.artifacts_cleared_at = -1e9
     assert hub.program.get(listed).status_code == 200

@@ -1,7 +1,7 @@
 """The store, and the journals that wait to be sent."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -26,8 +26,12 @@ _UNSENT: Final = {
 }
 
 
-def store(data: Path) -> Iterator[Finding]:
-    """Yield whether the store of ``data`` opens and answers."""
+def store(data: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """Yield whether the store of ``data`` opens and answers.
+
+    Args:
+        clock: seconds since 1970 UTC; decides which points are from the future.
+    """
     if not (data / "store").is_dir():
         yield Finding("store", Level.OK, f"no store in {data} yet; the first daemon makes it")
         return
@@ -72,7 +76,7 @@ def store(data: Path) -> Iterator[Finding]:
             "name: their run was deleted while it ran",
             "delete them with `stepwell rm --orphans`",
         )
-    ahead = totals.last_seen - time.time()
+    ahead = totals.last_seen - clock()
     if ahead > _FUTURE_SECONDS_MAX:
         yield Finding(
             "clock",
