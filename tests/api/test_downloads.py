@@ -1,5 +1,6 @@
 """Downloads of artifacts from a real hub: whole, verified, resumed, never out of the folder."""
 
+import http.client
 import os
 import signal
 import subprocess
@@ -176,17 +177,18 @@ def test_what_a_loss_of_power_left_is_fetched_anew(
 def test_a_connection_that_breaks_is_opened_again(
     artifact: Artifact, tmp_path: Path, asked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep = fetching._Filling._keep
+    readinto = http.client.HTTPResponse.readinto
     kept: list[int] = []
+    cuts = [1, 3]
 
-    def failing(filling: Any, data: memoryview) -> None:
-        keep(filling, data)
-        kept.append(len(data))
-        if len(kept) in (1, 3):
+    def failing(answer: http.client.HTTPResponse, buffer: memoryview) -> int:
+        if cuts and len(kept) == cuts[0]:
+            del cuts[0]
             raise ConnectionResetError("cut")
+        kept.append(readinto(answer, buffer))
+        return kept[-1]
 
-    monkeypatch.setattr(fetching._Filling, "_keep", failing)
-    monkeypatch.setattr(fetching, "CHUNK_BYTES", 1 << 20)
+    monkeypatch.setattr(http.client.HTTPResponse, "readinto", failing)
     artifact.download(tmp_path, path_prefix="sub/ü")
     assert [each for _, each in asked] == [
         "",
@@ -209,15 +211,18 @@ def test_a_hub_that_stays_away_leaves_the_part(
 
 
 KILLED = """
-import os, sys
-from stepwell._artifacts import fetching
+import http.client, sys
 from stepwell.api import Api
-keep = fetching._Filling._keep
-def slow(filling, data):
-    keep(filling, data)
-    print("kept", flush=True)
-    sys.stdin.readline()
-fetching._Filling._keep = slow
+readinto = http.client.HTTPResponse.readinto
+has_read = False
+def slow(answer, buffer):
+    global has_read
+    if has_read:
+        print("kept", flush=True)
+        sys.stdin.readline()
+    has_read = True
+    return readinto(answer, buffer)
+http.client.HTTPResponse.readinto = slow
 api = Api(hub=sys.argv[1], api_key=sys.argv[2])
 api.artifact("downloads/data").download(sys.argv[3], path_prefix="sub/ü")
 """

@@ -92,7 +92,14 @@ def test_a_draft_that_cannot_be_moved_is_copied(
 ) -> None:
     key = desk.draft()
     if way != "keep":
-        monkeypatch.setattr(Shelf, "_renamed", lambda self, folder, key: False)
+        rename = os.rename
+
+        def only_within(source: Any, target: Any, **descriptors: int) -> None:
+            if "src_dir_fd" in descriptors:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+            rename(source, target)
+
+        monkeypatch.setattr(os, "rename", only_within)
     assert desk.take(key, keep=way == "keep") == TAKEN
     assert desk.content(key) == b"content"
     assert (desk.journal / folder_name(key)).exists() == (way == "keep")
@@ -285,14 +292,17 @@ def test_a_draft_that_is_written_to_while_it_is_taken_is_refused(
     good = (held / DRAFT_FILE).read_bytes()
     changed = good.replace(b'"run_id":"r"', b'"run_id":"x"') if b"run" in damage else damage
     assert changed != good
-    renamed = Shelf._renamed
+    rename = os.rename
 
-    def write_first(self: Shelf, folder: JournalFolder, key: str) -> bool:
-        (held / DRAFT_FILE).write_bytes(changed)
-        return way == "moved" and renamed(self, folder, key)
+    def write_first(source: Any, target: Any, **descriptors: int) -> None:
+        if "src_dir_fd" in descriptors:
+            (held / DRAFT_FILE).write_bytes(changed)
+            if way == "copied":
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(source, target, **descriptors)
 
     with monkeypatch.context() as writing:
-        writing.setattr(Shelf, "_renamed", write_first)
+        writing.setattr(os, "rename", write_first)
         assert desk.take(key) == REFUSED
     assert (desk.shelf.keys, desk.taken) == ([], 0)
     assert not list((desk.shelf.folder / "arriving").iterdir())

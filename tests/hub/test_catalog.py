@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import inspect, text
+from sqlalchemy import Engine, NullPool, create_engine, inspect, text
 
-from stepwell_hub.catalog.catalog import Catalog, open_catalog
+from stepwell_hub.catalog.catalog import FILE, Catalog, open_catalog
 from stepwell_hub.catalog.migrate import NEWEST
 from stepwell_hub.catalog.models import Base
 from stepwell_hub.catalog.slots import SLOTS, next_slot
@@ -36,6 +36,12 @@ def catalog(tmp_path: Path, url: str) -> Iterator[Catalog]:
     opened = open_catalog(tmp_path, url)
     yield opened
     opened.close()
+
+
+def engine_of(folder: Path, url: str) -> Engine:
+    """Return another way to the catalog's database, with no connection that stays open."""
+    address = url.replace("postgresql://", "postgresql+psycopg://")
+    return create_engine(address or f"sqlite:///{folder / FILE}", poolclass=NullPool)
 
 
 def tomorrow() -> int:
@@ -140,7 +146,7 @@ def test_a_view_without_a_name_is_shared_by_its_id_alone(catalog: Catalog) -> No
 def test_migrations_make_what_the_models_say(tmp_path: Path, url: str) -> None:
     catalog = open_catalog(tmp_path, url)
     catalog.views("p")
-    with catalog._engine.connect() as connection:
+    with engine_of(tmp_path, url).connect() as connection:
         found = inspect(connection)
         for table in Base.metadata.sorted_tables:
             columns = {each["name"]: each for each in found.get_columns(table.name)}
@@ -159,7 +165,7 @@ def test_migrations_make_what_the_models_say(tmp_path: Path, url: str) -> None:
 def test_a_newer_catalog_is_left_alone(tmp_path: Path, url: str) -> None:
     catalog = open_catalog(tmp_path, url)
     catalog.views("p")
-    with catalog._engine.begin() as connection:
+    with engine_of(tmp_path, url).begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     catalog.close()
     with pytest.raises(CatalogUnavailableError, match="upgrade stepwell"):

@@ -40,7 +40,8 @@ def decode(records: bytes, schemas: dict[int, tuple[str, ...]] | None = None) ->
         if record.schema == EVENT_SCHEMA:
             kind, body = unpack_event(records, record)
             if kind == SCHEMA:
-                known[body["id"]] = tuple(body["keys"])
+                names = tuple(body["keys"])
+                assert known.setdefault(body["id"], names) == names, "a number has one set of names"
             else:
                 events.append((kind, record.step, body))
         elif record.schema != PADDING_SCHEMA:

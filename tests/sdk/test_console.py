@@ -317,13 +317,12 @@ def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
 ) -> None:
     small = {"journal_segment_bytes": 65536, "journal_bytes_max": 131072, "finish_timeout": 0.0}
     run = start(settings={"console": True, **small})  # Nobody acknowledges.
-    folder, recording = run.dir, run._recording
+    folder = run.dir
     lines = 6000
     for number in range(lines):
         sys.stdout.write(f"line {number:030d}\n")  # At once: no line is seen without its end.
         if number % 500 == 499:
-            with run._writer.lock:
-                recording.console.write()
+            run.flush(0.0)
     dropped = run.dropped_lines
     assert dropped > 0
     assert run.dropped_points == 0

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stepwell import Run
+from stepwell._journal import Journal
 from stepwell._sender import Sender
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.journal_files import find_journals
@@ -60,7 +61,7 @@ def test_a_daemon_that_comes_late_gets_everything(start: Start, folder: Path) ->
     for i in range(1000):
         run.log({"x": float(i)})
     with RecordingDaemon(folder / "late.sock") as late:
-        assert late.wait_for(lambda: late._writers and len(values(late)) == 1000)
+        assert late.wait_for(lambda: late.writers and len(values(late)) == 1000)
         run.finish()
         assert len(values(late)) == 1000
 
@@ -215,17 +216,15 @@ def test_a_mistake_in_the_sender_is_said_once_and_survived(
     run = start()
     run.log({"x": 0.0})
     assert run.flush(30)
-    journal = run._writer.journal
-    assert journal is not None
     failures = iter([OSError("the disk"), ValueError("a mistake")])
-    real = journal.tend
+    real = Journal.tend
 
-    def tend() -> None:
+    def tend(journal: Journal) -> None:
         for error in failures:
             raise error
-        real()
+        real(journal)
 
-    monkeypatch.setattr(journal, "tend", tend)
+    monkeypatch.setattr(Journal, "tend", tend)
     for i in range(1, 10):
         run.log({"x": float(i)})
     assert run.flush(30)

@@ -55,9 +55,9 @@ def test_it_is_written_as_soon_as_there_is_room(start: Start, daemon: RecordingD
 
     def log() -> bool:
         run.log({"x": 2.0})
-        return not run._writer._owed
+        return bool(daemon.events("config"))
 
-    wait_until(log, "a segment to be freed")
+    wait_until(log, "the change that waited for a segment to be freed")
     run.config.update({"later": 2})
     assert run.flush(30)
     sets = [event.body["set"] for event in daemon.events("config")]
@@ -71,16 +71,14 @@ def test_more_than_may_wait_is_counted_and_leaves_a_gap(start: Start) -> None:
     log_until_full(run)
     for number in range(40):
         run.config.update({f"large/{number}": "x" * 1000})
-    lost = run._writer.losses.events
-    assert 0 < lost < 40
     run.finish()
     held = read_journal(folder)
     kept = [
         body for body in held.bodies("config") if "large/0" in str(body) or "large" in str(body)
     ]
-    assert len(kept) == 40 - lost
+    assert 0 < len(kept) < 40
     (gap,) = [gap for gap in held.bodies("gap") if gap["reason"] == "events, journal full"]
-    assert (gap["rows"], gap["points"]) == (lost, 0)
+    assert (gap["rows"], gap["points"]) == (40 - len(kept), 0)
     assert held.events[-1][0] == "finish"
 
 
