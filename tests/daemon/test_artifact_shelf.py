@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stepwell_daemon.artifacts.intake import DraftIntake, is_file_of_draft
+from stepwell_daemon.artifacts.outcomes import Outcomes
 from stepwell_daemon.artifacts.part import Artifacts
 from stepwell_daemon.artifacts.shelf import Shelf
 from stepwell_daemon.blobs.pipeline import StoreKeeper
@@ -198,16 +199,14 @@ def test_a_draft_without_a_word_is_refused(desk: Desk, has_come: bool) -> None:
     assert desk.intake.accept(whole, 0, WHO).outcome == REFUSED
 
 
-def test_old_outcomes_are_removed_while_the_daemon_runs(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stepwell_daemon.artifacts.outcomes._REMOVE_EVERY", 4)
-    monkeypatch.setattr("stepwell_daemon.artifacts.outcomes._KEPT_MAX", 2)
+def test_old_outcomes_are_removed_while_the_daemon_runs(tmp_path: Path) -> None:
+    outcomes = Outcomes(tmp_path / "done", kept_max=2, remove_every=4)
+    outcomes.open()
     keys = [f"{number:032x}" for number in range(4)]
     for key in keys:
-        desk.shelf.finish(key, {"state": "committed", "reason": ""})
-    assert sum(desk.shelf.outcomes.find(key) is not None for key in keys) == 2
-    assert desk.shelf.outcomes.find(keys[-1]) is not None
+        outcomes.note(key, None, {"state": "committed", "reason": ""})
+    assert sum(outcomes.find(key) is not None for key in keys) == 2
+    assert outcomes.find(keys[-1]) is not None
 
 
 def test_what_became_of_a_draft_outlives_it(desk: Desk) -> None:

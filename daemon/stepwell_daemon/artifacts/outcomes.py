@@ -18,15 +18,22 @@ from stepwell_wire.drafts import Draft, is_key
 _KEPT_SECONDS: Final = 7 * 86_400.0
 _KEPT_MAX: Final = 10_000
 _REMOVE_EVERY: Final = 1000
-"""After this number of outcomes the old ones are removed."""
 _FAILURES_MAX: Final = 20
 
 
 class Outcomes:
     """The outcomes of one daemon's drafts."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, kept_max: int = _KEPT_MAX, remove_every: int = _REMOVE_EVERY
+    ) -> None:
+        """
+        Args:
+            kept_max: only this number of the newest outcomes is kept.
+            remove_every: after this number of outcomes the old ones are removed.
+        """
         self._folder = folder
+        self._kept_max, self._remove_every = kept_max, remove_every
         self._failures: list[dict[str, Any]] = []
         self._noted = 0
 
@@ -63,7 +70,7 @@ class Outcomes:
         sync(self._folder)
         self._note_failure(facts)
         self._noted += 1
-        if self._noted % _REMOVE_EVERY == 0:
+        if self._noted % self._remove_every == 0:
             with contextlib.suppress(OSError):
                 self._remove_old()
 
@@ -106,7 +113,7 @@ class Outcomes:
             ((path.stat().st_mtime, path) for path in self._folder.iterdir()), reverse=True
         )
         for number, (noted_at, path) in enumerate(found):
-            if number >= _KEPT_MAX or now - noted_at > _KEPT_SECONDS:
+            if number >= self._kept_max or now - noted_at > _KEPT_SECONDS:
                 path.unlink(missing_ok=True)
 
 
