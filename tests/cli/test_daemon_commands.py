@@ -121,7 +121,7 @@ def test_host_and_port_of_up_are_those_of_the_page(
         given.extend(more)
         raise CommandError("not started")
 
-    monkeypatch.setattr(up, "_Foreground", object)  # It would take the signals of this process.
+    monkeypatch.setattr(up.signal, "signal", lambda *_: None)  # They are this process's.
     monkeypatch.setattr(up.daemon_process, "start_attached", start)
     call("up", "--host", "::1", "--port", "8471", "--metrics-host", "::", "--metrics-port", "0")
     words = ["--hub-host", "::1", "--hub-port", "8471", "--host", "::", "--metrics-port", "0"]

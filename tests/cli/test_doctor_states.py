@@ -16,7 +16,6 @@ import pytest
 
 import stepwell
 from stepwell.cli.checks import Finding, Level, losses, node, process, stored
-from stepwell.cli.checks import sink as sink_checks
 from stepwell.cli.checks.sink import sink
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell_daemon import sink_errors
@@ -177,9 +176,9 @@ def test_quarantined_pieces_are_told_also_after_a_restart(tmp_path: Path) -> Non
 # ---------------------------------------------------------------------------- the sink
 
 
-def remedy_for(kind: str) -> str:
-    """Return what is advised where an embedded store failed for ``kind``."""
-    told = {"kind": "embedded", "healthy": False, "last_error": "", "last_error_kind": kind}
+def remedy_for(kind: str, sink_kind: str = "embedded") -> str:
+    """Return what is advised where a sink failed for ``kind``."""
+    told = {"kind": sink_kind, "healthy": False, "last_error": "", "last_error_kind": kind}
     (finding,) = sink({"sink": told})
     return finding.remedy
 
@@ -298,11 +297,20 @@ def test_a_gateway_with_another_spool_and_an_unsteady_engine_are_told(
 
 
 def test_every_kind_bound_and_reason_has_a_remedy() -> None:
-    assert set(sink_checks._STORE) == set(KINDS)
-    assert set(sink_checks._SERVERS) == set(KINDS)
-    assert set(sink_checks._GATEWAY) <= set(KINDS)
-    assert set(losses._BOUNDS) == set(BOUNDS)
-    assert set(losses._DROPS) == set(DROPS)
+    for sink_kind in ("embedded", "clickhouse ch1:9000"):
+        of_others = remedy_for("of a later release", sink_kind)
+        assert remedy_for(sink_errors.OTHER, sink_kind) == of_others
+        for kind in set(KINDS) - {sink_errors.OTHER}:
+            assert remedy_for(kind, sink_kind) != of_others, (sink_kind, kind)
+    lost = {"rows": 1, "points": 1}
+    bounds = [dict.fromkeys([bound], 1) for bound in ("of a later release", *BOUNDS)]
+    drops = [dict.fromkeys([reason], lost) for reason in ("of a later release", *DROPS)]
+    for key, told in (("bounds_reached", bounds), ("dropped", drops)):
+        of_others, *remedies = [
+            finding.remedy for each in told for finding in losses.refused({key: each})
+        ]
+        assert len(remedies) == len(told) - 1
+        assert of_others not in remedies
 
 
 def test_what_was_refused_and_dropped_is_told_with_remedies(call: Call, daemon: FakeDaemon) -> None:

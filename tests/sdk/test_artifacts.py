@@ -5,7 +5,6 @@ import errno
 import fcntl
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -403,11 +402,16 @@ def test_wait_gives_up_and_says_what_goes_on(
     start: Start, daemon: RecordingDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a").write_bytes(b"a")
-    monkeypatch.setattr(daemon._blobs, "_take_draft", lambda folder, key: time.sleep(0))
+
+    def busy(self: BlobDelivery, names: Sequence[str]) -> HandedOver:
+        return HandedOver([], {}, "no room now")
+
     run = start()
-    made = run.log_artifact(tmp_path / "a")
-    with pytest.raises(WaitTimeoutError, match="stepwell status"):
-        made.wait(0.2)
+    with monkeypatch.context() as patched:
+        patched.setattr(BlobDelivery, "hand_over", busy)
+        made = run.log_artifact(tmp_path / "a")
+        with pytest.raises(WaitTimeoutError, match="stepwell status"):
+            made.wait(0.2)
     run.finish()
 
 
