@@ -107,7 +107,8 @@ class HubCommands:
     ) -> None:
         """
         Args:
-            clock, sleep: time that never goes back, in seconds, and waits between retries.
+            clock: seconds that never go back.
+            sleep: waits so many seconds before a retry.
         """
         self._find_place, self._connected = find_place, connected
         self._ask = ask or ask_hub

@@ -105,7 +105,7 @@ class Receiver:
         """Serve one connection until it ends; gRPC calls it.
 
         Args:
-            context: of gRPC; all is read from it and written to it.
+            context: of gRPC; messages are read from it and written to it.
         """
         self._connections += 1
         session: Session | None = None

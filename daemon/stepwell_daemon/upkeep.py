@@ -46,7 +46,8 @@ class Upkeep:
         Args:
             store: returns the store; None until it is open.
             executor: the thread that works on the store.
-            sweep_seconds: between two looks for rows of deleted runs in an embedded store.
+            sweep_seconds: time between two searches for rows of deleted runs, with an embedded
+                store.
         """
         self.due = asyncio.Event()
         """Apply retention now: the store is open, or the settings have changed."""

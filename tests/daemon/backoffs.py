@@ -1,4 +1,4 @@
-"""Back-offs that wait hardly or not at all, to give to what retries."""
+"""Back-offs with short delays or none, for the parts that retry."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from stepwell_daemon.backoff import Backoff
 
 
 def no_wait(**_: Any) -> Backoff:
-    """Retry at once; for a fake that fails so many times."""
+    """Retry at once, for fakes."""
     return Backoff(first_seconds=0.0, last_seconds=0.0)
 
 
 def short_wait(**_: Any) -> Backoff:
-    """Retry in 10 ms at most; for another process or a port that comes back."""
+    """Retry within 10 ms, for a port that another part opens."""
     return Backoff(first_seconds=0.01, last_seconds=0.01)

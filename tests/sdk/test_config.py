@@ -235,7 +235,8 @@ def test_a_resumed_script_that_changes_its_config_in_place_does_so_again(start: 
 
 def test_what_goes_to_another_process_is_what_is_stored(offline: Start) -> None:
     run = offline(config={"fn": lambda: 1, "opt": Outer()})
-    info = pickle.loads(pickle.dumps(run._for_another_process()["config"]))
+    _, (facts,) = run.__reduce__()  # As pickle does.
+    info = pickle.loads(pickle.dumps(facts["config"]))
     assert info["opt"]["inner"] == INNER
 
 

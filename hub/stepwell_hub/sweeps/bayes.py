@@ -74,7 +74,7 @@ class BayesSearch:
         ended: list[tuple[float, Seen]] = []
         running: list[Seen] = []
         for each in seen:
-            value = self._value_of(each)
+            value = learned_value(each, self._metric)
             if value is None:
                 running.append(each)
             else:
@@ -137,16 +137,16 @@ class BayesSearch:
             found = self._points[params] = self._cube.point_of(json.loads(params))
         return found
 
-    def _value_of(self, seen: Seen) -> float | None:
-        """Return what the model is told, less is better; None: it runs."""
-        metric = self._metric
-        if seen.state in ("running", "waiting"):
-            if metric.impute_while_running is None:
-                return None
-            return _imputed(metric.impute_while_running, seen, metric, is_running=True)
-        if seen.state in ("finished", "stopped"):
-            return math.inf if seen.best is None else metric.sign * seen.best
-        return _imputed(metric.impute, seen, metric, is_running=False)
+
+def learned_value(seen: Seen, metric: Metric) -> float | None:
+    """Return the value of a trial for the model, less is better; None while it runs."""
+    if seen.state in ("running", "waiting"):
+        if metric.impute_while_running is None:
+            return None
+        return _imputed(metric.impute_while_running, seen, metric, is_running=True)
+    if seen.state in ("finished", "stopped"):
+        return math.inf if seen.best is None else metric.sign * seen.best
+    return _imputed(metric.impute, seen, metric, is_running=False)
 
 
 def _imputed(how: Impute, seen: Seen, metric: Metric, *, is_running: bool) -> float | None:

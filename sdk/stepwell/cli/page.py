@@ -75,7 +75,8 @@ def open_browser(link: str, *, wait_seconds: float = _BROWSER_SECONDS) -> bool:
     Browsers that run in the terminal would take it over, and are left alone.
 
     Args:
-        wait_seconds: at most; the command that opens a browser may wait for the browser's end.
+        wait_seconds: the longest wait; a command that opens a browser may return only when the
+            browser ends.
     """
     if sys.platform != "darwin" and not any(os.environ.get(name) for name in _DISPLAYS):
         return False

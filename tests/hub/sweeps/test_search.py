@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stepwell_hub.sweeps.bayes import STARTUP_TRIALS, BayesSearch, Seen
+from stepwell_hub.sweeps.bayes import STARTUP_TRIALS, BayesSearch, Seen, learned_value
 from stepwell_hub.sweeps.config import SweepConfig, parse_config
 from stepwell_hub.sweeps.search import flat, grid_count, grid_trial, nested, random_trial
 
@@ -113,14 +113,14 @@ def test_many_that_run_at_once_get_different_trials() -> None:
 
 
 def test_crashed_trials_and_those_without_a_value_are_the_worst() -> None:
-    search = BayesSearch(bayes(), 1)
+    metric = bayes().metric
     for state, best in (("failed", 0.1), ("crashed", None), ("finished", None), ("stopped", None)):
-        assert search._value_of(Seen(1, "{}", state, best, best)) == math.inf
-    assert search._value_of(Seen(1, "{}", "running", 0.5, 0.5)) is None
-    assert search._value_of(Seen(1, "{}", "stopped", 0.5, 0.7)) == 0.5
-    latest = BayesSearch(bayes(goal="maximize", impute="latest", impute_while_running="best"), 1)
-    assert latest._value_of(Seen(1, "{}", "failed", 0.5, 0.3)) == -0.3
-    assert latest._value_of(Seen(1, "{}", "running", 0.5, 0.3)) == -0.5
+        assert learned_value(Seen(1, "{}", state, best, best), metric) == math.inf
+    assert learned_value(Seen(1, "{}", "running", 0.5, 0.5), metric) is None
+    assert learned_value(Seen(1, "{}", "stopped", 0.5, 0.7), metric) == 0.5
+    latest = bayes(goal="maximize", impute="latest", impute_while_running="best").metric
+    assert learned_value(Seen(1, "{}", "failed", 0.5, 0.3), latest) == -0.3
+    assert learned_value(Seen(1, "{}", "running", 0.5, 0.3), latest) == -0.5
 
 
 def test_a_trial_that_is_given_again_is_learned_anew() -> None:

@@ -68,7 +68,7 @@ class GpuSampler:
     """Samples all NVIDIA GPUs of the node. One call takes little more than ``device_seconds``.
 
     Attributes:
-        device_seconds: a GPU that does not answer for so long hangs.
+        device_seconds: a GPU that does not answer for so long counts as hung.
     """
 
     def __init__(
