@@ -5,8 +5,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from stepwell.cli import daemon_process
 from stepwell.cli.artifact_lines import facts_of, say, tell
-from stepwell.cli.errors import OK, USAGE, CommandError
+from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
+from stepwell.cli.options import places
 
 if TYPE_CHECKING:
     from stepwell import Artifact
@@ -30,6 +32,11 @@ def put(options: argparse.Namespace) -> int:
         path.name, options.type, options.description, _metadata(options.metadata)
     )
     _add(artifact, options.paths)
+    where = places(options)
+    if reason := daemon_process.see_to_personal(where):
+        raise CommandError(
+            f"no daemon on {where.socket}: {reason}; nothing was logged", UNREACHABLE
+        )
     _check_type(path, options.type)
     with stepwell.init(
         path.project, job_type=_JOB_TYPE, settings={"console": False, "silent": True}
