@@ -25,7 +25,7 @@ BOUNDS: Final = (
     "schemas_per_writer",
     "identifier_bytes",
     "relay_writers",
-    "relay_holes",
+    "relay_missing_ranges",
 )
 """A bound at which the daemon refuses or waits, with its counter."""
 

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import msgpack
 
-from stepwell_daemon.holes import Hole
+from stepwell_daemon.missing_ranges import MissingRange
 from stepwell_daemon.writer_state import Schemas, WriterState
 from stepwell_store.writer import WriterInfo
 
@@ -52,11 +52,11 @@ class Mark(NamedTuple):
 
     state: WriterState
     durable: int
-    holes: tuple[Hole, ...]
+    missing: tuple[MissingRange, ...]
 
     @classmethod
     def of(cls, state: WriterState) -> "Mark":
-        return cls(state, state.durable, state.durable_holes)
+        return cls(state, state.durable, state.durable_missing_ranges)
 
 
 def marks_of(states: Iterable[WriterState]) -> list[Mark]:
@@ -90,16 +90,16 @@ def _fields(mark: Mark) -> dict[str, Any]:
         "last_time_us": state.last_time_us,
         "seen_at": state.seen_at,
         "via": state.via,
-        "holes": mark.holes,
+        "holes": mark.missing,
     }
     return fields
 
 
 def _state(fields: Mapping[str, Any]) -> WriterState:
     durable = int(fields["durable"])
-    holes = tuple((int(start), int(end)) for start, end in fields.get("holes", ()))
-    if not all(0 <= start < end <= durable for start, end in holes):
-        raise ValueError(f"holes {holes[:3]} before position {durable}")
+    missing = tuple((int(start), int(end)) for start, end in fields.get("holes", ()))
+    if not all(0 <= start < end <= durable for start, end in missing):
+        raise ValueError(f"missing ranges {missing[:3]} before position {durable}")
     return WriterState(
         info=WriterInfo(**{name: fields[name] for name in _INFO}),
         client=fields["client"],
@@ -110,6 +110,6 @@ def _state(fields: Mapping[str, Any]) -> WriterState:
         last_time_us=int(fields["last_time_us"]),
         seen_at=float(fields["seen_at"]),
         via=fields.get("via", ""),
-        holes=holes,
-        durable_holes=holes,
+        missing_ranges=missing,
+        durable_missing_ranges=missing,
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from stepwell_daemon.counters import Rate
-from stepwell_daemon.holes import Hole, note_frame
+from stepwell_daemon.missing_ranges import MissingRange, ranges_after
 from stepwell_daemon.refusal import Refusal
 from stepwell_daemon.spool.record import FILLS, FINISHES, JUMPS, SYNTHETIC, writer_number
 from stepwell_daemon.spool.segment import Location
@@ -57,13 +57,13 @@ class WriterState:
     """Each name of its schemas once; the schemas contain the same string objects."""
     names_bytes: int = 0
     """The size of its schemas towards ``NAMES_BYTES_MAX``."""
-    after_hole: bool = False
+    after_missing: bool = False
     """Its next frame skips a missing range; kept after the connection that announced it."""
     redescribe: bool = False
     """It has schemas that its frames do not define: a description must precede the next frame."""
-    holes: tuple[Hole, ...] = ()
+    missing_ranges: tuple[MissingRange, ...] = ()
     """Missing ranges from relays, as of ``accepted``."""
-    durable_holes: tuple[Hole, ...] = ()
+    durable_missing_ranges: tuple[MissingRange, ...] = ()
     """Missing ranges from relays, as of ``durable``."""
     session: Stream | None = None
     location: Location = Location(0, 0)
@@ -162,7 +162,7 @@ class WriterState:
         skipped = position - self.accepted
         if skipped <= 0:
             return 0
-        self.after_hole = True
+        self.after_missing = True
         self.accepted = position
         self.durable = max(self.durable, position)
         return skipped
@@ -183,10 +183,12 @@ class WriterState:
         """
         redescribe, self.redescribe = self.redescribe, False
         if not flags & (SYNTHETIC | FILLS):
-            flags |= JUMPS if self.after_hole else 0
-            self.after_hole = False
+            flags |= JUMPS if self.after_missing else 0
+            self.after_missing = False
         if not flags & SYNTHETIC:
-            self.holes = _holes_after(self.holes, self.accepted, position, size, flags)
+            self.missing_ranges = _missing_after(
+                self.missing_ranges, self.accepted, position, size, flags
+            )
             self.accepted = max(self.accepted, position + size)
         self.pending += 1
         self.waiting_bytes += size
@@ -202,7 +204,7 @@ class WriterState:
         """Add a frame that a start finds in the spool: all other frames were not accepted."""
         self.seen_at = max(self.seen_at, seen_at)
         self._note_durable(position, size, flags)
-        self.accepted, self.holes = self.durable, self.durable_holes
+        self.accepted, self.missing_ranges = self.durable, self.durable_missing_ranges
 
     def read_description(self, described: "WriterState", schemas: Schemas) -> None:
         """Add the new facts of a description in the spool."""
@@ -210,7 +212,9 @@ class WriterState:
         self.via = described.via or self.via
         if described.durable > self.durable:
             self.durable = self.accepted = described.durable
-            self.durable_holes = self.holes = described.durable_holes  # As of that mark.
+            self.durable_missing_ranges = self.missing_ranges = (
+                described.durable_missing_ranges
+            )  # As of that mark.
 
     def note_opened(self, end: Location) -> None:
         """Note where the spool ended when it was opened."""
@@ -224,15 +228,15 @@ class WriterState:
 
     def _note_durable(self, position: int, size: int, flags: int) -> None:
         if not flags & SYNTHETIC:
-            self.durable_holes = _holes_after(
-                self.durable_holes, self.durable, position, size, flags
+            self.durable_missing_ranges = _missing_after(
+                self.durable_missing_ranges, self.durable, position, size, flags
             )
             self.durable = max(self.durable, position + size)
         self.finished = self.finished or bool(flags & FINISHES)
 
 
-def _holes_after(
-    holes: tuple[Hole, ...], mark: int, position: int, size: int, flags: int
-) -> tuple[Hole, ...]:
+def _missing_after(
+    ranges: tuple[MissingRange, ...], mark: int, position: int, size: int, flags: int
+) -> tuple[MissingRange, ...]:
     jumps = bool(flags & (JUMPS | FILLS))
-    return note_frame(holes, mark=mark, position=position, end=position + size, jumps=jumps)
+    return ranges_after(ranges, mark=mark, position=position, end=position + size, jumps=jumps)

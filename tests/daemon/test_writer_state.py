@@ -46,7 +46,7 @@ def test_nobody_else_assigns_a_field_of_a_writer() -> None:
     assert {name: found for name, found in holding.items() if found} == {}
 
 
-def test_the_frame_after_a_hole_is_marked_whatever_is_appended_before_it() -> None:
+def test_the_frame_after_a_missing_range_is_marked_whatever_is_appended_before_it() -> None:
     state = state_at(80)
     assert state.skip_to(160) == 80
     assert state.skip_to(100) == 0
@@ -61,9 +61,9 @@ def test_what_was_appended_becomes_durable_and_what_is_no_part_of_the_stream_mov
 ):
     state = state_at(80)
     flags, _ = state.append(160, 8, JUMPS)
-    assert (state.accepted, state.holes, state.durable) == (168, ((80, 160),), 80)
+    assert (state.accepted, state.missing_ranges, state.durable) == (168, ((80, 160),), 80)
     state.append(96, 8, FILLS)
-    assert (state.accepted, state.holes) == (168, ((80, 96), (104, 160)))
+    assert (state.accepted, state.missing_ranges) == (168, ((80, 96), (104, 160)))
     end = Location(1, 4200)
     state.committed(160, 8, flags, end)
     state.committed(96, 8, FILLS, end)
@@ -71,7 +71,11 @@ def test_what_was_appended_becomes_durable_and_what_is_no_part_of_the_stream_mov
     assert not state.finished
     state.committed(state.accepted, 8, SYNTHETIC | FINISHES, end)
     assert state.finished
-    assert (state.durable, state.durable_holes, state.location) == (168, state.holes, end)
+    assert (state.durable, state.durable_missing_ranges, state.location) == (
+        168,
+        state.missing_ranges,
+        end,
+    )
     assert state.pending == 0
 
 

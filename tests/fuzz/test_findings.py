@@ -124,8 +124,10 @@ def test_schemas_that_come_beside_the_frames_are_in_the_spool(tmp_path: Path) ->
 
 
 @pytest.mark.holds("fuzzing")
-def test_a_hole_is_marked_although_its_connection_ended_before_a_frame(tmp_path: Path) -> None:
-    """What was acknowledged behind an unmarked hole could be quarantined by the next start."""
+def test_a_missing_range_is_marked_although_its_connection_ended_before_a_frame(
+    tmp_path: Path,
+) -> None:
+    """What was acknowledged after an unmarked one could be quarantined by the next start."""
 
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
@@ -143,7 +145,7 @@ def test_a_hole_is_marked_although_its_connection_ended_before_a_frame(tmp_path:
     asyncio.run(run())
 
 
-def test_an_empty_relayed_frame_makes_no_hole(tmp_path: Path) -> None:
+def test_an_empty_relayed_frame_makes_no_missing_range(tmp_path: Path) -> None:
     async def run() -> None:
         async with spool_running(tmp_path) as spool:
             writer = RelayWriter(index=1, writer=hello())
@@ -319,13 +321,13 @@ def test_a_record_at_a_position_that_no_writer_reaches_is_none() -> None:
         assert (read is None) == (position > 2**63)
 
 
-def test_holes_that_cannot_be_are_no_description_of_a_writer() -> None:
-    state = WriterState(writer_info(), durable=80, durable_holes=((8, 16),))
+def test_missing_ranges_that_cannot_be_are_no_description_of_a_writer() -> None:
+    state = WriterState(writer_info(), durable=80, durable_missing_ranges=((8, 16),))
     fields = msgpack.unpackb(pack_description(state, {}), strict_map_key=False)
-    for hole in ([16, 8], [-1, 8], [8, 88], [8, 2**63]):
-        with pytest.raises(ValueError, match="holes"):
-            unpack_description(msgpack.packb({**fields, "holes": [hole]}))
-    assert unpack_description(msgpack.packb(fields))[0].holes == ((8, 16),)
+    for each in ([16, 8], [-1, 8], [8, 88], [8, 2**63]):
+        with pytest.raises(ValueError, match="missing ranges"):
+            unpack_description(msgpack.packb({**fields, "holes": [each]}))
+    assert unpack_description(msgpack.packb(fields))[0].missing_ranges == ((8, 16),)
 
 
 @pytest.mark.parametrize("raw_bytes", [100, 4000])

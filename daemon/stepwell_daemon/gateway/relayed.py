@@ -3,7 +3,7 @@
 Positions decide, as for a writer of this node: bytes before the high-water mark are duplicates; a
 frame beyond it leaves a missing range. The gateway continues after such a range only if the sender
 has settled all frames before it (``may_jump``). Its bytes are lost or were never sent, and are
-counted as skipped. The missing range is remembered (stepwell_daemon.holes): if another daemon still
+counted as skipped. The missing range is remembered (``missing_ranges.py``): if another daemon still
 has its bytes, they are taken late.
 """
 
@@ -12,8 +12,8 @@ import time
 from dataclasses import replace
 
 from stepwell_daemon.frames import Taken, check_bytes, check_schemas, new_part, read_records
-from stepwell_daemon.holes import HOLES_MAX, parts_in
 from stepwell_daemon.intake import take_frame, take_records
+from stepwell_daemon.missing_ranges import MISSING_RANGES_MAX, parts_in
 from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.session import check_hello, check_identity
 from stepwell_daemon.spool import record
@@ -171,15 +171,15 @@ class RelayedWriters:
             skipped_bytes,
             self._via,
         )
-        if len(state.holes) >= HOLES_MAX:
-            counters.bounds_reached["relay_holes"] += 1
+        if len(state.missing_ranges) >= MISSING_RANGES_MAX:
+            counters.bounds_reached["relay_missing_ranges"] += 1
             logger.warning(
                 "a writer has more than %d missing ranges: the oldest is dropped, its rows are "
                 "not stored if they come later run=%s writer=%s positions=%s",
-                HOLES_MAX,
+                MISSING_RANGES_MAX,
                 state.info.run_id,
                 state.info.writer_id,
-                state.holes[0],
+                state.missing_ranges[0],
             )
 
     def _take_synthetic(self, state: WriterState, frame: RelayFrame) -> None:
@@ -206,5 +206,5 @@ def late_parts(state: WriterState, frame: RelayFrame) -> list[Taken]:
     begin = frame.position
     return [
         read_records(state, start, frame.records[start - begin : end - begin], flags=record.FILLS)
-        for start, end in parts_in(state.holes, begin, begin + len(frame.records))
+        for start, end in parts_in(state.missing_ranges, begin, begin + len(frame.records))
     ]

@@ -20,7 +20,9 @@ _BOUNDS: Final = {
     "schemas_per_writer": "log the same metrics together each time",
     "identifier_bytes": "shorten the name of project, run or rank",
     "relay_writers": "upgrade the daemon that relays",
-    "relay_holes": "let a node's daemon empty its spool before another daemon gets its journals",
+    "relay_missing_ranges": (
+        "let a node's daemon empty its spool before another daemon gets its journals"
+    ),
 }
 _DEAD_LETTERS: Final = ("dead_letter", "set_aside")
 """Folders of the spool; release 0.1 wrote the second."""

@@ -7,32 +7,32 @@ missing range are taken once. Bytes outside every missing range are duplicates.
 
 from typing import Final
 
-Hole = tuple[int, int]
+MissingRange = tuple[int, int]
 """Positions: the first missing byte, and the first byte after the range."""
 
-HOLES_MAX: Final = 64
+MISSING_RANGES_MAX: Final = 64
 """Missing ranges of one writer; a further one replaces the oldest, whose bytes count as
 duplicates."""
 
 
-def note_frame(
-    holes: tuple[Hole, ...], *, mark: int, position: int, end: int, jumps: bool
-) -> tuple[Hole, ...]:
+def ranges_after(
+    ranges: tuple[MissingRange, ...], *, mark: int, position: int, end: int, jumps: bool
+) -> tuple[MissingRange, ...]:
     """Return the ranges after a frame was taken from ``position`` to ``end`` at ``mark``."""
     if position > mark and jumps:
-        holes = (*holes, (mark, position))[-HOLES_MAX:]
+        ranges = (*ranges, (mark, position))[-MISSING_RANGES_MAX:]
     return tuple(
         (start, stop)
-        for hole in holes
-        for start, stop in ((hole[0], min(hole[1], position)), (max(hole[0], end), hole[1]))
+        for each in ranges
+        for start, stop in ((each[0], min(each[1], position)), (max(each[0], end), each[1]))
         if start < stop
     )
 
 
-def parts_in(holes: tuple[Hole, ...], position: int, end: int) -> list[Hole]:
+def parts_in(ranges: tuple[MissingRange, ...], position: int, end: int) -> list[MissingRange]:
     """Return the parts of ``position`` to ``end`` inside missing ranges, in order."""
     return [
         (max(start, position), min(stop, end))
-        for start, stop in holes
+        for start, stop in ranges
         if max(start, position) < min(stop, end)
     ]

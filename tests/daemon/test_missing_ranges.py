@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell_daemon.holes import HOLES_MAX, note_frame, parts_in
+from stepwell_daemon.missing_ranges import MISSING_RANGES_MAX, parts_in, ranges_after
 from stepwell_daemon.spool.reader import SpoolReader
 from stepwell_daemon.spool.recovery import recover_spool
 from stepwell_daemon.spool.segment import PAGE_BYTES, Location, Progress
@@ -87,7 +87,7 @@ def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
                 assert gateway.counters.filled_bytes == skipped
                 state = gateway.registry.get("w1")
                 assert state is not None
-                assert state.holes == state.durable_holes == ()
+                assert state.missing_ranges == state.durable_missing_ranges == ()
                 sink = FakeSink()
                 await forward(gateway, sink, block_points=1000)
                 assert sorted(set(sink.steps())) == list(range(40))
@@ -96,7 +96,7 @@ def test_a_writer_that_moves_before_its_spool_was_sent_loses_nothing(
     asyncio.run(run())
 
 
-def test_holes_are_known_from_the_segments_alone(
+def test_missing_ranges_are_known_from_the_segments_alone(
     tmp_path: Path,
 ) -> None:
     async def run() -> None:
@@ -112,10 +112,10 @@ def test_holes_are_known_from_the_segments_alone(
                 await relay_all(first, port)
                 state = gateway.registry.get("w1")
                 assert state is not None
-                assert state.holes == ()
+                assert state.missing_ranges == ()
                 found = recover_spool(gateway.folder, gateway.number, None)
                 (recovered,) = found.writers.values()
-                assert recovered.holes == recovered.durable_holes == ()
+                assert recovered.missing_ranges == recovered.durable_missing_ranges == ()
                 assert recovered.durable == state.durable
 
     asyncio.run(run())
@@ -139,7 +139,7 @@ def test_a_writer_that_moves_at_random_arrives_exactly(tmp_path: Path, seed: int
                         state = arrive(node, position)
                         if position > state.accepted:  # It comes back, as its hello says.
                             state.accepted = state.durable = position
-                            state.after_hole = True
+                            state.after_missing = True
                             state.learn({1: KEYS}, beside=True)
                         count = source.randrange(1, 30)
                         position = await log(node, range(step, step + count), position=position)
@@ -154,7 +154,7 @@ def test_a_writer_that_moves_at_random_arrives_exactly(tmp_path: Path, seed: int
                 assert sorted(steps_in(spooled_in(gateway))) == list(range(step))
                 writer = gateway.registry.get("w1")
                 assert writer is not None
-                assert writer.holes == ()
+                assert writer.missing_ranges == ()
 
     asyncio.run(run())
 
@@ -188,36 +188,36 @@ def test_a_late_frame_is_no_damage_and_moves_no_end(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.holds("bound-relay-holes")
-def test_holes_of_a_writer_are_bounded_and_the_oldest_is_given_up_and_counted(
+@pytest.mark.holds("bound-relay-missing-ranges")
+def test_missing_ranges_of_a_writer_are_bounded_and_the_oldest_is_forgotten_and_counted(
     tmp_path: Path,
 ) -> None:
     async def run() -> None:
         async with gateway_running(tmp_path / "up") as (gateway, port):
-            for number in range(HOLES_MAX + 2):
+            for number in range(MISSING_RANGES_MAX + 2):
                 async with spool_running(tmp_path / f"n{number}") as node:
                     await log(node, [number], position=4000 * (number + 1))
                     await relay_all(node, port)
             state = gateway.registry.get("w1")
             assert state is not None
-            assert len(state.holes) == HOLES_MAX
-            assert state.holes == state.durable_holes
-            assert gateway.counters.bounds_reached["relay_holes"] == 2
+            assert len(state.missing_ranges) == MISSING_RANGES_MAX
+            assert state.missing_ranges == state.durable_missing_ranges
+            assert gateway.counters.bounds_reached["relay_missing_ranges"] == 2
             async with spool_running(tmp_path / "late") as node:
                 await log(node, [1000], position=800)
                 await relay_all(node, port)
-            assert 1000 not in steps_in(spooled_in(gateway)), "its hole was given up"
+            assert 1000 not in steps_in(spooled_in(gateway)), "its range was forgotten"
 
     asyncio.run(run())
 
 
-def test_holes_are_cut_by_what_comes() -> None:
-    holes = note_frame((), mark=8, position=80, end=96, jumps=True)
-    assert holes == ((8, 80),)
-    assert parts_in(holes, 0, 24) == [(8, 24)]
-    holes = note_frame(holes, mark=96, position=24, end=40, jumps=False)
-    assert holes == ((8, 24), (40, 80))
-    assert parts_in(holes, 16, 48) == [(16, 24), (40, 48)]
-    assert parts_in(holes, 24, 40) == parts_in(holes, 80, 200) == []
-    assert note_frame(holes, mark=96, position=8, end=80, jumps=False) == ()
-    assert note_frame((), mark=96, position=200, end=208, jumps=False) == ()
+def test_missing_ranges_are_cut_by_what_comes() -> None:
+    ranges = ranges_after((), mark=8, position=80, end=96, jumps=True)
+    assert ranges == ((8, 80),)
+    assert parts_in(ranges, 0, 24) == [(8, 24)]
+    ranges = ranges_after(ranges, mark=96, position=24, end=40, jumps=False)
+    assert ranges == ((8, 24), (40, 80))
+    assert parts_in(ranges, 16, 48) == [(16, 24), (40, 48)]
+    assert parts_in(ranges, 24, 40) == parts_in(ranges, 80, 200) == []
+    assert ranges_after(ranges, mark=96, position=8, end=80, jumps=False) == ()
+    assert ranges_after((), mark=96, position=200, end=208, jumps=False) == ()
