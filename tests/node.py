@@ -58,8 +58,11 @@ class Node:
 
     @property
     def environment(self) -> dict[str, str]:
+        # Trials run in threads, and pytest names the current test in a variable meanwhile: it may
+        # be gone between its name and its value.
+        names = [name for name in os.environ if "STEPWELL" not in name]
         return {
-            **{name: value for name, value in os.environ.items() if "STEPWELL" not in name},
+            **{name: value for name in names if (value := os.environ.get(name)) is not None},
             "STEPWELL_SOCKET": str(self.socket),
             "STEPWELL_DATA": str(self.data),
             "STEPWELL_DIR": str(self.journals),
