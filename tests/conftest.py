@@ -14,7 +14,8 @@ settings.load_profile("patient")
 
 _TESTS = Path(__file__).parent
 _STARTS_PROCESSES = {
-    *("browser", "engine", "hub", "node", "process", "server", "site", "store", "up"),
+    *("browser", "copied", "engine", "hub", "node", "own_store", "process", "server", "site"),
+    *("store", "up", "world"),
 }
 """Fixtures behind which an engine, a server, a daemon or a browser runs."""
 

@@ -29,6 +29,8 @@ from tests.daemon.made import append, new_writer, schema_event, spool_running
 
 TRAINER = """
 import stepwell
+
+pytestmark = pytest.mark.processes
 run = stepwell.init(project="p", id="load", config={"lr": 0.1})
 step = 0
 while True:

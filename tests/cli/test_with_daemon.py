@@ -15,6 +15,8 @@ from tests.cli.up import ENVIRONMENT, Up
 from tests.processes import is_alive
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def up(place: Path) -> Iterator[Up]:

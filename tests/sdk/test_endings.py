@@ -22,6 +22,8 @@ from stepwell_wire.folder import JournalFolder
 from stepwell_wire.journal_files import find_journals
 from tests.sdk.conftest import Start, python
 
+pytestmark = pytest.mark.processes
+
 ALARM_SECONDS = 60
 THREAD = "import threading\nt = threading.Thread(target={})\nt.start(); t.join()"
 BEGIN = "import os, sys, stepwell\nrun = stepwell.init('p')\nrun.log({'x': 1.0})\n"

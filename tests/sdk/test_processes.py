@@ -21,6 +21,8 @@ from tests.sdk.conftest import Start, python
 from tests.sdk.forks import ALARM_SECONDS, in_fork
 from tests.sdk.held import read_journal
 
+pytestmark = pytest.mark.processes
+
 
 def test_a_forked_child_that_does_not_log_changes_nothing(
     start: Start, daemon: RecordingDaemon

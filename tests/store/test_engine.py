@@ -38,6 +38,8 @@ from tests.processes import is_alive
 from tests.store.made import build, decoded, fresh_project, insert, log, rows, writer
 from tests.waiting import wait_until
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="session")
 def store(engine: EmbeddedStore) -> EmbeddedStore:

@@ -17,6 +17,8 @@ from stepwell_store.table_spec import ColumnSpec, DeletionOrder, TableSpec
 from stepwell_store.tables import CONSOLE, GAPS, SCHEMA_VERSIONS, TABLES
 from tests.store.made import event, fresh_project, tell, writer
 
+pytestmark = pytest.mark.processes
+
 
 class Recorder:
     """A schema that only notes what it is told; ``version`` None: it has no table of versions."""
