@@ -13,7 +13,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stepwell import (
     _console_streams,
@@ -34,8 +34,18 @@ _REGULAR_LEAVERS = ("popen_fork", "forkserver")
 active: list["ActiveRun"] = []
 shared_settings: object = None
 """What `setup` was given: settings of all runs to come."""
-ended: deque[tuple[str, str, float]] = deque(maxlen=256)
-"""Project, id and monotonic moment of runs that ended and whose daemon has everything."""
+
+
+class EndedRun(NamedTuple):
+    """A run that ended, and whose daemon has everything; ``page_url`` is where its hub is."""
+
+    page_url: str
+    project: str
+    run_id: str
+    ended_at: float  # monotonic
+
+
+ended: deque[EndedRun] = deque(maxlen=256)
 _job_runs = 0
 _told: set[str] = set()  # What is said once a process, whichever run says it.
 _hooked = False
@@ -59,7 +69,8 @@ def end(run: "ActiveRun") -> None:
     if _current.run is run:
         bind(None)
     if run._recording.is_delivered and run._recording.primary:
-        ended.append((run.project, run.id, time.monotonic()))
+        page_url = run._recording.page_url.rstrip("/")
+        ended.append(EndedRun(page_url, run.project, run.id, time.monotonic()))
 
 
 def bind(run: "ActiveRun | None") -> None:

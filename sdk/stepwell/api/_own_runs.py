@@ -17,22 +17,27 @@ _ASK_SECONDS: Final = 0.05
 def await_own_runs(hub: "Hub") -> None:
     """Wait, 10 s at most, until the hub has the end of each run that this process ended lately.
 
-    `finish` returns when the daemon has all; the daemon stores it a moment later.
+    `finish` returns when the daemon has all; the daemon stores it a moment later. Runs of another
+    hub are not waited for.
     """
     deadline = time.monotonic() + _WAIT_SECONDS
-    while _session.ended:
-        project, run_id, ended_at = _session.ended.popleft()
-        if time.monotonic() - ended_at > _RECENT_SECONDS:
+    while True:
+        try:
+            run = _session.ended.popleft()
+        except IndexError:
+            return
+        if run.page_url != hub.url or time.monotonic() - run.ended_at > _RECENT_SECONDS:
             continue
-        while not _has_ended(hub, project, run_id):
+        while not _has_ended(hub, run):
             if time.monotonic() >= deadline:
                 return
             time.sleep(_ASK_SECONDS)
 
 
-def _has_ended(hub: "Hub", project: str, run_id: str) -> bool:
+def _has_ended(hub: "Hub", run: _session.EndedRun) -> bool:
     try:
-        return bool(hub.ask("GET", "projects", project, "runs", run_id)["state"] != "running")
+        facts = hub.ask("GET", "projects", run.project, "runs", run.run_id)
+        return bool(facts["state"] != "running")
     except HubUnreachableError:
         return True  # The call that follows tells it.
     except HubError:
