@@ -324,6 +324,51 @@ def test_sql_writes_parquet_that_others_read(call: Call, tmp_path: Path) -> None
     assert pyarrow.parquet.read_table(file).to_pylist() == [{"answer": 42}]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("q.csv", b'"answer"\n42\n'),
+        ("q.JSON", b'[{"answer":42}]\n'),
+        ("q.jsonl", b'{"answer":42}\n'),
+    ],
+)
+def test_the_ending_of_the_file_sets_the_format_of_sql(
+    call: Call, tmp_path: Path, name: str, content: bytes
+) -> None:
+    assert call("sql", "SELECT 42 AS answer", "-o", tmp_path / name).code == 0
+    assert (tmp_path / name).read_bytes() == content
+
+
+def test_a_parquet_ending_needs_no_format_for_sql(call: Call, tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    assert call("sql", "SELECT 42 AS answer", "-o", tmp_path / "q.parquet").code == 0
+    assert pyarrow.parquet.read_table(tmp_path / "q.parquet").to_pylist() == [{"answer": 42}]
+
+
+def test_sql_writes_no_file_with_an_ending_that_it_does_not_know(
+    call: Call, tmp_path: Path
+) -> None:
+    wrong = call("sql", "SELECT 42 AS answer", "-o", tmp_path / "q.xlsx")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert wrong.err == (
+        f"stepwell: {tmp_path}/q.xlsx: unknown format; expected the ending .json, .jsonl, .csv, "
+        ".parquet, or --format\n"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_of_sql_without_an_ending_is_a_table_and_a_stated_format_counts(
+    call: Call, tmp_path: Path
+) -> None:
+    assert call("sql", "SELECT 42 AS answer", "-o", tmp_path / "q").code == 0
+    assert "│" in (tmp_path / "q").read_text()
+    statement = "SELECT 42 AS answer FORMAT TSV"
+    assert call("sql", statement, "-o", tmp_path / "q.tsv").code == 0
+    assert (tmp_path / "q.tsv").read_text() == "42\n"
+    assert call("sql", "SELECT 42", "--format", "csv", "-o", tmp_path / "q.txt").code == 0
+
+
 @pytest.mark.parametrize("words", READERS, ids=lambda words: words[0])
 def test_a_named_socket_without_a_daemon_shows_no_other_store(
     call: Call, place: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]

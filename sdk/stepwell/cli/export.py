@@ -8,13 +8,12 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from stepwell.cli.errors import NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.gaps import doubt_text, gaps_of, missing_text
 from stepwell.cli.options import add_store, places
-from stepwell.cli.output import binary_stdout, replaced_file
+from stepwell.cli.output import binary_stdout, format_by_ending, replaced_file
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.rows import FORMATS, HistoryColumn, OwnColumns, row_writer
@@ -101,13 +100,7 @@ def format_of(output: str, chosen: str | None) -> str:
         return chosen
     if output == "-":
         return "jsonl"
-    ending = Path(output).suffix.removeprefix(".").lower()
-    if ending not in FORMATS:
-        raise CommandError(
-            f"{output}: unknown format; expected the ending .{', .'.join(FORMATS)}, or --format",
-            USAGE,
-        )
-    return ending
+    return format_by_ending(output, FORMATS)
 
 
 def find_target(store: "Store", reference: str) -> ExportTarget:

@@ -1,13 +1,30 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the format that the ending of a name says."""
 
 import errno
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+from stepwell.cli.errors import USAGE, CommandError
+
+
+def format_by_ending(output: str, formats: Collection[str]) -> str:
+    """Return the one of ``formats`` that the ending of ``output`` says.
+
+    Raises:
+        CommandError: The ending is none of them.
+    """
+    ending = Path(output).suffix.removeprefix(".").lower()
+    if ending not in formats:
+        raise CommandError(
+            f"{output}: unknown format; expected the ending .{', .'.join(formats)}, or --format",
+            USAGE,
+        )
+    return ending
 
 
 @contextmanager

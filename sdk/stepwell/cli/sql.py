@@ -9,11 +9,12 @@ import csv
 import io
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from stepwell.cli.errors import OK, USAGE, CommandError
 from stepwell.cli.options import add_store, places, seconds
-from stepwell.cli.output import binary_stdout, replaced_file
+from stepwell.cli.output import binary_stdout, format_by_ending, replaced_file
 from stepwell.cli.reading import reading
 from stepwell.cli.text import table_text
 
@@ -27,6 +28,7 @@ FORMATS: Final = {
     "csv": "CSVWithNames",
     "parquet": "Parquet",
 }
+_FILE_FORMATS: Final = tuple(name for name in FORMATS if name != "table")
 _TABLE_SETTINGS: Final = {
     "output_format_pretty_color": 0,
     "output_format_pretty_row_numbers": 0,
@@ -41,10 +43,17 @@ _CHANGES: Final = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("statement", metavar="SQL", help="one statement; - to read it from stdin")
     parser.add_argument(
-        "--format", choices=FORMATS, help="default: table, or FORMAT of the statement"
+        "--format",
+        choices=FORMATS,
+        help="default: FORMAT of the statement, or by the ending of FILE; otherwise table",
     )
     parser.add_argument(
-        "-o", "--output", default="-", metavar="FILE", help="write to FILE; - for stdout"
+        "-o",
+        "--output",
+        default="-",
+        metavar="FILE",
+        help=f"write to FILE; its ending sets the format (.{', .'.join(_FILE_FORMATS)}), without "
+        "an ending it is the table; - for stdout",
     )
     parser.add_argument("--timeout", type=seconds, default=300.0, metavar="SECONDS")
     add_store(parser)
@@ -54,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
     statement = sys.stdin.read() if options.statement == "-" else options.statement
     with reading(places(options)) as store:
         named = _stated_format(statement, options)
-        options.format = options.format or "table"
+        options.format = options.format or _default_format(named, options.output)
         from stepwell_store import EmbeddedStore, StoreError, TableMissingError
         from stepwell_store.statement import StatementError
 
@@ -114,6 +123,17 @@ def _stated_format(statement: str, options: argparse.Namespace) -> str:
             "parquet is binary and cannot be shown on a terminal; give a file with -o", USAGE
         )
     return named
+
+
+def _default_format(named: str, output: str) -> str:
+    """Return the format by the ending of ``output``; the statement's own goes before it.
+
+    Raises:
+        CommandError: No format has this ending.
+    """
+    if named or output == "-" or not Path(output).suffix:
+        return "table"
+    return format_by_ending(output, _FILE_FORMATS)
 
 
 def _refuse_format(named: str) -> None:
