@@ -79,8 +79,9 @@ def not_built_page() -> HTMLResponse:
     return _page(
         "The page is not built",
         "<p>The hub runs, but this installation was made from source and has no page. In the "
-        "source folder, type <code>make setup</code> and load this address again. A wheel from "
-        "<code>pip install 'stepwell[all]'</code> has the page in it.</p>",
+        "source folder, type <code>make setup</code> and load this address again. An installation "
+        "that is not editable, such as <code>pip install '/path/to/stepwell[all]'</code>, has the "
+        "page in it.</p>",
         status=503,
     )
 

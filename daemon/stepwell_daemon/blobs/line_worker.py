@@ -5,6 +5,7 @@ import json
 from contextlib import suppress
 from typing import Any, Final
 
+from stepwell_wire.installation import install_command
 from stepwell_wire.interpreter import helper_command
 
 _START_SECONDS: Final = 60.0
@@ -131,7 +132,7 @@ class LineWorker:
             await self.receive(_START_SECONDS)
         except WorkerEndedError as error:
             raise WorkerNotStartedError(
-                f"a worker cannot start: {error}; the daemon's log says why. Is all there that it "
-                "needs? pip install 'stepwell[daemon]'"
+                f"a worker cannot start: {error}; the daemon's log says why. "
+                f"`{install_command('daemon')}` installs the packages that it needs"
             ) from error
         return process
