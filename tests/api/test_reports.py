@@ -112,3 +112,21 @@ def test_the_command_line_saves_lists_and_exports(
     assert main(["report", "put", "wrong.md", "--project", "cli"]) == 1
     assert "line 2: no kind of panel" in capsys.readouterr().err
     assert main(["report", "put", "none.md", "--project", "cli"]) == 1
+
+
+def test_a_report_of_a_project_without_runs_is_saved_listed_and_remarked_on(
+    world: World, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    make_run(world.store, "digits", "run")
+    file = tmp_path / "rates.md"
+    file.write_text(TEXT, "utf-8")
+    assert main(["report", "put", str(file), "--project", "digits"]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["report", "put", str(file), "--project", "digist"]) == 0
+    told = capsys.readouterr()
+    assert "/p/digist/reports/" in told.out
+    assert told.err == "stepwell: project 'digist' has no runs yet; did you mean 'digits'?\n"
+    assert main(["report", "ls"]) == 0
+    out = capsys.readouterr().out
+    assert "digist  rates" in out
+    assert "digits  rates" in out

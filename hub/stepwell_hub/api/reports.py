@@ -71,6 +71,17 @@ async def list_reports(call: Call) -> Any:
     return await call.context.catalog.do(listing)
 
 
+@endpoint("GET", "/reports", query=ReportsForm, answer=ReportsPage)
+async def list_all_reports(call: Call) -> Any:
+    """List the reports of all projects, the one that was saved last first."""
+    from stepwell_hub.catalog import reports
+
+    form: ReportsForm = call.query
+    await clear_at_times(call.context)
+    listing = partial(reports.listed, project=None, limit=form.limit, cursor=form.cursor)
+    return await call.context.catalog.do(listing)
+
+
 @endpoint(
     "POST",
     "/projects/{project}/reports",

@@ -52,8 +52,8 @@ def read(catalog: Catalog, report_id: str) -> Report:
         return _answer(_found(session, report_id))
 
 
-def listed(catalog: Catalog, project: str, *, limit: int, cursor: str | None) -> ReportsPage:
-    """Return a page of a project's reports, the one that was saved last first.
+def listed(catalog: Catalog, project: str | None, *, limit: int, cursor: str | None) -> ReportsPage:
+    """Return a page of the reports of a project or of all, the one that was saved last first.
 
     Raises:
         ApiError: The cursor is not of this list.
@@ -62,7 +62,9 @@ def listed(catalog: Catalog, project: str, *, limit: int, cursor: str | None) ->
     # Without the texts, which may be large.
     wanted = select(
         row.id, row.project, row.title, row.version, row.size, row.created_at, row.updated_at
-    ).where(row.project == project)
+    )
+    if project is not None:
+        wanted = wanted.where(row.project == project)
     if cursor is not None:
         wanted = wanted.where(tuple_(row.updated_at, row.id) < tuple_(*_place(cursor)))
     wanted = wanted.order_by(row.updated_at.desc(), row.id.desc()).limit(limit + 1)

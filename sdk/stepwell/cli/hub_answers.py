@@ -40,13 +40,25 @@ def hub_errors() -> Iterator[None]:
 
 def check_project(hub: "Hub", project: str) -> None:
     """Raise where the hub knows no run of ``project`` either."""
-    from stepwell.api._names import nearest
+    if not has_runs(hub, project):
+        hint = names_near(hub, project)
+        raise CommandError(f"no project {project!r} at {hub.url}{hint}", NOT_FOUND)
 
+
+def has_runs(hub: "Hub", project: str) -> bool:
+    """Return whether the hub knows a run of ``project``."""
     try:
         hub.ask("GET", "projects", project)
     except HubError as error:
         if error.code != "not_found":
             raise
-        listed = hub.get("/projects", limit=_PAGE)["projects"]
-        hint = nearest(project, [each["project"] for each in listed])
-        raise CommandError(f"no project {project!r} at {hub.url}{hint}", NOT_FOUND) from error
+        return False
+    return True
+
+
+def names_near(hub: "Hub", project: str) -> str:
+    """Return the end of a sentence with the projects that have a name like ``project``."""
+    from stepwell.api._names import nearest
+
+    listed = hub.get("/projects", limit=_PAGE)["projects"]
+    return nearest(project, [each["project"] for each in listed])

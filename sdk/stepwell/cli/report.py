@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli.errors import FAILED, OK, CommandError
-from stepwell.cli.hub_answers import check_project, hub_errors
+from stepwell.cli.hub_answers import check_project, has_runs, hub_errors, names_near
 from stepwell.cli.options import add_json
 from stepwell.cli.text import plain
 
@@ -60,9 +60,7 @@ def _project_to_save_in(options: argparse.Namespace) -> str:
 def _ls(options: argparse.Namespace) -> int:
     hub = _hub()
     project = options.project or os.environ.get("STEPWELL_PROJECT", "")
-    # `put` may have saved one in its default project before a run was there.
-    names = [project] if project else {**_projects(hub), _project_to_save_in(options): None}
-    found = [each for name in names for each in _listed(hub, name)]
+    found = list(_listed(hub, project))
     if project and not found:
         check_project(hub, project)
     if options.json:
@@ -79,22 +77,13 @@ def _ls(options: argparse.Namespace) -> int:
     return OK
 
 
-def _projects(hub: "Hub") -> dict[str, None]:
-    names: dict[str, None] = {}
-    cursor = None
-    while True:
-        page = hub.get("/projects", limit=_PAGE, cursor=cursor)
-        names |= {each["project"]: None for each in page["projects"]}
-        cursor = page["next_cursor"]
-        if cursor is None:
-            return names
-
-
 def _listed(hub: "Hub", project: str) -> Iterator[dict[str, Any]]:
+    """Yield the reports of ``project``, "" for all: a report needs no run."""
+    path = ("projects", project, "reports") if project else ("reports",)
     cursor = None
     while True:
         query = {"limit": _PAGE} | ({"cursor": cursor} if cursor else {})
-        page = hub.ask("GET", "projects", project, "reports", query=query)
+        page = hub.ask("GET", *path, query=query)
         yield from page["reports"]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -111,7 +100,11 @@ def _put(options: argparse.Namespace) -> int:
             f"{options.file}: {getattr(error, 'strerror', None) or error}"
         ) from error
     title = options.title or ("Report" if options.file == "-" else Path(options.file).stem)
-    saved = save_report(_hub(), title, text, _project_to_save_in(options))
+    hub, project = _hub(), _project_to_save_in(options)
+    saved = save_report(hub, title, text, project)
+    if not has_runs(hub, project):  # It may come before them, or the name is wrong.
+        near = names_near(hub, project)
+        print(plain(f"stepwell: project {project!r} has no runs yet{near}"), file=sys.stderr)
     for problem in saved.problems:
         print(plain(f"{options.file}: wrong panel: {problem}"), file=sys.stderr)
     if options.json:
