@@ -14,6 +14,7 @@ from typing import NoReturn
 import pytest
 
 from stepwell.cli import top, up
+from stepwell.cli.daemon_client import DaemonClient
 from stepwell.cli.errors import CommandError
 from stepwell.cli.options import Places
 from stepwell.cli.status import spool_text
@@ -108,8 +109,26 @@ def test_something_else_on_the_socket_is_told_apart_from_nothing(call: Call, pla
         other.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert told.code == 3
-    assert "does not answer" in told.err
-    assert "stepwell doctor" in told.err
+    assert f"pid {os.getpid()}, does not answer (unavailable)" in told.err
+    assert f"another program may listen there; see `ps {os.getpid()}`" in told.err
+
+
+@pytest.mark.parametrize("command", ["down", "doctor", "status"])
+def test_a_daemon_that_hangs_is_named_with_the_command_that_ends_it(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setattr(DaemonClient.status, "__defaults__", (0.2,))
+    with socket.socket(socket.AF_UNIX) as hung:
+        hung.bind(str(place / "s.sock"))
+        hung.listen()  # The kernel accepts, as it does for a process that is stopped.
+        told = call(command)
+    text = told.out + told.err
+    pid = os.getpid()
+    assert told.code == (1 if command == "doctor" else 3)
+    assert f"pid {pid}, does not answer (deadline exceeded)" in text
+    assert f"end it with `kill {pid}`, then with `kill -9 {pid}`" in text
+    assert "stepwell down" not in text
+    assert "stepwell doctor" not in text
 
 
 def test_host_and_port_of_up_are_those_of_the_page(

@@ -35,6 +35,35 @@ class UnusableSocketError(CommandError):
         self.problem, self.owner = problem, owner
 
 
+class UnansweredError(CommandError):
+    """A process accepts connections on the socket, and gives no answer.
+
+    Attributes:
+        problem: the message without its remedy.
+        remedy: what to do.
+    """
+
+    def __init__(self, path: Path, pid: int, *, reason: str, is_late: bool) -> None:
+        """
+        Args:
+            pid: of the process that listens; 0 where it is out of sight.
+            reason: as gRPC says it.
+            is_late: it took too long; else the connection ended, so it may be no daemon.
+        """
+        named = f", pid {pid}," if pid else ""
+        self.problem = f"the daemon on {path}{named} does not answer ({reason})"
+        end = f"`kill {pid}`, then with `kill -9 {pid}` if it is still there"
+        if not pid:
+            self.remedy = "stop it in the container where it runs, and start it again"
+        elif is_late:
+            self.remedy = (
+                f"if it lasts, end it with {end}: its spool and its store stay. Then start it again"
+            )
+        else:
+            self.remedy = f"another program may listen there; see `ps {pid}`, and end it with {end}"
+        super().__init__(f"{self.problem}; {self.remedy}", UNREACHABLE)
+
+
 def listener(path: Path) -> Peer | None:
     """Return the process that accepts connections at ``path``, None without one.
 
@@ -83,7 +112,8 @@ class DaemonClient:
     """
 
     def __init__(self, path: Path) -> None:
-        if not is_answered(path):
+        found = listener(path)
+        if found is None:
             raise no_daemon(path)
         # Before the first import of grpc: its chatter is not for users, and it may fork later.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
@@ -92,7 +122,7 @@ class DaemonClient:
 
         from stepwell_wire import control_pb2
 
-        self.path = path
+        self.path, self._pid = path, found.pid
         self._messages: Any = control_pb2
         self._failed: type[Exception] = grpc.RpcError
         try:
@@ -189,10 +219,8 @@ class DaemonClient:
                 f"the daemon on {self.path} has an older release; restart it with this release"
             )
         reason = getattr(code, "name", "unknown").lower().replace("_", " ")
-        return CommandError(
-            f"the daemon on {self.path} does not answer ({reason}); "
-            "run `stepwell doctor` to find the reason",
-            UNREACHABLE,
+        return UnansweredError(
+            self.path, self._pid, reason=reason, is_late=reason == "deadline exceeded"
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from stepwell.cli.checks.finding import Finding, Level
-from stepwell.cli.daemon_client import UnusableSocketError, status_of
+from stepwell.cli.daemon_client import UnansweredError, UnusableSocketError, status_of
 from stepwell.cli.errors import CommandError
 from stepwell.cli.extras import require_store
 from stepwell.cli.options import Places
@@ -37,15 +37,10 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
         fields = status_of(path)
     except UnusableSocketError as error:
         return None, [unusable(path, error)]
-    except CommandError as error:
-        return None, [
-            Finding(
-                "daemon",
-                Level.FAIL,
-                str(error),
-                "stop it with `stepwell down`, or with `kill`, and start it again",
-            )
-        ]
+    except UnansweredError as error:
+        return None, [Finding("daemon", Level.FAIL, error.problem, error.remedy)]
+    except CommandError as error:  # It has an older release, and the error says what to do.
+        return None, [Finding("daemon", Level.FAIL, str(error))]
     except ImportError as error:
         return None, [
             Finding("daemon", Level.FAIL, f"grpc cannot be imported: {error}", "see above")
