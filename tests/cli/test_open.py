@@ -1,5 +1,6 @@
 """`stepwell open`: a link to the page of the daemon that runs, or of one started for it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -67,15 +68,23 @@ def test_where_no_daemon_runs_one_is_started_on_the_folder(process: Process, cal
         (link,) = said.out.splitlines()
         assert urlsplit(link).path == "/p/digits/runs/run-a"
         assert 'content="0;url=/p/digits/runs/run-a"' in opened(link)
-        assert "15 minutes" in said.err
+        assert f"looked at, or with `stepwell down --data {process.data}`" in said.err
         again = call("open", "digits", "--data", process.data, "--no-browser")
         assert urlsplit(again.out.strip()).path == "/p/digits"
         assert "15 minutes" not in again.err
         missing = call("open", "nothing", "--data", process.data)
         assert missing.code == 4
+        ended = call("down", "--data", process.data)
+        assert (ended.code, ended.out) == (
+            0, f"the daemon on {process.data}/open.sock has ended\n",
+        )  # fmt: skip
+        again = call("down", "--data", process.data)
+        assert (again.code, again.err) == (
+            3, f"stepwell: no daemon has the data folder {process.data}\n",
+        )  # fmt: skip
     finally:
-        daemon = int(read_lock_note(process.data / DATA_LOCK).pid)
-        os.kill(daemon, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(read_lock_note(process.data / DATA_LOCK).pid), signal.SIGTERM)
         wait_until(lambda: running_hub(process.data) is None, "the daemon's end")
 
 

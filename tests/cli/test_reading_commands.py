@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stepwell_store import EmbeddedStore, migrations
+from stepwell_wire.lock_notes import DATA_LOCK
 from tests.cli.conftest import Call, made
 from tests.cli.fake_daemon import FakeDaemon
 from tests.daemon.journals import make_journal
@@ -88,6 +89,30 @@ def test_a_node_that_relays_says_where_runs_are(
     config.write_text('sink = "gateway"\ngateway_address = "127.0.0.1:7077"\n')
     told = call("runs", "--config", config, "--data", place / "data")
     assert "the gateway 127.0.0.1:7077" in told.err
+
+
+def test_the_daemon_of_a_named_folder_is_asked_on_whichever_socket_it_has(
+    call: Call, store: EmbeddedStore, place: Path
+) -> None:
+    daemon = FakeDaemon(place / "open.sock", store.data_dir)
+    note = store.data_dir / DATA_LOCK
+    note.write_text(f"4242\n{place}/open.sock\n")
+    try:
+        assert call("runs", "--data", store.data_dir).code == 0
+        assert daemon.flush_count == 1, "its spool is stored, not reported as waiting for a daemon"
+        doctor = call("doctor", "--data", store.data_dir)
+        assert "pid 4242" in doctor.out
+        daemon.status["data_dir"] = str(place)  # It took the socket of a daemon that was killed.
+        assert call("runs", "--data", store.data_dir).code == 0
+        assert daemon.flush_count == 1
+        daemon.status["pid"] = os.getpid()
+        down = call("down", "--data", store.data_dir)
+        assert (down.code, down.err) == (
+            3, f"stepwell: no daemon has the data folder {store.data_dir}\n",
+        )  # fmt: skip
+    finally:
+        daemon.stop()
+        note.unlink()
 
 
 def test_runs_as_json_has_stable_keys(call: Call) -> None:

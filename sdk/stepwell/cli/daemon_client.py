@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from stepwell.cli.errors import UNREACHABLE, CommandError
+from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
 from stepwell_wire.service import FLUSH, HOLD, STATUS
 from stepwell_wire.trusted_socket import (
     CHANNEL_OPTIONS,
@@ -84,6 +85,19 @@ def listener(path: Path) -> Peer | None:
         text = forbidden_text(str(path))
         raise UnusableSocketError(text, problem=text) from error
     except OSError:
+        return None
+
+
+def socket_of_data(data: Path) -> Path | None:
+    """Return the socket of the daemon that has the folder ``data``, None if no daemon has it.
+
+    It may be another socket than the usual one: `stepwell open --data` starts such a daemon. A
+    killed daemon leaves its note, so a caller looks at the status of the daemon that answers.
+    """
+    noted = read_lock_note(data / DATA_LOCK).more
+    try:
+        return Path(noted) if noted and is_answered(Path(noted)) else None
+    except UnusableSocketError:
         return None
 
 

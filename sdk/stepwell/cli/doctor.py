@@ -22,7 +22,7 @@ from stepwell.cli.checks import (
 from stepwell.cli.checks.sink import sink, sink_name
 from stepwell.cli.errors import FAILED, OK
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
-from stepwell.cli.reading import is_guessed
+from stepwell.cli.reading import beside_data, is_guessed
 from stepwell.cli.text import json_text, plain
 from stepwell_wire.places import found_fallback_journals
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    findings = list(examine(places(options)))
+    findings = list(examine(beside_data(places(options))))
     if options.json:
         print(json_text({"findings": [each.as_json() for each in findings]}))
     else:

@@ -12,16 +12,23 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from stepwell.cli.daemon_client import DaemonClient, listener, no_daemon
-from stepwell.cli.errors import FAILED, OK, CommandError
-from stepwell.cli.options import add_socket, places, seconds
+from stepwell.cli.daemon_client import DaemonClient, listener, no_daemon, socket_of_data
+from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
+from stepwell.cli.options import Places, add_socket, places, seconds
 from stepwell.cli.text import bytes_text, count_text
 
 TIMEOUT_SECONDS: Final = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_socket(parser)
+    which = parser.add_mutually_exclusive_group()
+    add_socket(which)
+    which.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="stop the daemon that has this data folder, on any socket",
+    )
     parser.add_argument(
         "--timeout",
         type=seconds,
@@ -32,10 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    path = places(options).socket
+    path = _socket(places(options))
     pid = listener_of(path)
     with DaemonClient(path) as daemon:
         status = daemon.status()
+    if options.data is not None and not options.data.samefile(status["data_dir"]):
+        raise _no_holder(options.data)  # The one that noted this socket was killed.
     if status.get("pid") != pid:
         raise CommandError(
             f"the daemon on {path} runs in another container, or another program listens there; "
@@ -62,6 +71,19 @@ def run(options: argparse.Namespace) -> int:
         os.close(held)
     print(f"the daemon on {path} has ended")
     return OK
+
+
+def _socket(where: Places) -> Path:
+    if not where.data_named:
+        return where.socket
+    found = socket_of_data(where.data)
+    if found is None:
+        raise _no_holder(where.data)
+    return found
+
+
+def _no_holder(data: Path) -> CommandError:
+    return CommandError(f"no daemon has the data folder {data}", UNREACHABLE)
 
 
 def listener_of(path: Path) -> int:

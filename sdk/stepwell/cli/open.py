@@ -6,6 +6,7 @@ folder, as `stepwell run` does; it ends by itself some minutes after the page wa
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 import time
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if was_started:
         print(
             f"a daemon was started for it; it ends {IDLE_MINUTES} minutes after the page was last "
-            "looked at",
+            f"looked at, or with `stepwell down --data {shlex.quote(str(where.data))}`",
             file=sys.stderr,
         )
     if options.no_browser or not open_browser(link):

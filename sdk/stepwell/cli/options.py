@@ -71,7 +71,7 @@ def seconds(text: str) -> float:
     return number
 
 
-def add_socket(parser: argparse.ArgumentParser) -> None:
+def add_socket(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--socket", type=Path, metavar="PATH", help="the daemon's socket (STEPWELL_SOCKET)"
     )

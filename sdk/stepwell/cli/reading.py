@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from stepwell.cli.daemon_client import DaemonClient, UnusableSocketError, is_answered
+from stepwell.cli.daemon_client import (
+    DaemonClient,
+    UnusableSocketError,
+    is_answered,
+    socket_of_data,
+)
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, require_daemon, require_store
 from stepwell.cli.options import Places
@@ -195,6 +200,7 @@ def settled_data_dir(
         CommandError: The daemon stores in servers, and nobody said which. Or no daemon answers on a
             socket that was named, and nobody said which folder its data is in.
     """
+    places = beside_data(places)
     try:
         has_daemon = is_answered(places.socket)
     except UnusableSocketError:
@@ -237,6 +243,12 @@ def settled_data_dir(
             file=sys.stderr,
         )
     return found
+
+
+def beside_data(places: Places) -> Places:
+    """Return ``places`` with the socket of the daemon that has the folder of ``--data``, if any."""
+    socket = socket_of_data(places.data) if places.data_named else None
+    return places if socket is None else places._replace(socket=socket)
 
 
 def _say_what_waits(data: Path, *, reports_missing: bool) -> None:
