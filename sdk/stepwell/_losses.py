@@ -62,6 +62,15 @@ class Losses:
         self.events += 1
         self._events = _added(self._events, GapKind.EVENTS, f"events, {_REASONS[why]}", 0, at)
 
+    def text(self) -> str:
+        """Return what was dropped, for a line to the user; "" where nothing was."""
+        counts = (
+            (self.points, "point"),
+            (self.lines, "console line"),
+            (self.events, "event"),
+        )
+        return ", ".join(f"{n:,} {one}{'' if n == 1 else 's'}" for n, one in counts if n)
+
     def take(self) -> list[_Gap]:
         """Return the gaps that nobody was told of; from now on somebody was."""
         gaps = (self._rows, self._beyond_limits, self._console, self._events)

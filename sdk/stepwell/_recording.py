@@ -303,8 +303,16 @@ class Recording:
             self.finished = True
             self.console.end()
         journal = writer.journal
-        if journal is None:
-            return
+        if journal is not None:
+            self._hand_over(journal, has_ended=ending is not None)
+        if dropped := writer.losses.text():
+            listed = f"`stepwell show {self.run_id}` lists the gaps with their reasons"
+            self.voice.say(
+                f"dropped: {dropped}; "
+                + (listed if journal is not None else "no journal could be made")
+            )
+
+    def _hand_over(self, journal: Journal, *, has_ended: bool) -> None:
         _exit_note.unwatch(journal.folder)
         self.is_delivered = deliver_rest(
             journal,
@@ -312,7 +320,7 @@ class Recording:
             self._blobs,
             settings=self.settings,
             voice=self.voice,
-            has_ended=ending is not None,
+            has_ended=has_ended,
         )
 
     # ------------------------------------------------------------------ fork

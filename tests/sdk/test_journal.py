@@ -82,7 +82,12 @@ def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
         "last_step": 19_999,
     }
     assert after.events[-1][0] == "finish"
-    assert capfd.readouterr().err.count("points are dropped") == 1
+    told = capfd.readouterr().err
+    assert told.count("points are dropped") == 1
+    assert told.endswith(
+        f"dropped: {run.dropped_points:,} points; `stepwell show {run.id}` lists the gaps with "
+        "their reasons\n"
+    )
 
 
 def test_after_room_was_made_logging_goes_on_behind_the_gap(
