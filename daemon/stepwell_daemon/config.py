@@ -335,6 +335,11 @@ def read_config(
     return DaemonConfig(**values)
 
 
+def wants_hub(config: DaemonConfig) -> bool:
+    """Return whether a daemon with this configuration has a hub: one with its own store."""
+    return config.hub == "auto" and config.sink == "embedded"
+
+
 def check_reload(old: DaemonConfig, new: DaemonConfig) -> tuple[DaemonConfig, list[str], list[str]]:
     """Return the configuration after a reload, its changed names, and those that need a restart."""
     changed = [name for name in FIELDS if getattr(old, name) != getattr(new, name)]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from stepwell_daemon.backoff import Backoff
-from stepwell_daemon.config import DaemonConfig
+from stepwell_daemon.config import DaemonConfig, wants_hub
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.hub_commands import ControlPlace, own_place, place_of
 from stepwell_wire.hub_access import LOCK_FILE, HubKeyError, hub_dir, see_to_key
@@ -45,11 +45,6 @@ _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 8.0
 _HEALTHY_SECONDS: Final = 60.0
 _TAKEN_POLL_SECONDS: Final = 2.0
-
-
-def wants_hub(config: DaemonConfig) -> bool:
-    """Return whether a daemon with this configuration has a hub: one with its own store."""
-    return config.hub == "auto" and config.sink == "embedded"
 
 
 class HubProcess:
@@ -111,8 +106,9 @@ class HubProcess:
         except OSError as error:
             raise DaemonConfigError(
                 f"hub_host {config.hub_host} port {config.hub_port}: cannot listen "
-                f"({error.strerror}); choose others with --hub-host and --hub-port, port 0 for any "
-                "free one, or --hub off"
+                f"({error.strerror}); choose others with `stepwell up --host` and `--port`, or "
+                "`stepwelld --hub-host` and `--hub-port`; port 0 is any free one, and "
+                "STEPWELLD_HUB=off is no page"
             ) from error
         port = self._listener.getsockname()[1]
         if config.hub_port not in (0, port):

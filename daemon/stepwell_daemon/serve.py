@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -77,6 +78,13 @@ def sink_kind(config: DaemonConfig) -> str:
     if config.sink == "gateway":
         return f"gateway {config.gateway_address}"
     return server_settings(config).kind if config.sink == "clickhouse" else config.sink
+
+
+def _bind_problem(error: OSError) -> str:
+    """Return the problem alone: asyncio adds the address, which the message has."""
+    if error.errno == errno.EADDRINUSE:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 class Daemon:
@@ -248,8 +256,10 @@ class Daemon:
             )
         except OSError as error:
             raise DaemonConfigError(
-                f"{config.host} port {config.metrics_port}: cannot listen ({error.strerror}); "
-                "choose others with --host and --metrics-port, port 0 for any free one"
+                f"host {config.host} port {config.metrics_port}: cannot listen "
+                f"({_bind_problem(error)}); choose others for /metrics with `stepwell up "
+                "--metrics-host` and `--metrics-port`, or `stepwelld --host` and "
+                "`--metrics-port`; port 0 is any free one"
             ) from error
         facts.metrics_url = f"{http.url}/metrics"
         self._hub.status_url = f"{http.url}/status.json"

@@ -147,6 +147,15 @@ def test_host_and_port_of_up_are_those_of_the_page(
     assert given == words
 
 
+@pytest.mark.parametrize("option", ["--port", "--metrics-port"])
+def test_a_port_that_cannot_be_is_reported_under_the_name_that_up_gives_it(
+    call: Call, option: str
+) -> None:
+    wrong = call("up", option, "99999")
+    assert wrong.code == 2
+    assert f"argument {option}: expected 0 to 65535, not 99999" in wrong.err
+
+
 def test_top_prints_one_frame_for_a_pipe(call: Call, daemon: FakeDaemon) -> None:
     told = call("top", "--once")
     assert told.code == 0

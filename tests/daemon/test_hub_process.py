@@ -53,8 +53,12 @@ def test_a_port_that_was_chosen_and_is_taken_ends_the_start(tmp_path: Path) -> N
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         config = DaemonConfig(data=tmp_path, hub_port=port, named=frozenset({"hub_port"}))
-        with pytest.raises(DaemonConfigError, match=f"port {port}: cannot listen .*--hub-port"):
+        with pytest.raises(DaemonConfigError) as refused:
             HubProcess(config).prepare()
+    told = str(refused.value)
+    assert f"port {port}: cannot listen (Address already in use)" in told
+    assert "`stepwell up --host` and `--port`, or `stepwelld --hub-host` and `--hub-port`" in told
+    assert "STEPWELLD_HUB=off" in told, "`up` has no --hub"
 
 
 def test_a_daemon_with_a_store_has_a_page_and_says_where(process: Process) -> None:

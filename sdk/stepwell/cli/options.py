@@ -18,6 +18,7 @@ from stepwell_wire.places import (
 )
 
 _SECONDS_MAX: Final = 1_000_000_000
+_PORT_MAX: Final = 65_535
 
 
 class Places(NamedTuple):
@@ -57,6 +58,14 @@ def count(text: str) -> int:
         raise argparse.ArgumentTypeError(f"expected a whole number, not {text!r}") from None
     if number < 0:
         raise argparse.ArgumentTypeError(f"expected 0 or more, not {text}")
+    return number
+
+
+def port(text: str) -> int:
+    """Return ``text`` as a port, 0 for any free one, for argparse."""
+    number = count(text)
+    if number > _PORT_MAX:
+        raise argparse.ArgumentTypeError(f"expected 0 to {_PORT_MAX}, not {text}")
     return number
 
 

@@ -16,7 +16,7 @@ from stepwell.cli import daemon_process
 from stepwell.cli.daemon_client import DaemonClient
 from stepwell.cli.errors import OK, UNREACHABLE, CommandError
 from stepwell.cli.extras import require_daemon
-from stepwell.cli.options import Places, add_data, add_socket, places
+from stepwell.cli.options import Places, add_data, add_socket, places, port
 from stepwell.cli.page import link_to
 
 _POLL_SECONDS: Final = 0.1
@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
     add_socket(parser)
     parser.add_argument("--host", help="address of the page; default 127.0.0.1")
-    parser.add_argument("--port", type=int, help="port of the page; 0: any free port")
+    parser.add_argument("--port", type=port, help="port of the page; 0: any free port")
     parser.add_argument("--metrics-host", help="address of /metrics; default 127.0.0.1")
-    parser.add_argument("--metrics-port", type=int, help="port of /metrics; 0: any free port")
+    parser.add_argument("--metrics-port", type=port, help="port of /metrics; 0: any free port")
     parser.add_argument("--config", metavar="FILE", help="the daemon's TOML file")
 
 
