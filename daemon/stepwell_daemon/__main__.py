@@ -28,7 +28,12 @@ from stepwell_daemon.errors import (
 )
 from stepwell_daemon.instance import Instance
 from stepwell_daemon.log_file import configure_logging
-from stepwell_daemon.part_settings import check_blob_store, load_config
+from stepwell_daemon.part_settings import (
+    check_blob_store,
+    check_is_used,
+    load_config,
+    unused_settings,
+)
 from stepwell_daemon.serve import Daemon, sink_kind
 from stepwell_wire import __version__
 from stepwell_wire.lock_notes import PERSONAL, SERVICE
@@ -47,16 +52,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     if options.personal:
         inheritance.leave_behind()
+    is_logged = False
     try:
         config = load_config(options)
         if options.check_config:
             check_blob_store(config)
+            check_is_used(config)
             print(config.to_json())
             return OK
         os.umask(0o077)
         configure_logging(config.log_file, config.log_level)
+        is_logged = bool(config.log_file)
         if armed := failpoints.arm(os.environ.get(failpoints.VARIABLE, "")):
             logger.warning("fail-points are armed, for tests alone: %s", ", ".join(armed))
+        if unused := unused_settings(config):
+            logger.warning("%s", unused)
         for name in filter(is_unknown, os.environ) if options.personal else ():
             logger.warning("%s is no setting of the daemon and is left out", name)
         kind = PERSONAL if options.personal else SERVICE
@@ -76,13 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 personal=options.personal,
             )
     except DaemonConfigError as error:
-        return _complain(error, BAD_CONFIG)
+        return _complain(error, BAD_CONFIG, is_logged=is_logged)
     except DataHeldError as error:
-        return _complain(error, DATA_HELD)
+        return _complain(error, DATA_HELD, is_logged=is_logged)
     except AlreadyRunningError as error:
-        return _complain(error, ALREADY_RUNNING)
+        return _complain(error, ALREADY_RUNNING, is_logged=is_logged)
     except DaemonError as error:
-        return _complain(error, FAILED)
+        return _complain(error, FAILED, is_logged=is_logged)
     return OK
 
 
@@ -121,7 +131,14 @@ def daemon_loop(
             raise group.exceptions[0] from None
 
 
-def _complain(error: Exception, code: int) -> int:
+def _complain(error: Exception, code: int, *, is_logged: bool) -> int:
+    """Print the error for whoever started the daemon, and log it for a reader of the file.
+
+    Args:
+        is_logged: the log goes to a file, not to standard error.
+    """
+    if is_logged:
+        logger.error("%s", error)
     print(f"stepwelld: {error}", file=sys.stderr, flush=True)
     return code
 

@@ -4,8 +4,9 @@ import argparse
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
-from stepwell_daemon.config import DaemonConfig, read_config
+from stepwell_daemon.config import FIELDS, DaemonConfig, read_config, wants_hub
 from stepwell_daemon.errors import DaemonConfigError
 from stepwell_daemon.forwarder import ForwardSettings
 from stepwell_daemon.instance import group_number
@@ -16,7 +17,10 @@ from stepwell_store.blob_store import BlobStore, open_blob_store
 from stepwell_store.retention import RetentionSettings
 from stepwell_store.server import configuration
 from stepwell_store.server.settings import ServerSettings
+from stepwell_wire.hub_address import is_host
 from stepwell_wire.places import check_socket_path
+
+_OF_RELAY: Final = ("address", "token_file", "ca_file", "cert_file", "key_file", "timeout_seconds")
 
 
 def load_config(
@@ -35,7 +39,7 @@ def load_config(
         chosen_samplers(config.samplers)
     except ValueError as error:
         raise DaemonConfigError(str(error)) from error
-    if not config.host.strip():
+    if not is_host(config.host):
         raise DaemonConfigError(
             f"host: expected an address or a name, not {config.host!r}; 127.0.0.1 is this machine "
             "only, 0.0.0.0 every address that it has"
@@ -48,6 +52,7 @@ def load_config(
     blob_store(config)
     config.listen_settings()
     config.hub_address()
+    _check_ports(config)
     if config.sink == "gateway":
         config.relay_settings()
     if config.sink == "clickhouse":
@@ -55,6 +60,59 @@ def load_config(
     if config.block_bytes > config.in_flight_bytes_max:
         raise DaemonConfigError("block_bytes is larger than in_flight_bytes_max; make it smaller")
     return config
+
+
+def unused_settings(config: DaemonConfig) -> str:
+    """Return the settings that were set and have no effect, as an error; "" without any.
+
+    A start goes on with them: a variable of another program's configuration stops no daemon.
+    """
+    for prefixes, is_used, needed in (
+        (("clickhouse_",), config.sink == "clickhouse", 'sink = "clickhouse"'),
+        (
+            ("gateway_listen_", "gateway_tokens_file"),
+            bool(config.gateway_listen),
+            'gateway_listen = "HOST:PORT"',
+        ),
+        (
+            tuple(f"gateway_{each}" for each in _OF_RELAY),
+            config.sink == "gateway",
+            'sink = "gateway"',
+        ),
+    ):
+        names = sorted(
+            name
+            for name in config.named
+            if name.startswith(prefixes) and getattr(config, name) != FIELDS[name].default
+        )
+        if names and not is_used:
+            return (
+                f"{', '.join(names)}: no effect without {needed}; set that too, or remove "
+                f"{'it' if len(names) == 1 else 'them'}"
+            )
+    return ""
+
+
+def check_is_used(config: DaemonConfig) -> None:
+    """Check that every setting has an effect, for commands that check a configuration.
+
+    Raises:
+        DaemonConfigError: One has none.
+    """
+    if problem := unused_settings(config):
+        raise DaemonConfigError(problem)
+
+
+def _check_ports(config: DaemonConfig) -> None:
+    """Raise DaemonConfigError if /metrics and the page would need the same port."""
+    if not wants_hub(config) or config.metrics_port != config.hub_port or not config.hub_port:
+        return
+    hosts = {config.host, config.hub_host}
+    if "hub_port" in config.named and (len(hosts) == 1 or hosts & {"0.0.0.0", "::", ""}):
+        raise DaemonConfigError(
+            f"metrics_port and hub_port are both {config.hub_port}; expected two ports, or 0 for "
+            "any free one"
+        )
 
 
 def server_settings(config: DaemonConfig) -> ServerSettings:

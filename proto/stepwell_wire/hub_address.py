@@ -2,6 +2,7 @@
 
 import errno
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from urllib.parse import urlsplit
 
 PORT_DEFAULT: Final = 8470
 _BACKLOG: Final = 128
+_NAME: Final = re.compile(r"\w([\w.-]*[\w.])?")
+_NAME_CHARACTERS_MAX: Final = 253
 _EVERYWHERE: Final = ("0.0.0.0", "::", "")
 
 
@@ -35,6 +38,11 @@ class HubAddress:
 
     def check(self, prefix: str = "hub_") -> None:
         """Raise HubAddressError where something is impossible or unsafe."""
+        if self.host and not is_host(self.host):
+            raise HubAddressError(
+                f"{prefix}host: expected an address or a name, not {self.host!r}; 127.0.0.1 is "
+                "this machine only, 0.0.0.0 every address that it has"
+            )
         if bool(self.cert_file) != bool(self.key_file):
             raise HubAddressError(f"{prefix}cert_file and {prefix}key_file go together")
         for path in (self.cert_file, self.key_file):
@@ -81,6 +89,15 @@ class HubAddress:
         host = socket.gethostname() if self.host in _EVERYWHERE else self.host
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self.cert_file else 'http'}://{shown}:{port}"
+
+
+def is_host(text: str) -> bool:
+    """Return whether ``text`` has the form of an address or of a name; it may not exist."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return len(text) <= _NAME_CHARACTERS_MAX and _NAME.fullmatch(text) is not None
+    return True
 
 
 def is_loopback(host: str) -> bool:

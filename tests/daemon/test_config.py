@@ -53,6 +53,10 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("spool_bytes_max = 1", "expected 1,048,576 or more, not 1"),
         ("host = ''", "host: expected an address or a name, not ''"),
         ("host = ' '", "127.0.0.1 is this machine only"),
+        ("host = 'not a host'", "host: expected an address or a name, not 'not a host'"),
+        ("hub_host = '-x'", "hub_host: expected an address or a name, not '-x'"),
+        ("hub_port = 9464", "metrics_port and hub_port are both 9464; expected two ports, or 0"),
+        ("hub_port = 9\nmetrics_port = 9\nhost = '0.0.0.0'", "are both 9"),
         ("socket_group = 'no-such-group-here'", "there is no such group"),
         ("block_points = 'many'", "a whole number"),
         ("block_points = 1.5", "a whole number"),
@@ -136,6 +140,46 @@ def test_check_config_looks_at_the_blob_store_and_a_start_does_not(
     assert main(["--check-config", *words]) == BAD_CONFIG
     assert message in capsys.readouterr().err
     assert load(*words).blob_store == folder  # Media wait for it, rows go on.
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--clickhouse-hosts", "ch1"], 'clickhouse_hosts: no effect without sink = "clickhouse"'),
+        (
+            ["--sink", "gateway", "--gateway-address", "127.0.0.1:1", "--clickhouse-user", "me"],
+            "clickhouse_user: no effect",
+        ),
+        (
+            ["--gateway-address", "gate:1", "--gateway-token-file", "/t"],
+            'gateway_address, gateway_token_file: no effect without sink = "gateway"; set that '
+            "too, or remove them",
+        ),
+        (["--gateway-tokens-file", "/t"], 'without gateway_listen = "HOST:PORT"'),
+    ],
+)
+def test_check_config_names_settings_without_an_effect_and_a_start_goes_on(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["--check-config", "--data", str(tmp_path), *words]) == BAD_CONFIG
+    assert told in capsys.readouterr().err
+    assert load(*words).named
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--hub-port", "9464", "--hub", "off"],
+        ["--hub-port", "9464", "--hub-host", "::1"],
+        ["--metrics-port", "8470"],  # The page moves to another port.
+        ["--hub-port", "0", "--metrics-port", "0"],
+        ["--clickhouse-user", "default"],
+        ["--host", "fe80::1%eth0"],
+        ["--host", "my_node-1.example."],
+    ],
+)
+def test_settings_that_go_together_are_accepted(words: list[str], tmp_path: Path) -> None:
+    assert main(["--check-config", "--data", str(tmp_path), *words]) == OK
 
 
 def test_a_wrong_configuration_ends_with_its_own_code(

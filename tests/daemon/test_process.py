@@ -82,19 +82,24 @@ def test_a_stop_drains_and_removes_the_socket(process: Process) -> None:
 
 
 def test_a_metrics_port_that_was_named_and_is_taken_ends_the_start(process: Process) -> None:
+    log = process.folder / "file.log"
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         done = subprocess.run(
-            process.command("--metrics-port", str(port)),
+            process.command("--metrics-port", str(port), "--log-file", str(log)),
             env=process.environment,
             capture_output=True,
             text=True,
             timeout=60,
         )
     assert done.returncode == 2
-    assert f"127.0.0.1 port {port}: cannot listen" in done.stderr
-    assert f"starting version={__version__} pid=" in done.stderr
-    assert f"socket={process.socket} data={process.data} sink=embedded" in done.stderr
+    said = f"host 127.0.0.1 port {port}: cannot listen (Address already in use); choose others"
+    assert done.stderr.startswith(f"stepwelld: {said}")
+    assert "`stepwell up --metrics-host` and `--metrics-port`" in done.stderr
+    logged = log.read_text()
+    assert f"starting version={__version__} pid=" in logged
+    assert f"socket={process.socket} data={process.data} sink=embedded" in logged
+    assert f"ERROR {said}" in logged, "the file has the reason, too"
     assert not process.socket.exists()
 
 
