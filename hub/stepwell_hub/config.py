@@ -178,6 +178,26 @@ def load_config(
     return config
 
 
+def check_data(config: HubConfig, *, rotates_key: bool = False) -> None:
+    """Check that the data folder is one, so that a typing error makes no new folder.
+
+    A daemon that starts its hub makes the folder itself. A hub over ClickHouse servers needs no
+    store in it.
+
+    Raises:
+        HubConfigError: It has no store. Or the key is to be rotated, and there is no folder.
+    """
+    if rotates_key:
+        if not config.data.is_dir():
+            raise HubConfigError(f"data: {config.data} is no folder; name the hub's data folder")
+    elif config.store == "embedded" and not (config.data / "store").is_dir():
+        raise HubConfigError(
+            f"data: no store in {config.data}; log a run first (`stepwell up` starts a daemon with "
+            "a page), name another folder with --data or STEPWELL_DATA, or read servers with "
+            "--store clickhouse"
+        )
+
+
 def server_settings(config: HubConfig) -> ServerSettings:
     """Return how to reach the ClickHouse servers.
 

@@ -189,6 +189,7 @@ def test_with_a_certificate_it_speaks_tls_and_its_cookie_is_for_tls_alone(folder
     authority = make_authority(folder / "certs")
     cert, key = make_certificate(authority, "hub")
     files = ("--cert-file", str(cert), "--key-file", str(key))
+    (folder / "data" / "store").mkdir(parents=True)
     hub = Alone(folder / "data", "--port", "0", *files)
     link = hub.wait_ready()
     assert link.startswith("https://127.0.0.1:")
@@ -284,3 +285,15 @@ def test_a_stop_ends_the_streams_of_listeners(process: Process) -> None:
     while events.answer.readline():
         pass
     events.close()
+
+
+@pytest.mark.parametrize("option", [[], ["--rotate-key"]], ids=["serve", "rotate"])
+def test_a_folder_that_is_not_there_is_an_error_and_is_not_made(
+    tmp_path: Path, option: list[str]
+) -> None:
+    hub = Alone(tmp_path / "typo", "--port", "0", *option)
+    out, err = hub.running.communicate(timeout=60)
+    assert (hub.running.returncode, out) == (2, "")
+    assert str(tmp_path / "typo") in err
+    assert "name" in err
+    assert os.listdir(tmp_path) == []
