@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.cli.__main__ import COMMANDS
+from stepwell.cli.__main__ import COMMANDS, main
 from stepwell_wire import __version__
 from tests.cli.conftest import Call
 
@@ -108,3 +108,33 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
             check=False,
         )
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["show", "a\udcff"],
+        ["runs", "--filter", "a\udcff"],
+        ["export", "run-a", "-o", "x.csv", "--metric", "a\udcff"],
+        ["report", "ls", "-p", "a\udcff"],
+        ["sql", "SELECT 'a\udcff'"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_argument_that_is_not_utf8_is_named(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("stepwell: the argument ")
+    assert r"a\xff" in told.err
+    assert "is not UTF-8" in told.err
+
+
+def test_a_file_may_have_a_name_that_is_not_utf8(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "a\udcff.md"
+    assert main(["report", "put", str(missing), "--project", "p"]) == 1
+    assert "No such file" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """runs, show, sql and rm on a real store."""
 
+import io
 import json
 import os
 import re
@@ -334,6 +335,18 @@ def test_sql_draws_a_table_unless_told_otherwise(call: Call) -> None:
     assert "answer" in drawn
     assert "│" in drawn
     assert "\x1b" not in drawn
+
+
+def test_a_statement_from_stdin_that_is_not_utf8_is_reported(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for errors in ("strict", "surrogateescape"):
+        stdin = io.TextIOWrapper(io.BytesIO(b"SELECT '\xff'"), encoding="utf-8", errors=errors)
+        monkeypatch.setattr("sys.stdin", stdin)
+        wrong = call("sql", "-")
+        assert (wrong.code, wrong.err) == (
+            2, "stepwell: standard input: expected a statement in UTF-8\n",
+        )  # fmt: skip
 
 
 def test_sql_without_rows_is_an_empty_list(call: Call) -> None:

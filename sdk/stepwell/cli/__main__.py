@@ -42,6 +42,8 @@ COMMANDS: Final = {
     "version": "print the version",
 }
 _RAW_ARGUMENTS: Final = {"daemon", "hub"}  # Everything after the name belongs to another program.
+_FILE_NAMES: Final = {"command", "config", "file", "output", "paths", "root"}
+"""Arguments that may have any bytes; those that are a Path already are not looked at."""
 _ELSEWHERE: Final = {
     "offline": 'use `stepwell run --offline -- CMD` or `stepwell.init(mode="offline")`; '
     "`stepwell run -- wandb offline` sets it for a folder",
@@ -97,7 +99,9 @@ def _dispatch(words: list[str]) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    return int(module.run(_parsed(parser, rest)))
+    options = _parsed(parser, rest)
+    _check_is_text(options)
+    return int(module.run(options))
 
 
 def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
@@ -106,6 +110,31 @@ def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.N
     except SystemExit:
         sys.stdout.flush()  # Of --help: a reader that has gone is seen here, not at the very end.
         raise
+
+
+def _check_is_text(options: argparse.Namespace) -> None:
+    """Raise CommandError where an argument that is no file's name is not UTF-8.
+
+    Python decodes such bytes to lone surrogates, which no store and no hub accepts.
+    """
+    for name, value in vars(options).items():
+        if name in _FILE_NAMES:
+            continue
+        for word in value if isinstance(value, list) else [value]:
+            if isinstance(word, str) and not _is_utf8(word):
+                raise CommandError(
+                    f"the argument {ascii(os.fsencode(word))[1:]} is not UTF-8; expected text in "
+                    "UTF-8. Only names of files may have other bytes",
+                    USAGE,
+                )
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _overview() -> str:

@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    statement = sys.stdin.read() if options.statement == "-" else options.statement
+    statement = _from_stdin() if options.statement == "-" else options.statement
     with reading(places(options)) as store:
         named = _stated_format(statement, options)
         options.format = options.format or _default_format(named, options.output)
@@ -97,6 +97,15 @@ def run(options: argparse.Namespace) -> int:
         with replaced_file(options.output) as file:
             file.write(result)
     return OK
+
+
+def _from_stdin() -> str:
+    try:
+        text = sys.stdin.read()
+        text.encode()  # In the locale C, bytes that are no text are read as lone surrogates.
+    except UnicodeError as error:
+        raise CommandError("standard input: expected a statement in UTF-8", USAGE) from error
+    return text
 
 
 def _stated_format(statement: str, options: argparse.Namespace) -> str:
