@@ -96,6 +96,10 @@ class Attempts:
         delay = min(longest, RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
         self.next_at = time.monotonic() + delay * random.Random().uniform(0.5, 1.0)
 
+    def was_told(self, obstacle: str) -> bool:
+        """Return whether a line said ``obstacle`` before."""
+        return obstacle in self._obstacles_said
+
     def _tell_obstacle(self, folder: Path) -> None:
         obstacle, said = self.obstacle, self._obstacles_said
         if obstacle and obstacle not in said and len(said) < _OBSTACLES_MAX:

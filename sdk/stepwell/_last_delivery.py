@@ -60,9 +60,9 @@ def deliver_rest(
     sync = f"`stepwell sync {journal.folder}` sends them"
     if obstacle := sender.attempts.last_obstacle:
         # A daemon that cannot be reached may not see this journal either.
+        why = "the reason is above" if sender.attempts.was_told(obstacle) else obstacle
         voice.say(
-            f"the daemon has not taken {missing} ({obstacle}). They are safe: when that is "
-            f"fixed, {sync}"
+            f"the daemon has not taken {missing} ({why}). They are safe: when that is fixed, {sync}"
         )
         return False
     voice.say(

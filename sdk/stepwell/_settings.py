@@ -42,7 +42,7 @@ class _Declared(NamedTuple):
 
     project: str = setting(DEFAULT_PROJECT, "name of the project", convert=str)
     run_id: str | None = setting(None, "the run's id; None makes one", convert=str)
-    name: str | None = setting(None, "display name", convert=text_of)
+    name: str | None = setting(None, "display name", convert=lambda text: text_of(text) or None)
     notes: str | None = setting(None, "a text about the run", convert=text_of)
     tags: tuple[str, ...] = setting((), "the run's tags; a text has commas", convert=tags_of)
     group: str | None = setting(None, "what the run belongs to", convert=text_of)
@@ -234,7 +234,8 @@ def _converted(name: str, value: Any, source: str) -> Any:
     try:
         return SETTINGS[name].read(value)
     except (ValueError, TypeError, OverflowError) as error:
-        raise SettingsError(f"{source}: {error}") from error
+        # The message has the whole of it; a second traceback would hide the user's own line.
+        raise SettingsError(f"{source}: {error}") from None
 
 
 def _items(extra: object) -> list[tuple[str, Any]]:

@@ -394,7 +394,7 @@ def test_a_real_daemon_short_of_files_whose_engine_was_killed(small: Node) -> No
     wait_until(lambda: told()["sink"]["engine_restarts"] > 0, "another engine")
     findings = json.loads(small.stepwell("doctor", "--json").stdout)["findings"]
     messages = {each["message"]: each for each in findings}
-    ended = next(text for text in messages if "ended 1 times" in text)
+    ended = next(text for text in messages if "ended 1 time and" in text)
     assert "engine.log" in messages[ended]["remedy"]
     few = next(text for text in messages if "of 512 files open" in text)
     assert "LimitNOFILE" in messages[few]["remedy"]

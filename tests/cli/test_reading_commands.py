@@ -574,9 +574,9 @@ def test_what_is_missing_is_shown_and_mentioned_until_it_is_filled(
     tell(store, who, event("gap", {"reason": doubt, "rows": 0, "points": 0, **steps}))
     shown = call("show", "run-h").out
     assert "MISSING   2 pieces of unknown size, see below" in shown
-    assert "IN DOUBT  values of 1 stretches of steps may be wrong, see below" in shown
+    assert "IN DOUBT  values of 1 range of steps may be wrong, see below" in shown
     assert "its end is missing: rows logged before or after step 9, not counted" in shown
     assert f"{doubt}: values of steps 3 to 5 may be wrong" in shown
     exported = call("export", "run-h", "-o", "-").err
-    assert "stepwell: values of 1 stretches of steps may be wrong; `stepwell show RUN`" in exported
+    assert "stepwell: values of 1 range of steps may be wrong; `stepwell show RUN`" in exported
     assert "missing" not in call("export", "run-a", "-o", "-").err

@@ -75,7 +75,7 @@ def test_down_says_what_waits_and_leaves_a_slow_daemon_to_its_end(up: Up, place:
         pid = up.json("status")["pid"]
         done = up.call("down", "--timeout", "0")
         assert done.returncode == 1
-        assert "1 writer is connected" in done.stderr
+        assert "1 writer is connected: its next rows stay in a journal until" in done.stderr
         assert f"pid {pid} is still stopping after 0 s" in done.stderr
         wait_until(lambda: not is_alive(pid), "the end of the process")
     finally:

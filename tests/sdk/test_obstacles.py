@@ -42,7 +42,8 @@ def test_a_data_folder_of_another_daemon(folder: Path) -> None:
     done = python(_RUN, STEPWELL_NO_DAEMON="0")
     os.close(lock)
     assert done.returncode == 0, done.stderr
-    assert "STEPWELL_SOCKET=/run/other.sock" in done.stderr
+    assert done.stderr.count("STEPWELL_SOCKET=/run/other.sock") == 1, "said once, at the start"
+    assert "(the reason is above). They are safe: when that is fixed, `stepwell sync" in done.stderr
     assert kept(folder) == [(0, 1.0)]
 
 

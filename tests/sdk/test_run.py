@@ -9,6 +9,7 @@ import pickle
 import re
 import shutil
 import sys
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -256,6 +257,14 @@ def test_settings_that_cannot_be_are_refused_with_what_is_expected(
     with pytest.raises(SettingsError, match=complaint):
         stepwell.init(**{"mode": "offline", **arguments})
     assert stepwell.run is None
+
+
+def test_a_setting_that_cannot_be_read_is_one_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEPWELL_FLUSH_SECONDS", "abc")
+    with pytest.raises(SettingsError, match="FLUSH_SECONDS: expected a number, not 'abc'") as found:
+        stepwell.init(mode="offline")
+    text = "".join(traceback.format_exception(found.value))
+    assert text.count("Traceback") == 1
 
 
 def test_the_table_of_the_environment_has_each_variable_of_a_setting() -> None:
@@ -598,13 +607,18 @@ def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:
         start(mode="offline", resume="must")
 
 
-@pytest.mark.parametrize(("given", "is_made"), [({}, True), ({"name": "n"}, None)])
+@pytest.mark.parametrize(
+    ("given", "is_made"), [({}, True), ({"name": "n"}, None), ({"name": ""}, True)]
+)
 def test_a_start_says_that_nobody_gave_the_name(
     start: Start, given: dict[str, str], is_made: bool | None
 ) -> None:
     run = start(mode="offline", id="again", **given)
     (body,) = read_journal(run.dir).bodies("start")
     assert (body["name"], body.get("name_is_made")) == (run.name, is_made)
+    assert [each.get("name", run.name) for each in read_journal(run.dir).bodies("run")] in (
+        [], [run.name],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from typing import Any, Final
 from stepwell.cli.daemon_client import DaemonClient, listener, no_daemon, socket_of_data
 from stepwell.cli.errors import FAILED, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_socket, places, seconds
-from stepwell.cli.text import bytes_text, count_text
+from stepwell.cli.text import bytes_text, counted
 
 TIMEOUT_SECONDS: Final = 60.0
 
@@ -106,10 +106,11 @@ def pending_text(status: dict[str, Any]) -> str:
         parts.append(f"{bytes_text(waiting)} are stored first")
     connected = sum(bool(each.get("connected")) for each in status.get("writers", ()))
     if connected:
-        noun = "writer is" if connected == 1 else "writers are"
+        is_one = connected == 1
         parts.append(
-            f"{count_text(connected)} {noun} connected: what they log from now on stays in "
-            "journals until a daemon runs"
+            f"{counted(connected, 'writer')} {'is' if is_one else 'are'} connected: "
+            f"{'its' if is_one else 'their'} next rows stay in "
+            f"{'a journal' if is_one else 'journals'} until a daemon runs"
         )
     return "; " + "; ".join(parts) if parts else ""
 

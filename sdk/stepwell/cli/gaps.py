@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli.text import count_text, counted, plain
+from stepwell.cli.text import counted, plain
 from stepwell_wire.gaps import GapKind
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def gap_text(gap: dict[str, Any]) -> str:
     if gap["kind"] == GapKind.CONSOLE_LINES:
         what = f"{counted(gap['rows'], 'line')} about {span}"
     elif gap["kind"] == GapKind.EVENTS:
-        what = f"{count_text(gap['rows'])} changes of config, summary or the like about {span}"
+        what = f"{counted(gap['rows'], 'change')} of config, summary or the like about {span}"
     elif gap["rows"] or gap["points"]:
         what = f"{counted(gap['points'], 'point')} in {counted(gap['rows'], 'row')} of {span}"
     elif gap["kind"] == GapKind.JOURNAL_IN_DOUBT:
@@ -47,15 +47,15 @@ def missing_text(gaps: list[dict[str, Any]]) -> str:
     unknown = sum(not (gap["points"] or gap["kind"] in _NO_POINTS) for gap in gaps)
     parts = [f"{counted(points, 'point')}"] if points else []
     if unknown:
-        parts.append(f"{count_text(unknown)} piece{'s' * (unknown != 1)} of unknown size")
+        parts.append(f"{counted(unknown, 'piece')} of unknown size")
     if lines:
         parts.append(f"{counted(lines, 'line')} of the console")
     if events:
-        parts.append(f"{count_text(events)} changes of config, summary or the like")
+        parts.append(f"{counted(events, 'change')} of config, summary or the like")
     return " and ".join(parts)
 
 
 def doubt_text(gaps: list[dict[str, Any]]) -> str:
-    """Return for how many stretches nobody knows whether all values are right, "" for none."""
+    """Return how many ranges of steps may have wrong values, "" for none."""
     doubts = sum(gap["kind"] == GapKind.JOURNAL_IN_DOUBT for gap in gaps)
-    return f"values of {count_text(doubts)} stretches of steps may be wrong" if doubts else ""
+    return f"values of {counted(doubts, 'range')} of steps may be wrong" if doubts else ""

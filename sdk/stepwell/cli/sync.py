@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from stepwell.cli import daemon_process
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, UNREACHABLE, CommandError
 from stepwell.cli.options import Places, add_data, add_json, add_socket, places
-from stepwell.cli.text import bytes_text, count_text, json_text, plain
+from stepwell.cli.text import bytes_text, count_text, counted, json_text, plain
 from stepwell.cli.unsent import journals_folders
 
 if TYPE_CHECKING:
@@ -122,14 +122,14 @@ def report_text(report: "SyncReport") -> str:
     if report.sent:
         names = ", ".join(map(plain, report.sent[:10])) + (", …" if report.sent[10:] else "")
         count = len(report.sent)
-        runs = f"{count_text(count)} run{'s' * (count != 1)}"
+        runs = counted(count, "run")
         lines.append(f"sent {bytes_text(report.sent_bytes)} of {runs}: {names}")
     elif not report.failed:
         lines.append("nothing to send")
     if report.live:
         count = len(report.live)
         processes = "its process still runs" if count == 1 else "their processes still run"
-        journals = f"{count_text(count)} journal{'s' * (count != 1)}"
+        journals = counted(count, "journal")
         lines.append(f"{journals} left alone, {processes} and will send the rest")
     if report.unverified_bytes:
         lines.append(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stepwell.cli.checks.finding import Finding, Level
-from stepwell.cli.text import count_text, counted
+from stepwell.cli.text import counted
 
 _BOUNDS: Final = {
     "connections_max": "raise connections_max, or log from fewer processes",
@@ -47,7 +47,7 @@ def refused(totals: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "bounds",
             Level.WARN,
-            f"{bound} was reached {count_text(times)} times since the daemon's start",
+            f"{bound} was reached {counted(times, 'time')} since the daemon's start",
             _BOUNDS.get(bound, "see Bounds in docs/operations.md"),
         )
     for reason, lost in totals.get("dropped", {}).items():
@@ -63,7 +63,7 @@ def _what(reason: str, lost: dict[str, int]) -> str:
     if reason == "console_lines":
         return f"{counted(lost['rows'], 'line')} of the console"
     if reason == "events":
-        return f"{count_text(lost['rows'])} changes of config, summary or the like"
+        return f"{counted(lost['rows'], 'change')} of config, summary or the like"
     return f"{counted(lost['points'], 'point')} in {counted(lost['rows'], 'row')}"
 
 
@@ -94,7 +94,7 @@ def kept(data: Path) -> Iterator[Finding]:
         yield Finding(
             "quarantine",
             Level.WARN,
-            f"{count_text(damaged)} damaged pieces are in {spool / 'quarantine'}",
+            f"{spool / 'quarantine'} contains {counted(damaged, 'damaged piece')}",
             "check the disk (`dmesg`, smartctl) and the gaps (`stepwell show RUN`); delete the "
             "pieces if you do not need them",
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from stepwell.cli.checks.finding import Finding, Level
-from stepwell.cli.text import count_text, counted
+from stepwell.cli.text import counted
 
 _WAITS: Final = "logged rows wait in the spool"
 _STORE: Final = {
@@ -75,13 +75,13 @@ def sink(fields: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "sink",
             Level.WARN,
-            f"the store's engine ended {count_text(restarts)} times and was started again",
+            f"the store's engine ended {counted(restarts, 'time')} and was started again",
             "see engine.log in the data folder and `dmesg` (out of memory?); nothing is lost",
         )
     if changes := fields.get("gateway", {}).get("upstream_changes", 0):
         yield Finding(
             "sink",
             Level.WARN,
-            f"the gateway had another spool than before, {count_text(changes)} times",
+            f"the gateway had another spool than before, {counted(changes, 'time')}",
             "if you did not replace it, its unstored frames are lost: check the gateway",
         )
