@@ -108,8 +108,12 @@ class Memory:
             # A signal handler may begin another note in the middle of this one.
             self._notes_begun += 1
             fresh = path.with_name(f"{path.name}.{os.getpid()}.{self._notes_begun}")
-            _write_private(fresh, json.dumps(held))
-            fresh.replace(path)
+            text = json.dumps(held)
+            try:
+                _write_private(fresh, text)
+                fresh.replace(path)
+            except OSError:  # A full disk: not one more file with each try.
+                fresh.unlink()
 
     def note_step(self, run_id: str, next_step: int) -> None:
         """Keep the step after the last one; a process that began the run again lowers none."""

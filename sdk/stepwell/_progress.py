@@ -37,7 +37,7 @@ class Progress:
         self._changes = 0
         self._noted: tuple[int, int] | None = None
         self._again_at = 0.0
-        # Never waited for with the lock of ``log``: who holds that one may be waiting here.
+        # Its holder never waits for the lock of ``log``, whose holder may be waiting for this one.
         self._writing = threading.RLock()
         self._newest: tuple[int, Remembered] | None = None
         self._number = self._written = 0

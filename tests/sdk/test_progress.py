@@ -97,3 +97,15 @@ def test_a_forked_child_leaves_the_notes_of_its_parent(offline: Start) -> None:
     note = Path(run.dir).parent / ".runs" / run.project / "parent.json"
     held = json.loads(note.read_text())
     assert (held["config"], held["summary"]["x"]) == ({"lr": 1}, 1.0)
+
+
+def test_notes_that_fail_leave_no_files(tmp_path: Path) -> None:
+    """On a full disk each try would need one more file."""
+    memory = Memory(tmp_path, "test")
+    memory.note(Remembered("one"))
+    (note,) = tmp_path.rglob("one.json")
+    note.unlink()
+    note.mkdir()  # No file can be put in its place.
+    for _ in range(3):
+        memory.note(Remembered("one"))
+    assert [path.name for path in note.parent.iterdir()] == ["one.json"]
