@@ -23,7 +23,8 @@ _MISSING: Final = object()
 _SECRET_CHARACTERS_MIN: Final = 8
 _SECRET_CHARACTERS_MAX: Final = 10_000
 _TEXTS_LOOKED_AT: Final = 1000
-"""Of one value: a config may hold a data set."""
+_CHARACTERS_LOOKED_AT: Final = 300_000
+"""Of one value: a config may hold a data set. A million take 0.3 s, and `log` waits meanwhile."""
 _HINTS: Final = {
     "clear": "delete names one by one with del",
     "copy": "run.config.as_dict() is a copy",
@@ -232,19 +233,24 @@ class Config:
                     f"config {key!r} and {other!r} both have a value at {path}; the store keeps "
                     "one of the two: rename one",
                 )
-            for path, text in texts_in(key, form, _TEXTS_LOOKED_AT):
-                if _SECRET_CHARACTERS_MIN <= len(text) <= _SECRET_CHARACTERS_MAX:
-                    self._warn_of_secret(key, path, text)
+            self._warn_of_secret(key, form)
 
-    def _warn_of_secret(self, key: str, path: str, text: str) -> None:
+    def _warn_of_secret(self, key: str, form: Any) -> None:
+        """Name the first text of a value that looks like a secret: one line for each value."""
         from stepwell._secrets import hide_in_text, is_secret_name
 
-        if is_secret_name(path) or hide_in_text(text) != text:
-            self._warn(
-                f"secret {path}",
-                f"config {path!r} looks like a secret and is stored as it is; leave it out with "
-                f"init(config_exclude_keys=[{key!r}]) and see docs/secrets.md",
-            )
+        left = _CHARACTERS_LOOKED_AT
+        for path, text in texts_in(key, form, _TEXTS_LOOKED_AT):
+            if not _SECRET_CHARACTERS_MIN <= len(text) <= min(left, _SECRET_CHARACTERS_MAX):
+                continue
+            left -= len(text)
+            if is_secret_name(path) or hide_in_text(text) != text:
+                self._warn(
+                    f"secret {path}",
+                    f"config {path!r} looks like a secret and is stored as it is; leave it out "
+                    f"with init(config_exclude_keys=[{key!r}]) and see docs/secrets.md",
+                )
+                return
 
     def _look(self) -> None:
         """Write what was changed in place: ``run.config["optimizer"]["lr"] = 0.1``.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import Run, _recording
+from stepwell import Run, _recording, _secrets
 from stepwell._config_sources import parse_config
 from stepwell.errors import ConfigError, SettingsError
 from stepwell.testing import RecordingDaemon
@@ -257,6 +257,25 @@ def test_a_secret_is_pointed_out_wherever_it_is(
     told = [line for line in capfd.readouterr().err.splitlines() if "like a secret" in line]
     assert [f"config {path!r} looks" in line for line in told] == [True] * bool(path)
     assert all(f"config_exclude_keys=[{next(iter(config))!r}]" in line for line in told)
+
+
+def test_of_many_secrets_in_a_value_one_is_named(
+    offline: Start, capfd: pytest.CaptureFixture[str]
+) -> None:
+    many = {f"host{number}": {"password": "correct horse"} for number in range(100)}
+    offline(config={"hosts": many, "api_key": "correct horse"})
+    assert capfd.readouterr().err.count("like a secret") == 2
+
+
+def test_of_a_data_set_in_a_config_only_a_part_is_searched_for_secrets(
+    offline: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+    monkeypatch.setattr(
+        _secrets, "hide_in_text", lambda text: (searched.append(len(text)), text)[1]
+    )
+    offline(config={"texts": ["some text " * 900] * 1000})
+    assert 100_000 < sum(searched) <= 300_000
 
 
 def test_a_secret_in_a_config_is_pointed_out(
