@@ -42,6 +42,7 @@ class EndedRun(NamedTuple):
     page_url: str
     project: str
     run_id: str
+    writer_id: str
     ended_at: float  # monotonic
 
 
@@ -68,9 +69,11 @@ def end(run: "ActiveRun") -> None:
         active.remove(run)
     if _current.run is run:
         bind(None)
-    if run._recording.is_delivered and run._recording.primary:
+    journal = run._writer.journal
+    if run._recording.is_delivered and run._recording.primary and journal is not None:
         page_url = run._recording.page_url.rstrip("/")
-        ended.append(EndedRun(page_url, run.project, run.id, time.monotonic()))
+        writer_id = journal.info.writer_id
+        ended.append(EndedRun(page_url, run.project, run.id, writer_id, time.monotonic()))
 
 
 def bind(run: "ActiveRun | None") -> None:
