@@ -12,6 +12,7 @@ class ActiveRun(Protocol):
     """A run that is not finished; see `Run`."""
 
     _copy_id: str
+    _rank: int
     _recording: "Recording"
     _writer: "Writer"
 

@@ -58,7 +58,7 @@ def start_run(
         _tell_of_wandb_variables(voice)
     before = _session.current()
     if isinstance(before, Run) and _is_left_to_parent(before, wanted):
-        _session.end(before)
+        _session.bind(None)  # Not ended: code that holds it may still log into it.
         before = None
     if isinstance(before, Run) and _stays(before, wanted, arguments.get("run_id"), voice):
         return before
@@ -213,8 +213,13 @@ def _made_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> 
 
 
 def _choose_place(wanted: Settings, voice: Voice) -> Place:
-    """Return this process's place; a rank whose job nothing names has a run of its own."""
+    """Return this process's place; a rank whose job nothing names has a run of its own.
+
+    So has a forked child of a rank: what it starts is no run of the job that other ranks start too.
+    """
     place = Place() if wanted.mode == "disabled" else find_place()
+    if place.rank in _session.parent_ranks and wanted.run_id is None and wanted.mode != "shared":
+        return Place()
     names_run = wanted.run_id is not None or wanted.mode == "shared" or wanted.primary is not None
     if place.rank < 0 or place.run_id is not None or names_run:
         return place

@@ -47,6 +47,8 @@ class EndedRun(NamedTuple):
 
 
 ended: deque[EndedRun] = deque(maxlen=256)
+parent_ranks: set[int] = set()
+"""Ranks of the runs that were at work in the parent when it forked this process; -1 for none."""
 _job_runs = 0
 _told: set[str] = set()  # What is said once a process, whichever run says it.
 _hooked = False
@@ -174,4 +176,5 @@ def _after_fork_in_child() -> None:
     _ending.forget_in_child()
     _exit_note.forget_in_child()
     for run in active:
+        parent_ranks.add(run._rank)
         run._recording.reset_in_child()

@@ -100,6 +100,42 @@ def test_a_forked_child_that_calls_init_has_a_run_of_its_own(
     assert [point.value for point in daemon.points("x")] == [0.0, 1.0]
 
 
+def test_a_run_of_the_parent_that_a_child_logs_into_beside_its_own_ends_with_the_child(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start(id="parent")
+
+    def work() -> None:
+        start(id="own").finish()
+        run.log({"x": 1.0})
+        assert run.flush(30)
+        assert run in _session.active  # What is in it is ended at the exit.
+
+    assert in_fork(work) == 0
+    run.finish()
+    assert [point.value for point in daemon.points("x")] == [1.0]
+
+
+def test_forked_children_of_a_rank_share_no_run_with_it_or_each_other(
+    start: Start, daemon: RecordingDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm = {"PROCID": "0", "STEP_NUM_TASKS": "2", "STEP_ID": "0", "JOB_ID": "77"}
+    for name, value in slurm.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    run = start()
+
+    def work() -> None:
+        for _ in range(2):
+            with start() as own:
+                own.log({"child": 1.0})
+
+    assert [in_fork(work), in_fork(work)] == [0, 0]
+    run.finish()
+    start().finish()  # The second run of the job, which the other rank starts too.
+    labels = {writer.hello.run_id: writer.hello.label for writer in daemon.writers}
+    assert sorted(labels.values()) == ["", "", "", "", "rank0", "rank0"]
+
+
 def test_a_forked_child_that_names_its_parents_run_joins_it(
     start: Start, daemon: RecordingDaemon
 ) -> None:
