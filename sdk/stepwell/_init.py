@@ -64,7 +64,8 @@ def start_run(
         return before
     given = parse_config(config, include=include, exclude=exclude)
     place = _choose_place(wanted, voice)
-    if wanted.resume == "must" and wanted.run_id is None and place.run_id is None:
+    has_id = wanted.run_id is not None or place.run_id is not None
+    if wanted.resume == "must" and not has_id and wanted.mode != "disabled":
         raise ResumeError(
             'resume="must": no id says which run to go on with; pass init(id=…) or set '
             'STEPWELL_RUN_ID. resume="auto" goes on with the last run of this project on this '

@@ -605,6 +605,8 @@ def test_a_run_that_was_begun_again_from_step_0_is_resumed_after_its_last_step(
 def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:
     with pytest.raises(ResumeError, match=r'resume="must": no id says which run.*init\(id='):
         start(mode="offline", resume="must")
+    with start(mode="disabled", resume="must") as run:
+        run.log({"x": 1.0})
 
 
 @pytest.mark.parametrize(
