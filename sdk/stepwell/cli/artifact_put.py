@@ -5,10 +5,10 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from stepwell.cli import daemon_process
+from stepwell.cli import daemon_client, daemon_process
 from stepwell.cli.artifact_lines import facts_of, say, tell
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
-from stepwell.cli.options import places
+from stepwell.cli.options import Places, places
 
 if TYPE_CHECKING:
     from stepwell import Artifact
@@ -32,11 +32,7 @@ def put(options: argparse.Namespace) -> int:
         path.name, options.type, options.description, _metadata(options.metadata)
     )
     _add(artifact, options.paths)
-    where = places(options)
-    if reason := daemon_process.see_to_personal(where):
-        raise CommandError(
-            f"no daemon on {where.socket}: {reason}; nothing was logged", UNREACHABLE
-        )
+    _see_to_daemon(places(options))
     _check_type(path, options.type)
     with stepwell.init(
         path.project, job_type=_JOB_TYPE, settings={"console": False, "silent": True}
@@ -55,6 +51,28 @@ def put(options: argparse.Namespace) -> int:
             say(f"no new version: {artifact.qualified_name} ({aliases}) has the same files")
     tell(options, facts_of(artifact), artifact.qualified_name)
     return OK
+
+
+def _see_to_daemon(where: Places) -> None:
+    """Start a daemon if none answers: without one the version would be waited for in vain.
+
+    An offline run needs none, and `STEPWELL_NO_DAEMON` forbids to start one.
+
+    Raises:
+        CommandError: No daemon answers, and none may be started or it does not start.
+    """
+    from stepwell._settings import read_settings
+
+    settings = read_settings({})
+    if settings.mode in ("offline", "disabled"):
+        return
+    if settings.no_daemon:
+        if not daemon_client.is_answered(where.socket):
+            raise daemon_client.no_daemon(where.socket)
+    elif reason := daemon_process.see_to_personal(where):
+        raise CommandError(
+            f"no daemon on {where.socket}: {reason}; nothing was logged", UNREACHABLE
+        )
 
 
 def _add(artifact: "Artifact", paths: list[str]) -> None:
