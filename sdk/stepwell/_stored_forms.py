@@ -38,10 +38,23 @@ def find_twin(key: str, held: Mapping[str, Any]) -> tuple[str, str] | None:
         end = len(path)
         while end > 0:
             name = path[:end]
-            if name != key and name in held and path in paths_of(name, held[name]):
+            if name != key and name in held and _has_value(held[name], path[end:]):
                 return path, name
             end = path.rfind(".", 0, end)
     return None
+
+
+def _has_value(value: Any, rest: str) -> bool:
+    """Return whether a path of ``value`` (see `paths_of`) ends in ``rest``: "", or ".NAME…"."""
+    if not isinstance(value, dict) or not value:
+        return not rest
+    end = 0
+    while rest and end >= 0:  # A name may have dots, too.
+        end = rest.find(".", end + 1)
+        name, below = (rest[1:], "") if end < 0 else (rest[1:end], rest[end:])
+        if name in value and _has_value(value[name], below):
+            return True
+    return False
 
 
 def paths_gone(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from stepwell import Run, _recording, _secrets
+from stepwell import Run, _recording, _secrets, _stored_forms
 from stepwell._config_sources import parse_config
 from stepwell.errors import ConfigError, SettingsError
 from stepwell.testing import RecordingDaemon
@@ -150,6 +150,9 @@ def test_a_nested_value_that_is_set_is_stored_while_the_run_goes_on(
     [
         ({"x.y": 1, "x": {"y": 2}}, "x.y", ("x.y", "x")),
         ({"a": {"b": {"c": 1}}, "a.b": {"c": 2}}, "a.b.c", ("a", "a.b")),
+        ({"a": {"b.c": {"d": 1}}, "a.b": {"c.d": 2}}, "a.b.c.d", ("a", "a.b")),
+        ({"a": {"": 1}, "a.": 2}, "a.", ("a", "a.")),
+        ({"a": {"b": {}}, "a.b": 2}, "a.b", ("a", "a.b")),
         ({"wd": 1, "wd.bias": 2}, "", ()),
         ({"a": {"b": 1}, "a.c": 2}, "", ()),
     ],
@@ -165,6 +168,23 @@ def test_two_values_at_one_place_of_the_store_are_told(
     told = [line for line in capfd.readouterr().err.splitlines() if "both have a value" in line]
     assert len(told) == bool(path)
     assert all(f"at {path};" in line and f"{name!r}" in line for line in told for name in names)
+
+
+def test_two_large_values_side_by_side_are_compared_in_one_pass(
+    offline: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = offline()
+    calls: list[str] = []
+    paths_of = _stored_forms.paths_of
+
+    def counted(key: str, value: Any) -> list[str]:
+        calls.append(key)
+        return paths_of(key, value)
+
+    monkeypatch.setattr(_stored_forms, "paths_of", counted)
+    left, right = ({f"{side}{number}": number for number in range(300)} for side in "lr")
+    run.config.update({"a": {"b": left}, "a.b": right})
+    assert len(calls) < 5000, "not each path of the one for each path of the other"
 
 
 def test_what_a_program_takes_out_of_a_nested_value_stays_stored(offline: Start) -> None:
@@ -271,9 +291,12 @@ def test_of_a_data_set_in_a_config_only_a_part_is_searched_for_secrets(
     offline: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched: list[int] = []
-    monkeypatch.setattr(
-        _secrets, "hide_in_text", lambda text: (searched.append(len(text)), text)[1]
-    )
+
+    def count(text: str) -> str:
+        searched.append(len(text))
+        return text
+
+    monkeypatch.setattr(_secrets, "hide_in_text", count)
     offline(config={"texts": ["some text " * 900] * 1000})
     assert 100_000 < sum(searched) <= 300_000
 
