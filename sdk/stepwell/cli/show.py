@@ -14,6 +14,7 @@ from stepwell.cli.runs import duration_seconds
 from stepwell.cli.text import (
     bytes_text,
     count_text,
+    counted,
     flat,
     json_text,
     number_text,
@@ -168,9 +169,10 @@ def _leaf_text(path: str, value: object) -> str:
     text = value_text(value)
     if len(text) <= _VALUE_CHARACTERS_MAX:
         return text
-    size = f"{count_text(len(value))} values" if isinstance(value, list) else count_text(len(text))
-    what = "" if isinstance(value, list) else " characters"
-    return f"{text[:_VALUE_CHARACTERS_MAX]}… ({size}{what}; --json has all)"
+    size = counted(len(text), "character")
+    if isinstance(value, list):
+        size = counted(len(value), "value")
+    return f"{text[:_VALUE_CHARACTERS_MAX]}… ({size}; --json has all)"
 
 
 def _section(title: str, body: str) -> str:
