@@ -200,9 +200,11 @@ def _stays(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
 def _is_left_to_parent(before: Run, wanted: Settings) -> bool:
     """Whether ``before`` came into this process by a fork, and this `init` begins its own run.
 
-    A child that logged into it, or that names it, goes on with it.
+    A child that logged into it, or that names it, goes on with it. ``resume="auto"`` names it: it
+    is the last run that did not end.
     """
-    is_same = (wanted.project, wanted.run_id) == (before.project, before.id)
+    is_named = wanted.run_id == before.id or (wanted.run_id is None and wanted.resume == "auto")
+    is_same = is_named and wanted.project == before.project
     return before._recording.is_of_parent and not is_same and wanted.reinit != "return_previous"
 
 

@@ -100,6 +100,23 @@ def test_a_forked_child_that_calls_init_has_a_run_of_its_own(
     assert [point.value for point in daemon.points("x")] == [0.0, 1.0]
 
 
+def test_a_forked_child_does_not_resume_the_run_that_its_parent_is_at_work_on(
+    start: Start, daemon: RecordingDaemon
+) -> None:
+    run = start(resume="auto")
+
+    def work() -> None:
+        assert start(resume="auto") is run
+        run.log({"child": 1.0})
+        run.finish()
+
+    assert in_fork(work) == 0
+    labels = [writer.hello.label for writer in daemon.writers]
+    assert [label[:4] for label in labels if label] == ["fork"]
+    assert Path(run.dir).parent.joinpath(".runs", run.project, "auto").read_text() == run.id
+    run.finish()
+
+
 def test_a_run_of_the_parent_that_a_child_logs_into_beside_its_own_ends_with_the_child(
     start: Start, daemon: RecordingDaemon
 ) -> None:
