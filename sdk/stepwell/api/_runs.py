@@ -40,9 +40,8 @@ class Runs(Pages[Run]):
         body = {**self._question, "limit": limit, "cursor": cursor}
         found = self._hub.ask("POST", "projects", self.project, "runs", "query", body=body)
         if not found["runs"] and cursor is None:
-            project_facts(
-                self._hub, self.project
-            )  # An unknown project is an error, not an empty list.
+            # An unknown project is an error, not an empty list.
+            project_facts(self._hub, self.project)
             for hint in found["hints"]:
                 warnings.warn(f"{self!r}: {hint}", UserWarning, stacklevel=3)
         made = [run_of(self._hub, each) for each in found["runs"]]
