@@ -1,5 +1,6 @@
 """runs, show, sql and rm on a real store."""
 
+import errno
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -270,6 +272,23 @@ def test_what_is_not_found_but_has_a_journal_here_is_said(call: Call, place: Pat
         assert waits in wrong.err, words
     assert "journal" not in call("show", f"other/{run_id}").err
     assert "; 1 journal waits on" in call("runs", "--data", place / "none").err
+
+
+def test_journals_that_may_not_be_read_hide_no_error(
+    call: Call, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "journals").mkdir(exist_ok=True)
+    scandir = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if str(path) == str(place / "journals"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # These tests may run as root, who reads all.
+    assert call("show", "nowhere/none").code == 4
+    wrong = call("runs", "--data", place / "none")
+    assert (wrong.code, "no store in" in wrong.err) == (3, True)
 
 
 def test_a_long_value_is_cut_and_the_json_has_all(call: Call, store: EmbeddedStore) -> None:

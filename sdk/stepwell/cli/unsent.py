@@ -37,6 +37,9 @@ def unsent_hint(where: Places, reference: str = "") -> str:
 
 def _writers(where: Places) -> Iterator[WriterFile]:
     for folder in journals_folders(where):
-        for journal in find_journals(folder):
+        journals: list[Path] = []
+        with contextlib.suppress(OSError):  # The folder of another user: a hint only.
+            journals = find_journals(folder)
+        for journal in journals:
             with contextlib.suppress(OSError, ValueError):
                 yield WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8"))
