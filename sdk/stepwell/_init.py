@@ -221,9 +221,9 @@ def _choose_place(wanted: Settings, voice: Voice) -> Place:
     So has a forked child of a rank: what it starts is no run of the job that other ranks start too.
     """
     place = Place() if wanted.mode == "disabled" else find_place()
-    if place.rank in _session.parent_ranks and wanted.run_id is None and wanted.mode != "shared":
-        return Place()
     names_run = wanted.run_id is not None or wanted.mode == "shared" or wanted.primary is not None
+    if place.rank in _session.parent_ranks and not names_run:
+        return Place()
     if place.rank < 0 or place.run_id is not None or names_run:
         return place
     if place.rank == 0:  # Once a job.
