@@ -111,7 +111,7 @@ def _start_daemon(socket: Path, environ: Mapping[str, str], say: Callable[[str],
     Raises:
         HubUnreachableError: It may not be started, or does not answer.
     """
-    if environ.get("STEPWELL_NO_DAEMON", "").lower() not in ("", "0", "false", "no", "off"):
+    if _spawn.is_forbidden(environ):
         raise HubUnreachableError(f"no hub: no daemon answers on {socket}; {_NO_HUB}")
     if not _spawn.can_start_daemon() or _spawn.why_no_python():
         raise HubUnreachableError(

@@ -3,6 +3,7 @@
 import errno
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -84,6 +85,11 @@ def forbidden_text(path: str) -> str:
         f"no permission to use the socket {path} ({who}); join its group, or name another socket "
         "with STEPWELL_SOCKET"
     )
+
+
+def is_forbidden(environ: Mapping[str, str]) -> bool:
+    """Return whether STEPWELL_NO_DAEMON says that no daemon may be started."""
+    return environ.get("STEPWELL_NO_DAEMON", "").lower() not in ("", "0", "false", "no", "off")
 
 
 def can_start_daemon() -> bool:

@@ -1,5 +1,6 @@
 """Sweeps: made, changed, told; agents ask for trials, keep them by beats and end them."""
 
+import asyncio
 import json
 from contextlib import suppress
 from functools import partial
@@ -41,6 +42,7 @@ _Number = Annotated[int, Meta(ge=1, lt=1 << 31)]
 _Pid = Annotated[int, Meta(ge=0, lt=1 << 53)]
 _ExitCode = Annotated[int, Meta(gt=-(1 << 53), lt=1 << 53)]
 _NUMBER_MAX: Final = (1 << 31) - 1
+_LOOK_SECONDS_MAX: Final = 5.0
 
 
 class NewSweep(Form):
@@ -163,8 +165,10 @@ async def get_sweep(call: Call) -> Any:
 
     call.context.sweeps.watch.wake()
     if call.query.look:
-        with suppress(StoreError, ApiError):  # The answer has the values that are known.
-            await call.context.sweeps.watch.look(_id(call))
+        # Where that fails or takes long, the answer has the values that are known.
+        with suppress(StoreError, ApiError, TimeoutError):
+            async with asyncio.timeout(_LOOK_SECONDS_MAX):
+                await call.context.sweeps.watch.look(_id(call))
     getting = partial(sweeps.get, sweep_id=_id(call), alive_at=call.context.sweeps.alive_at())
     return await call.context.catalog.do(getting)
 

@@ -44,11 +44,18 @@ class Deletion:
 
 def is_known(catalog: Catalog, project: str) -> bool:
     """Return whether ``project`` has something here: it may have no runs."""
-    tables = (Sweep, Report, View, ArtifactCollection)
+    collections = select(ArtifactCollection.id).where(ArtifactCollection.project == project)
     with catalog.reading() as session:
         return any(
-            session.execute(select(exists().where(each.project == project))).scalar()
-            for each in tables
+            session.execute(select(exists().where(*conditions))).scalar()
+            for conditions in (
+                *((each.project == project,) for each in (Sweep, Report, View)),
+                # Deleted versions stay for the lineage of other projects' runs.
+                (
+                    ArtifactVersion.collection_id.in_(collections),
+                    ArtifactVersion.state.in_(LIVE),
+                ),
+            )
         )
 
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from stepwell import wandb_compat
+from stepwell._spawn import is_forbidden
 from stepwell.cli import daemon_process, shadowing
 from stepwell.cli.errors import USAGE, CommandError
 from stepwell.cli.options import Places, add_data, add_socket, places
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         )
     where = places(options)
     environ = _environment(options, where)
-    stays_alone = options.no_daemon or options.offline or environ.get("STEPWELL_NO_DAEMON")
+    stays_alone = options.no_daemon or options.offline or is_forbidden(environ)
     program = shutil.which(words[0], path=environ.get("PATH"))
     if program is None and os.sep in words[0] and os.path.exists(words[0]):
         raise CommandError(
