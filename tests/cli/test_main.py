@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.cli.__main__ import COMMANDS, main
+from stepwell.cli.__main__ import COMMANDS
 from stepwell_wire import __version__
 from tests.cli.conftest import Call
 
@@ -121,20 +121,15 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly() -> None:
     ],
     ids=lambda words: words[0],
 )
-def test_an_argument_that_is_not_utf8_is_named(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(words) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
+def test_an_argument_that_is_not_utf8_is_named(call: Call, words: list[str]) -> None:
+    told = call(*words)
+    assert (told.code, told.out) == (2, "")
     assert told.err.startswith("stepwell: the argument ")
     assert r"a\xff" in told.err
     assert "is not UTF-8" in told.err
 
 
-def test_a_file_may_have_a_name_that_is_not_utf8(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    missing = tmp_path / "a\udcff.md"
-    assert main(["report", "put", str(missing), "--project", "p"]) == 1
-    assert "No such file" in capsys.readouterr().err
+def test_a_file_may_have_a_name_that_is_not_utf8(call: Call, tmp_path: Path) -> None:
+    told = call("report", "put", tmp_path / "a\udcff.md", "--project", "p")
+    assert told.code == 1
+    assert "No such file" in told.err
