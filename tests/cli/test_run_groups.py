@@ -91,7 +91,8 @@ def test_the_command_groups_all_runs_and_shows_as_many_groups_as_asked(call: Cal
     (finished,) = [each for each in found if each["group"] == {"state": "finished"}]
     assert finished["runs"] >= 2
     assert finished["columns"]["metric.train/loss:min"]["min"] == 0.1
-    assert finished["columns"]["lr"]["count"] == finished["runs"]
+    # Other tests store runs too, some without lr.
+    assert 2 <= finished["columns"]["lr"]["count"] <= finished["runs"]
     limited = call(*words, "--sort=-runs", "--limit", "1")
     assert len(limited.out.splitlines()) == 2
     assert "more group" in limited.err
