@@ -7,13 +7,16 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stepwell_store import EmbeddedStore, migrations
+from stepwell_wire.journal import JournalReader
 from stepwell_wire.lock_notes import DATA_LOCK
+from stepwell_wire.run_notes import run_note
 from tests.cli.conftest import Call, made
 from tests.cli.fake_daemon import FakeDaemon
 from tests.daemon.journals import make_journal
@@ -259,10 +262,16 @@ def test_an_unknown_run_is_not_found_and_the_nearest_are_named(call: Call) -> No
 def test_what_is_not_found_but_has_a_journal_here_is_said(call: Call, place: Path) -> None:
     """An offline run, or one whose daemon was away: `stepwell sync` would send it."""
     project, run_id = fresh_project(), "unsent"
-    make_journal(place / "journals", "w", schema_event() + row(1), project=project, run_id=run_id)
+    records = schema_event() + row(1)
+    journal = make_journal(place / "journals", "w", records, project=project, run_id=run_id)
+    note = run_note(place / "journals", project, run_id)
+    note.parent.mkdir(parents=True)
+    note.write_text('{"name": "my try"}')
     waits = "; 1 journal of it waits on this machine: `stepwell sync` sends it"
     for words in (
         ("show", run_id),
+        ("show", "my try"),
+        ("show", f"{project}/my try"),
         ("show", f"{project}/{run_id}"),
         ("export", f"{project}/", "-o", "-"),
         ("runs", "--project", project),
@@ -272,6 +281,9 @@ def test_what_is_not_found_but_has_a_journal_here_is_said(call: Call, place: Pat
         assert waits in wrong.err, words
     assert "journal" not in call("show", f"other/{run_id}").err
     assert "; 1 journal waits on" in call("runs", "--data", place / "none").err
+    with closing(JournalReader(journal)) as writer_at_work:
+        assert writer_at_work.take_lock()
+        assert "journal" not in call("show", run_id).err, "a daemon takes it by itself"
 
 
 def test_journals_that_may_not_be_read_hide_no_error(
