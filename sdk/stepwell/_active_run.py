@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from stepwell._memory import Memory
     from stepwell._recording import Recording
     from stepwell._writer import Writer
     from stepwell_wire.exit_note import Ending
@@ -12,6 +13,7 @@ class ActiveRun(Protocol):
     """A run that is not finished; see `Run`."""
 
     _copy_id: str
+    _memory: "Memory"
     _rank: int
     _recording: "Recording"
     _writer: "Writer"

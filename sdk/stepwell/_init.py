@@ -76,6 +76,7 @@ def start_run(
     for kind, text in late:
         voice.warn_once(kind, text)
     memory = Memory(wanted.journals_dir, wanted.project)
+    wanted = _without_auto(wanted, place, memory, voice)
     run_id = _choose_run_id(wanted, place, memory)
     remembered = _recall(wanted, memory, run_id, primary=primary)
     if primary and _joins_unasked(wanted) and memory.knows(run_id):
@@ -91,17 +92,25 @@ def start_run(
         tell_once(branch[0], f"init({branch[0]}=…)", voice.warn_once)
         remembered = remembered or Remembered(run_id)
         remembered.next_step = max(remembered.next_step, from_step)
-    run = make(
-        wanted,
-        run_id=run_id,
-        name=wanted.name or _made_name(wanted, remembered, run_id),
-        label=_choose_label(wanted, place, primary=primary),
-        primary=primary,
-        rank=place.rank,
-        world_size=place.world_size,
-        remembered=remembered,
-        voice=voice,
-    )
+    label = _choose_label(wanted, place, primary=primary)
+    if not label and wanted.mode != "disabled" and not memory.hold(run_id):
+        label = _label_beside_another(wanted, run_id, voice)
+    try:
+        run = make(
+            wanted,
+            run_id=run_id,
+            name=wanted.name or _made_name(wanted, remembered, run_id),
+            label=label,
+            primary=primary,
+            rank=place.rank,
+            world_size=place.world_size,
+            remembered=remembered,
+            voice=voice,
+            memory=memory,
+        )
+    except BaseException:
+        memory.close()
+        raise
     _session.begin(run, make_current=wanted.reinit != "create_new" or before is None)
     run._start(
         given,
@@ -257,6 +266,36 @@ def _choose_label(wanted: Settings, place: Place, *, primary: bool) -> str:
 
         return f"{socket.gethostname()[:64]}-{os.getpid()}"
     return place.label
+
+
+def _label_beside_another(wanted: Settings, run_id: str, voice: Voice) -> str:
+    """Return the label of a process that joins a run in which another one is at work here."""
+    label = f"process-{os.getpid()}"
+    if wanted.mode != "shared":
+        voice.warn_once(
+            "run at work",
+            f"init: another process of this machine logs into run {run_id} at the moment; what "
+            f"this one logs has the label {label}",
+        )
+    return label
+
+
+def _without_auto(wanted: Settings, place: Place, memory: Memory, voice: Voice) -> Settings:
+    """Return the settings, without ``resume="auto"`` where the last run is still at work.
+
+    Ranks of one job go on with the same run.
+    """
+    if wanted.resume != "auto" or wanted.run_id is not None or wanted.mode == "disabled":
+        return wanted
+    held = memory.auto_run_id()
+    if held is None or place.rank >= 0 or memory.hold(held):
+        return wanted
+    voice.warn_once(
+        "auto at work",
+        f'init(resume="auto"): run {held} is still at work in another process; this one begins a '
+        "run of its own",
+    )
+    return wanted._replace(resume=None)
 
 
 def _asks_for_another(wanted: Settings, before: Run, *, run_id: object) -> bool:

@@ -8,6 +8,7 @@ A convenience: nothing here is needed to keep data, and no failure here is an er
 """
 
 import contextlib
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -81,9 +82,9 @@ class Memory:
                 config_given=dict(held.get("config_given") or {}),
             )
         with contextlib.suppress(OSError):
-            step = _step_in(self._step_path(run_id).read_bytes())
-            found = found or Remembered(run_id)
-            found.next_step = step
+            if noted := self._step_path(run_id).read_bytes():  # Empty: it was only held.
+                found = found or Remembered(run_id)
+                found.next_step = _step_in(noted)
         for path in find_journals(self._journals_dir):
             step_there = self._next_step_in(path, run_id)
             if step_there is not None:
@@ -115,18 +116,37 @@ class Memory:
             except OSError:  # A full disk: not one more file with each try.
                 fresh.unlink()
 
+    def hold(self, run_id: str) -> bool:
+        """Be the one process here that logs into the run without a label, until `close`.
+
+        Return False where another one is at work: its rows and ours would have the same steps.
+        """
+        try:
+            self._open_step(run_id)
+            fcntl.flock(self._step_descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.leave_to_parent()
+            return False
+        except OSError:
+            return True  # A folder that takes no locks tells nothing.
+        return True
+
     def note_step(self, run_id: str, next_step: int) -> None:
         """Keep the step after the last one; a process that began the run again lowers none."""
         with contextlib.suppress(OSError, OverflowError):
-            if self._step_descriptor < 0:
-                self._make_folder()
-                self._step_descriptor = os.open(
-                    self._step_path(run_id), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-                )
+            self._open_step(run_id)
             if next_step > _step_in(os.pread(self._step_descriptor, 8, 0)):
                 os.pwrite(self._step_descriptor, next_step.to_bytes(8, "little", signed=True), 0)
 
     def close(self) -> None:
+        """Let go of the run, also for forked children that share the lock."""
+        if self._step_descriptor >= 0:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._step_descriptor, fcntl.LOCK_UN)
+        self.leave_to_parent()
+
+    def leave_to_parent(self) -> None:
+        """In a forked child: keep nothing, and leave the parent its hold."""
         if self._step_descriptor >= 0:
             os.close(self._step_descriptor)
             self._step_descriptor = -1
@@ -155,6 +175,12 @@ class Memory:
             descriptor = os.open(self._folder / _AUTO, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             os.write(descriptor, b"\n")
             write_status_at_exit(descriptor)
+
+    def _open_step(self, run_id: str) -> None:
+        if self._step_descriptor < 0:
+            self._make_folder()
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._step_descriptor = os.open(self._step_path(run_id), flags, 0o600)
 
     def _make_folder(self) -> None:
         """Make the folder of notes, which nobody else may read: they hold the config."""

@@ -61,6 +61,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         remembered: Remembered | None,
         voice: Voice,
         copy_id: str | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._settings = settings
         self._id = run_id
@@ -79,7 +80,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         self._stopper: Stopper | None = None
         self._saved = None
         self._copy_id = copy_id or os.urandom(8).hex()
-        self._memory = Memory(settings.journals_dir, settings.project)
+        self._memory = memory or Memory(settings.journals_dir, settings.project)
         self._keeps_memory = primary and settings.mode != "disabled"
         self._progress = Progress(
             self._memory,

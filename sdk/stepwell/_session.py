@@ -177,4 +177,5 @@ def _after_fork_in_child() -> None:
     _exit_note.forget_in_child()
     for run in active:
         parent_ranks.add(run._rank)
+        run._memory.leave_to_parent()
         run._recording.reset_in_child()

@@ -28,7 +28,7 @@ from stepwell.errors import (
 )
 from stepwell.testing import RecordingDaemon
 from stepwell_wire.run_notes import forget_runs
-from tests.sdk.conftest import Start
+from tests.sdk.conftest import Start, python
 from tests.sdk.held import read_journal
 from tests.waiting import wait_until
 
@@ -602,6 +602,67 @@ def test_a_run_that_was_begun_again_from_step_0_is_resumed_after_its_last_step(
     assert start(mode="offline", id="again", resume="auto").step == 9
 
 
+_JOINS = """
+import stepwell
+run = stepwell.init("test", id="again", mode="offline", settings={"console": False})
+print(run.label)
+"""
+
+
+def test_a_process_that_joins_a_run_at_work_has_a_label(start: Start) -> None:
+    """Else rows of one step would be of two processes, and a table would show one of them."""
+    with start(mode="offline", id="again") as run:
+        assert run.label == ""
+        done = python(_JOINS)
+        assert done.stdout.startswith("process-")
+        assert "another process of this machine logs into run again at the moment" in done.stderr
+        beside = start(mode="offline", id="again", reinit="create_new")
+        assert beside.label == f"process-{os.getpid()}"
+        beside.finish()
+    assert python(_JOINS).stdout == "\n"
+    with start(mode="offline", id="again") as run:
+        assert run.label == ""
+
+
+def test_a_child_that_outlives_its_parents_run_does_not_hold_it(start: Start) -> None:
+    run = start(mode="offline", id="again")
+    ends, goes_on = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(goes_on)
+        os.read(ends, 1)
+        os._exit(0)
+    try:
+        run.finish()
+        with start(mode="offline", id="again", resume="allow") as run:
+            assert run.label == ""
+    finally:
+        os.close(goes_on)
+        os.waitpid(child, 0)
+
+
+_AUTO = """
+import os, subprocess, sys, stepwell
+run = stepwell.init("test", mode="offline", resume="auto", settings={"console": False})
+print(run.id, flush=True)
+run.log({"x": 1.0})
+if "FIRST" in os.environ:
+    inner = {name: value for name, value in os.environ.items() if name != "FIRST"}
+    subprocess.run([sys.executable, *sys.orig_argv[1:]], env=inner, check=True)
+    os.kill(os.getpid(), 9)
+run.finish()
+"""
+
+
+def test_a_run_that_is_still_at_work_is_not_resumed_by_itself(start: Start) -> None:
+    done = python(_AUTO, FIRST="1")
+    first, beside = done.stdout.split()
+    assert first != beside
+    assert f"run {first} is still at work in another process" in done.stderr
+    resumed = python(_AUTO)  # The other one's good end left the note of the killed one.
+    assert resumed.stdout.split() == [first]
+
+
 def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:
     with pytest.raises(ResumeError, match=r'resume="must": no id says which run.*init\(id='):
         start(mode="offline", resume="must")
@@ -706,8 +767,6 @@ def test_auto_goes_on_with_the_run_that_was_not_finished(start: Start) -> None:
 
 
 def test_the_steps_of_a_killed_run_are_read_from_its_journal(folder: Path, start: Start) -> None:
-    from tests.sdk.conftest import python
-
     python(
         "import os, signal, stepwell\n"
         "run = stepwell.init('test', id='killed', mode='offline')\n"
@@ -722,8 +781,6 @@ def test_the_steps_of_a_killed_run_are_read_from_its_journal(folder: Path, start
 def test_a_run_that_was_killed_goes_on_with_its_config_and_summary(
     folder: Path, start: Start, signal_name: str
 ) -> None:
-    from tests.sdk.conftest import python
-
     python(
         "import os, signal, stepwell\n"
         "run = stepwell.init('test', id='killed', mode='offline', config={'lr': 1})\n"
