@@ -4,6 +4,7 @@ import errno
 import os
 import time
 from pathlib import Path
+from typing import Final
 
 from stepwell._identity import new_writer_id
 from stepwell._journal import Journal
@@ -11,6 +12,8 @@ from stepwell._settings import Settings
 from stepwell._terminal import Voice
 from stepwell_wire.journal_files import WriterFile, boot_id
 from stepwell_wire.places import fallback_journals_dir
+
+_NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def writer_file(settings: Settings, run_id: str, label: str) -> WriterFile:
@@ -47,10 +50,11 @@ def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> J
                 durable=settings.mode == "offline",
             )
         except OSError as error:
+            space = "free some space or " if error.errno in _NO_SPACE else ""
             voice.warn_once(
                 f"journal {parent}",
                 f"{parent}: no journal can be made there: {error.strerror or error}; "
-                "free some space or name another folder with STEPWELL_DIR",
+                f"{space}name another folder with STEPWELL_DIR",
             )
     return None
 

@@ -17,7 +17,10 @@ class NoRunError(UsageError):
 
     def __init__(self, name: str, module: str = "stepwell") -> None:
         super().__init__(f"{module}.{name} needs a run; call {module}.init() first")
-        self.name = name
+        self.name, self._module = name, module
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.name, self._module)  # As a child of a pool raises it.
 
 
 class RunFinishedError(UsageError):

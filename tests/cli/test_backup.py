@@ -27,10 +27,10 @@ from tests.cli.fake_daemon import FakeDaemon
 from tests.cli.up import Up
 from tests.daemon.made import append, new_writer, schema_event, spool_running
 
+pytestmark = pytest.mark.processes
+
 TRAINER = """
 import stepwell
-
-pytestmark = pytest.mark.processes
 run = stepwell.init(project="p", id="load", config={"lr": 0.1})
 step = 0
 while True:

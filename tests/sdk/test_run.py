@@ -45,8 +45,9 @@ def test_module_level_names_mean_the_run_while_there_is_one(start: Start) -> Non
         lambda: stepwell.config.update({}),
         lambda: stepwell.summary.update({}),
     ):
-        with pytest.raises(NoRunError, match=r"stepwell\.init"):
+        with pytest.raises(NoRunError, match=r"stepwell\.init") as told:
             call()
+        assert str(pickle.loads(pickle.dumps(told.value))) == str(told.value)
     stepwell.finish()
     run = start(mode="offline", config={"lr": 0.1})
     assert stepwell.run is run
