@@ -132,7 +132,7 @@ def daemon_loop(
 
 
 def _complain(error: Exception, code: int, *, is_logged: bool) -> int:
-    """Print the error for whoever started the daemon, and log it for a reader of the file.
+    """Print the error, and log it too if the log goes to a file.
 
     Args:
         is_logged: the log goes to a file, not to standard error.

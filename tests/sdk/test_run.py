@@ -1,4 +1,4 @@
-"""`init` and what it returns: settings, names, config, summary, definitions, resume, modes."""
+"""`init` and what it returns: settings, names, config, summary, definitions, modes."""
 
 import argparse
 import copy
@@ -7,7 +7,6 @@ import math
 import os
 import pickle
 import re
-import shutil
 import sys
 import traceback
 from pathlib import Path
@@ -22,15 +21,12 @@ from stepwell._settings import OTHER_VARIABLES, SETTINGS, VARIABLES
 from stepwell.errors import (
     ConfigError,
     NoRunError,
-    ResumeError,
     RunFinishedError,
     SettingsError,
 )
 from stepwell.testing import RecordingDaemon
-from stepwell_wire.run_notes import forget_runs
-from tests.sdk.conftest import Start, python
+from tests.sdk.conftest import Start
 from tests.sdk.held import read_journal
-from tests.waiting import wait_until
 
 # ---------------------------------------------------------------------------- the module's names
 
@@ -570,262 +566,6 @@ def test_definitions_add_up_unless_overwritten(offline: Start) -> None:
     assert (merged.step_metric, merged.summary) == ("epoch", ("min",))
     fresh = run.define_metric("loss", summary="max", overwrite=True)
     assert (fresh.step_metric, fresh.summary) == (None, ("max",))
-
-
-# ---------------------------------------------------------------------------- resume
-
-
-def test_a_resumed_run_goes_on_behind_its_last_step(start: Start) -> None:
-    with start(mode="offline", id="again", config={"lr": 1}, name="n") as run:
-        for i in range(10):
-            run.log({"x": float(i)})
-        run.summary["best"] = 5
-    run = start(mode="offline", id="again", resume="allow", config={"more": 2})
-    assert run.resumed
-    assert (run.starting_step, run.step, run.name) == (10, 10, "n")
-    assert dict(run.config) == {"lr": 1, "more": 2}
-    assert run.summary["best"] == 5
-    run.log({"x": 10.0})
-    held = read_journal(run.dir)
-    assert held.series("x") == [(10, 10.0)]
-    assert held.bodies("start")[0]["resumed"] is True
-
-
-def test_a_run_that_was_begun_again_from_step_0_is_resumed_after_its_last_step(
-    start: Start,
-) -> None:
-    for steps in (9, 3):
-        with start(mode="offline", id="again") as run:
-            for _ in range(steps):
-                run.log({"x": 1.0})
-            folder = run.dir
-        shutil.rmtree(folder)  # As after it was sent.
-    assert start(mode="offline", id="again", resume="auto").step == 9
-
-
-_JOINS = """
-import stepwell
-run = stepwell.init("test", id="again", mode="offline", settings={"console": False})
-print(run.label)
-"""
-
-
-def test_a_process_that_joins_a_run_at_work_has_a_label(start: Start) -> None:
-    """Else rows of one step would be of two processes, and a table would show one of them."""
-    with start(mode="offline", id="again") as run:
-        assert run.label == ""
-        done = python(_JOINS)
-        assert done.stdout.startswith("process-")
-        assert "another process of this machine logs into run again at the moment" in done.stderr
-        beside = start(mode="offline", id="again", reinit="create_new")
-        assert beside.label == f"process-{os.getpid()}"
-        beside.finish()
-    assert python(_JOINS).stdout == "\n"
-    with start(mode="offline", id="again") as run:
-        assert run.label == ""
-
-
-def test_a_child_that_outlives_its_parents_run_does_not_hold_it(start: Start) -> None:
-    run = start(mode="offline", id="again")
-    ends, goes_on = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(goes_on)
-        os.read(ends, 1)
-        os._exit(0)
-    try:
-        run.finish()
-        with start(mode="offline", id="again", resume="allow") as run:
-            assert run.label == ""
-    finally:
-        os.close(goes_on)
-        os.waitpid(child, 0)
-
-
-_AUTO = """
-import os, subprocess, sys, stepwell
-run = stepwell.init("test", mode="offline", resume="auto", settings={"console": False})
-print(run.id, flush=True)
-run.log({"x": 1.0})
-if "FIRST" in os.environ:
-    inner = {name: value for name, value in os.environ.items() if name != "FIRST"}
-    subprocess.run([sys.executable, *sys.orig_argv[1:]], env=inner, check=True)
-    os.kill(os.getpid(), 9)
-run.finish()
-"""
-
-
-def test_a_run_that_is_still_at_work_is_not_resumed_by_itself(start: Start) -> None:
-    done = python(_AUTO, FIRST="1")
-    first, beside = done.stdout.split()
-    assert first != beside
-    assert f"run {first} is still at work in another process" in done.stderr
-    resumed = python(_AUTO)  # The other one's good end left the note of the killed one.
-    assert resumed.stdout.split() == [first]
-
-
-def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:
-    with pytest.raises(ResumeError, match=r'resume="must": no id says which run.*init\(id='):
-        start(mode="offline", resume="must")
-    with start(mode="disabled", resume="must") as run:
-        run.log({"x": 1.0})
-
-
-@pytest.mark.parametrize(
-    ("given", "is_made"), [({}, True), ({"name": "n"}, None), ({"name": ""}, True)]
-)
-def test_a_start_says_that_nobody_gave_the_name(
-    start: Start, given: dict[str, str], is_made: bool | None
-) -> None:
-    run = start(mode="offline", id="again", **given)
-    (body,) = read_journal(run.dir).bodies("start")
-    assert (body["name"], body.get("name_is_made")) == (run.name, is_made)
-    assert [each.get("name", run.name) for each in read_journal(run.dir).bodies("run")] in (
-        [], [run.name],
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("steps", "resumed_at"),
-    [([0, 1, 4], 5), ([None, None], 2), ([None, 1], 2), ([10, 3], 11), ([], 0)],
-)
-def test_a_resumed_run_logs_no_step_again_whose_journal_was_sent(
-    start: Start, steps: list[int | None], resumed_at: int
-) -> None:
-    with start(mode="offline", id="again") as run:
-        for step in steps:
-            run.log({"x": 1.0}, step=step)
-    shutil.rmtree(run.dir)  # As after the daemon took it: the note alone knows the step.
-    assert start(mode="offline", id="again", resume="allow").starting_step == resumed_at
-
-
-def test_must_and_never_are_held_by_what_this_machine_knows(start: Start) -> None:
-    with pytest.raises(ResumeError, match="no run r1"):
-        start(mode="offline", id="r1", resume="must")
-    start(mode="offline", id="r1", resume="never").finish()
-    with pytest.raises(ResumeError, match="exists"):
-        start(mode="offline", id="r1", resume="never")
-    assert start(mode="offline", id="r1", resume="must").resumed
-    assert not start(mode="offline", id="r2", resume="allow", reinit=True).resumed
-
-
-def test_only_the_primary_writer_says_what_a_run_is(start: Start, folder: Path) -> None:
-    about: dict[str, Any] = {
-        "id": "ranks",
-        "name": "n",
-        "notes": "of the script",
-        "tags": ["a"],
-        "group": "g",
-        "job_type": "train",
-    }
-    start(mode="offline", **about).finish()
-    again = start(
-        mode="offline", resume="allow", settings={"primary": False, "label": "rank1"}, **about
-    )
-    again.finish()
-    assert not read_journal(again.dir).bodies("run")
-    # On another node nothing is known of what was said before.
-    elsewhere = {"journals_dir": folder / "elsewhere", "label": "rank2", "primary": False}
-    other = start(mode="offline", resume="allow", settings=elsewhere, **about)
-    other.finish()
-    assert not read_journal(other.dir).bodies("run")
-
-
-def test_an_id_that_exists_is_named_unless_the_script_said_what_it_wants(
-    start: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
-    start("p", mode="offline", id="twice").finish()
-    assert "exists" not in capsys.readouterr().err
-    start("p", mode="offline", id="twice").finish()
-    told = capsys.readouterr().err
-    assert "init: run twice of project p exists" in told
-    assert 'resume="allow"' in told
-    assert "stepwell rm p/twice" in told
-    for words in ({"resume": "allow"}, {"mode": "shared"}, {"mode": "disabled"}):
-        arguments: dict[str, Any] = {"mode": "offline", **words}
-        start("p", id="twice", **arguments).finish()
-    assert "exists" not in capsys.readouterr().err
-
-
-def test_a_run_whose_notes_were_forgotten_begins_anew(start: Start, folder: Path) -> None:
-    with start("p", mode="offline", id="r1", config={"lr": 1}) as run:
-        run.log({"x": 1.0})
-    shutil.rmtree(run.dir)  # As after it was sent.
-    forget_runs([folder / "journals", folder / "nothing"], "p", ["r1", "../r1", ""])
-    run = start("p", mode="offline", id="r1", resume="allow")
-    assert (run.resumed, run.step, dict(run.config)) == (False, 0, {})
-
-
-def test_auto_goes_on_with_the_run_that_was_not_finished(start: Start) -> None:
-    run = start(mode="offline", resume=True)
-    run.log({"x": 1.0})
-    first = run.id
-    run.finish(exit_code=1)
-    run = start(mode="offline", resume="auto")
-    assert (run.id, run.resumed, run.step) == (first, True, 1)
-    run.finish()
-    assert start(mode="offline", resume="auto").id != first
-
-
-def test_the_steps_of_a_killed_run_are_read_from_its_journal(folder: Path, start: Start) -> None:
-    python(
-        "import os, signal, stepwell\n"
-        "run = stepwell.init('test', id='killed', mode='offline')\n"
-        "for i in range(5000): run.log({'x': 1.0})\n"
-        "os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    run = start(mode="offline", id="killed", resume="must")
-    assert run.step == 5000
-
-
-@pytest.mark.parametrize("signal_name", ["SIGKILL", "SIGTERM"])
-def test_a_run_that_was_killed_goes_on_with_its_config_and_summary(
-    folder: Path, start: Start, signal_name: str
-) -> None:
-    python(
-        "import os, signal, stepwell\n"
-        "run = stepwell.init('test', id='killed', mode='offline', config={'lr': 1})\n"
-        "run.define_metric('acc', summary='max')\n"
-        "run.log({'acc': 0.9})\n"
-        "run.summary['best'] = 0.9\n"
-        "run.config.update({'late': 2})\n"
-        "run.flush(timeout=0.0)\n"
-        f"os.kill(os.getpid(), signal.{signal_name})\n"
-    )
-    run = start(mode="offline", id="killed", resume="must")
-    assert dict(run.config) == {"lr": 1, "late": 2}
-    assert (run.summary["acc"], run.summary["best"]) == ({"max": 0.9}, 0.9)
-    run.define_metric("acc", summary="max")
-    run.log({"acc": 0.5})
-    assert run.summary["acc"] == {"max": 0.9}
-
-
-def test_a_run_at_work_notes_its_config_and_summary(offline: Start) -> None:
-    run = offline(id="noted", config={"lr": 1})
-    note = Path(run.dir).parent / ".runs" / run.project / "noted.json"
-    run.log({"acc": 0.9})
-    run.config.update({"late": 2})
-
-    def is_noted() -> bool:
-        held = json.loads(note.read_text())
-        return held["config"] == {"lr": 1, "late": 2} and held["summary"].get("acc") == 0.9
-
-    wait_until(is_noted, "config and summary to be noted")
-
-
-def test_others_read_no_notes_of_runs(offline: Start) -> None:
-    mask = os.umask(0o022)
-    try:
-        run = offline(id="noted", config={"api_key": "sk-1"})
-        run.log({"acc": 0.9})
-        run.flush(timeout=0.0)
-        run.finish()
-    finally:
-        os.umask(mask)
-    folder = Path(run.dir).parent / ".runs" / run.project
-    assert {path.name for path in folder.iterdir()} == {"noted.json", "noted.step"}
-    for path in (folder, *folder.iterdir()):
-        assert not path.stat().st_mode & 0o077, path
 
 
 # ---------------------------------------------------------------------------- modes
