@@ -23,6 +23,7 @@ class Context:
         tables: what is known of tables, by digest.
         failures: requests that failed by a mistake of ours.
         artifacts_cleared_at: when old pending versions were looked for, as `time.monotonic`.
+        deletions_seen_at: when deletions that others noted were looked for, likewise.
     """
 
     config: HubConfig
@@ -38,3 +39,4 @@ class Context:
     started_at: float = field(default_factory=time.time)
     failures: int = 0
     artifacts_cleared_at: float = -1e9
+    deletions_seen_at: float = -1e9

@@ -28,6 +28,7 @@ _START_SECONDS_MAX: Final = 60.0
 """So long a daemon that runs and does not answer yet is waited for."""
 _TURN_SECONDS: Final = 2.0
 _FILE_BYTES_MAX: Final = 64
+_ENDED: Final = "the daemon was stopped, and none was started since"
 _OTHER_SOCKET: Final = f"name another socket with {SOCKET_VARIABLE}"
 
 
@@ -79,7 +80,7 @@ class PersonalDaemon:
             return ""
         if not self._is_missed():
             self.expected = False
-            return ""
+            return _ENDED if self._kind() == STOPPED else ""
         trouble = self._trouble(code)
         if self._starts and self._clock() - self._started_at < self._pause_seconds(code):
             self.expected = not trouble
@@ -90,8 +91,12 @@ class PersonalDaemon:
         """Whether a daemon should be here: not where somebody ended it, or runs his own."""
         if not self._answered:
             return True
-        kind = read_lock_note(socket_lock(Path(self._socket))).more
+        kind = self._kind()
         return kind != STOPPED and (kind == PERSONAL or self._starts > 0)
+
+    def _kind(self) -> str:
+        """Return what is noted of the daemon that had the socket last."""
+        return read_lock_note(socket_lock(Path(self._socket))).more
 
     def _trouble(self, code: int | None) -> str:
         if code in (None, 0, _spawn.ANOTHER_RUNS) or self._answered:

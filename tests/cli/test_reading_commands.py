@@ -303,6 +303,15 @@ def test_journals_that_may_not_be_read_hide_no_error(
     assert (wrong.code, "no store in" in wrong.err) == (3, True)
 
 
+def test_a_run_whose_rest_is_in_a_journal_here_is_shown_with_that(call: Call, place: Path) -> None:
+    records = schema_event() + row(1)
+    make_journal(place / "journals", "w", records, project="digits", run_id="run-a")
+    told = call("show", "run-a")
+    assert told.code == 0
+    assert "digits/run-a is not whole here; 1 journal of it waits on this machine" in told.err
+    assert call("show", "run-b").err == ""
+
+
 def test_a_long_value_is_cut_and_the_json_has_all(call: Call, store: EmbeddedStore) -> None:
     project = fresh_project()
     made(store, project, "long", name="long")

@@ -1,12 +1,13 @@
 """Artifacts over the API: begun, filled, committed, read; over a real blob store and SQLite."""
 
 import json
+import time
 from typing import Any
 
 import pytest
 from blake3 import blake3
 
-from stepwell_hub.catalog import artifacts
+from stepwell_hub.catalog import artifacts, project_deletion
 from stepwell_store import deletion
 from stepwell_store.blob_collection import collect_blobs
 from stepwell_store.errors import QueryTimeoutError
@@ -266,7 +267,7 @@ def test_what_a_kill_left_is_finished_by_a_repetition_or_cleared(
         assert code(commit(hub, again["id"])) == (503, "blobs_unavailable")
     assert len(list(hub.context.blobs.manifests())) == 2
     assert commit(hub, again["id"]).json()["version"] == "v0"
-    hub.context.artifacts_cleared_at = -1e9
+    hub.context.artifacts_cleared_at = hub.context.deletions_seen_at = -1e9
     begin(hub, manifest_of({"y": b"y"}), key="key-00003")
     kept = {each for each, _ in hub.context.blobs.manifests()}
     assert again["id"] not in kept
@@ -373,7 +374,7 @@ def test_a_refused_deletion_of_a_project_keeps_its_artifacts(hub: Hub) -> None:
     made(hub, {"f": b"f"}, project=project)
     url = f"/api/v1/projects/{project}"
     assert code(hub.program.delete(url)) == (409, "run_is_running")
-    hub.context.artifacts_cleared_at = -1e9
+    hub.context.artifacts_cleared_at = hub.context.deletions_seen_at = -1e9
     assert len(hub.program.get(f"{url}/artifacts").json()["collections"]) == 1
     assert hub.program.delete(url, params={"force": True}).status_code == 204
     assert hub.program.get(f"{url}/artifacts").json()["collections"] == []
@@ -409,8 +410,23 @@ def test_a_deletion_that_failed_before_it_began_is_not_done_later(
         failing.setattr(deletion, part, late)
         assert code(hub.program.delete(url)) == (504, "query_timeout")
     assert hub.program.delete(f"{url}/runs/r").status_code == 204
-    hub.context.artifacts_cleared_at = -1e9
+    hub.context.artifacts_cleared_at = hub.context.deletions_seen_at = -1e9
     assert len(hub.program.get(f"{url}/artifacts").json()["collections"]) == 1
+
+
+def test_what_comes_right_after_a_noted_deletion_is_a_version_of_its_own(hub: Hub) -> None:
+    """`stepwell rm --project` notes it: the same files are not those of the deleted version."""
+    project = fresh_project()
+    before = made(hub, {"f": b"f"}, project=project)
+    hub.program.get(f"/api/v1/projects/{project}/artifacts")  # The last look was just now.
+    hub.context.catalog.do_from_thread(
+        lambda catalog: project_deletion.ask(catalog, project, now=time.time())
+    )
+    after = made(hub, {"f": b"f"}, project=project)
+    assert after["id"] != before["id"]
+    hub.context.artifacts_cleared_at = hub.context.deletions_seen_at = -1e9
+    (listed,) = hub.program.get(f"/api/v1/projects/{project}/artifacts").json()["collections"]
+    assert (listed["versions"], listed["latest"]) == (1, after["version"])
 
 
 def test_a_deletion_that_a_kill_cut_off_is_finished_by_the_next_look(
@@ -429,9 +445,10 @@ def test_a_deletion_that_a_kill_cut_off_is_finished_by_the_next_look(
         assert hub.program.delete(url).status_code == 204
     assert len(list(hub.context.blobs.manifests())) == 1
     young = made(hub, {"f": b"young"}, project=project)
-    hub.context.artifacts_cleared_at = -1e9
+    hub.context.artifacts_cleared_at = hub.context.deletions_seen_at = -1e9
     assert [
         each["versions"] for each in hub.program.get(f"{url}/artifacts").json()["collections"]
     ] == [1]
     assert [each for each, _ in hub.context.blobs.manifests()] == [young["id"]]
-    assert hub.program.get(f"{url}/artifacts/data/versions/v0").status_code == 404
+    found = hub.program.get(f"{url}/artifacts/data/versions/{young['version']}").json()
+    assert found["id"] == young["id"]

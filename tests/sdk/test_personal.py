@@ -100,7 +100,8 @@ def test_a_daemon_of_another_script_is_replaced_and_one_that_was_stopped_is_not(
         personal.allow(expected=False)
         personal.note_answer()
         world.note(kind)
-        assert personal.see_to() == ""
+        reason = personal.see_to()
+        assert ("was stopped" in reason) == (kind == "stopped"), "what is stopped is not waited for"
         assert len(world.codes) == count, kind
         assert personal.expected == bool(count)
 

@@ -98,7 +98,7 @@ async def begin_version(call: Call) -> Any:
     form: NewArtifactVersion = call.body
     _check(form.name, form.type)
     check_metadata(form.metadata)
-    await clear_at_times(call.context)
+    await clear_at_times(call.context, before_change=True)
     return await building.begin(
         call.context,
         bytes(form.manifest),

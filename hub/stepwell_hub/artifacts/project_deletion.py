@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("stepwell_hub")
 
 CLEAR_SECONDS: Final = 60.0
+DELETIONS_SECONDS: Final = 1.0
+"""`stepwell rm --project` only notes a deletion: lists show soon that it was done."""
 _REFUSED_SECONDS: Final = 3600.0
 """A note whose runs are there after so long is of a deletion that failed."""
 _AWAY: Final = (ApiError, CatalogUnavailableError, StoreError)
@@ -49,15 +51,20 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
     return run_ids
 
 
-async def clear_at_times(context: Context) -> None:
-    """Finish what kills and failures left of deletions and pending versions; never fails."""
+async def clear_at_times(context: Context, *, before_change: bool = False) -> None:
+    """Finish deletions that others noted, and what kills left of pending versions; never fails.
+
+    Args:
+        before_change: something is added to a project: what was deleted of it goes first.
+    """
     now = time.monotonic()
-    if now < context.artifacts_cleared_at + CLEAR_SECONDS:
-        return
-    context.artifacts_cleared_at = now
     try:
-        await _go_on(context)
-        await building.clear(context)
+        if before_change or now >= context.deletions_seen_at + DELETIONS_SECONDS:
+            context.deletions_seen_at = now
+            await _go_on(context)
+        if now >= context.artifacts_cleared_at + CLEAR_SECONDS:
+            context.artifacts_cleared_at = now
+            await building.clear(context)
     except _AWAY as error:
         logger.warning("what is not needed of artifacts is removed later: %s", error)
 

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +26,7 @@ from stepwell.cli.text import (
     value_text,
     zoned_text,
 )
+from stepwell.cli.unsent import unsent_hint
 from stepwell_wire.exit_note import signal_of
 
 if TYPE_CHECKING:
@@ -54,10 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    with reading(places(options)) as store:
+    where = places(options)
+    with reading(where) as store:
         from stepwell_store.queries import find_run
 
-        detail = detail_of(store, find_run(store, options.reference), tail=options.tail)
+        ref = find_run(store, options.reference)
+        detail = detail_of(store, ref, tail=options.tail)
+    if hint := unsent_hint(where, str(ref)):
+        print(f"stepwell: {ref} is not whole here{hint}", file=sys.stderr)
     print(
         json_text(detail)
         if options.json

@@ -58,7 +58,7 @@ def test_a_list_goes_on_with_a_deletion_that_another_process_noted(hub: Hub, lis
         lambda catalog: project_deletion.ask(catalog, "deleted-here", now=time.time())
     )
     assert hub.program.get(address).status_code == 200
-    hub.context.artifacts_cleared_at = -1e9
+    hub.context.artifacts_cleared_at = hub.context.deletions_seen_at = -1e9
     assert hub.program.get(listed).status_code == 200
     assert error(hub.program.get(address))[:2] == (404, "not_found")
 
