@@ -179,22 +179,23 @@ def load_config(
 
 
 def check_data(config: HubConfig, *, rotates_key: bool = False) -> None:
-    """Check that the data folder is one, so that a typing error makes no new folder.
+    """Check that the data folder is there, so that a typing error makes no new one.
 
-    A daemon that starts its hub makes the folder itself. A hub over ClickHouse servers needs no
-    store in it.
+    A daemon that starts its hub makes the folder itself, and one beside the hub may have made no
+    store in it yet. A hub over ClickHouse servers makes its folder.
 
     Raises:
-        HubConfigError: It has no store. Or the key is to be rotated, and there is no folder.
+        HubConfigError: There is no such folder.
     """
+    if config.data.is_dir():
+        return
+    problem = f"data: {config.data} is no folder"
     if rotates_key:
-        if not config.data.is_dir():
-            raise HubConfigError(f"data: {config.data} is no folder; name the hub's data folder")
-    elif config.store == "embedded" and not (config.data / "store").is_dir():
+        raise HubConfigError(f"{problem}; name the hub's data folder")
+    if config.store == "embedded":
         raise HubConfigError(
-            f"data: no store in {config.data}; log a run first (`stepwell up` starts a daemon with "
-            "a page), name another folder with --data or STEPWELL_DATA, or read servers with "
-            "--store clickhouse"
+            f"{problem}; log a run first (`stepwell up` starts a daemon with a page), name another "
+            "folder with --data or STEPWELL_DATA, or read servers with --store clickhouse"
         )
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,22 @@ def test_an_unknown_run_is_not_found_and_the_nearest_are_named(call: Call) -> No
     assert wrong.code == 4
     assert "run-a" in wrong.err
     assert wrong.out == ""
+
+
+def test_the_store_of_a_daemon_that_has_only_just_begun_is_waited_for(
+    call: Call, place: Path
+) -> None:
+    data = place / "fresh"
+    data.mkdir()
+    daemon = FakeDaemon(place / "s.sock", data)
+    makes_store = threading.Timer(0.5, (data / "store").mkdir)
+    makes_store.start()
+    try:
+        told = call("runs")
+    finally:
+        makes_store.join()
+        daemon.stop()
+    assert told.code == 0, told.err
 
 
 def test_what_is_not_found_but_has_a_journal_here_is_said(call: Call, place: Path) -> None:

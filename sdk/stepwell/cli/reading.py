@@ -7,6 +7,7 @@ store what it holds, within a short limit; what is left then is said, not waited
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from stepwell.cli.daemon_client import (
     UnusableSocketError,
     is_answered,
     socket_of_data,
+    status_of,
 )
 from stepwell.cli.errors import FAILED, NOT_FOUND, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, require_daemon, require_store
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from stepwell_store.server.settings import ServerSettings
 
 FLUSH_SECONDS: Final = 3.0
+_STORE_SECONDS: Final = 10.0
 _SERVER_KIND: Final = "clickhouse "
 _GATEWAY_KIND: Final = "gateway "
 
@@ -107,7 +110,7 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
             server.close()
             raise
         return server
-    if not (data / "store").is_dir():
+    if not (data / "store").is_dir() and not _is_made_soon(places, data):
         if gateway := _gateway_of(places):
             raise CommandError(
                 f"the daemon here relays everything to the gateway {gateway} and has no store: "
@@ -129,6 +132,24 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
         store.close()
         raise
     return store
+
+
+def _is_made_soon(places: Places, data: Path) -> bool:
+    """Return whether a daemon that has only just begun makes the store of ``data`` now."""
+    deadline = time.monotonic() + _STORE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            status = status_of(places.socket)
+        except CommandError:
+            return False
+        if status is None or status["sink"]["kind"] != "embedded":
+            return False
+        if not _same(Path(status["data_dir"]), data):
+            return False
+        if (data / "store").is_dir():
+            return True
+        time.sleep(0.05)
+    return False
 
 
 def _gateway_of(places: Places) -> str:
