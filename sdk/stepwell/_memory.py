@@ -61,6 +61,7 @@ class Memory:
         self._folder = notes_folder(journals_dir, project)
         self._step_descriptor = -1
         self._notes_begun = 0
+        self._has_noted = False
 
     def knows(self, run_id: str) -> bool:
         """Return whether a run of this machine has this id."""
@@ -106,6 +107,8 @@ class Memory:
         with contextlib.suppress(OSError, ValueError, TypeError):
             self._make_folder()
             path = self._path(remembered.run_id)
+            if self._has_noted and not path.exists():
+                return  # The run was deleted: a new one of this id begins anew.
             # A signal handler may begin another note in the middle of this one.
             self._notes_begun += 1
             fresh = path.with_name(f"{path.name}.{os.getpid()}.{self._notes_begun}")
@@ -113,6 +116,7 @@ class Memory:
             try:
                 _write_private(fresh, text)
                 fresh.replace(path)
+                self._has_noted = True
             except OSError:  # A full disk: not one more file with each try.
                 fresh.unlink()
 

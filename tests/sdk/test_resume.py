@@ -106,6 +106,22 @@ def test_a_run_that_is_still_at_work_is_not_resumed_by_itself(start: Start) -> N
     assert resumed.stdout.split() == [first]
 
 
+def test_a_run_that_was_deleted_while_it_logged_is_not_remembered(
+    start: Start, folder: Path
+) -> None:
+    run = start(mode="offline", id="again", config={"lr": 1})
+    run.log({"x": 1.0})
+    run.flush(timeout=0.0)
+    forget_runs([folder / "journals"], run.project, ["again"])
+    run.log({"x": 2.0})
+    run.flush(timeout=0.0)
+    journal = run.dir
+    run.finish()
+    shutil.rmtree(journal)
+    run = start(mode="offline", id="again", resume="allow")
+    assert (run.resumed, run.step, run.summary.as_dict(), dict(run.config)) == (False, 0, {}, {})
+
+
 def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:
     with pytest.raises(ResumeError, match=r'resume="must": no id says which run.*init\(id='):
         start(mode="offline", resume="must")
