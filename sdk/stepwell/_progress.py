@@ -11,6 +11,9 @@ from stepwell._memory import Memory, Remembered
 _PAUSES_PER_NOTE: Final = 200
 """A note that took a while is followed by a pause of so many times its duration."""
 
+BUSY_SECONDS: Final = 0.5
+"""Look again after so long where another thread logged."""
+
 
 class Progress:
     """Notes the step, config and summary of a run; the sender calls it every two seconds.
@@ -46,17 +49,22 @@ class Progress:
         """Know that config or summary were set."""
         self._changes += 1
 
-    def look(self, next_step: int) -> None:
-        """Note what is new, unless somebody logs at the moment or the last note took long."""
+    def look(self, next_step: int) -> float | None:
+        """Note what is new, unless another thread logs at the moment or the last note took long.
+
+        Return after how many seconds to look again, None where all is noted.
+        """
         now, state = time.monotonic(), (next_step, self._changes)
         if state == self._noted:
-            return
+            return None
         self._memory.note_step(self._run_id, next_step)
-        if now < self._again_at or os.getpid() != self._process:
-            return
+        if os.getpid() != self._process:
+            return None
+        if now < self._again_at:
+            return self._again_at - now
         lock = self._lock()
         if not lock.acquire(blocking=False):
-            return
+            return BUSY_SECONDS
         try:
             number, remembered = self._gathered()
         finally:
@@ -64,6 +72,7 @@ class Progress:
         self._write(number, remembered)
         self._noted = state
         self._again_at = now + _PAUSES_PER_NOTE * (time.monotonic() - now)
+        return None
 
     def note(self, next_step: int) -> None:
         """Note everything now."""

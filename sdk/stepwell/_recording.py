@@ -58,7 +58,7 @@ class Recording:
         start: Mapping[str, Any],
         starting_step: int,
         voice: Voice,
-        note_progress: Callable[[int], None] = lambda next_step: None,
+        note_progress: Callable[[int], float | None] = lambda next_step: None,
         look: Callable[[], None] = lambda: None,
         on_command: Callable[[Command], None] | None = None,
     ) -> None:

@@ -20,6 +20,7 @@ from stepwell._delivery import JournalDelivery
 from stepwell._journal import Journal
 from stepwell._journal_source import JournalSource
 from stepwell._personal import PersonalDaemon
+from stepwell._progress import BUSY_SECONDS
 from stepwell._relay_process import RelayProcess
 from stepwell._spawn import daemon_answers
 from stepwell._staging import Stager
@@ -69,7 +70,7 @@ class Sender:
         collect: Callable[[], None] = lambda: None,
         is_pending: Callable[[], bool] = lambda: False,
         begin: Callable[[], None] = lambda: None,
-        note_progress: Callable[[int], None] = lambda next_step: None,
+        note_progress: Callable[[int], float | None] = lambda next_step: None,
         note_page: Callable[[str, str], None] = lambda page_url, hub_folder: None,
         relay: RelayProcess | None = None,
         sweep_id: str = "",
@@ -245,13 +246,16 @@ class Sender:
         if now - self._noted_at >= _NOTE_SECONDS:
             self._note_progress(now)
 
-    def _note_progress(self, now: float) -> None:
-        """Let the disk know how far the run is; while somebody logs, the next look does."""
+    def _note_progress(self, now: float) -> float | None:
+        """Note how far the run is, unless another thread logs.
+
+        Return after how many seconds to do it again, None where all is noted.
+        """
         next_step = self._writer.look_for_next_step()
         if next_step is None:
-            return
+            return BUSY_SECONDS
         self._noted_at = now
-        self._note_run(next_step)
+        return self._note_run(next_step)
 
     def _send(self) -> None:
         delivery = self._delivery
@@ -330,11 +334,11 @@ class Sender:
         if seconds is None:
             # The flag first, then a last look: a row that came in between has seen the flag or
             # is seen here.
-            self._note_progress(time.monotonic())
+            note_again_seconds = self._note_progress(time.monotonic())
             self._journal.check()
             self._writer.idle = True
             if self._rest_seconds() is None and not self._stopping:
-                self._woken.wait()
+                self._woken.wait(note_again_seconds)
                 seconds = GATHER_SECONDS
             self._writer.idle = False
             if seconds is None or self._hurry:

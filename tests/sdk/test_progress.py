@@ -2,12 +2,16 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 
+import pytest
+
 from stepwell._memory import Memory, Remembered
-from stepwell._progress import Progress
+from stepwell._progress import BUSY_SECONDS, Progress
 from tests.sdk.conftest import Start
 from tests.sdk.forks import in_fork
+from tests.waiting import wait_until
 
 
 class WatchedMemory(Memory):
@@ -80,6 +84,47 @@ def test_a_note_in_the_middle_of_another_stands(tmp_path: Path) -> None:
     noting.progress.note(1)
     assert noting.on_disk() == 2.0
     assert {path.suffix for path in (tmp_path / ".runs" / "test").iterdir()} == {".json", ".step"}
+
+
+def test_a_note_that_was_put_off_is_made_up_for_while_nothing_is_logged(
+    offline: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sender slept until the next row, and a kill meanwhile cost the last values."""
+    looks: list[int] = []
+    look = Progress.look
+
+    def put_off(progress: Progress, next_step: int) -> float | None:
+        looks.append(next_step)
+        return 0.05 if len(looks) < 4 else look(progress, next_step)
+
+    monkeypatch.setattr(Progress, "look", put_off)
+    run = offline(id="idle")
+    run.log({"x": 1.0})
+    note = Path(run.dir).parent / ".runs" / run.project / "idle.json"
+    wait_until(lambda: json.loads(note.read_text())["summary"].get("x") == 1.0, "a late note")
+
+
+def test_what_puts_a_note_off_says_when_to_look_again(tmp_path: Path) -> None:
+    noting = Noting(tmp_path)
+    noting.memory.go_on.set()
+    noting.memory.at_first_note = lambda: time.sleep(0.01)  # A slow note.
+    taken, let_go = threading.Event(), threading.Event()
+
+    def log() -> None:
+        with noting.lock:
+            taken.set()
+            assert let_go.wait(60)
+
+    logging = threading.Thread(target=log)
+    logging.start()
+    assert taken.wait(60)
+    assert noting.progress.look(1) == BUSY_SECONDS
+    let_go.set()
+    logging.join(60)
+    assert noting.progress.look(1) is None
+    assert noting.on_disk() == 1.0
+    assert noting.progress.look(1) is None
+    assert (noting.progress.look(2) or 0) > 0, "after a slow note comes a pause"
 
 
 def test_a_forked_child_leaves_the_notes_of_its_parent(offline: Start) -> None:
