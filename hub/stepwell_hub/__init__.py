@@ -2,6 +2,6 @@
 
 import os
 
-# Before numpy is loaded. The matrices of the search by model have a hundred rows: more threads wait
-# for each other, and beside other work a step of 60 ms takes seconds.
+# Must run before numpy is loaded. The matrices of the search by model have a hundred rows: more
+# threads wait for each other, and on a busy machine a step of 60 ms takes seconds.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drop_capabilities()
     try:
         config = load_config(options)
-        if options.control_fd is None:  # Else a daemon owns the start.
+        if options.control_fd is None:  # Else a daemon started this hub.
             check_data(config, rotates_key=options.rotate_key)
         if options.rotate_key:
             return _rotate_key(config)
@@ -63,7 +63,7 @@ def _rotate_key(config: HubConfig) -> int:
 
 
 def _announce(config: HubConfig, url: str) -> None:
-    """Print where the page is; a link that logs in on a terminal only, as others read logs."""
+    """Print the page's address; on a terminal a login link, elsewhere none, as others read logs."""
     if not sys.stdout.isatty():
         print(f"page     {url}/", flush=True)
         return

@@ -3,7 +3,7 @@
 /healthz, /readyz     free, whatever Host and peer: they say one word
 Host, peer            every other request
 key, Origin           every path under /api/
-/assets/…             free: the page's own program, the same for everybody
+/assets/…             free: the page's own program, the same for all users
 any other path        a page: with `?login=CODE` a cookie, without a cookie the login page
 """
 
@@ -150,7 +150,7 @@ class Access:
         if rules.has_cookie(headers, now=now):
             return None
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            # A link on another site: the browser keeps a strict cookie back this once.
+            # A link on another site: the browser does not send a strict cookie with it.
             return pages.forward(clean)
         return pages.login_page(host=headers.get("host", ""))
 

@@ -1,7 +1,7 @@
 """Answers as JSON: dataclasses by their field names, and the numbers that JSON does not have.
 
 A number that is not finite is {"$float": "NaN" | "Infinity" | "-Infinity"}, an integer beyond 2^53
-{"$int": "…"}: a browser would make another number of it.
+{"$int": "…"}: a browser would round it.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ JSON: Final = "application/json"
 
 
 def plain(value: Any) -> Any:
-    """Return ``value`` made of what JSON has."""
+    """Return ``value`` made of JSON's types."""
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, float):
@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
     kind: Any = type(value)
     if names := _names_of(kind):
         return {name: plain(getattr(value, name)) for name in names}
-    if hasattr(value, "item"):  # A number of numpy's.
+    if hasattr(value, "item"):  # A numpy number.
         return plain(value.item())
     raise TypeError(f"{type(value).__name__} is nothing that is answered")
 

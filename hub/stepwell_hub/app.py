@@ -41,12 +41,12 @@ def create_app(
     Args:
         keys: the hub's key.
         static: folder of the built page.
-        on_request: called when somebody who has the key uses the API.
+        on_request: called when a client that has the key uses the API.
     """
     files = Static(static)
 
     async def store_answers() -> bool:
-        # Not by the asker: long queries must not make a hub look ill.
+        # Not by the asker: long queries must not make a hub look unhealthy.
         return await asyncio.to_thread(context.store.ping)
 
     async def page(request: Request) -> Response:

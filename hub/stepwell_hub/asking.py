@@ -1,4 +1,4 @@
-"""Queries of the store, in threads: so many at once, so many waiting, ended when nobody waits."""
+"""Queries of the store, in threads: a bounded number runs or waits; a cancelled one is ended."""
 
 import asyncio
 import secrets
@@ -42,7 +42,7 @@ class Asker:
         self._waiting = 0
         self._turns = asyncio.Semaphore(queries_max)
         self._threads = ThreadPoolExecutor(queries_max, thread_name_prefix="query")
-        # Ending a query must not wait behind the queries.
+        # Ending a query must not wait for the running queries.
         self._ending = ThreadPoolExecutor(1, thread_name_prefix="cancel")
 
     async def ask(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -50,7 +50,7 @@ class Asker:
 
         Raises:
             ApiError: Too many queries wait already.
-            StoreError: Of the query.
+            StoreError: The query failed.
         """
         if self._turns.locked() and self._waiting >= self._waiting_max:
             raise ApiError(503, "busy", "too many queries wait already; try again in a moment")
@@ -63,7 +63,7 @@ class Asker:
         limits = replace(self._limits, query_id=query_id)
         loop = asyncio.get_running_loop()
         asked = self._threads.submit(self._run, function, *arguments, limits=limits, **named)
-        # The turn ends with the thread's work, also when nobody waits for it any more.
+        # The turn ends with the thread's work, also when its caller was cancelled.
         asked.add_done_callback(lambda _: self._give_back_turn(loop))
         try:
             return await asyncio.wrap_future(asked)
@@ -83,6 +83,6 @@ class Asker:
         return function(self.store, *arguments, **named)
 
     def close(self) -> None:
-        """Start nothing more; do not wait for what runs."""
+        """Start no more queries; do not wait for the running ones."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._ending.shutdown(wait=False)

@@ -23,13 +23,13 @@ _EVERYWHERE: Final = ("0.0.0.0", "::", "")
 
 @dataclass(frozen=True)
 class Rules:
-    """What requests are held against."""
+    """The settings that requests are checked against."""
 
     key: str
     address: HubAddress
 
     def host_failure(self, headers: Mapping[str, str]) -> Failure | None:
-        """Return why the name that the client used for us is refused, None where it is ours."""
+        """Return why the Host name that the client used is refused, None if it is ours."""
         name = host_name(headers.get("host", ""))
         if name and (is_loopback(name) or name in self._names()):
             return None
@@ -41,7 +41,7 @@ class Rules:
         )
 
     def peer_failure(self, peer: str) -> Failure | None:
-        """Return why a client at this address is refused: it came past the proxy, in clear."""
+        """Return why a client at this address is refused: it bypassed the proxy, without TLS."""
         if self.address.cert_file or is_loopback(self.address.host) or is_loopback(peer):
             return None
         if self.is_proxy(peer):
@@ -55,7 +55,7 @@ class Rules:
         except ValueError:
             return False
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped  # As a listener on :: sees clients of version 4.
+            address = address.ipv4_mapped  # A listener on :: sees IPv4 clients in this form.
         return any(
             address in network
             for network in self.address.proxy_networks()
@@ -69,7 +69,7 @@ class Rules:
         return self.is_proxy(peer) and headers.get("x-forwarded-proto", "") == "https"
 
     def origin_failure(self, method: str, headers: Mapping[str, str]) -> Failure | None:
-        """Return why a request may come from another site, None where it does not.
+        """Return why a request may come from another site, None if it does not.
 
         A browser names the origin of every request that changes something.
         """
@@ -102,7 +102,7 @@ class Rules:
 
     def has_cookie(self, headers: Mapping[str, str], *, now: float) -> bool:
         """Return whether the browser was let in before."""
-        # The standard library's parser drops all cookies where one of another program is odd.
+        # The standard library's parser drops all cookies if one of another program is malformed.
         found = cookie_parser(headers.get("cookie", "")).get(cookie_name(self.key))
         return found is not None and check_cookie(self.key, found, now=now)
 
@@ -131,10 +131,10 @@ def has_bearer(headers: Mapping[str, str]) -> bool:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header, "" where it is none."""
+    """Return the name in a Host header, "" if it has none."""
     try:
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # Raises when it is no number.
+        _ = parts.port  # Raises if it is not a number.
         name = parts.hostname or ""
     except ValueError:
         return ""

@@ -97,7 +97,7 @@ class HubConfig:
         """Return where the bytes of media are.
 
         Raises:
-            HubConfigError: The setting is no absolute path.
+            HubConfigError: The setting is not an absolute path.
         """
         try:
             return open_blob_store(self.data, self.blob_store)
@@ -108,7 +108,7 @@ class HubConfig:
         """Return where to listen.
 
         Raises:
-            HubConfigError: The settings do not go together, or leave the network too much.
+            HubConfigError: The settings contradict each other, or are unsafe in a network.
         """
         address = HubAddress(
             host=self.host,
@@ -157,7 +157,7 @@ def load_config(
     """Return the effective configuration.
 
     Raises:
-        HubConfigError: Something is unknown, unreadable or impossible; says what and where.
+        HubConfigError: A setting is unknown, unreadable or invalid; says which and where.
     """
     values: dict[str, Any] = {"data": default_data_dir(environ)}
     try:
@@ -179,10 +179,10 @@ def load_config(
 
 
 def check_data(config: HubConfig, *, rotates_key: bool = False) -> None:
-    """Check that the data folder is there, so that a typing error makes no new one.
+    """Check that the data folder exists, so that a typing error creates no new one.
 
-    A daemon that starts its hub makes the folder itself, and one beside the hub may have made no
-    store in it yet. A hub over ClickHouse servers makes its folder.
+    A daemon that starts its hub creates the folder itself; a daemon beside the hub may not have
+    created its store yet. A hub over ClickHouse servers creates its folder.
 
     Raises:
         HubConfigError: There is no such folder.
@@ -203,7 +203,7 @@ def server_settings(config: HubConfig) -> ServerSettings:
     """Return how to reach the ClickHouse servers.
 
     Raises:
-        HubConfigError: A setting is missing or impossible, or the driver is not installed.
+        HubConfigError: A setting is missing or invalid, or the driver is not installed.
     """
     try:
         return configuration.server_settings(config)

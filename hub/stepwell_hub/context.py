@@ -1,4 +1,4 @@
-"""What handlers have at hand: one per hub."""
+"""The objects that handlers use: one set per hub."""
 
 import time
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ class Context:
     """The parts of a running hub.
 
     Attributes:
-        tables: what is known of tables, by digest.
-        failures: requests that failed by a mistake of ours.
-        artifacts_cleared_at: when old pending versions were looked for, as `time.monotonic`.
-        deletions_seen_at: when deletions that others noted were looked for, likewise.
+        tables: known facts about tables, by digest.
+        failures: requests that failed by a bug in the hub.
+        artifacts_cleared_at: last check for old pending versions, as `time.monotonic`.
+        deletions_seen_at: last check for deletions that other hubs noted, likewise.
     """
 
     config: HubConfig

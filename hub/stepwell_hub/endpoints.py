@@ -41,19 +41,19 @@ _WHERE: Final = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 
 
 class Form(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """What a request says, by name; a name that is not declared is an error."""
+    """Parameters of a request, by name; a name that is not declared is an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One thing that can be asked.
+    """One request that the API answers.
 
     Attributes:
         path: below the prefix, with ``{name}`` for text.
         query: the parameters after the question mark.
         body: the JSON body.
         answer: the type of the JSON answer, None where there is none.
-        media: of the answer; where it is not JSON ``answer`` says nothing.
+        media: type of the answer; ``answer`` has no meaning unless it is JSON.
         failures: statuses of its own, besides those that every endpoint may have.
         body_bytes_max: where a body may be larger than the hub's setting allows others.
         is_short: its answer is a few hundred bytes, and its caller asks again with the same key
@@ -167,7 +167,7 @@ async def _while_connected(work: Awaitable[Any], request: Request) -> Any:
     """Return what ``work`` gives; cancel it when the client leaves.
 
     Raises:
-        ClientGoneError: It left.
+        ClientGoneError: The client left.
     """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_left(request))

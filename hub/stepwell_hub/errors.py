@@ -1,4 +1,4 @@
-"""What goes wrong in the hub, and how it is told: one JSON shape for every failure.
+"""Errors of the hub, and how they are reported: one JSON shape for every failure.
 
 {"error": {"code": "filter_invalid", "message": "…", "field": "filter", "position": 3, "length": 4}}
 """
@@ -26,7 +26,7 @@ class HubError(Exception):
 
 
 class HubConfigError(HubError):
-    """A setting is unknown or impossible, or settings do not go together."""
+    """A setting is unknown or invalid, or settings contradict each other."""
 
 
 class AlreadyRunningError(HubError):
@@ -41,7 +41,7 @@ class SweepInvalidError(HubError):
     """A sweep's configuration is wrong.
 
     Attributes:
-        field: path of what is wrong: ``parameters.lr.min``.
+        field: path of the wrong field: ``parameters.lr.min``.
     """
 
     def __init__(self, field: str, message: str) -> None:
@@ -58,17 +58,17 @@ class SweepEndedError(HubError):
 
 
 class ClientGoneError(Exception):
-    """The client that asked has left; nobody waits for an answer."""
+    """The client that asked has left; the answer is not needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What the client is told.
+    """An error as the client gets it.
 
     Attributes:
         code: a stable word for programs.
         field: which part of the request is wrong, "" for none.
-        position: where in that text, from 0; None where it is not a place.
+        position: offset in that text, from 0; None if the error has no position.
     """
 
     status: int
@@ -102,7 +102,7 @@ class ApiError(HubError):
 
 
 def failure_of(error: StoreError) -> Failure:
-    """Return what a failed query means to the client."""
+    """Return the error that a client gets for a failed query."""
     text = str(error)
     match error:
         case FilterError():

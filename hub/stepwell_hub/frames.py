@@ -27,7 +27,7 @@ _U4_MAX: Final = 2**32 - 1
 
 
 class FrameError(ValueError):
-    """Bytes that are no series frame."""
+    """Bytes that are not a series frame."""
 
 
 def series_frame(item: int, answer: MetricSeries) -> bytes:
@@ -54,7 +54,7 @@ def decode_frames(data: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
     """Yield the header and the body of each frame.
 
     Raises:
-        FrameError: The bytes are no frames, or end within one.
+        FrameError: The bytes are not frames, or end within one.
     """
     start = 0
     while start < len(data):
@@ -78,7 +78,7 @@ def decode_column(body: bytes, place: list[Any], length: int) -> NDArray[Any]:
 
 
 class Body:
-    """Columns, one behind the other."""
+    """Columns, one after the other."""
 
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
@@ -96,7 +96,7 @@ class Body:
     def add_floats(self, values: NDArray[np.float64]) -> list[Any]:
         with np.errstate(over="ignore"):
             short = values.astype("<f4")
-        # NaN is exact in both; there is one NaN here, whatever its bits.
+        # NaN is exact in both; all NaN bit patterns count as the same.
         exact = (short == values) | np.isnan(values)
         return self.add(short if exact.all() else values.astype("<f8"))
 

@@ -1,4 +1,4 @@
-"""Headers that every answer carries, and the policy of what a page may load."""
+"""Headers of every answer, and the policy that limits what a page may load."""
 
 import base64
 import hashlib

@@ -1,14 +1,14 @@
 """/healthz and /readyz: for service managers and load balancers, which have no key.
 
-    GET /healthz    200 while the event loop turns
+    GET /healthz    200 while the event loop runs
     GET /readyz     200 while the store answers, else 503 and one word for each part that does not
 
 Without the catalog the page shows runs and charts; saved views, sweeps and new logins fail. The hub
-is ready then and says so: a load balancer that took it away would take the charts away as well.
+is ready then and says so: a load balancer that removed it would remove the charts as well.
 
-They are answered whatever the name or the address of the caller: a kubelet asks by the pod's
-address and is no proxy. So they say nothing else, and the store is asked every five seconds at
-most, however often they are called.
+Both paths accept every Host name and every address: a kubelet asks by the pod's address and is not
+the proxy. So the answers contain no other facts, and the store is asked at most every five seconds,
+however often the paths are called.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class Health:
     ) -> None:
         """
         Args:
-            checks: by the word that is answered where one returns False.
+            checks: by the word that the answer has if the check returns False.
             dispensable: words of checks without which the hub is ready, but degraded.
             check_seconds: a check that takes longer counts as failed.
         """
@@ -66,7 +66,7 @@ class Health:
         return _text(f"not ready: {', '.join(failed)} does not answer", 503)
 
     async def _look(self) -> list[str]:
-        async with self._lock:  # Callers that come meanwhile share one look.
+        async with self._lock:  # Callers that come meanwhile share one check.
             now = self._clock()
             if self._checked_at is None or now - self._checked_at >= _KEPT_SECONDS:
                 self._failed = [

@@ -16,7 +16,7 @@ def histogram_frame(item: int, run_id: str, matrix: HistogramMatrix) -> bytes:
     columns = {
         "step": body.add(matrix.steps.astype("<f8")),
         "time": body.add(matrix.times.astype("<f8")),
-        # Of a count only so many digits are seen: half the bytes.
+        # The page shows no more digits of a count, and f4 takes half the bytes.
         "counts": body.add(np.ascontiguousarray(matrix.counts, dtype="<f4").reshape(-1)),
         "total": body.add(matrix.counts.sum(axis=1).astype("<f8")),
         "own_low": body.add_floats(matrix.own_low),

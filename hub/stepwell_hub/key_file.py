@@ -1,4 +1,4 @@
-"""The hub's key as its file has it now: a rotated key counts at once, without a restart."""
+"""The hub's key, as it is in its file now: a rotated key works at once, without a restart."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ _Signature = tuple[int, ...]
 
 
 class KeyFile:
-    """Looks at the file's status for each request, and reads it again when it is another."""
+    """Checks the file's status for each request, and reads the file again when it changed."""
 
     def __init__(self, folder: Path) -> None:
         """
@@ -26,7 +26,7 @@ class KeyFile:
         self._key = read_key(folder)
 
     def current(self) -> str:
-        """Return the key. While it cannot be read, a key that nobody has: all are refused."""
+        """Return the key. If it is unreadable: a random key, which refuses all requests."""
         signature = self._look()
         if signature != self._signature:
             try:

@@ -1,9 +1,9 @@
 """Live feeds: doorbells that say what changed, never the change itself.
 
-A listener says what it looks at: runs and metrics of one project, or the list of projects. While
-somebody listens, and only then, the store is asked at most every 200 ms for the versions of just
-that. A change that a listener has not been told yet is kept by name, newest version only: a slow
-listener costs no memory, and it misses steps but never the newest state.
+A listener says what it watches: runs and metrics of one project, or the list of projects. Only
+while there are listeners, the store is asked for these versions, at most every 200 ms. A change
+that was not sent to a listener yet is kept by name, newest version only: a slow listener costs no
+memory, and it misses steps but never the newest state.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class Feeds:
             task.cancel()
 
     def change(self, subscription_id: str, interest_of: Callable[[str | None], Interest]) -> None:
-        """Let a listener look at something else of its project.
+        """Let a listener watch other runs or metrics of its project.
 
         Raises:
             ApiError: There is no such listener.
@@ -83,7 +83,7 @@ class Feeds:
     def listening(self, interest: Interest, *, last_event_id: str = "") -> Iterator[Subscription]:
         """Be a listener inside the block.
 
-        One that comes back and names nothing to look at looks at the same as before.
+        A listener that reconnects and names no interest gets its former one.
 
         Raises:
             ApiError: There are too many, or the hub is ending.
@@ -152,10 +152,10 @@ class Feeds:
             look = await self._look_at(interest)
         except (StoreError, ApiError) as error:
             logger.debug("a live feed could not look project=%s: %s", project, error)
-            return  # The store is away or busy: look again later.
+            return  # The store is unavailable or busy: ask again later.
         except Exception:
             logger.exception("a live feed could not look project=%s", project)
-            return  # Its listeners would wait for news for ever.
+            return  # An error would end the poll: no more events for its listeners.
         for each in listeners:
             each.note(look)
 
@@ -179,7 +179,7 @@ async def events_of(subscription: Subscription) -> AsyncIterator[bytes]:
             continue
         events = subscription.take()
         if events:
-            # The id stands for all of them: a client that got some only asks for all again.
+            # One id for all events of the block: a client that got only some asks for all again.
             last = len(events) - 1
             yield b"".join(
                 line(event, data, is_last=at == last) for at, (event, data) in enumerate(events)

@@ -1,4 +1,4 @@
-"""What a live feed asks the store for: versions of just what is looked at."""
+"""The live feeds' questions to the store: versions of the watched runs and metrics only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ States = Mapping[str, tuple[str, float | None]]
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of a project's runs since something about them changed."""
+    """Known facts about a project's runs, valid until one of them changes."""
 
     version: int
     runs: frozenset[str]
@@ -25,7 +25,7 @@ class _Known:
 
 
 def store_look(asker: Asker) -> LookAt:
-    """Return the function by which feeds look at the store."""
+    """Return the function by which feeds ask the store."""
     looking = StoreLook()
 
     async def look(interest: Interest) -> Look:
@@ -36,7 +36,7 @@ def store_look(asker: Asker) -> LookAt:
 
 
 class StoreLook:
-    """Looks at the store, and asks for states of runs only when something about runs changed.
+    """Asks the store for versions, and for states of runs only when a run changed.
 
     A run that ended gets no new metric without such a change, so only running runs are asked for
     the number of their metrics each time.

@@ -1,4 +1,4 @@
-"""The OpenAPI description, made of the endpoints' declarations."""
+"""The OpenAPI description, made from the endpoints' declarations."""
 
 import re
 from collections.abc import Awaitable, Callable

@@ -75,7 +75,7 @@ def forward(address: str) -> HTMLResponse:
 
 
 def not_built_page() -> HTMLResponse:
-    """Return the page that stands in where this installation has no page."""
+    """Return the page that is shown if this installation has no built page."""
     return _page(
         "The page is not built",
         "<p>The hub runs, but this installation was made from source and has no page. In the "

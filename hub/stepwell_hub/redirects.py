@@ -7,10 +7,10 @@ _RUN_PARTS = {"overview": "overview", "logs": "logs", "system": "system", "works
 
 
 def our_path(path: str) -> str | None:
-    """Return where an address of wandb's page is here, None for others.
+    """Return the path here for an address of wandb's page, None for other addresses.
 
-    Known are ``/ENTITY/PROJECT`` and below it ``workspace``, ``table``, ``runs[/ID[/PART]]`` and
-    ``sweeps[/ID]``.
+    Known addresses are ``/ENTITY/PROJECT`` and below it ``workspace``, ``table``,
+    ``runs[/ID[/PART]]`` and ``sweeps[/ID]``.
 
     Args:
         path: decoded.

@@ -1,7 +1,7 @@
-"""Runs' colour slots: from the catalog, and made of the id while the catalog is away.
+"""Runs' colour slots: from the catalog, or from the run's id while the catalog is unavailable.
 
-Runs are also deleted where the hub does not see it: by the command line, by retention. So the slots
-are held against the store from time to time, while somebody looks at runs.
+Runs are also deleted without the hub: by the command line, by retention. So the slots are compared
+with the store from time to time, while users look at runs.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _SWEPT_AT_ONCE: Final = 2000
 class Slots:
     """Attributes:
     by_run: each run's slot.
-    problem: why they are not the catalog's, "" where they are.
+    problem: why they are not from the catalog, "" if they are.
     """
 
     by_run: dict[str, int]
@@ -59,7 +59,7 @@ class RunColors:
         self._sweeping: asyncio.Task[None] | None = None
 
     async def slots(self, project: str, runs: Iterable[queries.RunOverview]) -> Slots:
-        """Return the runs' slots; who started first chooses first. Never fails."""
+        """Return the runs' slots, given in the order of the runs' starts. Never fails."""
         ordered = sorted(runs, key=lambda run: (run.started_at or 0.0, run.run_id))
         run_ids = [run.run_id for run in ordered]
         if self._clock() >= self._away_until:
@@ -77,7 +77,7 @@ class RunColors:
         return Slots(made, self._problem)
 
     async def forget_run(self, project: str, run_id: str) -> None:
-        """Take back the slot of a deleted run; where the catalog is away a sweep does it later."""
+        """Take back the slot of a deleted run; without the catalog a sweep does it later."""
         with suppress(CatalogUnavailableError):
             await self._forget(project, [run_id])
 
@@ -95,7 +95,7 @@ class RunColors:
         """
         gone = 0
         for project in await self._catalog.do(lambda catalog: catalog.projects_with_slots()):
-            # First the slots: a run gets one only when the store has it already.
+            # Read the slots first: a run gets a slot only when the store has the run already.
             held = await self._held(project)
             for start in range(0, len(held), _SWEPT_AT_ONCE):
                 some = held[start : start + _SWEPT_AT_ONCE]

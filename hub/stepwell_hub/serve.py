@@ -90,7 +90,7 @@ def serve(
     control: socket.socket | None = None,
     announce: Callable[[str], None] = lambda url: None,
 ) -> None:
-    """Serve until a signal or the owner's end.
+    """Serve until a signal, or until the owner ends.
 
     Args:
         listener: a socket that listens already.
@@ -121,7 +121,7 @@ def open_store(config: HubConfig, *, is_owned: bool) -> Store:
     """Return the store that is read.
 
     Args:
-        is_owned: a daemon owns the engine; it may be only just starting.
+        is_owned: a daemon owns the engine; the daemon may still be starting.
     """
     if config.store == "clickhouse":
         from stepwell_store.server.store import open_server  # Its driver is an extra.
@@ -145,14 +145,14 @@ def make_context(
     """Return the parts of a hub over ``store``.
 
     Args:
-        clock: seconds since 1970 UTC; decides when leases of trials are over.
+        clock: seconds since 1970 UTC; leases of trials end by it.
     """
     asker = Asker(
         store,
         Limits(timeout_seconds=config.query_seconds, memory_bytes=config.query_memory_bytes),
         queries_max=config.queries_max,
         waiting_max=config.queries_waiting_max,
-        # Servers are asked how old they are; they may be away while the hub starts.
+        # Servers are asked for their version; they may be unavailable while the hub starts.
         prepare=getattr(store, "look", lambda: None),
     )
     feeds = Feeds(store_look(asker), listeners_max=config.listeners_max)
@@ -242,7 +242,7 @@ def _run(
 
 
 class _Use:
-    """Whether somebody used the API since the last look."""
+    """Whether the API was used since the last call of `take`."""
 
     def __init__(self) -> None:
         self._is_used = False
@@ -256,16 +256,16 @@ class _Use:
 
 
 async def _beat(control: socket.socket, use: _Use, feeds: Feeds) -> None:
-    """Tell the owner that the loop turns, and whether anybody looks at the page."""
+    """Report to the owner that the loop runs, and whether the page is in use."""
     while True:
         await asyncio.sleep(_BEAT_SECONDS)
         in_use = use.take() or feeds.listener_count > 0
-        with suppress(OSError):  # The thread below sees the owner's end.
+        with suppress(OSError):  # The thread below notices that the owner ended.
             control.sendall(IN_USE if in_use else IDLE)
 
 
 def _end_with_owner(control: socket.socket, server: uvicorn.Server) -> None:
-    """End the hub when the owner's end is closed; by force when the loop is stuck."""
+    """End the hub when the owner closes its socket; by force when the loop is stuck."""
 
     def watch() -> None:
         with suppress(OSError):
@@ -288,7 +288,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def listen(config: HubConfig) -> socket.socket:
-    """Return a listener; only the default port may give way to another where it is taken.
+    """Return a listener; only the default port is replaced by another one if it is in use.
 
     Raises:
         HubConfigError: The address cannot be listened on.

@@ -1,4 +1,4 @@
-"""The built page's files: hashed ones are kept by browsers, index.html is asked for each time."""
+"""The built page's files: browsers cache hashed ones, and ask for index.html each time."""
 
 import mimetypes
 from pathlib import Path
@@ -48,7 +48,7 @@ class Static:
         return _file(path, request.headers, cache=_FOR_EVER)
 
     async def page(self, request: Request) -> Response:
-        """Answer any page's path: the page itself knows its paths."""
+        """Answer every path of the page with index.html: the page does its own routing."""
         name = request.scope["path"].lstrip("/")
         beside = self._folder / name
         if name and "/" not in name and name != _INDEX and _is_file(beside):

@@ -1,4 +1,4 @@
-"""One listener of a live feed: what it looks at, what it was told, what is to be told. No I/O."""
+"""One listener of a live feed: what it watches, events sent, and events to send. No I/O."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Interest:
-    """What a listener looks at; ``project`` None is the list of projects."""
+    """The runs and metrics that a listener watches; ``project`` None is the list of projects."""
 
     project: str | None
     runs: frozenset[str] = frozenset()
@@ -19,14 +19,14 @@ class Interest:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How things stand.
+    """The current versions and states.
 
     Attributes:
         version: of the list of runs, or of projects; None before the first look.
         series: the version of each (run id, metric).
         runs: state and last sign of life of each run.
         metric_counts: how many metrics each run has.
-        media: the version of the media of each run; empty where none looks at them.
+        media: the version of the media of each run; empty if no listener watches them.
     """
 
     version: int | None = None
@@ -40,7 +40,7 @@ Event = tuple[str, dict[str, Any]]
 
 
 class Subscription:
-    """One listener. What it was not told yet is kept by name, newest version only."""
+    """One listener. Changes not sent yet are kept by name, newest version only."""
 
     def __init__(self, subscription_id: str, interest: Interest) -> None:
         self.id = subscription_id
@@ -57,7 +57,7 @@ class Subscription:
         self._look = Look()
 
     def note(self, look: Look) -> None:
-        """Take in how things stand; ring when the listener does not know it yet."""
+        """Note the current versions; ring if the listener does not have them yet."""
         self._look = look
         if self._news():
             self.rung.set()
@@ -80,7 +80,7 @@ class Subscription:
         return events
 
     def forget_told(self) -> None:
-        """Tell everything anew: it is unknown what arrived."""
+        """Send everything again: it is unknown which events arrived."""
         self._told_series, self._told_runs, self._told_version = {}, {}, None
         self._told_metrics, self._told_media = {}, {}
 
@@ -116,7 +116,7 @@ class Subscription:
         return {run: each for run, each in look.media.items() if run in self.interest.runs}
 
     def _grown(self, look: Look) -> list[str]:
-        """Return the runs that have another number of metrics than the listener was told."""
+        """Return the runs whose number of metrics differs from the number last sent."""
         return [
             run
             for run, count in look.metric_counts.items()

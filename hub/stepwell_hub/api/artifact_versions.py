@@ -25,7 +25,7 @@ from stepwell_hub.endpoints import Call, Form, endpoint
 from stepwell_hub.errors import ApiError
 
 _ONE = "/projects/{project}/artifacts/{name}/versions/{version}"
-_CHANGING = "private, no-cache"  # An alias names another version tomorrow.
+_CHANGING = "private, no-cache"  # An alias may name another version later.
 
 
 class VersionsForm(Form):

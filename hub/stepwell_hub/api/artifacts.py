@@ -90,7 +90,7 @@ async def get_artifact(call: Call) -> Any:
     answer=Begun,
     status=201,
     failures=(409,),
-    # Beside the manifest: description and metadata, and escapes in them.
+    # In addition to the manifest: description and metadata, and escapes in them.
     body_bytes_max=MANIFEST_BYTES_MAX + (8 << 20),
 )
 async def begin_version(call: Call) -> Any:
@@ -176,7 +176,7 @@ def artifact_name(call: Call) -> str:
 
 
 def checked_alias(alias: str) -> str:
-    """Refuse what no alias can be."""
+    """Refuse an invalid alias."""
     try:
         check_alias(alias)
     except ArtifactNameError as error:

@@ -1,7 +1,7 @@
 """The bytes of media, by digest.
 
-What a blob is, is read from its first bytes, never from what somebody said of it. Every answer is
-sandboxed: a hostile page or picture sees nothing of the hub, of its cookie or of the network.
+The type of a blob is read from its first bytes, never from a name or a claim. Every answer is
+sandboxed: a hostile page or picture cannot read the hub or its cookie, or use the network.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ async def blob_answer(
         cache: how long a browser may keep it at this address.
 
     Raises:
-        ApiError: It is not there, or the range is not.
+        ApiError: The blob or the range does not exist.
     """
     headers = {"Cache-Control": cache, "ETag": f'"{digest}"', "Accept-Ranges": "bytes"}
     try:
@@ -160,10 +160,10 @@ async def _read(file: BinaryIO, start: int, end: int) -> AsyncIterator[bytes]:
 
 
 def _range_of(header: str | None, size: int) -> tuple[int, int]:
-    """Return the first and last byte that are asked for; all where the header is no single range.
+    """Return the first and last requested byte; all bytes if the header is not a single range.
 
     Raises:
-        ApiError: None of them is there.
+        ApiError: The blob has none of these bytes.
     """
     found = _RANGE.fullmatch(header.strip()) if header else None
     if found is None or found.groups() == ("", ""):

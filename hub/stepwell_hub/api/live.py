@@ -89,7 +89,7 @@ class EventStream(Response):
                     events_of(subscription), media_type=MEDIA, headers=_HEADERS
                 )
                 await stream(scope, receive, send)
-        except ApiError as error:  # One listener too many.
+        except ApiError as error:  # There are too many listeners.
             await failure_answer(error.failure)(scope, receive, send)
 
 

@@ -56,7 +56,7 @@ async def delete_project(call: Call) -> None:
 
 
 def _project(store: Any, project: str, *, limits: queries.Limits) -> queries.ProjectOverview:
-    # The search is for a part of the name, so ours may be behind others that contain it.
+    # The search matches parts of names, so ours may come after others that contain it.
     cursor = None
     while True:
         page = queries.list_projects(

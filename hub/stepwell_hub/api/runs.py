@@ -52,7 +52,7 @@ class RunsForm(Form):
 class RunsPage:
     """Runs.
 
-    ``color_problem``: why slots are made of the runs' ids, "" where they are the catalog's.
+    ``color_problem``: why slots are computed from the runs' ids, "" if the catalog has them.
     ``hints``: where the filter leaves no run, names in it that no run has, with the nearest ones.
     """
 

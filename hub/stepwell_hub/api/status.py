@@ -59,7 +59,7 @@ async def get_status(call: Call) -> Any:
 
 
 async def _store_facts(call: Call) -> StoreFacts:
-    """Return how the store is; also when it does not answer: then this page is looked at."""
+    """Return the store's state, also when it does not answer: users open this page then."""
     try:
         return StoreFacts(tables=await call.ask(queries.table_sizes))
     except StoreError as error:
@@ -69,7 +69,7 @@ async def _store_facts(call: Call) -> StoreFacts:
 def _status_of(address: str) -> dict[str, Any] | None:
     """Return the daemon's status, None when it does not answer."""
     try:
-        # Never through a proxy of the environment: the daemon is on this machine.
+        # Ignore a proxy from the environment: the daemon is on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(address, timeout=_DAEMON_SECONDS) as answer:
             found = json.loads(answer.read())

@@ -1,4 +1,4 @@
-"""Sweeps: made, changed, told; agents ask for trials, keep them by beats and end them."""
+"""Sweeps: create, change, read; agents ask for trials, keep them by heartbeats and end them."""
 
 import asyncio
 import json

@@ -256,7 +256,7 @@ async def first_rows(
 ) -> tuple[list[str], list[tuple[Any, ...]], int]:
     """Return names of columns, the first ``count`` rows, and how many there are.
 
-    A medium is what the script said of it, as text.
+    A medium is returned as text: the script's description of it.
     """
     table = await _open(call, digest)
     places = tuple(range(min(len(table.facts.columns), _COLUMNS_SHOWN_MAX)))
@@ -356,7 +356,7 @@ def _text(value: str | None, length: int | None, characters: int, kind: str | No
 
 
 async def _with_media(call: Call, kinds: Sequence[str], rows: list[TableRow]) -> list[TableRow]:
-    """Return the rows with what became of the media in their cells."""
+    """Return the rows with the state of the media in their cells."""
     places = [place for place, kind in enumerate(kinds) if kind == MEDIA]
     texts = [row.cells[place] for row in rows for place in places]
     told = [json.loads(text) if text is not None else None for text in texts]

@@ -1,12 +1,12 @@
-"""How a version comes to be: the catalog's rows and the blob store's files, in a safe order.
+"""How a version is created: the catalog's rows and the blob store's files, in a safe order.
 
 begin    row (pending), then the manifest, then a look at its blobs
 commit   a look at the blobs, then the row
 end      row (failed, deleted, same), then the manifest goes
 
 A hub that is killed between two of these leaves a row with its manifest, or a row that says that
-its manifest may go (`clear`). A manifest without a row, whose blobs no collector would ever
-delete, cannot be.
+its manifest may be deleted (`clear`). It never leaves a manifest without a row: no collector would
+delete that manifest's blobs.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def checked(data: bytes) -> tuple[Manifest, bytes]:
     """Return a manifest and its packed form.
 
     Raises:
-        ApiError: It is no manifest.
+        ApiError: ``data`` is not a manifest.
     """
     try:
         manifest = parse_manifest(data)
@@ -66,7 +66,7 @@ async def begin(context: Context, data: bytes, **facts: Any) -> Begun:
         await _in_store(context.blobs.drop_manifest, version.id)
         raise
     if after.id != version.id or after.state not in _KEPT:
-        # It ended meanwhile, and its manifest may have gone before this one was kept.
+        # It ended meanwhile, and its manifest may have been deleted before this one was kept.
         await _in_store(context.blobs.drop_manifest, version.id)
     return Begun(after, found.missing[:MISSING_SHOWN_MAX], len(found.missing))
 

@@ -15,11 +15,11 @@ MISSING_SHOWN_MAX: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the blob store has of a manifest.
+    """The blobs of a manifest that the blob store has.
 
     Attributes:
-        missing: digests that it has not.
-        wrong: why the manifest cannot be true, "" where it can.
+        missing: digests that it does not have.
+        wrong: why the manifest is wrong, "" if it is right.
     """
 
     missing: tuple[str, ...] = ()
@@ -34,8 +34,8 @@ def digest_of(packed: bytes) -> str:
 def look(blobs: BlobStore, wanted: Mapping[str, int]) -> Look:
     """Look for all blobs of a manifest that is kept already: sizes by digest.
 
-    Each that is there counts as put now: a collector that started before the manifest was kept
-    leaves it.
+    Each blob that is there counts as put now: a collector that started before the manifest was
+    kept does not delete it.
 
     Raises:
         OSError: The blob store cannot be used.
@@ -54,7 +54,7 @@ def read(blobs: BlobStore, version_id: str, digest: str) -> bytes:
     """Return the packed manifest of a version.
 
     Raises:
-        ApiError: It is gone, damaged, or the blob store cannot be used.
+        ApiError: It is missing or damaged, or the blob store cannot be used.
     """
     try:
         packed = blobs.manifest(version_id)

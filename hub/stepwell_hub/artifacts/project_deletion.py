@@ -1,7 +1,7 @@
-"""The deletion of a project: noted when it begins, then the runs go, then the rest.
+"""The deletion of a project: first a note, then the runs are deleted, then the rest.
 
-One that is refused, or fails before anything is deleted, leaves no note. A hub that is killed in
-between leaves it. The next look goes on, in whichever hub.
+A deletion that is refused, or fails before anything is deleted, removes its note. A hub that is
+killed in between leaves the note. The next check, in any hub, continues the deletion.
 """
 
 import logging
@@ -28,10 +28,10 @@ _AWAY: Final = (ApiError, CatalogUnavailableError, StoreError)
 
 
 async def delete_project(context: Context, project: str, *, force: bool) -> list[str]:
-    """Delete a project with all that it has; return the ids of the runs.
+    """Delete a project with everything in it; return the ids of the runs.
 
     Raises:
-        RunIsRunningError: Some still run, and not ``force``; nothing was deleted.
+        RunIsRunningError: Some runs still run, without ``force``; nothing was deleted.
         CatalogUnavailableError: The catalog does not answer; nothing was deleted.
     """
     from stepwell_hub.catalog import project_deletion
@@ -52,10 +52,10 @@ async def delete_project(context: Context, project: str, *, force: bool) -> list
 
 
 async def clear_at_times(context: Context, *, before_change: bool = False) -> None:
-    """Finish deletions that others noted, and what kills left of pending versions; never fails.
+    """Finish noted deletions and clean up pending versions of killed hubs; never fails.
 
     Args:
-        before_change: something is added to a project: what was deleted of it goes first.
+        before_change: something is added to a project; its noted deletion is finished first.
     """
     now = time.monotonic()
     try:
@@ -80,7 +80,7 @@ async def _go_on(context: Context) -> None:
 
 
 async def _has_runs(context: Context, deletion: "Deletion") -> bool:
-    """Return whether runs are there that the deletion would have deleted."""
+    """Return whether runs exist that the deletion would have deleted."""
     page = await context.asker.ask(
         queries.list_runs, deletion.project, sort=("created",), archived=True, limit=1
     )

@@ -1,4 +1,4 @@
-"""What the store knows of the runs in a lineage graph: the catalog has their ids alone."""
+"""Names and states of the runs in a lineage graph, from the store: the catalog has only ids."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from stepwell_store import queries
 
 
 async def with_run_titles(asker: Asker, lineage: Lineage) -> Lineage:
-    """Return ``lineage`` with names and states of its runs; a run that is not there was deleted.
+    """Return ``lineage`` with names and states of its runs; a run missing in the store was deleted.
 
     Raises:
         StoreError, ApiError: The store does not answer, or is busy.

@@ -1,4 +1,4 @@
-"""Changes to committed versions: aliases, words about them, runs that use them.
+"""Changes to committed versions: aliases, descriptions and metadata, runs that use them.
 
 Each function is one transaction.
 """
@@ -59,7 +59,7 @@ def describe(
     description: str | None,
     metadata: dict[str, Any] | None,
 ) -> Version:
-    """Change what is said about a version; None leaves it.
+    """Change the description or the metadata of a version; None keeps it.
 
     Raises:
         ApiError: There is no such version.

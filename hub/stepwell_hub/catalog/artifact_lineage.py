@@ -33,7 +33,7 @@ def read_lineage(
     Args:
         depth: how many edges away from it.
         limit: of nodes.
-        is_direct: only what it came from and what came of it, not what else came of the same.
+        is_direct: only its ancestors and descendants, not other descendants of its ancestors.
 
     Raises:
         ApiError: There is no such version.
@@ -46,7 +46,7 @@ def read_lineage(
 
 @dataclass(slots=True)
 class _Front:
-    """Nodes that are to be looked at next, and which of their edges count: "" is every kind."""
+    """Nodes to visit next, and which of their edges to follow: "" is every kind."""
 
     at_version: Kind | str = ""
     at_run: Kind | str = ""

@@ -74,7 +74,7 @@ def list_versions(
     """Return the committed versions of a collection, the newest first.
 
     Raises:
-        ApiError: There is no such collection, or the cursor is none.
+        ApiError: There is no such collection, or the cursor is invalid.
     """
     with catalog.reading() as session:
         collection = find_collection(session, project, name)
@@ -109,7 +109,7 @@ def read_version(catalog: Catalog, project: str, name: str, asked: str) -> Versi
 
 
 def read_by_id(catalog: Catalog, version_id: str) -> Version:
-    """Return a version by its id, also a pending one; the one that stands for it.
+    """Return a version by its id, also a pending one; of a duplicate, the version it repeats.
 
     Raises:
         ApiError: There is none.
@@ -126,7 +126,7 @@ def list_run_versions(
     Versions that were deleted since are among them.
 
     Raises:
-        ApiError: The cursor is none.
+        ApiError: The cursor is invalid.
     """
     wanted = (
         select(ArtifactVersion, ArtifactRun.created_at)

@@ -1,4 +1,4 @@
-"""Rows of artifacts: found, locked, and turned into answers. Inside a caller's transaction."""
+"""Rows of artifacts: find, lock, and make answers of them. Inside a caller's transaction."""
 
 import json
 from collections import defaultdict
@@ -33,7 +33,7 @@ LIVE = (COMMITTED, PENDING)
 def find_collection(
     session: Session, project: str, name: str, *, lock: bool = False
 ) -> ArtifactCollection:
-    """Return a collection, locked until the transaction's end where asked.
+    """Return a collection, on request locked until the transaction's end.
 
     Raises:
         ApiError: There is none.
@@ -41,7 +41,7 @@ def find_collection(
     wanted = select(ArtifactCollection).where(
         ArtifactCollection.project == project, ArtifactCollection.name == name
     )
-    # SQLite knows no such lock and needs none: its transactions that write take turns.
+    # SQLite has no such lock and needs none: its transactions that write take turns.
     found = session.execute(wanted.with_for_update() if lock else wanted).scalar_one_or_none()
     if found is None:
         raise ApiError(404, "not_found", f"no artifact {name} in project {project}")
@@ -139,12 +139,12 @@ def move_alias(session: Session, version: ArtifactVersion, alias: str) -> None:
 
 
 def answer_of(session: Session, version: ArtifactVersion) -> Version:
-    """Return what is answered about one version."""
+    """Return the answer for one version."""
     return answers_of(session, [version])[0]
 
 
 def answers_of(session: Session, versions: Sequence[ArtifactVersion]) -> list[Version]:
-    """Return what is answered about versions, in their order."""
+    """Return the answers for versions, in their order."""
     session.flush()
     ids = {each.collection_id for each in versions}
     collections = {

@@ -78,7 +78,7 @@ def begin(catalog: Catalog, new: NewVersion, *, now: float) -> Version:
     try:
         return _begin(catalog, new, now)
     except (IntegrityError, _CollectionGoneError):
-        # Another hub was first with this key, or removed what was left of a deleted project.
+        # Another hub was first with this key, or removed the rest of a deleted project.
         return _begin(catalog, new, now)
 
 
@@ -86,7 +86,7 @@ def commit(catalog: Catalog, version_id: str, *, aliases: Sequence[str], now: fl
     """Give a version its number and move aliases to it; return the version that stands for it.
 
     Raises:
-        ApiError: It failed, was deleted, or never was.
+        ApiError: It failed, was deleted, or never existed.
     """
     with catalog.changing() as session:
         version = version_by_id(session, version_id)
@@ -107,7 +107,7 @@ def fail(catalog: Catalog, version_id: str, *, reason: str) -> Version:
     """Give a pending version up.
 
     Raises:
-        ApiError: It was committed, or never was.
+        ApiError: It was committed, or never existed.
     """
     with catalog.changing() as session:
         version = version_by_id(session, version_id)
@@ -149,7 +149,7 @@ def delete(catalog: Catalog, project: str, name: str, asked: str, *, force: bool
 
 
 def expire(catalog: Catalog, *, now: float) -> list[str]:
-    """Fail what was pending for too long; return versions whose manifests are not needed."""
+    """Fail versions that were pending too long; return versions whose manifests are not needed."""
     with catalog.changing() as session:
         session.execute(
             update(ArtifactVersion)
@@ -166,7 +166,7 @@ def expire(catalog: Catalog, *, now: float) -> list[str]:
 
 
 def note_dropped(catalog: Catalog, version_ids: Sequence[str]) -> None:
-    """Note that the blob store has these versions' manifests no more."""
+    """Note that the blob store no longer has these versions' manifests."""
     with catalog.changing() as session:
         session.execute(
             update(ArtifactVersion)
@@ -203,7 +203,7 @@ def _begin(catalog: Catalog, new: NewVersion, now: float) -> Version:
         if collection is None:
             raise _CollectionGoneError
         if collection.type != new.type and not _has_live(session, collection):
-            collection.type = new.type  # Of its versions only names are left.
+            collection.type = new.type  # Only the names of its versions are left.
         if collection.type != new.type:
             raise ApiError(
                 409,

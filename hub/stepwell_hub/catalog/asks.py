@@ -1,4 +1,4 @@
-"""Trials are handed out: what agents of a sweep that ask are given, in one transaction."""
+"""Asks for trials: answers to the agents of a sweep that ask, in one transaction."""
 
 import json
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ _BEGINNING: Final[dict[str, Any]] = {
     "is_settled": False,
 }
 """What a trial is when an attempt begins."""
-# Made once, as those of `sweep_rows`.
+# Made once, like those of `sweep_rows`.
 _OPEN: Final = (
     select(Trial)
     .where(
@@ -119,9 +119,9 @@ def ask(
     expired_at: float,
     lease_seconds: float,
 ) -> list[Asked]:
-    """Hand a trial to each agent that asks, or say what it is to do instead.
+    """Hand a trial to each agent that asks, or say what it must do instead.
 
-    All that wait are answered in one transaction: 64 agents would wait for 64 of them otherwise.
+    All waiting agents are answered in one transaction; otherwise 64 agents would wait for 64.
 
     Args:
         expired_at: leases that ended before are over.
@@ -206,7 +206,7 @@ class _Asking:
         return given
 
     def _write(self) -> None:
-        """Write the new rows, many in one statement: as objects they cost ten times as much."""
+        """Write the new rows, many in one statement: as ORM objects they cost ten times as much."""
         for statement, rows in self._rows:
             if rows:
                 self._session.execute(statement, rows)
@@ -220,7 +220,7 @@ class _Asking:
         return self._session.execute(_OPEN, wanted).scalars().all()
 
     def _again(self, ask: Ask) -> Handed | None:
-        """Hand out a trial again that no agent holds any more."""
+        """Hand out again a trial that no agent holds any more."""
         session, sweep, now = self._session, self._sweep, self._now
         for trial in self._open:
             if trial.state == "running":
@@ -242,7 +242,7 @@ class _Asking:
             finish_if_done(self._session, sweep, self._now)
             if sweep.state in ENDED:
                 return Order("exit", reason=f"the sweep is {sweep.state}")
-            # Another agent may vanish: its trial is for those that wait.
+            # Another agent may disappear: its trial is given to a waiting agent.
             return Order(
                 "wait", seconds=WAIT_SECONDS, reason="all trials are given, some are still running"
             )

@@ -25,7 +25,7 @@ FILE: Final = "catalog.db"
 RECENT_RUNS: Final = 20
 _BUSY_SECONDS: Final = 10.0
 _KNOWN_MAX: Final = 100_000
-# Seconds; the last is in milliseconds: a server that vanished is noticed within so long.
+# Time limits to detect a server that disappeared: in seconds, the last in milliseconds.
 _POSTGRESQL: Final = {
     "connect_timeout": 3,
     "keepalives_idle": 10,
@@ -36,13 +36,13 @@ _POSTGRESQL: Final = {
 
 
 class Catalog:
-    """What is small and must be consistent."""
+    """Small data that must be consistent."""
 
     def __init__(self, url: str, *, where: str) -> None:
         """
         Args:
             url: of SQLAlchemy.
-            where: what messages call it.
+            where: its name in messages.
         """
         self._where = where
         self._engine = _engine(url)
@@ -54,7 +54,7 @@ class Catalog:
         self._engine.dispose()
 
     def ping(self) -> None:
-        """Ask the database for nothing.
+        """Check that the database answers.
 
         Raises:
             CatalogUnavailableError: It does not answer.
@@ -139,7 +139,7 @@ class Catalog:
                         found[run_id] = slot = next_slot(recent)
                         recent = [*recent, slot][-RECENT_RUNS:]
                         session.add(RunSlot(project=project, run_id=run_id, slot=slot))
-                        session.flush()  # Numbers them in this order.
+                        session.flush()  # The database numbers the rows in this order.
             return found
 
     # ------------------------------------------------------------------ views
@@ -260,7 +260,7 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
-        # At once for writing: one that reads first and writes later fails when another wrote.
+        # Begin for writing: a transaction that reads first fails at its write if another one wrote.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -1,6 +1,6 @@
 """The way from the event loop to the catalog, which is opened at its first use.
 
-SQLAlchemy costs a quarter of a second and 20 MiB: a hub that nobody looks at does not pay it.
+SQLAlchemy costs a quarter of a second and 20 MiB: a hub without users does not pay that.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Found = TypeVar("Found")
 
 
 class CatalogDoor:
-    """Runs what is asked of the catalog in one thread, in turn."""
+    """Runs the catalog's work in one thread, one after the other."""
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self._folder = folder
@@ -51,7 +51,7 @@ class CatalogDoor:
         return await self.do(lambda catalog: catalog.use_code(code))
 
     async def answers(self) -> bool:
-        """Return whether the database answers; one that is a file is not opened for it."""
+        """Return whether the database answers; a database file is not opened for this check."""
         if self._catalog is None and not self._url:
             return True
         try:

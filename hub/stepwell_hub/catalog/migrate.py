@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from stepwell_hub.errors import CatalogUnavailableError
 
 NEWEST: Final = "0006"
-_LOCK: Final = 0x57E9_3311  # Any number of our own: hubs that start together take turns.
+_LOCK: Final = 0x57E9_3311  # An arbitrary number: hubs that start together take turns.
 
 
 class CatalogTooNewError(CatalogUnavailableError):

@@ -65,7 +65,7 @@ class UsedCode(Base):
 
 
 class Sweep(Base):
-    """A search over configs. Who changes a sweep or its trials locks its row first.
+    """A search over configs. A change of a sweep or its trials locks its row first.
 
     Attributes:
         config: JSON, with defaults filled in.
@@ -111,7 +111,7 @@ class Trial(Base):
     Attributes:
         params: JSON.
         fencing: number of the newest attempt, from 1.
-        lease_until: of the agent that holds it; it is handed out again later.
+        lease_until: end of its agent's lease; then the trial may be handed out again.
         best, last, steps, bands: of the metric in the run: the best and the last finite value, how
             many there are, and as JSON the values at bands.
         is_settled: the trial ended and all its values are known.
@@ -162,7 +162,7 @@ class SweepCommand(Base):
     """An order to a run, for daemons; forgotten after some minutes."""
 
     __tablename__ = "sweep_commands"
-    # A number that was deleted never comes again.
+    # The number of a deleted row is never used again.
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     sequence: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -188,10 +188,10 @@ class AnsweredKey(Base):
 
 
 class ArtifactCollection(Base):
-    """All versions of one artifact name. Who changes them or their aliases locks its row first.
+    """All versions of one artifact name. A change of them or their aliases locks its row first.
 
     Attributes:
-        next_number: of the next version, from 0; a number never comes again.
+        next_number: of the next version, from 0; a number is never used again.
     """
 
     __tablename__ = "artifact_collections"
@@ -309,10 +309,10 @@ class ReportVersion(Base):
 
 
 class ProjectDeletion(Base):
-    """A project whose deletion was asked for; what is left of it in the catalog goes, too.
+    """A project whose deletion was requested; its other rows in the catalog are deleted, too.
 
     Attributes:
-        asked_at: what came later belongs to a new project of the same name.
+        asked_at: later rows belong to a new project of the same name.
     """
 
     __tablename__ = "project_deletions"

@@ -3,9 +3,9 @@
     ask ── (the store deletes the runs) ── delete_sweeps_and_reports ── delete_artifacts
         ── (manifests go) ── purge ── end
 
-The note of ``ask`` outlives a hub that is killed on this way; a later one goes on. Versions that
-runs of other projects logged or used stay as deleted ones, with their names alone: the lineage of
-those runs shows them.
+The note of ``ask`` stays if a hub is killed in between; a later hub continues. Versions that
+runs of other projects logged or used are kept as deleted ones, only with their names: the lineage
+of those runs shows them.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Deletion:
 
 
 def is_known(catalog: Catalog, project: str) -> bool:
-    """Return whether ``project`` has something here: it may have no runs."""
+    """Return whether the catalog has rows of ``project``, which may have no runs."""
     collections = select(ArtifactCollection.id).where(ArtifactCollection.project == project)
     with catalog.reading() as session:
         return any(
@@ -60,7 +60,7 @@ def is_known(catalog: Catalog, project: str) -> bool:
 
 
 def ask(catalog: Catalog, project: str, *, now: float) -> Deletion:
-    """Note that a project is to be deleted; what comes after ``now`` is not part of it."""
+    """Note that a project is to be deleted; rows made after ``now`` are not deleted."""
     with catalog.changing() as session:
         add_once(session, ProjectDeletion, project=project, asked_at=now)
     return Deletion(project, now)
@@ -87,7 +87,7 @@ def end(catalog: Catalog, deletion: Deletion) -> None:
 def delete_sweeps_and_reports(catalog: Catalog, deletion: Deletion) -> None:
     """Delete the sweeps, reports and saved views that a project had.
 
-    An agent of such a sweep is told that there is none when it asks next, and ends.
+    The next ask of an agent of such a sweep is answered with an error, and the agent ends.
     """
     with catalog.changing() as session:
         sweeps = _locked(session, Sweep, deletion)
@@ -144,7 +144,7 @@ def purge(catalog: Catalog, deletion: Deletion) -> None:
 def _locked(
     session: Session, table: type[ArtifactCollection | Report | Sweep], deletion: Deletion
 ) -> Any:
-    """Lock the rows that a project had; return how to select their ids."""
+    """Lock the rows that a project had; return a query for their ids."""
     wanted = select(table.id).where(
         table.project == deletion.project, table.created_at <= deletion.asked_at
     )
@@ -153,7 +153,7 @@ def _locked(
 
 
 def _scopes(sweeps: Any) -> Any:
-    """Return how to select what the scopes of these sweeps' answered keys begin with."""
+    """Return a query for the beginnings of the scopes of these sweeps' answered keys."""
     return select(Sweep.id + ":").where(Sweep.id.in_(sweeps))
 
 

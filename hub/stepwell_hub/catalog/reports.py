@@ -1,8 +1,8 @@
 """Reports in the catalog. Each function is one transaction.
 
-A save names the version that it is based on. Where another one was saved meanwhile it is refused,
-and nothing is lost: the other text stays, and the client keeps its own. Earlier versions are kept,
-the newest 50.
+A save names the version that it is based on. If another version was saved meanwhile, the save is
+refused and nothing is lost: the other text stays, and the client keeps its own. The newest 50
+earlier versions are kept.
 """
 
 import secrets
@@ -113,7 +113,7 @@ def save(
         )
         found.title, found.text, found.size = title, text, len(text.encode())
         found.version += 1
-        # A clock that was set back must not put it behind its own past.
+        # After a clock was set back, this save must still be newer than the one before.
         found.updated_at = max(now, found.updated_at)
         session.execute(
             delete_rows(models.ReportVersion).where(
@@ -138,7 +138,7 @@ def delete(catalog: Catalog, report_id: str) -> None:
 
 
 def versions(catalog: Catalog, report_id: str) -> ReportVersions:
-    """Return what is kept of a report, the newest first.
+    """Return the kept versions of a report, the newest first.
 
     Raises:
         ApiError: There is no such report.
@@ -158,7 +158,7 @@ def read_version(catalog: Catalog, report_id: str, version: int) -> Report:
     """Return a report as ``version`` had it.
 
     Raises:
-        ApiError: There is no such version, or it is kept no more.
+        ApiError: There is no such version, or it is no longer kept.
     """
     with catalog.reading() as session:
         now = _found(session, report_id)
@@ -218,7 +218,7 @@ def _create(catalog: Catalog, project: str, title: str, text: str, key: str, now
 
 def _found(session: Session, report_id: str, *, lock: bool = False) -> models.Report:
     wanted = select(models.Report).where(models.Report.id == report_id)
-    # SQLite knows no such lock and needs none: its transactions that write take turns.
+    # SQLite has no such lock and needs none: its transactions that write take turns.
     found = session.execute(wanted.with_for_update() if lock else wanted).scalar_one_or_none()
     if found is None:
         raise ApiError(404, "not_found", f"no report {report_id}; it may have been deleted")

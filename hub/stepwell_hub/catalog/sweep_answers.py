@@ -1,4 +1,4 @@
-"""Sweeps and trials as the API tells them, read in a few queries for many at once."""
+"""Sweeps and trials as the API returns them, read in a few queries for many at once."""
 
 import json
 from collections import defaultdict
@@ -74,10 +74,10 @@ def list_sweeps(
 
 
 def tell_sweeps(session: Session, sweeps: Sequence[Sweep], alive_at: float) -> list[SweepAnswer]:
-    """Return what is told of each.
+    """Return the answer for each sweep.
 
     Args:
-        alive_at: an agent that was heard of later is alive.
+        alive_at: an agent whose last request is later is alive.
     """
     ids = [each.id for each in sweeps]
     counts = _counts(session, ids)
@@ -115,7 +115,7 @@ def tell_sweeps(session: Session, sweeps: Sequence[Sweep], alive_at: float) -> l
 def list_trials(
     session: Session, sweep_id: str, *, limit: int, after: int, cursor: str | None
 ) -> TrialsPage:
-    """Return trials in the order of their numbers, those behind number ``after``.
+    """Return the trials with numbers above ``after``, in the order of their numbers.
 
     Raises:
         CursorError: The cursor is not of this list.

@@ -25,9 +25,9 @@ KEY_SECONDS: Final = 86_400.0
 """A key is known for so long."""
 COMMAND_SECONDS: Final = 600.0
 """A command is told for so long."""
-_COMMANDS_LOCK: Final = 0x57E9_3312  # Any number of our own.
+_COMMANDS_LOCK: Final = 0x57E9_3312  # An arbitrary number.
 
-# Made once: to build such a statement costs more than the database takes for it.
+# Made once: building such a statement takes longer than running it.
 _LOCKED: Final = select(Sweep).where(Sweep.id == bindparam("id")).with_for_update()
 _AGENTS: Final = select(SweepAgent.id).where(
     SweepAgent.id.in_(bindparam("ids", expanding=True)),
@@ -40,7 +40,7 @@ _ANSWERED: Final = select(AnsweredKey.key, AnsweredKey.answer).where(
 
 
 def locked(session: Session, sweep_id: str) -> Sweep:
-    """Return the sweep; until the transaction ends it is changed here alone.
+    """Return the sweep, locked until the transaction ends.
 
     Raises:
         SweepNotFoundError: There is none.
@@ -52,7 +52,7 @@ def locked(session: Session, sweep_id: str) -> Sweep:
 
 
 def locked_if_there(session: Session, sweep_id: str) -> Sweep | None:
-    """As `locked`; None where the sweep is gone, with its project."""
+    """As `locked`; None if the sweep was deleted with its project."""
     return session.execute(_LOCKED, {"id": sweep_id}).scalar_one_or_none()
 
 
@@ -69,7 +69,7 @@ def agent_of(session: Session, sweep_id: str, agent_id: str) -> SweepAgent:
 
 
 def agents_of(session: Session, sweep_id: str, agent_ids: Sequence[str]) -> set[str]:
-    """Return those of the agents that the sweep has."""
+    """Return the agents with these ids that the sweep has."""
     return set(session.execute(_AGENTS, {"ids": agent_ids, "sweep_id": sweep_id}).scalars())
 
 
@@ -82,13 +82,13 @@ def no_agent(sweep_id: str, agent_id: str) -> SweepNotFoundError:
 
 
 def answered(session: Session, scope: str, key: str) -> Any:
-    """Return what the key was answered, None where it is new."""
+    """Return the answer that the key got, None for a new key."""
     found = session.get(AnsweredKey, (scope, key))
     return None if found is None else json.loads(found.answer)
 
 
 def answered_of(session: Session, scope: str, keys: Sequence[str]) -> dict[str, Any]:
-    """Return what those of the keys were answered that are known."""
+    """Return the answers that the known ones of the keys got."""
     found = session.execute(_ANSWERED, {"scope": scope, "keys": keys})
     return {key: json.loads(answer) for key, answer in found}
 
@@ -114,14 +114,14 @@ def _parsed(config: str) -> SweepConfig:
 
 
 def expected_trials(config: SweepConfig) -> int | None:
-    """Return how many trials there will be, None where there is no end."""
+    """Return how many trials there will be, None if there is no limit."""
     grid = grid_count(config) if config.method == "grid" else None
     bounds = [each for each in (grid, config.run_cap) if each is not None]
     return min(bounds) if bounds else None
 
 
 def is_exhausted(sweep: Sweep) -> bool:
-    """Return whether there is no other trial after those that were made."""
+    """Return whether the search has no further trial."""
     expected = expected_trials(config_of(sweep))
     return expected is not None and sweep.next_number > expected
 
@@ -150,7 +150,7 @@ def order_stop(
 ) -> None:
     """Tell daemons to stop the newest attempt of a trial."""
     if session.get_bind().dialect.name == "postgresql":
-        # Numbers become visible in their order: a reader's cursor skips none.
+        # Numbers become visible in their order, so that a reader's cursor skips none.
         session.execute(text(f"SELECT pg_advisory_xact_lock({_COMMANDS_LOCK})"))
     session.add(
         SweepCommand(
@@ -176,7 +176,7 @@ def end_attempt(session: Session, trial: Trial, state: str, now: float) -> None:
 
 
 def end_trial(session: Session, sweep: Sweep, trial: Trial, state: str, now: float) -> None:
-    """End the attempt of a trial, and the trial; one that was preempted waits for the next."""
+    """End the attempt of a trial, and the trial; a preempted trial waits for the next attempt."""
     end_attempt(session, trial, state, now)
     if state == "preempted":
         trial.state = "waiting"

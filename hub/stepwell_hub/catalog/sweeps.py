@@ -1,4 +1,4 @@
-"""Sweeps in the catalog: made, changed, told; agents registered. Each function is a transaction."""
+"""Sweeps and their agents in the catalog. Each function is a transaction."""
 
 import json
 import secrets
@@ -138,7 +138,7 @@ def change(
     now: float,
     alive_at: float,
 ) -> SweepAnswer:
-    """Change what is given.
+    """Change the given fields of a sweep.
 
     Raises:
         SweepNotFoundError: There is no such sweep.
@@ -224,7 +224,7 @@ def _registered(agent_id: str, lease_seconds: float) -> Registered:
 
 
 def commands(catalog: Catalog, after: int | None, now: float) -> Commands:
-    """Return the commands behind a cursor, of the last ten minutes."""
+    """Return the commands after a cursor, of the last ten minutes."""
     with catalog.reading() as session:
         wanted = (
             select(SweepCommand)

@@ -1,4 +1,4 @@
-"""The values of trials in the catalog: what is looked at, what was seen, what follows from it."""
+"""The values of trials in the catalog: which to read, which were read, what follows from them."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def unsettled(catalog: Catalog, sweep_id: str | None = None) -> list[Unsettled]:
 
 
 def note(catalog: Catalog, sweep_id: str, news: Sequence[News], now: float) -> bool:
-    """Keep new values; stop what hyperband stops, finish the sweep when its target is reached.
+    """Keep new values; stop trials by hyperband, finish the sweep when its target is reached.
 
     Returns:
         Whether commands were written.
@@ -92,7 +92,7 @@ def note(catalog: Catalog, sweep_id: str, news: Sequence[News], now: float) -> b
         for each in news:
             trial = session.get(Trial, (sweep_id, each.number))
             if trial is None or trial.fencing != each.fencing:
-                continue  # It was handed out again meanwhile: these are another run's.
+                continue  # It was handed out again meanwhile: the values are of an earlier run.
             trial.best, trial.last, trial.steps = each.best, each.last, each.steps
             if each.bands:
                 known = json.loads(trial.bands)

@@ -106,7 +106,7 @@ def end(
 
 
 def _state_of(trial: Trial, sweep: Sweep, state: EndState) -> str:
-    """Return what the end means: a trial that was told to stop and did not finish was stopped."""
+    """Return the state of an ended trial: stopped if it was told to stop and did not finish."""
     if trial.stop_reason and state != "finished":
         return "stopped"
     if state == "preempted" and sweep.state in ENDED:
@@ -125,7 +125,7 @@ def end_orphans(catalog: Catalog, *, now: float, expired_at: float) -> None:
                 Trial.state.in_(("running", "waiting")),
                 Trial.lease_until < expired_at,
             )
-            .order_by(Sweep.id, Trial.number)  # Hubs that do this at once lock in one order.
+            .order_by(Sweep.id, Trial.number)  # All hubs lock rows in the same order.
         ).all()
         for trial, sweep in found:
             if locked_if_there(session, sweep.id) is None:

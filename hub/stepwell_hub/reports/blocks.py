@@ -34,7 +34,7 @@ class _BlockError(Exception):
 
 
 def is_panel(info: str) -> bool:
-    """Whether a fence's words say that it is a panel."""
+    """Return whether the words after the fence's marks make it a panel."""
     return info.split("{", 1)[0].split()[:1] == [WORD]
 
 
@@ -69,7 +69,7 @@ def read_panel(info: str, content: str, *, line: int) -> Block:
 
 
 def _together(kind: PanelKind, values: dict[str, Any], line: int) -> list[Problem]:
-    """Return what is wrong with fields that are right each by itself."""
+    """Return the problems of fields that are valid alone but not together."""
     if values.get("runs") and values.get("ids"):
         return [Problem(line, "ids", "give runs or ids, not both")]
     if kind.name == "line" and not (values["metrics"] or values["match"]):

@@ -17,14 +17,14 @@ PANELS_MAX: Final = 50
 async def document_of(text: str) -> Document:
     """Take ``text`` apart in a thread, one text at a time.
 
-    An odd text takes seconds of the processor, and an editor asks several times a second. Whoever
-    leaves while he waits is not served.
+    A pathological text takes seconds of CPU time, and an editor asks several times a second. A
+    client that leaves while it waits is not served.
     """
     return await asyncio.get_running_loop().run_in_executor(_thread(), read_document, text)
 
 
 def read_document(text: str) -> Document:
-    """Take ``text`` apart. Every text is a document; what is wrong with a panel is its problems."""
+    """Take ``text`` apart. Every text is valid; errors of a panel are in its problems."""
     maker = TreeMaker()
     blocks: list[Block] = []
     waiting: list[Token] = []

@@ -1,6 +1,6 @@
 """Draws a report's panels with the numbers of this moment, for an exported file.
 
-Each panel is asked of the store as the page asks for it. One that fails says why in its place.
+Each panel sends the page's queries to the store. A panel that fails is replaced by its error.
 """
 
 import asyncio
@@ -194,7 +194,7 @@ class _Exporter:
         return f'<div class="charts">{"".join(charts)}</div>{cut}{self._legend(runs, groups)}'
 
     async def _metrics(self, fields: Any, ids: list[str]) -> tuple[list[str], dict[str, str]]:
-        """Return the metrics to draw, and the x of those that define_metric gave one."""
+        """Return the metrics to draw, and the x of metrics that have one from define_metric."""
         named = list(fields["metrics"])
         found: list[str] = []
         if fields["match"]:

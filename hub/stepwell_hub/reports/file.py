@@ -1,4 +1,4 @@
-"""A report as one HTML file: no script, no network, both themes; what is drawn is in it."""
+"""A report as one HTML file: no script, no network, both themes; the drawings are inside."""
 
 from datetime import UTC, datetime
 from html import escape
@@ -75,7 +75,7 @@ def report_file(report: Report, parts: list[str], *, now: float, address: str) -
     Args:
         parts: HTML of the blocks.
         now: when the panels were drawn.
-        address: where the report is live.
+        address: of the live report.
     """
     title = escape(report.title)
     return (
@@ -96,7 +96,7 @@ def report_file(report: Report, parts: list[str], *, now: float, address: str) -
 
 
 def problem_html(block: Block, message: str = "") -> str:
-    """Return what is in the place of a panel that is not drawn."""
+    """Return the text in place of a panel that is not drawn."""
     told = [f"Line {each.line}: {each.message}" for each in block.problems]
     if message:
         told.append(f"Line {block.line}: {message}")

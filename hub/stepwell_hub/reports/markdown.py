@@ -1,4 +1,4 @@
-"""Markdown as a tree of nodes: no HTML of the text gets through, and no address but known kinds.
+"""Markdown as a tree of nodes, without HTML from the text, and with known kinds of addresses only.
 
 CommonMark, with tables and strikethrough. Raw HTML is text. A picture's address becomes a link:
 the page and the exported file load nothing from elsewhere.
@@ -36,16 +36,16 @@ def parser() -> MarkdownIt:
 
 
 class TreeMaker:
-    """Makes nodes of tokens; ids of headings are different in all of one text."""
+    """Makes nodes from tokens; ids of headings are unique in one text."""
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
 
     def nodes(self, tokens: Sequence[Token], depth: int = 0) -> list[Node]:
-        """Return the nodes of whole tokens: each that opens has its end.
+        """Return the nodes of complete tokens: each opening token has its closing one.
 
         Args:
-            depth: so many tags are around them.
+            depth: number of tags around them.
         """
         open_nodes: list[list[Any]] = [["", {}]]
         for token in tokens:

@@ -1,4 +1,4 @@
-"""The kinds of panels, and what each can be told. The page's help and the docs list these."""
+"""The kinds of panels, and their fields. The page's help and the docs list these."""
 
 from typing import Final
 

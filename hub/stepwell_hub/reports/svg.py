@@ -151,7 +151,7 @@ def _scale(
     values: Array, start: float, end: float, *, pad: float
 ) -> tuple[Callable[[float], float], float, float]:
     first, last = float(values.min()), float(values.max())
-    # Half of each: the difference of the largest numbers is no number.
+    # Half of each: the difference of the largest numbers overflows.
     size = (last / 2 - first / 2) * 2 if math.isfinite(last - first) else math.nan
     if not size > 0 or not math.isfinite(size):
         room = max(abs(first), 1e-9) / 2 if size == 0 else 0.0
@@ -221,7 +221,7 @@ def _path(
         parts.append(f"{'L' if is_down else 'M'}{x_of(x[at]):.1f} {y_of(y[at]):.1f}")
         is_down = True
     if len(parts) == 1:
-        parts.append("h0.1")  # A point is seen by the round ends of the line.
+        parts.append("h0.1")  # The round ends of the line make a single point visible.
     return "".join(parts)
 
 

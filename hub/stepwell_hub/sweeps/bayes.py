@@ -1,8 +1,8 @@
 """Search by model: a Gaussian process over the trials so far says where a better value is likely.
 
-The model is a function of the trials alone, which come from the catalog, so any hub can go on at
-any time. It works on places (see `distributions` and `cube`): a log-uniform parameter is searched
-in its logarithm, a normal one in its cumulative distribution.
+The model is a function of the trials alone, which come from the catalog, so any hub can continue
+at any time. It works on places (see `distributions` and `cube`): a log-uniform parameter is
+searched in its logarithm, a normal one in its cumulative distribution.
 """
 
 import json
@@ -35,7 +35,7 @@ _TRIED_MAX: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A trial as the search knows it.
+    """A trial, as the search uses it.
 
     Attributes:
         params: JSON.
@@ -100,7 +100,7 @@ class BayesSearch:
     def _candidates(
         self, model: "Gaussian", best: float, top: "Array", source: "np.random.Generator"
     ) -> "Array":
-        """Return points, the one that is likely to be better by most first."""
+        """Return points, those with the largest expected improvement first."""
         import numpy as np
 
         cube = self._cube
@@ -116,7 +116,7 @@ class BayesSearch:
         return points[np.argsort(-scores, kind="stable")]
 
     def _model(self, ended: Sequence[tuple[float, Seen]]) -> "Gaussian":
-        """Return the model of what has ended; the last one where nothing more has."""
+        """Return the model of the ended trials; the last model if no more have ended."""
         from stepwell_hub.sweeps.gaussian import fit
 
         known = [(value, each.params) for value, each in ended]
@@ -174,9 +174,9 @@ def _chosen(ended: list[tuple[float, Seen]]) -> list[tuple[float, Seen]]:
 
 
 def _standardised(values: Sequence[float]) -> "Array":
-    """Return values of mean 0 and deviation 1; infinite ones are as the worst that is finite.
+    """Return values of mean 0 and deviation 1; infinite ones become the worst finite one.
 
-    Bad values are drawn in by a logarithm: how bad a diverged trial is says nothing of good ones.
+    Bad values are compressed by a logarithm: a diverged trial's value says little about good ones.
     """
     import numpy as np
 

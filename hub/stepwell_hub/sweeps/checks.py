@@ -23,7 +23,7 @@ def number(value: Any, where: str) -> float | int:
     """Return ``value`` if it is a finite number.
 
     Raises:
-        SweepInvalidError: It is not; of a text that looks like one the reason is given.
+        SweepInvalidError: It is not; for a text that looks like a number with the reason.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         hint = ""
@@ -91,7 +91,7 @@ def known_only(
 
 
 def name_of_kind(value: Any) -> str:
-    """Return what JSON calls the value."""
+    """Return the name of the value's JSON type."""
     kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false"}
     return "nothing" if value is None else kinds.get(type(value), f"the number {value}")
 

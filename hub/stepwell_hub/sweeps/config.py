@@ -50,7 +50,7 @@ class Metric:
     Attributes:
         target: a trial that reaches it ends the search.
         impute: the value of a trial that failed or crashed, for the search by model.
-        impute_while_running: the value of a running one; None: as the model has it.
+        impute_while_running: the value of a running one; None: the model's prediction.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """Times a value: what is better is less."""
+        """Factor that makes smaller values better."""
         return -1 if self.goal == "maximize" else 1
 
     def reaches_target(self, value: float) -> bool:
@@ -74,7 +74,7 @@ class SweepConfig:
 
     Attributes:
         grid: of a grid all values of each parameter, empty otherwise.
-        seed: None where the sweep gets one of its own.
+        seed: None if the sweep gets a random one.
         as_given: the configuration with defaults filled in, as JSON has it.
     """
 
@@ -91,10 +91,10 @@ class SweepConfig:
 
 
 def parse_config(value: Any) -> SweepConfig:
-    """Return the configuration that ``value`` is.
+    """Return ``value`` as a configuration.
 
     Raises:
-        SweepInvalidError: It is wrong; ``field`` is the path of what is.
+        SweepInvalidError: It is wrong; ``field`` is the path of the wrong field.
     """
     given = mapping(value, "config")
     for name in _LAUNCH:

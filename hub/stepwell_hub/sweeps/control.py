@@ -16,7 +16,7 @@ OTHER_HUBS_SECONDS: Final = 1.0
 
 
 class Control:
-    """Those who wait for commands."""
+    """The requests that wait for commands."""
 
     def __init__(self, catalog: CatalogDoor, *, is_shared: bool) -> None:
         """
@@ -29,17 +29,17 @@ class Control:
         self._is_stopped = False
 
     def ring(self) -> None:
-        """There may be new commands."""
+        """Wake the waiting requests: there may be new commands."""
         self._changed.set()
         self._changed = asyncio.Event()
 
     def stop(self) -> None:
-        """Answer all who wait."""
+        """Answer all waiting requests."""
         self._is_stopped = True
         self.ring()
 
     async def commands(self, cursor: str, wait_seconds: float) -> "Commands":
-        """Return the commands behind ``cursor``, at once or when there are some.
+        """Return the commands after ``cursor``, as soon as there are some.
 
         Raises:
             CursorError: The cursor is not ours.

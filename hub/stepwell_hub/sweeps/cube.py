@@ -1,6 +1,6 @@
 """Parameters as points of the unit cube, one place for each parameter that is not constant.
 
-A model sees a point as coordinates. An ordered parameter has one: its place, or of an integer its
+A model sees a point as coordinates. An ordered parameter has one: its place, or an integer's
 rank. Categories have one each, so that two different ones are always as far apart. Categories that
 are three or more numbers in their order count as ordered.
 """

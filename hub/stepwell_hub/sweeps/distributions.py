@@ -1,7 +1,7 @@
 """Distributions of a sweep's parameters.
 
 Each maps a place in [0, 1] to a value (`value_at`) and back (`place_of`). A uniform place gives the
-distribution; the search by model works on places, so every distribution is searched alike.
+distribution; the search by model works on places, so it searches every distribution the same way.
 """
 
 import json
@@ -59,14 +59,14 @@ class Categorical:
     def grid(self) -> list[Any] | None:
         if self.weights:
             return None
-        # By their JSON: 1, 1.0 and true are three values.
+        # Compared by their JSON: 1, 1.0 and true are three values.
         return list({json.dumps(each, sort_keys=True): each for each in self.values}.values())
 
     def place_of(self, value: Any) -> int:
         """Return the number of ``value``; 1 and true are not the same.
 
         Raises:
-            ValueError: It is none of the values.
+            ValueError: ``value`` is not one of the values.
         """
         texts = [json.dumps(each, sort_keys=True) for each in self.values]
         return texts.index(json.dumps(value, sort_keys=True))
@@ -117,7 +117,7 @@ class Continuous:
         return [int(each) if is_whole else float(each) for each in values]
 
     def value_at(self, place: float) -> float | int:
-        """Return the value at a place; of ``beta`` the place is the value."""
+        """Return the value at a place; for ``beta`` the place is the value."""
         return self._rounded(self._exact(place))
 
     def _exact(self, place: float) -> float:
@@ -136,7 +136,7 @@ class Continuous:
         return value if self.shape == "normal" else math.exp(min(value, 700.0))
 
     def place_of(self, value: float) -> float:
-        """Return the place of a value; of one that was rounded beyond the bounds, the bound's."""
+        """Return the place of a value; if it was rounded beyond a bound, the bound's place."""
         low, high = self.first, self.second
         match self.shape:
             case "uniform":
@@ -171,6 +171,6 @@ def _multiple(value: float, q: float) -> int:
 
 
 def _times(number: int, q: float) -> float | int:
-    """Return a multiple of ``q`` without the noise of binary fractions, as an int of an int."""
+    """Return a multiple of ``q`` without the noise of binary fractions; an int if ``q`` is one."""
     value = number * Decimal(repr(q))
     return int(value) if isinstance(q, int) else float(value)

@@ -111,7 +111,7 @@ def fit(points: Array, values: Array, groups: NDArray[np.int64]) -> Gaussian:
 def _made(
     points: Array, values: Array, lengths: Array, noise: float, scale: float | None
 ) -> Gaussian:
-    """Return the process; without a ``scale`` with the one of the highest likelihood."""
+    """Return the process; without ``scale``, the scale of the highest likelihood is used."""
     unit = _kernel(_distances(points / lengths))
     unit[np.diag_indices_from(unit)] += noise + _JITTER
     inverse = np.linalg.inv(np.linalg.cholesky(unit))

@@ -45,10 +45,10 @@ class Hyperband:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A trial as hyperband sees it.
+    """A trial, as hyperband uses it.
 
     Attributes:
-        at_bands: signed values that it had at bands which it reached.
+        at_bands: its signed values at the bands that it reached.
         best: the least signed value so far, None without one.
     """
 

@@ -1,13 +1,13 @@
 """How much of the spread of a sweep's values goes together with each parameter.
 
 For each parameter the trials are put into groups of like values. Its share is the part of the
-variance of the values' ranks that lies between the groups, less what groups of this number have
-by chance (epsilon squared of Kruskal and Wallis): 0 is nothing, 1 is all. Ranks make it blind to
-the scale of parameter and metric, and to trials that diverged. Groups find dependence of any
+variance of the values' ranks that is between the groups, less the part that so many groups have
+by chance (epsilon squared of Kruskal and Wallis): 0 is none, 1 is all. With ranks it does not
+depend on the scale of parameter and metric, or on diverged trials. Groups find dependence of any
 shape, also one that goes up and down.
 
-It is an association. Parameters that were tried together share it, and what several of them do
-only together is missing.
+It is an association. Parameters that changed together share it, and effects that need several
+parameters together are not included.
 """
 
 import json
@@ -72,7 +72,7 @@ def importances(
 
 
 def _columns(all_params: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return the values by parameter; constants and what some trial lacks are left out."""
+    """Return the values by parameter, without constants and parameters that some trial lacks."""
     rows = [dict(_leaves(params)) for params in all_params]
     columns = {}
     for name, first in rows[0].items():

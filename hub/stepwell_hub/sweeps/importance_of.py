@@ -19,7 +19,7 @@ _Rows = list[tuple[str, float]]
 
 
 class SweepImportance:
-    """Of any sweep. The last answer of each is kept until its trials are others."""
+    """The importances of all sweeps. A sweep's last answer is kept until its trials change."""
 
     def __init__(self, catalog: CatalogDoor) -> None:
         self._catalog = catalog

@@ -72,7 +72,7 @@ class Sweeps:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="search")
 
     def stop(self) -> None:
-        """Answer all who wait."""
+        """Answer all waiting requests."""
         self.control.stop()
 
     async def close(self) -> None:
@@ -85,13 +85,13 @@ class Sweeps:
     def expired_at(self) -> float:
         """Return the moment before which leases are over.
 
-        While the hub was away agents could not renew theirs: they get the time for it.
+        While the hub was down, agents could not renew their leases: they get extra time for it.
         """
         now = self.clock()
         return now if now - self._started_at > self.lease_seconds else 0.0
 
     def alive_at(self) -> float:
-        """Return the moment after which an agent that is alive was heard of."""
+        """Return the moment since which a living agent must have sent a request."""
         return self.clock() - self.lease_seconds
 
     async def register(
@@ -131,7 +131,7 @@ class Sweeps:
         return given
 
     async def _together(self, sweep_id: str, ask: "Ask") -> "Order | Wanted":
-        """Ask the catalog, with all others that wait meanwhile."""
+        """Ask the catalog, together with all other waiting requests."""
         answer: asyncio.Future[Order | Wanted] = asyncio.get_running_loop().create_future()
         self._asks.setdefault(sweep_id, []).append((ask, answer))
         if sweep_id not in self._asking:
@@ -139,7 +139,7 @@ class Sweeps:
         return await answer
 
     async def _ask_all(self, sweep_id: str) -> None:
-        """Ask for all that wait, until none does."""
+        """Ask for all waiting requests, until none is left."""
         from stepwell_hub.catalog import asks
 
         try:
@@ -159,7 +159,7 @@ class Sweeps:
                     for _, answer in waiting:
                         answer.cancel()
                     raise
-                except Exception as error:  # Each request reports it, and a mistake of ours.
+                except Exception as error:  # Each request reports it, also a bug in the hub.
                     for _, answer in waiting:
                         if not answer.done():
                             answer.set_exception(error)
@@ -175,7 +175,7 @@ class Sweeps:
             del self._asking[sweep_id]
 
     async def _by_model(self, sweep_id: str, once: Callable[..., Any]) -> Order:
-        """Ask with suggestions until one is still the next when it is made."""
+        """Ask with suggestions until one still has the next trial's number when it is ready."""
         from stepwell_hub.catalog.asks import Suggestion
 
         suggestion: Suggestion | None = None
@@ -189,7 +189,7 @@ class Sweeps:
                 try:
                     await self.watch.look(sweep_id)
                 except (StoreError, ApiError):
-                    pass  # The store is away: the search goes on with the values that are known.
+                    pass  # The store is unavailable: the search continues with the known values.
                 continue
             if given.awaited:
                 return Order(
@@ -212,7 +212,7 @@ class Sweeps:
 
     def _ring_after(self, order: Order) -> None:
         if order.trial is not None and order.trial.fencing > 1:
-            self.control.ring()  # The run of the attempt before is to stop.
+            self.control.ring()  # The run of the previous attempt must stop.
 
     async def beat(self, sweep_id: str, *, agent_id: str, held: list[tuple[int, int]]) -> Beat:
         """Renew an agent's leases; see `catalog.trials.beat`."""

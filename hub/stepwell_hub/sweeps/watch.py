@@ -1,7 +1,7 @@
-"""Looks at the running trials of sweeps: their values in the store, and what follows from them.
+"""Reads the values of sweeps' running trials from the store, and acts on them.
 
-It looks about once a second while there is a trial whose values may change, and rests otherwise
-until something wakes it. Several hubs may look at the same sweeps: the same follows.
+It reads about once a second while there is a trial whose values may change, and otherwise waits
+until it is woken. Several hubs may watch the same sweeps: all come to the same result.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Watch:
         self._orphans_at = 0.0
 
     def wake(self) -> None:
-        """Look soon, and go on while there is something to see."""
+        """Read values soon, and repeat while values may change."""
         self._woken.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="sweeps")
@@ -72,7 +72,7 @@ class Watch:
                 await task
 
     async def look(self, sweep_id: str | None = None) -> bool:
-        """Look once; return whether there is more to see later.
+        """Read values once; return whether values may still change.
 
         Raises:
             CatalogUnavailableError, StoreError, ApiError: It was not possible now.
@@ -121,7 +121,7 @@ class Watch:
         run_ids = [each.run_id for each in sweep.trials]
         metric = sweep.config.metric
         ended = [each.run_id for each in sweep.trials if each.ended_at is not None]
-        # Before the values: those of a run that has ended are complete after it.
+        # Read states before values: the values of a run that has ended are then complete.
         states = await self._asker.ask(queries.run_states, sweep.project, ended) if ended else {}
         progress: dict[str, queries.MetricProgress] = {}
         if metric is not None:

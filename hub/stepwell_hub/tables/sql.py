@@ -1,4 +1,4 @@
-"""Questions about a table as SQL of ClickHouse. Columns go by their place: names never get in."""
+"""Questions about a table as SQL of ClickHouse. Columns are named by their place, not their name."""
 
 import math
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class TableSql:
         """Return the condition for all ``conditions``, "1" for none.
 
         Raises:
-            ApiError: One of them is impossible; says which.
+            ApiError: One of them is invalid; says which.
         """
         parts = [self._condition(place, each) for place, each in enumerate(conditions)]
         if search:
@@ -100,7 +100,7 @@ class TableSql:
             cells.append(f"c{place} AS {_identifier(unique)}")
         if not cells:
             raise ApiError(400, "table_invalid", "the table has no columns", field="columns")
-        # The order is of the inner names: a column may be called like one of them.
+        # Sort by the inner names: a column may have the same name as one of them.
         inner = f"SELECT * FROM {self._source} WHERE {where} ORDER BY {self._order(order)}"
         return f"SELECT {', '.join(cells)} FROM ({inner})"
 
@@ -169,7 +169,7 @@ class TableSql:
                 return "0"
             values = ", ".join(_literal(kind, value, field) for value in given.values)
             return f"ifNull({cell} IN ({values}), 0)"
-        if given.op == "ne":  # What has no value is not the given one either.
+        if given.op == "ne":  # A missing value also differs from the given one.
             return f"ifNull({cell} != {_literal(kind, given.value, field)}, 1)"
         return f"ifNull({cell} {_ORDERED[given.op]} {_literal(kind, given.value, field)}, 0)"
 

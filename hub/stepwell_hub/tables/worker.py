@@ -89,7 +89,7 @@ def main() -> None:
         try:
             fields, body = engine.answer(message.fields)
             send_message(peer, fields, body=body)
-        except Exception as error:  # Whatever the engine raises belongs to who asked.
+        except Exception as error:  # Every error of the engine goes to the caller.
             text = str(error)
             told = {"error": text[:_ERROR_CHARACTERS_MAX], "code": code_of(text) or 0}
             send_message(peer, told)

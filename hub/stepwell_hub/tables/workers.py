@@ -1,4 +1,4 @@
-"""The workers, as the hub sees them: started when needed, killed when nobody waits or they hang."""
+"""The hub's side of the workers: started when needed, killed when they hang or the client left."""
 
 import asyncio
 import socket
@@ -86,7 +86,7 @@ class TableWorkers:
         Args:
             waiting_max: requests that may wait for their turn; more are refused.
             memory_bytes: of one query.
-            seconds: one query may take so long.
+            seconds: time limit of one query.
         """
         self._memory_bytes, self._seconds = memory_bytes, seconds
         self._waiting_max, self._waiting = waiting_max, 0
@@ -104,7 +104,7 @@ class TableWorkers:
         """Return a worker's answer; cancelling ends the query.
 
         Raises:
-            ApiError: Too many wait, the query failed, or no worker can be had.
+            ApiError: Too many requests wait, the query failed, or no worker starts.
         """
         if self._turns.locked() and self._waiting >= self._waiting_max:
             raise ApiError(503, "busy", "too many queries wait already; try again in a moment")
@@ -135,7 +135,7 @@ class TableWorkers:
                 ended = str(error)
                 continue
             except BaseException:
-                worker.end()  # Nobody waits; its thread sees the end of the connection.
+                worker.end()  # Cancelled; its thread sees the end of the connection.
                 raise
             finally:
                 self._busy.discard(worker)

@@ -97,7 +97,7 @@ def upgrade() -> None:
         _number("fencing"),
         _moment("created_at"),
         sa.PrimaryKeyConstraint("sequence", name="pk_sweep_commands"),
-        sqlite_autoincrement=True,  # A number that was deleted must not come again.
+        sqlite_autoincrement=True,  # The number of a deleted row must not be used again.
     )
     op.create_index("ix_sweep_commands_created_at", "sweep_commands", ["created_at"])
     op.create_table(
