@@ -26,7 +26,7 @@ class OneLineParser(argparse.ArgumentParser):
         raise SystemExit(2)
 
     def _hint_of_dash(self, message: str) -> str:
-        """Return how a value that begins with - is given, where that is the cause."""
+        """Return how to pass a value that begins with -, if such a value caused the error."""
         subject, separator, _ = message.partition(": expected one argument")
         if not separator:
             return ""

@@ -40,7 +40,7 @@ def check_alias(alias: str) -> None:
 
 
 def version_number(text: str) -> int | None:
-    """Return 3 for ``v3``, None for what is no number of a version."""
+    """Return 3 for ``v3``, None for other texts."""
     found = _VERSION.fullmatch(text)
     return int(found.group(1)) if found else None
 

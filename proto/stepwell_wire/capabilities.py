@@ -15,9 +15,9 @@ _NONE: Final = bytes(24)  # Effective, permitted and inheritable, twice 32 bits 
 
 
 def drop_capabilities() -> bool:
-    """Give up all capabilities of this thread, and so of what it starts; root keeps its own.
+    """Give up all capabilities of this thread and of its later children; root keeps its own.
 
-    Call it before other threads start. Returns whether there are none now.
+    Call it before other threads start. Returns whether the thread has none now.
     """
     if sys.platform != "linux" or os.geteuid() == 0:
         return False
@@ -25,6 +25,6 @@ def drop_capabilities() -> bool:
         capset = ctypes.CDLL(None, use_errno=True).capset
     except (OSError, AttributeError):
         return False
-    # Ambient capabilities go with the permitted ones: capabilities(7).
+    # Ambient capabilities are dropped with the permitted ones: capabilities(7).
     done: int = capset(struct.pack("Ii", _VERSION_3, 0), _NONE)
     return done == 0

@@ -1,9 +1,9 @@
 """Settings of a process: defaults, then a TOML file, then environment variables, then flags.
 
-Each process has one frozen dataclass whose fields are made by `setting`, as `stepwell_wire.setting`
-says. A setting has one name
-everywhere: `block_points` in the file, PREFIX_BLOCK_POINTS in the environment, --block-points as a
-flag. An unknown name is an error that names the nearest known one.
+Each process has one frozen dataclass whose fields are made by `setting`, see
+`stepwell_wire.setting`. A setting has one name everywhere: `block_points` in the file,
+PREFIX_BLOCK_POINTS in the environment, --block-points as a flag. An unknown name is an error that
+names the nearest known one.
 """
 
 import argparse
@@ -19,7 +19,7 @@ _DECLARED: Final = "setting"
 
 
 class SettingError(ValueError):
-    """A setting is unknown, unreadable or impossible; says what and where."""
+    """A setting is unknown, unreadable or invalid; says which and where."""
 
 
 def setting(
@@ -42,7 +42,7 @@ class SettingsReader:
         """
         Args:
             kind: the dataclass.
-            prefix: what its environment variables begin with; PREFIX_CONFIG names the file.
+            prefix: of its environment variables; PREFIX_CONFIG names the file.
         """
         # A field that `setting` did not make is no setting.
         self.fields: dict[str, Setting] = {
@@ -66,10 +66,10 @@ class SettingsReader:
             )
 
     def read(self, arguments: argparse.Namespace, environ: Mapping[str, str]) -> dict[str, Any]:
-        """Return what is set, by name; what is not is missing.
+        """Return the settings that are set, by name.
 
         Raises:
-            SettingError: Something is unknown, unreadable or impossible.
+            SettingError: A setting is unknown, unreadable or invalid.
         """
         values: dict[str, Any] = {}
         path = arguments.config or environ.get(self._config_variable)
@@ -127,6 +127,6 @@ class SettingsReader:
 
 
 def check_absolute(text: str, where: str) -> None:
-    """Raise SettingError where ``text`` depends on the folder that a process starts in."""
+    """Raise SettingError if ``text`` is a path relative to the folder that a process starts in."""
     if not Path(text).expanduser().is_absolute():
         raise SettingError(f"{where}: expected an absolute path, not {text!r}")

@@ -1,7 +1,7 @@
 """Drafts: versions of artifacts that a writer handed over and that are not committed yet.
 
-    <journal>/artifact-<key>/   a whole draft, renamed into place; <key> is 32 random hex digits
-        draft.json              what it is, see `Draft`
+    <journal>/artifact-<key>/   a complete draft, renamed into place; <key> is 32 random hex digits
+        draft.json              its facts, see `Draft`
         entries                 one JSON array a line, see `Entry`; a later line wins
         0, 1, 2, …              the held files: hard links, clones or copies
 
@@ -67,7 +67,7 @@ class Reference(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """What a draft says of itself.
+    """The content of ``draft.json``.
 
     Attributes:
         key: makes the commit idempotent; also the folder's name.
@@ -90,7 +90,7 @@ class Draft(NamedTuple):
     def to_json(self) -> bytes:
         """
         Raises:
-            ValueError: The metadata are no JSON.
+            ValueError: The metadata cannot be written as JSON.
         """
         return json.dumps(self._asdict(), allow_nan=False, separators=(",", ":")).encode()
 
@@ -113,7 +113,7 @@ def parse_draft(data: bytes, key: str) -> Draft:
     """Return the draft in ``data``.
 
     Raises:
-        DraftError: It is none, or another's than that of ``key``.
+        DraftError: ``data`` is not a draft, or is the draft of another key.
     """
     try:
         facts = json.loads(data)
@@ -145,7 +145,7 @@ def parse_draft(data: bytes, key: str) -> Draft:
 
 
 def check_draft(draft: Draft) -> None:
-    """Refuse names and sizes that no version can have.
+    """Refuse names and sizes that are invalid for a version.
 
     Raises:
         ArtifactNameError: A name, type or alias.
@@ -171,7 +171,7 @@ def check_draft(draft: Draft) -> None:
 
 
 def pack_entry(path: str, entry: Held | Reference | None) -> str:
-    """Return the line of an entry; None: of a path that was removed again."""
+    """Return the line of an entry; for None the line of a path that was removed again."""
     if isinstance(entry, Held):
         return f"[{encode_text(path)},{','.join(map(str, entry))}]\n"
     values = [path] if entry is None else [path, *entry]
@@ -182,7 +182,7 @@ def parse_entries(lines: Iterable[bytes]) -> dict[str, Held | Reference]:
     """Return the entries by path. Paths are not checked here: a manifest does that.
 
     Raises:
-        DraftError: A line is none.
+        DraftError: A line is not an entry.
     """
     found: dict[str, Held | Reference] = {}
     for line_number, line in enumerate(lines, 1):

@@ -1,4 +1,4 @@
-"""What can be wrong with bytes from the other side."""
+"""Errors in bytes from the other side."""
 
 
 class WireError(Exception):
@@ -23,7 +23,7 @@ class JournalError(WireError):
 
 
 class StagedDamagedError(WireError):
-    """A file that is no whole staged blob."""
+    """A file that is not a complete staged blob."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"{where}: {what}; expected a staged blob (docs/formats/blobs.md)")
@@ -31,7 +31,7 @@ class StagedDamagedError(WireError):
 
 
 class ManifestError(WireError):
-    """Bytes or entries that are no manifest of an artifact's version."""
+    """Bytes or entries that are not a manifest of an artifact's version."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"manifest: {where}: {what} (docs/formats/artifacts.md)")
@@ -39,7 +39,7 @@ class ManifestError(WireError):
 
 
 class DraftError(WireError):
-    """Bytes that are no draft of an artifact's version."""
+    """Bytes that are not a draft of an artifact's version."""
 
     def __init__(self, where: str, what: str) -> None:
         super().__init__(f"draft: {where}: {what} (docs/formats/artifacts.md)")

@@ -1,12 +1,12 @@
-"""The exit note: how a process ended that had no time to say so in its journal.
+"""The exit note: how a process ended that had no time to write its end into the journal.
 
 The file `exit` in a journal's folder, empty at first:
 
     offset 0                     b"exit:" and the exit status, one byte
     offset NUMBER * 128 KiB      a traceback, written by signal NUMBER before it ended the process
 
-The offset names the signal, because the one that writes it can say no more (see `_exit_note.py`
-of the SDK). The file is sparse: it takes a block on disk for each of these.
+The offset names the signal, because its handler can write nothing but a traceback (see
+`_exit_note.py` of the SDK). The file is sparse: each of these takes one block on disk.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ _SIGNAL_CODE: Final = 128
 
 
 class Ending(NamedTuple):
-    """How a process ended: what a ``finish`` event says.
+    """How a process ended: the content of a ``finish`` event.
 
     Attributes:
         state: finished, failed, killed or crashed.
@@ -51,7 +51,7 @@ KNOWN_STATES: Final = frozenset({"finished", "failed", "killed", "crashed"})
 
 
 def ending_of_status(status: int) -> Ending:
-    """Return the end of a process that exits with ``status``; the system keeps its last byte."""
+    """Return the end of a process that exits with ``status``; the system keeps its lowest byte."""
     code = status & 0xFF
     return Ending("failed" if code else "finished", code)
 
@@ -62,14 +62,14 @@ def ending_of_signal(number: int) -> Ending:
 
 
 def signal_of(exit_code: int) -> str:
-    """Return the name of the signal that the exit code of a killed process means, else ""."""
+    """Return the name of the signal in the exit code of a killed process, else ""."""
     with contextlib.suppress(ValueError):
         return signal.Signals(exit_code - _SIGNAL_CODE).name
     return ""
 
 
 def read_ending(folder: JournalFolder) -> Ending | None:
-    """Return the end that the note in ``folder`` says; None where it says nothing."""
+    """Return the end from the note in ``folder``; None if it is empty or missing."""
     try:
         descriptor = folder.open(EXIT_FILE, os.O_RDONLY)
     except OSError:

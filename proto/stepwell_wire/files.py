@@ -8,13 +8,13 @@ import stat
 def open_regular(path: str | os.PathLike[str], flags: int, *, folder: int | None = None) -> int:
     """Open the regular file ``path`` and return its descriptor, never waiting.
 
-    A pipe in its place would keep whoever opens it until somebody writes to it.
+    Opening a pipe in its place would block until another process opens the pipe for writing.
 
     Args:
         folder: descriptor of the folder that ``path`` is in; a symbolic link is refused then.
 
     Raises:
-        OSError: It cannot be opened, or is no regular file.
+        OSError: It cannot be opened, or is not a regular file.
     """
     flags |= os.O_CLOEXEC | os.O_NONBLOCK
     if folder is not None:

@@ -1,9 +1,9 @@
-"""A journal's folder, held by a descriptor: what is opened, renamed and removed lies in it.
+"""A journal's folder, held by a descriptor: all files are opened, renamed and removed inside it.
 
-Whoever owns a folder can put a symbolic link or another folder in its place at any moment. A
-reader with more rights than the owner must not be led elsewhere by that, so nothing here follows
-a link, and a file must be the folder owner's own: nobody can make or link a file into a folder
-of theirs that then counts as somebody else's.
+The owner of a folder can put a symbolic link or another folder in its place at any moment. That
+must not lead a reader with more rights than the owner to other files. So this module follows no
+link, and a file must belong to the folder's owner: an owner cannot link another user's file into
+the folder and have it read.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class JournalFolder:
         mode: its permission bits.
 
     Raises:
-        OSError: There is none, it is a symbolic link, or it cannot be opened.
+        OSError: The folder is missing, is a symbolic link, or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,21 +43,21 @@ class JournalFolder:
         self.owner, self.mode = info.st_uid, stat.S_IMODE(info.st_mode)
 
     def real_path(self) -> Path:
-        """Return where the folder is, as the kernel says, whatever links led to it."""
+        """Return the folder's path as the kernel reports it, without symbolic links."""
         try:
             return Path(os.readlink(f"/proc/self/fd/{self.descriptor}"))
         except OSError:
             return Path(os.path.realpath(self.path))
 
     def names(self) -> list[str]:
-        """Return what lies in it; nothing once it was removed."""
+        """Return the names in the folder; none once it was removed."""
         return os.listdir(self.descriptor)
 
     def open(self, name: str, flags: int) -> int:
         """Open the owner's regular file ``name`` and return its descriptor.
 
         Raises:
-            OSError: It cannot be opened, is no regular file or is somebody else's.
+            OSError: It cannot be opened, is not a regular file or belongs to another user.
         """
         descriptor = open_regular(name, flags, folder=self.descriptor)
         owner = os.fstat(descriptor).st_uid
@@ -71,19 +71,19 @@ class JournalFolder:
         return descriptor
 
     def open_lock(self, name: str) -> int:
-        """Open the file ``name`` to lock it; it is made where there is none.
+        """Open the file ``name`` to lock it; create it if it is missing.
 
-        Whose it is does not matter: nothing is read from it or written to it.
+        It may belong to any user: nothing is read from it or written to it.
 
         Raises:
-            OSError: It cannot be opened or made.
+            OSError: It cannot be opened or created.
         """
         with contextlib.suppress(FileNotFoundError):
             return open_regular(name, os.O_RDWR, folder=self.descriptor)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             descriptor = os.open(name, flags, 0o660, dir_fd=self.descriptor)
-        except FileExistsError:  # Somebody was quicker.
+        except FileExistsError:  # Another process was faster.
             return open_regular(name, os.O_RDWR, folder=self.descriptor)
         with contextlib.suppress(PermissionError):
             os.fchown(descriptor, self.owner, -1)
@@ -101,11 +101,11 @@ class JournalFolder:
             os.unlink(name, dir_fd=self.descriptor)
 
     def remove(self, *, last: str) -> None:
-        """Remove the folder and what is in it, the file ``last`` after all else; as far as it can.
+        """Remove the folder and its content as far as possible, the file ``last`` at the end.
 
-        It is hidden first, under its name with a dot before: what a kill leaves is no journal.
+        First the folder is renamed with a leading dot: the rest after a kill is not a journal.
         """
-        import shutil  # Here: training processes import this file and never come by.
+        import shutil  # Here: training processes import this file but never call this.
 
         with contextlib.suppress(OSError):
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -117,12 +117,12 @@ class JournalFolder:
                         self.unlink(name)
                     except IsADirectoryError:
                         shutil.rmtree(name, ignore_errors=True, dir_fd=self.descriptor)
-                os.rmdir(own_name, dir_fd=parent)  # Only an empty one can be removed so.
+                os.rmdir(own_name, dir_fd=parent)  # Fails unless the folder is empty.
             finally:
                 os.close(parent)
 
     def _hide(self, parent: int) -> str:
-        """Rename the folder, where that can be done; return its name in ``parent``."""
+        """Rename the folder if possible; return its name in ``parent``."""
         name = self.path.name
         hidden = f".{name}"
         with contextlib.suppress(OSError):
@@ -133,7 +133,7 @@ class JournalFolder:
         return name
 
     def close(self) -> None:
-        """Let go of it; safe to call twice."""
+        """Close the descriptor; safe to call twice."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1

@@ -1,8 +1,8 @@
 """Kinds of gaps: why something is missing, as code asks for it.
 
-A gap's ``reason`` says the same to people, with its numbers; nothing decides by it. Only gaps of
-releases that knew no kinds have theirs inferred from their reason, here and by the same list in
-the store.
+A gap's ``reason`` says the same to people, with its numbers; no code depends on it. Only for gaps
+of releases without kinds the kind is inferred from the reason, here and by the same list in the
+store.
 """
 
 from enum import StrEnum
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 
 class GapKind(StrEnum):
-    """The values are on disk and in the wire: one may be added, none may change."""
+    """The values are on disk and in messages: new ones may be added, none may change."""
 
     JOURNAL_FULL = "journal_full"
     """Rows found no room in the journal."""
@@ -62,7 +62,7 @@ _KINDS: Final = {kind.value: kind for kind in GapKind}
 
 
 def kind_of_gap(body: dict[str, Any]) -> GapKind:
-    """Return the kind of a gap event; UNKNOWN for one of a later release, or of nobody's."""
+    """Return the kind of a gap event; UNKNOWN for a kind that this release does not know."""
     if "kind" in body:
         kind = body["kind"]
         return _KINDS.get(kind, GapKind.UNKNOWN) if isinstance(kind, str) else GapKind.UNKNOWN
@@ -72,7 +72,7 @@ def kind_of_gap(body: dict[str, Any]) -> GapKind:
 
 
 def file_of_gap(body: dict[str, Any], kind: GapKind) -> str:
-    """Return the name of the file that keeps what is missing, "" where none does."""
+    """Return the name of the file that keeps the missing data, "" if there is none."""
     if "file" in body:
         return str(body["file"])
     if kind not in (GapKind.DEAD_LETTER, GapKind.REPLAYED):

@@ -1,4 +1,4 @@
-"""The segments that a journal's reader holds open, and how far they can be believed."""
+"""The segments that a journal's reader holds open, and how far they are valid."""
 
 import bisect
 import contextlib
@@ -33,7 +33,7 @@ class OpenSegment:
         self.found = SegmentEnd()
 
     def look(self, *, restarted: bool, following: int | None = None) -> None:
-        """Take in how far the writer has come."""
+        """Read how far the writer has written."""
         page, size = self.read(PAGE_BYTES, 0), os.fstat(self.descriptor).st_size
         self.found = segment_end(
             page, self.base, size, self.read, restarted=restarted, following=following
@@ -43,7 +43,7 @@ class OpenSegment:
         return os.pread(self.descriptor, size, offset)
 
     def changed(self) -> tuple[int, int]:
-        """Return from where to where the records are not what a checksum says; reads them all."""
+        """Return the range of records that do not match their checksum; reads them all."""
         checked = checked_end(self.read(PAGE_BYTES, 0), self.read)
         return checked, max(checked, self.found.promised)
 
@@ -58,14 +58,14 @@ class OpenSegment:
 
 
 class HeldSegments:
-    """A folder's segments that follow each other without a hole, oldest first.
+    """A folder's segments that follow each other without a missing range, oldest first.
 
     Args:
         restarted: whether the machine has restarted since they were written.
 
     Attributes:
-        acked: the position up to which the writer or a recoverer was told that all is durable.
-        unverified_bytes: what lies beyond the last byte that can be believed.
+        acked: the position up to which the writer or a recoverer got acks.
+        unverified_bytes: number of bytes after the last valid one.
     """
 
     def __init__(self, path: Path, folder: JournalFolder, *, restarted: bool) -> None:
@@ -75,7 +75,7 @@ class HeldSegments:
         self.segments: list[OpenSegment] = []
         self._folder = folder
         self._restarted = restarted
-        self._severed = ""  # Why what lies behind the last one cannot be joined to it.
+        self._severed = ""  # Why the segments after the last one cannot be joined to it.
 
     @property
     def oldest(self) -> int:
@@ -84,11 +84,11 @@ class HeldSegments:
 
     @property
     def limit(self) -> int:
-        """The position just past the last record that can be believed, as of the last look."""
+        """The position just past the last valid record, as of the last look."""
         return self.segments[-1].limit if self.segments else self.acked
 
     def segment_of(self, position: int) -> OpenSegment | None:
-        """Return the segment that holds ``position``; None where none does."""
+        """Return the segment that holds ``position``; None if there is none."""
         index = bisect.bisect_right(self.segments, position, key=lambda each: each.base) - 1
         if index < 0:
             return None
@@ -99,7 +99,7 @@ class HeldSegments:
         """Return ``size`` bytes of ``segment`` from its file's ``offset`` on.
 
         Raises:
-            JournalError: They cannot be read, or it is not that segment any more.
+            JournalError: They cannot be read, or the file is now another segment.
         """
         try:
             read = os.pread(segment.descriptor, size, offset)
@@ -136,7 +136,7 @@ class HeldSegments:
     # ------------------------------------------------------------------ damage
 
     def missing(self, had: int) -> str:
-        """Return what is gone from position ``had`` on, "" where nothing is."""
+        """Return a description of data missing from position ``had`` on, "" if none is."""
         if self._severed:
             return self._severed
         if not self.segments:
@@ -163,7 +163,7 @@ class HeldSegments:
         return ""
 
     def changed(self, had: int) -> str:
-        """Return what from position ``had`` on is not what its checksum says; reads it all."""
+        """Return a description of changed records from position ``had`` on; checks all of them."""
         for segment in self.segments:
             start, end = segment.changed()
             if segment.base + max(segment.end, end) - PAGE_BYTES <= had:
@@ -176,7 +176,7 @@ class HeldSegments:
         return ""
 
     def is_doubtful(self, name: str) -> bool:
-        """Return whether the file ``name`` is a segment with something that is not believed."""
+        """Return whether the file ``name`` is a segment with unverified data."""
         if not name.endswith(SEGMENT_SUFFIX):
             return False
         held = next((each for each in self.segments if each.path.name == name), None)
@@ -204,14 +204,14 @@ class HeldSegments:
                     continue
             elif not self._restarted:
                 segment.look(restarted=False)
-            # One that holds nothing may be what its writer gave up, and wrote on before it.
+            # The writer may have given up an empty segment and continued in the one before it.
             is_empty = segment.found.is_empty
             if fresh and not self._restarted and (base > fresh[-1].limit or not is_empty):
                 fresh[-1].look(restarted=False, following=base)
             if len(fresh) == 1 and fresh[0].found.is_empty and fresh[0].limit != base:
-                os.close(fresh.pop().descriptor)  # What it was given up for has been freed.
+                os.close(fresh.pop().descriptor)  # The segment that replaced it has been freed.
             if fresh and fresh[-1].limit != base:
-                # A hole: what lies behind it cannot be joined to what lies before.
+                # A missing range: the segments after it cannot be joined to those before it.
                 limit = fresh[-1].limit
                 if not is_empty or base > limit:
                     self._sever(
@@ -242,7 +242,7 @@ class HeldSegments:
         try:
             names = self._folder.names()
         except OSError:
-            return []  # Removed by its writer after the last ack: nothing is held any more.
+            return []  # Its writer removed it after the last ack: it holds no segments any more.
         return [self.path / name for name in sorted(names) if segment_base(name) is not None]
 
     def _open(self, path: Path, base: int) -> OpenSegment | None:

@@ -1,14 +1,14 @@
 """Access to a hub: its folder, its key, and the single-use codes that links carry.
 
     <data>/hub/            0700
-        key                0600, 43 url-safe characters: whoever reads it has all rights
+        key                0600, 43 url-safe characters: its readers have all rights
         hub.json           the hub that runs: {"url", "listens": [host, port], "pid", "version",
                            "started_at"}
 
     code := base64url(expiry u64 | nonce 8 bytes | HMAC-SHA256(key, "login" | expiry | nonce)[:16])
 
-Whoever can read the key makes codes off-line: the command line, the SDK. The hub accepts a code
-once, before its expiry. Integers are big-endian, times whole seconds since 1970 UTC.
+Programs that can read the key make codes off-line: the command line, the SDK. The hub accepts a
+code once, before its expiry. Integers are big-endian, times whole seconds since 1970 UTC.
 """
 
 import base64
@@ -59,7 +59,7 @@ def read_key(folder: Path) -> str:
     """Return the key of the hub whose folder this is.
 
     Raises:
-        HubKeyError: It is not there, others may read it, or it is no key.
+        HubKeyError: It is missing, other users may read it, or it is not a key.
     """
     path = folder / KEY_FILE
     try:
@@ -86,7 +86,7 @@ def see_to_key(folder: Path) -> str:
     """Return the key in ``folder``; make folder and key where they are missing.
 
     Raises:
-        HubKeyError: They cannot be made, or what is there cannot be used.
+        HubKeyError: They cannot be created, or the existing ones cannot be used.
     """
     path = folder / KEY_FILE
     try:
@@ -102,7 +102,8 @@ def see_to_key(folder: Path) -> str:
 def rotate_key(folder: Path) -> Path:
     """Put a new key into ``folder`` and return its path.
 
-    Cookies, links and bearers of the old key end; a running hub takes the new one at once.
+    Cookies, links and bearer tokens of the old key become invalid; a running hub uses the new
+    key at once.
 
     Raises:
         HubKeyError: It cannot be written.
@@ -127,7 +128,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def _make_key(path: Path) -> None:
-    """Put a new key at ``path`` whole or not at all; one that came first stays."""
+    """Put a new key at ``path`` atomically; if a key exists there, it stays."""
     scratch = _write_key(path)
     try:
         with suppress(FileExistsError):
@@ -137,7 +138,7 @@ def _make_key(path: Path) -> None:
 
 
 def _write_key(path: Path) -> Path:
-    """Write a new key into a file beside ``path``, whole and on disk; return that file."""
+    """Write a new key into a file beside ``path``, with fsync; return that file."""
     scratch = path.with_name(f".{KEY_FILE}.{secrets.token_hex(8)}")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
@@ -161,7 +162,7 @@ def make_login_code(key: str, *, now: float, nonce: bytes | None = None) -> str:
 
 
 def check_login_code(key: str, code: str, *, now: float) -> LoginCode | None:
-    """Return what ``code`` says, None when this key did not make it or its time is over."""
+    """Return the content of ``code``, None if this key did not make it or it has expired."""
     if len(code) > 64:
         return None
     try:
@@ -185,7 +186,7 @@ def cookie_name(key: str) -> str:
 
 
 def make_cookie(key: str, *, now: float) -> str:
-    """Return the value of a cookie that is good for 30 days; the key cannot be got from it."""
+    """Return the value of a cookie that is good for 30 days; the key cannot be computed from it."""
     expiry = str(int(now) + COOKIE_SECONDS)
     return f"{expiry}.{_mac(key, b'cookie', expiry.encode()).hex()}"
 

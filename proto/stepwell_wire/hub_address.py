@@ -17,7 +17,7 @@ _EVERYWHERE: Final = ("0.0.0.0", "::", "")
 
 
 class HubAddressError(ValueError):
-    """The settings do not go together, or would give the network too much."""
+    """The settings contradict each other, or are unsafe in a network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class HubAddress:
     """What the settings `hub_host`, `hub_port`, … say.
 
     Attributes:
-        url: what browsers reach the hub by, where that differs from host and port.
+        url: the hub's address for browsers, if it differs from host and port.
         proxy: addresses or networks, separated by commas, of the proxy that ends TLS.
     """
 
@@ -37,7 +37,7 @@ class HubAddress:
     proxy: str = ""
 
     def check(self, prefix: str = "hub_") -> None:
-        """Raise HubAddressError where something is impossible or unsafe."""
+        """Raise HubAddressError if a setting is invalid or unsafe."""
         if self.host and not is_host(self.host):
             raise HubAddressError(
                 f"{prefix}host: expected an address or a name, not {self.host!r}; 127.0.0.1 is "
@@ -77,13 +77,13 @@ class HubAddress:
         """Return the networks of the named proxy.
 
         Raises:
-            ValueError: One is no address or network.
+            ValueError: One is not an address or network.
         """
         parts = filter(None, (part.strip() for part in self.proxy.split(",")))
         return tuple(ipaddress.ip_network(part, strict=False) for part in parts)
 
     def base_url(self, port: int) -> str:
-        """Return what the page's address begins with, without a closing slash."""
+        """Return the base of the page's addresses, without a slash at the end."""
         if self.url:
             return self.url.rstrip("/")
         host = socket.gethostname() if self.host in _EVERYWHERE else self.host
@@ -111,14 +111,14 @@ def is_loopback(host: str) -> bool:
 
 
 def bind(host: str, port: int, *, former: int = 0, may_move: bool = True) -> socket.socket:
-    """Return a listening socket on ``port``; where that is taken on ``former``, else on any.
+    """Return a listening socket on ``port``; if that is in use on ``former``, else on any port.
 
     Args:
-        may_move: another port is taken where ``port`` is in use.
-        former: the port of the time before, so that open pages find the hub again; 0 for none.
+        may_move: use another port if ``port`` is in use.
+        former: the hub's last port, so that open pages find the hub again; 0 for none.
 
     Raises:
-        OSError: There is no such address, or its port is in use and no other may be taken.
+        OSError: There is no such address, or its port is in use and no other may be used.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, kind, protocol, _, address = found[0]

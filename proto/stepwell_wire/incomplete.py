@@ -1,7 +1,7 @@
 """Incomplete journals: hidden folders that killed processes left.
 
-A writer makes its journal in a folder whose name begins with a dot, and renames it when it is
-whole. A journal is hidden likewise before it is removed. Both hold the lock in there.
+A writer creates its journal in a folder whose name begins with a dot, and renames it when it is
+complete. A journal gets such a name again before it is removed. Both processes hold the lock in it.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ _OLD_SECONDS: Final = 3600.0
 
 
 def remove_incomplete(journals: Path, may_remove: Callable[[JournalFolder], bool]) -> int:
-    """Remove the hidden folders in ``journals`` that nobody holds, an hour after they were made.
+    """Remove the unlocked hidden folders in ``journals``, an hour after they were created.
 
     Args:
-        may_remove: says of a folder whether it is the caller's business.
+        may_remove: returns whether the caller may remove a folder.
 
     Returns:
         how many were removed.
@@ -49,7 +49,7 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
             return False
         if not names:
             if _is_old(folder.descriptor):
-                os.rmdir(path)  # Only an empty one can be removed so.
+                os.rmdir(path)  # Fails unless the folder is empty.
                 return True
             return False
         lock = open_regular(LOCK_FILE, os.O_RDWR, folder=folder.descriptor)
@@ -58,7 +58,7 @@ def _remove(path: Path, may_remove: Callable[[JournalFolder], bool]) -> bool:
             return False
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(folder.descriptor)):
-            return False  # Renamed since: it is whole, and its writer has ended.
+            return False  # Renamed since: it is complete, and its writer has ended.
         folder.remove(last=LOCK_FILE)
         return True
     return False

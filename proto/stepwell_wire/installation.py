@@ -1,4 +1,4 @@
-"""How more of stepwell is installed, from wherever this installation came."""
+"""How to install more of stepwell, from the same origin as this installation."""
 
 import json
 import shlex

@@ -1,7 +1,7 @@
 """The Python that helper processes are started with: daemon, engine, relay, hub, workers.
 
-`sys.executable` is not always one. In a frozen application, and in a program that embeds Python, it
-is that program: started as a helper, it would run the whole application again.
+`sys.executable` is not always a Python. In a frozen application, and in a program that embeds
+Python, it is that program: started as a helper, it would run the whole application again.
 """
 
 import errno
@@ -72,8 +72,8 @@ def helper_command(module: str) -> list[str]:
 def helper_environment(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return ``environ`` for a helper that outlives a training script, or works beside it.
 
-    Without what the script's author meant for the script alone: switches of Python and of grpc,
-    the devices it may use, and the folders of PYTHONPATH in which no package of a helper is.
+    Variables that are meant for the script alone are removed: switches of Python and of grpc,
+    the devices it may use, and the folders of PYTHONPATH that hold no package of a helper.
     """
     kept = {
         name: value
@@ -98,12 +98,12 @@ def _package_folders(python_path: str) -> list[str]:
     site = sys.modules.get("site")
     installed = (sys.prefix, sys.base_prefix, getattr(site, "USER_SITE", None) or sys.prefix)
     if own not in found and not f"{own}/".startswith(tuple(f"{each}/" for each in installed)):
-        found.append(own)  # Of a checkout, or a folder that the script put into sys.path.
+        found.append(own)  # From a checkout, or from a folder that the script put into sys.path.
     return found
 
 
 def _is_python(path: str) -> bool:
-    """Whether ``path`` is an interpreter, as far as can be told without running it."""
+    """Return whether ``path`` looks like an interpreter; it is not run for this check."""
     main = sys.modules.get("__main__")
     if not path or getattr(sys, "frozen", False) or hasattr(main, "__compiled__"):
         return False

@@ -1,10 +1,11 @@
-"""Journals: what one writer leaves on disk, and how others read it.
+"""Journals: the files of one writer, and how other processes read them.
 
 One folder a writer: `writer.json` (who writes), `lock` (held with flock while it lives) and
 segments (see `segment.py`) named by the position of their first record, in 20 decimal digits.
-Segments follow each other without a hole. A file named `spare-…` belongs to the writer alone.
+Segments follow each other without a missing range. A file named `spare-…` belongs to the writer
+alone.
 
-What cannot be believed, after a restart of the machine or damage, is quarantined, never deleted.
+Unverified data, after a restart of the machine or damage, is quarantined, never deleted.
 """
 
 import contextlib
@@ -39,7 +40,7 @@ def _whose_hint(path: Path) -> str:
 
 
 def nobodys_text(path: Path) -> str:
-    """Return what is wrong with a folder of records that do not say whose they are."""
+    """Return the message for a folder of records whose run is unknown."""
     return f"it holds records and no {WRITER_FILE}: {_whose_hint(path)} says whose they are"
 
 
@@ -47,7 +48,7 @@ class JournalReader:
     """Reads a writer's folder, of a live writer or a dead one.
 
     Args:
-        check: looks at the open folder first; what it raises ends the attempt.
+        check: called with the open folder first; its error ends the attempt.
 
     Attributes:
         info: who writes.
@@ -107,13 +108,13 @@ class JournalReader:
         return False
 
     def take_lock(self) -> bool:
-        """Become the journal's only reader; False when its writer or another one holds it."""
+        """Become the journal's only reader; False if its writer or another reader holds it."""
         if self._lock_descriptor is not None:
             return True
         try:
             descriptor = self._folder.open_lock(LOCK_FILE)
         except FileNotFoundError:
-            return False  # The folder has gone: its writer or another recoverer was quicker.
+            return False  # The folder is missing: its writer or another recoverer was faster.
         except OSError as error:
             raise JournalError(f"{self.path / LOCK_FILE}: {error.strerror}") from error
         try:
@@ -142,33 +143,33 @@ class JournalReader:
 
     @property
     def committed(self) -> int:
-        """The position just past the last record that can be believed; looks anew at each call."""
+        """The position just past the last valid record; each call reads it again."""
         self._held.look()
         return self._held.limit
 
     @property
     def acked(self) -> int:
-        """The position up to which the writer or a recoverer was told that all is durable."""
+        """The position up to which the writer or a recoverer got acks."""
         return self._held.acked
 
     @property
     def unverified_bytes(self) -> int:
-        """How much lies beyond the last byte that can be believed."""
+        """The number of bytes after the last valid one."""
         return self._held.unverified_bytes
 
     def damage(self, had: int = 0) -> str:
-        """Return what of a dead writer's journal is gone or was changed, "" where all is whole.
+        """Return a description of damage in a dead writer's journal, "" if there is none.
 
-        Reads every record that has a checksum. After a restart of the machine nobody knows: the
-        disk may hold older numbers, and what does not hold is in doubt instead.
+        Reads every record that has a checksum. After a restart of the machine damage cannot be
+        detected: the disk may hold older numbers, and data that fails its checksum is unverified.
 
         Args:
-            had: the position up to which somebody has everything, whatever was acknowledged.
+            had: the position up to which all data is stored elsewhere, acknowledged or not.
 
         Raises:
             OSError: It cannot be read.
         """
-        self._held.look()  # The writer may have gone on since, and died.
+        self._held.look()  # The writer may have continued since, and died.
         if self._restarted:
             return ""
         had = max(had, self.acked)
@@ -176,7 +177,7 @@ class JournalReader:
         return "" if self._is_gone() else found
 
     def _is_gone(self) -> bool:
-        """Return whether the folder was removed, or hidden to be, by somebody who has it all."""
+        """Return whether a process that has all data removed the folder, or hid it to remove it."""
         with contextlib.suppress(OSError):
             found = os.stat(self.path, follow_symlinks=False)
             return not os.path.samestat(found, os.fstat(self._folder.descriptor))
@@ -188,7 +189,7 @@ class JournalReader:
         At most ``bytes_max``, but at least one record, however large.
 
         Raises:
-            JournalError: ``position`` is older than what is held, or the bytes there are no
+            JournalError: ``position`` is before the oldest held one, or the bytes there are not
                 records.
         """
         if position < self.oldest:
@@ -223,7 +224,7 @@ class JournalReader:
         return chunk[:end]
 
     def schemas(self) -> dict[int, tuple[str, ...]]:
-        """Return every schema that is defined in what is held."""
+        """Return every schema that is defined in the held segments."""
         held = self._held
         held.look()
         found: dict[int, tuple[str, ...]] = {}
@@ -234,17 +235,17 @@ class JournalReader:
     # ------------------------------------------------------------------ what a recoverer writes
 
     def mark_acked(self, position: int) -> None:
-        """Note on disk that all before ``position`` is durable elsewhere; frees nothing."""
+        """Note on disk that all data before ``position`` is durable elsewhere; frees nothing."""
         if position > self.acked:
             self._held.note_acked(position)
 
     def remove(self) -> None:
-        """Delete the folder of a dead writer of which everything believed is acknowledged.
+        """Delete the folder of a dead writer whose valid data is all acknowledged.
 
-        What is not believed stays under names that end in ``.unverified``.
+        Unverified data stays under names that end in ``.unverified``.
 
         Raises:
-            JournalError: The writer lives, or something is not acknowledged.
+            JournalError: The writer is alive, or some data is not acknowledged.
         """
         if self.writer_is_alive():
             raise JournalError(f"{self.path}: its writer still runs; nothing was removed")

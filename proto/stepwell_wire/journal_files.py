@@ -1,4 +1,4 @@
-"""What lies in a journal's folder besides its segments, and where journals are.
+"""The files in a journal's folder besides its segments, and where journals are.
 
 `writer.json` says who writes; `lock` is held with flock while the writer lives.
 """
@@ -75,7 +75,7 @@ class WriterFile(NamedTuple):
 
 
 def boot_id() -> str:
-    """Return what names this start of this machine; "" where the system has no such thing."""
+    """Return the id of this start of the machine; "" if the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -94,7 +94,7 @@ def find_journals(folder: Path) -> list[Path]:
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
-                continue  # Not whole yet.
+                continue  # Not complete yet.
             with contextlib.suppress(OSError):
                 made_ns = os.stat(os.path.join(entry.path, WRITER_FILE)).st_mtime_ns
                 found.append((made_ns, entry.name))
@@ -102,10 +102,10 @@ def find_journals(folder: Path) -> list[Path]:
 
 
 def find_remains(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the folders in ``folder`` that hold segments without saying whose, by name.
+    """Return the folders in ``folder`` that hold segments of an unknown run, by name.
 
-    First those that lost their ``writer.json``, then those of which only what a restart of the
-    machine left in doubt was kept.
+    First those that lost their ``writer.json``, then those that hold only unverified data from
+    before a restart of the machine.
     """
     ownerless, doubtful = [], []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:

@@ -1,10 +1,10 @@
-"""What a daemon notes in its lock files, for those who find the lock taken or the daemon gone.
+"""A daemon's notes in its lock files, for processes that find the lock held or the daemon gone.
 
     <data>/daemon.lock    process id | socket      one a line
     <socket>.lock         process id | kind
 
 The kind is `service`, or `personal` for a daemon that a training script started and may start again
-when it dies, or `stopped` once somebody ended such a daemon on purpose.
+when it dies, or `stopped` once a user ended such a daemon on purpose.
 """
 
 import os
@@ -20,7 +20,7 @@ _BYTES_MAX: Final = 8192
 
 
 class LockNote(NamedTuple):
-    """``pid`` and ``more`` as texts, "" where they are not noted."""
+    """``pid`` and ``more`` as texts, "" if they are not noted."""
 
     pid: str
     more: str

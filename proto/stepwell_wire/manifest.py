@@ -124,14 +124,14 @@ def parse_manifest(data: bytes) -> Manifest:
 def blobs_of(packed: bytes) -> dict[str, int]:
     """Return the size of each blob that a packed manifest names, by its digest.
 
-    Nothing is checked: for one that `Manifest.pack` made, and whose digest was compared.
+    Nothing is checked: only for output of `Manifest.pack` whose digest was compared.
     """
     entries = json.loads(packed)["entries"].values()
     return {each["digest"]: each["size"] for each in entries if "digest" in each}
 
 
 def check_path(path: str) -> None:
-    """Refuse a path that is no plain relative path of a file.
+    """Refuse a path that is not a plain relative path of a file.
 
     Raises:
         ManifestError: Says what is wrong with it.
@@ -241,7 +241,7 @@ def _entry_of(path: str, facts: Any) -> Entry:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that comes twice: readers would disagree on which one counts."""
+    """Refuse a duplicate name: readers would disagree on which one counts."""
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()

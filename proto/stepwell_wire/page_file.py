@@ -22,7 +22,7 @@ def page_file(socket: Path) -> Path:
 
 
 def note_page(socket: Path, address: str, hub_folder: str = "") -> None:
-    """Write the address, or remove the file where there is none; a failure costs only comfort."""
+    """Write the address, or remove the file without one; a failure costs only convenience."""
     path = page_file(socket)
     with contextlib.suppress(OSError):
         if not address:
@@ -34,12 +34,12 @@ def note_page(socket: Path, address: str, hub_folder: str = "") -> None:
 
 
 def noted_page(socket: Path) -> str:
-    """Return the address beside a socket that answers, "" where none is noted."""
+    """Return the address beside a socket that answers, "" if none is noted."""
     return noted_hub(socket)[0]
 
 
 def noted_hub(socket: Path) -> tuple[str, str]:
-    """Return the page's address beside a socket and the hub's folder, "" for what is not noted."""
+    """Return the page's address beside a socket and the hub's folder, "" for a missing one."""
     try:
         owner = socket.stat().st_uid
         with page_file(socket).open("rb") as file:

@@ -1,4 +1,4 @@
-"""Where things are on a node when nobody says otherwise: socket, data, journals.
+"""Default places on a node: socket, data, journals.
 
 Every part of stepwell asks here, so that they find each other without configuration.
 """
@@ -29,7 +29,7 @@ def default_socket(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def _of_user_without_home() -> Path:
-    import tempfile  # Not at the top: training processes import this, and rarely come here.
+    import tempfile  # Not at the top: training processes import this, and rarely need it.
 
     return Path(tempfile.gettempdir()) / f"stepwell-{os.getuid()}"
 
@@ -39,7 +39,7 @@ def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:
     if named := environ.get(DATA_VARIABLE):
         return Path(named).expanduser().absolute()
     base = os.path.expanduser(environ.get("XDG_DATA_HOME") or "~/.local/share")
-    if base.startswith("~"):  # A number without a name and a home, as in many containers.
+    if base.startswith("~"):  # A user id without a name and a home, as in many containers.
         return _of_user_without_home() / "data"
     return Path(base).absolute() / "stepwell"
 
@@ -57,7 +57,7 @@ def fallback_journals_dir() -> Path:
 
 
 def found_fallback_journals() -> Path | None:
-    """Return that folder where it is there and nobody else can have put anything into it."""
+    """Return that folder if it exists and no other user can have put files into it."""
     folder = fallback_journals_dir()
     try:
         found = folder.parent.lstat()

@@ -1,9 +1,9 @@
-"""Records: how rows and events lie in a journal, a frame and the spool alike.
+"""Records: the layout of rows and events, the same in a journal, a frame and the spool.
 
     record  := schema u32 | size u32 | step i64 | time i64 | body, padded to 8 bytes
     schema  :  0            event: body is msgpack [kind, {…}]
                1 … 2^32-2   row: body is float64 × keys of that schema
-               2^32-1       padding: body means nothing
+               2^32-1       padding: body has no meaning
     size    :  header and body without the padding; little-endian throughout
     time    :  microseconds since 1970 UTC
 
@@ -92,7 +92,7 @@ def unpack_event(records: bytes | memoryview, record: Record) -> tuple[str, dict
     """Return kind and body of the event ``record`` in ``records``.
 
     Raises:
-        MalformedRecordsError: The body is no msgpack ``[kind, {…}]``, or nested deeper than
+        MalformedRecordsError: The body is not msgpack ``[kind, {…}]``, or nested deeper than
             ``EVENT_DEPTH_MAX``.
     """
     import msgpack
@@ -118,7 +118,7 @@ def unpack_event(records: bytes | memoryview, record: Record) -> tuple[str, dict
 
 
 def _is_deeper(nested: Mapping[Any, Any], depth: int) -> bool:
-    """Return whether more than ``depth`` lists and dicts stand in one another; level by level."""
+    """Return whether lists and dicts are nested deeper than ``depth``; checks level by level."""
     level: list[Any] = [nested]
     while level:
         if not depth:
@@ -155,7 +155,7 @@ def scan_records(
 
 
 def check_header(schema: int, size: int, offset: int, total: int) -> None:
-    """Raise MalformedRecordsError unless the header at ``offset`` can be one."""
+    """Raise MalformedRecordsError unless the header at ``offset`` is valid."""
     if size < HEADER_BYTES or offset + aligned(size) > total:
         raise MalformedRecordsError(
             offset, total, f"a size of {HEADER_BYTES} to {total - offset}, not {size}"

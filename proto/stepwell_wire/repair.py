@@ -4,7 +4,7 @@
     for each in repair.damage: ...
     repair.apply()
 
-Files that are changed are kept as they were in `damaged/` beside the journal.
+The original files are kept in `damaged/` beside the journal.
 """
 
 import contextlib
@@ -45,11 +45,11 @@ KEPT_FOLDER: Final = "damaged"
 
 @dataclass(slots=True)
 class Repair:
-    """What is to be done to one journal.
+    """The changes that repair one journal.
 
     Attributes:
-        damage: what is lost, and what is kept although no checksum holds.
-        unverified_bytes: what could be read and is not believed, as the machine restarted.
+        damage: the lost ranges, and those that are kept without a valid checksum.
+        unverified_bytes: readable bytes that are not used, because the machine restarted.
     """
 
     path: Path
@@ -64,10 +64,10 @@ class Repair:
         return bool(self._writes)
 
     def apply(self) -> Path | None:
-        """Do it; return where the files are as they were, None where nothing was changed.
+        """Repair the journal; return the folder of the original files, None if nothing was changed.
 
         Raises:
-            JournalError: The writer runs, or the disk does not take it; what was there is kept.
+            JournalError: The writer runs, or writing failed; the original files are kept.
         """
         if not self._writes:
             return None
@@ -77,8 +77,8 @@ class Repair:
                 raise JournalError(f"{self.path}: delivered meanwhile; nothing was changed")
             try:
                 kept = self._keep(folder)
-                # Who writes comes last: before, nobody takes the folder for a whole journal.
-                # The last segment comes first: it tells of the gaps.
+                # writer.json comes last: without it the folder does not count as a journal.
+                # The last segment comes first: it has the gap events.
                 names = sorted(self._writes, reverse=True)
                 for name in sorted(names, key=lambda name: name == WRITER_FILE):
                     _replace(folder, name, self._writes[name])
@@ -116,15 +116,15 @@ class Repair:
 
 
 def plan_repair(path: Path, *, info: WriterFile | None = None, unverified: bool = False) -> Repair:
-    """Read every byte of the journal in ``path`` and return what would repair it; changes nothing.
+    """Read every byte of the journal in ``path`` and return its repair; changes nothing.
 
     Args:
-        info: who wrote it, where ``writer.json`` cannot be read.
-        unverified: also take what cannot be believed after a restart of the machine, as far as
-            it reads: some of its values may never have reached the disk.
+        info: who wrote it, if ``writer.json`` cannot be read.
+        unverified: also use unverified data after a restart of the machine, as far as it is
+            readable: some of its values may never have reached the disk.
 
     Raises:
-        JournalError: It is in use, it is no journal, or nobody knows whose it is.
+        JournalError: It is in use, is not a journal, or its run is unknown.
     """
     with _held(path) as folder:
         writer, is_there = _find_writer(folder, info, unverified=unverified)
@@ -141,7 +141,7 @@ def plan_repair(path: Path, *, info: WriterFile | None = None, unverified: bool 
             found.segments.setdefault(base, files[base][PAGE_BYTES:])
     for base, records in found.segments.items():
         is_last = base == found.last
-        # An ack beyond the end would not be believed.
+        # Readers reject an ack beyond the end.
         acked = min(found.acked, base + len(records)) if is_last else 0
         repair._writes[segment_name(base)] = _segment(base, records, acked=acked, is_last=is_last)
         repair._replaced.append(names[base])
@@ -202,9 +202,9 @@ def _read(folder: JournalFolder, name: str) -> bytes:
 
 @contextlib.contextmanager
 def _held(path: Path, *, make: bool = False) -> Iterator[JournalFolder]:
-    """Be the only one at the journal, as its writer or a recoverer would.
+    """Hold the journal's lock, as its writer or a recoverer would.
 
-    Without a lock file nobody is; with ``make`` it is made.
+    Without a lock file there is no lock to hold; with ``make`` the file is created.
     """
     with contextlib.ExitStack() as held:
         try:
@@ -225,7 +225,7 @@ def _held(path: Path, *, make: bool = False) -> Iterator[JournalFolder]:
 
 
 def _segment(base: int, records: bytes, *, acked: int = 0, is_last: bool = False) -> bytes:
-    """Return the whole file of a segment of which every byte can be believed."""
+    """Return the whole file of a segment, with a checksum over all records."""
     page = bytearray(pack_page(base))
     end = PAGE_BYTES + len(records)
     page[COMMITTED_AT : COMMITTED_AT + 8] = end.to_bytes(8, "little")
@@ -239,7 +239,7 @@ def _segment(base: int, records: bytes, *, acked: int = 0, is_last: bool = False
 
 
 def _replace(folder: JournalFolder, name: str, content: bytes) -> None:
-    """Write ``name`` anew, for the folder's owner and with the rights of the lock beside it."""
+    """Replace ``name``, with the folder's owner and the permissions of the lock beside it."""
     temporary = f".{name}.tmp"
     folder.unlink(temporary)
     like = os.stat(LOCK_FILE, dir_fd=folder.descriptor, follow_symlinks=False)
@@ -250,7 +250,7 @@ def _replace(folder: JournalFolder, name: str, content: bytes) -> None:
 def _write_new(
     name: str, content: bytes, *, folder: int, like: os.stat_result | None = None
 ) -> None:
-    """Write a file that is not there yet, durably but for its name."""
+    """Write a new file with fsync; the caller syncs its folder."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(name, flags, 0o600, dir_fd=folder), "wb") as file:
         file.write(content)

@@ -26,7 +26,7 @@ from stepwell_wire.records import (
     unpack_event,
 )
 
-_RUN_ROWS_MIN = 8  # Below this many equal rows in a row, numpy costs more than the walk.
+_RUN_ROWS_MIN = 8  # Below this many equal consecutive rows, numpy costs more than the walk.
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class DecodedRecords:
-    """What one stretch of records holds; rows grouped by schema, order kept within each."""
+    """Rows and events of consecutive records; rows grouped by schema, order kept within each."""
 
     rows: list[Rows]
     events: list[Event]
@@ -129,7 +129,7 @@ def decode_records(
             count = _run_length(heads, first, stride, remaining)
             short_runs = 0 if count >= _RUN_ROWS_MIN else short_runs + 1
         elif short_runs:
-            short_runs = (short_runs + 1) % 1024  # Look again now and then.
+            short_runs = (short_runs + 1) % 1024  # Check again at intervals.
         runs[schema].append((offset >> 3, count))
         row_count += count
         point_count += count * width

@@ -1,10 +1,10 @@
-"""Where a machine notes what it knows of its runs, and how the note of a deleted run goes.
+"""A machine's notes about its runs, and how the note of a deleted run is removed.
 
     <journals>/.runs/<project>/<run_id>.json   name, config, summary, state
     <journals>/.runs/<project>/<run_id>.step   next step, 8 bytes
 
-The SDK writes them, so that `resume` needs no server. Who deletes a run removes its note: a run of
-the same id begins anew then, instead of going on behind steps and a config that are gone.
+The SDK writes them, so that `resume` needs no server. Deleting a run also removes its note: a later
+run of the same id then starts new, instead of continuing after steps and a config that are gone.
 """
 
 import contextlib

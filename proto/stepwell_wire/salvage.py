@@ -1,9 +1,9 @@
-"""What can be had of a damaged journal: a pure function over the bytes of its segments.
+"""What can be read of a damaged journal: a pure function over the bytes of its segments.
 
-Of each segment that holds damage, the records before the first damage are kept, and those behind
-the last one where the file reads from there to its end. What lies between is replaced by padding
-of the same length: every other byte keeps its position, by which a daemon knows what it has. Gap
-events at the end say what is lost, and what was kept although no checksum vouches for it.
+Of each damaged segment, the records before the first damage are kept, and those after the last
+damage if the file is readable from there to its end. The bytes between are replaced by padding of
+the same length: every other byte keeps its position, by which a daemon knows which bytes it has.
+Gap events at the end name the lost data, and the data that was kept without a valid checksum.
 """
 
 import time
@@ -61,14 +61,14 @@ class SegmentDamage:
 
 @dataclass(slots=True)
 class Salvaged:
-    """What is to become of the segments of one journal.
+    """The salvaged segments of one journal.
 
     Attributes:
         segments: the records of each segment that changes, by base.
         given_up: bases of segments that their writer made and did not use.
         last: base of the last segment.
-        acked: up to where all is acknowledged, or is given up.
-        unverified_bytes: what could be read and is not believed, as the machine restarted.
+        acked: the position before which all data is acknowledged or given up.
+        unverified_bytes: readable bytes that are not used, because the machine restarted.
     """
 
     segments: dict[int, bytes] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Salvaged:
 
 
 class _FoundSegment:
-    """A segment's file; ``records`` is what is believed of it, ``proven`` what a checksum holds."""
+    """A segment's file; ``records`` are its used bytes, ``proven`` those with a valid checksum."""
 
     def __init__(
         self, base: int, data: bytes, following: int | None, *, restarted: bool, unverified: bool
@@ -95,7 +95,7 @@ class _FoundSegment:
         )
         stop = self.end.claimed if unverified else self.end.end
         if following is not None:
-            stop = min(stop, following - base + PAGE_BYTES)  # Behind that the file is unused.
+            stop = min(stop, following - base + PAGE_BYTES)  # After that the file is unused.
         self.records = data[PAGE_BYTES:stop]
         self.limit = base + len(self.records)
         checked = checked_end(page, read) if self.end.has_page else PAGE_BYTES
@@ -106,14 +106,14 @@ class _FoundSegment:
 
 
 def salvage(files: Mapping[int, bytes], *, restarted: bool, unverified: bool = False) -> Salvaged:
-    """Return what becomes of a journal whose segments' files are ``files``, by base.
+    """Return the salvaged journal whose segments' files are ``files``, by base.
 
     Args:
-        restarted: the machine has, since they were written: only what is checked is believed.
-        unverified: then also take the rest, as far as it reads.
+        restarted: the machine has restarted since: only data with a valid checksum is used.
+        unverified: after a restart also use the rest, as far as it is readable.
 
     Raises:
-        UnsalvageableError: They cannot be of one journal.
+        UnsalvageableError: The files are not of one journal.
     """
     done = Salvaged()
     found = _chain(files, done, restarted=restarted, unverified=unverified)
@@ -152,13 +152,13 @@ def salvage(files: Mapping[int, bytes], *, restarted: bool, unverified: bool = F
 def _chain(
     files: Mapping[int, bytes], done: Salvaged, *, restarted: bool, unverified: bool
 ) -> list[_FoundSegment]:
-    """Return the segments in order, each with its end as the next one's place says it."""
+    """Return the segments in order, each with its end as given by the next one's position."""
     found: list[_FoundSegment] = []
     how = {"restarted": restarted, "unverified": unverified}
     for base, data in sorted(files.items(), reverse=True):
         alone = _FoundSegment(base, data, None, **how)
         if found and found[-1].end.is_empty and alone.limit > found[-1].base:
-            done.given_up.append(found.pop().base)  # Its writer wrote on before it.
+            done.given_up.append(found.pop().base)  # Its writer continued before it.
         segment = _FoundSegment(base, data, found[-1].base, **how) if found else alone
         if segment.following is not None and segment.following - segment.limit > HOLE_BYTES_MAX:
             raise UnsalvageableError(
@@ -168,14 +168,15 @@ def _chain(
             )
         found.append(segment)
     if len(found) > 1 and found[-1].end.is_empty and found[-1].limit != found[-1].following:
-        done.given_up.append(found.pop().base)  # What its writer wrote on in has been freed.
+        done.given_up.append(found.pop().base)  # The segment that replaced it is freed.
     return found[::-1]
 
 
 def _kept_of_all(found: Sequence[_FoundSegment], acked: int) -> list[list[_Piece]]:
     """Return the pieces of each segment, with the schemas that the kept ones define.
 
-    What only a lost definition explains is lost as well; else it had to be salvaged again.
+    Rows whose schema's definition is lost are lost as well; otherwise the result would need
+    another salvage.
     """
     schemas: _Schemas = {}
     for segment in found:
@@ -192,19 +193,19 @@ def _kept_of_all(found: Sequence[_FoundSegment], acked: int) -> list[list[_Piece
 
 
 def _kept(segment: _FoundSegment, schemas: _Schemas, acked: int) -> list[_Piece]:
-    """Return what of a segment decodes and what takes padding, up to where the next begins."""
+    """Return the decoded and the padded pieces of a segment, up to where the next one begins."""
     records, base, end = segment.records, segment.base, len(segment.records)
     front, back = _readable(records, schemas)
     target = end + _lost_behind(segment, acked)
     if (
         segment.following is None and front < back == target
-    ):  # Nothing is behind it that would have to keep its place.
+    ):  # No later data has to keep its position.
         target = max(target, front + HEADER_BYTES)
     pieces: list[_Piece] = []
     at = 0
     for start, stop in [(front, back), (end, target)] if back < end else [(front, target)]:
         if 0 < stop - start < HEADER_BYTES:
-            # Too short for a record of its own: the one before goes as well.
+            # Too short for a record of its own: the record before is padded as well.
             before = deque(scan_records(records, start=at, end=start), 1)
             if not before:
                 raise UnsalvageableError(
@@ -230,9 +231,9 @@ def _content(segment: _FoundSegment, kept: Sequence[_Piece]) -> bytes:
 
 
 def _lost_behind(segment: _FoundSegment, acked: int) -> int:
-    """Return how many bytes are missing behind a segment's records.
+    """Return how many bytes are missing after a segment's records.
 
-    Behind the last one it is as much as there can have been: a daemon may have some of it.
+    After the last segment this is the largest possible number: a daemon may have some of them.
     """
     if segment.following is not None:
         return segment.following - segment.limit
@@ -247,7 +248,7 @@ def _lost_behind(segment: _FoundSegment, acked: int) -> int:
 
 
 def _readable(records: bytes, schemas: _Schemas) -> tuple[int, int]:
-    """Return up to where ``records`` decode, and from where on they do to the end."""
+    """Return the end of the first decodable part of ``records``, and the start of the last one."""
     whole = memoryview(records)
     try:
         decode_records(whole, schemas)
@@ -272,7 +273,7 @@ def _next_header(records: bytes, start: int, schemas: _Schemas) -> int:
     rows = [
         number | (HEADER_BYTES + 8 * len(keys)) << 32
         for number, keys in schemas.items()
-        if 0 < number <= SCHEMAS_PER_WRITER_MAX  # A damaged definition may name any.
+        if 0 < number <= SCHEMAS_PER_WRITER_MAX  # A damaged definition may have any number.
     ]
     events = (heads & np.uint64(0xFFFFFFFF) == EVENT_SCHEMA) & (heads >> np.uint64(32) != 0)
     places = np.flatnonzero(np.isin(heads, np.array(rows, dtype=np.uint64)) | events)
@@ -283,20 +284,20 @@ def _next_header(records: bytes, start: int, schemas: _Schemas) -> int:
 
 
 def padding(size: int) -> bytes:
-    """Return records of ``size`` bytes, at least a header's, that mean nothing.
+    """Return padding records of ``size`` bytes, which is at least a header's size.
 
-    A record can be read from any of its words on: a daemon that has all up to some record that
-    stood here goes on there. (Not from the last two words: no record is so short.)
+    A record can be read from any of its words on: a daemon that has the data up to some former
+    record here continues there. (Not from the last two words: no record is so short.)
     """
     left = np.arange(size, 0, -8, dtype=np.uint64)
-    # What is left after a record must be a whole one again.
+    # The bytes after a record must again be a whole record.
     sizes = np.where(left <= _PADDING_BYTES_MAX, left, _PADDING_BYTES_MAX - HEADER_BYTES)
     words = sizes << np.uint64(32) | np.uint64(PADDING_SCHEMA)
     return words.astype("<u8").tobytes()
 
 
 def _gap_events(pieces: Sequence[_Piece], acked: int, *, is_end_lost: bool) -> Iterator[bytes]:
-    """Yield an event for each hole between rows; what lies before ``acked`` is not lost."""
+    """Yield an event for each missing range between rows; bytes before ``acked`` are not lost."""
     before: _Moment | None = None
     lost_bytes = 0
     for start, end, decoded in pieces:
@@ -313,10 +314,10 @@ def _gap_events(pieces: Sequence[_Piece], acked: int, *, is_end_lost: bool) -> I
 
 
 def _doubt_event(pieces: Sequence[_Piece], size: int, before: int | None) -> bytes:
-    """Return the event for rows that were kept though no checksum holds; b"" without rows.
+    """Return the event for rows that were kept without a valid checksum; b"" without rows.
 
     Args:
-        before: the step of the last row for which one holds, None where there is none.
+        before: the step of the last row with a valid checksum, None if there is none.
     """
     moments = [at for _, _, decoded in pieces if decoded is not None for at in _moments(decoded)]
     if not moments:
@@ -339,7 +340,7 @@ def _damage_event(size: str, before: _Moment | None, after: _Moment | None) -> b
 def _gap_event(kind: GapKind, reason: str, before: _Moment | None, after: _Moment | None) -> bytes:
     time_us, first = before or after or (time.time_ns() // 1000, 0)
     last = max(first, after[1]) if after else first
-    # How many rows and points it was is not known.
+    # The numbers of lost rows and points are unknown.
     steps = {"rows": 0, "points": 0, "first_step": first, "last_step": last}
     body = {"kind": kind.value, "reason": reason, **steps}
     return pack_event(GAP, body, step=first, time_us=time_us)

@@ -1,4 +1,4 @@
-"""Secret files: refused when everybody may read them or others may change them."""
+"""Secret files: refused if all users may read them or others may change them."""
 
 import os
 import stat
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 class SecretFileError(Exception):
-    """A secret cannot be read, or is no secret."""
+    """A secret cannot be read, or is not secret."""
 
 
 def read_secret(path: Path) -> bytes:
-    """Return what ``path`` holds.
+    """Return the content of ``path``.
 
     Raises:
-        SecretFileError: It cannot be read, or everybody may read it.
+        SecretFileError: It cannot be read, or all users may read it.
     """
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Segments: one file of a journal, its page and the records behind it.
+"""Segments: one file of a journal, its page and the records after it.
 
     segment := page of 4,096 bytes | records
     page    := magic "stepseg1" | base u64 | committed u64 | acked u64
@@ -7,11 +7,11 @@
 
 `base`, `acked` and `next` are positions; `committed` and `end` are offsets in the file, so that
 `log` publishes a row by storing the very number it already has. `next` is 0 until a segment
-follows, then where it begins: so one that is gone is missed. `committed` is the truth as long as
-the machine has not restarted since: the page cache outlives any process. After a restart pages
-may be missing below it, so only what a checked slot covers is believed; there are two slots, so
-that a torn write of one leaves the other. Of `acked` and its complement the earlier counts. Where
-the machine has not restarted, a slot that does not hold says that something changed the records.
+follows, then its position: so a missing segment is detected. `committed` is valid as long as the
+machine has not restarted since: the page cache survives any process. After a restart pages may be
+missing below it, so only records that a checked slot covers are valid; there are two slots, so
+that a torn write of one leaves the other. If `acked` and its complement differ, the earlier
+position counts. Without a restart, a slot whose checksum fails means that the records were changed.
 Little-endian throughout. No I/O here.
 """
 
@@ -64,7 +64,7 @@ def segment_name(base: int) -> str:
 
 
 def segment_base(name: str, suffix: str = SEGMENT_SUFFIX) -> int | None:
-    """Return the position at which the segment named ``name`` begins; None where it is none."""
+    """Return the position at which the segment ``name`` begins; None for other file names."""
     digits = name.removesuffix(suffix)
     if digits == name or not (digits.isascii() and digits.isdigit()) or int(digits) & 7:
         return None
@@ -83,7 +83,7 @@ def pack_checked(end: int, crc: int) -> bytes:
 
 
 def checked_slot_at(turn: int) -> int:
-    """Return the offset of the slot to write at the ``turn``-th time."""
+    """Return the offset of the slot for the write number ``turn``."""
     return CHECKED_AT + _CHECKED_BYTES * (turn & 1)
 
 
@@ -102,12 +102,12 @@ def unpack_checked(page: bytes) -> list[tuple[int, int]]:
 
 
 def committed_end(committed: int, size: int) -> int:
-    """Return up to where a file of ``size`` bytes can hold records, as its page says."""
+    """Return the end of the records in a file of ``size`` bytes, as its page says."""
     return max(PAGE_BYTES, min(committed, size) & ~7)
 
 
 def checked_end(page: bytes, read: Read, *, beyond: int = PAGE_BYTES) -> int:
-    """Return the furthest checked end past ``beyond`` whose CRC holds, PAGE_BYTES without one."""
+    """Return the furthest checked end past ``beyond`` with a valid CRC, PAGE_BYTES without one."""
     for end, crc in unpack_checked(page):
         if end & 7 or end <= beyond:
             continue
@@ -118,15 +118,15 @@ def checked_end(page: bytes, read: Read, *, beyond: int = PAGE_BYTES) -> int:
 
 
 def acked_copy(acked: int) -> int:
-    """Return what stands beside an ack, so that a flipped bit cannot make it a later one."""
+    """Return the complement of an ack, so that a flipped bit cannot make it a later one."""
     return ~acked & (1 << 64) - 1
 
 
 def acked_in(page: bytes) -> int:
-    """Return up to where a page says that all is acknowledged, 0 where that cannot be.
+    """Return the acknowledged position in a page, 0 if it is invalid.
 
-    Of the two notes the earlier one counts: a kill may come between them. Pages of releases that
-    kept one have zeros in the place of the other.
+    Of the two copies the earlier one counts: a kill may come between their writes. Pages of
+    releases with one copy have zeros in the place of the other.
     """
     acked = int.from_bytes(page[ACKED_AT : ACKED_AT + 8], "little")
     copy = int.from_bytes(page[ACKED_COPY_AT : ACKED_COPY_AT + 8], "little")
@@ -135,36 +135,36 @@ def acked_in(page: bytes) -> int:
 
 
 def pack_acked(acked: int) -> list[tuple[int, bytes]]:
-    """Return what to write of an ack, and at which offsets."""
+    """Return the bytes to write for an ack, and their offsets."""
     words = ((ACKED_AT, acked), (ACKED_COPY_AT, acked_copy(acked)))
     return [(at, word.to_bytes(8, "little")) for at, word in words]
 
 
 def promised_end(page: bytes) -> int:
-    """Return up to where a slot of the page says that records lay, whether or not it holds.
+    """Return the furthest end of records in the page's slots, whether or not its checksum is valid.
 
-    From what holds up to there something changed the records, or cut the file, if the machine has
-    not restarted.
+    If the machine has not restarted, the records between the last valid end and this one were
+    changed, or the file was truncated.
     """
     return max((end for end, _ in unpack_checked(page) if not end & 7), default=PAGE_BYTES)
 
 
 def is_end_wrong(committed: int, promised: int, size: int) -> bool:
-    """Return whether what a page says of its end cannot be, if the machine has not restarted.
+    """Return whether a page's end is invalid, if the machine has not restarted.
 
     Args:
-        committed: what it says.
-        promised: up to where a slot says that records lay.
-        size: of the file; a writer that ends cuts it to what it holds, which needs no word.
+        committed: the end in the page.
+        promised: the furthest end in a slot.
+        size: of the file; a writer that ends truncates it to its records, which is normal.
     """
     is_offset = committed >= PAGE_BYTES and not committed & 7
     return not is_offset or (committed < promised and promised != size)
 
 
 def end_before(end: int, size: int, claimed: int, read: Read) -> int:
-    """Return where a segment ends behind which the next one begins, at ``end`` of this file.
+    """Return the end of a segment whose next one begins at what would be ``end`` of this file.
 
-    Where its page claims another end, and records lie up to ``end``, the page is damaged; else a
+    If its page has another end, and records reach up to ``end``, the page is damaged; else a
     segment between the two is missing, and the page is right.
     """
     if end == claimed or not PAGE_BYTES <= end <= size:
@@ -178,16 +178,16 @@ _CUT_BYTES_MAX: Final = 64 << 20
 
 
 class SegmentEnd(NamedTuple):
-    """Where a segment's records end, as its file and the next segment's place say it.
+    """The end of a segment's records, from its file and the next segment's position.
 
     Attributes:
-        end: file offset up to which records are believed.
-        claimed: file offset up to which the writer says that it wrote, as far as the file goes.
-        cut_bytes: what the writer says that it wrote beyond the end of the file.
-        acked: the position that the page says is acknowledged, 0 where that cannot be.
-        promised: up to where a slot of the page says that records lay.
+        end: file offset up to which records are valid.
+        claimed: file offset up to which the writer wrote, as its page says, within the file.
+        cut_bytes: bytes that the writer wrote, as its page says, beyond the end of the file.
+        acked: the acknowledged position in the page, 0 if it is invalid.
+        promised: the furthest end of records in the page's slots.
         has_page: the file begins with the page of this segment.
-        is_wrong: the page says an end that cannot be; a slot's counts instead.
+        is_wrong: the end in the page is invalid; a slot's end is used instead.
         is_followed: the page says that another segment begins where this one ends.
     """
 
@@ -216,12 +216,12 @@ def segment_end(
         page: the first page of its file.
         size: of the file.
         read: reads the file.
-        restarted: the machine has, since it was written: only what is checked is believed.
+        restarted: the machine has restarted since: only data with a valid checksum is used.
         following: the position at which the next segment begins; None for the last.
     """
     fit = PAGE_BYTES if following is None else following - base + PAGE_BYTES
     if len(page) < PAGE_BYTES or PAGE.unpack_from(page)[:2] != (MAGIC, base):
-        # The next segment begins where this one ends; of the last one nothing is known.
+        # The next segment begins where this one ends; the last segment has no such end.
         claimed = committed_end(fit, size)
         return SegmentEnd(PAGE_BYTES if restarted else claimed, claimed)
     committed = PAGE.unpack_from(page)[2]
@@ -234,7 +234,7 @@ def segment_end(
     if is_wrong:
         claimed, cut_bytes = committed_end(promised, size), 0
     checked = PAGE_BYTES
-    if restarted or promised > claimed:  # Else only what goes beyond the page's word matters.
+    if restarted or promised > claimed:  # Else only ends beyond the page's matter.
         checked = checked_end(page, read, beyond=PAGE_BYTES if restarted else claimed)
         claimed = max(claimed, checked)
     if following is not None:
@@ -248,7 +248,7 @@ def segment_end(
         end,
         claimed,
         cut_bytes,
-        # What was never written was not acknowledged either: a damaged number.
+        # An ack beyond the written bytes is a damaged number.
         acked if acked <= base + claimed + cut_bytes - PAGE_BYTES else 0,
         promised,
         has_page=True,
@@ -260,7 +260,7 @@ def segment_end(
 def whole_records(records: bytes) -> int:
     """Return how many of the first bytes of ``records`` are whole records.
 
-    ``records`` starts at a record and may end anywhere; the scan stops at what cannot be one.
+    ``records`` starts at a record and may end anywhere; the scan stops at an invalid record.
     """
     end = 0
     for offset, _, size, count in _spans(records):
@@ -269,7 +269,7 @@ def whole_records(records: bytes) -> int:
 
 
 def scan_events(records: bytes) -> Iterator[Record]:
-    """Yield the events of ``records``, oldest first, up to what cannot be a record."""
+    """Yield the events of ``records``, oldest first, up to the first invalid record."""
     for offset, schema, size, _ in _spans(records):
         if schema == EVENT_SCHEMA:
             _, _, step, time_us = HEADER.unpack_from(records, offset)
@@ -277,9 +277,9 @@ def scan_events(records: bytes) -> Iterator[Record]:
 
 
 def definitions(records: bytes) -> dict[int, tuple[str, ...]]:
-    """Return the schemas that ``records`` define, up to what cannot be a record."""
+    """Return the schemas that ``records`` define, up to the first invalid record."""
     found: dict[int, tuple[str, ...]] = {}
-    # A damaged definition is none: rows of its schema are refused where they are decoded.
+    # Ignore a damaged definition: decoding refuses the rows of its schema.
     with contextlib.suppress(MalformedRecordsError, LookupError, TypeError, ValueError):
         for record in scan_events(records):
             kind, body = unpack_event(records, record)
@@ -292,7 +292,7 @@ _RUN_ROWS = 64
 
 
 def _spans(records: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Yield ``(offset, schema, size, count)`` of stretches of equal headers.
+    """Yield ``(offset, schema, size, count)`` of consecutive records with equal headers.
 
     A training loop is mostly rows of one schema; those are stepped over 64 at a time, so that
     a journal of a gigabyte is walked in seconds without numpy.

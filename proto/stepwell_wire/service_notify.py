@@ -1,7 +1,7 @@
-"""sd_notify: reports to systemd how far a service is, as `sd_notify(3)` describes it.
+"""sd_notify: reports a service's state to systemd, as `sd_notify(3)` describes it.
 
     NOTIFY_SOCKET   a unix datagram socket, `/path` or `@abstract`; a datagram is lines NAME=VALUE
-    WATCHDOG_USEC   WATCHDOG=1 is due within so many microseconds, else systemd ends the service
+    WATCHDOG_USEC   send WATCHDOG=1 within so many microseconds, else systemd ends the service
     WATCHDOG_PID    the process that has to send it
 
 Without NOTIFY_SOCKET nothing is sent. The standard library suffices, so that no service needs
@@ -23,7 +23,7 @@ _SEND_SECONDS: Final = 1.0
 def notify(message: str, environ: Mapping[str, str] = os.environ) -> bool:
     """Send ``message``, such as ``READY=1``; return whether a service manager received it.
 
-    Waits a second at most where the manager's queue is full.
+    Waits a second at most if the manager's queue is full.
     """
     address = environ.get("NOTIFY_SOCKET")
     if not address:
@@ -51,7 +51,7 @@ def watchdog_seconds(environ: Mapping[str, str] = os.environ) -> float:
 
 
 async def feed_watchdog(environ: Mapping[str, str] = os.environ) -> None:
-    """Report until cancelled that the event loop turns; return at once without a watchdog."""
+    """Report until cancelled that the event loop runs; return at once without a watchdog."""
     seconds = watchdog_seconds(environ)
     while seconds:
         notify(WATCHDOG, environ)

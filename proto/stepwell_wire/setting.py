@@ -1,10 +1,10 @@
-"""One setting: what it says, what it may be, and what becomes of a value that somebody wrote.
+"""One setting: its default, its allowed values, and how a written value is read.
 
     project: str = setting("uncategorized", "name of the project")
     flush_seconds: float = setting(0.2, "how often a writer sends", 0.02)
 
-The SDK's settings, the daemon's and the hub's are declared so, and read by the same rules. Nothing
-that takes time is imported here: a script reads settings before its first `log`.
+The settings of SDK, daemon and hub are declared like this, and read by the same rules. No slow
+import here: a script reads settings before its first `log`.
 """
 
 import math
@@ -21,14 +21,14 @@ _SIZE_WITH_UNIT: Final = re.compile(r"\s*[\d.]+\s*([kmgtp]i?b?|b|bytes)\s*", re.
 
 
 class Setting(NamedTuple):
-    """What is declared of one setting.
+    """The declaration of one setting.
 
     Attributes:
-        default: what it is where nobody says anything; its type is the setting's.
+        default: its value if it is not set; its type is the setting's type.
         help: a line for people.
-        low, high: of a number, what it may be.
-        choices: the words that it may be; empty: any.
-        convert: makes the value where the default's type does not say how; raises ValueError.
+        low, high: bounds of a number.
+        choices: the allowed words; empty: any.
+        convert: makes the value if the default's type is not enough; raises ValueError.
     """
 
     default: Any
@@ -43,10 +43,10 @@ class Setting(NamedTuple):
         return Path if isinstance(self.default, Path) else type(self.default)
 
     def read(self, value: Any) -> Any:
-        """Return what ``value``, a text as a rule, means.
+        """Return the setting's value for ``value``, which is usually a text.
 
         Raises:
-            ValueError: It cannot be; says what is expected.
+            ValueError: It is invalid; says what is expected.
         """
         if self.convert is not None:
             value = self.convert(value)
@@ -91,7 +91,7 @@ def setting(
     choices: tuple[str, ...] = (),
     convert: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """Return a `Setting`, as what stands for its default in a class."""
+    """Return a `Setting`, which takes the place of the default in a class."""
     return Setting(default, help, low, high, choices, convert)
 
 
@@ -103,10 +103,10 @@ def number_kind(value: Any, *, is_whole: bool) -> str:
 
 
 def flag(value: Any) -> bool:
-    """Return what a word or a value says: yes or no.
+    """Return the truth value of a word or a value.
 
     Raises:
-        ValueError: A word that says neither.
+        ValueError: The word means neither yes nor no.
     """
     if not isinstance(value, str):
         return bool(value)
@@ -119,10 +119,10 @@ def flag(value: Any) -> bool:
 def known_hint(
     name: str, known: Iterable[str], *, near_max: int = 1, shown: Callable[[str], str] = str
 ) -> str:
-    """Return what an unknown ``name`` may have been meant to be; else all that are known.
+    """Return a hint with the known names most like ``name``, else with all known names.
 
     Args:
-        shown: how a known name is written where ``name`` was.
+        shown: how a known name is written in the place of ``name``.
     """
     import difflib
 

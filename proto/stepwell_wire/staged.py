@@ -8,7 +8,7 @@
     footer := header bytes u32 | header crc32 u32 | payload bytes u64 | payload crc32 u32 | 0 u32
               | magic
 
-Little-endian throughout. The footer comes last: a file that was cut has none. No I/O here but
+Little-endian throughout. The footer comes last: a truncated file has none. No I/O here but
 `read_header`; nothing but the standard library at import: training processes import this.
 """
 
@@ -43,11 +43,11 @@ _WHO: Final = ("project", "run_id", "writer_id", "label", "host")
 
 
 class StagedHeader(NamedTuple):
-    """What a staged file says of itself.
+    """The header of a staged file.
 
     Attributes:
         kind: how the payload is to be read: ``pixels``, ``file``, ``text``.
-        about: what else that takes, by kind.
+        about: other facts for reading it, by kind.
         payload_bytes: size of the payload, which begins at offset 0.
         payload_crc32: its zlib CRC-32.
     """
@@ -66,7 +66,7 @@ class StagedHeader(NamedTuple):
 
 
 def new_id() -> str:
-    """Return an id for a blob; random, so that it needs nobody's consent."""
+    """Return an id for a blob; random, so that processes need not coordinate."""
     return os.urandom(16).hex()
 
 
@@ -106,7 +106,7 @@ def staged_bytes(folder: str | os.PathLike[str]) -> int:
 
 
 def pack_end(header: StagedHeader) -> bytes:
-    """Return header and footer, the bytes behind the payload.
+    """Return header and footer, the bytes after the payload.
 
     Raises:
         ValueError: The header is larger than ``STAGED_HEADER_BYTES_MAX``.
@@ -128,7 +128,7 @@ def read_header(descriptor: int, where: str) -> StagedHeader:
         where: names the file in the error.
 
     Raises:
-        StagedDamagedError: It is no staged file, or not a whole one.
+        StagedDamagedError: It is not a staged file, or is incomplete.
         OSError: It cannot be read.
     """
     size = os.fstat(descriptor).st_size
@@ -171,7 +171,7 @@ def _header_of(packed: bytes, payload_bytes: int, payload_crc32: int, where: str
 
 
 def _fits(text: str, limit: int) -> bool:
-    """Return whether ``text`` is at most ``limit`` bytes of UTF-8; JSON can hold what is none."""
+    """Return whether ``text`` is at most ``limit`` bytes of UTF-8; JSON can hold other text."""
     try:
         return len(text.encode()) <= limit
     except UnicodeEncodeError:

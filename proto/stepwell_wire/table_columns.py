@@ -1,7 +1,7 @@
-"""What a stored table says of its columns: names and types, beside the rows in Parquet.
+"""Names and types of a stored table's columns, kept beside the rows in Parquet.
 
-The columns of the file are called ``c0``, ``c1`` …: a script may call its columns whatever it
-likes, also twice the same. ``k3`` holds the kinds of a mixed ``c3``, ``row`` the rows' numbers.
+The columns of the file are called ``c0``, ``c1`` …: a script may give its columns any name,
+also the same name twice. ``k3`` holds the kinds of a mixed ``c3``, ``row`` the rows' numbers.
 """
 
 from dataclasses import dataclass

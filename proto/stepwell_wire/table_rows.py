@@ -19,7 +19,7 @@ code    values
 "m"     JSON: a list of texts, each a JSON object that says what a medium is
 "x"     JSON: a list of [code, value]: of several kinds; "d" and "q" of it as JSON numbers, "b" as
         true and false, "t" as a number
-"n"     nothing: no row has a value
+"n"     no data: no row has a value
 """
 
 import struct

@@ -1,12 +1,11 @@
-"""A unix socket of which it is certain who made it, before a byte is sent to it.
+"""A unix socket whose creator is checked before a byte is sent to it.
 
-Trusted are root, our own user, and whoever root or we gave the socket's folder to: the owner of a
-folder in a place where only trusted users can make one (`/run/stepwell` of a service, a home below
-`/home`). A folder that is simply found in `/tmp` gives nobody trust. STEPWELL_SOCKET_OWNER names
-one more user.
+Trusted users are root, our own user, and the owner of the socket's folder, if the folder is in a
+place where only trusted users can create one (`/run/stepwell` of a service, a home below `/home`).
+The owner of a folder in `/tmp` is not trusted. STEPWELL_SOCKET_OWNER names one more user.
 
-The socket is opened without connecting, looked at, and reached through its descriptor: what is put
-into its place meanwhile is another socket, and is not reached.
+The socket is opened without connecting, checked, and reached through its descriptor: a socket that
+is put into its place meanwhile is another one, and is not reached.
 """
 
 import errno
@@ -36,7 +35,7 @@ _LINKS_MAX: Final = 40
 
 
 class UntrustedSocketError(PermissionError):
-    """The socket is of a user who is not trusted; nothing was sent to it.
+    """The socket belongs to a user who is not trusted; nothing was sent to it.
 
     Attributes:
         owner: the user's number.
@@ -58,7 +57,7 @@ class UntrustedSocketError(PermissionError):
 
 
 class Peer(NamedTuple):
-    """The process that listens, as the kernel knows it; ``pid`` is 0 where it is out of sight."""
+    """The listening process, as the kernel reports it; ``pid`` is 0 if it is not visible."""
 
     pid: int
     user: int
@@ -68,7 +67,7 @@ class Peer(NamedTuple):
 class TrustedSocket:
     """A socket file that is held open; ``address`` leads to it and to no other.
 
-    A context manager: the address is of use while it is open.
+    A context manager: the address is valid while it is open.
     """
 
     def __init__(self, path: str, environ: Mapping[str, str] = os.environ) -> None:
@@ -76,7 +75,7 @@ class TrustedSocket:
 
         Raises:
             UntrustedSocketError: A user who is not trusted made it.
-            OSError: There is none, it is no socket, or it cannot be reached.
+            OSError: It is missing, is not a socket, or cannot be reached.
         """
         self.path = path
         self._trusted = trusted_users(os.path.dirname(os.path.abspath(path)), environ)
@@ -91,14 +90,14 @@ class TrustedSocket:
             self.close()
             raise
         own = f"/proc/self/fd/{self._descriptor}"
-        # Without /proc the path is all there is; its owner was looked at all the same.
+        # Without /proc only the path can be used; its owner was checked all the same.
         self.address = own if os.path.exists(own) else path
 
     def connect(self, peer: socket.socket) -> "Peer":
-        """Connect ``peer``, look at who listens, and return it.
+        """Connect ``peer``, check which process listens, and return that process.
 
         Raises:
-            UntrustedSocketError: It is a process of a user who is not trusted.
+            UntrustedSocketError: The listening process belongs to a user who is not trusted.
             OSError: As of `socket.connect`.
         """
         peer.connect(self.address)
@@ -121,7 +120,7 @@ class TrustedSocket:
 
 
 def trusted_users(folder: str, environ: Mapping[str, str] = os.environ) -> frozenset[int]:
-    """Return who may have made a socket in ``folder``: see the top of the file."""
+    """Return the users who may have made a socket in ``folder``, see the top of the file."""
     trusted = {0, os.geteuid(), *_named_owner(environ)}
     waiting = [part for part in folder.split("/") if part][::-1]
     at = "/"
@@ -134,13 +133,13 @@ def trusted_users(folder: str, environ: Mapping[str, str] = os.environ) -> froze
             found = os.lstat(path)
             if stat.S_ISLNK(found.st_mode):
                 if not at_is_sure and found.st_uid not in trusted:
-                    break  # It leads where its owner likes.
+                    break  # Its owner decides where it leads.
                 target = os.readlink(path)
                 at, at_is_sure = ("/", True) if target.startswith("/") else (at, at_is_sure)
                 waiting += [part for part in target.split("/") if part not in ("", ".")][::-1]
                 continue
         except OSError:
-            break  # Missing, or out of sight: nobody more is trusted.
+            break  # Missing or inaccessible: no other user is trusted.
         if at_is_sure:
             trusted.add(found.st_uid)
         at = path
@@ -149,9 +148,9 @@ def trusted_users(folder: str, environ: Mapping[str, str] = os.environ) -> froze
 
 
 def folder_problem(folder: Path) -> str:
-    """Return why no daemon of ours may listen in ``folder``; "" where it may, or makes the folder.
+    """Return why our daemon may not listen in ``folder``; "" if it may, or without a folder.
 
-    There somebody else could put a socket into the place of ours.
+    Another user of such a folder could replace our socket.
     """
     try:
         found = folder.stat()
@@ -175,4 +174,4 @@ def _named_owner(environ: Mapping[str, str]) -> list[int]:
     try:
         return [pwd.getpwnam(named).pw_uid]
     except KeyError:
-        return []  # A user whom this machine does not know made nothing here.
+        return []  # A user unknown to this machine made nothing here.

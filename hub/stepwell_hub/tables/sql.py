@@ -1,4 +1,4 @@
-"""Questions about a table as SQL of ClickHouse. Columns are named by their place, not their name."""
+"""Questions about a table as SQL of ClickHouse. Columns are named by place, not by name."""
 
 import math
 from collections.abc import Sequence

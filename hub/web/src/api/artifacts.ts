@@ -1,4 +1,4 @@
-/** Artifacts: what the hub's JSON holds of them, and one function per request. */
+/** Artifacts: types of the hub's JSON, and one function per request. */
 import { API, pathFrom, queryString, request, requestResponse, type RequestOptions } from "./client.js";
 import type { ValueMap } from "./values.js";
 

@@ -1,4 +1,4 @@
-/** What can go wrong between page and hub. */
+/** Errors between page and hub. */
 
 /** The hub answered and refused. `code` is stable; `message` is a sentence for people. */
 export class ApiError extends Error {

@@ -1,4 +1,4 @@
-/** Reports: what the hub's JSON holds of them, and one function per request. */
+/** Reports: types of the hub's JSON, and one function per request. */
 import { API, pathFrom, request, type RequestOptions } from "./client.js";
 
 type Abort = Pick<RequestOptions, "signal">;

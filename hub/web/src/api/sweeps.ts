@@ -1,4 +1,4 @@
-/** Sweeps: what the hub's JSON holds of them, and one function per request. */
+/** Sweeps: types of the hub's JSON, and one function per request. */
 import { pathFrom, request, type RequestOptions } from "./client.js";
 import type { ValueMap } from "./values.js";
 

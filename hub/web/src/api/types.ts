@@ -1,4 +1,4 @@
-/** What the hub's JSON holds. Moments (`…_at`, `time`, `last_seen`) are seconds since 1970 UTC. */
+/** Types of the hub's JSON. Moments (`…_at`, `time`, `last_seen`) are seconds since 1970 UTC. */
 import type { ValueMap } from "./values.js";
 
 export interface ProjectOverview {

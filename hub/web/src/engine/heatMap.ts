@@ -1,8 +1,8 @@
 /**
  * A heat map of histograms: a column of pixels a range of steps, a row a bin. Pure.
  *
- * A cell's colour says which part of its histogram lies in its bin, so histograms of few and of
- * many values look alike.
+ * A cell's colour shows the share of its histogram's values that is in its bin, so histograms of
+ * few and of many values look similar.
  */
 import type { HistogramMatrix } from "./histogramFrames.js";
 

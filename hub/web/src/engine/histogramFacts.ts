@@ -1,4 +1,4 @@
-/** What a page says and draws of single histograms, and of what is behind a matrix. Pure. */
+/** Texts and drawings of single histograms, and of the data behind a matrix. Pure. */
 import { formatCount, formatValue } from "./format.js";
 import { heightOf } from "./heatMap.js";
 import type { HistogramMatrix } from "./histogramFrames.js";

@@ -1,4 +1,4 @@
-/** Hit test: which lines are near the cursor, and what they say at its x. */
+/** Hit test: which lines are near the cursor, and their values at its x. */
 
 import { nearestIndex } from "./buckets.js";
 import type { Line } from "./lines.js";

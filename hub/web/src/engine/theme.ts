@@ -1,4 +1,4 @@
-/** What drawing takes from outside: colours, a font, and axes with their ticks. */
+/** The inputs of drawing: colours, a font, and axes with their ticks. */
 import type { Scale, Tick } from "./scales.js";
 
 export interface ChartTheme {

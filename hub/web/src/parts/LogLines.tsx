@@ -1,7 +1,7 @@
 /**
  * Lines of a console: only those that can be seen are in the document.
  *
- * At the top end earlier lines load, at the bottom later ones; the lines that are looked at stay
+ * At the top end earlier lines load, at the bottom later ones; the visible lines stay
  * where they are. A viewer who is at the end stays there when lines come.
  */
 import { useSignal } from "@preact/signals";

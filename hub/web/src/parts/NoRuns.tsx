@@ -1,4 +1,4 @@
-/** In place of runs where there are none: no such project, an empty one, or a filter that leaves none. */
+/** Shown if there are no runs: no such project, an empty one, or a filter that matches none. */
 import { ApiError } from "../api/errors.js";
 import { getProject } from "../api/hub.js";
 import { useResource } from "../state/resource.js";

@@ -3,7 +3,7 @@
  *
  * Panels say what they need. Everything needed at one moment that is missing or out of date goes
  * out in few requests, visible panels first, at most four at a time. A request that no panel needs
- * any more is aborted. Data that is out of date stays on the screen until its successor is here.
+ * any more is aborted. Data that is out of date stays on the screen until the new data arrives.
  */
 import { signal } from "@preact/signals";
 

@@ -1,4 +1,4 @@
-/** What the cache holds of one metric: series by run or group, and how answers change it. */
+/** The cached series of one metric, by run or group, and how answers change them. */
 import type { Signal } from "@preact/signals";
 
 import { type HeldSeries, heldSeries, mergeTail } from "../engine/buckets.js";

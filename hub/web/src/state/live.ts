@@ -1,8 +1,8 @@
 /**
- * Live news from the hub: one stream per browser, held by a SharedWorker.
+ * Live events from the hub: one stream per browser, held by a SharedWorker.
  *
  * A browser without SharedWorker gives each visible tab a stream of its own. A hidden tab watches
- * nothing; when it is visible again it is told that news may have been missed.
+ * nothing; when it is visible again, it hears that it may have missed events.
  */
 import { signal } from "@preact/signals";
 

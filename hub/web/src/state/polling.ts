@@ -1,4 +1,4 @@
-/** Ask again and again, for what the hub tells no news of. */
+/** Poll the hub for data without live events. */
 import { useEffect } from "preact/hooks";
 
 import type { Resource } from "./resource.js";

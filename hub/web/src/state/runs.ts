@@ -1,5 +1,5 @@
 /**
- * The runs of a page: what is listed, what is drawn, and which run the pointer is on.
+ * The runs of a page: which are listed, which are drawn, and which run the pointer is on.
  *
  * A page takes RUNS_FIELDS into its view and gives the view's state:
  *

@@ -1,8 +1,8 @@
 /**
  * The runs of a project, filtered and sorted by the hub, as far as they are needed.
  *
- * Pages come by cursor, so rows are a prefix of the list. `need` says how far somebody looks or
- * draws; pages are fetched until then. A new view keeps the old rows on the screen until its first
+ * Pages come by cursor, so rows are a prefix of the list. `need` says how many rows are shown or
+ * drawn; pages are fetched up to there. A new view keeps the old rows on the screen until its first
  * page is in, and so does a refresh until all rows that are needed were read anew.
  */
 import { batch, signal, type ReadonlySignal } from "@preact/signals";

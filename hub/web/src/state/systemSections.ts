@@ -1,8 +1,8 @@
 /**
  * Node metrics in sections: GPUs, the run's processes, the limits of its job, the node, disks, network. Pure.
  *
- * The first parts of the names decide. Within a section what people look at first comes first, and
- * metrics that never changed are put aside: limits, totals, counters of errors that stayed 0.
+ * The first parts of the names decide. Within a section the most useful metrics come first, and
+ * metrics that never changed are kept apart: limits, totals, counters of errors that stayed 0.
  */
 import type { BucketSeries } from "../engine/frames.js";
 

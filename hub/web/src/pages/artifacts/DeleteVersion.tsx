@@ -1,4 +1,4 @@
-/** Deletes a version. What goes with it is said first; one with aliases goes by force only. */
+/** Deletes a version. Shows first what is deleted with it; a version with aliases needs force. */
 import { useSignal } from "@preact/signals";
 
 import { deleteVersion, type Version } from "../../api/artifacts.js";

@@ -1,6 +1,6 @@
 /**
- * A lineage drawn in layers: runs rounded, versions square. What leads to the node under the
- * pointer, or with the focus, and what comes of it is highlighted.
+ * A lineage drawn in layers: runs rounded, versions square. The ancestors and descendants of
+ * the node under the pointer, or with the focus, are highlighted.
  */
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";

@@ -1,4 +1,4 @@
-/** A lineage as a table: each run and version, with what is right before and after it. */
+/** A lineage as a table: each run and version, with its direct neighbours before and after. */
 import { useMemo } from "preact/hooks";
 
 import type { Lineage, LineageNode } from "../../api/artifacts.js";

@@ -1,4 +1,4 @@
-/** A link to a version: NAME:vN, and that it was deleted where it was. */
+/** A link to a version: NAME:vN, with a mark if it was deleted. */
 import type { Version } from "../../api/artifacts.js";
 import { pathOf } from "../../state/routes.js";
 

@@ -1,4 +1,4 @@
-/** The graph of a lineage: what leads to a node and comes of it, and how its lines are drawn. Pure. */
+/** The graph of a lineage: ancestors and descendants of a node, and how lines are drawn. Pure. */
 import type { Lineage, LineageEdge } from "../../api/artifacts.js";
 
 export interface Point {

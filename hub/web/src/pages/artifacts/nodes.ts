@@ -1,4 +1,4 @@
-/** What is said of a node of a lineage, and where its link goes. Pure. */
+/** The text of a node of a lineage, and where its link goes. Pure. */
 import type { LineageNode } from "../../api/artifacts.js";
 import { pathOf } from "../../state/routes.js";
 

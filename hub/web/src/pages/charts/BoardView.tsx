@@ -1,6 +1,6 @@
 /**
- * The panels of a board, in sections. Only what is near the screen exists: panels within one
- * screen, canvases within less, sections that are in between.
+ * The panels of a board, in sections. Only parts near the screen exist: panels within one
+ * screen, canvases within less, and the sections in between.
  */
 import { useSignal } from "@preact/signals";
 import { useLayoutEffect, useMemo, useRef } from "preact/hooks";

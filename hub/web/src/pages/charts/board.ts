@@ -1,5 +1,5 @@
 /**
- * The state of a board of charts: what is asked of the hub, what panels share, live news.
+ * The state of a board of charts: requests to the hub, state that panels share, live events.
  */
 import { computed, effect, signal, type ReadonlySignal, type Signal } from "@preact/signals";
 

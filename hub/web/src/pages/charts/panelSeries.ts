@@ -1,4 +1,4 @@
-/** The lines of a panel: what is held of its metric, with names and colours of runs or groups. */
+/** The lines of a panel: cached series of its metric, with names and colours of runs or groups. */
 import { lowerBound } from "../../engine/buckets.js";
 import type { BucketSeries } from "../../engine/frames.js";
 import { formatCount, formatX } from "../../engine/format.js";

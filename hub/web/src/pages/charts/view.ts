@@ -1,4 +1,4 @@
-/** What the query string says of charts: readable keys, defaults left out. Pure but for its types. */
+/** The query string's part for charts: readable keys, defaults left out. Pure but for its types. */
 import { alignWindow } from "../../engine/buckets.js";
 import type { AxisUnit, ScaleKind } from "../../engine/scales.js";
 import { flag, list, number, oneOf, range, text, type ViewValues } from "../../state/query.js";

@@ -1,4 +1,4 @@
-/** The head of a column: a click sorts, Shift adds to the sort; a panel filters and tells facts. */
+/** The head of a column: a click sorts, Shift adds to the sort; a panel filters and shows facts. */
 import { useEffect, useMemo } from "preact/hooks";
 
 import { getColumnStatistics } from "../../api/tables.js";

@@ -1,6 +1,6 @@
 /**
- * The rows of a table that were asked for, in blocks: what is scrolled to is asked for, and only
- * the newest question matters. An answer to an older view is dropped.
+ * The requested rows of a table, in blocks: rows that are scrolled to are requested, and only
+ * the newest request matters. An answer to an older view is dropped.
  */
 import { batch, signal, type ReadonlySignal } from "@preact/signals";
 

@@ -1,4 +1,4 @@
-/** What of a table is shown: sort, conditions as they are typed, and cells as text. Pure. */
+/** The view of a table: sort, conditions as they are typed, and cells as text. Pure. */
 import type { Cell, ColumnType, Condition, CutText, MediumCell, Op, Order } from "../../api/tables.js";
 import { formatMoment, formatNumber } from "../../parts/format.js";
 

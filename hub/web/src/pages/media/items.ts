@@ -1,4 +1,4 @@
-/** What an item of media is, and what is said of it. Pure. */
+/** The kind of a media item, and its text. Pure. */
 import type { MediaItem } from "../../api/types.js";
 import { formatBytes } from "../../parts/format.js";
 

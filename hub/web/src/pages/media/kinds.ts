@@ -1,5 +1,5 @@
 /**
- * The kinds of media that the page shows. Another kind is one more entry: how it draws a value.
+ * The kinds of media that the page shows. To add a kind, add an entry that draws a value.
  *
  * Files are the last entry: each type that no other kind takes is a list of files.
  */

@@ -1,4 +1,4 @@
-/** What the query string says of media. Pure. */
+/** The part of the query string for media. Pure. */
 import { list, type Field, type ViewValues } from "../../state/query.js";
 
 /** A whole number, or null: the newest. */

@@ -1,4 +1,4 @@
-/** The editor of a report: its text, and beside it what the text gives. */
+/** The editor of a report: its text, and beside it the preview. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 

@@ -1,4 +1,4 @@
-/** What each panel of a report has around it: its title, and the failure or the emptiness of what was asked. */
+/** The frame of each panel of a report: its title, and a message if it has no data or an error. */
 import type { ComponentChildren } from "preact";
 
 import type { PanelFields } from "../../api/reports.js";

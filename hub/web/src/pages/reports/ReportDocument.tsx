@@ -1,4 +1,4 @@
-/** A report's blocks: texts, panels, and in place of a panel that is not drawn, why. */
+/** A report's blocks: texts, panels, and the reason in place of a panel that is not drawn. */
 import type { ComponentType } from "preact";
 
 import type { Block, PanelFields, Problem } from "../../api/reports.js";

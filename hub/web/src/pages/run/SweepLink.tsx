@@ -1,4 +1,4 @@
-/** From a run to the sweep whose trial it is; nothing for other runs. */
+/** A link from a run to its sweep; empty for runs without a sweep. */
 import { getSweepOfRun } from "../../api/sweeps.js";
 import { formatCount } from "../../parts/format.js";
 import { useResource } from "../../state/resource.js";

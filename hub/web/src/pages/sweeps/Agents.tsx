@@ -1,4 +1,4 @@
-/** The agents of a sweep: who they are, whether they live, and which trial they have in hand. */
+/** The agents of a sweep: who they are, whether they are alive, and which trial they run. */
 import { useSignal } from "@preact/signals";
 
 import type { Sweep, SweepAgent, Trial } from "../../api/sweeps.js";

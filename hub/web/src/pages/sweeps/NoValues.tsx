@@ -1,4 +1,4 @@
-/** No trial has a value of the metric: what that may come from. */
+/** No trial has a value of the metric: possible causes. */
 import type { Trial } from "../../api/sweeps.js";
 import { formatAmount } from "../../parts/format.js";
 import { isOver } from "./trials.js";

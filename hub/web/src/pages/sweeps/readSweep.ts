@@ -1,4 +1,4 @@
-/** A sweep and its trials, read again and again: trials that change no more are read once. */
+/** A sweep and its trials, read again and again: settled trials are read once. */
 import { getSweep, listTrials, type Sweep, type Trial } from "../../api/sweeps.js";
 import { settledCount, trialCount, withNews } from "./trials.js";
 

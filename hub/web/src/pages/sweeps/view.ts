@@ -1,4 +1,4 @@
-/** What of a sweep's page is in the address: the trials' order, and the ranges of its axes. */
+/** The part of the address for a sweep's page: the trials' order, and the ranges of its axes. */
 import { viewState } from "../../state/navigation.js";
 import { list, text } from "../../state/query.js";
 import { NEWEST_FIRST } from "./trials.js";
