@@ -26,10 +26,10 @@ POLL_SECONDS: Final = 0.2
 REST_SECONDS_MAX: Final = 5.0
 BEAT_SECONDS: Final = 15.0
 KEPT_SECONDS: Final = 60.0
-"""A listener that comes back within so long is told only what changed meanwhile."""
+"""A listener that reconnects within so long gets only the changes since."""
 _KEPT_MAX: Final = 1024
 _REST_FACTOR: Final = 4.0
-"""After a look that took long, rest so many times as long: looking costs at most a fifth."""
+"""After a long poll, wait so many times as long: polls take at most a fifth of the time."""
 
 
 LookAt = Callable[[Interest], Awaitable[Look]]

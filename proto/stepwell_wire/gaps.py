@@ -13,25 +13,25 @@ class GapKind(StrEnum):
     """The values are on disk and in messages: new ones may be added, none may change."""
 
     JOURNAL_FULL = "journal_full"
-    """Rows found no room in the journal."""
+    """Rows did not fit into the journal."""
     JOURNAL_DISK = "journal_disk"
-    """Rows found no room, as the disk or the system refused the journal's files."""
+    """Rows were dropped, as the disk or the system refused the journal's files."""
     CONSOLE_LINES = "console_lines"
-    """Lines of the console found no room; ``rows`` counts lines."""
+    """Lines of the console did not fit; ``rows`` counts lines."""
     EVENTS = "events"
-    """Config, summary and the like found no room; ``rows`` counts events."""
+    """Config, summary and the like did not fit; ``rows`` counts events."""
     WRITER_LIMIT = "writer_limit"
-    """Values whose name is one more than a writer may have."""
+    """Values of names beyond the limit of names per writer."""
     JOURNAL_DAMAGED = "journal_damaged"
     """A dead writer's journal could not be read there."""
     JOURNAL_IN_DOUBT = "journal_in_doubt"
-    """It is all there and may be wrong: no checksum holds for that part of the journal."""
+    """No data is missing, but it may be wrong: part of the journal has no valid checksum."""
     SPOOL_DAMAGED = "spool_damaged"
     """A daemon's spool could not be read there."""
     DEAD_LETTER = "dead_letter"
     """The sink refused a frame for good; a daemon keeps it in ``file``."""
     REPLAYED = "replayed"
-    """What the gap of the same ``file`` says is missing no longer is."""
+    """The data of the gap with the same ``file`` is no longer missing."""
     UNKNOWN = "unknown"
 
 
@@ -42,7 +42,7 @@ TOLD_BY_WRITERS: Final = (
     GapKind.EVENTS,
     GapKind.WRITER_LIMIT,
 )
-"""What the SDK itself had to drop."""
+"""Kinds of data that the SDK itself had to drop."""
 
 FORMER_REASONS: Final = (
     ("console, ", GapKind.CONSOLE_LINES),

@@ -32,7 +32,7 @@ LOGIN_PARAMETER: Final = "login"
 CODE_SECONDS: Final = 12 * 3600
 COOKIE_SECONDS: Final = 30 * 86_400
 _SLACK_SECONDS: Final = 300
-"""By so much the clock of a link's maker may be ahead of the hub's."""
+"""The clock that made a link may be so far ahead of the hub's clock."""
 _KEY_BYTES: Final = 32
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _HEAD: Final = struct.Struct(">Q8s")

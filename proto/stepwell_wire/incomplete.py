@@ -20,7 +20,7 @@ from stepwell_wire.segment import SEGMENT_SUFFIX
 
 SPARE_PREFIX: Final = "spare-"
 _OLD_SECONDS: Final = 3600.0
-"""What is younger may belong to a process that has not taken its lock yet."""
+"""A younger folder may belong to a process that has not taken its lock yet."""
 
 
 def remove_incomplete(journals: Path, may_remove: Callable[[JournalFolder], bool]) -> int:

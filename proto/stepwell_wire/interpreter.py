@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 
 PYTHON_VARIABLE = "STEPWELL_PYTHON"
-"""Names a Python with stepwell, where `sys.executable` is none."""
+"""Names a Python with stepwell, if `sys.executable` is not one."""
 
 _DROPPED = ("CUDA_VISIBLE_DEVICES", "LD_PRELOAD")
 """A training job's limits on devices, and what it loads into its own processes."""
@@ -28,7 +28,7 @@ _NEEDED = (
     *("uvloop", "PIL", "blake3", "pyarrow", "pynvml", "clickhouse_driver", "starlette"),
     *("uvicorn", "httptools", "msgspec", "sqlalchemy", "alembic", "psycopg"),
 )
-"""What helpers import; a folder of PYTHONPATH without any of it is the script's own."""
+"""Packages that helpers import; a folder of PYTHONPATH without them is the script's own."""
 
 
 class NoPythonError(OSError):

@@ -23,10 +23,10 @@ EVENT_BYTES_MAX: Final = 2 * 1024 * 1024 + 512 * 1024
 """One event's msgpack body. Larger texts and configs are split or cut by the writer."""
 
 VALUE_DEPTH_MAX: Final = 32
-"""Lists and dicts in one another in a value; what lies deeper is written as its text."""
+"""Depth of nested lists and dicts in a value; deeper ones are written as text."""
 
 EVENT_DEPTH_MAX: Final = 2 * VALUE_DEPTH_MAX
-"""Lists and dicts in one another in a whole event, its own included; deeper is refused."""
+"""Depth of nested lists and dicts in a whole event, its own included; deeper is refused."""
 
 HISTOGRAM_BINS_MAX: Final = 512
 """Bins of one histogram; more is refused by the SDK, and kept among the `events` by the daemon."""
@@ -59,7 +59,7 @@ IDENTIFIER_BYTES_MAX: Final = 128
 """Project, run id, writer id and label."""
 
 POSITION_MAX: Final = 1 << 62
-"""Where a stream may begin: no frame brings its mark from there to what 64 bits cannot hold."""
+"""Last allowed begin of a stream: from there no frame moves its position past 64 bits."""
 
 JOURNAL_SEGMENT_BYTES: Final = 8 * 1024 * 1024
 JOURNAL_BYTES_MAX_DEFAULT: Final = 1024 * 1024 * 1024
@@ -70,7 +70,7 @@ STAGED_BYTES_MAX: Final = 4 << 30
 STAGED_HEADER_BYTES_MAX: Final = 64 * 1024
 
 BLOB_BYTES_MAX_DEFAULT: Final = 4 << 30
-"""What one writer may hold staged."""
+"""Staged bytes of one writer."""
 
 PIXELS_MAX: Final = 1 << 27
 """Pixels of a picture: what a worker of the daemon can encode within its memory by default."""

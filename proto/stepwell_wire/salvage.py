@@ -36,7 +36,7 @@ from stepwell_wire.segment import (
 )
 
 HOLE_BYTES_MAX: Final = 1 << 30
-"""A segment that begins further behind the one before it is another journal's."""
+"""A segment that begins further after the one before it is of another journal."""
 _PADDING_BYTES_MAX: Final = 1 << 16
 
 _Schemas = dict[int, tuple[str, ...]]

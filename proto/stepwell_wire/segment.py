@@ -174,7 +174,7 @@ def end_before(end: int, size: int, claimed: int, read: Read) -> int:
 
 
 _CUT_BYTES_MAX: Final = 64 << 20
-"""A page that says that more was cut off, and more than is left, is damaged instead."""
+"""A page with a larger count of cut bytes, also larger than the file, is damaged."""
 
 
 class SegmentEnd(NamedTuple):

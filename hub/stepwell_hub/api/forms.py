@@ -12,7 +12,7 @@ Name = Annotated[str, Meta(max_length=4096)]
 Moment = Annotated[float, Meta(ge=-1e11, le=1e11)]
 """Seconds since 1970 UTC, some thousand years to both sides."""
 DEPTH_MAX: Final = 200
-"""Of objects and lists in each other: who encodes or reads them calls itself for each level."""
+"""Of nested objects and lists: encoders and readers recurse once per level."""
 RUNS_MAX: Final = 2000
 RunIds = Annotated[tuple[Name, ...], Meta(max_length=RUNS_MAX)]
 

@@ -21,9 +21,9 @@ logger = logging.getLogger("stepwell_hub")
 
 CLEAR_SECONDS: Final = 60.0
 DELETIONS_SECONDS: Final = 1.0
-"""`stepwell rm --project` only notes a deletion: lists show soon that it was done."""
+"""`stepwell rm --project` only notes a deletion: lists show the result soon."""
 _REFUSED_SECONDS: Final = 3600.0
-"""A note whose runs are there after so long is of a deletion that failed."""
+"""If its runs still exist after so long, the noted deletion failed."""
 _AWAY: Final = (ApiError, CatalogUnavailableError, StoreError)
 
 

@@ -35,7 +35,7 @@ from stepwell_hub.sweeps.config import SweepConfig
 from stepwell_hub.sweeps.search import grid_trial, random_trial
 
 ATTEMPTS_MAX: Final = 5
-"""A trial whose agents vanished so often is crashed: it may be what kills them."""
+"""A trial whose agents disappeared so often is crashed: it may kill them."""
 _FRESH_SECONDS: Final = 10.0
 """The search by model waits so long for the values of a trial that ended."""
 _BEGINNING: Final[dict[str, Any]] = {
@@ -47,7 +47,7 @@ _BEGINNING: Final[dict[str, Any]] = {
     "bands": "{}",
     "is_settled": False,
 }
-"""What a trial is when an attempt begins."""
+"""Values of a trial when an attempt begins."""
 # Made once, like those of `sweep_rows`.
 _OPEN: Final = (
     select(Trial)

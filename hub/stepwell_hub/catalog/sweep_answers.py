@@ -25,7 +25,7 @@ from stepwell_hub.sweeps.answers import (
 from stepwell_store.errors import CursorError
 
 _VALUES_MAX: Final = 10_000
-"""Trials that importance is computed of."""
+"""Importance is computed from so many trials."""
 
 
 def read_sweep(session: Session, sweep_id: str, alive_at: float) -> SweepAnswer:

@@ -22,9 +22,9 @@ from stepwell_hub.sweeps.config import SweepConfig, parse_config
 from stepwell_hub.sweeps.search import grid_count
 
 KEY_SECONDS: Final = 86_400.0
-"""A key is known for so long."""
+"""A key is kept for so long."""
 COMMAND_SECONDS: Final = 600.0
-"""A command is told for so long."""
+"""A command is sent for so long."""
 _COMMANDS_LOCK: Final = 0x57E9_3312  # An arbitrary number.
 
 # Made once: building such a statement takes longer than running it.

@@ -24,7 +24,7 @@ _ALIGN: Final = re.compile(r"text-align:(left|right|center)")
 _NO_SLUG: Final = re.compile(r"[^\w]+")
 _SLUG_CHARACTERS_MAX: Final = 80
 _DEPTH_MAX: Final = 100
-"""Of tags in tags: whoever reads the tree calls itself for each. Deeper text has no tags."""
+"""Of nested tags: readers of the tree recurse once per level. Deeper text has no tags."""
 
 Node = Any
 """A string, or a list of tag, attributes and nodes."""

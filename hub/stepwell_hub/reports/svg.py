@@ -17,7 +17,7 @@ _HEIGHT: Final = 260.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 12.0, 10.0, 30.0
 _TICKS: Final = 5
 _SIZE_MAX: Final = 1e300
-"""Larger values are left out: differences of them are no numbers."""
+"""Larger values are left out: their differences overflow."""
 _LINEAR_BELOW: Final = 1.0
 """Symlog: in units of the smallest size that is not 0."""
 

@@ -13,7 +13,7 @@ AgentKind = Literal["function", "command"]
 StopReason = Literal["early_terminate", "canceled", "superseded"]
 
 LEASE_SECONDS: Final = 30.0
-"""Unless the settings say another: `HubConfig.sweep_lease_seconds`."""
+"""The default of `HubConfig.sweep_lease_seconds`."""
 BEATS_A_LEASE: Final = 6
 WAIT_SECONDS: Final = 2
 ENDED: Final = ("finished", "canceled")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 _GROUPS_MAX: Final = 64
-"""With more groups all have one length: there are too few values to tell them apart."""
+"""With more groups all share one length: there are too few values to fit one each."""
 _STEPS: Final = 60
 _RATE: Final = 0.1
 _LENGTH_LOG_MEAN: Final = math.log(0.5)

@@ -24,12 +24,12 @@ _GROUP_TRIALS: Final = 5
 """So many trials in a group of numbers, about."""
 _GROUPS_MAX: Final = 8
 _WORDS_MAX: Final = 50
-"""Groups of what is no number. Memory and time go with trials times groups."""
+"""Groups of values that are not numbers. Memory and time go with trials times groups."""
 _SHUFFLES: Final = 200
 _CHANCE: Final = 0.95
 _SEED: Final = 17
 _NUMBER_MAX: Final = 1e300
-"""Python's integers go on beyond what a float holds."""
+"""Python's integers can be larger than a float."""
 
 _Floats = NDArray[np.float64]
 _Codes = NDArray[np.intp]

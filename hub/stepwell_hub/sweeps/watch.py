@@ -24,10 +24,10 @@ logger = logging.getLogger("stepwell_hub")
 
 LOOK_SECONDS: Final = 0.5
 REST_FACTOR: Final = 2.0
-"""After a look that took long, rest so many times as long."""
+"""After a long read, wait so many times as long."""
 ORPHANS_SECONDS: Final = 30.0
 SETTLE_SECONDS: Final = 60.0
-"""Values that come later after a trial's end are not waited for."""
+"""The watch does not wait for values that come later after a trial's end."""
 
 
 class Watch:

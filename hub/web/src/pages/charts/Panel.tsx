@@ -1,4 +1,4 @@
-/** A panel: one metric of the drawn runs, with its name, its newest value and its data as a table. */
+/** A panel: one metric of the drawn runs, with its name, its newest value and its table. */
 import { computed, useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
