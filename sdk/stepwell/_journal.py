@@ -107,6 +107,7 @@ class Journal:
             while self.held[-1] is old and not self.closed:
                 segment = self._spares.take(at_once=beyond_limit)
                 if segment is None:
+                    self.problem = self._spares.problem
                     return self.held[-1] is not old
                 self._let_follow(segment, old)
         except OSError as error:

@@ -22,6 +22,7 @@ class SpareSegments:
     def __init__(self, folder: Path, size: int) -> None:
         self._folder, self._size = folder, size
         self._ready: MappedSegment | None = None
+        self.problem: OSError | None = None  # Of the last creation that failed.
         self._made_count = 0
         self._retry_at = 0.0
 
@@ -80,8 +81,9 @@ class SpareSegments:
     def _make(self) -> MappedSegment:
         try:
             return make_segment(self._next_path(), self._size)
-        except OSError:
+        except OSError as error:
             self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self.problem = error
             raise
 
     def _next_path(self) -> Path:

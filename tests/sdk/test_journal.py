@@ -189,11 +189,14 @@ def test_a_full_disk_drops_and_says_so_once_and_recovers(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "posix_fallocate", full)
+    spares = journal_of(run)._spares
     for i in range(5000):
         run.log({"a": float(i)})
+        if i == 1500:  # In the spare segment: the next one is tried meanwhile.
+            wait_until(lambda: spares._retry_at > 0.0, "a segment that cannot be made")
     assert run.dropped_points > 0
     monkeypatch.setattr(os, "posix_fallocate", real)
-    journal_of(run)._spares._retry_at = 0.0
+    spares._retry_at = 0.0
     run.log({"a": -1.0})
     held = read_journal(run.dir)
     (gap,) = held.bodies("gap")
