@@ -1,4 +1,4 @@
-"""What scripts call for the sake of an account or a side process, and lines on the terminal."""
+"""Calls of scripts that concern an account or a side process, and lines on the terminal."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def login(
 
 
 def setup(settings: Any = None) -> Setup:
-    """Return the settings that a run would start with; those given hold for all runs to come."""
+    """Return the settings of a new run; those given hold for all later runs of this process."""
     if settings is not None:
         _session.shared_settings = settings
     return Setup(read_settings({}, shared=_session.shared_settings))

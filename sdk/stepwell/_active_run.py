@@ -1,4 +1,4 @@
-"""What the modules below `Run` know of a run of this process."""
+"""The part of a run that the modules below `Run` use."""
 
 from typing import TYPE_CHECKING, Any, Protocol
 

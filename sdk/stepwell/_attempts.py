@@ -1,4 +1,4 @@
-"""Attempts to reach the daemon: when the next one is due, and what stands in the way."""
+"""Attempts to reach the daemon: the time of the next one, and the obstacle."""
 
 import random
 import time
@@ -14,9 +14,9 @@ from stepwell.errors import DaemonUnreachableError, RefusedError
 RETRY_SECONDS_MIN: Final = 0.1
 RETRY_SECONDS_MAX: Final = 5.0
 _STARTING_SECONDS_MAX: Final = 0.5
-"""Between looks for a daemon that was just started."""
+"""Time between two checks for a daemon that was just started."""
 _OBSTACLES_MAX: Final = 16
-_GAPS_AT_ONCE: Final = 3  # So many in a row are no mistake that the next welcome corrects.
+_GAPS_AT_ONCE: Final = 3  # From so many in a row on, the next attempt waits.
 _REMEDIES: Final = {
     "MALFORMED": "this is a bug of stepwell, please report it with the journal",
     "UNSUPPORTED_VERSION": "use the same release of stepwell for the daemon and for training",
@@ -26,14 +26,14 @@ _REMEDIES: Final = {
 
 
 class Attempts:
-    """A writer's attempts; a failed one is followed by a longer rest than the one before.
+    """A writer's attempts; after each failed one the pause is longer.
 
     Attributes:
         stopped_for: the refusal after which there is no further attempt.
         ever_connected: whether one succeeded.
-        obstacle: why nothing can be delivered until somebody changes something; "" where it can.
-        last_obstacle: the same as of the last attempt, also while the next one is awaited.
-        next_at: when the next one is due, on the monotonic clock.
+        obstacle: the reason, if delivery needs an action of the user first; else "".
+        last_obstacle: the obstacle of the last attempt, also before the next one.
+        next_at: the time of the next attempt, on the monotonic clock.
     """
 
     def __init__(self, socket: str, personal: PersonalDaemon, say: Callable[[str], None]) -> None:
@@ -47,7 +47,7 @@ class Attempts:
         self._failures = 0
 
     def hasten(self) -> None:
-        """Somebody waits: the next attempt is due now, whatever the last one said."""
+        """Make the next attempt due now, because a caller waits."""
         self.obstacle = ""
         self._at_once = True
 
@@ -56,10 +56,10 @@ class Attempts:
         return at_once or time.monotonic() >= self.next_at
 
     def see_to_daemon(self) -> None:
-        """Return where a daemon listens; else do what can be done that one comes.
+        """Check that a daemon listens; without one, try to start it.
 
         Raises:
-            DaemonUnreachableError: None listens now.
+            DaemonUnreachableError: No daemon listens now.
         """
         look = look_at(self._socket)
         if not look.answers:
@@ -73,7 +73,7 @@ class Attempts:
         self._personal.note_answer()
 
     def note_failure(self, error: Exception, *, folder: Path, oldest: int) -> None:
-        """Say what somebody should know of it, once, and rest as long as it asks for.
+        """Report a failed attempt once, and set the pause before the next one.
 
         Args:
             folder: the journal, which keeps what is not delivered.
@@ -90,14 +90,14 @@ class Attempts:
                 self._say(f"{error}; the journal keeps everything, {remedy}")
                 return
             if error.code == "GAP" and self._failures < _GAPS_AT_ONCE:
-                self.next_at = 0.0  # The next welcome says where to go on.
+                self.next_at = 0.0  # The next welcome gives the position to continue from.
                 return
         longest = _STARTING_SECONDS_MAX if self._personal.expected else RETRY_SECONDS_MAX
         delay = min(longest, RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
         self.next_at = time.monotonic() + delay * random.Random().uniform(0.5, 1.0)
 
     def was_told(self, obstacle: str) -> bool:
-        """Return whether a line said ``obstacle`` before."""
+        """Return whether ``obstacle`` was printed before."""
         return obstacle in self._obstacles_said
 
     def _tell_obstacle(self, folder: Path) -> None:

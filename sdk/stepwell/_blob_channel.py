@@ -47,7 +47,7 @@ class BlobChannel:
         self._channel, self._held = open_channel(socket)
 
     def offer(self, ids: Sequence[str], *, keep: bool = False) -> list[BlobReply]:
-        """Ask the daemon to take staged files; return what it says of each.
+        """Ask the daemon to take staged files; return its answer for each.
 
         Args:
             keep: leave the files where they are.
@@ -68,7 +68,7 @@ class BlobChannel:
         return list(BlobReplies.FromString(answer).blobs)
 
     def put(self, blob_id: str, offset: int) -> BlobReply:
-        """Send a staged file from ``offset`` on; return what the daemon says of it.
+        """Send a staged file from ``offset`` on; return the daemon's answer.
 
         Raises:
             DaemonUnreachableError: It does not answer.
@@ -77,9 +77,9 @@ class BlobChannel:
         return self._put(self._folder / file_name(blob_id), blob_id, offset)
 
     def put_draft(self, name: str) -> BlobReply:
-        """Send the files of a draft, ``draft.json`` last; return what the daemon says of it.
+        """Send the files of a draft, ``draft.json`` last; return the daemon's answer.
 
-        A file that is there already is not sent, and one that was cut off goes on where it ended.
+        A complete file is not sent again; a partial one continues where it ended.
 
         Raises:
             DaemonUnreachableError, OSError: As for `put`.
@@ -94,7 +94,7 @@ class BlobChannel:
                 reply = BlobReply(outcome=REFUSED, detail=changed)
                 break
             size = path.stat().st_size
-            reply = self._put(path, whole, size)  # Asks what is there: it sends no byte.
+            reply = self._put(path, whole, size)  # Asks for the size that is there; sends no bytes.
             if reply.outcome == LATER and reply.offset < size:
                 reply = self._put(path, whole, reply.offset)
             if reply.outcome != TAKEN:
@@ -128,7 +128,7 @@ def _held_files(folder: Path) -> dict[str, Held]:
 
 
 def _changed(folder: Path, files: Mapping[str, Held]) -> str:
-    """Return which hard link was written to since it was made, "" for none.
+    """Return the hard link that was changed after it was made, "" for none.
 
     Only the bytes are sent, so the daemon cannot know.
     """
@@ -195,7 +195,7 @@ def _chunks(
         try:
             data = os.pread(descriptor, BLOB_CHUNK_BYTES, offset)
         except OSError:
-            return  # The daemon says what it has.
+            return  # The daemon reports what it has.
         yield BlobChunk(
             name=blob_id,
             size=size,

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class HandedOver(NamedTuple):
-    """What became of an offer.
+    """The result of an offer.
 
     Attributes:
-        taken: durable in the daemon, or handed over by somebody else; their files are gone here.
+        taken: durable in the daemon, or handed over by another process; their files are removed.
         refused: never taken, by id, with the daemon's reason; their files are kept.
-        later: why the rest has to wait, "" where nothing does.
+        later: why the rest has to wait, "" if there is no rest.
     """
 
     taken: list[str]
@@ -40,17 +40,17 @@ class BlobDelivery:
     def __init__(self, socket: str, folder: Path, writer_id: str, *, keep: bool = False) -> None:
         """
         Args:
-            keep: leave the files of what was taken.
+            keep: leave the files of the taken blobs.
         """
         self._socket, self._folder, self._writer_id = socket, folder, writer_id
         self._keep = keep
         self._channel: BlobChannel | None = None
 
     def hand_over(self, ids: Sequence[str]) -> HandedOver:
-        """Offer ``ids`` and send what the daemon cannot take by itself.
+        """Offer ``ids`` and send the blobs that the daemon cannot take by itself.
 
         Raises:
-            DaemonUnreachableError: Nobody answers.
+            DaemonUnreachableError: No daemon answers.
             RefusedError: The daemon knows no blobs.
             OSError: A file cannot be read.
         """
@@ -62,7 +62,7 @@ class BlobDelivery:
             for reply in self._opened().offer(part, keep=self._keep):
                 later = self._follow(reply, taken, refused) or later
             if later:
-                break  # What waits is asked for again, and all behind it.
+                break  # The next offer repeats this one and all after it.
         return HandedOver(taken, refused, later)
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class BlobDelivery:
             channel.close()
 
     def _follow(self, reply: "BlobReply", taken: list[str], refused: dict[str, str]) -> str:
-        """Do what ``reply`` asks for; return why this blob has to wait, "" where it does not."""
+        """Act on ``reply``; return why this blob has to wait, "" if it need not."""
         from stepwell_wire.blobs_pb2 import REFUSED, SEND, TAKEN
 
         if reply.outcome == SEND:
@@ -82,7 +82,7 @@ class BlobDelivery:
                 else:
                     reply = channel.put(reply.name, reply.offset)
             except FileNotFoundError:
-                taken.append(reply.name)  # Somebody else handed it over, or removed it.
+                taken.append(reply.name)  # Another process handed it over, or removed it.
                 return ""
         if reply.outcome == TAKEN:
             if not self._keep:

@@ -22,7 +22,7 @@ _RETRY_SECONDS_MAX: Final = 5.0
 
 
 class BlobSender:
-    """Hands over what one stager holds."""
+    """Hands over the blobs of one stager."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class BlobSender:
     ) -> None:
         """
         Args:
-            is_known: whether the daemon was told who writes; before that it takes nothing.
+            is_known: whether the daemon knows the writer; before that it takes no blobs.
         """
         self._stager = stager
         self._delivery = BlobDelivery(socket, stager.folder, stager.info.writer_id)
@@ -62,7 +62,7 @@ class BlobSender:
         return self._thread is not None and self._thread.is_alive()
 
     def wake(self) -> None:
-        """Begin, or go on; called by whoever staged something."""
+        """Start the thread or wake it; called after something was staged."""
         self._woken.set()
         if self._thread is None and not self._stopping:
             with self._starting:
@@ -70,7 +70,7 @@ class BlobSender:
                     self._begin()
 
     def wait_taken(self, timeout_seconds: float) -> bool:
-        """Wait until all that is staged now is durable in the daemon."""
+        """Wait until everything staged so far is durable in the daemon."""
         deadline = time.monotonic() + timeout_seconds
         wanted = set(self.waiting)
         if not wanted:
@@ -86,7 +86,7 @@ class BlobSender:
         return True
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
-        """End the thread; what was not handed over stays where it is."""
+        """End the thread; the files that were not handed over stay staged."""
         self._stopping = True
         self._woken.set()
         self._hurried.set()
@@ -133,7 +133,7 @@ class BlobSender:
                 self._changed.notify_all()
 
     def _hand_over(self) -> bool:
-        """Return whether something moved."""
+        """Return whether something was taken and nothing has to wait."""
         try:
             done = self._delivery.hand_over(self.waiting)
         except NoThreadError:
@@ -174,7 +174,7 @@ class BlobSender:
 
 
 def _refused_what(folder: Path, name: str) -> str:
-    """Return what is said of a refused blob or draft, without its reason."""
+    """Return the message for a refused blob or draft, without the reason."""
     key = key_of(name)
     if key is None:
         return f"the daemon refuses a media file, it is kept in {folder}"

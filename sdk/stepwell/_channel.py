@@ -7,7 +7,7 @@ and 20 MB. It is imported on the sender's thread, or by a tool.
 import os
 
 # With grpc's own fork support on, a parent that forks while it sends can deadlock (measured);
-# off, the parent is undisturbed, and a child does not touch what it inherited
+# without it the parent works, and a child does not use the channels that it inherited
 # (see `_relay_process.py`).
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
@@ -40,12 +40,12 @@ from stepwell_wire.trusted_socket import CHANNEL_OPTIONS, TrustedSocket, Untrust
 
 WELCOME_SECONDS_MAX: Final = 10.0
 _DESCRIPTORS_NEEDED: Final = 24
-"""Far more than a connection takes (measured: 4), for others open some meanwhile."""
+"""Far more than a connection takes (measured: 4): other threads may open some meanwhile."""
 
 OPTIONS: Final = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
-    # A connection of our own: a shared one may stand in a back-off that we did not choose.
+    # A separate connection: a shared one may be in a back-off that we did not choose.
     *CHANNEL_OPTIONS,
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -89,10 +89,10 @@ def hello_of(
 
 
 def check_descriptors(socket: str) -> None:
-    """Raise when the process is about to run out of descriptors.
+    """Raise if the process has almost no descriptors left.
 
-    grpc ends the process when it gets none for itself (measured: "Eventfd wakeup fd is not
-    supported"); training must go on, so it is not asked then.
+    grpc ends the process if it gets no descriptor (measured: "Eventfd wakeup fd is not
+    supported"). Training must continue, so grpc is not called then.
     """
     opened: list[int] = []
     try:
@@ -111,10 +111,10 @@ def check_descriptors(socket: str) -> None:
 
 
 def check_threads(socket: str) -> None:
-    """Raise when this process can start no thread: grpc then waits for one without an end.
+    """Raise if this process cannot start a thread: grpc would then wait for one without end.
 
-    Python 3.12 starts none while the interpreter ends, and grpc hangs in a call, and in closing
-    a channel, for which it got none (measured with 3.12.1 and grpcio 1.85).
+    Python 3.12 starts no thread while the interpreter ends. grpc then hangs in a call, and in
+    closing a channel (measured with 3.12.1 and grpcio 1.85).
     """
     try:
         threading.Thread(target=int, name="stepwell-probe", daemon=True).start()
@@ -123,7 +123,7 @@ def check_threads(socket: str) -> None:
 
 
 def open_channel(socket: str) -> tuple[Any, TrustedSocket]:
-    """Return a channel to the daemon on ``socket``, and what has to stay open as long as it.
+    """Return a channel to the daemon on ``socket``, and the object that must stay open with it.
 
     Raises:
         NoThreadError: No thread can be started.
@@ -144,24 +144,23 @@ def open_channel(socket: str) -> tuple[Any, TrustedSocket]:
 
 
 _abandoned: list[Any] = []
-"""What can be neither closed nor collected without a wait that has no end."""
+"""Objects of grpc whose closing or collection might hang."""
 
 _alive: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 def keep_alive(made: Any) -> None:
-    """Let ``made`` of grpc outlive the interpreter; see ``outlive_interpreter``."""
+    """Let ``made``, an object of grpc, outlive the interpreter; see ``outlive_interpreter``."""
     _alive.add(made)
 
 
 @atexit.register
 def outlive_interpreter() -> None:
-    """Take what grpc made out of the interpreter's last garbage collection, or of a fork's.
+    """Exclude grpc's objects from the interpreter's last garbage collection, or a forked child's.
 
-    A call locks itself when it is collected. A thread of grpc's that held that lock when the
-    interpreter began to end, or that a forked child does not have, never gives it back, and the
-    process would hang (seen in 2 of 4,280 ends on a loaded machine). What has one reference too
-    many is not collected.
+    A call takes its own lock when it is collected. If a thread of grpc held that lock when the
+    interpreter began to end, or at a fork, the lock is never released and the process hangs (seen
+    in 2 of 4,280 ends on a loaded machine). An object with an extra reference is not collected.
     """
     for each in list(_alive):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
@@ -171,8 +170,8 @@ def outlive_interpreter() -> None:
 class Connection:
     """One stream, from hello to its end.
 
-    ``on_ack``, ``on_command`` and ``on_end`` are called on a thread of the connection's own;
-    ``on_end`` once, also when the stream never began, with what ended it.
+    ``on_ack``, ``on_command`` and ``on_end`` are called on a thread of the connection. ``on_end``
+    is called once, also if the stream never began, with the reason of the end.
 
     Raises:
         DaemonUnreachableError: No welcome came, as `open_channel` says, or no thread can start.
@@ -194,12 +193,12 @@ class Connection:
         self.frame_bytes_max = 0
         self.page_url = ""
         self.hub_folder = ""  # where the key of the page is
-        self.notice = ""  # what the daemon wants the user to know
+        self.notice = ""  # the daemon's text for the user
         self._on_ack, self._on_end, self._on_command = on_ack, on_end, on_command
-        # A run of a sweep may be asked something at any time.
+        # The hub may send a command to a run of a sweep at any time.
         self._listens_always = bool(hello.sweep_id)
         self._welcomed = threading.Event()
-        self._awaited = 0  # the position that the last frame handed over reaches
+        self._awaited = 0  # the end position of the last frame
         self._handed_over = threading.Event()
         self._end: Exception | None = None
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -212,7 +211,7 @@ class Connection:
             self._call: Any = stream(iter(self._outgoing.get, None))
             _alive.add(self._call)
             threading.Thread(target=self._receive, name="stepwell-acks", daemon=True).start()
-        except RuntimeError as error:  # The last thread was the one before; see `check_threads`.
+        except RuntimeError as error:  # `check_threads` got the last thread.
             _abandoned.append(self)
             raise NoThreadError(socket, str(error)) from error
         if not self._welcomed.wait(welcome_seconds_max):
@@ -267,14 +266,14 @@ class Connection:
         self._on_end(end)
 
     def _rest_until_awaiting(self, acked: int) -> None:
-        """Wait until an ack is due: grpc's own wait wakes ten times a second, for nothing."""
+        """Wait until an ack can come: grpc's own wait wakes ten times a second without need."""
         if self._listens_always:
             return
         while self._awaited <= acked and self._end is None:
             self._handed_over.wait()
             self._handed_over.clear()
             if self._awaited <= acked:
-                return  # Closed, or all of it was known: look at the stream.
+                return  # Closed, or all was acknowledged: read the stream.
 
 
 def _command_of(message: Any) -> Command:

@@ -1,15 +1,15 @@
-"""Commands: what the hub asks of a run, as the daemon passes it on."""
+"""Commands of the hub to a run; the daemon passes them on."""
 
 from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """What the hub asks of a run.
+    """A command of the hub to a run.
 
     Attributes:
         kind: ``stop``; others are of later releases.
-        number: the trial's in its sweep.
-        fencing: of the attempt that is meant.
+        number: number of the trial in its sweep.
+        fencing: fencing number of the attempt that must obey.
     """
 
     kind: str

@@ -1,8 +1,8 @@
 """`run.config`: the parameters of a run, by item and by attribute.
 
 A value is set once; changing it needs ``allow_val_change=True``, so that a typo in a late cell
-does not rewrite what a run was. Lists and dicts are copied when they are set: what a program does
-to its own afterwards changes no config.
+does not rewrite a run's config. Lists and dicts are copied when they are set: later changes of the
+program's own objects change no config.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,14 +17,14 @@ from stepwell.errors import ConfigError
 from stepwell_wire.limits import VALUE_DEPTH_MAX
 
 Publish = Callable[[dict[str, Any], list[str]], None]
-"""Takes what was set, as JSON-like values, and the paths that were deleted."""
+"""Takes the values that were set, as JSON-like values, and the deleted paths."""
 
 _MISSING: Final = object()
 _SECRET_CHARACTERS_MIN: Final = 8
 _SECRET_CHARACTERS_MAX: Final = 10_000
 _TEXTS_LOOKED_AT: Final = 1000
 _CHARACTERS_LOOKED_AT: Final = 300_000
-"""Of one value: a config may hold a data set. A million take 0.3 s, and `log` waits meanwhile."""
+"""Limit for one value: it may be a data set. A million take 0.3 s, and `log` waits meanwhile."""
 _HINTS: Final = {
     "clear": "delete names one by one with del",
     "copy": "run.config.as_dict() is a copy",
@@ -55,10 +55,10 @@ class Config:
         object.__setattr__(self, "_lock", lock)
 
     _items: dict[str, Any]
-    _sent: dict[str, Any]  # What the store has of each value.
+    _sent: dict[str, Any]  # Each value as the store has it.
     _locked: dict[str, Any]
     _handed_out: dict[str, Any]  # Lists and dicts that may be changed in place.
-    _given: dict[str, Any]  # How those that were changed in place were set.
+    _given: dict[str, Any]  # The first form of those that were changed in place.
     _may_change: bool
     _publish: Publish
     _warn: Callable[[str, str], None]
@@ -107,7 +107,7 @@ class Config:
         return {key: _own(value) for key, value in list(self._items.items())}
 
     def persist(self) -> None:
-        """Write what was changed inside of nested values; every other change is written already."""
+        """Write changes inside nested values; all other changes are written already."""
         self._look()
 
     def __getitem__(self, key: str) -> Any:
@@ -124,7 +124,7 @@ class Config:
             del self._items[key]
             self._handed_out.pop(key, None)
             below = paths_of(key, self._sent.pop(key, None))
-            # A deletion takes the values below the name along: those of other keys are said anew.
+            # A deletion also deletes values below the name: those of other keys are sent again.
             others = {name: held for name, held in self._sent.items() if name.startswith(f"{key}.")}
             self._publish(others, list(dict.fromkeys([key, *below])))
 
@@ -155,7 +155,7 @@ class Config:
         return repr(self._items)
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
-        """A copy is a plain dict: what is set in it is no run's config."""
+        """A copy is a plain dict: setting a value in it changes no config."""
         return dict, (self.as_dict(),)
 
     def _stored(self) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class Config:
         return {key: held for key, held in list(self._sent.items()) if not key.startswith("_")}
 
     def _recall(self, values: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
-        """Take over what the store has already, and how its scripts set it."""
+        """Take over the values that the store has, and the form in which scripts set them."""
         self._items.update(_own(dict(values)))
         self._sent.update(values)
         self._given.update(given or {})
@@ -204,7 +204,7 @@ class Config:
                 self._send(fresh, changed)
 
     def _named(self, values: Mapping[Any, Any]) -> dict[str, Any]:
-        """Return ``values`` under the names that they are stored under; two names stay two."""
+        """Return ``values`` by their stored names; different names stay different."""
         found: dict[str, Any] = {}
         for raw, value in values.items():
             key = _clean(raw)
@@ -253,9 +253,9 @@ class Config:
                 return
 
     def _look(self) -> None:
-        """Write what was changed in place: ``run.config["optimizer"]["lr"] = 0.1``.
+        """Write changes in place: ``run.config["optimizer"]["lr"] = 0.1``.
 
-        What was taken out of a nested value stays stored: programs pop from what they pass on.
+        Items removed from a nested value stay stored: programs pop items from dicts they pass on.
         """
         with self._lock():
             changed: dict[str, Any] = {}
@@ -265,7 +265,7 @@ class Config:
                     changed[key] = form
             if changed:
                 gone = paths_gone(self._sent, changed)
-                for key in changed:  # A resumed script sets it so again: that is no change.
+                for key in changed:  # A resumed script sets the same value again: no change.
                     self._given.setdefault(key, self._sent[key])
                 self._sent.update(changed)
                 self._publish(changed, gone)
@@ -275,14 +275,14 @@ Mapping.register(Config)
 
 
 def _clean(key: Any) -> str:
-    """Return the name of a config value; dashes before it are those of a command line."""
+    """Return the name of a config value, without the dashes of a command line before it."""
     text = text_of(key)
     bare = text.lstrip("-")
     return text if not bare or bare[0].isdigit() or bare[0] == "." else bare
 
 
 def _equal(left: Any, right: Any) -> bool:
-    """Whether a change of ``left`` to ``right`` changes nothing that matters, as 1 to 1.0."""
+    """Whether ``left`` and ``right`` are equal values, such as 1 and 1.0."""
     try:
         return bool(left is right or left == right)
     except Exception:  # Arrays and other values with an == of their own.

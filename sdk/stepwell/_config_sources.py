@@ -1,4 +1,4 @@
-"""What people start a run with: dicts, records, objects, files. From these to names and values."""
+"""Sources of a config: dicts, records, objects, files. Each becomes names and values."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def _found_in(values: Any) -> dict[Any, Any]:
             return dict(values.flag_values_dict())
         found = attributes_of(values)
         has_place = hasattr(values, "__dict__") or hasattr(values, "__slots__")
-    except Exception as error:  # Anybody's class: the run starts, and shows what is the matter.
+    except Exception as error:  # Any class may raise: the run starts and shows the error.
         return {"config": Unreadable(error)}
     if not found and not has_place:
         raise _unexpected(values)
@@ -81,7 +81,7 @@ def _unexpected(values: Any) -> SettingsError:
 
 
 def read_names_and_values(given: str | os.PathLike[str], *, what: str = "config") -> dict[str, Any]:
-    """Return what a YAML or JSON file says, also one in the form of Weights & Biases' own files.
+    """Return the content of a YAML or JSON file, also in the form of Weights & Biases' files.
 
     Raises:
         SettingsError: It cannot be read, or has no names at its top; begins with ``what``.
@@ -122,7 +122,7 @@ def load_file(given: str | os.PathLike[str], *, what: str) -> tuple[dict[str, An
 
 
 def _names_are(value: Any, *names: str) -> bool:
-    """Whether ``value`` is as in Weights & Biases' files: a value, and what it is in older ones."""
+    """Whether ``value`` is a dict with exactly these names, as in Weights & Biases' files."""
     return isinstance(value, dict) and set(value) == set(names)
 
 
@@ -140,14 +140,14 @@ def line_of(text: str, path: str) -> int:
     """Return the line of a YAML text on which the value at ``path`` begins; 0 where unknown.
 
     Args:
-        path: names with dots between them, such as ``parameters.lr.min``; of a name that is
-            missing the line of the one above it counts.
+        path: names with dots between them, such as ``parameters.lr.min``; for a missing name the
+            line of its parent is returned.
     """
     try:
         import yaml
 
         node = yaml.compose(text)
-    except Exception:  # No PyYAML, or no YAML: then nobody asks for a line.
+    except Exception:  # No PyYAML, or no valid YAML: the line is not needed.
         return 0
     line, left = 0, path
     while left and isinstance(node, yaml.MappingNode):
@@ -163,7 +163,7 @@ def line_of(text: str, path: str) -> int:
 
 
 def _loader(yaml: Any) -> Any:
-    """Return a safe loader to which 1e-4 is a number, as in YAML 1.2 and to everybody else."""
+    """Return a safe loader that reads 1e-4 as a number, as YAML 1.2 does."""
     import re
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc,name-defined,unused-ignore]

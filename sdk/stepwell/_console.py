@@ -1,4 +1,4 @@
-"""What the training prints, taken along line by line while it is still printed.
+"""The console output of the training, captured line by line while it is still printed.
 
 A write costs an append to a queue (`_console_streams.py` sees the writes); lines are put together
 later (`_console_lines.py`), as a rule by the sender's thread. Where little is printed the printing
@@ -21,13 +21,13 @@ from stepwell._console_lines import Line, LineAssembler
 BURST_CHARACTERS: Final = 8 * 1024 * 1024
 CHARACTERS_PER_SECOND: Final = 1024 * 1024
 
-_PART_CHARACTERS_MIN: Final = 32 * 1024  # Of the first and of the last part, at any rate.
+_PART_CHARACTERS_MIN: Final = 32 * 1024  # Of the first and of the last part, at least.
 _PIECE_CHARACTERS: Final = 64 * 1024
 _WRITE_CHARACTERS: Final = 32  # What a write, and a line, counts beside its text.
 _HURRY_CHARACTERS: Final = 512 * 1024
 _AT_ONCE_WRITES_MAX: Final = 32
 _AT_ONCE_SHARE: Final = 400
-"""The printing thread puts lines together for such a part of the time at most."""
+"""The largest part of the time in which the printing thread puts lines together."""
 _AT_ONCE_REST_US_MAX: Final = 1_000_000
 
 _time_ns = time.time_ns
@@ -35,14 +35,14 @@ _Write = tuple[str, str, int]  # stream, text, µs since 1970 UTC
 
 
 class Waked(Protocol):
-    """Who is to take what was printed: the writer, for its sender."""
+    """The receiver of the printed text: the writer, for its sender."""
 
     idle: bool
     wake: Callable[[], None]
 
 
 class _Missing:
-    """How much of one stream found no room."""
+    """How much of one stream was dropped."""
 
     def __init__(self) -> None:
         self.lines = self.characters = 0
@@ -63,8 +63,8 @@ class Capture:
     """One run's share of stdout and stderr.
 
     Args:
-        waked: is woken for `take` where it is idle, and where much waits.
-        take_now: tries to take what is there on this very thread; False when it cannot now.
+        waked: is woken for `take` if it is idle, or if much text waits.
+        take_now: tries to take the text on the calling thread; False if it cannot now.
     """
 
     def __init__(self, waked: Waked, take_now: Callable[[], bool] = lambda: False) -> None:
@@ -95,7 +95,7 @@ class Capture:
             self._first_size += size
         if (
             lines
-            # A clock that was set back must not keep this from happening.
+            # This must also happen after the clock was set back.
             and not 0 < self._at_once_from_us - time_us < _AT_ONCE_REST_US_MAX
             and self._add_at_once(time_us)
         ):
@@ -105,7 +105,7 @@ class Capture:
 
     @property
     def waits(self) -> bool:
-        """Whether something is to be taken, now or soon."""
+        """Whether text waits to be taken, now or soon."""
         return bool(self._first) or any(each.has_untaken for each in self._assemblers.values())
 
     def take(self, *, final: bool = False) -> dict[str, list[Line]]:
@@ -138,7 +138,7 @@ class Capture:
     # ------------------------------------------------------------------ the bound
 
     def _allow(self, size: int, now_us: int) -> None:
-        """Set how much may wait until the next look: a burst, or what comes in such a time."""
+        """Set how much may wait until the next `take`: a burst, or the rate times the interval."""
         passed = max(0, now_us - self._allowed_at_us) / 1e6
         grown = self._allowance - size + CHARACTERS_PER_SECOND * passed
         self._allowance = min(float(BURST_CHARACTERS), max(0.0, grown))
@@ -146,14 +146,14 @@ class Capture:
         self._part_max = max(_PART_CHARACTERS_MIN, int(self._allowance) // 2)
 
     def _add_slowly(self, stream: str, text: str, time_us: int) -> None:
-        """Add a text where not all finds room, or a long one: in pieces, what could be kept."""
+        """Add a long text, or one that does not fit: in pieces, as far as there is room."""
         end, start = len(text), len(text)
         if len(text) > BURST_CHARACTERS:
             end, start = BURST_CHARACTERS // 2, len(text) - BURST_CHARACTERS // 2
         with self._lock:
             self._add_pieces(stream, text, time_us, range(0, end, _PIECE_CHARACTERS), end)
             if start < len(text):
-                # What waits in the last part makes room for the end of this text.
+                # Older text of the last part is dropped for the end of this text.
                 self._missing_of(stream).count(text, end, start)
                 pieces = range(start, len(text), _PIECE_CHARACTERS)
                 self._add_pieces(stream, text, time_us, pieces, len(text))

@@ -2,8 +2,8 @@
 
 Most of what is printed is text and newlines. Progress bars go back: a carriage return begins the
 line anew, a few stacked bars move the cursor up and down between their lines, and erase them. So
-the last ``ROWS_MAX`` lines can still change; a line that goes out of them is done. Each line has
-a number; one that was taken and changed is taken again under its number, later and not too often.
+the last ``ROWS_MAX`` lines can still change; older lines are final. Each line has a number. A line
+that changes after it was taken is taken again under its number, later and not too often.
 
 A carriage return, a backspace, the cursor's moves and erasures mean what they mean on a
 terminal. Colours are kept in the text. All other codes are dropped. Text that clears the screen
@@ -22,7 +22,7 @@ ROWS_MAX: Final = 64
 RETAKE_SECONDS: Final = 2.0
 """A line that changes, such as a progress bar, is taken no more often than this."""
 
-_OVERLAY_CHARACTERS_MAX: Final = 4096  # A longer line is begun anew: nobody's progress bar.
+_OVERLAY_CHARACTERS_MAX: Final = 4096  # A longer line begins anew: it is no progress bar.
 _CODE_CHARACTERS_MAX: Final = 256
 _MOVES_MAX: Final = 4096
 _CODE: Final = re.compile(
@@ -85,7 +85,7 @@ class LineAssembler:
 
     @property
     def has_untaken(self) -> bool:
-        """Whether some line is to be taken, now or soon."""
+        """Whether a line waits to be taken, now or soon."""
         return bool(self._gone) or any(row.is_changed for row in self._rows)
 
     def add(self, text: str, time_us: int) -> None:
@@ -104,7 +104,7 @@ class LineAssembler:
         self._add_coded(text)
 
     def add_note(self, text: str, time_us: int) -> None:
-        """Add a line of our own, below all others."""
+        """Add a line of stepwell, below all others."""
         self._time = max(self._time, time_us)
         self._go_below()
         self._put(text)
@@ -113,9 +113,9 @@ class LineAssembler:
     def take(self, now_us: int, *, final: bool = False) -> list[Line]:
         """Return the lines that are due, in order.
 
-        Lines are shown by time and then by number. So a line that changed above others gets a
-        time of now, which is later than that of all that was taken, and the lines below it are
-        taken again with it.
+        Lines are shown by time and then by number. So a changed line above others gets the current
+        time, which is later than that of all taken lines, and the lines below it are taken again
+        with it.
         """
         gone, self._gone = self._gone, []
         late = max(now_us, self._taken_time + 1)
@@ -213,14 +213,14 @@ class LineAssembler:
         self._at, self._column = top, 0
 
     def _begin_page(self) -> None:
-        """What was printed before stays above the page."""
+        """Keep the earlier output above the page."""
         self._go_below()
         self._page = self._rows[self._at].number
 
     def _top_of_page(self) -> int | None:
         first, last = self._rows[0].number, self._rows[-1].number
         if self._page is None or not first <= self._page <= last:
-            return None  # There is none, or it has gone: upwards, or it was erased from above.
+            return None  # No such row, or it was scrolled out or erased.
         return self._page - first
 
     # ------------------------------------------------------------------ the cursor

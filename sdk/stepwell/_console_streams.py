@@ -1,13 +1,13 @@
-"""Seeing what is written to stdout and stderr.
+"""Capture of the text that is written to stdout and stderr.
 
 The write method of the stream object is wrapped, not the stream: loggers and progress bars hold
-the object since before `init`. The streams that the interpreter began with are wrapped as well
-where a script has put others in their place: what was set up before holds those.
+the object since before `init`. If a script replaced the interpreter's first streams, these are
+wrapped as well: loggers that were set up earlier hold them.
 
 A write that reaches several wrapped methods on its way is taken once, by the outermost.
 
-Others wrap the method as well, and put back what they found: IPython does so at each cell. So
-the wrapping is looked after (`see_to_streams`), and a method of ours that was put back goes on.
+Other packages wrap the method as well, and restore the one they found: IPython does so at each
+cell. So `see_to_streams` repeats the wrapping, and a restored method of ours continues to work.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Taker(Protocol):
 
 
 class _Thread(threading.local):
-    off = False  # Whether what this thread prints is printed only.
+    off = False  # Whether the output of this thread is not captured.
 
 
 _takers: tuple[Taker, ...] = ()
@@ -37,7 +37,7 @@ _NOTHING = object()
 
 @contextlib.contextmanager
 def uncaptured() -> Iterator[None]:
-    """What this thread prints inside is printed only."""
+    """Inside, the output of this thread is printed but not captured."""
     before = _thread.off
     _thread.off = True
     try:
@@ -47,7 +47,7 @@ def uncaptured() -> Iterator[None]:
 
 
 def start_capture(taker: Taker) -> None:
-    """Let ``taker`` have what is written to stdout and stderr from now on."""
+    """Pass the text that is written to stdout and stderr to ``taker`` from now on."""
     global _takers
     with _lock:
         _takers = (*_takers, taker)
@@ -74,13 +74,13 @@ def stop_capture(taker: Taker) -> None:
 
 
 def forget_captures() -> None:
-    """In a forked child: what it prints is the parent's no more."""
+    """In a forked child: its output no longer belongs to the parent's run."""
     global _takers, _lock
     _takers, _lock = (), threading.RLock()
 
 
 def see_to_streams() -> None:
-    """Wrap stdout and stderr again where somebody took our wrapping away."""
+    """Wrap stdout and stderr again if another package removed our wrapping."""
     if not _takers:
         return
     with _lock:
@@ -91,7 +91,7 @@ def see_to_streams() -> None:
 
 
 def print_to_takers(stream: str, text: str) -> None:
-    """Let all takers have what was shown to the user in another way than through a stream."""
+    """Pass text to all takers that the user saw in another way than through a stream."""
     try:
         for taker in _takers:
             taker.add(stream, text)
@@ -102,7 +102,7 @@ def print_to_takers(stream: str, text: str) -> None:
 def _wrap(stream: Any, name: str) -> None:
     original = getattr(stream, "write", None)
     if original is None or hasattr(original, "_stepwell_before"):
-        return  # Ours already: the stream stands in both places, or another run has wrapped it.
+        return  # Ours already: one stream in both places, or another run wrapped it.
     before = getattr(stream, "__dict__", {}).get("write", _NOTHING)
     write = (
         _plain_write(original, name) if _is_plain(stream, original) else _any_write(original, name)
@@ -117,7 +117,7 @@ def _wrap(stream: Any, name: str) -> None:
 
 
 def _unwrap(stream: Any) -> None:
-    """Put back what was there, unless somebody wrapped it since: then ours lies below, idle."""
+    """Restore the method, unless another package wrapped it since: then ours stays, idle."""
     write = stream.__dict__.get("write")
     before = getattr(write, "_stepwell_before", None)
     if before is _NOTHING:

@@ -1,6 +1,6 @@
-"""The last lines of the console that found no room in the journal, kept until there is some.
+"""The last lines of the console that did not fit into the journal, kept until there is room.
 
-What a run says at its end, such as its result, matters more than what it said before.
+The last lines of a run, such as its result, matter more than earlier ones.
 """
 
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from typing import Any, Final
 
 TAIL_BYTES_MAX: Final = 64 * 1024
 _TAIL_SHARE: Final = 8  # Of a segment, so that one holds it all.
-_LINE_BYTES: Final = 32  # What a line takes beside its text, at most.
+_LINE_BYTES: Final = 32  # The most that a line takes beside its text.
 
 Lines = list[list[Any]]  # number, µs since 1970 UTC, text
 
 
 class ConsoleTail:
-    """Lines of both streams; of a line that changes the last text."""
+    """Lines of both streams; for a changed line its last text."""
 
     def __init__(self, segment_bytes: int) -> None:
         self._bytes_max = min(TAIL_BYTES_MAX, segment_bytes // _TAIL_SHARE)
@@ -25,7 +25,7 @@ class ConsoleTail:
         return bool(self._held)
 
     def add(self, stream: str, lines: Lines) -> Iterator[tuple[str, Lines]]:
-        """Keep ``lines``; yield those that are lost for it, the oldest first."""
+        """Keep ``lines``; yield those that are dropped for them, the oldest first."""
         for line in lines:
             self._forget((stream, line[0]))
             size = len(line[2].encode("utf-8", "replace")) + _LINE_BYTES

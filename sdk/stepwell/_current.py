@@ -5,7 +5,7 @@ A leaf: `stepwell` itself imports it, and the run that begins or ends binds it.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # Not from typing: that module alone would be half of our import's cost.
+TYPE_CHECKING = False  # Not from typing: that module alone would take half of our import time.
 if TYPE_CHECKING:
     from typing import Any
 
@@ -16,13 +16,13 @@ _followers: list[tuple[dict[str, Any], dict[str, Any]]] = []
 
 
 def follow(names: dict[str, Any], placeholders: dict[str, Any]) -> None:
-    """Keep the module with ``names`` meaning the current run, and ``placeholders`` without one."""
+    """Register a module whose ``names`` are of the current run, else the ``placeholders``."""
     _followers.append((names, placeholders))
     _rebind(names, placeholders)
 
 
 def bind(current: ActiveRun | None) -> None:
-    """Make the module-level names mean ``current``; without one they complain again."""
+    """Bind the module-level names to ``current``; without a run, to the placeholders."""
     global run
     run = current
     for names, placeholders in _followers:

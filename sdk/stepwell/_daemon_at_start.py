@@ -1,4 +1,4 @@
-"""What a run does about the daemon when it begins: nothing, start one, or say that none comes."""
+"""The daemon at a run's start: it runs, it is started, or a line says that none will start."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def see_to_daemon(
     *,
     called: str,
 ) -> str:
-    """Let the sender start a personal daemon when nobody listens, or say where the data stays.
+    """Let the sender start a personal daemon if none listens, or say where the data stays.
 
     Args:
         called: what the run is called in a line.
@@ -27,7 +27,7 @@ def see_to_daemon(
     """
     look = _spawn.look_at(settings.socket)
     if look.obstacle and not look.answers:
-        return ""  # The sender says it: it may be gone until then.
+        return ""  # The sender says it: the daemon may end before that.
     page = noted_page(Path(settings.socket)) if look.answers else ""
     why = _why_no_start(settings)
     if not why:
@@ -42,7 +42,7 @@ def see_to_daemon(
 
 
 def _why_no_start(settings: Settings) -> str:
-    """Return how a line begins that says why no daemon is started, "" where one may be."""
+    """Return the beginning of the line on why no daemon is started, "" if one may start."""
     if settings.no_daemon:
         return "no daemon on"
     if not _spawn.can_start_daemon():

@@ -22,7 +22,7 @@ class Definition(NamedTuple):
 
     @property
     def prefix(self) -> str | None:
-        """What matching names start with, when this is a glob."""
+        """The start of matching names, if this is a glob."""
         return self.name[:-1] if self.name.endswith("*") else None
 
     def matches(self, metric: str) -> bool:
@@ -94,7 +94,7 @@ def _as_logged(name: str) -> str:
 
 
 def merge(old: Definition | None, new: Definition) -> Definition:
-    """Return ``new`` on top of what was defined under the same name before."""
+    """Return ``new`` merged over the earlier definition of the same name."""
     if old is None:
         return new
     return Definition(
@@ -120,7 +120,7 @@ class Tracker:
         self.lowest, self.highest = math.inf, -math.inf
 
     def add(self, value: float) -> None:
-        """NaN counts as first and last only; infinities are extremes but spoil no mean."""
+        """NaN counts as first and last only; infinities count as extremes but not for the mean."""
         self.overridden = False
         if not self.started:
             self.started, self.first = True, value
@@ -134,18 +134,18 @@ class Tracker:
             self.total += value
 
     def state(self) -> list[float]:
-        """Return what ``resume`` takes."""
+        """Return the state for ``resume``."""
         extremes = [self.lowest, self.highest]
         return [self.started, self.count, self.total, self.first, self.last, *extremes]
 
     def resume(self, state: list[float]) -> None:
-        """Go on from an earlier process's state; one that is no state is ignored."""
+        """Continue from an earlier process's state; an invalid one is ignored."""
         if len(state) == 7 and all(isinstance(each, int | float) for each in state):
             self.started, self.count = bool(state[0]), int(state[1])
             self.total, self.first, self.last, self.lowest, self.highest = map(float, state[2:])
 
     def summary(self) -> Any:
-        """Return what stands in the summary: None for nothing, else a dict or the last value."""
+        """Return the value for the summary: a dict or the last value; None for no value."""
         if "none" in self.operations:
             return None
         seen = self.highest >= self.lowest
@@ -208,14 +208,14 @@ class Definitions:
         return tracker
 
     def states(self) -> dict[str, list[float]]:
-        """Return the state of every tracker, for a process that goes on with the run."""
+        """Return the state of every tracker, for a process that continues the run."""
         return {
             **self._before,
             **{metric: tracker.state() for metric, tracker in self.trackers.items()},
         }
 
     def resume(self, states: Mapping[str, list[float]]) -> None:
-        """Let trackers go on from ``states`` of an earlier process."""
+        """Let trackers continue from ``states`` of an earlier process."""
         self._before = dict(states)
 
     def override(self, metrics: Iterable[str]) -> None:

@@ -1,7 +1,7 @@
-"""Delivery: one writer's bytes on their way to the daemon, whoever holds them.
+"""Delivery of one writer's bytes to the daemon.
 
-The writer's own sender, the relay of a forked child and `stepwell sync` differ in where the
-bytes lie and when they look; what is sent, acknowledged and sent again is the same for all.
+The writer's own sender, the relay of a forked child and `stepwell sync` read the bytes from
+different places and at different times; sending, acks and retries are the same for all.
 """
 
 import threading
@@ -31,7 +31,7 @@ def is_for_good(error: RefusedError, oldest: int) -> bool:
 
 
 class Source(Protocol):
-    """Where a writer's bytes lie."""
+    """The bytes of a writer."""
 
     @property
     def info(self) -> WriterFile: ...
@@ -85,8 +85,8 @@ class JournalDelivery:
     came or the stream ended; then ``on_change`` is called, on the connection's thread.
 
     Attributes:
-        sent: the position up to which this connection was handed everything.
-        failure: what ended the last connection, until the next one.
+        sent: the position up to which everything was handed to this connection.
+        failure: the error that ended the last connection, until the next one.
     """
 
     def __init__(
@@ -122,11 +122,11 @@ class JournalDelivery:
         return self.sent - self.source.acked >= WINDOW_BYTES_MAX
 
     def connect(self) -> None:
-        """Open a stream and go on from where the daemon stands.
+        """Open a stream and continue from the daemon's high-water mark.
 
         Raises:
-            DaemonUnreachableError: Nobody answers.
-            RefusedError: The daemon refused, or asks for what is not held any more.
+            DaemonUnreachableError: No daemon answers.
+            RefusedError: The daemon refused, or asks for bytes that were freed.
         """
         with _import_gate.importing:
             from stepwell._channel import Connection, hello_of
@@ -169,7 +169,7 @@ class JournalDelivery:
         self._on_ack(position)
 
     def pump(self) -> int:
-        """Send what is there, as far as the window allows; return the bytes handed over."""
+        """Send the available bytes, up to the window's limit; return their count."""
         connection = self._connection
         if connection is None:
             return 0
@@ -190,7 +190,7 @@ class JournalDelivery:
             connection.close()
 
     def wait_acked(self, position: int, timeout_seconds: float) -> bool:
-        """Wait until all before ``position`` is acknowledged or the stream ends."""
+        """Wait until everything before ``position`` is acknowledged, or the stream ends."""
         with self.changed:
             return (
                 self.changed.wait_for(

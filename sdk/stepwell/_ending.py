@@ -1,12 +1,12 @@
-"""How this process ends, from what the interpreter itself knows when it ends.
+"""How this process ends, from the state of the interpreter at its end.
 
-No exit handler is told. But the frame of the main module, kept from the first run on, says where
-it was left: at its return, or by an exception. The exception was printed, and then its traceback
-begins at this very frame; or it was a SystemExit. Of that the interpreter asks the code, when no
-frame runs any more, and drops it. `sys.exit` raises one of ours, which notes what was asked. The
-code of any other is known to the C library alone (see `_exit_note.py`).
+Python does not pass this to exit handlers. But the frame of the main module, kept from the first
+run on, shows where it ended: at its return, or by an exception. Either the exception was printed,
+and its traceback begins at this frame, or it was a SystemExit. The interpreter reads the code of a
+SystemExit after the last frame, and drops it. Our `sys.exit` raises a subclass that notes this
+read. For any other SystemExit only the C library gets the code (see `_exit_note.py`).
 
-So nothing depends on who set `sys.excepthook`, who caught what, or which thread raised.
+So the result does not depend on `sys.excepthook`, on handlers, or on the thread that raised.
 """
 
 import gc
@@ -29,15 +29,15 @@ _LONG_MAX = 2**63
 
 
 def watch_main() -> None:
-    """Keep the frame of the main module, and let `sys.exit` raise what says its code."""
+    """Keep the frame of the main module, and let `sys.exit` raise our SystemExit."""
     global _main_frame
     _main_frame = _find_main_frame()
-    if sys.exit is _builtin_exit:  # Else somebody's own, which may do something else.
+    if sys.exit is _builtin_exit:  # Another one may do something else.
         sys.exit = _exit
 
 
 def find_ending() -> Ending | None:
-    """Return how this process ends, for an exit handler; None where only its status will say."""
+    """Return how this process ends, for an exit handler; None if only its exit status shows it."""
     if _asked is not None:
         return _asked
     frame = _main_frame
@@ -52,7 +52,7 @@ def find_ending() -> Ending | None:
 
 
 def ending_of_error(error: BaseException | None) -> Ending:
-    """Return the end of a process, a child or a ``with`` block that ``error`` leaves."""
+    """Return the ending of a process, a child or a ``with`` block that ``error`` ends."""
     if error is None:
         return FINISHED
     if isinstance(error, KeyboardInterrupt):
@@ -74,8 +74,8 @@ def status_of(code: Any) -> int:
 def mark_interrupted() -> None:
     """Let the process end by SIGINT again, as after every Ctrl-C that was not handled.
 
-    The interpreter notes that a KeyboardInterrupt ended the code that it was given as text or as
-    a file, and forgets it with the next such code: an import at exit is enough.
+    The interpreter notes that a KeyboardInterrupt ended a script, and forgets this when it runs
+    other code: an import at exit is enough.
     """
     try:
         eval("interrupt()", {"interrupt": _interrupt})
@@ -88,10 +88,9 @@ def _interrupt() -> None:
 
 
 def _find_main_frame() -> FrameType | None:
-    """Return the outermost frame of the main thread, if it is that of a program.
+    """Return the outermost frame of the main thread, if it belongs to a program.
 
-    A frame of another kind may hold what is large: of a program that embeds Python, or of a
-    greenlet.
+    Other frames, of a program that embeds Python or of a greenlet, may hold large objects.
     """
     frame = _frame_of_main_thread()
     while frame is not None and frame.f_back is not None:
@@ -104,7 +103,7 @@ def _find_main_frame() -> FrameType | None:
 
 
 def _frame_of_main_thread() -> FrameType | None:
-    """Return what the main thread runs.
+    """Return the current frame of the main thread.
 
     Until Python 3.12, a garbage collection within ``sys._current_frames`` may deadlock with a
     thread that begins or ends (https://github.com/python/cpython/issues/106883).
@@ -145,7 +144,7 @@ def _exit(status: Any = None, /) -> Any:
 
 
 class _Exit(SystemExit):
-    """What `sys.exit` raises: a SystemExit that notes it when the interpreter ends by it."""
+    """The SystemExit of `sys.exit`: it notes when the interpreter ends because of it."""
 
     @property
     def code(self) -> Any:

@@ -1,14 +1,14 @@
-"""Writing the exit note: what ends this process without a Python handler for it.
+"""Writing the exit note: the end of a process in which no Python handler runs.
 
-Three ways lead past every handler of Python's, and each leaves a note beside the journals of the
-runs that were still running (`stepwell_wire/exit_note.py`). Whoever takes the journal in reads it.
+A process can end in three ways without a Python handler. Each leaves a note beside the journals of
+the active runs (`stepwell_wire/exit_note.py`). The process that imports the journal reads it.
 
 - A signal that ends the process. `faulthandler` writes a traceback and passes the signal on: the
-  process dies of it at once, also in the middle of a call into C, and `signal.getsignal` goes on
-  saying SIG_DFL. A handler in Python would do neither. Only signals are watched that nothing else
-  handles or ignores; whoever sets a handler later replaces ours.
-- The exit status of `raise SystemExit(…)`. The interpreter asks the exception for it and drops it
-  before any exit handler runs, so the C library writes it, which is given it at last.
+  process ends at once, also in the middle of a call into C, and `signal.getsignal` still returns
+  SIG_DFL. A handler in Python would do neither. Only signals are watched that are neither handled
+  nor ignored; a handler that is set later replaces ours.
+- The exit status of `raise SystemExit(…)`. The interpreter reads it from the exception and drops
+  it before any exit handler runs. The C library gets it in the end, so the C library writes it.
 - `os._exit`.
 """
 
@@ -26,7 +26,7 @@ _UNBUFFERED = 2
 _notes: list[Path] = []
 """Names of the one file that signals write to, of this process."""
 _descriptors: dict[int, int] = {}
-"""By signal; as `faulthandler` knows them, so their numbers stay while what they name changes."""
+"""By signal. `faulthandler` holds the numbers, so they stay and are bound to other files."""
 _is_watching = False
 
 
@@ -52,13 +52,13 @@ def watch(folder: Path) -> None:
 
 
 def unwatch(folder: Path) -> None:
-    """Forget the note in ``folder``: its run says itself how it ends."""
+    """Forget the note in ``folder``: the run records its end itself."""
     with contextlib.suppress(ValueError):
         _notes.remove(folder / EXIT_FILE)
 
 
 def forget_in_child() -> None:
-    """Right after a fork: the note is the parent's. Until now a signal would have written there."""
+    """Right after a fork: drop the parent's note. Until now a signal would have written there."""
     _notes.clear()
     if not _descriptors:
         return
@@ -89,10 +89,10 @@ def let_exit_note(folder: Path) -> bool:
 
 
 def write_status_at_exit(descriptor: int) -> bool:
-    """Let ``exit(3)`` write the status, one byte, to ``descriptor``, which is then its own.
+    """Let ``exit(3)`` write the status, one byte, to ``descriptor``, which it then owns.
 
     Returns:
-        False where the C library has no ``on_exit``: it is one of glibc.
+        False if the C library has no ``on_exit``; glibc has it.
     """
     if not can_write_at_exit():
         return False
@@ -104,12 +104,12 @@ def write_status_at_exit(descriptor: int) -> bool:
     if not stream:
         return False
     library.setvbuf(stream, None, ctypes.c_int(_UNBUFFERED), ctypes.c_size_t(0))
-    # What it calls is given the status and ``stream``, just as `fputc` takes them.
+    # It calls a function with the status and ``stream``: the arguments of `fputc`.
     return bool(library.on_exit(library.fputc, stream) == 0)
 
 
 def can_write_at_exit() -> bool:
-    """Return whether `write_status_at_exit` is there."""
+    """Return whether `write_status_at_exit` is available."""
     try:
         import ctypes
 
@@ -147,6 +147,6 @@ def _open_region(note: Path, number: int) -> int:
 
 
 def _put(descriptor: int, kept: int) -> None:
-    """Let ``kept`` name what ``descriptor`` names."""
+    """Let ``kept`` refer to the open file of ``descriptor``."""
     os.dup2(descriptor, kept, inheritable=False)
     os.close(descriptor)

@@ -1,7 +1,7 @@
-"""What has names and values inside: mappings, and records such as dataclasses. Nothing raises.
+"""Names and values of mappings, and of records such as dataclasses. Nothing raises.
 
-A value that cannot be read, such as one that is missing in somebody's configuration, leaves its
-place to an `Unreadable`; the others are kept.
+An unreadable value, such as a missing one in a configuration, is replaced by an `Unreadable`; the
+others are kept.
 """
 
 import sys
@@ -28,7 +28,7 @@ class Unreadable:
 
 
 def fields_of(value: Any) -> dict[Any, Any] | None:
-    """Return names and values of a mapping or a record; None for what is neither.
+    """Return names and values of a mapping or a record; None for other objects.
 
     Records are dataclasses, named tuples, namespaces, and models of attrs, pydantic and msgspec.
     """
@@ -41,7 +41,7 @@ def fields_of(value: Any) -> dict[Any, Any] | None:
         if isinstance(value, Mapping):
             return _read_mapping(value)
         return None if isinstance(value, type) else _read_record(value)
-    except Exception:  # Anybody's class; it is kept as text then.
+    except Exception:  # Any class may raise; it is kept as text then.
         return None
 
 
@@ -49,7 +49,7 @@ def items_of(value: Iterable[Any], count_max: int) -> list[Any]:
     """Return the first items of a list or the like.
 
     Raises:
-        Exception: Whatever the class of ``value`` raises where even its length cannot be read.
+        Exception: Any exception of the class of ``value``, if even its length cannot be read.
     """
     try:
         return list(islice(value, count_max))
@@ -88,7 +88,7 @@ def attributes_of(value: Any) -> dict[str, Any]:
 def _read_mapping(value: Mapping[Any, Any]) -> dict[Any, Any]:
     try:
         return dict(value)
-    except Exception:  # Then one after the other; where even the keys cannot be read it raises.
+    except Exception:  # Then one by one; raises if even the keys are unreadable.
         return {key: _read_item(value, key) for key in list(value)}
 
 
@@ -150,7 +150,7 @@ def _names_of(kind: Any) -> Iterable[str] | None:
 
 def _is_namespace(kind: type) -> bool:
     for module, name in (("types", "SimpleNamespace"), ("argparse", "Namespace")):
-        known = getattr(sys.modules.get(module), name, None)  # Who has one has imported it.
+        known = getattr(sys.modules.get(module), name, None)  # Imported if there is one.
         if isinstance(known, type) and issubclass(kind, known):
             return True
     return False

@@ -1,6 +1,6 @@
 """The segment that a writer fills, and the last values that its rows hold.
 
-Nothing is noted per row: a row's schema knows where its last row lies, and when somebody asks, or
+Nothing is noted per row: a row's schema knows the offset of its last row. When a caller asks, or
 the segment is full, the values are read back from there.
 """
 
@@ -15,11 +15,11 @@ from stepwell._rows import Schema
 from stepwell_wire.records import HEADER, HEADER_BYTES
 
 WAKE_BYTES = 512 * 1024
-"""The sender is woken each time that this much was written, before its interval is over."""
+"""The sender is woken after so many bytes, also before its interval is over."""
 
 
 class FilledSegment:
-    """Where the next record goes, and what the last rows said.
+    """The place of the next record, and the values of the last rows.
 
     Signal handlers may log in the middle of any method: see `_writer.py`.
     """
@@ -35,19 +35,19 @@ class FilledSegment:
         self._words: Any = None  # its page, as words
         self._base = 0  # the journal's position at offset 0 of the buffer
         self._offset = 0  # where the next record goes
-        self._limit = 0  # where `log` leaves its fast path: to wake the sender, or for want of room
+        self._limit = 0  # where `log` leaves its fast path: to wake the sender, or no room
         self._end = 0  # where the segment ends
         self._latest: dict[str, tuple[int, Any]] = {}  # by name: its position, and the value
         self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
         self._row_step, self._row_us = starting_step - 1, 0
-        self._sequence = 0  # Stands for a position where there is no journal.
+        self._sequence = 0  # Used as position if there is no journal.
 
     @property
     def lock(self) -> threading.RLock:
         return self._lock
 
     def _adopt(self) -> None:
-        """Write on in the journal's current segment."""
+        """Continue in the journal's current segment."""
         journal = self.journal
         if journal is None:
             self._buffer = self._words = None
@@ -58,7 +58,7 @@ class FilledSegment:
             mapping, words, base = current.mapping, current.words, current.base
             offset, end = current.committed_end, current.size
             limit = min(offset + WAKE_BYTES, end)
-            # No call from here on: what was read is still so, and all is changed at once.
+            # No call from here on: the values read stay valid, and all changes at once.
             if journal.held[-1] is not current:
                 continue
             if self._buffer is not mapping and not self._finished:
@@ -86,16 +86,16 @@ class FilledSegment:
 
     @property
     def next_step(self) -> int:
-        """The step with which a resumed run goes on: behind every row, also an open one.
+        """The step from which a resumed run continues: after every row, also an open one.
 
-        A late row hides whether the current step has a row: a step without one is better than
-        a step that is logged twice.
+        After a late row it is unknown whether the current step has a row: a step without a row is
+        better than a step that is logged twice.
         """
         with self._lock:
             return self._next_step()
 
     def look_for_next_step(self) -> int | None:
-        """Return ``next_step``, None while somebody logs.
+        """Return ``next_step``, None while another thread logs.
 
         For the sender: a ``log`` that waits for room holds the lock, and the sender makes room.
         """
@@ -126,7 +126,7 @@ class FilledSegment:
             return {name: self._latest[name][1] for name in metrics if name in self._latest}
 
     def set_latest(self, values: Mapping[str, Any]) -> None:
-        """Let ``values`` stand until the next row of their metrics."""
+        """Keep ``values`` as the last ones until the next row of their metrics."""
         with self._lock:
             self._capture()
             self._sequence += 1
@@ -141,7 +141,7 @@ class FilledSegment:
             self._latest.pop(name, None)
 
     def _capture(self) -> None:
-        """Take the last row of each schema out of the current segment."""
+        """Read the last row of each schema from the current segment."""
         if self.journal is None or self._buffer is None or self._captured == self._offset:
             return
         self._look_for_rows()

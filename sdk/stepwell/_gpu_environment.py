@@ -1,4 +1,4 @@
-"""What the environment says of the GPUs that this process may use. Reads a few variables only."""
+"""Variables of the environment that say which GPUs this process may use."""
 
 import os
 from typing import Final

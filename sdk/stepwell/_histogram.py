@@ -80,7 +80,7 @@ class Histogram(Media):
             self._count_sequence(sequence, num_bins)
 
     def to_event(self) -> dict[str, Any]:
-        """Return what the `histograms` event holds of it; see docs/formats/records.md."""
+        """Return the form of the `histograms` event; see docs/formats/records.md."""
         counts = [_whole(count) for count in self.histogram]
         low, high = self.bins[0], self.bins[-1]
         body: dict[str, Any] = {"counts": counts}
@@ -162,7 +162,7 @@ class Histogram(Media):
         for value in finite:
             at = int((value - low) / (high - low) * bin_count)
             at = min(max(at, 0), bin_count - 1)
-            # What rounding put on the wrong side of an edge goes back, as numpy does it.
+            # As in numpy: values that rounding put on the wrong side of an edge go back.
             if value < self.bins[at]:
                 at -= 1
             elif value >= self.bins[at + 1] and at < bin_count - 1:
@@ -192,7 +192,7 @@ def histogram_of(value: Any, size_max: int) -> Histogram | None:
         return None
     try:
         return Histogram(value)
-    except Exception:  # Anybody's tensor, such as a complex or quantized one: kept otherwise.
+    except Exception:  # Such as a complex or quantized tensor: kept in another form.
         return None
 
 
@@ -205,7 +205,7 @@ def _numpy_for(values: Any) -> Any:
             raise TypeError(f"Histogram() takes a sequence of numbers, not {type(values).__name__}")
         return None  # A generator, a set or a dict's view: numpy would take it as one object.
     if "numpy" not in sys.modules and len(values) <= _PLAIN_VALUES_MAX:
-        return None  # Counted sooner than numpy is imported.
+        return None  # Counting takes less time than importing numpy.
     try:
         import numpy
     except ImportError:

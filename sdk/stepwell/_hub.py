@@ -1,6 +1,6 @@
-"""The hub of a program that needs an answer: where it is and what its key is.
+"""The hub of a program that needs an answer: its address and its key.
 
-The first that says it:
+The first of these that gives both:
 
     STEPWELL_HUB  with STEPWELL_HUB_KEY or STEPWELL_HUB_KEY_FILE        a hub anywhere
     <socket>.page                                                       the daemon's own hub
@@ -71,7 +71,7 @@ def find_hub(
 
 
 def named_key(environ: Mapping[str, str]) -> str:
-    """Return the key that the environment gives or names a file of, "" where it does neither.
+    """Return the key from the environment, or from the file that it names; else "".
 
     Raises:
         OSError: The file cannot be read.
@@ -129,7 +129,7 @@ def _start_daemon(socket: Path, environ: Mapping[str, str], say: Callable[[str],
 
 
 def _noted(socket: Path) -> tuple[str, str]:
-    """Return what the daemon noted of its hub; one that has just started does so in a moment."""
+    """Return the daemon's note of its hub; a daemon that just started writes it soon."""
     deadline = time.monotonic() + _NOTE_SECONDS
     while not (found := noted_hub(socket))[0] and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

@@ -1,10 +1,10 @@
 """Asking a hub over HTTP, by the standard library: JSON, streams, and bytes in ranges.
 
-A call that gets no answer is sent again where its caller has patience: calls that change something
-carry a key of their own, or may be repeated as they are. Connections are kept open between calls.
+A call without an answer is repeated within its caller's patience: calls that change something carry
+an idempotency key, or may be repeated as they are. Connections are kept open between calls.
 
-No proxy of the environment is used: such a proxy is for the world, and a hub is a machine of one's
-own.
+No proxy of the environment is used: such a proxy is for the internet, and a hub is the user's own
+machine.
 """
 
 import http.client
@@ -54,7 +54,7 @@ class Hub:
         """
         Args:
             timeout_seconds: how long one answer, or one part of it, may take.
-            patience_seconds: no further attempt of a call begins so long after the first.
+            patience_seconds: time after the first attempt in which others may begin.
         """
         self.url = url.rstrip("/")
         self._key = key
@@ -330,7 +330,7 @@ def _query_of(query: Mapping[str, Any]) -> str:
 
 
 def _plain(value: dict[str, Any]) -> Any:
-    """Return the number that JSON has no word for, else the object as it is."""
+    """Return a number that plain JSON cannot express, else the object as it is."""
     if len(value) == 1:
         ((name, text),) = value.items()
         if name == "$float" and isinstance(text, str) and text in _ODD:

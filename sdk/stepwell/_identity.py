@@ -1,7 +1,7 @@
-"""Run ids and display names, made locally: no server is asked, and none can be away.
+"""Run ids and display names, made locally, without a server.
 
-The random bytes come from the system, never from `random`: a user's seed must not make two runs
-one, and drawing an id must not move the user's generator.
+The random bytes come from the system, never from `random`: with the user's seed two runs would get
+the same id, and drawing an id would change the user's random numbers.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Final
 from stepwell_wire import __version__
 
 CLIENT: Final = f"stepwell/{__version__} python/{sys.version_info[0]}.{sys.version_info[1]}"
-"""What this process says of itself to a daemon."""
+"""The description of this process for a daemon."""
 
 _DIGITS: Final = "0123456789abcdefghijklmnopqrstuvwxyz"
 RUN_ID_DIGITS: Final = 8
@@ -60,7 +60,7 @@ def run_id_from(hint: str) -> str:
 
 def display_name(run_id: str) -> str:
     """Return ``word-word-number``, the same in every process of the run."""
-    # Names need no more than to look different; hashlib would cost every start 2 ms.
+    # Names only have to look different; hashlib would cost every start 2 ms.
     number = zlib.crc32(run_id.encode()) << 32 | zlib.crc32(run_id[::-1].encode())
     number, first = divmod(number, len(_FIRST))
     number, second = divmod(number, len(_SECOND))

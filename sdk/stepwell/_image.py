@@ -49,7 +49,7 @@ class Image(Media):
 
     Raises:
         TypeError: ``data_or_path`` is none of these.
-        ValueError: A shape, mode or file type that cannot be; says what was expected.
+        ValueError: An invalid shape, mode or file type; the message says what was expected.
     """
 
     type = "image-file"
@@ -118,7 +118,7 @@ class Image(Media):
         return self._format
 
     def described(self, stage: Stage | None, warn: Warn) -> dict[str, Any]:
-        """Stage the picture and return what the row says of it."""
+        """Stage the picture and return its value for the row."""
         about: dict[str, Any] = {"_type": self.type}
         if stage is None:
             about |= {"blob": None, "failed": "media are kept by log() only"}
@@ -160,12 +160,12 @@ def image_of(value: Any) -> Image | None:
     """Return a PIL picture or a matplotlib figure as an image; None for other values."""
     try:
         return Image(value) if is_pil(value) or figure_of(value) is value else None
-    except Exception:  # Anybody's figure; it is described then.
+    except Exception:  # Any class may raise; it is described then.
         return None
 
 
 def _plain(value: Any) -> Any:
-    """Return a `Classes` as what it was made of."""
+    """Return the list that a `Classes` was made of."""
     return value.given.get("class_set") if isinstance(value, Media) else value
 
 

@@ -1,4 +1,4 @@
-"""The journal as its writer sees it: segments made ahead, filled by `log`, freed after the ack.
+"""The writer's side of the journal: segments made ahead, filled by `log`, freed after the ack.
 
 `log` stores into the mapping of the current segment (see `_writer.py`). Everything that may
 touch a disk happens here: only `advance` is called from `log`, and only to take the segment
@@ -91,14 +91,14 @@ class Journal:
         return len(self.held) >= self.segments_max
 
     def advance(self, old: MappedSegment, *, beyond_limit: bool = False) -> bool:
-        """Make a fresh segment follow ``old``; False when there is no room for one.
+        """Make a fresh segment follow ``old``; False if there is no room for one.
 
-        The caller sees to it that nothing is written into ``old`` any more; where another is the
-        current one by now, all is done. ``problem`` says whether the disk refused, or is None
-        when the journal is as large as it may become.
+        The caller must not write into ``old`` any more. If another segment is already the current
+        one, nothing is done. ``problem`` is the disk's error, or None if the journal has its
+        largest size.
 
         A signal handler may interrupt this and call it itself (see `_writer.py`): then the inner
-        call's segment stands, and the outer one gives its own back.
+        call's segment is used, and the outer call gives its own back.
         """
         if self.held[-1] is old and self.is_full and not beyond_limit:
             self.problem = None
@@ -117,7 +117,7 @@ class Journal:
         return self.held[-1] is not old
 
     def _let_follow(self, segment: MappedSegment, old: MappedSegment) -> None:
-        """Make ``segment`` the current one after ``old``, unless something came in between."""
+        """Make ``segment`` the current one after ``old``, unless a handler changed it meanwhile."""
         words = old.words
         if words is None:  # Closed by a signal handler.
             self._spares.discard(segment)
@@ -134,7 +134,7 @@ class Journal:
                     words[NEXT_WORD] = base
                     self.held = (*self.held, segment)
             if self.held[-1] is old:
-                os.unlink(target)  # Its name would say that ``old`` ends there.
+                os.unlink(target)  # Its name would mean that ``old`` ends there.
             elif all(each.base != base for each in self.held):
                 os.unlink(target)  # A handler's segment follows, at another place.
         if self.held[-1] is segment:
@@ -156,8 +156,8 @@ class Journal:
         if available <= bytes_max:
             mapping = segment.mapping
             if mapping is not None and available <= _COPY_BYTES_MAX:
-                # Without a system call: each one gives the interpreter's lock to the training
-                # loop, and getting it back costs both more than the copy.
+                # Without a system call: each one hands the interpreter's lock to the training
+                # loop, and taking it back costs both more than the copy.
                 return mapping[offset : offset + available]
             return os.pread(segment.descriptor, available, offset)
         chunk = os.pread(segment.descriptor, bytes_max, offset)
@@ -178,7 +178,7 @@ class Journal:
         self.current.note_acked(position)
 
     def tend(self) -> None:
-        """Free what is acknowledged, prepare what `log` needs next, check what is new."""
+        """Free acknowledged segments, prepare the next one for `log`, extend the checksums."""
         self._free()
         current = self.current
         if current.committed_end > current.size // 4 and not self.is_full:
@@ -190,14 +190,14 @@ class Journal:
         self._checks.check()
 
     def sync(self) -> None:
-        """Bring to disk what is written; OSError when the disk fails."""
+        """Write everything to disk; OSError if the disk fails."""
         self._checks.sync()
 
     def close(self, *, keep_lock: bool = False) -> None:
-        """Check all, cut what was preallocated and let go of the lock; the folder stays.
+        """Complete the checksums, cut the preallocated rest, release the lock; the folder stays.
 
         Args:
-            keep_lock: hold it until this process ends: nobody takes the journal in before.
+            keep_lock: hold it until this process ends: no other process imports the journal before.
         """
         self.closed = True
         with contextlib.suppress(OSError):
@@ -236,7 +236,7 @@ class Journal:
     def _free(self) -> None:
         acked = self.acked
         while len(self.held) > 1 and self.held[0].limit <= acked:
-            # Noted first: a journal that begins beyond its ack is one that lost a file.
+            # Noted first: a journal that begins beyond its ack counts as one that lost a file.
             self.current.note_acked(acked)
             segment = self.held[0]
             with self._held_lock:

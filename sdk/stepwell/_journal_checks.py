@@ -1,4 +1,4 @@
-"""Checksums of the journal's segments: after a loss of power they say what can be believed."""
+"""Checksums of the journal's segments: after a loss of power they show which bytes are valid."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from stepwell._mapped_segment import MappedSegment
 from stepwell_wire.segment import checked_slot_at, pack_checked
 
 _CHECK_SECONDS: Final = 2.0
-"""Between checksums of what is new."""
+"""Time between two extensions of the checksums."""
 _SAFE_SLOT_SECONDS: Final = 30.0
 """The kernel writes dirty pages back in about this time."""
 _READ_BYTES: Final = 1 << 20
@@ -24,7 +24,7 @@ class JournalChecks:
 
     Args:
         held: the journal's segments.
-        durable: whether `sync` brings them to disk; else the kernel does, in its own time.
+        durable: whether `sync` writes them to disk; else the kernel does, at a time it chooses.
     """
 
     def __init__(self, held: Callable[[], tuple[MappedSegment, ...]], *, durable: bool) -> None:
@@ -33,7 +33,7 @@ class JournalChecks:
         self._safe_slot_at = self._checked_at = time.monotonic()
 
     def tend(self) -> None:
-        """Check what is new, from time to time."""
+        """Extend the checksums, from time to time."""
         now = time.monotonic()
         if now - self._checked_at >= _CHECK_SECONDS:
             self._checked_at = now
@@ -46,7 +46,7 @@ class JournalChecks:
                 self._check()
 
     def sync(self) -> None:
-        """Bring to disk what is written; OSError when the disk fails."""
+        """Write everything to disk; OSError if the disk fails."""
         with self._checking() as is_ours:
             if not is_ours:
                 return
@@ -59,7 +59,7 @@ class JournalChecks:
 
     @contextlib.contextmanager
     def _checking(self) -> Iterator[bool]:
-        """Be the only one who extends checksums; yields False where another thread goes on."""
+        """Hold the right to extend checksums; yields False if another thread continues it."""
         is_ours = self._lock.acquire(timeout=_CHECK_SECONDS)
         try:
             yield is_ours

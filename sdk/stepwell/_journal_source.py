@@ -1,4 +1,4 @@
-"""What a delivery asks of the journal of its own process."""
+"""A delivery's access to the journal of its own process."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from stepwell_wire.journal_files import WriterFile
 
 
 class JournalSource:
-    """The journal of this process, as a delivery sees it."""
+    """The journal of this process, as the source of a delivery."""
 
     def __init__(self, journal: Journal, writer: Writer) -> None:
         self._journal, self._writer = journal, writer

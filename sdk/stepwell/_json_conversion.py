@@ -41,11 +41,11 @@ assert VALUE_BYTES_MAX + 64 * 1024 < EVENT_BYTES_MAX
 
 
 class Conversion:
-    """The conversion of one value: how much may still come, and who is told what is cut.
+    """The conversion of one value: its remaining limits, and the receiver of warnings.
 
     Args:
-        name: of the value, for what is said; "" for a cell of a table.
-        make_media: see `MakeMedia`; None where nothing is made.
+        name: name of the value, for warnings; "" for a cell of a table.
+        make_media: see `MakeMedia`; None if no media are made.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class Conversion:
         self._make_media = make_media
         self._items_left = VALUE_ITEMS_MAX
         self._bytes_left = VALUE_BYTES_MAX
-        self._within: set[int] = set()  # Of what is being converted: their `id`.
+        self._within: set[int] = set()  # `id` of each object that is being converted.
 
     def convert(self, value: Any, depth: int = 0) -> Any:
         self._spend(_NUMBER_BYTES)
         try:
             return self._convert(value, depth)
-        except Exception as error:  # Whatever a class does when it is looked at.
+        except Exception as error:  # Reading an object of any class may raise.
             return self._unreadable(Unreadable(error))
 
     def _convert(self, value: Any, depth: int) -> Any:
@@ -96,8 +96,8 @@ class Conversion:
         return self._leaf(value) if made is _NONE_INSIDE else made
 
     def _media(self, value: Any) -> Any:
-        """Return ``value`` as one of our media; None for what is none."""
-        media = sys.modules.get("stepwell._media")  # Who has an image of ours has imported it.
+        """Return ``value`` as one of our media; None for other values."""
+        media = sys.modules.get("stepwell._media")  # Imported if there is an image of ours.
         if media is not None and isinstance(value, media.Media):
             return value
         if self._make_media is None or type(value).__module__.partition(".")[0] not in _OF_MEDIA:
@@ -105,7 +105,7 @@ class Conversion:
         return self._make_media(value, self._stage)
 
     def _medium(self, media: Any) -> dict[str, Any]:
-        """Return what the history says of ``media``; a warning names lost bytes."""
+        """Return the value of ``media`` for the history; a warning names lost bytes."""
         described = dict(media.described(self._stage, self._warn))
         if self._stage is not None and (why := described.get("failed")):
             where = repr(self._name) if self._name else "a cell of a table"
@@ -117,7 +117,7 @@ class Conversion:
         return described
 
     def _inside(self, value: Any, depth: int) -> Any:
-        """Return what has values inside; ``_NONE_INSIDE`` for what has none."""
+        """Return the conversion of a container; ``_NONE_INSIDE`` for other values."""
         fields = fields_of(value)
         if fields is not None:
             return self._mapping(fields, depth)
@@ -126,7 +126,7 @@ class Conversion:
         if isinstance(value, list | tuple | Sequence):
             return self._list(value, depth)
         if isinstance(value, Set):
-            # In an order of its own: that of a set differs from process to process.
+            # Sorted: the order of a set differs between processes.
             return _in_order(self._list(value, depth))
         return self._array(value, depth) if hasattr(value, "tolist") else _NONE_INSIDE
 
@@ -142,7 +142,7 @@ class Conversion:
         return self.convert(items, depth + 1)
 
     def _leaf(self, value: Any) -> Any:
-        datetime = sys.modules.get("datetime")  # Who has a moment has imported it.
+        datetime = sys.modules.get("datetime")  # Imported if there is a moment.
         if datetime is not None and isinstance(value, datetime.date | datetime.time):
             return self._text(str(value.isoformat()))
         if isinstance(value, os.PathLike):
@@ -218,7 +218,7 @@ class Conversion:
         return kept
 
     def _plain_numbers(self, items: list[Any]) -> list[Any] | None:
-        """Return a list of plain numbers as it is, None for any other; no Python step an item."""
+        """Return a list of plain numbers as it is, else None; no Python step for each item."""
         if not items or not _NUMBERS.issuperset(map(type, items)):
             return None
         if len(items) > self._items_left or len(items) * _NUMBER_BYTES > self._bytes_left:
@@ -259,7 +259,7 @@ _NUMBERS: Final = frozenset((float, int, bool, type(None)))
 
 
 def _is_enum(value: Any) -> bool:
-    enum = sys.modules.get("enum")  # Who has a member of an Enum has imported it.
+    enum = sys.modules.get("enum")  # Imported if there is a member of an Enum.
     return enum is not None and isinstance(value, enum.Enum)
 
 

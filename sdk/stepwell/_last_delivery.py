@@ -1,4 +1,4 @@
-"""The last delivery of a run: what is left is handed over, or stays on disk and is said to."""
+"""The last delivery of a run: the rest is handed over, or stays on disk, which is reported."""
 
 import contextlib
 import time
@@ -12,7 +12,7 @@ from stepwell._settings import Settings
 from stepwell._terminal import Voice
 
 _PROGRESS_SECONDS: Final = 1.0
-"""After such a time it is said what is waited for."""
+"""After such a time a line says what the run waits for."""
 
 
 def deliver_rest(
@@ -24,7 +24,7 @@ def deliver_rest(
     voice: Voice,
     has_ended: bool,
 ) -> bool:
-    """Wait for the daemon as long as the settings allow, stop sending, and let the journal go.
+    """Wait for the daemon as long as the settings allow, stop sending, and release the journal.
 
     Return whether the daemon has everything, with the end of the run.
 
@@ -92,7 +92,7 @@ def _wait_for_daemon(
 
 
 def _wait_for_blobs(sender: Sender, blobs: RunBlobs, deadline: float, voice: Voice) -> bool:
-    """Wait for the daemon to take what is staged; say so where that takes a while."""
+    """Wait for the daemon to take all staged blobs; a line says so if that takes long."""
     if blobs.wait_taken(min(_PROGRESS_SECONDS, deadline - time.monotonic())):
         return True
     left = deadline - time.monotonic()

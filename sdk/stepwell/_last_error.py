@@ -1,7 +1,7 @@
 """The exception that ends a run: which one it is, and its text.
 
-The interpreter prints it when the run is over, as a rule: after a `with` block was left, or after
-a `finally` that calls `finish()`. So the run takes the text along before it ends.
+The interpreter usually prints it after the end of the run: after a `with` block, or after a
+`finally` that calls `finish()`. So the run adds the text to its console before it ends.
 """
 
 import contextlib
@@ -9,7 +9,7 @@ import sys
 
 
 def ending_text(error: BaseException) -> str:
-    """Return what the interpreter prints of the exception that ends a script; "" for nothing."""
+    """Return the interpreter's text of the exception that ends a script; "" if it prints none."""
     if isinstance(error, SystemExit):
         code = error.code
         return "" if code is None or isinstance(code, int) else f"{code}\n"
@@ -21,10 +21,10 @@ def ending_text(error: BaseException) -> str:
 
 
 def error_at_finish(exit_code: int) -> BaseException | None:
-    """Return the exception in the midst of which a run is finished, None without one.
+    """Return the exception that is being handled when a run finishes, None without one.
 
-    One that is handled further out, by a script that tries again after a failure, is none of this
-    run, unless the run has failed.
+    An exception that an outer handler is working on, as in a script that retries after a failure,
+    does not count, unless the run has failed.
     """
     error = sys.exception()
     if error is None or exit_code != 0:

@@ -1,4 +1,4 @@
-"""What a later release brings: each says so once, and training goes on."""
+"""Features of a later release: each prints a line once, and training continues."""
 
 from collections.abc import Callable
 from typing import Final
@@ -18,9 +18,9 @@ _OUTCOMES: Final = {
 
 
 def tell_once(kind: str, call: str, warn: Callable[[str, str], None]) -> None:
-    """Say once a run that ``call`` is not there yet, and what happens instead.
+    """Print once a run that ``call`` is not available yet, and what happens instead.
 
-    Of the calls for artifacts the first one speaks for all; each class of media for itself.
+    All calls for artifacts share one line; each class of media has its own.
     """
     key = f"{kind} {call}" if kind == "media" else kind
     outcome = _OUTCOMES[kind]

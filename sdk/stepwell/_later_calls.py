@@ -1,7 +1,7 @@
-"""Calls of a run that a later release brings. Their names are here, and each says so once.
+"""Calls of a run that come with a later release. Each prints a line once.
 
-A call whose answer the program cannot do without raises `UnavailableError` instead: going on with
-an invented answer would be worse.
+A call whose answer the program needs raises `UnavailableError` instead: to continue with an
+invented answer would be worse.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ def _word_of(level: Any) -> str:
 
 
 class LaterCalls(RunFacts):
-    """The methods of a run that a later release brings; `Run` is the only subclass."""
+    """The methods of a run that come with a later release; `Run` is the only subclass."""
 
     def restore(
         self, name: str, run_path: str | None = None, replace: bool = False, root: Any = None
@@ -41,7 +41,7 @@ class LaterCalls(RunFacts):
         wait_duration: Any = None,
     ) -> None:
         self._tell("alert", "alert()")
-        # As texts before anything is asked of them: an alert must not end what it warns of.
+        # Converted to text first: an alert must not end the training that it warns of.
         word = AlertLevel.INFO if level is None else text_of(level, _word_of)
         shown = ": ".join(filter(None, map(text_of, (title, text))))
         self._voice.say(f"alert ({word or AlertLevel.INFO}): {shown}")
@@ -60,7 +60,7 @@ class LaterCalls(RunFacts):
         self._tell("log_code", "log_code()")
 
     def mark_preempting(self) -> None:
-        """No effect: a run whose process is killed goes on with ``resume``."""
+        """No effect: a run whose process was killed continues with ``resume``."""
 
     def pin_config_keys(self, keys: Iterable[str]) -> None:
         """No effect: the runs table shows the columns that its reader chooses."""

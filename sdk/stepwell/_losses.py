@@ -1,4 +1,4 @@
-"""What a writer could not keep: counted, and told as gaps as soon as something finds room."""
+"""Losses of a writer: counted, and written as gaps as soon as there is room."""
 
 from typing import Any, Final
 
@@ -15,9 +15,9 @@ class Losses:
     """Counts and gaps of one writer.
 
     Attributes:
-        points: values of rows, of all reasons.
+        points: values of rows, for all reasons.
         lines: lines of the console.
-        events: config, summary and the like, where even what waits for room has none.
+        events: config, summary and the like, if also the queue for waiting events is full.
     """
 
     def __init__(self) -> None:
@@ -30,26 +30,26 @@ class Losses:
 
     @property
     def has_rows(self) -> bool:
-        """Rows found no room and no gap tells of it yet: a later row must not jump it."""
+        """Rows were dropped and their gap is not written: no later row may come before it."""
         return self._rows is not None
 
     @property
     def has_others(self) -> bool:
-        """Something else is not told yet; it has no place among the rows."""
+        """Another loss is not written yet; it has no place among the rows."""
         return any(gap is not None for gap in (self._beyond_limits, self._console, self._events))
 
     def add_row(self, why: GapKind, point_count: int, at: int) -> None:
-        """Count a row of step ``at`` that found no room."""
+        """Count a row of step ``at`` that did not fit."""
         self.points += point_count
         self._rows = _added(self._rows, why, _REASONS[why], point_count, at)
 
     def add_beyond_limits(self, at: int) -> None:
-        """Count a value whose name is one too many."""
+        """Count a value whose name exceeds the limit of names."""
         self.points += 1
         self._beyond_limits = _added(self._beyond_limits, GapKind.WRITER_LIMIT, "limit", 1, at)
 
     def add_lines(self, why: GapKind, stream: str, lines: list[list[Any]], at: int) -> None:
-        """Count numbered lines; one that has no end yet is sent, and lost, more than once."""
+        """Count numbered lines; an unfinished line is sent, and lost, more than once."""
         for number, _, _ in lines:
             if number > self._last_line.get(stream, -1):
                 self._last_line[stream] = number
@@ -58,12 +58,12 @@ class Losses:
                 self._console = _added(self._console, GapKind.CONSOLE_LINES, reason, 0, at)
 
     def add_event(self, why: GapKind, at: int) -> None:
-        """Count an event that found no room, not even to wait for some."""
+        """Count an event that fit neither into the journal nor into the queue."""
         self.events += 1
         self._events = _added(self._events, GapKind.EVENTS, f"events, {_REASONS[why]}", 0, at)
 
     def text(self) -> str:
-        """Return what was dropped, for a line to the user; "" where nothing was."""
+        """Return the losses as text for a line to the user; "" without any."""
         counts = (
             (self.points, "point"),
             (self.lines, "console line"),
@@ -72,7 +72,7 @@ class Losses:
         return ", ".join(f"{n:,} {one}{'' if n == 1 else 's'}" for n, one in counts if n)
 
     def take(self) -> list[_Gap]:
-        """Return the gaps that nobody was told of; from now on somebody was."""
+        """Return the gaps that were not reported, and mark them as reported."""
         gaps = (self._rows, self._beyond_limits, self._console, self._events)
         self._rows = self._beyond_limits = self._console = self._events = None
         return [gap for gap in gaps if gap is not None]

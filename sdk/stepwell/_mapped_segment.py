@@ -67,7 +67,7 @@ class MappedSegment:
         return self.base + self.committed_end - PAGE_BYTES
 
     def begin_at(self, base: int, *, acked: int) -> None:
-        """Say on the page which position it begins at, and what is acknowledged by now."""
+        """Write its first position, and the acknowledged position, to the page."""
         words = self.words
         assert words is not None
         words[ACKED_WORD], words[ACKED_COPY_WORD] = acked, acked_copy(acked)
@@ -76,7 +76,7 @@ class MappedSegment:
         self.base = base
 
     def note_acked(self, acked: int) -> None:
-        """Say on the page what is acknowledged, unless it says more or is mapped no more."""
+        """Write the acknowledged position to the page, if that is mapped and has a lower one."""
         words = self.words
         if words is not None and words[ACKED_WORD] < acked:  # A relay writes there as well.
             words[ACKED_WORD], words[ACKED_COPY_WORD] = acked, acked_copy(acked)
@@ -84,7 +84,7 @@ class MappedSegment:
     def unmap(self) -> None:
         if self.words is not None:
             self.end = self.committed_end
-            # Not closed by hand: another thread may just look at the page; the last one unmaps.
+            # Not closed here: another thread may be reading the page; the last one unmaps.
             self.words = self.mapping = None
 
     def close(self) -> None:
@@ -95,7 +95,7 @@ class MappedSegment:
 
 
 def make_segment(path: Path, size: int) -> MappedSegment:
-    """Make the file ``path`` of ``size`` bytes, which begins nowhere yet.
+    """Make the file ``path`` of ``size`` bytes, without a first position yet.
 
     Raises:
         OSError: It cannot be made; nothing is left behind.

@@ -1,8 +1,8 @@
-"""Media, as scripts build them: what all kinds share, and those whose content is not kept yet.
+"""Media of scripts: the part that all kinds share, and the kinds whose content is not kept yet.
 
-Of these `log` keeps what their class is and what their maker wrote beside them, so that a reader
-sees that something was logged there. Kinds that are kept are in files of their own: `_image.py`,
-`_files.py`, `_table.py`.
+For these `log` keeps the class and the texts that were given with them, so that a reader sees that
+something was logged there. Kinds that are kept have separate files: `_image.py`, `_files.py`,
+`_table.py`.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ _CAPTION_CHARACTERS_MAX: Final = 1000
 
 
 class Media:
-    """What a script logs that is neither a number nor a text.
+    """A logged object that is neither a number nor a text.
 
     Attributes:
-        type: the name under which its place in the history says what it was.
-        list_type: that of a list of them, "" where a list has no type of its own.
+        type: the name of its kind in the history.
+        list_type: the name for a list of them, "" if a list has no name.
         is_kept: whether `log` keeps the content.
         given: the arguments, by name.
     """
@@ -31,7 +31,7 @@ class Media:
     list_type: ClassVar[str] = ""
     is_kept: bool = False
     parameters: ClassVar[tuple[str, ...]] = ()
-    """Names of what it takes, in order; an unknown one is a TypeError."""
+    """Names of its arguments, in order; an unknown one is a TypeError."""
 
     def __init__(self, *values: Any, **named: Any) -> None:
         if len(values) > len(self.parameters):
@@ -50,10 +50,10 @@ class Media:
         self.caption = given.get("caption")
 
     def described(self, stage: "Stage | None", warn: "Warn") -> dict[str, Any]:
-        """Return what the history keeps in its place; the bytes of what is kept go to ``stage``.
+        """Return its value for the history; the bytes of kept media go to ``stage``.
 
         Args:
-            stage: None where media are not kept, such as in a config.
+            stage: None if media are not kept, such as in a config.
         """
         return {"_type": self.type, "kept": False, **self.caption_field()}
 

@@ -21,7 +21,7 @@ _PACKAGES_MAX: Final = 2000
 
 
 def collect_metadata(*, git: bool = True) -> dict[str, Any]:
-    """Return what is known of this process; a part that cannot be found is left out."""
+    """Return the metadata of this process; a part that cannot be found is left out."""
     found: dict[str, Any] = {
         "host": _host(),
         "python": {
@@ -108,7 +108,7 @@ def _packages() -> dict[str, str]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    """Return what git prints, None when it fails or is not there."""
+    """Return git's output, None if git fails or is missing."""
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(

@@ -10,7 +10,7 @@ from stepwell_wire.limits import (
     names_size,
 )
 
-_SHARED_MAX: Final = SCHEMAS_PER_WRITER_MAX * 3 // 4  # From there on one set a metric.
+_SHARED_MAX: Final = SCHEMAS_PER_WRITER_MAX * 3 // 4  # From here on, one set for each metric.
 _SHARED_BYTES_MAX: Final = NAMES_BYTES_MAX * 3 // 4  # Likewise.
 
 
@@ -31,7 +31,7 @@ class NameSets:
         )
 
     def number_of(self, keys: tuple[str, ...]) -> int | None:
-        """Return the id of ``keys``, a fresh one if need be; None at a limit."""
+        """Return the id of ``keys``, a new one if needed; None at a limit."""
         number = self._ids.get(keys)
         if number is not None:
             return number

@@ -1,7 +1,7 @@
-"""Texts and names: what people use as such, made valid UTF-8 and short enough. Nothing raises.
+"""Texts and names of users, made valid UTF-8 and short enough. Nothing raises.
 
 A lone surrogate, such as `os.fsdecode` makes of a file name that is no UTF-8, becomes its escape
-``\\udcXX``: two names that differ stay two.
+``\\udcXX``: different names stay different.
 """
 
 import re
@@ -14,7 +14,7 @@ TEXT_CHARACTERS_MAX: Final = 256 * 1024
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-fA-F]+")
 
 Warn = Callable[[str, str], None]
-"""Takes what makes the warning one of its kind, and its text; prints each kind once."""
+"""Takes the kind of a warning, and its text; prints each kind once."""
 
 
 def valid_text(text: str) -> str:
@@ -30,7 +30,7 @@ def text_of(value: Any, describe: Callable[[Any], str] = str) -> str:
     try:
         if isinstance(value, str):
             return valid_text(value)
-        # An address would make the same value another one in each process.
+        # With an address the text would differ in each process.
         return _ADDRESS.sub("", valid_text(describe(value)))
     except Exception as error:
         return f"<{kind_of(value)} whose text cannot be made: {kind_of(error)}>"
@@ -42,7 +42,7 @@ def kind_of(value: Any) -> str:
 
 
 def inside_itself(value: Any) -> str:
-    """Return the text for ``value`` where it is met again inside of itself."""
+    """Return the text for ``value`` where it contains itself."""
     return f"<the {kind_of(value)} that this is in>"
 
 

@@ -1,6 +1,6 @@
-"""Cells of IPython: what a run has to do before and after each of them.
+"""Cells of IPython: the tasks of a run before and after each of them.
 
-Nothing here imports IPython: where it runs, it is there.
+Nothing here imports IPython: if it runs, it is imported already.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 _AFTER_CELL_SECONDS: Final = 0.05
 
-_followed: list[Any] = []  # Shells whose cells are followed already.
+_followed: list[Any] = []  # Shells that have our hooks already.
 
 
 def is_kernel() -> bool:
@@ -20,13 +20,13 @@ def is_kernel() -> bool:
 
 
 def follow_cells(see_to_streams: Callable[[], None], show: Callable[[str, str], None]) -> None:
-    """Call ``see_to_streams`` in and after each cell that follows, where there are cells.
+    """Call ``see_to_streams`` in and after each later cell, if there are cells.
 
-    IPython wraps the streams' `write` for the time of a cell, and puts back what it found.
+    IPython wraps the streams' `write` during a cell, and restores it afterwards.
 
     Args:
         show: takes a stream's name and the text of an error that ended a cell of a notebook: a
-            kernel sends it to the page, past stderr.
+            kernel sends it to the page, not to stderr.
     """
     shell = _shell()
     if shell is None or any(each is shell for each in _followed):
@@ -41,7 +41,7 @@ def follow_cells(see_to_streams: Callable[[], None], show: Callable[[str, str], 
             from stepwell._last_error import ending_text
 
             show("stderr", ending_text(error))
-        # For what threads print between the cells, once IPython has put back what it found.
+        # For output of threads between cells, after IPython has restored the streams.
         timer = threading.Timer(_AFTER_CELL_SECONDS, see_to_streams)
         timer.daemon = True
         timer.start()

@@ -1,4 +1,4 @@
-"""Names of a run that scripts for Weights & Biases use, beside those that are ours too."""
+"""Names of a run in Weights & Biases' client that differ from ours."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class RunStatus:
-    """What `Run.status` returns: what is logged is in the journal at once."""
+    """The result of `Run.status`: logged data is in the journal at once."""
 
     sync_items_total = 0
     sync_items_pending = 0

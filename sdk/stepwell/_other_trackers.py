@@ -1,4 +1,4 @@
-"""What code written for other trackers passes to `init` and `Settings`, and what becomes of it.
+"""Arguments of other trackers for `init` and `Settings`, and their effect here.
 
 No I/O. Known names without a meaning here are accepted; unknown ones are mistakes.
 """
@@ -24,7 +24,7 @@ OTHER_NAMES: Final = {
 """Settings that have another name here."""
 
 INVERTED: Final = {"disable_git": "git", "x_disable_meta": "metadata"}
-"""Settings that say the opposite of one here."""
+"""Settings that mean the opposite of one here."""
 
 _IGNORED: Final = """
 allow_media_symlink allow_offline_artifacts allow_val_change anonymous api_key app_url_override
@@ -80,7 +80,7 @@ _IGNORED_ARGUMENTS: Final = {
 def check_arguments(
     others: Mapping[str, Any], known: Iterable[str], warn: Callable[[str, str], None]
 ) -> None:
-    """Say what does not happen of ``others``, arguments of `init` that it has no use for.
+    """Print which of ``others``, arguments of `init`, have no effect.
 
     Raises:
         TypeError: One of them is unknown; names the nearest known one.
@@ -96,7 +96,7 @@ def check_arguments(
 
 
 def nearest(name: str, known: Iterable[str], count: int) -> list[str]:
-    """Return the names that ``name`` may have been meant to be, the best first."""
+    """Return known names that are close to ``name``, the best first."""
     import difflib
 
     return difflib.get_close_matches(name, list(known), count)

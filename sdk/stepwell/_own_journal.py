@@ -1,4 +1,4 @@
-"""The journal of a writer of this process: what is said of the writer, and where it is made."""
+"""The journal of a writer of this process: the writer's description, and the folder."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ _NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def writer_file(settings: Settings, run_id: str, label: str) -> WriterFile:
-    """Return what a new writer of this process says of itself."""
+    """Return the description of a new writer of this process."""
     return WriterFile(
         project=settings.project,
         run_id=run_id,
@@ -33,9 +33,9 @@ def writer_file(settings: Settings, run_id: str, label: str) -> WriterFile:
 
 
 def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> Journal | None:
-    """Return a journal of a new writer; None where none can be made, which is said.
+    """Return a journal of a new writer; None, with a warning, if none can be made.
 
-    Without room in the folder for journals it is made below the one for temporary files.
+    If the folder for journals has no room, it is made in the folder for temporary files.
     """
     for turn in range(2):
         parent = settings.journals_dir

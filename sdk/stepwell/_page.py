@@ -1,4 +1,4 @@
-"""The pages of a run and of a sweep: their addresses, and how the line ends that names a run."""
+"""Addresses of the pages of a run and of a sweep, and the end of the line about a run."""
 
 import time
 
@@ -18,10 +18,10 @@ def sweep_address(page_url: str, project: str, sweep_id: str) -> str:
 def how_to_look(
     page_url: str, hub_folder: str, *, project: str, run_id: str, is_terminal: bool
 ) -> str:
-    """Return how to look at a run, where the daemon has told of its page or that it knows none.
+    """Return how to look at a run, if the daemon has reported its page or that there is none.
 
-    On a terminal, who may read the hub's key gets a link that logs in, once and within 12 hours.
-    Everywhere else the address is a clean one: files of job logs are often readable by others.
+    On a terminal, a user who may read the hub's key gets a link that logs in, once and within 12
+    hours. Everywhere else the address has no key: other users can often read job logs.
     """
     from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The personal daemon of a socket: started where none listens, started again where it died.
+"""The personal daemon of a socket: started if none listens, and again after it died.
 
     <socket>.start    process id of the daemon that a script started last; its mtime says when
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import subprocess
 
 RESTART_SECONDS: Final = 30.0
-"""At least so long after its last start is a daemon that died started again."""
+"""A daemon that died is started again so long after its last start, or later."""
 RESTART_SECONDS_MAX: Final = 600.0
 _START_SECONDS_MAX: Final = 60.0
-"""So long a daemon that runs and does not answer yet is waited for."""
+"""How long to wait for a daemon that runs and does not answer yet."""
 _TURN_SECONDS: Final = 2.0
 _FILE_BYTES_MAX: Final = 64
 _ENDED: Final = "the daemon was stopped, and none was started since"
@@ -33,7 +33,7 @@ _OTHER_SOCKET: Final = f"name another socket with {SOCKET_VARIABLE}"
 
 
 class PersonalDaemon:
-    """Sees to it that somebody listens on one socket. Used on one thread, the sender's.
+    """Keeps a daemon running on one socket. Used on one thread, the sender's.
 
     Attributes:
         expected: a daemon answers soon, as far as is known.
@@ -56,10 +56,10 @@ class PersonalDaemon:
         self._started_at = 0.0
         self._answered = False
         self._process: subprocess.Popen[bytes] | None = None  # Of the last start.
-        self._refusal = ""  # Why it did not.
+        self._refusal = ""  # Why it did not start.
 
     def allow(self, *, expected: bool) -> None:
-        """Let daemons be started; ``expected`` where the first one is to be at once."""
+        """Allow the start of daemons; ``expected``: the first one starts soon."""
         self._is_allowed = True
         self.expected = expected
 
@@ -68,9 +68,9 @@ class PersonalDaemon:
         self._failures = 0
 
     def see_to(self) -> str:
-        """Start a daemon if it is time to; return why none will answer, "" where one may.
+        """Start a daemon if one is due; return why none will answer, "" if one may.
 
-        Called each time that nobody listens.
+        Called each time that no daemon listens.
         """
         if not self._is_allowed:
             return ""
@@ -88,14 +88,14 @@ class PersonalDaemon:
         return self._start()
 
     def _is_missed(self) -> bool:
-        """Whether a daemon should be here: not where somebody ended it, or runs his own."""
+        """Whether a daemon should run here: not if the user ended it, or runs one by hand."""
         if not self._answered:
             return True
         kind = self._kind()
         return kind != STOPPED and (kind == PERSONAL or self._starts > 0)
 
     def _kind(self) -> str:
-        """Return what is noted of the daemon that had the socket last."""
+        """Return the note about the last daemon on the socket."""
         return read_lock_note(socket_lock(Path(self._socket))).more
 
     def _trouble(self, code: int | None) -> str:
@@ -147,7 +147,7 @@ class PersonalDaemon:
 def _turn(socket: Path) -> Iterator[int | None]:
     """Yield the start file while it is locked; None where another process has it.
 
-    -1 where there can be no such file: then each process starts for itself.
+    -1 if the file cannot be made: then each process starts its own.
     """
     try:
         socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -158,7 +158,7 @@ def _turn(socket: Path) -> Iterator[int | None]:
         yield -1
         return
     try:
-        # Of the process, not of the file: a child that is forked meanwhile does not keep it.
+        # A lock of the process, not of the file: a forked child does not keep it.
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         yield None

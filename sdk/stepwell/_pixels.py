@@ -1,6 +1,6 @@
-"""Arrays, tensors, pictures and figures as rows of uint8 pixels. Imports what its caller has.
+"""Arrays, tensors, pictures and figures as rows of uint8 pixels. Imports no new package.
 
-What each kind of value means is in docs/logging.md. Nothing is encoded here.
+docs/logging.md describes each kind of value. Nothing is encoded here.
 """
 
 import sys
@@ -15,7 +15,7 @@ CHANNELS_OF_MODE: Final = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _MODES: Final = tuple(CHANNELS_OF_MODE)
 
 Note = Callable[[str], None]
-"""Takes what the user should know of the values."""
+"""Takes a warning about the values."""
 
 
 class Pixels(NamedTuple):
@@ -37,7 +37,7 @@ def is_pil(value: Any) -> bool:
 
 
 def figure_of(value: Any) -> Any:
-    """Return the matplotlib figure that ``value`` is, holds or stands for; else None."""
+    """Return the matplotlib figure of ``value``: itself or of its axes or module; else None."""
     if "matplotlib" not in sys.modules:
         return None
     if getattr(value, "__name__", "") == "matplotlib.pyplot":
@@ -56,7 +56,7 @@ def pixels_of_array(value: Any, *, mode: str | None, normalize: bool, note: Note
 
     Raises:
         TypeError: Its values are no numbers.
-        ValueError: Its shape is no picture's, or does not fit ``mode``.
+        ValueError: Its shape is not that of a picture, or does not fit ``mode``.
     """
     import numpy
 
@@ -89,8 +89,8 @@ def pixels_of_pil(picture: Any, *, mode: str | None) -> Pixels:
 def pixels_of_figure(figure: Any) -> Pixels:
     """Draw a matplotlib figure.
 
-    In the training process: another process would have to unpickle it, which runs whatever the
-    pickle says. It is drawn only, not encoded.
+    In the training process: another process would have to unpickle it, which can run any code.
+    It is drawn only, not encoded.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -101,14 +101,14 @@ def pixels_of_figure(figure: Any) -> Pixels:
         width, height = canvas.get_width_height()
         return Pixels(bytes(canvas.buffer_rgba()), height, width, 4)
     finally:
-        figure.set_canvas(before)  # A window that shows it goes on.
+        figure.set_canvas(before)  # A window that shows it keeps working.
 
 
 def check_mode(mode: Any) -> str | None:
     """Return ``mode``.
 
     Raises:
-        ValueError: It is none that can be kept.
+        ValueError: Pictures of this mode cannot be kept.
     """
     if mode is not None and mode not in CHANNELS_OF_MODE:
         raise ValueError(f"Image: mode is {mode!r}; known are {', '.join(_MODES)}")
@@ -189,7 +189,7 @@ def _of_floats(array: Any, *, normalize: bool, note: Note) -> Any:
     low, high = float(values.min()), float(values.max())
     if normalize and low < 0.0:
         note(f"values {low:.4g} to {high:.4g} were stretched to 0 to 255, as some are negative")
-        if high - low > _SPAN_MAX:  # A difference might be beyond what the type holds.
+        if high - low > _SPAN_MAX:  # A difference might overflow the type.
             largest = max(-low, high)
             values, low, high = values / largest, low / largest, high / largest
         values = (values - low) / (high - low) * 255.0 if high > low else values - low

@@ -7,13 +7,13 @@ from typing import Any
 def as_point(value: Any) -> float | None:
     """Return ``value`` as a float64, or None when it is no number of one value.
 
-    A duration is a number of seconds; what has an imaginary part is no point.
+    A duration is a number of seconds; a complex number is no point.
     """
     if value is None or isinstance(value, str | bytes | bytearray | complex):
         return None
     try:
         return _as_point(value)
-    except Exception:  # Anybody's __float__: whatever it raises, the value is kept otherwise.
+    except Exception:  # Any __float__ may raise: the value is kept in another form.
         return None
 
 
@@ -26,7 +26,7 @@ def _as_point(value: Any) -> float | None:
     if not hasattr(type(value), "__float__") and not hasattr(type(value), "__index__"):
         return None
     if getattr(value, "ndim", 0):
-        # An array of one value is a number; float() of it is on its way out in numpy.
+        # An array of one value is a number; numpy deprecates float() of it.
         if size_of(value) != 1:
             return None
         value = value.reshape(-1)[0]
@@ -43,7 +43,7 @@ def size_of(value: Any) -> int:
 
 
 def _is_duration(value: Any) -> bool:
-    datetime = sys.modules.get("datetime")  # Who has a timedelta has imported it.
+    datetime = sys.modules.get("datetime")  # Imported if there is a timedelta.
     return datetime is not None and isinstance(value, datetime.timedelta)
 
 

@@ -12,7 +12,7 @@ class Place(NamedTuple):
 
     Attributes:
         rank: 0 to ``world_size - 1``; -1 when this is no distributed job.
-        run_id: what all processes of the job derive alike, None when nothing tells.
+        run_id: the id that all processes of the job derive alike, None without a source.
     """
 
     rank: int = -1
@@ -28,11 +28,11 @@ class Place(NamedTuple):
         return self.rank <= 0
 
 
-# Launcher: rank, world size, and what must be there as well, so that a variable that somebody
-# left in a shell does not make one process part of a job.
+# Launcher: rank, world size, and a third variable that must exist, so that a variable left over in
+# a shell does not make one process part of a job.
 _LAUNCHERS = (
     ("RANK", "WORLD_SIZE", "LOCAL_RANK"),  # torchrun, accelerate, deepspeed, Ray
-    ("RANK", "WORLD_SIZE", "MASTER_ADDR"),  # what torch needs: Kubeflow, scripts of one's own
+    ("RANK", "WORLD_SIZE", "MASTER_ADDR"),  # what torch needs: Kubeflow, own scripts
     ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_STEP_ID"),  # srun
     ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_STEP_ID"),
     ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),  # Open MPI
@@ -65,20 +65,20 @@ def _job_run_id(environ: Mapping[str, str]) -> str | None:
             return None
         meeting = f"{environ.get('MASTER_ADDR', '')}:{environ.get('MASTER_PORT', '')}"
         return run_id_from(f"{step} {meeting}")
-    # Before Slurm's: mpirun starts the ranks of its own node outside of the step of the others.
+    # Before Slurm's: mpirun starts its own node's ranks outside the Slurm step of the others.
     if namespace := environ.get("PMIX_NAMESPACE") or environ.get("OMPI_MCA_ess_base_jobid"):
         return run_id_from(f"mpi {namespace}")
     return None if job is None else run_id_from(step)
 
 
 def _is_one_node(environ: Mapping[str, str]) -> bool:
-    """Return whether all ranks are children of one launcher, which is started once a job."""
+    """Return whether all ranks are children of one launcher, which starts once for each job."""
     local = environ.get("LOCAL_WORLD_SIZE") or environ.get("LOCAL_SIZE")  # The latter: deepspeed.
     return local is not None and local == environ.get("WORLD_SIZE")
 
 
 def _parent_start() -> str:
-    """Return when the parent process started, in kernel ticks; "" where /proc does not say."""
+    """Return when the parent process started, in kernel ticks; "" if /proc does not show it."""
     try:
         with open(f"/proc/{os.getppid()}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[19]
