@@ -1,7 +1,7 @@
-"""Records on their way into the journal: events, and room for what finds none.
+"""Records on their way into the journal: events, and the handling of a full journal.
 
-An event that finds no room waits, up to a bound; lines of the console wait in a tail of their
-own; rows are dropped and counted. What was lost is told as a gap as soon as there is room.
+An event that does not fit waits, up to a bound; lines of the console wait in a separate tail;
+rows are dropped and counted. Losses are written as gaps as soon as there is room.
 """
 
 import os
@@ -25,17 +25,17 @@ from stepwell_wire.segment import COMMITTED_WORD
 
 _GAPS_BYTES: Final = 1024  # More than the events that tell of gaps take.
 _OWED_SHARE: Final = 4
-"""Events that wait for room take such a part of a segment, so that one holds all."""
+"""Events that wait for room take at most this part of a segment, so that one holds all."""
 _BLOCK_SECONDS: Final = 0.05
 _committed = COMMITTED_WORD
 _time_ns = time.time_ns
 
 
 class RecordWriter(FilledSegment):
-    """Writes events, and goes on in a fresh segment where one is full.
+    """Writes events, and continues in a fresh segment when one is full.
 
     Attributes:
-        losses: what found no room in the journal; counted, and stored as gaps.
+        losses: data that did not fit into the journal; counted, and stored as gaps.
         idle: set by the sender while it sleeps without a time limit; `log` then wakes it.
     """
 
@@ -88,9 +88,9 @@ class RecordWriter(FilledSegment):
     # ------------------------------------------------------------------ events
 
     def write_event(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Write one event at the current step; False when it found no room.
+        """Write one event at the current step; False if there was no room.
 
-        What a run needs to be understood waits for room, up to a bound; the console does not.
+        Events that describe the run wait for room, up to a bound; console lines do not.
         """
         with self._lock:
             self.check_open(kind)
@@ -121,7 +121,7 @@ class RecordWriter(FilledSegment):
                 self.losses.add_lines(self._why_no_room(), its_stream, lost, self._step)
 
     def _write_console_tail(self) -> bool:
-        """Write the lines that wait for room; False where they go on waiting."""
+        """Write the lines that wait for room; False if they still wait."""
         tail = self._console_tail
         if not tail:
             return True
@@ -145,7 +145,7 @@ class RecordWriter(FilledSegment):
         """Write a config, summary or metadata event, in parts where it is large."""
         with self._lock:
             removed = list(delete)
-            # In the order of names: `wd` is set before `wd.bias`, whichever part they are in.
+            # By name: `wd` is set before `wd.bias`, also if they are in different parts.
             for part in cut_into_parts(dict(sorted(values.items()))) or [{}]:
                 body: dict[str, Any] = {"set": part}
                 if removed:
@@ -179,11 +179,11 @@ class RecordWriter(FilledSegment):
             self.losses.add_event(self._why_no_room(), self._step)
 
     def _pay_owed(self) -> bool:
-        """Write the events that wait for room; False where some go on waiting."""
+        """Write the events that wait for room; False if some still wait."""
         if not self._owed:
             return True
         if self._is_paying:
-            return False  # On the way to room, or a signal handler: the outer call goes on.
+            return False  # An inner call or a signal handler: the outer call continues.
         self._is_paying = True
         try:
             while self._owed:
@@ -197,7 +197,7 @@ class RecordWriter(FilledSegment):
     def _place(self, record: bytes, schema: Schema | None = None) -> int | None:
         """Publish ``record`` and return its position; None without room in this segment.
 
-        A row of ``schema`` is written behind the definition only, in the same segment.
+        A row of ``schema`` is only written after the definition, in the same segment.
         """
         size = len(record)
         # As in `log`, no call from here to the publishing.
@@ -221,7 +221,7 @@ class RecordWriter(FilledSegment):
     # ------------------------------------------------------------------ room
 
     def _advance(self, *, beyond_limit: bool = False) -> bool:
-        """Go on in a fresh segment; write the gap that was left when there was none before."""
+        """Continue in a fresh segment; write the gaps and events that waited for it."""
         journal = self.journal
         if journal is None or self._finished:
             self._warn_full(None)
@@ -229,9 +229,9 @@ class RecordWriter(FilledSegment):
         self._capture()
         current = journal.held[-1]
         old, end = self._buffer, self._end
-        # Behind an empty one nothing fits that does not fit into it.
+        # A record that does not fit into an empty segment does not fit into the next one.
         if old is current.mapping and not current.is_empty:
-            # Nothing may be written here any more: the next segment's name says where this ends.
+            # No more writes here: the next segment's name says where this one ends.
             self._limit = self._end = 0
             while not journal.advance(current, beyond_limit=beyond_limit):
                 self.wake()
@@ -254,7 +254,7 @@ class RecordWriter(FilledSegment):
 
     def _drop(self, point_count: int, at: int) -> None:
         self.losses.add_row(self._why_no_room(), point_count, at)
-        # Rows that would fit into the rest of the segment must not jump the gap.
+        # Rows that would fit into the rest of the segment must not come before the gap.
         self._limit = 0
 
     def _why_no_room(self) -> GapKind:
@@ -276,13 +276,13 @@ class RecordWriter(FilledSegment):
 
     @property
     def may_wait_for_room(self) -> bool:
-        """Whether what is written may wait until the daemon made room."""
+        """Whether a write may wait until the daemon has made room."""
         return self._block
 
     # ------------------------------------------------------------------ state
 
     def check_open(self, call: str) -> None:
-        """Raise RunFinishedError after the end; a forked child becomes a writer of its own."""
+        """Raise RunFinishedError after the end; a forked child becomes a separate writer."""
         if self._pid != os.getpid():
             self._in_child()
         if self._finished:
@@ -300,22 +300,22 @@ class RecordWriter(FilledSegment):
                 self._write_gaps()
 
     def finish(self) -> None:
-        """Take no more; the journal stays open until it is closed."""
+        """Accept no more records; the journal stays open until it is closed."""
         with self._lock:
             self._capture()
             self._finished = True
             self._schemas = {}
-            # A `log` of this very thread that a signal handler interrupted finds no room.
+            # A `log` of this thread that a signal handler interrupted finds no room.
             self._limit = self._end = 0
 
     def reset_in_child(self) -> None:
-        """Forget what belongs to the parent; called right after a fork, touches no file."""
+        """Forget the parent's state; called right after a fork, touches no file."""
         self._lock = threading.RLock()
         self._schemas = {}
         self.idle = False
 
     def begin_in_child(self, make_journal: Callable[[], Journal | None]) -> None:
-        """Become a writer of its own, in a forked child that logs."""
+        """Become a separate writer, in a forked child that logs."""
         self._pid = os.getpid()
         self._make_journal = make_journal
         self.name_sets, self.losses = NameSets(), Losses()

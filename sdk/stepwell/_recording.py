@@ -1,7 +1,6 @@
 """Recording: one process's part of a run: its journal, writer, sender and captured console.
 
-`Run` is what a user sees; this is what makes it durable, and what has to be made anew in a
-forked or spawned process.
+A user sees `Run`; a recording makes it durable. A forked or spawned process needs a new one.
 """
 
 import contextlib
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from stepwell._artifacts.handed import Handed
 
 _LOOK_SECONDS = 5.0
-_LOOK_SHARE = 100  # At most such a part of the time goes to looking inside of nested values.
+_LOOK_SHARE = 100  # At most this part of the time is spent on comparing nested values.
 
 
 class Recording:
@@ -44,7 +43,7 @@ class Recording:
 
     Attributes:
         label: this process's name in the run, "" for the only one.
-        primary: whether it speaks for the run (metadata, summary, display name).
+        primary: whether it writes metadata, summary and display name of the run.
     """
 
     def __init__(
@@ -73,15 +72,15 @@ class Recording:
         self._start = dict(start)
         self._note_progress = note_progress
         self._on_command = on_command
-        self._look_inside = look  # Writes what was changed inside of nested values.
+        self._look_inside = look  # Writes changes inside nested values.
         self._look_again_at = 0.0
         self._pid = os.getpid()
         self._forked = False  # In a child that has not logged yet.
         self._finishing = False
-        self._noted_page = ""  # As a daemon that runs already noted it; the welcome says it, too.
+        self._noted_page = ""  # From the note of a running daemon; the welcome gives it, too.
         self._kept: list[object] = []
         self._blobs: RunBlobs | None = None
-        self.handed: list[Handed] = []  # Drafts of artifacts of which no end is known yet.
+        self.handed: list[Handed] = []  # Drafts of artifacts whose result is not known yet.
         self.disabled = settings.mode == "disabled"
         self.sender = self._make_sender()
         self.writer = Writer(
@@ -102,7 +101,7 @@ class Recording:
     # ------------------------------------------------------------------ events
 
     def write(self, kind: str, body: Mapping[str, Any]) -> None:
-        """Write one event; silently nothing after the end of the run."""
+        """Write one event; after the end of the run, do nothing silently."""
         if not self.finished:
             self.writer.write_event(kind, body)
 
@@ -154,7 +153,7 @@ class Recording:
         self.sender.start()
 
     def see_to_daemon(self) -> None:
-        """Start a personal daemon when nobody listens, or say where the data stays."""
+        """Start a personal daemon if none listens, or say where the data stays."""
         folder = self.journal_folder
         if self.sender.online:
             self._noted_page = see_to_daemon(
@@ -215,7 +214,7 @@ class Recording:
     # ------------------------------------------------------------------ on the sender's thread
 
     def _may_block(self) -> bool:
-        """Whether waiting for room in the journal can end: somebody else must make it."""
+        """Whether waiting for room in the journal can end: another thread must make room."""
         sender = self.sender
         return not self._finishing and sender.is_alive and not sender.is_this_thread
 
@@ -226,7 +225,7 @@ class Recording:
         now = time.monotonic()
         if now < self._look_again_at or self.finished:
             return
-        # Never waits for `log`, which may itself wait for room that only we can make.
+        # Never waits for `log`, which may itself wait for room that only this thread makes.
         if not self.writer.lock.acquire(blocking=False):
             return
         try:
@@ -259,26 +258,26 @@ class Recording:
         return self._blobs.wait_taken(deadline - time.monotonic())
 
     def refusal_of(self, name: str) -> str:
-        """Return why the draft ``name`` is not taken, as far as this process knows; else ""."""
+        """Return why the draft ``name`` is refused, as far as this process knows; else ""."""
         return "" if self._blobs is None else self._blobs.refusal_of(name)
 
     def note_exit(self, status: int) -> None:
-        """Note that this process leaves at once with ``status``. Takes no lock."""
+        """Note that this process exits at once with ``status``. Takes no lock."""
         journal = self.writer.journal
         if journal is not None and not self.finished and not self._forked:
             _exit_note.note_status(journal.folder, status)
 
     def finish(self, ending: Ending | None, *, last_words: Callable[[], None]) -> None:
-        """Write the end, wait for the daemon as long as the settings allow, then let go.
+        """Write the end, wait for the daemon as long as the settings allow, then close.
 
         Args:
-            ending: None leaves it to the exit note, and the journal to whoever reads that.
+            ending: None leaves it to the exit note, and the journal to the note's reader.
             last_words: called while events can still be written.
 
         Bounded in any case.
         """
         if self.finished or self._finishing:
-            return  # Also a signal handler's call in the middle of this one.
+            return  # Also for a signal handler's call in the middle of this one.
         if self._forked:
             self.finished = True  # Nothing was logged here; the run is the parent's.
             return
@@ -326,7 +325,7 @@ class Recording:
     # ------------------------------------------------------------------ fork
 
     def reset_in_child(self) -> None:
-        """Right after a fork: be nobody until something is logged. Touches no file but the lock."""
+        """Right after a fork: stay idle until the first `log`. Touches no file but the lock."""
         if self.finished:
             return
         self._forked = True
@@ -341,7 +340,7 @@ class Recording:
         self.writer.reset_in_child()
 
     def _begin_in_child(self) -> None:
-        """Become a writer of this process's own; called by the first `log` after a fork."""
+        """Become a separate writer of this process; called by the first `log` after a fork."""
         self.label = child_label(self.label, "fork")
         self.primary = False
         self._pid = os.getpid()

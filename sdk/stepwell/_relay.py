@@ -19,10 +19,10 @@ _RETRY_SECONDS = 1.0
 
 
 def relay(folder: Path, socket: str) -> int:
-    """Send what ``folder`` holds and gets, for as long as its writer lives.
+    """Send the present and later content of ``folder``, as long as its writer lives.
 
     Returns:
-        The exit code: 0 at the writer's end, `REFUSED` when the daemon never takes it.
+        The exit code: 0 at the writer's end, `REFUSED` if the daemon never accepts it.
     """
     try:
         reader = JournalReader(folder)
@@ -55,7 +55,7 @@ def relay(folder: Path, socket: str) -> int:
             try:
                 moved = delivery.pump()
             except JournalError:
-                moved = 0  # The writer freed what it knows to be acknowledged; look anew.
+                moved = 0  # The writer has freed acknowledged bytes; read again.
             if not moved and not _hand_over(blobs, folder, refused):
                 time.sleep(_LOOK_SECONDS)
     finally:
@@ -71,7 +71,7 @@ def _say_refusal(error: RefusedError) -> int:
 
 
 def _hand_over(blobs: BlobDelivery, folder: Path, refused: set[str]) -> bool:
-    """Hand over what is staged and not ``refused`` before; return whether something was taken."""
+    """Hand over staged blobs that are not in ``refused``; return whether one was taken."""
     staged = [each for each in staged_in(folder) if each not in refused]
     if not staged:
         return False
@@ -81,7 +81,7 @@ def _hand_over(blobs: BlobDelivery, folder: Path, refused: set[str]) -> bool:
         return bool(done.taken)
     except (DaemonUnreachableError, RefusedError, OSError):
         blobs.close()
-        return False  # The rest is the recovery's.
+        return False  # The recovery takes the rest.
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 gRPC does not survive a fork: in a child of a process that has used it, a new connection hangs
 (measured with grpcio 1.85). With its own fork support on, a parent that forks hangs (measured
-likewise), and an interpreter that is ending may have no threads for it. There the process only
-writes its journal, and a fresh interpreter reads along and sends. It ends with the writer, whose
-rest the daemon's recovery then takes.
+likewise), and an interpreter that is ending may have no threads for it. In these cases the process
+only writes its journal, and a fresh interpreter reads the journal and sends it. It ends with the
+writer; the daemon's recovery then takes the rest.
 """
 
 import json
@@ -28,7 +28,7 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on", "t", "y"})
 
 
 def forks_are_handled() -> bool:
-    """Whether somebody switched the fork support of grpc on: this process must not use grpc."""
+    """Whether the fork support of grpc is switched on: this process must not use grpc then."""
     return os.environ.get("GRPC_ENABLE_FORK_SUPPORT", "").strip().lower() in _TRUE
 
 
@@ -97,7 +97,7 @@ class RelayProcess:
         )
 
     def stop(self) -> None:
-        """Let it go: it ends by itself when the journal's lock is free or the folder gone."""
+        """Release it: it ends by itself when the journal's lock is free or the folder is gone."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(2.0)

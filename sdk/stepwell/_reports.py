@@ -14,7 +14,7 @@ from stepwell.errors import HubError, UsageError
 from stepwell_wire.hub_access import page_path
 
 _SAVES_MAX: Final = 5
-"""Tries of a save while others save, too."""
+"""Attempts of a save while others save, too."""
 _PROBLEMS_SHOWN: Final = 5
 
 

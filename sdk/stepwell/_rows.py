@@ -1,4 +1,4 @@
-"""What a writer packs: schemas of rows, and parts of large events.
+"""Content of records: schemas of rows, and parts of large events.
 
 No I/O and no state of the journal here.
 """
@@ -22,12 +22,12 @@ class Schema:
         self.size = packer.size
         self.pack = packer.pack
         self.home = home  # The mapping of the segment that holds its definition.
-        self.special = special  # Something is to be done with the values besides keeping them.
+        self.special = special  # The values need more work than storing.
         self.last = 0  # Offset of its last row in the current segment, 0 for none.
 
 
 def cut_into_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cut ``values`` so that each part is surely smaller than one event may be."""
+    """Split ``values`` into parts that are each below the size limit of an event."""
     room = EVENT_BYTES_MAX // 2
     parts: list[dict[str, Any]] = []
     size = room + 1
@@ -42,7 +42,7 @@ def cut_into_parts(values: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _size_of(value: Any) -> int:
-    """Return about how many bytes ``value`` takes in msgpack; rather more than fewer."""
+    """Return an upper estimate of the bytes of ``value`` in msgpack."""
     if isinstance(value, str):
         return len(value) * 4 + 8
     if isinstance(value, Mapping):

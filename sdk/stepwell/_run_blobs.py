@@ -14,10 +14,10 @@ _POLL_SECONDS: Final = 0.05
 
 
 class RunBlobs:
-    """What is staged beside one journal, and whoever hands it over: a thread, or the relay.
+    """The staged blobs of one journal, and their sender: a thread, or the relay.
 
     Attributes:
-        stager: where the bytes of media go.
+        stager: takes the bytes of media.
     """
 
     def __init__(self, journal: Journal, sender: Sender, settings: Settings, voice: Voice) -> None:
@@ -45,7 +45,7 @@ class RunBlobs:
         return bool(self.stager.staged())
 
     def wait_taken(self, timeout_seconds: float) -> bool:
-        """Wait until what is staged is durable in the daemon."""
+        """Wait until all staged blobs are durable in the daemon."""
         if not self.stager.staged():
             return True
         if self._sender.has_relay:
@@ -55,16 +55,16 @@ class RunBlobs:
         )
 
     def refusal_of(self, name: str) -> str:
-        """Return why the draft ``name`` is not taken, as far as this process knows; else ""."""
+        """Return why the draft ``name`` is refused, as far as this process knows; else ""."""
         return "" if self._own_sender is None else self._own_sender.refusal_of(name)
 
     def stop(self) -> None:
-        """Hand over no more."""
+        """Stop handing over."""
         if self._own_sender is not None:
             self._own_sender.stop()
 
     def _wait_for_relay(self, deadline: float) -> bool:
-        """Wait until the relay has handed over what is staged: its files are gone then."""
+        """Wait until the relay has handed over all staged blobs: their files are gone then."""
         self.stager.look()
         while self.stager.staged():
             if time.monotonic() >= deadline or not self._sender.can_deliver:

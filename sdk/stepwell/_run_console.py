@@ -1,4 +1,4 @@
-"""The console of a run: what was captured goes into the journal, and waits for nobody."""
+"""The console of a run: captured lines go into the journal without waiting."""
 
 import contextlib
 import threading
@@ -9,10 +9,10 @@ from stepwell._last_error import ending_text
 from stepwell._writer import Writer
 
 WAIT_SECONDS: Final = 0.5
-"""So long a flush, and the end, wait for whoever writes to the journal just now."""
+"""How long a flush, and the end, wait for another thread that writes to the journal."""
 
 _EVENT_CHARACTERS: Final = 256 * 1024
-_LINE_CHARACTERS: Final = 32  # What a line counts beside its text.
+_LINE_CHARACTERS: Final = 32  # Added to the text of a line.
 
 
 class RunConsole:
@@ -22,27 +22,27 @@ class RunConsole:
         self._writer = writer
         self._capture: _console.Capture | None = None
         self._is_over = False
-        # No lock that a thread can take twice: a signal handler that prints, or an object that
-        # does when it is collected, must not begin anew in the middle.
+        # No re-entrant lock: a signal handler that prints, or an object that prints when it is
+        # collected, must not start again in the middle.
         self._lock = threading.Lock()
         self._noted_error = 0
 
     def start(self) -> None:
-        """Take along what is printed from now on."""
+        """Capture the output from now on."""
         self._capture = _console.Capture(self._writer, self._write_now)
         _console_streams.start_capture(self._capture)
 
     def stop(self) -> None:
-        """Take no more; what was printed until now can still be written."""
+        """Stop the capture; the output so far can still be written."""
         if self._capture is not None:
             _console_streams.stop_capture(self._capture)
 
     def end(self) -> None:
-        """Nothing can be written any more."""
+        """Write nothing from now on."""
         self._is_over = True
 
     def forget(self) -> None:
-        """In a forked child: what was captured is the parent's."""
+        """In a forked child: the captured output belongs to the parent."""
         self._capture, self._lock = None, threading.Lock()
 
     @property
@@ -51,10 +51,10 @@ class RunConsole:
         return self._capture is not None and self._capture.waits
 
     def write(self, *, final: bool = False, wait_seconds: float = 0.0) -> bool:
-        """Write the lines that are due; False when another thread, or this one, is at it.
+        """Write the lines that are due; False if another thread, or this one, is writing them.
 
-        As a rule it waits for nobody: `log` holds the writer's lock, and may itself wait for room
-        that only the sender can make.
+        Usually it does not wait: `log` holds the writer's lock, and may itself wait for room that
+        only the sender can make.
         """
         if self._capture is None or self._is_over:
             return True
@@ -73,7 +73,7 @@ class RunConsole:
         return True
 
     def note_error(self, error: BaseException) -> None:
-        """Take along what is printed of ``error`` when the run is over."""
+        """Add the text that Python will print of ``error`` after the run."""
         if self._capture is None or self._is_over or self._noted_error == id(error):
             return
         self._noted_error = id(error)
@@ -82,7 +82,7 @@ class RunConsole:
                 self._capture.add("stderr", text)
 
     def _write_now(self) -> bool:
-        """Write what was just printed, on the printing thread; False where that might wait."""
+        """Write the last output on the printing thread; False if that might wait."""
         return not self._writer.may_wait_for_room and self.write()
 
     def _write_lines(self, *, final: bool) -> None:

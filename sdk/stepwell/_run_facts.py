@@ -1,4 +1,4 @@
-"""What a run says of itself: its names, where it is, how far it is."""
+"""Facts about a run: names, addresses, progress."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunFacts:
-    """What all groups of a run's calls may ask; `Run` is the only class that is complete."""
+    """Facts for all groups of a run's calls; `Run` is the only complete class."""
 
     _id: str
     _name: str
@@ -160,10 +160,10 @@ class RunFacts:
 
     @property
     def dropped_points(self) -> int:
-        """Points that found no room in the journal; stored as gaps, never silent."""
+        """Points that did not fit into the journal; stored as gaps, never silent."""
         return self._writer.losses.points
 
     @property
     def dropped_lines(self) -> int:
-        """Lines of the console that found no room in the journal; stored as a gap, too."""
+        """Lines of the console that did not fit into the journal; stored as a gap, too."""
         return self._writer.losses.lines

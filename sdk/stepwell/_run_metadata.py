@@ -1,4 +1,4 @@
-"""Metadata of a run: collected on the sender's thread, written when nobody logs."""
+"""Metadata of a run: collected on the sender's thread, written when no thread logs."""
 
 import contextlib
 import threading
@@ -18,7 +18,7 @@ class RunMetadata:
     def __init__(self, writer: Writer, *, git: bool) -> None:
         self._writer, self._git = writer, git
         self._done = threading.Event()
-        self._collected: dict[str, Any] | None = None  # And not written yet.
+        self._collected: dict[str, Any] | None = None  # Collected and not written yet.
 
     def collect(self) -> None:
         """Collect them, and write them if that is possible now; on the sender's thread."""
@@ -32,7 +32,7 @@ class RunMetadata:
             self._done.set()
 
     def give(self) -> None:
-        """Write what was collected, unless somebody logs just now: then the next look does.
+        """Write the collected metadata; if a thread logs just now, the next call writes it.
 
         Never waits for `log`, which may itself wait for room that only the sender can make.
         """
@@ -44,14 +44,14 @@ class RunMetadata:
             self._writer.lock.release()
 
     def write(self) -> None:
-        """Write what was collected and is not written yet; the caller holds the writer's lock."""
+        """Write metadata that is not written yet; the caller holds the writer's lock."""
         collected, self._collected = self._collected, None
         if collected is not None:
             with contextlib.suppress(RunFinishedError):  # By another thread, just now.
                 self._writer.write_set(METADATA, collected)
 
     def wait(self) -> None:
-        """Wait a moment until they are collected: a run of a moment is to say where it ran, too."""
+        """Wait briefly until they are collected: a very short run must have metadata, too."""
         self._done.wait(_WAIT_SECONDS)
 
     def forget(self) -> None:

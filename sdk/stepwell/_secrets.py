@@ -1,4 +1,4 @@
-"""What looks like a secret on a command line, and its hiding. Pure; docs/secrets.md is its page.
+"""Finds and hides secrets on a command line. Pure; docs/secrets.md describes the rules.
 
 A value is hidden for the name before it (``--api-key VALUE``), or for its own shape (``ghp_…``,
 ``user:password@``). Names are compared word by word: ``--tokenizer`` and ``--max_tokens`` are none.
@@ -54,12 +54,12 @@ _ABOUT: Final = _words(
     column count dim dir env field file folder id length name path size type url var
     """
 )
-"""A name that ends in one of these says something about a secret, such as where it is."""
+"""A name that ends in one of these describes a secret, such as its path."""
 
 _NO_SECRETS: Final = frozenset(("", "0", "1", "false", "no", "none", "null", "off", "on", "true"))
 
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-# Each pattern takes a time in proportion to a text's length: an argument may be 128 KiB long.
+# Each pattern needs time proportional to the length: an argument may be 128 KiB long.
 _NAME: Final = re.compile(r"""(?<![A-Za-z0-9_.\-])([A-Za-z0-9_.\-]++)(["']?\s*+[:=]\s*+)""")
 _VALUE: Final = re.compile(r""""[^"]*"|'[^']*'|[^\s"',;&}\]]+""")
 _HEADER: Final = re.compile(
@@ -139,7 +139,7 @@ def _hide_pairs(text: str) -> str:
         start, at = at, named.end()
         done.append(text[start:at])
         found = _VALUE.match(text, at) if is_secret_name(named[1]) else None
-        if found is None:  # What follows may hold further ones.
+        if found is None:  # The rest may contain more.
             continue
         value = found[0]
         quote = value[0] if value[0] in _QUOTES else ""
@@ -149,7 +149,7 @@ def _hide_pairs(text: str) -> str:
 
 
 def _value_of(name: str, value: str) -> str:
-    """Return ``***``, or the value where it is none: a switch, a tokenizer's token, a number."""
+    """Return ``***``, or the value if it is no secret: a switch, a tokenizer's token, a number."""
     if value.lower() in _NO_SECRETS:
         return value
     if name.lower().endswith("token") and (value.isdigit() or value[0] in "<[" or len(value) < 4):

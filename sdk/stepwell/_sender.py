@@ -1,9 +1,9 @@
-"""The sender: a thread that takes the journal to the daemon and tends it.
+"""The sender: a thread that sends the journal to the daemon and does the journal's disk work.
 
 It sleeps without a time limit while nothing is logged; `log` wakes it then (one attribute test
-in `log`). While rows come in it looks every `flush_seconds`, sooner when much is waiting. A gRPC
-message costs the training process close to a millisecond of CPU whatever its size, which is
-why it does not look more often.
+in `log`). While rows come in it looks every `flush_seconds`, sooner if much is waiting. A gRPC
+message of any size costs the training process close to a millisecond of CPU, so the sender does
+not look more often.
 """
 
 import contextlib
@@ -47,15 +47,15 @@ _ROOM_POLL_SECONDS = 0.002
 
 
 class Sender:
-    """Owns the journal's disk work and, unless ``online`` is False, its way to the daemon.
+    """Owns the journal's disk work and, unless ``online`` is False, the sending to the daemon.
 
-    ``collect`` is called on the thread before each look, to bring in what waits elsewhere
-    (console lines), and ``is_pending`` says whether something does; ``begin`` once, after the
-    first attempt to connect; ``personal`` is asked each time that nobody listens. With ``relay``
+    ``collect`` is called on the thread before each look, to add data that waits elsewhere
+    (console lines), and ``is_pending`` says whether any waits. ``begin`` is called once, after the
+    first attempt to connect, and ``personal`` each time that no daemon listens. With ``relay``
     another process sends.
 
     Attributes:
-        attempts: what became of the attempts to reach the daemon.
+        attempts: the attempts to reach the daemon, with their results.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class Sender:
         self.personal = personal
         self.attempts = Attempts(socket, personal, say)
         self.surprise_count = 0
-        self.stager: Stager | None = None  # What is made durable together with the journal.
+        self.stager: Stager | None = None  # Its files are synced together with the journal.
         self.flush_seconds = flush_seconds
         self._socket, self._client = socket, client
         self._say, self._collect, self._begin, self._note_run = say, collect, begin, note_progress
         self._note_page = note_page
         self._sweep_id, self._on_command = sweep_id, on_command
-        self._noted_page: str | None = None  # What was said last, "" where no page is known.
+        self._noted_page: str | None = None  # The address printed last, "" for no page.
         self._is_pending = is_pending
         self._relay = relay
         self._woken = Wake()
@@ -101,7 +101,7 @@ class Sender:
         self._noted_at = 0.0
 
     def attach(self, writer: Writer, journal: Journal) -> None:
-        """Say what is sent; before `start`."""
+        """Set the journal to send; before `start`."""
         self._writer, self._journal = writer, journal
         self._delivery = JournalDelivery(
             JournalSource(journal, writer),
@@ -116,7 +116,7 @@ class Sender:
         self._thread = threading.Thread(target=self._run, name="stepwell-sender", daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # No more threads: the journal keeps everything all the same.
+        except RuntimeError:  # No more threads: the journal still keeps everything.
             self._thread = None
 
     def wake(self) -> None:
@@ -156,7 +156,7 @@ class Sender:
         )
 
     def wait_acked(self, position: int, timeout_seconds: float) -> bool:
-        """Send at once and wait until all before ``position`` is durable in the daemon."""
+        """Send at once and wait until everything before ``position`` is durable in the daemon."""
         deadline = time.monotonic() + timeout_seconds
         changed = self._delivery.changed
         self.attempts.hasten()
@@ -167,20 +167,20 @@ class Sender:
             if left <= 0 or not self.can_deliver:
                 return False
             with changed:
-                # Bounded also for the case that the thread ends without a word.
+                # Bounded also in case the thread ends without a notification.
                 changed.wait_for(lambda: self._journal.acked >= position, min(left, 0.25))
         self._see_to_room(min(deadline, time.monotonic() + _ROOM_SECONDS_MAX))
         return True
 
     def _see_to_room(self, deadline: float) -> None:
-        """Wait until a full journal was freed of what is acknowledged: the next row finds room."""
+        """Wait until a full journal has freed acknowledged segments and has room for a row."""
         while self._journal.is_full and self.can_deliver and time.monotonic() < deadline:
             self._hurry = True
             self.wake()
             time.sleep(_ROOM_POLL_SECONDS)
 
     def stop(self, timeout_seconds: float = 2.0) -> None:
-        """End the thread and the connection; what was not sent stays in the journal."""
+        """End the thread and the connection; unsent bytes stay in the journal."""
         self._stopping = True
         self._woken.set()
         if self._thread is not None and not self.is_this_thread:
@@ -210,7 +210,7 @@ class Sender:
                     self._relay.stop()
 
     def _on_surprise(self, error: Exception) -> None:
-        """A failing disk, or a mistake of ours: say it once, rest, go on; training never knows."""
+        """A failing disk, or a bug of ours: report it once, pause, continue; training goes on."""
         self.surprise_count += 1
         if self.surprise_count == 1:
             import traceback
@@ -285,7 +285,7 @@ class Sender:
         self._moved = delivery.pump()
 
     def _tell_page(self, page_url: str, hub_folder: str) -> None:
-        """Tell once where the run's page is, or that no page is known, and again if it moves."""
+        """Print once where the run's page is, or that no page is known, and again if it moves."""
         if self._noted_page is None or page_url not in ("", self._noted_page):
             self._noted_page = page_url
             self._note_page(page_url, hub_folder)
@@ -297,10 +297,10 @@ class Sender:
         journal = self._journal
         self.attempts.note_failure(error, folder=journal.folder, oldest=journal.oldest)
         with delivery.changed:
-            delivery.changed.notify_all()  # Who waits need not, where nothing can be delivered.
+            delivery.changed.notify_all()  # If nothing can be delivered, waiting callers must stop.
 
     def _follow_relay(self, relay: RelayProcess) -> None:
-        """Take the acks that a relay process wrote into the journal; see `_relay.py`."""
+        """Read the acks that a relay process wrote into the journal; see `_relay.py`."""
         if self.stager is not None:
             self.stager.look()
         words = self._journal.current.words
@@ -348,7 +348,7 @@ class Sender:
             self._woken.wait(seconds)
 
     def _rest_seconds(self) -> float | None:
-        """Return until when to rest, None for as long as nothing is logged."""
+        """Return the time until which to rest, None to rest until the next `log`."""
         if self._is_pending():
             return self.flush_seconds
         committed = self._journal.committed

@@ -33,11 +33,11 @@ _REGULAR_LEAVERS = ("popen_fork", "forkserver")
 
 active: list["ActiveRun"] = []
 shared_settings: object = None
-"""What `setup` was given: settings of all runs to come."""
+"""Arguments of `setup`: settings of all later runs."""
 
 
 class EndedRun(NamedTuple):
-    """A run that ended, and whose daemon has everything; ``page_url`` is where its hub is."""
+    """A run that ended and is wholly delivered; ``page_url`` is an address of its hub."""
 
     page_url: str
     project: str
@@ -50,7 +50,7 @@ ended: deque[EndedRun] = deque(maxlen=256)
 parent_ranks: set[int] = set()
 """Ranks of the runs that were at work in the parent when it forked this process; -1 for none."""
 _job_runs = 0
-_told: set[str] = set()  # What is said once a process, whichever run says it.
+_told: set[str] = set()  # Messages that are printed once in a process, for all runs.
 _hooked = False
 
 
@@ -79,12 +79,12 @@ def end(run: "ActiveRun") -> None:
 
 
 def bind(run: "ActiveRun | None") -> None:
-    """Make ``run`` what `stepwell.log`, `stepwell.config` and the others mean."""
+    """Make ``run`` the run of `stepwell.log`, `stepwell.config` and the others."""
     _current.bind(run)
 
 
 def count_of_job_run() -> int:
-    """Return how many runs this process named after its launcher's job before, and count one."""
+    """Return how many runs of this process had the job's id so far, and count one more."""
     global _job_runs
     _job_runs += 1
     return _job_runs - 1
@@ -106,7 +106,7 @@ def find(run_id: str, copy_id: str) -> "ActiveRun | None":
 
 
 def finish_all(ending: Ending | None = _ending.FINISHED) -> None:
-    """End what is still running with ``ending``, None to leave that to the exit's status."""
+    """End the active runs with ``ending``, None to leave that to the exit status."""
     for run in list(active):
         with contextlib.suppress(Exception):
             run._finish(ending)
@@ -114,7 +114,7 @@ def finish_all(ending: Ending | None = _ending.FINISHED) -> None:
 
 def _end_process() -> None:
     if _ending.main_runs():
-        return  # Somebody runs the exit handlers before the end, and then calls `os._exit`.
+        return  # The exit handlers run early, and then `os._exit` is called.
     ending = _ending.find_ending()
     if ending is None and active and not _exit_note.can_write_at_exit():
         ending = Ending("finished", UNKNOWN_EXIT_CODE)
@@ -131,7 +131,7 @@ def _hook() -> None:
         return
     _hooked = True
     # Its hook holds its lock over a fork, and grpc's import needs that lock. Hooks run in the
-    # reverse order of registration: imported before, it comes after ours, which awaits the import.
+    # reverse order of registration: imported first, it runs after ours, which awaits the import.
     import logging  # noqa: F401
 
     _ending.watch_main()
@@ -145,9 +145,9 @@ def _hook() -> None:
 
 
 def _noting(leave: Callable[[int], Any]) -> Callable[[int], Any]:
-    """Return `os._exit` that notes for the runs of this process how it ends.
+    """Return an `os._exit` that notes the end of the process for its runs.
 
-    A child of multiprocessing ends its runs here: only now its exit code is known for sure.
+    A child of multiprocessing ends its runs here: its exit code is only known now.
     """
 
     @functools.wraps(leave)
@@ -168,8 +168,8 @@ def _after_fork_in_child() -> None:
     channel = sys.modules.get("stepwell._channel")
     if channel is not None and hasattr(channel, "outlive_interpreter"):
         channel.outlive_interpreter()
-        # Nor may the child collect what else grpc made: locks of threads that it does not have
-        # would be waited for. What was alive at the fork stays as long as the child lives.
+        # The child must not collect other objects of grpc either: it would wait for locks of
+        # threads that it does not have. Objects alive at the fork stay as long as the child.
         gc.freeze()
     _relay_process.note_fork()
     _console_streams.forget_captures()

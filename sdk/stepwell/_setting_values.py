@@ -1,4 +1,4 @@
-"""What people write for settings that are no plain words or numbers, and what they mean. Pure."""
+"""Meaning of settings that are not plain words or numbers. Pure."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -34,7 +34,7 @@ def tags_of(value: Any) -> tuple[str, ...]:
 
 
 def mode_of(value: Any) -> str:
-    """Return the mode; older words have newer ones."""
+    """Return the mode; older words are replaced by newer ones."""
     return _OLD_MODES.get(str(value), str(value))
 
 
@@ -51,7 +51,7 @@ def resume_of(value: Any) -> str | None:
 
 
 def reinit_of(value: Any) -> str:
-    """Return what a second ``init`` does; True finishes the previous run."""
+    """Return the effect of a second ``init``; True finishes the previous run."""
     if value is None or isinstance(value, bool):
         return "finish_previous" if value else "default"
     return str(value)

@@ -1,4 +1,4 @@
-"""What a run is started with: arguments of `init`, `STEPWELL_*` variables, defaults.
+"""Settings of a run: arguments of `init`, `STEPWELL_*` variables, defaults.
 
 Read once, in `init`. Arguments win over ``settings=``, which wins over the environment.
 """
@@ -38,7 +38,7 @@ _FORBIDDEN_IN_RUN_ID = "/\\#?%:;,'"
 
 
 class _Declared(NamedTuple):
-    """Each setting: its default, what it says and what it may be."""
+    """Each setting: its default, meaning and allowed values."""
 
     project: str = setting(DEFAULT_PROJECT, "name of the project", convert=str)
     run_id: str | None = setting(None, "the run's id; None makes one", convert=str)
@@ -174,7 +174,7 @@ class Settings(_Declared):
 
 
 class Default(NamedTuple):
-    """A setting as somebody else's environment or file says it; ``source`` is for complaints."""
+    """A setting from another tracker's environment or file; ``source`` is for error messages."""
 
     name: str
     value: Any
@@ -196,7 +196,7 @@ def read_settings(
     are settings for all runs of the process, and count less than ``extra``.
 
     Raises:
-        SettingsError: A value that cannot be, with where it comes from and what is expected.
+        SettingsError: An invalid value; the message has its source and what is expected.
     """
     found: dict[str, Any] = {}
     for default in defaults:
@@ -226,7 +226,7 @@ def read_settings(
 
 
 def as_dict(settings: Settings) -> dict[str, Any]:
-    """Return ``settings`` as what can be pickled into another process."""
+    """Return ``settings`` in a form that can be pickled into another process."""
     return settings._asdict()
 
 
@@ -234,7 +234,7 @@ def _converted(name: str, value: Any, source: str) -> Any:
     try:
         return SETTINGS[name].read(value)
     except (ValueError, TypeError, OverflowError) as error:
-        # The message has the whole of it; a second traceback would hide the user's own line.
+        # The message has all facts; a second traceback would hide the user's own line.
         raise SettingsError(f"{source}: {error}") from None
 
 
@@ -253,15 +253,15 @@ def _items(extra: object) -> list[tuple[str, Any]]:
 
 
 def _sorted_out(given: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the settings among ``given``, converted, and what is known to mean nothing here.
+    """Return the settings among ``given``, converted, and the known ones without effect here.
 
     Raises:
-        SettingsError: An unknown name, or a value that cannot be.
+        SettingsError: An unknown name, or an invalid value.
     """
     found: dict[str, Any] = {}
     others: dict[str, Any] = {}
     for name, value in given:
-        if name.startswith("_"):  # As experimental settings of Weights & Biases began once.
+        if name.startswith("_"):  # Old form of experimental settings of Weights & Biases.
             name = "x" + name
         known = OTHER_NAMES.get(name, INVERTED.get(name, name))
         if known not in SETTINGS:
@@ -280,7 +280,7 @@ def _refuse_unknown(name: str) -> None:
 
 
 def _warn_unknown(environ: Mapping[str, str], voice: Voice | None) -> None:
-    """Say which ``STEPWELL_*`` variable nobody reads; training goes on."""
+    """Warn of unknown ``STEPWELL_*`` variables; training continues."""
     if voice is None:
         return
     known = [*VARIABLES, *OTHER_VARIABLES]
@@ -302,5 +302,5 @@ def _check_identifier(what: str, value: str, forbidden: str) -> None:
 
 
 def _cut(label: str) -> str:
-    """Return ``label`` short enough to be an identifier, also with what a fork adds."""
+    """Return ``label`` short enough to be an identifier, also with the suffix of a fork."""
     return label.encode("utf-8", "replace")[: IDENTIFIER_BYTES_MAX - 32].decode("utf-8", "ignore")

@@ -1,6 +1,6 @@
-"""Segments that are made ahead: `log` takes one when its own is full, and waits for no disk.
+"""Segments made ahead: `log` takes one when its own is full, without waiting for the disk.
 
-All but `take` and `discard` belongs to the sender's thread.
+All methods but `take` and `discard` belong to the sender's thread.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from stepwell._mapped_segment import MappedSegment, make_segment
 from stepwell_wire.segment import NO_BASE, pack_page
 
 _RETRY_SECONDS: Final = 1.0
-"""After a failed creation: a full disk is not asked at every row."""
+"""Pause after a failed creation: a full disk is not tried at every row."""
 
 
 class SpareSegments:
@@ -32,10 +32,10 @@ class SpareSegments:
         return self._ready is not None
 
     def take(self, *, at_once: bool) -> MappedSegment | None:
-        """Return the segment that was made ahead, else make one; None shortly after a failure.
+        """Return the segment made ahead, else make one; None shortly after a failure.
 
         Args:
-            at_once: ask the disk also shortly after it refused.
+            at_once: try to make one also shortly after a failure.
 
         Raises:
             OSError: None can be made.
@@ -48,7 +48,7 @@ class SpareSegments:
         return self._make()
 
     def prepare(self) -> None:
-        """Make one ahead, unless there is one or the disk has refused just now."""
+        """Make one ahead, unless there is one or making one has just failed."""
         if self._ready is None and time.monotonic() >= self._retry_at:
             with contextlib.suppress(OSError):
                 self._ready = self._make()
@@ -66,14 +66,14 @@ class SpareSegments:
         self._ready = MappedSegment(path, segment.descriptor, segment.size)
 
     def discard(self, segment: MappedSegment) -> None:
-        """Let go of a segment that was not needed; its file may have been replaced already."""
+        """Release a segment that was not needed; its file may have been replaced already."""
         segment.close()
         with contextlib.suppress(OSError):
             if segment.path.name.startswith("spare-"):
                 segment.path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the one that was made ahead."""
+        """Release the segment made ahead."""
         segment, self._ready = self._ready, None
         if segment is not None:
             self.discard(segment)

@@ -26,11 +26,11 @@ _started: list["subprocess.Popen[bytes]"] = []
 
 
 class Look(NamedTuple):
-    """What was found on a socket.
+    """The result of a look at a socket.
 
     Attributes:
         answers: a daemon listens.
-        obstacle: why none can be reached until somebody changes something; "" where one may come.
+        obstacle: the reason, if reaching one needs an action of the user first; else "".
     """
 
     answers: bool
@@ -38,7 +38,7 @@ class Look(NamedTuple):
 
 
 def look_at(path: str) -> Look:
-    """Look who listens on the socket at ``path``; waits for nobody and sends nothing."""
+    """Check whether a daemon listens at ``path``; does not wait and sends nothing."""
     import socket as sockets
 
     try:
@@ -102,7 +102,7 @@ def can_start_daemon() -> bool:
 
 
 def why_no_python() -> str:
-    """Return why this process can start no helper, "" where it can."""
+    """Return why this process cannot start a helper process, "" if it can."""
     try:
         python()
     except NoPythonError as error:
@@ -113,7 +113,7 @@ def why_no_python() -> str:
 def start_daemon(
     socket: str, data_dir: Path, *, idle_exit_seconds: int = 900
 ) -> "subprocess.Popen[bytes]":
-    """Start a personal daemon that outlives this process and ends when nobody needs it.
+    """Start a personal daemon that outlives this process and ends when it is not needed.
 
     Raises:
         OSError: It could not be started.
@@ -136,7 +136,7 @@ def start_daemon(
             cwd="/",
             env=helper_environment(),
         )
-    # Kept, so that its end leaves no warning about a process that still runs.
+    # Kept, so that Python does not warn about a process that still runs.
     _started.append(process)
     return process
 

@@ -1,7 +1,7 @@
 """Staging: bytes that a run logs are written beside its journal, under a random id.
 
-The trainer pays for the copy into the page cache and for nothing else: the daemon hashes and
-encodes. A file counts from its rename on, so a killed trainer leaves a whole file or none.
+The trainer only copies the bytes into the page cache: the daemon hashes and encodes. A file counts
+from its rename on, so a killed trainer leaves a whole file or none.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ from stepwell_wire.staged import (
 )
 
 FREE_BYTES_MIN: Final = 256 * 1024 * 1024
-"""So much stays free on the journal's disk: rows go before blobs."""
+"""Free space that staging leaves on the journal's disk: rows are more important than blobs."""
 
 WRITERS_TOGETHER: Final = 4
-"""All writers of a folder of journals together hold as many times what one may hold staged."""
+"""Limit of staged bytes in a folder of journals, as a multiple of one writer's limit."""
 
 _LOOK_SECONDS: Final = 60.0
 _OVERHEAD_BYTES: Final = STAGED_HEADER_BYTES_MAX + FOOTER.size
@@ -40,12 +40,12 @@ Piece = bytes | bytearray | memoryview
 
 
 class Stage(Protocol):
-    """Where media leave their bytes."""
+    """Takes the bytes of media."""
 
     def keep(self, kind: str, about: Mapping[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
-        """Stage ``pieces`` as one payload and return what the row says of it.
+        """Stage ``pieces`` as one payload and return the facts for the row.
 
-        ``{"blob": id}``, or ``{"blob": None, "failed": why}`` where it could not be kept. Never
+        ``{"blob": id}``, or ``{"blob": None, "failed": why}`` if it could not be kept. Never
         raises for the disk or the quota.
         """
 
@@ -55,9 +55,9 @@ class Stage(Protocol):
         """Stage a copy of the file ``path``, as ``keep`` does."""
 
     def note_within(self, about: Mapping[str, Any], within: Sequence[str]) -> None:
-        """Say that the payload of ``about``, as ``keep`` returned it, names the blobs ``within``.
+        """Note that the payload of ``about``, a result of ``keep``, names the blobs ``within``.
 
-        They go with it, and at once where it was not kept: then nothing names them.
+        They are removed with it; if it was not kept they are removed at once.
         """
 
 
@@ -80,11 +80,11 @@ class Stager:
     ) -> None:
         """
         Args:
-            bytes_max: of all that is staged and not taken.
+            bytes_max: limit of the bytes that are staged and not taken.
             together_bytes_max: the same, with all other journals beside this one; None: no limit.
-                Trainers that crash and begin anew leave theirs, where no daemon takes it.
+                Trainers that crash and restart leave their blobs, if no daemon takes them.
             on_staged: called after each.
-            free_bytes_min: what stays free on the disk.
+            free_bytes_min: free space that staging leaves on the disk.
         """
         self.folder, self.info = folder, info
         self.dropped = 0
@@ -166,7 +166,7 @@ class Stager:
         try:
             found = os.statvfs(self.folder)
         except OSError:
-            return ""  # Writing says what is wrong.
+            return ""  # The write will raise the error.
         free = found.f_bavail * found.f_frsize
         if free - size < self._free_bytes_min:
             with self._lock:
@@ -239,7 +239,7 @@ class Stager:
         self.dropped += 1
         return {"blob": None, "failed": why}
 
-    # ------------------------------------------------------------------ what becomes of them
+    # ------------------------------------------------------------------ after staging
 
     def staged(self) -> list[str]:
         """Return the ids that the daemon has not taken, oldest first."""
@@ -261,13 +261,13 @@ class Stager:
         self.on_staged()
 
     def forget(self, blob_ids: Iterable[str]) -> None:
-        """Remove what the daemon has taken."""
+        """Remove blobs that the daemon has taken."""
         for blob_id in blob_ids:
             remove_staged(self.folder, blob_id)
             self._let_go(blob_id)
 
     def withdraw(self, blob_ids: Iterable[str]) -> None:
-        """Remove what no row will name, and what is named by nothing else."""
+        """Remove blobs that no row will name, and the blobs that only they name."""
         for blob_id in blob_ids:
             within = self._within.pop(blob_id, ())
             self.forget([blob_id, *within])
@@ -283,7 +283,7 @@ class Stager:
             self._within[str(named)] = within
 
     def look(self) -> None:
-        """Forget what somebody else handed over and removed."""
+        """Forget blobs that another process handed over and removed."""
         for blob_id in self.staged():
             if not os.path.exists(staged_path(self.folder, blob_id)):
                 self._let_go(blob_id)
@@ -294,7 +294,7 @@ class Stager:
             self._within.pop(blob_id, None)
 
     def sync(self) -> None:
-        """Bring to disk what was staged since the last call; OSError when the disk fails."""
+        """Sync blobs staged since the last call to disk; OSError if the disk fails."""
         with self._lock:
             waiting, self._unsynced = self._unsynced, []
         if not waiting:
@@ -330,7 +330,7 @@ def staged_path(folder: Path, name: str) -> Path:
 
 
 def remove_staged(folder: Path, name: str) -> None:
-    """Remove a staged blob, or the draft of an artifact, as far as it is there."""
+    """Remove a staged blob, or the draft of an artifact, if it exists."""
     if key_of(name) is not None:
         import shutil  # Here: importing costs, and most runs log no artifact.
 
@@ -341,9 +341,9 @@ def remove_staged(folder: Path, name: str) -> None:
 
 
 def sync_draft(folder: Path) -> None:
-    """Bring a draft to disk: what it says of itself, then the folder.
+    """Sync a draft to disk: its description, then the folder.
 
-    Not the files that it holds, which may be large; the daemon finds those that were cut.
+    The held files may be large and are not synced; the daemon finds truncated ones.
     """
     for name in (ENTRIES_FILE, DRAFT_FILE):
         with contextlib.suppress(FileNotFoundError):
@@ -360,7 +360,7 @@ def sync_draft(folder: Path) -> None:
 
 
 def _staged_beside(folder: Path) -> int:
-    """Return the bytes that are staged in the neighbours of ``folder``; what is unseen is 0."""
+    """Return the bytes staged in the folders beside ``folder``; an unreadable one counts 0."""
     total = 0
     with contextlib.suppress(OSError), os.scandir(folder.parent) as neighbours:
         for each in neighbours:

@@ -1,4 +1,4 @@
-"""Values as the store has them, which is as `as_json` returned them: compared, grown, addressed."""
+"""Compares and merges values in the form of the store, which is the result of `as_json`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -78,9 +78,9 @@ def same(left: Any, right: Any) -> bool:
 
 
 def grown(before: Any, now: Any) -> Any:
-    """Return ``now`` with what ``before`` had and ``now`` has lost.
+    """Return ``now`` with the items of ``before`` that it has lost.
 
-    A nested dict that a program empties, to pass its items on, was still what the run had.
+    A program may empty a nested dict to pass its items on; the run still had them.
     """
     if isinstance(before, dict) and isinstance(now, dict):
         both = {name: grown(before[name], now[name]) for name in before.keys() & now.keys()}

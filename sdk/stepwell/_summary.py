@@ -1,7 +1,7 @@
 """`run.summary`: one value per metric; the last one, unless you set or define another.
 
-Nothing is kept up to date while training logs: the last values are read back from the journal
-when somebody asks.
+The summary is not updated while training logs: the last values are read back from the journal when
+they are needed.
 """
 
 import time
@@ -47,7 +47,7 @@ class Summary:
     _handed_out: dict[str, tuple[Any, Any]]  # Nested values that may change, and how they were.
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all values; those of defined metrics as they were defined, None left out."""
+        """Return all values; defined metrics have their defined form, None is left out."""
         found = dict(self._writer.latest_values())
         for name, tracker in list(self._writer.definitions.trackers.items()):
             if tracker.overridden:
@@ -132,7 +132,7 @@ class Summary:
         return repr(self.as_dict())
 
     def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
-        """A copy is a plain dict: what is set in it is in no run's summary."""
+        """A copy is a plain dict: setting a value in it changes no summary."""
         return dict, (self.as_dict(),)
 
     def _value_of(self, key: object) -> Any:
@@ -149,7 +149,7 @@ class Summary:
             return self._automatic().get(name, _MISSING) if writer.has_logged else _MISSING
         if isinstance(value, dict | list):
             held, _ = self._handed_out.get(name, (None, None))
-            if held is not value:  # Else it may have been changed since it was handed out first.
+            if held is not value:  # Else it may have changed since it was first returned.
                 self._handed_out[name] = (value, copy_of(value))
         return value
 
@@ -161,7 +161,7 @@ class Summary:
         }
 
     def _look(self) -> None:
-        """Write what was changed inside of nested values: ``run.summary["best"]["loss"] = 0.1``."""
+        """Write changes inside nested values: ``run.summary["best"]["loss"] = 0.1``."""
         for name, (value, before) in list(self._handed_out.items()):
             if self._writer.latest(name) is not value:
                 del self._handed_out[name]

@@ -1,4 +1,4 @@
-"""`stepwell sync`: send what offline or dead writers left in their journals."""
+"""`stepwell sync`: send the journals of offline or dead writers."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ _REPAIR = "`stepwell journal repair` delivers what can be read"
 
 @dataclass(frozen=True, slots=True)
 class SyncProgress:
-    """Where `sync` stands.
+    """The progress of `sync`.
 
     Attributes:
         journal: the folder that is being sent, None at the end.
@@ -43,12 +43,12 @@ class SyncProgress:
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What `sync` did.
+    """The result of `sync`.
 
     Attributes:
         sent: run paths (``project/run_id``) whose journals were sent whole and removed.
-        live: folders that were left alone because their writer still runs.
-        failed: folder and reason of what could not be sent; it is kept.
+        live: folders that were skipped because their writer still runs.
+        failed: folder and reason of each journal that could not be sent; it is kept.
         sent_bytes: acknowledged by the daemon.
         unverified_bytes: lost to a crash of the machine or quarantined, see
             docs/formats/records.md.
@@ -178,7 +178,7 @@ class _Sync:
             reader.remove()
 
     def _hand_over_blobs(self, reader: JournalReader) -> None:
-        """Hand over what is staged beside the journal.
+        """Hand over the blobs staged beside the journal.
 
         Raises:
             SyncError: Not all of it was taken; the rest and the journal are kept.
@@ -226,7 +226,7 @@ def _find(paths: list[Path]) -> list[Path]:
 
 
 def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:
-    """Return the folders in ``paths`` that hold records of nobody knows which run, and why."""
+    """Return folders in ``paths`` with records of an unknown run, each with its reason."""
     found: list[Path] = []
     for path in paths:
         if (path / WRITER_FILE).exists():

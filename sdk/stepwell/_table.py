@@ -213,7 +213,7 @@ class Table(Media):
     # ------------------------------------------------------------------ keeping
 
     def described(self, stage: Stage | None, warn: Warn) -> dict[str, Any]:
-        """Stage the rows and return what the history says of them."""
+        """Stage the rows and return their value for the history."""
         about: dict[str, Any] = {"_type": self.type}
         names = [_text(name) for name in self.columns]
         if stage is None:
@@ -239,7 +239,7 @@ class Table(Media):
         about: dict[str, Any]
         try:
             pieces = list(pack_rows(names, self.data, describe))
-        except ValueError as error:  # A row that was changed behind our back.
+        except ValueError as error:  # The program changed a row of the list.
             about = {"blob": None, "failed": f"rows of different lengths: {error}"}
         else:
             about = stage.keep(TABLE, {}, pieces)
@@ -272,7 +272,7 @@ class Table(Media):
 
 
 class EvalTable(Table):
-    """As `Table`."""
+    """A table with the interface of `Table`."""
 
 
 def _is_dataframe(value: Any) -> bool:
@@ -280,7 +280,7 @@ def _is_dataframe(value: Any) -> bool:
 
 
 def _rows_of(dataframe: Any) -> Iterable[Sequence[Any]]:
-    """Return the rows of a DataFrame; what is missing is None but for NaN among floats."""
+    """Return the rows of a DataFrame; a missing value is None, among floats NaN."""
     columns = [_values_of(dataframe.iloc[:, place]) for place in range(len(dataframe.columns))]
     return zip(*columns, strict=True) if columns else ()
 

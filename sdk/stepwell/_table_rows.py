@@ -36,7 +36,7 @@ _FIXED: Final = {FLOAT: "d", INTEGER: "q", MOMENT: "q", BOOLEAN: "b"}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 Describe = Callable[[Any], Any]
-"""Returns a value in terms of JSON; a medium as the object that says what it is."""
+"""Returns a value as JSON; a medium as the object that describes it."""
 
 
 def pack_rows(
@@ -114,7 +114,7 @@ def _pack_odd(values: Sequence[Any], describe: Describe) -> tuple[bytes, bytes]:
 
 
 def _told(value: Any, describe: Describe) -> tuple[str, Any] | None:
-    """Return the code of one value, and it as its block holds it; None for no value."""
+    """Return the code of one value, and the value in its block's form; None for no value."""
     if isinstance(value, datetime | date):
         return _told_moment(value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
@@ -152,7 +152,7 @@ def _told_moment(value: date) -> tuple[str, Any] | None:
 
 
 def _item(value: Any) -> Any:
-    """Return a scalar of numpy or torch as Python's; as it is where that cannot be."""
+    """Return a scalar of numpy or torch as a Python object; if impossible, unchanged."""
     try:
         found = value.item()
     except Exception:

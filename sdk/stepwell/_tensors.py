@@ -1,11 +1,11 @@
 """Histograms of torch tensors, computed on the tensors' own device.
 
-On the CPU the counts are there at once. On other devices nothing waits for the device until
-``take``: the results of all tensors then come over in one small copy a device. torch is imported
-by whoever has a tensor.
+On the CPU the counts are ready at once. On other devices nothing waits for the device until
+``take``: the results of all tensors are then copied together, one small copy for each device. A
+program with a tensor has imported torch already.
 
-A value's bin is computed in the tensor's own precision, in float32 for smaller types: next to an
-edge between bins it may be counted on the other side.
+A value's bin is computed in the tensor's own precision, in float32 for smaller types: a value close
+to an edge may be counted in the neighbouring bin.
 """
 
 import math
@@ -14,18 +14,18 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 CHUNK_VALUES: Final = 1 << 18
-"""On the CPU so many values are binned at once, so that intermediate results stay in the cache."""
+"""Values that the CPU bins at once: intermediate results then stay in the cache."""
 
 DEVICE_CHUNK_VALUES: Final = 1 << 24
-"""On a device: bounds the intermediate memory, and a float32 counts so far exactly."""
+"""The same on a device: it bounds intermediate memory, and float32 counts exactly up to it."""
 
 _PAIRS_BINS_MAX: Final = 128
 _PAIRS_VALUES_MIN: Final = 16_384
-"""From here on two values are counted at once, as one number: half as many steps, and values that
-are alike do not wait for each other."""
+"""From this size on two values are counted at once, as one number: half as many steps, and equal
+values do not wait for each other."""
 
 Counted = dict[str, Any]
-"""What the `histograms` event holds of one: ``counts``, ``low``, ``high``, and odd counts."""
+"""One histogram of the `histograms` event: ``counts``, ``low``, ``high``, non-finite counts."""
 
 _NONE_FINITE: Final[Counted] = {"counts": [0], "low": 0.0, "high": 0.0}
 
@@ -64,7 +64,7 @@ class TensorHistograms:
             self._ready[name] = counted
 
     def take(self) -> Iterator[tuple[str, Counted]]:
-        """Give what was gathered, and forget it; waits for the devices."""
+        """Return the gathered histograms, and forget them; waits for the devices."""
         with self._lock:
             ready, self._ready = self._ready, {}
             waiting, self._waiting = self._waiting, {}
@@ -80,7 +80,7 @@ class TensorHistograms:
 
 
 def _plain(torch: Any, tensor: Any) -> tuple[Any, int]:
-    """Return the values in one dimension, floating, and how many zeros go without saying."""
+    """Return the values in one dimension, as floats, and the number of implicit zeros."""
     if hasattr(tensor, "to_local"):  # Of a DTensor: this rank's part.
         tensor = tensor.to_local()
     zero_count = 0
@@ -107,7 +107,7 @@ def count_on_cpu(torch: Any, values: Any, bin_count: int, zero_count: int = 0) -
     Equal values make one bin; where no value is finite its count is 0.
 
     Raises:
-        OverflowError: The values are further apart than a float64 can say.
+        OverflowError: The range of the values exceeds a float64.
     """
     odd: Counted = {}
     low, high = _range(torch, values)
@@ -149,8 +149,8 @@ def _odd_counts(torch: Any, values: Any) -> Counted:
 def _binned(torch: Any, values: Any, low: float, width: float, bin_count: int) -> list[int]:
     """Return the counts of finite values in bins of ``width``; the highest is in the last bin.
 
-    Divided, not multiplied by an inverse: so a value on an edge is seldom rounded below it, such
-    as the many zeros between gradients that mirror each other.
+    Divided, not multiplied by an inverse: so a value on an edge is seldom rounded below it, for
+    example the many zeros in the middle of symmetric gradients.
     """
     is_wide = values.dtype in (torch.float64, torch.float32)
     work = torch.empty(
@@ -186,7 +186,7 @@ def _binned(torch: Any, values: Any, low: float, width: float, bin_count: int) -
 
 
 def count_on_device(torch: Any, values: Any, bin_count: int, *, has_zeros: bool) -> Any:
-    """Return ``low, high, counts…, nan, +inf, -inf`` as a float64 tensor there; nothing waits.
+    """Return ``low, high, counts…, nan, +inf, -inf`` as a float64 tensor on the device, at once.
 
     ``low`` is above ``high`` where no value is finite.
     """
@@ -217,7 +217,7 @@ def _device_counts(torch: Any, chunk: Any, low: Any, width: Any, bin_count: int)
     place = torch.where(chunk == math.inf, float(bin_count + 1), place)
     place = torch.where(chunk == -math.inf, float(bin_count + 2), place)
     kinds = bin_count + 3
-    if torch.are_deterministic_algorithms_enabled():  # histc has no such form, though it counts.
+    if torch.are_deterministic_algorithms_enabled():  # histc has no deterministic form.
         return torch.bincount(place.to(torch.int64), minlength=kinds).to(torch.float64)
     places = place.to(torch.float32)
     return torch.histc(places, bins=kinds, min=-0.5, max=kinds - 0.5).to(torch.float64)

@@ -1,4 +1,4 @@
-"""What stepwell says to the person at the terminal: rare lines on stderr, nothing else."""
+"""Lines of stepwell for the user at the terminal: few, and only on stderr."""
 
 import contextlib
 import sys
@@ -6,15 +6,15 @@ import threading
 
 PREFIX = "stepwell: "
 OF_ALL = "all: "
-"""Begins the kind of a warning that every process of a run would say alike."""
+"""Prefix of the kind of a warning that is the same in every process of a run."""
 
 
 class Voice:
-    """Says lines, and each kind of warning once. Never raises, never goes into a captured console.
+    """Prints lines, and each kind of warning once. Never raises, and is never captured.
 
     Attributes:
-        silent: says nothing at all.
-        follows: another process of the run says what is the same in all of them.
+        silent: print nothing.
+        follows: another process of the run prints the warnings that are the same in all.
     """
 
     def __init__(self, *, silent: bool = False, follows: bool = False) -> None:
@@ -32,7 +32,7 @@ class Voice:
             sys.stderr.flush()
 
     def warn_once(self, kind: str, text: str) -> None:
-        """Say ``text`` unless a warning of this ``kind`` was said before."""
+        """Print ``text`` unless a warning of this ``kind`` was printed before."""
         if kind in self._said or (self.follows and kind.startswith(OF_ALL)):
             return
         with self._lock:
@@ -43,7 +43,7 @@ class Voice:
 
 
 def is_terminal() -> bool:
-    """Return whether what is said goes to a terminal, not to a file or a notebook."""
+    """Return whether lines go to a terminal, not to a file or a notebook."""
     try:
         return sys.__stderr__ is not None and sys.__stderr__.isatty()
     except ValueError:  # It is closed.

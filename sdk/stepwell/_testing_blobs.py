@@ -55,7 +55,7 @@ class ReceivedArtifact(NamedTuple):
 
 
 class ReceivedBlobs:
-    """Takes what is offered; ``held`` has it by id, ``artifacts`` by key."""
+    """Takes offered blobs and artifacts: ``held`` by id, ``artifacts`` by key."""
 
     def __init__(self) -> None:
         self.held: dict[str, ReceivedBlob] = {}

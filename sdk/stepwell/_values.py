@@ -1,4 +1,4 @@
-"""What `log` does with values that are not plain scalars. Called rarely.
+"""Conversion of logged values that are not plain scalars. Called rarely.
 
 Each value becomes a float (a point), a histogram, or something JSON-like that is kept in the
 history as it is. Nothing here raises for a value, whatever it is.
@@ -21,11 +21,11 @@ LIST_ARRAY_ITEMS_MAX: Final = 32
 
 
 class SplitValues(NamedTuple):
-    """Logged values by what is kept of them, each by metric name.
+    """Logged values by the form in which they are kept, each by metric name.
 
     Attributes:
-        others: what is kept as it is.
-        histograms: as the `histograms` event has them.
+        others: values that are kept as they are.
+        histograms: in the form of the `histograms` event.
     """
 
     points: dict[str, float]
@@ -36,9 +36,9 @@ class SplitValues(NamedTuple):
 def split_values(data: Mapping[Any, Any], warn: Warn, stage: "Stage | None" = None) -> SplitValues:
     """Return the values in ``data`` by kind.
 
-    Nested dicts and records are joined with dots. A later key wins over an earlier one of the same
-    name, which is said. What is inside of itself is not gone into again. The bytes of media go to
-    ``stage``.
+    Nested dicts and records are joined with dots. A later key replaces an earlier one of the same
+    name, with a warning. A value that contains itself is not followed again. The bytes of media go
+    to ``stage``.
     """
     found = SplitValues({}, {}, {})
     _split(data, "", (), found, warn, stage)
@@ -72,7 +72,7 @@ def _split(
                 )
         try:
             _add(name, value, found, warn, stage)
-        except Exception as error:  # Whatever a class does when it is looked at.
+        except Exception as error:  # Reading an object of any class may raise.
             found.others[name] = as_json(Unreadable(error), warn, name=name)
 
 
@@ -87,10 +87,10 @@ def _add(name: str, value: Any, found: SplitValues, warn: Warn, stage: "Stage | 
 
 
 def _as_histogram(value: Any) -> Any:
-    """Return the histogram that ``value`` is, or that a large array becomes; else None."""
+    """Return ``value`` if it is a histogram, or the histogram of a large array; else None."""
     import sys
 
-    histograms = sys.modules.get("stepwell._histogram")  # Who has one has imported it.
+    histograms = sys.modules.get("stepwell._histogram")  # Imported if there is one.
     if histograms is not None and isinstance(value, histograms.Histogram):
         return value
     if isinstance(value, type) or not hasattr(value, "tolist"):

@@ -6,10 +6,10 @@ import queue
 class Wake:
     """Like `threading.Event`, but ``set`` may interrupt itself.
 
-    An Event takes a lock to be set. A signal handler that sets it while the same thread is just
-    doing so waits for itself, for ever. The queue is C, and its ``put`` is made for that.
+    An Event takes a lock to be set. A signal handler that sets it while the same thread is setting
+    it would wait for itself without end. The queue is C code, and its ``put`` is made for that.
 
-    ``wait`` consumes: what was set is no longer set after it.
+    ``wait`` clears it.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Wake:
             return
 
     def wait(self, timeout_seconds: float | None = None) -> None:
-        """Return when it is set, at the latest after ``timeout_seconds``."""
+        """Wait until it is set, at most ``timeout_seconds``."""
         try:
             self._queue.get(timeout=None if timeout_seconds is None else max(0.0, timeout_seconds))
         except queue.Empty:

@@ -6,7 +6,7 @@ once, on the gradient's device. When the pass ends, those of all gradients are w
 the row that the next `log` closes, and with them those of the parameters.
 
 A model has no hook of ours on its forward pass, so `torch.compile` and passes without gradients
-see nothing of it. Only a model without any parameter that requires a gradient has one.
+are not affected. Only a model without any parameter that requires a gradient has one.
 """
 
 import sys
@@ -40,7 +40,7 @@ class Watches:
         self._held: list[Watch] = []
 
     def add(self, models: Any, log: str | None, log_freq: int, index: int | None) -> None:
-        """Watch one model or several; see `Run.watch`."""
+        """Watch one or more models; see `Run.watch`."""
         if log not in _KINDS:
             raise ValueError(
                 f"watch: log must be 'gradients', 'parameters', 'all' or None, not {log!r}"
@@ -64,7 +64,7 @@ class Watches:
         self._next_index += len(wanted)
 
     def remove(self, models: Any = None) -> None:
-        """Stop watching ``models``, all without any; one that is not watched is left alone."""
+        """Stop watching ``models``, without any all of them; others are ignored."""
         found = (
             list(self._held)
             if models is None
@@ -79,7 +79,7 @@ class Watches:
 
 
 class Watch:
-    """One watched model. Holds no model: when it is gone, its hooks are as well."""
+    """One watched model, without a reference to it: its hooks end with the model."""
 
     def __init__(self, model: Any, prefix: str, log_freq: int, write: Write, warn: Warn) -> None:
         self._model = weakref.ref(model)
@@ -91,7 +91,7 @@ class Watch:
         self._gathered = TensorHistograms(BINS_DEFAULT)
         self._removals: list[Callable[[], None]] = []
         self._with_parameters = False
-        self._is_due = False  # The end of this backward pass is to write.
+        self._is_due = False  # The end of this backward pass must write.
 
     @property
     def model(self) -> Any:
@@ -110,7 +110,7 @@ class Watch:
             self._removals.append(handle.remove)
 
     def end(self) -> None:
-        """Write what was gathered, and take every hook away."""
+        """Write the gathered histograms, and remove all hooks."""
         with self._lock:
             removals, self._removals = self._removals, []
             for remove in removals:
@@ -138,7 +138,7 @@ class Watch:
         with self._lock:
             key = None if name is None else self._key("gradients", name)
             if key is not None and key in self._gathered:
-                self._flush()  # The former pass did not come to its end.
+                self._flush()  # The previous pass did not finish.
             if key is not None:
                 self._gathered.add(key, gradient)
             if self._is_due and key is not None:
@@ -148,7 +148,7 @@ class Watch:
                 self.end_of_pass()
 
     def end_of_pass(self) -> None:
-        """Write what the pass gathered, and the parameters as they are."""
+        """Write the histograms of the pass, and those of the current parameters."""
         self._guarded(self._write_pass)
 
     def _write_pass(self) -> None:
@@ -168,10 +168,10 @@ class Watch:
         return metric_name(f"{kind}/{self._prefix}", name, self._warn)
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Do ``work``; what goes wrong there is said once and does not end the training."""
+        """Do ``work``; an error is reported once and does not end the training."""
         try:
             work()
-        except Exception as error:  # Anybody's tensor, and a device without memory left.
+        except Exception as error:  # Unusual tensors, or a device without free memory.
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
@@ -191,7 +191,7 @@ def _of_gradient(watch: Watch, name: str | None) -> Callable[[Any], None]:
         count = 0
         try:
             watch.take_gradient(name, gradient)
-        except Exception as error:  # Training goes on, whatever a gradient is.
+        except Exception as error:  # Training continues with any gradient.
             watch.fail(error)
 
     look.__torch_unserializable__ = True  # type: ignore[attr-defined]
@@ -217,7 +217,7 @@ def _of_forward(watch: Watch) -> Callable[..., None]:
 
 
 def _at_end_of_backward(call: Callable[[], None]) -> bool:
-    """Let ``call`` be called when the backward pass that runs now ends; False where none does."""
+    """Call ``call`` at the end of the current backward pass; False if there is none."""
     import torch
 
     try:

@@ -1,4 +1,4 @@
-"""The writer: `log`, and rows that are not plain; what both stand on is in `_record_writer.py`.
+"""The writer: `log`, and rows that are not plain; both are built on `_record_writer.py`.
 
 `log` finds the schema of the dict's keys, packs one row and publishes it by storing the new
 end of the journal. Everything unusual (new keys, a value that is no number, a full segment, a
@@ -37,7 +37,7 @@ class Writer(RecordWriter):
     """One process's records of one run.
 
     Attributes:
-        stager: takes the bytes of media; without one they go nowhere.
+        stager: takes the bytes of media; without one they are not kept.
     """
 
     stager: Stager | None = None
@@ -52,7 +52,7 @@ class Writer(RecordWriter):
                 if schema is not None and not schema.special:
                     time_us = _time_ns() // 1000
                     if time_us <= self._last_us < time_us + 1_000_000:
-                        time_us = self._last_us + 1  # So that a later row has a later time.
+                        time_us = self._last_us + 1  # A later row must have a later time.
                     if step is None:
                         at = self._step
                         following = at if commit is False else at + 1
@@ -77,14 +77,14 @@ class Writer(RecordWriter):
                             self.wake()
                         return
             except Exception:
-                # Whatever a value's __float__ raises, and our own surprises (no dict, no
-                # number, no integer step): all are looked at in peace below.
+                # Any error of a value's __float__, and unexpected arguments (no dict, no
+                # number, no integer step): the slow path below handles all of them.
                 pass
             self.check_open("log()")
         # Without the lock: media are written to a file here.
         if not isinstance(data, Mapping):
             raise TypeError(f"log: expected a dict of metrics, not {type(data).__name__}")
-        self._steps(step, commit)  # What cannot be raises before anything is staged.
+        self._steps(step, commit)  # Invalid steps raise before anything is staged.
         found = fields_of(data)
         if found is None:
             self.warn(
@@ -132,12 +132,12 @@ class Writer(RecordWriter):
             self.wake()
 
     def _remember_raw(self, raw: tuple[Any, ...], schema: Schema, data: Mapping[Any, Any]) -> None:
-        """Let the fast path find ``schema`` by keys that had to be made names first."""
+        """Let the fast path find ``schema`` by keys that had to be converted to names."""
         plain = not any(isinstance(value, Mapping) for value in data.values())
         if not plain or len(self._schemas) >= SCHEMAS_PER_WRITER_MAX:
             return
         if tuple(metric_name("", key, silent) for key in raw) == schema.keys:
-            with contextlib.suppress(Exception):  # Anybody's __hash__ and __eq__.
+            with contextlib.suppress(Exception):  # Any __hash__ or __eq__ may raise.
                 self._schemas.setdefault(raw, schema)
 
     def _steps(self, step: Any, commit: bool | None) -> tuple[int, int]:
@@ -185,7 +185,7 @@ class Writer(RecordWriter):
         return None
 
     def _split_row(self, keys: tuple[str, ...], values: list[float], at: int, time_us: int) -> None:
-        """Write a row whose set of names is one too many: each value apart, or counted as lost."""
+        """Write a row with one set of names too many: each value alone, or count it as lost."""
         if len(keys) > 1:
             for key, value in zip(keys, values, strict=True):
                 self._write_row((key,), [value], at, time_us)
@@ -208,7 +208,7 @@ class Writer(RecordWriter):
                 self._latest[name] = (position, value)
 
     def write_histograms(self, histograms: dict[str, dict[str, Any]]) -> None:
-        """Write histograms, as their event has them, into the row that the next `log` closes."""
+        """Write histograms, in their event's form, into the row that the next `log` closes."""
         with self._lock:
             self.check_open("histograms")
             self._write_histograms(histograms, self._step, self._now())
@@ -252,7 +252,7 @@ class Writer(RecordWriter):
         return self._step
 
     def redefine(self) -> None:
-        """Look anew at which schemas are special, after a definition."""
+        """Determine again which schemas are special, after a definition."""
         with self._lock:
             self._capture()
             for schema in self._schemas.values():

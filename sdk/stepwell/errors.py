@@ -2,10 +2,10 @@
 
 
 class StepwellError(Exception):
-    """What a user of stepwell can catch."""
+    """The base class of stepwell's exceptions."""
 
 
-Error = StepwellError  # As Weights & Biases' client calls it.
+Error = StepwellError  # The name in Weights & Biases' client.
 
 
 class UsageError(StepwellError):
@@ -20,7 +20,7 @@ class NoRunError(UsageError):
         self.name, self._module = name, module
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        return type(self), (self.name, self._module)  # As a child of a pool raises it.
+        return type(self), (self.name, self._module)  # Needed if a child of a pool raises it.
 
 
 class RunFinishedError(UsageError):
@@ -78,7 +78,7 @@ class NotFoundError(HubError, ValueError):
 
 
 class ArtifactPathError(UsageError, ValueError):
-    """A name that is no name of a version, or a version of another type."""
+    """An invalid name of a version, or a version of another type."""
 
 
 class OfflineError(UsageError, TypeError):

@@ -1,6 +1,6 @@
 """Charts made of tables: `line`, `scatter`, `bar` and others. They are not drawn yet.
 
-Each returns what `log` takes; the history keeps that a chart was logged there and its title.
+Each returns a value for `log`; the history keeps the chart's title and that it was logged.
 """
 
 from collections.abc import Sequence
