@@ -1,5 +1,5 @@
-"""Artifacts: files that a run hands over under a name, and versions of them that are read back.
+"""Artifacts: named files that a run hands over, and versions of them that are read back.
 
-`artifact.py` has the one class. A draft's files are held by `holding.py`; versions that exist are
-read by `reading.py`.
+`artifact.py` has the class. `holding.py` holds the files of a draft; `reading.py` reads existing
+versions.
 """

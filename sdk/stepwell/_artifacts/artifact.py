@@ -1,4 +1,4 @@
-"""`Artifact`: what scripts build and hand over, and what they get when they ask for a version."""
+"""`Artifact`: scripts build and log it, and get one for an existing version."""
 
 import contextlib
 import os
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 
 class Artifact(ReadingCalls):
-    """A named thing with files: a draft that a script builds, or a version that exists.
+    """A named set of files: a draft that a script builds, or an existing version.
 
-    Each file is held before the call that adds it returns: a clone, a hard link or a copy. Its path
-    may then be deleted or replaced. A file that is changed in place fails the version.
+    The call that adds a file holds it: as a clone, a hard link or a copy. Its path may then be
+    deleted or replaced. A file that is changed in place fails the version.
 
     Args:
         name: letters (A to Z), digits, ``-``, ``_`` and ``.``, at most 128.
         type: all versions of a name have one type.
-        metadata: what JSON can hold, at most 1 MiB.
-        incremental, use_as, storage_region: taken for the sake of old code; without effect, but
+        metadata: values that JSON can hold, at most 1 MiB.
+        incremental, use_as, storage_region: accepted for old code; without effect, but
             ``incremental=True`` is refused.
 
     Raises:
-        ValueError: A name or a type that cannot be.
+        ValueError: An invalid name or type.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Artifact(ReadingCalls):
 
     @classmethod
     def _of(cls, facts: VersionFacts, hub: "Hub | None" = None) -> "Artifact":
-        """Return the artifact of a version that exists."""
+        """Return the artifact of an existing version."""
         made = cls(facts.name, facts.type, facts.description, dict(facts.metadata))
         made._settle(facts, hub)
         return made
@@ -133,8 +133,8 @@ class Artifact(ReadingCalls):
         """Hold a file as ``name``, by default its own name.
 
         Args:
-            is_tmp, skip_cache, policy: taken for the sake of old code; without effect.
-            overwrite: whether another file of that name gives way.
+            is_tmp, skip_cache, policy: accepted for old code; without effect.
+            overwrite: whether to replace another file of that name.
 
         Raises:
             ArtifactFileError: There is no such file, or the name is taken.
@@ -155,7 +155,7 @@ class Artifact(ReadingCalls):
         """Hold all files below a folder, below ``name`` or at the top; see `add_file`.
 
         Args:
-            merge: whether files give way that the artifact already has under the same name.
+            merge: whether to replace files that the artifact already has under the same name.
         """
         self._check_open("add_dir()")
         source = os.fspath(local_path)
@@ -177,17 +177,17 @@ class Artifact(ReadingCalls):
         checksum: bool = True,
         max_objects: int | None = None,
     ) -> list[str]:
-        """Note bytes that are kept elsewhere; return the paths that they have in the artifact.
+        """Add a reference to bytes that are stored elsewhere; return their paths in the artifact.
 
-        Of ``file://`` addresses the size is noted, and a folder is walked. Of others nothing is
-        asked, so their size and checksum are unknown.
+        For ``file://`` addresses the size is noted, and a folder is walked. Other addresses are
+        not contacted, so their size and checksum are unknown.
 
         Args:
-            checksum: taken for the sake of old code; without effect.
-            max_objects: of a folder, more files than so many are refused.
+            checksum: accepted for old code; without effect.
+            max_objects: for a folder: a larger number of files is refused.
 
         Raises:
-            ArtifactFileError: ``uri`` is none, or names a file that is not there.
+            ArtifactFileError: ``uri`` is invalid, or names a missing file.
         """
         self._check_open("add_reference()")
         found = references_of(text_of(uri), name, max_objects=max_objects)
@@ -196,10 +196,10 @@ class Artifact(ReadingCalls):
         return list(found)
 
     def remove(self, item: Any) -> None:
-        """Remove a file, or all files below a folder, that was added before.
+        """Remove an added file, or all added files below a folder.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is no such file.
         """
         self._check_open("remove()")
         self._files.remove(str(getattr(item, "path", item)).strip("/"))
@@ -235,14 +235,14 @@ class Artifact(ReadingCalls):
     # ------------------------------------------------------------------ after it was logged
 
     def wait(self, timeout: float | None = None) -> "Artifact":
-        """Return when the version is committed.
+        """Wait until the version is committed.
 
         Args:
-            timeout: seconds; None: no end.
+            timeout: seconds; None: no limit.
 
         Raises:
             ArtifactNotLoggedError: It was not logged, or the run is offline.
-            ArtifactFailedError: The version cannot be made; says why.
+            ArtifactFailedError: The version cannot be made; the message gives the reason.
             WaitTimeoutError: It is not committed yet.
         """
         if self._handed is None:
@@ -255,11 +255,11 @@ class Artifact(ReadingCalls):
         return self
 
     def _note_handed(self, handed: Handed) -> None:
-        """Take in that the artifact was logged, for the first time or once more."""
+        """Note that the artifact was logged, for the first time or again."""
         self._handed, self._is_pending = handed, True
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
-        """Log a draft in the current run; keep what was changed of a version that exists."""
+        """Log a draft in the current run; save changes of an existing version."""
         if self._facts is not None:
             self._save_changes()
             return

@@ -1,8 +1,8 @@
-"""Asking the daemon what became of drafts.
+"""Asking the daemon for the state of drafts.
 
     python -m stepwell._artifacts.asking SOCKET QUESTION
 
-does it in a process of its own, where this one must not use grpc (`_relay_process.py`).
+does it in a separate process, if this one must not use grpc (`_relay_process.py`).
 """
 
 import json
@@ -20,8 +20,8 @@ _HELPER_SECONDS = 60.0
 def ask(
     socket: str, keys: Sequence[str] = (), *, project: str = "", name: str = ""
 ) -> list[dict[str, Any]]:
-    """Return the state of drafts, as docs/formats/artifacts.md has it: of ``keys``, else of all
-    that wait under ``name`` (all names where it is "") in ``project``.
+    """Return the state of drafts, in the form of docs/formats/artifacts.md: of ``keys``, else of
+    all that wait under ``name`` ("": all names) in ``project``.
 
     Raises:
         DaemonUnreachableError: It does not answer.

@@ -1,4 +1,4 @@
-"""Waiting for the versions of one name that this machine still makes, before one is used."""
+"""Waiting for versions of one name that this machine still commits, before one is used."""
 
 import time
 from collections.abc import Iterable
@@ -25,14 +25,14 @@ _WAITING: Final = "waiting"
 
 
 class Awaited:
-    """Drafts of one name: those that runs of this process handed over, and the daemon's."""
+    """Drafts of one name: handed over by runs of this process, and others in the daemon."""
 
     def __init__(
         self, path: "ArtifactPath", handed: "Iterable[Handed]", *, socket: str, voice: "Voice"
     ) -> None:
         """
         Args:
-            handed: drafts of this process; those of other names and daemons are left out.
+            handed: drafts of this process; other names and daemons are left out.
         """
         self._path, self._socket, self._voice = path, socket, voice
         self._own = {
@@ -43,9 +43,9 @@ class Awaited:
         self._heard_at = time.monotonic()
 
     def wait(self) -> bool:
-        """Return when nothing is waited for any more: whether anything was.
+        """Wait until no draft is left; return whether there was any.
 
-        Where nothing is known to wait and no daemon answers, the hub may have the version.
+        If no draft is known and no daemon answers, the hub may have the version.
 
         Raises:
             ArtifactFailedError: One of them cannot be made.
@@ -72,8 +72,8 @@ class Awaited:
         return [*self._own, *(self._others or ())]
 
     def _look(self) -> str:
-        """Ask once, and drop what is done; return why the others wait, "" where it is not said."""
-        # Before the question: what is taken after it would seem to be unknown, and gone.
+        """Ask once, and drop finished drafts; return why the others wait, "" if unknown."""
+        # Before the question: a draft that is taken after it would look unknown and gone.
         staged = {key for key, each in self._own.items() if each.is_staged}
         if self._others is None:
             named = asking.ask(self._socket, project=self._path.project, name=self._path.name)
@@ -89,7 +89,7 @@ class Awaited:
         return next((str(each["reason"]) for each in states if each["reason"]), "")
 
     def _is_left(self, state: dict[str, Any], staged: set[str]) -> bool:
-        """Return whether a draft is still waited for."""
+        """Return whether a draft still has to be waited for."""
         key = str(state["key"])
         reason = str(state["reason"]) if state["state"] == "failed" else ""
         if state["state"] == "unknown" and key in staged:

@@ -1,8 +1,8 @@
-"""Downloads of a version: in parallel, going on where they broke off, verified.
+"""Downloads of a version: in parallel, resumed after a break, verified.
 
-A file that is there with the right size and digest is not fetched again. Others of the manifest are
-replaced, each at once by a whole file; files that the manifest does not have stay. Several
-processes may download into one folder at a time: each blob is fetched by one of them.
+An existing file with the right size and digest is not fetched again. Other files of the manifest
+are replaced atomically; files that are not in the manifest stay. Several processes may download
+into one folder at a time: each blob is fetched by one of them.
 """
 
 import os
@@ -37,12 +37,12 @@ class _Job(NamedTuple):
 
 
 def default_root(facts: "VersionFacts") -> str:
-    """Return where a version is put if its caller does not say where.
+    """Return the default folder of a version.
 
     It is a folder in ``./artifacts``, or in the one that STEPWELL_ARTIFACT_DIR names.
 
     Raises:
-        DownloadError: The hub gave it a name or a version that is none.
+        DownloadError: The hub gave an invalid name or version.
     """
     try:
         check_name(facts.name)
@@ -70,7 +70,7 @@ def download(
 
     Args:
         root: a folder, made if needed.
-        path_prefix: only files whose path begins so.
+        path_prefix: only files whose path begins with this.
         allow_missing_references: leave out references that cannot be fetched.
 
     Raises:
@@ -82,7 +82,7 @@ def download(
     }
     references = {path: each for path, each in wanted.items() if each.reference}
     local = _local_references(references, allow_missing=allow_missing_references)
-    new_hasher()  # Without it nothing is fetched.
+    new_hasher()  # Raises before anything is fetched.
     with Target(root, manifest.entries) as target:
         work = _Work(hub, target, _jobs(wanted))
         work.run()
@@ -92,7 +92,7 @@ def download(
 
 
 def _jobs(wanted: Mapping[str, Entry]) -> list[_Job]:
-    """Return what is to be fetched, the largest first: the last ones then end together."""
+    """Return the blobs to fetch, the largest first: the last ones then end together."""
     by_digest: dict[str, list[str]] = {}
     for path, entry in wanted.items():
         if entry.digest:
@@ -114,10 +114,10 @@ class _Work:
         self._threads: list[threading.Thread] = []
 
     def run(self) -> None:
-        """Return when all is there.
+        """Wait until all blobs are fetched.
 
         Raises:
-            DownloadError, HubError: The first failure; what is fetched until then stays.
+            DownloadError, HubError: The first failure; files fetched before it stay.
         """
         try:
             self._begin_threads()
@@ -139,7 +139,7 @@ class _Work:
             )
             try:
                 thread.start()
-            except RuntimeError:  # No more threads here: those that there are do it all.
+            except RuntimeError:  # No more threads: the existing ones do all the work.
                 return
             self._threads.append(thread)
 
@@ -256,7 +256,7 @@ def _local_references(references: Mapping[str, Entry], *, allow_missing: bool) -
     """Return the files on this machine that references name, by path in the artifact.
 
     Raises:
-        DownloadError: Others are elsewhere, and may not be left out.
+        DownloadError: Other references are elsewhere, and may not be left out.
     """
     found: dict[str, str] = {}
     lacking: list[str] = []

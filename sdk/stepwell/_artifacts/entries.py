@@ -24,7 +24,7 @@ def read_manifest(hub: "Hub", facts: "VersionFacts") -> Manifest:
     """Return the manifest of a version.
 
     Raises:
-        DownloadError: Its digest, a path, a size or a count is wrong: nothing of it is used.
+        DownloadError: Its digest, a path, a size or a count is wrong: no part of it is used.
         HubError: The hub does not have it.
     """
     where = f"{facts.project}/{facts.name}:{facts.version}"
@@ -51,8 +51,8 @@ class Entry:
 
     Attributes:
         path: in the artifact.
-        digest: BLAKE3 of the file; of a reference the checksum that its keeper gave, "" for none.
-        size: in bytes, None where that of a reference is unknown.
+        digest: BLAKE3 of the file; for a reference the checksum from its source, "" for none.
+        size: in bytes; None for a reference of unknown size.
         ref: the address of a reference, None for a file.
     """
 
@@ -82,7 +82,7 @@ class Entry:
         return self.ref
 
     def ref_url(self) -> str:
-        """Return the address where the hub has the file."""
+        """Return the file's address in the hub."""
         return f"{self._hub.url}/api/v1{path_of('blobs', self._entry.digest)}"
 
     def __repr__(self) -> str:
@@ -90,7 +90,7 @@ class Entry:
 
 
 class ArtifactFile(Entry):
-    """One file of a version, as `Artifact.files` gives it."""
+    """One file of a version, as `Artifact.files` returns it."""
 
     @property
     def url(self) -> str:
@@ -106,10 +106,10 @@ class ArtifactFile(Entry):
         replace: bool = False,
         exist_ok: bool = False,
     ) -> IO[Any]:
-        """Fetch it below ``root`` and return it, opened to be read.
+        """Fetch it below ``root`` and return it, opened for reading.
 
         Args:
-            replace: another file of this name is replaced. exist_ok: it is returned as it is.
+            replace: overwrite an existing file. exist_ok: return an existing file as it is.
 
         Raises:
             UsageError: There is such a file.
@@ -130,7 +130,7 @@ def entry_of(hub: "Hub", facts: "VersionFacts", manifest: Manifest, path: str) -
     """Return one entry.
 
     Raises:
-        NotFoundError: The version has none of this path.
+        NotFoundError: The version has no file of this path.
     """
     found = manifest.entries.get(path)
     if found is None:

@@ -1,4 +1,4 @@
-"""Fetching one blob into a part: from where it broke off, and verified by its digest."""
+"""Fetching one blob into a part: resumed after a break, and verified by its digest."""
 
 import http.client
 import os
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES: Final = 1 << 20
 PATIENCE_SECONDS: Final = 60.0
-"""Without one more byte for so long, a download fails. Its part stays, and the next goes on."""
+"""A download fails after this time without a byte. Its part stays for the next attempt."""
 _DELAY_SECONDS_MIN: Final = 0.1
 _DELAY_SECONDS_MAX: Final = 5.0
 _TRY_AGAIN: Final = (429, 502, 503, 504)
 
 
 class _WrongBytesError(Exception):
-    """The digest of what was fetched is another one."""
+    """The fetched bytes have another digest."""
 
 
 def new_hasher() -> Any:
@@ -68,7 +68,7 @@ def fetch(
         what: the file's name, for messages.
 
     Raises:
-        DownloadError: The blob is gone or damaged, the disk is full, or the hub stayed away.
+        DownloadError: The blob is gone or damaged, the disk is full, or the hub does not answer.
         HubError: The hub refuses.
     """
     filling = _Filling(hub, digest, size, number, what, is_stopped)
@@ -77,7 +77,7 @@ def fetch(
     except _WrongBytesError:
         if not filling.was_begun:
             raise filling.wrong() from None
-        # What was there before may be what a loss of power left.
+        # Earlier bytes of the part may be damaged by a loss of power.
         try:
             os.ftruncate(number, 0)
             again = _Filling(hub, digest, size, number, what, is_stopped)
@@ -164,7 +164,7 @@ class _Filling:
                 raise self._other_size(f"more than {self._size}")
 
     def _check(self, answer: http.client.HTTPResponse) -> None:
-        """Refuse an answer whose bytes are not those that belong here."""
+        """Refuse an answer with other bytes than the requested ones."""
         if answer.status == 200 and self._at:
             os.ftruncate(self._number, 0)
             self._hasher, self._at = new_hasher(), 0

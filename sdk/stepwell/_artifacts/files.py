@@ -1,4 +1,4 @@
-"""The files of a draft: which paths it has, and where each is held."""
+"""The files of a draft: its paths, and the held file of each."""
 
 import filecmp
 import os
@@ -21,7 +21,7 @@ class DraftFiles:
 
     Attributes:
         entries: by path in the artifact.
-        folder: where the files are held, None before the first.
+        folder: the folder of the held files, None before the first.
     """
 
     def __init__(self, key: str) -> None:
@@ -39,10 +39,10 @@ class DraftFiles:
         """Hold the file ``source`` as ``path``.
 
         Args:
-            may_link: False where a later change in place must not be seen.
+            may_link: False if a later change in place must not change the held file.
 
         Raises:
-            ArtifactFileError: It is not there, or the path is taken or cannot be.
+            ArtifactFileError: The file is missing, or the path is taken or invalid.
         """
         held = self._add(source, path, overwrite=overwrite, may_link=may_link)
         self._write(pack_entry(path, held))
@@ -51,7 +51,7 @@ class DraftFiles:
         """Hold all files below ``source`` as paths below ``prefix``; see `add_file`.
 
         Args:
-            merge: whether a path that is taken gets the new file.
+            merge: whether a taken path gets the new file.
         """
         lines = []
         try:
@@ -62,7 +62,7 @@ class DraftFiles:
             self._write("".join(lines))
 
     def add_reference(self, path: str, reference: Reference) -> None:
-        """Note bytes that are kept elsewhere as ``path``; raises as `add_file`."""
+        """Add a reference to bytes stored elsewhere as ``path``; raises as `add_file`."""
         self._claim(path)
         if self.entries.get(path, reference) != reference:
             raise _taken(path)
@@ -70,7 +70,7 @@ class DraftFiles:
         self._write(pack_entry(path, reference))
 
     def open_new(self, path: str, mode: str, encoding: str | None) -> tuple[IO[Any], int]:
-        """Return an open file to be ``path``, and its number for `close_new`."""
+        """Return an open file that will be ``path``, and its number for `close_new`."""
         self._claim(path)
         if path in self.entries:
             raise _taken(path)
@@ -79,7 +79,7 @@ class DraftFiles:
 
     def close_new(self, path: str, number: int) -> None:
         """Take the file that was opened by `open_new` and is closed now; raises as `add_file`."""
-        self._claim(path)  # Once more: others may have come meanwhile.
+        self._claim(path)  # Again: other files may have been added meanwhile.
         found = os.stat(self._held(number))
         held = Held(number, found.st_size, found.st_mtime_ns)
         self._note(path, held)
@@ -93,7 +93,7 @@ class DraftFiles:
         """Remove a path, or all paths below a folder.
 
         Raises:
-            FileNotFoundError: There is none.
+            FileNotFoundError: There is no such path.
         """
         below = [each for each in self.entries if each == path or each.startswith(f"{path}/")]
         if not below:
@@ -106,18 +106,18 @@ class DraftFiles:
         self._folders = {folder for each in self.entries for folder in _folders_of(each)}
 
     def held_path(self, path: str) -> str | None:
-        """Return where ``path`` is held, None for a reference and for no path of it."""
+        """Return the held file of ``path``, None for a reference or an unknown path."""
         entry = self.entries.get(path)
         return self._held(entry.number) if isinstance(entry, Held) else None
 
     def ready(self) -> Path:
-        """Return the folder with all that a draft has; it still goes with the artifact."""
+        """Return the folder with all files of a draft; the artifact still owns it."""
         if not self.entries:
             self._write("")
         return self._opened()
 
     def release(self) -> None:
-        """Leave the folder of `ready` to whoever has moved it away."""
+        """Give up the folder of `ready`: it was moved away and has a new owner."""
         if self._remover is not None:
             self._remover.detach()
 
@@ -182,7 +182,7 @@ class DraftFiles:
 
 
 def _daemon_is_own() -> bool:
-    """Return whether the daemon, as far as there is one, runs as this user and reads its files."""
+    """Return whether the daemon, if there is one, runs as this user and can read its files."""
     try:
         return os.stat(default_socket()).st_uid == os.geteuid()
     except OSError:
@@ -190,7 +190,7 @@ def _daemon_is_own() -> bool:
 
 
 def _own_folder() -> tuple[int, int] | None:
-    """Return what tells the folder of journals from others; None where there is none."""
+    """Return device and inode of the folder of journals; None without one."""
     try:
         found = os.stat(default_journals_dir())
     except OSError:

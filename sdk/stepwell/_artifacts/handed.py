@@ -1,4 +1,4 @@
-"""A draft that a run handed over: where it is, and how its version is waited for."""
+"""A draft that a run handed over: its place, and the wait for its version."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ _SAY_SECONDS: Final = 10.0
 
 
 class Giver(Protocol):
-    """What a draft needs to know of the recording that handed it over."""
+    """The recording that handed a draft over, as far as the draft needs it."""
 
     settings: Settings
     voice: Voice
@@ -36,7 +36,7 @@ class Giver(Protocol):
 
 
 class Handed(NamedTuple):
-    """A draft on its way; one of a disabled run has no key."""
+    """A draft that was handed over; one of a disabled run has no key."""
 
     key: str
     name: str
@@ -44,28 +44,28 @@ class Handed(NamedTuple):
 
     @property
     def is_staged(self) -> bool:
-        """Whether it is still beside the journal, so that the daemon need not know it."""
+        """Whether it is still beside the journal: the daemon may not know it yet."""
         stager = self.recording.writer.stager
         return stager is not None and os.path.isdir(stager.folder / folder_name(self.key))
 
     @property
     def refusal(self) -> str:
-        """Why it is not taken, as far as this process knows; else ""."""
+        """Why it is refused, as far as this process knows; else ""."""
         return self.recording.refusal_of(folder_name(self.key))
 
     def is_of(self, project: str, name: str, socket: str) -> bool:
-        """Return whether it is to be a version of ``project/name``, made by that daemon."""
+        """Return whether it will be a version of ``project/name``, made by that daemon."""
         settings = self.recording.settings
         named = (settings.project, self.name, settings.socket)
         return named == (project, name, socket) and settings.mode != "offline"
 
     def forget(self) -> None:
-        """Note that it is waited for no longer: it is known what became of it."""
+        """Note that its result is known, so that the run no longer waits for it."""
         with contextlib.suppress(ValueError):
             self.recording.handed.remove(self)
 
     def wait(self, timeout: float | None) -> VersionFacts | None:
-        """See `Artifact.wait`; None where the run is disabled."""
+        """See `Artifact.wait`; None if the run is disabled."""
         recording = self.recording
         if recording.disabled:
             return None

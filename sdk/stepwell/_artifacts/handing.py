@@ -1,7 +1,7 @@
-"""Handing over: what `run.log_artifact` does, and how its version is waited for.
+"""Handing over an artifact for `run.log_artifact`, and the wait for its version.
 
-The files are held already. What is left is one small file and one rename, into the run's journal;
-from then on the draft goes the way of staged media (`_blob_sender.py`). The daemon commits it.
+The files are held already. The handing over writes one small file and makes one rename, into the
+run's journal; then the draft is sent like staged media (`_blob_sender.py`). The daemon commits it.
 """
 
 import errno
@@ -49,17 +49,17 @@ def failures_of(socket: str, keys: Sequence[str]) -> dict[str, str]:
             time.sleep(delay)
             delay *= 1.5
     except (DaemonUnreachableError, RefusedError):
-        pass  # Other lines say so; the daemon keeps what becomes of them.
+        pass  # Other lines report this; the daemon keeps the results.
     return {each["key"]: str(each["reason"]) for each in found if each["state"] == "failed"}
 
 
 def hand_over(
     recording: "Recording", artifact: "Artifact", aliases: Iterable[str] | None = None
 ) -> Handed:
-    """Give ``artifact`` to the run, with everything that it has.
+    """Give ``artifact`` to the run, with all its files.
 
     Raises:
-        ArtifactNameError: An alias that cannot be.
+        ArtifactNameError: An invalid alias.
         ValueError: Metadata that JSON cannot hold, or too much of it.
         ArtifactError: There is no journal to put it beside.
         RunFinishedError: The run has ended.
@@ -104,7 +104,7 @@ def _publish(recording: "Recording", stager: "Stager", folder: Path, key: str) -
     """Rename a whole draft into the run's journal.
 
     Raises:
-        RunFinishedError: The run has ended; the folder is where it was.
+        RunFinishedError: The run has ended; the folder stays in its place.
     """
     with recording.writer.lock:
         if recording.finished:
@@ -114,7 +114,7 @@ def _publish(recording: "Recording", stager: "Stager", folder: Path, key: str) -
 
 
 def _publish_held(recording: "Recording", stager: "Stager", folder: Path, key: str) -> None:
-    """Publish the held files; where that fails, they stay with their artifact."""
+    """Publish the held files; if that fails, they stay with their artifact."""
     try:
         _publish(recording, stager, folder, key)
         return
@@ -140,7 +140,7 @@ def _made_beside(journal: Path, key: str) -> Path:
 
 
 def _again(artifact: "Artifact") -> str:
-    """Return what names the content of an artifact that was logged before, "" for a new one."""
+    """Return the version's id or the draft's key if it was logged before, "" for a new one."""
     if artifact._facts is not None:
         return artifact._facts.id
     return artifact._handed.key if artifact._handed is not None else ""

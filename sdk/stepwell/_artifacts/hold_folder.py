@@ -3,8 +3,8 @@
     <journals>/.held/<owner>.lock        flock is held while the process lives
     <journals>/.held/<owner>-<key>/      one artifact that is being built
 
-`log_artifact` renames such a folder into the run's journal. What a killed process leaves is removed
-by the next one that builds an artifact.
+`log_artifact` renames such a folder into the run's journal. Folders of killed processes are removed
+by the next process that builds an artifact.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def make_hold_folder(key: str) -> Path:
     """Return a new folder for the files of the artifact ``key``.
 
     Raises:
-        OSError: None can be made, neither beside the journals nor below the temporary files.
+        OSError: It cannot be made, neither beside the journals nor in the temporary folder.
     """
     try:
         return _make(default_journals_dir() / HELD, key)
@@ -38,7 +38,7 @@ def make_hold_folder(key: str) -> Path:
 
 
 def remove_hold_folder(folder: Path, pid: int) -> None:
-    """Remove what was not logged; in the process that made it."""
+    """Remove a folder that was not logged; only in the process that made it."""
     if os.getpid() == pid:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -54,7 +54,7 @@ def _make(root: Path, key: str) -> Path:
 def _become_owner(root: Path) -> str:
     remove_abandoned(root)
     owner = f"{os.getpid()}-{os.urandom(4).hex()}"
-    path = root / f"{owner}.new"  # Another process takes any lock that nobody holds.
+    path = root / f"{owner}.new"  # Another process takes any lock that is free.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o660)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,13 +86,13 @@ def copy_folder(folder: Path, target: Path) -> None:
     """Copy the files of ``folder`` to a new folder ``target`` on another file system.
 
     Raises:
-        OSError: It cannot be copied; nothing is left of ``target``.
+        OSError: It cannot be copied; ``target`` is removed.
     """
     try:
         target.mkdir(mode=_MODE)
         for name in os.listdir(folder):
             shutil.copyfile(folder / name, target / name)
-            found = os.stat(folder / name)  # A link that was written to is told by its time.
+            found = os.stat(folder / name)  # A changed link is recognised by its time.
             os.utime(target / name, ns=(found.st_atime_ns, found.st_mtime_ns))
     except BaseException:
         shutil.rmtree(target, ignore_errors=True)

@@ -1,8 +1,8 @@
-"""Holding files: what was given stays as it is, whatever becomes of the path it came from.
+"""Holding files: a held file stays unchanged, also if its original path is deleted or replaced.
 
-A held file is a clone (reflink) where the file system has them, else a hard link, else a copy. So
-a temporary folder or a rotated checkpoint can go. A hard link shares its bytes with the path: a
-change in place is found later by size and time, and fails the version.
+A held file is a clone (reflink) if the file system supports it, else a hard link, else a copy. So
+the program can delete a temporary folder or a rotated checkpoint. A hard link shares its bytes with
+the path: a change in place is found later by size and time, and fails the version.
 """
 
 import errno
@@ -21,27 +21,27 @@ _ATTEMPTS_MAX: Final = 3
 _MODE: Final = 0o660
 
 _clones: dict[tuple[int, str], bool] = {}
-"""Whether files of a device can be cloned into a folder, as it was found."""
+"""Whether files of a device can be cloned into a folder, as found by trying."""
 _CLONES_MAX: Final = 1000
 
 
 def hold(source: str, target: str, number: int, *, may_link: bool = True) -> Held:
-    """Hold ``source`` as ``target`` and return what is noted of it.
+    """Hold ``source`` as ``target`` and return the facts to note.
 
     Args:
-        may_link: False where another user's daemon reads it, which may not read the source.
+        may_link: False if another user's daemon reads it, which may not read the source.
 
     Raises:
         ArtifactFileError: There is no such file, or it is not a regular one.
-        OSError: It cannot be read, or ``target`` not be written.
+        OSError: It cannot be read, or ``target`` cannot be written.
     """
     before = regular(source)
     if _cloned(source, target, before):
         return _noted(source, target, number, before)
     is_own = before.st_uid == os.geteuid() and before.st_mode & stat.S_IRUSR
-    if may_link and is_own:  # Others' files, and what its owner may not read, no worker may read.
+    if may_link and is_own:  # The worker may not read other users' or unreadable files.
         try:
-            os.link(source, target)  # Of a symbolic link: the file it leads to.
+            os.link(source, target)  # For a symbolic link: the file it leads to.
         except OSError as error:
             if error.errno not in _NO_LINK:
                 raise
@@ -53,7 +53,7 @@ def hold(source: str, target: str, number: int, *, may_link: bool = True) -> Hel
 
 
 def regular(source: str) -> os.stat_result:
-    """Return what the system says of the file ``source``.
+    """Return the `stat` result of the file ``source``.
 
     Raises:
         ArtifactFileError: There is no such file, or it is not a regular one.
@@ -72,7 +72,7 @@ def regular(source: str) -> os.stat_result:
 
 
 def _cloned(source: str, target: str, before: os.stat_result) -> bool:
-    """Make ``target`` a clone of ``source``; return False where that is not possible."""
+    """Make ``target`` a clone of ``source``; return False if that is not possible."""
     pair = (before.st_dev, target[: target.rfind("/")])
     if not _clones.get(pair, True):
         return False
@@ -112,7 +112,7 @@ def _linked(target: str, number: int, before: os.stat_result) -> Held:
 
 
 def _noted(source: str, target: str, number: int, before: os.stat_result) -> Held:
-    """Return what is noted of a copy, made anew while the source changes."""
+    """Copy, again if the source changes meanwhile; return the facts to note."""
     for _ in range(_ATTEMPTS_MAX):
         after = os.stat(source)
         if _marks(after) == _marks(before) and os.stat(target).st_size == before.st_size:

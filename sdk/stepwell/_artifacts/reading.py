@@ -1,4 +1,4 @@
-"""What an artifact that exists can be asked: its files, and who made and used it."""
+"""Calls of an existing artifact: its files, and the runs that logged and used it."""
 
 import os
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ class ReadingCalls:
     """The reading half of `Artifact`, its only subclass.
 
     Attributes:
-        _facts: of the version, None for a draft that is not committed.
+        _facts: facts of the version, None for a draft that is not committed.
         _hub: the hub that has it, None until it is needed.
-        _handed: the draft that it was when it was logged here, None for one that was found.
+        _handed: its draft if it was logged here, None if it was read from a hub.
     """
 
     description: str | None
@@ -93,7 +93,7 @@ class ReadingCalls:
 
     @property
     def size(self) -> int:
-        """Bytes of all files, as far as they are known."""
+        """Bytes of all files whose size is known."""
         return self._committed("size").size
 
     @property
@@ -123,7 +123,7 @@ class ReadingCalls:
 
     @property
     def manifest(self) -> "Manifest":
-        """Its paths and their entries, checked; read once."""
+        """Its checked entries by path; read once."""
         from stepwell._artifacts.entries import read_manifest
 
         facts = self._committed("files")
@@ -141,19 +141,19 @@ class ReadingCalls:
         path_prefix: str | os.PathLike[str] | None = None,
         multipart: bool | None = None,
     ) -> str:
-        """Fetch its files, in parallel, and return the folder that they are in.
+        """Fetch its files, in parallel, and return their folder.
 
-        Files that are there with the right size and digest are not fetched again; one that
-        broke off goes on. Other files in the folder stay.
+        Existing files with the right size and digest are not fetched again; a partial file is
+        continued. Other files in the folder stay.
 
         Args:
             root: the folder; default ``./artifacts/NAME:v3``.
-            allow_missing_references: leave out files that are kept elsewhere.
-            skip_cache, multipart: taken for the sake of old code; without effect.
-            path_prefix: only files whose path begins so.
+            allow_missing_references: leave out files that are stored elsewhere.
+            skip_cache, multipart: accepted for old code; without effect.
+            path_prefix: only files whose path begins with this.
 
         Raises:
-            DownloadError: A file cannot be fetched, is damaged, or something is in its place.
+            DownloadError: A file cannot be fetched, is damaged, or its path is taken.
             HubError: The hub refuses.
         """
         from stepwell._artifacts.download import default_root, download
@@ -182,10 +182,10 @@ class ReadingCalls:
         return made
 
     def file(self, root: str | os.PathLike[str] | None = None) -> str:
-        """Fetch the file of an artifact that has one, and return its path.
+        """Fetch the only file of an artifact, and return its path.
 
         Raises:
-            UsageError: It has more or none.
+            UsageError: It has no file, or more than one.
         """
         paths = list(self.manifest.entries)
         if len(paths) != 1:
@@ -196,10 +196,10 @@ class ReadingCalls:
         return self.get_entry(paths[0]).download(root)
 
     def verify(self, root: str | os.PathLike[str] | None = None) -> None:
-        """Read the files in a folder, by default that of `download`.
+        """Compare the files of a folder, by default that of `download`, with the artifact's.
 
         Raises:
-            VerificationError: Files are missing, changed, or not the artifact's.
+            VerificationError: Files are missing, changed, or not in the artifact.
         """
         from stepwell._artifacts.download import default_root
         from stepwell._artifacts.verifying import compare
@@ -218,7 +218,7 @@ class ReadingCalls:
         """Return one file.
 
         Raises:
-            NotFoundError: It has none of this path.
+            NotFoundError: It has no file of this path.
         """
         from stepwell._artifacts.entries import entry_of
 
@@ -243,7 +243,7 @@ class ReadingCalls:
     # ------------------------------------------------------------------ runs
 
     def logged_by(self) -> "Run | None":
-        """Return the run that logged it, None where there is none, or it was deleted."""
+        """Return the run that logged it; None without one, or if the run was deleted."""
         facts = self._committed("run")
         return self._run(facts.project, facts.run_id) if facts.run_id else None
 
@@ -269,7 +269,7 @@ class ReadingCalls:
     # ------------------------------------------------------------------ changes
 
     def _save_changes(self) -> None:
-        """Keep description, metadata and aliases as they are set now.
+        """Save the current description, metadata and aliases.
 
         Raises:
             HubError: The hub refuses, for example to move ``latest``.
@@ -293,7 +293,7 @@ class ReadingCalls:
         self._settle(facts_of(hub.get(facts.path)), hub)
 
     def delete(self, delete_aliases: bool = False) -> None:
-        """Delete the version; its number never comes again.
+        """Delete the version; its number is not used again.
 
         Args:
             delete_aliases: delete it also while it has aliases.
@@ -317,7 +317,7 @@ class ReadingCalls:
             ) from error
 
     def link(self, target_path: str, aliases: Any = None) -> Any:
-        """Say that there are no registries, once a run; return the artifact as it is."""
+        """Print once in a run that there are no registries; return the artifact unchanged."""
         from stepwell import _session
 
         if (run := _session.current()) is not None:

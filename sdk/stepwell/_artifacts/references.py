@@ -14,13 +14,13 @@ _OBJECTS_MAX: Final = 200_000
 def references_of(
     uri: str, name: str | None, *, max_objects: int | None = None
 ) -> dict[str, Reference]:
-    """Return the references that ``uri`` stands for, by path in the artifact.
+    """Return the references of ``uri``, by path in the artifact.
 
     Args:
-        name: of the file, or of the folder they are below; None: the last part of the address.
+        name: name of the file, or of the folder; None: the last part of the address.
 
     Raises:
-        ArtifactFileError: It is no address, or names a file that is not there.
+        ArtifactFileError: It is no address, or names a missing file.
     """
     parts = urlsplit(uri)
     if not parts.scheme or len(uri.encode()) > REFERENCE_BYTES_MAX:

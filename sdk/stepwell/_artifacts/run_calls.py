@@ -1,4 +1,4 @@
-"""The calls of a run that hand files over."""
+"""The calls of a run that log files."""
 
 import os
 import re
@@ -37,19 +37,19 @@ class LoggingCalls(RunFacts):
         aliases: Iterable[str] | None = None,
         tags: Iterable[str] | None = None,
     ) -> "Artifact":
-        """Hand an artifact over, and return it at once. Its version is made by the daemon.
+        """Hand an artifact over, and return it at once. The daemon makes its version.
 
         Args:
-            artifact_or_path: an `Artifact`, or a file, a folder or an address (``s3://…``) to make
-                one of; its files are held before this returns.
-            name: of an artifact that is made of a path; default ``run-<id>-<file>``.
-            type: of such an artifact; default ``unspecified``.
-            aliases: move to the version, beside ``latest``.
+            artifact_or_path: an `Artifact`, or the path of a file or a folder, or an address
+                (``s3://…``), to make one; its files are held before this returns.
+            name: name of an artifact made from a path; default ``run-<id>-<file>``.
+            type: type of such an artifact; default ``unspecified``.
+            aliases: aliases for the version, beside ``latest``.
             tags: not kept.
 
         Raises:
             ArtifactFileError: There is no such file.
-            ArtifactNameError: A name, type or alias that cannot be.
+            ArtifactNameError: An invalid name, type or alias.
             RunFinishedError: The run has ended.
             ArtifactError: The files cannot be held.
         """
@@ -118,8 +118,8 @@ class LoggingCalls(RunFacts):
         Args:
             glob_str: a path, or a pattern of paths. Without one nothing is kept and True returned,
                 for older scripts that call ``save()`` after ``run.name = …``.
-            base_path: paths in the artifact begin below it; default the current folder, or that
-                of an absolute path.
+            base_path: paths in the artifact are relative to it; default the current folder, or the
+                folder of an absolute path.
             policy: ``now`` keeps the files as they are; ``live`` and ``end`` also as they are at
                 the end of the run.
             glob: whether ``*``, ``?`` and ``[`` make a pattern.
@@ -128,7 +128,7 @@ class LoggingCalls(RunFacts):
             The paths of the files that were kept.
 
         Raises:
-            ValueError: A policy that is none, or a file that is not below ``base_path``.
+            ValueError: An unknown policy, or a file that is not below ``base_path``.
         """
         if glob_str is None:
             return True
@@ -167,7 +167,7 @@ class LoggingCalls(RunFacts):
         return made
 
     def _tell_failed(self) -> None:
-        """At the end of the run, say which of its artifacts no version can be made of."""
+        """At the end of the run, report artifacts whose version cannot be made."""
         recording = self._recording
         keys = list(self.__dict__.get("_handed_keys", ()))
         if not keys or self._voice.silent or recording.disabled:
@@ -184,7 +184,7 @@ class LoggingCalls(RunFacts):
             )
 
     def _save_last(self) -> None:
-        """Keep what `save` was asked to keep as it is at the end."""
+        """Keep the files that `save` must keep as they are at the end."""
         if self._saved is None:
             return
         try:

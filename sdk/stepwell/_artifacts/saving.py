@@ -22,7 +22,7 @@ class _Saved(NamedTuple):
 class SavedFiles:
     """All files that one run saved; each `add` logs a version that has all of them.
 
-    Each file is held once, as it is when it is saved; versions are made of what is held.
+    Each file is held once, in its state at the save; versions are made from the held files.
     """
 
     def __init__(self, name: str, log: Callable[[Artifact], Artifact]) -> None:
@@ -52,7 +52,7 @@ class SavedFiles:
         return added
 
     def finish(self) -> None:
-        """Log once more where a file changed that is to be kept as it is at the end."""
+        """Log again if a file changed that must be kept as it is at the end."""
         changed = False
         for path, saved in list(self._files.items()):
             if not saved.again or not os.path.isfile(saved.source):
@@ -73,7 +73,7 @@ class SavedFiles:
         self._log(artifact)
 
     def _keep(self, path: str, saved: _Saved) -> None:
-        if self._pid != os.getpid():  # A forked child; what is held so far is its parent's.
+        if self._pid != os.getpid():  # A forked child; the files held so far belong to its parent.
             parents, self._kept, self._pid = self._kept, DraftFiles(new_id()), os.getpid()
             for each in self._files:
                 self._kept.add_file(parents.held_path(each) or "", each)

@@ -1,10 +1,10 @@
-"""The folder that a version's files are put into: no link below it is followed.
+"""The target folder of a download: no link below it is followed.
 
-Each folder on the way to a file is opened from the one above it, without following links. So
-neither a link that was planted before nor one that is planted meanwhile leads a file out of here.
-The folder itself, and those above it, are the caller's choice and may be links.
+Each folder on the path of a file is opened from its parent, without following links. So a link that
+someone makes before or during the download cannot lead a file out of the folder. The folder itself,
+and those above it, are the caller's choice and may be links.
 
-Files grow as parts in a folder of their own and take their names when they are whole:
+Files grow as parts in a separate folder and get their names when they are complete:
 
     <root>/.stepwell-parts/<digest>     grows; locked by the process that fetches it
     <root>/<path of the manifest>
@@ -33,7 +33,7 @@ _READ_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class StoppedError(DownloadError):
-    """Another file of the download failed, so this one is not waited for."""
+    """Another file of the download failed, so this one is given up."""
 
     def __init__(self) -> None:
         super().__init__("the download was stopped")
@@ -45,10 +45,10 @@ class Target:
     def __init__(self, root: str, paths: Collection[str] = (), *, creates: bool = True) -> None:
         """
         Args:
-            paths: those of the manifest; the folder of parts has none of their names.
+            paths: those of the manifest; the folder of parts gets another name.
 
         Raises:
-            DownloadError: There is no such folder, and none can be made.
+            DownloadError: The folder does not exist and cannot be made.
         """
         self.root = root
         try:
@@ -79,10 +79,10 @@ class Target:
 
     @contextmanager
     def opened(self, path: str) -> Iterator[int | None]:
-        """Yield a descriptor to read a file from, None where there is none.
+        """Yield a descriptor to read a file from, None if it does not exist.
 
         Raises:
-            DownloadError: A link is in the way, or what has the name is no file.
+            DownloadError: A link is in the path, or the name is not that of a file.
         """
         with self._folder_of(path, creates=False) as folder:
             number = None if folder is None else self._open(folder, path)
@@ -93,10 +93,10 @@ class Target:
                 os.close(number)
 
     def place(self, part: str, path: str) -> None:
-        """Give a part the name of the file that it is.
+        """Rename a part to its file.
 
         Raises:
-            DownloadError: Something else has the name.
+            DownloadError: The name is taken by something that is no file.
         """
         with self._folder_of(path, creates=True) as folder, self._parts() as parts:
             assert folder is not None
@@ -111,7 +111,7 @@ class Target:
         """Delete a file or a link, if it is there.
 
         Raises:
-            DownloadError: A link is in the way, or it cannot be deleted.
+            DownloadError: A link is in the path, or it cannot be deleted.
         """
         with self._folder_of(path, creates=False) as folder:
             if folder is None:
@@ -127,10 +127,10 @@ class Target:
     def part(
         self, digest: str, is_stopped: Callable[[], bool] = lambda: False
     ) -> Iterator[tuple[str, int] | None]:
-        """Yield name and descriptor of the part that will be this blob, for this process alone.
+        """Yield name and descriptor of the part for this blob, for this process alone.
 
-        None where another process had it meanwhile: its file may be in place now. A part that is
-        left goes on growing at the next attempt.
+        None if another process had it meanwhile: its file may be in place now. An unfinished part
+        is continued at the next attempt.
         """
         name, number = self._open_part(digest)
         is_own = True
@@ -146,7 +146,7 @@ class Target:
                 except OSError as error:
                     if error.errno not in _NO_LOCKS:
                         raise
-                    # A file system without locks: a part of our own, which nobody goes on with.
+                    # A file system without locks: a separate part, which is not continued later.
                     own = self._open_part(f"{digest}.{secrets.token_hex(8)}")
                     os.close(number)
                     self.drop_part(name)
@@ -264,7 +264,7 @@ class Target:
                 if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
                     return name, number
                 os.close(number)
-                # Another name of somebody's file, or none at all: not to be written into.
+                # A hard link of another file, or already removed: do not write into it.
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=parts)
         raise DownloadError(f"{self.where(self.parts_name)}: another process deletes files there")

@@ -1,6 +1,6 @@
 """The calls of a run that read artifacts, and note that the run uses them.
 
-Whatever speaks HTTP is imported by the first of these calls, not with the package.
+Modules for HTTP are imported by the first of these calls, not with the package.
 """
 
 import os
@@ -36,20 +36,20 @@ class UsingCalls(LoggingCalls):
     ) -> "Artifact":
         """Return a version of an artifact, and note that this run uses it.
 
-        Versions of this name that this machine still commits are waited for.
+        Waits for versions of this name that this machine still commits.
 
         Args:
             artifact_or_name: NAME, NAME:ALIAS, PROJECT/NAME:v3, ENTITY/PROJECT/NAME:v3, or an
                 `Artifact`; one that was not logged is logged by this run first.
             type: the type that it must have.
-            aliases: of an artifact that is logged here.
-            use_as: taken for the sake of old code; without effect.
+            aliases: aliases of an artifact that is logged here.
+            use_as: accepted for old code; without effect.
 
         Raises:
             NotFoundError: There is no such version.
-            ArtifactPathError: The name is none, or the version is of another type.
-            ArtifactFailedError: The version that was waited for cannot be made.
-            WaitTimeoutError: The daemon that is to make it does not answer for a minute.
+            ArtifactPathError: The name is invalid, or the version is of another type.
+            ArtifactFailedError: A version that is waited for cannot be made.
+            WaitTimeoutError: The daemon that must make it does not answer for a minute.
             OfflineError: The run is offline.
             HubError: The hub does not answer, or refuses.
         """
@@ -111,7 +111,7 @@ class UsingCalls(LoggingCalls):
         from stepwell._artifacts.versions import find_version
 
         is_fixed = version_number(path.asked) is not None
-        if is_fixed:  # One that is there does not change.
+        if is_fixed:  # An existing one does not change.
             try:
                 return find_version(self._hub_asked(), path, kind=kind)
             except NotFoundError:
@@ -126,7 +126,7 @@ class UsingCalls(LoggingCalls):
 
         Raises:
             ArtifactFailedError: One of them cannot be made.
-            WaitTimeoutError: The daemon that is to make one does not answer.
+            WaitTimeoutError: The daemon that must make one does not answer.
         """
         from stepwell import _session
         from stepwell._artifacts.awaiting import Awaited
@@ -143,7 +143,7 @@ class UsingCalls(LoggingCalls):
 
 
 def _of_disabled(given: "str | Artifact", kind: str | None) -> "Artifact":
-    """Return an artifact that can say its name; its files are not asked for."""
+    """Return an artifact that knows its name; its files are not read."""
     from stepwell._artifacts.artifact import Artifact
     from stepwell._artifacts.versions import parse_artifact_path
 

@@ -10,7 +10,7 @@ from stepwell_wire.manifest import Manifest
 
 
 class Differences(NamedTuple):
-    """What a folder has otherwise than a manifest; paths, sorted.
+    """Differences between a folder and a manifest; paths, sorted.
 
     Attributes:
         extra: files that the manifest does not have.
@@ -25,7 +25,7 @@ class Differences(NamedTuple):
 
 
 def compare(manifest: Manifest, root: str) -> Differences:
-    """Read all files below ``root`` and say what is different. References are not looked at.
+    """Read all files below ``root`` and return the differences. References are ignored.
 
     Raises:
         DownloadError: There is no such folder.

@@ -1,4 +1,4 @@
-"""Versions of artifacts as the hub answers them, and how people name one.
+"""Versions of artifacts in the hub's answers, and the names of versions.
 
 name    name:alias    name:v3    project/name:v3    entity/project/name:v3
 """
@@ -23,13 +23,13 @@ COMMITTED: Final = "committed"
 
 @dataclass(frozen=True, slots=True)
 class VersionFacts:
-    """One version that exists.
+    """An existing version.
 
     Attributes:
-        id: of the version, for `/artifact-versions/{id}`.
+        id: id of the version, for `/artifact-versions/{id}`.
         version: ``v3``.
-        digest: of its manifest.
-        size: bytes of all its files, as far as they are known.
+        digest: digest of its manifest.
+        size: bytes of all its files whose size is known.
         run_id: the run that logged it, "" for none.
         created_at, committed_at: seconds since 1970 UTC.
     """
@@ -51,15 +51,15 @@ class VersionFacts:
 
     @property
     def path(self) -> str:
-        """Where the hub has it, by its number: an alias may name another version tomorrow."""
+        """Its address in the hub, by number: an alias may move to another version."""
         return version_path(self.project, self.name, self.version)
 
 
 class ArtifactPath(NamedTuple):
-    """A version as it was named.
+    """A parsed name of a version.
 
     Attributes:
-        project: "" where none was named.
+        project: "" without one.
         asked: a version's number (``v3``) or an alias.
     """
 
@@ -89,12 +89,12 @@ def facts_of(answer: Mapping[str, Any]) -> VersionFacts:
 
 
 def parse_artifact_path(text: str, *, default_project: str = "") -> ArtifactPath:
-    """Return what ``text`` names; without an alias it is ``latest``.
+    """Return the parsed ``text``; the default alias is ``latest``.
 
-    The entity is not kept: a hub's projects belong to nobody.
+    The entity is not kept: a hub has no entities.
 
     Raises:
-        ArtifactPathError: It is none of the forms, or names no project where one is needed.
+        ArtifactPathError: It has none of the forms, or lacks a project where one is needed.
     """
     if not isinstance(text, str):
         raise ArtifactPathError(f"expected {_FORMS}, not {text!r}"[:300])
@@ -119,7 +119,7 @@ def parse_artifact_path(text: str, *, default_project: str = "") -> ArtifactPath
 
 
 def version_path(project: str, name: str, asked: str) -> str:
-    """Return where the hub has a version."""
+    """Return the address of a version in the hub."""
     return path_of("projects", project, "artifacts", name, "versions", asked)
 
 
@@ -130,7 +130,7 @@ def find_version(hub: "Hub", path: ArtifactPath, *, kind: str | None = None) -> 
         kind: the type that it must have; None: any.
 
     Raises:
-        NotFoundError: There is none; the message names those that are near.
+        NotFoundError: There is no such version; the message gives similar names.
         ArtifactPathError: It is of another type.
     """
     try:
@@ -153,7 +153,7 @@ def find_version(hub: "Hub", path: ArtifactPath, *, kind: str | None = None) -> 
 
 
 def not_found(hub: "Hub", path: ArtifactPath, error: NotFoundError) -> NotFoundError:
-    """Return the error, with the nearest names of what there is."""
+    """Return the error, with similar names that exist."""
     from stepwell.api._names import nearest
 
     project, name, asked = path

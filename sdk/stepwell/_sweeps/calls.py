@@ -21,7 +21,7 @@ from stepwell._terminal import Voice
 from stepwell.errors import HubError, SweepError, UsageError
 
 _TRIALS_MAX: Final = 1000
-"""So many trials are looked at for values that are missing."""
+"""Number of trials that are checked for missing values."""
 
 
 def sweep(
@@ -61,7 +61,7 @@ def create_sweep(
     name: str | None = None,
     defaults: Iterable[Default] = (),
 ) -> dict[str, Any]:
-    """See `sweep`; return the sweep as the hub has it, with its ``url``.
+    """See `sweep`; return the hub's facts of the sweep, with its ``url``.
 
     Args:
         defaults: settings that count less than the environment.
@@ -88,10 +88,10 @@ def create_sweep(
 
 
 def read_sweep_config(given: Any) -> tuple[dict[str, Any], str, str]:
-    """Return a sweep's configuration, and the text and the name of the file that it is from.
+    """Return a sweep's configuration, and the text and the name of its file.
 
     Raises:
-        SweepError: It is none.
+        SweepError: It is no configuration.
         SettingsError: The file cannot be read.
     """
     if isinstance(given, str | os.PathLike):
@@ -157,11 +157,11 @@ def run_agent(
     keeps_wandb: bool = False,
     defaults: Iterable[Default] = (),
 ) -> int:
-    """See `agent`; return the exit code of a command that did this.
+    """See `agent`; return the exit code for a command.
 
     Returns:
-        0; 1 where failures ended the agent or all of its trials failed; 128 and its number where
-        a signal ended it.
+        0; 1 if failures ended the agent or all of its trials failed; 128 plus the number of the
+        signal if a signal ended it.
     """
     if function is not None and not callable(function):
         raise UsageError(f"agent(function=…): expected a function, not {kind_of(function)}")
@@ -200,14 +200,14 @@ def run_agent(
 
 
 def _tell_of_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) -> None:
-    """Say of how many finished trials the hub knows for sure that they never logged the metric."""
+    """Print how many finished trials surely never logged the metric, as the hub reports it."""
     if (metric := sweep.get("metric")) is None:
         return
     try:
         path = f"/sweeps/{sweep['id']}/trials"
         trials = hub.get(path, limit=_TRIALS_MAX, patience_seconds=0.0)["trials"]
     except HubError:
-        return  # It is advice only.
+        return  # The line is only advice.
     ended = [each for each in trials if each["state"] == "finished" and each["is_settled"]]
     without = sum(each["steps"] == 0 for each in ended)
     if without:
@@ -229,7 +229,7 @@ def get_sweep(hub: Hub, text: str) -> Mapping[str, Any]:
 
     Raises:
         UsageError: A malformed name, or another project's.
-        HubError: There is none.
+        HubError: There is no such sweep.
     """
     path = parse_sweep_path(text)
     found: Mapping[str, Any] = hub.get(f"/sweeps/{path.sweep_id}")
@@ -245,7 +245,7 @@ def _voice(defaults: Iterable[Default]) -> Voice:
 def controller(
     sweep_id_or_config: Any = None, entity: str | None = None, project: str | None = None
 ) -> Any:
-    """Not there: the hub controls each sweep.
+    """Not available: the hub controls each sweep.
 
     Raises:
         UsageError: always.

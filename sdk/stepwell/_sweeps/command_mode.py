@@ -1,4 +1,4 @@
-"""An agent that runs commands: each trial is a process, in a group of its own, without stdin."""
+"""An agent that runs commands: each trial is a process in its own group, without stdin."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ from stepwell._sweeps.macros import build_command, check_command
 from stepwell._sweeps.trial import Trial, variables_of, write_params
 
 KILL_SECONDS: Final = 30.0
-"""A child that was asked to end is killed so long after."""
+"""Time after which a child that was asked to end is killed."""
 _POLL_SECONDS: Final = 0.1
 _NOT_STARTED: Final = 127
 
@@ -33,8 +33,8 @@ _NOT_STARTED: Final = 127
 class CommandAgent:
     """Runs trials of one sweep as processes, one at a time.
 
-    Ctrl-C goes on to the child, whose end is waited for; a second one ends it as a stop does.
-    SIGTERM ends it at once as a stop does. In either case the trial is given back.
+    Ctrl-C is passed on to the child, and the agent waits for its end; a second one ends the child
+    as a stop does. SIGTERM ends it at once as a stop does. In both cases the trial is given back.
 
     Args:
         keeps_wandb: programs import the `wandb` that is installed, not stepwell's.
@@ -67,13 +67,13 @@ class CommandAgent:
         self._terminates = False
 
     def on_stop(self, trial: Trial, reason: str) -> None:
-        """End ``trial`` if it is the one that runs; called on another thread."""
+        """End ``trial`` if it is the current one; called on another thread."""
         if self._trial == trial:
             self._stop_reason = self._stop_reason or reason
             self._woken.set()
 
     def run(self, line: AgentLink, count: int | None) -> None:
-        """Run trials until the sweep has none, ``count`` were run, they only fail, or a signal."""
+        """Run trials until the sweep has none, ``count`` were run, too many fail, or a signal."""
         done = 0
         with self._signals():
             while not self._is_ending and (not count or done < count):
@@ -91,7 +91,7 @@ class CommandAgent:
 
     @property
     def ended_by(self) -> int:
-        """The signal that ended this agent, 0 where none did."""
+        """The signal that ended this agent, 0 without one."""
         if self._terminates:
             return signal.SIGTERM
         return signal.SIGINT if self._interrupts else 0
@@ -101,12 +101,12 @@ class CommandAgent:
         return self._interrupts > 0 or self._terminates
 
     def _run_one(self, line: AgentLink, trial: Trial) -> str:
-        """Run one trial and report its end; return why the agent has to end, "" if it goes on."""
+        """Run one trial and report its end; return why the agent has to end, "" to continue."""
         announce(trial, self._say)
         self._stop_reason = ""
         self._trial = trial
         code = self._execute(trial)
-        line.beat()  # The trainer may have heard first that it is to stop.
+        line.beat()  # The trainer may have got the stop first.
         self._trial = None
         state = self._state_of(code)
         if state == link.STOPPED:
@@ -132,7 +132,7 @@ class CommandAgent:
         return link.CRASHED if code < 0 else link.FAILED
 
     def _execute(self, trial: Trial) -> int:
-        """Return the child's exit status, below 0 the signal that ended it."""
+        """Return the child's exit status; a negative one is the signal that ended it."""
         with tempfile.TemporaryDirectory(prefix="stepwell-trial-") as folder:
             params_file = Path(folder) / "params.json"
             write_params(params_file, trial.params)
@@ -167,7 +167,7 @@ class CommandAgent:
         return environ
 
     def _watch(self, child: "subprocess.Popen[bytes]") -> int:
-        """Wait for the child's end; see to it where the trial, or this agent, is to end."""
+        """Wait for the child's end; end the child if the trial, or this agent, must end."""
         forwarded = 0
         kill_at: float | None = None
         is_killed = False
@@ -186,7 +186,7 @@ class CommandAgent:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(_POLL_SECONDS)
         if kill_at is not None:
-            _signal_group(child, signal.SIGKILL)  # What it left of its group.
+            _signal_group(child, signal.SIGKILL)  # The rest of its group.
         return code
 
     @contextmanager
@@ -218,18 +218,18 @@ class CommandAgent:
 
 
 def _signal_group(child: "subprocess.Popen[bytes]", number: int) -> None:
-    # The group outlives its leader, so its id is taken, and not yet another's.
+    # The group outlives its leader, so its id cannot be that of another group yet.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
 
 
 def _interpreter(which: Callable[[str], str | None] = shutil.which) -> str:
-    """Return what ${interpreter} is: ``python`` where there is one, else this one."""
+    """Return the value of ${interpreter}: ``python`` if there is one, else this Python."""
     return "python" if which("python") else sys.executable
 
 
 def _other_python(words: Sequence[str], which: Callable[[str], str | None] = shutil.which) -> str:
-    """Return what to say after a failure where programs run in another Python than the agent."""
+    """Return a hint after a failure if programs run in another Python than the agent."""
     found = which("python")
     if "${interpreter}" not in words or found is None:
         return ""

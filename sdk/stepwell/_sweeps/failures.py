@@ -19,8 +19,8 @@ class Failures:
 
     Args:
         started_at: when the agent started, in seconds of any clock.
-        initial_max: so many failures before the first success end it; 0: any number may fail.
-        in_a_row_max: so many failures in a row end it; None: any number.
+        initial_max: number of failures before the first success that ends it; 0: no limit.
+        in_a_row_max: number of failures in a row that ends it; None: no limit.
         may_flap: three failures in the first minute do not end it.
     """
 
@@ -48,7 +48,7 @@ class Failures:
         return self._has_given_up or (self._total > 0 and not self._successes)
 
     def note_failure(self, now: float) -> str:
-        """Take in one failure; return why the agent has to end, "" while it goes on."""
+        """Count one failure; return why the agent has to end, "" to continue."""
         self._total += 1
         self._in_a_row += 1
         reason = self._reason_to_end(now)
@@ -78,7 +78,7 @@ class Failures:
 def failures_of(
     started_at: float, *, in_a_row_max: int | None = None, environ: Mapping[str, str] = os.environ
 ) -> Failures:
-    """Return a count with the limits that the environment sets.
+    """Return a counter with the limits of the environment.
 
     Raises:
         SettingsError: A limit is no number.

@@ -37,13 +37,13 @@ class FunctionAgent:
         self._running: tuple[Trial, stopping.Stopper] | None = None
 
     def on_stop(self, trial: Trial, reason: str) -> None:
-        """End ``trial`` if it is the one that runs; called on another thread."""
+        """End ``trial`` if it is the current one; called on another thread."""
         running = self._running
         if running is not None and running[0] == trial:
             running[1].stop(reason)
 
     def run(self, line: AgentLink, count: int | None) -> None:
-        """Run trials until the sweep has none, or ``count`` were run, or they only fail."""
+        """Run trials until the sweep has none, ``count`` were run, or too many fail."""
         done = 0
         while not count or done < count:
             answer = line.ask()
@@ -59,7 +59,7 @@ class FunctionAgent:
                 return
 
     def _run_one(self, line: AgentLink, trial: Trial) -> str:
-        """Run one trial and report its end; return why the agent has to end, "" if it goes on."""
+        """Run one trial and report its end; return why the agent has to end, "" to continue."""
         announce(trial, self._say)
         error = self._call(trial)
         state = _state_of(error)
@@ -74,7 +74,7 @@ class FunctionAgent:
         return self._failures.note_failure(self._clock())
 
     def _call(self, trial: Trial) -> BaseException | None:
-        """Return what left the function, None where it returned."""
+        """Return the exception that ended the function, None if it returned."""
         found: BaseException | None = None
         with trial_in_environment(trial):
             stopper = stopping.begin()
@@ -86,7 +86,7 @@ class FunctionAgent:
                     found = error
                 self._running = None
                 stopping.end()
-            except TrialStopped as error:  # It came between the function and here.
+            except TrialStopped as error:  # It was raised after the function returned.
                 found = found or error
                 self._running = None
                 stopping.end()
@@ -117,7 +117,7 @@ def _finish_runs(error: BaseException | None) -> None:
 
 
 def announce(trial: Trial, say: Callable[[str], None]) -> None:
-    """Say which trial starts, and with which parameters."""
+    """Print the trial that starts, and its parameters."""
     say(f"Agent Starting Run: {trial.run_id} with config:")
     for name, value in trial.params.items():
         say(f"\t{name}: {value}")
@@ -125,7 +125,7 @@ def announce(trial: Trial, say: Callable[[str], None]) -> None:
 
 @contextmanager
 def trial_in_environment(trial: Trial) -> Iterator[None]:
-    """Let this process, and those that it starts, be the trial's."""
+    """Make this process, and processes that it starts, part of the trial."""
     with tempfile.TemporaryDirectory(prefix="stepwell-trial-") as folder:
         path = Path(folder) / "params.json"
         write_params(path, trial.params)

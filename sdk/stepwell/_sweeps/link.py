@@ -1,4 +1,4 @@
-"""An agent's line to its hub: it asks for trials, holds them by heartbeats, reports their ends."""
+"""An agent's link to its hub: it asks for trials, holds them by heartbeats, reports their ends."""
 
 import os
 import threading
@@ -36,11 +36,11 @@ class Exit(NamedTuple):
 
 
 class AgentLink:
-    """One agent of one sweep, from `open` to `close`. A thread of its own sends the heartbeats.
+    """One agent of one sweep, from `open` to `close`. A separate thread sends the heartbeats.
 
     Args:
         kind: ``function`` or ``command``.
-        on_stop: called on the thread of heartbeats when the held trial is to end, with the reason.
+        on_stop: called with the reason when the held trial must end, on the thread of heartbeats.
         say: takes a line for the user.
     """
 
@@ -60,7 +60,7 @@ class AgentLink:
         self._beat_seconds = 5.0
         self._lock = threading.Lock()
         self._held: Trial | None = None
-        self._is_paused = False  # The hub said so last, and the user knows.
+        self._is_paused = False  # The hub's last answer; the user was informed.
         self._is_silent = False  # The hub did not answer the last heartbeat.
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stepwell-beat", daemon=True)
@@ -84,13 +84,13 @@ class AgentLink:
         self._thread.start()
 
     def close(self) -> None:
-        """Send no more heartbeats."""
+        """Stop sending heartbeats."""
         self._closing.set()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(1.0)
 
     def ask(self) -> Trial | Wait | Exit:
-        """Return the next trial, which this agent holds from now on, or that there is none.
+        """Return the next trial, which this agent then holds; without one, `Wait` or `Exit`.
 
         Raises:
             HubError: The hub refuses.
@@ -155,7 +155,7 @@ class AgentLink:
         return is_counted
 
     def beat(self) -> None:
-        """Send a heartbeat now and take what it answers; an unreachable hub is not an error."""
+        """Send a heartbeat now and handle the answer; an unreachable hub is not an error."""
         with self._lock:
             held = self._held
         trials = [{"number": held.number, "fencing": held.fencing}] if held else []
@@ -179,7 +179,7 @@ class AgentLink:
                 self._on_stop(held, str(command.get("reason") or "stopped"))
 
     def wait(self, seconds: float) -> None:
-        """Rest between two questions."""
+        """Pause between two requests."""
         time.sleep(seconds)
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""From a sweep's ``command`` and a trial's parameters to the words of a command line. Pure.
+"""Makes a command line of a sweep's ``command`` and a trial's parameters. Pure.
 
 command: [${env}, ${interpreter}, ${program}, ${args}]       the default
 """

@@ -1,4 +1,4 @@
-"""How people name a sweep: ``ID``, ``PROJECT/ID`` or ``ENTITY/PROJECT/ID``. Pure."""
+"""Names of a sweep: ``ID``, ``PROJECT/ID`` or ``ENTITY/PROJECT/ID``. Pure."""
 
 import re
 from typing import Final, NamedTuple
@@ -9,10 +9,10 @@ _ID: Final = re.compile(r"[a-z0-9]{8}")
 
 
 class SweepPath(NamedTuple):
-    """A sweep as it was named; ids are unique in a hub, so the rest only has to fit.
+    """A parsed name of a sweep; ids are unique in a hub, so the rest must only match.
 
     Attributes:
-        project: "" where none was named.
+        project: "" without one.
     """
 
     sweep_id: str
@@ -20,10 +20,10 @@ class SweepPath(NamedTuple):
 
 
 def parse_sweep_path(text: str) -> SweepPath:
-    """Return what ``text`` names.
+    """Return the parsed ``text``.
 
     Raises:
-        UsageError: It is none of the three forms.
+        UsageError: It has none of the three forms.
     """
     parts = str(text).strip().strip("/").split("/")
     if len(parts) > 3 or not all(parts) or not _ID.fullmatch(parts[-1]):

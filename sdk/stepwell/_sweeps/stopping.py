@@ -1,8 +1,8 @@
-"""Ends the trial of this process from another thread: it was stopped early, or is not wanted more.
+"""Ends the trial of this process from another thread: it was stopped early, or is not needed.
 
-The next ``log`` raises `TrialStopped`. A function that does not log gets it wherever it is, one
-second later; never inside of a ``log`` and never while a run is being finished, whose state would
-be half written.
+The next ``log`` raises `TrialStopped`. In a function that does not log it is raised at any place,
+one second later; but never inside a ``log`` or while a run is being finished, because the state
+would be incomplete.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ _WAIT_FOR_LOG_SECONDS: Final = 1.0
 
 
 class Stopper:
-    """Ends what runs in one thread. `stop` may be called from any other, and more than once.
+    """Ends the trial in one thread. `stop` may be called from any thread, and more than once.
 
     Attributes:
         reason: why the trial is stopped, "" while it is not.
@@ -34,11 +34,11 @@ class Stopper:
         self._timer: threading.Timer | None = None
         self._shields = 0
         self._closed = False
-        self._is_raised = False  # Once is enough: who takes it in knows that no other follows.
+        self._is_raised = False  # Once is enough: after it is caught, no other follows.
         self._runs: list[ActiveRun] = []
 
     def add(self, run: "ActiveRun") -> None:
-        """Let ``run`` be one whose ``log`` stops the trial."""
+        """Let the ``log`` of ``run`` stop the trial."""
         with self._lock:
             self._runs.append(run)
             if self.reason:
@@ -68,14 +68,14 @@ class Stopper:
                     self._raise_later()
 
     def close(self) -> None:
-        """Stop nothing any more; what was about to be raised is not."""
+        """End the stopping; an exception that is not raised yet is withdrawn."""
         while True:
             try:
                 with self._lock:
                     self._closed = True
                     self._cancel()
                 return
-            except TrialStopped:  # It came just now.
+            except TrialStopped:  # Raised just now.
                 continue
 
     def _raise_later(self) -> None:
@@ -121,7 +121,7 @@ def _trap(run: "ActiveRun", reason: str) -> None:
 
 
 def _set_error(thread_id: int, error: type[BaseException] | None) -> None:
-    """Let ``error`` be raised in a thread at its next step; None takes back what was not yet."""
+    """Raise ``error`` in a thread at its next step; None withdraws one not yet raised."""
     value = ctypes.py_object(error) if error is not None else None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread_id), value)
 
@@ -130,7 +130,7 @@ _current: Stopper | None = None
 
 
 def begin() -> Stopper:
-    """Return the stopper of a trial that this thread begins."""
+    """Return a stopper for a trial that begins in this thread."""
     global _current
     _current = Stopper()
     return _current
@@ -144,5 +144,5 @@ def end() -> None:
 
 
 def of_trial() -> Stopper:
-    """Return the stopper of the trial that runs; a process that an agent started has one."""
+    """Return the stopper of the current trial; a process that an agent started has one."""
     return _current or begin()

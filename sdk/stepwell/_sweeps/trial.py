@@ -1,11 +1,11 @@
-"""A trial, and how it reaches the process that trains: by variables and a file of parameters.
+"""A trial, and the variables and the file of parameters that pass it to the training process.
 
     STEPWELL_SWEEP_ID  _NUMBER  _FENCING    which trial, and which attempt at it
     STEPWELL_RUN_ID  STEPWELL_PROJECT       the run that `init` starts
     STEPWELL_SWEEP_PARAM_PATH               JSON: {"wandb_version": 1, "lr": {"value": 0.1}}
     WANDB_SWEEP_ID  WANDB_RUN_ID  WANDB_SWEEP_PARAM_PATH  WANDB_PROJECT
 
-An agent with a function sets them in its own process, so both kinds of agents mean the same.
+An agent with a function sets them in its own process, so both kinds of agents work alike.
 """
 
 import json
@@ -30,9 +30,9 @@ class Trial(NamedTuple):
     """One attempt at one trial of a sweep.
 
     Attributes:
-        number: the trial's, from 1 on in its sweep.
+        number: number of the trial in its sweep, from 1 on.
         fencing: grows with each attempt; only the newest counts.
-        params: as the run's config has them, nested.
+        params: nested, in the form of the run's config.
     """
 
     sweep_id: str
@@ -44,7 +44,7 @@ class Trial(NamedTuple):
 
     @property
     def place(self) -> dict[str, Any]:
-        """What the run's start event says of its sweep."""
+        """The facts of the sweep for the run's start event."""
         return {"id": self.sweep_id, "number": self.number, "fencing": self.fencing}
 
 
@@ -66,16 +66,16 @@ def variables_of(trial: Trial, params_file: Path) -> dict[str, str]:
 
 
 def write_params(path: Path, params: Mapping[str, Any]) -> None:
-    """Write the file of parameters in the form that Weights & Biases' has; JSON is YAML, too."""
+    """Write the file of parameters in the form of Weights & Biases; JSON is also YAML."""
     wrapped = {name: {"value": value} for name, value in params.items()}
     path.write_text(json.dumps({"wandb_version": 1, **wrapped}))
 
 
 def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:
-    """Return the trial that this process runs, None outside of a sweep.
+    """Return the trial of this process, None outside a sweep.
 
     Raises:
-        SettingsError: A variable of it is missing or is no number, or the file cannot be read.
+        SettingsError: A variable is missing or is no number, or the file cannot be read.
     """
     if not environ.get(SWEEP_ID):
         return None
