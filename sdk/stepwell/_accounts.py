@@ -10,7 +10,7 @@ _voice = Voice()
 
 
 class Setup:
-    """What `setup` returns."""
+    """The result of `setup`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -76,7 +76,7 @@ class Attempts:
         """Report a failed attempt once, and set the pause before the next one.
 
         Args:
-            folder: the journal, which keeps what is not delivered.
+            folder: the journal, which keeps undelivered data.
             oldest: the oldest position that it still holds.
         """
         self.obstacle = error.obstacle if isinstance(error, DaemonUnreachableError) else ""

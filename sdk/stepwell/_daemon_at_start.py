@@ -20,7 +20,7 @@ def see_to_daemon(
     """Let the sender start a personal daemon if none listens, or say where the data stays.
 
     Args:
-        called: what the run is called in a line.
+        called: the name of the run in a line.
 
     Returns:
         The address of the page that a running daemon has noted; "" where that is not known.

@@ -186,7 +186,7 @@ class Journal:
         self._checks.tend()
 
     def check(self) -> None:
-        """Extend the checksums to what was written since, and note them in the segments."""
+        """Extend the checksums to the new bytes, and note them in the segments."""
         self._checks.check()
 
     def sync(self) -> None:

@@ -40,7 +40,7 @@ class JournalChecks:
             self.check()
 
     def check(self) -> None:
-        """Extend the checksums to what was written since, and note them in the segments."""
+        """Extend the checksums to the new bytes, and note them in the segments."""
         with self._checking() as is_ours:
             if is_ours:
                 self._check()

@@ -23,7 +23,7 @@ from stepwell_wire.gaps import GapKind
 from stepwell_wire.records import CONSOLE, FINISH, GAP, pack_event
 from stepwell_wire.segment import COMMITTED_WORD
 
-_GAPS_BYTES: Final = 1024  # More than the events that tell of gaps take.
+_GAPS_BYTES: Final = 1024  # More than the events of gaps take.
 _OWED_SHARE: Final = 4
 """Events that wait for room take at most this part of a segment, so that one holds all."""
 _BLOCK_SECONDS: Final = 0.05

@@ -39,7 +39,7 @@ _LOOK_SHARE = 100  # At most this part of the time is spent on comparing nested 
 
 
 class Recording:
-    """What one process logs into one run.
+    """The data of one process in one run.
 
     Attributes:
         label: this process's name in the run, "" for the only one.

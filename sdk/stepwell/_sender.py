@@ -210,7 +210,7 @@ class Sender:
                     self._relay.stop()
 
     def _on_surprise(self, error: Exception) -> None:
-        """A failing disk, or a bug of ours: report it once, pause, continue; training goes on."""
+        """A failing disk, or a bug of ours: report it once, pause, continue."""
         self.surprise_count += 1
         if self.surprise_count == 1:
             import traceback
@@ -225,7 +225,7 @@ class Sender:
         self._woken.wait(min(RETRY_SECONDS_MAX, RETRY_SECONDS_MIN * self.surprise_count))
 
     def _look(self) -> None:
-        """Bring in, send, free, prepare: everything that is due."""
+        """Collect, send, free and prepare, as far as each is due."""
         self._hurry = False
         self._moved = 0
         self._woken.clear()

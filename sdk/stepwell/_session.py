@@ -48,7 +48,7 @@ class EndedRun(NamedTuple):
 
 ended: deque[EndedRun] = deque(maxlen=256)
 parent_ranks: set[int] = set()
-"""Ranks of the runs that were at work in the parent when it forked this process; -1 for none."""
+"""Ranks of the parent's active runs when it forked this process; -1 for none."""
 _job_runs = 0
 _told: set[str] = set()  # Messages that are printed once in a process, for all runs.
 _hooked = False
@@ -120,7 +120,7 @@ def _end_process() -> None:
         ending = Ending("finished", UNKNOWN_EXIT_CODE)
     finish_all(ending)
     if (channel := sys.modules.get("stepwell._channel")) is not None:
-        channel.outlive_interpreter()  # Again: ending the runs may have connected anew.
+        channel.outlive_interpreter()  # Again: ending the runs may have made new connections.
     if ending == _ending.INTERRUPTED:
         _ending.mark_interrupted()
 

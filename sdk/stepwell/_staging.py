@@ -251,7 +251,7 @@ class Stager:
         return self._held_bytes
 
     def note_draft(self, key: str) -> None:
-        """Take in a draft of an artifact that was put beside the journal.
+        """Accept a draft of an artifact that was put beside the journal.
 
         Its files do not count towards ``bytes_max``: most are links to files that are there anyway.
         """

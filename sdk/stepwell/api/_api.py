@@ -66,7 +66,7 @@ class Api(ArtifactReads):
     @cached_property
     def _found_hub(self) -> Hub:
         place = find_place(*self._named, environ=os.environ)
-        # Whoever reads sees at once that no hub answers, and asks again.
+        # No patience: the user sees at once that no hub answers, and can repeat the call.
         return Hub(place.url, place.key, timeout_seconds=self._timeout, patience_seconds=0.0)
 
     @property

@@ -1,4 +1,4 @@
-"""Histories as tables of Arrow and pandas, which are imported here alone."""
+"""Histories as tables of Arrow and pandas, which only this module imports."""
 
 import http.client
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from stepwell._hub_client import Hub
 from stepwell.errors import MissingPackageError
 
 _END: Final = b"\xff\xff\xff\xff\0\0\0\0"
-"""The end of an Arrow stream. A reader takes one that was cut off before it for a whole one."""
+"""The end of an Arrow stream. A reader treats a stream that was cut before it as complete."""
 
 
 class _Stream:
@@ -55,7 +55,7 @@ def arrow_table(hub: Hub, project: str, question: dict[str, Any]) -> Any:
 
     Raises:
         MissingPackageError: pyarrow is not installed.
-        HubError: The hub refuses, or breaks off.
+        HubError: The hub refuses, or the answer is truncated.
     """
     try:
         import pyarrow
@@ -75,7 +75,7 @@ def arrow_table(hub: Hub, project: str, question: dict[str, Any]) -> Any:
 
 
 def empty_columns(table: Any, names: Sequence[str]) -> list[str]:
-    """Return those of ``names`` whose column has no value, though the table has rows."""
+    """Return those of ``names`` whose column has no value in a table with rows."""
     if not table.num_rows:
         return []
     return [
@@ -86,7 +86,7 @@ def empty_columns(table: Any, names: Sequence[str]) -> list[str]:
 
 
 def to_pandas(table: Any) -> Any:
-    """Return the table as a DataFrame; its memory is given over, so it is of no use any more."""
+    """Return the table as a DataFrame; this moves its memory, so do not use the table after it."""
     _pandas()
     return table.to_pandas(split_blocks=True, self_destruct=True)
 

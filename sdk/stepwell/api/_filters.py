@@ -1,10 +1,10 @@
-"""Filters in the manner of MongoDB, as scripts for Weights & Biases write them, as our filter text.
+"""Converts filters in MongoDB's form, as in scripts for Weights & Biases, to our filter text.
 
     {"config.lr": {"$lt": 0.01}, "$or": [{"state": "finished"}, {"tags": {"$in": ["a", "b"]}}]}
     config.lr<0.01 (state:"finished" | (tags:"a" | tags:"b"))
 
-A text is passed on as it is: docs/cli.md, section Runs, describes the language. What it cannot
-say is refused. Pure: nothing is asked.
+A text is passed on unchanged: docs/cli.md, section Runs, describes the language. A filter that it
+cannot express is refused. Pure: no request.
 """
 
 import math
@@ -64,7 +64,7 @@ def filter_text(filters: Mapping[str, Any] | str | None) -> str:
     """Return the filter as text, "" for none.
 
     Raises:
-        FilterError: It cannot be said in our language, or is no filter.
+        FilterError: It cannot be expressed in our language, or is no filter.
     """
     if not filters:
         return ""
@@ -74,7 +74,7 @@ def filter_text(filters: Mapping[str, Any] | str | None) -> str:
 
 
 def sort_key(order: str) -> str:
-    """Return a path of `order`, with ``-`` before it where the greatest comes first.
+    """Return a path of `order`, with ``-`` before it if the greatest comes first.
 
     Raises:
         FilterError: No run can be sorted by it.
@@ -197,7 +197,7 @@ def _equal(key: str, path: str, value: Any) -> str:
 def _ordered(key: str, path: str, name: str, value: Any) -> str:
     operator = _ORDERS[name]
     if path in _MOMENTS:
-        # Moments are whole seconds there; the end of the second counts for what is before it.
+        # Times are whole seconds there, so an upper limit is rounded up.
         moment = _moment(key, value)
         if operator in ("<", "<=") and moment.microsecond:
             moment += timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""Series frames of a hub, as rows: what was sampled of a run's nodes (docs/formats/hub-api.md)."""
+"""Series frames of a hub, as rows: samples of a run's nodes (docs/formats/hub-api.md)."""
 
 import json
 import struct
@@ -14,9 +14,9 @@ _SECOND_US: Final = 1_000_000
 
 
 def system_rows(data: bytes, started_at: float | None) -> list[dict[str, Any]]:
-    """Return a row a moment: ``system.METRIC[.LABEL]`` by mean, ``_timestamp`` and ``_runtime``.
+    """Return a row for each time: means as ``system.METRIC[.LABEL]``, ``_timestamp``, ``_runtime``.
 
-    Where a run has several nodes the node stands before the metric.
+    If a run has several nodes, the node's name is before the metric.
     """
     found = list(_series(data))
     several = len({series["host"] for _, series, _ in found}) > 1

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 SAMPLES_MAX: Final = 10_000
 OWN: Final = ("_step", "_timestamp", "_runtime", "_label")
-"""Keys that each row has of itself; `_label` where the run has several writers with labels."""
+"""Keys that each row has by default; `_label` if the run has several writers with labels."""
 
 
 def history_rows(
@@ -40,7 +40,7 @@ def checked_keys(keys: Sequence[str] | None) -> list[str] | None:
     """Return the keys as a list, None for all.
 
     Raises:
-        UsageError: They are no names.
+        UsageError: They are not names.
     """
     if keys is None:
         return None
@@ -53,7 +53,7 @@ def checked_samples(samples: int) -> int:
     """Return ``samples``.
 
     Raises:
-        UsageError: It is no number of rows that the hub gives.
+        UsageError: The hub does not return this number of rows.
     """
     if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= SAMPLES_MAX:
         raise UsageError(

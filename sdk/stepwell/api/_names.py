@@ -7,7 +7,7 @@ from stepwell.errors import UsageError
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """Return the end of a sentence that says which names of ``known`` are near."""
+    """Return the end of a sentence with the names of ``known`` that are similar."""
     folded = {each.lower(): each for each in known}
     near = [folded[each] for each in difflib.get_close_matches(name.lower(), folded, n=3)]
     if near:
@@ -20,11 +20,11 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def split_path(path: str, *, default_project: str = "", wants_run: bool = False) -> tuple[str, str]:
     """Return (project, run id) of ``entity/project/run``, ``project/run`` and the like.
 
-    The entity is not kept: a hub's projects belong to nobody. ``run`` may be before the id, and a
-    slash at the beginning, as in the paths of pages.
+    The entity is not kept: a hub has no entities. ``run`` may be before the id, and a slash at the
+    beginning, as in the paths of pages.
 
     Raises:
-        UsageError: It is no path of that kind.
+        UsageError: It is no such path.
     """
     parts = [each for each in str(path or "").strip("/").split("/") if each]
     if wants_run:

@@ -1,4 +1,4 @@
-"""Runs that this process has just ended: whoever reads then finds them with all their values."""
+"""Runs that this process has just ended: a read after that finds all their values."""
 
 import time
 from contextlib import suppress
@@ -20,7 +20,7 @@ def await_own_runs(hub: "Hub", *, wait_seconds: float = _WAIT_SECONDS) -> None:
     """Wait until the hub has the end of each run that this process ended in the last minute.
 
     `finish` returns when the daemon has all; the daemon stores it a moment later. Runs of another
-    hub are not waited for, and a run for which the time was too short not a second time.
+    hub are skipped, and so is a run whose earlier wait timed out.
     """
     deadline = time.monotonic() + wait_seconds
     for run in [each for each in _session.ended.copy() if each.page_url == hub.url]:
@@ -30,7 +30,7 @@ def await_own_runs(hub: "Hub", *, wait_seconds: float = _WAIT_SECONDS) -> None:
             and not _has_end(hub, run)
         ):
             time.sleep(_ASK_SECONDS)
-        # Only now: a call of another thread waits for it as well, and may have removed it.
+        # Only now: another thread may wait for the same run, and may have removed it.
         with suppress(ValueError, IndexError):
             _session.ended.remove(run)
 
@@ -40,7 +40,7 @@ def _has_end(hub: "Hub", run: EndedRun) -> bool:
     try:
         found = hub.ask("GET", "projects", run.project, "runs", run.run_id, "writers")["writers"]
     except (HubUnreachableError, HubAccessError):
-        return True  # The call that follows tells it.
+        return True  # The next call raises the error.
     except HubError:
-        return False  # Not there yet; or the store's tables are not, of a daemon that just began.
+        return False  # The run, or the tables of a new daemon's store, do not exist yet.
     return any(each["writer_id"] == run.writer_id and each["state"] != "running" for each in found)

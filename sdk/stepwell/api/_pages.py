@@ -1,4 +1,4 @@
-"""Lists that are read a page at a time, when their items are first wanted."""
+"""Lists that are read a page at a time, when their items are first needed."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class Pages(Sequence[T], Generic[T]):
-    """A list whose pages are asked for one after the other, and kept.
+    """A list whose pages are requested one after the other, and kept.
 
-    `len` asks for the first page only. What is added to the hub meanwhile may be left out.
+    `len` requests the first page only. Items added to the hub meanwhile may be left out.
     """
 
     def __init__(self, per_page: int) -> None:
@@ -28,7 +28,7 @@ class Pages(Sequence[T], Generic[T]):
 
     @abstractmethod
     def _page(self, cursor: str | None, limit: int) -> tuple[list[T], str | None, int | None]:
-        """Return items, the next cursor (None at the end) and how many there are, if told."""
+        """Return items, the next cursor (None at the end) and the total number, if known."""
 
     def _more(self) -> bool:
         """Ask for the next page; return whether there was one."""

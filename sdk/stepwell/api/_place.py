@@ -1,4 +1,4 @@
-"""Where the hub is, and its key: by argument, environment, daemon or data folder."""
+"""The hub's address and key: from argument, environment, daemon or data folder."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 def find_place(
     hub: str | None = None, key: str | None = None, environ: Mapping[str, str] = os.environ
 ) -> Place:
-    """Return the hub that is meant.
+    """Return the hub to use.
 
     The address: ``hub``, STEPWELL_HUB, the page of the daemon on this node's socket, the hub that
     runs on the data folder. The key: ``key``, STEPWELL_HUB_KEY, the file that
@@ -103,7 +103,7 @@ def _of_folder(folder: Path) -> str:
     try:
         os.kill(pid, 0)
     except PermissionError:
-        pass  # Another user's, which lives.
+        pass  # It is another user's process, so it runs.
     except OSError:
         return ""
     return url
@@ -112,6 +112,6 @@ def _of_folder(folder: Path) -> str:
 def _of_daemon(socket: Path) -> tuple[str, Path] | None:
     """Return the page of the daemon on ``socket`` and the folder of its key, None without one."""
     if not daemon_answers(str(socket)):
-        return None  # What is noted beside the socket may be left by one that was killed.
+        return None  # The note beside the socket may be of a killed daemon.
     url, folder = noted_hub(socket)
     return (url, Path(folder)) if url and folder else None

@@ -1,4 +1,4 @@
-"""What the hub says of one project."""
+"""The hub's facts of one project."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +15,7 @@ def project_facts(hub: "Hub", name: str) -> dict[str, Any]:
     """Return the facts of the project ``name``.
 
     Raises:
-        NotFoundError: There is none; the message names those that are near.
+        NotFoundError: There is no such project; the message gives similar names.
     """
     try:
         found: dict[str, Any] = hub.ask("GET", "projects", name)

@@ -63,7 +63,7 @@ class Run:
     ) -> None:
         """
         Args:
-            facts: of the hub: those of a list, or all of them, with config and summary.
+            facts: the hub's facts: those of a list, or all of them, with config and summary.
             make_artifact: makes the artifacts that it logged or used.
         """
         self._hub, self._make_artifact = hub, make_artifact

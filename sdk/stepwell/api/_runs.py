@@ -87,7 +87,7 @@ class Runs(Pages[Run]):
         return table if format == "arrow" else to_pandas(table)
 
     def _check_metrics(self, metrics: Sequence[str]) -> None:
-        """Raise UsageError where the project has none of this name."""
+        """Raise UsageError if the project lacks one of ``metrics``."""
         project_facts(self._hub, self.project)
         query = {"limit": _METRICS_MAX}
         found = self._hub.ask("GET", "projects", self.project, "metrics", query=query)
@@ -126,7 +126,7 @@ class Runs(Pages[Run]):
 
 
 def run_of(hub: "Hub", facts: dict[str, Any]) -> Run:
-    """Return the run of what the hub said of it."""
+    """Return the run with these facts of the hub."""
     return Run(hub, facts, Artifact._of)
 
 
@@ -134,7 +134,7 @@ def find_run(hub: "Hub", project: str, run_id: str) -> Run:
     """Return the run.
 
     Raises:
-        NotFoundError: There is none; the message names those that are near.
+        NotFoundError: There is no such run; the message gives similar names.
     """
     try:
         return run_of(hub, hub.ask("GET", "projects", project, "runs", run_id))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stepwell._hub_client import Hub
 
 _TRIALS_MAX: Final = 200
-"""So many runs are asked for by their ids at once; a filter has 256 terms at most."""
+"""Number of run ids in one request; a filter has 256 terms at most."""
 
 
 class Trial(NamedTuple):

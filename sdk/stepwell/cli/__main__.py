@@ -43,7 +43,7 @@ COMMANDS: Final = {
 }
 _RAW_ARGUMENTS: Final = {"daemon", "hub"}  # Everything after the name belongs to another program.
 _FILE_NAMES: Final = {"command", "config", "file", "output", "paths", "root"}
-"""Arguments that may have any bytes; those that are a Path already are not looked at."""
+"""Arguments that may have any bytes; arguments of type Path are not checked."""
 _ELSEWHERE: Final = {
     "offline": 'use `stepwell run --offline -- CMD` or `stepwell.init(mode="offline")`; '
     "`stepwell run -- wandb offline` sets it for a folder",
@@ -51,7 +51,7 @@ _ELSEWHERE: Final = {
     "login": "no login is needed",
     "init": "`stepwell.init(project=…)` names the project",
 }
-"""Commands of wandb that need none here."""
+"""Commands of wandb that are not needed here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader (`| head`) has seen enough; the interpreter must not flush into it again.
+        # The reader (`| head`) has closed the pipe; the interpreter must not flush into it again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_CLOSED
     except OSError as error:
@@ -108,12 +108,12 @@ def _parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.N
     try:
         return parser.parse_args(words)
     except SystemExit:
-        sys.stdout.flush()  # Of --help: a reader that has gone is seen here, not at the very end.
+        sys.stdout.flush()  # For --help: a closed pipe is noticed here, not at exit.
         raise
 
 
 def _check_is_text(options: argparse.Namespace) -> None:
-    """Raise CommandError where an argument that is no file's name is not UTF-8.
+    """Raise CommandError if an argument other than a file name is not UTF-8.
 
     Python decodes such bytes to lone surrogates, which no store and no hub accepts.
     """

@@ -1,4 +1,4 @@
-"""`stepwell artifact …`: lists artifacts, fetches one, checks what was fetched, logs files."""
+"""`stepwell artifact …`: lists, fetches and verifies artifacts, logs files."""
 
 import argparse
 import json
@@ -119,7 +119,7 @@ def _nothing(api: "Api", project: str, kind: str | None) -> str:
     if kind and types:
         return f"no artifacts of type {kind!r}{where}; there are {', '.join(map(repr, types))}"
     if project and not types:
-        api.project(project)  # Raises where there is none.
+        api.project(project)  # Raises if it does not exist.
     of_type = f" of type {kind!r}" if kind else ""
     return f"no artifacts{of_type}{where}; `stepwell artifact put` logs one"
 

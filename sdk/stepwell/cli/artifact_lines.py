@@ -1,4 +1,4 @@
-"""What the commands of `stepwell artifact` print."""
+"""Output of the commands of `stepwell artifact`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def facts_of(version: "Artifact") -> dict[str, Any]:
-    """Return what ``--json`` says of a version."""
+    """Return a version in the form of ``--json``."""
     return {
         "project": version.project,
         "name": version.name,
@@ -36,10 +36,10 @@ def seconds_of(moment: str | None) -> float | None:
 
 
 def tell(options: argparse.Namespace, facts: Mapping[str, Any], line: str) -> None:
-    """Print what was asked for."""
+    """Print a line of the result."""
     print(json.dumps(facts) if options.json else plain(line))
 
 
 def say(line: str) -> None:
-    """Print what the user did not ask for."""
+    """Print a notice."""
     print(plain(f"stepwell: {line}"), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`stepwell artifact put`: logs files in a run of their own, and waits for the version."""
+"""`stepwell artifact put`: logs files in a new run, and waits for the version."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ _JOB_TYPE: Final = "artifact-put"
 
 
 def put(options: argparse.Namespace) -> int:
-    """Log the files that ``options`` name; everything that can be checked is checked before."""
+    """Log the files that ``options`` name; checks everything possible first."""
     import stepwell
     from stepwell._artifacts.versions import parse_artifact_path
     from stepwell_wire.artifact_names import check_alias
@@ -54,7 +54,7 @@ def put(options: argparse.Namespace) -> int:
 
 
 def _see_to_daemon(where: Places) -> None:
-    """Start a daemon if none answers: without one the version would be waited for in vain.
+    """Start a daemon if none answers: without one no version would be made.
 
     An offline run needs none, and `STEPWELL_NO_DAEMON` forbids to start one.
 
@@ -100,7 +100,7 @@ def _add(artifact: "Artifact", paths: list[str]) -> None:
 
 
 def _check_type(path: "ArtifactPath", kind: str) -> None:
-    """Refuse another type than the artifact has; only looked at where a hub answers already.
+    """Refuse another type than the artifact has; checked only if a hub already answers.
 
     Raises:
         ArtifactPathError: It is of another type.
@@ -112,7 +112,7 @@ def _check_type(path: "ArtifactPath", kind: str) -> None:
     try:
         find_collection(Api()._hub, path.project, path.name, kind=kind)
     except (HubUnreachableError, HubError):
-        return  # There is none yet, or the daemon says it later.
+        return  # There is no version yet, or the daemon reports it later.
 
 
 def _metadata(text: str | None) -> dict[str, Any]:

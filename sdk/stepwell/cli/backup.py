@@ -1,11 +1,11 @@
-"""`stepwell backup DIR`: a copy of a data folder, of a daemon that runs or of one that does not.
+"""`stepwell backup DIR`: a copy of a data folder, with or without a running daemon.
 
-A copy is a data folder again: every command reads it with --data, a daemon runs on it. It holds
+The copy is a data folder: every command reads it with --data, and a daemon can run on it. It holds
 everything that the daemon acknowledged before the command began.
 
-    1  the daemon stores what it can within some seconds; media and artifacts that wait are copied
+    1  the daemon stores as much as it can in some seconds; waiting media and artifacts are copied
     2  held, for a moment: no block is stored. Parts are frozen, segments opened, small files copied
-    3  the daemon goes on; parts, segments, key, catalog and media are copied
+    3  the daemon continues; parts, segments, key, catalog and media are copied
     4  the copy gets its name
 """
 
@@ -107,7 +107,7 @@ def _copy(store: "EmbeddedStore", socket: Path, target: Path) -> int:
         copied += frozen.copy_parts() + spool.write(target / "spool")
     make_folder(hub_dir(target))
     copy_file(hub_dir(data) / KEY_FILE, hub_dir(target) / KEY_FILE)
-    # Before the blobs: what a version needs is there before the catalog says that it is committed.
+    # Before the blobs: a version's blobs exist before the catalog says that it is committed.
     _copy_catalog(hub_dir(data) / _CATALOG, hub_dir(target) / _CATALOG)
     return copied + copy_tree(data / _MEDIA, target / _MEDIA)
 
@@ -116,7 +116,7 @@ def copy_drafts(source: Path, target: Path) -> int:
     """Copy the artifacts that wait to be committed; return their bytes.
 
     One that is committed meanwhile is left out: the catalog, which is copied later, has it. The
-    times of files are kept, as they tell a file that was changed.
+    times of files are kept: they show whether a file was changed.
     """
     from stepwell_store.copying import copy_tree
 
@@ -135,10 +135,10 @@ def copy_drafts(source: Path, target: Path) -> int:
 
 @contextmanager
 def _held(data: Path, socket: Path) -> Iterator["Location | None"]:
-    """Keep store and cursor in agreement; yield where what is acknowledged ends, None: nowhere."""
+    """Keep store and cursor consistent; yield the end of acknowledged data, None if no daemon."""
     try:
         has_daemon = is_answered(socket)
-    except UnusableSocketError:  # Another user's: the lock says whether ours has the folder.
+    except UnusableSocketError:  # Another user's: the lock shows whether a daemon has it.
         has_daemon = False
     if not has_daemon:
         with _locked(data):
@@ -157,10 +157,10 @@ def _held(data: Path, socket: Path) -> Iterator["Location | None"]:
 
 @contextmanager
 def _locked(data: Path) -> Iterator[None]:
-    """Keep daemons from the folder.
+    """Lock the folder against daemons.
 
     Raises:
-        CommandError: One has it, on another socket than the one that was asked.
+        CommandError: A daemon on another socket has it.
     """
     path = data / DATA_LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -179,7 +179,7 @@ def _locked(data: Path) -> Iterator[None]:
 
 
 def _copy_catalog(source: Path, target: Path) -> None:
-    """Copy the hub's catalog as of one moment, whoever writes to it."""
+    """Copy a consistent snapshot of the hub's catalog, also while it is written."""
     if not source.exists():
         return
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

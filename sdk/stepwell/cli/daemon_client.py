@@ -1,4 +1,4 @@
-"""What the command line asks of a daemon: status and flush, over its socket."""
+"""Requests of the command line to a daemon: status, flush and hold, over its socket."""
 
 import json
 import os
@@ -47,8 +47,8 @@ class UnansweredError(CommandError):
     def __init__(self, path: Path, pid: int, *, reason: str, is_late: bool) -> None:
         """
         Args:
-            pid: of the process that listens; 0 where it is out of sight.
-            reason: as gRPC says it.
+            pid: process id of the listener; 0 if it is not visible.
+            reason: gRPC's text.
             is_late: it took too long; else the connection ended, so it may be no daemon.
         """
         named = f", pid {pid}," if pid else ""
@@ -129,7 +129,7 @@ class DaemonClient:
         found = listener(path)
         if found is None:
             raise no_daemon(path)
-        # Before the first import of grpc: its chatter is not for users, and it may fork later.
+        # Before the first import of grpc: its log lines are not for users, and it may fork later.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
         import grpc
@@ -171,7 +171,7 @@ class DaemonClient:
         return found
 
     def flush(self, timeout_seconds: float) -> tuple[bool, int]:
-        """Wait until what was spooled before is queryable.
+        """Wait until everything spooled before is queryable.
 
         Returns:
             Whether it is, and the bytes still in the spool.
@@ -187,11 +187,11 @@ class DaemonClient:
 
     @contextmanager
     def hold(self, timeout_seconds: float) -> Iterator[tuple[int, int]]:
-        """Keep the daemon from storing; yield the place of the spool before which all is durable.
+        """Stop the daemon's storing; yield the position in the spool before which all is stored.
 
         Raises:
             CommandError: The block that is being stored took longer than ``timeout_seconds``, or
-                the daemon went on before the end.
+                the daemon continued before the end.
         """
         messages = self._messages
         ask = self._channel.unary_stream(

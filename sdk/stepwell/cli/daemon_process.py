@@ -1,4 +1,4 @@
-"""Starting a daemon by its name: in the foreground under `up`, on its own under `run`."""
+"""Starting a daemon: in the foreground for `up`, independent for `run`."""
 
 import ctypes
 import os
@@ -28,17 +28,17 @@ def command(places: Places, *more: str) -> list[str]:
 
 
 def start_attached(places: Places, *more: str) -> subprocess.Popen[bytes]:
-    """Start a daemon that shares our output and ends when we die.
+    """Start a daemon that shares our output and ends when this process dies.
 
-    It is in a process group of its own: a Ctrl-C in the terminal reaches us alone, and we tell
-    it what to do.
+    It has its own process group: a Ctrl-C in the terminal reaches only this process, which then
+    signals the daemon.
     """
     owner = os.getpid()
     libc = ctypes.CDLL(None, use_errno=True)
 
     def end_with_owner() -> None:
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != owner:  # It died before we had asked.
+        if os.getppid() != owner:  # The parent died before this call.
             os._exit(1)
 
     return subprocess.Popen(
@@ -55,7 +55,7 @@ def wait_until_answered(
     *,
     timeout_seconds: float = START_SECONDS,
 ) -> bool:
-    """Return whether ``socket`` is answered, before the daemon ended or the time was over."""
+    """Return whether ``socket`` answers before the daemon ends or the time is over."""
     deadline = time.monotonic() + timeout_seconds
     while not is_answered(socket):
         if has_ended() or time.monotonic() > deadline:
@@ -68,7 +68,7 @@ def see_to_personal(places: Places) -> str:
     """Start a personal daemon unless one answers, and wait until it does.
 
     Returns:
-        Why there is none, "" when there is one.
+        Why there is no daemon, "" if there is one.
     """
     try:
         return _see_to_personal(places)

@@ -1,7 +1,7 @@
-"""`stepwell doctor`: checks everything that must be right, and says what to fix.
+"""`stepwell doctor`: checks the installation, and says what to fix.
 
-Each check is a function that returns findings; none of them raises, waits long or changes
-anything that stays.
+Each check is a function that returns findings; none of them raises, waits long or leaves a
+change.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def examine(where: Places) -> Iterator[Finding]:
-    """Yield every finding; the order is that of a cause before its effects."""
+    """Yield every finding; causes come before their effects."""
     yield from environment.versions()
     yield from _guarded("clock", environment.clock(where.data))
     status, findings = node.daemon(where)
@@ -77,7 +77,7 @@ def examine(where: Places) -> Iterator[Finding]:
 
 
 def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
-    """Yield ``findings``; a file that cannot be looked at is one of them."""
+    """Yield ``findings``; an unreadable file becomes a finding."""
     try:
         yield from findings
     except OSError as error:
@@ -90,7 +90,7 @@ def _guarded(check: str, findings: Iterator[Finding]) -> Iterator[Finding]:
 
 
 def findings_text(findings: list[Finding]) -> str:
-    """Return one line a finding, with what to do below it, and a last line that sums up."""
+    """Return a line for each finding, with its remedy below, and a summary line."""
     lines = []
     for each in findings:
         lines.append(f"{each.level.value:<4}  {each.check:<10} {plain(each.message)}")

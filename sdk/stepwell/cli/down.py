@@ -1,7 +1,7 @@
-"""`stepwell down`: ends the daemon of this socket in order, and waits until it has.
+"""`stepwell down`: ends the daemon of this socket in order, and waits for its end.
 
-The daemon stores what it holds and ends, as after a SIGTERM. What does not get stored in time
-stays in its spool; what is logged meanwhile stays in journals. The next daemon goes on with both.
+The daemon stores its spool and ends, as after a SIGTERM. Data that is not stored in time stays in
+the spool; data logged meanwhile stays in journals. The next daemon continues with both.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     with DaemonClient(path) as daemon:
         status = daemon.status()
     if options.data is not None and not options.data.samefile(status["data_dir"]):
-        raise _no_holder(options.data)  # The one that noted this socket was killed.
+        raise _no_holder(options.data)  # The daemon that noted this socket was killed.
     if status.get("pid") != pid:
         raise CommandError(
             f"the daemon on {path} runs in another container, or another program listens there; "
@@ -87,7 +87,7 @@ def _no_holder(data: Path) -> CommandError:
 
 
 def listener_of(path: Path) -> int:
-    """Return the process that listens at ``path``, as the kernel knows it; 0 out of sight.
+    """Return the process that listens at ``path``, from the kernel; 0 if it is not visible.
 
     Raises:
         CommandError: No process listens there.
@@ -99,7 +99,7 @@ def listener_of(path: Path) -> int:
 
 
 def pending_text(status: dict[str, Any]) -> str:
-    """Return what the daemon has still to do and who is connected, as the end of a sentence."""
+    """Return the daemon's remaining work and its connected writers, as the end of a sentence."""
     parts = []
     waiting = int(status.get("spool", {}).get("unforwarded_bytes") or 0)
     if waiting:

@@ -1,4 +1,4 @@
-"""What a command says when it cannot do its work, and the exit codes."""
+"""The error of a command that cannot do its work, and the exit codes."""
 
 from typing import Final
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ExportTarget(NamedTuple):
-    """What is exported: one run, or every run of a project."""
+    """The runs to export: one run, or every run of a project."""
 
     project: str
     run_ids: list[str]
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def format_of(output: str, chosen: str | None) -> str:
-    """Return the format that was chosen, or that the file's ending says."""
+    """Return the chosen format, or that of the file's ending."""
     if chosen:
         return chosen
     if output == "-":
@@ -104,11 +104,11 @@ def format_of(output: str, chosen: str | None) -> str:
 
 
 def find_target(store: "Store", reference: str) -> ExportTarget:
-    """Return what ``reference`` names; ``PROJECT/`` can only be a project.
+    """Return the runs of ``reference``; ``PROJECT/`` can only be a project.
 
     Raises:
         RunNotFoundError: Neither a run nor a project has this name.
-        CommandError: A run and a project have it.
+        CommandError: A run and a project have this name.
     """
     from stepwell_store.errors import RunNotFoundError
     from stepwell_store.queries import find_run, logged_runs
@@ -138,7 +138,7 @@ def columns_of(
     """Return the metrics that the history has, by name.
 
     Raises:
-        CommandError: One that is wanted does not exist.
+        CommandError: A requested metric does not exist.
     """
     from stepwell_store.queries import column_name, logged_metrics
 
@@ -167,11 +167,11 @@ def has_several_labels(store: "Store", target: ExportTarget) -> bool:
 def rows_of(
     store: "Store", target: ExportTarget, metrics: list[str], *, with_labels: bool
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows, run by run; a project's begin with ``_run``."""
+    """Yield the rows, run by run; rows of a project begin with ``_run``."""
     from stepwell_store.queries import history
 
     labels: Labels = "apart" if with_labels else "join"
-    # The columns are settled: what is logged for the first time from now on is left out.
+    # The columns are fixed: metrics that are new from now on are left out.
     for run_id in target.run_ids:
         for row in history(store, target.project, run_id, metrics=metrics, labels=labels):
             yield {"_run": run_id, **row} if target.is_project else row

@@ -1,4 +1,4 @@
-"""What the base installation lacks: find out before anything is imported."""
+"""Finds modules that the base installation lacks, without importing them."""
 
 from importlib.util import find_spec
 from typing import Final

@@ -1,4 +1,4 @@
-"""What is missing of a run, and why, as `stepwell show` and `stepwell export` say it."""
+"""Missing data of a run, with reasons, for `stepwell show` and `stepwell export`."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ def gaps_of(store: "Store", project: str, run_ids: list[str]) -> list[dict[str, 
 
 
 def gap_text(gap: dict[str, Any]) -> str:
-    """Return one gap in one line; where nothing is counted, nobody knows how much it was."""
+    """Return one gap in one line; without counts the lost amount is unknown."""
     first, last = gap["first_step"], gap["last_step"]
     span = f"steps {first} to {last}" if first != last else f"step {first}"
     if gap["kind"] == GapKind.CONSOLE_LINES:
@@ -40,7 +40,7 @@ def gap_text(gap: dict[str, Any]) -> str:
 
 
 def missing_text(gaps: list[dict[str, Any]]) -> str:
-    """Return how much ``gaps`` say is missing, "" for nothing."""
+    """Return the amount that is missing by ``gaps``, "" for none."""
     points = sum(gap["points"] for gap in gaps)
     lines = sum(gap["rows"] for gap in gaps if gap["kind"] == GapKind.CONSOLE_LINES)
     events = sum(gap["rows"] for gap in gaps if gap["kind"] == GapKind.EVENTS)

@@ -1,4 +1,4 @@
-"""What the SDK's calls to the hub raise, as errors of a command."""
+"""Converts errors of the SDK's calls to the hub to errors of a command."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ _PAGE: Final = 200
 
 @contextmanager
 def hub_errors() -> Iterator[None]:
-    """Turn errors of the hub, and of what it is asked, into those of a command."""
+    """Convert errors of the hub, and of requests to it, to those of a command."""
     try:
         yield
     except HubUnreachableError as error:
@@ -39,7 +39,7 @@ def hub_errors() -> Iterator[None]:
 
 
 def check_project(hub: "Hub", project: str) -> None:
-    """Raise where the hub knows no run of ``project`` either."""
+    """Raise if the hub knows no run of ``project`` either."""
     if not has_runs(hub, project):
         hint = names_near(hub, project)
         raise CommandError(f"no project {project!r} at {hub.url}{hint}", NOT_FOUND)

@@ -1,4 +1,4 @@
-"""`stepwell journal …`: looks into the journals that writers left, and repairs them."""
+"""`stepwell journal …`: shows the journals that writers left, and repairs them."""
 
 import argparse
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the journals in ``folder``, and the folders of what a restart left in doubt."""
+    """Return the journals in ``folder``, and folders of data that is in doubt after a restart."""
     if not folder.is_dir():
         raise CommandError(
             f"{folder}: no such folder; give the folder of journals as DIR or in STEPWELL_DIR",
@@ -154,7 +154,7 @@ def _examine(path: Path) -> dict[str, Any]:
                     _count_decoded(reader, report)
             except WireError as error:
                 report["error"] = report["error"] or str(error)
-            # Of a writer at work something is always between here and there.
+            # An active writer always has some bytes that are not verified yet.
             doubtful = report["unverified_bytes"] and not report["in_use"]
             report["whole"] = not (report["error"] or doubtful)
     except WireError as error:
@@ -173,7 +173,7 @@ def _count_decoded(reader: JournalReader, report: dict[str, Any]) -> None:
 
 
 def _count_records(reader: JournalReader, report: dict[str, Any]) -> None:
-    """Count without numpy. That a row has as many values as its names is not checked here."""
+    """Count without numpy. The number of values of a row is not checked here."""
     position, end = reader.oldest, reader.committed
     while position < end and (records := reader.read(position, _READ_BYTES)):
         try:
@@ -191,7 +191,7 @@ def _count_records(reader: JournalReader, report: dict[str, Any]) -> None:
 
 
 def _decoded(reader: JournalReader) -> Iterator[tuple[Any, dict[int, tuple[str, ...]]]]:
-    """Yield each stretch of records, decoded, with the schemas known after it."""
+    """Yield the records in parts, decoded, with the schemas known after each part."""
     from stepwell_wire.rows import decode_records
 
     schemas: dict[int, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""`stepwell journal repair`: bridges what is damaged or missing, after saying what it would do."""
+"""`stepwell journal repair`: bridges damaged or missing parts, after printing its plan."""
 
 import argparse
 import contextlib
@@ -86,7 +86,7 @@ def repair(options: argparse.Namespace, folders: list[Path], unverified: list[Pa
 
 
 def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
-    """Return whose journal the caller says that it is; None where nothing is said."""
+    """Return the writer that the options name for the journal; None without them."""
     if not (options.project or options.run or options.writer):
         return None
     if not (options.project and options.run):
@@ -106,7 +106,7 @@ def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
 
 
 def _check_owner(options: argparse.Namespace, folders: list[Path]) -> None:
-    """Refuse to give several journals to one run: each is a run of its own, or a rank."""
+    """Refuse to give several journals to one run: each is a separate run, or a rank."""
     if not options.run:
         return
     nobodys = [path for path in folders if not _has_owner(path)]

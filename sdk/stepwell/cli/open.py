@@ -1,7 +1,7 @@
-"""`stepwell open [RUN]`: a link that logs in, and a browser on it.
+"""`stepwell open [RUN]`: prints a link that logs in, and opens it in a browser.
 
-The hub of the daemon that runs is used. Where none runs, a personal daemon is started on the data
-folder, as `stepwell run` does; it ends by itself some minutes after the page was last looked at.
+It uses the hub of the running daemon. Without one, it starts a personal daemon on the data folder,
+as `stepwell run` does; that daemon ends by itself some minutes after the last use of the page.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"url": url + path, "link": link if options.print_link else None}))
         return OK
-    # What is no terminal may be a file that others read, as with `up` and `hub`.
+    # Output that is no terminal may be a file that others read, as with `up` and `hub`.
     shows_link = options.print_link or sys.stdout.isatty()
     print(link if shows_link else url + path, flush=True)
     if was_started:
@@ -78,7 +78,7 @@ def _hub_of(where: Places) -> tuple[str, Path, bool]:
     """Return the hub's base address, its folder, and whether it was started for this.
 
     Raises:
-        CommandError: There is none, and none can be started.
+        CommandError: There is no hub, and none can be started.
     """
     if not where.data_named and (status := status_of(where.socket)) is not None:
         data = Path(str(status["data_dir"]))

@@ -1,4 +1,4 @@
-"""Options that several commands share: where the socket and the data are."""
+"""Options that several commands share: the places of socket and data."""
 
 import argparse
 import os
@@ -22,14 +22,14 @@ _PORT_MAX: Final = 65_535
 
 
 class Places(NamedTuple):
-    """Where things are for one command.
+    """Places of socket and data for one command.
 
     Attributes:
-        data_named: the user said which data folder, so no daemon's answer replaces it.
-        socket_named: the socket is not simply the user's own: the default data folder may be
-            another daemon's than the one that is meant.
-        data_variable: the environment says which data folder.
-        config: the daemon's configuration, where the user said which.
+        data_named: the user named the data folder, so no daemon's answer replaces it.
+        socket_named: the socket is not the user's default one: the default data folder may belong
+            to another daemon.
+        data_variable: the environment names the data folder.
+        config: the daemon's configuration, if the user named one.
     """
 
     socket: Path
@@ -41,7 +41,7 @@ class Places(NamedTuple):
     data_variable: bool = False
 
     def environment(self) -> dict[str, str]:
-        """Return our environment with these places in it, for a child."""
+        """Return our environment with these places, for a child."""
         return {
             **os.environ,
             SOCKET_VARIABLE: str(self.socket),
@@ -102,7 +102,7 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Add what says which store is read: see `reading`."""
+    """Add the options that choose the store to read: see `reading`."""
     add_data(parser)
     add_config(parser)
     add_socket(parser)
@@ -113,10 +113,10 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def places(options: argparse.Namespace) -> Places:
-    """Return where things are, by options, environment and defaults in this order."""
+    """Return the places, from options, environment and defaults in this order."""
     socket: Path | None = getattr(options, "socket", None)
     data: Path | None = getattr(options, "data", None)
-    # A folder that is named on the command line takes its journals along.
+    # A data folder on the command line also determines the folder of journals.
     environ = dict(os.environ)
     if data is not None:
         environ[DATA_VARIABLE] = str(data)

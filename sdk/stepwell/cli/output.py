@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the format that the ending of a name says."""
+"""Files that appear whole or not at all, and the format of a name's ending."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from stepwell.cli.errors import USAGE, CommandError
 
 
 def format_by_ending(output: str, formats: Collection[str]) -> str:
-    """Return the one of ``formats`` that the ending of ``output`` says.
+    """Return the one of ``formats`` that is the ending of ``output``.
 
     Raises:
         CommandError: The ending is none of them.
@@ -29,7 +29,7 @@ def format_by_ending(output: str, formats: Collection[str]) -> str:
 
 @contextmanager
 def replaced_file(name: str | Path) -> Iterator[BinaryIO]:
-    """Yield a file that takes the name ``name`` when the block ends well, and vanishes else."""
+    """Yield a file that gets the name ``name`` if the block succeeds, and is deleted otherwise."""
     target = Path(name).expanduser()
     if target.exists() and not target.is_file():  # A pipe or device cannot be replaced.
         with target.open("wb") as stream:

@@ -20,7 +20,7 @@ _DISPLAYS: Final = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
 
 
 def link_to(address: str, hub_folder: str) -> str:
-    """Return ``address`` with a login code, or as it is for somebody who may not read the key."""
+    """Return ``address`` with a login code, or unchanged if the user may not read the key."""
     if not hub_folder:
         return address
     try:
@@ -32,15 +32,15 @@ def link_to(address: str, hub_folder: str) -> str:
 def running_hub(data: Path) -> str | None:
     """Return the base address of the hub that runs on this data folder, None when none does.
 
-    Its process must live and its address answer: a hub that was killed leaves its state file. The
-    address that browsers use, a proxy's, may be out of reach from here: the hub's port counts.
+    Its process must run and its address must answer: a killed hub leaves its state file. The
+    address for browsers may be a proxy's and unreachable from here, so the hub's port is checked.
     """
     try:
         state = json.loads((hub_dir(data) / STATE_FILE).read_bytes())
         url, pid = str(state["url"]), int(state["pid"])
         os.kill(pid, 0)
     except PermissionError:
-        pass  # Another user's, which lives.
+        pass  # It is another user's process, so it runs.
     except (OSError, ValueError, KeyError, TypeError):
         return None
     listens = state.get("listens")
@@ -63,16 +63,16 @@ def answers(url: str) -> bool:
     try:
         opener.open(f"{url}/", timeout=_ANSWER_SECONDS).close()
     except urllib.error.HTTPError:
-        return True  # It wants a login.
+        return True  # It requires a login.
     except (OSError, ValueError):
         return False
     return True
 
 
 def open_browser(link: str, *, wait_seconds: float = _BROWSER_SECONDS) -> bool:
-    """Open a graphical browser where there is one; return whether one was asked to.
+    """Open a graphical browser if there is one; return whether one was started.
 
-    Browsers that run in the terminal would take it over, and are left alone.
+    Browsers that run in the terminal would take it over, so they are not used.
 
     Args:
         wait_seconds: the longest wait; a command that opens a browser may return only when the

@@ -1,4 +1,4 @@
-"""Parquet files: rows in, row groups out, by pyarrow, which the embedded engine brings along."""
+"""Writes rows to Parquet files in row groups, by pyarrow, which comes with the embedded engine."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ GROUP_VALUES_MAX: Final = 2_000_000
 
 
 class ColumnKind(Enum):
-    """What a column holds, as Arrow names its type."""
+    """The type of a column, by Arrow's name."""
 
     INTEGER = "int64"
     FLOAT = "float64"
@@ -19,7 +19,7 @@ class ColumnKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ParquetColumn:
-    """A column; what a row lacks, or has as None, is null where it is ``optional``."""
+    """A column; if it is ``optional``, a missing value or None is null."""
 
     name: str
     kind: ColumnKind

@@ -1,4 +1,4 @@
-"""What a command says when no project has the name that it was given."""
+"""The error of a command for an unknown project."""
 
 import difflib
 from typing import TYPE_CHECKING, Final
@@ -21,7 +21,7 @@ class NoProjectError(CommandError):
 
 
 def no_project(store: "Store", project: str) -> NoProjectError:
-    """Return the error, with the nearest names among the latest projects."""
+    """Return the error, with similar names among the latest projects."""
     from stepwell_store.queries import list_projects
 
     names = [each.project for each in list_projects(store, limit=_LOOKED_AT).items]

@@ -1,8 +1,8 @@
-"""Opening the store to read: the servers that the daemon's configuration names, else the store
-of the daemon that runs, else the folder's own.
+"""Opening the store to read: the servers of the daemon's configuration, else the store of the
+running daemon, else that of the folder.
 
-What a run has just logged may still lie in the daemon's spool. So a daemon is asked first to
-store what it holds, within a short limit; what is left then is said, not waited for.
+The latest data of a run may still be in the daemon's spool. So the daemon is first asked to store
+it, within a short limit; a line reports any rest.
 """
 
 import os
@@ -40,14 +40,14 @@ _GATEWAY_KIND: Final = "gateway "
 
 @contextmanager
 def reading(places: Places, *, reports_missing: bool = True) -> Iterator["Store"]:
-    """Open the store; what it raises inside the block becomes a CommandError.
+    """Open the store; its errors inside the block become a CommandError.
 
     Args:
         reports_missing: print a line if the spool has points that are not in the store; a caller
             that reads the spool too does without.
 
     Raises:
-        CommandError: No store is there, it cannot be opened, or what the block asked failed.
+        CommandError: There is no store, it cannot be opened, or a query of the block failed.
     """
     places = by_configuration(places)
     settings = configured_servers(places)
@@ -84,7 +84,7 @@ def reading(places: Places, *, reports_missing: bool = True) -> Iterator["Store"
 
 
 def _explain(store: "Store", error: Exception) -> None:
-    """Raise what ``error`` of a query comes from, where the store's tables are too old for it."""
+    """Raise the cause of ``error`` of a query, if the store's tables are too old for it."""
     from stepwell_store import SchemaTooOldError, StoreError
     from stepwell_store.migrations import check_is_newest
 
@@ -93,7 +93,7 @@ def _explain(store: "Store", error: Exception) -> None:
     except SchemaTooOldError as cause:
         raise cause from error
     except StoreError:
-        return  # Nothing more is known.
+        return  # The cause is unknown.
 
 
 def _open(places: Places, settings: "ServerSettings | None", *, reports_missing: bool) -> "Store":
@@ -105,7 +105,7 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
 
         server = open_server(settings)
         try:
-            server.look()  # Whoever reads makes no tables there.
+            server.look()  # A reader makes no tables there.
         except BaseException:
             server.close()
             raise
@@ -127,7 +127,7 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
     store = connect_embedded(data)
     try:
         if store.engine_pid is not None:
-            store.migrate()  # We own the engine: nobody else has brought it up to date.
+            store.migrate()  # We own the engine: no other process has migrated it.
     except BaseException:
         store.close()
         raise
@@ -135,7 +135,7 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
 
 
 def _is_made_soon(places: Places, data: Path) -> bool:
-    """Return whether a daemon that has only just begun makes the store of ``data`` now."""
+    """Return whether a daemon that has just started is making the store of ``data``."""
     deadline = time.monotonic() + _STORE_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -153,7 +153,7 @@ def _is_made_soon(places: Places, data: Path) -> bool:
 
 
 def _gateway_of(places: Places) -> str:
-    """Return the address that the daemon relays to, as it or its configuration says; else ""."""
+    """Return the address that the daemon, or its configuration, relays to; else ""."""
     config = configuration(places)
     if config is not None and config.sink == "gateway":
         return config.gateway_address
@@ -165,7 +165,7 @@ def _gateway_of(places: Places) -> str:
 
 
 def by_configuration(places: Places) -> Places:
-    """Return ``places`` with the folder that the daemon's configuration names, where it is read."""
+    """Return ``places`` with the folder of the daemon's configuration, if that is read."""
     config = configuration(places)
     if config is None or places.data_named:
         return places
@@ -173,7 +173,7 @@ def by_configuration(places: Places) -> Places:
 
 
 def configured_servers(places: Places) -> "ServerSettings | None":
-    """Return the servers that the daemon's configuration names, None where it names none.
+    """Return the servers of the daemon's configuration, None without any.
 
     Raises:
         CommandError: The configuration cannot be used.
@@ -191,7 +191,7 @@ def configured_servers(places: Places) -> "ServerSettings | None":
 
 
 def configuration(places: Places) -> "DaemonConfig | None":
-    """Return the daemon's configuration, None where nobody says what it is.
+    """Return the daemon's configuration, None if it is unknown.
 
     Raises:
         CommandError: It cannot be used.
@@ -213,13 +213,13 @@ def configuration(places: Places) -> "DaemonConfig | None":
 def settled_data_dir(
     places: Places, *, stored_in_servers: bool = False, reports_missing: bool = True
 ) -> Path:
-    """Return the data folder to read, after its daemon has stored what it holds.
+    """Return the data folder to read, after its daemon has stored its spool.
 
     If points of its spool are not stored, with a daemon or without, a line says so.
 
     Raises:
-        CommandError: The daemon stores in servers, and nobody said which. Or no daemon answers on a
-            socket that was named, and nobody said which folder its data is in.
+        CommandError: The daemon stores in unknown servers. Or no daemon answers on a named socket,
+            and the folder of its data is unknown.
     """
     places = beside_data(places)
     try:
@@ -273,7 +273,7 @@ def beside_data(places: Places) -> Places:
 
 
 def _say_what_waits(data: Path, *, reports_missing: bool) -> None:
-    """Print how much waits in the spool of a folder whose daemon was not asked."""
+    """Print how much waits in a folder's spool if its daemon was not asked."""
     folder = data / "spool"
     if not reports_missing or not folder.is_dir() or missing_for_daemon():
         return
@@ -283,7 +283,7 @@ def _say_what_waits(data: Path, *, reports_missing: bool) -> None:
     try:
         waiting_bytes = glance_at_spool(folder).waiting_bytes
     except (OSError, DaemonError):
-        return  # None yet, another user's or a damaged one: `spool verify` says it.
+        return  # Missing, another user's or damaged: `spool verify` reports it.
     if waiting_bytes:
         print(
             f"stepwell: {bytes_text(waiting_bytes)} in the spool of {data} are not in the store "
@@ -298,7 +298,7 @@ def is_guessed(places: Places) -> bool:
 
 
 def check_data_is_known(places: Places) -> None:
-    """Raise CommandError where the folder is a guess; called where no daemon answers."""
+    """Raise CommandError if the folder is a guess; called if no daemon answers."""
     if is_guessed(places):
         raise CommandError(
             f"no daemon answers on {places.socket}, and its data folder is unknown; start it, "

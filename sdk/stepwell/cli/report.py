@@ -102,7 +102,7 @@ def _put(options: argparse.Namespace) -> int:
     title = options.title or ("Report" if options.file == "-" else Path(options.file).stem)
     hub, project = _hub(), _project_to_save_in(options)
     saved = save_report(hub, title, text, project)
-    if not has_runs(hub, project):  # It may come before them, or the name is wrong.
+    if not has_runs(hub, project):  # The first run may come later, or the name is wrong.
         near = names_near(hub, project)
         print(plain(f"stepwell: project {project!r} has no runs yet{near}"), file=sys.stderr)
     for problem in saved.problems:
@@ -133,7 +133,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _write(target: Path, content: bytes) -> None:
-    """Write a whole file or none: an earlier one stays when this one cannot be written."""
+    """Write a whole file or none: if the write fails, an earlier file stays."""
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         draft.write_bytes(content)

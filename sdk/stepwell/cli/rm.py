@@ -96,10 +96,10 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _catalog(data: Path, project: str) -> Iterator["Catalog | None"]:
-    """Open the catalog of the folder's hub; None where there is none.
+    """Open the catalog of the folder's hub; None without one.
 
     Raises:
-        CommandError: It cannot be used; says that ``project`` was not deleted.
+        CommandError: It cannot be used; the message says that ``project`` was not deleted.
     """
     folder = hub_dir(data)
     if not (folder / _CATALOG).exists() or missing_for_hub():
@@ -156,7 +156,7 @@ def _remove_orphans(store: "Store", *, ask: bool) -> int:
 def _check(
     store: "Store", data: Path, found: "list[RunRef]", projects: list[str], *, force: bool
 ) -> None:
-    """Raise where a project is not there, or a run is still running and nothing forces."""
+    """Raise if a project does not exist, or a run still runs and force is not given."""
     from stepwell_store import queries
 
     running = []
@@ -178,11 +178,11 @@ def _check(
 
 
 def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> None:
-    """Raise where rows of a run wait for a daemon that does not run: the run would come back."""
+    """Raise if rows of a run wait for a stopped daemon: the run would come back."""
     from stepwell_store import EmbeddedStore
 
     if not isinstance(store, EmbeddedStore) or store.engine_pid is None or missing_for_daemon():
-        return  # A daemon is there: it stored what it held before this command looked.
+        return  # A running daemon stored its spool before this command read it.
     spool = store.data_dir / "spool"
     if not spool.is_dir():
         return

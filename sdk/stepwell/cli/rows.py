@@ -1,4 +1,4 @@
-"""History rows to bytes: csv, jsonl and parquet, one row at a time.
+"""Converts history rows to bytes: csv, jsonl and parquet, one row at a time.
 
 |         | NaN, infinities            | None  | lists, dicts | not logged |
 | jsonl   | "NaN", "Infinity", "-Inf…" | null  | JSON         | no such key |
@@ -22,8 +22,8 @@ class HistoryColumn(NamedTuple):
     """A metric as a column.
 
     Attributes:
-        name: of the column.
-        metric: as it was logged.
+        name: name of the column.
+        metric: name under which it was logged.
         floats_only: every value of it is a float; else parquet holds it as text.
     """
 
@@ -33,7 +33,7 @@ class HistoryColumn(NamedTuple):
 
 
 class OwnColumns(NamedTuple):
-    """Which columns stand before the metrics, besides ``_step`` and ``_timestamp``."""
+    """The columns before the metrics, besides ``_step`` and ``_timestamp``."""
 
     run: bool = False
     label: bool = False

@@ -1,9 +1,9 @@
-"""`stepwell run -- CMD`: sets the environment, sees to a daemon, and becomes the command.
+"""`stepwell run -- CMD`: sets the environment, starts a daemon if needed, and becomes the command.
 
 The command finds our module `wandb` before any other, see `stepwell.wandb_compat`.
 
-Becoming it (exec) rather than starting it keeps its process id, and passes signals and the exit
-code through without anything in between.
+It becomes the command (exec) instead of starting it: this keeps the process id, and signals and
+the exit code need no forwarding.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.keep_wandb:
         _say_what_is_shadowed(Path(program), words)
     if not stays_alone and (reason := daemon_process.see_to_personal(where)):
-        # The command runs whether or not that works: training comes first.
+        # The command also runs if this fails: training comes first.
         print(
             f"stepwell: no daemon: {reason}; logged rows stay in {where.journals}: "
             "`stepwell sync` sends them",
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _script_hint(words: list[str]) -> str:
-    """Return the remedy where the command is a Python script without its interpreter."""
+    """Return the remedy if the command is a Python script without its interpreter."""
     script = Path(words[0])
     if script.suffix != ".py" or not script.is_file():
         return ""

@@ -1,7 +1,7 @@
-"""`stepwell runs --group-by PATHS`: runs that share values, and what their columns are like.
+"""`stepwell runs --group-by PATHS`: runs that share values, and statistics of their columns.
 
-A group has, of each column, the number of runs with a number there, and mean, minimum and maximum
-of the finite ones. Pure functions over the runs of `list_runs`.
+For each column a group has the number of runs with a number, and mean, minimum and maximum of the
+finite ones. Pure functions over the runs of `list_runs`.
 """
 
 import math
@@ -21,7 +21,7 @@ class Group(NamedTuple):
     """Runs that share values.
 
     Attributes:
-        values: what they share, by path; a path that they lack is missing.
+        values: the shared values, by path; a path that the runs lack is missing.
         columns: by path the statistics; mean, min and max are None without a finite number.
     """
 
@@ -30,7 +30,7 @@ class Group(NamedTuple):
     columns: dict[str, dict[str, float | None]]
 
     def as_json(self, paths: Sequence[str]) -> dict[str, Any]:
-        """Return the group as ``runs --group-by --json`` has it."""
+        """Return the group in the form of ``runs --group-by --json``."""
         group = {path: self.values.get(path) for path in paths}
         return {"group": group, "runs": self.runs, "columns": self.columns}
 
@@ -57,12 +57,12 @@ def group_runs(
 def sorted_groups(
     groups: Sequence[Group], sort: Sequence[str], paths: Sequence[str], columns: Sequence[str]
 ) -> list[Group]:
-    """Return ``groups`` in order; without ``sort`` by what they share.
+    """Return ``groups`` in order; without ``sort``, by their shared values.
 
     Groups without the value come last either way, texts after numbers.
 
     Raises:
-        CommandError: A key of ``sort`` is none of a group's.
+        CommandError: A group has no key of ``sort``.
     """
     found = list(groups)
     for key in reversed(sort or paths):
@@ -81,7 +81,7 @@ def sorted_groups(
 
 
 def _unsortable(path: str, columns: Sequence[str]) -> str:
-    """Return why groups are not sorted by ``path``, and what to add where it may be a column."""
+    """Return why groups cannot be sorted by ``path``, with a hint if it may be a column."""
     head, _, statistic = path.rpartition(":")
     column = head if statistic in STATISTICS else path
     remedy = (
@@ -113,7 +113,7 @@ def left_out_text(count: int) -> str:
 
 
 def _key(value: Any) -> str:
-    """Return what two values have in common when they are the same: 1 and 1.0, not 1 and true."""
+    """Return a key that is the same for equal values: for 1 and 1.0, but not for 1 and true."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return json_text(value, indent=None)
@@ -133,7 +133,7 @@ def _statistics(members: Sequence[Mapping[str, Any]], column: str) -> dict[str, 
 
 
 def _in_order(groups: list[Group], values: Sequence[Any], *, is_reversed: bool) -> list[Group]:
-    """Return ``groups`` by their ``values``; stable, so that a key before this one goes on."""
+    """Return ``groups`` by their ``values``; stable, so that the order by other keys stays."""
     pairs = list(zip(groups, values, strict=True))
     missing = [pair for pair in pairs if pair[1] is None or pair[1] != pair[1]]  # NaN has no place.
     there = [pair for pair in pairs if pair[1] is not None and pair[1] == pair[1]]

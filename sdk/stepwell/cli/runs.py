@@ -122,7 +122,7 @@ def _print_groups(
 def read_runs(
     store: "Store", options: argparse.Namespace, columns: Sequence[str]
 ) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the runs as dicts, and the cursor of the next where more follow."""
+    """Return the runs as dicts, and the cursor of the next page, if any."""
     from stepwell_store.queries import list_runs
 
     found: list[dict[str, Any]] = []
@@ -152,10 +152,10 @@ def _paths(text: str) -> tuple[str, ...]:
 def _tell_of_paths(
     store: "Store", options: argparse.Namespace, found: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Say which paths of ``--sort`` and ``--columns`` no run has."""
+    """Print the paths of ``--sort`` and ``--columns`` that no run has."""
     from stepwell_store.queries import path_hints
 
-    # Groups are sorted by what they are made of.
+    # Groups are sorted by their shared values and columns.
     sort = () if options.group_by else _paths(options.sort or "")
     named = (*sort, *_paths(options.columns))
     paths = [each.lstrip("+-") for each in named]
@@ -165,7 +165,7 @@ def _tell_of_paths(
 
 
 def _check_shared(store: "Store", project: str | None, shared: Sequence[str]) -> None:
-    """Raise where no run has a path of ``--group-by``: all runs were one group."""
+    """Raise if no run has a path of ``--group-by``: all runs would be one group."""
     from stepwell_store.queries import path_hints
 
     hints = path_hints(store, project, shared)
@@ -174,7 +174,7 @@ def _check_shared(store: "Store", project: str | None, shared: Sequence[str]) ->
 
 
 def _tell_of_filter(store: "Store", options: argparse.Namespace) -> None:
-    """Say that the filter finds no run, of how many, and which names in it no run has."""
+    """Print that the filter finds none of the runs, and its names that no run has."""
     from stepwell_store.queries import filter_hints, list_runs
 
     page = list_runs(store, options.project, archived=options.archived, limit=_PAGE_RUNS)
@@ -189,7 +189,7 @@ def _tell_of_filter(store: "Store", options: argparse.Namespace) -> None:
 
 
 def _check_project(store: "Store", project: str) -> None:
-    """Raise where nothing is called ``project``."""
+    """Raise if there is no ``project`` of this name."""
     from stepwell_store.queries import list_runs
 
     if not list_runs(store, project, archived=True, limit=1).items:
@@ -228,7 +228,7 @@ def _cell(values: Mapping[str, Any], column: str) -> str:
 
 
 def duration_seconds(overview: Mapping[str, Any], *, now: float) -> float | None:
-    """Return how long a run took, or has taken so far as one knows."""
+    """Return how long a run took, or has taken so far."""
     started = overview["started_at"]
     if started is None:
         return None

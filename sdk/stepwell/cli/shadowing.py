@@ -1,4 +1,4 @@
-"""What `stepwell run` finds of the command's Python: a real wandb, or a switch that ignores us."""
+"""Checks of the command's Python for `stepwell run`: a real wandb, or a switch that ignores us."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ _WITH_VALUE = "cmWX"  # Options of the interpreter whose value may be the next w
 
 
 class Installed(NamedTuple):
-    """A package `wandb` that is installed: its version, "" where unknown, and its folder."""
+    """An installed package `wandb`: its version, "" if unknown, and its folder."""
 
     version: str
     folder: Path
 
 
 def find_installed(program: Path) -> Installed | None:
-    """Return the real wandb that ``program`` would import; the best guess for what is no Python."""
+    """Return the real wandb that ``program`` would import; a guess if it is no Python."""
     named = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     installed = _site_packages_beside(program) or map(Path, sys.path)
     for folder in (*map(Path, named), *installed):
@@ -53,7 +53,7 @@ def _is_python(name: str) -> bool:
 
 
 def _switch(words: Iterable[str]) -> str | None:
-    """Return the option among the interpreter's own that switches ``PYTHONPATH`` off."""
+    """Return the interpreter's option that switches ``PYTHONPATH`` off."""
     skip = False
     for word in words:
         if skip:

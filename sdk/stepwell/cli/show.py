@@ -1,4 +1,4 @@
-"""`stepwell show RUN`: what a run was started with, what came out, and how its nodes fared."""
+"""`stepwell show RUN`: config, results and nodes of a run."""
 
 import argparse
 import math
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 TAIL_DEFAULT: Final = 10
 _LINES_MAX: Final = 60
-"""Of config, summary, metrics and node each; the JSON has all."""
+"""Lines shown for each of config, summary, metrics and node; the JSON has all."""
 _VALUE_CHARACTERS_MAX: Final = 300
 _CONSOLE_PAGE_LINES: Final = 10_000
 _HISTOGRAMS_AT_ONCE: Final = 1000
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def detail_of(store: "Store", ref: "RunRef", *, tail: int) -> dict[str, Any]:
-    """Return everything about a run under the keys of docs/cli.md."""
+    """Return all facts of a run by the keys of docs/cli.md."""
     from stepwell_store import queries
 
     where = (store, ref.project, ref.run_id)

@@ -1,4 +1,4 @@
-"""`stepwell spool …`: looks into a daemon's spool, repairs it, replays dead-lettered frames."""
+"""`stepwell spool …`: shows a daemon's spool, repairs it, replays dead-lettered frames."""
 
 import argparse
 import dataclasses
@@ -173,7 +173,7 @@ def _repair(options: argparse.Namespace) -> int:
     from stepwell_daemon.errors import DaemonError
     from stepwell_daemon.spool.repairing import repair_spool
 
-    # What it finds is printed below.
+    # Its findings are printed below.
     logging.getLogger("stepwell_daemon").addHandler(logging.NullHandler())
     try:
         repaired = repair_spool(folder)

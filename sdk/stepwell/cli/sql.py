@@ -1,6 +1,6 @@
-"""`stepwell sql "SELECT …"`: one statement, which may read and change nothing.
+"""`stepwell sql "SELECT …"`: one statement, which may only read.
 
-Two guards: its tokens are looked at (`stepwell_store.statement`), and the engine runs it with
+Two guards: its tokens are checked (`stepwell_store.statement`), and the engine runs it with
 `readonly = 1`.
 """
 
@@ -80,7 +80,7 @@ def run(options: argparse.Namespace) -> int:
                 result = _ask_server(cast("ServerStore", store), statement, options)
         except StatementError as error:
             raise CommandError(str(error), USAGE) from error
-        except TableMissingError as error:  # A name that the user wrote, no table of ours.
+        except TableMissingError as error:  # The user named a table that does not exist.
             told = str(error).rpartition("; a daemon")[0]
             raise CommandError(
                 f"{told}; `stepwell sql 'SHOW TABLES'` lists the tables", USAGE
@@ -102,24 +102,24 @@ def run(options: argparse.Namespace) -> int:
 def _from_stdin() -> str:
     try:
         text = sys.stdin.read()
-        text.encode()  # In the locale C, bytes that are no text are read as lone surrogates.
+        text.encode()  # In the locale C, invalid bytes are read as lone surrogates.
     except UnicodeError as error:
         raise CommandError("standard input: expected a statement in UTF-8", USAGE) from error
     return text
 
 
 def _stated_format(statement: str, options: argparse.Namespace) -> str:
-    """Return the format that the statement names, "" where it names none or cannot be read.
+    """Return the format that the statement names, "" without one or if it cannot be read.
 
     Raises:
-        CommandError: ``--format`` says one, too, or the terminal cannot show it.
+        CommandError: ``--format`` is given, too, or the terminal cannot show it.
     """
     from stepwell_store.statement import StatementError, stated_format
 
     try:
         named = stated_format(statement)
     except StatementError:
-        named = ""  # The store says what is wrong with it.
+        named = ""  # The store will report the error.
     if named and options.format:
         raise CommandError(
             f"the statement has FORMAT {named}, and --format is {options.format}; remove "
@@ -135,7 +135,7 @@ def _stated_format(statement: str, options: argparse.Namespace) -> str:
 
 
 def _default_format(named: str, output: str) -> str:
-    """Return the format by the ending of ``output``; the statement's own goes before it.
+    """Return the format by the ending of ``output``; the statement's own has priority.
 
     Raises:
         CommandError: No format has this ending.

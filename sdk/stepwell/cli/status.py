@@ -1,4 +1,4 @@
-"""`stepwell status`: how the daemon is, and where things are."""
+"""`stepwell status`: state of the daemon, and the places it uses."""
 
 import argparse
 from typing import Any, Final
@@ -102,7 +102,7 @@ def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def waiting_bytes(spool: dict[str, Any]) -> int:
-    """Return what is spooled and not yet stored; the files hold more, for a while."""
+    """Return the spooled bytes that are not yet stored; the files hold more, for a while."""
     return int(spool.get("unforwarded_bytes", spool.get("bytes", 0)))
 
 
@@ -113,8 +113,8 @@ def spool_text(spool: dict[str, Any]) -> str:
     waiting = waiting_bytes(spool)
     room = max(0, spool.get("bytes_max", 0) - waiting)
     free = spool.get("disk_free_bytes")
-    if free is not None:  # A daemon of an older release does not say.
-        # What lies in its segments and does not wait is freed for what comes.
+    if free is not None:  # A daemon of an older release does not report it.
+        # Stored bytes in its segments are freed for new ones.
         room = min(room, free + max(0, spool.get("bytes", 0) - waiting))
     return (
         f"{bytes_text(waiting)} waiting{age}; room for {bytes_text(room)} more, "
@@ -123,7 +123,7 @@ def spool_text(spool: dict[str, Any]) -> str:
 
 
 def media_text(blobs: dict[str, Any]) -> str:
-    """Return how the blobs are, in one line; "" where there were none."""
+    """Return the state of the blobs, in one line; "" without any."""
     counts = {name: int(blobs.get(name) or 0) for name in ("stored", "known", "failed", "waiting")}
     if not any(counts.values()):
         return ""
@@ -138,10 +138,10 @@ def media_text(blobs: dict[str, Any]) -> str:
 
 
 def artifacts_text(artifacts: dict[str, Any]) -> str:
-    """Return how the artifacts are, in one line; "" where there were none."""
+    """Return the state of the artifacts, in one line; "" without any."""
     counts = {name: int(artifacts.get(name) or 0) for name in ("committed", "failed", "waiting")}
     failures = artifacts.get("failures") or []
-    if not counts["failed"] and failures:  # An earlier daemon's.
+    if not counts["failed"] and failures:  # From an earlier daemon.
         last = f"{failures[0]['name']}: {failures[0]['reason']}"
         counts["failed"], artifacts = len(failures), {**artifacts, "last_failure": last}
     if not any(counts.values()):
@@ -159,7 +159,7 @@ def artifacts_text(artifacts: dict[str, Any]) -> str:
 
 
 def sink_text(sink: dict[str, Any]) -> str:
-    """Return how the sink is, in one line."""
+    """Return the state of the sink, in one line."""
     health = "healthy" if sink.get("healthy") else f"FAILING: {plain(sink.get('last_error', ''))}"
     mean = seconds_text(sink.get("insert_seconds_mean") or 0.0)
     return (
@@ -168,7 +168,7 @@ def sink_text(sink: dict[str, Any]) -> str:
 
 
 def writers_table(writers: list[dict[str, Any]]) -> str:
-    """Return the table of writers, the busiest first; of those that are away the latest few."""
+    """Return the table of writers, the busiest first; of disconnected ones only the latest."""
     away = [each for each in writers if not each.get("connected")]
     away.sort(key=lambda one: one.get("seconds_since_last_frame") or 0)
     left = away[_AWAY_SHOWN:]

@@ -52,10 +52,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def say_what_waits(socket: Path) -> None:
-    """Say that versions of artifacts that were sent are still to be made."""
+    """Print that versions of sent artifacts are not made yet."""
     from stepwell.cli.daemon_client import status_of
 
-    with contextlib.suppress(CommandError):  # What was asked for is done.
+    with contextlib.suppress(CommandError):  # The command itself is done.
         status = status_of(socket) or {}
         if waiting := int((status.get("artifacts") or {}).get("waiting") or 0):
             are = "artifact is" if waiting == 1 else "artifacts are"
@@ -117,7 +117,7 @@ def progress_text(progress: "SyncProgress") -> str:
 
 
 def report_text(report: "SyncReport") -> str:
-    """Return what was done, and what was not and why."""
+    """Return the result: the journals sent, and those not sent, with reasons."""
     lines = []
     if report.sent:
         names = ", ".join(map(plain, report.sent[:10])) + (", …" if report.sent[10:] else "")

@@ -1,4 +1,4 @@
-"""Values as people read them in a terminal, and as JSON. Pure functions."""
+"""Values as text for a terminal, and as JSON. Pure functions."""
 
 import json
 import math
@@ -14,11 +14,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 _CELL_COLUMNS_MAX: Final = 60
 _NAME_COLUMNS_MAX: Final = 40
-"""A longer name pushes its own value aside, not those of all others."""
+"""A longer name moves only its own value to the right."""
 
 
 def plain(text: object) -> str:
-    """Return ``text`` on one line and without anything that would steer a terminal."""
+    """Return ``text`` on one line and without control characters of a terminal."""
     line = _ESCAPES.sub("", str(text)).replace("\t", "    ").replace("\n", "⏎")
     return _CONTROL.sub("", line)
 
@@ -33,7 +33,7 @@ def bytes_text(count: float) -> str:
 
 
 def count_text(count: float) -> str:
-    """Return ``count`` with thousands apart."""
+    """Return ``count`` with separated thousands."""
     return f"{count:,.0f}"
 
 
@@ -78,7 +78,7 @@ def value_text(value: object) -> str:
     if isinstance(value, float):
         return number_text(value)
     if isinstance(value, Mapping) and isinstance(value.get("_type"), str):
-        return plain(f"({value['_type']})")  # Of a medium the JSON has all.
+        return plain(f"({value['_type']})")  # The JSON has all facts of a medium.
     if isinstance(value, Mapping | list | tuple):
         return plain(json.dumps(jsonable(value), ensure_ascii=False))
     return plain(value)
@@ -128,7 +128,7 @@ def table_text(
 
 
 def pairs_text(pairs: Sequence[tuple[str, str]], indent: str = "  ") -> str:
-    """Return one ``name  value`` a line, aligned."""
+    """Return a line ``name  value`` for each, aligned."""
     width = max((min(_width(name), _NAME_COLUMNS_MAX) for name, _ in pairs), default=0)
     return "\n".join(
         f"{indent}{name}{' ' * (width - _width(name))}  {text}".rstrip() for name, text in pairs
@@ -150,7 +150,7 @@ def _width(text: str) -> int:
 
 
 def json_number(value: float) -> float | str:
-    """Return a float as strict JSON knows it: NaN and infinities become text."""
+    """Return a float for strict JSON: NaN and infinities become text."""
     if math.isfinite(value):
         return value
     if math.isnan(value):

@@ -1,7 +1,7 @@
-"""`stepwell top`: the daemon's writers, rates and spool, drawn anew every second.
+"""`stepwell top`: the daemon's writers, rates and spool, drawn again every second.
 
-Plain ANSI: the alternate screen, one write a frame, everything put back at the end. `q` or
-Ctrl-C leave; `--once` prints one frame as text.
+Plain ANSI: the alternate screen, one write for each frame, the terminal restored at the end. `q` or
+Ctrl-C end it; `--once` prints one frame as text.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _watch(socket: Path, interval_seconds: float) -> None:
-    """Draw until somebody has seen enough; a daemon that ends is waited for."""
+    """Draw until the user quits; if the daemon ends, wait for a new one."""
     daemon: DaemonClient | None = None
     lines: list[str] = []
     try:

@@ -1,4 +1,4 @@
-"""Runs whose journals lie on this machine and are not in the store: what a command says of them."""
+"""Hints about runs whose journals are on this machine but not in the store."""
 
 import contextlib
 import json
@@ -21,12 +21,12 @@ def journals_folders(where: Places) -> list[Path]:
 
 
 def unsent_hint(where: Places, reference: str = "") -> str:
-    """Return what to add to "not found" where a journal here has it, else "".
+    """Return a hint for "not found" if a journal here has the run, else "".
 
-    Journals of processes that still run are left out: a daemon takes those by itself.
+    Journals of running processes are left out: a daemon imports those by itself.
 
     Args:
-        reference: id or name of a run, PROJECT, PROJECT/ or PROJECT/ either; "" for every run.
+        reference: RUN (id or name), PROJECT/RUN, PROJECT or PROJECT/; "" for every run.
     """
     whole = reference.removesuffix("/")
     found = sum(not whole or whole in names for names in _waiting(where))
@@ -38,10 +38,10 @@ def unsent_hint(where: Places, reference: str = "") -> str:
 
 
 def _waiting(where: Places) -> Iterator[set[str]]:
-    """Yield by which names the run of each journal is found."""
+    """Yield the names by which the run of each journal is found."""
     for folder in journals_folders(where):
         journals: list[Path] = []
-        with contextlib.suppress(OSError):  # The folder of another user: a hint only.
+        with contextlib.suppress(OSError):  # Another user's folder: this is only a hint.
             journals = find_journals(folder)
         for journal in journals:
             with (

@@ -91,7 +91,7 @@ class _Foreground:
 
 
 def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
-    """Print where things are, once it is our daemon that answers."""
+    """Print the addresses and places, once our daemon answers."""
     status: dict[str, Any] = {}
     deadline = time.monotonic() + daemon_process.START_SECONDS
     while status.get("pid") != process.pid:
@@ -101,7 +101,7 @@ def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
             with DaemonClient(where.socket) as daemon:
                 status = daemon.status()
         except CommandError:
-            pass  # It is just starting or ending; the loop's conditions know.
+            pass  # It is starting or ending; the loop's conditions handle both.
         time.sleep(_POLL_SECONDS)
     lines = [("socket", status["socket"]), ("data", status["data_dir"])]
     lines += [("metrics", status["metrics_url"])] if status.get("metrics_url") else []
@@ -116,5 +116,5 @@ def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
 
 
 def _page_text(address: str, hub_folder: str) -> str:
-    """Return the page's address; on a terminal alone one that logs in: others may read a file."""
+    """Return the page's address; only on a terminal one that logs in: others may read a file."""
     return link_to(address, hub_folder) if sys.stdout.isatty() else address

@@ -4,8 +4,8 @@
     stepwell.install_as_wandb()             the same from inside a program, before that import
 
 `site/` is a folder for `PYTHONPATH`: a package `wandb` and the metadata of a distribution of that
-name, which other packages look up. It is a face only: names, quirks and a version; what it does
-is done by `stepwell`. No path contains the folder until one of the two calls.
+name, which other packages look up. It has only names, special cases and a version; `stepwell` does
+the work. No path contains the folder until one of the two calls.
 """
 
 import os
@@ -26,7 +26,7 @@ BIN = os.path.join(_HERE, "bin")
 def install_as_wandb() -> None:
     """Let `import wandb` mean stepwell from now on, in this process and those it spawns.
 
-    Programs that are started otherwise, by `subprocess` for example, need `stepwell run`.
+    Programs that are started in other ways, by `subprocess` for example, need `stepwell run`.
 
     Raises:
         UsageError: `wandb` was imported already, and is not ours.

@@ -1,4 +1,4 @@
-"""What `WANDB_*` variables and Weights & Biases' own settings files say, in our terms.
+"""Settings of `WANDB_*` variables and Weights & Biases' settings files, as ours.
 
 `STEPWELL_*` wins: the person who starts the command sets it.
 """
@@ -35,7 +35,7 @@ _IN_FILES: Final = ("project", "entity", "mode")
 
 
 def defaults(environ: Mapping[str, str] = os.environ) -> Iterator[Default]:
-    """Yield what the files and variables say, what counts more later.
+    """Yield the settings of files and variables; later ones have priority.
 
     Raises:
         SettingsError: `WANDB_DISABLED` or another switch is neither true nor false.
@@ -66,7 +66,7 @@ def files_parent(given: object, environ: Mapping[str, str] = os.environ) -> Path
 
 
 def settings_files(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return where `wandb offline` and the like are remembered, what counts more later."""
+    """Return the settings files of `wandb offline` and the like; later ones have priority."""
     home = environ.get("WANDB_CONFIG_DIR") or "~/.config/wandb"
     return [Path(home).expanduser() / "settings", files_parent(None, environ) / "wandb/settings"]
 
@@ -104,4 +104,4 @@ def _is_true(value: str) -> bool:
     try:
         return flag(value)
     except ValueError:
-        return True  # As Weights & Biases' own reading: any word switches it on.
+        return True  # As in Weights & Biases: any word switches it on.

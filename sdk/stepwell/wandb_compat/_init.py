@@ -48,7 +48,7 @@ def init(
     """
     known = [each for each in init.__annotations__ if each not in ("others", "return")]
     parent = files_parent(dir)
-    if "ipykernel" in sys.modules:  # A cell is run again and again.
+    if "ipykernel" in sys.modules:  # A cell may run many times.
         allow_val_change = True if allow_val_change is None else allow_val_change
         reinit = "finish_previous" if reinit is None else reinit
 

@@ -11,11 +11,11 @@ import stepwell._run
 from stepwell._later import tell_once
 
 ENTITY_OF_NONE: Final = "local"
-"""What `run.entity` is where none was named: other code makes paths of it."""
+"""The default of `run.entity`: other code makes paths of it."""
 
 
 class Run(stepwell._run.Run):
-    """What `wandb.init` returns."""
+    """The result of `wandb.init`."""
 
     def __init__(self, *arguments: Any, files_parent: Path | None = None, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -24,7 +24,7 @@ class Run(stepwell._run.Run):
 
     @property
     def dir(self) -> str:
-        """The folder for files of the run; made when it is asked for. They stay there."""
+        """The folder for files of the run; made at the first use. The files stay there."""
         if self._files_dir is None:
             self._files_dir = self._make_files_dir()
             tell_once("dir", "the upload of files", self._voice.warn_once)
@@ -43,11 +43,11 @@ class Run(stepwell._run.Run):
         return f"{self.entity}/{self.project}/{self.id}"
 
     def _label(self, code: str | None = None, repo: str | None = None, **more: Any) -> None:
-        """Take what a framework says of itself; it is kept nowhere."""
+        """No effect: a framework's data about itself is not kept."""
 
     @property
     def _attach_id(self) -> str:
-        """Everything that `wandb._attach` needs in another process, as text."""
+        """The data that `wandb._attach` needs in another process, as text."""
         held = json.dumps(self._for_another_process(), default=str)
         return base64.urlsafe_b64encode(held.encode()).decode()
 
@@ -86,7 +86,7 @@ def attach(info: dict[str, Any]) -> Any:
 
 
 def attach_by_id(attach_id: str) -> Any:
-    """Return the run that `Run._attach_id` means."""
+    """Return the run of a `Run._attach_id`."""
     return attach(json.loads(base64.urlsafe_b64decode(attach_id)))
 
 

@@ -1,4 +1,4 @@
-"""`wandb.sweep` and `wandb.agent`: as stepwell's, with what `WANDB_*` variables say."""
+"""`wandb.sweep` and `wandb.agent`: as stepwell's, with settings of `WANDB_*` variables."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
