@@ -327,6 +327,10 @@ def test_a_run_whose_rest_is_in_a_journal_here_is_shown_with_that(call: Call, pl
     assert told.code == 0
     assert "digits/run-a is not whole here; 1 journal of it waits on this machine" in told.err
     assert call("show", "run-b").err == ""
+    make_journal(
+        place / "journals", "v", records, acked=len(records), project="digits", run_id="run-b"
+    )
+    assert call("show", "run-b").err == "", "what was sent does not wait, as after sync --keep"
 
 
 def test_a_long_value_is_cut_and_the_json_has_all(call: Call, store: EmbeddedStore) -> None:

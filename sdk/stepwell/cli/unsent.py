@@ -9,9 +9,10 @@ from stepwell.cli.options import Places
 from stepwell.cli.text import counted
 from stepwell_wire.errors import JournalError
 from stepwell_wire.journal import JournalReader
-from stepwell_wire.journal_files import find_journals
+from stepwell_wire.journal_files import WRITER_FILE, WriterFile, find_journals
 from stepwell_wire.places import found_fallback_journals
 from stepwell_wire.run_notes import run_note
+from stepwell_wire.staged import staged_bytes
 
 
 def journals_folders(where: Places) -> list[Path]:
@@ -29,7 +30,7 @@ def unsent_hint(where: Places, reference: str = "") -> str:
         reference: RUN (id or name), PROJECT/RUN, PROJECT or PROJECT/; "" for every run.
     """
     whole = reference.removesuffix("/")
-    found = sum(not whole or whole in names for names in _waiting(where))
+    found = sum(_waits(each) for each in _journals_of(where, whole))
     if not found:
         return ""
     wait = "waits" if found == 1 else "wait"
@@ -37,19 +38,29 @@ def unsent_hint(where: Places, reference: str = "") -> str:
     return f"; {counted(found, 'journal')}{of_it} {wait} on this machine: `stepwell sync` sends it"
 
 
-def _waiting(where: Places) -> Iterator[set[str]]:
-    """Yield the names by which the run of each journal is found."""
+def _journals_of(where: Places, whole: str) -> Iterator[Path]:
+    """Yield the journals of the run or project ``whole``, "" for all."""
     for folder in journals_folders(where):
         journals: list[Path] = []
         with contextlib.suppress(OSError):  # Another user's folder: this is only a hint.
             journals = find_journals(folder)
         for journal in journals:
-            with (
-                contextlib.suppress(OSError, JournalError),
-                contextlib.closing(JournalReader(journal)) as reader,
-            ):
-                if not reader.writer_is_alive():
-                    yield _names(folder, reader.info.project, reader.info.run_id)
+            with contextlib.suppress(OSError, ValueError):
+                info = WriterFile.from_json((journal / WRITER_FILE).read_text("utf-8"))
+                if not whole or whole in _names(folder, info.project, info.run_id):
+                    yield journal
+
+
+def _waits(journal: Path) -> bool:
+    """Return whether the process has ended and something is not acknowledged."""
+    with (
+        contextlib.suppress(OSError, JournalError),
+        contextlib.closing(JournalReader(journal)) as reader,
+    ):
+        return not reader.writer_is_alive() and (
+            reader.committed > reader.acked or staged_bytes(journal) > 0
+        )
+    return False
 
 
 def _names(folder: Path, project: str, run_id: str) -> set[str]:
