@@ -10,9 +10,12 @@ import grpc
 
 from stepwell_daemon.blobs.pipeline import BlobPipeline
 from stepwell_daemon.forwarder import Forwarder
+from stepwell_daemon.removals import Removals
 from stepwell_daemon.spool.segment import Location
 from stepwell_daemon.spool.spool import Spool
 from stepwell_daemon.status import Facts, status
+from stepwell_daemon.upkeep import SCARCE
+from stepwell_store import StoreError
 from stepwell_wire.control_pb2 import (
     FlushReply,
     FlushRequest,
@@ -22,22 +25,31 @@ from stepwell_wire.control_pb2 import (
     HoldRequest,
     StatusReply,
     StatusRequest,
+    SweepRemovedReply,
+    SweepRemovedRequest,
 )
 from stepwell_wire.service import CONTROL_SERVICE
 
 _FLUSH_SECONDS_MAX: Final = 3600.0
+_SWEEP_SECONDS_MAX: Final = 600.0
 _HOLD_SECONDS_MAX: Final = 600.0
 """A caller that holds for longer was probably stopped (SIGSTOP). Meanwhile the spool fills."""
 
 
 class Control:
     def __init__(
-        self, facts: Facts, spool: Spool, forwarder: Forwarder, blobs: BlobPipeline
+        self,
+        facts: Facts,
+        spool: Spool,
+        forwarder: Forwarder,
+        blobs: BlobPipeline,
+        removals: Removals,
     ) -> None:
         self._facts = facts
         self._blobs = blobs
         self._spool = spool
         self._forwarder = forwarder
+        self._removals = removals
 
     def handlers(self) -> grpc.GenericRpcHandler:
         def method(call: Any, request: Any) -> Any:
@@ -53,6 +65,7 @@ class Control:
                 "Status": method(self.status, StatusRequest),
                 "Flush": method(self.flush, FlushRequest),
                 "Health": method(self.health, HealthRequest),
+                "SweepRemoved": method(self.sweep_removed, SweepRemovedRequest),
                 "Hold": grpc.unary_stream_rpc_method_handler(
                     self.hold,
                     request_deserializer=HoldRequest.FromString,
@@ -83,6 +96,20 @@ class Control:
                 detail=f"not stored after {seconds:g} s: {'; '.join(reasons)}",
             )
         return FlushReply(stored=True, pending_bytes=self._spool.unforwarded_bytes)
+
+    async def sweep_removed(self, request: SweepRemovedRequest, _: Any = None) -> SweepRemovedReply:
+        """Drop the rest of runs that were deleted by force, and wait until their rows are deleted.
+
+        For the process that deleted them. Without this call, the daemon does so some seconds later.
+        """
+        seconds = min(max(request.timeout_seconds, 0.0), _SWEEP_SECONDS_MAX)
+        try:
+            async with asyncio.timeout(seconds):
+                return SweepRemovedReply(done=await self._removals.look())
+        except TimeoutError:
+            return SweepRemovedReply(detail=f"not done after {seconds:g} s")
+        except (StoreError, *SCARCE) as error:
+            return SweepRemovedReply(detail=str(error))
 
     async def hold(self, request: HoldRequest, _: Any = None) -> AsyncIterator[HoldReply]:
         """From the reply on, store no rows until the caller ends the call, ten minutes at most."""

@@ -51,9 +51,15 @@ class Receiver:
         hub: HubProcess | None = None,
         commands: HubCommands | None = None,
         places: JournalPlaces | None = None,
+        check_run: Callable[[str, str, str], None] = lambda project, run_id, writer_id: None,
         on_change: Callable[[], None] = lambda: None,
         on_left: Callable[[WriterState], None] = lambda state: None,
     ) -> None:
+        """
+        Args:
+            check_run: called with project, run id and writer id of a hello; may raise
+                StreamRefusedError.
+        """
         self._spool = spool
         self._counters = counters
         self._writers_max = writers_max
@@ -62,6 +68,7 @@ class Receiver:
         self._hub = hub
         self._commands = commands
         self._places = places
+        self._check_run = check_run
         self._on_change = on_change
         self._on_left = on_left
         self._connections = 0
@@ -156,6 +163,7 @@ class Receiver:
         return message.hello
 
     def _open(self, hello: Hello) -> Session:
+        self._check_run(hello.project, hello.run_id, hello.writer_id)
         session = open_session(hello, self._spool.registry, writers_max=self._writers_max)
         state = session.state
         if session.skipped_bytes:

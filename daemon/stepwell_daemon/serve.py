@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ from stepwell_daemon.log_file import set_level
 from stepwell_daemon.part_settings import forward_settings, server_settings, spool_settings
 from stepwell_daemon.receiver import Receiver
 from stepwell_daemon.recovery import JournalRecovery
+from stepwell_daemon.removals import Removals
 from stepwell_daemon.samplers.known import chosen_samplers
 from stepwell_daemon.samplers.node_writer import NodeWriters
 from stepwell_daemon.samplers.protocol import SamplerContext
@@ -113,6 +115,7 @@ class Daemon:
         self._activity = asyncio.Event()
         self._looked = asyncio.Event()
         self._departed = asyncio.Event()
+        self._stopping = threading.Event()
         self._departures = Departures(self._departed.set)
 
     async def run(self) -> None:
@@ -136,6 +139,14 @@ class Daemon:
             sink_kind=sink_kind(config),
             personal=self._personal,
         )
+        removals = Removals(
+            facts,
+            spool,
+            forwarder,
+            store=lambda: self._store,
+            executor=self._store_executor,
+            should_stop=self._stopping.is_set,
+        )
         places = JournalPlaces(config.journals, config.further_journal_roots())
         self._hub = hub = HubProcess(config, on_use=self._activity.set)
         commands = HubCommands(hub.control_place, spool.registry.connected)
@@ -148,6 +159,7 @@ class Daemon:
             places=places,
             hub=hub,
             commands=commands,
+            check_run=removals.check,
             on_change=self._activity.set,
             on_left=self._departures.note_left,
         )
@@ -160,7 +172,11 @@ class Daemon:
             raise SpoolNotOpenedError(config.data / "blobs", error) from error
         facts.blobs = blobs
         self._upkeep = upkeep = Upkeep(
-            facts, blobs, store=lambda: self._store, executor=self._store_executor
+            facts,
+            blobs,
+            store=lambda: self._store,
+            executor=self._store_executor,
+            should_stop=self._stopping.is_set,
         )
         self._recovery = JournalRecovery(
             spool, places=places, counters=counters, take_blobs=blobs.intake.take_rest
@@ -185,7 +201,7 @@ class Daemon:
                 receiver.handlers(),
                 blobs.service.handlers(),
                 blobs.artifacts.handlers(),
-                Control(facts, spool, forwarder, blobs.pipeline).handlers(),
+                Control(facts, spool, forwarder, blobs.pipeline, removals).handlers(),
             )
         )
         http = HttpServer(routes(facts))
@@ -201,7 +217,7 @@ class Daemon:
                     tasks.create_task(self._recover(), name="recover"),
                     tasks.create_task(self._sampling.run(), name="sample"),
                     tasks.create_task(upkeep.keep_retention(), name="retention"),
-                    tasks.create_task(upkeep.sweep_removed(), name="sweep-removed"),
+                    tasks.create_task(removals.run(), name="removals"),
                     tasks.create_task(service_notify.feed_watchdog(), name="watchdog"),
                     tasks.create_task(self._watch_idleness(receiver, spool), name="idleness"),
                     tasks.create_task(self._keep_hub(hub), name="hub"),
@@ -306,7 +322,7 @@ class Daemon:
     async def _close(self, forwarder: Forwarder) -> None:
         self._departures.close()
         self._recovery.close()
-        self._upkeep.stopping.set()
+        self._stopping.set()
         # The store first: this ends an insert that hangs.
         await asyncio.to_thread(self._close_store)
         forwarder.close()

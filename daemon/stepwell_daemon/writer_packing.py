@@ -92,6 +92,8 @@ def _fields(mark: Mark) -> dict[str, Any]:
         "via": state.via,
         "holes": mark.missing,
     }
+    if state.is_removed:
+        fields["removed"] = True
     return fields
 
 
@@ -107,6 +109,7 @@ def _state(fields: Mapping[str, Any]) -> WriterState:
         accepted=durable,
         durable=durable,
         finished=bool(fields["finished"]),
+        is_removed=bool(fields.get("removed", False)),
         last_time_us=int(fields["last_time_us"]),
         seen_at=float(fields["seen_at"]),
         via=fields.get("via", ""),

@@ -48,6 +48,8 @@ class WriterState:
     durable: int = 0
     finished: bool = False
     """Whether a ``finish`` was taken, from the writer or made for it after its death."""
+    is_removed: bool = False
+    """Its run was deleted by force while it logged: no more of its records are kept."""
     last_time_us: int = 0
     """The highest time in the writer's own records."""
     seen_at: float = 0.0
@@ -133,6 +135,10 @@ class WriterState:
         """Note that the process is dead, and how it ended, if known."""
         self.is_dead, self.ending = True, ending or self.ending
 
+    def note_removed(self) -> None:
+        """Note that its run was deleted by force: it needs no more records, also no end."""
+        self.is_removed = self.finished = True
+
     def forget_journal(self) -> None:
         self.journal_dir = ""
 
@@ -193,6 +199,15 @@ class WriterState:
         self.pending += 1
         self.waiting_bytes += size
         return flags, redescribe
+
+    def discard(self, position: int, size: int, flags: int) -> None:
+        """Note that ``size`` bytes of a removed writer were taken and dropped."""
+        if flags & SYNTHETIC:
+            return
+        self.after_missing = False
+        self.accepted = max(self.accepted, position + size)
+        self.durable = self.accepted
+        self.missing_ranges = self.durable_missing_ranges = ()
 
     def committed(self, position: int, size: int, flags: int, location: Location) -> None:
         """Note that the appended records are on disk, before ``location``."""

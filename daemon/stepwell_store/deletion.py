@@ -2,13 +2,14 @@
 
 Replaced parts stay on disk for some minutes (old_parts_lifetime), unreachable by queries.
 
-Writers that are running when their run is deleted by force are noted in `removed_writers`.
-``sweep_removed`` deletes their later rows until they end. The names of their series stay until
+Writers that are running when their run is deleted by force are noted in `removed_writers`. The
+daemon of such a writer reads the note and drops the writer's further records (``removals.py``).
+``sweep_removed`` deletes the rows that come before that. The names of their series stay until
 then, so that their points are found. A deletion is one mutation for each table and 500 runs.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -46,6 +47,7 @@ FROM (
     FROM writers AS w WHERE {of_runs} GROUP BY run_id, writer_id
 )
 """
+_OF_WRITERS: Final = "writer_id IN {writer_ids:Array(String)}"
 _REMOVED: Final = f"""
 SELECT project, run_id, writer_id, max(removed_at) AS at FROM {REMOVED_WRITERS.name}
 GROUP BY project, run_id, writer_id ORDER BY project, run_id
@@ -133,6 +135,24 @@ def delete_project(
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedWriter:
+    """A writer that was running when its run was deleted by force."""
+
+    project: str
+    run_id: str
+    writer_id: str
+    removed_at_us: int
+
+
+def removed_writers(store: Store) -> list[RemovedWriter]:
+    """Return the noted writers, by project and run."""
+    return [
+        RemovedWriter(row["project"], row["run_id"], row["writer_id"], int(row["at"]))
+        for row in store.query(_REMOVED)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """The result of a sweep, as (project, run id).
 
@@ -150,6 +170,7 @@ def sweep_removed(
     *,
     now: float,
     before: Swept = Swept(),
+    silent: Collection[str] = (),
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Swept:
     """Delete the rows of removed writers that came since the last sweep.
@@ -159,32 +180,37 @@ def sweep_removed(
     Args:
         now: seconds since 1970 UTC.
         before: the result of the last sweep.
+        silent: ids of writers whose rows are all stored, because the caller drops later ones.
         should_stop: called before each run; the next sweep continues from there.
     """
     removed: dict[tuple[str, str], dict[str, int]] = {}
-    for row in store.query(_REMOVED):
-        removed.setdefault((row["project"], row["run_id"]), {})[row["writer_id"]] = row["at"]
+    for each in removed_writers(store):
+        at = removed.setdefault((each.project, each.run_id), {})
+        at[each.writer_id] = each.removed_at_us
     done, all_ended = [], []
-    for (project, run_id), at in removed.items():
+    for key, at in removed.items():
         if should_stop():
             break
-        scope = _Scope(project, (run_id,))
+        scope = _Scope(key[0], (key[1],))
         writers = {row["writer_id"]: row for row in _writers(store, scope)}
         if writers.keys() - at.keys():
-            _delete(store, REMOVED_WRITERS.name, *scope.rows(DeletionOrder.BY_NAME))
+            _delete_of_writers(store, scope, at)
             continue
         ended = {name for name, row in writers.items() if row["state"] not in ("", RUNNING)}
         oldest = (now - _REMOVED_SECONDS_MAX) * 1e6
-        is_over = all(name in ended or since < oldest for name, since in at.items())
+        over = {name for name, at_us in at.items() if name in ended or at_us < oldest}
+        over.update(at.keys() & silent)
         found = _delete_rows(store, scope, kept=(*_KEPT_WHILE_WRITING, WRITERS.name))
-        if not is_over:
+        if len(over) < len(at):
+            # Rows of another daemon's writer can still come. Its sweep finds only its own notes.
+            _delete_notes(store, scope, at.keys() & silent)
             continue
         # The row with a writer's end may be stored before other rows of the same extent.
-        if found or (project, run_id) not in before.ended:
-            all_ended.append((project, run_id))
+        if at.keys() - silent and (found or key not in before.ended):
+            all_ended.append(key)
             continue
         _delete_rows(store, scope)
-        done.append((project, run_id))
+        done.append(key)
     return Swept(tuple(done), frozenset(all_ended))
 
 
@@ -288,6 +314,27 @@ def _delete_former_writers(
     condition += " AND writer_id NOT IN {at_work:Array(String)}"
     at_work_ids = [row["writer_id"] for row in at_work]
     _delete(store, WRITERS.name, condition, {**parameters, "at_work": at_work_ids})
+
+
+def _delete_of_writers(store: Store, scope: _Scope, writer_ids: Iterable[str]) -> None:
+    """Delete the rows that name one of these writers, and its note.
+
+    The run was begun again. Points have no writer, so points of the removed writer that are stored
+    after the deletion stay.
+    """
+    condition, parameters = scope.rows(DeletionOrder.BY_NAME)
+    condition += f" AND {_OF_WRITERS}"
+    parameters["writer_ids"] = list(writer_ids)
+    for table in deleted_with_a_run():
+        if any(column.name == "writer_id" for column in table.columns):
+            _delete(store, table.name, condition, parameters)
+
+
+def _delete_notes(store: Store, scope: _Scope, writer_ids: Collection[str]) -> None:
+    if writer_ids:
+        condition, parameters = scope.rows(DeletionOrder.BY_NAME)
+        parameters["writer_ids"] = list(writer_ids)
+        _delete(store, REMOVED_WRITERS.name, f"{condition} AND {_OF_WRITERS}", parameters)
 
 
 def _note_removed(store: Store, project: str, writers: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstepwell_wire/control.proto\x12\x0bstepwell.v1\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\t\"7\n\x0c\x46lushRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"C\n\nFlushReply\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x15\n\rpending_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x0f\n\rHealthRequest\".\n\x0bHealthReply\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\"&\n\x0bHoldRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\"J\n\tHoldReply\x12\x0c\n\x04held\x18\x01 \x01(\x08\x12\x0f\n\x07segment\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bstepwell_wire/control.proto\x12\x0bstepwell.v1\"\x0f\n\rStatusRequest\"\x1b\n\x0bStatusReply\x12\x0c\n\x04json\x18\x01 \x01(\t\"7\n\x0c\x46lushRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\x12\x0e\n\x06run_id\x18\x02 \x01(\t\"C\n\nFlushReply\x12\x0e\n\x06stored\x18\x01 \x01(\x08\x12\x15\n\rpending_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x0f\n\rHealthRequest\".\n\x0bHealthReply\x12\r\n\x05ready\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\"&\n\x0bHoldRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\"J\n\tHoldReply\x12\x0c\n\x04held\x18\x01 \x01(\x08\x12\x0f\n\x07segment\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\".\n\x13SweepRemovedRequest\x12\x17\n\x0ftimeout_seconds\x18\x01 \x01(\x01\"1\n\x11SweepRemovedReply\x12\x0c\n\x04\x64one\x18\x01 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,4 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HOLDREQUEST']._serialized_end=319
   _globals['_HOLDREPLY']._serialized_start=321
   _globals['_HOLDREPLY']._serialized_end=395
+  _globals['_SWEEPREMOVEDREQUEST']._serialized_start=397
+  _globals['_SWEEPREMOVEDREQUEST']._serialized_end=443
+  _globals['_SWEEPREMOVEDREPLY']._serialized_start=445
+  _globals['_SWEEPREMOVEDREPLY']._serialized_end=494
 # @@protoc_insertion_point(module_scope)

@@ -62,3 +62,17 @@ class HoldReply(_message.Message):
     offset: int
     detail: str
     def __init__(self, held: bool = ..., segment: _Optional[int] = ..., offset: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
+
+class SweepRemovedRequest(_message.Message):
+    __slots__ = ("timeout_seconds",)
+    TIMEOUT_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    timeout_seconds: float
+    def __init__(self, timeout_seconds: _Optional[float] = ...) -> None: ...
+
+class SweepRemovedReply(_message.Message):
+    __slots__ = ("done", "detail")
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    done: bool
+    detail: str
+    def __init__(self, done: bool = ..., detail: _Optional[str] = ...) -> None: ...

@@ -19,4 +19,7 @@ CONTROL_SERVICE: Final = "stepwell.v1.Control"
 STATUS: Final = f"/{CONTROL_SERVICE}/Status"  # StatusRequest -> StatusReply
 FLUSH: Final = f"/{CONTROL_SERVICE}/Flush"  # FlushRequest -> FlushReply
 HOLD: Final = f"/{CONTROL_SERVICE}/Hold"  # HoldRequest -> stream HoldReply, until the call ends
+SWEEP_REMOVED: Final = (
+    f"/{CONTROL_SERVICE}/SweepRemoved"  # SweepRemovedRequest -> SweepRemovedReply
+)
 HEALTH: Final = f"/{CONTROL_SERVICE}/Health"  # HealthRequest -> HealthReply

@@ -107,7 +107,7 @@ class Memory:
         with contextlib.suppress(OSError, ValueError, TypeError):
             self._make_folder()
             path = self._path(remembered.run_id)
-            if self._has_noted and not path.exists():
+            if self._has_noted and (not path.exists() or self._is_deleted()):
                 return  # The run was deleted: a new one of this id begins anew.
             # A signal handler may begin another note in the middle of this one.
             self._notes_begun += 1
@@ -179,6 +179,10 @@ class Memory:
             descriptor = os.open(self._folder / _AUTO, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
             os.write(descriptor, b"\n")
             write_status_at_exit(descriptor)
+
+    def _is_deleted(self) -> bool:
+        """Return whether the step note that we hold was removed; a new run may have another."""
+        return self._step_descriptor >= 0 and not os.fstat(self._step_descriptor).st_nlink
 
     def _open_step(self, run_id: str) -> None:
         if self._step_descriptor < 0:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from stepwell_hub.catalog.catalog import open_catalog
 from stepwell_store import EmbeddedStore, open_embedded
 from stepwell_store.queries import list_runs
 from stepwell_wire.hub_access import hub_dir
+from stepwell_wire.journal_files import find_journals
 from stepwell_wire.run_notes import notes_folder, run_note, step_note
 from tests.cli.conftest import Call, made
 from tests.daemon.made import append, new_writer, row, schema_event, spool_running
@@ -246,4 +248,67 @@ def test_what_a_running_run_logs_after_its_forced_deletion_is_deleted_too(node: 
 
     wait_until(is_empty, "the rest of the run to go")
     store.close()
+    assert json.loads(node.stepwell("runs", "--json").stdout) == []
+
+
+_TRAIN_AGAIN = """
+import stepwell
+run = stepwell.init(
+    project="p", id="r1", name="again", config={"wd": 2}, settings={"console": False}
+)
+for step in range(100, 105): run.log({"loss": step}, step=step)
+run.finish()
+"""
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("former", ["goes on", "is killed before", "is killed after"])
+def test_an_id_is_free_as_soon_as_its_running_run_is_deleted_by_force(
+    node: Node, former: str
+) -> None:
+    with training(node) as process:
+        assert log_ten(process) == 10
+        wait_until(lambda: node.stepwell("show", "r1").returncode == 0, "the run to be stored")
+        assert log_ten(process) == 20
+        if former == "is killed before":
+            process.kill()
+        done = node.stepwell("rm", "r1", "--yes", "--force")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "deleted p/r1\n", "")
+        assert json.loads(node.stepwell("runs", "--json").stdout) == []
+        if former == "is killed after":
+            process.kill()
+        again = node.python(_TRAIN_AGAIN)
+        assert again.returncode == 0, again.stderr
+        if former == "goes on":
+            assert log_ten(process) == 30
+            process.communicate(timeout=300)
+            assert process.returncode == 0
+    wait_until_stored(node)
+    (run,) = json.loads(node.stepwell("runs", "--json").stdout)
+    assert (run["run_id"], run["name"], run["state"]) == ("r1", "again", "finished")
+    shown = json.loads(node.stepwell("show", "r1", "--json").stdout)
+    assert shown["config"]["wd"] == 2
+    assert "lr" not in shown["config"]
+    assert len(shown["writers"]) == 1
+    rows = node.stepwell("export", "r1", "--format", "jsonl", "-o", "-")
+    steps = [json.loads(line)["_step"] for line in rows.stdout.splitlines()]
+    assert steps == [*range(100, 105)], rows.stderr
+    if former != "goes on":
+        wait_until(lambda: not list(find_journals(node.journals)), "the former journal to go")
+        again_shown = json.loads(node.stepwell("show", "r1", "--json").stdout)
+        assert (again_shown["metrics"], again_shown["state"]) == (shown["metrics"], "finished")
+
+
+@pytest.mark.processes
+def test_a_deleted_run_does_not_come_back_after_a_restart_of_the_daemon(node: Node) -> None:
+    with training(node) as process:
+        assert log_ten(process) == 10
+        wait_until(lambda: node.stepwell("show", "r1").returncode == 0, "the run to be stored")
+        assert node.stepwell("rm", "r1", "--yes", "--force").returncode == 0
+        node.stop_daemon(how=signal.SIGKILL)
+        node.start_daemon("--block-delay-seconds", "0.02")
+        assert log_ten(process) == 20
+        process.communicate(timeout=300)
+        assert process.returncode == 0
+    wait_until_stored(node)
     assert json.loads(node.stepwell("runs", "--json").stdout) == []

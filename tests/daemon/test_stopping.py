@@ -38,7 +38,7 @@ def test_a_stop_during_retention_ends_it_early_and_keeps_the_loop_free(tmp_path:
                 assert not running.done(), running.exception()
                 await asyncio.sleep(0.01)
             daemon.stop.set()
-            while not daemon._upkeep.stopping.is_set():
+            while not daemon._stopping.is_set():
                 assert not running.done(), running.exception()
                 await asyncio.sleep(0.01)
             assert not store.closed

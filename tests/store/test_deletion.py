@@ -15,7 +15,12 @@ from stepwell_store import (
     connect_embedded,
 )
 from stepwell_store.blocks import Block
-from stepwell_store.deletion import find_orphans, remove_orphans, sweep_removed
+from stepwell_store.deletion import (
+    find_orphans,
+    remove_orphans,
+    removed_writers,
+    sweep_removed,
+)
 from stepwell_store.identity import fingerprint
 from stepwell_store.queries import (
     delete_project,
@@ -356,6 +361,54 @@ def test_an_id_used_again_while_its_removed_writer_goes_on_is_a_run(store: Store
     for _ in range(2):
         sweep_removed(store, now=time.time())
         assert points_of(store, project) == 5
+
+
+def test_rows_of_silent_writers_are_deleted_at_once_and_their_id_is_free(
+    store: Store, other: Store
+):
+    project = fresh_project()
+    run_again(store, project, "w1", range(10))
+    series = series_of(store, project, "run")
+    delete_run(other, project, "run", force=True)
+    run_again(store, project, "w1", range(10, 20))  # Stored after the deletion.
+    assert [each.writer_id for each in removed_writers(store) if each.project == project] == ["w1"]
+    swept = sweep_removed(store, now=time.time(), silent={"w1"})
+    assert (project, "run") in swept.done
+    assert not any(held(store, project, "run", series).values())
+    run_again(store, project, "w2", range(5))
+    sweep_removed(store, now=time.time(), silent={"w1"}, before=swept)
+    assert points_of(store, project) == 5
+    assert get_run(store, project, "run").name == "w2"
+
+
+def test_writers_of_two_daemons_are_swept_by_the_later_daemon(store: Store):
+    project = fresh_project()
+    for name in ("w1", "w2"):
+        run_again(store, project, name, range(10))
+    series = series_of(store, project, "run")
+    delete_run(store, project, "run", force=True)
+    assert (project, "run") not in sweep_removed(store, now=time.time(), silent={"w1"}).done
+    assert [each.writer_id for each in removed_writers(store) if each.project == project] == ["w2"]
+    run_again(store, project, "w2", range(10, 20))
+    assert (project, "run") in sweep_removed(store, now=time.time(), silent={"w2"}).done
+    assert not any(held(store, project, "run", series).values())
+
+
+def test_a_run_begun_again_before_the_sweep_keeps_its_rows_and_loses_what_names_the_former(
+    store: Store,
+):
+    project = fresh_project()
+    run_again(store, project, "w1", range(10))
+    delete_run(store, project, "run", force=True)
+    late = replace(writer(project), writer_id="w1")
+    tell(store, late, event("console", {"stream": "stdout", "lines": [[1, 5, "late"]]}))
+    run_again(store, project, "w2", range(20, 25))
+    sweep_removed(store, now=time.time(), silent={"w1"})
+    assert points_of(store, project) == 5
+    run = get_run(store, project, "run")
+    assert (run.name, run.writers) == ("w2", 1)
+    assert held(store, project, "run", [])["console"] == 0
+    assert not [each for each in removed_writers(store) if each.project == project]
 
 
 class SweptAfterEachInsert:

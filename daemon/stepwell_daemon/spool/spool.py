@@ -185,9 +185,15 @@ class Spool:
     ) -> None:
         """Add a checked frame to the next group and advance the writer's accepted mark.
 
+        The records of a removed writer are dropped here and acknowledged at once.
+
         Args:
             flags: of ``spool.record``; ``SYNTHETIC`` and ``FILLS`` do not advance the mark.
         """
+        if state.is_removed:
+            state.discard(position, len(records), flags)
+            self.on_durable(state)
+            return
         flags, redescribe = state.append(position, len(records), flags)
         append = Append(
             writer=state.number,
@@ -348,6 +354,10 @@ class Spool:
         """Save the writers table now; part of a clean stop."""
         # In the thread: another save there may use the same temporary file.
         self._freeing.save_table().result()
+
+    async def writers_saved(self) -> None:
+        """Save the writers table, and wait for it."""
+        await asyncio.wrap_future(self._freeing.save_table())
 
     def close(self) -> None:
         """Stop the thread and seal the segment. Can be called twice."""

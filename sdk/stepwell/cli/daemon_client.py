@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from stepwell.cli.errors import UNREACHABLE, CommandError
 from stepwell_wire.lock_notes import DATA_LOCK, read_lock_note
-from stepwell_wire.service import FLUSH, HOLD, STATUS
+from stepwell_wire.service import FLUSH, HOLD, STATUS, SWEEP_REMOVED
 from stepwell_wire.trusted_socket import (
     CHANNEL_OPTIONS,
     Peer,
@@ -184,6 +184,17 @@ class DaemonClient:
             timeout_seconds + STATUS_TIMEOUT_SECONDS,
         )
         return bool(reply.stored), int(reply.pending_bytes)
+
+    def sweep_removed(self, timeout_seconds: float) -> bool:
+        """Have the daemon drop what writers of deleted runs still send; return whether it does."""
+        messages = self._messages
+        reply = self._call(
+            SWEEP_REMOVED,
+            messages.SweepRemovedRequest(timeout_seconds=timeout_seconds),
+            messages.SweepRemovedReply.FromString,
+            timeout_seconds + STATUS_TIMEOUT_SECONDS,
+        )
+        return bool(reply.done)
 
     @contextmanager
     def hold(self, timeout_seconds: float) -> Iterator[tuple[int, int]]:

@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stepwell.cli.daemon_client import DaemonClient, socket_of_data
 from stepwell.cli.errors import FAILED, OK, USAGE, CommandError
 from stepwell.cli.extras import missing_for_daemon, missing_for_hub
-from stepwell.cli.options import add_store, places
+from stepwell.cli.options import Places, add_store, places
 from stepwell.cli.projects import no_project
 from stepwell.cli.reading import reading
 from stepwell.cli.text import count_text, counted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from stepwell_store.queries import RunRef
 
 _CATALOG: Final = "catalog.db"
+_SWEEP_SECONDS: Final = 60.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +93,32 @@ def run(options: argparse.Namespace) -> int:
             run_ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
             forget_runs(journals, project, run_ids_of)
             print(f"deleted project {project}")
+        if options.force:
+            _sweep(store, places(options))
     return OK
+
+
+def _sweep(store: "Store", where: Places) -> None:
+    """Have this machine's daemon drop the rest of running runs, so that their ids are free."""
+    from stepwell_store import EmbeddedStore
+
+    socket = where.socket
+    if isinstance(store, EmbeddedStore):
+        found = socket_of_data(store.data_dir)
+        if found is None:
+            return
+        socket = found
+    try:
+        with DaemonClient(socket) as daemon:
+            is_done = daemon.sweep_removed(_SWEEP_SECONDS)
+    except CommandError:
+        is_done = False  # Another daemon has the runs, or it is of an older release.
+    if not is_done:
+        print(
+            "stepwell: the daemons of the running processes delete their last rows within some "
+            "minutes; use the ids of these runs again after that",
+            file=sys.stderr,
+        )
 
 
 @contextmanager
