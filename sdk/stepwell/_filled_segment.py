@@ -40,6 +40,8 @@ class FilledSegment:
         self._latest: dict[str, tuple[int, Any]] = {}  # by name: its position, and the value
         self._captured = -1  # Up to here, in this segment, all rows are in `_latest`.
         self._row_step, self._row_us = starting_step - 1, 0
+        self._highest_step = starting_step - 1  # of the rows that were read, and of other values
+        self._other_end = 0  # the position after the last values that are no numbers
         self._sequence = 0  # Used as position if there is no journal.
 
     @property
@@ -108,10 +110,10 @@ class FilledSegment:
 
     def _next_step(self) -> int:
         last = max((schema.last for schema in self._schemas.values()), default=0)
-        row_step = self._row_step
+        highest = self._highest_step
         if last and self._buffer is not None:
-            row_step = max(row_step, HEADER.unpack_from(self._buffer, last)[2])
-        return self._step if row_step == self._step - 1 else max(self._step, row_step) + 1
+            highest = max(highest, HEADER.unpack_from(self._buffer, last)[2])
+        return self._step if highest == self._step - 1 else max(self._step, highest) + 1
 
     def latest(self, metric: str) -> Any:
         """Return the last value of ``metric``, None before the first."""
@@ -158,11 +160,13 @@ class FilledSegment:
             key=lambda row: row[0],
         )
         if rows:
-            _, _, step, time_us = HEADER.unpack_from(buffer, rows[-1][0])
-            if self._buffer is buffer:
+            last = rows[-1][0]
+            _, _, step, time_us = HEADER.unpack_from(buffer, last)
+            if self._buffer is buffer and base + last >= self._other_end:
                 self._row_step, self._row_us = step, time_us
         for last, schema in rows:
             position = base + last
+            self._highest_step = max(self._highest_step, HEADER.unpack_from(buffer, last)[2])
             values = struct.unpack_from(f"<{len(schema.keys)}d", buffer, last + HEADER_BYTES)
             for name, value in zip(schema.keys, values, strict=True):
                 held = self._latest.get(name)

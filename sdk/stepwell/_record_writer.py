@@ -320,5 +320,6 @@ class RecordWriter(FilledSegment):
         self._make_journal = make_journal
         self.name_sets, self.losses = NameSets(), Losses()
         self._owed, self._is_paying = deque(), False
+        self._other_end = 0
         self._latest = {name: (0, value) for name, (_, value) in self._latest.items()}
         self.open()

@@ -128,6 +128,8 @@ class Writer(RecordWriter):
             self._write_histograms(histograms, at, time_us)
         if others or histograms or self._disabled:
             self._row_step, self._row_us = at, time_us
+            self._highest_step = max(self._highest_step, at)
+            self._other_end = self._base + self._offset
         if self.idle:
             self.wake()
 

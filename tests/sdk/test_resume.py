@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import stepwell
 from stepwell.errors import (
     ResumeError,
 )
@@ -120,6 +121,43 @@ def test_a_run_that_was_deleted_while_it_logged_is_not_remembered(
     shutil.rmtree(journal)
     run = start(mode="offline", id="again", resume="allow")
     assert (run.resumed, run.step, run.summary.as_dict(), dict(run.config)) == (False, 0, {}, {})
+
+
+def test_a_deleted_run_that_goes_on_leaves_the_notes_of_the_new_one(
+    start: Start, folder: Path
+) -> None:
+    deleted = start(mode="offline", id="again", config={"lr": 1})
+    deleted.log({"x": 1.0})
+    deleted.flush(timeout=0.0)
+    forget_runs([folder / "journals"], deleted.project, ["again"])
+    new = python(
+        "import stepwell\n"
+        "run = stepwell.init('test', id='again', mode='offline', config={'wd': 2})\n"
+        "for _ in range(5): run.log({'x': 2.0})\n"
+        "run.finish()\n"
+        "print(repr(run.label))\n"
+    )
+    assert new.stdout.split() == ["''"], new.stderr
+    journal = deleted.dir
+    deleted.finish()
+    shutil.rmtree(journal)
+    run = start(mode="offline", id="again", resume="allow")
+    assert (run.resumed, run.step, dict(run.config)) == (True, 5, {"wd": 2})
+
+
+@pytest.mark.parametrize("last", ["image", "row", "late row"])
+def test_a_step_with_an_image_alone_is_a_step(start: Start, last: str) -> None:
+    with start(mode="offline", id="again") as run:
+        for _ in range(4):
+            run.log({"x": 1.0})
+        run.log({"image": stepwell.Image([[0, 255], [255, 0]])})
+        assert run.summary["x"] == 1.0  # Reads the last rows.
+        if last == "row":
+            run.log({"x": 2.0})
+        elif last == "late row":
+            run.log({"x": 2.0}, step=1)
+    expected = 6 if last == "row" else 5
+    assert start(mode="offline", id="again", resume="must").step == expected
 
 
 def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:

@@ -140,6 +140,7 @@ class Walk:
         run.writers.append(actor.writer)
         self.model.known.add(key)
         self._doubtful.discard(key)
+        self.model.leaving.discard(key)
         if actor.is_primary:
             run.next_step, run.last_step = actor.step, run.last_step if goes_on else -1
             self._say_at_start(run, arguments, goes_on=goes_on)
@@ -404,13 +405,15 @@ class Walk:
 
     def _keys_at_work(self) -> set[_Key]:
         return {
-            (actor.run.project, actor.run.run_id) for actor in self.actors if actor.run is not None
+            (actor.run.project, actor.run.run_id)
+            for actor in self.actors
+            if actor.run is not None and not actor.is_removed
         }
 
     def _free_key(self) -> _Key | None:
         """Return a run that nobody logs into and of which all is known."""
         keys = {(project, run_id) for project in PROJECTS for run_id in RUN_IDS}
-        keys -= self._keys_at_work() | self.model.leaving
+        keys -= self._keys_at_work()  # The id of a run deleted by force is free at once.
         keys -= {(run.project, run.run_id) for run in self._offline.values()}
         keys -= {(burst.run.project, burst.run.run_id) for burst in self._open}
         return self.chance.choice(sorted(keys)) if keys else None
