@@ -8,7 +8,7 @@ docs/operations.md has the table.
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from stepwell_wire.gaps import TOLD_BY_WRITERS, kind_of_gap
+from stepwell_wire.gaps import REPORTED_BY_WRITERS, kind_of_gap
 from stepwell_wire.records import GAP
 from stepwell_wire.rows import Event
 
@@ -36,7 +36,7 @@ SAMPLE_NAMES: Final = "sample_names"
 OTHER: Final = "other"
 
 DROPS: Final = (
-    *(kind.value for kind in TOLD_BY_WRITERS),
+    *(kind.value for kind in REPORTED_BY_WRITERS),
     DEAD_LETTER,
     SAMPLE_SPOOL_FULL,
     SAMPLE_SPOOL_FAILING,
@@ -57,7 +57,7 @@ class Dropped(NamedTuple):
     points: int
 
 
-def told_by_writers(events: Iterable[Event]) -> tuple[Dropped, ...]:
+def reported_by_writers(events: Iterable[Event]) -> tuple[Dropped, ...]:
     """Return the losses in the gap events among ``events``; their bodies may have any content."""
     return tuple(
         Dropped(
@@ -72,7 +72,7 @@ def told_by_writers(events: Iterable[Event]) -> tuple[Dropped, ...]:
 
 def _reason(body: dict[str, Any]) -> str:
     kind = kind_of_gap(body)
-    return kind.value if kind in TOLD_BY_WRITERS else OTHER
+    return kind.value if kind in REPORTED_BY_WRITERS else OTHER
 
 
 def _count(value: Any) -> int:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stepwell_daemon.bounds import Dropped, told_by_writers
+from stepwell_daemon.bounds import Dropped, reported_by_writers
 from stepwell_daemon.refusal import StreamRefusedError
 from stepwell_daemon.spool.record import DEFINES, FINISHES, SYNTHETIC
 from stepwell_daemon.writer_state import Schemas, WriterState
@@ -103,7 +103,7 @@ def read_records(
         flags,
         defined,
         _last_time_us(decoded),
-        () if flags & SYNTHETIC else told_by_writers(decoded.events),
+        () if flags & SYNTHETIC else reported_by_writers(decoded.events),
     )
 
 

@@ -35,7 +35,7 @@ from stepwell_store.writer import NODE_SCOPE, WriterInfo
 from stepwell_wire.errors import JournalError
 from stepwell_wire.files import open_regular
 from stepwell_wire.folder import JournalFolder
-from stepwell_wire.held_segments import NOTHING_LEFT
+from stepwell_wire.held_segments import NO_SEGMENTS
 from stepwell_wire.incomplete import remove_incomplete
 from stepwell_wire.ingest_pb2 import MALFORMED, Frame
 from stepwell_wire.journal import JournalReader
@@ -262,9 +262,9 @@ def _remedy(error: Exception) -> str:
     is_damage = isinstance(error, JournalError) or (
         isinstance(error, StreamRefusedError) and error.refusal.code == MALFORMED
     )
-    if not is_damage or str(error).endswith(NOTHING_LEFT):
+    if not is_damage or str(error).endswith(NO_SEGMENTS):
         return ""
-    return "; `stepwell journal repair` delivers what can be read"
+    return "; `stepwell journal repair` sends the readable rows"
 
 
 def _mark(path: Path) -> int:

@@ -106,7 +106,7 @@ class Feeds:
         if kept is None or kept.interest.project != interest.project:
             return Subscription(secrets.token_urlsafe(9).replace("-", "_"), interest)
         if count != str(kept.sent_count):
-            kept.forget_told()  # Some events did not arrive.
+            kept.resend_all()  # Some events did not arrive.
         if interest.runs or interest.metrics or interest.media:
             kept.interest = interest
         return kept

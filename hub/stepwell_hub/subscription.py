@@ -49,11 +49,11 @@ class Subscription:
         self.left_at = 0.0
         self.rung = asyncio.Event()
         self.is_over = False
-        self._told_series: dict[tuple[str, str], int] = {}
-        self._told_runs: dict[str, tuple[str, float | None]] = {}
-        self._told_metrics: dict[str, int] = {}
-        self._told_media: dict[str, int] = {}
-        self._told_version: int | None = None
+        self._sent_series: dict[tuple[str, str], int] = {}
+        self._sent_runs: dict[str, tuple[str, float | None]] = {}
+        self._sent_metrics: dict[str, int] = {}
+        self._sent_media: dict[str, int] = {}
+        self._sent_version: int | None = None
         self._look = Look()
 
     def note(self, look: Look) -> None:
@@ -67,46 +67,46 @@ class Subscription:
         self.rung.clear()
         events = self._news()
         look = self._look
-        self._told_version = look.version
-        self._told_series = {key: version for key, version in look.series.items() if self._has(key)}
-        self._told_runs = {
+        self._sent_version = look.version
+        self._sent_series = {key: version for key, version in look.series.items() if self._has(key)}
+        self._sent_runs = {
             run: each for run, each in look.runs.items() if run in self.interest.runs
         }
-        self._told_metrics = {
+        self._sent_metrics = {
             run: count for run, count in look.metric_counts.items() if run in self.interest.runs
         }
-        self._told_media = self._media_of(look)
+        self._sent_media = self._media_of(look)
         self.sent_count += len(events)
         return events
 
-    def forget_told(self) -> None:
+    def resend_all(self) -> None:
         """Send everything again: it is unknown which events arrived."""
-        self._told_series, self._told_runs, self._told_version = {}, {}, None
-        self._told_metrics, self._told_media = {}, {}
+        self._sent_series, self._sent_runs, self._sent_version = {}, {}, None
+        self._sent_metrics, self._sent_media = {}, {}
 
     def _has(self, key: tuple[str, str]) -> bool:
         return key[0] in self.interest.runs and key[1] in self.interest.metrics
 
     def _news(self) -> list[Event]:
         look, events = self._look, list[Event]()
-        if look.version != self._told_version and look.version is not None:
+        if look.version != self._sent_version and look.version is not None:
             if self.interest.project is None:
                 return [("projects", {"version": look.version})]
             events.append(("runs", {"runs_version": look.version}))
         changed = [
             {"run_id": run, "metric": metric, "version": version}
             for (run, metric), version in look.series.items()
-            if self._has((run, metric)) and self._told_series.get((run, metric)) != version
+            if self._has((run, metric)) and self._sent_series.get((run, metric)) != version
         ]
         if changed:
             events.append(("series", {"series": changed}))
         if grown := self._grown(look):
             events.append(("metrics", {"run_ids": grown}))
         media = self._media_of(look).items()
-        if with_media := [run for run, each in media if self._told_media.get(run, 0) != each]:
+        if with_media := [run for run, each in media if self._sent_media.get(run, 0) != each]:
             events.append(("media", {"run_ids": with_media}))
         for run, (state, last_seen) in look.runs.items():
-            if run in self.interest.runs and self._told_runs.get(run) != (state, last_seen):
+            if run in self.interest.runs and self._sent_runs.get(run) != (state, last_seen):
                 events.append(("run", {"run_id": run, "state": state, "last_seen": last_seen}))
         return events
 
@@ -120,5 +120,5 @@ class Subscription:
         return [
             run
             for run, count in look.metric_counts.items()
-            if run in self.interest.runs and self._told_metrics.get(run, 0) != count
+            if run in self.interest.runs and self._sent_metrics.get(run, 0) != count
         ]

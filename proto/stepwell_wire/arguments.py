@@ -22,7 +22,7 @@ class OneLineParser(argparse.ArgumentParser):
         if not unknown and "arguments are required" in message:
             unknown = " ".join(self._given)
         hint = self._hint_of_dash(message) or self._hint(unknown.split())
-        print(f"{self.prog}: {message}; {hint}`{self.prog} --help` says more", file=sys.stderr)
+        print(f"{self.prog}: {message}; {hint}see `{self.prog} --help`", file=sys.stderr)
         raise SystemExit(2)
 
     def _hint_of_dash(self, message: str) -> str:
@@ -33,7 +33,7 @@ class OneLineParser(argparse.ArgumentParser):
         flags = subject.removeprefix("argument ").split("/")
         for flag, value in pairwise(self._given):
             if flag in flags and value.startswith("-") and value not in self._option_string_actions:
-                return f"a value that begins with - is given as {flag}={value}; "
+                return f"write a value that begins with - as {flag}={value}; "
         return ""
 
     def _hint(self, unknown: Sequence[str]) -> str:

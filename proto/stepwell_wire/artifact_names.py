@@ -35,7 +35,7 @@ def check_type(kind: str) -> None:
 def check_alias(alias: str) -> None:
     """Refuse an alias that a version cannot have; raises as `check_name`."""
     if version_number(alias) is not None:
-        raise ArtifactNameError("alias", alias, "no number of a version, which never moves")
+        raise ArtifactNameError("alias", alias, "a word other than a version number such as v3")
     _check_word("alias", alias)
 
 

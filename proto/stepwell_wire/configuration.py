@@ -92,7 +92,7 @@ class SettingsReader:
         except OSError as error:
             raise SettingError(f"{path}: cannot be read ({error.strerror})") from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingError(f"{path}: not TOML: {error}") from error
+            raise SettingError(f"{path}: invalid TOML: {error}") from error
         values = {}
         for name, value in found.items():
             if isinstance(value, dict) and name not in self.fields:

@@ -118,7 +118,7 @@ def parse_draft(data: bytes, key: str) -> Draft:
     try:
         facts = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise DraftError(DRAFT_FILE, f"no JSON ({error})") from error
+        raise DraftError(DRAFT_FILE, f"invalid JSON ({error})") from error
     if not isinstance(facts, dict) or set(facts) != set(Draft._fields):
         raise DraftError(DRAFT_FILE, f"expected an object with {', '.join(Draft._fields)}")
     if facts["v"] != VERSION:
@@ -130,7 +130,9 @@ def parse_draft(data: bytes, key: str) -> Draft:
         if not 0 < len(facts[name].encode("utf-8", "replace")) <= IDENTIFIER_BYTES_MAX:
             raise DraftError(DRAFT_FILE, f"{name}: expected 1 to {IDENTIFIER_BYTES_MAX} bytes")
     if facts["key"] != key or not is_key(key):
-        raise DraftError(DRAFT_FILE, f"names another key than its folder, {facts['key'][:80]!r}")
+        raise DraftError(
+            DRAFT_FILE, f"key {facts['key'][:80]!r} differs from the name of its folder"
+        )
     if not isinstance(facts["metadata"], dict):
         raise DraftError(DRAFT_FILE, "metadata: expected an object")
     aliases = facts["aliases"]
@@ -165,8 +167,8 @@ def check_draft(draft: Draft) -> None:
     size = len(json.dumps(draft.metadata, allow_nan=False).encode())
     if size > METADATA_BYTES_MAX:
         raise ValueError(
-            f"metadata of {size} bytes as JSON; at most {METADATA_BYTES_MAX}: put more into a file "
-            "of the artifact"
+            f"metadata of {size} bytes as JSON; at most {METADATA_BYTES_MAX}; put the rest "
+            "into a file of the artifact"
         )
 
 
@@ -190,7 +192,7 @@ def parse_entries(lines: Iterable[bytes]) -> dict[str, Held | Reference]:
             values = json.loads(line)
             path, fields = values[0], values[1:]
             if not isinstance(path, str):
-                raise TypeError("the path is no text")
+                raise TypeError("expected a path that is a text")
             if not fields:
                 found.pop(path, None)
             elif isinstance(fields[0], str):

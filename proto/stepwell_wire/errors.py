@@ -10,8 +10,8 @@ class MalformedRecordsError(WireError):
 
     def __init__(self, offset: int, total_bytes: int, expected: str) -> None:
         super().__init__(
-            f"records: byte {offset} of {total_bytes}: expected {expected}; "
-            "nothing from this byte on was taken"
+            f"records: byte {offset} of {total_bytes}: expected {expected}; data from this "
+            "byte on was rejected"
         )
         self.offset = offset
         self.total_bytes = total_bytes

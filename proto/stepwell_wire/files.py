@@ -28,5 +28,5 @@ def open_regular(path: str | os.PathLike[str], flags: int, *, folder: int | None
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "no regular file; move it away", os.fspath(path))
+        raise OSError(errno.EINVAL, "not a regular file; move it away", os.fspath(path))
     return descriptor

@@ -64,8 +64,8 @@ class JournalFolder:
         if owner != self.owner:
             os.close(descriptor)
             why = (
-                f"user {owner} owns it and user {self.owner} the folder; expected the same: move "
-                "it away, or give all to one user"
+                f"owner is uid {owner}, expected uid {self.owner} as of its folder; move the "
+                "file away, or chown folder and file to one user"
             )
             raise OSError(errno.EPERM, why, name)
         return descriptor

@@ -35,7 +35,7 @@ class GapKind(StrEnum):
     UNKNOWN = "unknown"
 
 
-TOLD_BY_WRITERS: Final = (
+REPORTED_BY_WRITERS: Final = (
     GapKind.JOURNAL_FULL,
     GapKind.JOURNAL_DISK,
     GapKind.CONSOLE_LINES,

@@ -20,7 +20,7 @@ from stepwell_wire.segment import (
     segment_name,
 )
 
-NOTHING_LEFT: Final = "and so nothing to repair; remove the folder"
+NO_SEGMENTS: Final = "the journal contains no data; remove the folder"
 
 
 class OpenSegment:
@@ -107,11 +107,13 @@ class HeldSegments:
         except OSError as error:
             raise JournalError(f"{segment.path}: {error.strerror}") from error
         if base != segment.base:
-            raise JournalError(f"{segment.path}: its writer freed it while it was read; try again")
+            raise JournalError(
+                f"{segment.path}: its writer freed this segment during the read; try again"
+            )
         if len(read) != size:
             raise JournalError(
                 f"{segment.path}: {offset + len(read)} bytes, expected {offset + size}; "
-                "the file was cut by something else than stepwell"
+                "another program truncated the file"
             )
         return read
 
@@ -140,25 +142,25 @@ class HeldSegments:
         if self._severed:
             return self._severed
         if not self.segments:
-            return f"{self.path}: no segment is left, {NOTHING_LEFT}"
+            return f"{self.path}: no segments: {NO_SEGMENTS}"
         if self.oldest > had:
             return (
-                f"{self.path}: {self.oldest - had} bytes before {self.segments[0].path} are gone "
-                "and were never acknowledged; a file is missing"
+                f"{self.path}: {self.oldest - had} unacknowledged bytes before "
+                f"{self.segments[0].path} are missing; a segment file is missing"
             )
         last = self.segments[-1]
         cut_bytes = last.found.cut_bytes
         if last.limit + cut_bytes > max(last.limit, had):
             return (
-                f"{last.path}: {last.end} bytes, {last.end + cut_bytes} were written; the "
-                "file was cut by something else than stepwell"
+                f"{last.path}: {last.end} bytes, expected {last.end + cut_bytes}; another "
+                "program truncated the file"
             )
         if last.found.is_wrong:
-            return f"{last.path}: its page says an end that cannot be"
+            return f"{last.path}: the end offset in its page is invalid"
         if last.found.is_followed:
             return (
-                f"{self.path}: {segment_name(last.limit)} is gone, which followed "
-                f"{last.path.name}; a file is missing"
+                f"{self.path}: segment {segment_name(last.limit)}, after {last.path.name}, "
+                "is missing"
             )
         return ""
 
@@ -170,8 +172,8 @@ class HeldSegments:
                 continue
             if end > start:
                 return (
-                    f"{segment.path}: what lies at {start} to {end} is not what its checksum says; "
-                    "something changed it"
+                    f"{segment.path}: the records at offset {start} to {end} do not match "
+                    "their checksum; the file was changed"
                 )
         return ""
 
@@ -200,7 +202,7 @@ class HeldSegments:
                 if segment is None:
                     with contextlib.suppress(OSError):
                         doubtful += max(0, self._folder.size_of(path.name) - PAGE_BYTES)
-                        self._sever(f"{path}: its first page is none of a segment")
+                        self._sever(f"{path}: invalid first page, expected the page of a segment")
                     continue
             elif not self._restarted:
                 segment.look(restarted=False)
@@ -215,8 +217,9 @@ class HeldSegments:
                 limit = fresh[-1].limit
                 if not is_empty or base > limit:
                     self._sever(
-                        f"{path}: begins at {base}, and {fresh[-1].path.name} ends at {limit}; "
-                        "a file is missing or was changed"
+                        f"{path}: begins at position {base}, but {fresh[-1].path.name} ends "
+                        f"at {limit}; a segment file between them is missing, or one of the "
+                        "two was changed"
                     )
                 doubtful += segment.found.claimed - PAGE_BYTES
                 os.close(segment.descriptor)

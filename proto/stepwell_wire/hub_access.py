@@ -71,13 +71,14 @@ def read_key(folder: Path) -> str:
         raise HubKeyError(f"{path}: cannot be read ({error.strerror})") from error
     if not stat.S_ISREG(mode) or mode & 0o077:
         raise HubKeyError(
-            f"{path}: others may read or change it (mode {stat.S_IMODE(mode):04o}); delete it and "
-            "restart the hub, which makes a new key; or run chmod 600 if no other user read it"
+            f"{path}: other users may read or change it (mode {stat.S_IMODE(mode):04o}); "
+            "delete it and restart the hub, which creates a new key; or run chmod 600 "
+            f"{path} if no other user has read it"
         )
     if not _KEY.fullmatch(text):
         raise HubKeyError(
-            f"{path}: expected 43 letters, digits, - and _; delete it and restart the hub, which "
-            "makes a new key"
+            f"{path}: expected 43 letters, digits, - and _; delete it and restart the hub, "
+            "which creates a new key"
         )
     return text
 
@@ -122,7 +123,9 @@ def rotate_key(folder: Path) -> Path:
 def _check_folder(folder: Path) -> None:
     found = folder.stat()
     if found.st_uid != os.geteuid():
-        raise HubKeyError(f"{folder}: belongs to another user (uid {found.st_uid})")
+        raise HubKeyError(
+            f"{folder}: belongs to another user (uid {found.st_uid}); chown it to the hub's user"
+        )
     if found.st_mode & 0o077:
         folder.chmod(0o700)
 

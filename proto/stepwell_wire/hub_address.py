@@ -40,14 +40,16 @@ class HubAddress:
         """Raise HubAddressError if a setting is invalid or unsafe."""
         if self.host and not is_host(self.host):
             raise HubAddressError(
-                f"{prefix}host: expected an address or a name, not {self.host!r}; 127.0.0.1 is "
-                "this machine only, 0.0.0.0 every address that it has"
+                f"{prefix}host: expected an address or a host name, not {self.host!r}; "
+                "127.0.0.1 means this machine only, 0.0.0.0 all its addresses"
             )
         if bool(self.cert_file) != bool(self.key_file):
-            raise HubAddressError(f"{prefix}cert_file and {prefix}key_file go together")
+            raise HubAddressError(
+                f"{prefix}cert_file and {prefix}key_file: only one is set; set both or none"
+            )
         for path in (self.cert_file, self.key_file):
             if path is not None and not path.is_file():
-                raise HubAddressError(f"{prefix}cert_file, {prefix}key_file: {path} is no file")
+                raise HubAddressError(f"{prefix}cert_file, {prefix}key_file: {path} is not a file")
         if self.url:
             parts = urlsplit(self.url)
             if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -56,8 +58,8 @@ class HubAddress:
                 )
             if parts.path.strip("/") or parts.query or parts.fragment:
                 raise HubAddressError(
-                    f"{prefix}url is {self.url!r}; the page lives at the root of a host name: "
-                    "give it a name of its own, without a path"
+                    f"{prefix}url is {self.url!r}; the page needs a host name of its own; "
+                    "remove the path, query and fragment"
                 )
         try:
             self.proxy_networks()
@@ -68,9 +70,9 @@ class HubAddress:
             ) from error
         if not is_loopback(self.host) and not self.cert_file and not self.proxy:
             raise HubAddressError(
-                f"{prefix}host {self.host}: beyond loopback the key would cross the network in "
-                f"clear; set {prefix}cert_file and {prefix}key_file for TLS, or name the proxy "
-                f"that ends TLS in {prefix}proxy"
+                f"{prefix}host {self.host}: the key would cross the network unencrypted; set "
+                f"{prefix}cert_file and {prefix}key_file for TLS, or name the proxy that "
+                f"ends TLS in {prefix}proxy"
             )
 
     def proxy_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

@@ -37,8 +37,8 @@ class NoPythonError(OSError):
     def __init__(self) -> None:
         super().__init__(
             errno.ENOEXEC,
-            "this application has no Python to start helpers with; name one that has stepwell "
-            f"with {PYTHON_VARIABLE}",
+            "this application contains no Python interpreter to start helper processes; set "
+            f"{PYTHON_VARIABLE} to one that has stepwell installed",
             sys.executable or "sys.executable",
         )
 

@@ -31,17 +31,20 @@ from stepwell_wire.segment import PAGE_BYTES, SEGMENT_SUFFIX, definitions, whole
 
 def _no_journal(path: Path, *, has_records: bool = False) -> JournalError:
     if has_records:
-        return JournalError(f"{path}: {nobodys_text(path)}")
-    return JournalError(f"{path}: no {WRITER_FILE}; this is no journal of stepwell")
+        return JournalError(f"{path}: {unknown_run_text(path)}")
+    return JournalError(f"{path}: no {WRITER_FILE}, so not a journal of stepwell")
 
 
-def _whose_hint(path: Path) -> str:
+def _repair_command(path: Path) -> str:
     return f"`stepwell journal repair {path} --unverified --project … --run …`"
 
 
-def nobodys_text(path: Path) -> str:
+def unknown_run_text(path: Path) -> str:
     """Return the message for a folder of records whose run is unknown."""
-    return f"it holds records and no {WRITER_FILE}: {_whose_hint(path)} says whose they are"
+    return (
+        f"contains records but no {WRITER_FILE}, so their run is unknown; assign them with "
+        f"{_repair_command(path)}"
+    )
 
 
 class JournalReader:
@@ -92,8 +95,8 @@ class JournalReader:
             raise _no_journal(self.path, has_records=has_records) from error
         except (OSError, ValueError) as error:
             raise JournalError(
-                f"{self.path / WRITER_FILE}: {error}; what is held cannot be assigned to a run: "
-                f"{_whose_hint(self.path)} says whose it is, or move the folder away"
+                f"{self.path / WRITER_FILE}: {error}; the run of these records is unknown: "
+                f"assign them with {_repair_command(self.path)}, or move the folder away"
             ) from error
 
     # ------------------------------------------------------------------ who holds it
@@ -158,16 +161,18 @@ class JournalReader:
         return self._held.unverified_bytes
 
     def damage(self, had: int = 0) -> str:
-        """Return a description of damage in a dead writer's journal, "" if there is none.
+        """Return a description of damage in a dead writer's journal.
 
-        Reads every record that has a checksum. After a restart of the machine damage cannot be
-        detected: the disk may hold older numbers, and data that fails its checksum is unverified.
+        Returns "" if there is none, or if another process removed the folder in the meantime. Reads
+        every record that has a checksum. After a restart of the machine it always returns "": the
+        disk may hold older numbers, and data without a valid checksum is unverified, not damaged.
 
         Args:
             had: the position up to which all data is stored elsewhere, acknowledged or not.
 
         Raises:
-            OSError: It cannot be read.
+            JournalError: A segment cannot be opened.
+            OSError: A segment cannot be read.
         """
         self._held.look()  # The writer may have continued since, and died.
         if self._restarted:
@@ -194,7 +199,8 @@ class JournalReader:
         """
         if position < self.oldest:
             raise JournalError(
-                f"{self.path}: position {position} is gone, the oldest held is {self.oldest}"
+                f"{self.path}: position {position} is no longer in the journal, which begins "
+                f"at {self.oldest}"
             )
         held = self._held
         segment = held.segment_of(position)
@@ -212,8 +218,8 @@ class JournalReader:
         if end == 0:
             if available < HEADER_BYTES:
                 raise JournalError(
-                    f"{segment.path}: offset {offset}: {available} bytes are left, expected a "
-                    f"record of at least {HEADER_BYTES}"
+                    f"{segment.path}: offset {offset}: {available} bytes are left, expected "
+                    f"a record of at least {HEADER_BYTES} bytes"
                 )
             schema, size, _, _ = HEADER.unpack_from(chunk)
             try:
@@ -248,11 +254,13 @@ class JournalReader:
             JournalError: The writer is alive, or some data is not acknowledged.
         """
         if self.writer_is_alive():
-            raise JournalError(f"{self.path}: its writer still runs; nothing was removed")
+            raise JournalError(
+                f"{self.path}: its writer still runs, so the journal was not deleted"
+            )
         if self.acked < self.committed:
             raise JournalError(
-                f"{self.path}: {self.committed - self.acked} bytes are not acknowledged; "
-                "nothing was removed"
+                f"{self.path}: {self.committed - self.acked} bytes are not acknowledged, so "
+                "the journal was not deleted"
             )
         if not self.unverified_bytes:
             self._folder.remove(last=LOCK_FILE)

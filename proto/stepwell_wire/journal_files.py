@@ -51,7 +51,7 @@ class WriterFile(NamedTuple):
         try:
             found = json.loads(text)
         except RecursionError as error:
-            raise ValueError("expected a JSON object, not one nested so deep") from error
+            raise ValueError("expected a JSON object without deep nesting") from error
         if not isinstance(found, dict):
             raise ValueError("expected a JSON object")
         version = found.get("version")
@@ -65,7 +65,7 @@ class WriterFile(NamedTuple):
                     raise ValueError(f"{name}: expected {kind.__name__}")
                 known[name] = found[name]
                 if kind is int and not 0 <= found[name] < _NUMBERS[name]:
-                    raise ValueError(f"{name}: {found[name]} cannot be")
+                    raise ValueError(f"{name}: {found[name]} is out of range")
                 if kind is str and len(found[name].encode()) > _TEXT_BYTES[name]:
                     raise ValueError(f"{name}: expected at most {_TEXT_BYTES[name]} bytes")
         for name in ("project", "run_id", "writer_id"):

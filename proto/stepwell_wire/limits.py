@@ -59,7 +59,7 @@ IDENTIFIER_BYTES_MAX: Final = 128
 """Project, run id, writer id and label."""
 
 POSITION_MAX: Final = 1 << 62
-"""Last allowed begin of a stream: from there no frame moves its position past 64 bits."""
+"""Largest position at which a stream or a relayed frame may begin; later ones then fit 64 bits."""
 
 JOURNAL_SEGMENT_BYTES: Final = 8 * 1024 * 1024
 JOURNAL_BYTES_MAX_DEFAULT: Final = 1024 * 1024 * 1024

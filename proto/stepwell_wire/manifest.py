@@ -63,7 +63,7 @@ class Manifest:
             ManifestError: A path or an entry is invalid; names it.
         """
         if len(entries) > ENTRIES_MAX:
-            raise ManifestError("entries", f"{len(entries)} of them; at most {ENTRIES_MAX}")
+            raise ManifestError("entries", f"{len(entries)} entries; at most {ENTRIES_MAX}")
         self.entries = dict(entries)
         self.size = _check_entries(self.entries)
 
@@ -103,7 +103,7 @@ def parse_manifest(data: bytes) -> Manifest:
     except ManifestError:
         raise
     except (ValueError, RecursionError) as error:  # Also UnicodeDecodeError.
-        raise ManifestError("text", f"no JSON in UTF-8 ({error})") from error
+        raise ManifestError("text", f"invalid JSON or not UTF-8 ({error})") from error
     if not isinstance(facts, dict):
         raise ManifestError("text", f"expected a JSON object, found {type(facts).__name__}")
     version = facts.get("v")
@@ -117,7 +117,9 @@ def parse_manifest(data: bytes) -> Manifest:
     manifest = Manifest({path: _entry_of(path, each) for path, each in facts["entries"].items()})
     for name, counted in (("count", len(manifest.entries)), ("size", manifest.size)):
         if type(facts[name]) is not int or facts[name] != counted:
-            raise ManifestError(name, f"{_show(facts[name])}, but its entries make {counted}")
+            raise ManifestError(
+                name, f"{_show(facts[name])}, expected {counted} as the entries give"
+            )
     return manifest
 
 
@@ -139,12 +141,14 @@ def check_path(path: str) -> None:
     where = _show(path)
     _check_text(where, path, PATH_BYTES_MAX)
     if path.startswith("/"):
-        raise ManifestError(where, "an absolute path; expected one relative to the artifact")
+        raise ManifestError(where, "is an absolute path; expected a path relative to the artifact")
     if "\\" in path:
-        raise ManifestError(where, "a backslash, which some systems take for a separator")
+        raise ManifestError(where, "contains a backslash, which is a separator on some systems")
     for part in path.split("/"):
         if part in ("", ".", ".."):
-            raise ManifestError(where, f"has the part {part!r}; expected names between slashes")
+            raise ManifestError(
+                where, f"contains the part {part!r}; expected names between slashes"
+            )
         if len(part.encode()) > PART_BYTES_MAX:
             raise ManifestError(where, f"a name in it is longer than {PART_BYTES_MAX} bytes")
 
@@ -160,7 +164,9 @@ def _check_entries(entries: Mapping[str, Entry]) -> int:
         check_path(path)
         for folder in _folders_of(path):
             if folder in entries:
-                raise ManifestError(_show(path), f"{_show(folder)} is a file, not its folder")
+                raise ManifestError(
+                    _show(path), f"{_show(folder)} is a file, so it cannot contain this path"
+                )
         _check_entry(path, each)
         if each.digest and sizes.setdefault(each.digest, each.size) != each.size:
             raise ManifestError(
@@ -183,13 +189,15 @@ def _check_entry(path: str, entry: Entry) -> None:
         if not is_digest(entry.digest):
             raise ManifestError(where, "expected a digest of 64 hexadecimal digits")
         if entry.checksum:
-            raise ManifestError(where, "a checksum belongs to a reference")
+            raise ManifestError(where, "has a checksum but no reference")
         return
     if entry.digest:
         raise ManifestError(where, "has both a digest and a reference")
     _check_text(where, entry.reference, REFERENCE_BYTES_MAX)
     if not _SCHEME.match(entry.reference):
-        raise ManifestError(where, f"{_show(entry.reference)} is no URI, such as s3://bucket/key")
+        raise ManifestError(
+            where, f"{_show(entry.reference)} is not a URI; expected, for example, s3://bucket/key"
+        )
     if entry.checksum:
         _check_text(where, entry.checksum, CHECKSUM_BYTES_MAX)
 
@@ -200,7 +208,7 @@ def _check_text(where: str, text: str, bytes_max: int) -> None:
     if not text.isascii() or not text.isprintable():
         for character in text:
             if reason := _REFUSED.get(unicodedata.category(character)):
-                raise ManifestError(where, f"has {reason}, U+{ord(character):04X}")
+                raise ManifestError(where, f"contains {reason}, U+{ord(character):04X}")
     if len(text.encode()) > bytes_max:
         raise ManifestError(where, f"is longer than {bytes_max} bytes")
 
@@ -247,7 +255,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise ManifestError(_show(name), "comes twice")
+                raise ManifestError(_show(name), "occurs twice")
             seen.add(name)
     return made
 

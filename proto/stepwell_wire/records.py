@@ -79,11 +79,9 @@ def pack_event(kind: str, body: Mapping[str, Any], *, step: int, time_us: int) -
     )
     size = HEADER_BYTES + len(packed)
     if size > EVENT_BYTES_MAX:
-        raise ValueError(f"a {kind} event of {size} bytes; at most {EVENT_BYTES_MAX} are possible")
+        raise ValueError(f"a {kind} event of {size} bytes; at most {EVENT_BYTES_MAX} are allowed")
     if len(packed) > EVENT_DEPTH_MAX and _is_deeper(body, EVENT_DEPTH_MAX - 1):
-        raise ValueError(
-            f"a {kind} event nested deeper than {EVENT_DEPTH_MAX} levels, the most that is possible"
-        )
+        raise ValueError(f"a {kind} event nested deeper than {EVENT_DEPTH_MAX} levels, the maximum")
     padding = aligned(size) - size
     return HEADER.pack(EVENT_SCHEMA, size, step, time_us) + packed + b"\0" * padding
 
@@ -112,7 +110,7 @@ def unpack_event(records: bytes | memoryview, record: Record) -> tuple[str, dict
         raise MalformedRecordsError(
             record.offset,
             len(records),
-            f"a {kind[:40]} event nested at most {EVENT_DEPTH_MAX} levels deep, not deeper",
+            f"a {kind[:40]} event nested at most {EVENT_DEPTH_MAX} levels deep",
         )
     return kind, fields
 
@@ -162,7 +160,9 @@ def check_header(schema: int, size: int, offset: int, total: int) -> None:
         )
     if schema == EVENT_SCHEMA:
         if size > EVENT_BYTES_MAX:
-            raise MalformedRecordsError(offset, total, f"an event of {EVENT_BYTES_MAX} at most")
+            raise MalformedRecordsError(
+                offset, total, f"an event of at most {EVENT_BYTES_MAX} bytes"
+            )
     elif schema != PADDING_SCHEMA:
         if schema > SCHEMAS_PER_WRITER_MAX:
             raise MalformedRecordsError(offset, total, f"a schema id, not {schema}")

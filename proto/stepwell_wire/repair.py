@@ -74,7 +74,9 @@ class Repair:
         with _held(self.path, make=True) as folder:
             names = folder.names()
             if not all(name in names for name in self._replaced if name.endswith(SEGMENT_SUFFIX)):
-                raise JournalError(f"{self.path}: delivered meanwhile; nothing was changed")
+                raise JournalError(
+                    f"{self.path}: its rows were delivered in the meantime; nothing was changed"
+                )
             try:
                 kept = self._keep(folder)
                 # writer.json comes last: without it the folder does not count as a journal.
@@ -88,8 +90,8 @@ class Repair:
                 os.fsync(folder.descriptor)
             except OSError as error:
                 raise JournalError(
-                    f"{error.filename or self.path}: {error.strerror}; what was there is kept, "
-                    "try again when the disk takes it"
+                    f"{error.filename or self.path}: {error.strerror}; the original files "
+                    "are kept; try again when the disk accepts writes"
                 ) from error
         return kept
 
@@ -101,7 +103,7 @@ class Repair:
             number += 1
         parent.mkdir(exist_ok=True)
         if parent.is_symlink():
-            raise JournalError(f"{parent}: a link, expected a folder; move it away")
+            raise JournalError(f"{parent}: a symbolic link, expected a folder; move it away")
         kept.mkdir(mode=0o700)
         target = os.open(kept, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -150,9 +152,9 @@ def plan_repair(path: Path, *, info: WriterFile | None = None, unverified: bool 
         repair._replaced.append(WRITER_FILE + UNVERIFIED_SUFFIX)
     if repair.is_needed and repair.unverified_bytes:
         raise JournalError(
-            f"{path}: {repair.unverified_bytes} bytes cannot be believed, as the machine restarted "
-            "or nobody knows whether it did, and would be given up; say --unverified to take them "
-            "as far as they read. Nothing was changed"
+            f"{path}: {repair.unverified_bytes} bytes cannot be verified, as the machine "
+            "restarted or may have; this repair would discard them. Nothing was changed; "
+            "add --unverified to keep the readable part of them"
         )
     return repair
 
@@ -173,8 +175,8 @@ def _find_writer(
     if info is not None:
         return info, False
     raise JournalError(
-        f"{folder.path}: {problem}; what is held cannot be assigned to a run, say whose it is with "
-        "--project and --run, and --unverified"
+        f"{folder.path}: {problem}; the run of these records is unknown: give --project, "
+        "--run and --unverified"
     )
 
 
@@ -188,7 +190,7 @@ def _segments(folder: JournalFolder, *, unverified: bool) -> dict[int, str]:
             if base is not None:
                 named.setdefault(base, name)
     if not named:
-        raise JournalError(f"{folder.path}: no segments; there is nothing to repair, remove it")
+        raise JournalError(f"{folder.path}: no segments, so no data to repair; remove the folder")
     return named
 
 
@@ -215,7 +217,9 @@ def _held(path: Path, *, make: bool = False) -> Iterator[JournalFolder]:
                 held.callback(os.close, lock)
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise JournalError(f"{path}: in use; its writer, or a daemon, holds it") from error
+            raise JournalError(
+                f"{path}: in use by its writer or by a daemon; try again when it has ended"
+            ) from error
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}") from error
         yield folder

@@ -115,7 +115,9 @@ def decode_records(
         if width is None:
             keys = defined.get(schema) or schemas.get(schema)
             if keys is None:
-                raise MalformedRecordsError(offset, total, f"schema {schema} to be defined before")
+                raise MalformedRecordsError(
+                    offset, total, f"a definition of schema {schema} before its rows"
+                )
             width = widths[schema] = len(keys)
             runs[schema] = []
         if size != HEADER_BYTES + 8 * width:
@@ -187,5 +189,5 @@ def _define(
     names = tuple(keys)
     known = defined.get(number) or schemas.get(number)
     if known is not None and known != names:
-        raise MalformedRecordsError(offset, total, f"schema {number} to keep its names")
+        raise MalformedRecordsError(offset, total, f"the same names for schema {number} as before")
     defined[number] = names

@@ -133,7 +133,7 @@ def salvage(files: Mapping[int, bytes], *, restarted: bool, unverified: bool = F
             done.segments[segment.base] = content
         if size and not is_known:
             at = segment.base + segment.proven
-            done.damage.append(SegmentDamage(at, size, "no checksum holds; taken as they read"))
+            done.damage.append(SegmentDamage(at, size, "kept without a valid checksum"))
             doubts += _doubt_event(kept, size, last_step(segment.records[: segment.proven]))
         if not unverified:
             done.unverified_bytes += segment.end.claimed - segment.end.end
@@ -141,7 +141,7 @@ def salvage(files: Mapping[int, bytes], *, restarted: bool, unverified: bool = F
     done.damage += [SegmentDamage(at, end - at, "lost") for at, end, rows in pieces if rows is None]
     done.damage.sort(key=lambda each: each.position)
     if last.is_end_lost:
-        done.damage[-1].what = "lost, or less: where the journal ended is not known"
+        done.damage[-1].what = "lost at most: the end of the journal is unknown"
     if gaps := b"".join(_gap_events(pieces, acked, is_end_lost=last.is_end_lost)) + doubts:
         done.segments[last.base] = done.segments.get(last.base, last.records) + gaps
         # The gap of a missing first segment also ends the search for it.
@@ -163,8 +163,8 @@ def _chain(
         if segment.following is not None and segment.following - segment.limit > HOLE_BYTES_MAX:
             raise UnsalvageableError(
                 f"{segment.following - segment.limit} bytes are missing before position "
-                f"{segment.following}, more than a journal holds; if that file is of another "
-                "journal, move it away"
+                f"{segment.following}, more than a journal can have; if that file belongs to "
+                "another journal, move it away"
             )
         found.append(segment)
     if len(found) > 1 and found[-1].end.is_empty and found[-1].limit != found[-1].following:
@@ -323,7 +323,7 @@ def _doubt_event(pieces: Sequence[_Piece], size: int, before: int | None) -> byt
     if not moments:
         return b""
     first = moments[0] if before is None else (moments[0][0], before)
-    what = f"journal taken as it reads, no checksum holds for {size} bytes"
+    what = f"{size} bytes of the journal kept without a valid checksum"
     return _gap_event(GapKind.JOURNAL_IN_DOUBT, what, first, moments[-1])
 
 

@@ -20,8 +20,9 @@ def read_secret(path: Path) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             if mode & (stat.S_IROTH | stat.S_IWOTH | stat.S_IWGRP):
                 raise SecretFileError(
-                    f"{path}: others may read or change it (mode {stat.S_IMODE(mode):04o}); "
-                    f"chmod 600 {path}, or 640 with a group of its own"
+                    f"{path}: other users may read or change it (mode "
+                    f"{stat.S_IMODE(mode):04o}); run chmod 600 {path}, or chmod 640 with a "
+                    "group of its own"
                 )
             return file.read()
     except OSError as error:

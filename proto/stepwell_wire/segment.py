@@ -11,8 +11,9 @@ follows, then its position: so a missing segment is detected. `committed` is val
 machine has not restarted since: the page cache survives any process. After a restart pages may be
 missing below it, so only records that a checked slot covers are valid; there are two slots, so
 that a torn write of one leaves the other. If `acked` and its complement differ, the earlier
-position counts. Without a restart, a slot whose checksum fails means that the records were changed.
-Little-endian throughout. No I/O here.
+position counts. A slot with a wrong checksum of its own 12 bytes is torn, and ignored. If a slot is
+whole, but the records do not match its checksum, and the machine has not restarted, the records
+were changed. Little-endian throughout. No I/O here.
 """
 
 import contextlib
@@ -141,10 +142,10 @@ def pack_acked(acked: int) -> list[tuple[int, bytes]]:
 
 
 def promised_end(page: bytes) -> int:
-    """Return the furthest end of records in the page's slots, whether or not its checksum is valid.
+    """Return the furthest end in the page's whole slots, without checking the records.
 
-    If the machine has not restarted, the records between the last valid end and this one were
-    changed, or the file was truncated.
+    If it is beyond the result of `checked_end`, and the machine has not restarted, records between
+    the two were changed, or the file was truncated.
     """
     return max((end for end, _ in unpack_checked(page) if not end & 7), default=PAGE_BYTES)
 
@@ -185,7 +186,7 @@ class SegmentEnd(NamedTuple):
         claimed: file offset up to which the writer wrote, as its page says, within the file.
         cut_bytes: bytes that the writer wrote, as its page says, beyond the end of the file.
         acked: the acknowledged position in the page, 0 if it is invalid.
-        promised: the furthest end of records in the page's slots.
+        promised: the furthest end in the page's whole slots; the records may not match it.
         has_page: the file begins with the page of this segment.
         is_wrong: the end in the page is invalid; a slot's end is used instead.
         is_followed: the page says that another segment begins where this one ends.

@@ -116,7 +116,7 @@ def pack_end(header: StagedHeader) -> bytes:
     packed = json.dumps(fields, separators=(",", ":")).encode()
     if len(packed) > STAGED_HEADER_BYTES_MAX:
         raise ValueError(
-            f"a header of {len(packed)} bytes; at most {STAGED_HEADER_BYTES_MAX} are possible"
+            f"a header of {len(packed)} bytes; at most {STAGED_HEADER_BYTES_MAX} are allowed"
         )
     return packed + FOOTER.pack(len(packed), zlib.crc32(packed), size, crc32, 0, MAGIC)
 
@@ -136,17 +136,19 @@ def read_header(descriptor: int, where: str) -> StagedHeader:
         raise StagedDamagedError(where, f"{size} bytes")
     footer = os.pread(descriptor, FOOTER.size, size - FOOTER.size)
     if len(footer) != FOOTER.size:
-        raise StagedDamagedError(where, "it became shorter while it was read")
+        raise StagedDamagedError(where, "the file became shorter during the read")
     header_bytes, header_crc32, payload_bytes, payload_crc32, _, magic = FOOTER.unpack(footer)
     if magic != MAGIC:
-        raise StagedDamagedError(where, "no footer: the file is cut, or no staged file")
+        raise StagedDamagedError(where, "no footer: the file is truncated or is not a staged file")
     if header_bytes > STAGED_HEADER_BYTES_MAX or payload_bytes + header_bytes + FOOTER.size != size:
         raise StagedDamagedError(
-            where, f"{size} bytes, and its footer speaks of {payload_bytes} and {header_bytes}"
+            where,
+            f"{size} bytes, but its footer gives {payload_bytes} for the payload and "
+            f"{header_bytes} for the header",
         )
     packed = os.pread(descriptor, header_bytes, payload_bytes)
     if zlib.crc32(packed) != header_crc32:
-        raise StagedDamagedError(where, "the header does not fit its checksum")
+        raise StagedDamagedError(where, "the header does not match its checksum")
     return _header_of(packed, payload_bytes, payload_crc32, where)
 
 
@@ -160,9 +162,11 @@ def _header_of(packed: bytes, payload_bytes: int, payload_crc32: int, where: str
     for name, value in texts.items():
         limit = 255 if name == "host" else IDENTIFIER_BYTES_MAX
         if not isinstance(value, str) or not _fits(value, limit):
-            raise StagedDamagedError(where, f"{name} in the header is no text of {limit} bytes")
+            raise StagedDamagedError(
+                where, f"{name} in the header is not a text of at most {limit} bytes"
+            )
     if not is_id(texts["id"]) or not texts["run_id"] or not texts["writer_id"]:
-        raise StagedDamagedError(where, "the header does not say which blob of which writer it is")
+        raise StagedDamagedError(where, "the header lacks a valid id, run_id or writer_id")
     if not isinstance(pid, int) or not 0 <= pid < 1 << 32 or not isinstance(about, dict):
         raise StagedDamagedError(where, "the header has an invalid pid or about")
     return StagedHeader(

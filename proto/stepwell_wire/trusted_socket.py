@@ -1,8 +1,9 @@
 """A unix socket whose creator is checked before a byte is sent to it.
 
-Trusted users are root, our own user, and the owner of the socket's folder, if the folder is in a
-place where only trusted users can create one (`/run/stepwell` of a service, a home below `/home`).
-The owner of a folder in `/tmp` is not trusted. STEPWELL_SOCKET_OWNER names one more user.
+Trusted users are root, our own user, and the owners of the folders on the socket's path, as long
+as only trusted users can create entries in the folder above (`/run/stepwell` of a service, a home
+below `/home`). The owner of a folder in `/tmp` is not trusted. STEPWELL_SOCKET_OWNER names one
+more user.
 
 The socket is opened without connecting, checked, and reached through its descriptor: a socket that
 is put into its place meanwhile is another one, and is not reached.
@@ -46,7 +47,7 @@ class UntrustedSocketError(PermissionError):
         problem = f"{what} belongs to another user (uid {owner}), so nothing is sent to it"
         self.remedy = (
             f"name another socket with {SOCKET_VARIABLE}; or, if you want to use that user's "
-            f"daemon, set {OWNER_VARIABLE}={owner}; or have that user remove it"
+            f"daemon, set {OWNER_VARIABLE}={owner}; or ask that user to remove it"
         )
         super().__init__(errno.EPERM, f"{problem}; {self.remedy}", path)
         self.owner = owner

@@ -18,10 +18,10 @@ _STARTING_SECONDS_MAX: Final = 0.5
 _OBSTACLES_MAX: Final = 16
 _GAPS_AT_ONCE: Final = 3  # From so many in a row on, the next attempt waits.
 _REMEDIES: Final = {
-    "MALFORMED": "this is a bug of stepwell, please report it with the journal",
+    "MALFORMED": "this is a bug in stepwell, please report it with the journal",
     "UNSUPPORTED_VERSION": "use the same release of stepwell for the daemon and for training",
     "LIMIT": "see the daemon's limits in `stepwell status`",
-    "POSITION": "give the run a new id, or bring the daemon's data folder back",
+    "POSITION": "give the run a new id, or restore the daemon's data folder",
 }
 
 
@@ -64,7 +64,7 @@ class Attempts:
         look = look_at(self._socket)
         if not look.answers:
             obstacle = look.obstacle or self._personal.see_to()
-            raise DaemonUnreachableError(self._socket, "nobody listens", obstacle=obstacle)
+            raise DaemonUnreachableError(self._socket, "no process listens", obstacle=obstacle)
 
     def note_success(self) -> None:
         self.ever_connected = True
@@ -81,13 +81,13 @@ class Attempts:
         """
         self.obstacle = error.obstacle if isinstance(error, DaemonUnreachableError) else ""
         self.last_obstacle = self.obstacle
-        self._tell_obstacle(folder)
+        self._report_obstacle(folder)
         self._failures += 1
         if isinstance(error, RefusedError):
             if is_for_good(error, oldest):
                 self.stopped_for = error
                 remedy = _REMEDIES.get(error.code, _REMEDIES["POSITION"])
-                self._say(f"{error}; the journal keeps everything, {remedy}")
+                self._say(f"{error}; the journal keeps all rows; {remedy}")
                 return
             if error.code == "GAP" and self._failures < _GAPS_AT_ONCE:
                 self.next_at = 0.0  # The next welcome gives the position to continue from.
@@ -96,11 +96,11 @@ class Attempts:
         delay = min(longest, RETRY_SECONDS_MIN * 2 ** min(self._failures - 1, 10))
         self.next_at = time.monotonic() + delay * random.Random().uniform(0.5, 1.0)
 
-    def was_told(self, obstacle: str) -> bool:
+    def was_reported(self, obstacle: str) -> bool:
         """Return whether ``obstacle`` was printed before."""
         return obstacle in self._obstacles_said
 
-    def _tell_obstacle(self, folder: Path) -> None:
+    def _report_obstacle(self, folder: Path) -> None:
         obstacle, said = self.obstacle, self._obstacles_said
         if obstacle and obstacle not in said and len(said) < _OBSTACLES_MAX:
             said.add(obstacle)

@@ -137,8 +137,8 @@ def _changed(folder: Path, files: Mapping[str, Held]) -> str:
             found = os.stat(folder / str(held.number))
             if (found.st_size, found.st_mtime_ns) != (held.size, held.mtime_ns):
                 return (
-                    f"{path}: changed in place after it was added, so the artifact is not logged; "
-                    "write a new file and rename it over the old one"
+                    f"{path}: was changed after it was added, so the artifact is not logged; "
+                    "write a new file and rename it to this name instead"
                 )
     return ""
 
@@ -180,7 +180,9 @@ def _answer_of(call: Any, socket: str, of_what: str) -> bytes:
         details = getattr(error, "details", lambda: None)() or str(error)
         if code is grpc.StatusCode.UNIMPLEMENTED:
             raise RefusedError(
-                "UNSUPPORTED_VERSION", f"the daemon is of a release without {of_what}", 0
+                "UNSUPPORTED_VERSION",
+                f"this release of the daemon does not support {of_what}; upgrade the daemon",
+                0,
             ) from error
         raise DaemonUnreachableError(socket, details.splitlines()[0]) from error
     except grpc.FutureCancelledError as error:

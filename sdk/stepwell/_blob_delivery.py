@@ -91,7 +91,7 @@ class BlobDelivery:
         elif reply.outcome == REFUSED:
             refused[reply.name] = reply.detail
         else:
-            return reply.detail or "the daemon has no room now"
+            return reply.detail or "the daemon has no free space now"
         return ""
 
     def _opened(self) -> "BlobChannel":

@@ -145,16 +145,16 @@ class BlobSender:
         except RefusedError as error:
             self._is_over = True
             self._say(
-                f"{error}; media stay in {self._stager.folder} until the daemon is upgraded and "
-                "`stepwell sync` sends them"
+                f"{error}; media stay in {self._stager.folder}; upgrade the daemon, then "
+                "send them with `stepwell sync`"
             )
             return False
         self._stager.forget(done.taken)
         for blob_id, why in done.refused.items():
             self._refused[blob_id] = why
-            self._say_once(_refused_what(self._stager.folder, blob_id), why)
+            self._say_once(_refusal_text(self._stager.folder, blob_id), why)
         if done.later:
-            self._say_once(f"media wait in {self._stager.folder}, rows go on", done.later)
+            self._say_once(f"media wait in {self._stager.folder}, rows are still sent", done.later)
         return bool(done.taken) and not done.later
 
     def _say_once(self, what: str, why: str) -> None:
@@ -168,18 +168,19 @@ class BlobSender:
         detail = str(error) if isinstance(error, OSError) else traceback.format_exc()
         self._delivery.close()
         self._say_once(
-            f"the blob sender of {self._stager.folder} goes on after an error, the files stay",
+            f"the blob sender of {self._stager.folder} continues after an error, the files "
+            "are kept",
             detail,
         )
 
 
-def _refused_what(folder: Path, name: str) -> str:
+def _refusal_text(folder: Path, name: str) -> str:
     """Return the message for a refused blob or draft, without the reason."""
     key = key_of(name)
     if key is None:
-        return f"the daemon refuses a media file, it is kept in {folder}"
+        return f"the daemon rejected a media file, it is kept in {folder}"
     try:
         called = repr(parse_draft((folder / name / DRAFT_FILE).read_bytes(), key).name)
     except (OSError, ValueError):
         called = key
-    return f"artifact {called} is not logged, its files are kept in {folder / name}"
+    return f"artifact {called} was not logged, its files are kept in {folder / name}"

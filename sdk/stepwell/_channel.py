@@ -216,7 +216,7 @@ class Connection:
             raise NoThreadError(socket, str(error)) from error
         if not self._welcomed.wait(welcome_seconds_max):
             self.close()
-            raise DaemonUnreachableError(socket, f"no welcome within {welcome_seconds_max:.0f} s")
+            raise DaemonUnreachableError(socket, f"no answer within {welcome_seconds_max:.0f} s")
         if self._end is not None:
             self.close()
             raise self._end
@@ -237,7 +237,7 @@ class Connection:
         self._held.close()
 
     def _receive(self) -> None:
-        end: Exception = DaemonUnreachableError(self.socket, "it ended the stream")
+        end: Exception = DaemonUnreachableError(self.socket, "the daemon ended the stream")
         try:
             for reply in self._call:
                 kind = reply.WhichOneof("body")

@@ -196,8 +196,8 @@ class Config:
                 if held is not _MISSING and not is_free:
                     raise ConfigError(
                         f"config {key!r} is {text_of(held, repr)} and would become "
-                        f"{text_of(value, repr)}; pass config.update({{…}}, allow_val_change=True) "
-                        "if that is meant"
+                        f"{text_of(value, repr)}; to change it, call config.update({{…}}, "
+                        "allow_val_change=True)"
                     )
                 fresh[key], changed[key] = _own(value), form
             if fresh:
@@ -230,8 +230,8 @@ class Config:
                 path, other = twin
                 self._warn(
                     f"twin {path}",
-                    f"config {key!r} and {other!r} both have a value at {path}; the store keeps "
-                    "one of the two: rename one",
+                    f"config {key!r} and {other!r} both have a value at {path}, of which the "
+                    "store keeps only one; rename one of them",
                 )
             self._warn_of_secret(key, form)
 
@@ -247,8 +247,8 @@ class Config:
             if is_secret_name(path) or hide_in_text(text) != text:
                 self._warn(
                     f"secret {path}",
-                    f"config {path!r} looks like a secret and is stored as it is; leave it out "
-                    f"with init(config_exclude_keys=[{key!r}]) and see docs/secrets.md",
+                    f"config {path!r} looks like a secret and is stored unchanged; exclude "
+                    f"it with init(config_exclude_keys=[{key!r}]), see docs/secrets.md",
                 )
                 return
 

@@ -27,7 +27,7 @@ def parse_config(
     """
     found = _found_in(values)
     if include is not None and exclude is not None:
-        raise SettingsError("config: give keys to include or keys to exclude, not both")
+        raise SettingsError("config: pass keys to include or keys to exclude, not both")
     if include is not None:
         wanted = _names(include)
         return {key: value for key, value in found.items() if key in wanted}
@@ -117,7 +117,9 @@ def load_file(given: str | os.PathLike[str], *, what: str) -> tuple[dict[str, An
     if loaded is None:
         return {}, text
     if not isinstance(loaded, dict):
-        raise SettingsError(f"{what}: {path}: expected names and values at the top")
+        raise SettingsError(
+            f"{what}: {path}: expected a mapping of names to values at the top level"
+        )
     return loaded, text
 
 
@@ -131,7 +133,7 @@ def _parse_yaml(text: str, what: str) -> Any:
         import yaml  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ImportError as error:
         raise SettingsError(
-            f"{what}: a YAML file needs PyYAML (`pip install pyyaml`), or use JSON"
+            f"{what}: reading a YAML file needs PyYAML (`pip install pyyaml`); or use a JSON file"
         ) from error
     return yaml.load(text, _loader(yaml))
 

@@ -54,8 +54,8 @@ class _Missing:
 
     def __str__(self) -> str:
         return (
-            f"… {self.lines} lines ({self.characters} characters) left out: "
-            "more was printed at once than is kept"
+            f"… {self.lines} lines ({self.characters} characters) left out: more lines at "
+            "once than the limit"
         )
 
 

@@ -35,8 +35,8 @@ def see_to_daemon(
         sender.personal.allow(expected=not look.answers)
     elif not look.answers:
         voice.say(
-            f"{called}: {why} {settings.socket}; what is logged stays in {journal_folder} until a "
-            f"daemon runs or `stepwell sync {settings.journals_dir}` sends it"
+            f"{called}: {why} {settings.socket}; logged rows stay in {journal_folder} until "
+            f"a daemon runs or `stepwell sync {settings.journals_dir}` sends them"
         )
     return page
 
@@ -46,6 +46,6 @@ def _why_no_start(settings: Settings) -> str:
     if settings.no_daemon:
         return "no daemon on"
     if not _spawn.can_start_daemon():
-        return "no daemon (nor one installed) on"
+        return "no daemon (and none installed) on"
     no_python = _spawn.why_no_python()
     return f"{no_python}. No daemon on" if no_python else ""

@@ -60,7 +60,7 @@ def make_definition(
     if not isinstance(name, str):
         raise TypeError(f"define_metric: expected a metric name, not {type(name).__name__}")
     if not name or "*" in name[:-1]:
-        raise ValueError(f"define_metric: {name!r}: a * may stand at the end of a name only")
+        raise ValueError(f"define_metric: {name!r}: a * is only allowed at the end of a name")
     name = _as_logged(name)
     if step_metric is not None:
         step_metric = getattr(step_metric, "name", step_metric)
@@ -72,7 +72,7 @@ def make_definition(
     for operation in operations:
         if operation not in SUMMARY_OPERATIONS:
             raise ValueError(
-                f"define_metric: unknown summary {operation!r}; expected some of "
+                f"define_metric: unknown summary {operation!r}; expected one or more of "
                 + ", ".join(SUMMARY_OPERATIONS)
             )
     if goal is not None and goal not in GOALS:

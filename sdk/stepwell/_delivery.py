@@ -158,8 +158,9 @@ class JournalDelivery:
             connection.close()
             raise RefusedError(
                 "POSITION",
-                f"the daemon wants to go on at {position}, but {source.folder} holds "
-                f"{source.oldest} to {source.committed}; was its data folder replaced?",
+                f"the daemon requests data from position {position} on, but {source.folder} "
+                f"contains {source.oldest} to {source.committed}; the daemon's data folder "
+                "was probably replaced",
                 position,
             )
         self._connection = connection

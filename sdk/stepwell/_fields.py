@@ -19,7 +19,7 @@ _PACKAGES_OF_MAPPINGS: Final = ("ml_collections",)  # Their configs are mappings
 
 
 class Unreadable:
-    """Stands for a value whose reading raised ``error``."""
+    """The replacement of a value whose reading raised ``error``."""
 
     def __init__(self, error: Exception) -> None:
         self.kind = kind_of(error)
@@ -120,7 +120,7 @@ def _read_record(value: Any) -> dict[Any, Any] | None:
 
 
 _OWN: Final = ("its attributes",)
-_PAIRS: Final = ("what iterating over it yields",)
+_PAIRS: Final = ("its items",)
 _KEYS: Final = ("keys()",)
 
 

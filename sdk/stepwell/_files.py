@@ -61,8 +61,8 @@ class FileMedia(Media):
             if name.endswith(f".{ending}"):
                 return ending, media_type
         raise ValueError(
-            f"{type(self).__name__}: {path}: its name ends in none of {', '.join(self.endings)}; "
-            "rename it, or give its type with the argument for it"
+            f"{type(self).__name__}: {path}: expected a name that ends in one of "
+            f"{', '.join(self.endings)}; rename it, or pass its type as an argument"
         )
 
     def described(self, stage: Stage | None, warn: Warn) -> dict[str, Any]:

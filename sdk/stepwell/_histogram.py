@@ -62,8 +62,8 @@ class Histogram(Media):
         self.bins: list[float]
         if (sequence is None) == (np_histogram is None):
             raise ValueError(
-                "Histogram() takes either a sequence of values or "
-                "np_histogram=(counts, edges), and exactly one of them"
+                "Histogram() takes exactly one of a sequence of values and "
+                "np_histogram=(counts, edges)"
             )
         if np_histogram is not None:
             self.histogram, self.bins = _given(np_histogram)
@@ -224,7 +224,7 @@ def _given(np_histogram: Any) -> tuple[list[float], list[float]]:
         ) from error
     if not 1 <= len(counts) <= HISTOGRAM_BINS_MAX:
         raise ValueError(
-            f"np_histogram has {len(counts)} counts; 1 to {HISTOGRAM_BINS_MAX} are possible"
+            f"np_histogram has {len(counts)} counts; 1 to {HISTOGRAM_BINS_MAX} are allowed"
         )
     if len(edges) != len(counts) + 1:
         raise ValueError(

@@ -29,8 +29,8 @@ _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 _NOTE_SECONDS: Final = 1.0
 _NO_HUB: Final = (
-    "start one with `stepwell up`, start the script with `stepwell run`, or name a hub with "
-    f"{HUB} and its key with {KEY_FILE}"
+    f"start one with `stepwell up`, start the script with `stepwell run`, or set {HUB} to "
+    f"the address of a hub and {KEY_FILE} to the file of its key"
 )
 
 
@@ -63,9 +63,9 @@ def find_hub(
     address, folder = _noted(socket)
     if not address:
         raise HubUnreachableError(
-            f"the daemon on {socket} has no hub: its store is elsewhere, or it was started with "
-            f"--hub off, or `stepwell status` says why; name a hub with {HUB} and its key with "
-            f"{KEY_FILE}"
+            f"the daemon on {socket} has no hub: it relays to a gateway, stores in servers, "
+            f"or was started with --hub off; see `stepwell status`, or set {HUB} to the "
+            f"address of a hub and {KEY_FILE} to the file of its key"
         )
     return Hub(address, _key(environ, Path(folder or hub_dir(default_data_dir(environ)))))
 
@@ -88,8 +88,8 @@ def _key(environ: Mapping[str, str], folder: Path) -> str:
         return named_key(environ) or read_key(folder)
     except (OSError, ValueError, HubKeyError) as error:
         raise HubUnreachableError(
-            f"the hub's key is needed: {error}; name a copy of it with {KEY_FILE}, or give it with "
-            f"{KEY}"
+            f"the hub's key cannot be read: {error}; set {KEY_FILE} to a copy of the key "
+            f"file, or {KEY} to the key"
         ) from error
 
 

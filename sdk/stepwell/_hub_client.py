@@ -98,8 +98,7 @@ class Hub:
             return json.loads(data, object_hook=_plain) if data else None
         except ValueError as error:
             raise HubError(
-                f"{self.url}: something other than a hub answers there; {HUB} names a hub's "
-                "address",
+                f"{self.url}: the answer is not one of a hub; set {HUB} to the address of a hub",
                 status=200,
             ) from error
 
@@ -230,16 +229,17 @@ class Hub:
     def unreachable(self, problem: Exception) -> HubUnreachableError:
         """Return the error of a hub that does not answer."""
         return HubUnreachableError(
-            f"{self.url}: the hub does not answer ({problem}); `stepwell status` says how the "
-            f"daemon here is, or name another hub with {HUB}",
+            f"{self.url}: the hub does not answer ({problem}); see `stepwell status` for the "
+            f"daemon of this machine, or set {HUB} to another hub",
             problem,
         )
 
     def broke_off(self, error: Exception | None = None) -> HubError:
         """Return the error of an answer that is not whole."""
         return HubError(
-            f"{self.url}: the answer broke off before its end{f' ({error})' if error else ''}; the "
-            "hub's log says why. Ask for fewer metrics, runs or steps, or try again",
+            f"{self.url}: the answer ended too early{f' ({error})' if error else ''}; see "
+            "the hub's log for the reason; request fewer metrics, runs or steps, or try "
+            "again",
             error,
         )
 
@@ -276,7 +276,9 @@ class Hub:
             parts = urllib.parse.urlsplit(self.url)
             host, port = parts.hostname or "", parts.port
         except ValueError as error:
-            raise HubUnreachableError(f"{self.url!r} is no address of a hub: {error}") from error
+            raise HubUnreachableError(
+                f"{self.url!r} is not a valid address of a hub: {error}"
+            ) from error
         kind = (
             http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         )
@@ -307,12 +309,13 @@ class Hub:
             place = response.headers.get("Location")
             where = f", to {place}" if place else ""
             message = (
-                f"{self.url}: answered {response.status} {response.reason}{where}; is it a hub?"
+                f"{self.url}: answered {response.status} {response.reason}{where}; check "
+                "that a hub has this address"
             )
         if response.status in (401, 403):
             message = (
-                f"{self.url}: the hub does not accept the key; {KEY_FILE} names the file `key` of "
-                f"its folder `hub`, {KEY} and Api(api_key=…) give it (the hub says: {message})"
+                f"{self.url}: the hub rejected the key ({message}); set {KEY_FILE} to the "
+                f"file `key` in its folder `hub`, or {KEY} or Api(api_key=…) to the key"
             )
             return HubAccessError(message, status=response.status, code=code or "unauthorized")
         kind = NotFoundError if response.status == 404 else HubError

@@ -101,8 +101,8 @@ class Image(Media):
         if is_array(data):
             return pixels_of_array(data, mode=mode, normalize=normalize, note=self._notes.append)
         raise TypeError(
-            f"Image: a {type(data).__name__} is no picture; expected an array, a tensor, a PIL "
-            "picture, a matplotlib figure or a path"
+            "Image: expected an array, a tensor, a PIL picture, a matplotlib figure or a "
+            f"path, not a {type(data).__name__}"
         )
 
     @property
@@ -149,7 +149,7 @@ class Image(Media):
                 for name, mask in self._masks.items()
             }
             found["masks"] = Conversion(warn).convert(labels)
-            warn("masks", "Image: masks are not kept yet; their class labels are")
+            warn("masks", "Image: masks are not stored yet, only their class labels")
         return found
 
     def __repr__(self) -> str:
@@ -174,7 +174,9 @@ def _format(file_type: str | None) -> str:
         return "png"
     found = str(file_type).lower().lstrip(".")
     if found not in _FORMATS:
-        raise ValueError(f"Image: file_type is {file_type!r}; known are {', '.join(_FORMATS)}")
+        raise ValueError(
+            f"Image: file_type is {file_type!r}; expected one of {', '.join(_FORMATS)}"
+        )
     return found
 
 
@@ -183,7 +185,7 @@ def _format_of_path(path: str, file_type: str | None) -> str:
     found = str(file_type).lower().lstrip(".") if file_type is not None else ending
     if found not in _MEDIA_TYPES:
         raise ValueError(
-            f"Image: {path}: a file whose name ends in .{found} is not known as a picture; known "
-            f"are {', '.join(_MEDIA_TYPES)}"
+            f"Image: {path}: .{found} is not a known format of pictures; known are "
+            f"{', '.join(_MEDIA_TYPES)}"
         )
     return found

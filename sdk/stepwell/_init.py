@@ -8,7 +8,7 @@ from typing import Any, Final
 from stepwell import _notebook, _session
 from stepwell._config_sources import parse_config
 from stepwell._identity import display_name, new_run_id, run_id_from
-from stepwell._later import tell_once
+from stepwell._later import warn_unavailable
 from stepwell._memory import Memory, Remembered
 from stepwell._other_trackers import check_arguments
 from stepwell._ranks import Place, find_place
@@ -55,7 +55,7 @@ def start_run(
     )
     voice.silent = wanted.silent or wanted.mode == "disabled"
     if defaults is None and not wanted.quiet:
-        _tell_of_wandb_variables(voice)
+        _warn_wandb_variables(voice)
     before = _session.current()
     if isinstance(before, Run) and _is_left_to_parent(before, wanted):
         _session.bind(None)  # Not ended: code that holds it may still log into it.
@@ -67,9 +67,9 @@ def start_run(
     has_id = wanted.run_id is not None or place.run_id is not None
     if wanted.resume == "must" and not has_id and wanted.mode != "disabled":
         raise ResumeError(
-            'resume="must": no id says which run to go on with; pass init(id=…) or set '
-            'STEPWELL_RUN_ID. resume="auto" goes on with the last run of this project on this '
-            "machine if that did not end well"
+            'resume="must": no run id; pass init(id=…) or set STEPWELL_RUN_ID, or pass '
+            'resume="auto" to continue the last run of this project on this machine if it '
+            "did not finish"
         )
     primary = place.is_primary if wanted.primary is None else wanted.primary
     voice.follows = not primary
@@ -79,17 +79,18 @@ def start_run(
     wanted = _without_auto(wanted, place, memory, voice)
     run_id = _choose_run_id(wanted, place, memory)
     remembered = _recall(wanted, memory, run_id, primary=primary)
-    if primary and _joins_unasked(wanted) and memory.knows(run_id):
+    if primary and _joins_without_resume(wanted) and memory.knows(run_id):
         voice.warn_once(
             "run exists",
-            f"init: run {run_id} of project {wanted.project} exists, and what is logged now joins "
-            'it from step 0 on; pass resume="allow" to go on behind its last step, another id for '
-            f"a run of its own, or delete it before: stepwell rm {wanted.project}/{run_id}",
+            f"init: run {run_id} of project {wanted.project} exists, new rows are added to "
+            'it from step 0 on; pass resume="allow" to continue after its last step, pass '
+            "another id for a new run, or delete it first with stepwell rm "
+            f"{wanted.project}/{run_id}",
         )
     if wanted.resume == "auto" and wanted.mode != "disabled":
         memory.set_auto_run_id(run_id)
     if branch is not None:
-        tell_once(branch[0], f"init({branch[0]}=…)", voice.warn_once)
+        warn_unavailable(branch[0], f"init({branch[0]}=…)", voice.warn_once)
         remembered = remembered or Remembered(run_id)
         remembered.next_step = max(remembered.next_step, from_step)
     label = _choose_label(wanted, place, primary=primary)
@@ -119,7 +120,7 @@ def start_run(
     return run
 
 
-def _tell_of_wandb_variables(voice: Voice) -> None:
+def _warn_wandb_variables(voice: Voice) -> None:
     """Say once a process which variables of Weights & Biases are set and have no effect here.
 
     Where the real wandb is imported beside stepwell they are its own; an agent sets some in trials.
@@ -133,13 +134,13 @@ def _tell_of_wandb_variables(voice: Voice) -> None:
     names = set_variables(os.environ)
     if not names or not _session.is_first("wandb variables"):
         return
-    have_no = "is set and has no" if len(names) == 1 else "are set and have no"
+    have_no = "is set but has no" if len(names) == 1 else "are set but have no"
     voice.warn_once(
         OF_ALL + "wandb variables",
-        f"init: {', '.join(names)} {have_no} effect on a script with `import stepwell`; "
-        "set STEPWELL_* variables such as STEPWELL_PROJECT, or keep `import wandb` in the script "
-        "and start it with `stepwell run`. "
-        'init(settings={"quiet": True}) or STEPWELL_QUIET=1 hides this',
+        f"init: {', '.join(names)} {have_no} effect on a script with `import stepwell`; set "
+        "STEPWELL_* variables such as STEPWELL_PROJECT, or keep `import wandb` in the "
+        'script and start it with `stepwell run`. init(settings={"quiet": True}) or '
+        "STEPWELL_QUIET=1 hides this warning",
     )
 
 
@@ -188,15 +189,15 @@ def _stays(before: Run, wanted: Settings, run_id: object, voice: Voice) -> bool:
     reinit = wanted.reinit
     if reinit == "default" and _notebook.is_kernel():
         reinit = "finish_previous"  # A cell that is run again begins a run again.
-    if is_another := _asks_for_another(wanted, before, run_id=run_id):
+    if is_another := _names_other_run(wanted, before, run_id=run_id):
         said = (
-            f"was still running and is finished, as run {wanted.run_id} begins; "
+            f"was still running and is now finished, because run {wanted.run_id} starts; "
             'pass reinit="create_new" to have both'
         )
     elif reinit == "default":
         said = (
-            "is still running and is returned; finish() it first, or pass "
-            'reinit="finish_previous" or "create_new"'
+            "is still running, so init() returns it; for a new run call finish() first, or "
+            'pass reinit="finish_previous" or "create_new"'
         )
     if said and not wanted.quiet:
         voice.say(f"init: run {before.id} {said}")
@@ -218,7 +219,7 @@ def _is_left_to_parent(before: Run, wanted: Settings) -> bool:
 
 
 def _made_name(wanted: Settings, remembered: Remembered | None, run_id: str) -> str:
-    """Return the name of a run that nobody named now: as before, or made of its id."""
+    """Return the name of a run for which the call gives none: its former one, or one of its id."""
     if wanted.mode == "disabled":
         return f"dummy-{run_id}"
     return (remembered.name if remembered is not None else None) or display_name(run_id)
@@ -238,9 +239,9 @@ def _choose_place(wanted: Settings, voice: Voice) -> Place:
     if place.rank == 0:  # Once a job.
         voice.warn_once(
             "job without a name",
-            f"init: this is rank 0 of {place.world_size}, and the launcher gave the job no name, "
-            "so each rank gets a run of its own; for one run set STEPWELL_RUN_ID to the same fresh "
-            "value for all ranks, or start torchrun with --rdzv-id",
+            f"init: this is rank 0 of {place.world_size}, but the launcher set no id of the "
+            "job, so each rank gets a separate run; for one run set STEPWELL_RUN_ID to the "
+            "same new value for all ranks, or start torchrun with --rdzv-id",
         )
     return Place()
 
@@ -274,8 +275,8 @@ def _label_beside_another(wanted: Settings, run_id: str, voice: Voice) -> str:
     if wanted.mode != "shared":
         voice.warn_once(
             "run at work",
-            f"init: another process of this machine logs into run {run_id} at the moment; what "
-            f"this one logs has the label {label}",
+            f"init: another process of this machine is logging into run {run_id}; this "
+            f"process uses the label {label}",
         )
     return label
 
@@ -292,14 +293,14 @@ def _without_auto(wanted: Settings, place: Place, memory: Memory, voice: Voice) 
         return wanted
     voice.warn_once(
         "auto at work",
-        f'init(resume="auto"): run {held} is still at work in another process; this one begins a '
-        "run of its own",
+        f'init(resume="auto"): run {held} is still running in another process; this process '
+        "starts a new run",
     )
     return wanted._replace(resume=None)
 
 
-def _asks_for_another(wanted: Settings, before: Run, *, run_id: object) -> bool:
-    """Return whether the call names a run other than ``before``, without a word on reinit.
+def _names_other_run(wanted: Settings, before: Run, *, run_id: object) -> bool:
+    """Return whether the call names a run other than ``before``, and gives no ``reinit``.
 
     An id of the environment names none: it is the same for each `init` of a script. In another
     project the same id is another run.
@@ -309,8 +310,8 @@ def _asks_for_another(wanted: Settings, before: Run, *, run_id: object) -> bool:
     return (wanted.project, wanted.run_id) != (before.project, before.id)
 
 
-def _joins_unasked(wanted: Settings) -> bool:
-    """Whether an id was given, and nothing that says what is to be done if it exists."""
+def _joins_without_resume(wanted: Settings) -> bool:
+    """Return whether an id and no ``resume`` is given, in the mode online or offline."""
     is_asked = wanted.resume is not None or wanted.mode in ("disabled", "shared")
     return wanted.run_id is not None and not is_asked
 
@@ -326,14 +327,15 @@ def _recall(wanted: Settings, memory: Memory, run_id: str, *, primary: bool) -> 
     held = memory.recall(run_id)
     if wanted.resume == "must" and held is None:
         raise ResumeError(
-            f'resume="must": no run {run_id} of project {wanted.project} is known on this machine '
-            f'(looked in {wanted.journals_dir}); resume="allow" starts it if it is not there'
+            f'resume="must": run {run_id} of project {wanted.project} is unknown on this '
+            f'machine (searched {wanted.journals_dir}); pass resume="allow" to start it if '
+            "it does not exist"
         )
     if wanted.resume == "never":
         if held is not None and primary:
             raise ResumeError(
-                f'resume="never": run {run_id} of project {wanted.project} exists; choose another '
-                'id, or resume="allow" to go on with it'
+                f'resume="never": run {run_id} of project {wanted.project} exists; choose '
+                'another id, or pass resume="allow" to continue it'
             )
         return None
     return held

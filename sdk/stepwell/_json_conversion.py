@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set, Sized
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell._fields import Unreadable, fields_of, items_of
-from stepwell._later import tell_once
+from stepwell._later import warn_unavailable
 from stepwell._names import (
     TEXT_CHARACTERS_MAX,
     Warn,
@@ -84,7 +84,7 @@ class Conversion:
             return self._unreadable(value)
         if (media := self._media(value)) is not None:
             if not media.is_kept:
-                tell_once("media", f"{type(media).__name__}()", self._warn)
+                warn_unavailable("media", f"{type(media).__name__}()", self._warn)
             return self._medium(media)
         if id(value) in self._within:
             return self._text(inside_itself(value))
@@ -111,8 +111,8 @@ class Conversion:
             where = repr(self._name) if self._name else "a cell of a table"
             self._warn(
                 f"media of {self._name}",
-                f"{where}: the {type(media).__name__} was not kept, its row says so; training "
-                f"goes on: {why}",
+                f"{where}: the {type(media).__name__} was not stored and its row is marked "
+                f"as failed; training continues: {why}",
             )
         return described
 
@@ -234,7 +234,7 @@ class Conversion:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         self._warn(
             f"type {kind}",
-            f"a {kind} is no number and no JSON-like value; its repr is kept as text",
+            f"a {kind} is not a number or a JSON-like value; its repr is kept as text",
         )
         return self._text(text_of(value, repr)[:REPR_CHARACTERS_MAX])
 
@@ -250,8 +250,8 @@ class Conversion:
         of = f" {valid_text(self._name)[:100]!r}" if self._name else ""
         self._warn(
             f"cut {self._name}",
-            f"the value{of} is too large, {what}; a Table holds more, and a Histogram "
-            "or an array of numbers in log() all counts",
+            f"the value{of} is too large: {what}; use a Table for more, or a Histogram or an "
+            "array in log() for numbers",
         )
 
 

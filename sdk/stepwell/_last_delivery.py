@@ -35,7 +35,7 @@ def deliver_rest(
     try:
         delivered = _wait_for_daemon(journal, sender, blobs, settings=settings, voice=voice)
     except KeyboardInterrupt:
-        voice.say("not waiting any longer")
+        voice.say("stopped waiting for the daemon")
     if blobs is not None:
         blobs.stop()
     sender.stop()
@@ -60,14 +60,15 @@ def deliver_rest(
     sync = f"`stepwell sync {journal.folder}` sends them"
     if obstacle := sender.attempts.last_obstacle:
         # A daemon that cannot be reached may not see this journal either.
-        why = "the reason is above" if sender.attempts.was_told(obstacle) else obstacle
+        why = "the reason is above" if sender.attempts.was_reported(obstacle) else obstacle
         voice.say(
-            f"the daemon has not taken {missing} ({why}). They are safe: when that is fixed, {sync}"
+            f"{missing} are not delivered to the daemon yet ({why}), but kept on disk; after "
+            f"fixing this, {sync}"
         )
         return False
     voice.say(
-        f"the daemon has not taken {missing} yet; they are safe: a daemon on this host will fetch "
-        f"them, or {sync}"
+        f"{missing} are not delivered to the daemon yet, but kept on disk; a daemon on this "
+        f"host will fetch them, or {sync}"
     )
     return False
 
@@ -82,8 +83,8 @@ def _wait_for_daemon(
     if not delivered and sender.can_deliver and time.monotonic() < deadline:
         if left := position - journal.acked:  # It may have come this moment.
             voice.say(
-                f"handing {_size(left)} to the daemon, "
-                f"{settings.finish_timeout:.0f} s at most; Ctrl-C keeps them for later"
+                f"sending {_size(left)} to the daemon, {settings.finish_timeout:.0f} s at "
+                "most; Ctrl-C keeps them on disk for later"
             )
         delivered = sender.wait_acked(position, deadline - time.monotonic())
     if not delivered or blobs is None:
@@ -99,8 +100,8 @@ def _wait_for_blobs(sender: Sender, blobs: RunBlobs, deadline: float, voice: Voi
     if not sender.can_deliver or left <= 0:
         return False
     voice.say(
-        f"handing {_size(blobs.stager.staged_bytes)} of media to the daemon, {left:.0f} s at most; "
-        "Ctrl-C keeps them for later"
+        f"sending {_size(blobs.stager.staged_bytes)} of media to the daemon, {left:.0f} s at "
+        "most; Ctrl-C keeps them on disk for later"
     )
     return blobs.wait_taken(left)
 

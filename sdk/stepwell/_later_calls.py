@@ -7,12 +7,12 @@ invented answer would be worse.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from stepwell._later import tell_once
+from stepwell._later import warn_unavailable
 from stepwell._names import text_of
 from stepwell._run_facts import RunFacts
 from stepwell.errors import UnavailableError
 
-_ARTIFACTS: Final = "until then read the file from where it was written"
+_ARTIFACTS: Final = "until then read the file where the run wrote it"
 
 
 class AlertLevel:
@@ -40,14 +40,14 @@ class LaterCalls(RunFacts):
         level: str | None = None,
         wait_duration: Any = None,
     ) -> None:
-        self._tell("alert", "alert()")
+        self._warn_unavailable("alert", "alert()")
         # Converted to text first: an alert must not end the training that it warns of.
         word = AlertLevel.INFO if level is None else text_of(level, _word_of)
         shown = ": ".join(filter(None, map(text_of, (title, text))))
         self._voice.say(f"alert ({word or AlertLevel.INFO}): {shown}")
 
     def link_artifact(self, artifact: Any, target_path: str, aliases: Any = None) -> Any:
-        self._tell("artifact", "link_artifact()")
+        self._warn_unavailable("artifact", "link_artifact()")
         return artifact
 
     def log_code(
@@ -57,7 +57,7 @@ class LaterCalls(RunFacts):
         include_fn: Any = None,
         exclude_fn: Any = None,
     ) -> None:
-        self._tell("log_code", "log_code()")
+        self._warn_unavailable("log_code", "log_code()")
 
     def mark_preempting(self) -> None:
         """No effect: a run whose process was killed continues with ``resume``."""
@@ -65,5 +65,5 @@ class LaterCalls(RunFacts):
     def pin_config_keys(self, keys: Iterable[str]) -> None:
         """No effect: the runs table shows the columns that its reader chooses."""
 
-    def _tell(self, kind: str, call: str) -> None:
-        tell_once(kind, call, self._voice.warn_once)
+    def _warn_unavailable(self, kind: str, call: str) -> None:
+        warn_unavailable(kind, call, self._voice.warn_once)

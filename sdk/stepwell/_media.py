@@ -42,8 +42,8 @@ class Media:
         for name, value in named.items():
             if name not in self.parameters or name in given:
                 raise TypeError(
-                    f"{type(self).__name__}() has no argument {name!r} beside those given; "
-                    f"it takes {', '.join(self.parameters)}"
+                    f"{type(self).__name__}() has no argument {name!r}, or it was already "
+                    f"given; it takes {', '.join(self.parameters)}"
                 )
             given[name] = value
         self.given = given

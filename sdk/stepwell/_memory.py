@@ -132,7 +132,7 @@ class Memory:
             self.leave_to_parent()
             return False
         except OSError:
-            return True  # A folder that takes no locks tells nothing.
+            return True  # Without locks in this folder it is unknown.
         return True
 
     def note_step(self, run_id: str, next_step: int) -> None:
@@ -191,7 +191,7 @@ class Memory:
             self._step_descriptor = os.open(self._step_path(run_id), flags, 0o600)
 
     def _make_folder(self) -> None:
-        """Make the folder of notes, which nobody else may read: they hold the config."""
+        """Create the folder of notes for its owner only: the notes contain the config."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)
 

@@ -25,9 +25,10 @@ class NameSets:
 
     def __str__(self) -> str:
         return (
-            f"{len(self._ids)} different sets of metric names in one writer, {self._names_bytes} "
-            "bytes with all their names; further ones are logged name by name, and dropped from "
-            f"{SCHEMAS_PER_WRITER_MAX} sets or {NAMES_BYTES_MAX} bytes on"
+            f"{len(self._ids)} different sets of metric names in one writer, "
+            f"{self._names_bytes} bytes of names; values of further sets are logged name by "
+            f"name, and dropped beyond {SCHEMAS_PER_WRITER_MAX} sets or {NAMES_BYTES_MAX} "
+            "bytes; log the same names together in each call"
         )
 
     def number_of(self, keys: tuple[str, ...]) -> int | None:

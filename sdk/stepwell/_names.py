@@ -33,7 +33,7 @@ def text_of(value: Any, describe: Callable[[Any], str] = str) -> str:
         # With an address the text would differ in each process.
         return _ADDRESS.sub("", valid_text(describe(value)))
     except Exception as error:
-        return f"<{kind_of(value)} whose text cannot be made: {kind_of(error)}>"
+        return f"<{kind_of(value)} without text: {kind_of(error)}>"
 
 
 def kind_of(value: Any) -> str:
@@ -43,7 +43,7 @@ def kind_of(value: Any) -> str:
 
 def inside_itself(value: Any) -> str:
     """Return the text for ``value`` where it contains itself."""
-    return f"<the {kind_of(value)} that this is in>"
+    return f"<the enclosing {kind_of(value)}>"
 
 
 def cut_text(text: str) -> str:
@@ -58,7 +58,7 @@ def metric_name(prefix: str, key: Any, warn: Warn) -> str:
     """Return the name under which ``key`` is stored."""
     text = text_of(key)
     if not issubclass(type(key), str):
-        warn("key", f"metric names are strings; {text!r} ({kind_of(key)}) was turned into one")
+        warn("key", f"metric names are strings; {text!r} ({kind_of(key)}) was converted to one")
     name = prefix + text
     if len(name) * 4 <= METRIC_NAME_BYTES_MAX:
         return name

@@ -69,9 +69,9 @@ _IGNORED_ARGUMENTS: Final = {
     "force": None,  # No login is needed.
     "anonymous": None,
     "relogin": None,
-    "magic": "values are recorded by log() only",
+    "magic": "only log() records values",
     "monitor_gym": "videos of gym environments are not recorded",
-    "save_code": "code is not kept; the git commit and the command line are",
+    "save_code": "code is not recorded, only the git commit and the command line",
     "sync_tensorboard": "TensorBoard's files are not read; log the values with log()",
     "tensorboard": "TensorBoard's files are not read; log the values with log()",
 }

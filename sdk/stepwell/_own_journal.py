@@ -53,7 +53,7 @@ def make_journal(settings: Settings, run_id: str, label: str, voice: Voice) -> J
             space = "free some space or " if error.errno in _NO_SPACE else ""
             voice.warn_once(
                 f"journal {parent}",
-                f"{parent}: no journal can be made there: {error.strerror or error}; "
+                f"{parent}: creating a journal there failed: {error.strerror or error}; "
                 f"{space}name another folder with STEPWELL_DIR",
             )
     return None
@@ -70,5 +70,9 @@ def _temporary_journals() -> Path:
     own.mkdir(mode=0o700, exist_ok=True)
     found = own.lstat()
     if found.st_uid != os.geteuid() or found.st_mode & 0o022 or own.is_symlink():
-        raise PermissionError(errno.EPERM, "the folder belongs to, or is open to, others", str(own))
+        raise PermissionError(
+            errno.EPERM,
+            "the folder belongs to another user or other users may write to it",
+            str(own),
+        )
     return folder

@@ -27,7 +27,7 @@ def how_to_look(
 
     address = page_address(page_url, project, run_id)
     if address is None:  # Of a daemon without a hub, or behind a gateway.
-        return f"`stepwell show {project}/{run_id}` shows it where the store is"
+        return f"see it with `stepwell show {project}/{run_id}` on the machine that has the store"
     if not is_terminal:
         return f"see it at {address} (`stepwell open` logs a browser in)"
     if hub_folder:

@@ -28,7 +28,7 @@ _START_SECONDS_MAX: Final = 60.0
 """How long to wait for a daemon that runs and does not answer yet."""
 _TURN_SECONDS: Final = 2.0
 _FILE_BYTES_MAX: Final = 64
-_ENDED: Final = "the daemon was stopped, and none was started since"
+_ENDED: Final = "the daemon was stopped and not started again"
 _OTHER_SOCKET: Final = f"name another socket with {SOCKET_VARIABLE}"
 
 
@@ -117,7 +117,7 @@ class PersonalDaemon:
         socket_folder = Path(self._socket).parent
         if problem := folder_problem(socket_folder):  # Before anything is written there.
             self._process = None
-            self._note_start(f"no daemon can be started in {problem}; {_OTHER_SOCKET}")
+            self._note_start(f"a daemon cannot be started in {problem}; {_OTHER_SOCKET}")
             return self._refusal
         with _turn(Path(self._socket)) as held:
             if held is None or _is_starting(held) or (again and _age(held) < RESTART_SECONDS):
@@ -131,7 +131,7 @@ class PersonalDaemon:
             _note_starter(held, self._process.pid)
         self._note_start()
         if again:
-            self._say(f"the personal daemon on {self._socket} died and is started again")
+            self._say(f"the personal daemon on {self._socket} ended and is started again")
         return ""
 
     def _note_start(self, refusal: str = "") -> None:

@@ -111,7 +111,7 @@ def check_mode(mode: Any) -> str | None:
         ValueError: Pictures of this mode cannot be kept.
     """
     if mode is not None and mode not in CHANNELS_OF_MODE:
-        raise ValueError(f"Image: mode is {mode!r}; known are {', '.join(_MODES)}")
+        raise ValueError(f"Image: mode is {mode!r}; expected one of {', '.join(_MODES)}")
     return mode  # type: ignore[no-any-return]
 
 
@@ -184,7 +184,7 @@ def _of_floats(array: Any, *, normalize: bool, note: Note) -> Any:
     values = array.astype(numpy.float32 if array.dtype.itemsize <= 4 else numpy.float64)
     finite = numpy.isfinite(values)
     if not finite.all():
-        note("values that are not finite were drawn as 0")
+        note("non-finite values were drawn as 0")
         values[~finite] = 0.0
     low, high = float(values.min()), float(values.max())
     if normalize and low < 0.0:

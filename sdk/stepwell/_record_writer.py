@@ -100,7 +100,7 @@ class RecordWriter(FilledSegment):
             if record is None:
                 return False
             has_turn = self._pay_owed() or kind == FINISH
-            position = self._place_somewhere(record) if has_turn else None
+            position = self._place_or_advance(record) if has_turn else None
             written = position is not None
             captured = self._captured
             if position == self._base + captured and self._offset == captured + len(record):
@@ -156,15 +156,15 @@ class RecordWriter(FilledSegment):
         try:
             return pack_event(kind, body, step=at, time_us=time_us)
         except (ValueError, TypeError, OverflowError) as error:
-            self.warn(f"event {kind}", f"{kind} was not kept: {error}")
+            self.warn(f"event {kind}", f"an event {kind!r} was not recorded: {error}")
             return None
 
     def _write_event(self, kind: str, body: Mapping[str, Any], at: int, time_us: int) -> int | None:
         """Return the position at which the event was written, None when it was not."""
         record = self._packed(kind, body, at, time_us)
-        return None if record is None else self._place_somewhere(record)
+        return None if record is None else self._place_or_advance(record)
 
-    def _place_somewhere(self, record: bytes) -> int | None:
+    def _place_or_advance(self, record: bytes) -> int | None:
         position = None if self.losses.has_rows else self._place(record)
         if position is None and self._advance():
             position = self._place(record)
@@ -187,7 +187,7 @@ class RecordWriter(FilledSegment):
         self._is_paying = True
         try:
             while self._owed:
-                if self._place_somewhere(self._owed[0]) is None:
+                if self._place_or_advance(self._owed[0]) is None:
                     return False
                 self._owed.popleft()
         finally:
@@ -267,11 +267,12 @@ class RecordWriter(FilledSegment):
         self._warned_full = True
         why = "the journal is full" if problem is None else f"{problem.strerror or problem}"
         if self.journal is None:
-            why = "no journal could be made"
+            why = "no journal could be created"
         self.warn(
             f"full {self.losses.points}",
-            "points are dropped and counted, and lines of the console, until there is room again: "
-            f"{why}; training goes on. Is the daemon running? See `stepwell doctor`",
+            "points and console lines are dropped and counted until the journal has room "
+            f"again: {why}; training continues. Check with `stepwell doctor` that the daemon "
+            "runs",
         )
 
     @property

@@ -159,8 +159,8 @@ class Recording:
             self._noted_page = see_to_daemon(
                 self.settings, self.sender, self.voice, folder, called=self._called
             )
-        elif self._tells_of_itself and folder is not None:
-            self.voice.say(f"{self._called} is offline: it is kept in {folder}")
+        elif self._prints_messages and folder is not None:
+            self.voice.say(f"{self._called} is offline: its data is kept in {folder}")
 
     def _make_sender(self) -> Sender:
         settings = self.settings
@@ -183,7 +183,7 @@ class Recording:
 
     def _say_page(self, page_url: str, hub_folder: str) -> None:
         """Say which run this is and how to look at it; on the sender's thread."""
-        if not self._tells_of_itself:
+        if not self._prints_messages:
             return
         with _import_gate.importing:
             from stepwell._page import how_to_look
@@ -198,7 +198,7 @@ class Recording:
         self.voice.say(f"{self._called}: {how}")
 
     @property
-    def _tells_of_itself(self) -> bool:
+    def _prints_messages(self) -> bool:
         return self.primary and not self.settings.quiet
 
     def _make_journal(self) -> Journal | None:
@@ -305,10 +305,10 @@ class Recording:
         if journal is not None:
             self._hand_over(journal, has_ended=ending is not None)
         if dropped := writer.losses.text():
-            listed = f"`stepwell show {self.run_id}` lists the gaps with their reasons"
+            listed = f"see the gaps and their reasons with `stepwell show {self.run_id}`"
             self.voice.say(
                 f"dropped: {dropped}; "
-                + (listed if journal is not None else "no journal could be made")
+                + (listed if journal is not None else "no journal could be created")
             )
 
     def _hand_over(self, journal: Journal, *, has_ended: bool) -> None:

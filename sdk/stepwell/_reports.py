@@ -56,7 +56,7 @@ def report(title: str, text: str, project: str | None = None) -> SavedReport:
     assert wanted.project is not None
     saved = save_report(hub, title, text, wanted.project)
     for problem in saved.problems[:_PROBLEMS_SHOWN]:
-        voice.say(f"a panel is not drawn: {problem}")
+        voice.say(f"invalid panel, not drawn: {problem}")
     voice.say(f"see the report at {saved.url}")
     return saved
 
@@ -80,8 +80,8 @@ def panel(kind: str, **fields: str | float | Sequence[str]) -> str:
             good = isinstance(value, str | int | float) and not isinstance(value, bool)
         if not good:
             raise UsageError(
-                f"panel({kind!r}, {name}=…): a text, a number or a list of texts is expected, not "
-                f"{value!r}"
+                f"panel({kind!r}, {name}=…): expected a text, a number or a list of texts, "
+                f"not {value!r}"
             )
         lines.append(f"{name}: {json.dumps(value, ensure_ascii=False)}")
     return "\n".join(("```stepwell", *lines, "```", ""))
@@ -90,7 +90,7 @@ def panel(kind: str, **fields: str | float | Sequence[str]) -> str:
 def save_report(hub: Hub, title: str, text: str, project: str) -> SavedReport:
     """See `report`."""
     if not isinstance(title, str) or not title.strip() or "\0" in title:
-        raise UsageError(f"report: a title is expected, 1 to 256 characters of text, not {title!r}")
+        raise UsageError(f"report: expected a title of 1 to 256 characters, not {title!r}")
     named = hashlib.sha256(f"{project}\0{title}".encode()).hexdigest()[:40]
     body = {"key": f"code-{named}", "title": title, "text": text}
     found = hub.ask("POST", "projects", project, "reports", body=body)

@@ -216,7 +216,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
         if self.disabled:
             return
         if log_graph:
-            self._tell("graph", "watch(log_graph=True)")
+            self._warn_unavailable("graph", "watch(log_graph=True)")
         if self._watches is None:
             from stepwell._watch import Watches
 
@@ -258,7 +258,7 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             with contextlib.nullcontext() if self._stopper is None else self._stopper.shield():
                 self._recording.finish(ending, last_words=lambda: self._last_words(ending))
             with contextlib.suppress(Exception):  # The failure is also reported elsewhere.
-                self._tell_failed()
+                self._report_failed()
         finally:
             self._memory.close()
             _session.end(self)
@@ -313,7 +313,8 @@ class Run(UsingCalls, LaterCalls, OtherNames):
             near = nearest(name, [each for each in dir(type(self)) if each[0] != "_"], 1)
             hint = f"; did you mean run.{near[0]}?" if near else ""
             self._voice.warn_once(
-                f"attribute {name}", f"run.{name} is nothing that is kept with a run{hint}"
+                f"attribute {name}",
+                f"run.{name} is not an attribute of a run, so its value is not recorded{hint}",
             )
         object.__setattr__(self, name, value)
 

@@ -217,8 +217,8 @@ class Sender:
 
             detail = str(error) if isinstance(error, OSError) else traceback.format_exc()
             self._say(
-                f"the sender of {self._journal.folder} goes on after an error; the journal keeps "
-                f"what is logged: {detail}"
+                f"the sender of {self._journal.folder} continues after an error; the journal "
+                f"keeps all rows: {detail}"
             )
         self._delivery.disconnect()
         self._woken.clear()
@@ -281,10 +281,10 @@ class Sender:
             if delivery.notice and delivery.notice != self._noticed:
                 self._noticed = delivery.notice
                 self._say(f"the daemon says: {delivery.notice}")
-            self._tell_page(delivery.page_url, delivery.hub_folder)
+            self._report_page(delivery.page_url, delivery.hub_folder)
         self._moved = delivery.pump()
 
-    def _tell_page(self, page_url: str, hub_folder: str) -> None:
+    def _report_page(self, page_url: str, hub_folder: str) -> None:
         """Print once where the run's page is, or that no page is known, and again if it moves."""
         if self._noted_page is None or page_url not in ("", self._noted_page):
             self._noted_page = page_url
@@ -309,7 +309,7 @@ class Sender:
         acked = int(words[ACKED_WORD])
         if acked > self._journal.acked:
             if not self.attempts.ever_connected:
-                self._tell_page(noted_page(Path(self._socket)), "")
+                self._report_page(noted_page(Path(self._socket)), "")
             self.attempts.note_success()
             with self._delivery.changed:
                 self._journal.acked = acked
@@ -326,7 +326,7 @@ class Sender:
         except (DaemonUnreachableError, RefusedError) as error:
             self._on_failure(error)
         except OSError as error:
-            obstacle = f"a process that sends cannot be started: {error}"
+            obstacle = f"starting the process that sends failed: {error}"
             self._on_failure(DaemonUnreachableError(self._socket, str(error), obstacle=obstacle))
 
     def _rest(self) -> None:

@@ -151,7 +151,7 @@ def _noting(leave: Callable[[int], Any]) -> Callable[[int], Any]:
     """
 
     @functools.wraps(leave)
-    def note_and_leave(status: int) -> Any:
+    def note_and_exit(status: int) -> Any:
         with contextlib.suppress(Exception):
             caller = str(sys._getframe(1).f_globals.get("__name__"))
             if caller.rpartition(".")[2] in _REGULAR_LEAVERS:
@@ -160,7 +160,7 @@ def _noting(leave: Callable[[int], Any]) -> Callable[[int], Any]:
                 run._recording.note_exit(status)
         return leave(status)
 
-    return note_and_leave
+    return note_and_exit
 
 
 def _after_fork_in_child() -> None:

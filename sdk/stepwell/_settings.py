@@ -41,19 +41,23 @@ class _Declared(NamedTuple):
     """Each setting: its default, meaning and allowed values."""
 
     project: str = setting(DEFAULT_PROJECT, "name of the project", convert=str)
-    run_id: str | None = setting(None, "the run's id; None makes one", convert=str)
+    run_id: str | None = setting(None, "the run's id; None: a new one", convert=str)
     name: str | None = setting(None, "display name", convert=lambda text: text_of(text) or None)
-    notes: str | None = setting(None, "a text about the run", convert=text_of)
-    tags: tuple[str, ...] = setting((), "the run's tags; a text has commas", convert=tags_of)
-    group: str | None = setting(None, "what the run belongs to", convert=text_of)
-    job_type: str | None = setting(None, "what kind of job it is", convert=text_of)
-    entity: str | None = setting(None, "kept with the run, without meaning", convert=text_of)
-    mode: str = setting("online", "where the data goes", choices=MODES, convert=mode_of)
+    notes: str | None = setting(None, "notes about the run", convert=text_of)
+    tags: tuple[str, ...] = setting(
+        (), "the run's tags; in a text, separated by commas", convert=tags_of
+    )
+    group: str | None = setting(None, "the group that the run belongs to", convert=text_of)
+    job_type: str | None = setting(None, "the kind of job, such as train or eval", convert=text_of)
+    entity: str | None = setting(None, "stored with the run, without effect", convert=text_of)
+    mode: str = setting(
+        "online", "online, offline, shared or disabled", choices=MODES, convert=mode_of
+    )
     resume: str | None = setting(
         None, "continue an existing run", choices=RESUMES, convert=resume_of
     )
     reinit: str = setting(
-        "default", "what a second `init` does", choices=REINITS, convert=reinit_of
+        "default", "the effect of a second `init`", choices=REINITS, convert=reinit_of
     )
     label: str | None = setting(
         None, "name of this process in its run; None: the launcher's", convert=str
@@ -62,30 +66,30 @@ class _Declared(NamedTuple):
         None, "whether this process writes metadata and summary; None: rank 0 does", convert=flag
     )
     socket: str = setting("", "the daemon's socket", convert=str)
-    data_dir: Path = setting(Path(), "where a personal daemon keeps spool and store")
-    journals_dir: Path = setting(Path(), "where journals are")
+    data_dir: Path = setting(Path(), "the folder for a personal daemon's spool and store")
+    journals_dir: Path = setting(Path(), "the folder of journals")
     no_daemon: bool = setting(False, "start no personal daemon")
     console: bool = setting(True, "capture stdout and stderr", convert=console_of)
     metadata: bool = setting(True, "collect git, host, command and packages")
-    git: bool = setting(True, "ask git about the working tree")
+    git: bool = setting(True, "collect the state of the git working tree")
     silent: bool = setting(False, "print nothing")
-    quiet: bool = setting(False, "print only what is wrong")
-    flush_seconds: float = setting(0.2, "how often a writer sends", 0.02)
+    quiet: bool = setting(False, "print only warnings and errors")
+    flush_seconds: float = setting(0.2, "seconds between two batches of a writer", 0.02)
     finish_timeout: float = setting(30.0, "seconds that `finish` waits for the daemon", 0)
     journal_bytes_max: int = setting(
-        JOURNAL_BYTES_MAX_DEFAULT, "size of the journal at which the newest points are dropped", 1
+        JOURNAL_BYTES_MAX_DEFAULT, "maximum size of the journal in bytes; see on_full", 1
     )
     journal_segment_bytes: int = setting(
-        JOURNAL_SEGMENT_BYTES, "size of one file of it", 64 * 1024, 1 << 30
+        JOURNAL_SEGMENT_BYTES, "size of one segment of the journal in bytes", 64 * 1024, 1 << 30
     )
     blob_bytes_max: int = setting(
         BLOB_BYTES_MAX_DEFAULT,
-        "bytes of media beside the journal; further media are not kept; 0: none",
+        "maximum bytes of media beside the journal, further media are dropped; 0: none",
         0,
     )
     on_full: str = setting(
         "drop",
-        "when the journal is full: drop the newest rows, or block `log`",
+        "if the journal is full: drop the newest rows, or block `log`",
         choices=("drop", "block"),
         convert=str,
     )
@@ -167,7 +171,7 @@ class Settings(_Declared):
         raise AttributeError(f"settings have no {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"settings cannot be changed; make new ones with Settings({name}=…)")
+        raise AttributeError(f"settings cannot be changed; create new ones with Settings({name}=…)")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Settings._of, (self._asdict(),)
@@ -190,7 +194,7 @@ def read_settings(
     shared: object = None,
     voice: Voice | None = None,
 ) -> Settings:
-    """Return the settings of one run; None among ``arguments`` stands for "not given".
+    """Return the settings of one run; None among ``arguments`` means "not given".
 
     ``defaults`` count less than the environment, the later ones more than the earlier; ``shared``
     are settings for all runs of the process, and count less than ``extra``.

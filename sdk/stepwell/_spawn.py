@@ -55,12 +55,12 @@ def look_at(path: str) -> Look:
     except PermissionError:
         return Look(False, forbidden_text(path))
     except ValueError as error:
-        return Look(False, f"{path!r} cannot be a socket: {error}")
+        return Look(False, f"{path!r} is not a valid path of a socket: {error}")
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             return Look(False, NO_DESCRIPTOR)
         if error.errno == errno.ENOTSOCK:
-            return Look(False, f"{path} is no socket; give another path with STEPWELL_SOCKET")
+            return Look(False, f"{path} is not a socket; name another path with STEPWELL_SOCKET")
         try:
             check_socket_path(Path(path))
         except ValueError as problem:
@@ -80,7 +80,7 @@ def forbidden_text(path: str) -> str:
         found = os.stat(path)
         who = f"uid {found.st_uid}, group {found.st_gid}, mode {found.st_mode & 0o777:o}"
     except OSError:
-        who = "its folder may not be entered"
+        who = "no permission for its folder"
     return (
         f"no permission to use the socket {path} ({who}); join its group, or name another socket "
         "with STEPWELL_SOCKET"

@@ -148,14 +148,14 @@ class Stager:
     def _reserve(self, size: int) -> str:
         """Count ``size`` bytes as staged; return why they cannot be, "" where they can."""
         if size > STAGED_BYTES_MAX - _OVERHEAD_BYTES:
-            return f"{size} bytes are more than one blob may have ({STAGED_BYTES_MAX})"
+            return f"{size} bytes are more than the limit of one blob, {STAGED_BYTES_MAX}"
         with self._lock:
             held = self._held_bytes + self._reserved
             if held + size > self._bytes_max:
                 return (
                     f"{held} bytes wait for the daemon and {size} more exceed blob_bytes_max "
-                    f"({self._bytes_max}); is the daemon running? See `stepwell doctor`, or raise "
-                    "STEPWELL_BLOB_BYTES_MAX"
+                    f"({self._bytes_max}); check with `stepwell doctor` that the daemon "
+                    "runs, or raise STEPWELL_BLOB_BYTES_MAX"
                 )
             self._reserved += size
         why = self._beside_others(held + size)
@@ -172,8 +172,8 @@ class Stager:
             with self._lock:
                 self._reserved -= size
             return (
-                f"{self.folder}: {free} bytes are free, and {self._free_bytes_min} are left to "
-                "rows; free some space or name another folder with STEPWELL_DIR"
+                f"{self.folder}: {free} bytes are free, of which {self._free_bytes_min} are "
+                "reserved for rows; free some space or name another folder with STEPWELL_DIR"
             )
         return ""
 
@@ -188,10 +188,10 @@ class Stager:
         if self._others_bytes + size <= self._together_bytes_max:
             return ""
         return (
-            f"media of other runs in {self.folder.parent} wait for the daemon with "
-            f"{self._others_bytes} bytes, and all together may have {self._together_bytes_max} "
-            f"({WRITERS_TOGETHER} times blob_bytes_max); is the daemon running? Start it, or send "
-            "them with `stepwell sync`"
+            f"{self._others_bytes} bytes of media of other runs in {self.folder.parent} wait "
+            f"for the daemon; the limit for all runs is {self._together_bytes_max} "
+            f"({WRITERS_TOGETHER} times blob_bytes_max); start the daemon, or send them with "
+            "`stepwell sync`"
         )
 
     def _write(

@@ -12,14 +12,14 @@ from stepwell._identity import CLIENT
 from stepwell._spawn import daemon_answers
 from stepwell.errors import DaemonUnreachableError, RefusedError, StepwellError, SyncError
 from stepwell_wire.errors import JournalError
-from stepwell_wire.held_segments import NOTHING_LEFT
-from stepwell_wire.journal import JournalReader, nobodys_text
+from stepwell_wire.held_segments import NO_SEGMENTS
+from stepwell_wire.journal import JournalReader, unknown_run_text
 from stepwell_wire.journal_files import WRITER_FILE, find_journals, find_remains
 from stepwell_wire.places import default_journals_dir, default_socket
 from stepwell_wire.segment import SEGMENT_SUFFIX
 
 ACK_SECONDS_MAX = 60.0
-_REPAIR = "`stepwell journal repair` delivers what can be read"
+_REPAIR = "`stepwell journal repair` sends the readable rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def sync(
     named = [Path(path).absolute() for path in paths]
     folders = _find(named)
     if folders and not daemon_answers(target):
-        raise DaemonUnreachableError(target, "nobody listens")
+        raise DaemonUnreachableError(target, "no process listens")
     run = _Sync(target, progress or (lambda _: None), keep=keep)
     return run.all(folders, _ownerless(named))
 
@@ -114,7 +114,7 @@ class _Sync:
         try:
             for number, reader in enumerate(readers, 1):
                 place = (reader.path, number, len(readers))
-                self._tell(*place, 0)
+                self._report_progress(*place, 0)
                 try:
                     self._one(reader, place)
                 except RefusedError as error:
@@ -125,7 +125,7 @@ class _Sync:
         finally:
             for reader in readers:
                 reader.close()
-        self._tell(None, len(readers), len(readers), 0)
+        self._report_progress(None, len(readers), len(readers), 0)
         return SyncReport(
             tuple(dict.fromkeys(self._sent)),
             tuple(self._live),
@@ -148,7 +148,7 @@ class _Sync:
 
     def _one(self, reader: JournalReader, place: tuple[Path, int, int]) -> None:
         if damage := reader.damage():
-            remedy = "" if damage.endswith(NOTHING_LEFT) else f"; {_REPAIR}"
+            remedy = "" if damage.endswith(NO_SEGMENTS) else f"; {_REPAIR}"
             raise JournalError(f"{damage}{remedy}")
         source = ReaderSource(reader)
         ending = reader.noted_ending()
@@ -164,10 +164,10 @@ class _Sync:
                 delivery.pump()
                 if not delivery.wait_acked(before + 1, ACK_SECONDS_MAX):
                     raise delivery.failure or SyncError(
-                        f"{reader.path}: the daemon acknowledged nothing for {ACK_SECONDS_MAX:.0f} "
-                        "s; see `stepwell status`, what was not acknowledged is kept"
+                        f"{reader.path}: no ack from the daemon for {ACK_SECONDS_MAX:.0f} s, "
+                        "unacknowledged rows are kept; see `stepwell status`"
                     )
-                self._tell(*place, reader.acked - start)
+                self._report_progress(*place, reader.acked - start)
         finally:
             delivery.disconnect()
             self._sent_bytes += max(reader.acked - start, 0)
@@ -196,11 +196,13 @@ class _Sync:
         if why:
             missing = len(staged) - len(done.taken)
             raise SyncError(
-                f"{reader.path}: the daemon has all rows, and {missing} of {len(staged)} media "
-                f"files wait: {why}"
+                f"{reader.path}: the daemon has all rows, but {missing} of {len(staged)} "
+                f"media files still wait: {why}"
             )
 
-    def _tell(self, journal: Path | None, number: int, count: int, more_bytes: int) -> None:
+    def _report_progress(
+        self, journal: Path | None, number: int, count: int, more_bytes: int
+    ) -> None:
         self._progress(
             SyncProgress(journal, number, count, self._sent_bytes + more_bytes, self._total_bytes)
         )
@@ -232,4 +234,4 @@ def _ownerless(paths: list[Path]) -> list[tuple[Path, str]]:
         if (path / WRITER_FILE).exists():
             continue
         found += [path] if any(path.glob(f"*{SEGMENT_SUFFIX}")) else find_remains(path)[0]
-    return [(each, nobodys_text(each)) for each in found]
+    return [(each, unknown_run_text(each)) for each in found]

@@ -76,7 +76,9 @@ class Table(Media):
     ) -> None:
         super().__init__()
         if log_mode is not None and log_mode not in _LOG_MODES:
-            raise ValueError(f"Table: log_mode is {log_mode!r}; known are {', '.join(_LOG_MODES)}")
+            raise ValueError(
+                f"Table: log_mode is {log_mode!r}; expected one of {', '.join(_LOG_MODES)}"
+            )
         self.log_mode = log_mode
         given = data if data is not None else rows
         if dataframe is None and _is_dataframe(given):
@@ -84,7 +86,9 @@ class Table(Media):
         self.data: list[list[Any]] = []
         if dataframe is not None:
             if not _is_dataframe(dataframe):
-                raise TypeError(f"Table: dataframe is a {type(dataframe).__name__}")
+                raise TypeError(
+                    f"Table: expected a DataFrame as dataframe, not a {type(dataframe).__name__}"
+                )
             columns, given = list(dataframe.columns), _rows_of(dataframe)
         self.columns: list[Any] = list(_DEFAULT_COLUMNS if columns is None else columns)
         if len(self.columns) > COLUMNS_MAX:
@@ -116,8 +120,8 @@ class Table(Media):
         """
         if len(data) != len(self.columns):
             raise ValueError(
-                f"a row has {len(data)} values, and the table {len(self.columns)} columns: "
-                f"{self.columns}"
+                f"a row has {len(data)} values, but the table has {len(self.columns)} "
+                f"columns: {self.columns}"
             )
         if self._checks or self._required:
             for name, value in zip(self.columns, data, strict=True):
@@ -136,7 +140,7 @@ class Table(Media):
         """
         values = data.tolist() if hasattr(data, "tolist") else list(data)
         if name in self.columns:
-            raise ValueError(f"the table has a column {name!r} already")
+            raise ValueError(f"the table already has a column {name!r}")
         if self.columns and len(values) != len(self.data):
             raise ValueError(f"{len(values)} values for {len(self.data)} rows in column {name!r}")
         if not self.columns:
@@ -257,15 +261,15 @@ class Table(Media):
         plain = value.item() if hasattr(value, "item") else value
         if not isinstance(plain, kinds) or (isinstance(plain, bool) and bool not in kinds):
             raise TypeError(
-                f"column {name!r}: a {type(value).__name__}; its dtype takes "
-                f"{', '.join(kind.__name__ for kind in kinds)}"
+                f"column {name!r}: expected {' or '.join(kind.__name__ for kind in kinds)} "
+                f"as its dtype, not {type(value).__name__}"
             )
 
     def _place(self, name: Any) -> int:
         try:
             return self.columns.index(name)
         except ValueError:
-            raise ValueError(f"no column {name!r}; there are: {self.columns}") from None
+            raise ValueError(f"no column {name!r}; the columns are {self.columns}") from None
 
     def _named(self, row: Iterable[Any]) -> dict[Any, Any]:
         return dict(zip(self.columns, row, strict=True))

@@ -97,32 +97,32 @@ def _pack_plain(code: str, values: Sequence[Any], *, has_nulls: bool) -> tuple[b
 
 def _pack_odd(values: Sequence[Any], describe: Describe) -> tuple[bytes, bytes]:
     """Pack values of several kinds, or of kinds that must be looked at one by one."""
-    told = [None if value is None else _told(value, describe) for value in values]
-    codes = {each[0] for each in told if each is not None}
-    has_nulls = None in told
+    typed = [None if value is None else _typed(value, describe) for value in values]
+    codes = {each[0] for each in typed if each is not None}
+    has_nulls = None in typed
     if codes == {FLOAT, INTEGER} and all(
-        each is None or each[0] == FLOAT or abs(each[1]) <= EXACT_MAX for each in told
+        each is None or each[0] == FLOAT or abs(each[1]) <= EXACT_MAX for each in typed
     ):
         codes = {FLOAT}
     if len(codes) == 1:
-        plain = [None if each is None else each[1] for each in told]
+        plain = [None if each is None else each[1] for each in typed]
         return _pack_plain(codes.pop(), plain, has_nulls=has_nulls)
-    mixed = [[NOTHING, None] if each is None else each for each in told]
-    nulls = bytes(each is None for each in told) if has_nulls else b""
+    mixed = [[NOTHING, None] if each is None else each for each in typed]
+    nulls = bytes(each is None for each in typed) if has_nulls else b""
     data = nulls + _encode(mixed).encode("utf-8", "replace")
     return BLOCK.pack(MIXED.encode(), has_nulls, len(data)), data
 
 
-def _told(value: Any, describe: Describe) -> tuple[str, Any] | None:
+def _typed(value: Any, describe: Describe) -> tuple[str, Any] | None:
     """Return the code of one value, and the value in its block's form; None for no value."""
     if isinstance(value, datetime | date):
-        return _told_moment(value)
+        return _typed_moment(value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = _item(value)
     if hasattr(value, "to_pydatetime"):
-        return _told_moment(value.to_pydatetime())
+        return _typed_moment(value.to_pydatetime())
     if isinstance(value, datetime | date):
-        return _told_moment(value)
+        return _typed_moment(value)
     if isinstance(value, bool):
         return BOOLEAN, value
     if isinstance(value, float):
@@ -132,14 +132,14 @@ def _told(value: Any, describe: Describe) -> tuple[str, Any] | None:
         return (INTEGER, int(value)) if inside else (TEXT, str(describe(value)))
     found = describe(value)
     if isinstance(found, bool | float | int):
-        return _told(found, describe)
+        return _typed(found, describe)
     if isinstance(found, str):
         return TEXT, found
     is_medium = isinstance(found, dict) and isinstance(found.get("_type"), str)
     return (MEDIUM if is_medium else JSON), _encode(found)
 
 
-def _told_moment(value: date) -> tuple[str, Any] | None:
+def _typed_moment(value: date) -> tuple[str, Any] | None:
     """Return a moment; one without a zone is taken as UTC."""
     if value != value:  # The NaT of pandas is a datetime.
         return None

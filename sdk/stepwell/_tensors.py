@@ -90,7 +90,9 @@ def _plain(torch: Any, tensor: Any) -> tuple[Any, int]:
         tensor = tensor.values()
         zero_count = whole - tensor.numel()
     if tensor.is_complex():
-        raise TypeError("a complex tensor has no histogram; log its abs() or its parts")
+        raise TypeError(
+            "histograms of complex tensors are not supported; log its abs() or its parts"
+        )
     if not tensor.is_floating_point():
         tensor = tensor.to(torch.float64)
     elif tensor.element_size() < 2:

@@ -1,7 +1,7 @@
 """Conversion of logged values that are not plain scalars. Called rarely.
 
 Each value becomes a float (a point), a histogram, or something JSON-like that is kept in the
-history as it is. Nothing here raises for a value, whatever it is.
+history as it is. No function here raises for any kind of value.
 """
 
 from collections.abc import Mapping
@@ -56,7 +56,11 @@ def _split(
     for key, value in data.items():
         name = metric_name(prefix, key, warn)
         if sum(map(len, found)) >= METRICS_PER_WRITER_MAX:
-            warn("names", f"log: after {METRICS_PER_WRITER_MAX} names all others are lost")
+            warn(
+                "names",
+                f"log: more than {METRICS_PER_WRITER_MAX} names in one call, further "
+                "values are dropped; log ids as values, not in names",
+            )
             return
         if len(within) < VALUE_DEPTH_MAX and (inside := fields_of(value)):
             if id(value) in within:

@@ -51,8 +51,8 @@ class Watches:
         for at, model in enumerate(wanted):
             if self._find(model) is not None or any(model is each for each in wanted[:at]):
                 raise ValueError(
-                    f"watch: this {type(model).__name__} is watched already; give all models in "
-                    "one call, once each, or call unwatch() first"
+                    f"watch: this {type(model).__name__} is already watched; pass all models "
+                    "in one call, once each, or call unwatch() first"
                 )
         first = self._next_index if index is None else index
         gradients, parameters = _KINDS[log]
@@ -175,7 +175,9 @@ class Watch:
             self.fail(error)
 
     def fail(self, error: Exception) -> None:
-        self._warn("watch", f"watch left out a histogram: {type(error).__name__}: {error}")
+        self._warn(
+            "watch", f"watch: a histogram failed and is left out: {type(error).__name__}: {error}"
+        )
 
 
 def _of_gradient(watch: Watch, name: str | None) -> Callable[[Any], None]:

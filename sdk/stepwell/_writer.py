@@ -88,7 +88,8 @@ class Writer(RecordWriter):
         found = fields_of(data)
         if found is None:
             self.warn(
-                "unreadable", f"log: the names of a {kind_of(data)} cannot be read, it is lost"
+                "unreadable",
+                f"log: the names of a {kind_of(data)} cannot be read, its values are lost",
             )
             found = {}
         values = split_values(found, self.warn, self.stager)
@@ -152,7 +153,7 @@ class Writer(RecordWriter):
         except TypeError:
             raise TypeError(f"log: step must be an integer, not {type(step).__name__}") from None
         if not -_STEP_MAX <= at < _STEP_MAX:
-            raise ValueError(f"log: step {at} does not fit 64 bits")
+            raise ValueError(f"log: step {at} does not fit into 64 bits")
         return at, max(self._step, at + 1 if commit else at)
 
     def _write_row(

@@ -38,7 +38,7 @@ class UnavailableError(UsageError):
     """A call of a later release, without which the program cannot continue."""
 
     def __init__(self, call: str, instead: str) -> None:
-        super().__init__(f"{call} is not there yet, a later release brings it; {instead}")
+        super().__init__(f"{call} is not available yet, only in a later release; {instead}")
         self.call = call
 
 
@@ -117,12 +117,12 @@ class DaemonUnreachableError(StepwellError):
     """No daemon answers on the socket.
 
     Attributes:
-        obstacle: the fault that a person has to mend first; "" if a daemon may start by itself.
+        obstacle: the reason, if the user has to act first; "" if a daemon may start by itself.
     """
 
     def __init__(self, socket: str, detail: str, *, obstacle: str = "") -> None:
         super().__init__(
-            f"{socket}: no daemon answers ({detail}); start one with `stepwell up`, or give "
+            f"{socket}: no daemon answers ({detail}); start one with `stepwell up`, or name "
             "its socket with STEPWELL_SOCKET"
         )
         self.socket, self.detail, self.obstacle = socket, detail, obstacle

@@ -174,7 +174,7 @@ class RecordingDaemon:
         with self._changed:
             self._writers.clear()
 
-    def refuse_next(self, code: str, detail: str = "refused by a test") -> None:
+    def refuse_next(self, code: str, detail: str = "rejected by a test") -> None:
         """Answer the next message with a refusal, such as ``BUSY`` or ``MALFORMED``."""
         with self._changed:
             self._refusals.append((int(RefusalCode.Value(code)), detail))

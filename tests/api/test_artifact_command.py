@@ -61,11 +61,11 @@ def test_get_fetches_and_verify_compares(
     [
         (["get", "{}/data:v9"], 4, "has no version 'v9'"),
         (["get", "{}/data", "--type", "model"], 2, "is of type 'dataset', not 'model'"),
-        (["get", "data"], 2, "which project"),
+        (["get", "data"], 2, "no project"),
         (["ls", "{}/date"], 4, "did you mean 'data'"),
         (["ls", "{}x"], 4, "no project"),
         (["get", "{}/data", "--prefix", "nix", "--root", "made"], 4, "no file of"),
-        (["rm", "{}/data", "--yes"], 2, "is no name of a version"),
+        (["rm", "{}/data", "--yes"], 2, "is not a name of a version"),
         (["rm", "{}/data:v1"], 2, "add --yes"),
         (["rm", "{}/data:v1", "--yes"], 1, "has the aliases best, latest; add --with-aliases"),
         (["put", ".", "--name", "{}/data"], 2, "no files there"),

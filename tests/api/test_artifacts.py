@@ -117,7 +117,7 @@ def test_a_deleted_version_is_gone(world: World, project: str) -> None:
     with pytest.raises(HubError) as caught:
         api.artifact(f"{project}/data:v1").delete()
     assert caught.value.code == "version_aliased"
-    assert "give delete(delete_aliases=True)" in str(caught.value)
+    assert "pass delete(delete_aliases=True)" in str(caught.value)
     api.artifact(f"{project}/data:v1").delete(delete_aliases=True)
     assert api.artifact(f"{project}/data").version == "v0"
     with pytest.raises(NotFoundError, match=r"data:v1 was deleted; `stepwell artifact ls"):

@@ -57,7 +57,7 @@ def test_a_wrong_panel_is_saved_and_told(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_title_that_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match="a title is expected"):
+    with pytest.raises(UsageError, match="expected a title"):
         stepwell.report(" ", "text", project="p")
 
 

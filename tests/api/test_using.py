@@ -73,7 +73,7 @@ def test_a_run_uses_a_version(world: World, project: str, desk: RecordingDaemon)
         run.use_artifact("data:v1")
     with pytest.raises(ArtifactPathError, match="not 'model'"):
         run.use_artifact("data", type="model")
-    with pytest.raises(TypeError, match="takes a name or an Artifact"):
+    with pytest.raises(TypeError, match="expected a name or an Artifact"):
         run.use_artifact(3)  # type: ignore[arg-type]
 
 
@@ -86,7 +86,10 @@ def test_a_model_is_its_file_or_its_folder(
     run = begin(project)
     assert run.use_model("one:latest") == str(tmp_path / "artifacts/one:v0/sub/net.pt")
     assert run.use_model("two:v0") == str(tmp_path / "artifacts/two:v0")
-    with pytest.raises(ArtifactPathError, match=r"use_model\(\) is for models; use use_artifact"):
+    with pytest.raises(
+        ArtifactPathError,
+        match=r"use_model\(\) needs a type with 'model' in its name; use use_artifact",
+    ):
         run.use_model("data")
 
 
@@ -211,7 +214,7 @@ def test_an_older_version_does_not_replace_one_that_cannot_be_waited_for(
 
     monkeypatch.setattr(asking, "ask", ask)
     monkeypatch.setattr(awaiting, "UNREACHED_SECONDS_MAX", 0.0)
-    with pytest.raises(WaitTimeoutError, match="its daemon does not answer"):
+    with pytest.raises(WaitTimeoutError, match="its daemon has not answered"):
         kept.use_artifact("data")
 
 

@@ -10,7 +10,7 @@ from stepwell.cli.checks.artifacts import failed
 from stepwell.cli.checks.finding import Level
 from stepwell.cli.checks.stored import journals
 from stepwell.cli.status import artifacts_text, media_text
-from stepwell.cli.sync import say_what_waits
+from stepwell.cli.sync import print_waiting
 from stepwell_daemon.blobs.inspection import inspect_queue
 from stepwell_daemon.blobs.queue import BlobQueue
 from stepwell_wire.folder import JournalFolder
@@ -38,7 +38,7 @@ def data(tmp_path: Path) -> Path:
 
 def test_a_queue_without_a_daemon_is_told_with_what_to_do(data: Path) -> None:
     waiting, failed = blobs.queue(data, None)
-    assert (waiting.level, waiting.remedy) == (Level.WARN, "start the daemon, which stores them")
+    assert (waiting.level, waiting.remedy) == (Level.WARN, "start the daemon; it stores them")
     assert waiting.message.startswith("2 wait, ")
     assert failed.message.startswith("1 failed; kept in")
     assert str(data / "blobs" / "failed") in failed.message
@@ -129,9 +129,9 @@ def test_sync_says_which_artifacts_are_not_there_yet(
     daemon: FakeDaemon, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     daemon.status["artifacts"] = {"waiting": 2}
-    say_what_waits(place / "s.sock")
+    print_waiting(place / "s.sock")
     assert "2 artifacts are still being committed" in capsys.readouterr().err
     daemon.status["artifacts"] = {"waiting": 0}
-    say_what_waits(place / "s.sock")
-    say_what_waits(place / "nobody.sock")
+    print_waiting(place / "s.sock")
+    print_waiting(place / "nobody.sock")
     assert capsys.readouterr().err == ""

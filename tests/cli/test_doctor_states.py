@@ -112,7 +112,7 @@ def test_a_spool_whose_disk_fails_is_a_failure_with_a_remedy(tmp_path: Path) -> 
 
 def test_a_disk_without_room_for_the_spool_is_told(call: Call, daemon: FakeDaemon) -> None:
     daemon.status["spool"]["bytes_max"] = 1 << 60
-    assert "a long outage of the sink would fill the disk" in call("doctor").out
+    assert "a long outage of the sink fills the disk" in call("doctor").out
 
 
 @pytest.mark.holds("damaged-spool-file")
@@ -143,7 +143,7 @@ def test_a_spool_without_a_daemon_is_looked_at(tmp_path: Path) -> None:
 
     asyncio.run(store())
     (nothing,) = node.idle_spool(tmp_path)
-    assert (nothing.level, nothing.message[:13]) == (Level.OK, "nothing waits")
+    assert (nothing.level, nothing.message[:13]) == (Level.OK, "no data waits")
 
 
 def test_dead_letters_are_told_also_after_a_restart(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_servers_that_are_away_from_the_start_are_told_as_servers(
     assert "clickhouse ch1:9000: no process listens" in told
     assert "clickhouse_hosts" in told
     assert "engine.log" not in told
-    assert "the first daemon makes it" not in told, "no store is ever made in the data folder"
+    assert "the first daemon creates it" not in told, "no store is ever made in the data folder"
 
 
 def test_a_store_of_a_later_release_is_told(tmp_path: Path) -> None:

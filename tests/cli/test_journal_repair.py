@@ -59,10 +59,13 @@ def test_a_damaged_journal_is_mended_and_the_running_daemon_takes_it(node: Node)
         return "\n".join(json.loads(node.stepwell("status", "--json").stdout)["problems"])
 
     wait_until(lambda: str(journal) in problems(), "the daemon to tell")
-    assert "`stepwell journal repair` delivers what can be read" in problems()
+    assert "`stepwell journal repair` sends the readable rows" in problems()
     verified = node.stepwell("journal", "verify")
     assert verified.returncode == 1
-    assert "1 journal, 1 damaged\n`stepwell journal repair` says what" in verified.stdout
+    assert (
+        "1 journal, 1 damaged\n`stepwell journal repair` prints the readable part"
+        in verified.stdout
+    )
     asked = node.stepwell("journal", "repair")
     assert asked.returncode == 1
     assert f"{32 * len(LOST)} bytes, lost" in asked.stdout
@@ -71,7 +74,7 @@ def test_a_damaged_journal_is_mended_and_the_running_daemon_takes_it(node: Node)
     done = node.stepwell("journal", "repair", "--yes")
     assert done.returncode == 0, done.stderr
     kept = node.journals / "damaged" / f"{journal.name}-0"
-    assert f"{journal}: repaired; as it was: {kept}" in done.stdout
+    assert f"{journal}: repaired; original files: {kept}" in done.stdout
     wait_until_stored(node)
     assert stored_points(node) == {
         ("r", "loss"): [(step, step * 0.5) for step in range(STEPS) if step not in LOST]
@@ -95,14 +98,14 @@ def test_whose_a_journal_is_must_be_said_whole(call: Call, tmp_path: Path) -> No
     (journal / "writer.json").unlink()
     outcome = call("journal", "repair", journal)
     assert outcome.code == 1
-    assert "say whose it is with --project and --run" in outcome.err
+    assert "give --project, --run and --unverified" in outcome.err
     outcome = call("journal", "repair", journal, "--run", "r")
     assert outcome.code == 2
-    assert "--project and --run need each other" in outcome.err
+    assert "--project and --run: only one is given" in outcome.err
     words = ("journal", "repair", journal, "--run", "run-w", "--project", "p", "--yes")
     outcome = call(*words)
     assert outcome.code == 1, "nobody knows whether the machine restarted"
-    assert "say --unverified to take them" in outcome.err
+    assert "add --unverified to keep the readable part" in outcome.err
     assert not (journal / "writer.json").exists()
     outcome = call(*words, "--unverified")
     assert outcome.code == 0, outcome.err
@@ -133,7 +136,7 @@ def test_what_is_in_doubt_is_named(call: Call, tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", schema_event() + row(1), boot_id="another start")
     outcome = call("journal", "repair", journal)
     assert outcome.code == 0
-    assert "cannot be believed, as the machine restarted; --unverified takes them" in outcome.out
+    assert "cannot be verified, as the machine restarted; --unverified keeps" in outcome.out
     outcome = call("journal", "repair", journal, "--unverified", "--yes")
     assert outcome.code == 0, outcome.err
     assert call("journal", "verify", journal).code == 0
@@ -149,7 +152,7 @@ def test_what_was_quarantined_is_named_until_it_is_taken(call: Call, tmp_path: P
     assert (asked.code, asked.out.startswith(f"{kept}: keeps what could not be")) == (0, True)
     taken = call("journal", "repair", tmp_path, "--unverified", "--yes")
     assert taken.code == 0, taken.err
-    assert "no checksum holds; taken as they read" in taken.out
+    assert "kept without a valid checksum" in taken.out
     whole = call("journal", "verify", tmp_path)
     assert whole.code == 0, whole.out
     assert "1 row, " in whole.out

@@ -63,8 +63,10 @@ def test_an_unknown_option_is_wrong_usage(call: Call) -> None:
     assert "did you mean --project digits? " in call("runs", "digits").err
     assert "did you mean --filter state:VALUE? " in call("runs", "--state", "failed").err
     assert "did you mean --output? " in call("export", "digits", "--out", "x.csv").err
-    assert "is given as --sort=-summary.loss; " in call("runs", "--sort", "-summary.loss").err
-    assert "is given as" not in call("runs", "--sort", "--json").err
+    assert (
+        "write a value that --sort=-summary.loss; " in call("runs", "--sort", "-summary.loss").err
+    )
+    assert "write a value that" not in call("runs", "--sort", "--json").err
     wrong = call("spool", "vrify")
     assert wrong.code == 2
     assert wrong.err.count("\n") == 1
@@ -84,7 +86,9 @@ def test_a_file_in_place_of_the_data_folder_is_refused(
     (tmp_path / "x.csv").write_text("")
     wrong = call(*words, "--data", tmp_path / "x.csv")
     assert (wrong.code, wrong.out) == (2, "")
-    assert wrong.err.startswith(f"stepwell: {tmp_path / 'x.csv'} is no folder; --data and STEPWELL")
+    assert wrong.err.startswith(
+        f"stepwell: {tmp_path / 'x.csv'} is not a folder; set --data or STEPWELL"
+    )
 
 
 def test_version_loads_nothing_heavy() -> None:

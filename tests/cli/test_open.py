@@ -68,7 +68,7 @@ def test_where_no_daemon_runs_one_is_started_on_the_folder(process: Process, cal
         (link,) = said.out.splitlines()
         assert urlsplit(link).path == "/p/digits/runs/run-a"
         assert 'content="0;url=/p/digits/runs/run-a"' in opened(link)
-        assert f"looked at, or with `stepwell down --data {process.data}`" in said.err
+        assert f"last use of the page, or with `stepwell down --data {process.data}`" in said.err
         again = call("open", "digits", "--data", process.data, "--no-browser")
         assert urlsplit(again.out.strip()).path == "/p/digits"
         assert "15 minutes" not in again.err

@@ -563,7 +563,7 @@ def test_a_daemon_is_asked_to_store_what_it_holds_first(
     monkeypatch.setenv("STEPWELL_DATA", str(place / "elsewhere"))
     listed = call("runs")
     assert "run-a" in listed.out, "the daemon's folder is read, not the default"
-    assert f"{place / 'elsewhere'} is read with --data" in listed.err
+    assert f"to read {place / 'elsewhere'} instead, give it with --data" in listed.err
     assert daemon.flush_count == 1
 
 

@@ -192,7 +192,7 @@ def test_a_worker_that_is_killed_costs_its_blob_after_two_attempts(
     async def refused(worker: WorkerProcess) -> Result:
         return await worker.make(source, tmp_path / "made")
 
-    with pytest.raises(MakeFailedError, match="no regular file"):
+    with pytest.raises(MakeFailedError, match="not a regular file"):
         run_worker(refused)
 
     good = tmp_path / file_name(stage(tmp_path, b"y"))

@@ -54,7 +54,7 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("host = ''", "host: expected an address or a name, not ''"),
         ("host = ' '", "127.0.0.1 is this machine only"),
         ("host = 'not a host'", "host: expected an address or a name, not 'not a host'"),
-        ("hub_host = '-x'", "hub_host: expected an address or a name, not '-x'"),
+        ("hub_host = '-x'", "hub_host: expected an address or a host name, not '-x'"),
         ("hub_port = 9464", "metrics_port and hub_port are both 9464; expected two ports, or 0"),
         ("hub_port = 9\nmetrics_port = 9\nhost = '0.0.0.0'", "are both 9"),
         ("socket_group = 'no-such-group-here'", "there is no such group"),
@@ -76,7 +76,7 @@ def test_places_come_from_the_variables_that_every_part_knows() -> None:
         ("log_file = '/dev/null/stepwell.log'", "/dev/null is no folder"),
         ("log_file = '/proc/nope/x.log'", "log_file: /proc/nope/x.log cannot be made"),
         ("retention_run_days = 99999999", "run_days"),
-        ("block_points", "not TOML"),
+        ("block_points", "invalid TOML"),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path, text: str, message: str) -> None:
@@ -102,7 +102,7 @@ def test_what_somebody_has_set_is_known(tmp_path: Path) -> None:
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_bytes(b"\xff\xfe")
-    with pytest.raises(DaemonConfigError, match="not TOML"):
+    with pytest.raises(DaemonConfigError, match="invalid TOML"):
         load("--config", str(file))
 
 

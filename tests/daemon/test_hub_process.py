@@ -239,7 +239,7 @@ def test_a_key_that_others_may_read_leaves_the_daemon_without_a_page(process: Pr
     process.start(*ON)
     status = status_of(process.socket)
     assert status["page_url"] == ""
-    assert any("others may read" in problem for problem in status["problems"])
+    assert any("other users may read" in problem for problem in status["problems"])
 
 
 def test_beyond_loopback_the_daemon_refuses_to_start_without_tls(process: Process) -> None:

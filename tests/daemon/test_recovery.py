@@ -230,7 +230,7 @@ async def all_but_known(tmp_path: Path, what: str) -> AsyncIterator[tuple[Spool,
         ((path, problem),) = recovery.problems.items()
         assert path.name.endswith("-lost")
         assert what in problem
-        assert problem.endswith("`stepwell journal repair` delivers what can be read")
+        assert problem.endswith("`stepwell journal repair` sends the readable rows")
         yield spool, path
 
 
@@ -319,7 +319,7 @@ def test_a_cut_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> None
         os.truncate(folder / segment_name(0), PAGE_BYTES + len(STREAM) - 3 * len(row(0)))
 
     async def run() -> None:
-        async with all_but_known(tmp_path, "the file was cut") as (spool, path):
+        async with all_but_known(tmp_path, "truncated the file") as (spool, path):
             gaps = await repaired(spool, path)
             assert gaps == [f"journal damaged, {3 * len(row(0))} bytes"]
             assert sorted(steps_in(spooled_in(spool))) == sorted([*range(ROWS), *range(ROWS - 3)])
@@ -337,7 +337,7 @@ def test_a_changed_journal_is_named_unless_the_daemon_has_it(tmp_path: Path) -> 
         path.write_bytes(content)
 
     async def run() -> None:
-        async with all_but_known(tmp_path, "is not what its checksum says") as (spool, path):
+        async with all_but_known(tmp_path, "do not match their checksum") as (spool, path):
             assert steps_in(spooled_in(spool)) == list(range(ROWS))
             (gap,) = await repaired(spool, path)
             assert gap.startswith("journal taken as it reads")

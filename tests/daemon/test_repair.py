@@ -246,7 +246,7 @@ def test_a_value_that_changed_is_told_and_taken_only_by_a_repair_that_says_so(
     assert not told(journal)
     at = len(WHOLE) - 8  # The value of the last row.
     damage(path, at, b"\1")
-    where = f"{PAGE_BYTES + early} to {PAGE_BYTES + len(WHOLE)} is not what its checksum says"
+    where = f"{PAGE_BYTES + early} to {PAGE_BYTES + len(WHOLE)} do not match their checksum"
     assert where in told(journal)
     assert not told(journal, len(WHOLE)), "what a daemon has is nobody's business any more"
     planned = repair(journal)
@@ -254,7 +254,7 @@ def test_a_value_that_changed_is_told_and_taken_only_by_a_repair_that_says_so(
     assert (doubt.position, doubt.size) == (early, len(WHOLE) - early)
     steps, gaps, _ = delivered(journal)
     assert steps == list(range(60))
-    reason = f"journal taken as it reads, no checksum holds for {30 * size} bytes"
+    reason = f"{30 * size} bytes of the journal kept without a valid checksum"
     assert gaps == [reason]
     with closing(JournalReader(journal)) as reader:
         assert not reader.damage()
@@ -274,7 +274,7 @@ def test_a_damaged_last_page_costs_what_no_checksum_covers_and_is_told(
         set_word(last, COMMITTED_AT, 1 << 40 if hit == "end too far" else PAGE_BYTES + 64)
     assert "page" in told(journal)
     lost = repair(journal).damage[-1]
-    assert lost.what.startswith("lost, or less")
+    assert lost.what.startswith("lost at most")
     steps, gaps, end = delivered(journal)
     assert steps == list(range(40 if hit == "page" else 55))
     assert gaps == [f"journal damaged, up to {lost.size} bytes"]
@@ -301,7 +301,7 @@ def test_any_changed_byte_that_a_checksum_covers_is_told(tmp_path: Path) -> None
     whole = path.read_bytes()
     for offset in range(len(WHOLE)):
         damage(path, offset, bytes([whole[PAGE_BYTES + offset] ^ 1 << offset % 8]))
-        assert "is not what its checksum says" in told(journal), offset
+        assert "do not match their checksum" in told(journal), offset
         path.write_bytes(whole)
 
 
@@ -309,7 +309,7 @@ def test_a_first_page_that_is_gone_is_told(journal: Path) -> None:
     for path in (first_segment(journal), journal / segment_name(len(WHOLE))):
         whole = path.read_bytes()
         path.write_bytes(bytes(PAGE_BYTES) + whole[PAGE_BYTES:])
-        assert f"{path}: its first page is none of a segment" in told(journal)
+        assert f"{path}: invalid first page" in told(journal)
         path.write_bytes(whole)
 
 
@@ -321,12 +321,12 @@ def test_a_last_segment_that_is_gone_is_missed_and_told(journal: Path, is_cut: b
     assert not told(journal)
     if is_cut:
         os.truncate(last, 0)
-        assert f"{last}: its first page" in told(journal)
+        assert f"{last}: invalid first page" in told(journal)
     else:
         last.unlink()
-        assert f"{last.name} is gone" in told(journal)
+        assert f"segment {last.name}, after " in told(journal)
     (lost,) = repair(journal).damage
-    assert (lost.position, lost.what[:13]) == (len(WHOLE), "lost, or less")
+    assert (lost.position, lost.what[:12]) == (len(WHOLE), "lost at most")
     steps, (gap,), end = delivered(journal)
     assert (steps, gap[:22]) == (list(STEPS), "journal damaged, up to")
     assert end > len(WHOLE) + len(SECOND), "a daemon that had part of it takes the gap"
@@ -337,10 +337,10 @@ def test_a_last_segment_that_is_gone_is_missed_and_told(journal: Path, is_cut: b
 def test_the_only_segment_that_is_gone_is_missed(tmp_path: Path) -> None:
     journal = make_journal(tmp_path, "w", WHOLE)
     os.truncate(first_segment(journal), 0)
-    assert "its first page" in told(journal)
+    assert "invalid first page" in told(journal)
     first_segment(journal).unlink()
-    assert "no segment is left" in told(journal)
-    with pytest.raises(JournalError, match="nothing to repair, remove it"):
+    assert "no segments: the journal contains no data" in told(journal)
+    with pytest.raises(JournalError, match="no data to repair; remove the folder"):
         plan_repair(journal)
 
 
@@ -357,7 +357,7 @@ def test_a_segment_that_is_gone_from_the_middle_is_told_and_kept(journal: Path) 
     third = len(WHOLE) + len(SECOND)
     add_segment(journal, third, schema_event() + row(60))
     (journal / segment_name(len(WHOLE))).unlink()
-    assert "a file is missing or was changed" in told(journal)
+    assert "or one of the two was changed" in told(journal)
     (lost,) = repair(journal).damage
     assert (lost.position, lost.size) == (len(WHOLE), len(SECOND))
     assert delivered(journal)[:2] == (
@@ -381,7 +381,7 @@ def test_a_last_segment_cut_between_two_records_is_missed_and_told(journal: Path
     last = journal / segment_name(len(WHOLE))
     os.truncate(last, PAGE_BYTES + len(SECOND) - 5 * len(row(0)))
     with closing(JournalReader(journal)) as reader:
-        assert "the file was cut" in reader.damage()
+        assert "truncated the file" in reader.damage()
     repair(journal)
     steps, gaps, _ = delivered(journal)
     assert steps == list(range(55))
@@ -476,7 +476,7 @@ def test_a_damaged_page_costs_nothing(journal: Path) -> None:
 
 def test_a_file_of_another_journal_is_not_bridged(journal: Path) -> None:
     add_segment(journal, 1 << 50, row(1))
-    with pytest.raises(JournalError, match="if that file is of another journal, move it away"):
+    with pytest.raises(JournalError, match="if that file belongs to another journal, move it away"):
         plan_repair(journal)
 
 
@@ -491,7 +491,7 @@ def test_after_a_restart_what_is_in_doubt_is_taken_only_when_asked_for(tmp_path:
     assert steps == [step for step in STEPS if step != 37]
     assert gaps == [
         f"journal damaged, {len(row(0))} bytes",
-        f"journal taken as it reads, no checksum holds for {len(WHOLE)} bytes",
+        f"{len(WHOLE)} bytes of the journal kept without a valid checksum",
     ]
 
 
@@ -517,14 +517,14 @@ def test_a_journal_that_was_delivered_meanwhile_does_not_come_back(journal: Path
     damage(first_segment(journal), 0, b"\xff" * 64)
     planned = plan_repair(journal)
     first_segment(journal).unlink()
-    with pytest.raises(JournalError, match="delivered meanwhile"):
+    with pytest.raises(JournalError, match="delivered in the meantime"):
         planned.apply()
 
 
 def test_whose_it_is_can_be_said(journal: Path) -> None:
     whole = JournalReader(journal).info
     (journal / "writer.json").write_text("{")
-    with pytest.raises(JournalError, match="say whose it is with --project and --run"):
+    with pytest.raises(JournalError, match="give --project, --run and --unverified"):
         plan_repair(journal)
     plan_repair(journal, info=whole._replace(boot_id=boot_id())).apply()
     assert delivered(journal)[0] == list(range(60))
@@ -546,7 +546,7 @@ def test_a_link_in_the_place_of_what_is_kept_is_refused(journal: Path, tmp_path:
     was = first_segment(journal).read_bytes()
     (tmp_path / "elsewhere").mkdir()
     (journal.parent / KEPT_FOLDER).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(JournalError, match="a link, expected a folder"):
+    with pytest.raises(JournalError, match="a symbolic link, expected a folder"):
         plan_repair(journal).apply()
     assert first_segment(journal).read_bytes() == was
     assert not list((tmp_path / "elsewhere").iterdir())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stepwell_daemon import frames as frames_module
 from stepwell_daemon import session as session_module
-from stepwell_daemon.bounds import BOUNDS, DROPS, Dropped, told_by_writers
+from stepwell_daemon.bounds import BOUNDS, DROPS, Dropped, reported_by_writers
 from stepwell_daemon.counters import Counters
 from stepwell_daemon.errors import SpoolUnavailableError
 from stepwell_daemon.forwarder import Forwarder, ForwardSettings
@@ -314,12 +314,12 @@ _ANYTHING = (
 )
 def test_no_body_of_a_gap_adds_a_reason_or_ends_the_counting(bodies: list[dict[str, Any]]) -> None:
     counters = Counters()
-    counters.drop(told_by_writers(Event(0, 1, GAP, body) for body in bodies))
+    counters.drop(reported_by_writers(Event(0, 1, GAP, body) for body in bodies))
     assert tuple(counters.dropped_rows) == DROPS
     assert tuple(counters.dropped_points) == DROPS
     assert all(0 <= count <= 1 << 56 for count in counters.dropped_rows.values())
 
 
 def test_events_of_other_kinds_drop_nothing() -> None:
-    assert told_by_writers([Event(0, 1, "config", {"rows": 3})]) == ()
-    assert told_by_writers([Event(0, 1, GAP, {"rows": 3})]) == (Dropped("other", 3, 0),)
+    assert reported_by_writers([Event(0, 1, "config", {"rows": 3})]) == ()
+    assert reported_by_writers([Event(0, 1, GAP, {"rows": 3})]) == (Dropped("other", 3, 0),)

@@ -169,7 +169,7 @@ def test_a_port_that_was_given_and_is_taken_ends_the_start(tmp_path: Path) -> No
     [
         (["--prot", "1"], {}, "--prot"),
         ([], {"STEPWELLHUB_PROT": "1"}, "did you mean STEPWELLHUB_PORT"),
-        (["--host", "0.0.0.0"], {}, "beyond loopback"),
+        (["--host", "0.0.0.0"], {}, "cross the network unencrypted"),
         (["--catalog", "mysql://x"], {}, "postgresql://"),
         (["--config", "/no/such.toml"], {}, "/no/such.toml"),
         (["--store", "clickhouse", "--clickhouse-tls", "maybe"], {}, "on or off or auto"[:2]),

@@ -82,7 +82,7 @@ def test_wandb_is_not_installed_and_its_login_succeeds(node: Node) -> None:
 def test_a_script_of_the_document(node: Node, name: str) -> None:
     done = under_stepwell(node, str(PYTHON), name)
     assert done.returncode == 0, done.stderr[-4000:]
-    assert "not there yet" not in done.stderr
+    assert "not available yet" not in done.stderr
     if "import wandb" not in BLOCKS[name]:
         return
     for project in {one or other for one, other in _PROJECT.findall(BLOCKS[name])}:

@@ -38,7 +38,7 @@ def test_the_trainer_of_transformers_logs_everything(bench: Bench) -> None:
     assert run["summary"]["train_runtime"] > 0
     assert run["summary"]["train_loss"] > 0
     assert run["defined_metrics"]["*"]["step_metric"] == "train/global_step"
-    assert "not there yet" not in trained.done.stderr
+    assert "not available yet" not in trained.done.stderr
 
 
 def test_lightnings_logger_logs_metrics_and_hyperparameters(bench: Bench) -> None:
@@ -49,9 +49,9 @@ def test_lightnings_logger_logs_metrics_and_hyperparameters(bench: Bench) -> Non
     assert trained.values_of("trainer/global_step") == [4, 9, 14, 19, 24, 29]
     assert trained.steps_of("train/loss") == [0, 1, 2, 3, 4, 5]
     assert trained.values_of("epoch") == [0] * 6
-    said = [line for line in trained.done.stderr.splitlines() if "not there yet" in line]
+    said = [line for line in trained.done.stderr.splitlines() if "not available yet" in line]
     assert len(said) == 1, said
-    assert "watch(log_graph=True) is not there yet" in said[0]
+    assert "watch(log_graph=True) is not available yet" in said[0]
     assert trained.values_of("gradients/layer.weight")
 
 

@@ -81,4 +81,4 @@ def test_the_pytorch_script_logs_the_histograms_that_torch_counts(bench: Bench) 
             assert all(a <= b <= c for a, b, c in zip(below, so_far, up_to, strict=True))
             exact += logged["values"] == counts
     assert exact >= 0.95 * 20 * len(names)
-    assert "not there yet" not in trained.done.stderr
+    assert "not available yet" not in trained.done.stderr

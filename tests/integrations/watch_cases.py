@@ -406,7 +406,7 @@ def wrong_calls_are_refused_with_what_is_wrong() -> None:
         refused(ValueError, "log_freq must be", lambda: run.watch(model, log_freq=0))
         assert all(each._backward_hooks is None for each in model.parameters())
         run.watch(model)
-        refused(ValueError, "is watched already", lambda: run.watch(model))
+        refused(ValueError, "is already watched", lambda: run.watch(model))
         refused(ValueError, "once each", lambda: run.watch([two_layers()] * 2))
         run.unwatch(two_layers())
     refused(stepwell.RunFinishedError, "watch()", lambda: run.watch(two_layers()))

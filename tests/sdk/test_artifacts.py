@@ -512,5 +512,5 @@ def test_what_is_not_kept_of_an_artifact_is_said(
     run.log_artifact(made)
     run.finish()
     said = capsys.readouterr().err
-    assert said.count("tags of artifacts are not kept") == 1
+    assert said.count("tags of artifacts are not stored") == 1
     assert said.count("artifact.ttl has no effect") == 1

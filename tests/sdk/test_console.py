@@ -342,7 +342,7 @@ def test_lines_that_find_no_room_are_counted_and_leave_a_gap(
     last = max(line for body in held.bodies("console") for line in body["lines"])
     assert last[2] == f"line {lines - 1:030d}"  # The end is kept.
     assert held.events[-1][0] == "finish"
-    assert capfd.readouterr().err.count("lines of the console") == 1
+    assert capfd.readouterr().err.count("console lines are dropped") == 1
 
 
 def test_a_line_that_grows_while_there_is_no_room_is_lost_once(start: Start) -> None:

@@ -91,8 +91,8 @@ def test_counts_and_edges_are_taken_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({}, "either a sequence of values or np_histogram"),
-        ({"sequence": [1], "np_histogram": ([1], [0, 1])}, "exactly one of them"),
+        ({}, "exactly one of a sequence of values and np_histogram"),
+        ({"sequence": [1], "np_histogram": ([1], [0, 1])}, "exactly one of a sequence"),
         ({"sequence": [1], "num_bins": 513}, "num_bins must be 1 to 512, not 513"),
         ({"sequence": [1], "num_bins": 0}, "num_bins must be 1 to 512, not 0"),
         ({"np_histogram": ([1] * 513, range(514))}, "513 counts; 1 to 512"),

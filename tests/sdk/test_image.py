@@ -140,11 +140,11 @@ def test_other_mistakes_are_refused_at_once() -> None:
             Image(good, **wrong)
     with pytest.raises(TypeError, match="boxes is a list"):
         Image(good, boxes=[1])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="is no picture"):
+    with pytest.raises(TypeError, match="expected an array"):
         Image(object())
     with pytest.raises(TypeError, match="complex"):
         Image(good.astype(complex))
-    with pytest.raises(ValueError, match="is not known as a picture"):
+    with pytest.raises(ValueError, match="is not a known format of pictures"):
         Image("model.pt")
     with pytest.raises(TypeError):
         Image(good, colour="red")  # type: ignore[call-arg]
@@ -158,7 +158,7 @@ def test_boxes_and_classes_are_kept_with_the_row_and_masks_are_told() -> None:
     assert row["masks"] == {"truth": {"1": "cat"}}
     assert row["grouping"] == 3
     (text,) = told
-    assert "masks are not kept yet" in text
+    assert "masks are not stored yet" in text
 
 
 def test_a_tensor_has_its_channels_first() -> None:
@@ -222,7 +222,7 @@ def test_a_file_by_path_is_staged_and_data_is_not_kept_yet(tmp_path: Path) -> No
     assert stage.kept == [("file", {"media_type": "video/mp4"}, b"video")]
     assert video.is_kept
     assert not Video(numpy.zeros((2, 3, 8, 8))).is_kept
-    with pytest.raises(ValueError, match="ends in none of"):
+    with pytest.raises(ValueError, match="expected a name that ends in one of"):
         Video("v.exe")
 
 

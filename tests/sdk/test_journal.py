@@ -83,10 +83,10 @@ def test_the_newest_points_are_dropped_counted_and_shown_as_a_gap(
     }
     assert after.events[-1][0] == "finish"
     told = capfd.readouterr().err
-    assert told.count("points are dropped") == 1
+    assert told.count("points and console lines are dropped") == 1
     assert told.endswith(
-        f"dropped: {run.dropped_points:,} points; `stepwell show {run.id}` lists the gaps with "
-        "their reasons\n"
+        f"dropped: {run.dropped_points:,} points; see the gaps and their "
+        f"reasons with `stepwell show {run.id}`\n"
     )
 
 
@@ -223,7 +223,7 @@ def test_without_any_place_for_a_journal_training_goes_on(
     assert run.dropped_points >= 10
     assert not run.flush(1.0)
     run.finish()
-    assert "no journal can be made" in capfd.readouterr().err
+    assert "creating a journal there failed" in capfd.readouterr().err
 
 
 def test_an_unwritable_folder_is_replaced_by_a_temporary_one(

@@ -136,7 +136,7 @@ def test_an_unknown_object_is_cut_and_warned_about_once(
 
     held = logged(offline(), {"x": Thing()}, {"x": Thing()})
     assert held.texts("x") == [(0, "t" * 1000), (1, "t" * 1000)]
-    assert capfd.readouterr().err.count("is no number") == 1
+    assert capfd.readouterr().err.count("is not a number") == 1
 
 
 def test_nested_dicts_are_joined_with_dots(offline: Start) -> None:

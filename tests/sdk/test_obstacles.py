@@ -81,7 +81,7 @@ def test_no_permission_on_the_socket(folder: Path) -> None:
 
 def test_a_socket_that_is_none_and_a_path_that_can_be_none(folder: Path) -> None:
     (folder / "file").write_text("")
-    assert "is no socket" in _spawn.look_at(str(folder / "file")).obstacle
+    assert "is not a socket" in _spawn.look_at(str(folder / "file")).obstacle
     assert "at most" in _spawn.look_at("/" + "x" * 300).obstacle
     assert _spawn.look_at(str(folder / "none")) == (False, "")
 
@@ -127,7 +127,7 @@ def test_an_application_without_a_python(folder: Path) -> None:
         STEPWELL_NO_DAEMON="0",
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("has no Python") == 1
+    assert done.stderr.count("contains no Python") == 1
     assert "STEPWELL_PYTHON" in done.stderr
     assert not (folder / "starts").exists()
     assert kept(folder) == [(0, 1.0)]

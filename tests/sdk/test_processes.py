@@ -461,10 +461,10 @@ def test_an_interrupted_finish_keeps_the_data(folder: Path) -> None:
         process.stdin.write("\n")
         process.stdin.flush()
         assert "stepwell show" in process.stderr.readline()
-        assert "handing" in process.stderr.readline()
+        assert "sending" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
-        assert "not waiting" in process.stderr.read()
+        assert "stopped waiting" in process.stderr.read()
         process.stdin.close()
         process.stderr.close()
     (journal,) = find_journals(folder / "journals")

@@ -102,7 +102,7 @@ def test_a_run_that_is_still_at_work_is_not_resumed_by_itself(start: Start) -> N
     done = python(_AUTO, FIRST="1")
     first, beside = done.stdout.split()
     assert first != beside
-    assert f"run {first} is still at work in another process" in done.stderr
+    assert f"run {first} is still running in another process" in done.stderr
     resumed = python(_AUTO)  # The other one's good end left the note of the killed one.
     assert resumed.stdout.split() == [first]
 
@@ -161,7 +161,7 @@ def test_a_step_with_an_image_alone_is_a_step(start: Start, last: str) -> None:
 
 
 def test_to_resume_a_run_for_sure_needs_its_id(start: Start) -> None:
-    with pytest.raises(ResumeError, match=r'resume="must": no id says which run.*init\(id='):
+    with pytest.raises(ResumeError, match=r'resume="must": no run id; pass init\(id='):
         start(mode="offline", resume="must")
     with start(mode="disabled", resume="must") as run:
         run.log({"x": 1.0})

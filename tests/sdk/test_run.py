@@ -326,7 +326,7 @@ def test_unknown_arguments_are_refused_and_known_ones_are_said(
     assert stepwell.run is None
     stepwell.init("p", mode="offline", save_code=True, force=True, monitor_gym=False)
     said = capfd.readouterr().err
-    assert said.count("code is not kept") == 1
+    assert said.count("code is not recorded") == 1
     assert "gym" not in said
     assert "force" not in said
 
@@ -334,7 +334,7 @@ def test_unknown_arguments_are_refused_and_known_ones_are_said(
 def test_a_branch_starts_after_its_step(start: Start, capfd: pytest.CaptureFixture[str]) -> None:
     run = start(mode="offline", fork_from="parent?_step=41")
     assert (run.step, run.id != "parent") == (42, True)
-    assert "init(fork_from=…) is not there yet" in capfd.readouterr().err
+    assert "init(fork_from=…) is not available yet" in capfd.readouterr().err
     run.finish()
     again = start(mode="offline", resume_from="again?_step=9")
     assert (again.id, again.step) == ("again", 10)
@@ -632,7 +632,9 @@ def test_a_personal_daemon_is_started_when_nobody_listens(
         run.finish()
         assert started == [(str(folder / "nobody.sock"), folder / "data")]
         assert len(daemon.points("x")) == 1
-        line = f"run {run.name} ({run.id}): `stepwell show test/{run.id}` shows it where"
+        line = (
+            f"run {run.name} ({run.id}): see it with `stepwell show test/{run.id}` on the machine"
+        )
         assert [line in said for said in capfd.readouterr().err.splitlines()] == [True]
     finally:
         daemon.stop()

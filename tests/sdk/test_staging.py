@@ -59,7 +59,7 @@ def test_media_that_are_not_kept_are_told_by_the_name_they_were_logged_by(tmp_pa
     assert len(told) == 2  # Once a name.
     for text, name in zip(told.values(), ("plots.page", "two"), strict=True):
         assert text.startswith(f"{name!r}: the Html was not kept")
-        assert "training goes on" in text
+        assert "training continues" in text
         assert "blob_bytes_max" in text
 
 
@@ -77,7 +77,7 @@ def test_what_crashed_trainers_left_is_bounded_together(tmp_path: Path) -> None:
 
 def test_the_last_of_the_disk_is_left_to_rows(tmp_path: Path) -> None:
     stager = make(tmp_path, free_bytes_min=1 << 60)
-    assert "are left to rows" in stager.keep("text", {}, [b"x"])["failed"]
+    assert "are reserved for rows" in stager.keep("text", {}, [b"x"])["failed"]
     assert os.listdir(tmp_path) == []
 
 
@@ -281,7 +281,7 @@ def test_what_is_no_file_is_told_and_keeps_no_trainer_waiting(tmp_path: Path, ki
         path = tmp_path / "pipe.png"
         os.mkfifo(path)
     stager = make(tmp_path)
-    assert "no regular file" in stager.keep_file("file", {}, path)["failed"]
+    assert "not a regular file" in stager.keep_file("file", {}, path)["failed"]
     assert stager.staged() == []
 
 

@@ -126,8 +126,8 @@ def test_a_real_wandb_is_shadowed_for_the_command_only_and_a_line_says_so(
     done = desk.run(WHICH, PYTHONPATH=str(site))
     assert json.loads(done.stdout) == OURS
     assert said(done.stderr) == [
-        f"stepwell: wandb 0.19.0 in {site} is shadowed for this command; "
-        "--keep-wandb leaves it in front"
+        f"stepwell: wandb 0.19.0 in {site} is hidden by stepwell for this command; "
+        "--keep-wandb keeps it"
     ]
     kept = desk.run(WHICH, options=("--keep-wandb",), PYTHONPATH=str(site))
     assert json.loads(kept.stdout) == ["0.19.0", False]
@@ -186,7 +186,7 @@ def test_a_python_without_stepwell_says_what_to_do(desk: Desk) -> None:
     done = desk.command(
         sys.executable, "-S", "-c", "import wandb", PYTHONPATH=str(wandb_compat.SITE)
     )
-    assert "has no stepwell: install it there" in done.stderr.splitlines()[-1]
+    assert "install it there, or use `stepwell run --keep-wandb`" in done.stderr.splitlines()[-1]
 
 
 # ---------------------------------------------------------------------------- in code
@@ -255,11 +255,11 @@ def test_stepwell_under_the_name_wandb_has_the_same_surface() -> None:
         (("login",), 0, "no login is needed"),
         (("login", "0123456789abcdef", "--relogin"), 0, "accepted"),
         (("--version",), 0, f"wandb, version {wandb_compat.VERSION} (stepwell"),
-        (("launch", "job"), 2, "a later release brings it"),
-        (("artifact", "ls"), 3, "no hub is known here"),
+        (("launch", "job"), 2, "only in a later release"),
+        (("artifact", "ls"), 3, "no hub found"),
         (("sweep", "sweep.yaml"), 2, "sweep: sweep.yaml: No such file or directory"),
         (("agent", "abc"), 2, "expected ID, PROJECT/ID or ENTITY/PROJECT/ID"),
-        (("nothing-such",), 2, "is no command"),
+        (("nothing-such",), 2, "is not a command"),
         (("status",), 0, "project = from-env  (WANDB_PROJECT)"),
         (("status",), 0, "a daemon answers on "),
         (("sync",), 0, ""),

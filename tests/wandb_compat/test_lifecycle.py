@@ -210,7 +210,7 @@ for _ in range(2):
 """
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("code is not kept") == 1
+    assert done.stderr.count("code is not recorded") == 1
     assert done.stderr.count("TensorBoard's files are not read") == 1
     assert "gym" not in done.stderr
     assert "anonymous" not in done.stderr

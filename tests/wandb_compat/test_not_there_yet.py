@@ -16,7 +16,7 @@ MEDIA = (Path(__file__).with_name("media_script.txt")).read_text()
 
 
 def later(text: str) -> list[str]:
-    return [line for line in text.splitlines() if "not there yet" in line]
+    return [line for line in text.splitlines() if "not available yet" in line]
 
 
 def test_the_script_that_logs_images_and_tables_runs_as_it_is(desk: Desk, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_call_whose_answer_is_needed_raises_with_what_to_do(desk: Desk, call: 
     assert done.returncode == 1
     (line,) = [line for line in later(done.stderr) if "Error" in line]
     assert line.startswith("stepwell.errors.UnavailableError: ")
-    assert "a later release brings it; " in line
+    assert "only in a later release; " in line
 
 
 def test_a_table_can_be_built_and_read(desk: Desk) -> None:
@@ -178,7 +178,7 @@ def test_the_folder_for_files_is_made_where_scripts_look(desk: Desk) -> None:
     assert parts[2].startswith("run-")
     assert parts[2].endswith("-abc")
     (line,) = later(done.stderr)
-    assert "files that are written into run.dir stay on this machine" in line
+    assert "files in run.dir stay on this machine" in line
 
 
 def test_a_run_goes_to_another_process_by_pickle_and_by_its_attach_id(desk: Desk) -> None:
@@ -228,7 +228,7 @@ def test_frameworks_callbacks_and_charts_are_importable(desk: Desk) -> None:
     assert done.returncode == 0, done.stderr
     assert [point.value for point in desk.daemon.points("iteration")] == [0.0, 2.0]
     assert [point.value for point in desk.daemon.points("learn-Logloss")] == [1.0, 1 / 3]
-    assert done.stderr.count("wandb.sklearn.plot_roc() is not there yet") == 1
+    assert done.stderr.count("wandb.sklearn.plot_roc() is not available yet") == 1
     assert done.stderr.count("TensorBoard's files are not read") == 1
 
 

@@ -65,7 +65,7 @@ def test_a_key_is_rotated_where_there_was_none(tmp_path: Path) -> None:
 def test_a_key_that_others_may_read_is_no_key(tmp_path: Path, mode: int) -> None:
     see_to_key(tmp_path)
     (tmp_path / "key").chmod(mode)
-    with pytest.raises(HubKeyError, match="others may read"):
+    with pytest.raises(HubKeyError, match="other users may read"):
         read_key(tmp_path)
 
 

@@ -33,10 +33,10 @@ def test_beyond_loopback_the_key_never_goes_in_clear(
 
 def test_what_cannot_be_is_refused(certificate: tuple[Path, Path], tmp_path: Path) -> None:
     for wrong, said in (
-        (HubAddress(cert_file=certificate[0]), "go together"),
-        (HubAddress(cert_file=tmp_path / "no", key_file=certificate[1]), "is no file"),
+        (HubAddress(cert_file=certificate[0]), "only one is set"),
+        (HubAddress(cert_file=tmp_path / "no", key_file=certificate[1]), "is not a file"),
         (HubAddress(url="runs.example"), "expected https"),
-        (HubAddress(url="https://runs.example/sub"), "without a path"),
+        (HubAddress(url="https://runs.example/sub"), "remove the path"),
         (HubAddress(proxy="10.0.0.0/8, elsewhere"), "addresses or networks"),
     ):
         with pytest.raises(HubAddressError, match=said):

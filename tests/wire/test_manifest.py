@@ -142,7 +142,7 @@ def test_a_plain_path_is_taken(path: str) -> None:
 
 
 def test_a_file_is_no_folder() -> None:
-    with pytest.raises(ManifestError, match="is a file, not its folder"):
+    with pytest.raises(ManifestError, match="is a file, so it cannot contain this path"):
         Manifest({"a": Entry(A, 1), "a/b/c": Entry(B, 1)})
     assert Manifest({"a.x": Entry(A, 1), "a/b": Entry(B, 1)}).size == 2
 
@@ -150,9 +150,9 @@ def test_a_file_is_no_folder() -> None:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"", "no JSON"),
-        (b"\xff", "no JSON"),
-        (b"[" * 100_000, "no JSON"),
+        (b"", "invalid JSON"),
+        (b"\xff", "invalid JSON"),
+        (b"[" * 100_000, "invalid JSON"),
         (b"[]", "expected a JSON object"),
         (changed(v=2), "reads 1 only"),
         (changed(v=True), "reads 1 only"),
@@ -171,12 +171,12 @@ def test_a_file_is_no_folder() -> None:
         (changed(entries={"a": {"digest": A, "size": SIZE_MAX + 1}}), "expected bytes"),
         (changed(entries={"a": {"digest": A, "size": 1}, "b": {"digest": A, "size": 2}}), "same"),
         (changed(entries={"a": {"reference": "", "checksum": "", "size": 1}}), "is empty"),
-        (changed(entries={"a": {"reference": "key", "checksum": "", "size": 1}}), "no URI"),
+        (changed(entries={"a": {"reference": "key", "checksum": "", "size": 1}}), "not a URI"),
         (changed(entries={"a": {"reference": "x:\n", "checksum": "", "size": 1}}), "control"),
         (changed(entries={"a": {"reference": "x:y", "checksum": "\0", "size": 1}}), "control"),
         (changed(entries={"a": {"reference": "x:y", "checksum": "c" * 257, "size": 1}}), "longer"),
-        (b'{"v":1,"v":1}', "comes twice"),
-        (b'{"entries":{"a":1,"\\u0061":2}}', "comes twice"),
+        (b'{"v":1,"v":1}', "occurs twice"),
+        (b'{"entries":{"a":1,"\\u0061":2}}', "occurs twice"),
         (b'{"v":NaN}', "reads 1 only"),
         (b" " * (MANIFEST_BYTES_MAX + 1), "at most"),
     ],

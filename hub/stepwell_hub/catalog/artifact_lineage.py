@@ -33,7 +33,8 @@ def read_lineage(
     Args:
         depth: how many edges away from it.
         limit: of nodes.
-        is_direct: only its ancestors and descendants, not other descendants of its ancestors.
+        is_direct: only its ancestors and its descendants; not other descendants of its ancestors,
+            and not other ancestors of its descendants.
 
     Raises:
         ApiError: There is no such version.
@@ -140,10 +141,10 @@ class _Walk:
             .join(ArtifactCollection, ArtifactCollection.id == ArtifactVersion.collection_id)
             .where(ArtifactVersion.id.in_(ids))
         )
-        told = {}
+        found = {}
         for version, collection in rows:
             node, name = _version_node(version.id), f"{collection.name}:v{version.number}"
-            told[node] = Node(
+            found[node] = Node(
                 id=node,
                 kind="version",
                 project=collection.project,
@@ -152,7 +153,7 @@ class _Walk:
                 is_deleted=version.state == DELETED,
                 title=name,
             )
-        return tuple(told.get(node) or self._run(node) for node in self._seen)
+        return tuple(found.get(node) or self._run(node) for node in self._seen)
 
     def _run(self, node: str) -> Node:
         project, run_id = self._runs[node]

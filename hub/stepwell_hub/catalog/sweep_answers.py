@@ -29,7 +29,7 @@ _VALUES_MAX: Final = 10_000
 
 
 def read_sweep(session: Session, sweep_id: str, alive_at: float) -> SweepAnswer:
-    """Return one sweep; see `tell_sweeps`.
+    """Return one sweep; see `make_sweep_answers`.
 
     Raises:
         SweepNotFoundError: There is none.
@@ -37,7 +37,7 @@ def read_sweep(session: Session, sweep_id: str, alive_at: float) -> SweepAnswer:
     found = session.get(Sweep, sweep_id)
     if found is None:
         raise no_sweep(sweep_id)
-    return tell_sweeps(session, [found], alive_at)[0]
+    return make_sweep_answers(session, [found], alive_at)[0]
 
 
 def list_sweeps(
@@ -49,7 +49,7 @@ def list_sweeps(
     cursor: str | None,
     alive_at: float,
 ) -> SweepsPage:
-    """Return sweeps, the newest first; see `tell_sweeps`.
+    """Return sweeps, the newest first; see `make_sweep_answers`.
 
     Raises:
         CursorError: The cursor is not of this list.
@@ -70,10 +70,12 @@ def list_sweeps(
     found = list(session.execute(wanted).scalars())
     page = found[:limit]
     following = f"{page[-1].created_at!r}_{page[-1].id}" if len(found) > limit else None
-    return SweepsPage(tuple(tell_sweeps(session, page, alive_at)), following)
+    return SweepsPage(tuple(make_sweep_answers(session, page, alive_at)), following)
 
 
-def tell_sweeps(session: Session, sweeps: Sequence[Sweep], alive_at: float) -> list[SweepAnswer]:
+def make_sweep_answers(
+    session: Session, sweeps: Sequence[Sweep], alive_at: float
+) -> list[SweepAnswer]:
     """Return the answer for each sweep.
 
     Args:
@@ -86,7 +88,7 @@ def tell_sweeps(session: Session, sweeps: Sequence[Sweep], alive_at: float) -> l
     for sweep in sweeps:
         config = config_of(sweep)
         metric = config.metric
-        told: Any = {
+        facts: Any = {
             "method": config.method,
             "state": sweep.state,
             "metric": None if metric is None else MetricAnswer(metric.name, metric.goal),
@@ -106,7 +108,7 @@ def tell_sweeps(session: Session, sweeps: Sequence[Sweep], alive_at: float) -> l
                 counts=Counts(**counts[sweep.id]),
                 best=None if metric is None else _best(session, sweep.id, metric.sign),
                 agents=tuple(agents[sweep.id]),
-                **told,
+                **facts,
             )
         )
     return found
@@ -146,8 +148,8 @@ def list_trials(
             .order_by(Attempt.number, Attempt.fencing)
         ).scalars()
         for row in rows:
-            told: Any = row.state
-            attempts[row.number].append(AttemptAnswer(row.fencing, row.run_id, row.agent_id, told))
+            state: Any = row.state
+            attempts[row.number].append(AttemptAnswer(row.fencing, row.run_id, row.agent_id, state))
     following = str(page[-1].number) if len(found) > limit else None
     return TrialsPage(tuple(_trial(each, attempts[each.number]) for each in page), following)
 

@@ -88,7 +88,7 @@ def _create(
         session.add(sweep)
         note_answer(session, "create", key, sweep.id, now)
         session.flush()
-        return sweep_answers.tell_sweeps(session, [sweep], alive_at)[0]
+        return sweep_answers.make_sweep_answers(session, [sweep], alive_at)[0]
 
 
 def get(catalog: Catalog, sweep_id: str, alive_at: float) -> SweepAnswer:
@@ -165,7 +165,7 @@ def change(
         sweep.updated_at = now
         finish_if_done(session, sweep, now)
         session.flush()
-        return sweep_answers.tell_sweeps(session, [sweep], alive_at)[0]
+        return sweep_answers.make_sweep_answers(session, [sweep], alive_at)[0]
 
 
 def _cancel_trials(session: Any, sweep: Sweep, now: float) -> None:

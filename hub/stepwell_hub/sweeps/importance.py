@@ -1,10 +1,10 @@
-"""How much of the spread of a sweep's values goes together with each parameter.
+"""The share of the spread of a sweep's values that is associated with each parameter.
 
-For each parameter the trials are put into groups of like values. Its share is the part of the
+For each parameter the trials are put into groups of similar values. Its share is the part of the
 variance of the values' ranks that is between the groups, less the part that so many groups have
 by chance (epsilon squared of Kruskal and Wallis): 0 is none, 1 is all. With ranks it does not
-depend on the scale of parameter and metric, or on diverged trials. Groups find dependence of any
-shape, also one that goes up and down.
+depend on the scale of parameter and metric, or on how far trials diverged. Groups find dependence
+of any shape, also one that goes up and down.
 
 It is an association. Parameters that changed together share it, and effects that need several
 parameters together are not included.
@@ -24,7 +24,7 @@ _GROUP_TRIALS: Final = 5
 """So many trials in a group of numbers, about."""
 _GROUPS_MAX: Final = 8
 _WORDS_MAX: Final = 50
-"""Groups of values that are not numbers. Memory and time go with trials times groups."""
+"""Groups of values that are not numbers. Memory and time grow with trials times groups."""
 _SHUFFLES: Final = 200
 _CHANCE: Final = 0.95
 _SEED: Final = 17
@@ -44,9 +44,9 @@ def importances(
     a second for 10,000 trials with 5 parameters.
 
     Returns:
-        What shuffled values reach: in 19 of 20 cases the largest share of all parameters stays
-        below it. And the parameters, the most important first. None and no parameters where there
-        are fewer than `TRIALS_MIN` trials.
+        The chance level: for shuffled values the largest share of all parameters is below it in 19
+        of 20 cases. It is None with fewer than `TRIALS_MIN` trials, or if all have the same value.
+        Then the parameters, the most important first; none with fewer than `TRIALS_MIN` trials.
     """
     if len(trials) < TRIALS_MIN:
         return None, []

@@ -113,7 +113,7 @@ class Artifact(ReadingCalls):
 
     def _committed(self, what: str) -> VersionFacts:
         if self._facts is None:
-            how = "log it with run.log_artifact()" if self._handed is None else "call wait() before"
+            how = "log it with run.log_artifact()" if self._handed is None else "call wait() first"
             raise ArtifactNotLoggedError(
                 f"artifact {self._name!r} has no {what} before its version is committed; {how}"
             )
@@ -160,8 +160,12 @@ class Artifact(ReadingCalls):
         self._check_open("add_dir()")
         source = os.fspath(local_path)
         if not os.path.isdir(source):
-            what = "no folder; add a file with add_file()" if os.path.exists(source) else "missing"
-            raise ArtifactFileError(f"{source}: {what}; add_dir() takes a folder that is there")
+            what = (
+                ("not a folder; add a file with add_file()")
+                if os.path.exists(source)
+                else "missing"
+            )
+            raise ArtifactFileError(f"{source}: {what}; add_dir() needs an existing folder")
         self._files.add_folder(source, (name or "").strip("/"), merge=merge)
 
     def add(self, obj: Any, name: str, overwrite: bool = False) -> None:
@@ -228,8 +232,8 @@ class Artifact(ReadingCalls):
     def _check_open(self, call: str) -> None:
         if not self.is_draft():
             raise ArtifactFinalizedError(
-                f"artifact {self._name!r} was logged, so {call} cannot change it; make another "
-                f"Artifact({self._name!r}, …): its next version"
+                f"artifact {self._name!r} was already logged, so {call} cannot change it; "
+                f"create another Artifact({self._name!r}, …) for its next version"
             )
 
     # ------------------------------------------------------------------ after it was logged

@@ -98,9 +98,9 @@ class Awaited:
             if key in self._own:
                 self._own[key].forget()
             raise ArtifactFailedError(
-                f"{self._path.project}/{self._path.name}: the version that this machine was to "
-                f"make cannot be made: {reason}; name a version ({self._path.name}:v0, say) to use "
-                "one that is there"
+                f"{self._path.project}/{self._path.name}: the version logged on this machine "
+                f"failed: {reason}; name an existing version, such as {self._path.name}:v0, "
+                "to use that one"
             )
         return state["state"] == _WAITING or (state["state"] == "unknown" and key in staged)
 
@@ -110,9 +110,9 @@ class Awaited:
         seconds = time.monotonic() - self._heard_at
         if seconds >= UNREACHED_SECONDS_MAX:
             raise WaitTimeoutError(
-                f"{self._path.project}/{self._path.name}: a newer version waits on this machine, "
-                f"and its daemon does not answer for {seconds:.0f} s: {error}; start it, or name "
-                "a version such as :v3"
+                f"{self._path.project}/{self._path.name}: a newer version waits on this "
+                f"machine, but its daemon has not answered for {seconds:.0f} s: {error}; "
+                "start the daemon, or name a version such as :v3"
             ) from error
         return str(error)
 
@@ -120,6 +120,6 @@ class Awaited:
         why = f" ({reason})" if reason else ""
         self._voice.warn_once(
             f"waits for {self._path.name}",
-            f"use_artifact() waits for versions of {self._path.name} that this machine still "
-            f"commits{why}; `stepwell status` shows how far they are",
+            "use_artifact() waits until this machine's daemon has committed the versions of "
+            f"{self._path.name} logged here{why}; `stepwell status` shows the progress",
         )

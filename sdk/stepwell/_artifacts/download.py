@@ -48,10 +48,10 @@ def default_root(facts: "VersionFacts") -> str:
         check_name(facts.name)
     except ArtifactNameError as error:
         raise DownloadError(
-            f"the hub's answer has an invalid name of an artifact: {error}"
+            f"the hub's answer contains an invalid artifact name: {error}"
         ) from error
     if version_number(facts.version) is None:
-        raise DownloadError(f"the hub's answer has an invalid version: {facts.version[:80]!r}")
+        raise DownloadError(f"the hub's answer contains an invalid version: {facts.version[:80]!r}")
     parent = os.path.expanduser(os.environ.get(FOLDER_VARIABLE, "")) or os.path.join(
         ".", "artifacts"
     )
@@ -209,7 +209,9 @@ class _Work:
         target = self._target
         with target.opened(source) as number:
             if number is None:
-                raise DownloadError(f"{target.where(source)}: another process deleted it")
+                raise DownloadError(
+                    f"{target.where(source)}: another process deleted this file; download again"
+                )
             _place_copy(target, number, path, size, f"{digest}.copy")
 
 
@@ -242,7 +244,9 @@ def _copy_bytes(source: int, number: int, size: int, where: str) -> None:
     while at < size:
         data = os.pread(source, min(CHUNK_BYTES, size - at), at)
         if not data:
-            raise DownloadError(f"{where}: its source became shorter meanwhile")
+            raise DownloadError(
+                f"{where}: its source became shorter during the copy; download again"
+            )
         written = 0
         while written < len(data):
             written += os.pwrite(number, data[written:], at + written)
@@ -270,9 +274,10 @@ def _local_references(references: Mapping[str, Entry], *, allow_missing: bool) -
     if lacking and not allow_missing:
         more = f" and {len(lacking) - _NAMED} more" if len(lacking) > _NAMED else ""
         raise DownloadError(
-            f"kept elsewhere: {', '.join(lacking[:_NAMED])}{more}; fetch them with their keeper's "
-            "own program, and give allow_missing_references=True (`stepwell artifact get`: "
-            "--without-references) for the other files"
+            f"not stored in the hub: {', '.join(lacking[:_NAMED])}{more}; fetch these "
+            "references with the program of their storage, and pass "
+            "allow_missing_references=True (`stepwell artifact get`: --without-references) "
+            "for the other files"
         )
     return found
 
@@ -287,8 +292,8 @@ def _copy_reference(target: Target, path: str, source: str, entry: Entry) -> Non
         found = os.fstat(number)
         if not stat.S_ISREG(found.st_mode) or entry.size not in (None, found.st_size):
             raise DownloadError(
-                f"{where}: {entry.reference} has {found.st_size} bytes, and had {entry.size} when "
-                "the artifact was logged"
+                f"{where}: {entry.reference} has {found.st_size} bytes, expected "
+                f"{entry.size} as when the artifact was logged"
             )
         _place_copy(target, number, path, found.st_size, f"reference.{os.getpid()}")
     finally:

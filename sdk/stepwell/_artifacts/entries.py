@@ -34,14 +34,14 @@ def read_manifest(hub: "Hub", facts: "VersionFacts") -> Manifest:
         packed = manifest.pack()
     except ManifestError as error:
         raise DownloadError(
-            f"{where}: the hub's answer has an invalid manifest: {error}"
+            f"{where}: the hub's answer contains an invalid manifest: {error}"
         ) from error
     hasher = new_hasher()
     hasher.update(packed)
     if hasher.hexdigest() != facts.digest:
         raise DownloadError(
-            f"{where}: the manifest that the hub answers has not the digest of the version; "
-            "the hub's blob store is damaged, or something changes bytes on the way"
+            f"{where}: the hub's manifest does not match the digest of the version; the "
+            "hub's blob store or the connection is damaged"
         )
     return manifest
 
@@ -78,7 +78,7 @@ class Entry:
             UsageError: It is a file.
         """
         if self.ref is None:
-            raise UsageError(f"{self.path} is a file, and no reference; download() fetches it")
+            raise UsageError(f"{self.path} is a file, not a reference; fetch it with download()")
         return self.ref
 
     def ref_url(self) -> str:
@@ -118,7 +118,7 @@ class ArtifactFile(Entry):
         path = os.path.join(os.fspath(root), self.path)
         if os.path.lexists(path) and not replace:
             if not exist_ok:
-                raise UsageError(f"{path} exists; give replace=True, or exist_ok=True to keep it")
+                raise UsageError(f"{path} exists; pass replace=True, or exist_ok=True to keep it")
         else:
             path = super().download(root)
         if self.mimetype.startswith(_TEXTS):

@@ -35,7 +35,7 @@ def new_hasher() -> Any:
         from blake3 import blake3
     except ImportError as error:
         raise MissingPackageError(
-            "blake3", "fetch the files on a machine that has it: nothing unverified is kept"
+            "blake3", "fetch the files on a machine that has it: unverified files are not kept"
         ) from error
     return blake3()
 
@@ -118,8 +118,8 @@ class _Filling:
             except HubError as error:
                 if isinstance(error, NotFoundError):
                     raise DownloadError(
-                        f"{self._what}: the hub has not its bytes any more ({error}); the version "
-                        "was deleted meanwhile, or its blob store lost them"
+                        f"{self._what}: the hub no longer has its bytes ({error}); the "
+                        "version was deleted in the meantime, or the blob store lost them"
                     ) from error
                 if error.status not in _TRY_AGAIN:
                     raise
@@ -133,8 +133,8 @@ class _Filling:
             if self._at < self._size:
                 if time.monotonic() + delay > deadline:
                     raise DownloadError(
-                        f"{self._what}: no more bytes for {PATIENCE_SECONDS:.0f} s ({problem}); "
-                        "download again, which continues this download"
+                        f"{self._what}: no data for {PATIENCE_SECONDS:.0f} s ({problem}); "
+                        "download again to continue this download"
                     ) from problem
                 time.sleep(delay * random.Random().uniform(0.5, 1.0))
                 delay = min(_DELAY_SECONDS_MAX, delay * 2)
@@ -143,9 +143,9 @@ class _Filling:
 
     def wrong(self) -> DownloadError:
         return DownloadError(
-            f"{self._what}: the bytes that the hub sent have not the digest "
-            f"{self._digest[:16]}… of the artifact, and were dropped; its blob store is damaged, "
-            "or something changes bytes on the way"
+            f"{self._what}: the received bytes do not match the digest {self._digest[:16]}… "
+            "of the artifact and were discarded; the hub's blob store or the connection is "
+            "damaged"
         )
 
     def _take_some(self) -> None:
@@ -174,7 +174,9 @@ class _Filling:
             unit, _, rest = (answer.headers.get("Content-Range") or "").partition(" ")
             span, _, whole = rest.partition("/")
             if unit != "bytes" or span.partition("-")[0] != str(self._at) or not whole.isdigit():
-                raise DownloadError(f"{self._what}: the hub answered another range, {rest!r}")
+                raise DownloadError(
+                    f"{self._what}: the hub sent another range than the requested one, {rest!r}"
+                )
             total = int(whole)
         elif length is not None and length.isdigit():
             total = int(length)
@@ -183,8 +185,8 @@ class _Filling:
 
     def _other_size(self, found: str) -> DownloadError:
         return DownloadError(
-            f"{self._what}: the hub has {found} bytes of it, and the manifest says {self._size}; "
-            "the manifest or the blob store is damaged"
+            f"{self._what}: the hub has {found} bytes of it, expected {self._size} as in the "
+            "manifest; the manifest or the blob store is damaged"
         )
 
     def _keep(self, data: memoryview) -> None:

@@ -150,7 +150,9 @@ class DraftFiles:
         except ManifestError as error:
             raise ArtifactFileError(f"path in an artifact: {error.where}: {error.what}") from error
         if path in self._folders:
-            raise ArtifactFileError(f"{path}: a folder of the artifact; give the file another name")
+            raise ArtifactFileError(
+                f"{path}: is a folder of the artifact; give the file another name"
+            )
         for folder in _folders_of(path):
             if folder in self.entries:
                 raise ArtifactFileError(f"{path}: {folder} is a file of the artifact, not a folder")
@@ -229,6 +231,6 @@ def _folders_of(path: str) -> Iterator[str]:
 
 def _taken(path: str) -> ArtifactFileError:
     return ArtifactFileError(
-        f"{path}: the artifact has another file there; give the new one another name, or pass "
-        "overwrite=True"
+        f"{path}: the artifact already has another file of this name; give the new file "
+        "another name, or pass overwrite=True"
     )

@@ -71,8 +71,8 @@ class Handed(NamedTuple):
             return None
         if recording.settings.mode == "offline":
             raise ArtifactNotLoggedError(
-                f"artifact {self.name!r} waits with its offline run; `stepwell sync` sends both, "
-                "and the version is made then"
+                f"artifact {self.name!r} waits with its offline run; `stepwell sync` sends "
+                "both, then its version is created"
             )
         deadline = None if timeout is None else time.monotonic() + timeout
         delay = POLL_SECONDS_MIN
@@ -98,8 +98,8 @@ class Handed(NamedTuple):
             if deadline is not None and now >= deadline:
                 why = f": {problem}" if problem else ""
                 raise WaitTimeoutError(
-                    f"artifact {self.name!r} is not committed after {timeout:g} s{why}; the daemon "
-                    "goes on with it, `stepwell status` shows how far it is"
+                    f"artifact {self.name!r} is not committed after {timeout:g} s{why}; the "
+                    "daemon continues, `stepwell status` shows the progress"
                 )
             if problem and now >= say_at:
                 recording.voice.warn_once(

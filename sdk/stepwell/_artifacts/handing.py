@@ -74,15 +74,13 @@ def hand_over(
     except ArtifactNameError:
         raise
     except ValueError as error:
-        raise ValueError(
-            f"artifact {artifact._name!r} cannot be logged, its metadata or description: {error}"
-        ) from error
+        raise ValueError(f"artifact {artifact._name!r} cannot be logged: {error}") from error
     recording.writer.check_open("log_artifact()")
     stager = recording.writer.stager
     if stager is None:
         raise ArtifactError(
-            f"artifact {artifact._name!r} cannot be logged: this run has no journal; free some "
-            "space or name another folder with STEPWELL_DIR, and begin the run again"
+            f"artifact {artifact._name!r} cannot be logged: this run has no journal; free "
+            "some space or name another folder with STEPWELL_DIR, and start the run again"
         )
     packed = draft._replace(writer_id=stager.info.writer_id).to_json()
     if again:

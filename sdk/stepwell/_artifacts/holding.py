@@ -62,7 +62,7 @@ def regular(source: str) -> os.stat_result:
         found = os.stat(source)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactFileError(
-            f"{source}: no such file; an artifact takes files that are there when it is called"
+            f"{source}: no such file; a file must exist when it is added"
         ) from error
     if not stat.S_ISREG(found.st_mode):
         is_folder = stat.S_ISDIR(found.st_mode)
@@ -127,8 +127,8 @@ def _noted(source: str, target: str, number: int, before: os.stat_result) -> Hel
         before = after
         shutil.copyfile(source, target)
     raise ArtifactFileError(
-        f"{source}: it is written while it is added; add it when it is complete, or write it under "
-        "another name and rename it"
+        f"{source}: another process writes this file; add it when it is complete, or write "
+        "it under another name and rename it"
     )
 
 

@@ -190,8 +190,8 @@ class ReadingCalls:
         paths = list(self.manifest.entries)
         if len(paths) != 1:
             raise UsageError(
-                f"{self.name} has {len(paths)} files; file() is for one. download() fetches all, "
-                "get_entry(path).download() one of them"
+                f"{self.name} has {len(paths)} files, but file() needs exactly one; use "
+                "download() for all, or get_entry(path).download() for one of them"
             )
         return self.get_entry(paths[0]).download(root)
 
@@ -212,7 +212,7 @@ class ReadingCalls:
                 for what, paths in found._asdict().items()
                 if paths
             )
-            raise VerificationError(f"{folder} is not {self.name}; {'; '.join(said)}")
+            raise VerificationError(f"{folder} differs from {self.name}; {'; '.join(said)}")
 
     def get_entry(self, name: str | os.PathLike[str]) -> "Entry":
         """Return one file.
@@ -309,8 +309,8 @@ class ReadingCalls:
             if error.code != _ALIASED:
                 raise
             raise HubError(
-                f"{self.name} has the aliases {', '.join(facts.aliases)}; move them first, or give "
-                "delete(delete_aliases=True)",
+                f"{self.name} has the aliases {', '.join(facts.aliases)}; move them first, "
+                "or pass delete(delete_aliases=True)",
                 error,
                 code=error.code,
                 status=error.status,

@@ -25,19 +25,19 @@ def references_of(
     parts = urlsplit(uri)
     if not parts.scheme or len(uri.encode()) > REFERENCE_BYTES_MAX:
         raise ArtifactFileError(
-            f"{uri[:200]!r} is no address such as s3://bucket/key of at most "
-            f"{REFERENCE_BYTES_MAX} bytes; add a file with add_file()"
+            f"{uri[:200]!r}: expected an address such as s3://bucket/key of at most "
+            f"{REFERENCE_BYTES_MAX} bytes; add a local file with add_file()"
         )
     if parts.scheme == "file":
         if "?" in uri or "#" in uri:
             raise ArtifactFileError(
-                f"{uri}: ? and # end the path of an address; write them as %3F and %23 "
-                "(pathlib's as_uri() does)"
+                f"{uri}: contains ? or #, which end the path of an address; write %3F and "
+                "%23 instead, as pathlib's as_uri() does"
             )
         return _of_files(uri, unquote(parts.path), name, max_objects or _OBJECTS_MAX)
     path = name or os.path.basename(parts.path.rstrip("/")) or parts.netloc
     if not path:
-        raise ArtifactFileError(f"{uri!r} has no last part; give its file a name with name=…")
+        raise ArtifactFileError(f"{uri!r}: no file name at the end; pass a name with name=…")
     return {path: Reference(uri)}
 
 
@@ -68,5 +68,5 @@ def _size_of(path: str) -> int:
         return os.path.getsize(path)
     except OSError as error:
         is_broken = os.path.islink(path) and not os.path.exists(path)
-        what = "a link that leads nowhere; remove it" if is_broken else error.strerror
+        what = "a broken link; remove it" if is_broken else error.strerror
         raise ArtifactFileError(f"{path}: {what}") from error

@@ -63,27 +63,27 @@ class LoggingCalls(RunFacts):
                 artifact = artifact_or_path
             else:
                 artifact = self._artifact_of(artifact_or_path, name, type)
-            self._say_what_is_not_kept(artifact, tags)
+            self._warn_ignored(artifact, tags)
             handed = hand_over(self._recording, artifact, named)
             artifact._note_handed(handed)
             self._handed_keys[handed.key] = handed.name
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise ArtifactError(
-                f"the artifact is not logged, its files cannot be held: {where}"
-                f"{error.strerror or error}; free some space, or name another folder with "
-                "STEPWELL_DIR"
+                "the artifact was not logged, as its files could not be copied or linked: "
+                f"{where}{error.strerror or error}; free some space, or name another folder "
+                "with STEPWELL_DIR"
             ) from error
         return artifact
 
-    def _say_what_is_not_kept(self, artifact: "Artifact", tags: Iterable[str] | None) -> None:
+    def _warn_ignored(self, artifact: "Artifact", tags: Iterable[str] | None) -> None:
         if tags or artifact.tags:
-            self._voice.warn_once("artifact tags", "tags of artifacts are not kept; aliases are")
+            self._voice.warn_once("artifact tags", "tags of artifacts are not stored; use aliases")
         if artifact.ttl is not None:
             self._voice.warn_once(
                 "artifact ttl",
-                "artifact.ttl has no effect, versions are kept until they are deleted: "
-                "`stepwell artifact rm`",
+                "artifact.ttl has no effect: versions are kept until `stepwell artifact rm` "
+                "deletes them",
             )
 
     def log_model(
@@ -102,7 +102,8 @@ class LoggingCalls(RunFacts):
         """Log a model as `log_model` does; it is not listed in a registry."""
         self._voice.warn_once(
             "link_model",
-            f"link_model() logs the artifact, but puts it into no registry {registered_model_name}",
+            "link_model() logs the artifact, but does not add it to the registry "
+            f"{registered_model_name}",
         )
         self.log_model(path, name, aliases)
 
@@ -140,7 +141,8 @@ class LoggingCalls(RunFacts):
 
     def upsert_artifact(self, *arguments: Any, **named: Any) -> Any:
         raise UnavailableError(
-            "an artifact of several processes", "let one of them log_artifact() all files"
+            "upsert_artifact(), one artifact of several processes",
+            "let one process call log_artifact() with all files",
         )
 
     finish_artifact = upsert_artifact
@@ -163,10 +165,12 @@ class LoggingCalls(RunFacts):
         elif os.path.exists(source):
             made.add_file(source)
         else:
-            raise ArtifactFileError(f"{source}: no such file or folder, so no artifact of it")
+            raise ArtifactFileError(
+                f"{source}: no such file or folder; log_artifact() needs an existing one"
+            )
         return made
 
-    def _tell_failed(self) -> None:
+    def _report_failed(self) -> None:
         """At the end of the run, report artifacts whose version cannot be made."""
         recording = self._recording
         keys = list(self.__dict__.get("_handed_keys", ()))
@@ -179,8 +183,8 @@ class LoggingCalls(RunFacts):
         for key, reason in failures_of(recording.settings.socket, keys).items():
             self._voice.warn_once(
                 f"artifact failed {key}",
-                f"artifact {self._handed_keys[key]!r} was NOT logged, no version of it can be "
-                f"made: {reason}",
+                f"artifact {self._handed_keys[key]!r} was NOT logged, as creating its "
+                f"version failed: {reason}",
             )
 
     def _save_last(self) -> None:
@@ -190,7 +194,9 @@ class LoggingCalls(RunFacts):
         try:
             self._saved.finish()
         except Exception as error:  # The end of a run must not fail on a file that is gone.
-            self._voice.warn_once("save", f"files of save() are not kept as they are now: {error}")
+            self._voice.warn_once(
+                "save", f"save(): the final state of the files was not kept: {error}"
+            )
 
 
 def artifact_name(text: str) -> str:

@@ -33,7 +33,7 @@ class SavedFiles:
     def add(self, pattern: str, base: Any, policy: str, *, is_pattern: bool) -> list[str]:
         """Keep the files that ``pattern`` names; return their paths."""
         if policy not in POLICIES:
-            raise ValueError(f"save() takes policy {', '.join(POLICIES)}, not {policy!r}")
+            raise ValueError(f"save(): expected policy {', '.join(POLICIES)}, not {policy!r}")
         root = os.path.abspath(os.fspath(base) if base is not None else _root_of(pattern))
         whole = os.path.join(root, pattern) if base is not None else os.path.abspath(pattern)
         found = sorted(glob.glob(whole, recursive=True)) if is_pattern else [whole]
@@ -43,7 +43,8 @@ class SavedFiles:
                 below = os.path.relpath(source, root)
                 if below.split(os.sep)[0] == "..":
                     raise ValueError(
-                        f"{source}: not below {root}; pass base_path=…, a folder of it"
+                        f"{source}: not below {root}; pass base_path=… with a folder that "
+                        "contains the file"
                     )
                 self._keep(below, _Saved(source, _marks(source), policy != "now"))
                 added.append(source)

@@ -194,7 +194,10 @@ class Target:
                 if error.errno in (errno.ENOTDIR, errno.ELOOP):
                     raise self._in_the_way(folder, name, path, "a folder") from None
                 raise DownloadError(f"{self.where(path)}: {error.strerror}") from error
-        raise DownloadError(f"{self.where(path)}: another process deletes this folder")
+        raise DownloadError(
+            f"{self.where(path)}: another process deletes this folder; stop it, or download into "
+            "another folder"
+        )
 
     def _open(self, folder: int, path: str) -> int | None:
         name = path.rpartition("/")[2]
@@ -232,8 +235,8 @@ class Target:
                 else "a device, pipe or socket"
             )
         return DownloadError(
-            f"{self.where(path)}: is {kind}, and {wanted} of the artifact belongs there; move it "
-            "away, or download into another folder"
+            f"{self.where(path)}: is {kind}, expected {wanted}; move it away, or download "
+            "into another folder"
         )
 
     # ------------------------------------------------------------------ parts
@@ -267,7 +270,10 @@ class Target:
                 # A hard link of another file, or already removed: do not write into it.
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=parts)
-        raise DownloadError(f"{self.where(self.parts_name)}: another process deletes files there")
+        raise DownloadError(
+            f"{self.where(self.parts_name)}: another process deletes files in this folder; stop "
+            "it, or download into another folder"
+        )
 
     def _is_still(self, name: str, number: int) -> bool:
         ours = os.fstat(number)

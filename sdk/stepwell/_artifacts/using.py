@@ -62,12 +62,12 @@ class UsingCalls(LoggingCalls):
             shown = artifact_or_name
         else:
             raise TypeError(
-                f"use_artifact() takes a name or an Artifact, not {kind_of(artifact_or_name)}"
+                f"use_artifact(): expected a name or an Artifact, not {kind_of(artifact_or_name)}"
             )
         if self._settings.mode == "offline":
             raise OfflineError(
-                f"use_artifact({shown!r}): the run is offline, and the hub is not asked; use "
-                "mode='online', or read the files from where they are"
+                f"use_artifact({shown!r}): an offline run sends no requests to the hub; use "
+                "mode='online', or read the files from their source"
             )
         if self._settings.mode == "disabled":
             return _of_disabled(artifact_or_name, type)
@@ -91,8 +91,8 @@ class UsingCalls(LoggingCalls):
         artifact = self.use_artifact(name)
         if "model" not in artifact.type.lower():
             raise ArtifactPathError(
-                f"{artifact.name} is of type {artifact.type!r}, and use_model() is for models; use "
-                f"use_artifact({name!r}).download()"
+                f"{artifact.name} is of type {artifact.type!r}, but use_model() needs a type "
+                f"with 'model' in its name; use use_artifact({name!r}).download()"
             )
         folder = artifact.download()
         paths = list(artifact.manifest.entries)

@@ -112,7 +112,7 @@ def parse_artifact_path(text: str, *, default_project: str = "") -> ArtifactPath
     project = parts[-1] if parts else default_project
     if not project:
         raise ArtifactPathError(
-            f"artifact {text[:200]!r}: which project? Expected PROJECT/NAME:ALIAS, or set "
+            f"artifact {text[:200]!r}: no project; expected PROJECT/NAME:ALIAS, or set "
             "STEPWELL_PROJECT"
         )
     return ArtifactPath(project, name, asked or LATEST)
@@ -139,8 +139,8 @@ def find_version(hub: "Hub", path: ArtifactPath, *, kind: str | None = None) -> 
         raise not_found(hub, path, error) from error
     if answer["state"] != COMMITTED:
         raise NotFoundError(
-            f"{path.project}/{path.name}:{path.asked} was deleted; "
-            f"`stepwell artifact ls {path.project}/{path.name}` lists the versions that there are",
+            f"{path.project}/{path.name}:{path.asked} was deleted; `stepwell artifact ls "
+            f"{path.project}/{path.name}` lists the existing versions",
             code="not_found",
             status=404,
         )

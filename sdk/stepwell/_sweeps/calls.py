@@ -70,7 +70,7 @@ def create_sweep(
     voice = _voice(defaults)
     if prior_runs:
         raise UsageError(
-            "sweep(prior_runs=…) is not there yet: a sweep learns from its own trials only"
+            "sweep(prior_runs=…) is not available yet; a sweep uses only its own trials"
         )
     if name is not None:
         config["name"] = name
@@ -168,7 +168,10 @@ def run_agent(
     voice = _voice(defaults)
     path = parse_sweep_path(sweep_id)
     if (run := _session.current()) is not None and function is not None:
-        voice.say(f"agent: run {run.id} was still running and is finished; each trial has its own")
+        voice.say(
+            f"agent: run {run.id} was still running and is now finished, because each trial has "
+            "its own run"
+        )
         run.finish()
     hub = find_hub(say=voice.say)
     found = hub.get(f"/sweeps/{path.sweep_id}")
@@ -193,13 +196,13 @@ def run_agent(
         worker.run(line, count)
     finally:
         line.close()
-    _tell_of_missing_values(hub, found, voice)
+    _warn_missing_values(hub, found, voice)
     if isinstance(worker, CommandAgent) and worker.ended_by:
         return 128 + worker.ended_by
     return 1 if failures.is_failure else 0
 
 
-def _tell_of_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) -> None:
+def _warn_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) -> None:
     """Print how many finished trials surely never logged the metric, as the hub reports it."""
     if (metric := sweep.get("metric")) is None:
         return
@@ -212,8 +215,9 @@ def _tell_of_missing_values(hub: Hub, sweep: Mapping[str, Any], voice: Voice) ->
     without = sum(each["steps"] == 0 for each in ended)
     if without:
         voice.say(
-            f"{without} of {len(ended)} finished trials have no value of {metric['name']!r}, the "
-            "sweep's metric: the search learns nothing from them"
+            f"{without} of {len(ended)} finished trials have no value of the sweep's metric "
+            f"{metric['name']!r}, so the search cannot use them; log this metric in each "
+            "trial"
         )
 
 

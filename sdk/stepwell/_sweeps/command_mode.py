@@ -236,9 +236,9 @@ def _other_python(words: Sequence[str], which: Callable[[str], str | None] = shu
     if Path(found).parent.resolve() == Path(sys.executable).parent.resolve():
         return ""
     return (
-        f"programs run with {found}, the first `python` of PATH; this agent runs with "
-        f"{sys.executable}. If that is what was meant, activate its environment, or begin the "
-        "sweep's `command` with it"
+        f"programs run with {found}, the first `python` in PATH, but this agent runs with "
+        f"{sys.executable}; to use that one, activate its environment or begin the sweep's "
+        "`command` with it"
     )
 
 

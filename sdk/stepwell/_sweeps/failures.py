@@ -62,13 +62,13 @@ class Failures:
             and self._total >= FLAPPING_FAILURES
         ):
             return (
-                f"{self._total} trials failed in the first {FLAPPING_SECONDS:.0f} seconds, so this "
-                f"agent ends; {_DISABLE[0]}=true switches this check off"
+                f"{self._total} trials failed in the first {FLAPPING_SECONDS:.0f} seconds, "
+                f"so this agent ends; set {_DISABLE[0]}=true to disable this check"
             )
         if self._initial_max and not self._successes and self._total >= self._initial_max:
             return (
-                f"the first {self._total} trials failed, so this agent ends; {_INITIAL[0]}=NUMBER "
-                "is how many may"
+                f"the first {self._total} trials failed, so this agent ends; set "
+                f"{_INITIAL[0]}=NUMBER to allow more"
             )
         if self._in_a_row_max and self._in_a_row >= self._in_a_row_max:
             return f"{self._in_a_row} trials failed in a row, so this agent ends"

@@ -99,11 +99,11 @@ class AgentLink:
         body = {"agent": self._agent, "key": new_key()}
         answer = self._hub.post(f"{self._path}/ask", body, patience_seconds=_ASK_PATIENCE_SECONDS)
         if answer["command"] == "exit":
-            return Exit(str(answer.get("reason") or "the sweep is over"))
+            return Exit(str(answer.get("reason") or "the sweep has ended"))
         if answer["command"] == "wait":
             least, most = _WAIT_SECONDS
             reason = str(answer.get("reason") or "")
-            self._tell_of_pause(reason)
+            self._report_pause(reason)
             return Wait(min(most, max(least, float(answer["seconds"]))), reason)
         self._is_paused = False
         given = answer["trial"]
@@ -119,11 +119,12 @@ class AgentLink:
             self._held = trial
         return trial
 
-    def _tell_of_pause(self, reason: str) -> None:
+    def _report_pause(self, reason: str) -> None:
         was_paused, self._is_paused = self._is_paused, "paused" in reason
         if self._is_paused and not was_paused:
             self._say(
-                f"{reason}; this agent waits; `stepwell sweep --resume {self._sweep['id']}` goes on"
+                f"{reason}; this agent waits; resume the sweep with `stepwell sweep --resume "
+                f"{self._sweep['id']}`"
             )
 
     def end(self, trial: Trial, state: str, exit_code: int | None = None) -> bool:
@@ -149,8 +150,8 @@ class AgentLink:
         is_counted = bool(answer.get("counted"))
         if not is_counted:
             self._say(
-                f"trial {trial.number} (run {trial.run_id}) does not count: another agent has it "
-                "by now, as this one was silent for too long"
+                f"trial {trial.number} (run {trial.run_id}) does not count: another agent "
+                "got the trial, as this agent sent no heartbeat for too long"
             )
         return is_counted
 

@@ -68,8 +68,8 @@ def check_command(config: Mapping[str, Any]) -> tuple[str, ...]:
             raise UsageError(f"command: unknown macro {word}; known: {known} ${{envvar:NAME}}")
         if word == "${program}" and not config.get("program"):
             raise UsageError(
-                "command: ${program} is used and the sweep has no program; add `program: FILE` to "
-                "its configuration, or run the agent with a function"
+                "command: contains ${program}, but the sweep has no program; add "
+                "`program: FILE` to its configuration, or run the agent with a function"
             )
     return words
 

@@ -28,7 +28,8 @@ def parse_sweep_path(text: str) -> SweepPath:
     parts = str(text).strip().strip("/").split("/")
     if len(parts) > 3 or not all(parts) or not _ID.fullmatch(parts[-1]):
         raise UsageError(
-            f"sweep {str(text)[:80]!r}: expected ID, PROJECT/ID or ENTITY/PROJECT/ID, where ID is "
-            "8 small letters and digits, as `stepwell sweep` and stepwell.sweep() give it"
+            f"sweep {str(text)[:80]!r}: expected ID, PROJECT/ID or ENTITY/PROJECT/ID, where "
+            "ID is 8 lowercase letters and digits, as `stepwell sweep` and stepwell.sweep() "
+            "print it"
         )
     return SweepPath(parts[-1], parts[-2] if len(parts) > 1 else "")

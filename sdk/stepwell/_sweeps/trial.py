@@ -83,11 +83,14 @@ def find_trial(environ: Mapping[str, str] = os.environ) -> Trial | None:
         text = environ.get(name, "")
         if not text.isdigit():
             raise SettingsError(
-                f"{SWEEP_ID} is set and {name} is {text!r}; expected a number. An "
-                f"agent sets all of them; outside of a sweep unset {SWEEP_ID}"
+                f"{SWEEP_ID} is set, but {name} is {text!r}; expected a number. An agent "
+                f"sets both; outside of a sweep unset {SWEEP_ID}"
             )
     if not environ.get(RUN_ID):
-        raise SettingsError(f"{SWEEP_ID} is set and {RUN_ID} is not; an agent sets both")
+        raise SettingsError(
+            f"{SWEEP_ID} is set, but {RUN_ID} is not. An agent sets both; outside of a sweep "
+            f"unset {SWEEP_ID}"
+        )
     return Trial(
         environ[SWEEP_ID],
         int(environ[NUMBER]),

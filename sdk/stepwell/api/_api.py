@@ -140,4 +140,4 @@ class Api(ArtifactReads):
         raise AttributeError(f"'Api' object has no attribute {name!r}")
 
     def __repr__(self) -> str:
-        return f"<Api of {self._named[0] or 'the hub of this node'}>"
+        return f"<Api of {self._named[0] or 'the hub of this machine'}>"

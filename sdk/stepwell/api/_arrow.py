@@ -104,5 +104,5 @@ def _pandas() -> Any:
     try:
         import pandas
     except ImportError as error:
-        raise MissingPackageError("pandas", "ask with pandas=False for a list of rows") from error
+        raise MissingPackageError("pandas", "pass pandas=False for a list of rows") from error
     return pandas

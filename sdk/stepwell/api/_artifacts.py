@@ -175,8 +175,8 @@ class ArtifactReads:
             if each.name == type_name:
                 return each
         raise NotFoundError(
-            f"no artifact in project {found!r} is of type {type_name!r}"
-            f"{nearest(type_name, [each.name for each in known])}",
+            f"project {found!r} has no artifact of type "
+            f"{type_name!r}{nearest(type_name, [each.name for each in known])}",
             code="not_found",
         )
 
@@ -233,4 +233,6 @@ def find_collection(
 
 def _refuse(name: str, given: Any) -> None:
     if given:
-        raise UnavailableError(f"{name} of artifacts", "choose among what is listed without")
+        raise UnavailableError(
+            f"{name} of artifacts", "list them without it, then filter the result"
+        )

@@ -62,10 +62,12 @@ class File:
         """
         path = Path(root) / self.name
         if not path.resolve().is_relative_to(Path(root).resolve()):
-            raise UsageError(f"{self.name}: leads out of {root}; fetch {self.url} instead")
+            raise UsageError(
+                f"{self.name}: its path is outside of {root}; fetch {self.url} instead"
+            )
         if path.exists() and not replace:
             if not exist_ok:
-                raise UsageError(f"{path} exists; give replace=True, or exist_ok=True to keep it")
+                raise UsageError(f"{path} exists; pass replace=True, or exist_ok=True to keep it")
             return self._opened(path)
         if not self.url:
             raise HubError(

@@ -52,7 +52,7 @@ _WITHOUT_TYPE: Final = (
     "host",
 )
 """Paths whose values are texts: a number can only be meant as one."""
-_NOBODY: Final = {
+_WITHOUT_USERS: Final = {
     "username": "runs have no user here",
     "user": "runs have no user here",
     "entity": "runs have no entity here",
@@ -81,14 +81,17 @@ def sort_key(order: str) -> str:
     """
     sign, name = (order[0], order[1:]) if order[:1] in "+-" else ("", order)
     if not name:
-        raise FilterError(f"{order!r} is no order; e.g. '+created_at' or '-summary_metrics.loss'")
+        raise FilterError(
+            f"{order!r} is not an order; expected, for example, '+created_at' or "
+            "'-summary_metrics.loss'"
+        )
     return ("-" if sign == "-" else "") + _paths(name)[0]
 
 
 def _all(filters: Any) -> str:
     if not isinstance(filters, Mapping) or not filters:
         raise FilterError(
-            f"{filters!r} is no filter; expected a dict such as {{'state': 'running'}}"
+            f"{filters!r} is not a filter; expected a dict such as {{'state': 'running'}}"
         )
     return _joined([_one(str(key), value) for key, value in filters.items()], " ")
 
@@ -114,8 +117,8 @@ def _paths(key: str) -> list[str]:
         return ["name", "id"]
     if key in _FIELDS:
         return [_FIELDS[key]]
-    if key in _NOBODY:
-        raise FilterError(f"{key}: {_NOBODY[key]}")
+    if key in _WITHOUT_USERS:
+        raise FilterError(f"{key}: {_WITHOUT_USERS[key]}")
     head, dot, rest = key.partition(".")
     if dot and rest:
         if head in ("summary_metrics", "summaryMetrics", "summary"):
@@ -130,8 +133,8 @@ def _paths(key: str) -> list[str]:
             return [key]
     known = (*_FIELDS, "name")
     raise FilterError(
-        f"{key}: runs have no such field; config.{key} or summary_metrics.{key} is a value of a run"
-        f"{nearest(key, known)}"
+        f"{key}: runs have no such field; for a value of a run use config.{key} or "
+        f"summary_metrics.{key}{nearest(key, known)}"
     )
 
 
@@ -140,7 +143,7 @@ def _condition(key: str, paths: Sequence[str], value: Any) -> str:
         named = dict(value)
         options = named.pop("$options", None)
         if options is not None and "$regex" not in named:
-            raise FilterError(f"{key}: $options belongs to $regex")
+            raise FilterError(f"{key}: $options without $regex")
         return _joined(
             [_operation(key, paths, str(name), each, options) for name, each in named.items()], " "
         )
@@ -190,7 +193,7 @@ def _equal(key: str, path: str, value: Any) -> str:
     if isinstance(value, str):
         return _term(path, ":", _quoted(value))
     raise FilterError(
-        f"{key}: {value!r} cannot be compared with; expected text, a number, True, False or None"
+        f"{key}: {value!r} cannot be compared; expected text, a number, True, False or None"
     )
 
 
@@ -218,7 +221,7 @@ def _matches(key: str, path: str, value: Any, options: Any) -> str:
         raise FilterError(f"{key}: $regex expects an expression as text, not {value!r}")
     flags = "" if options is None else str(options)
     if set(flags) - set("ims"):
-        raise FilterError(f"{key}: $options {options!r}; there are i, m and s")
+        raise FilterError(f"{key}: $options {options!r}; expected i, m or s")
     return _term(path, "~", _quoted(f"(?{flags}){pattern}" if flags else pattern))
 
 
@@ -230,7 +233,7 @@ def _moment(key: str, value: Any) -> datetime:
         found = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except (ValueError, OverflowError, OSError) as error:
         raise FilterError(
-            f"{key}: {value!r} is no moment; expected e.g. '2026-01-05T10:00:00'"
+            f"{key}: {value!r} is not a time; expected, for example, '2026-01-05T10:00:00'"
         ) from error
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
@@ -267,4 +270,7 @@ def _number(value: float) -> str:
 
 
 def _unknown(name: str) -> str:
-    return f"{name} is no operator here; there are {', '.join(OPERATORS)}{nearest(name, OPERATORS)}"
+    return (
+        f"{name} is not supported as an operator; known are "
+        f"{', '.join(OPERATORS)}{nearest(name, OPERATORS)}"
+    )

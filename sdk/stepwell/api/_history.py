@@ -57,7 +57,7 @@ def checked_samples(samples: int) -> int:
     """
     if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= SAMPLES_MAX:
         raise UsageError(
-            f"samples: {samples!r}; expected 1 to {SAMPLES_MAX:,}. scan_history() gives every row"
+            f"samples: {samples!r}; expected 1 to {SAMPLES_MAX:,}; for every row use scan_history()"
         )
     return samples
 

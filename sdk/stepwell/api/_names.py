@@ -13,7 +13,7 @@ def nearest(name: str, known: Sequence[str]) -> str:
     if near:
         return f"; did you mean {' or '.join(map(repr, near))}?"
     if 0 < len(known) <= 5:
-        return f"; there are {', '.join(map(repr, known))}"
+        return f"; known are {', '.join(map(repr, known))}"
     return ""
 
 
@@ -36,11 +36,11 @@ def split_path(path: str, *, default_project: str = "", wants_run: bool = False)
             parts.insert(0, default_project)
         if len(parts) != 2:
             raise UsageError(
-                f"{path!r} names no run; expected PROJECT/RUN-ID or ENTITY/PROJECT/RUN-ID"
+                f"{path!r} does not name a run; expected PROJECT/RUN-ID or ENTITY/PROJECT/RUN-ID"
             )
         return parts[0], parts[1]
     if not parts and default_project:
         return default_project, ""
     if len(parts) not in (1, 2):
-        raise UsageError(f"{path!r} names no project; expected PROJECT or ENTITY/PROJECT")
+        raise UsageError(f"{path!r} does not name a project; expected PROJECT or ENTITY/PROJECT")
     return parts[-1], ""

@@ -19,7 +19,7 @@ class Pages(Sequence[T], Generic[T]):
 
     def __init__(self, per_page: int) -> None:
         if isinstance(per_page, bool) or not isinstance(per_page, int) or per_page < 1:
-            raise UsageError(f"per_page: {per_page!r}; expected a whole number from 1 on")
+            raise UsageError(f"per_page: {per_page!r}; expected a whole number of 1 or more")
         self._per_page = min(per_page, PAGE_MAX)
         self._held: list[T] = []
         self._cursor: str | None = None

@@ -48,9 +48,9 @@ def find_place(
         url = _of_folder(folder)
     if not url:
         raise HubUnreachableError(
-            f"no hub is known here: no daemon with a page answers on {default_socket(environ)}, "
-            f"and none runs on {folder.parent}; start one with `stepwell up`, or "
-            f"name a hub with {HUB}=http://HOST:PORT and its key with {KEY}"
+            f"no hub found: no daemon with a page answers on {default_socket(environ)}, and "
+            f"none uses {folder.parent}; start one with `stepwell up`, or set "
+            f"{HUB}=http://HOST:PORT and {KEY} to its key"
         )
     return Place(url.rstrip("/"), _key(key or _named_key(environ), folder, url))
 
@@ -64,8 +64,8 @@ def _checked(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise HubError(
-            f"{url!r} is no address of a hub; expected http://HOST:PORT or https://HOST, as "
-            f"`stepwell status` shows it ({HUB}, or the argument hub)"
+            f"{url!r} is not an address of a hub; expected http://HOST:PORT or https://HOST, "
+            f"as `stepwell status` prints it, in {HUB} or the argument hub"
         )
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
 
@@ -81,15 +81,15 @@ def _key(named: str, folder: Path, url: str) -> str:
     if named:
         if not is_key(named):
             raise HubAccessError(
-                f"the key for {url} is none: expected 43 letters, digits, - and _, as in the file "
-                f"`key` in the hub's folder; correct {KEY} or the argument api_key"
+                f"the key for {url} is invalid: expected 43 letters, digits, - and _, as in "
+                f"the file `key` in the hub's folder; correct {KEY} or the argument api_key"
             )
         return named
     try:
         return read_key(folder)
     except HubKeyError as error:
         raise HubAccessError(
-            f"no key for {url}: {error}; set {KEY} to what the hub's file `key` holds"
+            f"no key for {url}: {error}; set {KEY} to the content of the hub's file `key`"
         ) from error
 
 

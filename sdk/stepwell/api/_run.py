@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 _WAIT_SECONDS: Final = 2.0
 _BUCKETS_MAX: Final = 4096
 _LATER: Final = {
-    "stop": "stop its process; the run then ends as killed",
+    "stop": "stop its process; the run then gets the state killed",
     "update_state": "the state follows the run's process",
-    "upload_file": "log media in the run itself",
-    "log_artifact": "log it in the run itself",
-    "download_history_exports": "ask for runs.history(keys, format='arrow')",
+    "upload_file": "log media in the run's own process",
+    "log_artifact": "log it in the run's own process",
+    "download_history_exports": "use runs.history(keys, format='arrow')",
 }
 
 
@@ -40,8 +40,8 @@ class Summary(dict[str, Any]):
 
     def update(self, *_: Any, **__: Any) -> NoReturn:
         raise UnavailableError(
-            "changing a summary from outside of the run",
-            "go on with the run, init(id=…, resume='must'), and change run.summary there",
+            "changing a summary outside of the run",
+            "continue the run with init(id=…, resume='must') and change run.summary there",
         )
 
     @property
@@ -243,9 +243,9 @@ class Run:
             if each.name == name:
                 return each
         raise NotFoundError(
-            f"run {self.project}/{self.id} has no file {name!r}"
-            f"{nearest(name, [each.name for each in found])}. What it printed is in console_logs, "
-            "its config and summary in config, summary and metadata",
+            f"run {self.project}/{self.id} has no file "
+            f"{name!r}{nearest(name, [each.name for each in found])}. Its output is in "
+            "console_logs, its values are in config, summary and metadata",
             code="not_found",
         )
 
@@ -281,8 +281,8 @@ class Run:
         """
         if self._config is not None and self._config != self._facts["config"]:
             raise UnavailableError(
-                "changing a config from outside of the run",
-                "go on with the run, init(id=…, resume='must'), and change run.config there",
+                "changing a config outside of the run",
+                "continue the run with init(id=…, resume='must') and change run.config there",
             )
         if changes := self._changes():
             path = ("projects", self.project, "runs", self.id)

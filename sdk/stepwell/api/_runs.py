@@ -74,7 +74,7 @@ class Runs(Pages[Run]):
             raise UsageError(f"labels: {labels!r}; expected 'auto', 'apart' or 'join'")
         metrics = checked_keys(keys)
         if not metrics:
-            raise UsageError("keys: name the metrics, at least one")
+            raise UsageError("keys: expected at least one name of a metric")
         question = {
             **self._question,
             "metrics": metrics,
@@ -144,7 +144,7 @@ def find_run(hub: "Hub", project: str, run_id: str) -> Run:
         listed = hub.ask("POST", "projects", project, "runs", "query", body=body)["runs"]
         named = [each["run_id"] for each in listed if each["name"] == run_id]
         hint = (
-            f"; the id of the run that is named so is {named[0]!r}"
+            f"; the run with this name has the id {named[0]!r}"
             if named
             else nearest(run_id, [each["run_id"] for each in listed])
         )

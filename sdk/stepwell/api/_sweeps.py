@@ -117,8 +117,8 @@ class Sweep:
         """
         if order is not None:
             raise UsageError(
-                f"order: {order!r}; a sweep's metric decides. For another order ask "
-                f"Api().runs({self.project!r}, order=…)"
+                f"order: {order!r}; the sweep's metric defines the order; for another one "
+                f"use Api().runs({self.project!r}, order=…)"
             )
         best = self.load(force=True)["best"]
         return None if best is None else find_run(self._hub, self.project, best["run_id"])
@@ -188,6 +188,6 @@ def find_sweep(hub: "Hub", path: str) -> Sweep:
     sweep = Sweep(hub, hub.ask("GET", "sweeps", named.sweep_id))
     if named.project not in ("", sweep.project):
         raise UsageError(
-            f"sweep {named.sweep_id} is of project {sweep.project!r}, not {named.project!r}"
+            f"sweep {named.sweep_id} is in project {sweep.project!r}, not {named.project!r}"
         )
     return sweep

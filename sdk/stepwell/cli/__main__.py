@@ -18,11 +18,11 @@ from stepwell_wire.arguments import OneLineParser
 
 COMMANDS: Final = {
     "up": "start a daemon with an embedded store, in the foreground",
-    "down": "stop the daemon of this socket, and wait for its end",
-    "open": "open the page in a browser, logged in; of a run or a project",
+    "down": "stop the daemon of this socket and wait until it has ended",
+    "open": "open the page of a run or a project in a browser, logged in",
     "hub": "run the hub (page and HTTP API), for example over ClickHouse servers",
     "daemon": "run the daemon with the daemon's own options",
-    "run": "run a command whose `import wandb` is stepwell",
+    "run": "run a command in which `import wandb` imports stepwell",
     "sweep": "create a sweep from a YAML or JSON file; pause, resume, stop, cancel, list sweeps",
     "agent": "run trials of a sweep, one after the other",
     "artifact": "list, download, verify, log and delete artifacts",
@@ -36,7 +36,7 @@ COMMANDS: Final = {
     "top": "show writers, rates and spool, live",
     "spool": "verify, dump or repair a daemon's spool; replay dead letters",
     "journal": "verify, dump or repair the journals of writers",
-    "doctor": "check everything and print remedies",
+    "doctor": "check daemon, store, journals and environment, print remedies",
     "backup": "copy a data folder, also while its daemon runs",
     "rm": "delete runs or projects permanently",
     "version": "print the version",
@@ -155,10 +155,10 @@ def _unknown(name: str) -> str:
     import difflib
 
     if name in _ELSEWHERE:
-        return f"{name!r} is no command of stepwell; {_ELSEWHERE[name]}"
+        return f"{name!r} is not a command of stepwell; {_ELSEWHERE[name]}"
     nearest = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean `stepwell {nearest[0]}`?" if nearest else "`stepwell --help` lists them"
-    return f"{name!r} is no command; {hint}"
+    return f"{name!r} is not a command; {hint}"
 
 
 if __name__ == "__main__":

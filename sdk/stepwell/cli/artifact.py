@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
-from stepwell.cli.artifact_lines import facts_of, say, seconds_of, tell
+from stepwell.cli.artifact_lines import facts_of, print_facts, print_notice, seconds_of
 from stepwell.cli.artifact_put import put
 from stepwell.cli.errors import FAILED, NOT_FOUND, OK, USAGE, CommandError
 from stepwell.cli.hub_answers import hub_errors
@@ -88,7 +88,7 @@ def _ls(options: argparse.Namespace) -> int:
     found = api.artifact_collection(options.type or "", place)
     for version in found.versions():
         aliases = f"  ({', '.join(version.aliases)})" if version.aliases else ""
-        tell(
+        print_facts(
             options,
             facts_of(version),
             f"{version.qualified_name}{aliases}  {counted(version.file_count, 'file')}  "
@@ -102,9 +102,9 @@ def _ls_projects(options: argparse.Namespace, api: "Api", project: str) -> int:
     for name in [project] if project else [each.name for each in api.projects()]:
         for each in api.artifact_collections(name, options.type):
             is_any = True
-            _tell_collection(options, each)
+            _print_collection(options, each)
     if not is_any:
-        say(_nothing(api, project, options.type))
+        print_notice(_nothing(api, project, options.type))
     return OK
 
 
@@ -134,11 +134,11 @@ def _ls_files(options: argparse.Namespace, version: "Artifact") -> int:
         }
         size = "" if entry.size is None else f"  {bytes_text(entry.size)}"
         kept = f"  {entry.reference}" if entry.reference else ""
-        tell(options, facts, f"{path}{size}{kept}")
+        print_facts(options, facts, f"{path}{size}{kept}")
     return OK
 
 
-def _tell_collection(options: argparse.Namespace, one: "ArtifactCollection") -> None:
+def _print_collection(options: argparse.Namespace, one: "ArtifactCollection") -> None:
     facts = {
         "project": one.project,
         "name": one.name,
@@ -148,7 +148,7 @@ def _tell_collection(options: argparse.Namespace, one: "ArtifactCollection") -> 
         "updated_at": seconds_of(one.updated_at),
     }
     line = f"{one.qualified_name}  {one.type}  {counted(one.version_count, 'version')}  "
-    tell(options, facts, f"{line}{bytes_text(one.size)}  {one.updated_at}")
+    print_facts(options, facts, f"{line}{bytes_text(one.size)}  {one.updated_at}")
 
 
 # ---------------------------------------------------------------------------- get, verify
@@ -167,7 +167,7 @@ def _get(options: argparse.Namespace) -> int:
         allow_missing_references=options.without_references,
         path_prefix=prefix,
     )
-    tell(options, {**facts_of(artifact), "folder": folder}, folder)
+    print_facts(options, {**facts_of(artifact), "folder": folder}, folder)
     return OK
 
 
@@ -200,9 +200,9 @@ def _lines(differences: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
 
 def _rm(options: argparse.Namespace) -> int:
     if ":" not in options.name:
-        raise CommandError(f"{options.name!r} is no name of a version; expected {_NAME}", USAGE)
+        raise CommandError(f"{options.name!r} is not a name of a version; expected {_NAME}", USAGE)
     if not options.yes and not sys.stdin.isatty():
-        raise CommandError("no terminal to ask on; add --yes to delete", USAGE)
+        raise CommandError("no terminal for the confirmation; add --yes to delete", USAGE)
     version = _api().artifact(options.name)
     if version.aliases and not options.with_aliases:
         raise CommandError(
@@ -215,5 +215,5 @@ def _rm(options: argparse.Namespace) -> int:
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise CommandError("not deleted")
     version.delete(delete_aliases=options.with_aliases)
-    tell(options, facts_of(version), f"deleted {version.qualified_name}")
+    print_facts(options, facts_of(version), f"deleted {version.qualified_name}")
     return OK

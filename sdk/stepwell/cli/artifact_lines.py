@@ -35,11 +35,11 @@ def seconds_of(moment: str | None) -> float | None:
     return None if moment is None else datetime.fromisoformat(moment).timestamp()
 
 
-def tell(options: argparse.Namespace, facts: Mapping[str, Any], line: str) -> None:
+def print_facts(options: argparse.Namespace, facts: Mapping[str, Any], line: str) -> None:
     """Print a line of the result."""
     print(json.dumps(facts) if options.json else plain(line))
 
 
-def say(line: str) -> None:
+def print_notice(line: str) -> None:
     """Print a notice."""
     print(plain(f"stepwell: {line}"), file=sys.stderr)

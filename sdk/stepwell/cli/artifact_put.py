@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from stepwell.cli import daemon_client, daemon_process
-from stepwell.cli.artifact_lines import facts_of, say, tell
+from stepwell.cli.artifact_lines import facts_of, print_facts, print_notice
 from stepwell.cli.errors import OK, UNREACHABLE, USAGE, CommandError
 from stepwell.cli.options import Places, places
 
@@ -41,15 +41,17 @@ def put(options: argparse.Namespace) -> int:
         try:
             artifact.wait()
         except KeyboardInterrupt:
-            say(
-                f"not waiting any longer; the daemon still commits {path.project}/{path.name}, "
-                "and `stepwell status` shows how far it is"
+            print_notice(
+                f"stopped waiting; the daemon still commits {path.project}/{path.name}, "
+                "`stepwell status` shows the progress"
             )
             raise
         if artifact._committed("run").run_id != run.id:
             aliases = ", ".join(artifact.aliases)
-            say(f"no new version: {artifact.qualified_name} ({aliases}) has the same files")
-    tell(options, facts_of(artifact), artifact.qualified_name)
+            print_notice(
+                f"no new version: {artifact.qualified_name} ({aliases}) has the same files"
+            )
+    print_facts(options, facts_of(artifact), artifact.qualified_name)
     return OK
 
 
@@ -86,8 +88,8 @@ def _add(artifact: "Artifact", paths: list[str]) -> None:
         name = os.path.basename(os.path.abspath(each))
         if name in named:
             raise CommandError(
-                f"{named[name]} and {each} would both be {name!r} in the artifact; rename one, or "
-                "put the folder that contains both",
+                f"{named[name]} and {each} have the same name in the artifact, {name!r}; "
+                "rename one, or put the folder that contains both",
                 USAGE,
             )
         named[name] = each

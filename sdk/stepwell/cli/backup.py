@@ -44,7 +44,7 @@ _PARTIAL: Final = ".partial"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="the folder to make; it must not exist yet"
+        "folder", type=Path, metavar="DIR", help="the folder to create; it must not exist"
     )
     add_data(parser)
     add_socket(parser)
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     partial = target.with_name(f"{target.name}{_PARTIAL}")
     for path in (target, partial):
         if os.path.lexists(path):
-            raise CommandError(f"{path} exists; give another folder, or delete this one", USAGE)
+            raise CommandError(f"{path} exists; name another folder, or delete this one", USAGE)
     from stepwell_store import EmbeddedStore
 
     with reading(where, reports_missing=False) as store:
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         data = store.data_dir.absolute()
         if target.is_relative_to(data):
             raise CommandError(
-                f"{target} is in the data folder; give a folder outside of it", USAGE
+                f"{target} is in the data folder; name a folder outside of it", USAGE
             )
         try:
             copied = _copy(store, where.socket, partial)

@@ -58,7 +58,8 @@ class UnansweredError(CommandError):
             self.remedy = "stop it in the container where it runs, and start it again"
         elif is_late:
             self.remedy = (
-                f"if it lasts, end it with {end}: its spool and its store stay. Then start it again"
+                f"if it still does not answer, end it with {end}, then start it again; its "
+                "spool and store are kept"
             )
         else:
             self.remedy = f"another program may listen there; see `ps {pid}`, and end it with {end}"
@@ -112,8 +113,8 @@ def is_answered(path: Path) -> bool:
 
 def no_daemon(path: Path) -> CommandError:
     return CommandError(
-        f"no daemon answers on {path}; start one with `stepwell up`, "
-        "or give its socket with --socket or STEPWELL_SOCKET",
+        f"no daemon answers on {path}; start one with `stepwell up`, or name its socket with "
+        "--socket or STEPWELL_SOCKET",
         UNREACHABLE,
     )
 

@@ -80,11 +80,13 @@ def _see_to_personal(places: Places) -> str:
     if is_answered(places.socket):
         return ""
     if missing_for_daemon():
-        return f"to start one needs {install_command('all')}"
+        return f"starting one needs more packages: {install_command('all')}"
     from stepwell._spawn import ANOTHER_RUNS, PERSONAL_LOG_FILE, last_words, start_daemon
 
     if problem := folder_problem(places.socket.parent):
-        return f"none can be started in {problem}; name another socket with {SOCKET_VARIABLE}"
+        return (
+            f"a daemon cannot be started in {problem}; name another socket with {SOCKET_VARIABLE}"
+        )
     os.environ.update(places.environment())  # A daemon finds the journals by it.
     try:
         process = start_daemon(str(places.socket), places.data)

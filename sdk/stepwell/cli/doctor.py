@@ -99,7 +99,7 @@ def findings_text(findings: list[Finding]) -> str:
     counts = {level: sum(each.level is level for each in findings) for level in Level}
     lines.append("")
     if not counts[Level.FAIL] and not counts[Level.WARN]:
-        lines.append("all is well")
+        lines.append("no problems found")
     else:
-        lines.append(f"{counts[Level.FAIL]} to fix, {counts[Level.WARN]} to know about")
+        lines.append(f"{counts[Level.FAIL]} to fix, {counts[Level.WARN]} to note")
     return "\n".join(lines)

@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         type=Path,
         metavar="DIR",
-        help="stop the daemon that has this data folder, on any socket",
+        help="stop the daemon that uses this data folder, on any socket",
     )
     parser.add_argument(
         "--timeout",
         type=seconds,
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
-        help=f"how long to wait for its end; default {TIMEOUT_SECONDS:g}",
+        help=f"seconds to wait until it has ended; default {TIMEOUT_SECONDS:g}",
     )
 
 
@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> int:
         print(f"stopping the daemon on {path}, pid {pid}{pending}", file=sys.stderr, flush=True)
         if not select.select([held], [], [], max(options.timeout, 0.0))[0]:
             print(
-                f"stepwell: pid {pid} is still stopping after {options.timeout:g} s; nothing is "
-                "lost: unstored frames stay in its spool. Wait with `stepwell down` again, or "
+                f"stepwell: pid {pid} is still stopping after {options.timeout:g} s; "
+                "unstored frames stay in its spool; wait with `stepwell down` again, or "
                 f"kill it with `kill -9 {pid}`",
                 file=sys.stderr,
             )
@@ -83,7 +83,7 @@ def _socket(where: Places) -> Path:
 
 
 def _no_holder(data: Path) -> CommandError:
-    return CommandError(f"no daemon has the data folder {data}", UNREACHABLE)
+    return CommandError(f"no daemon uses the data folder {data}", UNREACHABLE)
 
 
 def listener_of(path: Path) -> int:

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--join",
         action="store_true",
-        help="one row for each step; if several ranks logged a metric, the later value",
+        help="one row for each step; of a metric of several ranks, the later value",
     )
     add_store(parser)
 
@@ -83,12 +83,12 @@ def run(options: argparse.Namespace) -> int:
     runs = len({gap["run_id"] for gap in gaps})
     if missing := missing_text(gaps):
         print(
-            f"stepwell: {missing} of {counted(runs, 'run')} are missing here: dropped "
-            "or damaged before they were stored; `stepwell show RUN` says which",
+            f"stepwell: {missing} of {counted(runs, 'run')} are missing, they were dropped "
+            "or damaged before they were stored; see `stepwell show RUN`",
             file=sys.stderr,
         )
     if doubt := doubt_text(gaps):
-        print(f"stepwell: {doubt}; `stepwell show RUN` says which", file=sys.stderr)
+        print(f"stepwell: {doubt}; see `stepwell show RUN`", file=sys.stderr)
     if not to_stdout:
         print(f"{counted(count, 'row')} in {options.output}", file=sys.stderr)
     return OK

@@ -1,4 +1,4 @@
-"""`stepwell journal …`: shows the journals that writers left, and repairs them."""
+"""`stepwell journal …`: shows and repairs the journals of writers."""
 
 import argparse
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             action.add_argument("--limit", type=count, default=0, help="stop after LIMIT lines")
     journal_repair.add_arguments(
         actions.add_parser(
-            "repair", help="put padding in the place of damaged bytes, so that the rest can be sent"
+            "repair", help="replace damaged bytes by padding, so that the rest can be sent"
         )
     )
 
@@ -75,7 +75,7 @@ def _journals_in(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the journals in ``folder``, and folders of data that is in doubt after a restart."""
     if not folder.is_dir():
         raise CommandError(
-            f"{folder}: no such folder; give the folder of journals as DIR or in STEPWELL_DIR",
+            f"{folder}: no such folder; name the folder of journals as DIR or in STEPWELL_DIR",
             UNREACHABLE,
         )
     if (folder / WRITER_FILE).exists() or any(folder.glob("*.seg*")):
@@ -95,7 +95,7 @@ def _verify(options: argparse.Namespace, folders: list[Path], unverified: list[P
         damaged = sum(not each["whole"] for each in reports)
         print(f"{counted(len(reports), 'journal')}, {damaged} damaged")
         if damaged:
-            print("`stepwell journal repair` says what can be had of them, and changes nothing")
+            print("`stepwell journal repair` prints the readable part of them, and changes nothing")
     return OK if all(each["whole"] for each in reports) else FAILED
 
 
@@ -114,8 +114,8 @@ def _print_report(report: dict[str, Any]) -> None:
     )
     if report["unverified_bytes"] and not report["error"]:
         print(
-            f"  {report['unverified_bytes']} bytes cannot be believed, as the machine restarted, "
-            "and are not sent"
+            f"  {report['unverified_bytes']} bytes cannot be verified, as the machine "
+            "restarted, and are not sent"
         )
     if report["error"]:
         print(f"  damaged: {plain(report['error'])}")

@@ -1,4 +1,4 @@
-"""`stepwell journal repair`: bridges damaged or missing parts, after printing its plan."""
+"""`stepwell journal repair`: replaces damaged parts by padding, after printing its plan."""
 
 import argparse
 import contextlib
@@ -13,8 +13,8 @@ from stepwell_wire.errors import WireError
 from stepwell_wire.journal_files import UNVERIFIED_SUFFIX, WRITER_FILE, WriterFile
 
 UNVERIFIED: Final = (
-    "keeps what could not be believed after a restart of the machine; `stepwell journal repair "
-    "--unverified` takes it as far as it reads, else remove it"
+    "contains only bytes that cannot be verified after a restart of the machine; keep the "
+    "readable part of them with `stepwell journal repair --unverified`, or delete the folder"
 )
 
 
@@ -52,7 +52,7 @@ def repair(options: argparse.Namespace, folders: list[Path], unverified: list[Pa
     for path in folders:
         try:
             planned = plan_repair(
-                path, info=_writer_told(options, path), unverified=options.unverified
+                path, info=_named_writer(options, path), unverified=options.unverified
             )
             if not _has_owner(path):
                 whose = planned.info
@@ -64,13 +64,13 @@ def repair(options: argparse.Namespace, folders: list[Path], unverified: list[Pa
                 print(f"{path}: position {each.position}: {each.size} bytes, {each.what}")
             if planned.unverified_bytes:
                 print(
-                    f"{path}: {planned.unverified_bytes} bytes cannot be believed, as the machine "
-                    "restarted; --unverified takes them as far as they read"
+                    f"{path}: {planned.unverified_bytes} bytes cannot be verified, as the "
+                    "machine restarted; --unverified keeps the readable part of them"
                 )
             if not planned.is_needed:
                 print(f"{path}: nothing to repair")
             elif options.yes:
-                print(f"{path}: repaired; as it was: {planned.apply()}")
+                print(f"{path}: repaired; original files: {planned.apply()}")
             else:
                 waiting += 1
         except WireError as error:
@@ -78,19 +78,19 @@ def repair(options: argparse.Namespace, folders: list[Path], unverified: list[Pa
             code = FAILED
     if waiting:
         print(
-            f"nothing was changed; say --yes to repair {counted(waiting, 'journal')}",
+            f"nothing was changed; add --yes to repair {counted(waiting, 'journal')}",
             file=sys.stderr,
         )
         return FAILED
     return code
 
 
-def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
+def _named_writer(options: argparse.Namespace, path: Path) -> WriterFile | None:
     """Return the writer that the options name for the journal; None without them."""
     if not (options.project or options.run or options.writer):
         return None
     if not (options.project and options.run):
-        raise CommandError("--project and --run need each other; give both", USAGE)
+        raise CommandError("--project and --run: only one is given; give both", USAGE)
     prefix = f"{options.run}-"
     if not options.writer and not path.name.startswith(prefix) and not _has_owner(path):
         raise CommandError(
@@ -98,9 +98,9 @@ def _writer_told(options: argparse.Namespace, path: Path) -> WriterFile | None:
             f"with {prefix}; correct --run, or give --writer too",
             USAGE,
         )
-    told = WriterFile(options.project, options.run, options.writer or path.name[len(prefix) :])
+    named = WriterFile(options.project, options.run, options.writer or path.name[len(prefix) :])
     try:
-        return WriterFile.from_json(told.to_json())
+        return WriterFile.from_json(named.to_json())
     except ValueError as error:
         raise CommandError(f"--project, --run or --writer: {error}", USAGE) from error
 
@@ -109,11 +109,11 @@ def _check_owner(options: argparse.Namespace, folders: list[Path]) -> None:
     """Refuse to give several journals to one run: each is a separate run, or a rank."""
     if not options.run:
         return
-    nobodys = [path for path in folders if not _has_owner(path)]
-    if len(nobodys) > 1:
+    unassigned = [path for path in folders if not _has_owner(path)]
+    if len(unassigned) > 1:
         raise CommandError(
-            f"--run is for one journal, and {len(nobodys)} have an unreadable writer.json; "
-            f"give one of {', '.join(map(str, nobodys[:5]))}{', …' if nobodys[5:] else ''}",
+            f"--run is for one journal, and {len(unassigned)} have an unreadable writer.json; "
+            f"give one of {', '.join(map(str, unassigned[:5]))}{', …' if unassigned[5:] else ''}",
             USAGE,
         )
 

@@ -31,8 +31,8 @@ _POLL_SECONDS: Final = 0.1
 _SOCKET_FILE: Final = "open.sock"
 _HOW_WITH_LINK: Final = "open it in a browser: the link works once, within 12 hours"
 _HOW_WITHOUT_LINK: Final = (
-    "this address needs a login, and the link that logs in is printed on a terminal only: others "
-    "might read it elsewhere; --print-link prints it here"
+    "this address needs a login; the link that logs in is only printed on a terminal, as "
+    "others might read it elsewhere; --print-link prints it here"
 )
 
 
@@ -65,8 +65,9 @@ def run(options: argparse.Namespace) -> int:
     print(link if shows_link else url + path, flush=True)
     if was_started:
         print(
-            f"a daemon was started for it; it ends {IDLE_MINUTES} minutes after the page was last "
-            f"looked at, or with `stepwell down --data {shlex.quote(str(where.data))}`",
+            f"a daemon was started for the page; it ends {IDLE_MINUTES} minutes after the "
+            "last use of the page, or with `stepwell down --data "
+            f"{shlex.quote(str(where.data))}`",
             file=sys.stderr,
         )
     if options.no_browser or not open_browser(link):
@@ -104,15 +105,15 @@ def _why_no_page(status: dict[str, object]) -> str:
         )
     if missing := missing_for_hub():
         return f"missing packages: {', '.join(missing)}; install them with {install_command('all')}"
-    return "the daemon has no page: it has --hub off, or see `stepwell status`"
+    return "the daemon has no page: it was started with --hub off, or see `stepwell status`"
 
 
 def _start(where: Places) -> str:
     """Start a daemon on the data folder and return the address of its hub."""
     if not (where.data / "store").is_dir():
         raise CommandError(
-            f"no store in {where.data}; log a run first, or give the data folder with --data or "
-            "STEPWELL_DATA",
+            f"no store in {where.data}; log a run first, or name the data folder with --data "
+            "or STEPWELL_DATA",
             UNREACHABLE,
         )
     if missing := [*missing_for_daemon(), *missing_for_hub()]:

@@ -134,8 +134,8 @@ def places(options: argparse.Namespace) -> Places:
     )
     if hasattr(options, "data") and os.path.exists(found.data) and not os.path.isdir(found.data):
         raise CommandError(
-            f"{found.data} is no folder; --data and {DATA_VARIABLE} name the folder of the "
-            "spool and the store",
+            f"{found.data} is not a folder; set --data or {DATA_VARIABLE} to the folder of "
+            "the spool and the store",
             USAGE,
         )
     try:

@@ -16,7 +16,7 @@ class NoProjectError(CommandError):
     """No project is called ``project``."""
 
     def __init__(self, project: str, hint: str) -> None:
-        super().__init__(f"no project is called {project!r}{hint}", NOT_FOUND)
+        super().__init__(f"no project has the name {project!r}{hint}", NOT_FOUND)
         self.project = project
 
 

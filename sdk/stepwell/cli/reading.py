@@ -113,13 +113,13 @@ def _open(places: Places, settings: "ServerSettings | None", *, reports_missing:
     if not (data / "store").is_dir() and not _is_made_soon(places, data):
         if gateway := _gateway_of(places):
             raise CommandError(
-                f"the daemon here relays everything to the gateway {gateway} and has no store: "
+                f"this daemon relays all data to the gateway {gateway} and has no store; "
                 "read the runs there",
                 USAGE,
             )
         raise CommandError(
-            f"no store in {data}; log a run first (`stepwell up` starts a daemon), "
-            f"or give the data folder with --data or STEPWELL_DATA{unsent_hint(places)}",
+            f"no store in {data}; log a run first (`stepwell up` starts a daemon), or name "
+            f"the data folder with --data or STEPWELL_DATA{unsent_hint(places)}",
             UNREACHABLE,
         )
     from stepwell_store import connect_embedded
@@ -231,7 +231,7 @@ def settled_data_dir(
     if not has_daemon:
         if not stored_in_servers:
             check_data_is_known(places)
-            _say_what_waits(places.data, reports_missing=reports_missing)
+            _print_waiting(places.data, reports_missing=reports_missing)
         return places.data
     try:
         with DaemonClient(places.socket) as daemon:
@@ -239,12 +239,12 @@ def settled_data_dir(
             found = Path(status["data_dir"])
             kind = status["sink"]["kind"]
             if places.data_named and not _same(found, places.data):
-                _say_what_waits(places.data, reports_missing=reports_missing)
+                _print_waiting(places.data, reports_missing=reports_missing)
                 return places.data
             if places.data_variable and not _same(found, places.data):
                 print(
-                    f"stepwell: this is the data of the daemon on {places.socket}, in {found}; "
-                    f"{places.data} is read with --data",
+                    f"stepwell: reading the data of the daemon on {places.socket}, in "
+                    f"{found}; to read {places.data} instead, give it with --data",
                     file=sys.stderr,
                 )
             stored, pending_bytes = daemon.flush(FLUSH_SECONDS)
@@ -272,7 +272,7 @@ def beside_data(places: Places) -> Places:
     return places if socket is None else places._replace(socket=socket)
 
 
-def _say_what_waits(data: Path, *, reports_missing: bool) -> None:
+def _print_waiting(data: Path, *, reports_missing: bool) -> None:
     """Print how much waits in a folder's spool if its daemon was not asked."""
     folder = data / "spool"
     if not reports_missing or not folder.is_dir() or missing_for_daemon():

@@ -106,7 +106,7 @@ def _put(options: argparse.Namespace) -> int:
         near = names_near(hub, project)
         print(plain(f"stepwell: project {project!r} has no runs yet{near}"), file=sys.stderr)
     for problem in saved.problems:
-        print(plain(f"{options.file}: wrong panel: {problem}"), file=sys.stderr)
+        print(plain(f"{options.file}: invalid panel: {problem}"), file=sys.stderr)
     if options.json:
         facts = {"id": saved.id, "version": saved.version, "url": saved.url}
         print(json.dumps(facts | {"problems": saved.problems}))

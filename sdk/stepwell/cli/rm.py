@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             "--orphans cannot be combined with runs or --project; delete those first", USAGE
         )
     if not options.yes and not sys.stdin.isatty():
-        raise CommandError("no terminal to ask on; add --yes to delete", USAGE)
+        raise CommandError("no terminal for the confirmation; add --yes to delete", USAGE)
     with reading(places(options)) as store:
         from stepwell_store import queries
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         for ref in found:
             print(f"deleted {ref}")
         for project in options.project:
-            noting = partial(_tell_hub, data, project)
+            noting = partial(_notify_hub, data, project)
             run_ids_of = queries.delete_project(store, project, force=options.force, begins=noting)
             forget_runs(journals, project, run_ids_of)
             print(f"deleted project {project}")
@@ -144,7 +144,7 @@ def _catalog(data: Path, project: str) -> Iterator["Catalog | None"]:
         catalog.close()
 
 
-def _tell_hub(data: Path, project: str) -> None:
+def _notify_hub(data: Path, project: str) -> None:
     """Note in the hub's catalog that a project is deleted: its hub deletes the rest."""
     with _catalog(data, project) as catalog:
         if catalog is None:
@@ -198,8 +198,8 @@ def _check(
         running += [str(each.ref) for each in page.items]
     if running and not force:
         raise CommandError(
-            f"still running: {', '.join(running[:10])}; nothing was deleted. Finish them first, or "
-            "add --force to delete also the rows that they send later",
+            f"still running: {', '.join(running[:10])}; nothing was deleted. Finish them "
+            "first, or add --force to also delete the rows that they send later",
             USAGE,
         )
 
@@ -229,8 +229,8 @@ def _check_spool(store: "Store", found: "list[RunRef]", projects: list[str]) -> 
     )
     if waiting:
         raise CommandError(
-            f"the spool in {spool} may hold rows of {', '.join(waiting[:10])} that are not stored "
-            "yet, and no daemon runs; nothing was deleted. Run `stepwell up`, then delete",
+            f"the spool in {spool} may contain unstored rows of {', '.join(waiting[:10])}, "
+            "and no daemon runs; nothing was deleted. Run `stepwell up`, then delete",
             FAILED,
         )
 

@@ -51,12 +51,12 @@ def run(options: argparse.Namespace) -> int:
     program = shutil.which(words[0], path=environ.get("PATH"))
     if program is None and os.sep in words[0] and os.path.exists(words[0]):
         raise CommandError(
-            f"{words[0]}: not a program that you may execute{_script_hint(words)}", _COMMAND_REFUSED
+            f"{words[0]}: no permission to execute this file{_script_hint(words)}", _COMMAND_REFUSED
         )
     if program is None:
         raise CommandError(f"{words[0]}: no such command{_script_hint(words)}", _COMMAND_MISSING)
     if not options.keep_wandb:
-        _say_what_is_shadowed(Path(program), words)
+        _warn_shadowed(Path(program), words)
     if not stays_alone and (reason := daemon_process.see_to_personal(where)):
         # The command also runs if this fails: training comes first.
         print(
@@ -95,16 +95,17 @@ def _environment(options: argparse.Namespace, where: Places) -> dict[str, str]:
     return environ
 
 
-def _say_what_is_shadowed(program: Path, words: list[str]) -> None:
+def _warn_shadowed(program: Path, words: list[str]) -> None:
     if (python := shadowing.ignoring_switch(program, words)) is not None:
         print(
-            f"stepwell: {python} ignores PYTHONPATH, so its `import wandb` does not find stepwell; "
-            "leave the switch out, or call stepwell.install_as_wandb() first in the script",
+            f"stepwell: {python} ignores PYTHONPATH, so its `import wandb` does not find "
+            "stepwell; remove the switch, or call stepwell.install_as_wandb() first in the "
+            "script",
             file=sys.stderr,
         )
     elif (found := shadowing.find_installed(program)) is not None:
         print(
-            f"stepwell: wandb {found.version} in {found.folder} is shadowed for this command; "
-            "--keep-wandb leaves it in front",
+            f"stepwell: wandb {found.version} in {found.folder} is hidden by stepwell for "
+            "this command; --keep-wandb keeps it",
             file=sys.stderr,
         )

@@ -76,11 +76,11 @@ def run(options: argparse.Namespace) -> int:
             found, following = read_runs(store, options, columns)
         if found and shared:
             _check_shared(store, options.project, shared)
-        _tell_of_paths(store, options, found)
+        _hint_paths(store, options, found)
         if not found and options.project is not None:
             _check_project(store, options.project)
         if not found and options.filter:
-            _tell_of_filter(store, options)
+            _hint_filter(store, options)
     if not found and options.filter and not options.json:
         return OK
     if shared:
@@ -149,7 +149,7 @@ def _paths(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (each.strip() for each in text.split(","))))
 
 
-def _tell_of_paths(
+def _hint_paths(
     store: "Store", options: argparse.Namespace, found: Sequence[Mapping[str, Any]]
 ) -> None:
     """Print the paths of ``--sort`` and ``--columns`` that no run has."""
@@ -173,7 +173,7 @@ def _check_shared(store: "Store", project: str | None, shared: Sequence[str]) ->
         raise CommandError(f"--group-by: {'. '.join(hints)}", NOT_FOUND)
 
 
-def _tell_of_filter(store: "Store", options: argparse.Namespace) -> None:
+def _hint_filter(store: "Store", options: argparse.Namespace) -> None:
     """Print that the filter finds none of the runs, and its names that no run has."""
     from stepwell_store.queries import filter_hints, list_runs
 
@@ -182,7 +182,8 @@ def _tell_of_filter(store: "Store", options: argparse.Namespace) -> None:
     at_least = "at least " * (page.total is None and page.next_cursor is not None)
     noun = "run" if count == 1 else "runs"
     print(
-        f"stepwell: the filter finds none of {at_least}{count_text(count)} {noun}", file=sys.stderr
+        f"stepwell: the filter matches none of {at_least}{count_text(count)} {noun}",
+        file=sys.stderr,
     )
     for hint in filter_hints(store, options.project, options.filter):
         print(f"stepwell: {hint}", file=sys.stderr)

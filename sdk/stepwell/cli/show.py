@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         ref = find_run(store, options.reference)
         detail = detail_of(store, ref, tail=options.tail)
     if hint := unsent_hint(where, str(ref)):
-        print(f"stepwell: {ref} is not whole here{hint}", file=sys.stderr)
+        print(f"stepwell: {ref} is not complete in this store{hint}", file=sys.stderr)
     print(
         json_text(detail)
         if options.json

@@ -58,7 +58,7 @@ def _folder(options: argparse.Namespace) -> Path:
     folder = places(options).data / "spool"
     if not folder.is_dir():
         raise CommandError(
-            f"no spool in {folder.parent}; give the daemon's data folder with --data or "
+            f"no spool in {folder.parent}; name the daemon's data folder with --data or "
             "STEPWELL_DATA",
             UNREACHABLE,
         )
@@ -95,7 +95,7 @@ def _print_blobs(blobs: "BlobReport") -> None:
     if blobs.waiting:
         print(f"waiting: {counted(blobs.waiting, 'blob')}, {bytes_text(blobs.waiting_bytes)}")
     if blobs.failed:
-        print(f"not usable, kept in blobs/failed/: {counted(blobs.failed, 'blob')}")
+        print(f"failed, kept in blobs/failed/: {counted(blobs.failed, 'blob')}")
     for each in blobs.damaged:
         print(f"damaged blob, its daemon will record it as failed: {plain(each)}")
 
@@ -114,7 +114,7 @@ def _print_report(report: "SpoolReport") -> None:
             f"{writer.first_position} to {writer.end_position}"
         )
     if report.torn_bytes:
-        print(f"{report.torn_bytes} bytes after the last sync, never acknowledged: left out")
+        print(f"{report.torn_bytes} bytes after the last sync, never acknowledged, so not counted")
     if report.quarantined_files:
         print(f"in quarantine/: {counted(report.quarantined_files, 'damaged piece')}")
     if report.quarantined_places:
@@ -168,7 +168,7 @@ def _repair(options: argparse.Namespace) -> int:
         if not report.is_repairable:
             print("nothing to repair")
             return OK
-        print("nothing was changed; say --yes to repair", file=sys.stderr)
+        print("nothing was changed; add --yes to repair", file=sys.stderr)
         return FAILED
     from stepwell_daemon.errors import DaemonError
     from stepwell_daemon.spool.repairing import repair_spool

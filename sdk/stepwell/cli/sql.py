@@ -35,8 +35,8 @@ _TABLE_SETTINGS: Final = {
 }
 _READONLY_CODE: Final = 164
 _CHANGES: Final = (
-    "the statement would change something, a setting perhaps, or reads outside of the store; "
-    "`stepwell sql` only reads"
+    "the statement changes data or a setting, or reads outside of the store; `stepwell sql` "
+    "only reads the store"
 )
 
 
@@ -81,9 +81,9 @@ def run(options: argparse.Namespace) -> int:
         except StatementError as error:
             raise CommandError(str(error), USAGE) from error
         except TableMissingError as error:  # The user named a table that does not exist.
-            told = str(error).rpartition("; a daemon")[0]
+            message = str(error).rpartition("; a daemon")[0]
             raise CommandError(
-                f"{told}; `stepwell sql 'SHOW TABLES'` lists the tables", USAGE
+                f"{message}; `stepwell sql 'SHOW TABLES'` lists the tables", USAGE
             ) from error
         except StoreError as error:
             if error.code == _READONLY_CODE:

@@ -66,7 +66,7 @@ def _places(status: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _personal(status: dict[str, Any]) -> list[tuple[str, str]]:
     idle = seconds_text(status.get("idle_exit_seconds"))
-    return [("personal", f"started for you; `stepwell down` ends it, or {idle} without use")]
+    return [("personal", f"ends with `stepwell down` or after {idle} without use")]
 
 
 def _flow(status: dict[str, Any]) -> list[tuple[str, str]]:
@@ -129,7 +129,7 @@ def media_text(blobs: dict[str, Any]) -> str:
         return ""
     parts = [f"{count_text(counts['stored'])} stored"]
     if counts["known"]:
-        parts.append(f"{count_text(counts['known'])} of them were there already")
+        parts.append(f"{count_text(counts['known'])} of them already existed")
     if counts["failed"]:
         parts.append(f"{count_text(counts['failed'])} FAILED")
     waiting = f"{count_text(counts['waiting'])} waiting"

@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a YAML or JSON file of a new sweep; `ls` to list sweeps; or a sweep to change",
     )
-    parser.add_argument("-p", "--project", help="the project; default: that of the file")
+    parser.add_argument("-p", "--project", help="the project; default: the project in the file")
     parser.add_argument(
         "-e", "--entity", help="no effect; accepted for scripts that use wandb's commands"
     )
-    parser.add_argument("--name", help="the name of the sweep; default: that of the file")
+    parser.add_argument("--name", help="the name of the sweep; default: the name in the file")
     ways = parser.add_mutually_exclusive_group()
     for name, (_, what) in _STATES.items():
         ways.add_argument(f"--{name}", action="store_true", help=what)
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     if not options.config:
-        raise CommandError(_what_is_missing(options), USAGE)
+        raise CommandError(_missing_argument(options), USAGE)
     with hub_errors():
         for name, (state, _) in _STATES.items():
             if getattr(options, name):
@@ -60,13 +60,17 @@ def run(options: argparse.Namespace) -> int:
         return _create(options)
 
 
-def _what_is_missing(options: argparse.Namespace) -> str:
+def _missing_argument(options: argparse.Namespace) -> str:
     for name in _STATES:
         if getattr(options, name):
             return (
-                f"say which sweep, e.g. `stepwell sweep --{name} ID`; `stepwell sweep ls` has ids"
+                f"no sweep given; expected, for example, `stepwell sweep --{name} ID`; "
+                "`stepwell sweep ls` prints the ids"
             )
-    return "say which file, e.g. `stepwell sweep sweep.yaml`; `stepwell sweep ls` lists sweeps"
+    return (
+        "no file given; expected, for example, `stepwell sweep sweep.yaml`; `stepwell sweep ls` "
+        "lists sweeps"
+    )
 
 
 def _create(options: argparse.Namespace) -> int:

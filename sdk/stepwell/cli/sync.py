@@ -47,11 +47,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(report_text(report))
     if report.sent:
-        say_what_waits(where.socket)
+        print_waiting(where.socket)
     return FAILED if report.failed else OK
 
 
-def say_what_waits(socket: Path) -> None:
+def print_waiting(socket: Path) -> None:
     """Print that versions of sent artifacts are not made yet."""
     from stepwell.cli.daemon_client import status_of
 
@@ -60,8 +60,8 @@ def say_what_waits(socket: Path) -> None:
         if waiting := int((status.get("artifacts") or {}).get("waiting") or 0):
             are = "artifact is" if waiting == 1 else "artifacts are"
             print(
-                f"stepwell: {count_text(waiting)} {are} still being committed; `stepwell status` "
-                "shows how far they are",
+                f"stepwell: {count_text(waiting)} {are} still being committed; `stepwell "
+                "status` shows the progress",
                 file=sys.stderr,
             )
 
@@ -130,12 +130,12 @@ def report_text(report: "SyncReport") -> str:
         count = len(report.live)
         processes = "its process still runs" if count == 1 else "their processes still run"
         journals = counted(count, "journal")
-        lines.append(f"{journals} left alone, {processes} and will send the rest")
+        lines.append(f"{journals} skipped, as {processes} and will send the rest")
     if report.unverified_bytes:
         lines.append(
-            f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of the "
-            "machine and are quarantined; `stepwell journal repair --unverified` takes them as far "
-            "as they read"
+            f"{bytes_text(report.unverified_bytes)} could not be verified after a crash of "
+            "the machine and are quarantined; `stepwell journal repair --unverified` keeps "
+            "the readable part of them"
         )
     for path, reason in report.failed:
         where = "" if reason.startswith(str(path)) else f"{plain(path)}: "

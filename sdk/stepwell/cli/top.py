@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             print("\n".join(frame(daemon.status(), now=time.time())))
         return OK
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise CommandError("no terminal; `stepwell top --once` prints once", USAGE)
+        raise CommandError("no terminal; use `stepwell top --once`", USAGE)
     if not is_answered(socket):
         raise no_daemon(socket)
     with _screen():
@@ -65,9 +65,9 @@ def _watch(socket: Path, interval_seconds: float) -> None:
                 if daemon is not None:
                     daemon.close()
                 daemon = None
-                lines = [plain(error), "waiting for it …", *lines[2:]]
-            _draw([*lines, "", "q leaves"])
-            if _asked_to_leave(interval_seconds):
+                lines = [plain(error), "waiting for a daemon …", *lines[2:]]
+            _draw([*lines, "", "q: quit"])
+            if _is_quit_pressed(interval_seconds):
                 return
     except KeyboardInterrupt:
         return
@@ -89,7 +89,7 @@ def _screen() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, saved)
 
 
-def _asked_to_leave(timeout_seconds: float) -> bool:
+def _is_quit_pressed(timeout_seconds: float) -> bool:
     readable, _, _ = select.select([sys.stdin], [], [], timeout_seconds)
     return bool(readable) and sys.stdin.read(1) in ("q", "Q", "")
 

@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         process.terminate()
         raise CommandError(
             f"the daemon did not answer on {where.socket} within "
-            f"{daemon_process.START_SECONDS:.0f} s; its messages stand above",
+            f"{daemon_process.START_SECONDS:.0f} s; see its messages above",
             UNREACHABLE,
         )
     code = process.wait()
@@ -80,7 +80,10 @@ class _Foreground:
             return
         self.asked_to_stop += 1
         if self.asked_to_stop == 1:
-            print("stopping; again stops at once, nothing is lost by it", file=sys.stderr)
+            print(
+                "stopping; a second Ctrl-C or signal stops at once, no data is lost",
+                file=sys.stderr,
+            )
             self._send(signal.SIGTERM)
         else:
             self._send(signal.SIGKILL)
@@ -110,7 +113,8 @@ def _announce(where: Places, process: subprocess.Popen[bytes]) -> None:
     for name, text in lines:
         print(f"{name:<8} {text}")
     print(
-        "Ctrl-C or `stepwell down` stops it; `stepwell runs` in another terminal lists what ran",
+        "Ctrl-C or `stepwell down` stops it; list the runs with `stepwell runs` in another "
+        "terminal",
         flush=True,
     )
 

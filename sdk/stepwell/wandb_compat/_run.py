@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import stepwell._run
-from stepwell._later import tell_once
+from stepwell._later import warn_unavailable
 
 ENTITY_OF_NONE: Final = "local"
 """The default of `run.entity`: other code makes paths of it."""
@@ -27,7 +27,7 @@ class Run(stepwell._run.Run):
         """The folder for files of the run; made at the first use. The files stay there."""
         if self._files_dir is None:
             self._files_dir = self._make_files_dir()
-            tell_once("dir", "the upload of files", self._voice.warn_once)
+            warn_unavailable("dir", "the upload of files", self._voice.warn_once)
         return str(self._files_dir)
 
     @property
@@ -68,7 +68,7 @@ class Run(stepwell._run.Run):
             made.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             self._voice.say(
-                f"{made}: {error.strerror or error}; the run's files go to a temporary one"
+                f"{made}: {error.strerror or error}; the run's files go to a temporary folder"
             )
             made = _temporary() / "files"
             made.mkdir(parents=True, exist_ok=True)

@@ -148,7 +148,7 @@ class Repairs(Journals):
             require(not reader.damage(), "a repaired journal that misses something")
         rows = sum(row_count for row_count, _ in taken)
         # Of a last segment with a damaged page only what a checksum covers is kept.
-        is_end_lost = any(each.what.startswith("lost, or less") for each in planned.damage)
+        is_end_lost = any(each.what.startswith("lost at most") for each in planned.damage)
         require(rows >= whole or is_end_lost, "rows before the first damage were lost")
         return 1 + len(taken)
 

@@ -214,7 +214,7 @@ def test_the_command_line_creates_changes_and_lists_sweeps(
     assert main(["sweep", "--pause", "zzzz0000"]) == 4
     assert main(["sweep"]) == 2
     assert main(["sweep", "--pause"]) == 2
-    assert "say which sweep" in capsys.readouterr().err
+    assert "no sweep given" in capsys.readouterr().err
 
 
 def test_sweeps_are_listed_with_their_page_a_missing_metric_and_a_mistyped_project(

@@ -211,7 +211,7 @@ def test_a_trial_that_logs_nothing_is_stopped_all_the_same(
     assert hub.states() == ["stopped"]
     told = capsys.readouterr().err
     assert "was stopped: superseded" in told
-    assert "another agent has it by now" in told
+    assert "another agent got the trial" in told
 
 
 def test_a_command_on_the_data_stream_stops_it_too(hub: FakeHub, daemon: RecordingDaemon) -> None:

@@ -270,7 +270,7 @@ class Walk:
             elif how == "rm after a kill":
                 self.site.kill(self.site.store)
             done = self._rm(key)
-            if how == "rm after a kill" and "may hold rows" in done.err:
+            if how == "rm after a kill" and "may contain unstored rows" in done.err:
                 # The spool had not noted what was stored, so the run is kept, as it should be.
                 self.site.start()
                 self._settle()

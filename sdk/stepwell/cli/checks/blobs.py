@@ -22,13 +22,13 @@ def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
     if not folder.is_dir():
         return
     report = inspect_queue(folder)
-    told = (status or {}).get("blobs") or {}
+    queue = (status or {}).get("blobs") or {}
     waiting = f"{count_text(report.waiting)} wait, {bytes_text(report.waiting_bytes)}"
-    if problem := told.get("problem"):
-        remedy = "fix this; rows are stored meanwhile, and the blobs after that"
+    if problem := queue.get("problem"):
+        remedy = "fix this; rows are still stored, blobs are stored after the fix"
         yield Finding("blobs", Level.WARN, f"{waiting}: {problem}", remedy)
     elif report.waiting and status is None:
-        remedy = "start the daemon, which stores them"
+        remedy = "start the daemon; it stores them"
         yield Finding("blobs", Level.WARN, f"{waiting} in {folder}", remedy)
     else:
         yield Finding("blobs", Level.OK, f"{waiting} in {folder}")
@@ -37,10 +37,10 @@ def queue(data: Path, status: dict[str, Any] | None) -> Iterator[Finding]:
             "blobs",
             Level.WARN,
             f"{count_text(report.failed)} failed; kept in {folder / 'failed'}",
-            f"the page gives the reason; delete them if you do not need them{_last(told)}",
+            f"the page gives the reason; delete them if you do not need them{_last(queue)}",
         )
 
 
-def _last(told: dict[str, Any]) -> str:
-    last = told.get("last_failure")
+def _last(queue: dict[str, Any]) -> str:
+    last = queue.get("last_failure")
     return f". The last one: {last}" if last else ""

@@ -54,7 +54,7 @@ def versions() -> Iterator[Finding]:
 def base_package(
     name: str, version: str | None, lowest: _Version, below: _Version | None
 ) -> Finding:
-    """Return whether ``version`` lies in the range that we support."""
+    """Return whether ``version`` is in the supported range."""
     span = f"{_dotted(lowest)} or newer" + (f", below {_dotted(below)}" if below else "")
     remedy = f"pip install --upgrade stepwell, which brings {name} {span}"
     if version is None:
@@ -96,7 +96,7 @@ def clock(folder: Path) -> Iterator[Finding]:
         yield Finding(
             "clock",
             Level.FAIL,
-            f"the clock says {shown}: points would get a wrong time",
+            f"the clock says {shown}: points get a wrong time",
             "set the clock, and run NTP",
         )
         return

@@ -11,8 +11,8 @@ _BOUNDS: Final = {
     "connections_max": "raise connections_max, or log from fewer processes",
     "writers_max": "raise writers_max, or log from fewer processes",
     "hello_seconds": "a client connects and sends no hello; see the daemon's log",
-    "spool_bytes_max": "see the sink, or raise spool_bytes_max; writers keep their journals",
-    "writer_share_max": "one writer logs faster than the store: see the sink, or log less",
+    "spool_bytes_max": "check the sink, or raise spool_bytes_max; writers keep their journals",
+    "writer_share_max": "one writer logs faster than the store: check the sink, or log less",
     "in_flight_bytes_max": "writers wait; if this is frequent, raise in_flight_bytes_max",
     "frame_bytes": "a client sends too large frames: upgrade it",
     "metric_name_bytes": "a client sends too long names: upgrade it, or shorten them",
@@ -21,7 +21,7 @@ _BOUNDS: Final = {
     "identifier_bytes": "shorten the name of project, run or rank",
     "relay_writers": "upgrade the daemon that relays",
     "relay_missing_ranges": (
-        "let a node's daemon empty its spool before another daemon gets its journals"
+        "wait until a node's daemon has emptied its spool before another daemon gets its journals"
     ),
 }
 _DEAD_LETTERS: Final = ("dead_letter", "set_aside")
@@ -34,8 +34,8 @@ _DROPS: Final = {
     "events": "run a daemon, raise STEPWELL_JOURNAL_BYTES_MAX, or free disk space",
     "writer_limit": "log fewer or smaller values at once; the run's console names them",
     "dead_letter": "see `stepwell spool replay --list`",
-    "sample_names": "a sampler gives too many names; remove it from the setting samplers",
-    "sample_spool_full": "see the sink; rows of runs have priority over samples",
+    "sample_names": "a sampler produces too many names; remove it from the setting samplers",
+    "sample_spool_full": "check the sink; rows of runs have priority over samples",
     "sample_spool_failing": "repair the disk of --data, or free space",
     "other": "see the gaps of the run: `stepwell show RUN`",
 }

@@ -56,7 +56,7 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
     findings += [
         Finding("daemon", Level.WARN if fields["ready"] else Level.FAIL, str(each))
         for each in fields["problems"]
-        if not _is_told_elsewhere(str(each), fields)
+        if not _is_reported_elsewhere(str(each), fields)
     ]
     refused = sum(fields["totals"].get("refused", {}).values())
     if refused:
@@ -72,7 +72,7 @@ def daemon(where: Places) -> tuple[DaemonStatus | None, list[Finding]]:
     return found, findings
 
 
-def _is_told_elsewhere(problem: str, fields: dict[str, Any]) -> bool:
+def _is_reported_elsewhere(problem: str, fields: dict[str, Any]) -> bool:
     """Return whether another check says the same, with a remedy."""
     errors = [fields["spool"].get("failure"), fields["sink"].get("last_error")]
     if any(error and error in problem for error in errors):
@@ -100,7 +100,7 @@ def unusable(path: Path, error: UnusableSocketError) -> Finding:
 
 
 def unanswered(path: Path) -> Finding:
-    """Return why nobody answers at ``path``."""
+    """Return the finding for ``path``, at which no daemon answers."""
     try:
         kind = path.stat().st_mode
     except FileNotFoundError:
@@ -108,7 +108,7 @@ def unanswered(path: Path) -> Finding:
             "socket",
             Level.WARN,
             f"no daemon on {path}",
-            "`stepwell up`; or nothing, if runs start a personal daemon",
+            "start one with `stepwell up`; not needed if runs start a personal daemon",
         )
     except OSError as error:
         return Finding(
@@ -119,7 +119,7 @@ def unanswered(path: Path) -> Finding:
         )
     if not stat.S_ISSOCK(kind):
         return Finding(
-            "socket", Level.FAIL, f"{path} is no socket", "move it away, or use another path"
+            "socket", Level.FAIL, f"{path} is not a socket", "move it away, or use another path"
         )
     if not os.access(path, os.W_OK):
         return Finding(
@@ -131,8 +131,8 @@ def unanswered(path: Path) -> Finding:
     return Finding(
         "socket",
         Level.WARN,
-        f"{path}: the socket of a daemon that was killed; no process listens",
-        "nothing: the next daemon replaces it",
+        f"{path}: no process listens, its daemon was killed",
+        "no action needed, the next daemon replaces it",
     )
 
 
@@ -156,7 +156,7 @@ def permissions(path: Path) -> Finding:
             "socket",
             Level.WARN,
             f"{path}: every user of this machine may write to it (mode {mode:04o})",
-            f"chmod o-rwx {path}, unless you want this",
+            f"chmod o-rwx {path}, if this is not intended",
         )
     return Finding("socket", Level.OK, f"{path} (mode {mode:04o})")
 
@@ -252,7 +252,7 @@ def idle_spool(data: Path) -> Iterator[Finding]:
             "start the daemon: `stepwell up`, or its service",
         )
     elif not report.damage:
-        yield Finding("spool", Level.OK, f"nothing waits in {folder}")
+        yield Finding("spool", Level.OK, f"no data waits in {folder}")
 
 
 def spool(status: DaemonStatus) -> Iterator[Finding]:
@@ -278,7 +278,11 @@ def spool(status: DaemonStatus) -> Iterator[Finding]:
             "their journals",
         )
     else:
-        remedy = "see the sink below; no point is lost while there is room" if full or late else ""
+        remedy = (
+            ("see the check of the sink below; no points are lost while the spool has room")
+            if full or late
+            else ""
+        )
         yield Finding("spool", Level.WARN if remedy else Level.OK, message, remedy)
     if room := held["bytes_max"] - waiting_bytes(held):
         yield from _room(status.data_dir, room)
@@ -293,6 +297,8 @@ def _room(data: Path, room: int) -> Iterator[Finding]:
         yield Finding(
             "disk",
             Level.WARN,
-            f"the spool may take {bytes_text(room)} more, {bytes_text(free)} are free in {data}",
-            "free space, or lower spool_bytes_max: a long outage of the sink would fill the disk",
+            f"the spool may grow by {bytes_text(room)}, but only {bytes_text(free)} are free "
+            f"in {data}",
+            "free space, or lower spool_bytes_max: otherwise a long outage of the sink "
+            "fills the disk",
         )

@@ -19,9 +19,9 @@ def process(fields: dict[str, Any]) -> Iterator[Finding]:
     """Yield what about the running daemon differs from what is here."""
     yield from version(str(fields["version"]))
     yield from clock(fields["started_at"] / 1e6, fields["uptime_seconds"], time.time())
-    told = fields.get("process", {})
-    if told:
-        yield from files("the daemon", told["open_files"], told["open_files_max"])
+    limits = fields.get("process", {})
+    if limits:
+        yield from files("the daemon", limits["open_files"], limits["open_files_max"])
 
 
 def version(daemon: str, here: str = __version__) -> Iterator[Finding]:
@@ -38,7 +38,7 @@ def version(daemon: str, here: str = __version__) -> Iterator[Finding]:
         "version",
         Level.WARN,
         message,
-        "nothing: they work together; restart the daemon to run this release",
+        "no action needed, both work together; restart the daemon to use this release",
     )
 
 
@@ -50,8 +50,8 @@ def clock(started_at: float, uptime_seconds: float, now: float) -> Iterator[Find
         yield Finding(
             "clock",
             Level.WARN,
-            f"the clock went {seconds_text(abs(jump))} {where} since the daemon's start, or the "
-            "machine slept",
+            f"the clock jumped by {seconds_text(abs(jump))} {where} since the daemon's "
+            "start, or the machine was suspended",
             "run NTP; the times of points are wrong, their steps are right",
         )
 
@@ -80,5 +80,5 @@ def own_files() -> Iterator[Finding]:
             "files",
             Level.WARN,
             f"processes started here may open {count_text(soft)} files",
-            f"ulimit -n {_FILES_MIN}: a trainer connects only while 24 are free",
+            f"ulimit -n {_FILES_MIN}; a trainer needs 24 free ones to connect",
         )

@@ -9,7 +9,7 @@ from stepwell.cli.text import counted
 _WAITS: Final = "logged rows wait in the spool"
 _STORE: Final = {
     "auth": "correct the store's user and password",
-    "busy": "another process has the store: end it (`stepwell` commands with --data, an older "
+    "busy": "another process uses the store: end it (a `stepwell` command with --data, an older "
     "daemon)",
     "configuration": "correct the setting or the file that it names; it is read again",
     "disk": "free space on the disk of --data, or repair it",
@@ -45,7 +45,7 @@ _SERVERS: Final = {
 _GATEWAY: Final = {
     "auth": "put a token of the gateway's gateway_tokens_file into this node's "
     "gateway_token_file; no restart is needed",
-    "busy": "the gateway is full or stops: run `stepwell doctor` there",
+    "busy": "the gateway is full or is stopping: run `stepwell doctor` there",
     "configuration": "correct the file that it names (tokens, keys: mode 0600); it is read again",
     "disk": "free space on the disk of --data, or repair it",
     "other": "see the daemon's log here and at the gateway",
@@ -62,26 +62,26 @@ def sink_name(fields: dict[str, Any]) -> str:
 
 def sink(fields: dict[str, Any]) -> Iterator[Finding]:
     """Yield whether the sink takes what the spool holds, and how steady it is."""
-    told = fields["sink"]
+    state = fields["sink"]
     remedies = {"gateway": _GATEWAY, "clickhouse": _SERVERS}.get(sink_name(fields), _STORE)
-    if told["healthy"]:
-        yield Finding("sink", Level.OK, f"{told['kind']}, {counted(told['inserts'], 'insert')}")
+    if state["healthy"]:
+        yield Finding("sink", Level.OK, f"{state['kind']}, {counted(state['inserts'], 'insert')}")
     else:
-        remedy = remedies.get(told.get("last_error_kind", ""), remedies["other"])
+        remedy = remedies.get(state.get("last_error_kind", ""), remedies["other"])
         yield Finding(
-            "sink", Level.FAIL, f"{told['kind']}: {told['last_error']}", f"{remedy}; {_WAITS}"
+            "sink", Level.FAIL, f"{state['kind']}: {state['last_error']}", f"{remedy}; {_WAITS}"
         )
-    if restarts := told.get("engine_restarts", 0):
+    if restarts := state.get("engine_restarts", 0):
         yield Finding(
             "sink",
             Level.WARN,
             f"the store's engine ended {counted(restarts, 'time')} and was started again",
-            "see engine.log in the data folder and `dmesg` (out of memory?); nothing is lost",
+            "see engine.log in the data folder and `dmesg` (out of memory?); no data is lost",
         )
     if changes := fields.get("gateway", {}).get("upstream_changes", 0):
         yield Finding(
             "sink",
             Level.WARN,
             f"the gateway had another spool than before, {counted(changes, 'time')}",
-            "if you did not replace it, its unstored frames are lost: check the gateway",
+            "if you did not replace its spool, its unstored frames are lost: check the gateway",
         )

@@ -33,7 +33,7 @@ def store(data: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Fin
         clock: seconds since 1970 UTC; decides which points are from the future.
     """
     if not (data / "store").is_dir():
-        yield Finding("store", Level.OK, f"no store in {data} yet; the first daemon makes it")
+        yield Finding("store", Level.OK, f"no store in {data} yet; the first daemon creates it")
         return
     try:
         require_store()
@@ -56,7 +56,7 @@ def store(data: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Fin
             "store",
             Level.WARN,
             f"{data / 'store'}: a table is missing ({error})",
-            "wait: the daemon makes missing tables when it starts or stores",
+            "wait: the daemon creates missing tables when it starts or stores",
         )
         return
     except StoreError as error:
@@ -72,8 +72,8 @@ def store(data: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Fin
         yield Finding(
             "store",
             Level.WARN,
-            f"{counted(orphans.points, 'point')} of {count_text(orphans.series)} series without a "
-            "name: their run was deleted while it ran",
+            f"{counted(orphans.points, 'point')} of {count_text(orphans.series)} series "
+            "without a name: their run was deleted while it was running",
             "delete them with `stepwell rm --orphans`",
         )
     ahead = totals.last_seen - clock()
@@ -87,7 +87,7 @@ def store(data: Path, *, clock: Callable[[], float] = time.time) -> Iterator[Fin
 
 
 def journals(folder: Path) -> Iterator[Finding]:
-    """Yield what lies in the journals' folder and was never acknowledged."""
+    """Yield findings about the journals in ``folder`` and their unacknowledged data."""
     live = 0
     unsent: dict[bool, list[int]] = {False: [], True: []}
     problems: list[Finding] = []
@@ -136,12 +136,13 @@ def _remains(folder: Path) -> Iterator[Finding]:
             "journals",
             Level.WARN,
             f"{path} contains records but no writer.json: its run is unknown, so it is not sent",
-            f"give its run: `stepwell journal repair {path} --unverified --project … --run …`",
+            f"assign it to its run: `stepwell journal repair {path} --unverified --project … "
+            "--run …`",
         )
     for path in doubtful:
         yield Finding(
             "journals",
             Level.WARN,
-            f"{path} contains unverified bytes of before a restart of the machine",
+            f"{path} contains unverified bytes from before a restart of the machine",
             f"`stepwell journal repair --unverified {path}` sends the readable rest; or delete it",
         )

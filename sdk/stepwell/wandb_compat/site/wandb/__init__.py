@@ -1,7 +1,7 @@
 """stepwell, under the name that scripts for Weights & Biases import.
 
 This is not Weights & Biases' client: no data is sent to its servers. `stepwell run` put it in
-front, for one command; docs/wandb.md lists what works. `wandb.__stepwell__` tells it apart.
+front, for one command; docs/wandb.md lists what works. Only this module has `wandb.__stepwell__`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ except ImportError as error:
     import sys
 
     raise ImportError(
-        f"`stepwell run` put its module wandb in front, but {sys.executable} has no stepwell: "
-        f"install it there, or use `stepwell run --keep-wandb` ({error})"
+        "`stepwell run` replaced the module wandb, but stepwell is not installed in "
+        f"{sys.executable} ({error}): install it there, or use `stepwell run --keep-wandb`"
     ) from error
 from stepwell import _OF_RUN, _current, finish
 from stepwell.wandb_compat import VERSION

@@ -19,11 +19,11 @@ _COMMANDS: Final = {
     "online": "later runs of this folder go to the daemon",
     "disabled": "later runs of this folder are not recorded, until `wandb enabled`",
     "enabled": "undoes `wandb disabled`",
-    "status": "what the variables and settings files say",
-    "sync": "sends what offline or dead writers left, as `stepwell sync`",
+    "status": "prints the variables and settings files that have an effect",
+    "sync": "sends the journals of offline or killed runs, as `stepwell sync`",
     "sweep": "creates, pauses, resumes, stops or cancels a sweep, as `stepwell sweep`",
     "agent": "runs trials of a sweep, as `stepwell agent`",
-    "artifact": "lists, fetches, logs artifacts, as `stepwell artifact`",
+    "artifact": "lists, downloads and logs artifacts, as `stepwell artifact`",
     "verify": "checks everything, as `stepwell doctor`",
     "version": "the version",
 }
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif name in _MODES:
         _remember_mode(name)
     elif name == "status":
-        _tell_status()
+        _print_status()
     elif name in ("sweep", "agent"):
         return _with_project(name, words[1:])
     elif name == "artifact":
@@ -52,23 +52,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     elif name in ("sync", "verify"):
         return _become("sync" if name == "sync" else "doctor", words[1:])
     elif name in _LATER:
-        return _complain(f"`wandb {name}` is not there yet, a later release brings it")
+        return _complain(f"`wandb {name}` is not available yet, only in a later release")
     else:
-        return _complain(f"{name!r} is no command; `wandb --help` lists them")
+        return _complain(f"{name!r} is not a command; `wandb --help` lists them")
     return 0
 
 
-def _tell_status() -> None:
+def _print_status() -> None:
     """Say what the variables and files set, and where runs go."""
     from stepwell._spawn import daemon_answers
     from stepwell_wire.places import default_socket
 
-    print(f"wandb {VERSION}, as stepwell {stepwell.__version__} has it")
+    print(f"wandb {VERSION}, provided by stepwell {stepwell.__version__}")
     found = list(defaults())
     for default in found:
         print(f"{default.name} = {default.value}  ({default.source})")
     if not found:
-        print("no WANDB_ variable and no settings file says anything")
+        print("no WANDB_ variable and no settings file has an effect")
     path = default_socket()
     is_there = daemon_answers(str(path))
     print(f"{'a daemon answers' if is_there else 'no daemon answers yet'} on {path}")

@@ -12,11 +12,11 @@ plot_precision_recall plot_regressor plot_residuals plot_roc plot_silhouette plo
 """
 
 
-def _says_so(name: str) -> Callable[..., None]:
+def _unavailable(name: str) -> Callable[..., None]:
     def call(*arguments: Any, **named: Any) -> None:
         termwarn(
-            f"wandb.sklearn.{name}() is not there yet, a later release brings it: no chart "
-            "is drawn; log() the numbers themselves",
+            f"wandb.sklearn.{name}() is not available yet, only in a later release: no chart "
+            "is drawn; log the numbers with wandb.log()",
             repeat=False,
         )
 
@@ -25,4 +25,4 @@ def _says_so(name: str) -> Callable[..., None]:
 
 
 __all__ = _NAMES.split()
-globals().update({name: _says_so(name) for name in __all__})
+globals().update({name: _unavailable(name) for name in __all__})
